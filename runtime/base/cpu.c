@@ -1,0 +1,29 @@
+#include <stdio.h>
+#include <string.h>
+#include "perilune/base.h"
+
+/* The system's name of the processor: from /proc/cpuinfo, or the architecture's name. */
+const char *pl_cpu_name(void) {
+  static char name[128];
+  if (name[0]) return name;
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  char line[256];
+  while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+    char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
+      snprintf(name, sizeof name, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+      break;
+    }
+  }
+  if (f != NULL) fclose(f);
+  if (!name[0]) {
+#if defined(__x86_64__)
+    strcpy(name, "x86-64");
+#elif defined(__aarch64__)
+    strcpy(name, "arm64");
+#else
+    strcpy(name, "unknown");
+#endif
+  }
+  return name;
+}

@@ -1,0 +1,27 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "perilune/base.h"
+
+pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...) {
+  if (err != NULL) {
+    va_list args;
+    err->status = status;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+  }
+  return status;
+}
+
+pl_status pl_error_prefix(pl_error *err, const char *format, ...) {
+  if (err == NULL) return PL_ERROR_STATE;
+  char old[sizeof err->text];
+  memcpy(old, err->text, sizeof old);
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(err->text, sizeof err->text, format, args);
+  va_end(args);
+  if (n >= 0 && (size_t)n < sizeof err->text) snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+  return err->status;
+}

@@ -1,0 +1,283 @@
+/* Reads, checks and writes the options of a class. One reader for Lua calls and for files: both arrive as JSON. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "perilune/base.h"
+
+static const struct { const char *name; pl_init_kind kind; int numbers; } inits[] = {
+  { "zeros", PL_INIT_ZEROS, 0 }, { "constant", PL_INIT_CONSTANT, 1 }, { "uniform", PL_INIT_UNIFORM, 2 },
+  { "normal", PL_INIT_NORMAL, 2 }, { "he", PL_INIT_HE, 0 }, { "he_uniform", PL_INIT_HE_UNIFORM, 0 },
+  { "xavier", PL_INIT_XAVIER, 0 }, { "xavier_normal", PL_INIT_XAVIER_NORMAL, 0 }, { "lecun", PL_INIT_LECUN, 0 },
+  { "fan_in", PL_INIT_FAN_IN, 0 }, { "custom", PL_INIT_CUSTOM, 0 },
+};
+enum { INITS = sizeof inits / sizeof inits[0] };
+
+/* Edit distance with rows of at most 31 letters; longer words are cut. */
+static int distance(const char *a, const char *b) {
+  enum { MOST = 31 };
+  int n = (int)strnlen(a, MOST), m = (int)strnlen(b, MOST), row[MOST + 1];
+  for (int j = 0; j <= m; j++) row[j] = j;
+  for (int i = 1; i <= n; i++) {
+    int diagonal = row[0];
+    row[0] = i;
+    for (int j = 1; j <= m; j++) {
+      int best = diagonal + (a[i - 1] != b[j - 1]);
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      diagonal = row[j];
+      row[j] = best;
+    }
+  }
+  return row[m];
+}
+
+const char *pl_nearest_name(const char *word, const char *const *names) {
+  const char *nearest = NULL;
+  int best = (int)strlen(word) / 2 + 2;
+  for (; *names; names++) {
+    int d = strstr(*names, word) != NULL || strstr(word, *names) != NULL ? 1 : distance(word, *names);
+    if (d < best) {
+      best = d;
+      nearest = *names;
+    }
+  }
+  return nearest;
+}
+
+static pl_status unknown_option(const pl_class *cls, const char *word, pl_error *err) {
+  const char *names[32];
+  char list[256] = "";
+  int n = 0;
+  for (const pl_option *o = cls->options; o->name && n < 31; o++) {
+    names[n++] = o->name;
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", n > 1 ? ", " : "", o->name);
+  }
+  names[n] = NULL;
+  const char *nearest = pl_nearest_name(word, names);
+  if (nearest != NULL) return pl_error_set(err, PL_ERROR_VALUE, "%s has no option '%s'; did you mean '%s'?", cls->type, word, nearest);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s has no option '%s'; it has: %s", cls->type, word, n ? list : "none");
+}
+
+static const char *kind_of(const cJSON *v) {
+  if (cJSON_IsNumber(v)) return "a number";
+  if (cJSON_IsString(v)) return "a string";
+  if (cJSON_IsBool(v)) return "a boolean";
+  if (cJSON_IsNull(v)) return "nil";
+  return "a table";
+}
+
+static pl_status wrong(const pl_class *cls, const pl_option *o, const char *expected, const cJSON *v, pl_error *err) {
+  return pl_error_set(err, PL_ERROR_TYPE, "%s: option '%s' takes %s, got %s", cls->type, o->name, expected, kind_of(v));
+}
+
+static pl_status read_number(double *out, const pl_class *cls, const pl_option *o, const cJSON *v, bool whole, pl_error *err) {
+  if (!cJSON_IsNumber(v)) return wrong(cls, o, whole ? "a whole number" : "a number", v, err);
+  double x = v->valuedouble;
+  if (whole && (x != floor(x) || fabs(x) > 1e15))
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' takes a whole number, got %g", cls->type, o->name, x);
+  if (!isfinite(x)) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %g", cls->type, o->name, x);
+  if ((o->low != 0 || o->high != 0) && (x < o->low || x > o->high)) {
+    if (o->high >= 1e15) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name, o->low, x);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %g", cls->type, o->name, o->low, o->high, x);
+  }
+  *out = x;
+  return PL_OK;
+}
+
+/* Two numbers from one (both the same, or -x and x for a range) or from an array of two. */
+static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o, const cJSON *v, bool whole, pl_error *err) {
+  if (cJSON_IsArray(v) && cJSON_GetArraySize(v) == 2) {
+    for (int i = 0; i < 2; i++) {
+      if (read_number(&out[i], cls, o, cJSON_GetArrayItem(v, i), whole, err)) return err ? err->status : PL_ERROR_TYPE;
+    }
+    return PL_OK;
+  }
+  if (!cJSON_IsNumber(v) || o->kind == PL_OPTION_NUMBERS)
+    return wrong(cls, o, o->kind == PL_OPTION_NUMBERS ? "a table of two numbers" : "a number or a table of two numbers", v, err);
+  pl_status status = read_number(&out[1], cls, o, v, whole, err);
+  out[0] = o->kind == PL_OPTION_RANGE ? -out[1] : out[1];
+  return status;
+}
+
+static pl_status read_choice(int *out, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
+  const char *word = cJSON_IsBool(v) ? (cJSON_IsTrue(v) ? "true" : "false") : cJSON_GetStringValue(v);
+  char list[256] = "";
+  for (int i = 0; o->choices[i]; i++) {
+    if (word != NULL && strcmp(word, o->choices[i]) == 0) {
+      *out = i;
+      return PL_OK;
+    }
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s\"%s\"", i ? ", " : "", o->choices[i]);
+  }
+  if (word == NULL) return pl_error_set(err, PL_ERROR_TYPE, "%s: option '%s' is one of %s, got %s", cls->type, o->name, list, kind_of(v));
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is one of %s, got \"%s\"", cls->type, o->name, list, word);
+}
+
+static pl_status read_shape(pl_shape *out, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
+  if (!cJSON_IsArray(v)) return wrong(cls, o, "a table of sizes", v, err);
+  if (cJSON_GetArraySize(v) > PL_MAX_AXES)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' has more than %d axes", cls->type, o->name, PL_MAX_AXES);
+  pl_shape shape = { 0 };
+  const cJSON *item;
+  cJSON_ArrayForEach(item, v) {
+    double x;
+    pl_status status = read_number(&x, cls, o, item, true, err);
+    if (status) return status;
+    shape.size[shape.axes++] = (int64_t)x;
+  }
+  *out = shape;
+  return PL_OK;
+}
+
+static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
+  const cJSON *head = cJSON_IsArray(v) ? cJSON_GetArrayItem(v, 0) : v;
+  const char *word = cJSON_GetStringValue(head);
+  if (word == NULL) return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, deviation} or a function", v, err);
+  const char *names[INITS + 1] = { 0 };
+  for (int i = 0; i < INITS; i++) {
+    names[i] = inits[i].name;
+    if (strcmp(word, inits[i].name)) continue;
+    int given = cJSON_IsArray(v) ? cJSON_GetArraySize(v) - 1 : 0;
+    double number[2] = { 0, 0 };
+    if (given != inits[i].numbers)
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': initializer \"%s\" takes %d numbers, got %d", cls->type, o->name, word, inits[i].numbers, given);
+    for (int k = 0; k < given; k++) {
+      pl_status status = read_number(&number[k], cls, o, cJSON_GetArrayItem(v, k + 1), false, err);
+      if (status) return status;
+    }
+    *out = (pl_init){ inits[i].kind, number[0], number[1] };
+    return PL_OK;
+  }
+  const char *nearest = pl_nearest_name(word, names);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; did you mean \"%s\"?", cls->type, o->name, word, nearest ? nearest : "he");
+}
+
+static pl_status read_option(void *config, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
+  void *field = (char *)config + o->offset;
+  double two[2] = { 0, 0 };
+  pl_status status = PL_OK;
+  switch (o->kind) {
+    case PL_OPTION_SIZE:
+      status = read_number(two, cls, o, v, true, err);
+      *(int64_t *)field = (int64_t)two[0];
+      break;
+    case PL_OPTION_NUMBER:
+      status = read_number(two, cls, o, v, false, err);
+      *(double *)field = two[0];
+      break;
+    case PL_OPTION_BOOL:
+      if (!cJSON_IsBool(v)) return wrong(cls, o, "true or false", v, err);
+      *(bool *)field = cJSON_IsTrue(v);
+      break;
+    case PL_OPTION_CHOICE:
+      return read_choice(field, cls, o, v, err);
+    case PL_OPTION_PADDING:
+      if (cJSON_IsString(v)) {
+        bool same = strcmp(v->valuestring, "same") == 0;
+        if (!same && strcmp(v->valuestring, "valid"))
+          return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is \"same\", \"valid\" or a number, got \"%s\"", cls->type, o->name, v->valuestring);
+        ((int64_t *)field)[0] = ((int64_t *)field)[1] = same ? -1 : 0;
+        break;
+      } /* fallthrough */
+    case PL_OPTION_PAIR:
+      status = read_two(two, cls, o, v, true, err);
+      ((int64_t *)field)[0] = (int64_t)two[0];
+      ((int64_t *)field)[1] = (int64_t)two[1];
+      break;
+    case PL_OPTION_RANGE: case PL_OPTION_NUMBERS:
+      status = read_two(two, cls, o, v, false, err);
+      memcpy(field, two, sizeof two);
+      break;
+    case PL_OPTION_SHAPE:
+      return read_shape(field, cls, o, v, err);
+    case PL_OPTION_INIT:
+      return read_init(field, cls, o, v, err);
+  }
+  return status;
+}
+
+static const pl_option *find_option(const pl_class *cls, const char *name, int place) {
+  for (const pl_option *o = cls->options; o->name; o++) {
+    if (name != NULL ? strcmp(o->name, name) == 0 : o->place == place) return o;
+  }
+  return NULL;
+}
+
+pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, pl_error *err) {
+  pl_status status;
+  uint64_t seen = 0;
+  if (cls->config_size) memcpy(config, cls->defaults, cls->config_size);
+  const cJSON *named = cJSON_IsObject(args) ? args : NULL;
+  if (cJSON_IsArray(args)) {
+    int n = cJSON_GetArraySize(args), i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, args) {
+      const pl_option *o = find_option(cls, NULL, ++i);
+      if (cJSON_IsObject(item) && i == n) named = item;
+      else if (o == NULL) return pl_error_set(err, PL_ERROR_VALUE, "%s: argument %d is one too many (got %s)", cls->type, i, kind_of(item));
+      else if ((status = read_option(config, cls, o, item, err))) return status;
+      else seen |= 1ull << (o - cls->options);
+    }
+  }
+  const cJSON *item;
+  if (named != NULL) cJSON_ArrayForEach(item, named) {
+    const pl_option *o = find_option(cls, item->string, 0);
+    if (o == NULL) return unknown_option(cls, item->string, err);
+    if (seen & 1ull << (o - cls->options)) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is given twice", cls->type, o->name);
+    if ((status = read_option(config, cls, o, item, err))) return status;
+    seen |= 1ull << (o - cls->options);
+  }
+  for (const pl_option *o = cls->options; o->name; o++) {
+    if (o->required && !(seen & 1ull << (o - cls->options)))
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s", cls->type, o->name, o->place ? " (it is a positional argument)" : "");
+  }
+  return PL_OK;
+}
+
+static cJSON *two_numbers(double a, double b) { return cJSON_CreateDoubleArray((double[]){ a, b }, 2); }
+
+static cJSON *write_init(const pl_init *init) {
+  int i = 0;
+  while (inits[i].kind != init->kind) i++;
+  cJSON *name = cJSON_CreateString(inits[i].name);
+  if (inits[i].numbers == 0) return name;
+  cJSON *list = cJSON_CreateArray();
+  cJSON_AddItemToArray(list, name);
+  cJSON_AddItemToArray(list, cJSON_CreateNumber(init->a));
+  if (inits[i].numbers > 1) cJSON_AddItemToArray(list, cJSON_CreateNumber(init->b));
+  return list;
+}
+
+static cJSON *write_option(const pl_option *o, const void *field) {
+  const int64_t *pair = field;
+  const double *number = field;
+  switch (o->kind) {
+    case PL_OPTION_SIZE: return cJSON_CreateNumber((double)*pair);
+    case PL_OPTION_NUMBER: return cJSON_CreateNumber(*number);
+    case PL_OPTION_BOOL: return cJSON_CreateBool(*(const bool *)field);
+    case PL_OPTION_CHOICE: return cJSON_CreateString(o->choices[*(const int *)field]);
+    case PL_OPTION_PADDING:
+      if (pair[0] < 0) return cJSON_CreateString("same"); /* fallthrough */
+    case PL_OPTION_PAIR: return two_numbers((double)pair[0], (double)pair[1]);
+    case PL_OPTION_RANGE: case PL_OPTION_NUMBERS: return two_numbers(number[0], number[1]);
+    case PL_OPTION_INIT: return write_init(field);
+    case PL_OPTION_SHAPE: {
+      const pl_shape *shape = field;
+      cJSON *list = cJSON_CreateArray();
+      for (int i = 0; i < shape->axes; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)shape->size[i]));
+      return list;
+    }
+  }
+  return NULL;
+}
+
+cJSON *pl_options_write(const pl_class *cls, const void *config) {
+  cJSON *object = cJSON_CreateObject();
+  for (const pl_option *o = cls->options; o->name; o++) {
+    cJSON_AddItemToObject(object, o->name, write_option(o, (const char *)config + o->offset));
+  }
+  return object;
+}

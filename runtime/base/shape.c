@@ -1,0 +1,27 @@
+#include <stdio.h>
+#include "perilune/base.h"
+
+int64_t pl_shape_count(const pl_shape *shape) {
+  int64_t count = 1;
+  for (int i = 0; i < shape->axes; i++) {
+    if (shape->size[i] < 0 || __builtin_mul_overflow(count, shape->size[i], &count)) return -1;
+  }
+  return count;
+}
+
+bool pl_shape_equal(const pl_shape *a, const pl_shape *b) {
+  if (a->axes != b->axes) return false;
+  for (int i = 0; i < a->axes; i++) {
+    if (a->size[i] != b->size[i]) return false;
+  }
+  return true;
+}
+
+const char *pl_shape_text(char text[PL_SHAPE_TEXT], const pl_shape *shape, bool batch) {
+  int n = snprintf(text, PL_SHAPE_TEXT, "[%s", batch ? "N" : "");
+  for (int i = 0; i < shape->axes; i++) {
+    n += snprintf(text + n, (size_t)(PL_SHAPE_TEXT - n), "%s%lld", i || batch ? ", " : "", (long long)shape->size[i]);
+  }
+  snprintf(text + n, (size_t)(PL_SHAPE_TEXT - n), "]");
+  return text;
+}

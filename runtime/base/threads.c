@@ -1,0 +1,87 @@
+/* Parallel regions and the barrier inside them.
+   The barrier is ours, in C11 atomics: thread sanitizers see it, and it yields the processor when there
+   are more threads than cores. */
+#include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include "perilune/base.h"
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+struct pl_barrier {
+  _Alignas(64) atomic_int waiting;
+  _Alignas(64) atomic_uint phase;
+};
+
+static int wanted;
+
+void pl_threads_set(int n) { wanted = n > 0 ? n : 0; }
+int pl_threads_get(void) { return wanted > 0 ? wanted : omp_get_num_procs(); }
+
+#if defined(__x86_64__)
+enum { FLUSH_TO_ZERO = 0x8040 };   /* FTZ and DAZ */
+static unsigned long flush_denormals(void) {
+  unsigned int old = _mm_getcsr();
+  _mm_setcsr(old | FLUSH_TO_ZERO);
+  return old;
+}
+static void restore_denormals(unsigned long old) { _mm_setcsr((unsigned int)old); }
+static void relax(void) { _mm_pause(); }
+#elif defined(__aarch64__)
+static unsigned long flush_denormals(void) {
+  unsigned long old;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+  __asm__ volatile("msr fpcr, %0" : : "r"(old | 1ul << 24));
+  return old;
+}
+static void restore_denormals(unsigned long old) { __asm__ volatile("msr fpcr, %0" : : "r"(old)); }
+static void relax(void) { __asm__ volatile("yield"); }
+#else
+static unsigned long flush_denormals(void) { return 0; }
+static void restore_denormals(unsigned long old) { (void)old; }
+static void relax(void) {}
+#endif
+
+void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
+  if (n <= 1 || omp_in_parallel()) {
+    unsigned long old = flush_denormals();
+    fn(&(pl_team){ 0, 1, NULL }, arg);
+    restore_denormals(old);
+    return;
+  }
+  struct pl_barrier barrier = { 0 };
+  #pragma omp parallel num_threads(n)
+  {
+    unsigned long old = flush_denormals();
+    pl_team team = { omp_get_thread_num(), omp_get_num_threads(), &barrier };
+    fn(&team, arg);
+    restore_denormals(old);
+  }
+}
+
+void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
+
+void pl_team_barrier(const pl_team *team) {
+  if (team->size == 1) return;
+  struct pl_barrier *b = team->barrier;
+  unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
+  if (atomic_fetch_add_explicit(&b->waiting, 1, memory_order_acq_rel) == team->size - 1) {
+    atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&b->phase, phase + 1, memory_order_release);
+    return;
+  }
+  int patience = team->size > omp_get_num_procs() ? 0 : 20000;
+  while (atomic_load_explicit(&b->phase, memory_order_acquire) == phase) {
+    if (patience-- > 0) relax();
+    else sched_yield();
+  }
+}
+
+void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {
+  size_t pieces = (n + grain - 1) / grain;
+  size_t first = pieces * (size_t)team->rank / (size_t)team->size;
+  size_t last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
+  *from = first * grain < n ? first * grain : n;
+  *to = last * grain < n ? last * grain : n;
+}

@@ -1,0 +1,39 @@
+/* What every file of the binding uses: check, call, raise, push. The only room that sees lua_State. */
+#ifndef BIND_H
+#define BIND_H
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#include "perilune/base.h"
+#include "perilune/tensor.h"
+
+struct cJSON;
+
+/* Raises err as a Lua error that begins with the file and line of the Lua caller. Never returns. */
+int bind_raise(lua_State *L, const pl_error *err);
+/* Misuse: raises. I/O and damaged files (PL_ERROR_IO, PL_ERROR_CORRUPT): returns nil, message, like io.open. */
+int bind_fail(lua_State *L, const pl_error *err);
+
+/* Lua's argument `index` as JSON (caller frees). Tables: a sequence becomes an array, string keys an object
+   in sorted order. Functions, userdata and cycles raise. */
+struct cJSON *bind_to_json(lua_State *L, int index);
+/* Arguments first..top as a JSON array (caller frees). */
+struct cJSON *bind_args_to_json(lua_State *L, int first);
+void bind_push_json(lua_State *L, const struct cJSON *json);
+
+/* Tensors. A slot is pushed empty (already collectable), then filled by the caller. */
+#define BIND_TENSOR "perilune.tensor"
+pl_tensor **bind_new_tensor(lua_State *L);
+pl_tensor *bind_check_tensor(lua_State *L, int index);      /* raises unless a live tensor */
+pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a live tensor */
+/* A shape from a table or a run of integers at `index`..top. */
+pl_shape bind_check_shape(lua_State *L, int index);
+
+/* Makes a metatable `name` with `methods` (metamethods among them) and __index to itself; leaves it on the stack. */
+void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
+
+/* Accounts `bytes` of freshly allocated memory to Lua's collector. */
+void bind_account(lua_State *L, size_t bytes);
+
+#endif

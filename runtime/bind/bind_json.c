@@ -1,0 +1,33 @@
+/* json.encode(value [, pretty]) and json.decode(text): cJSON; keys in sorted order, numbers exact to the last bit. */
+#include <stdlib.h>
+#include <cjson/cJSON.h>
+#include "bind/bind.h"
+
+static int json_encode(lua_State *L) {
+  cJSON *json = bind_to_json(L, 1);
+  char *text = lua_toboolean(L, 2) ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+  cJSON_Delete(json);
+  if (text == NULL) return luaL_error(L, "not enough memory to write JSON");
+  lua_pushstring(L, text);
+  cJSON_free(text);
+  return 1;
+}
+
+static int json_decode(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size), *end = text;
+  cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, 0);
+  if (json == NULL) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "not JSON: unexpected text at byte %d", (int)(end - text) + 1);
+    return 2;
+  }
+  bind_push_json(L, json);
+  cJSON_Delete(json);
+  return 1;
+}
+
+int bind_open_json(lua_State *L) {
+  luaL_newlib(L, ((luaL_Reg[]){ { "encode", json_encode }, { "decode", json_decode }, { NULL, NULL } }));
+  return 1;
+}

@@ -1,0 +1,97 @@
+/* core.system: version, processor, threads, memory, elementary functions with fixed bits. */
+#include <time.h>
+#include <unistd.h>
+#include "bind/bind.h"
+
+static int system_version(lua_State *L) {
+  lua_pushliteral(L, PL_VERSION);
+  return 1;
+}
+
+/* processor() -> name, isa */
+static int system_processor(lua_State *L) {
+  lua_pushstring(L, pl_cpu_name());
+  lua_pushstring(L, pl_cpu_isa());
+  return 2;
+}
+
+static int system_compiler(lua_State *L) {
+#if defined(__clang__)
+  lua_pushliteral(L, "Clang " __clang_version__);
+#else
+  lua_pushliteral(L, "GCC " __VERSION__);
+#endif
+  return 1;
+}
+
+/* threads([n]) -> number in use; 0 means as many as cores */
+static int system_threads(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) {
+    lua_Integer n = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, n >= 0 && n <= 1024, 1, "threads must be from 1 to 1024 (0: as many as cores)");
+    pl_threads_set((int)n);
+  }
+  lua_pushinteger(L, pl_threads_get());
+  return 1;
+}
+
+/* memory() -> bytes held, most bytes held so far */
+static int system_memory(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)pl_alloc_live());
+  lua_pushinteger(L, (lua_Integer)pl_alloc_peak());
+  return 2;
+}
+
+static int system_memory_limit(lua_State *L) {
+  pl_alloc_set_limit((size_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* clock() -> seconds, monotonic */
+static int system_clock(lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+  return 1;
+}
+
+/* isatty(1) -> is that file descriptor a terminal? */
+static int system_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+#define UNARY(name) \
+  static int system_##name(lua_State *L) { lua_pushnumber(L, pl_##name(luaL_checknumber(L, 1))); return 1; }
+UNARY(exp)
+UNARY(log)
+UNARY(sin)
+UNARY(cos)
+UNARY(tanh)
+
+static int system_pow(lua_State *L) {
+  lua_pushnumber(L, pl_pow(luaL_checknumber(L, 1), luaL_checknumber(L, 2)));
+  return 1;
+}
+
+/* random(seed, purpose, a, b, index) -> a number in [0, 1) that is a function of its arguments */
+static int system_random(lua_State *L) {
+  pl_rng rng = pl_rng_make((uint64_t)luaL_checkinteger(L, 1), (pl_purpose)luaL_checkinteger(L, 2),
+                           (uint64_t)luaL_checkinteger(L, 3), (uint64_t)luaL_checkinteger(L, 4));
+  lua_pushnumber(L, pl_rng_uniform(rng, (uint64_t)luaL_checkinteger(L, 5)));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
+  { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
+  { "clock", system_clock }, { "isatty", system_isatty },
+  { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
+  { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
+  { NULL, NULL },
+};
+
+int bind_open_system(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}

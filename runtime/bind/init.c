@@ -1,0 +1,65 @@
+/* perilune.core: the C side as one table, a field a room. Adding a binding = one line below. */
+#include <stdlib.h>
+#include <string.h>
+#include "bind/bind.h"
+
+int bind_open_system(lua_State *L);
+int bind_open_json(lua_State *L);
+
+static const luaL_Reg rooms[] = {
+  { "system", bind_open_system },
+  { "json", bind_open_json },
+  { NULL, NULL },
+};
+
+PL_API int luaopen_perilune_core(lua_State *L);
+PL_API int luaopen_perilune(lua_State *L);
+
+int luaopen_perilune_core(lua_State *L) {
+  pl_error err;
+  if (pl_cpu_select(NULL, &err)) return bind_raise(L, &err);
+  lua_newtable(L);
+  for (const luaL_Reg *r = rooms; r->name; r++) {
+    lua_pushcfunction(L, r->func);
+    lua_call(L, 0, 1);
+    lua_setfield(L, -2, r->name);
+  }
+  return 1;
+}
+
+extern const struct bind_embedded { const char *name; const char *source; size_t size; } bind_embedded[];
+
+/* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources), else from the program itself. */
+static int load_module(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const struct bind_embedded *e = lua_touserdata(L, lua_upvalueindex(1));
+  const char *folder = getenv("PERILUNE_LUA");
+  if (folder && *folder) {
+    const char *path = lua_pushfstring(L, "%s/%s", folder, e->name);
+    if (luaL_loadfile(L, path)) return lua_error(L);
+  } else if (luaL_loadbuffer(L, e->source, e->size, lua_pushfstring(L, "=%s", e->name))) {
+    return lua_error(L);
+  }
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int luaopen_perilune(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_perilune_core);
+  lua_setfield(L, -2, "perilune.core");
+  for (const struct bind_embedded *e = bind_embedded; e->name; e++) {
+    /* "perilune/init.lua" is perilune.init; "perilune/a/b.lua" is perilune.a.b */
+    luaL_gsub(L, e->name, ".lua", "");
+    luaL_gsub(L, lua_tostring(L, -1), "/", ".");
+    lua_remove(L, -2);
+    lua_pushlightuserdata(L, (void *)e);
+    lua_pushcclosure(L, load_module, 1);
+    lua_settable(L, -3);
+  }
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "perilune.init");
+  lua_call(L, 1, 1);
+  return 1;
+}

@@ -1,0 +1,86 @@
+/* One vector of floats, as wide as the processor allows, and the few operations that kernels are written in.
+
+   Same bits on every width: a lane is always an output of its own, and every product that is added is one
+   fused multiply-add (vf_fma). Vector `a*b + c` is never written in a kernel: whether a compiler fuses it is
+   its own choice. The baseline path has no fused instruction and rounds twice: it has bits of its own. */
+#ifndef KERNELS_VEC_H
+#define KERNELS_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PL_PASTE2(a, b) a##_##b
+#define PL_PASTE(a, b) PL_PASTE2(a, b)
+/* The name of a kernel's copy for this instruction set: contract -> contract_avx2 */
+#define PL_KERNEL(name) PL_PASTE(name, PL_ISA)
+
+#if defined(PL_ISA_avx512)
+#include <immintrin.h>
+#define PL_LANES 16
+#define PL_REGISTERS 32
+typedef __m512 vf;
+
+static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf vf_set(float x) { return _mm512_set1_ps(x); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_sqrt(vf x) { return _mm512_sqrt_ps(x); }
+/* The first n lanes; the others are zero and memory behind them is not touched. 0 <= n <= PL_LANES */
+static inline vf vf_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+static inline void vf_store_part(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x); }
+/* x > y ? a : b, lane by lane; false where x or y is NaN */
+static inline vf vf_greater(vf x, vf y, vf a, vf b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ), b, a); }
+static inline vf vf_round(vf x) { return _mm512_roundscale_ps(x, 0); }
+static inline vf vf_pow2(vf k) { /* 2^k for whole k in [-126, 127] */
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
+}
+#elif defined(PL_ISA_avx2)
+#include <immintrin.h>
+#define PL_LANES 8
+#define PL_REGISTERS 16
+typedef __m256 vf;
+
+static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+static inline vf vf_set(float x) { return _mm256_set1_ps(x); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vf vf_sqrt(vf x) { return _mm256_sqrt_ps(x); }
+static inline __m256i vf_mask(size_t n) {
+  static const int32_t ones[16] = { -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
+  return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - n));
+}
+static inline vf vf_load_part(const float *p, size_t n) { return _mm256_maskload_ps(p, vf_mask(n)); }
+static inline void vf_store_part(float *p, vf x, size_t n) { _mm256_maskstore_ps(p, vf_mask(n), x); }
+static inline vf vf_greater(vf x, vf y, vf a, vf b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GT_OQ)); }
+static inline vf vf_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vf vf_pow2(vf k) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23));
+}
+#else
+#include <math.h>
+#define PL_LANES 4
+#define PL_REGISTERS 16
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+static inline vf vf_load(const float *p) { vf x; memcpy(&x, p, sizeof x); return x; }
+static inline void vf_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
+static inline vf vf_set(float x) { return (vf){ x, x, x, x }; }
+#if defined(PL_ISA_neon)
+#include <arm_neon.h>
+static inline vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+#endif
+static inline vf vf_sqrt(vf x) { return (vf){ sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3]) }; }
+static inline vf vf_load_part(const float *p, size_t n) { vf x = { 0 }; memcpy(&x, p, n * sizeof *p); return x; }
+static inline void vf_store_part(float *p, vf x, size_t n) { memcpy(p, &x, n * sizeof *p); }
+static inline vf vf_greater(vf x, vf y, vf a, vf b) { vi m = x > y; return (vf)((m & (vi)a) | (~m & (vi)b)); }
+static inline vf vf_round(vf x) { return (vf){ rintf(x[0]), rintf(x[1]), rintf(x[2]), rintf(x[3]) }; }
+static inline vf vf_pow2(vf k) { return (vf)((__builtin_convertvector(k, vi) + 127) << 23); }
+#endif
+
+static inline vf vf_max(vf a, vf b) { return vf_greater(a, b, a, b); }   /* b where either is NaN */
+static inline vf vf_min(vf a, vf b) { return vf_greater(b, a, a, b); }
+
+#endif

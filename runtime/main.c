@@ -1,0 +1,52 @@
+/* The program: opens Lua, registers perilune, hands over to lua/perilune/cli.lua. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <lauxlib.h>
+
+int luaopen_perilune(lua_State *L);
+
+static int traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) message = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* Runs require("perilune.cli").main(arguments) and returns its exit status. */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  luaL_requiref(L, "perilune", luaopen_perilune, 0);
+  lua_createtable(L, argc, 1);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "perilune.cli");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_pushvalue(L, -3);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fputs("perilune: not enough memory to start\n", stderr);
+    return EXIT_FAILURE;
+  }
+  lua_pushcfunction(L, traceback);
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  int status = EXIT_FAILURE;
+  if (lua_pcall(L, 2, 1, 1) == LUA_OK) status = (int)lua_tointeger(L, -1);
+  else fprintf(stderr, "perilune: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return status;
+}
