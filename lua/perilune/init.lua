@@ -3,4 +3,6 @@ local core = require "perilune.core"
 
 local M = { version = core.system.version() }
 
+for name, f in pairs(core.tensor) do M[name] = f end
+
 return M

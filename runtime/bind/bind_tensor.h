@@ -1,0 +1,22 @@
+/* What the files of the tensor binding share. */
+#ifndef BIND_TENSOR_H
+#define BIND_TENSOR_H
+
+#include "bind/bind.h"
+
+/* Puts `result` into the slot on top of the stack and accounts for it, or raises err when it is NULL. Returns 1. */
+int bind_tensor_return(lua_State *L, pl_tensor **slot, pl_tensor *result, const pl_error *err);
+/* Returns the tensor at index 1 (for in-place methods), or raises when status says so. */
+int bind_tensor_self(lua_State *L, pl_status status, const pl_error *err);
+/* Axis from Lua (from 1, negative from the end) to C (from 0, negative from the end). */
+int bind_check_axis(lua_State *L, int index);
+/* A name of an element type at `index`, or `otherwise` when there is none. */
+pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise);
+/* When the last argument names an element type, takes it from the stack; else `otherwise`. */
+pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
+
+/* Methods of the class, a list a file; constructors and functions of core.tensor. */
+extern const luaL_Reg bind_tensor_view_methods[];
+extern const luaL_Reg bind_tensor_make_functions[];
+
+#endif

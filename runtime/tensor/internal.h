@@ -1,0 +1,60 @@
+/* What only this room sees: the inside of a tensor, and its elements as a stream of doubles. */
+#ifndef TENSOR_INTERNAL_H
+#define TENSOR_INTERNAL_H
+
+#include "perilune/tensor.h"
+
+/* Memory that several views share; it goes with its last view. */
+typedef struct pl_storage pl_storage;
+
+/* Zeroed. [out] *data: the first byte, aligned to 64. */
+pl_storage *pl_storage_new(size_t bytes, void **data, pl_error *err);
+pl_storage *pl_storage_wrap(void (*release)(void *owner), void *owner, pl_error *err);
+void pl_storage_retain(pl_storage *storage);
+void pl_storage_release(pl_storage *storage);
+bool pl_storage_shared(const pl_storage *storage);   /* by more than one view */
+
+/* Invariant: every element base + sum of index[a] * stride[a], 0 <= index[a] < shape.size[a], lies in `storage`. */
+struct pl_tensor {
+  pl_storage *storage;
+  char *base;                        /* the element with all indices 0 */
+  pl_dtype type;
+  pl_shape shape;
+  int64_t stride[PL_MAX_AXES];       /* in elements; 0 along an expanded axis, never negative */
+};
+
+/* Strides of rows in order without gaps. */
+void pl_strides_contiguous(int64_t stride[PL_MAX_AXES], const pl_shape *shape);
+
+/* Makes a negative axis count from the end; `what` begins the error's text. */
+pl_status pl_axis_resolve(int *axis, int axes, const char *what, pl_error *err);
+/* The shape that both broadcast to. */
+pl_status pl_shape_broadcast(pl_shape *out, const pl_shape *a, const pl_shape *b, const char *what, pl_error *err);
+
+/* A position in the stream of a tensor's elements, broadcast to `shape`. Adjacent axes that form one run are one. */
+typedef struct pl_cursor {
+  pl_dtype type;
+  char *at;
+  int axes;
+  int64_t size[PL_MAX_AXES], step[PL_MAX_AXES], index[PL_MAX_AXES];
+} pl_cursor;
+
+enum { PL_CHUNK = 256 };   /* doubles that an operation holds at a time; the start of each chunk is a multiple of it */
+
+static inline size_t pl_chunk_size(int64_t from, int64_t count) {
+  return count - from < PL_CHUNK ? (size_t)(count - from) : PL_CHUNK;
+}
+
+pl_cursor pl_cursor_open(const pl_tensor *t, const pl_shape *shape, int64_t start);
+void pl_cursor_read(pl_cursor *c, double *out, size_t n);
+size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does not fit */
+
+/* "<what>: 300 does not fit in u8 ..." */
+pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err);
+
+/* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
+pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);
+/* An input that shares storage with the target in another order is replaced by a copy: [out] *copy, to be freed, or NULL. */
+pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* Counted memory. One block holds the count and, behind one cache line, the elements; wrapped memory stays
+   where it is. */
+#include <stdatomic.h>
+#include "tensor/internal.h"
+
+struct pl_storage {
+  atomic_int views;
+  void (*release)(void *owner);
+  void *owner;
+};
+
+enum { LINE = 64 };
+_Static_assert(sizeof(struct pl_storage) <= LINE, "the head of a storage fits into the line before its elements");
+
+pl_storage *pl_storage_new(size_t bytes, void **data, pl_error *err) {
+  if (bytes > SIZE_MAX / 4) bytes = SIZE_MAX / 2;   /* pl_alloc refuses it and says so */
+  pl_storage *storage = pl_alloc(LINE + bytes, err);
+  if (storage == NULL) return NULL;
+  atomic_init(&storage->views, 1);
+  *data = (char *)storage + LINE;
+  return storage;
+}
+
+pl_storage *pl_storage_wrap(void (*release)(void *owner), void *owner, pl_error *err) {
+  void *data;
+  pl_storage *storage = pl_storage_new(0, &data, err);
+  if (storage == NULL) return NULL;
+  storage->release = release;
+  storage->owner = owner;
+  return storage;
+}
+
+void pl_storage_retain(pl_storage *storage) { atomic_fetch_add_explicit(&storage->views, 1, memory_order_relaxed); }
+
+void pl_storage_release(pl_storage *storage) {
+  if (atomic_fetch_sub_explicit(&storage->views, 1, memory_order_acq_rel) > 1) return;
+  if (storage->release != NULL) storage->release(storage->owner);
+  pl_free(storage);
+}
+
+bool pl_storage_shared(const pl_storage *storage) { return atomic_load_explicit(&storage->views, memory_order_relaxed) > 1; }
