@@ -1,0 +1,48 @@
+/* Losses: what a batch of outputs costs, and the gradient of that cost.
+
+   A batch is rows x width numbers, contiguous: one row a sample. A row's loss is a number of its own; the loss of
+   the batch is the mean of the rows' (reduction "mean", the default) or their sum ("sum"). Element by element
+   losses (MSE, BCE, Huber) take the mean over the elements of a row, or their sum, by the same option; so the
+   values are PyTorch's. */
+#ifndef PERILUNE_LOSS_H
+#define PERILUNE_LOSS_H
+
+#include "perilune/base.h"
+
+typedef struct pl_loss pl_loss;
+struct cJSON;
+
+/* What the outputs should have been; exactly one of the two is set.
+   labels [rows]: the class of each row, from 0. Every loss takes them: those made for values see the one-hot row.
+   With width 1 there are two classes, and the label itself, 0 or 1, is the wanted value.
+   values [rows * width]: wanted values, or a probability of each class. */
+typedef struct pl_target {
+  const int32_t *labels;
+  const float *values;
+} pl_target;
+
+/* A loss of the named type ("CrossEntropy"); `args` as for pl_options_read. NULL and an error on wrong options. */
+PL_API pl_loss *pl_loss_new(const char *type, const struct cJSON *args, pl_error *err);
+PL_API void pl_loss_free(pl_loss *loss);
+PL_API const char *pl_loss_type(const pl_loss *loss);
+/* { type = "CrossEntropy", config = { ... } }, which pl_loss_from_json takes. The caller deletes it. */
+PL_API struct cJSON *pl_loss_to_json(const pl_loss *loss);
+PL_API pl_loss *pl_loss_from_json(const struct cJSON *json, pl_error *err);
+/* Types in the registry's order; NULL past the end. */
+PL_API const char *pl_loss_type_name(int i);
+
+/* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). */
+PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels, pl_error *err);
+/* Are all labels in 0 .. width-1 (width 1: 0 or 1)? The message names the first that is not; rows count from 1. */
+PL_API pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err);
+
+/* values[i] [out, rows]: the loss of row i. grad [out, rows * width, or NULL]: d(loss of the batch)/d(output).
+   Shapes and labels have been checked. SPMD: every member of the team calls it, rows are shared, no barrier inside. */
+PL_API void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
+                            pl_target target, size_t rows, size_t width);
+/* Sum of the rows' losses, in ascending order. */
+PL_API double pl_loss_total(const double *values, size_t rows);
+/* The loss of the batch, by the reduction: the total, or the total / rows. */
+PL_API double pl_loss_value(const pl_loss *loss, const double *values, size_t rows);
+
+#endif

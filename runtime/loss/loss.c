@@ -1,0 +1,115 @@
+/* Making, checking and running losses. What each computes is in its own file. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "loss/loss.h"
+
+struct pl_loss {
+  const pl_loss_class *cls;
+  void *config;               /* begins with a pl_loss_common */
+};
+
+const char *const pl_reductions[] = { "mean", "sum", NULL };
+
+const char *pl_loss_type_name(int i) { return pl_loss_registry[i] ? pl_loss_registry[i]->head.type : NULL; }
+
+static const pl_loss_class *find_class(const char *type, pl_error *err) {
+  const char *names[64] = { 0 };
+  for (int i = 0; pl_loss_registry[i] && i < 63; i++) {
+    if (strcmp(type, pl_loss_registry[i]->head.type) == 0) return pl_loss_registry[i];
+    names[i] = pl_loss_registry[i]->head.type;
+  }
+  const char *nearest = pl_nearest_name(type, names);
+  if (nearest) pl_error_set(err, PL_ERROR_VALUE, "there is no loss '%s'; did you mean '%s'?", type, nearest);
+  else pl_error_set(err, PL_ERROR_VALUE, "there is no loss '%s'", type);
+  return NULL;
+}
+
+pl_loss *pl_loss_new(const char *type, const cJSON *args, pl_error *err) {
+  const pl_loss_class *cls = find_class(type, err);
+  pl_loss *loss = cls ? pl_alloc(sizeof *loss, err) : NULL;
+  if (loss == NULL) return NULL;
+  loss->cls = cls;
+  loss->config = pl_alloc(cls->head.config_size, err);
+  if (loss->config != NULL && pl_options_read(loss->config, &cls->head, args, err) == PL_OK) return loss;
+  pl_loss_free(loss);
+  return NULL;
+}
+
+void pl_loss_free(pl_loss *loss) {
+  if (loss == NULL) return;
+  pl_free(loss->config);
+  pl_free(loss);
+}
+
+const char *pl_loss_type(const pl_loss *loss) { return loss->cls->head.type; }
+
+cJSON *pl_loss_to_json(const pl_loss *loss) {
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddStringToObject(json, "type", loss->cls->head.type);
+  cJSON_AddItemToObject(json, "config", pl_options_write(&loss->cls->head, loss->config));
+  return json;
+}
+
+pl_loss *pl_loss_from_json(const cJSON *json, pl_error *err) {
+  const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
+  if (type != NULL) return pl_loss_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
+  pl_error_set(err, PL_ERROR_VALUE, "a loss is described as { type = \"CrossEntropy\", config = { ... } }; there is no type");
+  return NULL;
+}
+
+pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels, pl_error *err) {
+  char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
+  const char *type = loss->cls->head.type;
+  bool classes = loss->cls->kind == PL_LOSS_CLASSES;
+  if ((classes || labels) && output->axes != 1) {
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes]%s, got %s; end the model with nn.Flatten() and nn.Linear(inputs, classes)",
+                        type, classes ? "" : " when the targets are labels", pl_shape_text(got, output, true));
+  }
+  if (classes && output->size[0] < 2)
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes] with two classes or more, got %s; for one output take BCE",
+                        type, pl_shape_text(got, output, true));
+  if (labels && target->axes != 0)
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", type, pl_shape_text(got, target, true));
+  if (!labels && !pl_shape_equal(output, target))
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects targets shaped like the outputs, %s, got %s", type,
+                        pl_shape_text(other, output, true), pl_shape_text(got, target, true));
+  return PL_OK;
+}
+
+pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err) {
+  size_t classes = width == 1 ? 2 : width;
+  for (size_t i = 0; i < rows; i++) {
+    if (labels[i] >= 0 && (size_t)labels[i] < classes) continue;
+    return pl_error_set(err, PL_ERROR_VALUE, "label %d of sample %zu is outside 0 to %zu (the model has %zu output%s); "
+                        "give the last layer as many outputs as there are classes, or mend the labels",
+                        (int)labels[i], i + 1, classes - 1, width, width == 1 ? "" : "s");
+  }
+  return PL_OK;
+}
+
+void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
+                     pl_target target, size_t rows, size_t width) {
+  const pl_loss_common *common = loss->config;
+  bool mean = common->reduction == PL_REDUCTION_MEAN;
+  double weight = mean && loss->cls->kind == PL_LOSS_ELEMENTS ? 1.0 / (double)width : 1;
+  double scale = mean ? weight / (double)rows : weight;
+  size_t from, to;
+  pl_team_share(team, rows, 1, &from, &to);
+  for (size_t i = from; i < to; i++) {
+    values[i] = weight * loss->cls->row(loss->config, &(pl_loss_row){
+      .width = width, .output = output + i * width, .scale = scale, .grad = grad ? grad + i * width : NULL,
+      .target = target.values ? target.values + i * width : NULL, .label = target.labels ? target.labels[i] : -1 });
+  }
+}
+
+double pl_loss_total(const double *values, size_t rows) {
+  double sum = 0;
+  for (size_t i = 0; i < rows; i++) sum += values[i];
+  return sum;
+}
+
+double pl_loss_value(const pl_loss *loss, const double *values, size_t rows) {
+  const pl_loss_common *common = loss->config;
+  double total = pl_loss_total(values, rows);
+  return common->reduction == PL_REDUCTION_MEAN && rows > 0 ? total / (double)rows : total;
+}
