@@ -1,0 +1,47 @@
+/* Layers: a tree of configured operations with declared parameters. A layer owns no memory for its parameters
+   or activations: the model gives it places in its flat blocks and in its arena. */
+#ifndef PERILUNE_LAYERS_H
+#define PERILUNE_LAYERS_H
+
+#include "perilune/tensor.h"
+
+typedef struct pl_layer pl_layer;
+struct cJSON;
+
+/* A layer of the named type. `args` as for pl_options_read, plus the option "name" that every layer takes. */
+PL_API pl_layer *pl_layer_new(const char *type, const struct cJSON *args, pl_error *err);
+PL_API void pl_layer_free(pl_layer *layer);                 /* not its children */
+/* Appends `child` to a container. The parent borrows the child, which must outlive it. A layer has one parent. */
+PL_API pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err);
+PL_API const char *pl_layer_type(const pl_layer *layer);
+PL_API const char *pl_layer_name(const pl_layer *layer);    /* "" unless given */
+PL_API int pl_layer_children(const pl_layer *layer);
+PL_API pl_layer *pl_layer_child(const pl_layer *layer, int i);   /* [borrowed] i from 0 */
+PL_API pl_layer *pl_layer_parent(const pl_layer *layer);         /* [borrowed] NULL at the root */
+/* Stable name from the position: "05_linear", nested "03_residual/01_conv2d"; for files and optimizers. */
+#define PL_PATH_TEXT 128
+PL_API const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer);
+/* For messages: layer 5 (Linear, "fc1") */
+PL_API const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer);
+/* Its options (children not included), as an object. The caller deletes it. */
+PL_API struct cJSON *pl_layer_config(const pl_layer *layer);
+/* The whole tree: { type, config, layers }; and back (creates the children too; see pl_layer_free_tree). */
+PL_API struct cJSON *pl_layer_to_json(const pl_layer *layer);
+PL_API pl_layer *pl_layer_from_json(const struct cJSON *json, pl_error *err);
+PL_API void pl_layer_free_tree(pl_layer *layer);
+/* Where in a script the layer was made ("x.lua:12"), for messages. */
+PL_API void pl_layer_set_origin(pl_layer *layer, const char *origin);
+PL_API const char *pl_layer_origin(const pl_layer *layer);
+/* Types in the registry's order: name, or NULL past the end. */
+PL_API const char *pl_layer_type_name(int i);
+
+/* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
+PL_API int pl_layer_params(const pl_layer *layer);
+PL_API const char *pl_layer_param_name(const pl_layer *layer, int i);
+PL_API const pl_shape *pl_layer_param_shape(const pl_layer *layer, int i);
+PL_API bool pl_layer_param_trained(const pl_layer *layer, int i);
+PL_API bool pl_layer_param_custom(const pl_layer *layer, int i);   /* to be filled by the caller (a Lua initializer) */
+PL_API float *pl_layer_param_value(const pl_layer *layer, int i);  /* [borrowed] NULL before a model has it */
+PL_API float *pl_layer_param_grad(const pl_layer *layer, int i);   /* [borrowed] NULL for state */
+
+#endif

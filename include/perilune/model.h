@@ -1,0 +1,85 @@
+/* A model: a tree of layers, one flat block of parameter values and one of gradients, and a planned arena for the
+   activations of a batch.
+
+   Intended use:  pl_model_new(root)  ->  pl_model_build(input shape)  ->  pl_model_initialize(seed)
+                  pl_model_forward(x, n, PL_TRAIN)  ->  pl_model_backward(dy)  ... */
+#ifndef PERILUNE_MODEL_H
+#define PERILUNE_MODEL_H
+
+#include "perilune/layers.h"
+
+typedef struct pl_model pl_model;
+
+typedef enum pl_mode {
+  PL_INFER,   /* running statistics, no dropout, nothing kept */
+  PL_NOISE,   /* as PL_INFER, with dropout */
+  PL_LOOK,    /* as PL_INFER, all activations kept (pl_model_activation) */
+  PL_TRAIN    /* remembers what backward needs */
+} pl_mode;
+
+/* The root is borrowed and must outlive the model. Parameters whose shape is known get their place at once. */
+PL_API pl_model *pl_model_new(pl_layer *root, pl_error *err);
+PL_API void pl_model_free(pl_model *model);
+PL_API pl_layer *pl_model_root(pl_model *model);
+
+/* Checks all shapes for an input of `sample` (one sample, no batch axis) and lays out the parameters. Building again
+   for another shape is allowed as long as the parameters stay the same. */
+PL_API pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err);
+PL_API bool pl_model_is_built(const pl_model *model);
+PL_API const pl_shape *pl_model_input(const pl_model *model);    /* [borrowed] one sample */
+PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample */
+/* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset. */
+PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
+/* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */
+PL_API void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step);
+PL_API uint64_t pl_model_step(const pl_model *model);
+
+/* The flat blocks: trained parameters, each at a multiple of 16 floats, padding zero. */
+PL_API bool pl_model_has_params(const pl_model *model);
+PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, padding included */
+PL_API size_t pl_model_parameters(const pl_model *model); /* trained numbers, padding not included */
+PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
+PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
+/* The block is counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its release. */
+PL_API void *pl_model_block(pl_model *model);
+PL_API void pl_block_retain(void *block);
+PL_API void pl_block_release(void *block);
+
+typedef struct pl_slice {
+  const pl_layer *layer;
+  char path[PL_PATH_TEXT];   /* of the layer: "05_linear" */
+  const char *name;          /* of the parameter: "weight" */
+  size_t offset, count;      /* in the flat blocks */
+  int axes;                  /* of its shape: 1 for biases */
+} pl_slice;
+PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
+
+/* Largest batch for which memory is set aside now; forward does it by itself when a larger one comes. */
+PL_API pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error *err);
+PL_API size_t pl_model_arena(pl_model *model, size_t batch, pl_mode mode);   /* bytes that a batch needs */
+
+/* x [n, sample...]; the result [n, output...] is borrowed until the next call. */
+PL_API pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err);
+/* dy [n, output...] for the last forward in PL_TRAIN. dx may be NULL. Parameter gradients are added to the gradient
+   block, or replace it after pl_model_zero_grads. x of the forward must still be there. */
+PL_API pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_error *err);
+PL_API void pl_model_zero_grads(pl_model *model);
+
+/* For callers that are already inside a parallel region, with a model that has no host layers. Every member calls. */
+PL_API bool pl_model_has_host(const pl_model *model);
+PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode);
+PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);
+
+/* Operations in order, for summaries, activations and profiles. */
+typedef struct pl_model_op {
+  const pl_layer *layer;     /* [borrowed] */
+  pl_shape output;           /* one sample */
+  double work;               /* multiply-adds a sample */
+  size_t memory;             /* bytes of activations kept for one sample */
+} pl_model_op;
+PL_API int pl_model_ops(const pl_model *model);
+PL_API pl_model_op pl_model_op_at(const pl_model *model, int i);
+/* Output of operation i in the last PL_LOOK pass. */
+PL_API const float *pl_model_activation(const pl_model *model, int i);
+
+#endif

@@ -1,0 +1,17 @@
+/* Elementwise kernels: each output depends on one element of each input, so any split gives the same bits. */
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
+
+/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. */
+void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];
+}
+
+/* y = max(x, 0)  gives  dx = dy where y > 0, else 0 */
+void PL_KERNEL(relu_backward)(float *dx, const float *y, const float *dy, size_t n) {
+  for (size_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+void PL_KERNEL(add)(float *out, const float *a, const float *b, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
+}

@@ -1,0 +1,179 @@
+/* The tree of layers: making, naming, describing. What a layer computes is in its own file. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "layers/layer.h"
+
+static const pl_layer_class *find_class(const char *type) {
+  for (int i = 0; pl_layer_registry[i]; i++) {
+    if (strcmp(pl_layer_registry[i]->head.type, type) == 0) return pl_layer_registry[i];
+  }
+  return NULL;
+}
+
+const char *pl_layer_type_name(int i) { return pl_layer_registry[i] ? pl_layer_registry[i]->head.type : NULL; }
+
+static pl_status no_such_layer(const char *type, pl_error *err) {
+  const char *names[128];
+  int n = 0;
+  for (; n < 127 && pl_layer_registry[n]; n++) names[n] = pl_layer_registry[n]->head.type;
+  names[n] = NULL;
+  const char *nearest = pl_nearest_name(type, names);
+  return pl_error_set(err, PL_ERROR_VALUE, "there is no layer '%s'%s%s%s", type, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+/* Takes the option "name" out of the arguments, so that a class lists only what is its own. */
+static pl_status take_name(pl_layer *layer, cJSON *args, pl_error *err) {
+  cJSON *options = cJSON_IsArray(args) ? cJSON_GetArrayItem(args, cJSON_GetArraySize(args) - 1) : args;
+  cJSON *name = cJSON_IsObject(options) ? cJSON_DetachItemFromObjectCaseSensitive(options, "name") : NULL;
+  if (name == NULL) return PL_OK;
+  const char *text = cJSON_GetStringValue(name);
+  pl_status status = PL_OK;
+  if (text != NULL && strlen(text) < sizeof layer->name) snprintf(layer->name, sizeof layer->name, "%s", text);
+  else status = pl_error_set(err, PL_ERROR_VALUE, "%s: option 'name' takes a string of at most %zu letters", layer->cls->head.type, sizeof layer->name - 1);
+  cJSON_Delete(name);
+  return status;
+}
+
+pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
+  const pl_layer_class *cls = find_class(type);
+  if (cls == NULL) {
+    no_such_layer(type, err);
+    return NULL;
+  }
+  pl_layer *layer = pl_alloc(sizeof *layer, err);
+  if (layer == NULL) return NULL;
+  layer->cls = cls;
+  layer->config = pl_alloc(cls->head.config_size + 1, err);
+  cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
+  bool ok = layer->config != NULL && take_name(layer, copy, err) == PL_OK &&
+            pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
+            (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
+  cJSON_Delete(copy);
+  if (ok) return layer;
+  pl_layer_free(layer);
+  return NULL;
+}
+
+void pl_layer_free(pl_layer *layer) {
+  if (layer == NULL) return;
+  pl_free(layer->child);
+  pl_free(layer->config);
+  pl_free(layer);
+}
+
+void pl_layer_free_tree(pl_layer *layer) {
+  if (layer == NULL) return;
+  for (int i = 0; i < layer->children; i++) pl_layer_free_tree(layer->child[i]);
+  pl_layer_free(layer);
+}
+
+pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
+  const char *type = parent->cls->head.type;
+  if (parent->children >= parent->cls->most_children)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s takes %s layers", type, parent->cls->most_children ? "no more" : "no");
+  for (const pl_layer *p = parent; p; p = p->parent) {
+    if (p == child) return pl_error_set(err, PL_ERROR_VALUE, "%s cannot contain itself", type);
+  }
+  if (child->parent != NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: layer %d (%s) already belongs to a %s; make a new one for each place",
+                        type, parent->children + 1, child->cls->head.type, child->parent->cls->head.type);
+  pl_layer **list = pl_alloc_array((size_t)parent->children + 1, sizeof *list, err);
+  if (list == NULL) return PL_ERROR_MEMORY;
+  if (parent->children) memcpy(list, parent->child, (size_t)parent->children * sizeof *list);
+  pl_free(parent->child);
+  parent->child = list;
+  list[parent->children++] = child;
+  child->parent = parent;
+  return PL_OK;
+}
+
+const char *pl_layer_type(const pl_layer *layer) { return layer->cls->head.type; }
+const char *pl_layer_name(const pl_layer *layer) { return layer->name; }
+int pl_layer_children(const pl_layer *layer) { return layer->children; }
+pl_layer *pl_layer_child(const pl_layer *layer, int i) { return layer->child[i]; }
+pl_layer *pl_layer_parent(const pl_layer *layer) { return layer->parent; }
+void pl_layer_set_origin(pl_layer *layer, const char *origin) { snprintf(layer->origin, sizeof layer->origin, "%s", origin); }
+const char *pl_layer_origin(const pl_layer *layer) { return layer->origin; }
+
+/* From 1, among its parent's children. */
+static int position(const pl_layer *layer) {
+  int i = 0;
+  while (layer->parent->child[i] != layer) i++;
+  return i + 1;
+}
+
+const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer) {
+  char here[40], above[PL_PATH_TEXT] = "";
+  snprintf(here, sizeof here, "%02d_%s", layer->parent ? position(layer) : 1, layer->cls->head.type);
+  for (char *c = here; *c; c++) *c = (char)tolower((unsigned char)*c);
+  if (layer->parent != NULL && layer->parent->parent != NULL) pl_layer_path(above, layer->parent);
+  snprintf(text, PL_PATH_TEXT, "%.80s%s%s", above, above[0] ? "/" : "", here);
+  return text;
+}
+
+const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
+  char place[48] = "";
+  for (const pl_layer *p = layer; p->parent; p = p->parent) {
+    char below[32];
+    snprintf(below, sizeof below, "%.31s", place);
+    snprintf(place, sizeof place, "%d%s%s", position(p), below[0] ? "." : "", below);
+  }
+  const char *type = layer->cls->head.type, *name = layer->name;
+  if (!place[0]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
+  else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", place, type, name);
+  else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", place, type);
+  return text;
+}
+
+cJSON *pl_layer_config(const pl_layer *layer) {
+  cJSON *object = pl_options_write(&layer->cls->head, layer->config);
+  if (object != NULL && layer->name[0]) cJSON_AddStringToObject(object, "name", layer->name);
+  return object;
+}
+
+cJSON *pl_layer_to_json(const pl_layer *layer) {
+  cJSON *object = cJSON_CreateObject();
+  cJSON_AddStringToObject(object, "type", layer->cls->head.type);
+  cJSON_AddItemToObject(object, "config", pl_layer_config(layer));
+  if (layer->children) {
+    cJSON *list = cJSON_AddArrayToObject(object, "layers");
+    for (int i = 0; i < layer->children; i++) cJSON_AddItemToArray(list, pl_layer_to_json(layer->child[i]));
+  }
+  return object;
+}
+
+pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
+  const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
+  if (type == NULL) {
+    pl_error_set(err, PL_ERROR_CORRUPT, "a model's description has a layer without a type");
+    return NULL;
+  }
+  pl_layer *layer = pl_layer_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
+  const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(json, "layers");
+  if (layer != NULL && list != NULL) cJSON_ArrayForEach(item, list) {
+    pl_layer *child = pl_layer_from_json(item, err);
+    if (child == NULL || pl_layer_add(layer, child, err)) {
+      pl_layer_free_tree(child);
+      pl_layer_free_tree(layer);
+      return NULL;
+    }
+  }
+  return layer;
+}
+
+int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained) {
+  self->param[self->params] = (pl_param){ name, shape, init, fan_in, fan_out, trained, NULL, NULL };
+  return self->params++;
+}
+
+int pl_layer_params(const pl_layer *layer) { return layer->params; }
+const char *pl_layer_param_name(const pl_layer *layer, int i) { return layer->param[i].name; }
+const pl_shape *pl_layer_param_shape(const pl_layer *layer, int i) { return &layer->param[i].shape; }
+bool pl_layer_param_trained(const pl_layer *layer, int i) { return layer->param[i].trained; }
+bool pl_layer_param_custom(const pl_layer *layer, int i) { return layer->param[i].init.kind == PL_INIT_CUSTOM; }
+float *pl_layer_param_value(const pl_layer *layer, int i) { return layer->param[i].value; }
+float *pl_layer_param_grad(const pl_layer *layer, int i) { return layer->param[i].grad; }
+
+pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass) { return pl_rng_make(pass->seed, PL_FOR_DROPOUT, self->id, pass->step); }

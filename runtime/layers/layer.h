@@ -1,0 +1,95 @@
+/* What a layer's file needs to implement one: the vtable, the pass, the declared parameters.
+
+   Every forward and backward is SPMD: all members of the team call it with the same arguments and share the work
+   by outputs. The caller puts a barrier between operations; a layer that needs one inside calls pl_team_barrier.
+   Shapes are those of one sample; buffers hold pass->batch samples, contiguous. */
+#ifndef LAYERS_LAYER_H
+#define LAYERS_LAYER_H
+
+#include "layers/graph.h"
+#include "perilune/layers.h"
+
+typedef struct pl_param {
+  const char *name;           /* static text: "weight" */
+  pl_shape shape;             /* axes < 0: known only after the input's shape is */
+  pl_init init;
+  double fan_in, fan_out;
+  bool trained;
+  float *value, *grad;        /* [borrowed] from the model's blocks */
+} pl_param;
+
+typedef struct pl_pass {
+  const pl_team *team;
+  size_t batch;
+  bool training;              /* batch statistics, dropout */
+  bool noise;                 /* dropout, also where training is false */
+  bool accumulate;            /* parameter gradients are added to what is there */
+  uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
+  pl_shape in, out;
+  void *saved;                /* kept from forward to backward */
+  void *scratch;              /* this operation's alone */
+} pl_pass;
+
+/* What an operation needs for a batch, filled by `memory`; all zero and false by default. */
+typedef struct pl_memory {
+  size_t saved;                            /* bytes for the whole batch */
+  size_t scratch_forward, scratch_backward;
+  bool needs_x, needs_y;                   /* backward reads the input, the output */
+} pl_memory;
+
+typedef struct pl_layer_class {
+  pl_class head;
+  int most_children;                   /* containers; 0: none */
+  bool alias;                          /* the output is the input's memory under another shape */
+  bool alias_in_inference;             /* identity unless training (or noise) */
+  bool host;                           /* runs on the main thread, between parallel regions, through `callback` */
+  pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
+  /* Output shape of one sample. The message says what is expected and what to do; the layer's label is put before it. */
+  pl_status (*shape)(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err);
+  pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);   /* containers; NULL: one operation */
+  void (*memory)(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m);
+  void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
+  /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
+  void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
+  double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
+} pl_layer_class;
+
+/* Host layers (functions of the script): forward turns x into y; backward turns dy into dx. */
+typedef pl_status (*pl_host_fn)(void *context, const pl_pass *pass, bool forward, const float *x, const float *y, const float *dy, float *result, pl_error *err);
+
+enum { PL_MOST_PARAMS = 6 };
+
+struct pl_layer {
+  const pl_layer_class *cls;
+  void *config;
+  char name[48], origin[96];
+  pl_param param[PL_MOST_PARAMS];
+  int params;
+  pl_layer *parent;
+  pl_layer **child;
+  int children;
+  uint32_t id;                /* depth-first position in the model: the stream of its random numbers */
+  pl_host_fn host;
+  void *host_context;
+};
+
+/* Declares a parameter (shape.axes = -1 when it depends on the input); its index. */
+int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained);
+
+/* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
+#define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
+
+/* The stream of a pass's random numbers in this layer. */
+pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
+
+/* One contraction shared by the team: a grid of row and column blocks, each computed by one member. */
+struct pl_contraction;
+void pl_contract_shared(const pl_team *team, const struct pl_contraction *c);
+/* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
+   in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. */
+void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch);
+size_t pl_column_sums_scratch(size_t rows, size_t cols);
+
+extern const pl_layer_class *const pl_layer_registry[];   /* ends with NULL */
+
+#endif

@@ -1,0 +1,10 @@
+/* Every layer once: a new layer is one file and one line in this list. */
+#include "layers/layer.h"
+
+#define LAYERS(X) \
+  X(linear) X(conv2d) X(dropout) X(flatten) X(reshape) X(identity) X(relu) X(residual) X(sequential)
+
+#define DECLARE(name) extern const pl_layer_class pl_##name;
+LAYERS(DECLARE)
+#define ENTRY(name) &pl_##name,
+const pl_layer_class *const pl_layer_registry[] = { LAYERS(ENTRY) NULL };
