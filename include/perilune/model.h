@@ -54,7 +54,7 @@ typedef struct pl_slice {
 } pl_slice;
 PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
 
-/* Largest batch for which memory is set aside now; forward does it by itself when a larger one comes. */
+/* Makes the plan and sets memory aside for a batch; forward does it by itself. */
 PL_API pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error *err);
 PL_API size_t pl_model_arena(pl_model *model, size_t batch, pl_mode mode);   /* bytes that a batch needs */
 
@@ -64,14 +64,20 @@ PL_API pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_
    block, or replace it after pl_model_zero_grads. x of the forward must still be there. */
 PL_API pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_error *err);
 PL_API void pl_model_zero_grads(pl_model *model);
+PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
 
-/* For callers that are already inside a parallel region, with a model that has no host layers. Every member calls. */
+/* For callers that are already inside a parallel region, with a model that has no host layers: pl_model_reserve for
+   this very batch and mode (and pl_model_set_random) first, outside; then every member calls. */
 PL_API bool pl_model_has_host(const pl_model *model);
-PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode);
-PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);
+PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x);
+PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);   /* replaces or adds as pl_model_backward */
+PL_API int pl_model_team_size(const pl_model *model);   /* threads that are worth their while for the reserved batch */
 
 /* Operations in order, for summaries, activations and profiles. */
+typedef enum pl_model_op_kind { PL_MODEL_LAYER, PL_MODEL_FORK, PL_MODEL_JOIN } pl_model_op_kind;
+
 typedef struct pl_model_op {
+  pl_model_op_kind kind;     /* fork and join: the two ends of a Residual */
   const pl_layer *layer;     /* [borrowed] */
   pl_shape output;           /* one sample */
   double work;               /* multiply-adds a sample */

@@ -54,8 +54,23 @@ typedef struct pl_layer_class {
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
 } pl_layer_class;
 
-/* Host layers (functions of the script): forward turns x into y; backward turns dy into dx. */
-typedef pl_status (*pl_host_fn)(void *context, const pl_pass *pass, bool forward, const float *x, const float *y, const float *dy, float *result, pl_error *err);
+/* Host layers (functions of the script) are called back on the main thread, between parallel regions. */
+typedef enum pl_host_kind {
+  PL_HOST_SHAPE,      /* in -> *out */
+  PL_HOST_FORWARD,    /* x -> y */
+  PL_HOST_BACKWARD    /* x, y, dy -> dx */
+} pl_host_kind;
+
+typedef struct pl_host_call {
+  pl_host_kind kind;
+  pl_shape in, out;           /* one sample; PL_HOST_SHAPE fills `out` */
+  size_t batch;
+  bool training;
+  const float *x, *dy;
+  float *y, *dx;
+} pl_host_call;
+
+typedef pl_status (*pl_host_fn)(void *context, pl_host_call *call, pl_error *err);
 
 enum { PL_MOST_PARAMS = 6 };
 

@@ -1,0 +1,463 @@
+/* core.nn: one constructor a layer class, and what can be asked of a layer. Running a model is in bind_model.c. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+
+static const char registry_key;   /* registry table: layer pointer -> userdata, weak */
+
+void bind_push_layer(lua_State *L, const pl_layer *layer) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  lua_rawgetp(L, -1, layer);
+  lua_remove(L, -2);
+}
+
+bind_layer *bind_test_layer(lua_State *L, int index) { return luaL_testudata(L, index, BIND_LAYER); }
+
+bind_layer *bind_check_layer(lua_State *L, int index) {
+  bind_layer *u = luaL_checkudata(L, index, BIND_LAYER);
+  luaL_argcheck(L, u->layer != NULL, index, "the layer was freed");
+  return u;
+}
+
+static int layer_gc(lua_State *L) {
+  bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
+  pl_model_free(u->model);
+  pl_layer_free(u->layer);
+  u->model = NULL;
+  u->layer = NULL;
+  return 0;
+}
+
+pl_model *bind_model_of(lua_State *L, int index) {
+  const pl_layer *root = bind_check_layer(L, index)->layer;
+  while (root->parent != NULL) root = root->parent;
+  bind_push_layer(L, root);
+  bind_layer *u = bind_check_layer(L, -1);
+  if (u->model == NULL) {
+    pl_error err;
+    u->model = pl_model_new(u->layer, &err);
+    if (u->model == NULL) bind_raise(L, &err);
+    if (pl_model_has_params(u->model)) {
+      if (pl_model_initialize(u->model, 1, &err)) bind_raise(L, &err);
+      bind_custom_init(L, u->layer);
+    }
+  }
+  lua_pop(L, 1);
+  return u->model;
+}
+
+pl_model *bind_check_model(lua_State *L, int index) {
+  const pl_layer *layer = bind_check_layer(L, index)->layer;
+  if (layer->parent != NULL) {
+    char label[PL_PATH_TEXT];
+    luaL_error(L, "%s is part of a %s; call this on the whole model", pl_layer_label(label, layer), layer->parent->cls->head.type);
+  }
+  return bind_model_of(L, index);
+}
+
+void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient) {
+  const pl_param *p = &layer->param[i];
+  float *data = gradient ? p->grad : p->value;
+  if (data == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  pl_block_retain(pl_model_block(model));
+  *slot = pl_tensor_wrap(PL_F32, &p->shape, data, pl_block_release, pl_model_block(model), &err);
+  if (*slot == NULL) {
+    pl_block_release(pl_model_block(model));
+    bind_raise(L, &err);
+  }
+}
+
+static void copy_into_param(lua_State *L, const pl_layer *layer, int i, int index) {
+  const pl_param *p = &layer->param[i];
+  const pl_tensor *t = bind_check_tensor(L, index);
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+  if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &p->shape))
+    luaL_error(L, "%s.%s takes an f32 tensor of shape %s, got %s %s", layer->cls->head.type, p->name, pl_shape_text(a, &p->shape, false),
+               pl_dtype_name(pl_tensor_type(t)), pl_shape_text(b, pl_tensor_shape(t), false));
+  pl_error err;
+  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
+  if (c == NULL) bind_raise(L, &err);
+  memmove(p->value, pl_tensor_data(c), (size_t)pl_shape_count(&p->shape) * sizeof(float));
+  pl_tensor_free(c);
+}
+
+/* A Lua initializer is called with the shape as a table and returns a tensor of that shape. */
+void bind_custom_init(lua_State *L, const pl_layer *layer) {
+  luaL_checkstack(L, 8, NULL);
+  for (int i = 0; i < layer->params; i++) {
+    if (layer->param[i].init.kind != PL_INIT_CUSTOM) continue;
+    const char *option = strcmp(layer->param[i].name, "bias") == 0 ? "bias_init" : "init";
+    bind_push_layer(L, layer);
+    lua_getiuservalue(L, -1, 1);
+    if (lua_getfield(L, -1, option) == LUA_TFUNCTION) {
+      lua_createtable(L, layer->param[i].shape.axes, 0);
+      for (int k = 0; k < layer->param[i].shape.axes; k++) {
+        lua_pushinteger(L, layer->param[i].shape.size[k]);
+        lua_rawseti(L, -2, k + 1);
+      }
+      lua_call(L, 1, 1);
+      copy_into_param(L, layer, i, lua_gettop(L));
+    }
+    lua_pop(L, 3);
+  }
+  for (int i = 0; i < layer->children; i++) bind_custom_init(L, layer->child[i]);
+}
+
+/* Splits the arguments of a constructor at `first`..top: layers go to the list `children`, functions to the table
+   `functions` (an initializer leaves "custom" behind), the rest stays as a list `plain` for JSON. */
+static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, int top, int children, int functions, int plain) {
+  lua_Integer n = 0, count = 0;
+  for (int i = first; i <= top; i++) {
+    if (bind_test_layer(L, i)) {
+      lua_pushvalue(L, i);
+      lua_rawseti(L, children, ++n);
+      continue;
+    }
+    bool container = lua_istable(L, i) && cls->most_children > 0;
+    if (!lua_istable(L, i) || (!container && lua_rawlen(L, i) > 0)) {
+      lua_pushvalue(L, i);
+      lua_rawseti(L, plain, ++count);
+      continue;
+    }
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+      if (lua_isinteger(L, -2)) {
+        if (!bind_test_layer(L, -1)) luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, (int)lua_tointeger(L, -2), luaL_typename(L, -1));
+        continue;
+      }
+      lua_pushvalue(L, -2);
+      if (lua_isfunction(L, -2)) {
+        lua_pushvalue(L, -3);
+        lua_pushvalue(L, -3);
+        lua_settable(L, functions);
+        if (cls->host) {
+          lua_pop(L, 1);
+          continue;
+        }
+        lua_pushliteral(L, "custom");
+      } else {
+        lua_pushvalue(L, -2);
+      }
+      lua_settable(L, -5);
+    }
+    lua_rawseti(L, plain, ++count);
+    lua_Integer items = luaL_len(L, i);
+    for (lua_Integer k = 1; container && k <= items; k++) {
+      if (lua_geti(L, i, k) == LUA_TNIL) luaL_error(L, "%s: item %d is nil, not a layer (is its name spelt right?)", cls->head.type, (int)k);
+      lua_rawseti(L, children, ++n);
+    }
+  }
+}
+
+static pl_status call_host(void *context, pl_host_call *call, pl_error *err);
+
+/* A layer of class `cls` with the arguments first..top; pushes the userdata. */
+static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int top) {
+  luaL_checkstack(L, 20, NULL);
+  int base = lua_gettop(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  split_arguments(L, cls, first, top, base + 1, base + 2, base + 3);
+  bind_layer *u = lua_newuserdatauv(L, sizeof *u, 3);
+  *u = (bind_layer){ 0 };
+  luaL_setmetatable(L, BIND_LAYER);
+  pl_error err;
+  cJSON *args = bind_to_json(L, base + 3);
+  u->layer = pl_layer_new(cls->head.type, cJSON_IsArray(args) ? args : NULL, &err);
+  cJSON_Delete(args);
+  if (u->layer == NULL) bind_raise(L, &err);
+  luaL_where(L, 1);
+  size_t n = 0;
+  const char *where = lua_tolstring(L, -1, &n);
+  if (n > 2) {
+    lua_pushlstring(L, where, n - 2);
+    pl_layer_set_origin(u->layer, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  if (cls->host) {
+    u->layer->host = call_host;
+    u->layer->host_context = u->layer;
+  }
+  lua_pushvalue(L, base + 2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, base + 1);
+  lua_setiuservalue(L, -2, 3);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, u->layer);
+  lua_pop(L, 1);
+  lua_Integer children = luaL_len(L, base + 1);
+  for (lua_Integer i = 1; i <= children; i++) {
+    lua_rawgeti(L, base + 1, i);
+    bind_layer *child = bind_check_layer(L, -1);
+    if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
+    lua_pushvalue(L, base + 4);
+    lua_setiuservalue(L, -2, 2);
+    lua_pop(L, 1);
+  }
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}
+
+static const pl_layer_class *class_at(lua_State *L, int index) { return lua_touserdata(L, index); }
+
+static int construct(lua_State *L) {
+  new_layer(L, class_at(L, lua_upvalueindex(1)), 1, lua_gettop(L));
+  return 1;
+}
+
+/* from_config{ type=, config=, layers= }: the layers that model:config() described. */
+static int from_config(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkstack(L, 20, "model nests too deep");
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "type");
+  const char *type = lua_tostring(L, 2);
+  const pl_layer_class *cls = NULL;
+  for (int i = 0; type != NULL && pl_layer_registry[i]; i++) {
+    if (strcmp(pl_layer_registry[i]->head.type, type) == 0) cls = pl_layer_registry[i];
+  }
+  if (cls == NULL) return luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
+  lua_Integer n = 0;
+  if (lua_getfield(L, 1, "layers") == LUA_TTABLE) {
+    n = luaL_len(L, 3);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= n; i++) {
+      lua_pushcfunction(L, from_config);
+      lua_geti(L, 3, i);
+      lua_call(L, 1, 1);
+      lua_rawseti(L, 4, i);
+    }
+  } else {
+    lua_newtable(L);
+  }
+  int first = lua_gettop(L) + 1;
+  if (lua_getfield(L, 1, "config") != LUA_TTABLE) lua_pop(L, 1);
+  for (lua_Integer i = 1; i <= n; i++) {
+    luaL_checkstack(L, 8, "model has too many layers");
+    lua_rawgeti(L, 4, i);
+  }
+  new_layer(L, cls, first, lua_gettop(L));
+  return 1;
+}
+
+pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data) {
+  pl_shape shape = { sample->axes + 1, { (int64_t)batch } };
+  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_new(PL_F32, &shape, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  if (data != NULL) memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * sizeof(float));
+  return *slot;
+}
+
+static void copy_result(lua_State *L, const char *what, const pl_shape *sample, size_t batch, float *out) {
+  const pl_tensor *t = bind_check_tensor(L, -1);
+  pl_shape want = { sample->axes + 1, { (int64_t)batch } };
+  memcpy(want.size + 1, sample->size, (size_t)sample->axes * sizeof want.size[0]);
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+  if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &want))
+    luaL_error(L, "Lambda: %s must return an f32 tensor of shape %s, got %s %s", what, pl_shape_text(a, &want, false),
+               pl_dtype_name(pl_tensor_type(t)), pl_shape_text(b, pl_tensor_shape(t), false));
+  pl_error err;
+  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
+  if (c == NULL) bind_raise(L, &err);
+  memcpy(out, pl_tensor_data(c), (size_t)pl_tensor_count(c) * sizeof(float));
+  pl_tensor_free(c);
+}
+
+static int protected_host(lua_State *L) {
+  pl_host_call *call = lua_touserdata(L, 1);
+  bind_push_layer(L, lua_touserdata(L, 2));
+  lua_getiuservalue(L, -1, 1);
+  if (call->kind == PL_HOST_SHAPE) {
+    if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");
+    lua_pop(L, 1);
+    if (lua_getfield(L, -1, "shape") != LUA_TFUNCTION) return 0;
+    lua_createtable(L, call->in.axes, 0);
+    for (int k = 0; k < call->in.axes; k++) {
+      lua_pushinteger(L, call->in.size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_call(L, 1, 1);
+    call->out = bind_check_shape(L, lua_gettop(L));
+  } else if (call->kind == PL_HOST_FORWARD) {
+    lua_getfield(L, -1, "forward");
+    bind_push_batch(L, &call->in, call->batch, call->x);
+    lua_pushboolean(L, call->training);
+    lua_call(L, 2, 1);
+    copy_result(L, "forward", &call->out, call->batch, call->y);
+  } else {
+    if (lua_getfield(L, -1, "backward") != LUA_TFUNCTION) luaL_error(L, "Lambda: cannot be trained through without backward = function(dy, x, y) ... end");
+    bind_push_batch(L, &call->out, call->batch, call->dy);
+    bind_push_batch(L, &call->in, call->batch, call->x);
+    bind_push_batch(L, &call->out, call->batch, call->y);
+    lua_call(L, 3, 1);
+    copy_result(L, "backward", &call->in, call->batch, call->dx);
+  }
+  return 0;
+}
+
+static lua_State *calling_state;
+
+void bind_use_state(lua_State *L) { calling_state = L; }
+
+/* The core must not be jumped over: an error in the script's function becomes a status. */
+static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
+  lua_State *L = calling_state;
+  if (!lua_checkstack(L, 8)) return pl_error_set(err, PL_ERROR_MEMORY, "Lua's stack is full");
+  lua_pushcfunction(L, protected_host);
+  lua_pushlightuserdata(L, call);
+  lua_pushlightuserdata(L, context);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return PL_OK;
+  const char *text = lua_tostring(L, -1);
+  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
+  lua_pop(L, 1);
+  return PL_ERROR_STATE;
+}
+
+/* layer[i], layer.weight, layer.bias_grad, layer.grad, layer.name, layer.type, an option, or a method. */
+static int layer_index(lua_State *L) {
+  bind_layer *u = bind_check_layer(L, 1);
+  if (lua_isinteger(L, 2)) {
+    lua_Integer i = lua_tointeger(L, 2), n = u->layer->children;
+    if (i < 0) i += n + 1;
+    if (i < 1 || i > n) lua_pushnil(L);
+    else bind_push_layer(L, u->layer->child[i - 1]);
+    return 1;
+  }
+  const char *key = luaL_checkstring(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (strcmp(key, "name") == 0) return lua_pushstring(L, u->layer->name), 1;
+  if (strcmp(key, "type") == 0) return lua_pushstring(L, u->layer->cls->head.type), 1;
+  size_t length = strlen(key);
+  bool gradient = length > 5 && strcmp(key + length - 5, "_grad") == 0, all = strcmp(key, "grad") == 0;
+  if (all) lua_newtable(L);
+  for (int i = 0; i < u->layer->params; i++) {
+    const char *name = u->layer->param[i].name;
+    bool same = strcmp(key, name) == 0 || (gradient && strlen(name) == length - 5 && strncmp(key, name, length - 5) == 0);
+    if (!same && !all) continue;
+    pl_model *model = bind_model_of(L, 1);
+    if (!pl_model_has_params(model)) return luaL_error(L, "%s.%s: its shape depends on the input's; call model:build{...} with the shape of one sample first", u->layer->cls->head.type, key);
+    bind_push_param(L, model, u->layer, i, all || gradient);
+    if (!all) return 1;
+    lua_setfield(L, -2, name);
+  }
+  if (all) return 1;
+  cJSON *config = pl_layer_config(u->layer);
+  bind_push_json(L, cJSON_GetObjectItemCaseSensitive(config, key));
+  cJSON_Delete(config);
+  return 1;
+}
+
+static int layer_newindex(lua_State *L) {
+  bind_layer *u = bind_check_layer(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  for (int i = 0; i < u->layer->params; i++) {
+    if (strcmp(key, u->layer->param[i].name)) continue;
+    if (!pl_model_has_params(bind_model_of(L, 1))) return luaL_error(L, "call model:build{...} before setting %s", key);
+    copy_into_param(L, u->layer, i, 3);
+    return 0;
+  }
+  return luaL_error(L, "%s has no parameter '%s' to set; options are fixed when a layer is made", u->layer->cls->head.type, key);
+}
+
+static int layer_len(lua_State *L) {
+  lua_pushinteger(L, bind_check_layer(L, 1)->layer->children);
+  return 1;
+}
+
+static int layer_config(lua_State *L) {
+  cJSON *json = pl_layer_to_json(bind_check_layer(L, 1)->layer);
+  bind_push_json(L, json);
+  cJSON_Delete(json);
+  return 1;
+}
+
+static int layer_path(lua_State *L) {
+  char text[PL_PATH_TEXT];
+  lua_pushstring(L, pl_layer_path(text, bind_check_layer(L, 1)->layer));
+  return 1;
+}
+
+static int layer_label(lua_State *L) {
+  char text[PL_PATH_TEXT];
+  lua_pushstring(L, pl_layer_label(text, bind_check_layer(L, 1)->layer));
+  return 1;
+}
+
+/* find(name): the first layer below with that name, or nil */
+static const pl_layer *find(const pl_layer *layer, const char *name) {
+  if (strcmp(layer->name, name) == 0) return layer;
+  for (int i = 0; i < layer->children; i++) {
+    const pl_layer *found = find(layer->child[i], name);
+    if (found != NULL) return found;
+  }
+  return NULL;
+}
+
+static int layer_find(lua_State *L) {
+  const pl_layer *found = find(bind_check_layer(L, 1)->layer, luaL_checkstring(L, 2));
+  if (found == NULL) lua_pushnil(L);
+  else bind_push_layer(L, found);
+  return 1;
+}
+
+/* params() -> list of { name=, trained= } of this layer alone */
+static int layer_params(lua_State *L) {
+  const pl_layer *layer = bind_check_layer(L, 1)->layer;
+  lua_createtable(L, layer->params, 0);
+  for (int i = 0; i < layer->params; i++) {
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, layer->param[i].name);
+    lua_setfield(L, -2, "name");
+    lua_pushboolean(L, layer->param[i].trained);
+    lua_setfield(L, -2, "trained");
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+int bind_open_model(lua_State *L);   /* adds the methods of bind_model.c to the table on top */
+
+int bind_open_nn(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    { "config", layer_config }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params }, { NULL, NULL },
+  };
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+
+  lua_newtable(L);                       /* core.nn */
+  for (int i = 0; pl_layer_registry[i]; i++) {
+    lua_pushlightuserdata(L, (void *)pl_layer_registry[i]);
+    lua_pushcclosure(L, construct, 1);
+    lua_setfield(L, -2, pl_layer_registry[i]->head.type);
+  }
+  lua_pushcfunction(L, from_config);
+  lua_setfield(L, -2, "from_config");
+  luaL_newmetatable(L, BIND_LAYER);
+  luaL_setfuncs(L, ((luaL_Reg[]){ { "__gc", layer_gc }, { "__newindex", layer_newindex }, { "__len", layer_len }, { NULL, NULL } }), 0);
+  lua_newtable(L);                       /* methods; lua/perilune/nn.lua adds its own */
+  luaL_setfuncs(L, methods, 0);
+  bind_open_model(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "methods");
+  lua_pushcclosure(L, layer_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  return 1;
+}

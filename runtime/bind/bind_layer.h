@@ -1,0 +1,34 @@
+/* A layer as userdata: the layer, and the model when it is the root of one. */
+#ifndef BIND_LAYER_H
+#define BIND_LAYER_H
+
+#include "bind/bind.h"
+#include "perilune/model.h"
+
+#define BIND_LAYER "perilune.layer"
+
+/* User value 1: a table with its functions (Lua initializers, Lambda's) by name. User value 2: its parent, pinned.
+   The children are pinned by user value 3, a list. */
+typedef struct bind_layer {
+  pl_layer *layer;
+  pl_model *model;   /* of the root, made when first needed */
+} bind_layer;
+
+bind_layer *bind_check_layer(lua_State *L, int index);
+bind_layer *bind_test_layer(lua_State *L, int index);
+/* Pushes the userdata of a layer that Lua made (nil if it was collected). */
+void bind_push_layer(lua_State *L, const pl_layer *layer);
+/* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of one. */
+pl_model *bind_check_model(lua_State *L, int index);
+/* The same for any layer: of the tree that it belongs to. */
+pl_model *bind_model_of(lua_State *L, int index);
+/* Fills parameters whose initializer is a Lua function. Raises. */
+void bind_custom_init(lua_State *L, const pl_layer *layer);
+/* The state in which functions of the script are to be called by the pass that follows. */
+void bind_use_state(lua_State *L);
+/* A new f32 tensor [batch, sample...] on the stack, filled from `data` unless NULL. */
+pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data);
+/* Pushes a tensor over parameter i (or its gradient). */
+void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient);
+
+#endif

@@ -1,0 +1,296 @@
+/* Running a model from Lua: build, forward, infer, backward, and looking inside. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "bind/bind_layer.h"
+
+/* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
+static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape *sample) {
+  const pl_tensor *t = bind_check_tensor(L, index);
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  if (pl_tensor_type(t) == PL_F32) {
+    *slot = pl_tensor_to_contiguous(t, &err);
+  } else {
+    pl_tensor *plain = pl_tensor_to_contiguous(t, &err);
+    if (plain != NULL) *slot = pl_tensor_new(PL_F32, pl_tensor_shape(t), &err);
+    if (*slot != NULL) {
+      float *out = pl_tensor_data(*slot);
+      for (int64_t i = 0; i < pl_tensor_count(t); i++)
+        out[i] = pl_tensor_type(t) == PL_U8 ? ((const uint8_t *)pl_tensor_data(plain))[i] : (float)((const int32_t *)pl_tensor_data(plain))[i];
+    }
+    pl_tensor_free(plain);
+  }
+  if (*slot == NULL) bind_raise(L, &err);
+  const pl_shape *shape = pl_tensor_shape(*slot);
+  if (shape->axes < 1 || shape->size[0] < 1) {
+    char text[PL_SHAPE_TEXT];
+    luaL_error(L, "a model takes a batch [N, ...] of at least one sample, got %s", pl_shape_text(text, shape, false));
+  }
+  *n = (size_t)shape->size[0];
+  *sample = (pl_shape){ .axes = shape->axes - 1 };
+  memcpy(sample->size, shape->size + 1, (size_t)sample->axes * sizeof sample->size[0]);
+  return *slot;
+}
+
+static void build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
+  pl_error err;
+  bool fresh = !pl_model_has_params(model);
+  bind_use_state(L);
+  if (pl_model_build(model, sample, &err)) {
+    /* a message that already begins with the layer's own file and line gets no second one */
+    if (strstr(err.text, ".lua:") != NULL || strstr(err.text, "stdin:") != NULL) {
+      lua_pushstring(L, err.text);
+      lua_error(L);
+    }
+    bind_raise(L, &err);
+  }
+  if (fresh) {
+    if (pl_model_initialize(model, 1, &err)) bind_raise(L, &err);
+    bind_custom_init(L, bind_check_layer(L, index)->layer);
+  }
+}
+
+/* model:build{28, 28, 1}: checks all shapes for one sample of that shape; returns the model */
+static int model_build(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  pl_shape sample = bind_check_shape(L, 2);
+  build(L, 1, model, &sample);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
+
+static int run_forward(lua_State *L, pl_mode mode) {
+  pl_model *model = bind_check_model(L, 1);
+  size_t n;
+  pl_shape sample;
+  const pl_tensor *x = push_input(L, 2, &n, &sample);
+  int input = lua_gettop(L);
+  const float *y;
+  pl_error err;
+  build(L, 1, model, &sample);
+  if (pl_model_forward(model, pl_tensor_data(x), n, mode, &y, &err)) return bind_raise(L, &err);
+  if (mode == PL_TRAIN) {   /* backward reads the input again */
+    lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, input);
+    lua_setfield(L, -2, "input");
+  }
+  bind_push_batch(L, pl_model_output(model), n, y);
+  return 1;
+}
+
+/* model:forward(x) -> output: a training pass, which backward follows */
+static int model_forward(lua_State *L) { return run_forward(L, PL_TRAIN); }
+
+/* model:infer(x [, "infer" | "noise"]) -> output; keeps nothing. Large inputs go in pieces of 256 samples. */
+static int model_infer(lua_State *L) {
+  enum { PIECE = 256 };
+  pl_model *model = bind_check_model(L, 1);
+  pl_mode mode = (pl_mode)luaL_checkoption(L, 3, "infer", modes);
+  luaL_argcheck(L, mode == PL_INFER || mode == PL_NOISE, 3, "mode is \"infer\" or \"noise\"");
+  size_t n;
+  pl_shape sample;
+  const pl_tensor *x = push_input(L, 2, &n, &sample);
+  pl_error err;
+  build(L, 1, model, &sample);
+  size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_model_output(model));
+  pl_tensor *result = bind_push_batch(L, pl_model_output(model), n, NULL);
+  for (size_t i = 0; i < n; i += PIECE) {
+    const float *y;
+    size_t count = n - i < PIECE ? n - i : PIECE;
+    if (pl_model_forward(model, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
+    memcpy((float *)pl_tensor_data(result) + i * out, y, count * out * sizeof(float));
+  }
+  return 1;
+}
+
+/* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters */
+static int model_backward(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  bool wanted = lua_toboolean(L, 3);
+  size_t n, pass = 0;
+  pl_shape sample;
+  const pl_tensor *dy = push_input(L, 2, &n, &sample);
+  if (!pl_model_is_built(model)) return luaL_error(L, "backward follows a forward (a training pass)");
+  const pl_shape *out = pl_model_output(model);
+  lua_getiuservalue(L, 1, 1);
+  if (lua_getfield(L, -1, "input") != LUA_TNIL) pass = (size_t)pl_tensor_shape(bind_check_tensor(L, -1))->size[0];
+  if (pass == 0) return luaL_error(L, "backward follows a forward (a training pass)");
+  if (!pl_shape_equal(&sample, out) || n != pass) {
+    char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+    return luaL_error(L, "backward takes the gradient of the output, %d samples of %s, got %d of %s", (int)pass, pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
+  }
+  pl_error err;
+  float *dx = wanted ? pl_tensor_data(bind_push_batch(L, pl_model_input(model), n, NULL)) : NULL;
+  bind_use_state(L);
+  if (pl_model_backward(model, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
+  return wanted ? 1 : 0;
+}
+
+static int model_zero_grad(lua_State *L) {
+  pl_model_zero_grads(bind_check_model(L, 1));
+  return 0;
+}
+
+/* model:initialize(seed): every parameter from its initializer */
+static int model_initialize(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  lua_Integer seed = luaL_checkinteger(L, 2);
+  pl_error err;
+  if (pl_model_initialize(model, (uint64_t)seed, &err)) return bind_raise(L, &err);
+  bind_custom_init(L, bind_check_layer(L, 1)->layer);
+  pl_model_set_random(model, (uint64_t)seed, 0);
+  return 0;
+}
+
+/* model:random([seed, step]) -> step: what dropout masks are a function of */
+static int model_random(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  if (!lua_isnoneornil(L, 2)) pl_model_set_random(model, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_optinteger(L, 3, 0));
+  lua_pushinteger(L, (lua_Integer)pl_model_step(model));
+  return 1;
+}
+
+static void push_shape(lua_State *L, const pl_shape *shape) {
+  lua_createtable(L, shape->axes, 0);
+  for (int i = 0; i < shape->axes; i++) {
+    lua_pushinteger(L, shape->size[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static lua_Integer trained_numbers(const pl_layer *layer) {
+  int64_t count = 0;
+  for (int i = 0; i < pl_layer_params(layer); i++) {
+    if (pl_layer_param_trained(layer, i)) count += pl_shape_count(pl_layer_param_shape(layer, i));
+  }
+  return count;
+}
+
+/* model:rows([shape]) -> one table an operation, in order: path, label, type, name, output, parameters, work, memory.
+   The ends of a Residual are rows of type "Residual" with part = "fork" or "join". */
+static int model_rows(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  if (!lua_isnoneornil(L, 2)) {
+    pl_shape sample = bind_check_shape(L, 2);
+    build(L, 1, model, &sample);
+  }
+  if (!pl_model_is_built(model)) return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
+  lua_newtable(L);
+  for (int i = 0; i < pl_model_ops(model); i++) {
+    pl_model_op op = pl_model_op_at(model, i);
+    char text[PL_PATH_TEXT];
+    lua_createtable(L, 0, 8);
+    lua_pushstring(L, pl_layer_path(text, op.layer));
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, pl_layer_label(text, op.layer));
+    lua_setfield(L, -2, "label");
+    lua_pushstring(L, pl_layer_type(op.layer));
+    lua_setfield(L, -2, "type");
+    lua_pushstring(L, pl_layer_name(op.layer));
+    lua_setfield(L, -2, "name");
+    push_shape(L, &op.output);
+    lua_setfield(L, -2, "output");
+    lua_pushinteger(L, op.kind == PL_MODEL_LAYER ? trained_numbers(op.layer) : 0);
+    lua_setfield(L, -2, "parameters");
+    lua_pushnumber(L, op.work);
+    lua_setfield(L, -2, "work");
+    lua_pushinteger(L, (lua_Integer)op.memory);
+    lua_setfield(L, -2, "memory");
+    if (op.kind != PL_MODEL_LAYER) {
+      lua_pushstring(L, op.kind == PL_MODEL_FORK ? "fork" : "join");
+      lua_setfield(L, -2, "part");
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* model:activations(x) -> one table an operation, as rows, with its output tensor in the field `output` */
+static int model_activations(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  size_t n;
+  pl_shape sample;
+  const pl_tensor *x = push_input(L, 2, &n, &sample);
+  const float *y;
+  pl_error err;
+  build(L, 1, model, &sample);
+  if (pl_model_forward(model, pl_tensor_data(x), n, PL_LOOK, &y, &err)) return bind_raise(L, &err);
+  lua_pushcfunction(L, model_rows);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  for (int i = 0; i < pl_model_ops(model); i++) {
+    pl_model_op op = pl_model_op_at(model, i);
+    lua_rawgeti(L, -1, i + 1);
+    bind_push_batch(L, &op.output, n, pl_model_activation(model, i));
+    lua_setfield(L, -2, "output");
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* model:sizes() -> trained numbers, shape of the input or nil, shape of the output or nil, has Lua functions */
+static int model_sizes(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  lua_pushinteger(L, (lua_Integer)pl_model_parameters(model));
+  if (pl_model_is_built(model)) {
+    push_shape(L, pl_model_input(model));
+    push_shape(L, pl_model_output(model));
+  } else {
+    lua_pushnil(L);
+    lua_pushnil(L);
+  }
+  lua_pushboolean(L, pl_model_has_host(model));
+  return 4;
+}
+
+/* model:arena(batch, "train" | "infer") -> bytes that the activations and workspaces of a batch take */
+static int model_arena(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  lua_Integer batch = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, batch > 0 && batch <= 1 << 20, 2, "batch must be from 1 to 1048576");
+  lua_pushinteger(L, (lua_Integer)pl_model_arena(model, (size_t)batch, (pl_mode)luaL_checkoption(L, 3, "train", modes)));
+  return 1;
+}
+
+static void push_states(lua_State *L, pl_model *model, const pl_layer *layer) {
+  luaL_checkstack(L, 8, NULL);
+  char text[PL_PATH_TEXT];
+  for (int i = 0; i < pl_layer_params(layer); i++) {
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, pl_layer_path(text, layer));
+    lua_setfield(L, -2, "layer");
+    lua_pushstring(L, pl_layer_type(layer));
+    lua_setfield(L, -2, "type");
+    lua_pushstring(L, pl_layer_param_name(layer, i));
+    lua_setfield(L, -2, "name");
+    lua_pushboolean(L, pl_layer_param_trained(layer, i));
+    lua_setfield(L, -2, "trained");
+    bind_push_param(L, model, layer, i, false);
+    lua_setfield(L, -2, "tensor");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  for (int i = 0; i < pl_layer_children(layer); i++) push_states(L, model, pl_layer_child(layer, i));
+}
+
+/* model:state() -> every parameter and statistic in file order: { layer =, type =, name =, trained =, tensor = } */
+static int model_state(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  if (!pl_model_has_params(model)) return luaL_error(L, "the shapes of some parameters depend on the input's; call model:build{...} first");
+  lua_newtable(L);
+  push_states(L, model, pl_model_root(model));
+  return 1;
+}
+
+int bind_open_model(lua_State *L);
+
+int bind_open_model(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward }, { "zero_grad", model_zero_grad },
+    { "initialize", model_initialize }, { "random", model_random }, { "rows", model_rows }, { "activations", model_activations },
+    { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
+  };
+  luaL_setfuncs(L, methods, 0);
+  return 0;
+}

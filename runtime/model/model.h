@@ -1,0 +1,54 @@
+/* The model's inside, shared by the files of this room. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "layers/layer.h"
+#include "perilune/model.h"
+
+/* Values, gradients and states in one counted allocation, so that a tensor of weights may outlive its model. */
+typedef struct pl_block {
+  _Atomic int references;
+  size_t size, state_size;
+  float *values, *grads, *states;
+} pl_block;
+
+/* Where each value, gradient and workspace of a batch lies in the arena. */
+typedef struct pl_plan {
+  size_t capacity;              /* samples it was made for; 0: not yet made */
+  size_t bytes;
+  bool *wanted;                 /* per value: its gradient is needed */
+  int *act_root, *grad_root;    /* per value: the value in whose place it lies */
+  size_t *act, *grad;           /* per value: offset in the arena (roots only) */
+  size_t *saved, *scratch[2];   /* per operation */
+  pl_memory *need;              /* per operation */
+} pl_plan;
+
+enum { PLANS = 5 };             /* PL_INFER, PL_NOISE, PL_LOOK, PL_TRAIN, PL_TRAIN with a gradient for the input */
+
+struct pl_model {
+  pl_layer *root;
+  pl_graph graph;
+  bool built, has_params, has_host;
+  pl_block *block;
+  pl_slice *slice;
+  size_t slices, parameters;
+  pl_plan plan[PLANS];
+  char *arena[2];               /* [1] training, [0] the rest */
+  size_t arena_bytes[2];
+  uint64_t seed, step;
+  /* the last pass */
+  const pl_plan *current;
+  const float *x, *dy;
+  float *dx;
+  size_t n;
+  pl_mode mode;
+  bool overwrite;               /* the next backward replaces gradients instead of adding to them */
+  bool pending;                 /* a training pass waits for its backward */
+};
+
+pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
+void pl_plan_clear(pl_plan *plan);
+/* Plan and arena for a pass; sets model->current and the fields of the pass. */
+pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
+
+#endif

@@ -1,0 +1,195 @@
+/* The flat blocks: every trained parameter at a multiple of 16 floats in one block of values and one of gradients;
+   states (running statistics) in a third. Layers are given their places here, and their first values. */
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+#include "model/model.h"
+
+void pl_block_retain(void *block) { atomic_fetch_add(&((pl_block *)block)->references, 1); }
+
+void pl_block_release(void *block) {
+  pl_block *b = block;
+  if (b == NULL || atomic_fetch_sub(&b->references, 1) != 1) return;
+  pl_free(b->values);
+  pl_free(b->grads);
+  pl_free(b->states);
+  pl_free(b);
+}
+
+/* Depth first, parents before children: the order of ids, of slices, and of everything in files. */
+static void walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
+  visit(layer, arg);
+  for (int i = 0; i < layer->children; i++) walk(layer->child[i], visit, arg);
+}
+
+typedef struct { size_t params, floats, state_floats; uint32_t layers; bool unknown, host; } census;
+
+static size_t rounded(const pl_shape *shape) { return ((size_t)pl_shape_count(shape) + 15) / 16 * 16; }
+
+static void count_layer(pl_layer *layer, void *arg) {
+  census *c = arg;
+  layer->id = c->layers++;
+  c->host = c->host || layer->cls->host;
+  for (int i = 0; i < layer->params; i++) {
+    const pl_param *p = &layer->param[i];
+    if (p->shape.axes < 0) c->unknown = true;
+    else if (p->trained) c->floats += rounded(&p->shape), c->params++;
+    else c->state_floats += rounded(&p->shape);
+  }
+}
+
+typedef struct { pl_model *model; size_t offset, state_offset; } layout;
+
+/* A layer that had values of its own (it was used alone before it became part of this model) keeps them. */
+static void place_layer(pl_layer *layer, void *arg) {
+  layout *l = arg;
+  pl_model *m = l->model;
+  for (int i = 0; i < layer->params; i++) {
+    pl_param *p = &layer->param[i];
+    size_t count = (size_t)pl_shape_count(&p->shape), *offset = p->trained ? &l->offset : &l->state_offset;
+    float *value = (p->trained ? m->block->values : m->block->states) + *offset;
+    if (p->value != NULL) memcpy(value, p->value, count * sizeof *value);
+    p->value = value;
+    p->grad = p->trained ? m->block->grads + *offset : NULL;
+    if (p->trained) {
+      pl_slice *s = &m->slice[m->slices++];
+      *s = (pl_slice){ .layer = layer, .name = p->name, .offset = *offset, .count = count, .axes = p->shape.axes };
+      pl_layer_path(s->path, layer);
+      m->parameters += count;
+    }
+    *offset += rounded(&p->shape);
+  }
+}
+
+static pl_status lay_out(pl_model *model, pl_error *err) {
+  census c = { 0 };
+  walk(model->root, count_layer, &c);
+  model->has_host = c.host;
+  if (c.unknown || model->has_params) return PL_OK;
+  pl_block *b = pl_alloc(sizeof *b, err);
+  if (b == NULL) return PL_ERROR_MEMORY;
+  b->references = 1;
+  b->size = c.floats;
+  b->state_size = c.state_floats;
+  b->values = pl_alloc_array(c.floats, sizeof(float), err);
+  b->grads = pl_alloc_array(c.floats, sizeof(float), err);
+  b->states = pl_alloc_array(c.state_floats, sizeof(float), err);
+  model->slice = pl_alloc_array(c.params, sizeof *model->slice, err);
+  if (!b->values || !b->grads || !b->states || !model->slice) {
+    pl_block_release(b);
+    pl_free(model->slice);
+    model->slice = NULL;
+    return PL_ERROR_MEMORY;
+  }
+  model->block = b;
+  walk(model->root, place_layer, &(layout){ model, 0, 0 });
+  model->has_params = true;
+  return PL_OK;
+}
+
+pl_model *pl_model_new(pl_layer *root, pl_error *err) {
+  if (root->parent != NULL) {
+    pl_error_set(err, PL_ERROR_STATE, "%s is part of a larger model; use that one", root->cls->head.type);
+    return NULL;
+  }
+  pl_model *model = pl_alloc(sizeof *model, err);
+  if (model == NULL) return NULL;
+  model->root = root;
+  model->overwrite = true;
+  if (lay_out(model, err) == PL_OK) return model;
+  pl_model_free(model);
+  return NULL;
+}
+
+void pl_model_free(pl_model *model) {
+  if (model == NULL) return;
+  for (int i = 0; i < PLANS; i++) pl_plan_clear(&model->plan[i]);
+  pl_graph_clear(&model->graph);
+  pl_free(model->arena[0]);
+  pl_free(model->arena[1]);
+  pl_free(model->slice);
+  pl_block_release(model->block);
+  pl_free(model);
+}
+
+pl_layer *pl_model_root(pl_model *model) { return model->root; }
+
+pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
+  if (model->built && pl_shape_equal(&model->graph.value[0], sample)) return PL_OK;
+  pl_graph graph;
+  int out;
+  pl_status status = pl_graph_start(&graph, sample, err);
+  if (status == PL_OK) status = pl_graph_add(&graph, model->root, 0, &out, err);
+  if (status == PL_OK) status = lay_out(model, err);
+  if (status) {
+    pl_graph_clear(&graph);
+    return status;
+  }
+  for (int i = 0; i < PLANS; i++) pl_plan_clear(&model->plan[i]);
+  pl_graph_clear(&model->graph);
+  model->graph = graph;
+  model->built = true;
+  model->pending = false;
+  return PL_OK;
+}
+
+typedef struct { uint64_t seed; } filling;
+
+static void fill_param(pl_layer *layer, int index, uint64_t seed) {
+  pl_param *p = &layer->param[index];
+  size_t n = (size_t)pl_shape_count(&p->shape);
+  pl_rng rng = pl_rng_make(seed, PL_FOR_INIT, layer->id, (uint64_t)index);
+  double in = p->fan_in, both = p->fan_in + p->fan_out;
+  switch (p->init.kind) {
+    case PL_INIT_ZEROS: case PL_INIT_CUSTOM: memset(p->value, 0, n * sizeof *p->value); break;
+    case PL_INIT_CONSTANT: for (size_t i = 0; i < n; i++) p->value[i] = (float)p->init.a; break;
+    case PL_INIT_UNIFORM: pl_rng_fill_uniform(p->value, n, rng, p->init.a, p->init.b); break;
+    case PL_INIT_NORMAL: pl_rng_fill_normal(p->value, n, rng, p->init.a, p->init.b); break;
+    case PL_INIT_HE: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(2 / in)); break;
+    case PL_INIT_HE_UNIFORM: pl_rng_fill_uniform(p->value, n, rng, -sqrt(6 / in), sqrt(6 / in)); break;
+    case PL_INIT_XAVIER: pl_rng_fill_uniform(p->value, n, rng, -sqrt(6 / both), sqrt(6 / both)); break;
+    case PL_INIT_XAVIER_NORMAL: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(2 / both)); break;
+    case PL_INIT_LECUN: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(1 / in)); break;
+    case PL_INIT_FAN_IN: pl_rng_fill_uniform(p->value, n, rng, -1 / sqrt(in), 1 / sqrt(in)); break;
+  }
+}
+
+static void fill_layer(pl_layer *layer, void *arg) {
+  for (int i = 0; i < layer->params; i++) fill_param(layer, i, ((filling *)arg)->seed);
+}
+
+pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err) {
+  if (!model->has_params) return pl_error_set(err, PL_ERROR_STATE, "the shapes of some parameters depend on the input's; call model:build{...} with the shape of one sample first");
+  walk(model->root, fill_layer, &(filling){ seed });
+  pl_model_zero_grads(model);
+  return PL_OK;
+}
+
+void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step) {
+  model->seed = seed;
+  model->step = step;
+}
+
+uint64_t pl_model_step(const pl_model *model) { return model->step; }
+bool pl_model_is_built(const pl_model *model) { return model->built; }
+bool pl_model_has_params(const pl_model *model) { return model->has_params; }
+bool pl_model_has_host(const pl_model *model) { return model->has_host; }
+const pl_shape *pl_model_input(const pl_model *model) { return &model->graph.value[0]; }
+const pl_shape *pl_model_output(const pl_model *model) {
+  return model->graph.ops ? &model->graph.value[model->graph.op[model->graph.ops - 1].out[0]] : &model->graph.value[0];
+}
+size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
+size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
+float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
+float *pl_model_grads(pl_model *model) { return model->block ? model->block->grads : NULL; }
+void *pl_model_block(pl_model *model) { return model->block; }
+
+size_t pl_model_slices(const pl_model *model, const pl_slice **slices) {
+  *slices = model->slice;
+  return model->slices;
+}
+
+void pl_model_zero_grads(pl_model *model) {
+  if (model->block != NULL) memset(model->block->grads, 0, model->block->size * sizeof(float));
+  model->overwrite = true;
+}

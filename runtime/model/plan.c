@@ -1,0 +1,177 @@
+/* Places for a batch: every value, gradient and workspace gets an interval of time and a place in one arena, such that
+   places whose intervals meet do not overlap.
+
+   Time: operation i of n runs forward at time i, the loss at time n, and operation i backward at time 2n - i. */
+#include <stdlib.h>
+#include <string.h>
+#include "model/model.h"
+
+typedef struct { size_t bytes, *offset; int birth, death; } place;
+
+typedef struct { place *list; int count; } places;
+
+static void want(places *p, size_t bytes, size_t *offset, int birth, int death) {
+  *offset = 0;
+  if (bytes != 0) p->list[p->count++] = (place){ (bytes + 63) / 64 * 64, offset, birth, death };
+}
+
+static int larger_first(const void *a, const void *b) {
+  const place *p = a, *q = b;
+  if (p->bytes != q->bytes) return p->bytes > q->bytes ? -1 : 1;
+  return p->birth - q->birth;
+}
+
+/* Greedy: the largest first, each at the lowest offset that is free during its whole interval. */
+static size_t arrange(places *p) {
+  size_t total = 0;
+  qsort(p->list, (size_t)p->count, sizeof *p->list, larger_first);
+  for (int i = 0; i < p->count; i++) {
+    place *x = &p->list[i];
+    size_t at = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int k = 0; k < i; k++) {
+        const place *y = &p->list[k];
+        bool together = x->birth <= y->death && y->birth <= x->death;
+        if (together && at < *y->offset + y->bytes && *y->offset < at + x->bytes) {
+          at = *y->offset + y->bytes;
+          moved = true;
+        }
+      }
+    }
+    *x->offset = at;
+    if (at + x->bytes > total) total = at + x->bytes;
+  }
+  return total;
+}
+
+void pl_plan_clear(pl_plan *plan) {
+  pl_free(plan->wanted);
+  pl_free(plan->act_root);
+  pl_free(plan->act);
+  pl_free(plan->need);
+  *plan = (pl_plan){ 0 };
+}
+
+static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
+  plan->wanted = pl_alloc_array((size_t)values, sizeof *plan->wanted, err);
+  plan->act_root = pl_alloc_array(2 * (size_t)values, sizeof *plan->act_root, err);
+  plan->act = pl_alloc_array(2 * (size_t)values + 3 * (size_t)ops, sizeof *plan->act, err);
+  plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
+  if (!plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+    pl_plan_clear(plan);
+    return PL_ERROR_MEMORY;
+  }
+  plan->grad_root = plan->act_root + values;
+  plan->grad = plan->act + values;
+  plan->saved = plan->grad + values;
+  plan->scratch[0] = plan->saved + ops;
+  plan->scratch[1] = plan->scratch[0] + ops;
+  return PL_OK;
+}
+
+/* Which values share memory, forward and backward; which gradients are needed at all. */
+static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool input_gradient) {
+  bool quiet = mode == PL_INFER || mode == PL_LOOK;
+  for (int v = 0; v < g->values; v++) plan->act_root[v] = plan->grad_root[v] = v;
+  plan->wanted[0] = input_gradient;
+  for (int i = 0; i < g->ops; i++) {
+    const pl_op *op = &g->op[i];
+    bool params = false;
+    for (int k = 0; op->kind == PL_OP_LAYER && k < op->layer->params; k++) params = params || op->layer->param[k].trained;
+    for (int k = 0; k < 2 && op->out[k] >= 0; k++) {
+      plan->wanted[op->out[k]] = params || plan->wanted[op->in[0]] || (op->in[1] >= 0 && plan->wanted[op->in[1]]);
+      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || (quiet && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference))
+        plan->act_root[op->out[k]] = plan->act_root[op->in[0]];
+    }
+  }
+  for (int i = g->ops - 1; i >= 0; i--) {
+    const pl_op *op = &g->op[i];
+    if (op->kind != PL_OP_ALIAS && op->kind != PL_OP_JOIN) continue;
+    for (int k = 0; k < 2 && op->in[k] >= 0; k++) plan->grad_root[op->in[k]] = plan->grad_root[op->out[0]];
+  }
+}
+
+static void extend(int *birth, int *death, int time) {
+  if (*birth < 0 || time < *birth) *birth = time;
+  if (time > *death) *death = time;
+}
+
+pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
+  const pl_graph *g = &model->graph;
+  int values = g->values, ops = g->ops, end = 2 * ops + 1;
+  pl_plan_clear(plan);
+  if (allocate(plan, values, ops, err)) return PL_ERROR_MEMORY;
+  int *life = pl_alloc_array(4 * (size_t)values, sizeof *life, err);   /* birth and death of values, then of gradients */
+  places p = { pl_alloc_array(2 * (size_t)values + 3 * (size_t)ops, sizeof *p.list, err), 0 };
+  if (life == NULL || p.list == NULL) {
+    pl_free(life);
+    pl_free(p.list);
+    pl_plan_clear(plan);
+    return PL_ERROR_MEMORY;
+  }
+  find_roots(g, plan, mode, input_gradient);
+  int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;
+  for (int v = 0; v < values; v++) birth[v] = grad_birth[v] = -1;
+  for (int i = 0; i < ops; i++) {
+    const pl_op *op = &g->op[i];
+    pl_memory *need = &plan->need[i];
+    bool backward = mode == PL_TRAIN && plan->wanted[op->out[0]];
+    if (op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
+      op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
+    for (int k = 0; k < 2; k++) {
+      if (op->in[k] >= 0) {
+        int r = plan->act_root[op->in[k]];
+        extend(&birth[r], &death[r], i);
+        if (backward && need->needs_x) extend(&birth[r], &death[r], 2 * ops - i);
+      }
+      if (op->out[k] >= 0) {
+        int r = plan->act_root[op->out[k]];
+        extend(&birth[r], &death[r], i);
+        if (backward && need->needs_y) extend(&birth[r], &death[r], 2 * ops - i);
+        if (mode == PL_LOOK) extend(&birth[r], &death[r], end);
+      }
+      /* backward of operation i reads the gradients of its outputs and writes those of its inputs */
+      if (backward && op->out[k] >= 0) extend(&grad_birth[plan->grad_root[op->out[k]]], &grad_death[plan->grad_root[op->out[k]]], 2 * ops - i);
+      if (backward && op->in[k] >= 0 && plan->wanted[op->in[k]]) extend(&grad_birth[plan->grad_root[op->in[k]]], &grad_death[plan->grad_root[op->in[k]]], 2 * ops - i);
+    }
+    want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : i);
+    want(&p, need->scratch_forward, &plan->scratch[0][i], i, i);
+    if (backward) want(&p, need->scratch_backward, &plan->scratch[1][i], 2 * ops - i, 2 * ops - i);
+  }
+  int last = ops ? g->op[ops - 1].out[0] : 0;
+  extend(&birth[plan->act_root[last]], &death[plan->act_root[last]], ops);
+  for (int v = 0; v < values; v++) {
+    size_t bytes = batch * (size_t)pl_shape_count(&g->value[v]) * sizeof(float);
+    if (v != plan->act_root[0] && plan->act_root[v] == v) want(&p, bytes, &plan->act[v], birth[v], death[v]);
+    /* the gradient of the output is the caller's; that of the input too */
+    bool outside = plan->grad_root[v] == plan->grad_root[last] || plan->grad_root[v] == plan->grad_root[0];
+    if (grad_birth[v] >= 0 && !outside) want(&p, bytes, &plan->grad[v], grad_birth[v], grad_death[v]);
+  }
+  plan->bytes = arrange(&p);
+  plan->capacity = batch;
+  pl_free(life);
+  pl_free(p.list);
+  return PL_OK;
+}
+
+pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
+  if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
+  pl_plan *plan = &model->plan[mode == PL_TRAIN && input_gradient ? PLANS - 1 : (int)mode];
+  int which = mode == PL_TRAIN;
+  if (plan->capacity < batch) {
+    pl_status status = pl_plan_make(model, plan, batch, mode, input_gradient, err);
+    if (status) return status;
+  }
+  if (model->arena_bytes[which] < plan->bytes) {
+    char *arena = pl_alloc(plan->bytes, err);
+    if (arena == NULL) return PL_ERROR_MEMORY;
+    pl_free(model->arena[which]);
+    model->arena[which] = arena;
+    model->arena_bytes[which] = plan->bytes;
+  }
+  model->current = plan;
+  model->n = batch;
+  model->mode = mode;
+  return PL_OK;
+}
