@@ -36,7 +36,9 @@ const char *pl_nearest_name(const char *word, const char *const *names) {
   const char *nearest = NULL;
   int best = (int)strlen(word) / 2 + 2;
   for (; *names; names++) {
-    int d = strstr(*names, word) != NULL || strstr(word, *names) != NULL ? 1 : distance(word, *names);
+    int d = distance(word, *names);
+    bool part = strlen(*names) > 3 && strlen(word) > 3 && (strstr(*names, word) != NULL || strstr(word, *names) != NULL);
+    if (part && d > 2) d = 2;
     if (d < best) {
       best = d;
       nearest = *names;

@@ -108,7 +108,7 @@ int pl_model_team_size(const pl_model *m) {
 }
 
 pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err) {
-  pl_status status = pl_model_prepare(model, n, mode, false, err);
+  pl_status status = pl_model_prepare(model, n, mode, true, err);
   if (status) return status;
   int ops = model->graph.ops, threads = pl_model_team_size(model);
   model->x = x;
