@@ -5,4 +5,6 @@ local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
 
+M.data = require "perilune.data"
+
 return M

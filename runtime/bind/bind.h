@@ -30,6 +30,15 @@ pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a liv
 /* A shape from a table or a run of integers at `index`..top. */
 pl_shape bind_check_shape(lua_State *L, int index);
 
+/* Data sets: a perilune.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
+   it has not been. May raise: call it before anything is held. The data set lives as long as the argument. */
+#define BIND_DATASET "perilune.dataset"
+struct pl_dataset *bind_check_dataset(lua_State *L, int index);
+
+#define BIND_AUGMENT "perilune.augment"
+struct pl_augment *bind_check_augment(lua_State *L, int index);   /* raises unless an augmentation */
+struct pl_augment *bind_test_augment(lua_State *L, int index);    /* NULL unless an augmentation */
+
 /* Makes a metatable `name` with `methods` (metamethods among them) and __index to itself; leaves it on the stack. */
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
 

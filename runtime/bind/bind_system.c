@@ -61,6 +61,22 @@ static int system_isatty(lua_State *L) {
   return 1;
 }
 
+/* nearest(word, names) -> the entry of the list that is closest to `word`, or nil */
+static int system_nearest(lua_State *L) {
+  const char *word = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int n = (int)luaL_len(L, 2);
+  const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
+  luaL_checkstack(L, n + 1, "too many names");
+  for (int i = 0; i < n; i++) {
+    lua_geti(L, 2, i + 1);
+    names[i] = luaL_checkstring(L, -1);
+  }
+  names[n] = NULL;
+  lua_pushstring(L, pl_nearest_name(word, names));
+  return 1;
+}
+
 #define UNARY(name) \
   static int system_##name(lua_State *L) { lua_pushnumber(L, pl_##name(luaL_checknumber(L, 1))); return 1; }
 UNARY(exp)
@@ -85,7 +101,7 @@ static int system_random(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
-  { "clock", system_clock }, { "isatty", system_isatty },
+  { "clock", system_clock }, { "isatty", system_isatty }, { "nearest", system_nearest },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
   { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
   { NULL, NULL },

@@ -7,12 +7,14 @@ int bind_open_system(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
+int bind_open_data(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
+  { "data", bind_open_data },
   { NULL, NULL },
 };
 

@@ -1,0 +1,104 @@
+/* Data sets, batches, augmentation, and a generator of handwritten-looking digits.
+
+   A data set is a table of samples with an answer each: a label (an integer below `classes`) or a target (a
+   tensor). The storage is never altered and is shared by everything made from it: subsets, validation splits and
+   shuffled orders are lists of rows, normalisation is applied as a batch is gathered.
+
+   Intended usage:
+
+     pl_dataset *train = pl_dataset_read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 10, NULL, &err);
+     pl_epoch_order(order, pl_dataset_count(train), seed, epoch, true);
+     inside a parallel region, for batch i of size n:
+       pl_dataset_gather(train, team, order + i * batch, n, x, labels, NULL);
+       pl_team_barrier(team);
+       pl_augment_apply(augment, team, x, n, height, width, channels, pl_augment_rng(seed, epoch, i, 0), scratch); */
+#ifndef PERILUNE_DATA_H
+#define PERILUNE_DATA_H
+
+#include "perilune/base.h"
+#include "perilune/tensor.h"
+
+/* ---- data sets ---- */
+
+typedef struct pl_dataset pl_dataset;
+
+#define PL_SHA256_TEXT 65   /* 64 hexadecimal digits and the final zero */
+
+/* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. answers: i32 [N] = labels, f32 [N, ...] =
+   targets, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
+   0: the largest label + 1. Errors: no samples, types, unequal N, a label out of range. */
+PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err);
+PL_API void pl_dataset_free(pl_dataset *ds);   /* NULL is allowed */
+
+PL_API size_t pl_dataset_count(const pl_dataset *ds);
+PL_API pl_shape pl_dataset_shape(const pl_dataset *ds);          /* of one sample: [28, 28, 1] */
+PL_API int64_t pl_dataset_classes(const pl_dataset *ds);         /* 0: no labels */
+PL_API bool pl_dataset_has_targets(const pl_dataset *ds);
+PL_API pl_shape pl_dataset_target_shape(const pl_dataset *ds);   /* of one target; only if it has targets */
+PL_API int32_t pl_dataset_label(const pl_dataset *ds, size_t position);   /* only if it has labels */
+
+PL_API const char *pl_dataset_name(const pl_dataset *ds);        /* [borrowed] "" if not set; cut at 63 bytes */
+PL_API void pl_dataset_set_name(pl_dataset *ds, const char *name);
+/* SHA-256 of the uncompressed bytes it was read from, samples then labels; "" if not set. */
+PL_API const char *pl_dataset_sha256(const pl_dataset *ds);      /* [borrowed] */
+PL_API void pl_dataset_set_sha256(pl_dataset *ds, const char *sha256);
+/* The same of its values in memory, rows in order: samples (as stored), then labels or targets. */
+PL_API void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds);
+/* Name of label k; NULL if it has none. */
+PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* [borrowed] */
+PL_API pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, int64_t n, pl_error *err);
+
+/* A data set of the given positions of `ds` (0-based, any order, repeats allowed), sharing its storage. */
+PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, size_t n, pl_error *err);
+/* The first `n` samples of each class, in their order. Errors: no labels, a class with fewer. */
+PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
+
+typedef struct pl_split_options {
+  double fraction;     /* held out, in (0, 1); rounded to whole samples, at least one on either side */
+  bool stratified;     /* that fraction of each class */
+  bool shuffled;       /* chosen by `seed`; otherwise the last ones */
+  uint64_t seed;
+} pl_split_options;
+/* *kept and *held: two data sets that share the storage of `ds`, both in its order. */
+PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how, pl_error *err);
+
+typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
+
+/* *mean, *deviation (may be NULL): new f32 tensors of one number, or of the sample's shape. The deviation divides
+   by N; where it is 0 (a pixel that never changes) it is given as 1. */
+PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per, pl_error *err);
+/* The same data with the values (value - mean) / deviation; either may be NULL. Shapes as above. */
+PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation, pl_error *err);
+/* Images [H, W, C] resized to height x width: bilinear, pixel centres at +0.5, edges repeated. New storage of the
+   same type (u8 is rounded). Errors: not images, standardized element by element before. */
+PL_API pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t width, pl_error *err);
+
+/* Values of n positions, for every member of a team to call (the samples are shared out; no barrier inside).
+   x: f32 [n, sample...]; labels: i32 [n]; targets: f32 [n, target...]; each may be NULL. */
+PL_API void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t *positions, size_t n,
+                              float *x, int32_t *labels, float *targets);
+
+/* ---- batches ---- */
+
+/* The positions 0..n-1 in the order of that epoch: a function of (seed, epoch), or 0..n-1 if not shuffled. */
+PL_API void pl_epoch_order(uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle);
+/* Batches of n samples; the last, partial one counts unless drop_last. */
+PL_API size_t pl_batch_count(size_t n, size_t batch_size, bool drop_last);
+/* Samples in batch `index` (from 0). */
+PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
+
+/* ---- files ---- */
+
+typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file */
+  char images[PL_SHA256_TEXT], labels[PL_SHA256_TEXT];
+} pl_idx_sums;
+
+/* An IDX file, plain or gzip: u8, i32 or f32 [d0, d1, ...]. sha256 (may be NULL) [out]: of the uncompressed bytes.
+   The size that the header promises is checked against the file's length before memory is taken. */
+PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err);
+/* A data set from a pair of IDX files; images [N, H, W] become [N, H, W, 1]. sums may be NULL. */
+PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err);
+/* SHA-256 of a file's bytes as they are, or uncompressed if it is gzip. */
+PL_API pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool uncompressed, pl_error *err);
+
+#endif

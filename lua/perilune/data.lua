@@ -1,0 +1,96 @@
+--- pl.data: data sets by name, from tensors and from files. A data set knows its shape, number and label names
+--- from the start and is read when its first sample is needed.
+local core = require "perilune.core"
+local dataset = require "perilune.data.dataset"
+local locate = require "perilune.data.locate"
+local options = require "perilune.options"
+local raise = require "perilune.raise"
+local registry = require "perilune.data.registry"
+local split = require "perilune.data.split"
+
+local M = {}
+
+local function numbered_labels(classes)
+  local labels = {}
+  for k = 1, classes do labels[k] = tostring(k - 1) end
+  return labels
+end
+
+local function missing(entry, name, looked)
+  raise("%s: no %s (.gz or not; also spelt %s) in %s; get it with: perilune data fetch %s (or set PERILUNE_DATA)",
+    entry.name, name, (name:gsub("%-idx", ".idx")), table.concat(looked, ", "), entry.name)
+end
+
+--- Compares a file with the sum in the registry; `found` is that of its uncompressed bytes.
+local function verify(file, path, found)
+  local known = file.sha256
+  if not known and file.gz_sha256 and path:find "%.gz$" then
+    known, found = file.gz_sha256, core.data.file_sha256(path)
+  end
+  if known and known ~= found then
+    raise("%s is not the published file: its SHA-256%s is %s, expected %s; delete it and fetch it again",
+      path, file.sha256 and " (uncompressed)" or "", found, known)
+  end
+end
+
+local function read_named(entry, part)
+  local image_file, label_file = entry.files[part .. "_images"], entry.files[part .. "_labels"]
+  local images, looked = locate.find(entry.name, image_file.name)
+  if not images then missing(entry, image_file.name, looked) end
+  local labels
+  labels, looked = locate.find(entry.name, label_file.name)
+  if not labels then missing(entry, label_file.name, looked) end
+  local ds, image_sum, label_sum = core.data.read_idx(images, labels, #entry.labels)
+  if not ds then raise("%s", image_sum) end
+  verify(image_file, images, image_sum)
+  verify(label_file, labels, label_sum)
+  return ds
+end
+
+local function named(entry)
+  local parts = { name = entry.name }
+  for _, part in ipairs { "train", "test" } do
+    parts[part] = split.new {
+      name = entry.name .. " " .. part, count = entry[part], shape = entry.shape, labels = entry.labels, classes = #entry.labels,
+      load = function() return read_named(entry, part) end,
+    }
+  end
+  return dataset.new(parts)
+end
+
+for _, entry in ipairs(registry) do
+  M[entry.name] = function() return named(entry) end
+end
+
+--- A split of a core data set that is in memory already.
+local function wrap(ds, name, labels)
+  local info = ds:info()
+  if labels and #labels ~= info.classes then raise("%s: %d label names for %d classes", name, #labels, info.classes) end
+  if info.sha256 == "" then ds:describe(name, ds:digest()) end
+  return split.new {
+    name = name, count = info.count, shape = info.shape, target = info.target, classes = info.classes,
+    labels = info.classes > 0 and (labels or numbered_labels(info.classes)) or nil,
+    load = function() return ds end,
+  }
+end
+
+--- x, y = training samples [N, ...] and labels (i32 or u8 [N]) or targets (f32 [N, ...]); test_x, test_y likewise;
+--- labels = names of the classes; name. Pixels given as u8 have the value byte / 255.
+function M.from_tensors(opts)
+  local o = options.read("data.from_tensors", opts, {
+    x = options.none, y = options.none, test_x = options.none, test_y = options.none, labels = options.none, name = "tensors",
+  })
+  if not o.x then raise "data.from_tensors needs x, the samples [N, ...]" end
+  if o.test_y and not o.test_x then raise "data.from_tensors got test_y without test_x" end
+  local function part(x, y, word, classes)
+    if y and y.dtype == "u8" then y = y:to "i32" end
+    local ok, ds = pcall(core.data.new, x, y, classes)
+    if not ok then raise("data.from_tensors: %s: %s", word, (tostring(ds):gsub("^[^:]+:%d+: ", ""))) end
+    return ds
+  end
+  local train = wrap(part(o.x, o.y, "training data", o.labels and #o.labels or 0), o.name .. " train", o.labels)
+  local test = o.test_x and wrap(part(o.test_x, o.test_y, "test data", train.classes), o.name .. " test", train.labels)
+  return dataset.new { name = o.name, train = train, test = test }
+end
+
+return M

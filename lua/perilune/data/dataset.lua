@@ -1,0 +1,60 @@
+--- A data set: a training split and, where there is one, a test split and a validation split. Every method returns a
+--- new data set and leaves this one as it is.
+local split = require "perilune.data.split"
+local raise = require "perilune.raise"
+
+local Dataset = {}
+local class = { __name = "perilune.dataset_of_splits", __index = Dataset }
+local M = {}
+
+--- { name=, train=, test=, validation= }
+function M.new(parts)
+  local train = parts.train
+  return setmetatable({
+    name = parts.name, train = train, test = parts.test, held = parts.held,
+    shape = train.shape, labels = train.labels, classes = train.classes,
+  }, class)
+end
+
+function M.is(value) return getmetatable(value) == class end
+
+function class.__tostring(self)
+  local lines = { self.name }
+  for _, part in ipairs { self.train, self.held or false, self.test or false } do
+    if part then lines[#lines + 1] = "  " .. tostring(part) end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- train, test, validation (nil where there is none).
+function Dataset:splits() return self.train, self.test, self.held end
+
+--- A part of the training split; the others stay whole. See split:subset.
+function Dataset:subset(opts)
+  return M.new { name = self.name, train = self.train:subset(opts), test = self.test, held = self.held }
+end
+
+--- Holds out a fraction of the training split as the validation split. See split:validation.
+function Dataset:validation(how)
+  if self.held then raise("%s already has a validation split", self.name) end
+  local train, held = self.train:validation(how)
+  return M.new { name = self.name, train = train, test = self.test, held = held }
+end
+
+local function each(self, change)
+  return M.new { name = self.name, train = change(self.train), test = self.test and change(self.test), held = self.held and change(self.held) }
+end
+
+--- All splits minus the mean of the training split, divided by its standard deviation. See split:standardize.
+function Dataset:standardize(opts)
+  local o = { from = self.train }
+  for name, value in pairs(opts or {}) do o[name] = value end
+  return each(self, function(part) return part:standardize(o) end)
+end
+
+--- All splits resized to height x width pixels.
+function Dataset:resize(height, width)
+  return each(self, function(part) return part:resize(height, width) end)
+end
+
+return M

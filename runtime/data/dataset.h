@@ -1,0 +1,26 @@
+/* Inside the room: what a data set is made of. */
+#ifndef DATA_DATASET_H
+#define DATA_DATASET_H
+
+#include "perilune/data.h"
+
+/* Position p of the data set is row rows[p] of the storage. The value of element e of a row is
+     (stored * scale - mean[e]) / deviation[e],     scale = 1/255 for u8, 1 for f32,
+   where mean and deviation have one number, or one for each element. */
+struct pl_dataset {
+  pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous */
+  pl_tensor *labels;             /* i32 [N] or NULL */
+  pl_tensor *targets;            /* f32 [N, ...] or NULL */
+  pl_tensor *mean, *deviation;   /* f32, NULL: 0 and 1 */
+  uint32_t *rows;
+  size_t count;
+  int64_t classes;
+  char *label_names;             /* `classes` strings one after the other, or NULL */
+  size_t label_bytes;
+  char name[64], sha256[PL_SHA256_TEXT];
+};
+
+/* A data set that shares everything of `ds` but has room for `count` rows, to be filled by the caller. */
+pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err);
+
+#endif

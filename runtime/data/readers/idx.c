@@ -1,0 +1,194 @@
+/* The IDX format of MNIST, plain or gzip (http://yann.lecun.com/exdb/mnist, "file formats"):
+     bytes 0, 1: zero;  2: element type;  3: number of axes;  then one big-endian u32 an axis;  then the elements.
+   Nothing is believed before it is checked: the size that the header promises must be the file's length (plain), or
+   one that a gzip file of that length can hold, before memory is taken for it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+#include "data/dataset.h"
+#include "data/digest.h"
+
+enum { HEAD_MOST = 4 + 4 * PL_MAX_AXES };
+
+typedef struct idx {
+  const char *path;
+  gzFile file;
+  int64_t length;              /* of the file as it lies there */
+  bool plain;
+  uint8_t head[HEAD_MOST];
+  size_t head_size;
+  pl_dtype type;
+  pl_shape shape;
+  size_t bytes;                /* of the elements */
+} idx;
+
+/* Deflate codes at most 258 bytes in 2 bits, so a gzip file cannot expand beyond 1032 times. */
+enum { MOST_EXPANSION = 1032 };
+
+static pl_status read_problem(const idx *f, pl_error *err) {
+  int code;
+  const char *text = gzerror(f->file, &code);
+  if (code == Z_ERRNO) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", f->path, strerror(errno));
+  if (code == Z_BUF_ERROR || code == Z_OK) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is truncated (the file ends too early); fetch it again", f->path);
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged (gzip: %s); fetch it again", f->path, text);
+}
+
+/* Exactly `n` bytes. */
+static pl_status read_bytes(const idx *f, uint8_t *out, size_t n, pl_error *err) {
+  while (n > 0) {
+    int got = gzread(f->file, out, n < 1 << 30 ? (unsigned)n : 1u << 30);
+    if (got <= 0) return read_problem(f, err);
+    out += got;
+    n -= (size_t)got;
+  }
+  return PL_OK;
+}
+
+static uint32_t big_endian(const uint8_t *b) { return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]; }
+
+static pl_status check_size(const idx *f, pl_error *err) {
+  char text[PL_SHAPE_TEXT];
+  int64_t promised = (int64_t)(f->head_size + f->bytes);
+  pl_shape_text(text, &f->shape, false);
+  if (f->plain && promised != f->length)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is %s: its header says %s, which is %lld bytes, and it has %lld", f->path,
+                        f->length < promised ? "truncated" : "damaged", text, (long long)promised, (long long)f->length);
+  if (!f->plain && promised / MOST_EXPANSION > f->length)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s, which is %lld bytes, more than %lld bytes of gzip can hold",
+                        f->path, text, (long long)promised, (long long)f->length);
+  return PL_OK;
+}
+
+static pl_status read_head(idx *f, pl_error *err) {
+  if (f->length == 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is empty; fetch it again", f->path);
+  pl_status status = read_bytes(f, f->head, 4, err);
+  if (status) return status;
+  f->plain = gzdirect(f->file);
+  int axes = f->head[3];
+  if (f->head[0] != 0 || f->head[1] != 0 || axes == 0)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is not an IDX file: it begins with %02x %02x %02x %02x, expected 00 00, a type, a number of axes",
+                        f->path, f->head[0], f->head[1], f->head[2], f->head[3]);
+  switch (f->head[2]) {
+    case 0x08: f->type = PL_U8; break;
+    case 0x0C: f->type = PL_I32; break;
+    case 0x0D: f->type = PL_F32; break;
+    default:
+      return pl_error_set(err, PL_ERROR_CORRUPT, "%s: IDX element type 0x%02x is not read here; 0x08 (u8), 0x0c (i32) and 0x0d (f32) are", f->path, f->head[2]);
+  }
+  if (axes > PL_MAX_AXES) return pl_error_set(err, PL_ERROR_CORRUPT, "%s has %d axes; at most %d are read", f->path, axes, PL_MAX_AXES);
+  f->head_size = 4 + 4 * (size_t)axes;
+  if ((status = read_bytes(f, f->head + 4, f->head_size - 4, err))) return status;
+  f->shape.axes = axes;
+  for (int i = 0; i < axes; i++) f->shape.size[i] = big_endian(f->head + 4 + 4 * i);
+  int64_t count = pl_shape_count(&f->shape);
+  char text[PL_SHAPE_TEXT];
+  if (count < 0 || count > INT64_MAX / 8)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s", f->path, pl_shape_text(text, &f->shape, false));
+  f->bytes = (size_t)count * pl_dtype_size(f->type);
+  return check_size(f, err);
+}
+
+/* Elements of four bytes are big-endian in the file. */
+static void swap_words(uint32_t *word, size_t n) {
+  for (size_t i = 0; i < n; i++) word[i] = big_endian((const uint8_t *)&word[i]);
+}
+
+static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
+  pl_tensor *t = pl_tensor_new(f->type, &f->shape, err);
+  if (t == NULL) return NULL;
+  uint8_t *data = pl_tensor_data(t), beyond;
+  pl_status status = read_bytes(f, data, f->bytes, err);
+  if (status == PL_OK) {
+    int more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
+    if (more > 0) status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
+    if (more < 0) status = read_problem(f, err);
+  }
+  if (status) {
+    pl_tensor_free(t);
+    return NULL;
+  }
+  for (SHA2_CTX *d = digest; d != NULL; d = d == digest ? also : NULL) {
+    SHA256Update(d, f->head, f->head_size);
+    SHA256Update(d, data, f->bytes);
+  }
+  if (f->type != PL_U8) swap_words((uint32_t *)(void *)data, f->bytes / 4);
+  return t;
+}
+
+/* Adds the file's uncompressed bytes to `digest`, and to `also` unless it is NULL. */
+static pl_tensor *read_file(const char *path, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
+  struct stat info;
+  idx f = { .path = path };
+  pl_tensor *t = NULL;
+  if (stat(path, &info)) {
+    pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, strerror(errno));
+    return NULL;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    pl_error_set(err, PL_ERROR_IO, "cannot read %s: not a file", path);
+    return NULL;
+  }
+  f.length = info.st_size;
+  errno = 0;
+  if ((f.file = gzopen(path, "rb")) == NULL) {
+    pl_error_set(err, errno ? PL_ERROR_IO : PL_ERROR_MEMORY, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
+    return NULL;
+  }
+  gzbuffer(f.file, 1 << 17);
+  if (read_head(&f, err) == PL_OK) t = read_elements(&f, digest, also, err);
+  gzclose_r(f.file);
+  return t;
+}
+
+pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err) {
+  SHA2_CTX digest;
+  SHA256Init(&digest);
+  pl_tensor *t = read_file(path, &digest, NULL, err);
+  if (t != NULL && sha256 != NULL) pl_digest_text(sha256, &digest);
+  return t;
+}
+
+/* [N, H, W] as [N, H, W, 1], labels as i32: replaces *t, which stays the caller's also when it fails. */
+static pl_status replace(pl_tensor **t, pl_tensor *by) {
+  if (by == NULL) return PL_ERROR_MEMORY;
+  pl_tensor_free(*t);
+  *t = by;
+  return PL_OK;
+}
+
+static pl_status add_channel(pl_tensor **t, pl_error *err) {
+  pl_shape shape = *pl_tensor_shape(*t);
+  if (shape.axes != 3) return PL_OK;
+  shape.size[shape.axes++] = 1;
+  return replace(t, pl_tensor_reshape(*t, &shape, err));
+}
+
+static pl_status make_labels(pl_tensor **t, pl_error *err) {
+  return pl_tensor_type(*t) == PL_U8 ? replace(t, pl_tensor_to(*t, PL_I32, err)) : PL_OK;
+}
+
+pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err) {
+  SHA2_CTX both, second;
+  pl_tensor *x, *y = NULL;
+  pl_dataset *ds = NULL;
+  pl_idx_sums unused;
+  if (sums == NULL) sums = &unused;
+  SHA256Init(&both);
+  SHA256Init(&second);
+  if ((x = read_file(images, &both, NULL, err)) == NULL) return NULL;
+  pl_digest_text(sums->images, &both);
+  if ((y = read_file(labels, &both, &second, err)) == NULL) goto done;
+  pl_digest_text(sums->labels, &second);
+  if (add_channel(&x, err) || make_labels(&y, err)) goto done;
+  if ((ds = pl_dataset_new(x, y, classes, err)) == NULL) {
+    pl_error_prefix(err, "%s and %s", images, labels);
+    goto done;
+  }
+  pl_digest_text(ds->sha256, &both);
+done:
+  pl_tensor_free(x);
+  pl_tensor_free(y);
+  return ds;
+}

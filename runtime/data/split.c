@@ -1,0 +1,111 @@
+/* Choosing rows: any list, the first of each class, a held-out fraction. Storage is shared. */
+#include <math.h>
+#include "data/dataset.h"
+
+pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, size_t n, pl_error *err) {
+  if (n == 0) {
+    pl_error_set(err, PL_ERROR_VALUE, "the selection is empty: a data set holds at least one sample");
+    return NULL;
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (positions[i] >= ds->count) {
+      pl_error_set(err, PL_ERROR_VALUE, "position %lld is out of range: the data set has %zu samples", (long long)positions[i] + 1, ds->count);
+      return NULL;
+    }
+  }
+  pl_dataset *out = pl_dataset_like(ds, n, err);
+  if (out != NULL) for (size_t i = 0; i < n; i++) out->rows[i] = ds->rows[positions[i]];
+  return out;
+}
+
+static pl_status need_labels(const pl_dataset *ds, const char *what, pl_error *err) {
+  if (ds->labels != NULL) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE, "%s needs labels; this data set has %s", what, ds->targets ? "targets" : "none");
+}
+
+/* counts[k] = samples of class k; NULL when memory is short. */
+static size_t *count_classes(const pl_dataset *ds, pl_error *err) {
+  size_t *counts = pl_alloc_array((size_t)ds->classes, sizeof *counts, err);
+  if (counts != NULL) for (size_t i = 0; i < ds->count; i++) counts[pl_dataset_label(ds, i)]++;
+  return counts;
+}
+
+pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err) {
+  if (need_labels(ds, "a subset by class", err)) return NULL;
+  if (n == 0) {
+    pl_error_set(err, PL_ERROR_VALUE, "a subset takes at least 1 sample of each class, got 0");
+    return NULL;
+  }
+  size_t *counts = count_classes(ds, err);
+  if (counts == NULL) return NULL;
+  pl_dataset *out = NULL;
+  for (int64_t k = 0; k < ds->classes; k++) {
+    if (counts[k] < n) {
+      pl_error_set(err, PL_ERROR_VALUE, "class %lld has %zu samples, %zu of each are wanted", (long long)k, counts[k], n);
+      goto done;
+    }
+    counts[k] = n;   /* from here on: how many are still to be taken */
+  }
+  if ((out = pl_dataset_like(ds, n * (size_t)ds->classes, err)) == NULL) goto done;
+  for (size_t i = 0, taken = 0; i < ds->count; i++) {
+    size_t *left = &counts[pl_dataset_label(ds, i)];
+    if (*left == 0) continue;
+    --*left;
+    out->rows[taken++] = ds->rows[i];
+  }
+done:
+  pl_free(counts);
+  return out;
+}
+
+/* Marks round(fraction * size) positions of group `k` (of all if k < 0), the last in `order`, with at least one on
+   either side. Returns how many were marked. */
+static size_t hold_out(uint8_t *held, const pl_dataset *ds, const uint32_t *order, int64_t k, size_t size, double fraction) {
+  size_t wanted = (size_t)floor(fraction * (double)size + 0.5), marked = 0;
+  if (size < 2) return 0;
+  if (wanted == 0) wanted = 1;
+  if (wanted == size) wanted = size - 1;
+  for (size_t i = ds->count; i-- > 0 && marked < wanted;) {
+    if (k >= 0 && pl_dataset_label(ds, order[i]) != k) continue;
+    held[order[i]] = 1;
+    marked++;
+  }
+  return marked;
+}
+
+pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how, pl_error *err) {
+  *kept = *held = NULL;
+  if (!(how->fraction > 0 && how->fraction < 1))
+    return pl_error_set(err, PL_ERROR_VALUE, "the fraction held out lies between 0 and 1, got %g", how->fraction);
+  pl_status status = how->stratified ? need_labels(ds, "a stratified split", err) : PL_OK;
+  if (status) return status;
+  status = PL_ERROR_MEMORY;
+  uint8_t *mark = pl_alloc(ds->count, err);
+  uint32_t *order = pl_alloc_array(ds->count, sizeof *order, err);
+  size_t *counts = how->stratified ? count_classes(ds, err) : NULL, n = 0;
+  if (mark == NULL || order == NULL || (how->stratified && counts == NULL)) goto done;
+  if (how->shuffled) pl_rng_permutation(order, ds->count, pl_rng_make(how->seed, PL_FOR_SPLIT, 0, 0));
+  else pl_epoch_order(order, ds->count, 0, 0, false);
+  if (!how->stratified) n = hold_out(mark, ds, order, -1, ds->count, how->fraction);
+  else for (int64_t k = 0; k < ds->classes; k++) n += hold_out(mark, ds, order, k, counts[k], how->fraction);
+  if (n == 0) {
+    status = pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold some out", ds->count);
+    goto done;
+  }
+  *kept = pl_dataset_like(ds, ds->count - n, err);
+  *held = pl_dataset_like(ds, n, err);
+  if (*kept == NULL || *held == NULL) goto done;
+  uint32_t *to[2] = { (*kept)->rows, (*held)->rows };
+  for (size_t i = 0; i < ds->count; i++) *to[mark[i]]++ = ds->rows[i];
+  status = PL_OK;
+done:
+  if (status) {
+    pl_dataset_free(*kept);
+    pl_dataset_free(*held);
+    *kept = *held = NULL;
+  }
+  pl_free(mark);
+  pl_free(order);
+  pl_free(counts);
+  return status;
+}
