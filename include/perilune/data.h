@@ -54,7 +54,7 @@ PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *posit
 PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
 
 typedef struct pl_split_options {
-  double fraction;     /* held out, in (0, 1); rounded to whole samples, at least one on either side */
+  double fraction;     /* held out, in (0, 1); rounded to whole samples, of which either side gets at least one */
   bool stratified;     /* that fraction of each class */
   bool shuffled;       /* chosen by `seed`; otherwise the last ones */
   uint64_t seed;

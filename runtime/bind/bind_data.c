@@ -308,6 +308,38 @@ static int dataset_split(lua_State *L) {
 
 static pl_tensor *optional_tensor(lua_State *L, int index) { return lua_isnoneornil(L, index) ? NULL : bind_check_tensor(L, index); }
 
+/* ds:statistics("all" | "channel" | "pixel", with deviation) -> mean, deviation (tensors) */
+static int dataset_statistics(lua_State *L) {
+  static const char *const names[] = { "all", "channel", "pixel", NULL };
+  pl_error err;
+  pl_dataset *ds = self(L);
+  pl_per per = (pl_per)luaL_checkoption(L, 2, "all", names);
+  bool with_deviation = lua_toboolean(L, 3);
+  pl_tensor **mean = bind_new_tensor(L), **deviation = with_deviation ? bind_new_tensor(L) : NULL;
+  if (pl_dataset_statistics(mean, deviation, ds, per, &err)) return bind_raise(L, &err);
+  return with_deviation ? 2 : 1;
+}
+
+/* ds:standardize(mean or nil, deviation or nil) */
+static int dataset_standardize(lua_State *L) {
+  pl_error err;
+  pl_dataset *ds = self(L);
+  pl_tensor *mean = optional_tensor(L, 2), *deviation = optional_tensor(L, 3);
+  pl_dataset **out = new_dataset(L);
+  if ((*out = pl_dataset_standardize(ds, mean, deviation, &err)) == NULL) return bind_raise(L, &err);
+  return 1;
+}
+
+/* ds:resize(height, width) */
+static int dataset_resize(lua_State *L) {
+  pl_error err;
+  pl_dataset *ds = self(L);
+  lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
+  pl_dataset **out = new_dataset(L);
+  if ((*out = pl_dataset_resize(ds, height, width, &err)) == NULL) return bind_raise(L, &err);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "new", data_new }, { "read_idx", data_read_idx }, { "read_idx_tensor", data_read_idx_tensor },
   { "file_sha256", data_file_sha256 },
@@ -319,7 +351,8 @@ static const luaL_Reg methods[] = {
   { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest },
   { "gather", dataset_gather }, { "range", dataset_range }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
   { "select", dataset_select }, { "first", dataset_first }, { "first_per_class", dataset_first_per_class },
-  { "split", dataset_split },
+  { "split", dataset_split }, { "statistics", dataset_statistics }, { "standardize", dataset_standardize },
+  { "resize", dataset_resize },
   { NULL, NULL },
 };
 

@@ -58,40 +58,44 @@ done:
   return out;
 }
 
-/* Marks round(fraction * size) positions of group `k` (of all if k < 0), the last in `order`, with at least one on
-   either side. Returns how many were marked. */
-static size_t hold_out(uint8_t *held, const pl_dataset *ds, const uint32_t *order, int64_t k, size_t size, double fraction) {
-  size_t wanted = (size_t)floor(fraction * (double)size + 0.5), marked = 0;
-  if (size < 2) return 0;
-  if (wanted == 0) wanted = 1;
-  if (wanted == size) wanted = size - 1;
-  for (size_t i = ds->count; i-- > 0 && marked < wanted;) {
+/* Whole samples in that fraction of the first n. */
+static size_t quota(double fraction, size_t n) { return (size_t)floor(fraction * (double)n + 0.5); }
+
+/* Marks the last `wanted` positions of class k (of all if k < 0) in `order`. */
+static void hold_out(uint8_t *held, const pl_dataset *ds, const uint32_t *order, int64_t k, size_t wanted) {
+  for (size_t i = ds->count; i-- > 0 && wanted > 0;) {
     if (k >= 0 && pl_dataset_label(ds, order[i]) != k) continue;
     held[order[i]] = 1;
-    marked++;
+    wanted--;
   }
-  return marked;
+}
+
+/* Class by class: quotas of the running total, so that each class is within one sample of its fraction and their sum
+   is that of the whole. */
+static void hold_out_classes(uint8_t *held, const pl_dataset *ds, const uint32_t *order, const size_t *counts, double fraction) {
+  size_t before = 0;
+  for (int64_t k = 0; k < ds->classes; before += counts[k++])
+    hold_out(held, ds, order, k, quota(fraction, before + counts[k]) - quota(fraction, before));
 }
 
 pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how, pl_error *err) {
   *kept = *held = NULL;
   if (!(how->fraction > 0 && how->fraction < 1))
     return pl_error_set(err, PL_ERROR_VALUE, "the fraction held out lies between 0 and 1, got %g", how->fraction);
+  size_t n = quota(how->fraction, ds->count);
+  if (n == 0 || n == ds->count)
+    return pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold out a fraction of %g", ds->count, how->fraction);
   pl_status status = how->stratified ? need_labels(ds, "a stratified split", err) : PL_OK;
   if (status) return status;
   status = PL_ERROR_MEMORY;
   uint8_t *mark = pl_alloc(ds->count, err);
   uint32_t *order = pl_alloc_array(ds->count, sizeof *order, err);
-  size_t *counts = how->stratified ? count_classes(ds, err) : NULL, n = 0;
+  size_t *counts = how->stratified ? count_classes(ds, err) : NULL;
   if (mark == NULL || order == NULL || (how->stratified && counts == NULL)) goto done;
   if (how->shuffled) pl_rng_permutation(order, ds->count, pl_rng_make(how->seed, PL_FOR_SPLIT, 0, 0));
   else pl_epoch_order(order, ds->count, 0, 0, false);
-  if (!how->stratified) n = hold_out(mark, ds, order, -1, ds->count, how->fraction);
-  else for (int64_t k = 0; k < ds->classes; k++) n += hold_out(mark, ds, order, k, counts[k], how->fraction);
-  if (n == 0) {
-    status = pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold some out", ds->count);
-    goto done;
-  }
+  if (how->stratified) hold_out_classes(mark, ds, order, counts, how->fraction);
+  else hold_out(mark, ds, order, -1, n);
   *kept = pl_dataset_like(ds, ds->count - n, err);
   *held = pl_dataset_like(ds, n, err);
   if (*kept == NULL || *held == NULL) goto done;

@@ -107,8 +107,8 @@ function Split:validation(how)
     raise("validation takes a fraction between 0 and 1, got %s", tostring(o.fraction))
   end
   if o.stratified and self.classes == 0 then raise("a stratified validation split needs labels, and %s has none", self.name) end
-  if self.count < 2 then raise("validation: %s has too few samples to hold some out", self.name) end
-  local held = math.min(math.max(math.floor(o.fraction * self.count + 0.5), 1), self.count - 1)
+  local held = math.floor(o.fraction * self.count + 0.5)
+  if held == 0 or held == self.count then raise("validation: %d samples are too few to hold out a fraction of %g", self.count, o.fraction) end
   local parts
   local function part(i)
     return function()
