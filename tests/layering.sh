@@ -1,7 +1,7 @@
 #!/bin/sh
 # Data flows one way: a room includes only rooms to its left, base and kernels. Kernels know no room at all;
 # only bind sees Lua, and nothing sees bind.
-rooms="tensor data layers loss model optim store"
+rooms="tensor data layers loss model optim train store"
 bad=0 n=0
 check() { # description, file list that must be empty
   n=$((n + 1))

@@ -66,11 +66,12 @@ PL_API pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, 
 PL_API void pl_model_zero_grads(pl_model *model);
 PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
 
-/* For callers that are already inside a parallel region, with a model that has no host layers: pl_model_reserve for
-   this very batch and mode (and pl_model_set_random) first, outside; then every member calls. */
+/* For callers that are already inside a parallel region, with a model that has no host layers. First, outside it,
+   pl_model_reserve for the mode and the largest batch (n below is at most that), and pl_model_set_random for the seed.
+   Then every member calls; `step` is what dropout masks are a function of. Gradients replace what was there. */
 PL_API bool pl_model_has_host(const pl_model *model);
-PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x);
-PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);   /* replaces or adds as pl_model_backward */
+PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode, uint64_t step);
+PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);
 PL_API int pl_model_team_size(const pl_model *model);   /* threads that are worth their while for the reserved batch */
 
 /* Operations in order, for summaries, activations and profiles. */

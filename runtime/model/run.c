@@ -142,8 +142,14 @@ pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_erro
   return PL_OK;
 }
 
-const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x) {
-  if (team->rank == 0) model->x = x;
+const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode, uint64_t step) {
+  if (team->rank == 0) {
+    model->x = x;
+    model->n = n;
+    model->mode = mode;
+    model->step = step;
+    model->overwrite = true;
+  }
   pl_team_barrier(team);
   forward_stretch(team, &(stretch){ model, 0, model->graph.ops });
   return act(model, model->graph.ops ? model->graph.op[model->graph.ops - 1].out[0] : 0);

@@ -1,0 +1,62 @@
+/* Training and evaluation: data set, augmentation, model, loss and optimizer brought together. Many steps run in one
+   parallel region; the weights that result are a function of the arguments, not of threads. */
+#ifndef PERILUNE_TRAIN_H
+#define PERILUNE_TRAIN_H
+
+#include "perilune/augment.h"
+#include "perilune/data.h"
+#include "perilune/loss.h"
+#include "perilune/model.h"
+#include "perilune/optim.h"
+
+typedef struct pl_trainer pl_trainer;
+
+typedef struct pl_trainer_options {
+  pl_model *model;                     /* everything here is borrowed; the model is built for the data's shape */
+  const pl_loss *loss;
+  pl_optimizer *optimizer;             /* bound to the model */
+  const pl_dataset *data;
+  const pl_augment *const *augment;    /* applied in order */
+  size_t augments;
+  size_t batch_size;
+  uint64_t seed;                       /* order of samples, augmentation, dropout */
+  bool drop_last;                      /* leave out a last, smaller batch */
+  bool shuffle;                        /* a new order each epoch */
+} pl_trainer_options;
+
+/* Sums over what was run. */
+typedef struct pl_train_result {
+  double loss;          /* over samples: divide by `samples` for the mean */
+  size_t correct;       /* outputs whose largest entry is the target's */
+  size_t samples, batches;
+  bool broken;          /* a loss was not finite: the step was not taken and nothing after it was run */
+  size_t broken_batch;  /* which one, from 0 in its epoch */
+  char broken_at[192];  /* the first layer with such a number, or where else it was */
+} pl_train_result;
+
+/* Checks that model, loss and data fit each other; takes memory for a batch. NULL and an error if not. */
+PL_API pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err);
+PL_API void pl_trainer_free(pl_trainer *t);
+PL_API size_t pl_trainer_batches(const pl_trainer *t);   /* in an epoch */
+
+/* Batches first .. first+count-1 (from 0) of an epoch (from 1), trained on. */
+PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err);
+
+/* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
+   trainer: *n samples at *x and their answers. Then trains on such a batch. */
+PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err);
+PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err);
+
+typedef struct pl_evaluation {
+  double loss;          /* mean; 0 without a loss */
+  size_t correct, count;
+} pl_evaluation;
+
+/* One pass over a data set in PL_INFER, or PL_NOISE (dropout on, masks from the model's seed). loss may be NULL.
+   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. */
+PL_API pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion, pl_error *err);
+
+/* Index of the largest of n numbers, the first of equals; n = 1: is it above one half? */
+PL_API int32_t pl_argmax(const float *x, size_t n);
+
+#endif
