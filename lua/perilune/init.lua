@@ -5,6 +5,7 @@ local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
 
+M.nn = require "perilune.nn"
 M.data = require "perilune.data"
 
 return M

@@ -458,6 +458,6 @@ int bind_open_nn(lua_State *L) {
   lua_setfield(L, -4, "methods");
   lua_pushcclosure(L, layer_index, 1);
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  lua_setfield(L, -2, "metatable");
   return 1;
 }

@@ -148,7 +148,7 @@ const float *pl_model_forward_team(pl_model *model, const pl_team *team, const f
     model->n = n;
     model->mode = mode;
     model->step = step;
-    model->overwrite = true;
+    if (mode == PL_TRAIN) model->overwrite = true;
   }
   pl_team_barrier(team);
   forward_stretch(team, &(stretch){ model, 0, model->graph.ops });
