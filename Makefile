@@ -20,7 +20,8 @@ MODULES  := $(wildcard $(BUILD)/.deps)
 
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wvla $(if $(WERROR),-Werror)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   = $(shell pkg-config --libs $(filter-out lua5.4,$(PACKAGES)))
+# libhdf5 is loaded by name when the first file needs it (runtime/store/hdf5.h), not linked.
+PKG_LIBS   = $(shell pkg-config --libs $(filter-out lua5.4 hdf5,$(PACKAGES)))
 LUA_LIBS   = $(shell pkg-config --libs lua5.4)
 # No contraction: every fused multiply-add is written, so that every compiler computes the same bits.
 CFLAGS   += -std=c11 $(OPT) -g -fPIC -fopenmp -fno-math-errno -ffp-contract=off -fvisibility=hidden \
@@ -64,6 +65,11 @@ comma := ,
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The name under which the linker would record libhdf5: that of a program linked with it.
+$(BUILD)/runtime/store/hdf5.o: CFLAGS += -DPL_HDF5_LIBRARY='"$(shell mkdir -p $(BUILD)/runtime/store && \
+  echo 'int main(void) { return 0; }' | $(CC) -x c - -o $(BUILD)/runtime/store/probe $(if $(filter Darwin,$(UNAME_S)),,-Wl$(comma)--no-as-needed) \
+  $$(pkg-config --libs hdf5) && $(if $(filter Darwin,$(UNAME_S)),otool -L,objdump -p) $(BUILD)/runtime/store/probe | grep -o '[^ 	]*libhdf5[^ ]*' | head -1)"'
 
 define KERNEL_RULE
 $(BUILD)/runtime/kernels/%.$(1).o: runtime/kernels/%.c

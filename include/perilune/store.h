@@ -1,0 +1,100 @@
+/* Files: whole or a clear error, never torn, never silently different.
+   A saved file is an HDF5 file behind a 512-byte user block that proves it (runtime/store/proof.c): h5dump, h5py and
+   file(1) read it as HDF5. It is built in memory, written to <path>.tmp, synced, renamed over <path>, and the folder
+   is synced: at every moment <path> is the old file or the new one. Loading reads the file once, checks its digest,
+   and only then lets libhdf5 parse that memory.
+   All functions of this header that touch HDF5 belong on one thread, the main one. */
+#ifndef PERILUNE_STORE_H
+#define PERILUNE_STORE_H
+
+#include "perilune/base.h"
+
+typedef enum pl_store_type {
+  PL_STORE_F32, PL_STORE_U8, PL_STORE_I32, PL_STORE_F64, PL_STORE_I64,
+  PL_STORE_BOOL,   /* attributes only */
+  PL_STORE_TEXT    /* one string of UTF-8, which may not end with a zero byte */
+} pl_store_type;
+
+PL_API const char *pl_store_type_name(pl_store_type type);   /* "f32", "text", ... */
+PL_API size_t pl_store_type_size(pl_store_type type);        /* bytes of an element; a bool is one byte */
+
+/* ---- writing a tree ----
+   Paths are "/model/layers/01_conv2d/weight"; the leading "/" may be left out; groups on the way are made.
+   Children keep the order of their creation. The first failure is remembered: commit then refuses. */
+
+typedef struct pl_store_writer pl_store_writer;
+
+PL_API pl_store_writer *pl_store_create(const char *path, pl_error *err);
+PL_API pl_status pl_store_group(pl_store_writer *w, const char *path, pl_error *err);
+/* An attribute of the group or dataset at `path`. `value`: one element of `type`, or `length` bytes of text. */
+PL_API pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type,
+                               const void *value, size_t length, pl_error *err);
+/* A dataset of contiguous rows, little-endian in the file, with a Fletcher-32 sum on each chunk.
+   `gzip`: compression level 1 to 9, or 0 for none. */
+PL_API pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type, const pl_shape *shape,
+                               const void *data, int gzip, pl_error *err);
+PL_API pl_status pl_store_text(pl_store_writer *w, const char *path, const char *text, size_t length, pl_error *err);
+/* Makes the one-axis dataset at `path` an HDF5 dimension scale called `name` (the "epoch" of a history). */
+PL_API pl_status pl_store_scale(pl_store_writer *w, const char *path, const char *name, pl_error *err);
+/* Publishes the file and frees the writer, also when it fails; then the earlier file is as it was. */
+PL_API pl_status pl_store_commit(pl_store_writer *w, pl_error *err);
+PL_API void pl_store_discard(pl_store_writer *w);   /* frees the writer; nothing was written. NULL is allowed */
+
+/* ---- reading a tree ---- */
+
+typedef struct pl_store_reader pl_store_reader;
+
+typedef struct pl_store_info {
+  bool group;            /* else a dataset */
+  pl_store_type type;    /* of a dataset: the type to read it with that loses nothing */
+  pl_shape shape;        /* no axes for a single number or text */
+  size_t bytes;          /* that pl_store_read will fill */
+} pl_store_info;
+
+/* `foreign`: also opens an HDF5 file that has no user block of ours; nothing then proves that it is whole. */
+PL_API pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err);
+PL_API void pl_store_close(pl_store_reader *r);     /* NULL is allowed */
+/* The SHA-256 that the file proves itself with, as 64 hexadecimal digits; "" for a foreign file. */
+PL_API const char *pl_store_digest(const pl_store_reader *r);
+
+PL_API bool pl_store_has(pl_store_reader *r, const char *path);
+PL_API pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *info, pl_error *err);
+/* Calls `each` for every child of a group, in order of creation. Stops when it returns a failure, and returns it. */
+PL_API pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(void *arg, const char *name, pl_error *err),
+                               void *arg, pl_error *err);
+/* The elements of the dataset at `path`, converted to `type`: u8 to i32 and i64, i32 to i64, any number to f64; also
+   f64 and u8 to f32, rounded. `bytes` must be what `type` and the shape make. */
+PL_API pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type, void *data, size_t bytes, pl_error *err);
+
+typedef struct pl_store_value {
+  pl_store_type type;    /* F64, I64, BOOL or TEXT */
+  double number;
+  int64_t integer;       /* BOOL: 0 or 1 */
+  const char *text;      /* [borrowed] until `each` returns */
+  size_t length;
+} pl_store_value;
+
+/* The length of a text that was read into `size` bytes: zeros at its end are padding. */
+PL_API size_t pl_store_text_length(const char *text, size_t size);
+
+/* Calls `each` for every single-valued attribute of a group or dataset; others (arrays, references) are passed over. */
+PL_API pl_status pl_store_attrs(pl_store_reader *r, const char *path,
+                                pl_status (*each)(void *arg, const char *name, const pl_store_value *value, pl_error *err),
+                                void *arg, pl_error *err);
+
+/* Opens the file and reads all that is in it: digest, structure, the sums of every dataset. */
+PL_API pl_status pl_store_verify(const char *path, pl_error *err);
+
+/* ---- plain files ---- */
+
+/* Replaces `path` by these bytes, atomically and durably. On failure the earlier file is as it was. */
+PL_API pl_status pl_store_write_file(const char *path, const void *data, size_t size, pl_error *err);
+/* The whole file (free with pl_free), with a zero byte after it that `size` does not count. */
+PL_API pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_error *err);
+/* Appends with one write; a write cut short (full disk) is taken back. Not synced: for logs that can be derived again. */
+PL_API pl_status pl_store_append(const char *path, const void *data, size_t size, pl_error *err);
+/* Makes the folder and those above it; durable. No error if it is there. */
+PL_API pl_status pl_store_mkdir(const char *path, pl_error *err);
+PL_API pl_status pl_store_remove(const char *path, pl_error *err);   /* no error if it is not there */
+
+#endif

@@ -1,0 +1,142 @@
+/* The tree reader: opening, and finding one's way. */
+#include <string.h>
+#include "store/proof.h"
+#include "store/reader.h"
+
+static void reader_free(pl_store_reader *r) {
+  pl_free(r->image.data);
+  pl_free(r);
+}
+
+pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
+  pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
+  void *data = NULL;
+  if (r == NULL) return NULL;
+  strcpy(r->path, path);
+  pl_status status = pl_store_read_file(path, &data, &r->image.size, err);
+  r->image.data = data;
+  if (status == PL_OK && (!foreign || pl_proof_present(data, r->image.size))) {
+    status = pl_proof_check(path, data, r->image.size, r->digest, err);
+  }
+  if (status == PL_OK) status = pl_hdf5_load(err);
+  if (status == PL_OK && (r->file = pl_image_open(&r->image, err)) < 0) status = pl_error_prefix(err, "%s", path);
+  if (status == PL_OK) return r;
+  reader_free(r);
+  return NULL;
+}
+
+void pl_store_close(pl_store_reader *r) {
+  if (r != NULL && pl_image_close(&r->image, r->file, NULL) == PL_OK) reader_free(r);
+}
+
+const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
+
+/* A link's target in the same file, or -1. */
+static hid_t enter_link(hid_t group, const char *name) {
+  H5L_info_t info;
+  if (hdf5.H5Lexists(group, name, H5P_DEFAULT) <= 0 || hdf5.H5Lget_info(group, name, &info, H5P_DEFAULT) < 0 ||
+      info.type != H5L_TYPE_HARD) return -1;
+  return hdf5.H5Oopen(group, name, H5P_DEFAULT);
+}
+
+hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
+  char name[STORE_NAME_MOST];
+  const char *rest = path;
+  pl_error bad = { PL_OK, "" };
+  hid_t object = hdf5.H5Oopen(r->file, "/", H5P_DEFAULT);
+  while (object >= 0 && pl_store_next_name(&rest, name, &bad)) {
+    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name) : -1;
+    hdf5.H5Oclose(object);
+    object = next;
+  }
+  if (bad.status != PL_OK && object >= 0) {
+    hdf5.H5Oclose(object);
+    object = -1;
+  }
+  if (bad.status != PL_OK && err != NULL) *err = bad;
+  else if (object < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s has no '%s'", r->path, path);
+  return object;
+}
+
+bool pl_store_has(pl_store_reader *r, const char *path) {
+  hid_t object = pl_reader_enter(r, path, NULL);
+  if (object >= 0) hdf5.H5Oclose(object);
+  return object >= 0;
+}
+
+/* Files of others may keep no order of creation: then by name. */
+static H5_index_t child_order(hid_t group) {
+  unsigned flags = 0;
+  hid_t creation = hdf5.H5Gget_create_plist(group);
+  hdf5.H5Pget_link_creation_order(creation, &flags);
+  hdf5.H5Pclose(creation);
+  return flags & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
+}
+
+pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(void *arg, const char *name, pl_error *err), void *arg,
+                        pl_error *err) {
+  char name[STORE_NAME_MOST];
+  H5G_info_t info;
+  pl_status status = PL_OK;
+  hid_t group = pl_reader_enter(r, path, err);
+  if (group < 0) return err ? err->status : PL_ERROR_CORRUPT;
+  if (hdf5.H5Iget_type(group) != H5I_GROUP) status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s is a dataset: it has no members", path, r->path);
+  else if (hdf5.H5Gget_info(group, &info) < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
+  H5_index_t order = status == PL_OK ? child_order(group) : H5_INDEX_NAME;
+  for (hsize_t i = 0; status == PL_OK && i < info.nlinks; i++) {
+    ssize_t length = hdf5.H5Lget_name_by_idx(group, ".", order, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+    if (length < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
+    else if ((size_t)length < sizeof name) {
+      hid_t object = enter_link(group, name);
+      if (object < 0) continue;
+      H5I_type_t kind = hdf5.H5Iget_type(object);
+      hdf5.H5Oclose(object);
+      if (kind == H5I_GROUP || kind == H5I_DATASET) status = each(arg, name, err);
+    }
+  }
+  hdf5.H5Oclose(group);
+  return status;
+}
+
+static pl_status verify_tree(pl_store_reader *r, const char *path, int depth, pl_error *err);
+
+typedef struct place { pl_store_reader *r; const char *path; int depth; } place;
+
+static pl_status verify_child(void *arg, const char *name, pl_error *err) {
+  place *at = arg;
+  char path[1024];
+  if (at->depth > 32 || strlen(at->path) + strlen(name) + 2 > sizeof path) {
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than 32 groups", at->r->path);
+  }
+  strcpy(path, at->path);
+  strcat(strcat(path, "/"), name);
+  return verify_tree(at->r, path, at->depth + 1, err);
+}
+
+static pl_status verify_attr(void *arg, const char *name, const pl_store_value *value, pl_error *err) {
+  (void)arg; (void)name; (void)value; (void)err;
+  return PL_OK;
+}
+
+static pl_status verify_tree(pl_store_reader *r, const char *path, int depth, pl_error *err) {
+  pl_store_info info;
+  pl_status status = pl_store_stat(r, path, &info, err);
+  if (status == PL_OK) status = pl_store_attrs(r, path, verify_attr, NULL, err);
+  if (status != PL_OK) return status;
+  if (info.group) return pl_store_list(r, path, verify_child, &(place){ r, path, depth }, err);
+  void *data = pl_alloc(info.bytes, err);
+  if (data == NULL) return PL_ERROR_MEMORY;
+  status = pl_store_read(r, path, info.type, data, info.bytes, err);
+  pl_free(data);
+  return status;
+}
+
+pl_status pl_store_verify(const char *path, pl_error *err) {
+  pl_error local;
+  if (err == NULL) err = &local;
+  pl_store_reader *r = pl_store_open(path, false, err);
+  if (r == NULL) return err->status;
+  pl_status status = verify_tree(r, "", 0, err);
+  pl_store_close(r);
+  return status;
+}

@@ -1,0 +1,17 @@
+#ifndef STORE_READER_H
+#define STORE_READER_H
+
+#include "store/types.h"
+
+struct pl_store_reader {
+  pl_image image;
+  hid_t file;
+  char digest[65];
+  char path[];
+};
+
+/* The group or dataset at `path` inside the file (close with H5Oclose), or -1 and an error. Links that lead out of the
+   tree (soft, external) are not followed. */
+hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err);
+
+#endif
