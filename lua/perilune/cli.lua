@@ -1,11 +1,128 @@
---- The command line: one function a command.
+--- The command line. `perilune COMMAND ...` is one file in commands/; what is not a command is a Lua script, as for
+-- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+local script = require "perilune.script"
+
 local M = {}
 
---- Runs the program with the arguments of the command line (arg[0] is the program); returns its exit status.
-function M.main(arg)
-  local script = assert(loadfile(arg[1]))
-  script(table.unpack(arg, 2))
+--- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
+-- (of its arguments), define(parser) and run(options) -> exit status.
+M.commands = { "run", "check", "show", "verify", "data", "version", "help" }
+
+local function usage_error(format, ...)
+  error({ message = format:format(...), status = 2 }, 0)
+end
+
+--- The argparse parser of a command, and the command.
+function M.parser(name)
+  local command = require("perilune.commands." .. name)
+  local parser = require "perilune.argparse"("perilune " .. name, command.description or command.summary)
+  parser:usage_max_width(100):help_max_width(100):help_description_margin(26)
+  command.define(parser)
+  return parser, command
+end
+
+local function run_command(name, words)
+  local parser, command = M.parser(name)
+  local ok, options = parser:pparse(words)
+  if not ok then
+    local message = tostring(options):gsub("\nDid", "; did"):gsub("\n", " ")
+    usage_error("%s: %s (see: perilune help %s)", name, message, name)
+  end
+  return command.run(options)
+end
+
+-- The options of lua(1): any number of -e CODE, -i; then perhaps a script. Returns the index of the script's name.
+local function read_options(words)
+  local asked, i = { code = {} }, 1
+  while words[i] do
+    local word = words[i]
+    if word == "-e" then
+      i = i + 1
+      if not words[i] then usage_error "option '-e' is followed by code, such as: perilune -e 'print(1 + 1)'" end
+      asked.code[#asked.code + 1] = words[i]
+    elseif word:match "^%-e." then asked.code[#asked.code + 1] = word:sub(3)
+    elseif word == "-i" then asked.interactive = true
+    elseif word == "--" then return i + 1, asked
+    elseif word == "-" or word:sub(1, 1) ~= "-" then return i, asked
+    else
+      local near = core.system.nearest(word, { "-e", "-i", "--help", "--version" })
+      usage_error("unknown option '%s'%s (see: perilune help)", word, near and ("; did you mean '%s'?"):format(near) or "")
+    end
+    i = i + 1
+  end
+  return i, asked
+end
+
+local function check_name(path)
+  if path == "-" or core.system.kind(path) ~= nil or path:find "[./]" then return end
+  local near = core.system.nearest(path, M.commands)
+  usage_error("there is no command and no file '%s'%s (see: perilune help)", path, near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+local function run_lua(words)
+  local at, asked = read_options(words)
+  local path = words[at]
+  for _, code in ipairs(asked.code) do
+    if rawget(_G, "pl") == nil then rawset(_G, "pl", require "perilune") end
+    local chunk, message = load(code, "=(command line)", "t")
+    if not chunk then error({ message = message }, 0) end
+    chunk()
+  end
+  if path then
+    check_name(path)
+    local chunk = script.load(path ~= "-" and path or nil)
+    local interactive = asked.interactive
+    if interactive then
+      local ok, message = xpcall(chunk, M.handler, script.set_arg(words, at))
+      if not ok then M.complain(message) end
+    else
+      chunk(script.set_arg(words, at))
+    end
+  end
+  if asked.interactive or (not path and #asked.code == 0) then return require "perilune.repl".start() end
   return 0
+end
+
+local function dispatch(words)
+  local first = words[1]
+  if first == "-h" or first == "--help" then first = "help" end
+  if first == "-v" or first == "--version" then first = "version" end
+  for _, name in ipairs(M.commands) do
+    if name == first then return run_command(name, table.move(words, 2, #words, 1, {})) end
+  end
+  return run_lua(words)
+end
+
+--- For xpcall: the problem as { message =, status =, traceback = }.
+function M.handler(problem)
+  if type(problem) ~= "table" or problem.message == nil then
+    local text = type(problem) == "string" and problem or nil
+    if text == nil then
+      local meta = getmetatable(problem)
+      text = type(meta) == "table" and meta.__tostring and tostring(problem) or ("(error object is a %s value)"):format(type(problem))
+    end
+    problem = { message = text }
+  end
+  problem.traceback = debug.traceback("", 2)
+  return problem
+end
+
+--- Prints the problem as one line on standard error (and where it came from, with PERILUNE_TRACEBACK=1).
+function M.complain(problem)
+  io.stdout:flush()
+  local message = errors.strip(tostring(problem.message)):gsub("%s+$", "")
+  io.stderr:write("perilune: ", message, "\n")
+  if os.getenv "PERILUNE_TRACEBACK" == "1" then io.stderr:write((problem.traceback:gsub("^\n", "")), "\n") end
+  return math.tointeger(problem.status) or 1
+end
+
+--- Runs the program with the words of its command line (words[0] is the program); returns its exit status.
+function M.main(words)
+  local ok, result = xpcall(dispatch, M.handler, words)
+  if ok then return math.tointeger(result) or 0 end
+  return M.complain(result)
 end
 
 return M

@@ -1,4 +1,9 @@
-/* core.system: version, processor, threads, memory, elementary functions with fixed bits. */
+/* core.system: version, processor, threads, memory, terminal, folders, Ctrl-C, elementary functions with fixed bits. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "bind/bind.h"
@@ -61,6 +66,66 @@ static int system_isatty(lua_State *L) {
   return 1;
 }
 
+/* columns(1) -> width in characters of the terminal behind that file descriptor, or nil */
+static int system_columns(lua_State *L) {
+  struct winsize size;
+  if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+  lua_pushinteger(L, size.ws_col);
+  return 1;
+}
+
+/* kind(path) -> "file", "folder", "other", or nil when nothing is there */
+static int system_kind(lua_State *L) {
+  struct stat s;
+  if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
+  lua_pushstring(L, S_ISREG(s.st_mode) ? "file" : S_ISDIR(s.st_mode) ? "folder" : "other");
+  return 1;
+}
+
+/* make_folder(path) -> true, or nil and a message; one level, and no error when it is there already */
+static int system_make_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat s;
+  if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &s) == 0 && S_ISDIR(s.st_mode))) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(errno));
+  return 2;
+}
+
+/* writable(path) -> may this process write there? */
+static int system_writable(lua_State *L) {
+  lua_pushboolean(L, access(luaL_checkstring(L, 1), W_OK) == 0);
+  return 1;
+}
+
+/* The first Ctrl-C is only noted; a second one ends the process as if it had never been caught. */
+static volatile sig_atomic_t interrupts;
+
+static void note_interrupt(int signal_number) {
+  if (interrupts++ == 0) return;
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+/* catch_interrupt(on): note Ctrl-C from now on (and forget an earlier one), or let it end the process again */
+static int system_catch_interrupt(lua_State *L) {
+  struct sigaction action = { .sa_flags = SA_RESTART };
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = lua_toboolean(L, 1) ? note_interrupt : SIG_DFL;
+  interrupts = 0;
+  sigaction(SIGINT, &action, NULL);
+  return 0;
+}
+
+/* interrupted() -> has Ctrl-C been noted? */
+static int system_interrupted(lua_State *L) {
+  lua_pushboolean(L, interrupts != 0);
+  return 1;
+}
+
 /* nearest(word, names) -> the entry of the list that is closest to `word`, or nil */
 static int system_nearest(lua_State *L) {
   const char *word = luaL_checkstring(L, 1);
@@ -101,7 +166,9 @@ static int system_random(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
-  { "clock", system_clock }, { "isatty", system_isatty }, { "nearest", system_nearest },
+  { "clock", system_clock }, { "isatty", system_isatty }, { "columns", system_columns },
+  { "kind", system_kind }, { "make_folder", system_make_folder }, { "writable", system_writable },
+  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "nearest", system_nearest },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
   { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
   { NULL, NULL },

@@ -1,0 +1,41 @@
+--- perilune help [COMMAND]
+local M = { summary = "all commands, or one of them in full", usage = "[COMMAND]" }
+
+function M.define(parser)
+  parser:argument("command", "The command to tell more about."):args "?"
+end
+
+local function overview()
+  local cli = require "perilune.cli"
+  print(("Perilune %s: small neural networks, trained from Lua, to the same bits every time.\n"):format(require "perilune".version))
+  local lines = {}
+  for _, name in ipairs(cli.commands) do
+    local command = require("perilune.commands." .. name)
+    lines[#lines + 1] = { ("perilune %s %s"):format(name, command.usage), command.summary }
+  end
+  lines[#lines + 1] = { "perilune FILE.lua [ARGUMENTS]", "run any Lua script, as lua(1) would" }
+  lines[#lines + 1] = { "perilune -e CODE", "run one piece of code" }
+  lines[#lines + 1] = { "perilune [-i FILE]", "an interactive session (after running FILE)" }
+  for _, line in ipairs(lines) do print(("  %-38s %s"):format(line[1], line[2])) end
+  print "\nEnvironment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_TRACEBACK=1,"
+  print "PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
+end
+
+function M.run(options)
+  if not options.command then
+    overview()
+    return 0
+  end
+  local cli = require "perilune.cli"
+  for _, name in ipairs(cli.commands) do
+    if name == options.command then
+      print((cli.parser(name):get_help()))
+      return 0
+    end
+  end
+  local near = require "perilune.core".system.nearest(options.command, cli.commands)
+  error({ message = ("help: there is no command '%s'%s"):format(options.command, near and ("; did you mean '%s'?"):format(near) or
+    "; they are: " .. table.concat(cli.commands, ", ")), status = 2 }, 0)
+end
+
+return M

@@ -1,0 +1,76 @@
+--- Numbers of a classifier, from its confusion matrix: rows are the actual classes, columns the predicted ones.
+local M = {}
+
+local function ratio(a, b) return b > 0 and a / b or 0.0 end
+
+--- Per class and averaged: { classes = { { precision, recall, f1, support }, ... }, macro = {...}, weighted = {...},
+-- accuracy =, support = }. A ratio with nothing below the line is 0, as in the usual reports.
+--   precision = right / predicted as this class      recall = right / actually this class      f1 = harmonic mean
+function M.classification(confusion)
+  local k = #confusion
+  local predicted, right, total = {}, 0, 0
+  for j = 1, k do predicted[j] = 0 end
+  for i = 1, k do
+    for j = 1, k do predicted[j] = predicted[j] + confusion[i][j] end
+  end
+  local names = { "precision", "recall", "f1" }
+  local report = { classes = {}, macro = { precision = 0.0, recall = 0.0, f1 = 0.0 }, weighted = { precision = 0.0, recall = 0.0, f1 = 0.0 } }
+  for i = 1, k do
+    local hit, support = confusion[i][i], 0
+    for j = 1, k do support = support + confusion[i][j] end
+    local precision, recall = ratio(hit, predicted[i]), ratio(hit, support)
+    local class = { precision = precision, recall = recall, f1 = ratio(2 * precision * recall, precision + recall), support = support }
+    report.classes[i] = class
+    right, total = right + hit, total + support
+    for _, name in ipairs(names) do
+      report.macro[name] = report.macro[name] + class[name] / k
+      report.weighted[name] = report.weighted[name] + class[name] * support
+    end
+  end
+  for _, name in ipairs(names) do report.weighted[name] = ratio(report.weighted[name], total) end
+  report.accuracy, report.support = ratio(right, total), total
+  report.macro.support, report.weighted.support = total, total
+  return report
+end
+
+-- Metrics that a script may name in `metrics = { ... }`; each is given the result of an evaluation
+-- { loss, accuracy, error, correct, count, confusion } and returns a number.
+local named = {}
+for _, average in ipairs { "macro", "weighted" } do
+  for _, name in ipairs { "precision", "recall", "f1" } do
+    named[average .. "_" .. name] = function(result) return M.classification(result.confusion)[average][name] end
+  end
+end
+
+M.named = named
+
+--- Names of the metrics that always are in the history, then of those that can be asked for.
+M.standard = { "loss", "accuracy", "error" }
+M.more = { "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1" }
+
+--- Pairs of images most often confused: { { actual =, predicted =, count = }, ... }, classes counted from 1.
+function M.confused(confusion, most)
+  local list = {}
+  for i, row in ipairs(confusion) do
+    for j, n in ipairs(row) do
+      if i ~= j and n > 0 then list[#list + 1] = { actual = i, predicted = j, count = n } end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a.count ~= b.count then return a.count > b.count end
+    if a.actual ~= b.actual then return a.actual < b.actual end
+    return a.predicted < b.predicted
+  end)
+  return table.move(list, 1, math.min(most or #list, #list), 1, {})
+end
+
+--- The documents' verdict on a test error: "beats" at or below the documented one, "meets" at most one binomial
+-- standard deviation of the document's own single run above it, else "misses".
+--   deviation = sqrt(e (1 - e) / count)
+function M.verdict(measured, documented, count)
+  if measured <= documented then return "beats" end
+  local deviation = math.sqrt(documented * (1 - documented) / (count or 10000))
+  return measured <= documented + deviation and "meets" or "misses"
+end
+
+return M

@@ -1,0 +1,128 @@
+--- What a run shows while it works: on a terminal a line redrawn in place under one line an epoch, elsewhere only
+-- the latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first.
+local system = require "perilune.core".system
+local text = require "perilune.text"
+local report = require "perilune.report"
+
+local Progress = {}
+Progress.__index = Progress
+
+-- Columns in the order they are shown; `need`: the smaller the longer a column is kept on a narrow terminal.
+local known = {
+  { "epoch", 5, need = 0 }, { "train_loss", 10, need = 1 }, { "train_accuracy", 10, title = "train acc", need = 3 },
+  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "test_loss", 9, need = 7 }, { "test_error", 10, need = 2 },
+  { "lr", 9, need = 5 }, { "seconds", 7, need = 6 }, { "samples_per_second", 9, need = 8 },
+}
+
+--- `columns`: names of the history's columns; `out`: a file; `term`: text.terminal of it; `epochs`: how many there will be.
+function Progress.new(options)
+  local self = setmetatable({ out = options.out or io.stdout, term = options.term, epochs = options.epochs, drawn = false,
+    quiet = options.quiet, heading = true }, Progress)
+  local wanted = {}
+  for _, name in ipairs(options.columns) do wanted[name] = true end
+  self.columns = {}
+  for _, column in ipairs(known) do
+    if wanted[column[1]] then
+      self.columns[#self.columns + 1] = column
+      wanted[column[1]] = nil
+    end
+  end
+  for _, name in ipairs(options.columns) do
+    if wanted[name] and not name:match "_accuracy$" and not name:match "_error$" then
+      self.columns[#self.columns + 1] = { name, math.max(9, #report.title(name)), need = 3 }
+    end
+  end
+  return self
+end
+
+-- The columns that fit the terminal; all of them elsewhere.
+local function fitting(self)
+  local chosen = table.move(self.columns, 1, #self.columns, 1, {})
+  local limit = self.term.tty and (system.columns(1) or self.term.width)
+  while limit and #chosen > 1 do
+    local total, worst = 6, 1     -- room for the mark "best"
+    for i, column in ipairs(chosen) do
+      total = total + column[2] + 2
+      if column.need > chosen[worst].need then worst = i end
+    end
+    if total <= limit then break end
+    table.remove(chosen, worst)
+  end
+  return chosen
+end
+
+local function erase(self)
+  if self.drawn then
+    self.out:write "\r\27[K"
+    self.drawn = false
+  end
+end
+
+--- A line of its own, above the moving one.
+function Progress:note(line)
+  if self.quiet then return end
+  erase(self)
+  self.out:write(line, "\n")
+  self.out:flush()
+end
+
+--- One finished epoch. `row`: the history's row; `best`: its weights are the best so far.
+function Progress:row(row, best)
+  if self.quiet then return end
+  local paint = self.term.paint
+  local columns = fitting(self)
+  if self.heading then
+    local cells = {}
+    for i, column in ipairs(columns) do cells[i] = text.pad(column.title or report.title(column[1]), column[2], "right") end
+    self:note(paint(table.concat(cells, "  "), "dim"))
+    self.heading = false
+  end
+  local cells = {}
+  for i, column in ipairs(columns) do
+    local cell = text.pad(report.value(column[1], row[column[1]]), column[2], "right")
+    cells[i] = column[1] == "test_error" and paint(cell, "bold") or column.need >= 5 and paint(cell, "dim") or cell
+  end
+  if best then cells[#cells + 1] = paint("best", "green") end
+  self:note(table.concat(cells, "  "))
+end
+
+--- Redraws the moving line; call it about ten times a second. `state`: { epoch, batch, batches, loss, accuracy,
+-- rate (samples a second), left (seconds until the end of the run), doing (instead of the bar's numbers) }.
+function Progress:update(state)
+  if self.quiet or not self.term.tty then return end
+  local width = (system.columns(1) or self.term.width) - 1
+  local paint, unicode = self.term.paint, self.term.utf8
+  local head = ("%5s"):format(("%d/%d"):format(state.epoch, self.epochs))
+  local parts = {}
+  if state.doing then parts[1] = state.doing
+  else
+    parts[1] = ("%3.0f %%"):format(100 * state.batch / state.batches)
+    if state.loss then parts[#parts + 1] = "loss " .. report.value("train_loss", state.loss) end
+    if state.accuracy then parts[#parts + 1] = text.percent(state.accuracy) end
+    if state.left then parts[#parts + 1] = text.remaining(state.left) .. " left" end
+    if state.rate then parts[#parts + 1] = text.count(state.rate) .. " samples/s" end
+  end
+  local used, shown = text.width(head), {}
+  for i, part in ipairs(parts) do
+    if used + 2 + text.width(part) > width then break end
+    shown[i], used = part, used + 2 + text.width(part)
+  end
+  local line = paint(text.clip(head, math.max(width, 0)), "bold")
+  local room = math.min(30, width - used - 2)
+  if room >= 8 then
+    local full, empty = text.bar(state.doing and 1 or state.batch / state.batches, room, unicode)
+    line = line .. "  " .. paint(full, "cyan") .. paint(empty, "dim")
+  end
+  if #shown > 0 then line = line .. "  " .. table.concat(shown, "  ") end
+  self.out:write("\r", line, "\27[K")
+  self.out:flush()
+  self.drawn = true
+end
+
+--- Leaves the terminal as a next program expects it.
+function Progress:finish()
+  erase(self)
+  self.out:flush()
+end
+
+return Progress

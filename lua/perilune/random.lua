@@ -1,0 +1,73 @@
+--- A run's own math.random: value number i of a counter-based stream, so that its whole state is a few integers,
+-- saved in every checkpoint. math.randomseed(n) selects stream n and starts it anew.
+local draw = require "perilune.core".system.random
+
+local M = {}
+
+local PURPOSE_SCRIPT = 5    -- PL_FOR_SCRIPT
+local original = { random = math.random, randomseed = math.randomseed }
+local state                 -- { seed =, part =, stream =, index = }
+
+local function uniform()
+  local value = draw(state.seed, PURPOSE_SCRIPT, state.part, state.stream, state.index)
+  state.index = state.index + 1
+  return value
+end
+
+local function bits64()
+  local high = math.tointeger(uniform() * 2 ^ 32)
+  local low = math.tointeger(uniform() * 2 ^ 32)
+  return high << 32 | low
+end
+
+-- A whole number in [low, high]; two draws, so that ranges beyond 2^32 are covered and the bias is negligible.
+local function whole(low, high)
+  local span = high - low + 1
+  if span <= 0 then                      -- wider than 63 bits
+    local value
+    repeat value = bits64() until low <= value and value <= high
+    return value
+  end
+  return low + (bits64() & math.maxinteger) % span
+end
+
+local function integer(value, position)
+  local i = math.tointeger(value)
+  if i == nil then error(("bad argument #%d to 'random' (number has no integer representation)"):format(position), 3) end
+  return i
+end
+
+local function random(...)
+  local n = select("#", ...)
+  if n == 0 then return uniform() end
+  if n > 2 then error("wrong number of arguments", 2) end
+  local low, high = 1, integer((...), 1)
+  if n == 1 and high == 0 then return bits64() end
+  if n == 2 then low, high = high, integer(select(2, ...), 2) end
+  if low > high then error(("bad argument #%d to 'random' (interval is empty)"):format(n), 2) end
+  return whole(low, high)
+end
+
+local function randomseed(value)
+  state.stream, state.index = math.tointeger(value) or 0, 0
+end
+
+--- Replaces math.random from now on. `part`: 0 for a run, 1 while its script is loaded. `saved`: what M.state() returned.
+function M.install(seed, part, saved)
+  state = { seed = seed, part = part, stream = saved and saved.stream or 0, index = saved and saved.index or 0 }
+  math.random, math.randomseed = random, randomseed
+end
+
+--- What a checkpoint keeps.
+function M.state() return { stream = state.stream, index = state.index } end
+
+--- The stream in use now (nil: Lua's own math.random), to be given back to M.restore.
+function M.current() return state end
+
+--- Goes back to the stream `outer`; nil gives back Lua's own math.random.
+function M.restore(outer)
+  state = outer
+  if outer == nil then math.random, math.randomseed = original.random, original.randomseed end
+end
+
+return M

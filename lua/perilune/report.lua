@@ -1,0 +1,139 @@
+--- Tables about models, histories and results, as lists of lines. `term` (text.terminal) says what may be painted.
+local text = require "perilune.text"
+local metrics = require "perilune.metrics"
+
+local M = {}
+
+local plain = { paint = function(s) return s end, colour = false, utf8 = true }
+
+local function is_share(column)
+  return column:match "_accuracy$" or column:match "_error$" or column:match "_precision$" or column:match "_recall$" or column:match "_f1$"
+end
+
+--- One value of a history column as text.
+function M.value(column, x)
+  if x == nil or x ~= x then return "-" end
+  if column == "epoch" or column == "step" then return ("%d"):format(math.floor(x)) end
+  if column == "seconds" then return text.duration(x) end
+  if column == "samples_per_second" then return text.count(x) end
+  if column:match "_loss$" then return x < 1e-3 and x > 0 and ("%.2e"):format(x) or ("%.4f"):format(x) end
+  if is_share(column) then return text.percent(x) end
+  return text.number(x + 0.0)
+end
+
+local titles = { seconds = "time", samples_per_second = "samples/s" }
+
+--- "train_loss" -> "train loss"
+function M.title(column) return titles[column] or (column:gsub("_", " ")) end
+
+--- The history as a table, one line an epoch; `best` marks that epoch.
+function M.history(history, term, best)
+  term = term or plain
+  local columns, rows = {}, {}
+  for c, name in ipairs(history.columns) do columns[c] = { M.title(name), align = "right" } end
+  columns[#columns + 1] = { "" }
+  for r, row in ipairs(history.rows) do
+    local cells = {}
+    for c, name in ipairs(history.columns) do cells[c] = M.value(name, row[name]) end
+    if best == row.epoch then cells[#columns], cells.style = "best", "bold" end
+    rows[r] = cells
+  end
+  return text.columns(columns, rows, "  ", term.paint)
+end
+
+--- The history as comma-separated values with all digits.
+function M.csv(history)
+  local lines = { table.concat(history.columns, ",") }
+  for _, row in ipairs(history.rows) do
+    local cells = {}
+    for c, name in ipairs(history.columns) do
+      local x = row[name]
+      cells[c] = x == nil and "" or math.tointeger(x) and ("%d"):format(x) or ("%.17g"):format(x)
+    end
+    lines[#lines + 1] = table.concat(cells, ",")
+  end
+  return lines
+end
+
+local function label(labels, i) return labels and tostring(labels[i]) or tostring(i - 1) end
+
+--- The confusion matrix; nothing confused is a dot.
+function M.confusion(confusion, labels, term)
+  term = term or plain
+  local columns, rows = { { "", align = "right" } }, {}
+  local none = term.utf8 and "·" or "."
+  for j = 1, #confusion do columns[j + 1] = { label(labels, j), align = "right" } end
+  for i, counts in ipairs(confusion) do
+    local cells = { label(labels, i) }
+    for j, n in ipairs(counts) do cells[j + 1] = n == 0 and none or ("%d"):format(n) end
+    rows[i] = cells
+  end
+  local paint = term.paint
+  local lines = text.columns(columns, rows, "  ")
+  for i = 1, #rows do     -- the diagonal stands out, so do the commonest confusions
+    local worst = metrics.confused(confusion, 5)
+    local line, out, at = lines[i + 1], {}, 1
+    local j = 0
+    for from, cell, to in line:gmatch "()(%S+)()" do
+      out[#out + 1] = line:sub(at, from - 1)
+      local style = j == 0 and "dim" or j == i and "green" or (cell == none and "dim") or nil
+      for _, w in ipairs(worst) do
+        if w.actual == i and w.predicted == j then style = "yellow" end
+      end
+      out[#out + 1] = style and paint(cell, style) or cell
+      at, j = to, j + 1
+    end
+    lines[i + 1] = table.concat(out)
+  end
+  lines[1] = paint(lines[1], "dim")
+  return lines
+end
+
+--- Precision, recall, F1 and support of each class, with macro and weighted averages.
+function M.classification(confusion, labels, term)
+  term = term or plain
+  local report = metrics.classification(confusion)
+  local rows = {}
+  local function row(name, r)
+    rows[#rows + 1] = { name, ("%.4f"):format(r.precision), ("%.4f"):format(r.recall), ("%.4f"):format(r.f1), text.count(r.support) }
+  end
+  for i, class in ipairs(report.classes) do row(label(labels, i), class) end
+  rows[#rows + 1] = { "" }
+  rows[#rows + 1] = { "accuracy", "", "", ("%.4f"):format(report.accuracy), text.count(report.support) }
+  row("macro average", report.macro)
+  row("weighted average", report.weighted)
+  return text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" }, { "F1", align = "right" },
+    { "support", align = "right" } }, rows, "  ", term.paint)
+end
+
+--- The layers of a model: name, output shape of a batch, parameters, multiply-adds and memory of a sample, and the
+-- totals. `rows`: as model:rows(shape) gives them.
+function M.model(rows, term)
+  term = term or plain
+  local cells = {}
+  local parameters, flops, memory = 0, 0, 0
+  local function amount(n) return n == 0 and "-" or text.count(n) end
+  for i, row in ipairs(rows) do
+    local shape = text.shape(row.output):gsub("^%[", #row.output > 0 and "[N, " or "[N")
+    cells[i] = { row.path, row.type .. (row.name and row.name ~= "" and (' "%s"'):format(row.name) or ""), shape, amount(row.parameters),
+      amount(row.flops), row.memory and row.memory > 0 and text.bytes(row.memory) or "-" }
+    parameters, flops, memory = parameters + row.parameters, flops + row.flops, memory + (row.memory or 0)
+  end
+  cells[#cells + 1] = { "", "total", "", text.count(parameters), text.count(flops), text.bytes(memory), style = "bold" }
+  local lines = text.columns({ { "", align = "right" }, { "layer" }, { "output" }, { "parameters", align = "right" },
+    { "multiply-adds", align = "right" }, { "memory", align = "right" } }, cells, "  ", term.paint)
+  return lines, { parameters = parameters, flops = flops, memory = memory }
+end
+
+local verdict_style = { beats = "good", meets = "good", misses = "warn" }
+
+--- "documented 0.80 % (003, section 9.5): meets it", or nil when there is nothing to compare with.
+function M.against(documented, measured, count, term)
+  term = term or plain
+  if documented == nil or documented.error == nil or measured == nil then return nil end
+  local verdict = metrics.verdict(measured, documented.error, count)
+  return ("documented %s%s: %s"):format(text.percent(documented.error), documented.source and (" (%s)"):format(documented.source) or "",
+    term.paint(verdict, verdict_style[verdict]))
+end
+
+return M

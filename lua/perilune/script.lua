@@ -1,0 +1,92 @@
+--- Loads the files of users: experiments (which return pl.experiment{...}) and plain scripts.
+local system = require "perilune.core".system
+
+local M = {}
+
+--- The function of a Lua file (path nil: standard input). Raises one line with file and line when it cannot be read.
+function M.load(path)
+  if path and system.kind(path) == "folder" then error({ message = path .. " is a folder; a Lua file is expected" }, 0) end
+  local chunk, message = loadfile(path, "t")
+  if not chunk then error({ message = message }, 0) end
+  return chunk
+end
+
+-- What a file may require lies beside it or beside its folder: experiments/common/conv5.lua is "common.conv5" for
+-- experiments/progression/09_convolution.lua.
+local function add_to_path(path)
+  local folder = path:match "^(.*)/[^/]*$" or "."
+  local places = ("%s/?.lua;%s/../?.lua;"):format(folder, folder)
+  if package.path:sub(1, #places) ~= places then package.path = places .. package.path end
+end
+
+-- Calls f while noting the Lua files that it loads with require, dofile or loadfile.
+local function noting_files(f)
+  local files, known = {}, {}
+  local function note(path)
+    if type(path) == "string" and not known[path] then
+      known[path] = true
+      files[#files + 1] = path
+    end
+  end
+  local before = { dofile = dofile, loadfile = loadfile, search = package.searchers[2] }
+  rawset(_G, "dofile", function(path) note(path) return before.dofile(path) end)
+  rawset(_G, "loadfile", function(path, ...) note(path) return before.loadfile(path, ...) end)
+  package.searchers[2] = function(name)
+    local loader, path = before.search(name)
+    if type(loader) == "function" then note(path) end
+    return loader, path
+  end
+  local results = table.pack(pcall(f))
+  rawset(_G, "dofile", before.dofile)
+  rawset(_G, "loadfile", before.loadfile)
+  package.searchers[2] = before.search
+  if not results[1] then error(results[2], 0) end
+  return files, table.unpack(results, 2, results.n)
+end
+
+--- Runs an experiment file with the arguments `words` ("lr=0.01") and returns its experiment. The experiment's
+-- `script` becomes { path =, text =, arguments = {...}, files = { { path =, text = } that it loaded } }.
+function M.experiment(path, words)
+  local args = require "perilune.args"
+  local random = require "perilune.random"
+  local ok, message = args.set(words)
+  if not ok then error({ message = message, status = 2 }, 0) end
+  local chunk = M.load(path)
+  add_to_path(path)
+  random.install(0, 1)      -- a script that draws numbers while it is loaded draws the same ones each time
+  local files, e = noting_files(chunk)
+  random.restore()
+  local stranger = args.unasked()
+  if stranger then error({ message = ("%s: %s"):format(path, stranger), status = 2 }, 0) end
+  if not require "perilune.experiment".is_experiment(e) then
+    error({ message = ("%s: returns %s; an experiment file ends with: return pl.experiment { ... }"):format(path,
+      e == nil and "nothing" or "a " .. type(e)) }, 0)
+  end
+  e.script = { path = path, text = M.read(path), arguments = args.list(), files = {} }
+  for i, file in ipairs(files) do e.script.files[i] = { path = file, text = M.read(file) } end
+  return e
+end
+
+--- The whole text of a file, or "" when it cannot be read.
+function M.read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read "a"
+  if file then file:close() end
+  return text or ""
+end
+
+--- Sets the global `arg` as lua(1) does: words[script] becomes arg[0], what is before it has negative indices.
+-- name=value words are there for pl.arg too. Returns the arguments of the script.
+function M.set_arg(words, script)
+  local arg = {}
+  for i = 0, #words do arg[i - script] = words[i] end
+  rawset(_G, "arg", arg)
+  local named = {}
+  for _, word in ipairs(arg) do
+    if word:match "^[%a_][%w_]*=" then named[#named + 1] = word end
+  end
+  require "perilune.args".set(named)
+  return table.unpack(arg)
+end
+
+return M

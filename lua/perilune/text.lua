@@ -1,0 +1,135 @@
+--- Text for people: numbers, durations, aligned columns, bars, colour.
+local system = require "perilune.core".system
+
+local M = {}
+
+--- 12810 -> "12,810"
+function M.count(n)
+  local digits = ("%d"):format(math.floor(n + 0.5))
+  local sign, body = digits:match "^(%-?)(%d+)$"
+  body = body:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+  return sign .. body
+end
+
+--- 0.0097 -> "0.97 %"
+function M.percent(x, digits)
+  if x ~= x then return "nan" end
+  return (("%%.%df %%%%"):format(digits or 2)):format(100 * x)
+end
+
+--- Four significant digits: 0.001, 0.07123, 1.53e-07; whole numbers as they are.
+function M.number(x)
+  if math.type(x) == "integer" then return tostring(x) end
+  if x ~= x then return "nan" end
+  return ("%.4g"):format(x)
+end
+
+--- Seconds -> "0.42 s", "8.1 s", "1:23", "2:03:11"
+function M.duration(seconds)
+  if seconds ~= seconds or seconds >= 1e8 then return "?" end
+  if seconds < 1 then return ("%.2f s"):format(seconds) end
+  if seconds < 59.95 then return ("%.1f s"):format(seconds) end
+  local whole = math.floor(seconds + 0.5)
+  local h, m, s = whole // 3600, whole // 60 % 60, whole % 60
+  return h > 0 and ("%d:%02d:%02d"):format(h, m, s) or ("%d:%02d"):format(m, s)
+end
+
+--- Seconds left, to the second: "0:08", "12:40", "1:02:30"
+function M.remaining(seconds)
+  if seconds ~= seconds or seconds >= 1e8 then return "?" end
+  local whole = math.ceil(seconds)
+  local h, m, s = whole // 3600, whole // 60 % 60, whole % 60
+  return h > 0 and ("%d:%02d:%02d"):format(h, m, s) or ("%d:%02d"):format(m, s)
+end
+
+--- Bytes -> "51.2 KB", "3.4 MB"
+function M.bytes(n)
+  local units, i = { "B", "KB", "MB", "GB", "TB" }, 1
+  while n >= 1000 and i < #units do n, i = n / 1000, i + 1 end
+  return i == 1 and ("%d B"):format(n) or (n < 10 and "%.2f %s" or n < 100 and "%.1f %s" or "%.0f %s"):format(n, units[i])
+end
+
+--- {28, 28, 1} -> "[28, 28, 1]"
+function M.shape(shape)
+  local sizes = {}
+  for i, n in ipairs(shape) do sizes[i] = ("%d"):format(n) end
+  return "[" .. table.concat(sizes, ", ") .. "]"
+end
+
+--- Width in characters.
+function M.width(s) return utf8.len(s) or #s end
+
+--- At most `width` characters of plain text.
+function M.clip(s, width)
+  if M.width(s) <= width then return s end
+  local stop = utf8.offset(s, width + 1)
+  return s:sub(1, (stop or width + 1) - 1)
+end
+
+function M.pad(s, width, align)
+  local space = (" "):rep(width - M.width(s))
+  return align == "right" and space .. s or s .. space
+end
+
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style = } ; `rows`: lists of strings (nil: empty).
+-- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first.
+function M.columns(columns, rows, gap, paint)
+  local widths, lines = {}, {}
+  for c, column in ipairs(columns) do
+    widths[c] = M.width(column[1])
+    for _, row in ipairs(rows) do widths[c] = math.max(widths[c], M.width(row[c] or "")) end
+  end
+  local function line(cells, heading)
+    local out = {}
+    for c, column in ipairs(columns) do
+      local cell = M.pad(cells[c] or "", widths[c], column.align)
+      local style = heading and "dim" or (cells.style or column.style)
+      out[c] = paint and style and paint(cell, style) or cell
+    end
+    return (table.concat(out, gap or "  "):gsub("%s+$", ""))
+  end
+  local titles = {}
+  for c, column in ipairs(columns) do titles[c] = column[1] end
+  if table.concat(titles) ~= "" then lines[1] = line(titles, true) end
+  for _, row in ipairs(rows) do lines[#lines + 1] = line(row) end
+  return lines
+end
+
+local styles = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36", good = "1;32", bad = "1;31", warn = "1;33" }
+
+local function locale_is_utf8()
+  local name = os.getenv "LC_ALL"
+  if name == nil or name == "" then name = os.getenv "LC_CTYPE" end
+  if name == nil or name == "" then name = os.getenv "LANG" end
+  return name ~= nil and name:lower():gsub("-", ""):find("utf8", 1, true) ~= nil
+end
+
+--- What the file descriptor is good for: { tty =, width = (nil: unknown), colour =, utf8 =, paint = function(text, style) }.
+-- Colour only on a terminal, and not with NO_COLOR set or TERM=dumb.
+function M.terminal(descriptor)
+  local tty = system.isatty(descriptor)
+  local no_colour = os.getenv "NO_COLOR"
+  local dumb = os.getenv "TERM" == "dumb"
+  local t = { tty = tty and not dumb, width = tty and (system.columns(descriptor) or 80) or nil, utf8 = locale_is_utf8(),
+    colour = tty and not dumb and (no_colour == nil or no_colour == "") }
+  function t.paint(s, style)
+    if not t.colour or styles[style] == nil or s == "" then return s end
+    return "\27[" .. styles[style] .. "m" .. s .. "\27[0m"
+  end
+  return t
+end
+
+--- A bar of `width` characters, `fraction` of it full.
+function M.bar(fraction, width, unicode)
+  fraction = math.max(0, math.min(1, fraction))
+  if not unicode then
+    local full = math.floor(fraction * width + 0.5)
+    return ("#"):rep(full), ("."):rep(width - full)
+  end
+  local halves = math.floor(fraction * width * 2 + 0.5)
+  local full = halves // 2
+  local half = halves % 2 == 1
+  return ("━"):rep(full) .. (half and "╸" or ""), ("─"):rep(width - full - (half and 1 or 0))
+end
+
+return M
