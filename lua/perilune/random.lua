@@ -4,6 +4,7 @@ local draw = require "perilune.core".system.random
 
 local M = {}
 
+-- luacheck: ignore 122 (fields of math are replaced on purpose)
 local PURPOSE_SCRIPT = 5    -- PL_FOR_SCRIPT
 local original = { random = math.random, randomseed = math.randomseed }
 local state                 -- { seed =, part =, stream =, index = }

@@ -111,18 +111,18 @@ end
 function M.model(rows, term)
   term = term or plain
   local cells = {}
-  local parameters, flops, memory = 0, 0, 0
+  local parameters, work, memory = 0, 0, 0
   local function amount(n) return n == 0 and "-" or text.count(n) end
   for i, row in ipairs(rows) do
     local shape = text.shape(row.output):gsub("^%[", #row.output > 0 and "[N, " or "[N")
     cells[i] = { row.path, row.type .. (row.name and row.name ~= "" and (' "%s"'):format(row.name) or ""), shape, amount(row.parameters),
-      amount(row.flops), row.memory and row.memory > 0 and text.bytes(row.memory) or "-" }
-    parameters, flops, memory = parameters + row.parameters, flops + row.flops, memory + (row.memory or 0)
+      amount(row.work), row.memory and row.memory > 0 and text.bytes(row.memory) or "-" }
+    parameters, work, memory = parameters + row.parameters, work + row.work, memory + (row.memory or 0)
   end
-  cells[#cells + 1] = { "", "total", "", text.count(parameters), text.count(flops), text.bytes(memory), style = "bold" }
+  cells[#cells + 1] = { "", "total", "", text.count(parameters), text.count(work), text.bytes(memory), style = "bold" }
   local lines = text.columns({ { "", align = "right" }, { "layer" }, { "output" }, { "parameters", align = "right" },
     { "multiply-adds", align = "right" }, { "memory", align = "right" } }, cells, "  ", term.paint)
-  return lines, { parameters = parameters, flops = flops, memory = memory }
+  return lines, { parameters = parameters, work = work, memory = memory }
 end
 
 local verdict_style = { beats = "good", meets = "good", misses = "warn" }

@@ -1,0 +1,47 @@
+-- Classification metrics against numbers worked out by hand.
+local lu = require "luaunit"
+local metrics = require "perilune.metrics"
+
+TestClassification = {}
+
+-- rows: actual. Class 1: 8 of 10 found, 2 called 2. Class 2: 5 of 6 found, 1 called 3. Class 3: all 4 found.
+local confusion = { { 8, 2, 0 }, { 0, 5, 1 }, { 0, 0, 4 } }
+
+function TestClassification:test_by_hand()
+  local r = metrics.classification(confusion)
+  lu.assertAlmostEquals(r.classes[1].precision, 1, 1e-12)
+  lu.assertAlmostEquals(r.classes[1].recall, 0.8, 1e-12)
+  lu.assertAlmostEquals(r.classes[2].precision, 5 / 7, 1e-12)
+  lu.assertAlmostEquals(r.classes[2].recall, 5 / 6, 1e-12)
+  lu.assertAlmostEquals(r.classes[2].f1, 10 / 13, 1e-12)        -- 2 tp / (2 tp + fp + fn)
+  lu.assertAlmostEquals(r.classes[3].precision, 0.8, 1e-12)
+  lu.assertEquals({ r.classes[1].support, r.classes[2].support, r.classes[3].support, r.support }, { 10, 6, 4, 20 })
+  lu.assertAlmostEquals(r.accuracy, 17 / 20, 1e-12)
+  lu.assertAlmostEquals(r.macro.recall, (0.8 + 5 / 6 + 1) / 3, 1e-12)
+  lu.assertAlmostEquals(r.weighted.recall, 17 / 20, 1e-12)      -- weighted recall is accuracy
+  lu.assertAlmostEquals(r.weighted.precision, (10 * 1 + 6 * 5 / 7 + 4 * 0.8) / 20, 1e-12)
+  lu.assertAlmostEquals(metrics.named.macro_f1 { confusion = confusion }, (16 / 18 + 10 / 13 + 8 / 9) / 3, 1e-12)
+end
+
+function TestClassification:test_an_absent_class_counts_as_zero()
+  local r = metrics.classification { { 3, 0 }, { 0, 0 } }
+  lu.assertEquals({ r.classes[2].precision, r.classes[2].recall, r.classes[2].f1, r.classes[2].support }, { 0.0, 0.0, 0.0, 0 })
+  lu.assertEquals(r.macro.recall, 0.5)
+  lu.assertEquals(r.weighted.recall, 1.0)
+end
+
+function TestClassification:test_most_confused_pairs_first()
+  lu.assertEquals(metrics.confused { { 9, 1, 4 }, { 1, 9, 0 }, { 0, 7, 9 } }, {
+    { actual = 3, predicted = 2, count = 7 }, { actual = 1, predicted = 3, count = 4 },
+    { actual = 1, predicted = 2, count = 1 }, { actual = 2, predicted = 1, count = 1 } })
+  lu.assertEquals(#metrics.confused({ { 9, 1, 4 }, { 1, 9, 0 }, { 0, 7, 9 } }, 2), 2)
+end
+
+function TestClassification:test_verdict()
+  -- documented 0.80 %: one deviation is sqrt(0.008 * 0.992 / 10000) = 0.000891
+  lu.assertEquals(metrics.verdict(0.0080, 0.0080), "beats")
+  lu.assertEquals(metrics.verdict(0.0088, 0.0080), "meets")
+  lu.assertEquals(metrics.verdict(0.0089, 0.0080), "misses")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

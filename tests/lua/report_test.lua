@@ -1,0 +1,199 @@
+-- Tables and numbers for people; a run's own helpers (plain values, random numbers, captured variables, history).
+local lu = require "luaunit"
+local text = require "perilune.text"
+local report = require "perilune.report"
+local history = require "perilune.history"
+local plain = require "perilune.plain"
+local random = require "perilune.random"
+local captured = require "perilune.captured"
+
+TestText = {}
+
+function TestText:test_numbers()
+  lu.assertEquals(text.count(12810), "12,810")
+  lu.assertEquals(text.count(999), "999")
+  lu.assertEquals(text.count(-1234567), "-1,234,567")
+  lu.assertEquals(text.percent(0.0097), "0.97 %")
+  lu.assertEquals({ text.number(0.001), text.number(1.53e-7), text.number(3), text.number(0 / 0) }, { "0.001", "1.53e-07", "3", "nan" })
+  lu.assertEquals({ text.duration(0.417), text.duration(8.13), text.duration(59.97), text.duration(83.4), text.duration(7391) },
+    { "0.42 s", "8.1 s", "1:00", "1:23", "2:03:11" })
+  lu.assertEquals({ text.bytes(999), text.bytes(51240), text.bytes(3400000) }, { "999 B", "51.2 KB", "3.40 MB" })
+  lu.assertEquals(text.shape { 28, 28, 1 }, "[28, 28, 1]")
+end
+
+function TestText:test_columns_align_by_characters_not_bytes()
+  lu.assertEquals(text.columns({ { "a" }, { "n", align = "right" } }, { { "·", "1" }, { "xyz", "100" } }), { "a      n", "·      1", "xyz  100" })
+end
+
+function TestText:test_clip()
+  lu.assertEquals(text.clip("━━━x", 2), "━━")
+  lu.assertEquals(text.clip("abc", 5), "abc")
+end
+
+function TestText:test_bar_has_its_width_whatever_the_fraction()
+  for i = -2, 22 do
+    local full, empty = text.bar(i / 20, 10, true)
+    lu.assertEquals(utf8.len(full .. empty), 10)
+    full, empty = text.bar(i / 20, 10, false)
+    lu.assertEquals(#full + #empty, 10)
+  end
+end
+
+TestReport = {}
+
+function TestReport:test_confusion_matrix()
+  lu.assertEquals(report.confusion { { 975, 0, 5 }, { 0, 12, 0 }, { 1, 0, 100 } }, {
+    "     0   1    2",
+    "0  975   ·    5",
+    "1    ·  12    ·",
+    "2    1   ·  100" })
+end
+
+function TestReport:test_classification_report()
+  local lines = report.classification({ { 8, 2 }, { 1, 9 } }, { "cat", "dog" })
+  lu.assertEquals(lines[1], "class             precision  recall      F1  support")
+  lu.assertEquals(lines[2], "cat                  0.8889  0.8000  0.8421       10")
+  lu.assertEquals(lines[5], "accuracy                             0.8500       20")
+  lu.assertEquals(lines[7], "weighted average     0.8535  0.8500  0.8496       20")
+end
+
+function TestReport:test_history_table_and_csv()
+  local h = history.new()
+  history.append(h, { "epoch", "train_loss", "test_error" }, { epoch = 1, train_loss = 0.25 })
+  history.append(h, { "epoch", "train_loss", "test_error" }, { epoch = 2, train_loss = 0.125, test_error = 0.02 })
+  lu.assertEquals(report.history(h, nil, 2), { "epoch  train loss  test error", "    1      0.2500           -", "    2      0.1250      2.00 %  best" })
+  lu.assertEquals(report.csv(h), { "epoch,train_loss,test_error", "1,0.25,", "2,0.125,0.02" })
+end
+
+function TestReport:test_model_table_adds_up()
+  local lines, total = report.model {
+    { path = "01_conv2d", type = "Conv2d", name = "", output = { 28, 28, 8 }, parameters = 208, work = 156800, memory = 25088 },
+    { path = "02_linear", type = "Linear", name = "fc1", output = { 10 }, parameters = 62730, work = 62720, memory = 40 } }
+  lu.assertEquals(total, { parameters = 62938, work = 219520, memory = 25128 })
+  lu.assertEquals(lines[2], "01_conv2d  Conv2d        [N, 28, 28, 8]         208        156,800  25.1 KB")
+  lu.assertEquals(lines[3], "02_linear  Linear \"fc1\"  [N, 10]             62,730         62,720     40 B")
+end
+
+function TestReport:test_against_the_documented_number()
+  lu.assertEquals(report.against({ error = 0.008, source = "003" }, 0.0088, 10000), "documented 0.80 % (003): meets")
+  lu.assertNil(report.against(nil, 0.01))
+  lu.assertNil(report.against({ source = "002" }, 0.01))
+end
+
+TestHistory = {}
+
+function TestHistory:test_columns_by_name()
+  local h = history.new()
+  history.append(h, { "epoch", "test_error" }, { epoch = 1 })
+  history.append(h, { "epoch", "test_error" }, { epoch = 2, test_error = 0.5 })
+  lu.assertEquals(h.test_error[2], 0.5)
+  lu.assertNil(h.test_error[1])
+  lu.assertEquals(tostring(h.test_error), "- 0.5")
+  lu.assertEquals(#h, 2)
+  lu.assertEquals(h[2].epoch, 2)
+  lu.assertNil(h.no_such_column)
+end
+
+function TestHistory:test_goes_through_a_file_form()
+  local h = history.new()
+  history.append(h, { "epoch", "lr" }, { epoch = 1 })
+  history.append(h, { "epoch", "lr" }, { epoch = 2, lr = 0.1 })
+  local again = history.new(history.saved(h))
+  lu.assertEquals(again.rows, h.rows)
+  lu.assertEquals(again.columns, h.columns)
+end
+
+TestPlain = {}
+
+function TestPlain:test_exact_both_ways_through_json()
+  local json = require "perilune.core".json
+  local value = { 1, 2.0, 0.1, -1e300, math.huge, -math.huge, math.mininteger, "a\0b", "ä", true, { x = { [7] = false, [-1.5] = "k" } } }
+  local back = plain.decode(json.decode(json.encode(plain.encode(value))))
+  lu.assertEquals(back, value)
+  for i = 1, 7 do lu.assertEquals(math.type(back[i]), math.type(value[i])) end
+  local nan = plain.decode(json.decode(json.encode(plain.encode { 0 / 0 })))[1]
+  lu.assertTrue(nan ~= nan)
+end
+
+function TestPlain:test_says_what_cannot_be_kept()
+  lu.assertEquals({ plain.encode({ a = { f = print } }, "ctx.state") }, { nil, "ctx.state[\"a\"][\"f\"] is a function" })
+  local loop = {}
+  loop.loop = loop
+  lu.assertEquals({ plain.encode(loop, "ctx.state") }, { nil, "ctx.state[\"loop\"] contains itself" })
+  lu.assertEquals({ plain.encode({ [{}] = 1 }, "ctx.state") }, { nil, "ctx.state has a key that is a table" })
+end
+
+function TestPlain:test_refuses_what_it_did_not_write()
+  for _, value in ipairs { "zzz", "ix", "f", { t = { 1 } }, { t = { { { t = {} } } } } } do
+    local decoded, why = plain.decode(value)
+    lu.assertTrue(decoded == nil and type(why) == "string" or type(decoded) == "table")
+  end
+end
+
+TestRandom = {}
+
+function TestRandom:tearDown() random.restore() end
+
+function TestRandom:test_is_a_function_of_seed_and_continues_from_its_state()
+  random.install(3, 0)
+  local first = { math.random(), math.random(10), math.random(-5, 5) }
+  local saved = random.state()
+  local rest = { math.random(), math.random(1000000) }
+  random.install(3, 0)
+  lu.assertEquals({ math.random(), math.random(10), math.random(-5, 5) }, first)
+  random.install(3, 0, saved)
+  lu.assertEquals({ math.random(), math.random(1000000) }, rest)
+  random.install(4, 0)
+  lu.assertNotEquals(math.random(), first[1])
+end
+
+function TestRandom:test_ranges_and_errors_of_math_random()
+  random.install(1, 0)
+  local seen = {}
+  for _ = 1, 500 do
+    local n = math.random(3)
+    lu.assertEquals(math.type(n), "integer")
+    seen[n] = true
+  end
+  lu.assertEquals(seen, { true, true, true })
+  lu.assertEquals(math.type(math.random(0)), "integer")
+  lu.assertEquals(math.type(math.random(math.mininteger, math.maxinteger)), "integer")
+  lu.assertErrorMsgContains("interval is empty", math.random, 2, 1)
+  lu.assertErrorMsgContains("no integer representation", math.random, 1.5)
+  math.randomseed(5)
+  local a = math.random()
+  math.randomseed(5)
+  lu.assertEquals(math.random(), a)
+end
+
+function TestRandom:test_gives_the_original_back()
+  local before = math.random
+  random.install(1, 0)
+  lu.assertNotEquals(math.random, before)
+  random.restore()
+  lu.assertEquals(math.random, before)
+end
+
+TestCaptured = {}
+
+function TestCaptured:test_names_the_variable_that_changed()
+  local count, constant, list = 0, 1, {}
+  local check = captured.watch { { "schedule", function() return constant end }, { "callbacks.on_epoch", function() count = count + 1 return list end } }
+  lu.assertNil(check())
+  count = 1
+  lu.assertEquals(check(), "callbacks.on_epoch changes the captured variable 'count'")
+  count = 0
+  lu.assertNil(check())
+  list[1] = "x"
+  lu.assertEquals(check(), "callbacks.on_epoch changes the captured variable 'list'")
+end
+
+function TestCaptured:test_looks_into_captured_functions()
+  local hidden = 0
+  local function bump() hidden = hidden + 1 end
+  local check = captured.watch { { "schedule", function() bump() end } }
+  bump()
+  lu.assertEquals(check(), "schedule changes the captured variable 'hidden'")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

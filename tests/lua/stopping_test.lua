@@ -1,0 +1,144 @@
+-- The two rules of early stopping, against losses written down by hand.
+local lu = require "luaunit"
+local stopping = require "perilune".stopping
+
+-- Feeds the values to a rule; returns the epoch it stopped at (nil: never), the best epoch, and the epochs that improved.
+local function feed(rule, values)
+  local state, improved = rule:start(), {}
+  for epoch, value in ipairs(values) do
+    local better, stop = rule:update(state, epoch, value)
+    if better then improved[#improved + 1] = epoch end
+    if stop then return epoch, state.epoch, improved end
+  end
+  return nil, state.epoch, improved
+end
+
+TestWindow = {}
+
+function TestWindow:test_stops_when_the_oldest_is_the_best()
+  local stop, best = feed(stopping.window { patience = 3 }, { 1.0, 0.5, 0.6, 0.7, 0.1 })
+  lu.assertEquals({ stop, best }, { 4, 2 })
+end
+
+function TestWindow:test_goes_on_while_the_window_gains_enough()
+  local stop, best, improved = feed(stopping.window { patience = 3, min_delta_rel = 0.1 }, { 1.0, 0.8, 0.6, 0.5, 0.42, 0.35 })
+  lu.assertEquals({ stop, best }, { nil, 6 })
+  lu.assertEquals(improved, { 1, 2, 3, 4, 5, 6 })
+end
+
+function TestWindow:test_a_gain_below_the_relative_delta_stops_and_the_best_is_restored()
+  -- oldest 1.0, best 0.996: 0.4 % worse than the best, within 0.5 %
+  local stop, best = feed(stopping.window { patience = 3, min_delta_rel = 0.005 }, { 1.0, 0.998, 0.996 })
+  lu.assertEquals({ stop, best }, { 3, 3 })
+  stop = feed(stopping.window { patience = 3, min_delta_rel = 0.005 }, { 1.0, 0.998, 0.994 })
+  lu.assertNil(stop)
+end
+
+function TestWindow:test_documented_shape_of_a_run()
+  -- loss falls by 2 % an epoch until 91, then rises: with patience 15 the run ends at 105 and goes back to 91
+  local values = {}
+  for epoch = 1, 200 do values[epoch] = epoch <= 91 and 0.98 ^ epoch or 0.98 ^ 91 * (1 + 0.001 * (epoch - 91)) end
+  local stop, best = feed(stopping.window { patience = 15, min_delta_rel = 0.005 }, values)
+  lu.assertEquals({ stop, best }, { 105, 91 })
+end
+
+function TestWindow:test_the_best_of_the_run_is_always_in_the_window()
+  -- what allows one snapshot of the weights: compare with the rule as written, over a whole window of values
+  local random = 12345
+  local function draw()
+    random = (random * 1103515245 + 12345) % 2147483648
+    return random / 2147483648
+  end
+  for _ = 1, 300 do
+    local values, rule = {}, stopping.window { patience = 4, min_delta_rel = 0.05 }
+    for i = 1, 40 do values[i] = 1 + draw() - 0.02 * i end
+    local stop, best = feed(rule, values)
+    local want_stop, want_best
+    for epoch = 1, 40 do
+      local from = math.max(1, epoch - 3)
+      want_best = from
+      for i = from, epoch do if values[i] < values[want_best] then want_best = i end end
+      if epoch >= 4 and values[from] - values[want_best] <= 0.05 * math.abs(values[want_best]) then
+        want_stop = epoch
+        break
+      end
+    end
+    lu.assertEquals({ stop, best }, { want_stop, want_best })
+  end
+end
+
+function TestWindow:test_larger_is_better_for_accuracy()
+  local rule = stopping.window { monitor = "val_accuracy", patience = 2 }
+  lu.assertEquals(rule.mode, "max")
+  local stop, best = feed(rule, { 0.5, 0.9, 0.4 })
+  lu.assertEquals({ stop, best }, { 3, 2 })
+end
+
+function TestWindow:test_nan_is_never_the_best()
+  local stop, best = feed(stopping.window { patience = 3 }, { 0 / 0, 1.0, 0.5, 0.2 })
+  lu.assertEquals({ stop, best }, { nil, 4 })
+end
+
+TestPatience = {}
+
+function TestPatience:test_counts_epochs_without_improvement()
+  local stop, best, improved = feed(stopping.patience { patience = 2 }, { 1.0, 0.9, 0.95, 0.8, 0.8, 0.8, 0.1 })
+  lu.assertEquals({ stop, best }, { 6, 4 })
+  lu.assertEquals(improved, { 1, 2, 4 })
+end
+
+function TestPatience:test_min_delta_must_be_exceeded()
+  local stop, best = feed(stopping.patience { patience = 2, min_delta = 0.125 }, { 1.0, 0.875, 0.8, 0.1 })
+  -- 0.875 gains exactly 0.125: no improvement; 0.8 gains 0.2 over 1.0
+  lu.assertEquals({ stop, best }, { nil, 4 })
+  stop, best = feed(stopping.patience { patience = 2, min_delta = 0.25 }, { 1.0, 0.875, 0.8, 0.1 })
+  lu.assertEquals({ stop, best }, { 3, 1 })
+end
+
+function TestPatience:test_relative_delta()
+  local stop, best = feed(stopping.patience { patience = 2, min_delta_rel = 0.5 }, { 1.0, 0.6, 0.55 })
+  lu.assertEquals({ stop, best }, { 3, 1 })
+end
+
+function TestPatience:test_all_nan_stops_without_a_best()
+  local stop, best = feed(stopping.patience { patience = 2 }, { 0 / 0, 0 / 0, 0 / 0 })
+  lu.assertEquals({ stop, best }, { 2, nil })
+end
+
+TestOptions = {}
+
+local function message(f, ...)
+  local ok, text = pcall(f, ...)
+  lu.assertFalse(ok)
+  return (text:gsub("^.-stopping_test%.lua:%d+: ", "@ "))
+end
+
+function TestOptions:test_unknown_option_names_the_nearest()
+  lu.assertEquals(message(function() stopping.window { patiense = 3 } end),
+    "@ pl.stopping.window has no option 'patiense'; did you mean 'patience'?")
+end
+
+function TestOptions:test_missing_patience()
+  lu.assertEquals(message(function() stopping.patience {} end),
+    "@ pl.stopping.patience: option 'patience' is missing; add patience = the number of epochs without improvement")
+end
+
+function TestOptions:test_range_and_type()
+  lu.assertEquals(message(function() stopping.window { patience = 1 } end), "@ pl.stopping.window: option 'patience' must be at least 2, got 1")
+  lu.assertEquals(message(function() stopping.window { patience = 2.5 } end), "@ pl.stopping.window: option 'patience' takes a whole number, got 2.5")
+  lu.assertEquals(message(function() stopping.patience { patience = 3, mode = "maxi" } end),
+    "@ pl.stopping.patience: option 'mode' is one of min, max; got 'maxi', did you mean 'max'?")
+end
+
+function TestOptions:test_direction_of_an_own_metric_must_be_said()
+  lu.assertEquals(message(function() stopping.patience { patience = 3, monitor = "val_bleu" } end),
+    "@ pl.stopping.patience: is a larger or a smaller 'val_bleu' better? Add mode = \"max\" or mode = \"min\"")
+  lu.assertEquals(stopping.patience { patience = 3, monitor = "val_bleu", mode = "max" }.mode, "max")
+end
+
+function TestOptions:test_names_the_split()
+  lu.assertEquals(stopping.split_of "val_loss", "validation set")
+  lu.assertEquals(stopping.split_of "test_error", "test set")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
