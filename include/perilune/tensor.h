@@ -2,6 +2,8 @@
 #ifndef PERILUNE_TENSOR_H
 #define PERILUNE_TENSOR_H
 
+#include <stdio.h>
+
 #include "perilune/base.h"
 
 typedef enum pl_dtype { PL_F32, PL_U8, PL_I32 } pl_dtype;
@@ -51,5 +53,102 @@ PL_API pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err);
 PL_API pl_status pl_tensor_copy(pl_tensor *t, const pl_tensor *src, pl_error *err);   /* `src` is broadcast and converted */
 /* A copy of another element type. Fractions are dropped; what does not fit is an error. */
 PL_API pl_tensor *pl_tensor_to(const pl_tensor *t, pl_dtype type, pl_error *err);
+
+/* ---- elementwise operations ----
+   Element types of results: integers among themselves give i32 (a value out of its range is an error, never
+   wrapped), f32 makes f32, fractions are always f32, comparisons and other truths are u8 masks of 0 and 1.
+   In-place forms keep the type of the tensor; a value that does not fit is an error and leaves it unchanged. */
+
+typedef enum pl_gives { PL_GIVES_NUMBER, PL_GIVES_FRACTION, PL_GIVES_MASK } pl_gives;
+
+typedef struct pl_operand {   /* a tensor, or when that is NULL a number */
+  const pl_tensor *tensor;
+  double number;
+  bool whole;                 /* the number counts as an integer */
+} pl_operand;
+
+typedef struct pl_binary_op {
+  const char *name;           /* "add", "lt", ... */
+  void (*fn)(double *out, const double *a, const double *b, size_t n);
+  pl_gives gives;
+} pl_binary_op;
+
+PL_API extern const pl_binary_op pl_binary_ops[];             /* ends with a NULL name */
+PL_API const pl_binary_op *pl_binary_find(const char *name);  /* NULL when there is none */
+PL_API pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err);   /* shapes broadcast */
+PL_API pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err);  /* t = t op b */
+
+typedef struct pl_unary_op {
+  const char *name;           /* "exp", "clamp", ... */
+  void (*fn)(double *out, const double *in, size_t n, const double *parameters);
+  pl_gives gives;
+  int parameters;             /* clamp has 2: low and high */
+} pl_unary_op;
+
+PL_API extern const pl_unary_op pl_unary_ops[];
+PL_API const pl_unary_op *pl_unary_find(const char *name);
+PL_API pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_error *err);
+PL_API pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const double *parameters, pl_error *err);
+
+/* ---- reductions ----
+   Sums are made in double in a fixed tree, so that neither threads nor layout change a bit. */
+
+typedef enum pl_reduces {
+  PL_REDUCES_TO_NUMBER,    /* f32 of f32, i32 of integers */
+  PL_REDUCES_TO_FRACTION,  /* f32 */
+  PL_REDUCES_TO_ELEMENT,   /* the type of the tensor */
+  PL_REDUCES_TO_PLACE,     /* i32, from 0 */
+  PL_REDUCES_TO_MASK       /* u8 */
+} pl_reduces;
+
+struct pl_cursor;
+typedef struct pl_reduction {
+  const char *name;        /* "sum", "argmax", ... */
+  double (*row)(struct pl_cursor *c, int64_t n, double parameter);   /* of the next n elements */
+  pl_reduces to;
+  bool of_nothing;         /* also defined for no elements */
+  bool corrected;          /* var and std: divide by n - parameter */
+} pl_reduction;
+
+PL_API extern const pl_reduction pl_reductions[];             /* ends with a NULL name */
+PL_API const pl_reduction *pl_reduction_find(const char *name);
+PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction *op, const pl_tensor *t, double parameter, pl_error *err);
+/* Over the axes marked in `reduced`, which are dropped or, with `keep`, stay with size 1. */
+PL_API pl_tensor *pl_tensor_reduce(const pl_reduction *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err);
+
+/* ---- products, f32 ----
+   [n, k] x [k, m] -> [n, m]; a vector counts as one row (first) or one column (second) and that axis is dropped
+   again; leading axes broadcast. */
+PL_API pl_tensor *pl_tensor_matmul(const pl_tensor *a, const pl_tensor *b, pl_error *err);
+
+/* ---- picking, joining, sorting. Indices count from 0; a negative one counts from the end. ---- */
+
+/* The items of `axis` named by the vector `indices` (i32 or u8), in that order. */
+PL_API pl_tensor *pl_tensor_index(const pl_tensor *t, int axis, const pl_tensor *indices, pl_error *err);
+/* out[i][j] = t[i][indices[i][j]] for axis 1, and so on; as many axes as t. */
+PL_API pl_tensor *pl_tensor_gather(const pl_tensor *t, int axis, const pl_tensor *indices, pl_error *err);
+PL_API pl_tensor *pl_tensor_where(const pl_tensor *mask, pl_operand yes, pl_operand no, pl_error *err);
+PL_API pl_tensor *pl_tensor_masked_select(const pl_tensor *t, const pl_tensor *mask, pl_error *err);   /* a vector */
+PL_API pl_status pl_tensor_masked_fill(pl_tensor *t, const pl_tensor *mask, double value, pl_error *err);
+/* Joins along `axis`; the other sizes and the types are equal. */
+PL_API pl_tensor *pl_tensor_cat(const pl_tensor *const *list, size_t n, int axis, pl_error *err);
+PL_API pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int axis, pl_error *err);   /* along a new axis */
+/* Row i has a 1 in column labels[i]; f32 [N, classes]. */
+PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error *err);
+/* Stable; NaN last. [out] *places: i32, where each came from. */
+PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending, pl_error *err);
+
+/* The share of rows of `scores` [N, K] whose largest entry is in the column labels[i] ([N], i32 or u8). */
+PL_API pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tensor *labels, pl_error *err);
+/* Equal shapes, and no two elements further apart than `tolerance`. NaN equals nothing. */
+PL_API bool pl_tensor_equal(const pl_tensor *a, const pl_tensor *b, double tolerance);
+
+/* ---- random fills: element i in row order is a function of (rng, i) ---- */
+PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);
+PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err);
+PL_API pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err);   /* both included */
+
+/* Writes a few aligned lines with shape and type; long axes show their ends. */
+PL_API void pl_tensor_write_text(const pl_tensor *t, FILE *out);
 
 #endif

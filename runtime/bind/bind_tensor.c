@@ -102,6 +102,23 @@ static int tensor_length(lua_State *L) {
   return 1;
 }
 
+static int tensor_tostring(lua_State *L) {
+  pl_tensor **slot = luaL_checkudata(L, 1, BIND_TENSOR);
+  char *text = NULL;
+  size_t size = 0;
+  if (*slot == NULL) {
+    lua_pushliteral(L, "tensor (freed)");
+    return 1;
+  }
+  FILE *out = open_memstream(&text, &size);
+  if (out == NULL) return luaL_error(L, "not enough memory to print a tensor");
+  pl_tensor_write_text(*slot, out);
+  fclose(out);
+  lua_pushlstring(L, text, size);
+  free(text);
+  return 1;
+}
+
 /* ---- t[i], t.shape, t:method ---- */
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -238,18 +255,24 @@ static int tensor_totable(lua_State *L) {
 
 static const luaL_Reg class[] = {
   { "__index", tensor_index }, { "__newindex", tensor_newindex }, { "__len", tensor_length },
-  { "__gc", tensor_free }, { "__close", tensor_free }, { "free", tensor_free },
+  { "__tostring", tensor_tostring }, { "__gc", tensor_free }, { "__close", tensor_free }, { "free", tensor_free },
   { "size", tensor_size }, { "dim", tensor_dim }, { "count", tensor_count }, { "item", tensor_item },
   { "totable", tensor_totable },
   { NULL, NULL },
 };
 
-static const luaL_Reg *const methods[] = { bind_tensor_view_methods };
-static const luaL_Reg *const functions[] = { bind_tensor_make_functions };
+static const luaL_Reg *const methods[] = {
+  bind_tensor_view_methods, bind_tensor_fill_methods, bind_tensor_reduce_methods, bind_tensor_pick_methods,
+};
+static const luaL_Reg *const functions[] = {
+  bind_tensor_make_functions, bind_tensor_fill_functions, bind_tensor_reduce_functions, bind_tensor_pick_functions,
+};
 
 int bind_open_tensor(lua_State *L) {
   bind_new_class(L, BIND_TENSOR, class);
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) luaL_setfuncs(L, methods[i], 0);
+  bind_tensor_add_math(L);
+  bind_tensor_add_reductions(L);
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) luaL_setfuncs(L, functions[i], 0);
   return 1;

@@ -15,8 +15,21 @@ pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise);
 /* When the last argument names an element type, takes it from the stack; else `otherwise`. */
 pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
 
-/* Methods of the class, a list a file; constructors and functions of core.tensor. */
+/* A tensor or a number at `index`. */
+pl_operand bind_check_operand(lua_State *L, int index, const char *what);
+/* Fills `config` from the table of options at `index`, or raises. */
+void bind_read_options(lua_State *L, int index, void *config, const pl_class *cls);
+/* The constructor tensor(nested table | number | tensor [, type]). */
+int bind_tensor_from_table(lua_State *L);
+
+/* Methods of the class, and functions of core.tensor: a list a file. */
 extern const luaL_Reg bind_tensor_view_methods[];
+extern const luaL_Reg bind_tensor_fill_methods[], bind_tensor_fill_functions[];
+extern const luaL_Reg bind_tensor_reduce_methods[], bind_tensor_reduce_functions[];
+extern const luaL_Reg bind_tensor_pick_methods[], bind_tensor_pick_functions[];
 extern const luaL_Reg bind_tensor_make_functions[];
+/* The next two add to the class on top of the stack what the core lists as tables. */
+void bind_tensor_add_math(lua_State *L);
+void bind_tensor_add_reductions(lua_State *L);
 
 #endif

@@ -57,7 +57,7 @@ static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *n
 }
 
 /* tensor(nested table | number | tensor [, type]) */
-static int make_tensor(lua_State *L) {
+int bind_tensor_from_table(lua_State *L) {
   pl_error err;
   lua_settop(L, 2);
   const pl_tensor *from = bind_test_tensor(L, 1);
@@ -170,7 +170,7 @@ static int is_tensor(lua_State *L) {
 }
 
 const luaL_Reg bind_tensor_make_functions[] = {
-  { "tensor", make_tensor }, { "zeros", make_zeros }, { "ones", make_ones }, { "full", make_full }, { "eye", make_eye },
+  { "tensor", bind_tensor_from_table }, { "zeros", make_zeros }, { "ones", make_ones }, { "full", make_full }, { "eye", make_eye },
   { "arange", make_arange }, { "linspace", make_linspace }, { "is_tensor", is_tensor },
   { NULL, NULL },
 };

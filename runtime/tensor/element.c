@@ -42,12 +42,21 @@ static pl_status convert(pl_tensor *out, const pl_tensor *src, bool truncate, co
   return PL_OK;
 }
 
+/* Every element of `src` can be one of `type`: found out before the first is written. */
+static pl_status check_fit(pl_dtype type, const pl_tensor *src, pl_error *err) {
+  pl_tensor *trial = pl_tensor_new(type, &src->shape, err);
+  pl_status status = trial == NULL ? PL_ERROR_MEMORY : convert(trial, src, false, "copy", err);
+  pl_tensor_free(trial);
+  return status;
+}
+
 pl_status pl_tensor_copy(pl_tensor *t, const pl_tensor *src, pl_error *err) {
   pl_shape shape;
   pl_tensor *safe = NULL;
   pl_status status = pl_shape_broadcast(&shape, &t->shape, &src->shape, "copy", err);
   if (status == PL_OK) status = pl_tensor_check_target(t, &shape, "copy", err);
   if (status == PL_OK) status = pl_tensor_unshare(&src, &safe, t, err);
+  if (status == PL_OK && t->type != PL_F32 && t->type != src->type) status = check_fit(t->type, src, err);
   if (status == PL_OK) status = convert(t, src, false, "copy", err);
   pl_tensor_free(safe);
   return status;

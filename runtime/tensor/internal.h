@@ -39,7 +39,7 @@ typedef struct pl_cursor {
   int64_t size[PL_MAX_AXES], step[PL_MAX_AXES], index[PL_MAX_AXES];
 } pl_cursor;
 
-enum { PL_CHUNK = 256 };   /* doubles that an operation holds at a time; the start of each chunk is a multiple of it */
+enum { PL_CHUNK = 256 };   /* doubles that an operation holds at a time */
 
 static inline size_t pl_chunk_size(int64_t from, int64_t count) {
   return count - from < PL_CHUNK ? (size_t)(count - from) : PL_CHUNK;
@@ -51,6 +51,30 @@ size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the
 
 /* "<what>: 300 does not fit in u8 ..." */
 pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err);
+
+/* A result that does not fit into its integer type. */
+typedef struct pl_misfit {
+  bool found;
+  double value;
+} pl_misfit;
+
+/* Calls run(from, to, arg) for ranges that together are all elements of `out`; each takes about `work` steps. */
+pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
+                       pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err);
+
+/* An operand as a stream: chunks of a tensor broadcast to `shape`, or of one number. */
+typedef struct pl_stream {
+  bool constant;
+  pl_cursor cursor;
+  double chunk[PL_CHUNK];
+} pl_stream;
+
+pl_stream pl_stream_open(const pl_operand *x, const pl_shape *shape, int64_t start);
+const double *pl_stream_read(pl_stream *s, size_t n);
+
+bool pl_operand_whole(const pl_operand *x);
+/* The element type of a result; `whole`: all operands are. */
+pl_dtype pl_result_type(pl_gives gives, bool whole);
 
 /* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);

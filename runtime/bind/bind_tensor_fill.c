@@ -1,0 +1,121 @@
+/* Filling in place and random constructors. A call with { seed = n } always gives the same numbers; a call without
+   takes the next stream of the script: number 1, 2, ... of the seed set by pl.seed, so that a run repeats itself. */
+#include <math.h>
+#include "bind/bind_tensor.h"
+
+static uint64_t script_seed, script_calls;
+
+typedef struct random_options {
+  double seed;
+} random_options;
+
+static const pl_option random_option_list[] = {
+  { .name = "seed", .kind = PL_OPTION_NUMBER, .offset = offsetof(random_options, seed), .low = 0, .high = 0x1p53 },
+  { .name = NULL },
+};
+
+/* Takes a table of options from the top of the stack, unless it is a list (a shape). */
+static pl_rng take_rng(lua_State *L, const char *what) {
+  bool options_given = lua_gettop(L) > 0 && lua_istable(L, -1) && luaL_len(L, -1) == 0;
+  random_options options = { -1 };
+  if (options_given) {
+    pl_class cls = { what, sizeof options, &(random_options){ -1 }, random_option_list };
+    bind_read_options(L, lua_gettop(L), &options, &cls);
+    lua_pop(L, 1);
+  }
+  if (options.seed < 0) return pl_rng_make(script_seed, PL_FOR_SCRIPT, ++script_calls, 0);
+  if (options.seed != floor(options.seed)) luaL_error(L, "%s: the seed must be a whole number, got %f", what, options.seed);
+  return pl_rng_make((uint64_t)options.seed, PL_FOR_USER, 0, 0);
+}
+
+typedef pl_status (*filler)(pl_tensor *t, pl_rng rng, double a, double b, pl_error *err);
+
+static pl_status integers(pl_tensor *t, pl_rng rng, double a, double b, pl_error *err) {
+  return pl_tensor_fill_integers(t, rng, (int64_t)a, (int64_t)b, err);
+}
+
+/* A new tensor whose shape is at `index`..top. */
+static int make(lua_State *L, int index, pl_dtype type, filler fill, pl_rng rng, double a, double b) {
+  pl_shape shape = bind_check_shape(L, index);
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_new(type, &shape, &err);
+  if (*slot == NULL || fill(*slot, rng, a, b, &err)) return bind_raise(L, &err);
+  bind_account(L, pl_tensor_footprint(*slot));
+  return 1;
+}
+
+static int make_rand(lua_State *L) {
+  pl_rng rng = take_rng(L, "rand");
+  return make(L, 1, PL_F32, pl_tensor_fill_uniform, rng, 0, 1);
+}
+
+static int make_randn(lua_State *L) {
+  pl_rng rng = take_rng(L, "randn");
+  return make(L, 1, PL_F32, pl_tensor_fill_normal, rng, 0, 1);
+}
+
+/* randint(low, high, shape...): i32, both ends included as in math.random */
+static int make_randint(lua_State *L) {
+  double low = (double)luaL_checkinteger(L, 1), high = (double)luaL_checkinteger(L, 2);
+  if (low < INT32_MIN || high > INT32_MAX) return luaL_error(L, "randint: i32 holds -2147483648 to 2147483647, got %f to %f", low, high);
+  pl_rng rng = take_rng(L, "randint");
+  return make(L, 3, PL_I32, integers, rng, low, high);
+}
+
+/* seed([n]) -> seed, number of streams taken. seed(n, taken) sets both. */
+static int seed(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) {
+    script_seed = (uint64_t)luaL_checkinteger(L, 1);
+    script_calls = (uint64_t)luaL_optinteger(L, 2, 0);
+  }
+  lua_pushinteger(L, (lua_Integer)script_seed);
+  lua_pushinteger(L, (lua_Integer)script_calls);
+  return 2;
+}
+
+static int tensor_uniform(lua_State *L) {
+  pl_tensor *t = bind_check_tensor(L, 1);
+  pl_rng rng = take_rng(L, "uniform_");
+  double low = luaL_optnumber(L, 2, 0), high = luaL_optnumber(L, 3, 1);
+  pl_error err;
+  return bind_tensor_self(L, pl_tensor_fill_uniform(t, rng, low, high, &err), &err);
+}
+
+static int tensor_normal(lua_State *L) {
+  pl_tensor *t = bind_check_tensor(L, 1);
+  pl_rng rng = take_rng(L, "normal_");
+  double mean = luaL_optnumber(L, 2, 0), deviation = luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, deviation >= 0, 3, "the deviation must not be negative");
+  pl_error err;
+  return bind_tensor_self(L, pl_tensor_fill_normal(t, rng, mean, deviation, &err), &err);
+}
+
+static int tensor_fill(lua_State *L) {
+  pl_tensor *t = bind_check_tensor(L, 1);
+  double value = luaL_checknumber(L, 2);
+  pl_error err;
+  return bind_tensor_self(L, pl_tensor_fill(t, value, &err), &err);
+}
+
+static int tensor_zero(lua_State *L) {
+  pl_tensor *t = bind_check_tensor(L, 1);
+  pl_error err;
+  return bind_tensor_self(L, pl_tensor_fill(t, 0, &err), &err);
+}
+
+static int tensor_copy(lua_State *L) {
+  pl_tensor *t = bind_check_tensor(L, 1);
+  const pl_tensor *from = bind_check_tensor(L, 2);
+  pl_error err;
+  return bind_tensor_self(L, pl_tensor_copy(t, from, &err), &err);
+}
+
+const luaL_Reg bind_tensor_fill_methods[] = {
+  { "uniform_", tensor_uniform }, { "normal_", tensor_normal }, { "fill_", tensor_fill }, { "zero_", tensor_zero }, { "copy_", tensor_copy },
+  { NULL, NULL },
+};
+const luaL_Reg bind_tensor_fill_functions[] = {
+  { "rand", make_rand }, { "randn", make_randn }, { "randint", make_randint }, { "seed", seed },
+  { NULL, NULL },
+};

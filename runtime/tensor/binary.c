@@ -1,0 +1,150 @@
+/* Operations on two operands, element by element, with broadcasting. Adding one = one function and one line in
+   the list at the end.
+   Both operands are read as doubles and the result is rounded once: for + - * / that is the correctly rounded
+   f32 result (53 bits are more than twice 24 and two). */
+#include <math.h>
+#include <string.h>
+#include "tensor/internal.h"
+
+#define BINARY(name, formula) \
+  static void op_##name(double *out, const double *a, const double *b, size_t n) { \
+    for (size_t i = 0; i < n; i++) { \
+      double x = a[i], y = b[i]; \
+      out[i] = formula; \
+    } \
+  }
+
+/* As in Lua: the remainder has the sign of the divisor. */
+static double modulo(double x, double y) {
+  double r = fmod(x, y);
+  return r * y < 0 ? r + y : r;
+}
+
+BINARY(add, x + y)
+BINARY(sub, x - y)
+BINARY(mul, x * y)
+BINARY(div, x / y)
+BINARY(idiv, floor(x / y))
+BINARY(mod, modulo(x, y))
+BINARY(pow, pl_pow(x, y))
+BINARY(maximum, x > y || x != x ? x : y)   /* NaN passes */
+BINARY(minimum, x < y || x != x ? x : y)
+BINARY(lt, x < y)
+BINARY(le, x <= y)
+BINARY(gt, x > y)
+BINARY(ge, x >= y)
+BINARY(eq, x == y)
+BINARY(ne, x != y)
+BINARY(logical_and, x != 0 && y != 0)
+BINARY(logical_or, x != 0 || y != 0)
+BINARY(logical_xor, (x != 0) != (y != 0))
+
+const pl_binary_op pl_binary_ops[] = {
+  { "add", op_add, PL_GIVES_NUMBER }, { "sub", op_sub, PL_GIVES_NUMBER }, { "mul", op_mul, PL_GIVES_NUMBER },
+  { "div", op_div, PL_GIVES_FRACTION }, { "idiv", op_idiv, PL_GIVES_NUMBER }, { "mod", op_mod, PL_GIVES_NUMBER },
+  { "pow", op_pow, PL_GIVES_FRACTION },
+  { "maximum", op_maximum, PL_GIVES_NUMBER }, { "minimum", op_minimum, PL_GIVES_NUMBER },
+  { "lt", op_lt, PL_GIVES_MASK }, { "le", op_le, PL_GIVES_MASK }, { "gt", op_gt, PL_GIVES_MASK },
+  { "ge", op_ge, PL_GIVES_MASK }, { "eq", op_eq, PL_GIVES_MASK }, { "ne", op_ne, PL_GIVES_MASK },
+  { "logical_and", op_logical_and, PL_GIVES_MASK }, { "logical_or", op_logical_or, PL_GIVES_MASK },
+  { "logical_xor", op_logical_xor, PL_GIVES_MASK },
+  { NULL, NULL, PL_GIVES_NUMBER },
+};
+
+const pl_binary_op *pl_binary_find(const char *name) {
+  const pl_binary_op *op = pl_binary_ops;
+  while (op->name != NULL && strcmp(op->name, name)) op++;
+  return op->name == NULL ? NULL : op;
+}
+
+pl_dtype pl_result_type(pl_gives gives, bool whole) {
+  if (gives == PL_GIVES_MASK) return PL_U8;
+  return gives == PL_GIVES_NUMBER && whole ? PL_I32 : PL_F32;
+}
+
+bool pl_operand_whole(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->whole; }
+
+pl_stream pl_stream_open(const pl_operand *x, const pl_shape *shape, int64_t start) {
+  pl_stream s = { .constant = x->tensor == NULL };
+  if (s.constant) for (size_t i = 0; i < PL_CHUNK; i++) s.chunk[i] = x->number;
+  else s.cursor = pl_cursor_open(x->tensor, shape, start);
+  return s;
+}
+
+const double *pl_stream_read(pl_stream *s, size_t n) {
+  if (!s->constant) pl_cursor_read(&s->cursor, s->chunk, n);
+  return s->chunk;
+}
+
+typedef struct job {
+  const pl_binary_op *op;
+  const pl_operand *a, *b;
+  pl_tensor *out;
+} job;
+
+static pl_misfit run(int64_t from, int64_t to, void *arg) {
+  const job *j = arg;
+  double result[PL_CHUNK];
+  pl_stream a = pl_stream_open(j->a, &j->out->shape, from), b = pl_stream_open(j->b, &j->out->shape, from);
+  pl_cursor out = pl_cursor_open(j->out, &j->out->shape, from);
+  for (int64_t i = from; i < to; i += PL_CHUNK) {
+    size_t n = pl_chunk_size(i, to);
+    const double *x = pl_stream_read(&a, n), *y = pl_stream_read(&b, n);
+    j->op->fn(result, x, y, n);
+    size_t done = pl_cursor_write(&out, result, n);
+    if (done < n) return (pl_misfit){ true, result[done] };
+  }
+  return (pl_misfit){ false, 0 };
+}
+
+static pl_status compute(pl_tensor *out, const pl_binary_op *op, const pl_operand *a, const pl_operand *b, pl_error *err) {
+  job j = { op, a, b, out };
+  return pl_range_run(out, 1, op->name, run, &j, err);
+}
+
+static pl_status result_shape(pl_shape *shape, const pl_operand *a, const pl_operand *b, const char *what, pl_error *err) {
+  static const pl_shape scalar = { 0 };
+  return pl_shape_broadcast(shape, a->tensor ? &a->tensor->shape : &scalar, b->tensor ? &b->tensor->shape : &scalar, what, err);
+}
+
+static pl_tensor *binary(const pl_binary_op *op, const pl_operand *a, const pl_operand *b, pl_dtype type, pl_error *err) {
+  pl_shape shape;
+  if (result_shape(&shape, a, b, op->name, err)) return NULL;
+  pl_tensor *out = pl_tensor_new(type, &shape, err);
+  if (out != NULL && compute(out, op, a, b, err)) {
+    pl_tensor_free(out);
+    return NULL;
+  }
+  return out;
+}
+
+/* Among f32, a number is an f32 too: so that a tensor made from 0.1 equals 0.1. */
+static void round_numbers(pl_operand *a, pl_operand *b) {
+  if (pl_operand_whole(a) && pl_operand_whole(b)) return;
+  a->number = (double)(float)a->number;
+  b->number = (double)(float)b->number;
+}
+
+pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err) {
+  round_numbers(&a, &b);
+  return binary(op, &a, &b, pl_result_type(op->gives, pl_operand_whole(&a) && pl_operand_whole(&b)), err);
+}
+
+pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err) {
+  pl_shape shape;
+  pl_operand a = { .tensor = t };
+  pl_tensor *copy = NULL;
+  round_numbers(&a, &b);
+  pl_status status = result_shape(&shape, &a, &b, op->name, err);
+  if (status == PL_OK) status = pl_tensor_check_target(t, &shape, op->name, err);
+  if (status) return status;
+  if (t->type != PL_F32) {   /* a result that does not fit must leave the tensor as it was */
+    copy = binary(op, &a, &b, t->type, err);
+    status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);
+  } else {
+    if (b.tensor != NULL) status = pl_tensor_unshare(&b.tensor, &copy, t, err);
+    if (status == PL_OK) status = compute(t, op, &a, &b, err);
+  }
+  pl_tensor_free(copy);
+  return status;
+}

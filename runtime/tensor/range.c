@@ -1,0 +1,30 @@
+/* Runs an elementwise operation over ranges of its outputs, on several threads when there is enough to do. No
+   output depends on another, so that the number of threads changes no bit. */
+#include "tensor/internal.h"
+
+enum { WORTH_A_TEAM = 1 << 15, LINE = 64 };   /* elements read; elements of out that one member writes together */
+
+typedef struct job {
+  pl_misfit (*run)(int64_t from, int64_t to, void *arg);
+  void *arg;
+  int64_t count, work;
+  pl_misfit misfit;
+} job;
+
+static void member(const pl_team *team, void *arg) {
+  job *j = arg;
+  size_t from, to;
+  pl_team_share(team, (size_t)j->count, j->work < LINE ? LINE : 1, &from, &to);
+  if (from == to) return;
+  pl_misfit found = j->run((int64_t)from, (int64_t)to, j->arg);
+  if (found.found) j->misfit = found;
+}
+
+pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
+                       pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err) {
+  job j = { run, arg, pl_tensor_count(out), work, { false, 0 } };
+  /* Only results in an integer type can misfit; one thread then finds the first. */
+  bool alone = out->type != PL_F32 || (double)j.count * (double)work < WORTH_A_TEAM;
+  pl_threads_run_on(alone ? 1 : pl_threads_get(), member, &j);
+  return j.misfit.found ? pl_element_misfit(out->type, j.misfit.value, what, err) : PL_OK;
+}

@@ -1,0 +1,100 @@
+/* Functions of one tensor, element by element. Adding one = one function and one line in the list at the end.
+   Transcendental functions are those of base, in double: their bits do not depend on the C library. */
+#include <math.h>
+#include <string.h>
+#include "tensor/internal.h"
+
+#define UNARY(name, formula) \
+  static void op_##name(double *out, const double *in, size_t n, const double *p) { \
+    (void)p; \
+    for (size_t i = 0; i < n; i++) { \
+      double x = in[i]; \
+      out[i] = formula; \
+    } \
+  }
+
+UNARY(neg, -x)
+UNARY(abs, fabs(x))
+UNARY(sign, x > 0 ? 1 : x < 0 ? -1 : x)   /* NaN and 0 stay */
+UNARY(square, x * x)
+UNARY(floor, floor(x))
+UNARY(ceil, ceil(x))
+UNARY(round, rint(x))                     /* halves to even */
+UNARY(relu, x <= 0 ? 0 : x)               /* NaN passes */
+UNARY(clamp, x < p[0] ? p[0] : x > p[1] ? p[1] : x)
+UNARY(exp, pl_exp(x))
+UNARY(log, pl_log(x))
+UNARY(sqrt, sqrt(x))
+UNARY(sin, pl_sin(x))
+UNARY(cos, pl_cos(x))
+UNARY(tanh, pl_tanh(x))
+UNARY(sigmoid, 1 / (1 + pl_exp(-x)))
+UNARY(logical_not, x == 0)
+UNARY(isnan, x != x)
+UNARY(isfinite, fabs(x) < INFINITY)
+
+const pl_unary_op pl_unary_ops[] = {
+  { "neg", op_neg, PL_GIVES_NUMBER, 0 }, { "abs", op_abs, PL_GIVES_NUMBER, 0 }, { "sign", op_sign, PL_GIVES_NUMBER, 0 },
+  { "square", op_square, PL_GIVES_NUMBER, 0 }, { "floor", op_floor, PL_GIVES_NUMBER, 0 }, { "ceil", op_ceil, PL_GIVES_NUMBER, 0 },
+  { "round", op_round, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, PL_GIVES_NUMBER, 0 }, { "clamp", op_clamp, PL_GIVES_NUMBER, 2 },
+  { "exp", op_exp, PL_GIVES_FRACTION, 0 }, { "log", op_log, PL_GIVES_FRACTION, 0 }, { "sqrt", op_sqrt, PL_GIVES_FRACTION, 0 },
+  { "sin", op_sin, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, PL_GIVES_FRACTION, 0 }, { "tanh", op_tanh, PL_GIVES_FRACTION, 0 },
+  { "sigmoid", op_sigmoid, PL_GIVES_FRACTION, 0 },
+  { "logical_not", op_logical_not, PL_GIVES_MASK, 0 }, { "isnan", op_isnan, PL_GIVES_MASK, 0 },
+  { "isfinite", op_isfinite, PL_GIVES_MASK, 0 },
+  { NULL, NULL, PL_GIVES_NUMBER, 0 },
+};
+
+const pl_unary_op *pl_unary_find(const char *name) {
+  const pl_unary_op *op = pl_unary_ops;
+  while (op->name != NULL && strcmp(op->name, name)) op++;
+  return op->name == NULL ? NULL : op;
+}
+
+typedef struct job {
+  const pl_unary_op *op;
+  const pl_tensor *in;
+  const double *parameters;
+  pl_tensor *out;
+} job;
+
+static pl_misfit run(int64_t from, int64_t to, void *arg) {
+  const job *j = arg;
+  double chunk[PL_CHUNK];
+  pl_cursor in = pl_cursor_open(j->in, &j->out->shape, from), out = pl_cursor_open(j->out, &j->out->shape, from);
+  for (int64_t i = from; i < to; i += PL_CHUNK) {
+    size_t n = pl_chunk_size(i, to);
+    pl_cursor_read(&in, chunk, n);
+    j->op->fn(chunk, chunk, n, j->parameters);
+    size_t done = pl_cursor_write(&out, chunk, n);
+    if (done < n) return (pl_misfit){ true, chunk[done] };
+  }
+  return (pl_misfit){ false, 0 };
+}
+
+static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_dtype type, pl_error *err) {
+  pl_tensor *out = pl_tensor_new(type, &t->shape, err);
+  job j = { op, t, parameters, out };
+  if (out != NULL && pl_range_run(out, 1, op->name, run, &j, err)) {
+    pl_tensor_free(out);
+    return NULL;
+  }
+  return out;
+}
+
+pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_error *err) {
+  bool whole = t->type != PL_F32;
+  for (int i = 0; i < op->parameters; i++) whole = whole && (parameters[i] == floor(parameters[i]));
+  return unary(op, t, parameters, pl_result_type(op->gives, whole), err);
+}
+
+pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const double *parameters, pl_error *err) {
+  job j = { op, t, parameters, t };
+  pl_status status = pl_tensor_check_target(t, &t->shape, op->name, err);
+  if (status) return status;
+  if (t->type == PL_F32) return pl_range_run(t, 1, op->name, run, &j, err);
+  pl_tensor *copy = unary(op, t, parameters, t->type, err);   /* a result that does not fit must leave the tensor as it was */
+  status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);
+  pl_tensor_free(copy);
+  return status;
+}
