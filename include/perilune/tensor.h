@@ -110,7 +110,7 @@ typedef struct pl_reduction {
   bool corrected;          /* var and std: divide by n - parameter */
 } pl_reduction;
 
-PL_API extern const pl_reduction pl_reductions[];             /* ends with a NULL name */
+PL_API extern const pl_reduction pl_reduction_ops[];             /* ends with a NULL name */
 PL_API const pl_reduction *pl_reduction_find(const char *name);
 PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction *op, const pl_tensor *t, double parameter, pl_error *err);
 /* Over the axes marked in `reduced`, which are dropped or, with `keep`, stay with size 1. */

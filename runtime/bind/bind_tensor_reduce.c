@@ -85,7 +85,7 @@ static int reduce(lua_State *L) {
 }
 
 void bind_tensor_add_reductions(lua_State *L) {
-  for (const pl_reduction *op = pl_reductions; op->name; op++) {
+  for (const pl_reduction *op = pl_reduction_ops; op->name; op++) {
     lua_pushlightuserdata(L, (void *)op);
     lua_pushcclosure(L, reduce, 1);
     lua_setfield(L, -2, op->name);

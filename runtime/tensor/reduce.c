@@ -96,7 +96,7 @@ FOLD_OF(row_prod, 1, value, value *= x)
 FOLD_OF(row_all, 1, value, if (x == 0) value = 0)
 FOLD_OF(row_any, 0, value, if (x != 0) value = 1)
 
-const pl_reduction pl_reductions[] = {
+const pl_reduction pl_reduction_ops[] = {
   { "sum", row_sum, PL_REDUCES_TO_NUMBER, true, false }, { "prod", row_prod, PL_REDUCES_TO_NUMBER, true, false },
   { "mean", row_mean, PL_REDUCES_TO_FRACTION, false, false },
   { "var", row_var, PL_REDUCES_TO_FRACTION, false, true }, { "std", row_std, PL_REDUCES_TO_FRACTION, false, true },
@@ -108,7 +108,7 @@ const pl_reduction pl_reductions[] = {
 };
 
 const pl_reduction *pl_reduction_find(const char *name) {
-  const pl_reduction *op = pl_reductions;
+  const pl_reduction *op = pl_reduction_ops;
   while (op->name != NULL && strcmp(op->name, name)) op++;
   return op->name == NULL ? NULL : op;
 }
