@@ -102,19 +102,19 @@ typedef enum pl_reduces {
 } pl_reduces;
 
 struct pl_cursor;
-typedef struct pl_reduction {
+typedef struct pl_reduction_op {
   const char *name;        /* "sum", "argmax", ... */
   double (*row)(struct pl_cursor *c, int64_t n, double parameter);   /* of the next n elements */
   pl_reduces to;
   bool of_nothing;         /* also defined for no elements */
   bool corrected;          /* var and std: divide by n - parameter */
-} pl_reduction;
+} pl_reduction_op;
 
-PL_API extern const pl_reduction pl_reduction_ops[];             /* ends with a NULL name */
-PL_API const pl_reduction *pl_reduction_find(const char *name);
-PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction *op, const pl_tensor *t, double parameter, pl_error *err);
+PL_API extern const pl_reduction_op pl_reduction_ops[];             /* ends with a NULL name */
+PL_API const pl_reduction_op *pl_reduction_find(const char *name);
+PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter, pl_error *err);
 /* Over the axes marked in `reduced`, which are dropped or, with `keep`, stay with size 1. */
-PL_API pl_tensor *pl_tensor_reduce(const pl_reduction *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err);
+PL_API pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err);
 
 /* ---- products, f32 ----
    [n, k] x [k, m] -> [n, m]; a vector counts as one row (first) or one column (second) and that axis is dropped

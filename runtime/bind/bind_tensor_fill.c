@@ -3,6 +3,8 @@
 #include <math.h>
 #include "bind/bind_tensor.h"
 
+enum { STREAM_OF_TENSORS = 0x7E45 };   /* apart from those of math.random */
+
 static uint64_t script_seed, script_calls;
 
 typedef struct random_options {
@@ -23,7 +25,7 @@ static pl_rng take_rng(lua_State *L, const char *what) {
     bind_read_options(L, lua_gettop(L), &options, &cls);
     lua_pop(L, 1);
   }
-  if (options.seed < 0) return pl_rng_make(script_seed, PL_FOR_SCRIPT, ++script_calls, 0);
+  if (options.seed < 0) return pl_rng_make(script_seed, PL_FOR_SCRIPT, ++script_calls, STREAM_OF_TENSORS);
   if (options.seed != floor(options.seed)) luaL_error(L, "%s: the seed must be a whole number, got %f", what, options.seed);
   return pl_rng_make((uint64_t)options.seed, PL_FOR_USER, 0, 0);
 }

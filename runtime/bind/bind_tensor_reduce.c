@@ -39,7 +39,7 @@ static void mark_axis(lua_State *L, int value, const pl_shape *shape, bool *redu
 
 static bool is_list(lua_State *L, int index) { return lua_istable(L, index) && luaL_len(L, index) > 0; }
 
-static void push_result(lua_State *L, const pl_reduction *op, pl_dtype type, double value) {
+static void push_result(lua_State *L, const pl_reduction_op *op, pl_dtype type, double value) {
   if (op->to == PL_REDUCES_TO_MASK) lua_pushboolean(L, value != 0);
   else if (op->to == PL_REDUCES_TO_PLACE) lua_pushinteger(L, (lua_Integer)value + 1);
   else if (op->to != PL_REDUCES_TO_FRACTION && type != PL_F32 && value >= -0x1p53 && value <= 0x1p53) lua_pushinteger(L, (lua_Integer)value);
@@ -48,7 +48,7 @@ static void push_result(lua_State *L, const pl_reduction *op, pl_dtype type, dou
 
 /* t:sum([axis | {axes}] [, {keepdim = false}]): a Lua number when no axis is left, else a tensor */
 static int reduce(lua_State *L) {
-  const pl_reduction *op = lua_touserdata(L, lua_upvalueindex(1));
+  const pl_reduction_op *op = lua_touserdata(L, lua_upvalueindex(1));
   const pl_tensor *t = bind_check_tensor(L, 1);
   const pl_shape *shape = pl_tensor_shape(t);
   reduce_options options = { 0 };
@@ -85,7 +85,7 @@ static int reduce(lua_State *L) {
 }
 
 void bind_tensor_add_reductions(lua_State *L) {
-  for (const pl_reduction *op = pl_reduction_ops; op->name; op++) {
+  for (const pl_reduction_op *op = pl_reduction_ops; op->name; op++) {
     lua_pushlightuserdata(L, (void *)op);
     lua_pushcclosure(L, reduce, 1);
     lua_setfield(L, -2, op->name);

@@ -26,7 +26,7 @@ pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tens
                         pl_shape_text(first, &scores->shape, false), pl_dtype_name(labels->type), pl_shape_text(second, &labels->shape, false));
   int64_t rows = scores->shape.size[0], correct = 0;
   if (rows == 0) return pl_error_set(err, PL_ERROR_VALUE, "accuracy: of no rows; expects at least one");
-  const pl_reduction *argmax = pl_reduction_find("argmax");
+  const pl_reduction_op *argmax = pl_reduction_find("argmax");
   pl_cursor c = pl_cursor_open(scores, &scores->shape, 0);
   for (int64_t i = 0; i < rows; i++) {
     double best = argmax->row(&c, scores->shape.size[1], 0);

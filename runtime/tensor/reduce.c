@@ -96,7 +96,7 @@ FOLD_OF(row_prod, 1, value, value *= x)
 FOLD_OF(row_all, 1, value, if (x == 0) value = 0)
 FOLD_OF(row_any, 0, value, if (x != 0) value = 1)
 
-const pl_reduction pl_reduction_ops[] = {
+const pl_reduction_op pl_reduction_ops[] = {
   { "sum", row_sum, PL_REDUCES_TO_NUMBER, true, false }, { "prod", row_prod, PL_REDUCES_TO_NUMBER, true, false },
   { "mean", row_mean, PL_REDUCES_TO_FRACTION, false, false },
   { "var", row_var, PL_REDUCES_TO_FRACTION, false, true }, { "std", row_std, PL_REDUCES_TO_FRACTION, false, true },
@@ -107,13 +107,13 @@ const pl_reduction pl_reduction_ops[] = {
   { NULL, NULL, PL_REDUCES_TO_NUMBER, false, false },
 };
 
-const pl_reduction *pl_reduction_find(const char *name) {
-  const pl_reduction *op = pl_reduction_ops;
+const pl_reduction_op *pl_reduction_find(const char *name) {
+  const pl_reduction_op *op = pl_reduction_ops;
   while (op->name != NULL && strcmp(op->name, name)) op++;
   return op->name == NULL ? NULL : op;
 }
 
-static pl_dtype type_of_result(const pl_reduction *op, pl_dtype type) {
+static pl_dtype type_of_result(const pl_reduction_op *op, pl_dtype type) {
   switch (op->to) {
     case PL_REDUCES_TO_NUMBER: return type == PL_F32 ? PL_F32 : PL_I32;
     case PL_REDUCES_TO_FRACTION: return PL_F32;
@@ -123,7 +123,7 @@ static pl_dtype type_of_result(const pl_reduction *op, pl_dtype type) {
   }
 }
 
-static pl_status check(const pl_reduction *op, const pl_tensor *t, int64_t length, double parameter, pl_error *err) {
+static pl_status check(const pl_reduction_op *op, const pl_tensor *t, int64_t length, double parameter, pl_error *err) {
   char text[PL_SHAPE_TEXT];
   if (length == 0 && !op->of_nothing)
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: a tensor of shape %s has no elements to take it of", op->name, pl_shape_text(text, &t->shape, false));
@@ -132,7 +132,7 @@ static pl_status check(const pl_reduction *op, const pl_tensor *t, int64_t lengt
   return PL_OK;
 }
 
-pl_status pl_tensor_reduce_all(double *out, const pl_reduction *op, const pl_tensor *t, double parameter, pl_error *err) {
+pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter, pl_error *err) {
   int64_t count = pl_tensor_count(t);
   pl_status status = check(op, t, count, parameter, err);
   if (status) return status;
@@ -142,7 +142,7 @@ pl_status pl_tensor_reduce_all(double *out, const pl_reduction *op, const pl_ten
 }
 
 typedef struct job {
-  const pl_reduction *op;
+  const pl_reduction_op *op;
   const pl_tensor *in;    /* kept axes first, then the reduced ones */
   pl_tensor *out;         /* contiguous */
   int64_t length;
@@ -159,7 +159,7 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
-pl_tensor *pl_tensor_reduce(const pl_reduction *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err) {
+pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err) {
   int order[PL_MAX_AXES], kept = 0, axes = t->shape.axes, last = axes;
   int64_t length = 1;
   pl_shape shape = { 0 };
