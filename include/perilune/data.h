@@ -87,6 +87,29 @@ PL_API size_t pl_batch_count(size_t n, size_t batch_size, bool drop_last);
 /* Samples in batch `index` (from 0). */
 PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 
+/* ---- augmentation ----
+   Alters a batch of images in place, for one training step. What happens to an image is a function of the generator
+   of the batch and of its place in it, never of the number of threads. */
+
+typedef struct pl_augment pl_augment;
+struct cJSON;
+
+/* type: "affine", "elastic", "noise", "cutout"; args: its options, as pl_options_read takes them (may be NULL). */
+PL_API pl_augment *pl_augment_new(const char *type, const struct cJSON *args, pl_error *err);
+PL_API void pl_augment_free(pl_augment *a);                        /* NULL is allowed */
+PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed] */
+PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
+PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
+
+/* The generator of batch `batch` of an epoch, for the augmentation at `place` (from 0) in the list of them. */
+PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place);
+/* Floats of scratch memory that pl_augment_apply needs for that many threads. */
+PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads);
+/* images: f32 [n, height, width, channels]. For every member of a team to call, with the same arguments (the images
+   are shared out; no barrier inside). */
+PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
+                             int64_t channels, pl_rng rng, float *scratch);
+
 /* ---- files ---- */
 
 typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file */

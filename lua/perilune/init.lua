@@ -9,5 +9,6 @@ M.nn, M.optim, M.augment = require "perilune.nn", core.optim, core.augment
 M.data = require "perilune.data"
 M.stopping = require "perilune.stopping"
 M.arg = require "perilune.args".get
+M.augment = require "perilune.augment"
 
 return M

@@ -8,6 +8,7 @@ int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
 int bind_open_data(lua_State *L);
+int bind_open_augment(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -15,6 +16,7 @@ static const luaL_Reg rooms[] = {
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
   { "data", bind_open_data },
+  { "augment", bind_open_augment },
   { NULL, NULL },
 };
 

@@ -1,0 +1,127 @@
+/* core.augment: one constructor a class of augmentation, by its registered name. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "bind/bind.h"
+#include "perilune/data.h"
+
+pl_augment *bind_test_augment(lua_State *L, int index) {
+  pl_augment **slot = luaL_testudata(L, index, BIND_AUGMENT);
+  return slot ? *slot : NULL;
+}
+
+pl_augment *bind_check_augment(lua_State *L, int index) {
+  pl_augment *a = bind_test_augment(L, index);
+  if (a == NULL) luaL_argerror(L, index, lua_pushfstring(L, "an augmentation expected, such as pl.augment.affine{}, got %s", luaL_typename(L, index)));
+  return a;
+}
+
+/* affine{ rotate = 25 }, ... : upvalue 1 is the type */
+static int augment_new(lua_State *L) {
+  pl_error err;
+  cJSON *args = bind_args_to_json(L, 1);
+  pl_augment **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  *slot = NULL;
+  luaL_setmetatable(L, BIND_AUGMENT);
+  *slot = pl_augment_new(lua_tostring(L, lua_upvalueindex(1)), args, &err);
+  cJSON_Delete(args);
+  return *slot ? 1 : bind_raise(L, &err);
+}
+
+static int augment_gc(lua_State *L) {
+  pl_augment **slot = luaL_checkudata(L, 1, BIND_AUGMENT);
+  pl_augment_free(*slot);
+  *slot = NULL;
+  return 0;
+}
+
+static int augment_config(lua_State *L) {
+  cJSON *config = pl_augment_config(bind_check_augment(L, 1));
+  bind_push_json(L, config);
+  cJSON_Delete(config);
+  return 1;
+}
+
+static int augment_tostring(lua_State *L) {
+  cJSON *config = pl_augment_config(bind_check_augment(L, 1));
+  cJSON_DeleteItemFromObject(config, "type");
+  char *text = cJSON_PrintUnformatted(config);
+  lua_pushfstring(L, "%s %s", pl_augment_type(bind_check_augment(L, 1)), text ? text : "");
+  cJSON_free(text);
+  cJSON_Delete(config);
+  return 1;
+}
+
+static int augment_index(lua_State *L) {
+  pl_augment *a = bind_check_augment(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "type") == 0) lua_pushstring(L, pl_augment_type(a));
+  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);
+  return 1;
+}
+
+typedef struct work {
+  const pl_augment *a;
+  float *images, *scratch;
+  size_t n;
+  const int64_t *size;
+  pl_rng rng;
+} work;
+
+static void apply(const pl_team *team, void *arg) {
+  const work *w = arg;
+  pl_augment_apply(w->a, team, w->images, w->n, w->size[0], w->size[1], w->size[2], w->rng, w->scratch);
+}
+
+static lua_Integer field_integer(lua_State *L, int table, const char *name) {
+  lua_Integer value = 0;
+  int whole = 1;
+  if (lua_istable(L, table)) {
+    if (lua_getfield(L, table, name) != LUA_TNIL) value = lua_tointegerx(L, -1, &whole);
+    lua_pop(L, 1);
+  }
+  if (!whole) luaL_error(L, "apply: option '%s' takes a whole number", name);
+  return value;
+}
+
+/* a:apply(images [N, H, W, C] or one [H, W, C] [, { seed=, epoch=, index=, place= }]) -> a new tensor, as batch
+   number `index` of that epoch would be altered if the augmentation were the `place`-th of the list (from 1) */
+static int augment_apply(lua_State *L) {
+  pl_error err;
+  pl_augment *a = bind_check_augment(L, 1);
+  pl_tensor *x = bind_check_tensor(L, 2);
+  const pl_shape *shape = pl_tensor_shape(x);
+  if (pl_tensor_type(x) != PL_F32) return luaL_error(L, "apply takes images as f32, got %s", pl_dtype_name(pl_tensor_type(x)));
+  if (shape->axes != 3 && shape->axes != 4) {
+    char text[PL_SHAPE_TEXT];
+    return luaL_error(L, "apply takes images [N, H, W, C] or one image [H, W, C], got %s", pl_shape_text(text, shape, false));
+  }
+  lua_Integer place = field_integer(L, 3, "place");
+  pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed"), (uint64_t)field_integer(L, 3, "epoch"),
+                              (uint64_t)field_integer(L, 3, "index"), place > 0 ? (int)place - 1 : 0);
+  pl_tensor **out = bind_new_tensor(L);
+  if ((*out = pl_tensor_clone(x, &err)) == NULL) return bind_raise(L, &err);
+  const int64_t *size = shape->size + (shape->axes - 3);
+  int threads = pl_threads_get();
+  float *scratch = lua_newuserdatauv(L, (pl_augment_scratch(a, size[0], size[1], size[2], threads) + 16) * sizeof *scratch, 0);
+  work w = { a, pl_tensor_data(*out), scratch, shape->axes == 4 ? (size_t)shape->size[0] : 1, size, rng };
+  if (pl_tensor_count(x) > 0) pl_threads_run_on(threads, apply, &w);
+  lua_settop(L, -2);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "__gc", augment_gc }, { "__close", augment_gc }, { "__tostring", augment_tostring }, { "__index", augment_index },
+  { "config", augment_config }, { "apply", augment_apply },
+  { NULL, NULL },
+};
+
+int bind_open_augment(lua_State *L) {
+  bind_new_class(L, BIND_AUGMENT, methods);
+  lua_newtable(L);
+  for (const char *const *type = pl_augment_types(); *type; type++) {
+    lua_pushstring(L, *type);
+    lua_pushcclosure(L, augment_new, 1);
+    lua_setfield(L, -2, *type);
+  }
+  return 1;
+}

@@ -1,0 +1,90 @@
+/* Augmentations: the registry, and what they have in common (how often, which random numbers, whose images). */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "data/augment.h"
+
+struct pl_augment {
+  const pl_augment_class *cls;
+  void *config;
+};
+
+static const pl_augment_class *const classes[] = { &pl_affine_class, &pl_elastic_class, &pl_noise_class, &pl_cutout_class };
+enum { CLASSES = sizeof classes / sizeof classes[0] };
+
+const char *const pl_augment_per[] = { "batch", "image", NULL };
+
+const char *const *pl_augment_types(void) {
+  static const char *names[CLASSES + 1];
+  for (int i = 0; i < CLASSES; i++) names[i] = classes[i]->base.type;
+  return names;
+}
+
+static const pl_augment_class *find_class(const char *type, pl_error *err) {
+  for (int i = 0; i < CLASSES; i++) if (strcmp(classes[i]->base.type, type) == 0) return classes[i];
+  const char *near = pl_nearest_name(type, pl_augment_types());
+  pl_error_set(err, PL_ERROR_VALUE, "there is no augmentation '%s'%s%s%s", type, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return NULL;
+}
+
+pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {
+  const pl_augment_class *cls = find_class(type, err);
+  if (cls == NULL) return NULL;
+  pl_augment *a = pl_alloc(sizeof *a, err);
+  if (a == NULL) return NULL;
+  a->cls = cls;
+  a->config = pl_alloc(cls->base.config_size, err);
+  if (a->config == NULL || pl_options_read(a->config, &cls->base, args, err) || (cls->check && cls->check(a->config, err))) {
+    pl_augment_free(a);
+    return NULL;
+  }
+  return a;
+}
+
+void pl_augment_free(pl_augment *a) {
+  if (a == NULL) return;
+  pl_free(a->config);
+  pl_free(a);
+}
+
+const char *pl_augment_type(const pl_augment *a) { return a->cls->base.type; }
+
+cJSON *pl_augment_config(const pl_augment *a) {
+  cJSON *config = pl_options_write(&a->cls->base, a->config);
+  if (config != NULL) cJSON_AddStringToObject(config, "type", a->cls->base.type);
+  return config;
+}
+
+pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place) {
+  return pl_rng_make(seed, PL_FOR_AUGMENT, epoch, batch << 8 | (uint64_t)(unsigned)place);
+}
+
+static size_t scratch_for_one(const pl_augment *a, pl_image_size size) {
+  size_t n = a->cls->scratch ? a->cls->scratch(a->config, size) : 0;
+  return (n + 15) / 16 * 16;   /* threads do not share cache lines */
+}
+
+size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads) {
+  return (size_t)threads * scratch_for_one(a, (pl_image_size){ height, width, channels });
+}
+
+void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width, int64_t channels,
+                      pl_rng rng, float *scratch) {
+  enum { DRAWS_OF_AN_IMAGE = 1 << 24 };
+  const pl_augment_head *head = a->config;
+  const pl_image_size size = { height, width, channels };
+  size_t from, to, values = (size_t)(height * width * channels);
+  if (head->per == PL_AUGMENT_BATCH && head->chance < 1 && pl_rng_uniform(rng, 0) >= head->chance) return;
+  pl_team_share(team, n, 1, &from, &to);
+  float *mine = scratch ? scratch + (size_t)team->rank * scratch_for_one(a, size) : NULL;
+  for (size_t i = from; i < to; i++) {
+    pl_draws draws = { rng, (uint64_t)(i + 1) * DRAWS_OF_AN_IMAGE };
+    if (head->per == PL_AUGMENT_IMAGE && head->chance < 1 && pl_draw(draws, 0) >= head->chance) continue;
+    draws.first += 4;
+    a->cls->alter(images + i * values, a->config, size, draws, mine);
+  }
+}
+
+pl_status pl_augment_check_range(const char *type, const char *option, const double range[2], pl_error *err) {
+  if (range[0] <= range[1]) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is a range {low, high}, got {%g, %g}", type, option, range[0], range[1]);
+}
