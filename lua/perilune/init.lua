@@ -5,7 +5,7 @@ local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
 
-M.nn, M.optim, M.augment = require "perilune.nn", core.optim, core.augment
+M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
 M.stopping = require "perilune.stopping"
 M.arg = require "perilune.args".get
