@@ -20,6 +20,22 @@ typedef struct pl_contraction {
   bool accumulate;
 } pl_contraction;
 
+/* One block of an optimizer's step. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
+   The fields are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
+typedef struct pl_update {
+  float *w;
+  const float *g;
+  float *slot[3];
+  size_t count;                 /* a multiple of 16 */
+  float scale, limit, l2;
+  float keep1, add1;            /* first average:  m <- keep1 m + add1 g' */
+  float keep2, add2, lift;      /* second:         v <- keep2 v + add2 g'^2 + lift */
+  float root, eps_in, eps_out;  /* denominator:    sqrt(root v + eps_in) + eps_out */
+  float rate_m, rate_g;         /* step:           rate_m m + rate_g g' (over the denominator) */
+  float shrink;                 /* weights first:  shrink w - step */
+  float rate;                   /* LAMB's, applied by `descend` */
+} pl_update;
+
 typedef struct pl_kernel_table {
 #define KERNEL(result, name, parameters) result (*name) parameters;
 #include "kernels.def"

@@ -1,0 +1,55 @@
+/* Optimizers: one step of gradient descent, in many forms, on a model's flat blocks of values and gradients.
+
+   Intended use:  pl_optimizer_new("Adam", options)  ->  pl_optimizer_bind(slices of the model)
+                  each epoch: pl_optimizer_epoch; each step: pl_optimizer_advance, then pl_optimizer_step by the team */
+#ifndef PERILUNE_OPTIM_H
+#define PERILUNE_OPTIM_H
+
+#include "perilune/model.h"
+
+typedef struct pl_optimizer pl_optimizer;
+
+/* An optimizer of the named type. `args` as for pl_options_read, plus the option that every optimizer takes:
+   groups = { { layers = { "fc1", ... } | match = "conv", parameters = { "bias" }, lr = .. | lr_scale = .., weight_decay = .. }, ... }
+   A parameter belongs to the first group that names it: its layer by name or path (`layers`), by a part of either
+   (`match`), and its own name (`parameters`); what is not given is not asked. lr: the group's rate where the
+   optimizer's is its configured lr; a schedule moves both in proportion. lr_scale: the same as a factor. */
+PL_API pl_optimizer *pl_optimizer_new(const char *type, const struct cJSON *args, pl_error *err);
+PL_API void pl_optimizer_free(pl_optimizer *opt);
+PL_API const char *pl_optimizer_type(const pl_optimizer *opt);
+/* { type = "Adam", config = { ... } }, which pl_optimizer_from_json takes. The caller deletes it. */
+PL_API struct cJSON *pl_optimizer_to_json(const pl_optimizer *opt);
+PL_API pl_optimizer *pl_optimizer_from_json(const struct cJSON *json, pl_error *err);
+/* Types in the registry's order; NULL past the end. */
+PL_API const char *pl_optimizer_type_name(int i);
+
+/* Gives the optimizer its parameters: `n` slices (copied) of blocks of `size` floats. Allocates its slots, zeroed, and
+   sets all counters back. */
+PL_API pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err);
+PL_API size_t pl_optimizer_size(const pl_optimizer *opt);     /* 0: not bound */
+PL_API size_t pl_optimizer_slices(const pl_optimizer *opt, const pl_slice **slices);   /* [borrowed] */
+
+/* The rate before `decay` and groups. May be set between steps. */
+PL_API double pl_optimizer_lr(const pl_optimizer *opt);
+PL_API void pl_optimizer_set_lr(pl_optimizer *opt, double lr);
+
+/* An epoch begins (Adam's correction = "epoch" counts them). */
+PL_API void pl_optimizer_epoch(pl_optimizer *opt);
+/* A step begins: advances the counter and computes the scalars of the step. One thread calls it, outside the region,
+   or inside with a barrier behind it. */
+PL_API void pl_optimizer_advance(pl_optimizer *opt);
+/* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is shared
+   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. */
+PL_API void pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
+
+/* Exact state, for checkpoints. Counters: "steps", "epochs", "lr", and what a type remembers besides. */
+PL_API int pl_optimizer_counters(const pl_optimizer *opt);
+PL_API const char *pl_optimizer_counter_name(const pl_optimizer *opt, int i);
+PL_API double pl_optimizer_counter(const pl_optimizer *opt, int i);
+PL_API void pl_optimizer_set_counter(pl_optimizer *opt, int i, double value);
+/* Slots: flat f32 tensors of pl_optimizer_size elements, laid out as the values; [borrowed]. None before bind. */
+PL_API int pl_optimizer_slots(const pl_optimizer *opt);
+PL_API const char *pl_optimizer_slot_name(const pl_optimizer *opt, int i);   /* "m" */
+PL_API pl_tensor *pl_optimizer_slot(const pl_optimizer *opt, int i);
+
+#endif

@@ -1,0 +1,32 @@
+/* Adam and its kin (Adam, AdamW, EAdam, Nadam; LAMB up to its direction):
+     m <- keep1 m + add1 g',   v <- keep2 v + add2 g'^2 + lift
+     step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- shrink w - step */
+#include "kernels/update.h"
+
+static inline vf adam_step(const pl_update *u, size_t i, vf g) {
+  vf m = update_average(u->slot[0] + i, u->keep1, u->add1, g);
+  vf v = update_square(u, u->slot[1] + i, g);
+  return update_direction(u, m, g) / update_denominator(u, v);
+}
+
+void PL_KERNEL(adam)(const pl_update *update) {
+  const pl_update u = *update;
+  for (size_t i = 0; i < u.count; i += PL_LANES) {
+    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w);
+    update_weights(&u, i, w, adam_step(&u, i, g));
+  }
+}
+
+/* slot[2] <- Adam's step + shrink w: the direction whose length LAMB makes that of the weights. */
+void PL_KERNEL(lamb_direction)(const pl_update *update) {
+  const pl_update u = *update;
+  for (size_t i = 0; i < u.count; i += PL_LANES) {
+    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w);
+    vf_store(u.slot[2] + i, vf_fma(vf_set(u.shrink), w, adam_step(&u, i, g)));
+  }
+}
+
+/* w[i] <- w[i] - rate direction[i], n a multiple of 16 */
+void PL_KERNEL(descend)(float *w, const float *direction, float rate, size_t n) {
+  for (size_t i = 0; i < n; i += PL_LANES) vf_store(w + i, vf_fma(vf_set(-rate), vf_load(direction + i), vf_load(w + i)));
+}

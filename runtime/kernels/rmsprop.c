@@ -1,0 +1,19 @@
+/* RMSprop: v <- keep2 v + add2 g'^2,  q = g' / (sqrt(v) + eps_out),  w <- shrink w - rate_g q.
+   With slot 1 (centered): a <- keep2 a + add2 g', and v - a^2 (not below 0) stands under the root.
+   With slot 2 (momentum): b <- keep1 b + q, and b takes the place of q. */
+#include "kernels/update.h"
+
+void PL_KERNEL(rmsprop)(const pl_update *update) {
+  const pl_update u = *update;
+  for (size_t i = 0; i < u.count; i += PL_LANES) {
+    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w), v = update_square(&u, u.slot[0] + i, g);
+    if (u.slot[1] != NULL) {
+      vf a = update_average(u.slot[1] + i, u.keep2, u.add2, g);
+      v = vf_fma(-a, a, v);
+      v = vf_greater(vf_set(0), v, vf_set(0), v);
+    }
+    vf q = g / (vf_sqrt(v) + vf_set(u.eps_out));
+    if (u.slot[2] != NULL) q = update_average(u.slot[2] + i, u.keep1, 1, q);
+    update_weights(&u, i, w, vf_set(u.rate_g) * q);
+  }
+}

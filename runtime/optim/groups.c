@@ -1,0 +1,136 @@
+/* Parameter groups: which parameters have a rate or weight decay of their own (see pl_optimizer_new). */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "optim/optim.h"
+
+typedef struct { double lr, lr_scale, weight_decay; } group_config;   /* negative: not given */
+
+static const group_config group_defaults = { -1, -1, -1 };
+static const pl_option group_options[] = {
+  PL_OPTIM_NUMBER(group_config, lr, 0, 1e15), PL_OPTIM_NUMBER(group_config, lr_scale, 0, 1e15),
+  PL_OPTIM_NUMBER(group_config, weight_decay, 0, 1e15), { 0 }
+};
+static const char *const selectors[] = { "layers", "match", "parameters" };
+enum { SELECTORS = sizeof selectors / sizeof selectors[0] };
+
+/* A string, or a list of strings. */
+static bool is_names(const cJSON *json) {
+  const cJSON *item;
+  if (cJSON_IsString(json)) return true;
+  if (!cJSON_IsArray(json) || json->child == NULL) return false;
+  cJSON_ArrayForEach(item, json) {
+    if (!cJSON_IsString(item)) return false;
+  }
+  return true;
+}
+
+static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSON *spec, int number, pl_error *err) {
+  const pl_optim_common *common = opt->config;
+  const char *type = opt->cls->head.type;
+  bool selects = false;
+  if (!cJSON_IsObject(spec)) return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }", type, number);
+  for (int i = 0; i < SELECTORS; i++) {
+    cJSON *names = cJSON_DetachItemFromObjectCaseSensitive(spec, selectors[i]);
+    bool ok = names == NULL || is_names(names);
+    selects = selects || names != NULL;
+    cJSON_Delete(names);
+    if (!ok) return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d: '%s' takes a name or a list of names", type, number, selectors[i]);
+  }
+  if (!selects) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d names nothing; give it layers = { \"fc1\" }, match = \"conv\" or parameters = { \"bias\" }", type, number);
+  const pl_class cls = { "group", sizeof(group_config), &group_defaults, group_options };
+  group_config c;
+  pl_status status = pl_options_read(&c, &cls, spec, err);
+  if (status) {
+    pl_error_prefix(err, "%s: group %d", type, number);
+    return status;
+  }
+  if (c.lr >= 0 && c.lr_scale >= 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has both lr and lr_scale; give one", type, number);
+  if (c.lr > 0 && common->lr == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
+  group->lr_scale = c.lr_scale >= 0 ? c.lr_scale : c.lr > 0 ? c.lr / common->lr : c.lr < 0 ? 1 : 0;
+  group->weight_decay = c.weight_decay >= 0 ? c.weight_decay : common->weight_decay;
+  return PL_OK;
+}
+
+pl_status pl_optim_groups_read(pl_optimizer *opt, const cJSON *json, pl_error *err) {
+  if (json != NULL && !cJSON_IsArray(json) && !(cJSON_IsObject(json) && json->child == NULL))
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: option 'groups' takes a list of groups: { { layers = { \"fc1\" }, lr = 0.01 }, ... }", opt->cls->head.type);
+  size_t n = json ? (size_t)cJSON_GetArraySize(json) : 0;
+  opt->group = pl_alloc_array(n + 1, sizeof *opt->group, err);
+  if (opt->group == NULL) return PL_ERROR_MEMORY;
+  opt->groups = n + 1;
+  opt->group[n].lr_scale = 1;
+  opt->group[n].weight_decay = ((const pl_optim_common *)opt->config)->weight_decay;
+  for (size_t i = 0; i < n; i++) {
+    cJSON *spec = cJSON_Duplicate(cJSON_GetArrayItem(json, (int)i), 1);
+    pl_status status = read_group(&opt->group[i], opt, spec, (int)i + 1, err);
+    cJSON_Delete(spec);
+    if (status) return status;
+  }
+  return PL_OK;
+}
+
+/* ---- matching ---- */
+
+static bool same(const char *a, const char *b) { return strcmp(a, b) == 0; }
+static bool contains(const char *text, const char *part) { return strstr(text, part) != NULL; }
+
+/* Does `test` hold between `text` and one of the names? */
+static bool any(const cJSON *names, const char *text, bool (*test)(const char *text, const char *name)) {
+  const cJSON *item;
+  if (cJSON_IsString(names)) return test(text, names->valuestring);
+  cJSON_ArrayForEach(item, names) {
+    if (test(text, item->valuestring)) return true;
+  }
+  return false;
+}
+
+static const char *layer_name(const pl_slice *slice) { return slice->layer ? pl_layer_name(slice->layer) : ""; }
+
+static bool meets(const cJSON *spec, const pl_slice *slice) {
+  const char *name = layer_name(slice);
+  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"), *match = cJSON_GetObjectItemCaseSensitive(spec, "match"),
+              *parameters = cJSON_GetObjectItemCaseSensitive(spec, "parameters");
+  if (layers && !any(layers, slice->path, same) && !any(layers, name, same)) return false;
+  if (match && !any(match, slice->path, contains) && !any(match, name, contains)) return false;
+  return parameters == NULL || any(parameters, slice->name, same);
+}
+
+/* The first of the names that no layer has, or NULL. */
+static const char *stranger(const cJSON *names, const pl_slice *slices, size_t n) {
+  const cJSON *item = cJSON_IsArray(names) ? names->child : names;
+  for (; item; item = cJSON_IsArray(names) ? item->next : NULL) {
+    bool found = false;
+    for (size_t i = 0; i < n && !found; i++) found = same(item->valuestring, slices[i].path) || same(item->valuestring, layer_name(&slices[i]));
+    if (!found) return item->valuestring;
+  }
+  return NULL;
+}
+
+static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *name, const pl_slice *slices, size_t n, pl_error *err) {
+  const char *names[2 * 64 + 1] = { 0 };
+  int k = 0;
+  for (size_t i = 0; i < n && k < 2 * 64 - 1; i++) {
+    if (*layer_name(&slices[i])) names[k++] = layer_name(&slices[i]);
+    names[k++] = slices[i].path;
+  }
+  const char *nearest = pl_nearest_name(name, names);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: no layer '%s' has parameters%s%s%s", opt->cls->head.type, number, name,
+                      nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, const pl_slice *slices, size_t n, pl_error *err) {
+  for (size_t i = 0; i < n; i++) group_of[i] = (uint32_t)opt->groups - 1;
+  for (size_t g = opt->groups - 1; g-- > 0;) {   /* backwards, so that the first group has the last word */
+    const cJSON *spec = cJSON_GetArrayItem(opt->groups_json, (int)g);
+    const char *name = stranger(cJSON_GetObjectItemCaseSensitive(spec, "layers"), slices, n);
+    if (name != NULL) return no_such_layer(opt, (int)g + 1, name, slices, n, err);
+    bool met = false;
+    for (size_t i = 0; i < n; i++) {
+      if (!meets(spec, &slices[i])) continue;
+      group_of[i] = (uint32_t)g;
+      met = true;
+    }
+    if (!met) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d meets no parameter of the model", opt->cls->head.type, (int)g + 1);
+  }
+  return PL_OK;
+}

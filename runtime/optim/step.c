@@ -1,0 +1,72 @@
+/* Taking a step. Every block is updated by one member, element by element; the only sums (of squares, for clip_norm and
+   LAMB) are made block by block and added in the order of the blocks, so the number of threads changes no bit. */
+#include <math.h>
+#include <string.h>
+#include "optim/optim.h"
+
+void pl_optimizer_epoch(pl_optimizer *opt) { opt->epochs += 1; }
+
+void pl_optimizer_advance(pl_optimizer *opt) {
+  const pl_optim_common *c = opt->config;
+  double decayed = opt->lr / (1 + c->decay * opt->steps);   /* the first step has the full rate */
+  opt->steps += 1;
+  if (opt->cls->remember) opt->memory = opt->cls->remember(opt->config, opt->memory, opt->steps);
+  pl_optim_clock now = { opt->steps, opt->epochs > 0 ? opt->epochs : 1, opt->memory };
+  for (size_t i = 0; i < opt->groups; i++) {
+    pl_optim_group *g = &opt->group[i];
+    g->update = (pl_update){ .scale = 1, .limit = c->clip_value > 0 ? (float)c->clip_value : INFINITY, .shrink = 1 };
+    opt->cls->prepare(opt->config, &now, decayed * g->lr_scale, g->weight_decay, &g->update);
+  }
+}
+
+void pl_optim_slots_mv(const void *config, const char *names[PL_MOST_SLOTS]) {
+  (void)config;
+  names[0] = "m";
+  names[1] = "v";
+}
+
+void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u) {
+  u->keep1 = (float)betas[0];
+  u->add1 = (float)(1 - betas[0]);
+  u->keep2 = (float)betas[1];
+  u->add2 = (float)(1 - betas[1]);
+  u->rate_m = (float)(lr / (1 - pl_pow(betas[0], t)));
+  u->root = (float)(1 / (1 - pl_pow(betas[1], t)));
+}
+
+pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads, float scale) {
+  pl_update u = opt->group[b->group].update;
+  u.w = values + b->offset;
+  u.g = grads + b->offset;
+  u.count = b->count;
+  u.scale = scale;
+  for (int i = 0; i < PL_MOST_SLOTS; i++) u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + b->offset : NULL;
+  return u;
+}
+
+/* min(1, clip_norm / (|g| + 1e-6)), |g| over all parameters: Pascanu et al., On the difficulty of training recurrent
+   neural networks (2013); the 1e-6 is PyTorch's. */
+static float clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to) {
+  const pl_optim_common *c = opt->config;
+  if (c->clip_norm == 0) return 1;
+  for (size_t i = from; i < to; i++) opt->partial[i] = pl_kernel.sum_squares(grads + opt->block[i].offset, opt->block[i].count);
+  pl_team_barrier(team);
+  double sum = 0;
+  for (size_t i = 0; i < opt->blocks; i++) sum += opt->partial[i];
+  double scale = c->clip_norm / (sqrt(sum) + 1e-6);
+  return scale > 1 ? 1 : (float)scale;
+}
+
+void pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads) {
+  size_t from, to;
+  pl_team_share(team, opt->blocks, 1, &from, &to);
+  float scale = clip_scale(opt, team, grads, from, to);
+  if (opt->cls->step) {
+    opt->cls->step(opt, team, values, grads, scale);
+    return;
+  }
+  for (size_t i = from; i < to; i++) {
+    pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
+    opt->cls->update(&u);
+  }
+}
