@@ -114,7 +114,7 @@ pl_tensor *pl_tensor_where(const pl_tensor *mask, pl_operand yes, pl_operand no,
   return out;
 }
 
-/* Both leave the mask's shape to be broadcast to that of the tensor, never the other way. */
+/* The mask is broadcast to the shape of the tensor, never the other way. */
 static pl_status check_mask(const pl_tensor *t, const pl_tensor *mask, const char *what, pl_error *err) {
   pl_shape shape;
   pl_status status = pl_shape_broadcast(&shape, &t->shape, &mask->shape, what, err);
@@ -145,11 +145,11 @@ pl_tensor *pl_tensor_masked_select(const pl_tensor *t, const pl_tensor *mask, pl
 }
 
 pl_status pl_tensor_masked_fill(pl_tensor *t, const pl_tensor *mask, double value, pl_error *err) {
+  pl_tensor *copy = NULL;
   pl_status status = check_mask(t, mask, "masked_fill", err);
+  if (status == PL_OK) status = pl_tensor_unshare(&mask, &copy, t, err);
   if (status) return status;
   int64_t count = pl_tensor_count(t);
-  pl_tensor *copy = NULL;
-  status = pl_tensor_unshare(&mask, &copy, t, err);
   pl_cursor m = pl_cursor_open(mask, &t->shape, 0), to = pl_cursor_open(t, &t->shape, 0);
   for (int64_t i = 0; status == PL_OK && i < count; i++) {
     double chosen, old;
