@@ -8,7 +8,9 @@ for name, value in pairs(core.nn) do
   if name ~= "methods" and name ~= "metatable" then M[name] = value end
 end
 
-for name, constructor in pairs(core.loss or {}) do M[name] = constructor end
+for name, constructor in pairs(core.loss) do
+  if name ~= "from_config" then M[name] = constructor end
+end
 
 local methods = core.nn.methods
 

@@ -39,6 +39,11 @@ struct pl_dataset *bind_check_dataset(lua_State *L, int index);
 struct pl_augment *bind_check_augment(lua_State *L, int index);   /* raises unless an augmentation */
 struct pl_augment *bind_test_augment(lua_State *L, int index);    /* NULL unless an augmentation */
 
+#define BIND_LOSS "perilune.loss"
+struct pl_loss *bind_check_loss(lua_State *L, int index);             /* raises unless a loss */
+#define BIND_OPTIMIZER "perilune.optimizer"
+struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises unless an optimizer */
+
 /* Makes a metatable `name` with `methods` (metamethods among them) and __index to itself; leaves it on the stack. */
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
 

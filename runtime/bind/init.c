@@ -7,6 +7,8 @@ int bind_open_system(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
+int bind_open_loss(lua_State *L);
+int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
 
@@ -15,6 +17,8 @@ static const luaL_Reg rooms[] = {
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
+  { "loss", bind_open_loss },
+  { "optim", bind_open_optim },
   { "data", bind_open_data },
   { "augment", bind_open_augment },
   { NULL, NULL },

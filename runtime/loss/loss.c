@@ -70,6 +70,8 @@ pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_sh
                         type, pl_shape_text(got, output, true));
   if (labels && target->axes != 0)
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", type, pl_shape_text(got, target, true));
+  if (!labels && classes && target->axes == 0)
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: class labels are whole numbers; make them so with labels:to(\"i32\")", type);
   if (!labels && !pl_shape_equal(output, target))
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects targets shaped like the outputs, %s, got %s", type,
                         pl_shape_text(other, output, true), pl_shape_text(got, target, true));

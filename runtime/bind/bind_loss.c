@@ -1,0 +1,162 @@
+/* core.loss: one constructor a loss, by its registered name. A loss is called: value, grad = loss(output, target). */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "bind/bind.h"
+#include "bind/bind_tensor.h"
+#include "perilune/loss.h"
+
+pl_loss *bind_check_loss(lua_State *L, int index) {
+  pl_loss **slot = luaL_testudata(L, index, BIND_LOSS);
+  if (slot == NULL || *slot == NULL) luaL_argerror(L, index, lua_pushfstring(L, "a loss expected, such as nn.CrossEntropy(), got %s", luaL_typename(L, index)));
+  return *slot;
+}
+
+static int push_loss(lua_State *L, cJSON *args, const char *type) {
+  pl_error err;
+  pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  *slot = NULL;
+  luaL_setmetatable(L, BIND_LOSS);
+  *slot = type ? pl_loss_new(type, args, &err) : pl_loss_from_json(args, &err);
+  cJSON_Delete(args);
+  return *slot ? 1 : bind_raise(L, &err);
+}
+
+/* CrossEntropy{ label_smoothing = 0.1 }, ... : upvalue 1 is the type */
+static int loss_new(lua_State *L) { return push_loss(L, bind_args_to_json(L, 1), lua_tostring(L, lua_upvalueindex(1))); }
+
+/* from_config{ type = "CrossEntropy", config = { .. } } */
+static int loss_from_config(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  return push_loss(L, bind_to_json(L, 1), NULL);
+}
+
+static int loss_gc(lua_State *L) {
+  pl_loss **slot = luaL_checkudata(L, 1, BIND_LOSS);
+  pl_loss_free(*slot);
+  *slot = NULL;
+  return 0;
+}
+
+/* ---- calling ---- */
+
+typedef struct {
+  const pl_loss *loss;
+  double *values;
+  float *grad;
+  const float *output;
+  pl_target target;
+  size_t rows, width;
+} call;
+
+static void member(const pl_team *team, void *arg) {
+  const call *c = arg;
+  pl_loss_forward(c->loss, team, c->values, c->grad, c->output, c->target, c->rows, c->width);
+}
+
+/* The tensor at `index` as contiguous elements of `type`; pushes it. */
+static const pl_tensor *push_contiguous(lua_State *L, int index, pl_dtype type) {
+  pl_error err;
+  const pl_tensor *t = bind_check_tensor(L, index);
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_type(t) == type ? pl_tensor_to_contiguous(t, &err) : pl_tensor_to(t, type, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  return *slot;
+}
+
+/* The shape of one sample; raises when there is no batch axis. */
+static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
+  const pl_shape *shape = pl_tensor_shape(t);
+  char text[PL_SHAPE_TEXT];
+  if (shape->axes < 1 || shape->size[0] < 1) luaL_error(L, "the %s is a batch [N, ...] of at least one sample, got %s", what, pl_shape_text(text, shape, false));
+  pl_shape sample = { .axes = shape->axes - 1 };
+  memcpy(sample.size, shape->size + 1, (size_t)sample.axes * sizeof sample.size[0]);
+  return sample;
+}
+
+/* loss(output, target), at 1, 2, 3. Whole numbers [N] are labels, everything else is wanted values. Leaves what is
+   borrowed on the stack. */
+static double run(lua_State *L, bool gradient) {
+  pl_error err;
+  call c = { .loss = bind_check_loss(L, 1) };
+  lua_settop(L, 3);
+  bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 && pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
+  const pl_tensor *output = push_contiguous(L, 2, PL_F32), *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
+  pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
+  c.rows = (size_t)pl_tensor_shape(output)->size[0];
+  c.width = (size_t)pl_shape_count(&out);
+  if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
+    luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows, (int)pl_tensor_shape(target)->size[0]);
+  if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
+  if (labels) c.target.labels = pl_tensor_data(target);
+  else c.target.values = pl_tensor_data(target);
+  if (labels && pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)) bind_raise(L, &err);
+  c.output = pl_tensor_data(output);
+  c.values = lua_newuserdatauv(L, c.rows * sizeof *c.values, 0);
+  if (gradient) {
+    pl_tensor **slot = bind_new_tensor(L);
+    bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
+    c.grad = pl_tensor_data(*slot);
+  }
+  pl_threads_run_on(c.rows * c.width < 8192 ? 1 : pl_threads_get(), member, &c);
+  return pl_loss_value(c.loss, c.values, c.rows);
+}
+
+/* loss(output, target) -> value, gradient of the value for the output */
+static int loss_call(lua_State *L) {
+  double value = run(L, true);
+  lua_pushnumber(L, value);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* loss:value(output, target) -> value */
+static int loss_value(lua_State *L) {
+  lua_pushnumber(L, run(L, false));
+  return 1;
+}
+
+/* ---- describing ---- */
+
+static int loss_config(lua_State *L) {
+  cJSON *json = pl_loss_to_json(bind_check_loss(L, 1));
+  bind_push_json(L, json);
+  cJSON_Delete(json);
+  return 1;
+}
+
+static int loss_tostring(lua_State *L) {
+  cJSON *json = pl_loss_to_json(bind_check_loss(L, 1));
+  char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "config"));
+  lua_pushfstring(L, "%s %s", pl_loss_type(bind_check_loss(L, 1)), text ? text : "");
+  cJSON_free(text);
+  cJSON_Delete(json);
+  return 1;
+}
+
+static int loss_index(lua_State *L) {
+  const pl_loss *loss = bind_check_loss(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "type") == 0) lua_pushstring(L, pl_loss_type(loss));
+  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "__call", loss_call }, { "__index", loss_index }, { "__gc", loss_gc }, { "__tostring", loss_tostring },
+  { "value", loss_value }, { "config", loss_config },
+  { NULL, NULL },
+};
+
+int bind_open_loss(lua_State *L) {
+  bind_new_class(L, BIND_LOSS, methods);
+  lua_pop(L, 1);
+  lua_newtable(L);
+  for (int i = 0; pl_loss_type_name(i); i++) {
+    lua_pushstring(L, pl_loss_type_name(i));
+    lua_pushcclosure(L, loss_new, 1);
+    lua_setfield(L, -2, pl_loss_type_name(i));
+  }
+  lua_pushcfunction(L, loss_from_config);
+  lua_setfield(L, -2, "from_config");
+  return 1;
+}
