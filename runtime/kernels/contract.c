@@ -73,8 +73,16 @@ static void strip_4(const pl_contraction *x, size_t j) { strip(x, j, MOST_4, 4, 
 static void strip_part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, 1, last); }
 static void strip_part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, 1, last); }
 
+void contract_avx2(const pl_contraction *x);
+
 void PL_KERNEL(contract)(const pl_contraction *x) {
   size_t j = 0;
+#if defined(PL_ISA_avx512)
+  if (x->cols <= 8) {   /* half a vector would be idle, and half-width vectors may be issued twice as often */
+    contract_avx2(x);
+    return;
+  }
+#endif
   if (x->rows <= MOST_4) {   /* few rows: width gives the independent chains that hide the latency */
     for (; j + 4 * PL_LANES <= x->cols; j += 4 * PL_LANES) strip_4(x, j);
   }

@@ -5,41 +5,40 @@
    are rows, output channels are lanes, kernel rows the outer and (kernel column, input channel) the inner part of the
    reduction. Backward-data is the same with the border around dy (spread out by the stride) and the kernel flipped and
    transposed; backward-weights has (kernel column, input channel) as rows and the pixels as the reduction. */
+#include <stdlib.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "layers/layer.h"
+#include "layers/conv2d.h"
 
-enum { NO_BIAS, BIAS, BIAS_PER_POSITION };
 static const char *const bias_choices[] = { "false", "true", "per-position", NULL };
 
-typedef struct { int64_t in, out, kernel[2], stride[2], padding[2]; int bias; pl_init init, bias_init; } config;
-
-static const config defaults = { .stride = { 1, 1 }, .bias = BIAS, .init = { PL_INIT_HE, 0, 0 }, .bias_init = { PL_INIT_ZEROS, 0, 0 } };
+static const conv2d_config defaults = { .stride = { 1, 1 }, .bias = CONV2D_BIAS, .init = { PL_INIT_HE, 0, 0 }, .bias_init = { PL_INIT_ZEROS, 0, 0 } };
 static const pl_option options[] = {
-  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(config, in), .place = 1, .required = true, .low = 1, .high = 65536 },
-  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(config, out), .place = 2, .required = true, .low = 1, .high = 65536 },
-  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(config, kernel), .place = 3, .required = true, .low = 1, .high = 1024 },
-  { .name = "stride", .kind = PL_OPTION_PAIR, .offset = offsetof(config, stride), .low = 1, .high = 1024 },
-  { .name = "padding", .kind = PL_OPTION_PADDING, .offset = offsetof(config, padding), .low = 0, .high = 1024 },
-  { .name = "bias", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, bias), .choices = bias_choices },
-  { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(config, init) },
-  { .name = "bias_init", .kind = PL_OPTION_INIT, .offset = offsetof(config, bias_init) },
+  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, in), .place = 1, .required = true, .low = 1, .high = 65536 },
+  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, out), .place = 2, .required = true, .low = 1, .high = 65536 },
+  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, kernel), .place = 3, .required = true, .low = 1, .high = 1024 },
+  { .name = "stride", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, stride), .low = 1, .high = 1024 },
+  { .name = "padding", .kind = PL_OPTION_PADDING, .offset = offsetof(conv2d_config, padding), .low = 0, .high = 1024 },
+  { .name = "bias", .kind = PL_OPTION_CHOICE, .offset = offsetof(conv2d_config, bias), .choices = bias_choices },
+  { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(conv2d_config, init) },
+  { .name = "bias_init", .kind = PL_OPTION_INIT, .offset = offsetof(conv2d_config, bias_init) },
   { 0 }
 };
 
-/* Every size that the loops need, from the configuration and the input's shape. */
-typedef struct {
-  size_t kh, kw, sy, sx, top, left;      /* kernel, stride, border above and to the left of the input */
-  size_t h, w, in, oh, ow, out;          /* input and output */
-  size_t ph, pw;                         /* padded input */
-  size_t eh, ew;                         /* dy spread out by the stride, with a border of kernel - 1: see backward-data */
-} sizes;
+/* PERILUNE_CONV=direct or winograd overrides the choice, which otherwise depends on the layer's shape alone. */
+static bool choose_winograd(const conv2d_config *c, const conv2d_sizes *s) {
+  bool possible = s->sy == 1 && s->sx == 1 && s->kh == s->kw && (s->kh == 3 || s->kh == 5) && c->bias != CONV2D_BIAS_PER_POSITION &&
+                  s->top < s->kh && s->left < s->kw;
+  const char *wanted = getenv("PERILUNE_CONV");
+  if (!possible || (wanted != NULL && strcmp(wanted, "direct") == 0)) return false;
+  if (wanted != NULL && strcmp(wanted, "winograd") == 0) return true;
+  return s->in >= 16 && s->out >= 16;
+}
 
-static sizes sizes_of(const config *c, const pl_shape *in) {
-  sizes s = { .kh = (size_t)c->kernel[0], .kw = (size_t)c->kernel[1], .sy = (size_t)c->stride[0], .sx = (size_t)c->stride[1],
-              .h = (size_t)in->size[0], .w = (size_t)in->size[1], .in = (size_t)c->in, .out = (size_t)c->out };
-  bool same = c->padding[0] < 0;
-  if (same) {   /* as many outputs as ceil(size / stride); an odd border puts the extra zero below and to the right */
+conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
+  conv2d_sizes s = { .kh = (size_t)c->kernel[0], .kw = (size_t)c->kernel[1], .sy = (size_t)c->stride[0], .sx = (size_t)c->stride[1],
+                     .h = (size_t)in->size[0], .w = (size_t)in->size[1], .in = (size_t)c->in, .out = (size_t)c->out };
+  if (c->padding[0] < 0) {   /* "same": ceil(size / stride) outputs; an odd border puts the extra zero below and to the right */
     s.oh = (s.h + s.sy - 1) / s.sy;
     s.ow = (s.w + s.sx - 1) / s.sx;
     size_t ph = (s.oh - 1) * s.sy + s.kh, pw = (s.ow - 1) * s.sx + s.kw;
@@ -57,25 +56,26 @@ static sizes sizes_of(const config *c, const pl_shape *in) {
   }
   s.eh = s.ph + s.kh - 1;
   s.ew = s.pw + s.kw - 1;
+  s.winograd = choose_winograd(c, &s);
   return s;
 }
 
-static bool has_border(const sizes *s) { return s->ph != s->h || s->pw != s->w; }
+static bool has_border(const conv2d_sizes *s) { return s->ph != s->h || s->pw != s->w; }
 
 static pl_status setup(pl_layer *self, pl_error *err) {
-  const config *c = self->config;
+  const conv2d_config *c = self->config;
   double area = (double)(c->kernel[0] * c->kernel[1]);
   (void)err;
   pl_layer_declare(self, "weight", PL_SHAPE(c->kernel[0], c->kernel[1], c->in, c->out), c->init, area * (double)c->in, area * (double)c->out, true);
-  if (c->bias == NO_BIAS) return PL_OK;
+  if (c->bias == CONV2D_NO_BIAS) return PL_OK;
   pl_shape shape = PL_SHAPE(c->out);
-  if (c->bias == BIAS_PER_POSITION) shape.axes = -1;
+  if (c->bias == CONV2D_BIAS_PER_POSITION) shape.axes = -1;
   pl_layer_declare(self, "bias", shape, c->bias_init, area * (double)c->in, area * (double)c->out, true);
   return PL_OK;
 }
 
 static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
-  const config *c = self->config;
+  const conv2d_config *c = self->config;
   char text[PL_SHAPE_TEXT];
   if (in->axes != 3 || in->size[2] != c->in) {
     pl_shape_text(text, in, true);
@@ -83,12 +83,12 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
     return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], got %s%s", (long long)c->in, text,
                         in->axes == 3 ? "; its first argument is the number of input channels" : "; it needs height, width and channels");
   }
-  sizes s = sizes_of(c, in);
+  conv2d_sizes s = conv2d_sizes_of(c, in);
   if (s.oh == 0 || s.ow == 0)
     return pl_error_set(err, PL_ERROR_SHAPE, "its %zux%zu kernel is larger than the (padded) %zux%zu image, got %s; use padding = \"same\" or a smaller kernel",
                         s.kh, s.kw, s.ph, s.pw, pl_shape_text(text, in, true));
   *out = PL_SHAPE((int64_t)s.oh, (int64_t)s.ow, c->out);
-  if (c->bias == BIAS_PER_POSITION) {
+  if (c->bias == CONV2D_BIAS_PER_POSITION) {
     if (self->param[1].value != NULL && !pl_shape_equal(&self->param[1].shape, out))
       return pl_error_set(err, PL_ERROR_SHAPE, "has a bias for every position of another image size; got %s", pl_shape_text(text, in, true));
     self->param[1].shape = *out;
@@ -97,15 +97,18 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
 }
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
-  sizes s = sizes_of(self->config, in);
+  conv2d_sizes s = conv2d_sizes_of(self->config, in);
   (void)out;
+  if (s.winograd) {
+    conv2d_winograd_memory(&s, batch, m);
+    return;
+  }
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
   m->scratch_backward = sizeof(float) * (batch * s.eh * s.ew * s.out + s.kh * s.kw * s.in * s.out + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
 }
 
-/* Copies rows of images into a zeroed larger frame: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */
-static void frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
+void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x) {
   size_t from, to;
   pl_team_share(team, batch * fh, 1, &from, &to);
@@ -121,12 +124,16 @@ static void frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
-  const config *c = self->config;
-  sizes s = sizes_of(c, &pass->in);
-  const float *bias = c->bias == NO_BIAS ? NULL : self->param[1].value;
+  const conv2d_config *c = self->config;
+  conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
+  const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
   size_t from, to;
+  if (s.winograd) {
+    conv2d_winograd_forward(self, pass, &s, x, y);
+    return;
+  }
   if (has_border(&s)) {
-    frame(pass->team, pass->saved, s.ph, s.pw, x, pass->batch, s.h, s.w, s.in, s.top, s.left, 1, 1);
+    conv2d_frame(pass->team, pass->saved, s.ph, s.pw, x, pass->batch, s.h, s.w, s.in, s.top, s.left, 1, 1);
     pl_team_barrier(pass->team);
     x = pass->saved;
   }
@@ -138,7 +145,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
       .a = x + (n * s.ph + oy * s.sy) * s.pw * s.in, .a_row = (ptrdiff_t)(s.sx * s.in), .a_outer = (ptrdiff_t)(s.pw * s.in), .a_inner = 1,
       .b = self->param[0].value, .b_outer = (ptrdiff_t)(s.kw * s.in * s.out), .b_inner = (ptrdiff_t)s.out,
       .rows = s.ow, .cols = s.out, .outer = s.kh, .inner = s.kw * s.in, .bias = bias };
-    if (c->bias == BIAS_PER_POSITION) {
+    if (c->bias == CONV2D_BIAS_PER_POSITION) {
       memcpy(row.c, bias + oy * s.ow * s.out, s.ow * s.out * sizeof(float));
       row.accumulate = true;
     }
@@ -146,20 +153,50 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   }
 }
 
+enum { TAPS = 14, COLS = 32 };   /* a register tile of backward-weights */
+
+/* Backward-weights where kernel columns x input channels are too few to fill a tile (one input channel): blocks of
+   TAPS taps of the whole kernel, gathered pixel by pixel into a patch. Same sums in the same order. */
+static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
+  enum { PIXELS = 64 };
+  float patch[PIXELS * TAPS];
+  size_t all = s->kh * s->kw * s->in, blocks = (all + TAPS - 1) / TAPS, strips = (s->out + COLS - 1) / COLS, from, to;
+  pl_team_share(pass->team, blocks * strips, 1, &from, &to);
+  for (size_t item = from; item < to; item++) {
+    size_t first = item / strips * TAPS, o = item % strips * COLS, taps = all - first < TAPS ? all - first : TAPS, offset[TAPS];
+    for (size_t t = 0; t < taps; t++) {
+      size_t ky = (first + t) / (s->kw * s->in), j = (first + t) % (s->kw * s->in);
+      offset[t] = ky * s->pw * s->in + j;
+    }
+    for (size_t r = 0; r < pass->batch * s->oh; r++) {
+      const float *row = x + (r / s->oh * s->ph + r % s->oh * s->sy) * s->pw * s->in;
+      for (size_t start = 0; start < s->ow; start += PIXELS) {
+        size_t pixels = s->ow - start < PIXELS ? s->ow - start : PIXELS;
+        for (size_t p = 0; p < pixels; p++) {
+          for (size_t t = 0; t < taps; t++) patch[p * TAPS + t] = row[(start + p) * s->sx * s->in + offset[t]];
+        }
+        pl_kernel.contract(&(pl_contraction){
+          .c = self->param[0].grad + first * s->out + o, .c_row = (ptrdiff_t)s->out, .a = patch, .a_row = 1, .a_inner = TAPS,
+          .b = dy + (r * s->ow + start) * s->out + o, .b_inner = (ptrdiff_t)s->out, .rows = taps, .cols = s->out - o < COLS ? s->out - o : COLS,
+          .outer = 1, .inner = pixels, .accumulate = r > 0 || start > 0 || pass->accumulate });
+      }
+    }
+  }
+}
+
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
-static void backward_weights(pl_layer *self, const pl_pass *pass, const sizes *s, const float *x, const float *dy) {
-  enum { ROWS = 14, COLS = 32 };
-  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, from, to;
+static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
+  size_t inner = s->kw * s->in, blocks = (inner + TAPS - 1) / TAPS, strips = (s->out + COLS - 1) / COLS, from, to;
   pl_team_share(pass->team, s->kh * blocks * strips, 1, &from, &to);
   for (size_t item = from; item < to; item++) {
-    size_t ky = item / (blocks * strips), j = item / strips % blocks * ROWS, o = item % strips * COLS;
+    size_t ky = item / (blocks * strips), j = item / strips % blocks * TAPS, o = item % strips * COLS;
     for (size_t n = 0; n < pass->batch; n++) {
       pl_kernel.contract(&(pl_contraction){
         .c = self->param[0].grad + (ky * inner + j) * s->out + o, .c_row = (ptrdiff_t)s->out,
         .a = x + (n * s->ph + ky) * s->pw * s->in + j, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
         .b = dy + n * s->oh * s->ow * s->out + o, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
-        .rows = inner - j < ROWS ? inner - j : ROWS, .cols = s->out - o < COLS ? s->out - o : COLS, .outer = s->oh, .inner = s->ow,
+        .rows = inner - j < TAPS ? inner - j : TAPS, .cols = s->out - o < COLS ? s->out - o : COLS, .outer = s->oh, .inner = s->ow,
         .accumulate = n > 0 || pass->accumulate });
     }
   }
@@ -168,13 +205,18 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const sizes *s
 /* ... and dx[iy][ix][i] = sum over ky, kx, o of e[iy - ky][ix - kx][o] w[ky][kx][i][o], where e is dy spread out by the
    stride; with a border of kernel - 1 around e and the kernel flipped, w'[ky][kx][o][i] = w[kh-1-ky][kw-1-kx][i][o],
    this is a forward convolution of stride 1. `scratch`: e, then w'. */
-static void backward_data(pl_layer *self, const pl_pass *pass, const sizes *s, const float *dy, float *dx, float *scratch) {
+void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped) {
   size_t taps = s->kh * s->kw, from, to;
-  float *e = scratch, *flipped = scratch + pass->batch * s->eh * s->ew * s->out;
-  frame(pass->team, e, s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
-  pl_team_share(pass->team, taps, 1, &from, &to);
+  pl_team_share(team, taps, 1, &from, &to);
   for (size_t t = from; t < to; t++)
     pl_kernel.transpose(flipped + t * s->in * s->out, self->param[0].value + (taps - 1 - t) * s->in * s->out, s->in, s->out, s->in, s->out);
+}
+
+static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
+  size_t from, to;
+  float *e = scratch, *flipped = scratch + pass->batch * s->eh * s->ew * s->out;
+  conv2d_frame(pass->team, e, s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
+  conv2d_flip(self, pass->team, s, flipped);
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, pass->batch * s->h, 1, &from, &to);
   for (size_t r = from; r < to; r++) {
@@ -188,14 +230,18 @@ static void backward_data(pl_layer *self, const pl_pass *pass, const sizes *s, c
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
-  const config *c = self->config;
-  sizes s = sizes_of(c, &pass->in);
+  const conv2d_config *c = self->config;
+  conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
   float *scratch = pass->scratch, *sums = scratch + pass->batch * s.eh * s.ew * s.out + s.kh * s.kw * s.in * s.out;
   (void)y;
-  backward_weights(self, pass, &s, has_border(&s) ? pass->saved : x, dy);
-  if (c->bias == BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
-  if (c->bias == BIAS_PER_POSITION) {
+  if (s.winograd) {
+    conv2d_winograd_backward(self, pass, &s, dy, dx);
+    return;
+  }
+  (s.kw * s.in < TAPS / 2 ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy);
+  if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
+  if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
@@ -204,12 +250,12 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {
-  const config *c = self->config;
+  const conv2d_config *c = self->config;
   (void)in;
   return (double)pl_shape_count(out) * (double)(c->kernel[0] * c->kernel[1] * c->in);
 }
 
 const pl_layer_class pl_conv2d = {
-  .head = { "Conv2d", sizeof(config), &defaults, options },
+  .head = { "Conv2d", sizeof(conv2d_config), &defaults, options },
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .work = work,
 };

@@ -1,0 +1,32 @@
+/* What the two ways of computing a Conv2d share: direct (conv2d.c) and Winograd (conv2d_winograd.c). */
+#ifndef LAYERS_CONV2D_H
+#define LAYERS_CONV2D_H
+
+#include "layers/layer.h"
+
+enum { CONV2D_NO_BIAS, CONV2D_BIAS, CONV2D_BIAS_PER_POSITION };
+
+typedef struct conv2d_config { int64_t in, out, kernel[2], stride[2], padding[2]; int bias; pl_init init, bias_init; } conv2d_config;
+
+/* Every size that the loops need, from the configuration and the input's shape. */
+typedef struct conv2d_sizes {
+  size_t kh, kw, sy, sx, top, left;      /* kernel, stride, border above and to the left of the input */
+  size_t h, w, in, oh, ow, out;          /* input and output */
+  size_t ph, pw;                         /* input with its border */
+  size_t eh, ew;                         /* dy spread out by the stride, with a border of kernel - 1: see backward_data */
+  bool winograd;
+} conv2d_sizes;
+
+conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
+
+/* Copies images into zeroed larger frames: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */
+void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
+                  size_t top, size_t left, size_t step_y, size_t step_x);
+/* flipped[ky][kx][o][i] = weight[kh-1-ky][kw-1-kx][i][o], shared by the team */
+void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped);
+
+void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m);
+void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y);
+void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx);
+
+#endif

@@ -1,0 +1,286 @@
+/* One training step, by the whole team in one parallel region:
+     gather -> augment -> forward -> loss -> backward -> update
+   Members meet at a barrier between the stages. The state of a step (which samples, which random numbers) is a function
+   of (seed, epoch, batch), so that training may be stopped and taken up between any two steps. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "perilune/train.h"
+
+struct pl_trainer {
+  pl_trainer_options o;
+  const pl_augment **augment;
+  uint32_t *order;
+  uint64_t order_epoch;
+  size_t batches;
+  size_t width;            /* outputs a sample */
+  bool labels;
+  int64_t height, width_px, channels;
+  float *x, *targets, *grad, *scratch;
+  int32_t *label;
+  double *losses;
+  uint8_t *hit;
+};
+
+int32_t pl_argmax(const float *x, size_t n) {
+  if (n == 1) return x[0] > 0.5f;
+  size_t best = 0;
+  for (size_t i = 1; i < n; i++) {
+    if (x[i] > x[best]) best = i;
+  }
+  return (int32_t)best;
+}
+
+static pl_status check(const pl_trainer_options *o, pl_error *err) {
+  pl_shape sample = pl_dataset_shape(o->data);
+  pl_status status = pl_model_build(o->model, &sample, err);
+  if (status) return status;
+  bool labels = !pl_dataset_has_targets(o->data);
+  pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(o->data);
+  if (labels && pl_dataset_classes(o->data) == 0) return pl_error_set(err, PL_ERROR_VALUE, "the data set has neither labels nor targets to learn");
+  status = pl_loss_check(o->loss, pl_model_output(o->model), &target, labels, err);
+  if (status) return status;
+  int64_t width = pl_shape_count(pl_model_output(o->model));
+  if (labels && width > 1 && width < pl_dataset_classes(o->data))
+    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %lld outputs but the data set has %lld classes; give the last layer %lld outputs",
+                        (long long)width, (long long)pl_dataset_classes(o->data), (long long)pl_dataset_classes(o->data));
+  if (pl_optimizer_size(o->optimizer) != pl_model_size(o->model)) return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
+  if (o->batch_size == 0) return pl_error_set(err, PL_ERROR_VALUE, "batch_size must be at least 1");
+  return PL_OK;
+}
+
+static pl_status allocate(pl_trainer *t, pl_error *err) {
+  const pl_trainer_options *o = &t->o;
+  pl_shape sample = pl_dataset_shape(o->data), target = t->labels ? (pl_shape){ 0 } : pl_dataset_target_shape(o->data);
+  size_t n = o->batch_size, scratch = 0;
+  if (sample.axes == 3) {
+    t->height = sample.size[0], t->width_px = sample.size[1], t->channels = sample.size[2];
+  }
+  t->augment = pl_alloc_array(o->augments + 1, sizeof *t->augment, err);
+  if (t->augment == NULL) return PL_ERROR_MEMORY;
+  for (size_t i = 0; i < o->augments; i++) {
+    if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
+    t->augment[i] = o->augment[i];
+    size_t more = pl_augment_scratch(o->augment[i], t->height, t->width_px, t->channels, 1024 < pl_threads_get() ? 1024 : pl_threads_get());
+    if (more > scratch) scratch = more;
+  }
+  t->order = pl_alloc_array(pl_dataset_count(o->data), sizeof *t->order, err);
+  t->x = pl_alloc_array(n, (size_t)pl_shape_count(&sample) * sizeof(float), err);
+  t->targets = pl_alloc_array(n, (size_t)pl_shape_count(&target) * sizeof(float), err);
+  t->label = pl_alloc_array(n, sizeof *t->label, err);
+  t->grad = pl_alloc_array(n, t->width * sizeof(float), err);
+  t->losses = pl_alloc_array(n, sizeof *t->losses, err);
+  t->hit = pl_alloc_array(n, sizeof *t->hit, err);
+  t->scratch = pl_alloc_array(scratch + 1, sizeof(float), err);
+  bool ok = t->order && t->x && t->targets && t->label && t->grad && t->losses && t->hit && t->scratch;
+  return ok ? pl_model_reserve(o->model, n, PL_TRAIN, err) : PL_ERROR_MEMORY;
+}
+
+pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
+  if (check(options, err)) return NULL;
+  pl_trainer *t = pl_alloc(sizeof *t, err);
+  if (t == NULL) return NULL;
+  t->o = *options;
+  if (t->o.batch_size > pl_dataset_count(options->data)) t->o.batch_size = pl_dataset_count(options->data);
+  t->labels = !pl_dataset_has_targets(options->data);
+  t->width = (size_t)pl_shape_count(pl_model_output(options->model));
+  t->batches = pl_batch_count(pl_dataset_count(options->data), t->o.batch_size, options->drop_last);
+  if (allocate(t, err) == PL_OK) return t;
+  pl_trainer_free(t);
+  return NULL;
+}
+
+void pl_trainer_free(pl_trainer *t) {
+  if (t == NULL) return;
+  pl_free(t->augment);
+  pl_free(t->order);
+  pl_free(t->x);
+  pl_free(t->targets);
+  pl_free(t->label);
+  pl_free(t->grad);
+  pl_free(t->losses);
+  pl_free(t->hit);
+  pl_free(t->scratch);
+  pl_free(t);
+}
+
+size_t pl_trainer_batches(const pl_trainer *t) { return t->batches; }
+
+static void set_order(pl_trainer *t, uint64_t epoch) {
+  if (t->order_epoch == epoch) return;
+  pl_epoch_order(t->order, pl_dataset_count(t->o.data), t->o.seed, epoch, t->o.shuffle);
+  t->order_epoch = epoch;
+}
+
+static size_t length_of(const pl_trainer *t, size_t index) { return pl_batch_length(pl_dataset_count(t->o.data), t->o.batch_size, index); }
+
+/* Dropout masks: the step's number in the whole training. */
+static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->batches + index + 1; }
+
+/* Ends with a barrier. */
+static void load(pl_trainer *t, const pl_team *team, uint64_t epoch, size_t index, size_t n) {
+  pl_dataset_gather(t->o.data, team, t->order + index * t->o.batch_size, n, t->x, t->labels ? t->label : NULL, t->labels ? NULL : t->targets);
+  pl_team_barrier(team);
+  for (size_t i = 0; i < t->o.augments; i++) {
+    pl_augment_apply(t->augment[i], team, t->x, n, t->height, t->width_px, t->channels, pl_augment_rng(t->o.seed, epoch, index, i), t->scratch);
+    pl_team_barrier(team);
+  }
+}
+
+static pl_target target_of(const pl_trainer *t) { return t->labels ? (pl_target){ .labels = t->label } : (pl_target){ .values = t->targets }; }
+
+/* Losses, gradient and hits of each row; ends with a barrier. */
+static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target target, size_t n) {
+  size_t from, to;
+  pl_loss_forward(t->o.loss, team, t->losses, t->grad, y, target, n, t->width);
+  pl_team_share(team, n, 1, &from, &to);
+  for (size_t i = from; i < to; i++) {
+    int32_t wanted = target.labels ? target.labels[i] : pl_argmax(target.values + i * t->width, t->width);
+    t->hit[i] = pl_argmax(y + i * t->width, t->width) == wanted;
+  }
+  pl_team_barrier(team);
+}
+
+/* Adds a batch to the result; false if its loss is not finite. One member only. */
+static bool tally(pl_trainer *t, pl_train_result *r, size_t index, size_t n) {
+  double total = pl_loss_total(t->losses, n);
+  if (!isfinite(total)) {
+    r->broken = true;
+    r->broken_batch = index;
+    return false;
+  }
+  r->loss += total;
+  for (size_t i = 0; i < n; i++) r->correct += t->hit[i];
+  r->samples += n;
+  r->batches++;
+  return true;
+}
+
+static bool finite_all(const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (!isfinite(x[i])) return false;
+  }
+  return true;
+}
+
+/* Names the first place of a non-finite number: input, a parameter, or a layer's output. */
+static void find_broken(pl_trainer *t, const float *x, size_t n, pl_train_result *r) {
+  pl_model *m = t->o.model;
+  const pl_slice *slice;
+  size_t slices = pl_model_slices(m, &slice);
+  const float *y;
+  char label[PL_PATH_TEXT];
+  if (!finite_all(x, n * (size_t)pl_shape_count(pl_model_input(m)))) {
+    snprintf(r->broken_at, sizeof r->broken_at, "the input");
+    return;
+  }
+  for (size_t i = 0; i < slices; i++) {
+    if (finite_all(pl_model_values(m) + slice[i].offset, slice[i].count)) continue;
+    snprintf(r->broken_at, sizeof r->broken_at, "the %s of %s", slice[i].name, pl_layer_label(label, slice[i].layer));
+    return;
+  }
+  snprintf(r->broken_at, sizeof r->broken_at, "the loss");
+  if (pl_model_forward(m, x, n, PL_LOOK, &y, NULL)) return;
+  for (int i = 0; i < pl_model_ops(m); i++) {
+    pl_model_op op = pl_model_op_at(m, i);
+    if (finite_all(pl_model_activation(m, i), n * (size_t)pl_shape_count(&op.output))) continue;
+    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, op.layer));
+    return;
+  }
+}
+
+typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; } run_arg;
+
+static void run_steps(const pl_team *team, void *arg) {
+  run_arg *a = arg;
+  pl_trainer *t = a->t;
+  for (size_t index = a->first; index < a->first + a->count; index++) {
+    size_t n = length_of(t, index);
+    load(t, team, a->epoch, index, n);
+    const float *y = pl_model_forward_team(t->o.model, team, t->x, n, PL_TRAIN, step_number(t, a->epoch, index));
+    judge(t, team, y, target_of(t), n);
+    if (team->rank == 0 && tally(t, a->result, index, n)) pl_optimizer_advance(t->o.optimizer);
+    pl_team_barrier(team);
+    if (a->result->broken) return;
+    pl_model_backward_team(t->o.model, team, t->grad);
+    pl_optimizer_step(t->o.optimizer, team, pl_model_values(t->o.model), pl_model_grads(t->o.model));
+    pl_team_barrier(team);
+  }
+}
+
+static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_error *err) {
+  if (epoch >= 1 && first <= t->batches && count <= t->batches - first) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "batches %zu to %zu of epoch %llu: an epoch has %zu, and epochs count from 1",
+                      first + 1, first + count, (unsigned long long)epoch, t->batches);
+}
+
+pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
+  *result = (pl_train_result){ 0 };
+  pl_status status = check_range(t, epoch, first, count, err);
+  if (status) return status;
+  set_order(t, epoch);
+  if (!pl_model_has_host(t->o.model)) {
+    if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
+    pl_model_set_random(t->o.model, t->o.seed, 0);
+    pl_threads_run_on(pl_model_team_size(t->o.model), run_steps, &(run_arg){ t, epoch, first, count, result });
+    if (result->broken) find_broken(t, t->x, length_of(t, result->broken_batch), result);
+    return PL_OK;
+  }
+  for (size_t i = first; i < first + count && !result->broken; i++) {
+    size_t n;
+    float *x;
+    pl_target target;
+    if ((status = pl_trainer_load(t, epoch, i, &n, &x, &target, err))) return status;
+    if ((status = pl_trainer_step(t, epoch, i, x, target, n, result, err))) return status;
+  }
+  return PL_OK;
+}
+
+typedef struct { pl_trainer *t; uint64_t epoch; size_t index, n; } load_arg;
+
+static void run_load(const pl_team *team, void *arg) {
+  load_arg *a = arg;
+  load(a->t, team, a->epoch, a->index, a->n);
+}
+
+pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
+  pl_status status = check_range(t, epoch, index, 1, err);
+  if (status) return status;
+  set_order(t, epoch);
+  *n = length_of(t, index);
+  pl_threads_run(run_load, &(load_arg){ t, epoch, index, *n });
+  *x = t->x;
+  *target = target_of(t);
+  return PL_OK;
+}
+
+typedef struct { pl_trainer *t; const float *y; pl_target target; size_t n; } judge_arg;
+
+static void run_judge(const pl_team *team, void *arg) {
+  judge_arg *a = arg;
+  judge(a->t, team, a->y, a->target, a->n);
+}
+
+static void run_update(const pl_team *team, void *arg) {
+  pl_trainer *t = arg;
+  pl_optimizer_step(t->o.optimizer, team, pl_model_values(t->o.model), pl_model_grads(t->o.model));
+}
+
+pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
+  const float *y;
+  if (n > t->o.batch_size) return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n, t->o.batch_size);
+  pl_model_set_random(t->o.model, t->o.seed, step_number(t, epoch, index) - 1);
+  pl_status status = pl_model_forward(t->o.model, x, n, PL_TRAIN, &y, err);
+  if (status) return status;
+  if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
+  pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });
+  if (!tally(t, result, index, n)) {
+    find_broken(t, x, n, result);
+    return PL_OK;
+  }
+  pl_model_replace_grads(t->o.model);
+  if ((status = pl_model_backward(t->o.model, t->grad, NULL, err))) return status;
+  pl_optimizer_advance(t->o.optimizer);
+  pl_threads_run_on(pl_model_team_size(t->o.model), run_update, t);
+  return PL_OK;
+}
