@@ -3,7 +3,6 @@
 #ifndef PERILUNE_TRAIN_H
 #define PERILUNE_TRAIN_H
 
-#include "perilune/augment.h"
 #include "perilune/data.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
