@@ -7,6 +7,7 @@ int bind_open_system(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
+int bind_open_trainer(lua_State *L);
 int bind_open_loss(lua_State *L);
 int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
@@ -17,6 +18,7 @@ static const luaL_Reg rooms[] = {
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
+  { "trainer", bind_open_trainer },
   { "loss", bind_open_loss },
   { "optim", bind_open_optim },
   { "data", bind_open_data },

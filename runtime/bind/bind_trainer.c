@@ -1,0 +1,216 @@
+/* core.trainer: batches of a data set, trained on in C; core.evaluate: one pass over a data set. */
+#include <string.h>
+#include "bind/bind_layer.h"
+#include "perilune/train.h"
+
+#define BIND_TRAINER "perilune.trainer"
+
+typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
+
+static bind_trainer *check_trainer(lua_State *L) {
+  bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
+  luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
+  return u;
+}
+
+static int trainer_gc(lua_State *L) {
+  bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
+  pl_trainer_free(u->trainer);
+  u->trainer = NULL;
+  return 0;
+}
+
+static lua_Integer integer_field(lua_State *L, const char *name, lua_Integer otherwise) {
+  lua_Integer value = otherwise;
+  if (lua_getfield(L, 1, name) != LUA_TNIL) {
+    int whole;
+    value = lua_tointegerx(L, -1, &whole);
+    if (!whole) luaL_error(L, "%s takes a whole number, got %s", name, luaL_tolstring(L, -1, NULL));
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
+  bool value = lua_getfield(L, 1, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle = } */
+static int trainer_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true), .drop_last = boolean_field(L, "drop_last", false) };
+  lua_Integer batch_size = integer_field(L, "batch_size", 32);
+  luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
+  o.batch_size = (size_t)batch_size;
+  o.seed = (uint64_t)integer_field(L, "seed", 1);
+  lua_getfield(L, 1, "model");
+  o.model = bind_check_model(L, -1);
+  lua_getfield(L, 1, "loss");
+  o.loss = bind_check_loss(L, -1);
+  lua_getfield(L, 1, "optimizer");
+  o.optimizer = bind_check_optimizer(L, -1);
+  lua_getfield(L, 1, "data");
+  o.data = bind_check_dataset(L, -1);
+  const pl_augment **list = NULL;
+  if (lua_getfield(L, 1, "augment") == LUA_TTABLE) {
+    o.augments = (size_t)luaL_len(L, -1);
+    list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
+    for (size_t i = 0; i < o.augments; i++) {
+      lua_geti(L, -2, (lua_Integer)i + 1);
+      list[i] = bind_check_augment(L, -1);
+      lua_pop(L, 1);
+    }
+    o.augment = list;
+  }
+  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
+  *u = (bind_trainer){ .data = o.data };
+  luaL_setmetatable(L, BIND_TRAINER);
+  lua_pushvalue(L, 1);            /* pins what the trainer borrows */
+  lua_setiuservalue(L, -2, 1);
+  pl_error err;
+  bind_use_state(L);
+  u->trainer = pl_trainer_new(&o, &err);
+  if (u->trainer == NULL) return bind_raise(L, &err);
+  return 1;
+}
+
+static int trainer_batches(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)pl_trainer_batches(check_trainer(L)->trainer));
+  return 1;
+}
+
+/* loss_sum, correct, samples, batches done [, { batch =, at = } when a loss was not finite] */
+static int push_result(lua_State *L, const pl_train_result *r) {
+  lua_pushnumber(L, r->loss);
+  lua_pushinteger(L, (lua_Integer)r->correct);
+  lua_pushinteger(L, (lua_Integer)r->samples);
+  lua_pushinteger(L, (lua_Integer)r->batches);
+  if (!r->broken) return 4;
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, (lua_Integer)r->broken_batch + 1);
+  lua_setfield(L, -2, "batch");
+  lua_pushstring(L, r->broken_at);
+  lua_setfield(L, -2, "at");
+  return 5;
+}
+
+static size_t count_at(lua_State *L, int index, const char *what) {
+  lua_Integer n = luaL_checkinteger(L, index);
+  luaL_argcheck(L, n >= 1, index, what);
+  return (size_t)n;
+}
+
+/* trainer:run(epoch, first, count): trains on batches first .. first+count-1, all from 1 */
+static int trainer_run(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"), count = count_at(L, 4, "at least 1 batch");
+  pl_train_result result;
+  pl_error err;
+  bind_use_state(L);
+  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise(L, &err);
+  return push_result(L, &result);
+}
+
+/* trainer:batch(epoch, i) -> x, y: batch i, augmented; y holds labels (i32 [n]) or targets */
+static int trainer_batch(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  size_t epoch = count_at(L, 2, "epochs count from 1"), index = count_at(L, 3, "batches count from 1"), n;
+  float *x;
+  pl_target target;
+  pl_error err;
+  if (pl_trainer_load(u->trainer, epoch, index - 1, &n, &x, &target, &err)) return bind_raise(L, &err);
+  u->epoch = epoch;
+  u->index = index - 1;
+  pl_shape sample = pl_dataset_shape(u->data);
+  bind_push_batch(L, &sample, n, x);
+  if (target.labels == NULL) {
+    pl_shape shape = pl_dataset_target_shape(u->data);
+    bind_push_batch(L, &shape, n, target.values);
+    return 2;
+  }
+  pl_shape shape = { 1, { (int64_t)n } };
+  pl_tensor **y = bind_new_tensor(L);
+  *y = pl_tensor_new(PL_I32, &shape, &err);
+  if (*y == NULL) return bind_raise(L, &err);
+  memcpy(pl_tensor_data(*y), target.labels, n * sizeof *target.labels);
+  return 2;
+}
+
+static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const char *what) {
+  const pl_tensor *t = bind_check_tensor(L, index);
+  if (pl_tensor_type(t) != type) luaL_error(L, "%s must be %s, got %s", what, pl_dtype_name(type), pl_dtype_name(pl_tensor_type(t)));
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_to_contiguous(t, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  return *slot;
+}
+
+/* trainer:step(x, y): trains on a batch that trainer:batch gave, as it is now */
+static int trainer_step(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  if (u->epoch == 0) return luaL_error(L, "step follows batch(epoch, i)");
+  const pl_tensor *x = contiguous(L, 2, PL_F32, "a batch"), *y;
+  bool labels = !pl_dataset_has_targets(u->data);
+  y = contiguous(L, 3, labels ? PL_I32 : PL_F32, labels ? "labels" : "targets");
+  pl_shape sample = pl_dataset_shape(u->data), target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(u->data);
+  int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+  if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
+    return luaL_error(L, "a batch has shape %s and as many answers, got %s and %s answers", pl_shape_text(a, &sample, true),
+                      pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
+  pl_train_result result = { 0 };
+  pl_error err;
+  pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
+  bind_use_state(L);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise(L, &err);
+  return push_result(L, &result);
+}
+
+/* evaluate(model, data [, loss [, "infer" | "noise" [, confusion]]]) -> loss, correct, count [, confusion as a list of lists] */
+static int evaluate(lua_State *L) {
+  static const char *const modes[] = { "infer", "noise", NULL };
+  pl_model *model = bind_check_model(L, 1);
+  const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
+  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_NOISE : PL_INFER;
+  const pl_dataset *data = bind_check_dataset(L, 2);
+  lua_Integer classes = pl_dataset_classes(data);
+  int64_t *confusion = NULL;
+  if (lua_toboolean(L, 5) && classes > 0) {
+    confusion = lua_newuserdatauv(L, (size_t)(classes * classes) * sizeof *confusion, 0);
+    memset(confusion, 0, (size_t)(classes * classes) * sizeof *confusion);
+  }
+  pl_evaluation result;
+  pl_error err;
+  bind_use_state(L);
+  if (pl_evaluate(model, loss, data, mode, &result, confusion, &err)) return bind_raise(L, &err);
+  lua_pushnumber(L, result.loss);
+  lua_pushinteger(L, (lua_Integer)result.correct);
+  lua_pushinteger(L, (lua_Integer)result.count);
+  if (confusion == NULL) return 3;
+  lua_createtable(L, (int)classes, 0);
+  for (lua_Integer i = 0; i < classes; i++) {
+    lua_createtable(L, (int)classes, 0);
+    for (lua_Integer j = 0; j < classes; j++) {
+      lua_pushinteger(L, confusion[i * classes + j]);
+      lua_rawseti(L, -2, j + 1);
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 4;
+}
+
+int bind_open_trainer(lua_State *L);
+
+int bind_open_trainer(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch }, { "step", trainer_step }, { NULL, NULL },
+  };
+  bind_new_class(L, BIND_TRAINER, methods);
+  lua_pop(L, 1);
+  luaL_newlib(L, ((luaL_Reg[]){ { "new", trainer_new }, { "evaluate", evaluate }, { NULL, NULL } }));
+  return 1;
+}
