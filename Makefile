@@ -43,7 +43,7 @@ ISA_neon     :=
 
 KERNELS  := $(filter-out runtime/kernels/dispatch.c,$(wildcard runtime/kernels/*.c))
 SOURCES  := $(filter-out $(KERNELS) runtime/main.c,$(wildcard runtime/*/*.c runtime/*/*/*.c))
-LUAFILES := $(wildcard lua/perilune/*.lua lua/perilune/*/*.lua)
+LUAFILES := $(wildcard lua/perilune/*.lua lua/perilune/*/*.lua lua/meta/*.lua)
 
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) \
             $(foreach i,$(ISAS),$(KERNELS:runtime/kernels/%.c=$(BUILD)/runtime/kernels/%.$(i).o))

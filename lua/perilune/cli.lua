@@ -75,8 +75,9 @@ local function run_lua(words)
     local chunk = script.load(path ~= "-" and path or nil)
     local interactive = asked.interactive
     if interactive then
-      local ok, message = xpcall(chunk, M.handler, script.set_arg(words, at))
-      if not ok then M.complain(message) end
+      local ok, result = xpcall(chunk, M.handler, script.set_arg(words, at))
+      if not ok then M.complain(result)
+      elseif result ~= nil then rawset(_G, "e", result) end   -- the experiment, for the session
     else
       chunk(script.set_arg(words, at))
     end

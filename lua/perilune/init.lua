@@ -5,6 +5,7 @@ local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
 
+M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
 M.stopping = require "perilune.stopping"

@@ -1,9 +1,11 @@
 /* perilune.core: the C side as one table, a field a room. Adding a binding = one line below. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bind/bind.h"
 
 int bind_open_system(lua_State *L);
+int bind_open_line(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
@@ -15,6 +17,7 @@ int bind_open_augment(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
+  { "line", bind_open_line },
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
@@ -29,6 +32,38 @@ static const luaL_Reg rooms[] = {
 PL_API int luaopen_perilune_core(lua_State *L);
 PL_API int luaopen_perilune(lua_State *L);
 
+extern const struct bind_embedded { const char *name; const char *source; size_t size; } bind_embedded[];
+
+static int is_meta(const char *name) { return strncmp(name, "meta/", 5) == 0; }
+
+static int read_file(lua_State *L, const char *path) {
+  luaL_Buffer text;
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return luaL_error(L, "cannot open %s", path);
+  luaL_buffinit(L, &text);
+  for (size_t n = 1; n > 0; luaL_addsize(&text, n)) n = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, file);
+  fclose(file);
+  luaL_pushresult(&text);
+  return 1;
+}
+
+/* core.meta() -> { ["nn.lua"] = text, ... }: the declarations in lua/meta, which help reads. */
+static int core_meta(lua_State *L) {
+  const char *folder = getenv("PERILUNE_LUA");
+  lua_newtable(L);
+  for (const struct bind_embedded *e = bind_embedded; e->name; e++) {
+    if (!is_meta(e->name)) continue;
+    if (folder && *folder) {
+      read_file(L, lua_pushfstring(L, "%s/%s", folder, e->name));
+      lua_remove(L, -2);
+    } else {
+      lua_pushlstring(L, e->source, e->size);
+    }
+    lua_setfield(L, -2, e->name + 5);
+  }
+  return 1;
+}
+
 int luaopen_perilune_core(lua_State *L) {
   pl_error err;
   if (pl_cpu_select(NULL, &err)) return bind_raise(L, &err);
@@ -38,10 +73,10 @@ int luaopen_perilune_core(lua_State *L) {
     lua_call(L, 0, 1);
     lua_setfield(L, -2, r->name);
   }
+  lua_pushcfunction(L, core_meta);
+  lua_setfield(L, -2, "meta");
   return 1;
 }
-
-extern const struct bind_embedded { const char *name; const char *source; size_t size; } bind_embedded[];
 
 /* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources), else from the program itself. */
 static int load_module(lua_State *L) {
@@ -64,6 +99,7 @@ int luaopen_perilune(lua_State *L) {
   lua_pushcfunction(L, luaopen_perilune_core);
   lua_setfield(L, -2, "perilune.core");
   for (const struct bind_embedded *e = bind_embedded; e->name; e++) {
+    if (is_meta(e->name)) continue;
     /* "perilune/init.lua" is perilune.init; "perilune/a/b.lua" is perilune.a.b */
     luaL_gsub(L, e->name, ".lua", "");
     luaL_gsub(L, lua_tostring(L, -1), "/", ".");

@@ -1,0 +1,32 @@
+---@meta perilune.session
+
+---The session that `perilune` opens, and `perilune -i FILE` after running a file.
+---
+---An expression is printed; `_` holds the last value. A chunk may take several lines: the prompt `>>` waits for the
+---rest. `local x = 1` at the prompt makes a variable of the session, so that the next line still has it (locals inside
+---blocks and functions stay what they are). `pl`, `nn`, `optim` and `data` are there from the start; after
+---`perilune -i FILE` also the file's global variables, and `e` when it returned an experiment.
+---
+---Tab completes names, fields and methods; in `help "` the names that help knows. The arrows go through earlier lines
+---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
+---Ctrl-D leaves. An error leaves the session as it was: `traceback()` says where it came from.
+---
+---```lua
+---> model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }
+---> model[2].weight
+---```
+---@class perilune.session
+local session = {}
+
+---Describes a function, object, room or name; without an argument, lists the topics.
+---
+---```lua
+---help(nn.Conv2d)
+---help "tensor.reshape"
+---help "conv"
+---```
+---@param topic? any
+function help(topic) end
+
+---Prints how the last error of the session came about, innermost call first.
+function traceback() end

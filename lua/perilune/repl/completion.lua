@@ -1,0 +1,140 @@
+--- Completion: what may follow the text before the cursor. Names of variables, fields of tables, methods and
+--- fields of objects, and in `help "` the names that help knows.
+local M = {}
+
+local KEYWORDS = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true
+  until while]]):gmatch "%a+" do KEYWORDS[#KEYWORDS + 1] = word end
+
+local function is_name(key) return type(key) == "string" and key:match "^[%a_][%w_]*$" end
+
+local function index(object, key)
+  local ok, value = pcall(function() return object[key] end)
+  if ok then return value end
+end
+
+--- Adds the names in a table and in the tables that its __index leads to.
+local function add_table(found, t, seen)
+  if type(t) ~= "table" or seen[t] then return end
+  seen[t] = true
+  for key in next, t do
+    if is_name(key) then found[key] = true end
+  end
+  local meta = debug.getmetatable(t)
+  if type(meta) == "table" then add_table(found, rawget(meta, "__index"), seen) end
+end
+
+--- Methods and fields of an object: what its metatable holds and what help knows of its class.
+local function add_object(found, object)
+  local help = require "perilune.help"
+  local meta = debug.getmetatable(object)
+  if type(meta) ~= "table" then return end
+  for name in pairs(help.methods(meta)) do found[name] = true end
+  for _, field in ipairs(help.fields(object)) do
+    if type(object) == "table" or index(object, field) ~= nil then found[field] = true end
+  end
+end
+
+--- All names that may follow `object` and a dot; or only the functions, which may follow a colon.
+function M.members(object, only_functions)
+  local found = {}
+  if type(object) == "table" then add_table(found, object, {}) end
+  if type(object) == "table" or type(object) == "userdata" then add_object(found, object) end
+  if type(object) == "string" then add_table(found, string, {}) end
+  local names = {}
+  for key in pairs(found) do
+    if not only_functions or type(index(object, key)) == "function" then names[#names + 1] = key end
+  end
+  table.sort(names)
+  return names
+end
+
+--- The value of `model[3].weight` in the session, found without calling anything; nil when there is none.
+local function value_of(path, env)
+  local name, rest = path:match "^([%a_][%w_]*)(.*)$"
+  if not name then return nil end
+  local value = index(env, name)
+  while rest ~= "" and value ~= nil do
+    local key, after = rest:match "^%.([%a_][%w_]*)(.*)$"
+    if not key then
+      key, after = rest:match "^%[(%d+)%](.*)$"
+      key = math.tointeger(key)
+    end
+    if key == nil then return nil end
+    value, rest = index(value, key), after
+  end
+  return value
+end
+
+local function globals(env)
+  local found = {}
+  add_table(found, env, {})
+  for _, word in ipairs(KEYWORDS) do found[word] = true end
+  local names = {}
+  for name in pairs(found) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- Before the cursor: the word being written, and all names that could stand in its place.
+local function candidates(before, env)
+  local topic = before:match "help%s*%(?%s*[\"']([%w_.:]*)$"
+  if topic then return topic, require "perilune.help".names() end
+  local chain = before:match "[%w_.:%[%]]*$"
+  chain = chain:match "^.*%[([%a_][^%[%]]*)$" or chain:match "^.*%.%.(.*)$" or chain
+  local path, mark, word = chain:match "^(.*)([.:])([%w_]*)$"
+  if not path then
+    word = chain:match "[%a_][%w_]*$" or ""
+    return word, word == "" and {} or globals(env)
+  end
+  local object = value_of(path, env)
+  if object == nil then return word, {} end
+  return word, M.members(object, mark == ":")
+end
+
+local function common_prefix(names)
+  local prefix = names[1]
+  for _, name in ipairs(names) do
+    while name:sub(1, #prefix) ~= prefix do prefix = prefix:sub(1, -2) end
+  end
+  return prefix
+end
+
+--- Names in columns, read downwards.
+function M.columns(names, width)
+  local widest = 0
+  for _, name in ipairs(names) do widest = math.max(widest, #name) end
+  local across = math.max(1, (width + 2) // (widest + 2))
+  local down = (#names + across - 1) // across
+  local lines = {}
+  for row = 1, down do
+    local cells = {}
+    for i = row, #names, down do cells[#cells + 1] = names[i] .. (" "):rep(widest - #names[i]) end
+    lines[row] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n")
+end
+
+--- For line editing: how many characters before the cursor to take away, what to insert, and what to list.
+--- When no name begins as the word does, upper and lower case are taken as equal.
+function M.complete(before, env, width)
+  if before:match "^%s*$" then return 0, "  " end
+  local word, names = candidates(before, env)
+  local fitting = {}
+  for _, name in ipairs(names) do
+    local hidden = name:sub(1, 1) == "_" and word:sub(1, 1) ~= "_"
+    if name:sub(1, #word) == word and not hidden then fitting[#fitting + 1] = name end
+  end
+  if #fitting == 0 then
+    for _, name in ipairs(names) do
+      if name:sub(1, #word):lower() == word:lower() then fitting[#fitting + 1] = name end
+    end
+  end
+  if #fitting == 0 then return 0, "" end
+  local prefix = common_prefix(fitting)
+  if #prefix > #word or #prefix == #word and prefix ~= word then return #word, prefix end
+  if #fitting == 1 then return 0, "" end
+  return 0, "", M.columns(fitting, width)
+end
+
+return M

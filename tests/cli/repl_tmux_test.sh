@@ -1,0 +1,119 @@
+#!/bin/sh
+# A session at a terminal, driven through tmux: keys go in, the screen is compared with what it must show.
+perilune=$(pwd)/${BUILD:-build}/perilune
+tmp=${TEST_TMP:-$(mktemp -d)}/repl_tmux
+if ! command -v tmux >/dev/null; then
+  echo "ok 1 - a session in a terminal # SKIP tmux is not installed"
+  echo "1..1"
+  exit 0
+fi
+mkdir -p "$tmp/tmux" "$tmp/home"
+TMUX_TMPDIR=$tmp/tmux
+export TMUX_TMPDIR
+unset TMUX
+server=0   # one each session: a server that is ending takes no new one
+t() { tmux -L "perilune$server" -f /dev/null "$@" 2>/dev/null; }
+trap 't kill-server' EXIT
+n=0 bad=0
+
+start() {
+  t kill-server
+  server=$((server + 1))
+  t new-session -d -x 100 -y 50 "cd '$tmp' && HOME='$tmp/home' XDG_STATE_HOME='$tmp/home' NO_COLOR=1 LC_ALL=C.UTF-8 '$perilune' $*; echo left with status \$?; sleep 60"
+}
+screen() { t capture-pane -p; }
+keys() { t send-keys "$@"; }
+text() { t send-keys -l -- "$1"; }
+
+# Waits until a line of the screen fits the pattern; shows the screen when none does in time.
+shows() { # name, extended regular expression [, seconds]
+  n=$((n + 1))
+  tries=$((${3:-20} * 10))
+  while [ "$tries" -gt 0 ]; do
+    if screen | grep -qE -- "$2"; then echo "ok $n - $1"; return; fi
+    tries=$((tries - 1))
+    sleep 0.1
+  done
+  bad=1
+  echo "not ok $n - $1"
+  { echo "expected a line like: $2"; screen | grep -v '^$'; } | sed 's/^/# /'
+}
+# Clears the screen, types a line, and waits for what it must bring.
+enter() { # name, line, pattern [, seconds]
+  keys C-l
+  text "$2"
+  keys Enter
+  shows "$1" "$3" "$4"
+}
+
+start
+shows "the banner" '^Perilune [0-9.]+, Lua 5\.4'
+shows "says how to get help" '^help\(\) lists topics'
+shows "the prompt" '^> *$'
+enter "an expression is printed" '6 * 7' '^42$'
+enter "a model is built" 'model = nn.Sequential { nn.Flatten(), nn.Linear(784, 30, { name = "fc1" }), nn.ReLU(), nn.Linear(30, 10) }' '^> *$'
+enter "its summary" 'model:summary { 28, 28, 1 }' '^total +23.?860'
+enter "one weight" 'model[4].weight[1]' '^tensor \[10\] f32'
+enter "a local outlives its line" 'local w = model:find("fc1").weight' '^> *$'
+enter "and is printed" 'w.shape' '^\{ 784, 30 \}$'
+enter "a mistake is one line" 'model:infer(pl.zeros(1, 5))' '^stdin:1: .*784.*5'
+keys C-l
+text 'for i = 1, 3 do'
+keys Enter
+shows "more lines are waited for" '^>> *$'
+text '  x = i'
+keys Enter
+text 'end x'
+keys BSpace BSpace
+keys Enter
+enter "the loop ran" 'x' '^3$'
+
+keys C-l
+text 'mod'
+keys Tab
+text ':summ'
+keys Tab
+shows "names and methods are completed" '^> model:summary$'
+text '('
+keys C-c
+shows "Ctrl-C clears the line" '^> *$'
+keys C-l
+text 'pl.zero'
+keys Tab Tab
+text '(2)'
+keys Enter
+shows "and the session goes on" '^  0  0$'
+keys C-l
+text 'nn.conv'
+keys Tab
+shows "case is mended" '^> nn\.Conv2d$'
+keys C-u
+text 'help "nn.Max'
+keys Tab
+text '"'
+keys Enter
+shows "help" '^nn\.MaxPool2d\(window \[, options\]\)$'
+
+keys C-l
+text 'n = 0 while true do n = n + 1 end'
+keys Enter
+sleep 0.5
+keys C-c
+shows "Ctrl-C stops a computation" '^(\^C)?interrupted$'
+enter "and the session goes on" 'n > 0' '^true$'
+enter "letters beyond ASCII" '"Grüße" .. utf8.len "ß"' '^Grüße1$'
+
+keys C-l
+text 'n >'
+keys Up
+shows "an earlier line comes back by its beginning" '^> n > 0$'
+keys C-u C-d
+shows "Ctrl-D leaves" '^left with status 0$'
+start
+shows "a new session" '^> *$'
+keys Up
+shows "has the lines of the old one" 'utf8\.len'
+keys C-u C-d
+shows "and leaves" '^left with status 0$'
+echo "1..$n"
+exit $bad
