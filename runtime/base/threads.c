@@ -71,7 +71,7 @@ void pl_team_barrier(const pl_team *team) {
     atomic_store_explicit(&b->phase, phase + 1, memory_order_release);
     return;
   }
-  int patience = team->size > omp_get_num_procs() ? 0 : 20000;
+  int patience = team->size > omp_get_num_procs() ? 0 : 2000;
   while (atomic_load_explicit(&b->phase, memory_order_acquire) == phase) {
     if (patience-- > 0) relax();
     else sched_yield();

@@ -1,0 +1,15 @@
+/* Everything, in the order of the data's flow. */
+#ifndef PERILUNE_H
+#define PERILUNE_H
+
+#include "perilune/base.h"
+#include "perilune/tensor.h"
+#include "perilune/data.h"
+#include "perilune/layers.h"
+#include "perilune/loss.h"
+#include "perilune/model.h"
+#include "perilune/optim.h"
+#include "perilune/train.h"
+#include "perilune/store.h"
+
+#endif
