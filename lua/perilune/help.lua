@@ -174,7 +174,7 @@ local function find(name)
 end
 
 --- The known name nearest to a mistaken one, or nil.
-local function nearest(name)
+function M.nearest(name)
   local key = clean(name)
   local last = key:match "[^.]*$"
   local shorts, full_of = {}, {}
@@ -199,7 +199,7 @@ function M.text(topic, width)
     local found = find(topic)
     if #found == 1 then return layout.entry(found[1], index, width) end
     if #found > 1 then return layout.list(found, width, ("%d names fit \"%s\":"):format(#found, topic)) end
-    local near = nearest(topic)
+    local near = M.nearest(topic)
     return nil, ("help knows no \"%s\"; %s"):format(topic, near and ("nearest is " .. near) or "help() lists the topics")
   end
   local entry = load_values()[topic]

@@ -101,22 +101,27 @@ static int system_writable(lua_State *L) {
   return 1;
 }
 
-/* The first Ctrl-C is only noted; a second one ends the process as if it had never been caught. */
+/* The first Ctrl-C is only noted; a second one does what it did before it was caught: ends the process, or in a
+   session raises an error. */
 static volatile sig_atomic_t interrupts;
+static bool catching;
+static struct sigaction uncaught;
 
 static void note_interrupt(int signal_number) {
   if (interrupts++ == 0) return;
-  signal(signal_number, SIG_DFL);
+  sigaction(signal_number, &uncaught, NULL);
   raise(signal_number);
 }
 
-/* catch_interrupt(on): note Ctrl-C from now on (and forget an earlier one), or let it end the process again */
+/* catch_interrupt(on): note Ctrl-C from now on (and forget an earlier one), or let it do what it did before */
 static int system_catch_interrupt(lua_State *L) {
-  struct sigaction action = { .sa_flags = SA_RESTART };
+  struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART };
+  bool on = lua_toboolean(L, 1);
   sigemptyset(&action.sa_mask);
-  action.sa_handler = lua_toboolean(L, 1) ? note_interrupt : SIG_DFL;
   interrupts = 0;
-  sigaction(SIGINT, &action, NULL);
+  if (on) sigaction(SIGINT, &action, catching ? NULL : &uncaught);
+  else if (catching) sigaction(SIGINT, &uncaught, NULL);
+  catching = on;
   return 0;
 }
 

@@ -1,8 +1,8 @@
---- perilune help [COMMAND]
-local M = { summary = "all commands, or one of them in full", usage = "[COMMAND]" }
+--- perilune help [COMMAND | NAME]
+local M = { summary = "all commands; one of them, or a function, in full", usage = "[COMMAND|NAME]" }
 
 function M.define(parser)
-  parser:argument("command", "The command to tell more about."):args "?"
+  parser:argument("command", "A command, or a name of the library such as nn.Conv2d, to tell more about."):args "?"
 end
 
 local function overview()
@@ -33,8 +33,13 @@ function M.run(options)
       return 0
     end
   end
-  local near = require "perilune.core".system.nearest(options.command, cli.commands)
-  error({ message = ("help: there is no command '%s'%s"):format(options.command, near and ("; did you mean '%s'?"):format(near) or
+  local help = require "perilune.help"
+  if help.text(options.command) then
+    help.print(options.command)
+    return 0
+  end
+  local near = require "perilune.core".system.nearest(options.command, cli.commands) or help.nearest(options.command)
+  error({ message = ("help: there is no command and no name '%s'%s"):format(options.command, near and ("; did you mean '%s'?"):format(near) or
     "; they are: " .. table.concat(cli.commands, ", ")), status = 2 }, 0)
 end
 
