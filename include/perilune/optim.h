@@ -32,6 +32,7 @@ PL_API size_t pl_optimizer_slices(const pl_optimizer *opt, const pl_slice **slic
 /* The rate before `decay` and groups. May be set between steps. */
 PL_API double pl_optimizer_lr(const pl_optimizer *opt);
 PL_API void pl_optimizer_set_lr(pl_optimizer *opt, double lr);
+PL_API double pl_optimizer_base_lr(const pl_optimizer *opt);   /* as configured */
 
 /* An epoch begins (Adam's correction = "epoch" counts them). */
 PL_API void pl_optimizer_epoch(pl_optimizer *opt);

@@ -8,6 +8,7 @@ for name, f in pairs(core.tensor) do M[name] = f end
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
+M.schedule = require "perilune.schedule"
 M.stopping = require "perilune.stopping"
 M.arg = require "perilune.args".get
 M.augment = require "perilune.augment"

@@ -182,12 +182,13 @@ static int optim_tostring(lua_State *L) {
   return 1;
 }
 
-/* opt.lr, opt.steps, opt.epochs, opt.type, or a method */
+/* opt.lr, opt.base_lr (as configured), opt.steps, opt.epochs, opt.type, or a method */
 static int optim_index(lua_State *L) {
   const pl_optimizer *opt = bind_check_optimizer(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_optimizer_type(opt));
   else if (strcmp(key, "lr") == 0) lua_pushnumber(L, pl_optimizer_lr(opt));
+  else if (strcmp(key, "base_lr") == 0) lua_pushnumber(L, pl_optimizer_base_lr(opt));
   else if (strcmp(key, "steps") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 0));
   else if (strcmp(key, "epochs") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 1));
   else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);

@@ -154,6 +154,7 @@ size_t pl_optimizer_slices(const pl_optimizer *opt, const pl_slice **slices) {
 
 double pl_optimizer_lr(const pl_optimizer *opt) { return opt->lr; }
 void pl_optimizer_set_lr(pl_optimizer *opt, double lr) { opt->lr = lr; }
+double pl_optimizer_base_lr(const pl_optimizer *opt) { return ((const pl_optim_common *)opt->config)->lr; }
 
 int pl_optimizer_counters(const pl_optimizer *opt) { return opt->cls->remember ? 4 : 3; }
 
