@@ -1,0 +1,137 @@
+---@meta perilune
+
+---What `require "perilune"` gives: the rooms `nn`, `optim`, `data` and others, and the functions that make tensors or work
+---on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the element
+---type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were made before.
+---@class perilune
+local pl = {}
+
+---@alias perilune.dtype "f32"|"u8"|"i32"
+
+---A tensor from nested tables of numbers, from one number (no axes), or a copy of a tensor. `true` and `false` count as 1 and
+---0. Error: rows of unequal lengths, or a value that does not fit the type; the message names the item.
+---
+---```lua
+---pl.tensor { { 1, 2 }, { 3, 4 } }
+---pl.tensor({ 7, 2, 1 }, "u8")
+---```
+---@param values table|number|perilune.Tensor
+---@param dtype? perilune.dtype (default "f32"; for a tensor its own)
+---@return perilune.Tensor
+function pl.tensor(values, dtype) end
+
+---Is the value a tensor that was not freed?
+---@param value any
+---@return boolean
+function pl.is_tensor(value) end
+
+---A tensor of zeros.
+---
+---```lua
+---pl.zeros(2, 3)    pl.zeros({ 2, 3 }, "i32")
+---```
+---@param ... integer|integer[]|perilune.dtype sizes, then the type (default "f32")
+---@return perilune.Tensor
+function pl.zeros(...) end
+
+---A tensor of ones.
+---@param ... integer|integer[]|perilune.dtype sizes, then the type (default "f32")
+---@return perilune.Tensor
+function pl.ones(...) end
+
+---A tensor with one number everywhere.
+---@param shape integer[]
+---@param value number
+---@param dtype? perilune.dtype (default "f32")
+---@return perilune.Tensor
+function pl.full(shape, value, dtype) end
+
+---A matrix with ones on its diagonal.
+---@param rows integer
+---@param columns? integer (default rows)
+---@param dtype? perilune.dtype (default "f32")
+---@return perilune.Tensor
+function pl.eye(rows, columns, dtype) end
+
+---The numbers that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers, else
+---f32. One argument: from 1 to it.
+---
+---```lua
+---pl.arange(5)            -- 1 2 3 4 5
+---pl.arange(0, 1, 0.1)    -- 11 numbers
+---```
+---@param from number
+---@param to? number
+---@param step? number (default 1)
+---@param dtype? perilune.dtype
+---@return perilune.Tensor
+function pl.arange(from, to, step, dtype) end
+
+---`count` numbers at equal distances, both ends included; f32.
+---@param from number
+---@param to number
+---@param count integer
+---@return perilune.Tensor
+function pl.linspace(from, to, count) end
+
+---Random numbers, uniform in [0, 1).
+---
+---```lua
+---pl.rand(2, 3)    pl.rand({ 2, 3 }, { seed = 1 })
+---```
+---@param ... integer|integer[]|{ seed: integer } sizes, then options
+---@return perilune.Tensor
+function pl.rand(...) end
+
+---Random numbers of the standard normal distribution.
+---@param ... integer|integer[]|{ seed: integer } sizes, then options
+---@return perilune.Tensor
+function pl.randn(...) end
+
+---Random whole numbers from low to high, both included; i32.
+---@param low integer
+---@param high integer
+---@param ... integer|integer[]|{ seed: integer } sizes, then options
+---@return perilune.Tensor
+function pl.randint(low, high, ...) end
+
+---Sets the seed of all random tensors made without one of their own; without arguments only tells it.
+---@param seed? integer
+---@param taken? integer how many were made already (default 0)
+---@return integer seed
+---@return integer taken
+function pl.seed(seed, taken) end
+
+---Joins tensors along an axis. Error: other sizes or the types differ.
+---@param list perilune.Tensor[]
+---@param axis? integer (default 1)
+---@return perilune.Tensor
+function pl.cat(list, axis) end
+
+---Joins tensors of equal shape along a new axis.
+---@param list perilune.Tensor[]
+---@param axis? integer of the result (default 1)
+---@return perilune.Tensor
+function pl.stack(list, axis) end
+
+---Elements of `yes` where the mask is not 0, else of `no`; all three broadcast.
+---@param mask perilune.Tensor
+---@param yes perilune.Tensor|number
+---@param no perilune.Tensor|number
+---@return perilune.Tensor
+function pl.where(mask, yes, no) end
+
+---Labels as rows of zeros with a one: label k (from 0) has it in column k + 1; f32 [N, classes]. Error: a label out of range.
+---@param labels perilune.Tensor u8 or i32, [N]
+---@param classes integer
+---@return perilune.Tensor
+function pl.one_hot(labels, classes) end
+
+---The share of rows whose largest score is that of their label. Labels are values from 0: the digit 7 is 7. A row with
+---NaN counts as wrong.
+---@param scores perilune.Tensor [N, K]
+---@param labels perilune.Tensor u8 or i32, [N]
+---@return number share from 0 to 1
+function pl.accuracy(scores, labels) end
+
+return pl

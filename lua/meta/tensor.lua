@@ -1,0 +1,480 @@
+---@meta perilune.tensor
+
+---A block of numbers with up to 6 axes. Elements are `f32` (numbers), `u8` (pixels, masks) or `i32` (labels, indices).
+---
+---Indices and axes count from 1, negative ones from the end. `t[i]` is item i of the first axis: a view, or a number when
+---t is a vector; `t[i] = v` takes a number or a tensor that broadcasts. Views share storage with the tensor that they
+---come from; `clone` makes storage of its own. Methods that end in `_` change the tensor itself and return it.
+---
+---Shapes broadcast from the last axis: sizes fit when they are equal or one of them is 1. Integers among themselves give
+---i32 (a result beyond its range is an error, never wrapped), f32 makes f32, `/`, `^` and functions such as `exp` always
+---f32, comparisons a mask: u8, 0 or 1. `==` asks whether two tensors are the same object; `t:eq(u)` compares elements,
+---`t:equal(u)` the whole. In-place methods keep the element type; a result that does not fit is an error and changes
+---nothing. Results do not depend on the number of threads, to the last bit; f32 numbers below 1.2e-38 count as 0.
+---
+---```lua
+---local t = pl.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+---print(t * 2 + 1, t:mean(1), t[2][3], t:T():matmul(t))
+---```
+---@class perilune.Tensor
+---@field shape integer[] size of each axis (a fresh table)
+---@field dtype "f32"|"u8"|"i32" type of the elements
+---@field [integer] perilune.Tensor|number item of the first axis
+---@operator add(perilune.Tensor|number): perilune.Tensor
+---@operator sub(perilune.Tensor|number): perilune.Tensor
+---@operator mul(perilune.Tensor|number): perilune.Tensor
+---@operator div(perilune.Tensor|number): perilune.Tensor
+---@operator idiv(perilune.Tensor|number): perilune.Tensor
+---@operator mod(perilune.Tensor|number): perilune.Tensor
+---@operator pow(perilune.Tensor|number): perilune.Tensor
+---@operator unm: perilune.Tensor
+---@operator len: integer
+local Tensor = {}
+
+---Size of one axis.
+---@param axis integer
+---@return integer size
+function Tensor:size(axis) end
+---Number of axes; a single number has 0.
+---@return integer axes
+function Tensor:dim() end
+---Number of elements.
+---@return integer count
+function Tensor:count() end
+---The only element of a tensor of one element, as a Lua number. Error: more or fewer elements.
+---@return number value
+function Tensor:item() end
+---The elements as nested Lua tables, one level an axis; a number for a tensor without axes.
+---@return table|number nested
+function Tensor:totable() end
+---Gives the memory back at once, where it would otherwise wait for the collector; views made from it stay valid. Later
+---use of the tensor is an error. `local t <close> = ...` does the same at the end of the block.
+function Tensor:free() end
+
+---Items `from` to `to` of an axis, both included, as a view. Error: beyond the axis.
+---@param axis integer
+---@param from integer
+---@param to? integer (default -1, the last)
+---@return perilune.Tensor view
+function Tensor:slice(axis, from, to) end
+---Item i of an axis as a view without that axis.
+---@param axis integer
+---@param i integer
+---@return perilune.Tensor view
+function Tensor:select(axis, i) end
+---The same elements in row order under another shape; one size may be -1 and follows from the others. A view when the
+---elements lie in order, else a copy. Error: another number of elements.
+---
+---```lua
+---images:reshape(-1, 784)
+---```
+---@param ... integer sizes, or one table of sizes
+---@return perilune.Tensor
+function Tensor:reshape(...) end
+---Exchanges two axes, as a view.
+---@param a integer
+---@param b integer
+---@return perilune.Tensor view
+function Tensor:transpose(a, b) end
+---The transposed matrix, as a view. Error: not two axes.
+---@return perilune.Tensor view
+function Tensor:T() end
+---Axes in another order, as a view: axis i of the result is axis `order[i]` of the tensor.
+---
+---```lua
+---images:permute(1, 4, 2, 3)    -- [N, H, W, C] becomes [N, C, H, W]
+---```
+---@param ... integer every axis once, or one table
+---@return perilune.Tensor view
+function Tensor:permute(...) end
+---Drops an axis of size 1, or all of them; a view. Error: another size.
+---@param axis? integer (default: all of size 1)
+---@return perilune.Tensor view
+function Tensor:squeeze(axis) end
+---A new axis of size 1 that becomes axis `axis`; a view.
+---@param axis integer
+---@return perilune.Tensor view
+function Tensor:unsqueeze(axis) end
+---Repeats axes of size 1, and adds axes in front, without copying. Such a view cannot be changed in place.
+---@param ... integer sizes, or one table of sizes
+---@return perilune.Tensor view
+function Tensor:expand(...) end
+---A copy with storage of its own.
+---@return perilune.Tensor copy
+function Tensor:clone() end
+---The tensor itself when its elements lie in row order without gaps, else a copy for which they do.
+---@return perilune.Tensor
+function Tensor:contiguous() end
+---A copy of another element type. Fractions are dropped (use `round` first); a value that does not fit is an error.
+---@param dtype "f32"|"u8"|"i32"
+---@return perilune.Tensor copy
+function Tensor:to(dtype) end
+
+---Sets every element to one number.
+---@param value number
+---@return perilune.Tensor self
+function Tensor:fill_(value) end
+---Sets every element to 0.
+---@return perilune.Tensor self
+function Tensor:zero_() end
+---Copies the elements of another tensor, broadcast and converted. Error: shapes do not fit, or a value does not.
+---@param from perilune.Tensor
+---@return perilune.Tensor self
+function Tensor:copy_(from) end
+---Fills with random numbers, uniform in [low, high). With a seed always the same ones, else those of the next stream of
+---the script (see pl.seed).
+---@param low? number (default 0)
+---@param high? number (default 1)
+---@param options? { seed: integer }
+---@return perilune.Tensor self
+function Tensor:uniform_(low, high, options) end
+---Fills with random numbers of the normal distribution; seeds as in `uniform_`.
+---@param mean? number (default 0)
+---@param deviation? number standard deviation (default 1)
+---@param options? { seed: integer }
+---@return perilune.Tensor self
+function Tensor:normal_(mean, deviation, options) end
+
+---The sum, t + u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:add(u) end
+---Adds u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:add_(u) end
+---The difference, t - u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:sub(u) end
+---Subtracts u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:sub_(u) end
+---The product element by element, t * u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:mul(u) end
+---Multiplies by u, element by element. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:mul_(u) end
+---The quotient, t / u; always f32.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:div(u) end
+---Divides by u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:div_(u) end
+---The quotient rounded down, t // u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:idiv(u) end
+---Divides by u and rounds down. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:idiv_(u) end
+---The remainder of t // u, t % u; it has the sign of u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:mod(u) end
+---Replaces each element by its remainder by u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:mod_(u) end
+---t to the power of u, t ^ u; always f32.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:pow(u) end
+---Raises to the power of u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:pow_(u) end
+---The larger of the two, element by element; NaN where one is.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:maximum(u) end
+---Replaces what is smaller than u by u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:maximum_(u) end
+---The smaller of the two, element by element; NaN where one is.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor
+function Tensor:minimum(u) end
+---Replaces what is larger than u by u. In place; u broadcasts to the tensor.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor self
+function Tensor:minimum_(u) end
+
+---1 where t < u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:lt(u) end
+---1 where t <= u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:le(u) end
+---1 where t > u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:gt(u) end
+---1 where t >= u.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:ge(u) end
+---1 where the elements are equal; NaN equals nothing.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:eq(u) end
+---1 where the elements differ.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:ne(u) end
+---1 where both are other than 0.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:logical_and(u) end
+---1 where at least one is other than 0.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:logical_or(u) end
+---1 where exactly one is other than 0.
+---@param u perilune.Tensor|number
+---@return perilune.Tensor mask u8
+function Tensor:logical_xor(u) end
+---1 where the element is 0.
+---@return perilune.Tensor mask u8
+function Tensor:logical_not() end
+---1 where the element is NaN.
+---@return perilune.Tensor mask u8
+function Tensor:isnan() end
+---1 where the element is neither NaN nor infinite.
+---@return perilune.Tensor mask u8
+function Tensor:isfinite() end
+
+----x, for each element.
+---@return perilune.Tensor
+function Tensor:neg() end
+----x, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:neg_() end
+---The absolute value, for each element.
+---@return perilune.Tensor
+function Tensor:abs() end
+---The absolute value, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:abs_() end
+---1, 0 or -1, for each element.
+---@return perilune.Tensor
+function Tensor:sign() end
+---1, 0 or -1, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:sign_() end
+---x * x, for each element.
+---@return perilune.Tensor
+function Tensor:square() end
+---x * x, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:square_() end
+---Rounded down, for each element.
+---@return perilune.Tensor
+function Tensor:floor() end
+---Rounded down, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:floor_() end
+---Rounded up, for each element.
+---@return perilune.Tensor
+function Tensor:ceil() end
+---Rounded up, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:ceil_() end
+---Rounded to the nearest whole number, halves to even, for each element.
+---@return perilune.Tensor
+function Tensor:round() end
+---Rounded to the nearest whole number, halves to even, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:round_() end
+---max(x, 0); NaN stays, for each element.
+---@return perilune.Tensor
+function Tensor:relu() end
+---max(x, 0); NaN stays, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:relu_() end
+---e to the power of x, for each element.
+---@return perilune.Tensor
+function Tensor:exp() end
+---e to the power of x, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:exp_() end
+---The natural logarithm, for each element.
+---@return perilune.Tensor
+function Tensor:log() end
+---The natural logarithm, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:log_() end
+---The square root, for each element.
+---@return perilune.Tensor
+function Tensor:sqrt() end
+---The square root, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:sqrt_() end
+---The sine of x radians, for each element.
+---@return perilune.Tensor
+function Tensor:sin() end
+---The sine of x radians, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:sin_() end
+---The cosine of x radians, for each element.
+---@return perilune.Tensor
+function Tensor:cos() end
+---The cosine of x radians, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:cos_() end
+---The hyperbolic tangent, for each element.
+---@return perilune.Tensor
+function Tensor:tanh() end
+---The hyperbolic tangent, for each element, in place.
+---@return perilune.Tensor self
+function Tensor:tanh_() end
+---1 / (1 + exp(-x)), for each element.
+---@return perilune.Tensor
+function Tensor:sigmoid() end
+---1 / (1 + exp(-x)), for each element, in place.
+---@return perilune.Tensor self
+function Tensor:sigmoid_() end
+---Elements below `low` become `low`, those above `high` become `high`; NaN stays.
+---@param low number
+---@param high number
+---@return perilune.Tensor
+function Tensor:clamp(low, high) end
+---As `clamp`, in place.
+---@param low number
+---@param high number
+---@return perilune.Tensor self
+function Tensor:clamp_(low, high) end
+
+---@class perilune.ReduceOptions
+---@field keepdim? boolean reduced axes stay with size 1 (default false)
+
+---@class perilune.DeviationOptions
+---@field keepdim? boolean reduced axes stay with size 1 (default false)
+---@field correction? number subtracted from the number of elements (default 0)
+
+---The sum, made in double in a fixed order; i32 for integers.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:sum(axis, options) end
+---The product; i32 for integers.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:prod(axis, options) end
+---The mean; f32.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:mean(axis, options) end
+---The variance: squared distances from the mean, divided by n - correction; f32. `correction = 1` estimates that of the
+---population from a sample.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.DeviationOptions
+---@return perilune.Tensor|number
+function Tensor:var(axis, options) end
+---The standard deviation, the root of `var`; f32.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.DeviationOptions
+---@return perilune.Tensor|number
+function Tensor:std(axis, options) end
+---The Euclidean norm: the root of the sum of squares; f32.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:norm(axis, options) end
+---The largest element; NaN when there is one. Error: no elements.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:max(axis, options) end
+---The smallest element; NaN when there is one. Error: no elements.
+---@param axis? integer|integer[] (default: all axes, which gives a number)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|number
+function Tensor:min(axis, options) end
+---Where the largest element is, from 1; the first of equals, or the first NaN. Of one axis (i32), or in row order of the
+---whole tensor. A class label is this minus 1; see pl.accuracy.
+---@param axis? integer (default: all axes, which gives a integer)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|integer
+function Tensor:argmax(axis, options) end
+---Where the smallest element is, from 1; the first of equals, or the first NaN.
+---@param axis? integer (default: all axes, which gives a integer)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|integer
+function Tensor:argmin(axis, options) end
+---Are all elements other than 0? A mask (u8) along axes.
+---@param axis? integer|integer[] (default: all axes, which gives a boolean)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|boolean
+function Tensor:all(axis, options) end
+---Is any element other than 0? A mask (u8) along axes.
+---@param axis? integer|integer[] (default: all axes, which gives a boolean)
+---@param options? perilune.ReduceOptions
+---@return perilune.Tensor|boolean
+function Tensor:any(axis, options) end
+
+---The matrix product, f32: [n, k] x [k, m] gives [n, m]. A vector counts as one row (first) or one column (second) and that
+---axis is dropped; two vectors give a number; leading axes broadcast. Error: the inner sizes differ.
+---@param u perilune.Tensor
+---@return perilune.Tensor|number
+function Tensor:matmul(u) end
+---Have both the same shape and elements no further apart than the tolerance? NaN equals nothing.
+---@param u perilune.Tensor
+---@param tolerance? number (default 0)
+---@return boolean equal
+function Tensor:equal(u, tolerance) end
+
+---The items of an axis that the indices name, in that order, as a copy. Error: an index out of range.
+---
+---```lua
+---images:index(1, { 3, 1, -1 })
+---```
+---@param axis integer
+---@param indices integer[]|perilune.Tensor from 1, negative from the end
+---@return perilune.Tensor
+function Tensor:index(axis, indices) end
+---One element for each index: for axis 2, `out[i][j] = t[i][indices[i][j]]`. The result has the shape of the indices.
+---@param axis integer
+---@param indices table|perilune.Tensor from 1, with as many axes as t
+---@return perilune.Tensor
+function Tensor:gather(axis, indices) end
+---The elements where the mask is not 0, as a vector in row order. The two broadcast.
+---@param mask perilune.Tensor
+---@return perilune.Tensor
+function Tensor:masked_select(mask) end
+---A copy in which elements are `value` where the mask is not 0.
+---@param mask perilune.Tensor
+---@param value number
+---@return perilune.Tensor
+function Tensor:masked_fill(mask, value) end
+---As `masked_fill`, in place.
+---@param mask perilune.Tensor
+---@param value number
+---@return perilune.Tensor self
+function Tensor:masked_fill_(mask, value) end
+---Sorted along an axis; equal elements keep their order, NaN comes last.
+---@param axis? integer (default -1, the last)
+---@param options? { descending: boolean }
+---@return perilune.Tensor values
+---@return perilune.Tensor places i32, where each was, from 1
+function Tensor:sort(axis, options) end
+---The k largest along an axis, largest first.
+---@param k integer
+---@param axis? integer (default -1, the last)
+---@return perilune.Tensor values
+---@return perilune.Tensor places i32, where each was, from 1
+function Tensor:topk(k, axis) end
+
+return Tensor
