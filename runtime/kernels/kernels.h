@@ -36,6 +36,13 @@ typedef struct pl_update {
   float rate;                   /* LAMB's, applied by `descend` */
 } pl_update;
 
+/* Windows over an image [h, w, channels]: output (oy, ox) covers rows oy*sy - top + ky and columns ox*sx - left + kx for
+   the taps ky < kh, kx < kw, as far as they lie inside the image. Every window holds at least one pixel. */
+typedef struct pl_windows {
+  size_t h, w, channels, oh, ow, kh, kw, sy, sx, top, left;
+  bool count_padding;   /* averages divide by kh*kw, else by the number of pixels inside */
+} pl_windows;
+
 typedef struct pl_kernel_table {
 #define KERNEL(result, name, parameters) result (*name) parameters;
 #include "kernels.def"

@@ -31,6 +31,8 @@ static inline vf vf_load_part(const float *p, size_t n) { return _mm512_maskz_lo
 static inline void vf_store_part(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x); }
 /* x > y ? a : b, lane by lane; false where x or y is NaN */
 static inline vf vf_greater(vf x, vf y, vf a, vf b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ), b, a); }
+/* x == y ? a : b; false where x or y is NaN, so that vf_equal(x, x, a, b) is b where x is NaN */
+static inline vf vf_equal(vf x, vf y, vf a, vf b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), b, a); }
 static inline vf vf_round(vf x) { return _mm512_roundscale_ps(x, 0); }
 static inline vf vf_pow2(vf k) { /* 2^k for whole k in [-126, 127] */
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
@@ -53,6 +55,7 @@ static inline __m256i vf_mask(size_t n) {
 static inline vf vf_load_part(const float *p, size_t n) { return _mm256_maskload_ps(p, vf_mask(n)); }
 static inline void vf_store_part(float *p, vf x, size_t n) { _mm256_maskstore_ps(p, vf_mask(n), x); }
 static inline vf vf_greater(vf x, vf y, vf a, vf b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GT_OQ)); }
+static inline vf vf_equal(vf x, vf y, vf a, vf b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_EQ_OQ)); }
 static inline vf vf_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf vf_pow2(vf k) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23));
@@ -76,6 +79,7 @@ static inline vf vf_sqrt(vf x) { return (vf){ sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[
 static inline vf vf_load_part(const float *p, size_t n) { vf x = { 0 }; memcpy(&x, p, n * sizeof *p); return x; }
 static inline void vf_store_part(float *p, vf x, size_t n) { memcpy(p, &x, n * sizeof *p); }
 static inline vf vf_greater(vf x, vf y, vf a, vf b) { vi m = x > y; return (vf)((m & (vi)a) | (~m & (vi)b)); }
+static inline vf vf_equal(vf x, vf y, vf a, vf b) { vi m = x == y; return (vf)((m & (vi)a) | (~m & (vi)b)); }
 static inline vf vf_round(vf x) { return (vf){ rintf(x[0]), rintf(x[1]), rintf(x[2]), rintf(x[3]) }; }
 static inline vf vf_pow2(vf k) { return (vf)((__builtin_convertvector(k, vi) + 127) << 23); }
 #endif

@@ -101,8 +101,12 @@ pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 struct pl_contraction;
 void pl_contract_shared(const pl_team *team, const struct pl_contraction *c);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
-   in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. */
+   in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
+   share of the columns (pl_team_share in grains of 16) written. */
 void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch);
+/* The same for sum over i of (a[i][j] - a_mean[j]) (b[i][j] - b_mean[j]); a_mean may be NULL (0). */
+void pl_column_products(const pl_team *team, float *out, const float *a, const float *a_mean, const float *b, const float *b_mean,
+                        size_t rows, size_t cols, float *scratch);
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 
 extern const pl_layer_class *const pl_layer_registry[];   /* ends with NULL */

@@ -2,7 +2,8 @@
 #include "layers/layer.h"
 
 #define LAYERS(X) \
-  X(linear) X(conv2d) X(dropout) X(flatten) X(reshape) X(identity) X(lambda) X(relu) X(residual) X(sequential)
+  X(linear) X(conv2d) X(dropout) X(flatten) X(reshape) X(identity) X(lambda) X(relu) X(residual) X(sequential) \
+  X(maxpool2d) X(avgpool2d) X(globalavgpool2d) X(batchnorm) X(tanh_layer) X(sigmoid_layer)
 
 #define DECLARE(name) extern const pl_layer_class pl_##name;
 LAYERS(DECLARE)

@@ -1,0 +1,131 @@
+/* Maximum and average over windows (see pl_windows), one row of outputs (forward) or of pixels (backward) a call.
+   Lanes are channels. Backward gathers: a pixel adds up what the windows that cover it send back, in ascending order
+   of the windows, so that rows are independent. */
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* The taps [from, to) of window `o` that lie inside, and where tap 0 lies. */
+typedef struct { ptrdiff_t start; size_t from, to; } span;
+
+INLINE span span_of(size_t o, size_t stride, size_t before, size_t kernel, size_t size) {
+  span s = { (ptrdiff_t)(o * stride) - (ptrdiff_t)before, 0, kernel };
+  if (s.start < 0) s.from = (size_t)-s.start;
+  if (s.start + (ptrdiff_t)kernel > (ptrdiff_t)size) s.to = (size_t)((ptrdiff_t)size - s.start);
+  return s;
+}
+
+/* The windows [from, to) that cover pixel `i`. */
+typedef struct { size_t from, to; } covering;
+
+INLINE covering covering_of(size_t i, size_t stride, size_t before, size_t kernel, size_t outputs) {
+  size_t at = i + before, last = at / stride + 1;
+  return (covering){ at + 1 > kernel ? (at - kernel + stride) / stride : 0, last < outputs ? last : outputs };
+}
+
+INLINE vf load(const float *p, const size_t part) { return part == PL_LANES ? vf_load(p) : vf_load_part(p, part); }
+
+INLINE void store(float *p, vf x, const size_t part) {
+  if (part == PL_LANES) vf_store(p, x);
+  else vf_store_part(p, x, part);
+}
+
+/* Calls body(.., c, part) for the channels in vectors, the last one partly filled. */
+#define EACH_VECTOR(channels, body, ...) do { \
+  size_t c_ = 0; \
+  for (; c_ + PL_LANES <= (channels); c_ += PL_LANES) body(__VA_ARGS__, c_, PL_LANES); \
+  if (c_ < (channels)) body(__VA_ARGS__, c_, (channels) - c_); \
+} while (0)
+
+/* The first of equal values wins; NaN wins over every number. */
+INLINE void max_of(float *y, uint16_t *tap, const float *image, const pl_windows *w, span v, span u, size_t c, const size_t part) {
+  vf best = vf_set(-__builtin_inff()), at = vf_set((float)(v.from * w->kw + u.from));
+  for (size_t ky = v.from; ky < v.to; ky++) {
+    const float *row = image + (v.start + (ptrdiff_t)ky) * (ptrdiff_t)(w->w * w->channels) + u.start * (ptrdiff_t)w->channels + (ptrdiff_t)c;
+    for (size_t kx = u.from; kx < u.to; kx++) {
+      vf x = load(row + kx * w->channels, part), t = vf_set((float)(ky * w->kw + kx));
+      at = vf_equal(x, x, vf_greater(x, best, t, at), t);
+      best = vf_equal(x, x, vf_greater(x, best, x, best), x);
+    }
+  }
+  store(y + c, best, part);
+  float number[PL_LANES];
+  vf_store(number, at);
+  for (size_t l = 0; l < part; l++) tap[c + l] = (uint16_t)number[l];
+}
+
+void PL_KERNEL(maxpool_forward)(float *y, uint16_t *tap, const float *image, const pl_windows *w, size_t oy) {
+  span v = span_of(oy, w->sy, w->top, w->kh, w->h);
+  for (size_t ox = 0; ox < w->ow; ox++, y += w->channels, tap += w->channels) {
+    span u = span_of(ox, w->sx, w->left, w->kw, w->w);
+    EACH_VECTOR(w->channels, max_of, y, tap, image, w, v, u);
+  }
+}
+
+/* y = x[tap]  gives  dx[t] = sum of dy over the windows whose tap is t.
+   Whole vectors of taps are read: 32 more of them must be readable behind the last. */
+INLINE void max_back(float *dx, const float *dy, const uint16_t *tap, const pl_windows *w, size_t iy, size_t ix, covering v, covering u,
+                     size_t c, const size_t part) {
+  vf sum = vf_set(0);
+  for (size_t oy = v.from; oy < v.to; oy++) {
+    size_t ky = iy + w->top - oy * w->sy;
+    for (size_t ox = u.from; ox < u.to; ox++) {
+      size_t at = (oy * w->ow + ox) * w->channels + c, kx = ix + w->left - ox * w->sx;
+      float number[PL_LANES];
+      for (size_t l = 0; l < PL_LANES; l++) number[l] = (float)tap[at + l];
+      sum += vf_equal(vf_load(number), vf_set((float)(ky * w->kw + kx)), load(dy + at, part), vf_set(0));
+    }
+  }
+  store(dx + c, sum, part);
+}
+
+void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const uint16_t *tap, const pl_windows *w, size_t iy) {
+  covering v = covering_of(iy, w->sy, w->top, w->kh, w->oh);
+  for (size_t ix = 0; ix < w->w; ix++, dx += w->channels) {
+    covering u = covering_of(ix, w->sx, w->left, w->kw, w->ow);
+    EACH_VECTOR(w->channels, max_back, dx, dy, tap, w, iy, ix, v, u);
+  }
+}
+
+INLINE float count_of(const pl_windows *w, span v, span u) {
+  return w->count_padding ? (float)(w->kh * w->kw) : (float)((v.to - v.from) * (u.to - u.from));
+}
+
+INLINE void mean_of(float *y, const float *image, const pl_windows *w, span v, span u, size_t c, const size_t part) {
+  vf sum = vf_set(0);
+  for (size_t ky = v.from; ky < v.to; ky++) {
+    const float *row = image + (v.start + (ptrdiff_t)ky) * (ptrdiff_t)(w->w * w->channels) + u.start * (ptrdiff_t)w->channels + (ptrdiff_t)c;
+    for (size_t kx = u.from; kx < u.to; kx++) sum += load(row + kx * w->channels, part);
+  }
+  store(y + c, sum / vf_set(count_of(w, v, u)), part);
+}
+
+void PL_KERNEL(avgpool_forward)(float *y, const float *image, const pl_windows *w, size_t oy) {
+  span v = span_of(oy, w->sy, w->top, w->kh, w->h);
+  for (size_t ox = 0; ox < w->ow; ox++, y += w->channels) {
+    span u = span_of(ox, w->sx, w->left, w->kw, w->w);
+    EACH_VECTOR(w->channels, mean_of, y, image, w, v, u);
+  }
+}
+
+/* y = (sum of x over the window) / count  gives  dx = sum of dy / count over the windows that cover the pixel */
+INLINE void mean_back(float *dx, const float *dy, const pl_windows *w, covering v, covering u, size_t c, const size_t part) {
+  vf sum = vf_set(0);
+  for (size_t oy = v.from; oy < v.to; oy++) {
+    span rows = span_of(oy, w->sy, w->top, w->kh, w->h);
+    for (size_t ox = u.from; ox < u.to; ox++) {
+      float count = count_of(w, rows, span_of(ox, w->sx, w->left, w->kw, w->w));
+      sum += load(dy + (oy * w->ow + ox) * w->channels + c, part) / vf_set(count);
+    }
+  }
+  store(dx + c, sum, part);
+}
+
+void PL_KERNEL(avgpool_backward)(float *dx, const float *dy, const pl_windows *w, size_t iy) {
+  covering v = covering_of(iy, w->sy, w->top, w->kh, w->oh);
+  for (size_t ix = 0; ix < w->w; ix++, dx += w->channels) {
+    covering u = covering_of(ix, w->sx, w->left, w->kw, w->ow);
+    EACH_VECTOR(w->channels, mean_back, dx, dy, w, v, u);
+  }
+}

@@ -1,0 +1,249 @@
+/* Every layer, alone and in nets, against naive code in double precision: outputs, and gradients for the parameters and
+   the input against central differences of that code, over many random shapes, kernels, strides and paddings. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+#include "support_reference.h"
+
+typedef struct {
+  const char *text;          /* the model, for messages */
+  pl_model *model;
+  size_t n, inputs, outputs;
+  float *x, *dy, *dx;
+  double *params, *input;    /* in double, for the reference */
+} net;
+
+static pl_rng random_stream = { 20240, 0 };
+static uint64_t drawn;
+static int pick(int low, int high) { return low + (int)(pl_rng_uniform(random_stream, drawn++) * (high - low + 1)); }
+
+static float *normal(size_t n, double mean, double deviation) {
+  float *out = malloc(n * sizeof *out);   /* exact sizes, so that address checkers see what runs over */
+  random_stream.stream++;
+  pl_rng_fill_normal(out, n, random_stream, mean, deviation);
+  return out;
+}
+
+static double *in_double(const float *from, size_t n) {
+  double *out = malloc((n + 1) * sizeof *out);
+  for (size_t i = 0; i < n; i++) out[i] = (double)from[i];
+  return out;
+}
+
+static void must(pl_status status, const pl_error *err, const char *text) {
+  if (status) fail_msg("%s: %s", text, err->text);
+}
+
+static net make(const char *text, size_t n, pl_shape in) {
+  net t = { .text = text, .n = n };
+  pl_error err = { 0 };
+  cJSON *json = cJSON_Parse(text);
+  if (json == NULL) fail_msg("not JSON: %s", text);
+  pl_layer *root = pl_layer_from_json(json, &err);
+  cJSON_Delete(json);
+  if (root == NULL) fail_msg("%s: %s", text, err.text);
+  t.model = pl_model_new(root, &err);
+  assert_non_null(t.model);
+  must(pl_model_build(t.model, &in, &err), &err, text);
+  must(pl_model_initialize(t.model, 1, &err), &err, text);
+  t.inputs = n * (size_t)pl_shape_count(&in);
+  t.outputs = n * (size_t)pl_shape_count(pl_model_output(t.model));
+  t.x = normal(t.inputs, 0, 1);
+  t.dy = normal(t.outputs, 0, 1);
+  t.dx = malloc(t.inputs * sizeof *t.dx);
+  const pl_slice *slice;
+  size_t slices = pl_model_slices(t.model, &slice);
+  for (size_t i = 0; i < slices; i++) {   /* biases and scales are constant by default: no test at all */
+    float *noise = normal(slice[i].count, 0, 0.3), *value = pl_model_values(t.model) + slice[i].offset;
+    for (size_t k = 0; k < slice[i].count; k++) value[k] += noise[k];
+    free(noise);
+  }
+  t.params = in_double(pl_model_values(t.model), pl_model_size(t.model));
+  t.input = in_double(t.x, t.inputs);
+  return t;
+}
+
+static void drop(net *t) {
+  pl_layer *root = pl_model_root(t->model);
+  pl_model_free(t->model);
+  pl_layer_free_tree(root);
+  free(t->x);
+  free(t->dy);
+  free(t->dx);
+  free(t->params);
+  free(t->input);
+}
+
+/* sum of dy * reference output */
+static double reference_loss(const net *t) {
+  reference r = { pl_model_values(t->model), t->params, true };
+  pl_shape out;
+  double *y = reference_forward(&r, pl_model_root(t->model), t->n, pl_model_input(t->model), t->input, &out), sum = 0;
+  for (size_t i = 0; i < t->outputs; i++) sum += y[i] * (double)t->dy[i];
+  free(y);
+  return sum;
+}
+
+static double difference(const net *t, double *place) {
+  const double h = 1e-6, value = *place;
+  *place = value + h;
+  double above = reference_loss(t);
+  *place = value - h;
+  double below = reference_loss(t);
+  *place = value;
+  return (above - below) / (2 * h);
+}
+
+static void compare(const net *t, const char *what, const float *found, const double *expected, size_t n, double tolerance) {
+  double most = 0.05;
+  for (size_t i = 0; i < n; i++) most = fmax(most, fabs(expected[i]));
+  for (size_t i = 0; i < n; i++) {
+    if (!(fabs((double)found[i] - expected[i]) <= tolerance * most))
+      fail_msg("%s: %s[%zu] is %.9g, expected %.9g (largest: %g)", t->text, what, i, (double)found[i], expected[i], most);
+  }
+}
+
+static void check_output(const net *t, pl_mode mode) {
+  reference r = { pl_model_values(t->model), t->params, mode == PL_TRAIN };
+  const float *y;
+  pl_error err = { 0 };
+  pl_shape out;
+  double *expected = reference_forward(&r, pl_model_root(t->model), t->n, pl_model_input(t->model), t->input, &out);
+  must(pl_model_forward(t->model, t->x, t->n, mode, &y, &err), &err, t->text);
+  if (!pl_shape_equal(&out, pl_model_output(t->model))) fail_msg("%s: wrong output shape", t->text);
+  compare(t, mode == PL_TRAIN ? "output" : "inference", y, expected, t->outputs, 3e-6);
+  free(expected);
+}
+
+static void check_gradients(const net *t) {
+  size_t size = pl_model_size(t->model);
+  double *expected = malloc((size + t->inputs) * sizeof *expected), *dx = expected + size;
+  const pl_slice *slice;
+  size_t slices = pl_model_slices(t->model, &slice);
+  pl_error err = { 0 };
+  for (size_t i = 0; i < size; i++) expected[i] = difference(t, &t->params[i]);
+  for (size_t i = 0; i < t->inputs; i++) dx[i] = difference(t, &t->input[i]);
+  for (int times = 1; times <= 2; times++) {   /* the second backward adds */
+    const float *y;
+    must(pl_model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
+    for (size_t i = 0; i < t->inputs; i++) t->dx[i] = NAN;
+    must(pl_model_backward(t->model, t->dy, t->dx, &err), &err, t->text);
+    compare(t, "dx", t->dx, dx, t->inputs, 2e-5);
+    for (size_t i = 0; i < slices; i++) {
+      if (times == 2) for (size_t k = 0; k < slice[i].count; k++) expected[slice[i].offset + k] *= 2;
+      compare(t, slice[i].name, pl_model_grads(t->model) + slice[i].offset, expected + slice[i].offset, slice[i].count, 2e-5);
+    }
+  }
+  /* the same bits, replaced instead of added, without a gradient for the input */
+  float *first = malloc((size + 1) * sizeof *first);
+  pl_model_zero_grads(t->model);
+  for (int times = 1; times <= 2; times++) {
+    const float *y;
+    must(pl_model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
+    must(pl_model_backward(t->model, t->dy, times == 1 ? t->dx : NULL, &err), &err, t->text);
+    if (times == 1) memcpy(first, pl_model_grads(t->model), size * sizeof *first);
+    else assert_memory_equal(first, pl_model_grads(t->model), size * sizeof *first);
+    pl_model_replace_grads(t->model);
+  }
+  free(first);
+  free(expected);
+}
+
+static void check(const char *text, size_t n, pl_shape in) {
+  net t = make(text, n, in);
+  check_output(&t, PL_TRAIN);
+  check_gradients(&t);
+  check_output(&t, PL_INFER);
+  check_output(&t, PL_LOOK);
+  drop(&t);
+}
+
+#define SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
+
+/* One layer of `type` with options written as printf does. */
+static void check_layer(size_t n, pl_shape in, const char *type, const char *options, ...) PL_PRINTF(4, 5);
+static void check_layer(size_t n, pl_shape in, const char *type, const char *options, ...) {
+  char config[400], text[500];
+  va_list args;
+  va_start(args, options);
+  vsnprintf(config, sizeof config, options, args);
+  va_end(args);
+  snprintf(text, sizeof text, "{\"type\":\"%s\",\"config\":{%s}}", type, config);
+  check(text, n, in);
+}
+
+/* "same", or a number of pixels below `most` */
+static const char *padding_text(char text[32], int most) {
+  if (pick(0, 2) == 0) snprintf(text, 32, "\"same\"");
+  else snprintf(text, 32, "[%d,%d]", pick(0, most), pick(0, most));
+  return text;
+}
+
+static void linear(void **state) {
+  (void)state;
+  for (int i = 0; i < 40; i++) {
+    int in = pick(1, 40), out = pick(1, 40);
+    pl_shape shape = i % 3 == 0 ? SHAPE(in) : i % 3 == 1 ? SHAPE(pick(1, 3), in) : SHAPE(2, pick(1, 3), in);
+    check_layer((size_t)pick(1, 6), shape, "Linear", "\"in\":%d,\"out\":%d,\"bias\":%s", in, out, i % 4 ? "true" : "false");
+  }
+  check_layer(300, SHAPE(2), "Linear", "\"in\":2,\"out\":3");   /* more rows than one block of a sum */
+}
+
+static void conv2d(void **state) {
+  static const char *const biases[] = { "true", "false", "\"per-position\"" };
+  char padding[32];
+  (void)state;
+  for (int i = 0; i < 80; i++) {
+    int kh = pick(1, 5), kw = pick(1, 5), h = kh + pick(0, 4), w = kw + pick(0, 4), in = pick(1, 4), out = i % 8 == 7 ? pick(15, 34) : pick(1, 5);
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "\"in\":%d,\"out\":%d,\"kernel\":[%d,%d],\"stride\":[%d,%d],\"padding\":%s,\"bias\":%s",
+                in, out, kh, kw, pick(1, 3), pick(1, 3), padding_text(padding, 3), biases[i % 3]);
+  }
+}
+
+static void pools(void **state) {
+  char padding[32];
+  (void)state;
+  for (int i = 0; i < 120; i++) {
+    int kh = pick(1, 4), kw = pick(1, 4), h = kh + pick(0, 5), w = kw + pick(0, 5), channels = i % 6 == 5 ? pick(15, 34) : pick(1, 5);
+    padding_text(padding, (kh < kw ? kh : kw) - 1);
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "MaxPool2d", "\"kernel\":[%d,%d],\"stride\":[%d,%d],\"padding\":%s",
+                kh, kw, pick(1, 5), pick(1, 5), padding);
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "AvgPool2d", "\"kernel\":[%d,%d],\"stride\":[%d,%d],\"padding\":%s,\"count_include_pad\":%s",
+                kh, kw, pick(1, 5), pick(1, 5), padding, i % 2 ? "true" : "false");
+  }
+  check_layer(2, SHAPE(6, 7, 3), "MaxPool2d", "\"kernel\":2");
+  check_layer(2, SHAPE(7, 7, 3), "AvgPool2d", "\"kernel\":3");
+  for (int i = 0; i < 10; i++) check_layer((size_t)pick(1, 4), SHAPE(pick(1, 6), pick(1, 6), pick(1, 34)), "GlobalAvgPool2d", "%s", "");
+}
+
+static void batch_norm(void **state) {
+  (void)state;
+  for (int i = 0; i < 30; i++) {
+    int features = i % 5 == 4 ? pick(15, 34) : pick(1, 6);
+    check_layer((size_t)pick(3, 9), i % 2 ? SHAPE(features) : SHAPE(pick(1, 4), pick(2, 4), features), "BatchNorm",
+                "\"features\":%d,\"eps\":%g,\"affine\":%s", features, i % 3 ? 1e-3 : 0.1, i % 4 ? "true" : "false");
+  }
+  check_layer(20, SHAPE(5, 6, 1), "BatchNorm", "\"features\":1");   /* more rows than one block of a sum */
+}
+
+static void activations(void **state) {
+  static const struct { const char *type, *options; } each[] = {
+    { "ReLU", "" }, { "Tanh", "" }, { "Sigmoid", "" },
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+    for (int k = 0; k < 6; k++) check_layer((size_t)pick(1, 4), k % 2 ? SHAPE(pick(1, 40)) : SHAPE(pick(1, 3), pick(1, 3), pick(1, 20)), each[i].type, "%s", each[i].options);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(pools), cmocka_unit_test(batch_norm), cmocka_unit_test(activations),
+  };
+  return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
