@@ -6,7 +6,7 @@ local folder = os.getenv "PERILUNE_LUA"
 if folder == "" then folder = nil end
 
 --- Is this chunk one of the library's own files (embedded, or from the folder $PERILUNE_LUA)?
-local function is_ours(source)
+function M.is_ours(source)
   return source:sub(1, 10) == "=perilune/" or (folder ~= nil and source:sub(1, #folder + 11) == "@" .. folder .. "/perilune/")
 end
 
@@ -15,7 +15,7 @@ function M.where()
   for level = 2, 1000 do
     local info = debug.getinfo(level, "Sl")
     if info == nil then return "" end
-    if info.currentline > 0 and not is_ours(info.source) then return ("%s:%d: "):format(info.short_src, info.currentline) end
+    if info.currentline > 0 and not M.is_ours(info.source) then return ("%s:%d: "):format(info.short_src, info.currentline) end
   end
   return ""
 end

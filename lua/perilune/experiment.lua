@@ -1,0 +1,212 @@
+--- pl.experiment { ... }: what is trained, on what, and how; checked when it is made, before any data is read.
+local core = require "perilune.core"
+local options = require "perilune.options"
+local errors = require "perilune.errors"
+local metrics = require "perilune.metrics"
+
+local M = {}
+
+local number_or_table = { "number", "table" }
+local fields = {
+  { "name", type = "string", required = 'add name = "...": it names the folder of its runs' },
+  { "description", type = "string" },
+  { "documented", type = "table" },
+  { "seed", type = "integer", low = 0, default = 1 },
+  { "data", type = "any", required = "add data = pl.data.mnist() or another data set" },
+  { "model", type = "userdata", required = "add model = pl.nn.Sequential { ... }", hint = "such as pl.nn.Sequential { ... }" },
+  { "loss", type = { "userdata", "function" }, required = "add loss = pl.nn.CrossEntropy() or another loss", hint = "such as pl.nn.CrossEntropy()" },
+  { "optimizer", type = "userdata", required = "add optimizer = pl.optim.Adam { lr = 0.001 } or another one", hint = "such as pl.optim.Adam { lr = 0.001 }" },
+  { "schedule", type = { "function", "table" } },
+  { "augment", type = { "userdata", "function", "table" } },
+  { "stopping", type = "table" },
+  { "epochs", type = "integer", low = 1, required = "add epochs = the largest number of passes over the training set" },
+  { "batch_size", type = "integer", low = 1, required = "add batch_size = the number of samples a step" },
+  { "shuffle", type = "boolean", default = true },
+  { "drop_last", type = "boolean", default = false },
+  { "validation", type = number_or_table, default = 0 },
+  { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
+  { "metrics", type = "table" },
+  { "callbacks", type = "table" },
+}
+
+local callbacks = { { "on_start", type = "function" }, { "on_batch", type = "function" }, { "on_epoch", type = "function" }, { "on_end", type = "function" } }
+local documented = {
+  { "error", type = "number", low = 0, high = 1 }, { "source", type = "string" }, { "metric", type = "string", default = "test_error" },
+  { "note", type = "string" }, { "seconds", type = "number" }, { "epochs", type = "integer" },
+}
+
+local Experiment = { __name = "pl.experiment" }
+
+function M.is_experiment(value) return getmetatable(value) == Experiment end
+
+-- Functions of the user's are checked once, so that a slip is found before hours of training.
+local function check_augment(augment)
+  if augment == nil then return { built_in = {}, functions = {} } end
+  local list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }
+  local split = { built_in = {}, functions = {} }
+  for i, item in ipairs(list) do
+    if type(item) == "function" then split.functions[#split.functions + 1] = item
+    elseif type(item) ~= "userdata" then
+      errors.raise("pl.experiment: field 'augment' takes augmentations and functions, got %s as item %d", options.describe(item), i)
+    elseif #split.functions > 0 then
+      errors.raise("pl.experiment: field 'augment': functions come after the built-in augmentations; move item %d forward", i)
+    else split.built_in[#split.built_in + 1] = item end
+  end
+  return split
+end
+
+-- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
+local function check_metrics(given)
+  local result = { named = {}, functions = {} }
+  for i, name in ipairs(given or {}) do
+    if type(name) ~= "string" then
+      errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i, options.describe(name))
+    end
+    local standard = false
+    for _, known in ipairs(metrics.standard) do standard = standard or known == name end
+    if not standard then
+      if not metrics.named[name] then options.unknown("pl.experiment", name, metrics.more, "metric") end
+      result.named[#result.named + 1] = name
+    end
+  end
+  for name, f in pairs(given or {}) do
+    if type(name) == "string" then
+      if type(f) ~= "function" then errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f)) end
+      result.functions[#result.functions + 1] = { name = name, f = f, of_test = name:match "^test_" ~= nil }
+    end
+  end
+  table.sort(result.functions, function(a, b) return a.name < b.name end)
+  return result
+end
+
+local function check_data(o)
+  local data = o.data
+  if type(data) ~= "table" or type(data.splits) ~= "function" then
+    errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
+  end
+  local fraction = o.validation
+  if fraction ~= 0 then data = errors.guard(data.validation, data, fraction) end
+  local train, test, held = data:splits()
+  return data, { train = train, test = test, val = held }
+end
+
+local function columns_of(e)
+  local columns = { "epoch", "step", "lr", "train_loss" }
+  local labelled = e.classes > 0
+  local function add(split)
+    columns[#columns + 1] = split .. "_loss"
+    if not labelled then return end
+    columns[#columns + 1] = split .. "_accuracy"
+    columns[#columns + 1] = split .. "_error"
+    for _, name in ipairs(e.metrics.named) do columns[#columns + 1] = split .. "_" .. name end
+  end
+  if labelled then
+    columns[#columns + 1] = "train_accuracy"
+    columns[#columns + 1] = "train_error"
+  end
+  if e.splits.val then add "val" end
+  if e.test == "epoch" then add "test" end
+  for _, metric in ipairs(e.metrics.functions) do
+    if not metric.of_test or e.test == "epoch" then columns[#columns + 1] = metric.name end
+  end
+  columns[#columns + 1] = "seconds"
+  return columns
+end
+
+local function check_stopping(e)
+  local rule = e.stopping
+  if rule == nil then return end
+  if type(rule.update) ~= "function" or type(rule.start) ~= "function" then
+    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... }, got %s", options.describe(rule))
+  end
+  for _, column in ipairs(e.columns) do
+    if column == rule.monitor then return end
+  end
+  local why = rule.monitor:match "^val_" and not e.splits.val and "; nothing is held out: add validation = 0.1"
+    or rule.monitor:match "^test_" and e.test ~= "epoch" and '; the test set is evaluated at the end only: add test = "epoch"' or ""
+  local monitors = {}
+  for _, column in ipairs(e.columns) do
+    if column ~= "epoch" and column ~= "step" and column ~= "seconds" and column ~= "lr" then monitors[#monitors + 1] = column end
+  end
+  local near = core.system.nearest(rule.monitor, monitors)
+  errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)", rule.monitor, why,
+    table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+-- The model is built for the shape of a sample, which the data set knows without being read; then one made-up sample
+-- goes through the loss, so that an output of a wrong width is found here too.
+local function build(e)
+  errors.guard(e.model.build, e.model, e.splits.train.shape)
+  local _, _, output = e.model:sizes()
+  local width = 1
+  for _, n in ipairs(output) do width = width * n end
+  if e.classes > 0 and width > 1 and width < e.classes then
+    errors.raise("pl.experiment: the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name, e.classes, e.classes)
+  end
+  local tensor = core.tensor
+  local shape = { 1, table.unpack(output) }
+  local target
+  if e.classes > 0 then target = tensor.zeros({ 1 }, "i32")
+  elseif e.splits.train.target then target = tensor.zeros { 1, table.unpack(e.splits.train.target) }
+  else return end
+  local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
+  if not ok then errors.raise("pl.experiment: the loss does not fit the model and the data: %s", (errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", ""))) end
+end
+
+-- A run's identity includes the text of its script; an experiment made in a session has none.
+local function calling_script()
+  for level = 3, 100 do
+    local info = debug.getinfo(level, "S")
+    if info == nil then return nil end
+    local source = info.source
+    if source:sub(1, 1) == "@" and not errors.is_ours(source) then
+      local path = source:sub(2)
+      return { path = path, text = require "perilune.script".read(path), arguments = require "perilune.args".list(), files = {} }
+    end
+  end
+end
+
+--- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
+function M.new(given)
+  local e = options.check("pl.experiment", given, fields, "field")
+  e.given = given
+  if e.test == true then e.test = "epoch" end
+  e.callbacks = options.check("pl.experiment: callbacks", e.callbacks, callbacks, "function")
+  e.documented = e.documented and options.check("pl.experiment: documented", e.documented, documented, "field")
+  e.augment, e.metrics = check_augment(e.augment), check_metrics(e.metrics)
+  e.data, e.splits = check_data(e)
+  e.classes = e.splits.train.classes or 0
+  if e.splits.test == nil then e.test = false end
+  if e.splits.train.count == 0 then errors.raise("pl.experiment: the training set of %s is empty", e.data.name) end
+  e.columns = columns_of(e)
+  check_stopping(e)
+  e.script = calling_script()
+  setmetatable(e, Experiment)
+  build(e)
+  return e
+end
+
+Experiment.__index = {}
+
+--- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }. The model is shared, not copied.
+function Experiment.__index:with(changes)
+  local copy = {}
+  for name, value in pairs(self.given) do copy[name] = value end
+  for name, value in pairs(changes or {}) do copy[name] = value end
+  local e = M.new(copy)
+  e.script = self.script or e.script
+  return e
+end
+
+--- The layers as model:rows() gives them.
+function Experiment.__index:rows() return self.model:rows(self.splits.train.shape) end
+
+--- Trains. Options: epochs, seed (instead of the experiment's), threads, out (folder; false: write nothing), quiet,
+-- fresh (start anew where an unfinished run lies), force (continue it though something changed). Returns the run.
+function Experiment.__index:run(given) return require "perilune.run".start(self, given) end
+
+function Experiment:__tostring()
+  return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)
+end
+
+return M

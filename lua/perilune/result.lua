@@ -1,0 +1,183 @@
+--- The run that experiment:run returns, and what is said about it: heading, result, where the files are, what to try next.
+local core = require "perilune.core"
+local system = core.system
+local text = require "perilune.text"
+local report = require "perilune.report"
+local stopping = require "perilune.stopping"
+
+local M = {}
+
+local Run = { __name = "run" }
+Run.__index = Run
+
+--- A run that has not begun.
+function M.new(e, o, threads)
+  return setmetatable({ experiment = e, model = e.model, seed = o.seed, epochs = o.epochs, threads = threads, quiet = o.quiet }, Run)
+end
+
+local function joined(parts, term)
+  local list = {}
+  for _, part in ipairs(parts) do if part then list[#list + 1] = part end end
+  return table.concat(list, term.utf8 and " · " or " | ")
+end
+
+local function plural(n, word) return ("%s %s%s"):format(text.count(n), word, n == 1 and "" or "s") end
+
+--- Lines said before training.
+function M.heading(run, e, o, found, term)
+  local _, isa = system.processor()
+  local splits = e.splits
+  local lines = { joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"),
+    ("%s: %s to learn from%s%s"):format(e.data.name, text.count(splits.train.count),
+      splits.val and (", %s held out"):format(text.count(splits.val.count)) or "",
+      splits.test and (", %s to test on"):format(text.count(splits.test.count)) or ""),
+    "seed " .. o.seed, plural(run.threads, "thread") .. ", " .. isa }, term) }
+  if run.path then
+    local at = ""
+    if found then
+      local s = found.state
+      at = ("   continuing after epoch %d%s of %d"):format(s.epoch, s.batch > 0 and (" and %d batches"):format(s.batch) or "", o.epochs)
+    end
+    lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
+  end
+  lines[#lines + 1] = ""
+  return lines
+end
+
+-- The number that the documented one is compared with: the test error, or the metric that the experiment names.
+local function measured(run)
+  local documented = run.experiment.documented
+  local metric = documented and documented.metric or "test_error"
+  if metric == "test_error" then return run.test and run.test.error, metric end
+  local own = run.evaluation and run.evaluation.metrics or {}
+  return own[metric], metric
+end
+
+-- A documented number is for MNIST's test set, at the documented end of the training.
+local function comparison(run, term)
+  local e = run.experiment
+  local value, metric = measured(run)
+  if not e.documented or not e.documented.error or not value or not e.data.name:match "^mnist" then return nil end
+  if run.ended == "epochs" and run.state.epoch < e.epochs then
+    return ("documented %s%s after %d epochs"):format(text.percent(e.documented.error),
+      e.documented.source and (" (%s)"):format(e.documented.source) or "", e.epochs)
+  end
+  local against = report.against(e.documented, value, run.test.count, term)
+  if metric ~= "test_error" then against = ("%s %s, %s"):format(report.title(metric), text.percent(value), against) end
+  return against
+end
+
+--- The result in one line.
+function Run:line(term)
+  term = term or text.terminal(1)
+  local test, parts = self.test, {}
+  if test and test.error and self.experiment.classes > 0 then
+    parts[1] = ("test error %s (%s of %s wrong)"):format(text.percent(test.error), text.count(test.count - test.correct), text.count(test.count))
+  elseif test then parts[1] = "test loss " .. text.number(test.loss)
+  elseif #self.history > 0 then parts[1] = "training loss " .. text.number(self.history[#self.history].train_loss) end
+  parts[1] = term.paint(parts[1] or "no epoch finished", "bold")
+  parts[#parts + 1] = comparison(self, term)
+  return table.concat(parts, term.utf8 and " · " or " | ")
+end
+
+-- How the run ended and which epoch's weights these are.
+function Run:ending()
+  local s = self.state
+  local parts = {}
+  if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
+  elseif self.ended == "callback" then parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+  else parts[1] = plural(s.epoch, "epoch") end
+  if self.best then
+    parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch, report.title(self.best.monitor),
+      stopping.split_of(self.best.monitor))
+  end
+  if s.test_evaluations > 0 and self.experiment.test then
+    parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once" or s.test_evaluations .. " times")
+  end
+  return table.concat(parts, "; ")
+end
+
+local function command(run)
+  local script = run.experiment.script
+  if not script or not script.path then return nil end
+  local words = { "perilune", "run", script.path }
+  for _, word in ipairs(script.arguments) do words[#words + 1] = word end
+  return table.concat(words, " ")
+end
+
+local function next_steps(run)
+  local lines, again = {}, command(run)
+  if run.path then
+    lines[#lines + 1] = { "perilune show " .. run.path, "history, confusion matrix, precision and recall" }
+    if again and run.ended == "epochs" and run.experiment.stopping == nil or run.state.epoch < run.experiment.epochs and run.ended == "epochs" then
+      lines[#lines + 1] = again and { ("%s --epochs %d"):format(again, math.max(run.experiment.epochs, 2 * run.state.epoch)), "goes on from here" } or nil
+    end
+  end
+  if again then lines[#lines + 1] = { ("%s --seed %d"):format(again, run.seed + 1), "is the result luck?" } end
+  return lines
+end
+
+--- Prints the result, where the files are, and what to try next. options.confusion: also the confusion matrix.
+function Run:report(given)
+  local term = text.terminal(1)
+  local out = {}
+  local function say(line) out[#out + 1] = line or "" end
+  if self.ended == "interrupted" then
+    local s = self.state
+    say(("interrupted in epoch %d%s; %s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", after %d batches"):format(s.batch) or "",
+      self.path and ("saved in %s; the same command goes on from there"):format(self.path) or "nothing was saved (out = false)"))
+    print(table.concat(out, "\n"))
+    return
+  end
+  if self.recalled then say(("%s is finished already; --fresh runs it again"):format(self.path)) end
+  say()
+  say(self:line(term))
+  say(term.paint(self:ending(), "dim"))
+  if given and given.confusion and self.test and self.test.confusion then
+    say()
+    say "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
+    for _, line in ipairs(report.confusion(self.test.confusion, self.experiment.data.labels, term)) do say(line) end
+  end
+  if self.path then
+    say()
+    say(("weights, history  %s/run.h5 (HDF5), log.jsonl"):format(self.path))
+    if self.best then say(("best weights      %s/best.h5"):format(self.path)) end
+    local steps, width = next_steps(self), 0
+    for _, step in ipairs(steps) do width = math.max(width, #step[1]) end
+    for i, step in ipairs(steps) do
+      say(("%-17s %s   %s"):format(i == 1 and "next" or "", text.pad(step[1], width), term.paint(step[2], "dim")))
+    end
+  end
+  print(table.concat(out, "\n"))
+end
+
+function Run:__tostring()
+  return ("run of %q, seed %d: %s"):format(self.experiment.name, self.seed, self:line { paint = function(s) return s end, utf8 = true })
+end
+
+local function json_line(h, row)
+  local parts = {}
+  for _, name in ipairs(h.columns) do
+    local value = row[name]
+    if value ~= nil then parts[#parts + 1] = ("%s:%s"):format(core.json.encode(name), core.json.encode(value)) end
+  end
+  return "{" .. table.concat(parts, ",") .. "}\n"
+end
+
+--- Keeps the log of a run up with its history, one line an epoch, one write a line. `logged`: how many lines are there (nil: the
+-- file is written anew). Returns the new number.
+function M.log(path, h, logged)
+  local fresh = logged == nil or logged > #h
+  local lines = {}
+  for i = fresh and 1 or logged + 1, #h do lines[#lines + 1] = json_line(h, h[i]) end
+  local target = fresh and path .. ".tmp" or path
+  local file = io.open(target, fresh and "wb" or "ab")
+  if not file then return nil end
+  file:setvbuf("full", 1 << 20)
+  local ok = file:write(table.concat(lines))
+  ok = file:close() and ok
+  if fresh and ok then ok = os.rename(target, path) end
+  return ok and #h or nil
+end
+
+return M

@@ -1,0 +1,170 @@
+--- One run of an experiment: from a seed (or from where it was left) to the files in its folder.
+local core = require "perilune.core"
+local system = core.system
+local errors = require "perilune.errors"
+local options = require "perilune.options"
+local history = require "perilune.history"
+local trainer = require "perilune.trainer"
+local random = require "perilune.random"
+local record = require "perilune.record"
+local folder = require "perilune.folder"
+local runfile = require "perilune.runfile"
+local captured = require "perilune.captured"
+local text = require "perilune.text"
+local Progress = require "perilune.progress"
+local result = require "perilune.result"
+
+local M = {}
+
+local known = {
+  { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 }, { "threads", type = "integer", low = 0, high = 1024 },
+  { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
+  { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
+  { "checkpoint_every", type = "number", default = 30 },
+}
+
+local function user_functions(e)
+  local list = { { "schedule", e.schedule } }
+  for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
+  for _, metric in ipairs(e.metrics.functions) do list[#list + 1] = { "metric " .. metric.name, metric.f } end
+  for _, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do
+    if e.callbacks[name] then list[#list + 1] = { "callbacks." .. name, e.callbacks[name] } end
+  end
+  return list
+end
+
+-- Publishes: the checkpoint first, because it alone counts; then what is derived from it.
+local function publisher(run, identity, warn)
+  local logged
+  return function(t)
+    if not run.path then return end
+    local problem
+    local function write(name, kind)
+      local ok, message = runfile.write(run.path .. "/" .. name, record.of(t, kind, identity, run.threads))
+      if not ok then problem = message end
+      return ok
+    end
+    t.state.captured = run.changed_capture()
+    if write("checkpoint.h5", "checkpoint") then
+      if t.state.batch == 0 or t.state.ended then
+        write("run.h5", "run")
+        if t.state.best and run.best_written ~= t.state.best.epoch and write("best.h5", "best") then run.best_written = t.state.best.epoch end
+        logged = result.log(run.path .. "/log.jsonl", t.history, logged)
+      end
+      run.saved = { epoch = t.state.epoch, batch = t.state.batch }
+    end
+    if problem then warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem)) end
+  end
+end
+
+local function continue_from(found, e, optimizer)
+  record.fill(e.model:state(), found.layers, "parameter")
+  optimizer:set_counters(found.optimizer.counters)
+  record.fill(optimizer:state(), found.optimizer.layers, "optimizer state")
+  local state, past, user, evaluation = record.parts(found)
+  if state.ended then    -- only a run that ended because its epochs were over is continued
+    state.ended, state.stop = nil, nil
+    evaluation.metrics = nil
+  end
+  optimizer.lr = state.lr
+  local best
+  if found.best then
+    best = trainer.snapshot(e.model)
+    record.fill(best, found.best, "best parameter")
+  end
+  return state, past, user, evaluation, best
+end
+
+local function where_kept(run)
+  if not run.path then return "the weights are those of the epoch's start" end
+  local s = run.saved
+  if not s then return "nothing was saved yet" end
+  return ("the weights after epoch %d%s are kept in %s"):format(s.epoch, s.batch > 0 and (" and %d batches"):format(s.batch) or "", run.path)
+end
+
+local function train(run, e, o, found, identity)
+  local term = text.terminal(1)
+  local progress = Progress.new { term = term, epochs = o.epochs, columns = e.columns, quiet = o.quiet }
+  local optimizer = e.optimizer
+  e.model:initialize(o.seed)
+  optimizer:bind(e.model)
+  local state, past, user, evaluation, best
+  if found then
+    state, past, user, evaluation, best = continue_from(found, e, optimizer)
+    run.saved = { epoch = state.epoch, batch = state.batch }
+  end
+  state = state or trainer.fresh(o.seed)
+  random.install(o.seed, 0, state.random)
+  run.history = past or history.new()
+  run.changed_capture = captured.watch(user_functions(e))
+  local every = o.checkpoint_every
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, epochs = o.epochs, state = state, history = run.history,
+    user = user, evaluation = evaluation, best = best }, {
+      progress = function(numbers) progress:update(numbers) end,
+      row = function(row, improved, rate)
+        local shown = setmetatable({ samples_per_second = rate }, { __index = row })
+        progress:row(shown, improved)
+      end,
+      publish = publisher(run, identity, function(line) progress:note(line) end),
+      publish_every = run.path and every or nil,
+      interrupted = o.interruptible and system.interrupted or function() return false end,
+      kept = function() return where_kept(run) end,
+    })
+  if not o.quiet then
+    for _, line in ipairs(result.heading(run, e, o, found, term)) do progress:note(line) end
+  end
+  local ok, finished = pcall(t.run, t)
+  progress:finish()
+  if not ok then error(finished, 0) end
+  run.state, run.evaluation, run.test = t.state, t.evaluation, t.evaluation.test
+  run.ended = finished and t.state.ended or "interrupted"
+  run.best = t.state.best
+end
+
+-- A finished run whose folder was named again: nothing is trained, its files are shown (and completed).
+local function recall(run, e, found)
+  record.fill(e.model:state(), found.best or found.layers, "parameter")
+  local state, past, _, evaluation = record.parts(found)
+  run.state, run.history, run.evaluation, run.test, run.best, run.ended = state, past, evaluation, evaluation.test, state.best, state.ended
+  run.recalled = true
+  if system.kind(run.path .. "/run.h5") ~= "file" then
+    local copy = {}
+    for key, value in pairs(found) do copy[key] = value end
+    copy.kind, copy.layers, copy.best, copy.optimizer = "run", record.layers(e.model), nil, nil
+    runfile.write(run.path .. "/run.h5", copy)
+  end
+end
+
+--- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,
+-- seed, threads, seconds }, with run:line() and run:report().
+function M.start(e, given)
+  local o = options.check("run", given, known)
+  o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
+  if o.out == true then o.out = nil end
+  local threads_before, outer = system.threads(), random.current()
+  if o.threads then system.threads(o.threads) end
+  local run = result.new(e, o, system.threads())
+  local began = system.clock()
+  local ok, problem = pcall(function()
+    errors.guard(e.splits.train.read, e.splits.train)
+    for _, split in ipairs { e.splits.val or false, e.test and e.splits.test or false } do
+      if split then errors.guard(split.read, split) end
+    end
+    local identity = folder.identity(e, o.seed)
+    local found, nothing_left
+    if o.out ~= false then
+      run.path, found, nothing_left = folder.choose(e, o, identity)
+      if not found then folder.clear(run.path) end
+    end
+    if nothing_left then return recall(run, e, found) end
+    train(run, e, o, found, identity)
+  end)
+  random.restore(outer)
+  if o.threads then system.threads(threads_before) end
+  run.seconds = system.clock() - began
+  if not ok then error(problem, 0) end
+  if not o.quiet then run:report() end
+  return run
+end
+
+return M

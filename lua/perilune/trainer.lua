@@ -1,0 +1,271 @@
+--- The loop over epochs. It works on a `job` (what to train) and a `state` (how far it is), and says through hooks what
+-- happened; files, folders and messages are run.lua's. The state is plain data: with the weights and the optimizer's
+-- memory it is all that continuing exactly needs, between epochs and inside them.
+local core = require "perilune.core"
+local system = core.system
+local history = require "perilune.history"
+local metrics = require "perilune.metrics"
+local random = require "perilune.random"
+
+local M = {}
+
+--- A state at the very beginning.
+function M.fresh(seed)
+  return { seed = seed, epoch = 0, batch = 0, step = 0, loss = 0.0, correct = 0, samples = 0, seconds = 0.0, test_evaluations = 0 }
+end
+
+--- Copies of a model's parameters and statistics, and back.
+function M.snapshot(model)
+  local copy = {}
+  for i, item in ipairs(model:state()) do
+    copy[i] = { layer = item.layer, type = item.type, name = item.name, trained = item.trained, tensor = item.tensor:clone() }
+  end
+  return copy
+end
+
+function M.restore(model, copy)
+  for i, item in ipairs(model:state()) do item.tensor:copy_(copy[i].tensor) end
+end
+
+local function refresh(snapshot, model)
+  for i, item in ipairs(model:state()) do snapshot[i].tensor:copy_(item.tensor) end
+end
+
+local Trainer = {}
+Trainer.__index = Trainer
+
+--- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
+-- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), publish(trainer), interrupted() -> boolean }.
+function M.new(job, hooks)
+  local e = job.experiment
+  local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
+    history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+  self.core = core.trainer.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
+    batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
+  self.batches = self.core:batches()
+  self.ctx = {
+    experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history, state = job.user or {},
+    epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
+    resumed = self.state.step > 0,
+  }
+  -- ctx.stop("reason") and ctx:stop("reason") both do
+  function self.ctx.stop(a, b)
+    local reason = type(a) == "table" and b or a
+    self.state.stop = "callback"
+    self.state.stop_reason = reason ~= nil and tostring(reason) or nil
+  end
+  self.good = M.snapshot(self.model)
+  return self
+end
+
+function Trainer:call(name)
+  local f = self.e.callbacks[name]
+  if f then f(self.ctx) end
+end
+
+-- Rate of the epoch (or step) that begins: the schedule is given the previous one.
+function Trainer:schedule(per, count)
+  local schedule = self.e.schedule
+  if schedule == nil or (type(schedule) == "table" and schedule.per or "epoch") ~= per then return end
+  local lr = schedule(count, self.optimizer.lr, self.ctx)
+  if type(lr) ~= "number" or lr ~= lr or lr < 0 or lr == math.huge then
+    error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per, count), 0)
+  end
+  self.optimizer.lr = lr
+end
+
+-- One batch through Lua: users' functions see or alter it.
+function Trainer:step_in_lua(epoch, i)
+  local s = self.state
+  if #self.e.augment.functions == 0 then return self.core:run(epoch, i, 1, s.loss) end
+  local x, y = self.core:batch(epoch, i)
+  for _, f in ipairs(self.e.augment.functions) do
+    local new_x, new_y = f(x, y, self.ctx)
+    x, y = new_x or x, new_y or y
+  end
+  return self.core:step(x, y, s.loss)
+end
+
+-- The learning went wrong: back to the last weights that were published, and a message that says where.
+function Trainer:broken(epoch, where)
+  M.restore(self.model, self.good)
+  error({ broken = true, message = ("epoch %d, batch %d: the loss is not a finite number; first seen in %s; stopped%s; a smaller learning rate than %s may help")
+    :format(epoch, where.batch, where.at or "the loss", self.hooks.kept and ", " .. self.hooks.kept() or "", self.optimizer.lr) }, 0)
+end
+
+function Trainer:show(epoch, started)
+  local s = self.state
+  local elapsed = system.clock() - started.clock
+  local rate = elapsed > 0.2 and (s.samples - started.samples) / elapsed or nil
+  local per_epoch = self.e.splits.train.count
+  local left = rate and ((self.epochs - epoch) * per_epoch + per_epoch - s.samples) / rate
+  if left and self.state.seconds_elsewhere then left = left + self.state.seconds_elsewhere * (self.epochs - epoch + 1) end
+  self.hooks.progress { epoch = epoch, batch = s.batch, batches = self.batches, loss = s.samples > 0 and s.loss / s.samples or nil,
+    accuracy = self.e.classes > 0 and s.samples > 0 and s.correct / s.samples or nil, rate = rate, left = left }
+end
+
+-- The steps of an epoch from state.batch on. Returns false when it was interrupted.
+function Trainer:steps(epoch)
+  local s, ctx = self.state, self.ctx
+  local each = #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil
+    or (type(self.e.schedule) == "table" and self.e.schedule.per == "step")
+  local started = { clock = system.clock(), samples = s.samples }
+  local seconds_before, count = s.seconds, 1
+  local saved = started.clock
+  while s.batch < self.batches do
+    local before = system.clock()
+    count = each and 1 or math.min(count, self.batches - s.batch)
+    local loss, correct, samples, done, bad
+    if each then
+      ctx.batch, ctx.step = s.batch + 1, s.step + 1
+      self:schedule("step", s.step + 1)
+      ctx.lr = self.optimizer.lr
+      loss, correct, samples, done, bad = self:step_in_lua(epoch, s.batch + 1)
+    else
+      loss, correct, samples, done, bad = self.core:run(epoch, s.batch + 1, count, s.loss)
+    end
+    s.loss, s.correct, s.samples = loss, s.correct + correct, s.samples + samples
+    s.batch, s.step = s.batch + done, s.step + done
+    local now = system.clock()
+    s.seconds = seconds_before + now - started.clock
+    if bad then self:broken(epoch, bad) end
+    if self.e.callbacks.on_batch then
+      ctx.loss, ctx.accuracy = s.loss / s.samples, s.correct / s.samples
+      self:call "on_batch"
+    end
+    -- about ten looks a second at the keyboard and at the progress line
+    local took = now - before
+    if took < 0.05 then count = count * 2 elseif took > 0.2 and count > 1 then count = count // 2 end
+    if not each or now - (self.shown or 0) > 0.1 then
+      self.shown = now
+      self:show(epoch, started)
+    end
+    if s.batch < self.batches then
+      if self.hooks.interrupted() then return false end
+      if s.stop then return true end
+      if self.hooks.publish_every and now - saved > self.hooks.publish_every then
+        self:publish()
+        saved = system.clock()
+      end
+    end
+  end
+  return true
+end
+
+function Trainer:publish()
+  self.state.lr = self.optimizer.lr
+  self.state.random = random.state()
+  self.hooks.publish(self)
+  refresh(self.good, self.model)
+end
+
+-- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
+function Trainer:evaluate(split, row)
+  local data = self.e.splits[split]
+  self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count, split == "val" and "validation" or "test") }
+  local result = self.model:evaluate(data:read(), { loss = self.e.loss })
+  if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
+  for _, name in ipairs(self.e.metrics.named) do
+    if result.confusion then result[name] = metrics.named[name](result) end
+  end
+  self.evaluation[split], self.ctx[split] = result, result
+  if row then
+    for _, name in ipairs(metrics.standard) do
+      if name == "loss" or self.e.classes > 0 then row[split .. "_" .. name] = result[name] end
+    end
+    for _, name in ipairs(self.e.metrics.named) do row[split .. "_" .. name] = result[name] end
+  end
+  return result
+end
+
+-- Users' metrics: those of the test set (their names begin with test_) only when it is looked at.
+function Trainer:own_metrics(row, with_test)
+  for _, metric in ipairs(self.e.metrics.functions) do
+    if with_test or not metric.of_test then
+      local value = metric.f(self.ctx)
+      if type(value) ~= "number" then error(("metric '%s' returned %s; a number is expected"):format(metric.name, tostring(value)), 0) end
+      row[metric.name] = value
+    end
+  end
+end
+
+function Trainer:end_epoch(epoch)
+  local s, ctx = self.state, self.ctx
+  local before = system.clock()
+  local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, train_loss = s.loss / s.samples }
+  if self.e.classes > 0 then
+    row.train_accuracy = s.correct / s.samples
+    row.train_error = 1 - s.correct / s.samples
+  end
+  ctx.train = { loss = row.train_loss, accuracy = row.train_accuracy, error = row.train_error, correct = s.correct, count = s.samples }
+  ctx.row = row
+  if self.e.splits.val then self:evaluate("val", row) end
+  if self.e.test == "epoch" then self:evaluate("test", row) end
+  self:own_metrics(row, self.e.test == "epoch")
+  s.seconds_elsewhere = system.clock() - before
+  row.seconds = s.seconds + s.seconds_elsewhere
+  history.append(self.history, self.e.columns, row)
+  local rate = s.seconds > 0 and s.samples / s.seconds or 0
+  local improved = self:judge(epoch, row)
+  s.epoch, s.batch, s.loss, s.correct, s.samples, s.seconds = epoch, 0, 0.0, 0, 0, 0.0
+  self.hooks.row(row, improved, rate)
+  self:call "on_epoch"
+end
+
+-- The rule of early stopping: keeps a copy of the best weights, and may end the run.
+function Trainer:judge(epoch, row)
+  local rule, s = self.e.stopping, self.state
+  if rule == nil then return false end
+  s.stopping = s.stopping or rule:start()
+  local improved, stop = rule:update(s.stopping, epoch, row[rule.monitor])
+  if improved then
+    self.best = self.best or M.snapshot(self.model)
+    refresh(self.best, self.model)
+    s.best = { epoch = epoch, value = row[rule.monitor], monitor = rule.monitor }
+  end
+  if stop then s.stop = "stopping" end
+  return improved
+end
+
+-- The weights of the best epoch, and the last look at the splits.
+function Trainer:conclude()
+  local s = self.state
+  s.ended = s.stop or "epochs"
+  local last = true
+  if self.best and s.best and s.best.epoch ~= s.epoch then
+    self.last = M.snapshot(self.model)
+    M.restore(self.model, self.best)
+    last = false
+  end
+  local final = {}
+  if self.e.splits.val and (not last or not self.evaluation.val) then self:evaluate "val" end
+  if self.e.test and (not last or not self.evaluation.test or self.e.test == "end") then self:evaluate "test" end
+  self:own_metrics(final, self.e.test ~= false)
+  self.evaluation.metrics = final
+  self:call "on_end"
+end
+
+--- Trains until an end: true; or false when it was interrupted (all is published, also inside an epoch).
+function Trainer:run()
+  local s, ctx = self.state, self.ctx
+  self:call "on_start"
+  while s.epoch < self.epochs and not s.stop do
+    local epoch = s.epoch + 1
+    ctx.epoch = epoch
+    if s.batch == 0 then self:schedule("epoch", epoch) end
+    ctx.lr = self.optimizer.lr
+    if not self:steps(epoch) then
+      self:publish()
+      return false
+    end
+    if s.batch < self.batches then break end    -- a callback stopped the run inside the epoch
+    self:end_epoch(epoch)
+    self:publish()
+    if self.hooks.interrupted() and s.epoch < self.epochs and not s.stop then return false end
+  end
+  self:conclude()
+  self:publish()
+  return true
+end
+
+return M
