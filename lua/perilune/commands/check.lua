@@ -1,0 +1,59 @@
+--- perilune check FILE [name=value ...]
+local text = require "perilune.text"
+local report = require "perilune.report"
+
+local M = { summary = "build it, show shapes, parameters, memory; reads no data", usage = "FILE [name=value ...]",
+  description = "Builds the experiment that FILE returns and checks that model, loss and data fit, without reading the data." }
+
+function M.define(parser)
+  parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
+  parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
+end
+
+local function settings(object)
+  if type(object) == "function" then return "a function" end
+  local ok, config = pcall(object.config, object)
+  if not ok or type(config) ~= "table" then return tostring(object) end
+  local names, words = {}, {}
+  for name, value in pairs(config.config or {}) do
+    if type(value) == "number" or type(value) == "string" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local value = config.config[name]
+    words[i] = ("%s = %s"):format(name, type(value) == "number" and text.number(value) or value)
+  end
+  return #words > 0 and ("%s { %s }"):format(config.type, table.concat(words, ", ")) or tostring(config.type)
+end
+
+local function facts(e, total, term)
+  local train, test, held = e.splits.train, e.splits.test, e.splits.val
+  local batches = e.drop_last and train.count // e.batch_size or (train.count + e.batch_size - 1) // e.batch_size
+  local lines = {
+    { "data", ("%s: %s samples of %s to learn from%s%s"):format(e.data.name, text.count(train.count), text.shape(train.shape),
+      held and (", %s held out"):format(text.count(held.count)) or "", test and (", %s to test on"):format(text.count(test.count)) or "") },
+    { "loss", settings(e.loss) },
+    { "optimizer", settings(e.optimizer) },
+    { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs), text.count(batches),
+      text.count(e.batch_size), e.seed) },
+  }
+  if e.stopping then
+    lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience, report.title(e.stopping.monitor)) }
+  end
+  lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4 * total.parameters),
+    text.bytes(e.model:arena(e.batch_size, "train"))) }
+  for i, line in ipairs(lines) do lines[i] = term.paint(text.pad(line[1], 10), "dim") .. " " .. line[2] end
+  return lines
+end
+
+function M.run(options)
+  local e = require "perilune.script".experiment(options.file, options.arguments)
+  local term = text.terminal(1)
+  local lines, total = report.model(e:rows(), term)
+  print(term.paint(e.name, "bold") .. "\n")
+  print(table.concat(lines, "\n") .. "\n")
+  print(table.concat(facts(e, total, term), "\n"))
+  return 0
+end
+
+return M

@@ -1,0 +1,38 @@
+--- perilune run FILE [name=value ...]
+local core = require "perilune.core"
+
+local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
+  description = "Trains the experiment that FILE returns, and writes weights and history into the folder runs/<name>-s<seed>/. " ..
+    "The same command goes on with an unfinished run, to the same final bits." }
+
+local function whole(low)
+  return function(word)
+    local n = math.tointeger(tonumber(word))
+    if n and n >= low then return n end
+    return nil, ("a whole number from %d is expected, got '%s'"):format(low, word)
+  end
+end
+
+function M.define(parser)
+  parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
+  parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
+  parser:option("--epochs", "Train for at most this many epochs."):convert(whole(1)):argname "<n>"
+  parser:option("--seed", "Seed instead of the experiment's."):convert(whole(0)):argname "<n>"
+  parser:option("--threads", "Threads to use (0: as many as cores). The bits do not depend on it."):convert(whole(0)):argname "<n>"
+  parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
+  parser:flag("-q --quiet", "Print only the result.")
+  parser:flag("--fresh", "Start anew where an unfinished run lies.")
+  parser:flag("--force", "Go on with an unfinished run though script, arguments, data or algorithm changed.")
+end
+
+function M.run(options)
+  local e = require "perilune.script".experiment(options.file, options.arguments)
+  core.system.catch_interrupt(true)
+  local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out, quiet = options.quiet,
+    fresh = options.fresh, force = options.force, interruptible = true }
+  core.system.catch_interrupt(false)
+  if options.quiet then print(run.ended == "interrupted" and ("interrupted; saved in %s"):format(run.path) or run:line()) end
+  return run.ended == "interrupted" and 130 or 0
+end
+
+return M

@@ -1,0 +1,89 @@
+--- perilune show RUN
+local system = require "perilune.core".system
+local text = require "perilune.text"
+local report = require "perilune.report"
+local history = require "perilune.history"
+
+local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv]",
+  description = "Shows a run: its folder, or one of the files in it (run.h5, checkpoint.h5, best.h5)." }
+
+function M.define(parser)
+  parser:argument("run", "A run's folder, or a file in it.")
+  parser:flag("--csv", "Only the history, as comma-separated values with all digits.")
+  parser:flag("--history", "The whole history, also when it is long.")
+end
+
+local function find(path)
+  if system.kind(path) ~= "folder" then return path end
+  for _, name in ipairs { "run.h5", "checkpoint.h5" } do
+    if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
+  end
+  error({ message = ("%s holds no run: there is neither run.h5 nor checkpoint.h5 in it"):format(path) }, 0)
+end
+
+local function shortened(lines, all)
+  if all or #lines <= 31 then return lines end
+  local short = table.move(lines, 1, 6, 1, {})
+  short[#short + 1] = ("  ... %d more (--history shows all)"):format(#lines - 26)
+  return table.move(lines, #lines - 19, #lines, #short + 1, short)
+end
+
+local function say(lines)
+  for _, line in ipairs(lines) do print(line) end
+end
+
+local function summary(record, path, term)
+  local s, p = record.state or {}, record.provenance or {}
+  local identity = s.identity or {}
+  local rows = {
+    { "file", path },
+    { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "") or "none (made in a session)" },
+    { "data", identity.data },
+    { "seed", s.seed and ("%d"):format(s.seed) },
+    { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and (s.ended == "stopping" and ", stopped early" or s.ended == "callback" and ", stopped by a callback" or "")
+      or ", unfinished") },
+    { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
+  }
+  print(term.paint(identity.name or "model", "bold"))
+  for _, row in ipairs(rows) do
+    if row[2] then print(term.paint(text.pad(row[1], 8), "dim") .. " " .. row[2]) end
+  end
+end
+
+local function evaluation(name, result, labels, term)
+  if not result then return end
+  print()
+  print(term.paint(("%s: loss %s%s"):format(name, text.number(result.loss or 0 / 0), result.error and
+    (", error %s (%s of %s wrong)"):format(text.percent(result.error), text.count(result.count - result.correct), text.count(result.count)) or ""), "bold"))
+  if not result.confusion then return end
+  print()
+  say(report.classification(result.confusion, labels, term))
+  print "\nConfusion matrix: a row is what the image shows, a column what the network says.\n"
+  say(report.confusion(result.confusion, labels, term))
+end
+
+function M.run(options)
+  local path = find(options.run)
+  local record, message = require "perilune.runfile".read(path)
+  if not record then error({ message = message }, 0) end
+  local past = history.new(record.history)
+  if options.csv then
+    say(report.csv(past))
+    return 0
+  end
+  local term = text.terminal(1)
+  summary(record, path, term)
+  local s = record.state or {}
+  if #past > 0 then
+    print()
+    say(shortened(report.history(past, term, s.best and s.best.epoch), options.history))
+  end
+  local results = record.evaluation or {}
+  local labels = s.identity and s.identity.labels
+  evaluation("Validation set", results.val, labels, term)
+  evaluation("Test set", results.test, labels, term)
+  return 0
+end
+
+return M

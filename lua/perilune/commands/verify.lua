@@ -1,0 +1,35 @@
+--- perilune verify FILE...
+local system = require "perilune.core".system
+
+local M = { summary = "check that files are whole", usage = "FILE...",
+  description = "Reads each file in full and checks its digest, its structure and the sums of its data. A folder: every .h5 file of a run in it." }
+
+function M.define(parser)
+  parser:argument("files", "Files, or folders of runs."):args "+"
+end
+
+function M.run(options)
+  local verify = require "perilune.core".store.verify
+  local bad = 0
+  local function check(path)
+    local ok, message = verify(path)
+    print(ok and ("%s: whole"):format(path) or message)
+    if not ok then bad = bad + 1 end
+  end
+  for _, path in ipairs(options.files) do
+    if system.kind(path) == "folder" then
+      local found = false
+      for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5" } do
+        local file = path .. "/" .. name
+        if system.kind(file) then
+          found = true
+          check(file)
+        end
+      end
+      if not found then error({ message = ("%s holds no run: there is no checkpoint.h5, run.h5 or best.h5 in it"):format(path) }, 0) end
+    else check(path) end
+  end
+  return bad == 0 and 0 or 1
+end
+
+return M
