@@ -252,7 +252,10 @@ function Trainer:run()
   while s.epoch < self.epochs and not s.stop do
     local epoch = s.epoch + 1
     ctx.epoch = epoch
-    if s.batch == 0 then self:schedule("epoch", epoch) end
+    if s.batch == 0 then
+      self.optimizer:epoch()
+      self:schedule("epoch", epoch)
+    end
     ctx.lr = self.optimizer.lr
     if not self:steps(epoch) then
       self:publish()
