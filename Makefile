@@ -1,28 +1,31 @@
 # Perilune. `make help` lists what can be done.
 
-CC       ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
 BUILD    ?= build
 PREFIX   ?= /usr/local
 OPT      ?= -O3
 WERROR   ?=
 SANITIZE ?=
-LUA      ?= lua5.4
+LUA      ?= $(shell command -v lua5.4 || command -v lua54 || echo lua)
 ARGS     ?=
-
-ifeq ($(origin CC),default)
-CC := cc
-endif
 
 UNAME_M  := $(shell uname -m)
 UNAME_S  := $(shell uname -s)
-PACKAGES := lua5.4 hdf5 libedit libcjson libmd zlib libcurl
-MODULES  := $(wildcard $(BUILD)/.deps)
+
+# Asked once, and only when something is compiled: before `make deps` there may be no pkg-config.
+once       = $(eval $(1) := $(2))$($(1))
+LUA_PC     = $(call once,LUA_PC,$(shell for p in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists $$p && echo $$p && break; done))
+HDF5_PC    = $(call once,HDF5_PC,$(shell for p in hdf5 hdf5-serial; do pkg-config --exists $$p && echo $$p && break; done))
+LIBRARIES := libedit libcjson libmd zlib libcurl
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(LUA_PC) $(HDF5_PC) $(LIBRARIES)))
+# libhdf5 is loaded by name when the first file needs it (runtime/store/hdf5.h), not linked.
+PKG_LIBS   = $(call once,PKG_LIBS,$(shell pkg-config --libs $(LIBRARIES)))
+LUA_LIBS   = $(call once,LUA_LIBS,$(shell pkg-config --libs $(LUA_PC)))
+TEST_LIBS  = $(call once,TEST_LIBS,$(shell pkg-config --libs cmocka))
 
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wvla $(if $(WERROR),-Werror)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-# libhdf5 is loaded by name when the first file needs it (runtime/store/hdf5.h), not linked.
-PKG_LIBS   = $(shell pkg-config --libs $(filter-out lua5.4 hdf5,$(PACKAGES)))
-LUA_LIBS   = $(shell pkg-config --libs lua5.4)
 # No contraction: every fused multiply-add is written, so that every compiler computes the same bits.
 CFLAGS   += -std=c11 $(OPT) -g -fPIC -fopenmp -fno-math-errno -ffp-contract=off -fvisibility=hidden \
             $(WARN) $(SANITIZE) -D_GNU_SOURCE -Iinclude -Iruntime $(PKG_CFLAGS)
@@ -55,11 +58,11 @@ MODULE   := $(BUILD)/perilune.so
 all: $(PROGRAM) $(MODULE)
 
 $(PROGRAM): $(BUILD)/runtime/main.o $(OBJECTS) $(EMBED)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
 
 # libgomp's threads outlive lua_close, which unloads modules: so this one is never unloaded.
 $(MODULE): $(OBJECTS) $(EMBED)
-	$(CC) $(LDFLAGS) -shared $(if $(filter Darwin,$(UNAME_S)),-undefined dynamic_lookup,-Wl,-z$(comma)nodelete) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(if $(filter Darwin,$(UNAME_S)),-undefined dynamic_lookup,-Wl,-z$(comma)nodelete) -o $@ $^ $(LDLIBS)
 comma := ,
 
 $(BUILD)/%.o: %.c
@@ -69,7 +72,7 @@ $(BUILD)/%.o: %.c
 # The name under which the linker would record libhdf5: that of a program linked with it.
 $(BUILD)/runtime/store/hdf5.o: CFLAGS += -DPL_HDF5_LIBRARY='"$(shell mkdir -p $(BUILD)/runtime/store && \
   echo 'int main(void) { return 0; }' | $(CC) -x c - -o $(BUILD)/runtime/store/probe $(if $(filter Darwin,$(UNAME_S)),,-Wl$(comma)--no-as-needed) \
-  $$(pkg-config --libs hdf5) && $(if $(filter Darwin,$(UNAME_S)),otool -L,objdump -p) $(BUILD)/runtime/store/probe | grep -o '[^ 	]*libhdf5[^ ]*' | head -1)"'
+  $$(pkg-config --libs $(HDF5_PC)) && $(if $(filter Darwin,$(UNAME_S)),otool -L,objdump -p) $(BUILD)/runtime/store/probe | grep -o '[^ 	]*libhdf5[^ ]*' | head -1)"'
 
 define KERNEL_RULE
 $(BUILD)/runtime/kernels/%.$(1).o: runtime/kernels/%.c
@@ -80,21 +83,67 @@ $(foreach i,$(ISAS),$(eval $(call KERNEL_RULE,$(i))))
 
 $(BUILD)/embedded.c: runtime/bind/embed.lua $(LUAFILES)
 	@mkdir -p $(@D)
-	$(LUA) runtime/bind/embed.lua $(LUAFILES) > $@.tmp && mv $@.tmp $@
+	@echo "  LUA $@"; $(LUA) runtime/bind/embed.lua $(LUAFILES) > $@.tmp && mv $@.tmp $@
 $(EMBED): $(BUILD)/embedded.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $@"; $(CC) $(CFLAGS) -c -o $@ $<
 
 # A C test is linked with the whole core and everything its own folder shares (tests/c/support*.c).
 C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*_test.c tests/kernels/*_test.c))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/c/support*.c)) $(CORE)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs cmocka)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LIBS)
 
-test: all $(C_TESTS)
-	@BUILD=$(BUILD) LUA=$(LUA) sh tests/run.sh $(ARGS)
+# What is installed on the way is only seen by a new make. It builds on all cores unless -j says otherwise.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+run: deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(PROGRAM) experiments/first.lua $(ARGS)
+
+test: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests
+
+tests: all $(C_TESTS)
+	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" SANITIZE="$(SANITIZE)" sh tests/run.sh $(ARGS)
+
+deps:
+	@sh .ci/deps $(LUA)
+
+# Every test under AddressSanitizer and UndefinedBehaviorSanitizer; and what runs on several threads under ThreadSanitizer.
+asan:
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	 $(MAKE) --no-print-directory $(JOBS) tests BUILD=$(BUILD)-asan OPT="-O1" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+
+tsan:
+	@TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1 \
+	 $(MAKE) --no-print-directory $(JOBS) tests BUILD=$(BUILD)-tsan OPT="-O1" SANITIZE="-fsanitize=thread"
+
+# Unused names, slips and shadowing in Lua; paths through C on which something is leaked, freed twice or never set.
+lint:
+	@if command -v luacheck >/dev/null; then luacheck --no-color -q lua tests experiments; else echo "luacheck is not there (Debian: lua-check)"; fi
+	@$(MAKE) --no-print-directory -k $(patsubst %,analyze-%,$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
+
+analyze-%:
+	@$(CC) $(CFLAGS) -O1 $(if $(findstring clang,$(shell $(CC) --version)),--analyze -Xclang -analyzer-output=text -o /dev/null,-fanalyzer -S -o /dev/null) -DPL_ISA=baseline -DPL_ISA_baseline $*
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/perilune
+	install -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/perilune.so
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all test clean
+help:
+	@echo "make run        installs what is missing, builds, trains the convolutional experiment P09 for a few epochs"
+	@echo "make test       installs what is missing, builds, runs every test (ARGS=part-of-a-path: only some)"
+	@echo "make            builds $(PROGRAM), and $(MODULE) for lua5.4"
+	@echo "make deps       installs what building and testing need (apt, dnf, pacman or brew)"
+	@echo "make asan       every test under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make tsan       every test under ThreadSanitizer"
+	@echo "make lint       luacheck, and the compiler's analysis of paths through the C code"
+	@echo "make install    puts program and module under PREFIX (now $(PREFIX)); DESTDIR is respected"
+	@echo "make clean      removes what was built"
+	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
+
+.PHONY: all run test tests deps asan tsan lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
