@@ -23,7 +23,7 @@ typedef struct pl_trainer_options {
   bool shuffle;                        /* a new order each epoch */
 } pl_trainer_options;
 
-/* Sums over what was run. */
+/* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
 typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
   size_t correct;       /* outputs whose largest entry is the target's */

@@ -2,7 +2,6 @@
 -- checkpoint.h5 alone counts; run.h5, best.h5 and log.jsonl are derived from it and written after it.
 local core = require "perilune.core"
 local system = core.system
-local runfile = require "perilune.runfile"
 
 local M = {}
 
@@ -74,7 +73,7 @@ local function checkpoint(path) return path .. "/checkpoint.h5" end
 -- The record of the run in a folder; nil when there is none.
 local function read(path)
   if system.kind(checkpoint(path)) ~= "file" then return nil end
-  local record, message = runfile.read(checkpoint(path))
+  local record, message = require "perilune.runfile".read(checkpoint(path))
   if not record then error({ message = ("%s; start anew with --fresh"):format(message) }, 0) end
   return record
 end

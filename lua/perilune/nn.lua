@@ -60,56 +60,10 @@ function methods:count()
   return (self:sizes())
 end
 
-local function thousands(n)
-  local text = ("%d"):format(n)
-  return (text:reverse():gsub("(%d%d%d)", "%1 "):reverse():gsub("^ ", ""))
-end
-
-local function shape_text(shape)
-  return "[N" .. (#shape > 0 and ", " or "") .. table.concat(shape, ", ") .. "]"
-end
-
-local function bytes_text(n)
-  if n >= 1 << 20 then return ("%.1f MiB"):format(n / (1 << 20)) end
-  if n >= 1 << 10 then return ("%.1f KiB"):format(n / (1 << 10)) end
-  return ("%d B"):format(n)
-end
-
 --- Table of layers as text: output shape, parameters, multiply-adds and bytes of a sample. `shape`: of one sample, if
 --- the model has not been built.
 function methods:summary(shape)
-  local rows = self:rows(shape)
-  local lines = { { "layer", "output", "parameters", "multiply-adds", "memory" } }
-  local parameters, work, memory = 0, 0, 0
-  for _, r in ipairs(rows) do
-    local depth = select(2, r.path:gsub("/", ""))
-    local name = r.name ~= "" and (' "%s"'):format(r.name) or ""
-    local part = r.part == "fork" and " {" or r.part == "join" and " } +" or ""
-    lines[#lines + 1] = {
-      ("  "):rep(depth) .. r.path:match("(%d+)_[^/]*$"):gsub("^0", " ") .. " " .. r.type .. name .. part, shape_text(r.output),
-      r.parameters > 0 and thousands(r.parameters) or "", r.work > 0 and thousands(r.work // 1 | 0) or "", r.memory > 0 and bytes_text(r.memory) or "",
-    }
-    parameters, work, memory = parameters + r.parameters, work + r.work, memory + r.memory
-  end
-  lines[#lines + 1] = { "total", "", thousands(parameters), thousands(work // 1 | 0), bytes_text(memory) }
-  local widths = {}
-  for _, line in ipairs(lines) do
-    for i, cell in ipairs(line) do widths[i] = math.max(widths[i] or 0, utf8.len(cell) or #cell) end
-  end
-  local text = {}
-  for k, line in ipairs(lines) do
-    local cells = {}
-    for i, cell in ipairs(line) do
-      local gap = (" "):rep(widths[i] - (utf8.len(cell) or #cell))
-      cells[i] = i <= 2 and cell .. gap or gap .. cell
-    end
-    text[k] = (table.concat(cells, "  "):gsub("%s+$", ""))
-  end
-  local total = 0
-  for _, w in ipairs(widths) do total = total + w + 2 end
-  table.insert(text, 2, ("-"):rep(total - 2))
-  table.insert(text, #text, ("-"):rep(total - 2))
-  return table.concat(text, "\n")
+  return table.concat((require "perilune.report".model(self:rows(shape))), "\n")
 end
 
 local function describe(layer, indent, lines)

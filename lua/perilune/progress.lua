@@ -28,7 +28,7 @@ function Progress.new(options)
     end
   end
   for _, name in ipairs(options.columns) do
-    if wanted[name] and not name:match "_accuracy$" and not name:match "_error$" then
+    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" then
       self.columns[#self.columns + 1] = { name, math.max(9, #report.title(name)), need = 3 }
     end
   end

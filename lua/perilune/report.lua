@@ -106,23 +106,26 @@ function M.classification(confusion, labels, term)
     { "support", align = "right" } }, rows, "  ", term.paint)
 end
 
---- The layers of a model: name, output shape of a batch, parameters, multiply-adds and memory of a sample, and the
--- totals. `rows`: as model:rows(shape) gives them.
+--- The layers of a model: output shape of a batch, parameters, multiply-adds and memory of a sample, and the totals.
+-- `rows`: as model:rows(shape) gives them. A Residual has a row where it splits and one where it joins again.
 function M.model(rows, term)
   term = term or plain
   local cells = {}
-  local parameters, work, memory = 0, 0, 0
-  local function amount(n) return n == 0 and "-" or text.count(n) end
+  local total = { parameters = 0, work = 0, memory = 0 }
+  local function amount(n, format) return n == 0 and "" or format(n) end
   for i, row in ipairs(rows) do
-    local shape = text.shape(row.output):gsub("^%[", #row.output > 0 and "[N, " or "[N")
-    cells[i] = { row.path, row.type .. (row.name and row.name ~= "" and (' "%s"'):format(row.name) or ""), shape, amount(row.parameters),
-      amount(row.work), row.memory and row.memory > 0 and text.bytes(row.memory) or "-" }
-    parameters, work, memory = parameters + row.parameters, work + row.work, memory + (row.memory or 0)
+    local _, depth = row.path:gsub("/", "")
+    local number = row.path:match "(%d+)_[^/]*$" or ""
+    local label = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
+    label = label .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
+    cells[i] = { label, "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
+      amount(row.work, text.count), amount(row.memory, text.bytes) }
+    for name in pairs(total) do total[name] = total[name] + row[name] end
   end
-  cells[#cells + 1] = { "", "total", "", text.count(parameters), text.count(work), text.bytes(memory), style = "bold" }
-  local lines = text.columns({ { "", align = "right" }, { "layer" }, { "output" }, { "parameters", align = "right" },
+  cells[#cells + 1] = { "total", "", text.count(total.parameters), text.count(total.work), text.bytes(total.memory), style = "bold" }
+  local lines = text.columns({ { "layer" }, { "output" }, { "parameters", align = "right" },
     { "multiply-adds", align = "right" }, { "memory", align = "right" } }, cells, "  ", term.paint)
-  return lines, { parameters = parameters, work = work, memory = memory }
+  return lines, total
 end
 
 local verdict_style = { beats = "good", meets = "good", misses = "warn" }

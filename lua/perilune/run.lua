@@ -8,7 +8,6 @@ local trainer = require "perilune.trainer"
 local random = require "perilune.random"
 local record = require "perilune.record"
 local folder = require "perilune.folder"
-local runfile = require "perilune.runfile"
 local captured = require "perilune.captured"
 local text = require "perilune.text"
 local Progress = require "perilune.progress"
@@ -35,6 +34,7 @@ end
 
 -- Publishes: the checkpoint first, because it alone counts; then what is derived from it.
 local function publisher(run, identity, warn)
+  local runfile = run.path and require "perilune.runfile"
   local logged
   return function(t)
     if not run.path then return end
@@ -84,10 +84,13 @@ end
 
 local function train(run, e, o, found, identity)
   local term = text.terminal(1)
-  local progress = Progress.new { term = term, epochs = o.epochs, columns = e.columns, quiet = o.quiet }
+  local columns = table.move(e.columns, 1, #e.columns, 1, {})
+  columns[#columns + 1] = "samples_per_second"
+  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   optimizer:bind(e.model)
+  local base_lr = optimizer.lr
   local state, past, user, evaluation, best
   if found then
     state, past, user, evaluation, best = continue_from(found, e, optimizer)
@@ -98,7 +101,7 @@ local function train(run, e, o, found, identity)
   run.history = past or history.new()
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
-  local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, epochs = o.epochs, state = state, history = run.history,
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs, state = state, history = run.history,
     user = user, evaluation = evaluation, best = best }, {
       progress = function(numbers) progress:update(numbers) end,
       row = function(row, improved, rate)
@@ -131,7 +134,7 @@ local function recall(run, e, found)
     local copy = {}
     for key, value in pairs(found) do copy[key] = value end
     copy.kind, copy.layers, copy.best, copy.optimizer = "run", record.layers(e.model), nil, nil
-    runfile.write(run.path .. "/run.h5", copy)
+    require "perilune.runfile".write(run.path .. "/run.h5", copy)
   end
 end
 

@@ -45,7 +45,7 @@ function M.new(job, hooks)
   self.batches = self.core:batches()
   self.ctx = {
     experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history, state = job.user or {},
-    epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
+    base_lr = job.base_lr, epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
     resumed = self.state.step > 0,
   }
   -- ctx.stop("reason") and ctx:stop("reason") both do

@@ -103,11 +103,12 @@ static size_t count_at(lua_State *L, int index, const char *what) {
   return (size_t)n;
 }
 
-/* trainer:run(epoch, first, count): trains on batches first .. first+count-1, all from 1 */
+/* trainer:run(epoch, first, count [, loss_sum]): trains on batches first .. first+count-1, all from 1; the sum of the
+   losses goes on from loss_sum, so that it does not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
   bind_trainer *u = check_trainer(L);
   size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"), count = count_at(L, 4, "at least 1 batch");
-  pl_train_result result;
+  pl_train_result result = { .loss = luaL_optnumber(L, 5, 0) };
   pl_error err;
   bind_use_state(L);
   if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise(L, &err);
@@ -149,9 +150,10 @@ static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const
   return *slot;
 }
 
-/* trainer:step(x, y): trains on a batch that trainer:batch gave, as it is now */
+/* trainer:step(x, y [, loss_sum]): trains on a batch that trainer:batch gave, as it is now */
 static int trainer_step(lua_State *L) {
   bind_trainer *u = check_trainer(L);
+  lua_settop(L, 4);
   if (u->epoch == 0) return luaL_error(L, "step follows batch(epoch, i)");
   const pl_tensor *x = contiguous(L, 2, PL_F32, "a batch"), *y;
   bool labels = !pl_dataset_has_targets(u->data);
@@ -162,7 +164,7 @@ static int trainer_step(lua_State *L) {
   if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
     return luaL_error(L, "a batch has shape %s and as many answers, got %s and %s answers", pl_shape_text(a, &sample, true),
                       pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
-  pl_train_result result = { 0 };
+  pl_train_result result = { .loss = luaL_optnumber(L, 4, 0) };
   pl_error err;
   pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);

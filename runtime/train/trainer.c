@@ -215,7 +215,6 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 }
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
-  *result = (pl_train_result){ 0 };
   pl_status status = check_range(t, epoch, first, count, err);
   if (status) return status;
   set_order(t, epoch);

@@ -68,10 +68,19 @@ end
 function TestReport:test_model_table_adds_up()
   local lines, total = report.model {
     { path = "01_conv2d", type = "Conv2d", name = "", output = { 28, 28, 8 }, parameters = 208, work = 156800, memory = 25088 },
-    { path = "02_linear", type = "Linear", name = "fc1", output = { 10 }, parameters = 62730, work = 62720, memory = 40 } }
-  lu.assertEquals(total, { parameters = 62938, work = 219520, memory = 25128 })
-  lu.assertEquals(lines[2], "01_conv2d  Conv2d        [N, 28, 28, 8]         208        156,800  25.1 KB")
-  lu.assertEquals(lines[3], "02_linear  Linear \"fc1\"  [N, 10]             62,730         62,720     40 B")
+    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0, part = "fork" },
+    { path = "02_residual/01_relu", type = "ReLU", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 25088 },
+    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0, part = "join" },
+    { path = "03_linear", type = "Linear", name = "fc1", output = { 10 }, parameters = 62730, work = 62720, memory = 40 } }
+  lu.assertEquals(total, { parameters = 62938, work = 219520, memory = 50216 })
+  lu.assertEquals(lines, {
+    "layer            output          parameters  multiply-adds   memory",
+    " 1 Conv2d        [N, 28, 28, 8]         208        156,800  25.1 KB",
+    " 2 Residual {    [N, 28, 28, 8]",
+    "   1 ReLU        [N, 28, 28, 8]                             25.1 KB",
+    " 2 Residual } +  [N, 28, 28, 8]",
+    " 3 Linear \"fc1\"  [N, 10]             62,730         62,720     40 B",
+    "total                                62,938        219,520  50.2 KB" })
 end
 
 function TestReport:test_against_the_documented_number()

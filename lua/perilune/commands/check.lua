@@ -16,9 +16,9 @@ local function settings(object)
   if not ok or type(config) ~= "table" then return tostring(object) end
   local names, words = {}, {}
   for name, value in pairs(config.config or {}) do
-    if type(value) == "number" or type(value) == "string" then names[#names + 1] = name end
+    if type(value) == "number" and value ~= 0 or type(value) == "string" then names[#names + 1] = name end
   end
-  table.sort(names)
+  table.sort(names, function(a, b) return (a == "lr" and "" or a) < (b == "lr" and "" or b) end)
   for i, name in ipairs(names) do
     local value = config.config[name]
     words[i] = ("%s = %s"):format(name, type(value) == "number" and text.number(value) or value)
