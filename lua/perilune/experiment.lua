@@ -35,7 +35,7 @@ local documented = {
   { "note", type = "string" }, { "seconds", type = "number" }, { "epochs", type = "integer" },
 }
 
-local Experiment = { __name = "pl.experiment" }
+local Experiment = { __name = "perilune.experiment" }
 
 function M.is_experiment(value) return getmetatable(value) == Experiment end
 

@@ -3,7 +3,7 @@ local text = require "perilune.text"
 
 local M = {}
 
-local Column = { __name = "column" }
+local Column = { __name = "perilune.column" }
 function Column:__tostring()
   local words = {}
   for i = 1, self.n do words[i] = self[i] == nil and "-" or text.number(self[i]) end
@@ -11,7 +11,7 @@ function Column:__tostring()
 end
 function Column:__len() return self.n end
 
-local History = { __name = "history" }
+local History = { __name = "perilune.history" }
 
 --- A history from { columns = {...}, rows = {{...}, ...} } as a file keeps it, or an empty one.
 function M.new(saved)

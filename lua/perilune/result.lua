@@ -7,7 +7,7 @@ local stopping = require "perilune.stopping"
 
 local M = {}
 
-local Run = { __name = "run" }
+local Run = { __name = "perilune.run" }
 Run.__index = Run
 
 --- A run that has not begun.

@@ -3,6 +3,7 @@
 -- memory it is all that continuing exactly needs, between epochs and inside them.
 local core = require "perilune.core"
 local system = core.system
+local errors = require "perilune.errors"
 local history = require "perilune.history"
 local metrics = require "perilune.metrics"
 local random = require "perilune.random"
@@ -71,7 +72,8 @@ function Trainer:schedule(per, count)
   if type(lr) ~= "number" or lr ~= lr or lr < 0 or lr == math.huge then
     error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per, count), 0)
   end
-  self.optimizer.lr = lr
+  local ok, problem = pcall(function() self.optimizer.lr = lr end)
+  if not ok then error(("schedule: for %s %d: %s"):format(per, count, errors.strip(tostring(problem))), 0) end
 end
 
 -- One batch through Lua: users' functions see or alter it.

@@ -1,0 +1,230 @@
+-- pl.experiment: what it refuses and in which words; what a run does, on a small problem that it must learn.
+local lu = require "luaunit"
+local pl = require "perilune"
+local nn, optim = pl.nn, pl.optim
+
+local function message(f, ...)
+  local ok, problem = pcall(f, ...)
+  lu.assertFalse(ok)
+  if type(problem) == "table" then problem = problem.message end
+  return (tostring(problem):gsub("^.-experiment_test%.lua:%d+: ", "@ "))
+end
+
+-- Two classes of points: the label says whether the sum of four numbers is above 2.
+local function points(n, first)
+  local x, y = {}, {}
+  local seed = first
+  for i = 1, n do
+    x[i] = {}
+    local sum = 0
+    for j = 1, 4 do
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      x[i][j] = seed / 2147483648
+      sum = sum + x[i][j]
+    end
+    y[i] = sum > 2 and 1 or 0
+  end
+  return pl.tensor(x), pl.tensor(y, "i32")
+end
+
+local train_x, train_y = points(200, 1)
+local test_x, test_y = points(50, 99)
+
+local function fields(changes)
+  local f = {
+    name = "Sum of four", data = pl.data.from_tensors { x = train_x, y = train_y, test_x = test_x, test_y = test_y, name = "points" },
+    model = nn.Sequential { nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 2) },
+    loss = nn.CrossEntropy(), optimizer = optim.Adam { lr = 0.02 }, epochs = 4, batch_size = 16,
+  }
+  for name, value in pairs(changes or {}) do f[name] = value end
+  return f
+end
+
+local function run(changes, options)
+  local o = { out = false, quiet = true }
+  for name, value in pairs(options or {}) do o[name] = value end
+  local e = pl.experiment(fields(changes))
+  return e:run(o), e
+end
+
+local function bits(model)
+  local words = {}
+  for _, item in ipairs(model:state()) do
+    local flat = item.tensor:reshape(-1)
+    for i = 1, flat:count() do words[#words + 1] = ("%a"):format(flat[i]) end
+  end
+  return table.concat(words, " ")
+end
+
+TestFields = {}
+
+function TestFields:test_unknown_and_missing_fields()
+  lu.assertEquals(message(pl.experiment, fields { optimiser = 1 }), "@ pl.experiment has no field 'optimiser'; did you mean 'optimizer'?")
+  local f = fields()
+  f.batch_size = nil
+  lu.assertEquals(message(pl.experiment, f), "@ pl.experiment: field 'batch_size' is missing; add batch_size = the number of samples a step")
+  lu.assertEquals(message(function() pl.experiment(fields { epochs = 0 }) end), "@ pl.experiment: field 'epochs' must be at least 1, got 0")
+  lu.assertEquals(message(function() pl.experiment(fields { test = "never" }) end),
+    "@ pl.experiment: field 'test' is one of epoch, end; got 'never'")
+  lu.assertEquals(message(function() pl.experiment(fields { model = "cnn" }) end),
+    "@ pl.experiment: field 'model' takes an object, got \"cnn\"; such as pl.nn.Sequential { ... }")
+  lu.assertEquals(message(function() pl.experiment(fields { callbacks = { on_epochs = print } }) end),
+    "@ pl.experiment: callbacks has no function 'on_epochs'; did you mean 'on_epoch'?")
+  lu.assertEquals(message(function() pl.experiment(fields { metrics = { "macro_f2" } }) end),
+    "@ pl.experiment has no metric 'macro_f2'; did you mean 'macro_f1'?")
+end
+
+function TestFields:test_shapes_are_checked_before_any_data_is_read()
+  local text = message(function() pl.experiment(fields { model = nn.Sequential { nn.Linear(4, 8), nn.ReLU(), nn.Linear(7, 2, { name = "out" }) } }) end)
+  lu.assertStrContains(text, "layer 3 (Linear, \"out\")")
+  lu.assertStrContains(text, "7")
+  lu.assertStrContains(text, "8")
+  lu.assertEquals(message(function() pl.experiment(fields { data = pl.data.mnist(), model = nn.Sequential { nn.Flatten(), nn.Linear(784, 9) } }) end),
+    "@ pl.experiment: the model has 9 outputs but mnist has 10 classes; give the last layer 10 outputs")
+end
+
+function TestFields:test_stopping_must_monitor_what_is_measured()
+  lu.assertStrContains(message(pl.experiment, fields { stopping = pl.stopping.patience { monitor = "val_loss", patience = 2 } }),
+    "stopping monitors 'val_loss', which this experiment does not measure; nothing is held out: add validation = 0.1")
+  lu.assertStrContains(message(pl.experiment, fields { test = "end", stopping = pl.stopping.patience { monitor = "test_loss", patience = 2 } }),
+    "the test set is evaluated at the end only: add test = \"epoch\"")
+  lu.assertStrContains(message(pl.experiment, fields { stopping = pl.stopping.patience { monitor = "train_los", mode = "min", patience = 2 } }),
+    "did you mean 'train_loss'?")
+end
+
+TestRun = {}
+
+function TestRun:test_learns_and_keeps_a_history()
+  local r = run { epochs = 12 }
+  lu.assertEquals(#r.history, 12)
+  lu.assertTrue(r.history.train_loss[12] < 0.5 * r.history.train_loss[1])
+  lu.assertTrue(r.test.error < 0.2)
+  lu.assertEquals(r.test.error, r.history.test_error[12])
+  lu.assertEquals(r.state.test_evaluations, 12)
+  lu.assertEquals(r.ended, "epochs")
+  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "test_loss", "test_accuracy",
+    "test_error", "seconds" })
+  lu.assertEquals(r.history.step[12], 12 * 13)
+end
+
+function TestRun:test_same_seed_same_bits_another_seed_others()
+  local a, b, c = run(), run(), run(nil, { seed = 2 })
+  lu.assertEquals(bits(a.model), bits(b.model))
+  lu.assertNotEquals(bits(a.model), bits(c.model))
+  lu.assertEquals(a.history.train_loss[4], b.history.train_loss[4])
+end
+
+function TestRun:test_any_number_of_threads()
+  local first = bits(run(nil, { threads = 1 }).model)
+  for threads = 2, 4 do lu.assertEquals(bits(run(nil, { threads = threads }).model), first) end
+end
+
+function TestRun:test_a_callback_a_batch_changes_no_bits()
+  local seen = {}
+  local with = run { callbacks = { on_batch = function(ctx) seen[#seen + 1] = ctx.step end } }
+  local without = run()
+  lu.assertEquals(bits(with.model), bits(without.model))
+  lu.assertEquals(with.history.train_loss[4], without.history.train_loss[4])
+  lu.assertEquals(#seen, 4 * 13)
+  lu.assertEquals(seen[#seen], 52)
+end
+
+function TestRun:test_schedule_as_a_function_is_given_the_previous_rate()
+  local calls = {}
+  local r = run { schedule = function(epoch, lr, ctx)
+    calls[#calls + 1] = { epoch, lr, ctx.epochs }
+    return lr / 2
+  end }
+  lu.assertEquals(calls, { { 1, 0.02, 4 }, { 2, 0.01, 4 }, { 3, 0.005, 4 }, { 4, 0.0025, 4 } })
+  lu.assertEquals(r.history.lr[4], 0.00125)
+  lu.assertStrContains(message(run, { schedule = function() return "fast" end }), "schedule: returned fast for epoch 1; a learning rate of at least 0 is expected")
+end
+
+function TestRun:test_schedule_a_step()
+  local rates = {}
+  run { epochs = 1, schedule = pl.schedule.one_cycle { max = 0.05 }, callbacks = { on_batch = function(ctx) rates[#rates + 1] = ctx.lr end } }
+  lu.assertEquals(#rates, 13)
+  lu.assertAlmostEquals(math.max(table.unpack(rates)), 0.05, 1e-4)
+  lu.assertTrue(rates[13] < rates[1])
+end
+
+function TestRun:test_callbacks_in_order_and_stop()
+  local calls = {}
+  local r = run { callbacks = {
+    on_start = function(ctx) calls[#calls + 1] = "start " .. ctx.epoch end,
+    on_epoch = function(ctx)
+      calls[#calls + 1] = ("epoch %d of %d, %d rows"):format(ctx.epoch, ctx.epochs, #ctx.history)
+      if ctx.epoch == 2 then ctx.stop "enough" end
+    end,
+    on_end = function(ctx) calls[#calls + 1] = "end " .. ctx.epoch end,
+  } }
+  lu.assertEquals(calls, { "start 0", "epoch 1 of 4, 1 rows", "epoch 2 of 4, 2 rows", "end 2" })
+  lu.assertEquals({ r.ended, r.state.stop_reason, #r.history }, { "callback", "enough", 2 })
+end
+
+function TestRun:test_stopping_restores_the_best_weights()
+  -- the learning rate is wild from epoch 3 on, so that the best epoch is an early one
+  local e_weights = {}
+  local r = run { epochs = 8, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end, stopping = pl.stopping.patience { patience = 3 },
+    callbacks = { on_epoch = function(ctx) e_weights[ctx.epoch] = bits(ctx.model) end } }
+  lu.assertEquals(r.ended, "stopping")
+  lu.assertEquals(r.best.epoch, 2)
+  lu.assertEquals(r.state.epoch, 5)
+  lu.assertEquals(bits(r.model), e_weights[2])
+  lu.assertEquals(r.test.error, r.history.test_error[2])
+  lu.assertStrContains(r:ending(), "weights of epoch 2, the best train loss (chosen on the training set)")
+end
+
+function TestRun:test_best_weights_also_when_the_epochs_are_over()
+  local weights = {}
+  local r = run { epochs = 4, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end, stopping = pl.stopping.patience { patience = 30 },
+    callbacks = { on_epoch = function(ctx) weights[ctx.epoch] = bits(ctx.model) end } }
+  lu.assertEquals({ r.ended, r.best.epoch }, { "epochs", 2 })
+  lu.assertEquals(bits(r.model), weights[2])
+end
+
+function TestRun:test_validation_and_metrics()
+  local asked = 0
+  local r = run { validation = 0.25, test = "end", metrics = { "macro_f1",
+    weight_norm = function(ctx) return ctx.model[1].weight:norm() end,
+    test_looked = function(ctx) asked = asked + 1 return ctx.test.count end } }
+  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_accuracy", "val_error",
+    "val_macro_f1", "weight_norm", "seconds" })
+  lu.assertEquals(r.history.step[1], 10)      -- 150 samples left
+  lu.assertEquals(asked, 1)
+  lu.assertEquals(r.evaluation.metrics.test_looked, 50)
+  lu.assertEquals(r.state.test_evaluations, 1)
+  lu.assertTrue(r.history.val_macro_f1[4] > 0.3)
+end
+
+function TestRun:test_augmentation_by_a_function()
+  local shapes = {}
+  local r = run { epochs = 1, augment = function(x, y, ctx)
+    shapes[#shapes + 1] = { x:size(1), y:size(1), ctx.batch }
+    return x + 0.01 * math.random()
+  end }
+  lu.assertEquals(shapes[1], { 16, 16, 1 })
+  lu.assertEquals(shapes[13], { 8, 8, 13 })
+  local again = run { epochs = 1, augment = function(x) return x + 0.01 * math.random() end }
+  lu.assertEquals(bits(again.model), bits(r.model))       -- math.random is the run's own
+  lu.assertNotEquals(bits(again.model), bits(run { epochs = 1 }.model))
+end
+
+function TestRun:test_a_loss_that_is_not_finite_stops_and_goes_back()
+  local before
+  local text = message(run, { optimizer = optim.SGD { lr = 0.1 }, schedule = function(epoch) return epoch < 3 and 0.1 or 1e15 end,
+    callbacks = { on_epoch = function(ctx) before = { bits(ctx.model), ctx.model } end } })
+  lu.assertStrMatches(text, "epoch 3, batch %d+: the loss is not a finite number; first seen in .+; stopped, .+; a smaller learning rate than 1e%+15 may help")
+  lu.assertEquals(bits(before[2]), before[1])
+end
+
+function TestRun:test_a_variant_shares_the_rest()
+  local e = pl.experiment(fields())
+  local longer = e:with { epochs = 6 }
+  lu.assertEquals({ e.epochs, longer.epochs, longer.batch_size }, { 4, 6, 16 })
+  lu.assertEquals(#longer:run { out = false, quiet = true }.history, 6)
+  lu.assertEquals(message(function() e:with { epoch = 6 } end), "@ pl.experiment has no field 'epoch'; did you mean 'epochs'?")
+  lu.assertEquals(message(function() e:run { epoch = 6 } end), "@ run has no option 'epoch'; did you mean 'epochs'?")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
