@@ -64,11 +64,10 @@ pl_dtype pl_result_type(pl_gives gives, bool whole) {
 
 bool pl_operand_whole(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->whole; }
 
-pl_stream pl_stream_open(const pl_operand *x, const pl_shape *shape, int64_t start) {
-  pl_stream s = { .constant = x->tensor == NULL };
-  if (s.constant) for (size_t i = 0; i < PL_CHUNK; i++) s.chunk[i] = x->number;
-  else s.cursor = pl_cursor_open(x->tensor, shape, start);
-  return s;
+void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start) {
+  s->constant = x->tensor == NULL;
+  if (s->constant) for (size_t i = 0; i < PL_CHUNK; i++) s->chunk[i] = x->number;
+  else s->cursor = pl_cursor_open(x->tensor, shape, start);
 }
 
 const double *pl_stream_read(pl_stream *s, size_t n) {
@@ -85,7 +84,9 @@ typedef struct job {
 static pl_misfit run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
-  pl_stream a = pl_stream_open(j->a, &j->out->shape, from), b = pl_stream_open(j->b, &j->out->shape, from);
+  pl_stream a, b;
+  pl_stream_open(&a, j->a, &j->out->shape, from);
+  pl_stream_open(&b, j->b, &j->out->shape, from);
   pl_cursor out = pl_cursor_open(j->out, &j->out->shape, from);
   for (int64_t i = from; i < to; i += PL_CHUNK) {
     size_t n = pl_chunk_size(i, to);

@@ -69,7 +69,7 @@ typedef struct pl_stream {
   double chunk[PL_CHUNK];
 } pl_stream;
 
-pl_stream pl_stream_open(const pl_operand *x, const pl_shape *shape, int64_t start);
+void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start);
 const double *pl_stream_read(pl_stream *s, size_t n);
 
 bool pl_operand_whole(const pl_operand *x);

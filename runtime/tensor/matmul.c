@@ -1,10 +1,11 @@
 /* Matrix products c[i][j] = sum over k of a[i][k] b[k][j], in f32, one chain of fused multiply-adds an output with
-   k ascending (kernels.h). Threads divide rows or columns of c, never k. */
+   k ascending (kernels.h). Threads divide rows or columns of c, never k. Blocks of k only interrupt the chain: what
+   c holds so far is where the next block goes on, so that the bits are those of one long pass. */
 #include <stdio.h>
 #include "kernels/kernels.h"
 #include "tensor/internal.h"
 
-enum { WORTH_A_TEAM = 1 << 18 };   /* multiply-adds */
+enum { WORTH_A_TEAM = 1 << 18, BLOCK = 256 };   /* multiply-adds; k of a block: its part of b stays in the cache */
 
 typedef struct job {
   const pl_tensor *a, *b;   /* [..., rows, inner], [..., inner, cols], leading axes expanded to those of c; b's rows have no gaps */
@@ -40,12 +41,15 @@ static void multiply(const pl_team *team, void *arg) {
     size_t number = from / (size_t)j->rows, row = from % (size_t)j->rows;
     size_t n = (size_t)j->rows - row < to - from ? (size_t)j->rows - row : to - from;
     const int64_t *a = j->a->stride + axes - 2, *b = j->b->stride + axes - 2;
-    pl_kernel.contract(&(pl_contraction){
-      .c = matrix(j->c, (int64_t)number) + (int64_t)row * j->cols + (int64_t)left, .c_row = j->cols,
-      .a = matrix(j->a, (int64_t)number) + (int64_t)row * a[0], .a_row = a[0], .a_inner = a[1],
-      .b = matrix(j->b, (int64_t)number) + left, .b_inner = b[0],
-      .rows = n, .cols = right - left, .outer = 1, .inner = (size_t)j->inner,
-    });
+    for (int64_t k = 0; k < j->inner; k += BLOCK) {
+      pl_kernel.contract(&(pl_contraction){
+        .c = matrix(j->c, (int64_t)number) + (int64_t)row * j->cols + (int64_t)left, .c_row = j->cols,
+        .a = matrix(j->a, (int64_t)number) + (int64_t)row * a[0] + k * a[1], .a_row = a[0], .a_inner = a[1],
+        .b = matrix(j->b, (int64_t)number) + k * b[0] + left, .b_inner = b[0],
+        .rows = n, .cols = right - left, .outer = 1, .inner = (size_t)(j->inner - k < BLOCK ? j->inner - k : BLOCK),
+        .accumulate = k > 0,
+      });
+    }
     from += n;
   }
 }

@@ -87,7 +87,10 @@ static pl_misfit choose(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
   const pl_shape *shape = &j->out->shape;
-  pl_stream mask = pl_stream_open(&j->mask, shape, from), yes = pl_stream_open(&j->yes, shape, from), no = pl_stream_open(&j->no, shape, from);
+  pl_stream mask, yes, no;
+  pl_stream_open(&mask, &j->mask, shape, from);
+  pl_stream_open(&yes, &j->yes, shape, from);
+  pl_stream_open(&no, &j->no, shape, from);
   pl_cursor out = pl_cursor_open(j->out, shape, from);
   for (int64_t i = from; i < to; i += PL_CHUNK) {
     size_t n = pl_chunk_size(i, to);
