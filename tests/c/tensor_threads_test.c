@@ -62,10 +62,10 @@ static void same_bits_for_any_number_of_threads(void **state) {
 
 static void products_against_double_loops(void **state) {
   (void)state;
-  const int64_t sizes[] = { 1, 2, 5, 15, 16, 17, 33, 100 };
+  const int64_t sizes[] = { 1, 2, 5, 15, 16, 17, 33, 100 }, inner[] = { 1, 2, 17, 100, 255, 256, 257, 600 };
   enum { N = sizeof sizes / sizeof *sizes };
   for (int i = 0; i < N * N * N; i += 3) {
-    int64_t n = sizes[i % N], k = sizes[i / N % N], m = sizes[i / N / N];
+    int64_t n = sizes[i % N], k = inner[i / N % N], m = sizes[i / N / N];
     pl_tensor *a = normal((uint64_t)i, n, k), *b = normal((uint64_t)i + 1000, k, m), *c = pl_tensor_matmul(a, b, NULL);
     for (int64_t r = 0; r < n; r++) {
       for (int64_t s = 0; s < m; s++) {

@@ -19,6 +19,11 @@ function TestMemory.test_large_tensors_stay_flat()
   lu.assertTrue(most_during(function() return pl.zeros(1000) end) < 64 << 20)   -- 400 MB go by
 end
 
+function TestMemory.test_results_stay_flat()
+  local t = pl.zeros(1000)
+  lu.assertTrue(most_during(function() return t + 1 end) < 64 << 20)
+end
+
 function TestMemory.test_small_tensors_and_views_stay_flat()
   local t = pl.zeros(10, 10)
   lu.assertTrue(most_during(function(i) return t[i % 10 + 1] + 1 end) < 64 << 20)
