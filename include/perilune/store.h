@@ -82,6 +82,8 @@ PL_API pl_status pl_store_attrs(pl_store_reader *r, const char *path,
                                 pl_status (*each)(void *arg, const char *name, const pl_store_value *value, pl_error *err),
                                 void *arg, pl_error *err);
 
+PL_API pl_status pl_store_library(char text[40], pl_error *err);   /* version of the HDF5 library, "1.10.8" */
+
 /* Opens the file and reads all that is in it: digest, structure, the sums of every dataset. */
 PL_API pl_status pl_store_verify(const char *path, pl_error *err);
 

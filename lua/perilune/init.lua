@@ -14,4 +14,9 @@ M.experiment = require "perilune.experiment".new
 M.arg = require "perilune.args".get
 M.augment = require "perilune.augment"
 
+local saveload = require "perilune.saveload"
+M.save, M.load = saveload.save, saveload.load
+M.nn.load = saveload.load_model
+M.store = core.store
+
 return M

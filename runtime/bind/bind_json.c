@@ -1,10 +1,29 @@
 /* json.encode(value [, pretty]) and json.decode(text): cJSON; keys in sorted order, numbers exact to the last bit. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <cjson/cJSON.h>
 #include "bind/bind.h"
 
+/* cJSON prints a number with 15 digits where that is right up to DBL_EPSILON, which changes the last bit of one double
+   in six. Fractions become raw text with as many digits as it takes. */
+static void make_exact(cJSON *json) {
+  cJSON *item;
+  cJSON_ArrayForEach(item, json) make_exact(item);
+  double x = json->valuedouble;
+  if (!cJSON_IsNumber(json) || x != x || x - x != 0 || x == (double)json->valueint) return;
+  char *text = cJSON_malloc(32);
+  if (text == NULL) return;
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(text, 32, "%.*g", digits, x);
+    if (strtod(text, NULL) == x) break;
+  }
+  json->type = (json->type & ~0xFF) | cJSON_Raw;
+  json->valuestring = text;
+}
+
 static int json_encode(lua_State *L) {
   cJSON *json = bind_to_json(L, 1);
+  make_exact(json);
   char *text = lua_toboolean(L, 2) ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
   cJSON_Delete(json);
   if (text == NULL) return luaL_error(L, "not enough memory to write JSON");

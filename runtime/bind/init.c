@@ -14,6 +14,7 @@ int bind_open_loss(lua_State *L);
 int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
+int bind_open_store(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -26,6 +27,7 @@ static const luaL_Reg rooms[] = {
   { "optim", bind_open_optim },
   { "data", bind_open_data },
   { "augment", bind_open_augment },
+  { "store", bind_open_store },
   { NULL, NULL },
 };
 

@@ -1,6 +1,7 @@
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "perilune/store.h"
 #include "store/hdf5.h"
 
 #ifndef PL_HDF5_LIBRARY   /* the name under which the linker would have recorded it; the Makefile asks */
@@ -44,6 +45,14 @@ pl_status pl_hdf5_load(pl_error *err) {
     *ids[i].at = *id;
   }
   loaded = true;
+  return PL_OK;
+}
+
+pl_status pl_store_library(char text[40], pl_error *err) {
+  unsigned major, minor, release;
+  if (pl_hdf5_load(err)) return err ? err->status : PL_ERROR_IO;
+  hdf5.H5get_libversion(&major, &minor, &release);
+  snprintf(text, 40, "%u.%u.%u", major, minor, release);
   return PL_OK;
 }
 

@@ -109,6 +109,9 @@ static void write_attr(pl_store_writer *w, hid_t object, const char *path, const
 pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type, const void *value, size_t length, pl_error *err) {
   char leaf[STORE_NAME_MOST];
   hid_t file, memory;
+  if (w->failure.status == PL_OK && (name[0] == '\0' || strlen(name) >= STORE_NAME_MOST)) {
+    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write an attribute '%.40s' of %s: expected a name of 1 to %d bytes", name, path, STORE_NAME_MOST - 1);
+  }
   if (w->failure.status || (type == PL_STORE_TEXT && !text_fits(w, path, value, length))) return done(w, err);
   hid_t parent = enter_parent(w, path, leaf);
   if (parent < 0) return done(w, err);

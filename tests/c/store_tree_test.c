@@ -255,13 +255,13 @@ static void misuse_is_an_error_and_is_never_published(void **state) {
   (void)state;
   static const char *const expected[] = { "not a path", "not a path", "write the group or dataset first", "is there already",
                                           "is a dataset, not a group", "its name is missing", "end with a zero byte", "expected numbers",
-                                          "not a path", "write the dataset first" };
+                                          "not a path", "write the dataset first", "expected a name of 1 to 255 bytes", "expected a name of 1 to 255 bytes" };
   float x = 1;
   pl_shape one = { 1, { 1 } }, bad = { 1, { -1 } };
   char long_name[400];
   memset(long_name, 'x', sizeof long_name);
   long_name[399] = '\0';
-  for (int i = 0; i < 10; i++) {
+  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
     pl_error err = { 0 }, later = { 0 };
     pl_store_writer *w = create(at("misuse.h5"));
     GOOD(pl_store_data(w, "x", PL_STORE_F32, &one, &x, 0, &err));
@@ -276,9 +276,11 @@ static void misuse_is_an_error_and_is_never_published(void **state) {
       case 7: pl_store_data(w, "y", PL_STORE_F32, &bad, &x, 0, &err); break;
       case 8: pl_store_group(w, long_name, &err); break;
       case 9: pl_store_scale(w, "none", "epoch", &err); break;
+      case 10: pl_store_attr(w, "x", long_name, PL_STORE_F64, &(double){ 1 }, 0, &err); break;
+      case 11: pl_store_attr(w, "x", "", PL_STORE_F64, &(double){ 1 }, 0, &err); break;
     }
     assert_int_equal(err.status, PL_ERROR_VALUE);
-    if (strstr(err.text, expected[i]) == NULL) fail_msg("case %d: '%s' lacks '%s'", i, err.text, expected[i]);
+    if (strstr(err.text, expected[i]) == NULL) fail_msg("case %zu: '%s' lacks '%s'", i, err.text, expected[i]);
     assert_int_equal(pl_store_group(w, "fine", &later), PL_ERROR_VALUE);
     assert_string_equal(later.text, err.text);
     assert_int_equal(pl_store_commit(w, &later), PL_ERROR_VALUE);

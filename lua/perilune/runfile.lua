@@ -1,0 +1,330 @@
+--- Run files: how a training lies in an HDF5 file. runfile.write(path, record) and runfile.read(path) -> record.
+--
+--   record field   in the file
+--   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best", "model")
+--   config, input, layers
+--                  /model: attributes config (JSON), input (JSON), parameters; /model/layers/01_conv2d: attributes type,
+--                  config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
+--   best           /best/layers: the same again, for the best weights so far
+--   optimizer      /optimizer: attributes type, config, counters (JSON); below, a group a layer as in /model, whose
+--                  datasets are the slots ("weight.m") and whose attributes repeat type and step
+--   state          /state: attributes, one a field; tables as JSON
+--   history        /history: a dataset a column; epoch is the dimension scale
+--   evaluation     /evaluation: attributes; lists and matrices of numbers as datasets
+--   provenance     /provenance: attributes; script as a dataset
+--
+-- What is written comes back equal, to the last bit and with whole floats still floats (perilune.exact).
+local core = require "perilune.core"
+local exact = require "perilune.exact"
+local raise = require "perilune.raise"
+local store = core.store
+
+local M = { format = "perilune-run", version = 1 }
+
+local kinds = { run = true, checkpoint = true, best = true, model = true }
+local fields = {
+  kind = "string", config = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
+  history = "table", evaluation = "table", provenance = "table", created = "string",
+}
+
+local function sorted_names(t, what)
+  local names = {}
+  for name in pairs(t) do
+    if type(name) ~= "string" or name == "" or #name > 255 or name:find "[/%z]" or name:find "^%.%.?$" then
+      raise("%s: '%s' cannot be a name in a file: expected 1 to 255 bytes without '/'", what, tostring(name))
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+-- A value as an attribute: tables are JSON. So are strings that begin like JSON, so that reading can tell, and those
+-- that hold more than UTF-8 without zeros.
+local function attribute(value, what)
+  local kind = type(value)
+  local plain = kind == "string" and not value:find '^[%[{"]' and utf8.len(value) and not value:find "%z"
+  if kind == "boolean" or kind == "number" or plain then return value end
+  return exact.encode(value, what)
+end
+
+local function value_of(attr)
+  if type(attr) ~= "string" or not attr:find '^[%[{"]' then return attr end
+  return assert(exact.decode(attr))
+end
+
+local function write_fields(w, path, fields_, what)
+  w:group(path)
+  for _, name in ipairs(sorted_names(fields_, what)) do
+    w:attr(path, name, attribute(fields_[name], what .. "." .. name))
+  end
+end
+
+local function read_fields(r, path)
+  local out = {}
+  for name, attr in pairs(assert(r:attrs(path))) do out[name] = value_of(attr) end
+  return out
+end
+
+-- Layers ---------------------------------------------------------------------------------------------------------
+
+-- { { layer =, name =, tensor =, type = }, ... }, as model:state() gives it, becomes a list of layers with tensors.
+local function grouped(list)
+  local layers, by_name = {}, {}
+  for _, item in ipairs(list) do
+    if item.tensors then
+      layers[#layers + 1] = item
+    else
+      local layer = by_name[item.layer]
+      if not layer then
+        layer = { layer = item.layer, type = item.type, tensors = {} }
+        by_name[item.layer] = layer
+        layers[#layers + 1] = layer
+      end
+      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+    end
+  end
+  return layers
+end
+
+local function write_layers(w, root, layers, attrs)
+  w:group(root)
+  for _, layer in ipairs(grouped(layers)) do
+    local path = root .. "/" .. layer.layer
+    w:group(path)
+    w:attr(path, "type", layer.type or (attrs and attrs.type) or layer.layer:match "_([^/]*)$" or "")
+    if layer.config then w:attr(path, "config", exact.encode(layer.config)) end
+    if attrs and attrs.step then w:attr(path, "step", attrs.step) end
+    for _, item in ipairs(layer.tensors) do w:tensor(path .. "/" .. item.name, item.tensor) end
+  end
+end
+
+local function read_layers(r, root, prefix, out)
+  for _, name in ipairs(assert(r:list(root .. "/" .. prefix))) do
+    local path = prefix .. name
+    if assert(r:info(root .. "/" .. path)) == "group" then
+      local attrs = assert(r:attrs(root .. "/" .. path))
+      local layer = { layer = path, type = attrs.type, tensors = {} }
+      if attrs.config then layer.config = assert(exact.decode(attrs.config)) end
+      if attrs.type then out[#out + 1] = layer end
+      for _, child in ipairs(assert(r:list(root .. "/" .. path))) do
+        if assert(r:info(root .. "/" .. path .. "/" .. child)) ~= "group" then
+          layer.tensors[#layer.tensors + 1] = { name = child, tensor = assert(r:tensor(root .. "/" .. path .. "/" .. child)) }
+        end
+      end
+      read_layers(r, root, path .. "/", out)
+    end
+  end
+  return out
+end
+
+local function parameters(layers)
+  local count = 0
+  for _, layer in ipairs(grouped(layers)) do
+    for _, item in ipairs(layer.tensors) do count = count + item.tensor:count() end
+  end
+  return count
+end
+
+-- Optimizer, history, evaluation ------------------------------------------------------------------------------------
+
+local function write_optimizer(w, optimizer)
+  w:group("/optimizer", { type = optimizer.type, config = exact.encode(optimizer.config or {}), counters = exact.encode(optimizer.counters or {}) })
+  local counters = optimizer.counters or {}
+  write_layers(w, "/optimizer", optimizer.layers or {}, { type = optimizer.type, step = math.tointeger(counters.steps) })
+end
+
+local function read_optimizer(r)
+  local attrs = assert(r:attrs "/optimizer")
+  return {
+    type = attrs.type, config = assert(exact.decode(attrs.config)), counters = assert(exact.decode(attrs.counters)),
+    layers = read_layers(r, "/optimizer", "", {}),
+  }
+end
+
+local function write_history(w, history)
+  w:group "/history"
+  local names = {}
+  for _, name in ipairs(history.columns) do names[name] = true end
+  sorted_names(names, "history")
+  for c, name in ipairs(history.columns) do
+    local column = {}
+    for i, row in ipairs(history.rows) do
+      if row[c] ~= nil and type(row[c]) ~= "number" then raise("history: row %d, column '%s' is a %s, not a number", i, name, type(row[c])) end
+      column[i] = row[c] == nil and 0 / 0 or row[c]
+    end
+    w:numbers("/history/" .. name, column)
+    if name == "epoch" then w:scale("/history/epoch", "epoch") end
+  end
+end
+
+local function read_history(r)
+  local history = { columns = assert(r:list "/history"), rows = {} }
+  for c, name in ipairs(history.columns) do
+    for i, value in ipairs(assert(r:numbers("/history/" .. name))) do
+      local row = history.rows[i] or {}
+      history.rows[i] = row
+      row[c] = value
+    end
+  end
+  return history
+end
+
+local function is_list(t)
+  if type(t) ~= "table" then return false end
+  local count = 0
+  for _ in pairs(t) do count = count + 1 end
+  return count > 0 and count == #t
+end
+
+-- The shape of a list of numbers of one kind, or of rows of them, and the numbers in one list; else nil.
+local function matrix(value)
+  if not is_list(value) then return nil end
+  local nested = type(value[1]) == "table"
+  local rows, flat = nested and value or { value }, {}
+  for _, row in ipairs(rows) do
+    if not is_list(row) or #row ~= #rows[1] then return nil end
+    for _, x in ipairs(row) do
+      if type(x) ~= "number" or math.type(x) ~= math.type(rows[1][1]) then return nil end
+      flat[#flat + 1] = x
+    end
+  end
+  return nested and { #rows, #rows[1] } or { #flat }, flat
+end
+
+local function write_evaluation(w, evaluation)
+  local rest = {}
+  w:group "/evaluation"
+  for _, name in ipairs(sorted_names(evaluation, "evaluation")) do
+    local shape, flat = matrix(evaluation[name])
+    if shape then w:numbers("/evaluation/" .. name, flat, nil, shape)
+    else rest[name] = evaluation[name] end
+  end
+  write_fields(w, "/evaluation", rest, "evaluation")
+end
+
+local function read_evaluation(r)
+  local evaluation = read_fields(r, "/evaluation")
+  for _, name in ipairs(assert(r:list "/evaluation")) do
+    local flat, shape = assert(r:numbers("/evaluation/" .. name))
+    if #shape == 2 then
+      local rows = {}
+      for i = 1, shape[1] do rows[i] = table.move(flat, (i - 1) * shape[2] + 1, i * shape[2], 1, {}) end
+      flat = rows
+    end
+    evaluation[name] = flat
+  end
+  return evaluation
+end
+
+local function write_provenance(w, provenance)
+  local rest = {}
+  for name, value in pairs(provenance) do rest[name] = value end
+  rest.script = nil
+  write_fields(w, "/provenance", rest, "provenance")
+  if provenance.script then w:text("/provenance/script", provenance.script) end
+end
+
+local function read_provenance(r)
+  local provenance = read_fields(r, "/provenance")
+  if r:has "/provenance/script" then provenance.script = assert(r:text "/provenance/script") end
+  return provenance
+end
+
+-- The whole -----------------------------------------------------------------------------------------------------------
+
+local function check(record)
+  for _, name in ipairs(sorted_names(record, "record")) do
+    if not fields[name] then raise("a run record has no field '%s'", name) end
+    if type(record[name]) ~= fields[name] then raise("record.%s: expected a %s, got a %s", name, fields[name], type(record[name])) end
+  end
+  if not kinds[record.kind] then raise("record.kind: expected 'run', 'checkpoint', 'best' or 'model', got '%s'", tostring(record.kind)) end
+end
+
+local function fill(w, record)
+  local root = {
+    format = M.format, format_version = M.version, kind = record.kind, created_by = "Perilune " .. core.system.version(),
+    created_utc = record.created or os.date "!%Y-%m-%dT%H:%M:%SZ",
+  }
+  w:group("/", root)
+  if record.config or record.layers then
+    w:group("/model", { config = record.config and exact.encode(record.config, "config"), parameters = parameters(record.layers or {}) })
+    if record.input then w:attr("/model", "input", exact.encode(record.input)) end
+    if record.layers then write_layers(w, "/model/layers", record.layers) end
+  end
+  if record.best then write_layers(w, "/best/layers", record.best) end
+  if record.optimizer then write_optimizer(w, record.optimizer) end
+  if record.state then write_fields(w, "/state", record.state, "state") end
+  if record.history then write_history(w, record.history) end
+  if record.evaluation then write_evaluation(w, record.evaluation) end
+  if record.provenance then write_provenance(w, record.provenance) end
+end
+
+--- Writes the record, atomically: true; or nil and a message, and then an earlier file is as it was. Raises when the
+--- record holds what a file cannot keep.
+function M.write(path, record)
+  check(record)
+  local w <close>, message = store.create(path)
+  if not w then return nil, message end
+  local ok, problem = pcall(fill, w, record)
+  if not ok then raise("%s", problem) end
+  return w:commit()
+end
+
+local function read_all(r, tensors)
+  local root = assert(r:attrs "/")
+  if root.format ~= M.format then error("it holds no Perilune run (its format is " .. tostring(root.format) .. ")", 0) end
+  if math.type(root.format_version) ~= "integer" or root.format_version > M.version then
+    error(("it has format version %s, and this program reads up to %d: use a newer Perilune"):format(tostring(root.format_version), M.version), 0)
+  end
+  local record = { kind = root.kind, created = root.created_utc }
+  if r:has "/model" then
+    local attrs = assert(r:attrs "/model")
+    record.config = attrs.config and assert(exact.decode(attrs.config))
+    record.input = attrs.input and assert(exact.decode(attrs.input))
+    if tensors and r:has "/model/layers" then record.layers = read_layers(r, "/model/layers", "", {}) end
+  end
+  if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end
+  if tensors and r:has "/optimizer" then record.optimizer = read_optimizer(r) end
+  if r:has "/state" then record.state = read_fields(r, "/state") end
+  if r:has "/history" then record.history = read_history(r) end
+  if r:has "/evaluation" then record.evaluation = read_evaluation(r) end
+  if r:has "/provenance" then record.provenance = read_provenance(r) end
+  return record
+end
+
+--- The record in a file; or nil and a message. { tensors = false } leaves out weights and optimizer. The second value
+--- is the file's SHA-256.
+function M.read(path, opts)
+  local r <close>, message = store.open(path)
+  if not r then return nil, message end
+  local ok, record = pcall(read_all, r, not (opts and opts.tensors == false))
+  if not ok then return nil, path .. ": " .. tostring(record) end
+  return record, r:digest()
+end
+
+local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end
+
+--- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
+--- optimizer:state()), which must have the same names and shapes: true; or nil and a message, and then none is changed.
+function M.restore(state, layers)
+  local given = {}
+  for _, layer in ipairs(layers) do
+    for _, item in ipairs(layer.tensors) do given[layer.layer .. "/" .. item.name] = item.tensor end
+  end
+  local used = {}
+  for _, item in ipairs(state) do
+    local name = item.layer .. "/" .. item.name
+    if not given[name] then return nil, ("%s is missing"):format(name) end
+    local want, found = shape_of(item.tensor), shape_of(given[name])
+    if want ~= found then return nil, ("%s: expected %s, found %s"):format(name, want, found) end
+    used[name] = true
+  end
+  for name in pairs(given) do
+    if not used[name] then return nil, ("%s has no place here"):format(name) end
+  end
+  for _, item in ipairs(state) do item.tensor:copy_(given[item.layer .. "/" .. item.name]) end
+  return true
+end
+
+return M

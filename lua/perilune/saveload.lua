@@ -1,0 +1,103 @@
+--- pl.save and pl.load: tables of tensors as files; model:save and nn.load: models.
+local core = require "perilune.core"
+local options = require "perilune.options"
+local raise = require "perilune.raise"
+local runfile = require "perilune.runfile"
+local store = core.store
+
+local M = {}
+
+local FORMAT, VERSION, DEEPEST = "perilune-tensors", 1, 32
+local reserved = { format = true, format_version = true, created_by = true }
+
+local function check_name(name, path)
+  if type(name) ~= "string" then raise("save: %s has a %s as a key; give each entry a name", path, type(name)) end
+  if name == "" or name:find "[/%z]" or name == "." or name == ".." or #name > 255 then
+    raise("save: '%s' in %s cannot be a name in a file: expected 1 to 255 bytes without '/'", name, path)
+  end
+end
+
+local function save_table(w, path, t, depth)
+  if depth > DEEPEST then raise("save: tables nest deeper than %d (or contain themselves)", DEEPEST) end
+  local names = {}
+  for name in pairs(t) do
+    check_name(name, path == "" and "the table" or path)
+    if depth == 0 and reserved[name] and type(t[name]) ~= "userdata" and type(t[name]) ~= "table" then raise("save: '%s' is reserved for the file itself; choose another name", name) end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  w:group(path)
+  for _, name in ipairs(names) do
+    local value, inner = t[name], path .. "/" .. name
+    if type(value) == "table" then save_table(w, inner, value, depth + 1)
+    elseif type(value) == "userdata" then w:tensor(inner, value)
+    elseif type(value) == "function" or type(value) == "thread" then raise("save: %s is a %s; expected tensors, numbers, strings, booleans or tables of them", inner, type(value))
+    else w:attr(path, name, value) end
+  end
+end
+
+--- Saves a table of tensors, numbers, strings and booleans; nested tables become groups. Atomic: on failure (nil,
+--- message) an earlier file is as it was. pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }) -> true
+function M.save(path, t)
+  if type(path) ~= "string" then raise("save takes the name of a file and a table, got a %s first", type(path)) end
+  if type(t) ~= "table" then raise("save takes a table of named tensors, got a %s; write pl.save(path, { name = tensor })", type(t)) end
+  local w <close>, message = store.create(path)
+  if not w then return nil, message end
+  w:group("/", { format = FORMAT, format_version = VERSION, created_by = "Perilune " .. core.system.version() })
+  save_table(w, "", t, 0)
+  return w:commit()
+end
+
+local function load_table(r, path, depth)
+  if depth > DEEPEST then error(("groups nest deeper than %d"):format(DEEPEST), 0) end
+  local t = assert(r:attrs(path))
+  for _, name in ipairs(assert(r:list(path))) do
+    local inner = path .. "/" .. name
+    local kind, what = r:info(inner)
+    if kind == "group" then t[name] = load_table(r, inner, depth + 1)
+    elseif kind == "text" then t[name] = assert(r:text(inner))
+    elseif kind then t[name] = assert(r:tensor(inner))
+    else error(what, 0) end
+  end
+  return t
+end
+
+--- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
+--- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole.
+function M.load(path, opts)
+  if type(path) ~= "string" then raise("load takes the name of a file, got a %s", type(path)) end
+  opts = options.read("pl.load", opts, { foreign = false })
+  local r <close>, message = store.open(path, opts)
+  if not r then return nil, message end
+  local ok, t = pcall(load_table, r, "", 0)
+  if not ok then return nil, path .. ": " .. tostring(t) end
+  if t.format == FORMAT then
+    for name in pairs(reserved) do t[name] = nil end
+  end
+  return t
+end
+
+--- Saves a model, its description and its weights: true; or nil and a message.
+function core.nn.methods.save(model, path)
+  if type(path) ~= "string" then raise("save takes the name of a file, got a %s; write model:save('digits.h5')", type(path)) end
+  local _, input = model:sizes()
+  return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state() })
+end
+
+--- The model in a file (a saved model, or any run file); or nil and a message.
+function M.load_model(path)
+  if type(path) ~= "string" then raise("load takes the name of a file, got a %s", type(path)) end
+  local record, message = runfile.read(path)
+  if not record then return nil, message end
+  if not record.config or not record.layers then return nil, path .. ": holds no model" end
+  local ok, model = pcall(function()
+    local m = core.nn.from_config(record.config)
+    return record.input and m:build(record.input) or m
+  end)
+  if not ok then return nil, ("%s: %s"):format(path, tostring(model)) end
+  local done, why = runfile.restore(model:state(), record.layers)
+  if not done then return nil, ("%s: %s"):format(path, why) end
+  return model
+end
+
+return M
