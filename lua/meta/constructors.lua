@@ -4,6 +4,14 @@
 ---on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the element
 ---type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were made before.
 ---@class perilune
+---@field version string for instance "0.1.0"
+---@field nn perilune.nn
+---@field optim perilune.optim
+---@field data perilune.data
+---@field augment perilune.augment
+---@field schedule perilune.schedule
+---@field stopping perilune.stopping
+---@field system perilune.system
 local pl = {}
 
 ---@alias perilune.dtype "f32"|"u8"|"i32"

@@ -477,4 +477,19 @@ function Tensor:sort(axis, options) end
 ---@return perilune.Tensor places i32, where each was, from 1
 function Tensor:topk(k, axis) end
 
+---@class perilune.ShowOptions
+---@field count? integer how many images of a batch (default 40)
+---@field low? number what is black (default: 0, or the least value where some lie outside 0 to 1)
+---@field high? number what is white (default: 1, for u8 255, or the largest value)
+
+---Draws an image, or a batch of them side by side, in the terminal: in colour, or in letters where there is none.
+---
+---```lua
+---local x, y = data.digits():splits():tensors(1, 8)
+---x:show()
+---model[1].weight:select(4, 1):show()
+---```
+---@param options? perilune.ShowOptions
+function Tensor:show(options) end
+
 return Tensor

@@ -41,7 +41,7 @@ printf 'a = 1\nlocal b = 2\nreturn { name = "it" }\n' >"$tmp/file.lua"
 check "after a file: its globals, and e" "1
 nil
 it" "$(printf 'a\nb\ne.name\n' | "$perilune" -i "$tmp/file.lua")"
-check "help from the pipe" "nn.ReLU([options])" "$(session 'help "relu"' | head -n 1)"
+check "help from the pipe" "nn.ReLU([options])" "$(session 'help "nn.relu"' | head -n 1)"
 check "no colour, no escape sequences" "" "$(session 'help()' 'nn' 'pl.zeros(3, 3)' | grep "$(printf '\033')")"
 echo "1..$n"
 exit $bad

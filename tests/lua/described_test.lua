@@ -5,7 +5,7 @@ local pl = require "perilune"
 local help = require "perilune.help"
 
 -- Rooms whose declarations are still being written. Must be empty.
-local awaited = { "^pl%.", "^tensor%.", "^data%.", "^augment%.", "^stopping%.", "^schedule%.", "^optim%.", "^nn%.", "^layer%.", "^perilune%." }
+local awaited = { "^pl%.arg$", "^pl%.schedule$", "^data%.", "^augment%.", "^stopping%.", "^schedule%.", "^optim%.", "^nn%.", "^layer%.", "^perilune%." }
 
 local function is_awaited(name)
   for _, pattern in ipairs(awaited) do
@@ -69,9 +69,9 @@ local function described()
   local names = {}
   for _, entry in ipairs(help.entries()) do
     if entry.kind == "function" and entry.room ~= "" then names[help.name_of(entry)] = true end
-    if entry.kind == "class" and pl[entry.room] or entry.room == "pl" then
+    if entry.kind == "class" and (type(pl[entry.room]) == "table" or entry.room == "pl") then
       for _, field in ipairs(entry.fields) do
-        if not help.room(field.name) then names[entry.room .. "." .. field.name] = true end
+        if type(pl[field.name]) ~= "table" then names[entry.room .. "." .. field.name] = true end
       end
     end
   end

@@ -85,11 +85,11 @@ function TestHelp:test_an_unknown_name_gets_the_nearest()
   lu.assertStrContains(select(2, help.text {}), "table is not part of Perilune")
 end
 
-function TestHelp:test_a_beginning_lists_what_fits()
-  local page = help.text "glob"
-  lu.assertStrContains(page, "GlobalAvgPool2d")
-  page = help.text "max"
-  lu.assertStrContains(page, "MaxPool2d")
+function TestHelp:test_what_is_meant_by_part_of_a_name()
+  lu.assertStrContains(help.text "glob", "nn.GlobalAvgPool2d(")
+  local page = help.text "relu"
+  lu.assertStrContains(page, '2 names fit "relu":')
+  for _, name in ipairs { "nn.ReLU ", "tensor:relu " } do lu.assertStrContains(page, name) end
 end
 
 function TestHelp:test_lines_fit_the_width()
