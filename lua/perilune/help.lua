@@ -22,6 +22,15 @@ local function add(list, key, entry)
   table.insert(list[key], entry)
 end
 
+--- The fields of a class and of those that it extends.
+local function all_fields(class)
+  local parent = class and index.by_class[class.parent]
+  if not parent then return class and class.fields or {} end
+  local fields = table.move(class.fields, 1, #class.fields, 1, {})
+  local more = all_fields(parent)
+  return table.move(more, 1, #more, #fields + 1, fields)
+end
+
 local function load_index()
   if index then return index end
   index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_room = {} }
@@ -40,7 +49,9 @@ local function load_index()
       if entry.kind == "function" then add(index.by_last, entry.name:lower(), entry) end
     end
   end
-  for _, class in pairs(index.by_class) do class.members = {} end
+  local fields = {}
+  for name, class in pairs(index.by_class) do fields[name] = all_fields(class) end
+  for name, class in pairs(index.by_class) do class.fields, class.members = fields[name], {} end
   for _, entry in ipairs(index.entries) do
     local room = entry.kind == "function" and index.by_room[entry.room]
     if room then table.insert(room.members, entry) end

@@ -76,6 +76,11 @@ function TestHelp:test_objects_rooms_and_the_list_of_topics()
   for _, room in ipairs { "layer", "nn", "session", "system" } do lu.assertStrContains(help.text(), "\n  " .. room) end
 end
 
+function TestHelp:test_options_that_a_class_extends()
+  local page = help.text "optim.Nadam"
+  for _, option in ipairs { "momentum_decay", "betas", "weight_decay", "groups" } do lu.assertStrContains(page, "\n  " .. option .. "?") end
+end
+
 function TestHelp:test_an_unknown_name_gets_the_nearest()
   local page, why = help.text "Conv3d"
   lu.assertNil(page)

@@ -1,6 +1,7 @@
 --- Reads the declarations in lua/meta: annotations as lua-language-server knows them, of which these are used:
 --
 --    ---@class perilune.Tensor       a class; `local Tensor = {}` below it gives the room its name, "tensor"
+--    ---@class perilune.A : perilune.B    has the fields of B too
 --    ---@field shape integer[] text  a field of the class (or an option, for a class without a variable)
 --    ---@param name? type text       `?`: may be left out
 --    ---@return type name text
@@ -57,7 +58,7 @@ local function blank() return { text = {}, params = {}, returns = {}, fields = {
 
 local tags = {
   class = function(entry, rest)
-    entry.class = rest:gsub("^%(%a+%)%s*", ""):match "^[%w_%.]+"
+    entry.class, entry.parent = rest:gsub("^%(%a+%)%s*", ""):match "^([%w_%.]+)%s*:?%s*([%w_%.]*)"
   end,
   alias = function(entry, rest) entry.class = rest:match "^[%w_%.]+" end,
   field = function(entry, rest) return entry.fields, typed((rest:gsub("^public%s+", ""))) end,
