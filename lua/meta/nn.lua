@@ -79,9 +79,12 @@ function nn.Linear(inputs, outputs, options) end
 function nn.Conv2d(inputs, outputs, kernel, options) end
 
 ---@class perilune.PoolOptions
----@field stride? integer|integer[] steps of the window (default: the window)
----@field padding? integer|integer[]|"same"|"valid" border around the image (default "valid")
+---@field stride? integer|integer[] steps of the window (default: the kernel)
+---@field padding? integer|integer[]|"same"|"valid" border around the image, smaller than the kernel (default "valid")
 ---@field name? string
+
+---@class perilune.AvgPoolOptions : perilune.PoolOptions
+---@field count_include_pad? boolean the border counts as zeros; false: only pixels of the image count (default true)
 
 ---The largest value in each window, for each channel.
 ---
@@ -92,18 +95,18 @@ function nn.Conv2d(inputs, outputs, kernel, options) end
 ---nn.MaxPool2d(2)
 ---nn.MaxPool2d(3, { stride = 2, padding = "same" })
 ---```
----@param window integer|integer[] one number or {height, width}
+---@param kernel integer|integer[] size of the window; one number or {height, width}
 ---@param options? perilune.PoolOptions
 ---@return perilune.Layer
-function nn.MaxPool2d(window, options) end
+function nn.MaxPool2d(kernel, options) end
 
 ---The mean of each window, for each channel.
 ---
----Input `[N, H, W, C]`, output `[N, H', W', C]`. The border of padding is not counted.
----@param window integer|integer[] one number or {height, width}
----@param options? perilune.PoolOptions
+---Input `[N, H, W, C]`, output `[N, H', W', C]`.
+---@param kernel integer|integer[] size of the window; one number or {height, width}
+---@param options? perilune.AvgPoolOptions
 ---@return perilune.Layer
-function nn.AvgPool2d(window, options) end
+function nn.AvgPool2d(kernel, options) end
 
 ---@class perilune.LayerOptions
 ---@field name? string
@@ -116,9 +119,11 @@ function nn.AvgPool2d(window, options) end
 function nn.GlobalAvgPool2d(options) end
 
 ---@class perilune.BatchNormOptions
----@field momentum? number how much of the running statistics a batch replaces (default 0.1)
+---@field momentum? number how much of the running statistics a batch replaces; Keras counts from the other
+---  end: its 0.99 is 0.01 here (default 0.1)
 ---@field eps? number added to the variance (default 1e-5)
 ---@field affine? boolean learns a scale and a shift for each feature (default true)
+---@field unbiased? boolean the running variance divides by rows - 1, as PyTorch's, else by rows, as Keras' (default true)
 ---@field name? string
 
 ---Batch normalization of the last axis (features or channels).

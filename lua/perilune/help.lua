@@ -70,8 +70,6 @@ function M.names()
   return names
 end
 
---- ---- from a value to its declaration ----
-
 local function index_value(object, key)
   local ok, value = pcall(function() return object[key] end)
   if ok then return value end
@@ -96,8 +94,37 @@ function M.methods(meta)
   return found
 end
 
+--- The metatables of all our classes by their __name: "perilune.tensor" and so on. Those made in C are in the registry;
+--- those made in Lua are found from the functions of the modules that use them.
+function M.classes()
+  local found, seen = {}, {}
+  local function visit(value)
+    local kind = type(value)
+    if (kind ~= "table" and kind ~= "function") or seen[value] then return end
+    seen[value] = true
+    if kind == "table" then
+      local name = rawget(value, "__name")
+      if type(name) == "string" and name:find "^perilune%." then found[name] = value end
+      for _, inner in next, value do visit(inner) end
+      visit(debug.getmetatable(value))
+    else
+      for i = 1, debug.getinfo(value, "u").nups do
+        local name, inner = debug.getupvalue(value, i)
+        if name ~= "_ENV" then visit(inner) end
+      end
+    end
+  end
+  for name, module in pairs(package.loaded) do
+    if name:find "^perilune" then visit(module) end
+  end
+  for name, meta in pairs(debug.getregistry()) do
+    if type(name) == "string" and name:find "^perilune%." then found[name] = meta end
+  end
+  return found
+end
+
 --- What `pl` holds under the name of an entry, or the method of that name; nil when there is none.
-local function value_of(entry)
+local function value_of(entry, classes)
   local pl = require "perilune"
   local value = pl
   for part in (entry.room or ""):gmatch "[%w_]+" do
@@ -108,19 +135,22 @@ local function value_of(entry)
     if found ~= nil then return found end
   end
   local class = index.by_room[entry.room]
-  local meta = class and debug.getregistry()[class.class:lower()]
+  local meta = class and classes[class.class:lower()]
   if not meta then return nil end
   return entry.kind == "class" and meta or M.methods(meta)[entry.name]
 end
 
 local by_value
 
-local function load_values()
-  if by_value then return by_value end
+--- `anew`: modules may have been loaded since.
+local function load_values(anew)
+  if by_value and not anew then return by_value end
   load_index()
   by_value = {}
+  local classes = {}
+  for name, meta in pairs(M.classes()) do classes[name:lower()] = meta end
   for _, entry in ipairs(index.entries) do
-    local value = value_of(entry)
+    local value = value_of(entry, classes)
     if value ~= nil and by_value[value] == nil then by_value[value] = entry end
   end
   by_value[M.help] = index.by_name.help
@@ -136,6 +166,12 @@ end
 
 --- The declaration of the room "nn", "tensor", ...
 function M.room(name) return load_index().by_room[name] end
+
+--- The declaration of the options that a parameter stands for, if it stands for options.
+function M.options(parameter)
+  local class = load_index().by_class[parameter.type]
+  return class and not class.room and class or nil
+end
 
 --- The class that an object belongs to.
 local function class_of(object)
@@ -159,8 +195,6 @@ function M.signature(f)
   local entry = load_values()[f]
   return entry and layout.signature(entry)
 end
-
---- ---- finding ----
 
 local function clean(name)
   return (name:gsub(":", "."):gsub("%(.*$", ""):gsub("^perilune%.", "pl."):gsub("%s+", ""):lower())
@@ -208,14 +242,14 @@ function M.text(topic, width)
   if topic == nil then return layout.topics(index, width) end
   if type(topic) == "string" then
     local found = find(topic)
-    if #found == 1 then return layout.entry(found[1], index, width) end
+    if #found == 1 then return layout.entry(found[1], M.options, width) end
     if #found > 1 then return layout.list(found, width, ("%d names fit \"%s\":"):format(#found, topic)) end
     local near = M.nearest(topic)
     return nil, ("help knows no \"%s\"; %s"):format(topic, near and ("nearest is " .. near) or "help() lists the topics")
   end
-  local entry = load_values()[topic]
+  local entry = load_values()[topic] or load_values(true)[topic]
   if not entry and type(topic) ~= "function" then entry = class_of(topic) end
-  if entry then return layout.entry(entry, index, width) end
+  if entry then return layout.entry(entry, M.options, width) end
   return nil, ("this %s is not part of Perilune; help() lists the topics"):format(type(topic))
 end
 

@@ -14,37 +14,6 @@ local function is_awaited(name)
   return false
 end
 
--- All metatables with a __name of ours that can be reached from the registry and from the functions of our modules.
-local function classes()
-  local found, seen = {}, {}
-  local function visit(value)
-    local kind = type(value)
-    if (kind ~= "table" and kind ~= "function") or seen[value] then return end
-    seen[value] = true
-    if kind == "table" then
-      local name = rawget(value, "__name")
-      if type(name) == "string" and name:find "^perilune%." then found[name] = value end
-      for _, inner in next, value do visit(inner) end
-      visit(debug.getmetatable(value))
-    else
-      local i = 1
-      while true do
-        local name, inner = debug.getupvalue(value, i)
-        if not name then break end
-        if name ~= "_ENV" then visit(inner) end
-        i = i + 1
-      end
-    end
-  end
-  for name, module in pairs(package.loaded) do
-    if name:find "^perilune" then visit(module) end
-  end
-  for name, meta in pairs(debug.getregistry()) do
-    if type(name) == "string" and name:find "^perilune%." then found[name] = meta end
-  end
-  return found
-end
-
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.
 local function exported()
@@ -56,7 +25,7 @@ local function exported()
       names["pl." .. key] = true
     end
   end
-  for name, meta in pairs(classes()) do
+  for name, meta in pairs(help.classes()) do
     local class = help.class(name)
     if not class then names[name] = true end
     for method in pairs(class and help.methods(meta) or {}) do names[class.room .. "." .. method] = true end
@@ -115,6 +84,49 @@ function TestDescribed:test_every_parameter_is_an_argument_and_every_argument_a_
     end
   end
   lu.assertEquals(table.concat(wrong, " "), "", "@param lines that do not fit the arguments")
+end
+
+-- Arguments that make one of each; those that are missing are made without.
+local arguments = {
+  ["nn.Linear"] = { 4, 2 }, ["nn.Conv2d"] = { 1, 2, 3 }, ["nn.MaxPool2d"] = { 2 }, ["nn.AvgPool2d"] = { 2 }, ["nn.BatchNorm"] = { 4 },
+  ["nn.Reshape"] = { { 2, 2 } }, ["nn.Residual"] = { pl.nn.ReLU() }, ["nn.Lambda"] = { { forward = function(x) return x end } },
+}
+-- What a constructor calls its arguments where the option's own name would be a word of Lua; what is not configuration.
+local other_names = { inputs = "in", outputs = "out" }
+local not_config = { options = true, name = true, layers = true, branch = true, shortcut = true, forward = true, backward = true,
+  shape = true, groups = true }
+
+local function described_options(entry)
+  local names = {}
+  for _, p in ipairs(entry.params) do
+    names[other_names[p.name] or p.name] = true
+    local class = help.options(p)
+    for _, field in ipairs(class and class.fields or {}) do names[field.name] = true end
+  end
+  return names
+end
+
+-- Every class that answers config() has exactly the options that are described.
+function TestDescribed:test_options_are_those_described()
+  local wrong = {}
+  for _, room in ipairs { "nn", "optim" } do
+    for _, entry in ipairs(help.room(room).members) do
+      local name = help.name_of(entry)
+      local maker = pl[room][entry.name]
+      if maker and entry.name:find "^%u" then
+        local config = maker(table.unpack(arguments[name] or {})):config().config or {}
+        local found = described_options(entry)
+        for option in pairs(config) do
+          if not found[option] then wrong[#wrong + 1] = ("%s has an undescribed '%s'"):format(name, option) end
+        end
+        for option in pairs(found) do
+          if config[option] == nil and not not_config[option] then wrong[#wrong + 1] = ("%s has no '%s'"):format(name, option) end
+        end
+      end
+    end
+  end
+  table.sort(wrong)
+  lu.assertEquals(table.concat(wrong, "; "), "")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

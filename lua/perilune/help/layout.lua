@@ -98,7 +98,7 @@ end
 local function typed_rows(list)
   local out = {}
   for _, p in ipairs(list) do
-    if p then out[#out + 1] = { p.name .. (p.optional and "?" or ""), shown_type(p.type), p.text } end
+    out[#out + 1] = { p.name .. (p.optional and "?" or ""), shown_type(p.type), p.text }
   end
   return out
 end
@@ -148,14 +148,15 @@ local function class_page(entry, width)
 end
 
 --- The page of one declaration: signature, description, parameters with the options of each, what it returns.
-function M.entry(entry, index, width)
+--- `options_of` gives the declaration of the options that a parameter stands for, or nil.
+function M.entry(entry, options_of, width)
   if entry.kind == "class" then return class_page(entry, width) end
   local out = { M.signature(entry) }
   append(out, nil, description(entry.text, width))
   append(out, "parameters", rows(typed_rows(entry.params), width))
   for _, p in ipairs(entry.params) do
-    local class = p and index.by_class[p.type:gsub("%?$", "")]
-    if class and not class.room then append(out, p.name, rows(typed_rows(class.fields), width)) end
+    local class = options_of(p)
+    if class then append(out, p.name, rows(typed_rows(class.fields), width)) end
   end
   local returns = {}
   for _, r in ipairs(entry.returns) do returns[#returns + 1] = { r.name or "", shown_type(r.type), r.text } end

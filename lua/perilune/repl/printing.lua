@@ -93,11 +93,17 @@ local function table_text(t, width, depth, parents)
   return "{\n" .. table.concat(items, ",\n") .. "\n}"
 end
 
---- A userdata, or a table that prints itself, inside another table: one line.
-local function nested_object(value)
-  local shape, dtype = nil, nil
-  if require "perilune.core".tensor.is_tensor(value) then shape, dtype = value.shape, value.dtype end
-  if shape then return ("tensor %s [%s]"):format(dtype, table.concat(shape, ", ")) end
+--- Does it print itself, or is it an object of the C side?
+local function is_object(value)
+  local meta = debug.getmetatable(value)
+  return type(value) == "userdata" or type(value) == "table" and type(meta) == "table" and rawget(meta, "__tostring") ~= nil
+end
+
+--- An object inside a table: one line.
+local function object_text(value)
+  if require "perilune.core".tensor.is_tensor(value) then
+    return ("tensor %s [%s]"):format(value.dtype, table.concat(value.shape, ", "))
+  end
   local first, more = tostring(value):match "^([^\n]*)(\n?)"
   return first .. (more ~= "" and " ..." or "")
 end
@@ -106,12 +112,8 @@ function render(value, width, depth, parents)
   local kind = type(value)
   if kind == "string" then return quoted(value) end
   if kind == "function" then return function_text(value) end
-  local meta = debug.getmetatable(value)
-  local own = type(meta) == "table" and (rawget(meta, "__tostring") or kind == "userdata")
-  if (kind == "table" or kind == "userdata") and own then return nested_object(value) end
-  if kind == "table" then
-    return table_text(value, width, depth, parents)
-  end
+  if is_object(value) then return object_text(value) end
+  if kind == "table" then return table_text(value, width, depth, parents) end
   return tostring(value)
 end
 
@@ -120,8 +122,7 @@ end
 function M.format(value, width)
   width = width or 100
   if type(value) == "string" then return value end
-  local meta = debug.getmetatable(value)
-  if type(meta) == "table" and rawget(meta, "__tostring") then return tostring(value) end
+  if is_object(value) then return tostring(value) end
   if type(value) == "table" then
     local room = require "perilune.help".room_text(value, width)
     if room then return room end
