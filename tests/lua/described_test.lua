@@ -5,7 +5,7 @@ local pl = require "perilune"
 local help = require "perilune.help"
 
 -- Rooms whose declarations are still being written. Must be empty.
-local awaited = { "^pl%.arg$", "^pl%.experiment$", "^pl%.save$", "^pl%.load$", "^pl%.layer$", "^data%.", "^augment%.", "^stopping%.", "^nn%.", "^layer%.", "^perilune%." }
+local awaited = { "^data%.", "^augment%.", "^stopping%.", "^pl%.arg$", "^pl%.experiment$", "^pl%.layer$", "^nn%.", "^layer%.", "^perilune%." }
 
 local function is_awaited(name)
   for _, pattern in ipairs(awaited) do
