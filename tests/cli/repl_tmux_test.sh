@@ -92,7 +92,7 @@ text 'help "nn.Max'
 keys Tab
 text '"'
 keys Enter
-shows "help" '^nn\.MaxPool2d\(window \[, options\]\)$'
+shows "help" '^nn\.MaxPool2d\(kernel \[, options\]\)$'
 
 keys C-l
 text 'n = 0 while true do n = n + 1 end'
