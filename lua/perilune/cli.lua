@@ -114,6 +114,7 @@ end
 function M.complain(problem)
   io.stdout:flush()
   local message = errors.strip(tostring(problem.message)):gsub("%s+$", "")
+  message = message:gsub("(module '[^'\n]*' not found):\n.*", "%1 (looked for in package.path and package.cpath)")
   io.stderr:write("perilune: ", message, "\n")
   if os.getenv "PERILUNE_TRACEBACK" == "1" then io.stderr:write((problem.traceback:gsub("^\n", "")), "\n") end
   return math.tointeger(problem.status) or 1

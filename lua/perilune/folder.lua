@@ -1,7 +1,7 @@
 --- The folder of a run: which one, whether an unfinished run lies there, and whether it is the same run. In it
 -- checkpoint.h5 alone counts; run.h5, best.h5 and log.jsonl are derived from it and written after it.
 local core = require "perilune.core"
-local system = core.system
+local system, store = core.system, core.store
 
 local M = {}
 
@@ -37,7 +37,7 @@ local function first_difference(was, now)
   for i = 1, math.max(#a, #b) do
     if a[i] ~= b[i] then
       local function quote(line) return line and "'" .. line:gsub("^%s+", "") .. "'" or "nothing" end
-      return ("line %d was %s, is %s"):format(i, quote(a[i]), quote(b[i]))
+      return ("line %d was %s, now %s"):format(i, quote(a[i]), quote(b[i]))
     end
   end
   return "the line ends differ"
@@ -47,7 +47,7 @@ end
 function M.differences(was, now)
   local list = {}
   local function differ(what, a, b)
-    if a ~= b then list[#list + 1] = ("%s was %s, is %s"):format(what, a == "" and "none" or tostring(a), b == "" and "none" or tostring(b)) end
+    if a ~= b then list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a), b == "" and "none" or tostring(b)) end
   end
   if was.script ~= now.script then list[#list + 1] = "script: " .. first_difference(was.script, now.script) end
   local before, seen = {}, {}
@@ -86,20 +86,12 @@ local function may_go_on(record, epochs)
   return s.ended == "epochs" and epochs > (s.epoch or 0)
 end
 
---- Makes a folder and those above it. Raises a message that says what to do.
+-- Makes the folder and tries to write there: before the training, not after it.
 local function make(path)
-  local built = path:sub(1, 1) == "/" and "/" or ""
-  for part in path:gmatch "[^/]+" do
-    built = built .. part
-    local ok, message = system.make_folder(built)
-    if not ok then error({ message = ("cannot make the run's folder %s: %s; choose another with --out DIR"):format(path, message) }, 0) end
-    built = built .. "/"
-  end
-  local probe = path .. "/.probe.tmp"
-  local file, message = io.open(probe, "wb")
-  if not file then error({ message = ("cannot write into the run's folder: %s; choose another with --out DIR"):format(message) }, 0) end
-  file:close()
-  os.remove(probe)
+  local ok, message = store.mkdir(path)
+  if ok then ok, message = store.write_text(path .. "/.probe", "") end
+  if not ok then error({ message = ("cannot write into the run's folder %s: %s; choose another with --out DIR"):format(path, message) }, 0) end
+  store.remove(path .. "/.probe")
 end
 
 --- Chooses the folder. options: out, epochs, seed, fresh, force. Returns the path and the record to go on from (nil: none), and
@@ -134,7 +126,7 @@ end
 
 --- Removes what an earlier run left: a new one begins here.
 function M.clear(path)
-  for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5", "log.jsonl" } do os.remove(path .. "/" .. name) end
+  for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5", "log.jsonl" } do store.remove(path .. "/" .. name) end
 end
 
 return M

@@ -11,7 +11,7 @@ M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
 M.schedule = require "perilune.schedule"
 M.stopping = require "perilune.stopping"
-M.experiment = require "perilune.experiment".new
+M.experiment = core.system.in_c(require "perilune.experiment".new)
 M.arg = require "perilune.args".get
 M.augment = require "perilune.augment"
 

@@ -41,7 +41,7 @@ function methods:evaluate(data, opts)
   local loss, correct, count, confusion =
     core.trainer.evaluate(self, data, opts.loss, opts.dropout and "noise" or "infer", opts.confusion ~= false)
   return {
-    loss = opts.loss and loss or nil, correct = correct, count = count, accuracy = correct / count, error = 1 - correct / count,
+    loss = opts.loss and loss or nil, correct = correct, count = count, accuracy = correct / count, error = (count - correct) / count,
     confusion = confusion,
   }
 end

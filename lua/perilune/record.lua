@@ -1,8 +1,9 @@
---- What files keep of a run, as plain tables: built from a trainer, and given back to one.
+--- What files keep of a run: records built from a trainer (see runfile.lua for their fields), and given back to one.
 local core = require "perilune.core"
 local system = core.system
-local plain = require "perilune.plain"
+local exact = require "perilune.exact"
 local history = require "perilune.history"
+local runfile = require "perilune.runfile"
 
 local M = {}
 
@@ -28,54 +29,54 @@ local function by_layer(list, config)
   return layers
 end
 
---- The layers of a model as a file keeps them; `snapshot`: other values than its present ones.
+--- The layers of a model; `snapshot`: with other values than its present ones.
 function M.layers(model, snapshot)
   return by_layer(snapshot or model:state(), configs(model, {}))
 end
 
---- Copies what a file kept into tensors: `list` is model:state() or optimizer:state(). Raises when something is missing.
-function M.fill(list, layers, what)
-  local kept = {}
-  for _, layer in ipairs(layers) do
-    for _, item in ipairs(layer.tensors) do kept[layer.layer .. "/" .. item.name] = item.tensor end
-  end
-  for _, item in ipairs(list) do
-    local name = item.layer .. "/" .. item.name
-    local tensor = kept[name]
-    if not tensor then error({ message = ("the file has no %s %s"):format(what, name) }, 0) end
-    item.tensor:copy_(tensor)
-  end
+--- The SHA-256 of parameters and statistics in order: of model:state() or a snapshot.
+function M.digest(list)
+  local tensors = {}
+  for i, item in ipairs(list) do tensors[i] = item.tensor end
+  return core.store.sha256(table.unpack(tensors))
 end
 
-local function copy_state(trainer, identity)
+--- Copies what a file kept into `list` (model:state(), optimizer:state() or a snapshot). Raises when they do not fit.
+function M.fill(list, layers, path)
+  local ok, message = runfile.restore(list, layers)
+  if not ok then error({ message = ("%s does not fit this experiment: %s; start anew with --fresh"):format(path, message) }, 0) end
+end
+
+local function state_of(trainer, identity)
   local state = {}
   for key, value in pairs(trainer.state) do state[key] = value end
-  local user, why = plain.encode(trainer.ctx.state, "ctx.state")
-  if user == nil then error({ message = why .. "; only numbers, strings, booleans and tables of them can be kept in a checkpoint" }, 0) end
-  state.user, state.identity = user, identity
-  -- stopping rules keep numbers that must come back to the last bit, not-a-number included
-  state.stopping = trainer.state.stopping and plain.encode(trainer.state.stopping) or nil
+  state.user, state.identity = trainer.ctx.state, identity
+  local ok, problem = pcall(exact.encode, trainer.ctx.state, "ctx.state")
+  if not ok then error(problem .. "; keep numbers, strings, booleans and tables of them there", 0) end
   return state
 end
 
---- The record of a trainer. kind: "checkpoint" (the weights being trained, and all the rest), "run" or "best".
+--- The record of a trainer. kind: "checkpoint" (the weights being trained, and all that continuing takes), "run" (the weights
+-- as they are now) or "best".
 function M.of(trainer, kind, identity, threads)
   local processor, isa = system.processor()
-  local opt = trainer.optimizer
+  local opt, model = trainer.optimizer, trainer.model
+  local _, input = model:sizes()
   local record = {
-    kind = kind, config = trainer.model:config(), history = history.saved(trainer.history), evaluation = trainer.evaluation,
-    state = copy_state(trainer, identity),
+    kind = kind, config = model:config(), input = input, history = history.saved(trainer.history), evaluation = trainer.evaluation,
+    state = state_of(trainer, identity),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,
       build = system.version(), compiler = system.compiler(), threads = threads, processor = ("%s (%s)"):format(processor, isa) },
   }
-  if kind == "checkpoint" then
-    record.layers = M.layers(trainer.model, trainer.last)
-    record.best = trainer.best and M.layers(trainer.model, trainer.best) or nil
-    local config = opt:config()
-    record.optimizer = { type = config.type, config = config.config, counters = opt:counters(), layers = by_layer(opt:state()) }
-  else
-    record.layers = M.layers(trainer.model, kind == "best" and trainer.best or nil)
+  if kind ~= "checkpoint" then
+    record.state.weights_sha256 = M.digest(kind == "best" and trainer.best or model:state())
+    record.layers = M.layers(model, kind == "best" and trainer.best or nil)
+    return record
   end
+  record.layers = M.layers(model, trainer.last)
+  record.best = trainer.best and M.layers(model, trainer.best) or nil
+  local config = opt:config()
+  record.optimizer = { type = config.type, config = config.config, counters = opt:counters(), layers = by_layer(opt:state()) }
   return record
 end
 
@@ -83,8 +84,7 @@ end
 function M.parts(record)
   local state = {}
   for key, value in pairs(record.state) do state[key] = value end
-  local user = plain.decode(state.user) or {}
-  state.stopping = state.stopping and plain.decode(state.stopping) or nil
+  local user = state.user or {}
   state.user, state.identity = nil, nil
   return state, history.new(record.history), user, record.evaluation or {}
 end

@@ -41,14 +41,24 @@ function M.history(history, term, best)
   return text.columns(columns, rows, "  ", term.paint)
 end
 
---- The history as comma-separated values with all digits.
+-- The shortest text that reads as the same number.
+local function digits(x)
+  if math.tointeger(x) then return ("%d"):format(x) end
+  for precision = 15, 17 do
+    local text = (("%%.%dg"):format(precision)):format(x)
+    if tonumber(text) == x then return text end
+  end
+  return tostring(x)
+end
+
+--- The history as comma-separated values, with all digits.
 function M.csv(history)
   local lines = { table.concat(history.columns, ",") }
   for _, row in ipairs(history.rows) do
     local cells = {}
     for c, name in ipairs(history.columns) do
       local x = row[name]
-      cells[c] = x == nil and "" or math.tointeger(x) and ("%d"):format(x) or ("%.17g"):format(x)
+      cells[c] = x == nil and "" or digits(x)
     end
     lines[#lines + 1] = table.concat(cells, ",")
   end

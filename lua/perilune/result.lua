@@ -164,20 +164,18 @@ local function json_line(h, row)
   return "{" .. table.concat(parts, ",") .. "}\n"
 end
 
---- Keeps the log of a run up with its history, one line an epoch, one write a line. `logged`: how many lines are there (nil: the
--- file is written anew). Returns the new number.
+--- Keeps the log of a run up with its history, one line an epoch. `logged`: how many lines are there (nil: the file is
+-- written anew). Returns the new number; nil when it could not be written.
 function M.log(path, h, logged)
-  local fresh = logged == nil or logged > #h
-  local lines = {}
-  for i = fresh and 1 or logged + 1, #h do lines[#lines + 1] = json_line(h, h[i]) end
-  local target = fresh and path .. ".tmp" or path
-  local file = io.open(target, fresh and "wb" or "ab")
-  if not file then return nil end
-  file:setvbuf("full", 1 << 20)
-  local ok = file:write(table.concat(lines))
-  ok = file:close() and ok
-  if fresh and ok then ok = os.rename(target, path) end
-  return ok and #h or nil
+  if logged == nil or logged > #h then
+    local lines = {}
+    for i = 1, #h do lines[i] = json_line(h, h[i]) end
+    return core.store.write_text(path, table.concat(lines)) and #h or nil
+  end
+  for i = logged + 1, #h do
+    if not core.store.append(path, json_line(h, h[i])) then return nil end
+  end
+  return #h
 end
 
 return M

@@ -6,7 +6,6 @@ local options = require "perilune.options"
 local history = require "perilune.history"
 local trainer = require "perilune.trainer"
 local random = require "perilune.random"
-local record = require "perilune.record"
 local folder = require "perilune.folder"
 local captured = require "perilune.captured"
 local text = require "perilune.text"
@@ -34,10 +33,10 @@ end
 
 -- Publishes: the checkpoint first, because it alone counts; then what is derived from it.
 local function publisher(run, identity, warn)
-  local runfile = run.path and require "perilune.runfile"
+  if not run.path then return function() end end
+  local runfile, record = require "perilune.runfile", require "perilune.record"
   local logged
   return function(t)
-    if not run.path then return end
     local problem
     local function write(name, kind)
       local ok, message = runfile.write(run.path .. "/" .. name, record.of(t, kind, identity, run.threads))
@@ -57,10 +56,12 @@ local function publisher(run, identity, warn)
   end
 end
 
-local function continue_from(found, e, optimizer)
-  record.fill(e.model:state(), found.layers, "parameter")
+local function continue_from(found, run, e, optimizer)
+  local record = require "perilune.record"
+  local path = run.path .. "/checkpoint.h5"
+  record.fill(e.model:state(), found.layers, path)
   optimizer:set_counters(found.optimizer.counters)
-  record.fill(optimizer:state(), found.optimizer.layers, "optimizer state")
+  record.fill(optimizer:state(), found.optimizer.layers, path)
   local state, past, user, evaluation = record.parts(found)
   if state.ended then    -- only a run that ended because its epochs were over is continued
     state.ended, state.stop = nil, nil
@@ -70,7 +71,7 @@ local function continue_from(found, e, optimizer)
   local best
   if found.best then
     best = trainer.snapshot(e.model)
-    record.fill(best, found.best, "best parameter")
+    record.fill(best, found.best, path)
   end
   return state, past, user, evaluation, best
 end
@@ -93,7 +94,7 @@ local function train(run, e, o, found, identity)
   local base_lr = optimizer.lr
   local state, past, user, evaluation, best
   if found then
-    state, past, user, evaluation, best = continue_from(found, e, optimizer)
+    state, past, user, evaluation, best = continue_from(found, run, e, optimizer)
     run.saved = { epoch = state.epoch, batch = state.batch }
   end
   state = state or trainer.fresh(o.seed)
@@ -126,7 +127,8 @@ end
 
 -- A finished run whose folder was named again: nothing is trained, its files are shown (and completed).
 local function recall(run, e, found)
-  record.fill(e.model:state(), found.best or found.layers, "parameter")
+  local record = require "perilune.record"
+  record.fill(e.model:state(), found.best or found.layers, run.path .. "/checkpoint.h5")
   local state, past, _, evaluation = record.parts(found)
   run.state, run.history, run.evaluation, run.test, run.best, run.ended = state, past, evaluation, evaluation.test, state.best, state.ended
   run.recalled = true

@@ -7,8 +7,8 @@ local M = {}
 function M.load(path)
   if path and system.kind(path) == "folder" then error({ message = path .. " is a folder; a Lua file is expected" }, 0) end
   local chunk, message = loadfile(path, "t")
-  if not chunk then error({ message = message }, 0) end
-  return chunk
+  if chunk then return chunk end
+  error({ message = path and not message:find(path, 1, true) and ("%s: %s"):format(path, message) or message }, 0)
 end
 
 -- What a file may require lies beside it or beside its folder: experiments/common/conv5.lua is "common.conv5" for

@@ -7,6 +7,7 @@ local errors = require "perilune.errors"
 local history = require "perilune.history"
 local metrics = require "perilune.metrics"
 local random = require "perilune.random"
+local text = require "perilune.text"
 
 local M = {}
 
@@ -92,7 +93,7 @@ end
 function Trainer:broken(epoch, where)
   M.restore(self.model, self.good)
   error({ broken = true, message = ("epoch %d, batch %d: the loss is not a finite number; first seen in %s; stopped%s; a smaller learning rate than %s may help")
-    :format(epoch, where.batch, where.at or "the loss", self.hooks.kept and ", " .. self.hooks.kept() or "", self.optimizer.lr) }, 0)
+    :format(epoch, where.batch, where.at or "the loss", self.hooks.kept and ", " .. self.hooks.kept() or "", text.number(self.optimizer.lr)) }, 0)
 end
 
 function Trainer:show(epoch, started)
@@ -145,7 +146,7 @@ function Trainer:steps(epoch)
     if s.batch < self.batches then
       if self.hooks.interrupted() then return false end
       if s.stop then return true end
-      if self.hooks.publish_every and now - saved > self.hooks.publish_every then
+      if self.hooks.publish_every and now - saved >= self.hooks.publish_every then
         self:publish()
         saved = system.clock()
       end
@@ -197,7 +198,7 @@ function Trainer:end_epoch(epoch)
   local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, train_loss = s.loss / s.samples }
   if self.e.classes > 0 then
     row.train_accuracy = s.correct / s.samples
-    row.train_error = 1 - s.correct / s.samples
+    row.train_error = (s.samples - s.correct) / s.samples
   end
   ctx.train = { loss = row.train_loss, accuracy = row.train_accuracy, error = row.train_error, correct = s.correct, count = s.samples }
   ctx.row = row

@@ -1,5 +1,4 @@
 /* core.system: version, processor, threads, memory, terminal, folders, Ctrl-C, elementary functions with fixed bits. */
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -82,22 +81,19 @@ static int system_kind(lua_State *L) {
   return 1;
 }
 
-/* make_folder(path) -> true, or nil and a message; one level, and no error when it is there already */
-static int system_make_folder(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  struct stat s;
-  if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &s) == 0 && S_ISDIR(s.st_mode))) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", path, strerror(errno));
-  return 2;
+static int call_upvalue(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
 }
 
-/* writable(path) -> may this process write there? */
-static int system_writable(lua_State *L) {
-  lua_pushboolean(L, access(luaL_checkstring(L, 1), W_OK) == 0);
+/* in_c(f) -> a C function that calls f. `return f { ... }` at the end of a script is a tail call, which takes the script off
+   the stack, so that an error could not name its line; a C function called so leaves it there. */
+static int system_in_c(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_upvalue, 1);
   return 1;
 }
 
@@ -172,8 +168,8 @@ static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "isatty", system_isatty }, { "columns", system_columns },
-  { "kind", system_kind }, { "make_folder", system_make_folder }, { "writable", system_writable },
-  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "nearest", system_nearest },
+  { "kind", system_kind }, 
+  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
   { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
   { NULL, NULL },

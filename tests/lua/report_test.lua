@@ -3,7 +3,6 @@ local lu = require "luaunit"
 local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
-local plain = require "perilune.plain"
 local random = require "perilune.random"
 local captured = require "perilune.captured"
 
@@ -110,33 +109,6 @@ function TestHistory:test_goes_through_a_file_form()
   local again = history.new(history.saved(h))
   lu.assertEquals(again.rows, h.rows)
   lu.assertEquals(again.columns, h.columns)
-end
-
-TestPlain = {}
-
-function TestPlain:test_exact_both_ways_through_json()
-  local json = require "perilune.core".json
-  local value = { 1, 2.0, 0.1, -1e300, math.huge, -math.huge, math.mininteger, "a\0b", "ä", true, { x = { [7] = false, [-1.5] = "k" } } }
-  local back = plain.decode(json.decode(json.encode(plain.encode(value))))
-  lu.assertEquals(back, value)
-  for i = 1, 7 do lu.assertEquals(math.type(back[i]), math.type(value[i])) end
-  local nan = plain.decode(json.decode(json.encode(plain.encode { 0 / 0 })))[1]
-  lu.assertTrue(nan ~= nan)
-end
-
-function TestPlain:test_says_what_cannot_be_kept()
-  lu.assertEquals({ plain.encode({ a = { f = print } }, "ctx.state") }, { nil, "ctx.state[\"a\"][\"f\"] is a function" })
-  local loop = {}
-  loop.loop = loop
-  lu.assertEquals({ plain.encode(loop, "ctx.state") }, { nil, "ctx.state[\"loop\"] contains itself" })
-  lu.assertEquals({ plain.encode({ [{}] = 1 }, "ctx.state") }, { nil, "ctx.state has a key that is a table" })
-end
-
-function TestPlain:test_refuses_what_it_did_not_write()
-  for _, value in ipairs { "zzz", "ix", "f", { t = { 1 } }, { t = { { { t = {} } } } } } do
-    local decoded, why = plain.decode(value)
-    lu.assertTrue(decoded == nil and type(why) == "string" or type(decoded) == "table")
-  end
 end
 
 TestRandom = {}

@@ -20,6 +20,8 @@ function M.define(parser)
   parser:option("--seed", "Seed instead of the experiment's."):convert(whole(0)):argname "<n>"
   parser:option("--threads", "Threads to use (0: as many as cores). The bits do not depend on it."):convert(whole(0)):argname "<n>"
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
+  parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one after each epoch.")
+    :convert(tonumber):argname "<s>"
   parser:flag("-q --quiet", "Print only the result.")
   parser:flag("--fresh", "Start anew where an unfinished run lies.")
   parser:flag("--force", "Go on with an unfinished run though script, arguments, data or algorithm changed.")
@@ -29,7 +31,7 @@ function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
   core.system.catch_interrupt(true)
   local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out, quiet = options.quiet,
-    fresh = options.fresh, force = options.force, interruptible = true }
+    checkpoint_every = options.checkpoint_every, fresh = options.fresh, force = options.force, interruptible = true }
   core.system.catch_interrupt(false)
   if options.quiet then print(run.ended == "interrupted" and ("interrupted; saved in %s"):format(run.path) or run:line()) end
   return run.ended == "interrupted" and 130 or 0

@@ -43,6 +43,7 @@ local function summary(record, path, term)
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and (s.ended == "stopping" and ", stopped early" or s.ended == "callback" and ", stopped by a callback" or "")
       or ", unfinished") },
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
   }
   print(term.paint(identity.name or "model", "bold"))

@@ -1,7 +1,7 @@
 --- The lines of earlier sessions: $XDG_STATE_HOME/perilune/history, one a line, the newest last.
 -- Each line is appended as it is entered, so that sessions side by side and a killed one lose nothing. A history
 -- that cannot be read or written is not worth a word: the session works without.
-local system = require "perilune.core".system
+local store = require "perilune.core".store
 
 local M = {}
 
@@ -12,12 +12,6 @@ function M.path()
   local base, home = os.getenv "XDG_STATE_HOME", os.getenv "HOME"
   if base and base:sub(1, 1) == "/" then return base .. "/perilune/history" end
   if home and home ~= "" then return home .. "/.local/state/perilune/history" end
-end
-
-local function make_folders(path)
-  for at in path:gmatch "()/" do
-    if at > 1 then system.make_folder(path:sub(1, at - 1)) end
-  end
 end
 
 local function rewrite(path, lines)
@@ -49,7 +43,7 @@ function M.add(path, text)
   if not path or not text:match "%S" then return end
   local file = io.open(path, "a")
   if not file then
-    make_folders(path)
+    store.mkdir(path:match "^(.*)/")
     file = io.open(path, "a")
   end
   if not file then return end

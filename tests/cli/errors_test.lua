@@ -1,0 +1,132 @@
+-- What the command line says when something is wrong: one line, where, and what to do; and its exit status.
+local lu = require "luaunit"
+local cli = dofile "tests/cli/support.lua"
+local problem = dofile "tests/cli/problem.lua"
+local good = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", "")
+
+-- `script` is written to x.lua; `words` are run; the error must be exactly this one line.
+local function expect(status, message, words, script, environment)
+  if script then cli.write("x.lua", script) end
+  local r = cli.run(words, environment)
+  lu.assertEquals(r.err, "perilune: " .. message .. "\n")
+  lu.assertEquals(r.status, status)
+end
+
+TestUsage = {}
+
+function TestUsage:test_unknown_options_and_commands()
+  expect(2, "run: unknown option '--epohcs'; did you mean '--epochs'? (see: perilune help run)", "run --epohcs 3 x.lua")
+  expect(2, "run: missing argument 'file' (see: perilune help run)", "run")
+  expect(2, "there is no command and no file 'rnu'; did you mean 'run'? (see: perilune help)", "rnu x.lua")
+  expect(2, "unknown option '--vers'; did you mean '--version'? (see: perilune help)", "--vers")
+  expect(2, "option '-e' is followed by code, such as: perilune -e 'print(1 + 1)'", "-e")
+  expect(2, "data: unknown command 'fetsh'; did you mean 'fetch'? (see: perilune help data)", "data fetsh")
+end
+
+function TestUsage:test_values_of_options()
+  expect(2, "run: a whole number from 1 is expected, got '0' (see: perilune help run)", "run x.lua --epochs 0")
+  expect(2, "run: a whole number from 0 is expected, got 'many' (see: perilune help run)", "run x.lua --threads many")
+end
+
+function TestUsage:test_arguments_of_the_script()
+  expect(2, "x.lua: the script has no argument 'lrr'; did you mean 'lr'?", "run x.lua lrr=1", good)
+  expect(2, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01", "run x.lua lr", good)
+  expect(1, "x.lua:19: argument lr=fast: expects a number, such as lr=0.01", "run x.lua lr=fast", good)
+end
+
+TestScripts = {}
+
+function TestScripts:test_syntax_error() expect(1, "x.lua:2: <name> expected near '='", "run x.lua", "local a = 1\nlocal = 2\n") end
+function TestScripts:test_runtime_error() expect(1, "x.lua:2: attempt to index a nil value (global 'nm')", "run x.lua", "local pl = 1\nlocal m = nm.Linear(1, 2)\n") end
+function TestScripts:test_no_such_file() expect(1, "cannot open nowhere.lua: No such file or directory", "run nowhere.lua") end
+function TestScripts:test_a_folder() expect(1, ". is a folder; a Lua file is expected", "run .") end
+function TestScripts:test_missing_module() expect(1, "x.lua:1: module 'common.nothing' not found (looked for in package.path and package.cpath)", "run x.lua", 'require "common.nothing"') end
+
+function TestScripts:test_returns_no_experiment()
+  expect(1, "x.lua: returns nothing; an experiment file ends with: return pl.experiment { ... }", "check x.lua", "local pl = require 'perilune'")
+end
+
+function TestScripts:test_precompiled_code_is_refused()
+  cli.write("x.lua", string.dump(load "return 1"))
+  expect(1, "x.lua: attempt to load a binary chunk (mode is 't')", "run x.lua")
+end
+
+function TestScripts:test_error_objects_and_tracebacks()
+  expect(1, "(error object is a nil value)", "x.lua", "error(nil)")
+  expect(1, "custom", "x.lua", "error(setmetatable({}, { __tostring = function() return 'custom' end }))")
+  local r = cli.run("x.lua", "PERILUNE_TRACEBACK=1 A=1")
+  lu.assertNotStrContains(r.out .. r.err, "[C]: in function 'error'\n\n")
+end
+
+TestExperiments = {}
+
+function TestExperiments:test_wrong_shape_names_file_line_layer_and_remedy()
+  local script = good:gsub("nn.Linear%(64, 2%)", "nn.Linear(63, 2, { name = 'fc1' })")
+  cli.write("x.lua", script)
+  for _, command in ipairs { "check", "run" } do
+    local r = cli.run(command .. " x.lua")
+    lu.assertEquals(r.status, 1)
+    lu.assertStrMatches(r.err, "perilune: x%.lua:18: layer 7 %(Linear, \"fc1\"%).*63.*64.*\n")
+  end
+  script = good:gsub("nn.Flatten%(%),", "")
+  cli.write("x.lua", script)
+  lu.assertStrContains(cli.run("check x.lua").err, "put nn.Flatten() before it")
+end
+
+function TestExperiments:test_unknown_field_and_option()
+  expect(1, "x.lua:14: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua", (good:gsub("epochs = 5", "epoch = 5")))
+  expect(1, "x.lua:19: Adam has no option 'wieght_decay'; did you mean 'weight_decay'?", "check x.lua",
+    (good:gsub("{ lr = pl.arg%(\"lr\", 0.01%) }", "{ wieght_decay = 1 }")))
+end
+
+function TestExperiments:test_missing_data()
+  local script = good:gsub("data = pl.data.from_tensors.-\n", "data = pl.data.mnist(),\n"):gsub("nn.Linear%(64, 2%)", "nn.Linear(784, 10)")
+  cli.write("x.lua", script)
+  lu.assertEquals(cli.run("check x.lua", "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere").status, 0)     -- no data is read
+  expect(1, "mnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in data/mnist, /nowhere/perilune/mnist; " ..
+    "get it with: perilune data fetch mnist (or set PERILUNE_DATA)", "run x.lua", nil, "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere")
+end
+
+function TestExperiments:test_unwritable_folder_is_said_before_training()
+  local script = good:gsub("callbacks = {%s*}", "callbacks = { on_start = function() print 'trained' end }")
+  cli.write("x.lua", script)
+  cli.write("taken", "a file")
+  local r = cli.run "run x.lua --out taken/here"
+  lu.assertEquals({ r.status, r.out }, { 1, "" })
+  lu.assertStrMatches(r.err, "perilune: cannot write into the run's folder taken/here: .*taken is a file; choose another with %-%-out DIR\n")
+end
+
+function TestExperiments:test_a_loss_that_is_not_finite()
+  local script = good:gsub("return lr %* .-\n", "return epoch < 3 and 0.01 or 1e12\n"):gsub("Adam", "SGD"):gsub("stopping = .-\n", "")
+  cli.write("x.lua", script)
+  local r = cli.run "run x.lua --out broken --quiet"
+  lu.assertEquals(r.status, 1)
+  lu.assertStrMatches(r.err, "perilune: epoch 3, batch %d+: the loss is not a finite number; first seen in .*layer %d.*; stopped, " ..
+    "the weights after epoch 2 are kept in broken; a smaller learning rate than 1e%+12 may help\n")
+  lu.assertStrContains(cli.run("verify broken").out, "broken/run.h5: whole")
+  lu.assertStrContains(cli.run("show broken").out, "epochs   2, unfinished")
+end
+
+function TestExperiments:test_errors_in_callbacks_have_their_own_line()
+  expect(1, "x.lua:27: attempt to perform arithmetic on a nil value (field 'lost')", "run x.lua -q --out callback",
+    (good:gsub("callbacks = {%s*}", "callbacks = { on_epoch = function(ctx) return ctx.lost + 1 end }")))
+end
+
+function TestExperiments:test_state_that_no_file_can_keep()
+  expect(1, "ctx.state.f is a function, which a file cannot keep; keep numbers, strings, booleans and tables of them there", "run x.lua -q --out state",
+    (good:gsub("callbacks = {%s*}", "callbacks = { on_epoch = function(ctx) ctx.state.f = print end }")))
+end
+
+TestFiles = {}
+
+function TestFiles:test_show_and_verify()
+  expect(1, "cannot open nowhere: No such file or directory", "show nowhere")
+  cli.write("empty/x", "")
+  expect(1, "empty holds no run: there is neither run.h5 nor checkpoint.h5 in it", "show empty")
+  cli.write("no.h5", "not HDF5")
+  local r = cli.run "verify no.h5"
+  lu.assertEquals({ r.status, r.err }, { 1, "" })
+  lu.assertStrContains(r.out, "no.h5")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

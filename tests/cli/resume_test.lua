@@ -1,0 +1,131 @@
+-- Exact resume: a run that is killed anywhere and started again with the same command ends with the same bits.
+local lu = require "luaunit"
+local cli = dofile "tests/cli/support.lua"
+local problem = dofile "tests/cli/problem.lua"
+
+local kill = [[on_batch = function(ctx)
+  if die == ctx.step then
+    local stat = io.open "/proc/self/stat"
+    os.execute("kill -9 " .. stat:read "n")
+  end
+end]]
+
+local in_c = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", "")
+local by_callback = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", kill)
+local in_lua = problem:gsub("EXTRA", "function(x) return x + 0.05 * math.random() end"):gsub("CALLBACKS", kill)
+
+-- The end of a run: digest of the weights, and the history without its times.
+local function result(folder)
+  local shown = cli.run("show " .. folder)
+  local csv = cli.run(("show %s --csv"):format(folder)).out
+  return (shown.out:match "SHA%-256 (%x+)" or "no digest: " .. shown.err) .. "\n" .. csv:gsub(",[^,\n]*\n", "\n")
+end
+
+local function whole(name, text)
+  local script = cli.write(name .. ".lua", text)
+  local r = cli.run(("run %s --out whole-%s --quiet"):format(script, name))
+  lu.assertEquals({ r.status, r.err }, { 0, "" })
+  return result("whole-" .. name), script
+end
+
+TestResume = {}
+
+function TestResume:test_stopped_after_an_epoch_and_continued()
+  local expected, script = whole("in_c", in_c)
+  for _, epochs in ipairs { 1, 3 } do
+    local out = "epochs-" .. epochs
+    lu.assertEquals(cli.run(("run %s --out %s --quiet --epochs %d --threads %d"):format(script, out, epochs, epochs)).status, 0)
+    local r = cli.run(("run %s --out %s --threads 2"):format(script, out))
+    lu.assertStrContains(r.out, ("continuing after epoch %d of 5"):format(epochs))
+    lu.assertEquals(result(out), expected)
+  end
+end
+
+local function killed(name, text)
+  local expected, script = whole(name, text)
+  for _, steps in ipairs { { 5 }, { 12, 13 }, { 20, 37, 59 } } do
+    local out = ("killed-%s-%d"):format(name, steps[1])
+    for _, step in ipairs(steps) do
+      local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out, step % 2 == 0 and "0" or "30"), "DIE=" .. step)
+      lu.assertEquals(r.status, 137)
+    end
+    local r = cli.run(("run %s --out %s --quiet"):format(script, out))
+    lu.assertEquals({ r.status, r.err }, { 0, "" })
+    lu.assertEquals(result(out), expected)
+  end
+end
+
+function TestResume:test_killed_anywhere() killed("by_callback", by_callback) end
+function TestResume:test_killed_with_augmentation_in_lua() killed("in_lua", in_lua) end
+
+function TestResume:test_continues_inside_an_epoch()
+  local script = cli.write("inside.lua", by_callback)
+  cli.run(("run %s --out inside --quiet --checkpoint-every 0"):format(script), "DIE=17")
+  local r = cli.run(("run %s --out inside"):format(script))
+  lu.assertStrContains(r.out, "continuing after epoch 1 and 4 batches of 5")
+end
+
+function TestResume:test_a_run_that_is_finished_is_shown_again()
+  local _, script = whole("again", in_c)
+  local before = cli.read(cli.folder .. "/whole-again/checkpoint.h5")
+  local r = cli.run(("run %s --out whole-again"):format(script))
+  lu.assertEquals(r.status, 0)
+  lu.assertStrContains(r.out, "whole-again is finished already; --fresh runs it again")
+  lu.assertEquals(cli.read(cli.folder .. "/whole-again/checkpoint.h5"), before)
+  lu.assertEquals(cli.run(("run %s --out whole-again --fresh --quiet --epochs 1"):format(script)).status, 0)
+  lu.assertNotEquals(cli.read(cli.folder .. "/whole-again/checkpoint.h5"), before)
+end
+
+function TestResume:test_the_default_folder_counts_finished_runs()
+  local script = cli.write("count.lua", (in_c:gsub("Two bars", "Counted, twice!")))
+  for _, folder in ipairs { "runs/counted-twice-s3", "runs/counted-twice-s3-2", "runs/counted-twice-s3-3" } do
+    local r = cli.run(("run %s --epochs 1"):format(script))
+    lu.assertStrContains(r.out, folder .. "/run.h5")
+    if folder:match "s3$" then lu.assertNotStrContains(r.out, "s3-2") end
+  end
+end
+
+function TestResume:test_what_differs_is_refused_and_shown()
+  local script = cli.write("differs.lua", by_callback)
+  cli.run(("run %s --out differs --quiet"):format(script), "DIE=30")
+  local r = cli.run(("run %s lr=0.02 --out differs --seed 4"):format(script))
+  lu.assertEquals(r.status, 1)
+  lu.assertEquals(r.err, "perilune: differs holds an unfinished run that differs: arguments: was none, now lr=0.02; seed: was 3, now 4; " ..
+    "start anew with --fresh, choose another folder with --out DIR, or go on regardless with --force\n")
+  cli.write("differs.lua", (by_callback:gsub("patience = 3", "patience = 4")))
+  r = cli.run(("run %s --out differs"):format(script))
+  lu.assertStrContains(r.err, "script: line 26 was 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 3 },', " ..
+    "now 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 4 },'")
+  lu.assertEquals(cli.run(("run %s --out differs --quiet --force"):format(script)).status, 0)
+end
+
+function TestResume:test_files_that_the_script_requires_count_too()
+  local script = cli.write("parts/main.lua", 'local lr = require "rate"\n' .. in_c:gsub('pl.arg%("lr", 0.01%)', "lr"))
+  cli.write("parts/rate.lua", "return 0.01")
+  lu.assertEquals(cli.run(("run %s --out parts-run --quiet --epochs 1"):format(script)).err, "")
+  cli.write("parts/rate.lua", "return 0.02")
+  lu.assertStrContains(cli.run(("run %s --out parts-run"):format(script)).err, "rate.lua: line 1 was 'return 0.01', now 'return 0.02'")
+end
+
+function TestResume:test_a_captured_variable_that_changes_makes_it_refuse()
+  local text = problem:gsub(", EXTRA", ""):gsub("local die", "local seen = 0\nlocal die"):gsub("CALLBACKS", "on_epoch = function() seen = seen + 1 end, " .. kill)
+  local script = cli.write("captured.lua", text)
+  cli.run(("run %s --out captured --quiet"):format(script), "DIE=30")
+  local r = cli.run(("run %s --out captured"):format(script))
+  lu.assertEquals(r.err, "perilune: captured cannot be continued exactly: callbacks.on_epoch changes the captured variable 'seen', which is in no checkpoint; " ..
+    "keep it in ctx.state and start anew with --fresh, or go on regardless with --force\n")
+end
+
+function TestResume:test_a_damaged_checkpoint_is_said_so()
+  local _, script = whole("damaged", in_c)
+  local path = cli.folder .. "/whole-damaged/checkpoint.h5"
+  local bytes = cli.read(path)
+  local file = io.open(path, "wb")
+  file:write(bytes:sub(1, 2000), string.char(bytes:byte(2001) ~ 1), bytes:sub(2002))
+  file:close()
+  local r = cli.run(("run %s --out whole-damaged"):format(script))
+  lu.assertEquals(r.status, 1)
+  lu.assertStrMatches(r.err, "perilune: whole%-damaged/checkpoint%.h5 is damaged: .+; start anew with %-%-fresh\n")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
