@@ -74,7 +74,7 @@ static void see_width(page *p, double x) {
 
 /* Whole numbers as they are, others with four decimals, very large and very small ones with exponents. */
 static void find_format(page *p) {
-  int64_t index[PL_MAX_AXES];
+  int64_t index[PL_MAX_AXES] = { 0 };
   p->whole = true;
   p->most = p->width = 0;
   visit(p, 0, index, see_range);
