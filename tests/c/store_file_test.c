@@ -18,7 +18,7 @@
 
 /* ---- a table that counts calls, and at the k-th fails, writes short, or dies ---- */
 
-enum fault { FAIL, SHORT_THEN_FAIL, SHORT, DIE_BEFORE, DIE_AFTER };
+enum fault { FAIL, SHORT_THEN_FAIL, SHORT, NOTHING, DIE_BEFORE, DIE_AFTER };
 
 static pl_syscalls real;
 static int calls, fault_at, fault_errno;
@@ -63,6 +63,7 @@ static ssize_t my_write(int fd, const void *data, size_t size) {
     return -1;
   }
   if (hit && fault == FAIL) return -1;
+  if (hit && fault == NOTHING) return 0;
   if (hit && fault != DIE_AFTER) size /= 2;
   ssize_t result = real.write(fd, data, size);
   if (hit && fault == DIE_AFTER) raise(SIGKILL);
@@ -184,6 +185,16 @@ static void a_disk_that_fills_up_keeps_the_old_file(void **state) {
   assert_holds(at("full"), "old");
   assert_int_equal(access(at("full.tmp"), F_OK), -1);
   assert_non_null(strstr(err.text, strerror(ENOSPC)));
+}
+
+static void a_write_of_nothing_counts_as_a_full_disk(void **state) {
+  (void)state;
+  pl_error err = { 0 };
+  arm(2, NOTHING, 0);
+  assert_int_equal(pl_store_write_file(at("nothing"), "text", 4, &err), PL_ERROR_IO);
+  disarm();
+  assert_non_null(strstr(err.text, strerror(ENOSPC)));
+  assert_int_equal(access(at("nothing"), F_OK), -1);
 }
 
 static void interrupted_writes_are_repeated(void **state) {
@@ -326,6 +337,7 @@ int main(void) {
     cmocka_unit_test(messages_say_what_failed),
     cmocka_unit_test(short_writes_are_continued),
     cmocka_unit_test(a_disk_that_fills_up_keeps_the_old_file),
+    cmocka_unit_test(a_write_of_nothing_counts_as_a_full_disk),
     cmocka_unit_test(interrupted_writes_are_repeated),
     cmocka_unit_test(folders_that_cannot_be_synced_are_forgiven),
     cmocka_unit_test(death_at_any_call_leaves_a_whole_file),
