@@ -10,7 +10,8 @@ M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
 M.schedule = require "perilune.schedule"
-M.stopping = require "perilune.stopping"
+local stopping = require "perilune.stopping"
+M.stopping = { window = stopping.window, patience = stopping.patience }
 M.experiment = core.system.in_c(require "perilune.experiment".new)
 M.arg = require "perilune.args".get
 M.augment = require "perilune.augment"

@@ -50,7 +50,7 @@ local function worse_by(mode, a, b)
   return mode == "min" and a - b or b - a
 end
 
-local Window = { __name = "perilune.stopping" }
+local Window = { __name = "pl.stopping rule" }
 Window.__index = Window
 
 --- The documented rule. Keep the last `patience` values of the monitored column; once there are that many, stop
@@ -78,7 +78,7 @@ function Window:update(state, epoch, value)
   return improved, worse_by(self.mode, window[1], state.best) <= self.min_delta_rel * math.abs(state.best)
 end
 
-local Patience = { __name = "perilune.stopping" }
+local Patience = { __name = "pl.stopping rule" }
 Patience.__index = Patience
 
 --- The usual rule: stop after `patience` epochs in a row without an improvement. An epoch improves when it is

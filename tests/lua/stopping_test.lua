@@ -1,6 +1,6 @@
 -- The two rules of early stopping, against losses written down by hand.
 local lu = require "luaunit"
-local stopping = require "perilune".stopping
+local stopping = require "perilune.stopping"
 
 -- Feeds the values to a rule; returns the epoch it stopped at (nil: never), the best epoch, and the epochs that improved.
 local function feed(rule, values)

@@ -1,0 +1,162 @@
+---@meta perilune.experiment
+
+---@class perilune.ExperimentFields
+---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
+---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
+---@field model perilune.Layer its weights begin anew, from the seed, with every run
+---@field loss perilune.Loss
+---@field optimizer perilune.Optimizer
+---@field epochs integer at most so many passes over the training set
+---@field batch_size integer samples a step
+---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
+---@field schedule? perilune.Schedule|fun(epoch: integer, previous: number, ctx: perilune.Context): number the learning rate
+---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context): perilune.Tensor?, perilune.Tensor?
+---  one or a list of them; functions come after those of `pl.augment`, are given each batch, and return what replaces it
+---@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the run
+---@field validation? number|table the fraction of the training set held out, or options of `split:validation` (default 0)
+---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
+---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
+---  a name that begins with "test_" is computed only when the test set is evaluated
+---@field callbacks? perilune.Callbacks
+---@field shuffle? boolean a new order of the samples each epoch (default true)
+---@field drop_last? boolean leave out a last, smaller batch (default false)
+---@field documented? perilune.Documented a number to compare with
+---@field description? string
+
+---@class perilune.Callbacks
+---@field on_start? fun(ctx: perilune.Context) before the first step; also when a run is continued (`ctx.resumed`)
+---@field on_batch? fun(ctx: perilune.Context) after each step
+---@field on_epoch? fun(ctx: perilune.Context) after each epoch, when its row of the history is there
+---@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back
+
+---@class perilune.Documented
+---@field error? number the test error, as a fraction
+---@field source? string where it is written
+---@field metric? string the metric that it is the value of (default "test_error")
+---@field note? string
+---@field seconds? number how long it took there
+---@field epochs? integer
+
+---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a run
+---that is killed and continued ends with the same bits.
+---@class perilune.Context
+---@field epoch integer from 1; 0 before the first
+---@field epochs integer how many there will be at most
+---@field step integer steps taken, over all epochs
+---@field batch integer in this epoch, from 1 (in on_batch and augment)
+---@field batches integer in an epoch
+---@field lr number the learning rate of this epoch or step
+---@field loss number mean training loss of this epoch so far (in on_batch)
+---@field model perilune.Layer
+---@field optimizer perilune.Optimizer its `lr` may be set
+---@field data perilune.Dataset
+---@field history perilune.History
+---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
+---@field train table, `val` and `test`: results of the last evaluation { loss, accuracy, error, correct, count, confusion }
+---@field state table yours: numbers, strings, booleans and tables of them
+---@field seed integer
+---@field resumed boolean was the run continued?
+---@field stop fun(reason?: string) ends the run after this step or epoch
+
+---What is trained, on what, and how. All fields are checked at once, the shapes of model, loss and data too, without reading
+---the data. `perilune run FILE` trains the experiment that FILE returns; `experiment:run()` does so from Lua.
+---
+---```lua
+---return pl.experiment {
+---  name = "A first network", data = pl.data.mnist(),
+---  model = nn.Sequential { nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10) },
+---  loss = nn.CrossEntropy(), optimizer = optim.Adam { lr = pl.arg("lr", 0.001) },
+---  stopping = pl.stopping.patience { monitor = "val_loss", patience = 3 }, validation = 0.1,
+---  epochs = 20, batch_size = 32,
+---}
+---```
+---@param fields perilune.ExperimentFields
+---@return perilune.Experiment
+function pl.experiment(fields) end
+
+---An argument of the command line: `perilune run FILE lr=0.01` and, in FILE, `pl.arg("lr", 0.1)`. It has the type of the
+---default: number (whole if the default is), string, boolean, or a list of these written 1,2,3. Without a default it is a string that must be
+---given. An argument that no `pl.arg` asked for is an error that names the nearest.
+---@param name string
+---@param default? number|string|boolean|table
+---@param choices? table the values that are allowed
+---@return any
+function pl.arg(name, default, choices) end
+
+---What `pl.experiment` returns; its fields can be read.
+---@class perilune.Experiment : perilune.ExperimentFields
+local Experiment = {}
+
+---@class perilune.RunOptions
+---@field epochs? integer instead of the experiment's
+---@field seed? integer instead of the experiment's
+---@field threads? integer (default: as many as there are cores)
+---@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a finished one is there)
+---@field quiet? boolean print nothing (default false)
+---@field fresh? boolean start anew where an unfinished run lies (default false)
+---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
+---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
+---@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` does (default false)
+
+---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
+---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).
+---
+---```lua
+---local run = e:run { epochs = 3, out = false }
+---print(run, run.history.test_error)
+---```
+---@param options? perilune.RunOptions
+---@return perilune.Run
+function Experiment:run(options) end
+
+---A copy with some fields changed. The model is shared.
+---
+---```lua
+---for _, lr in ipairs { 0.1, 0.01 } do e:with { name = "lr " .. lr, optimizer = optim.SGD { lr = lr } }:run() end
+---```
+---@param changes perilune.ExperimentFields
+---@return perilune.Experiment
+function Experiment:with(changes) end
+
+---The layers as `model:rows` gives them, for a sample of the experiment's data.
+---@return table[]
+function Experiment:rows() end
+
+---A run that was trained.
+---@class perilune.Run
+---@field history perilune.History
+---@field model perilune.Layer with the final weights
+---@field path string? its folder
+---@field test table? the final evaluation: { loss, accuracy, error, correct, count, confusion }
+---@field evaluation table of the splits: { test, val, metrics }
+---@field best table? { epoch, value, monitor }: whose weights were restored
+---@field ended "epochs"|"stopping"|"callback"|"interrupted"
+---@field seed integer
+---@field threads integer
+---@field seconds number
+local Run = {}
+
+---The result in one line: test error, and how it compares with the documented one.
+---@return string
+function Run:line() end
+
+---How the run ended, and which epoch's weights these are.
+---@return string
+function Run:ending() end
+
+---@class perilune.ReportOptions
+---@field confusion? boolean also the confusion matrix of the test set (default false)
+
+---Prints the result, where the files are and what to try next.
+---@param options? perilune.ReportOptions
+function Run:report(options) end
+
+---One row an epoch. `history.test_error[3]`, `history[3].test_error`, `#history`, `print(history)`.
+---@class perilune.History
+---@field columns string[] their names, in order
+---@field rows table<string, number>[]
+local History = {}
+
+---A column of a history, by epoch; what was not measured is nil. `print(column)` shows it in a line.
+---@class perilune.Column
+local Column = {}
