@@ -1,6 +1,8 @@
 --- A run's own math.random: value number i of a counter-based stream, so that its whole state is a few integers,
--- saved in every checkpoint. math.randomseed(n) selects stream n and starts it anew.
-local draw = require "perilune.core".system.random
+-- saved in every checkpoint. math.randomseed(n) selects stream n and starts it anew. Random tensors (pl.rand) made
+-- without a seed of their own count streams too: that count is set, saved and given back together with the stream.
+local core = require "perilune.core"
+local draw, tensors = core.system.random, core.tensor.seed
 
 local M = {}
 
@@ -53,22 +55,39 @@ local function randomseed(value)
   state.stream, state.index = math.tointeger(value) or 0, 0
 end
 
+-- Where random tensors were before any stream was installed: { seed, count }.
+local outside
+
+-- Notes where random tensors are, for when the stream in use now is gone back to.
+local function leave()
+  local at = { tensors() }
+  if state then state.tensors = at else outside = at end
+end
+
 --- Replaces math.random from now on. `part`: 0 for a run, 1 while its script is loaded. `saved`: what M.state() returned.
 function M.install(seed, part, saved)
-  state = { seed = seed, part = part, stream = saved and saved.stream or 0, index = saved and saved.index or 0 }
+  leave()
+  saved = saved or { stream = 0, index = 0 }
+  state = { seed = seed, part = part, stream = saved.stream, index = saved.index }
   math.random, math.randomseed = random, randomseed
+  tensors(saved.tensor_seed or seed, saved.tensors or part << 32)     -- counts of the two parts stay apart
 end
 
 --- What a checkpoint keeps.
-function M.state() return { stream = state.stream, index = state.index } end
+function M.state()
+  local seed, count = tensors()
+  return { stream = state.stream, index = state.index, tensor_seed = seed, tensors = count }
+end
 
 --- The stream in use now (nil: Lua's own math.random), to be given back to M.restore.
 function M.current() return state end
 
 --- Goes back to the stream `outer`; nil gives back Lua's own math.random.
 function M.restore(outer)
+  if state == outer then return end
   state = outer
   if outer == nil then math.random, math.randomseed = original.random, original.randomseed end
+  tensors(table.unpack(outer and outer.tensors or outside))
 end
 
 return M

@@ -68,8 +68,11 @@ static int make_randint(lua_State *L) {
 /* seed([n]) -> seed, number of streams taken. seed(n, taken) sets both. */
 static int seed(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
-    script_seed = (uint64_t)luaL_checkinteger(L, 1);
-    script_calls = (uint64_t)luaL_optinteger(L, 2, 0);
+    lua_Integer value = luaL_checkinteger(L, 1), taken = luaL_optinteger(L, 2, 0);
+    luaL_argcheck(L, value >= 0 && value <= (lua_Integer)1 << 53, 1, "a seed is a whole number from 0 to 2^53");
+    luaL_argcheck(L, taken >= 0, 2, "the number of streams taken is 0 or more");
+    script_seed = (uint64_t)value;
+    script_calls = (uint64_t)taken;
   }
   lua_pushinteger(L, (lua_Integer)script_seed);
   lua_pushinteger(L, (lua_Integer)script_calls);
