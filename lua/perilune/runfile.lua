@@ -267,7 +267,7 @@ function M.write(path, record)
   local w <close>, message = store.create(path)
   if not w then return nil, message end
   local ok, problem = pcall(fill, w, record)
-  if not ok then raise("%s", problem) end
+  if not ok then raise("%s", (tostring(problem):gsub("^perilune/[%w_/]+%.lua:%d+: ", ""))) end
   return w:commit()
 end
 

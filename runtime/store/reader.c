@@ -53,7 +53,7 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
     hdf5.H5Oclose(object);
     object = -1;
   }
-  if (bad.status != PL_OK && err != NULL) *err = bad;
+  if (bad.status != PL_OK) pl_error_set(err, bad.status, "%s has no '%.120s': %s", r->path, path, bad.text);
   else if (object < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s has no '%s'", r->path, path);
   return object;
 }

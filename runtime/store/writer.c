@@ -59,13 +59,14 @@ static hid_t enter_parent(pl_store_writer *w, const char *path, char leaf[STORE_
   char name[STORE_NAME_MOST];
   const char *rest = path;
   hid_t group = hdf5.H5Gopen2(w->file, "/", H5P_DEFAULT);
-  if (group < 0) pl_hdf5_error(&w->failure, PL_ERROR_MEMORY, "cannot write %s", path);
+  if (group < 0) pl_hdf5_error(&w->failure, PL_ERROR_MEMORY, "cannot write %.120s", path);
   leaf[0] = '\0';
   while (group >= 0 && pl_store_next_name(&rest, name, &w->failure)) {
     if (leaf[0] != '\0') group = enter_group(w, group, leaf, path);
     strcpy(leaf, name);
   }
   if (w->failure.status == PL_OK) return group;
+  if (group >= 0) pl_error_prefix(&w->failure, "cannot write %.120s", path);
   if (group >= 0) hdf5.H5Gclose(group);
   return -1;
 }
@@ -137,7 +138,7 @@ static pl_status write_data(pl_store_writer *w, const char *path, hid_t file, hi
   } else if (parent >= 0) {
     set = hdf5.H5Dcreate2(parent, leaf, file, space, w->links, creation, H5P_DEFAULT);
     if (set < 0 || hdf5.H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0 || hdf5.H5Dclose(set) < 0) {
-      pl_hdf5_error(&w->failure, PL_ERROR_MEMORY, "cannot write %s", path);
+      pl_hdf5_error(&w->failure, PL_ERROR_MEMORY, "cannot write %.120s", path);
     }
   }
   hdf5.H5Gclose(parent);

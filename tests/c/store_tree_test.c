@@ -253,9 +253,9 @@ static void the_same_tree_is_the_same_bytes(void **state) {
 /* After each misuse the tree must not be published. */
 static void misuse_is_an_error_and_is_never_published(void **state) {
   (void)state;
-  static const char *const expected[] = { "not a path", "not a path", "write the group or dataset first", "is there already",
+  static const char *const expected[] = { "as a path inside a file", "as a path inside a file", "write the group or dataset first", "is there already",
                                           "is a dataset, not a group", "its name is missing", "end with a zero byte", "expected numbers",
-                                          "not a path", "write the dataset first", "expected a name of 1 to 255 bytes", "expected a name of 1 to 255 bytes" };
+                                          "as a path inside a file", "write the dataset first", "expected a name of 1 to 255 bytes", "expected a name of 1 to 255 bytes" };
   float x = 1;
   pl_shape one = { 1, { 1 } }, bad = { 1, { -1 } };
   char long_name[400];

@@ -83,7 +83,7 @@ end
 function TestTree.test_misuse()
   local w = assert(store.create(at "misuse.h5"))
   raises("expected a number, string or boolean, got a table", w.attr, w, "/", "a", {})
-  raises("not a path", w.group, w, "a//b")
+  raises("as a path inside a file", w.group, w, "a//b")
   raises("not saved", function() assert(w:commit()) end)
   w = assert(store.create(at "misuse.h5"))
   raises("item 2 is x, not a number", w.numbers, w, "n", { 1, "x" })
