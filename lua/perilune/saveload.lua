@@ -22,7 +22,7 @@ local function save_table(w, path, t, depth)
   local names = {}
   for name in pairs(t) do
     check_name(name, path == "" and "the table" or path)
-    if depth == 0 and reserved[name] and type(t[name]) ~= "userdata" and type(t[name]) ~= "table" then raise("save: '%s' is reserved for the file itself; choose another name", name) end
+    if depth == 0 and reserved[name] then raise("save: '%s' is reserved for the file itself; choose another name", name) end
     names[#names + 1] = name
   end
   table.sort(names)
@@ -31,7 +31,8 @@ local function save_table(w, path, t, depth)
     local value, inner = t[name], path .. "/" .. name
     if type(value) == "table" then save_table(w, inner, value, depth + 1)
     elseif type(value) == "userdata" then w:tensor(inner, value)
-    elseif type(value) == "function" or type(value) == "thread" then raise("save: %s is a %s; expected tensors, numbers, strings, booleans or tables of them", inner, type(value))
+    elseif type(value) == "function" or type(value) == "thread" then
+      raise("save: %s is a %s; expected tensors, numbers, strings, booleans or tables of them", inner, type(value))
     else w:attr(path, name, value) end
   end
 end

@@ -10,14 +10,16 @@ local function sample_record()
     config = { type = "Sequential", config = { p = 0.1, rate = 1.0 }, layers = { { type = "Linear", config = { ["in"] = 4, out = 2 } } } },
     input = { 28, 28, 1 },
     layers = {
-      { layer = "01_conv2d", type = "Conv2d", config = { kernel = { 5, 5 } }, tensors = { { name = "weight", tensor = pl.ones(2, 3) }, { name = "bias", tensor = pl.zeros(3) } } },
+      { layer = "01_conv2d", type = "Conv2d", config = { kernel = { 5, 5 } },
+        tensors = { { name = "weight", tensor = pl.ones(2, 3) }, { name = "bias", tensor = pl.zeros(3) } } },
       { layer = "03_residual", type = "Residual", tensors = {} },
       { layer = "03_residual/01_linear", type = "Linear", tensors = { { name = "weight", tensor = pl.full({ 2 }, 0.1) } } },
     },
     best = { { layer = "01_conv2d", type = "Conv2d", tensors = { { name = "weight", tensor = pl.full({ 2, 3 }, 7) } } } },
     optimizer = {
       type = "Adam", config = { lr = 0.1 + 0.2, betas = { 0.9, 0.999 } }, counters = { steps = 1234, lr = 0.3 },
-      layers = { { layer = "01_conv2d", type = "Adam", tensors = { { name = "weight.m", tensor = pl.zeros(2, 3) }, { name = "weight.v", tensor = pl.ones(2, 3) } } } },
+      layers = { { layer = "01_conv2d", type = "Adam",
+        tensors = { { name = "weight.m", tensor = pl.zeros(2, 3) }, { name = "weight.v", tensor = pl.ones(2, 3) } } } },
     },
     state = {
       epoch = 3, step = 17, seed = math.maxinteger, rate = 1.0, loss = 0.1 + 0.2, worst = 1 / 0, missing = nan, done = false, name = "x",
