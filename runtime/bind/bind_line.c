@@ -152,7 +152,7 @@ static bool open_line(void) {
   el_set(line.edit, EL_GETCFN, read_character);
   el_set(line.edit, EL_EDITOR, "emacs");
   el_set(line.edit, EL_HIST, history, line.history);
-  el_set(line.edit, EL_ADDFN, "perilune-complete", "Complete a name", complete);
+  el_wset(line.edit, EL_ADDFN, L"perilune-complete", L"Complete a name", complete);   /* el_set would leak copies */
   bind_keys(line.edit);
   el_source(line.edit, NULL);                       /* the user's ~/.editrc */
   return true;

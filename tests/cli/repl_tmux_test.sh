@@ -19,7 +19,7 @@ n=0 bad=0
 start() {
   t kill-server
   server=$((server + 1))
-  t new-session -d -x 100 -y 50 "cd '$tmp' && HOME='$tmp/home' XDG_STATE_HOME='$tmp/home' NO_COLOR=1 LC_ALL=C.UTF-8 '$perilune' $*; echo left with status \$?; sleep 60"
+  t new-session -d -x 100 -y 50 "HOME='$tmp/home' XDG_STATE_HOME='$tmp/home' NO_COLOR=1 LC_ALL=C.UTF-8 '$perilune' $*; echo left with status \$?; sleep 60"
 }
 screen() { t capture-pane -p; }
 keys() { t send-keys "$@"; }
