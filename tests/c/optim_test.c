@@ -218,12 +218,12 @@ static void not_a_number_is_passed_on(void **state) {
   }
 }
 
-/* With 0.99 and 0.01 rounded to floats, v - a^2 of a constant gradient ends below zero: no root of that is taken. */
+/* v - a^2 of a constant gradient is rounding alone, often below zero: no root of that is taken. */
 static void centered_rmsprop_with_constant_gradients(void **state) {
   (void)state;
-  training t = start("{\"type\": \"RMSprop\", \"config\": {\"centered\": true, \"beta\": 0.99}}");
+  training t = start("{\"type\": \"RMSprop\", \"config\": {\"centered\": true, \"beta\": 0.5}}");
   for (size_t k = 0; k < counts[0]; k++) t.grads[k] = 0.1f + 1e-4f * (float)k;
-  for (int step = 0; step < 2000; step++) {
+  for (int step = 0; step < 100; step++) {
     pl_optimizer_advance(t.opt);
     pl_threads_run_on(1, member, &t);
   }
