@@ -74,7 +74,7 @@ function schedule.exponential(options) end
 function schedule.inverse(options) end
 
 ---@class perilune.CosineOptions
----@field epochs? integer until the rate is `min` (default: the experiment's)
+---@field epochs? integer until the rate is `min` (default: those of the script, whatever --epochs says)
 ---@field warmup? number epochs, also a part of one, in which the rate grows in equal steps (default 0)
 ---@field min? number (default 0)
 ---@field lr? number (default: the optimizer's)
@@ -94,7 +94,7 @@ function schedule.cosine(options) end
 
 ---@class perilune.OneCycleOptions
 ---@field max? number the highest rate (default: the optimizer's)
----@field epochs? integer the whole length (default: the experiment's)
+---@field epochs? integer the whole length (default: those of the script, whatever --epochs says)
 ---@field warmup? number the part of it in which the rate grows (default 0.3)
 ---@field div? number the first rate is max / div (default 25)
 ---@field final_div? number the last is max / div / final_div (default 10000)

@@ -47,9 +47,10 @@ local function base_rate(self, ctx)
   return base or errors.raise("pl.schedule.%s: no rate to start from; add lr = ..., which an experiment's optimizer gives otherwise", self.type)
 end
 
--- The whole length, and the number of units in an epoch: 1, or the steps of one.
+-- The whole length, and the number of units in an epoch: 1, or the steps of one. The length is what the script says:
+-- --epochs ends a run earlier or later on the same course, so that a continued run is the uninterrupted one.
 local function length(self, ctx)
-  local epochs = self.epochs or ctx.epochs
+  local epochs = self.epochs or ctx.experiment and ctx.experiment.epochs or ctx.epochs
   if not epochs then errors.raise("pl.schedule.%s: add epochs = ..., which an experiment gives otherwise", self.type) end
   if self.per == "epoch" then return epochs, 1 end
   local steps = self.steps_per_epoch or ctx.batches or ctx.steps_per_epoch
@@ -103,7 +104,7 @@ local function anneal(from, to, x) return to + (from - to) * 0.5 * (1 + system.c
 
 --- Cosine annealing after a linear warm-up (Loshchilov and Hutter, SGDR, 2017; without restarts): for the W first
 -- units base (t + 1) / W, then min + (base - min) (1 + cos(pi (t - W) / (T - W))) / 2, and `min` from T on.
--- Options: epochs (T; the experiment's), warmup (W, in epochs; 0), min (0), lr, per ("epoch", "step"), steps_per_epoch.
+-- Options: epochs (T; the script's), warmup (W, in epochs; 0), min (0), lr, per ("epoch", "step"), steps_per_epoch.
 function M.cosine(given)
   return make("cosine", given, { EPOCHS, { "warmup", type = "number", low = 0, default = 0 }, { "min", type = "number", low = 0, default = 0 }, LR, PER,
     { "steps_per_epoch", type = "integer", low = 1 } },
@@ -118,7 +119,7 @@ end
 
 --- One cycle (Smith and Topin, Super-convergence, 2018; as in PyTorch): from max / div up to max along half a cosine in
 -- the first `warmup` part of all units, then down to max / div / final_div at the last.
--- Options: max (base), epochs (the experiment's), warmup (0.3), div (25), final_div (1e4), per ("step", "epoch"), steps_per_epoch.
+-- Options: max (base), epochs (the script's), warmup (0.3), div (25), final_div (1e4), per ("step", "epoch"), steps_per_epoch.
 function M.one_cycle(given)
   return make("one_cycle", given, { { "max", type = "number", low = 0 }, EPOCHS, { "warmup", type = "number", low = 0, high = 1, default = 0.3 },
     { "div", type = "number", low = 1, default = 25 }, { "final_div", type = "number", low = 1, default = 1e4 },

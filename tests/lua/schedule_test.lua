@@ -115,6 +115,15 @@ function TestSchedule:test_per_step()
   lu.assertEquals(schedule.constant().per, "epoch")
 end
 
+-- A run that --epochs cuts short is on the course of the whole one.
+function TestSchedule:test_the_length_is_that_of_the_script()
+  local whole = { base_lr = 1, epochs = 12, batches = 10, experiment = { epochs = 12 } }
+  local short = { base_lr = 1, epochs = 3, batches = 10, experiment = { epochs = 12 } }
+  for _, s in ipairs { schedule.cosine { warmup = 2 }, schedule.one_cycle() } do
+    for epoch = 1, 3 do lu.assertEquals(s(epoch, nil, short), s(epoch, nil, whole)) end
+  end
+end
+
 -- Asked for one epoch alone, as after a resume, each gives the rate that it gave in sequence.
 function TestSchedule:test_nothing_is_remembered_outside()
   local losses = {}
