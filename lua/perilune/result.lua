@@ -27,17 +27,15 @@ local function plural(n, word) return ("%s %s%s"):format(text.count(n), word, n 
 function M.heading(run, e, o, found, term)
   local _, isa = system.processor()
   local splits = e.splits
-  local lines = { joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"),
+  local lines = {
+    joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"), "seed " .. o.seed, plural(run.threads, "thread") .. ", " .. isa }, term),
     ("%s: %s to learn from%s%s"):format(e.data.name, text.count(splits.train.count),
       splits.val and (", %s held out"):format(text.count(splits.val.count)) or "",
       splits.test and (", %s to test on"):format(text.count(splits.test.count)) or ""),
-    "seed " .. o.seed, plural(run.threads, "thread") .. ", " .. isa }, term) }
+  }
   if run.path then
-    local at = ""
-    if found then
-      local s = found.state
-      at = ("   continuing after epoch %d%s of %d"):format(s.epoch, s.batch > 0 and (" and %d batches"):format(s.batch) or "", o.epochs)
-    end
+    local s, at = found and found.state, ""
+    if s then at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0 and (", after %d batches"):format(s.batch) or "") end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
   end
   lines[#lines + 1] = ""

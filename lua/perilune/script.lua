@@ -15,7 +15,9 @@ end
 -- experiments/progression/09_convolution.lua.
 local function add_to_path(path)
   local folder = path:match "^(.*)/[^/]*$" or "."
-  local places = ("%s/?.lua;%s/../?.lua;"):format(folder, folder)
+  local above = folder:match "^(.*)/[^/]*$" or (folder == "." and ".." or ".")
+  if folder:match "%.%.$" then above = folder .. "/.." end
+  local places = ("%s/?.lua;%s/?.lua;"):format(folder, above)
   if package.path:sub(1, #places) ~= places then package.path = places .. package.path end
 end
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "bind/bind.h"
 
 int bind_open_system(lua_State *L);
@@ -80,13 +81,13 @@ int luaopen_perilune_core(lua_State *L) {
   return 1;
 }
 
-/* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources), else from the program itself. */
+/* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources) and there, else from the program itself. */
 static int load_module(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct bind_embedded *e = lua_touserdata(L, lua_upvalueindex(1));
   const char *folder = getenv("PERILUNE_LUA");
-  if (folder && *folder) {
-    const char *path = lua_pushfstring(L, "%s/%s", folder, e->name);
+  const char *path = folder && *folder ? lua_pushfstring(L, "%s/%s", folder, e->name) : NULL;
+  if (path != NULL && access(path, R_OK) == 0) {
     if (luaL_loadfile(L, path)) return lua_error(L);
   } else if (luaL_loadbuffer(L, e->source, e->size, lua_pushfstring(L, "=%s", e->name))) {
     return lua_error(L);

@@ -10,6 +10,14 @@ local kill = [[on_batch = function(ctx)
   end
 end]]
 
+local interrupt = [[on_batch = function(ctx)
+  if die and (ctx.step == die or ctx.step == die + 3) then
+    local stat = io.open "/proc/self/stat"
+    local pid = stat:read "n"
+    for _ = 1, os.getenv "TWICE" and 2 or 1 do io.popen("kill -INT " .. pid):close() end
+  end
+end]]
+
 local in_c = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", "")
 local by_callback = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", kill)
 local in_lua = problem:gsub("EXTRA", "function(x) return x + 0.05 * math.random() end"):gsub("CALLBACKS", kill)
@@ -36,7 +44,7 @@ function TestResume:test_stopped_after_an_epoch_and_continued()
     local out = "epochs-" .. epochs
     lu.assertEquals(cli.run(("run %s --out %s --quiet --epochs %d --threads %d"):format(script, out, epochs, epochs)).status, 0)
     local r = cli.run(("run %s --out %s --threads 2"):format(script, out))
-    lu.assertStrContains(r.out, ("continuing after epoch %d of 5"):format(epochs))
+    lu.assertStrContains(r.out, ("continuing with epoch %d of 5\n"):format(epochs + 1))
     lu.assertEquals(result(out), expected)
   end
 end
@@ -58,11 +66,42 @@ end
 function TestResume:test_killed_anywhere() killed("by_callback", by_callback) end
 function TestResume:test_killed_with_augmentation_in_lua() killed("in_lua", in_lua) end
 
+function TestResume:test_best_weights_from_before_the_kill_are_restored()
+  local wild = by_callback:gsub("return lr %* .-\n", "return epoch <= 2 and 0.01 or 50\n"):gsub("patience = 3", "patience = 30")
+  local expected, script = whole("wild", wild)
+  lu.assertStrMatches(cli.run("show whole-wild").out, ".*best     epoch [12]:.*")
+  lu.assertEquals(cli.run(("run %s --out killed-wild --quiet"):format(script), "DIE=50").status, 137)
+  lu.assertEquals(cli.run(("run %s --out killed-wild --quiet"):format(script)).status, 0)
+  lu.assertEquals(result "killed-wild", expected)
+end
+
+function TestResume:test_interrupted_by_the_keyboard()
+  local expected, script = whole("interrupted", (problem:gsub(", EXTRA", ""):gsub("CALLBACKS", interrupt)))
+  for _, step in ipairs { 4, 12, 30 } do      -- 12: the last step of an epoch
+    local out = "interrupted-" .. step
+    local r = cli.run(("run %s --out %s"):format(script, out), "DIE=" .. step)
+    lu.assertEquals({ r.status, r.err }, { 130, "" })
+    lu.assertStrContains(r.out, step == 12 and "interrupted in epoch 1; saved in" or ("interrupted in epoch %d, after %d batches; saved in"):format(step // 12 + 1, step % 12))
+    lu.assertStrContains(r.out, "the same command goes on from there")
+    lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out), "DIE=" .. step + 20).status, 130)
+    lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out)).status, 0)
+    lu.assertEquals(result(out), expected)
+  end
+end
+
+function TestResume:test_a_second_interrupt_ends_at_once()
+  local script = cli.write("twice.lua", (problem:gsub(", EXTRA", ""):gsub("CALLBACKS", interrupt)))
+  local r = cli.run(("run %s --out twice --quiet"):format(script), "DIE=30 TWICE=1")
+  lu.assertEquals({ r.status, r.out }, { 130, "" })
+  lu.assertStrContains(cli.run("verify twice").out, "twice/checkpoint.h5: whole")
+  lu.assertStrContains(cli.run(("run %s --out twice"):format(script)).out, "continuing with epoch 3 of 5\n")
+end
+
 function TestResume:test_continues_inside_an_epoch()
   local script = cli.write("inside.lua", by_callback)
   cli.run(("run %s --out inside --quiet --checkpoint-every 0"):format(script), "DIE=17")
   local r = cli.run(("run %s --out inside"):format(script))
-  lu.assertStrContains(r.out, "continuing after epoch 1 and 4 batches of 5")
+  lu.assertStrContains(r.out, "continuing with epoch 2 of 5, after 4 batches")
 end
 
 function TestResume:test_a_run_that_is_finished_is_shown_again()
