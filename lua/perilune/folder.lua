@@ -24,7 +24,7 @@ function M.identity(e, seed)
   local convolution = os.getenv "PERILUNE_CONV"
   return { name = e.name, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
     data = e.data.name, data_sha256 = table.concat(digests, " "),
-    algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution and convolution ~= "" and ", convolution " .. convolution or "") }
+    labels = e.data.labels, algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution and convolution ~= "" and ", convolution " .. convolution or "") }
 end
 
 local function first_difference(was, now)

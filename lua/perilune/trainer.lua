@@ -42,7 +42,8 @@ function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
     history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
-  self.core = core.trainer.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
+  local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
+  self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
   self.batches = self.core:batches()
   self.ctx = {
@@ -166,7 +167,8 @@ end
 function Trainer:evaluate(split, row)
   local data = self.e.splits[split]
   self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count, split == "val" and "validation" or "test") }
-  local result = self.model:evaluate(data:read(), { loss = self.e.loss })
+  local result = type(self.e.loss) == "function" and require "perilune.lua_loss".evaluate(self.model, data, self.e.loss)
+    or self.model:evaluate(data:read(), { loss = self.e.loss })
   if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
   for _, name in ipairs(self.e.metrics.named) do
     if result.confusion then result[name] = metrics.named[name](result) end

@@ -218,6 +218,39 @@ function TestRun:test_a_loss_that_is_not_finite_stops_and_goes_back()
   lu.assertEquals(bits(before[2]), before[1])
 end
 
+function TestRun:test_a_loss_as_a_function_is_the_built_in_one()
+  local function cross_entropy(output, y)
+    local shifted = output - output:max(2, { keepdim = true })
+    local logs = shifted - shifted:exp():sum(2, { keepdim = true }):log()
+    local hot = pl.one_hot(y, output:size(2))
+    local n = output:size(1)
+    return -(hot * logs):sum() / n, (logs:exp() - hot) / n
+  end
+  local own, built_in = run { loss = cross_entropy }, run()
+  for epoch = 1, 4 do
+    lu.assertAlmostEquals(own.history.train_loss[epoch], built_in.history.train_loss[epoch], 1e-4)
+    lu.assertAlmostEquals(own.history.test_loss[epoch], built_in.history.test_loss[epoch], 1e-4)
+    lu.assertEquals(own.history.train_accuracy[epoch], built_in.history.train_accuracy[epoch])
+  end
+  local gradient_check = require "perilune.gradient_check"
+  lu.assertNil(gradient_check.loss(cross_entropy, { 5 }, 5))
+  lu.assertStrContains(gradient_check.loss(function(o, y)
+    local value, grad = cross_entropy(o, y)
+    return value, grad * 1.2
+  end, { 2 }, 2), "the loss: its gradient differs from finite differences by 17 %")
+  lu.assertStrContains(gradient_check.loss(function() return 1 end, { 2 }, 2), "the second value must be a tensor")
+end
+
+function TestRun:test_gradients_of_layers_in_lua_are_checked()
+  local gradient_check = require "perilune.gradient_check"
+  local function model(factor)
+    return nn.Sequential { nn.Linear(4, 6), nn.Dropout(0.3),
+      nn.Lambda { forward = function(x) return x * x end, backward = function(dy, x) return dy * x * factor end }, nn.Linear(6, 2) }:build { 4 }
+  end
+  lu.assertNil(gradient_check.model(model(2), { 4 }))
+  lu.assertStrContains(gradient_check.model(model(3), { 4 }), "look at the backward functions of its layers in Lua (Lambda)")
+end
+
 function TestRun:test_a_variant_shares_the_rest()
   local e = pl.experiment(fields())
   local longer = e:with { epochs = 6 }

@@ -1,0 +1,70 @@
+--- Compares gradients that users' functions return with finite differences: of losses, and of models with layers in Lua.
+local core = require "perilune.core"
+
+local M = {}
+
+local STEP, TOLERANCE = 1e-2, 0.05
+
+-- A tensor of that shape with fixed values in [-1, 1): the check says the same each time.
+local function made_up(shape, salt)
+  local count = 1
+  for _, n in ipairs(shape) do count = count * n end
+  local values = {}
+  for i = 1, count do values[i] = 2 * core.system.random(salt, 8, 0, 0, i) - 1 end
+  return core.tensor.tensor(values):reshape(table.unpack(shape))
+end
+
+local function dot(a, b) return (a * b):sum() end
+
+-- Along a few directions v, f(x + h v) - f(x - h v) = 2 h grad . v; returns the smallest relative difference, because a kink
+-- of a ReLU on the way makes some of them large.
+local function difference(f, x, grad)
+  local least = math.huge
+  for salt = 1, 5 do
+    local v = made_up(x.shape, salt)
+    local numeric = (f(x + STEP * v) - f(x - STEP * v)) / (2 * STEP)
+    local analytic = dot(grad, v)
+    least = math.min(least, math.abs(numeric - analytic) / math.max(math.abs(numeric), math.abs(analytic), 1e-3))
+  end
+  return least
+end
+
+local function complain(what, how_far, remedy)
+  return ("%s: its gradient differs from finite differences by %.0f %%; %s"):format(what, 100 * how_far, remedy)
+end
+
+--- Of a loss function, for outputs of that shape (one sample). nil, or a message.
+function M.loss(loss, output, classes)
+  local shape = { 4, table.unpack(output) }
+  local x = made_up(shape, 7)
+  local target = made_up(shape, 9)
+  if classes > 0 then target = core.tensor.tensor({ 0, 1 % classes, 2 % classes, 0 }, "i32") end
+  local function value(at)
+    local v = loss(at, target)
+    return type(v) == "number" and v or v:item()
+  end
+  local _, grad = loss(x, target)
+  if not core.tensor.is_tensor(grad) then return "the loss returns (value, gradient): the second value must be a tensor" end
+  local far = difference(value, x, grad)
+  if far > TOLERANCE then return complain("the loss", far, "it returns (mean over the batch, gradient of that mean for the output)") end
+end
+
+--- Of a model with layers in Lua, for its input. nil, or a message.
+function M.model(model, input)
+  local x = made_up({ 4, table.unpack(input) }, 7)
+  local weights
+  local function value(at)
+    model:random(1, 0)        -- the same dropout each time
+    local y = model:forward(at)
+    weights = weights or made_up(y.shape, 9)
+    return dot(y, weights)
+  end
+  value(x)
+  local far = difference(value, x, (function()
+    value(x)
+    return model:backward(weights, true)
+  end)())
+  if far > TOLERANCE then return complain("the model", far, "look at the backward functions of its layers in Lua (Lambda)") end
+end
+
+return M

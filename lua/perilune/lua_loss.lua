@@ -1,0 +1,66 @@
+--- Training and evaluating with a loss that is a function of the user's: loss(output, target) -> value, gradient; the
+-- mean over the batch, and its gradient for the output. Stands in for core.trainer, one step at a time.
+local core = require "perilune.core"
+
+local M = {}
+
+local Steps = {}
+Steps.__index = Steps
+
+--- The options of core.trainer.new.
+function M.new(options)
+  local o = {}
+  for name, value in pairs(options) do o[name] = value end
+  -- the core's trainer loads, shuffles and augments; of its own losses it needs one that fits the data
+  local info = options.data:info()
+  local _, _, output = options.model:sizes()
+  o.loss = info.classes == 0 and core.loss.MSE() or (#output == 1 and output[1] == 1 and core.loss.BCE() or core.loss.CrossEntropy())
+  return setmetatable({ model = options.model, optimizer = options.optimizer, loss = options.loss, seed = options.seed, classes = info.classes,
+    loader = core.trainer.new(o) }, Steps)
+end
+
+function Steps:batches() return self.loader:batches() end
+
+function Steps:batch(epoch, i)
+  self.epoch, self.index = epoch, i
+  return self.loader:batch(epoch, i)
+end
+
+function Steps:step(x, y, sum)
+  local n = x:size(1)
+  self.model:random(self.seed, (self.epoch - 1) * self:batches() + self.index - 1)
+  local output = self.model:forward(x)
+  local value, grad = self.loss(output, y)
+  value = type(value) == "userdata" and value:item() or value
+  if value ~= value or math.abs(value) == math.huge then return sum, 0, 0, 0, { batch = self.index, at = "the loss" } end
+  self.model:zero_grad()
+  self.model:backward(grad)
+  self.optimizer:step()
+  local correct = self.classes > 0 and math.floor(core.tensor.accuracy(output, y) * n + 0.5) or 0
+  return sum + value * n, correct, n, 1
+end
+
+function Steps:run(epoch, first, count, sum)
+  local correct, samples = 0, 0
+  for i = first, first + count - 1 do
+    local x, y = self:batch(epoch, i)
+    local hits, n, done, bad
+    sum, hits, n, done, bad = self:step(x, y, sum)
+    if bad then return sum, correct, samples, i - first, bad end
+    correct, samples = correct + hits, samples + n * done
+  end
+  return sum, correct, samples, count
+end
+
+--- As model:evaluate, with such a loss. `split`: a split of a data set.
+function M.evaluate(model, split, loss)
+  local result, sum = model:evaluate(split:read()), 0.0
+  for x, y in split:batches(256) do
+    local value = loss(model:infer(x), y)
+    sum = sum + (type(value) == "userdata" and value:item() or value) * x:size(1)
+  end
+  result.loss = sum / split.count
+  return result
+end
+
+return M

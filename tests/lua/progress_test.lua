@@ -1,0 +1,89 @@
+-- The progress of a run: a line redrawn on a terminal, never wider than it; aligned rows elsewhere.
+local lu = require "luaunit"
+local Progress = require "perilune.progress"
+
+local function capture()
+  local out = { text = "" }
+  function out:write(...)
+    self.text = self.text .. table.concat { ... }
+    return self
+  end
+  function out:flush() return self end
+  return out
+end
+
+local columns = { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_error", "test_loss", "test_error", "my_norm",
+  "seconds", "samples_per_second" }
+local row = { epoch = 12, step = 999, lr = 1.53e-7, train_loss = 0.4361, train_accuracy = 0.9912, train_error = 0.0088, val_loss = 0.05, val_error = 0.01,
+  test_loss = 0.03, test_error = 0.0097, my_norm = 3.14159, seconds = 8.13, samples_per_second = 7470.2 }
+
+local function progress(width, more)
+  local out = capture()
+  local term = { tty = width ~= nil, width = width, utf8 = true, colour = false, paint = function(s) return s end }
+  local options = { out = out, term = term, epochs = 150, columns = columns }
+  for name, value in pairs(more or {}) do options[name] = value end
+  return Progress.new(options), out
+end
+
+TestProgress = {}
+
+function TestProgress:test_rows_are_aligned_under_their_titles()
+  local p, out = progress()
+  p:row(row, true)
+  p:row(row, false)
+  lu.assertEquals(out.text,
+    "epoch  train loss   train acc  val loss  val error  test loss  test error         lr     time  samples/s    my norm\n" ..
+    "   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   1.53e-07    8.1 s      7,470      3.142  best\n" ..
+    "   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   1.53e-07    8.1 s      7,470      3.142\n")
+end
+
+function TestProgress:test_columns_that_do_not_fit_are_left_out()
+  for width = 30, 140, 10 do
+    local p, out = progress(width)
+    p:row(row, true)
+    for line in out.text:gmatch "[^\n]+" do lu.assertTrue(utf8.len(line) <= width, line) end
+    lu.assertStrContains(out.text, "train loss")
+  end
+end
+
+function TestProgress:test_the_moving_line_fits_and_is_redrawn_in_place()
+  for width = 10, 120 do
+    local p, out = progress(width)
+    p:update { epoch = 3, batch = 120, batches = 250, loss = 0.071234, accuracy = 0.9781, rate = 7512.3, left = 3723 }
+    p:update { epoch = 3, batch = 121, batches = 250, loss = 0.071234, accuracy = 0.9781, rate = 7512.3, left = 3723 }
+    local lines = 0
+    for line in out.text:gmatch "\r([^\r]*)" do
+      lines = lines + 1
+      line = line:gsub("\27%[K", "")
+      lu.assertTrue(utf8.len(line) < width, line)
+    end
+    lu.assertEquals(lines, 2)
+    lu.assertNotStrContains(out.text, "\n")
+  end
+  local p, out = progress(100)
+  p:update { epoch = 3, batch = 125, batches = 250, loss = 0.071234, accuracy = 0.9781, rate = 7512.3, left = 3723 }
+  lu.assertEquals(out.text, "\r3/150  ━━━━━━━━━━━━━━━───────────────   50 %  loss 0.0712  97.81 %  1:02:03 left  7,512 samples/s\27[K")
+end
+
+function TestProgress:test_a_row_takes_the_place_of_the_moving_line()
+  local p, out = progress(150)
+  p:update { epoch = 1, batch = 1, batches = 2 }
+  p:row(row)
+  p:finish()
+  lu.assertStrContains(out.text, "\r\27[Kepoch")
+  lu.assertEquals(out.text:sub(-1), "\n")
+end
+
+function TestProgress:test_without_a_terminal_nothing_moves_and_quiet_is_quiet()
+  local p, out = progress()
+  p:update { epoch = 1, batch = 1, batches = 2 }
+  p:finish()
+  lu.assertEquals(out.text, "")
+  p, out = progress(80, { quiet = true })
+  p:update { epoch = 1, batch = 1, batches = 2 }
+  p:row(row)
+  p:note "x"
+  lu.assertEquals(out.text, "")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
