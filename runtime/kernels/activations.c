@@ -39,3 +39,43 @@ BACKWARD(tanh, y, dy * vf_fma(-y, y, vf_set(1)))                     /* tanh' = 
 
 FORWARD(sigmoid, vf_sigmoid(x))
 BACKWARD(sigmoid, y, dy * vf_fma(-y, y, y))                          /* s' = s - s^2 */
+
+FORWARD(leaky_relu, vf_greater(x, vf_set(0), x, option * x))
+BACKWARD(leaky_relu, y, vf_greater(y, vf_set(0), dy, option * dy))   /* y > 0 where x > 0, as the slope is not negative */
+
+FORWARD(elu, vf_greater(x, vf_set(0), x, option * vf_expm1(x)))
+BACKWARD(elu, y, vf_greater(y, vf_set(0), dy, dy * (y + option)))    /* (a (e^x - 1))' = a e^x = y + a */
+
+/* x s,  s = sigmoid(x) */
+FORWARD(silu, x * vf_sigmoid(x))
+static inline vf silu_slope(vf x) {   /* s + x s',  s' = s - s^2 */
+  vf s = vf_sigmoid(x);
+  return vf_fma(x, vf_fma(-s, s, s), s);
+}
+BACKWARD(silu, x, dy * silu_slope(x))
+
+/* x P,  P = (1 + erf(x / sqrt 2)) / 2, the normal distribution */
+static inline vf normal_probability(vf x) { return vf_fma(vf_set(0.5f), vf_erf(x * vf_set(0x1.6a09e6p-1f)), vf_set(0.5f)); }
+FORWARD(gelu, x * normal_probability(x))
+static inline vf gelu_slope(vf x) {   /* P + x P',  P' = e^(-x^2/2) / sqrt(2 pi) */
+  vf density = vf_exp(x * x * vf_set(-0.5f)) * vf_set(0x1.988454p-2f);
+  return vf_fma(x, density, normal_probability(x));
+}
+BACKWARD(gelu, x, dy * gelu_slope(x))
+
+/* x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
+static inline vf gelu_inner(vf x) {
+  vf x2 = x * x;
+  return x * vf_fma(x2, vf_set(0x1.988454p-1f * 0.044715f), vf_set(0x1.988454p-1f));
+}
+static inline vf gelu_tanh(vf x) {
+  vf half = x * vf_set(0.5f);
+  return vf_fma(half, vf_tanh(gelu_inner(x)), half);
+}
+FORWARD(gelu_tanh, gelu_tanh(x))
+static inline vf gelu_tanh_slope(vf x) {   /* (1 + tanh u)/2 + x/2 (1 - tanh^2 u) u',  u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2) */
+  vf t = vf_tanh(gelu_inner(x)), x2 = x * x, half = vf_set(0.5f);
+  vf inner = vf_fma(x2, vf_set(0x1.988454p-1f * 3 * 0.044715f), vf_set(0x1.988454p-1f));
+  return vf_fma(x * half * vf_fma(-t, t, vf_set(1)), inner, vf_fma(half, t, half));
+}
+BACKWARD(gelu_tanh, x, dy * gelu_tanh_slope(x))

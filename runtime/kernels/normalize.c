@@ -4,23 +4,16 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE vf load(const float *p, const size_t part) { return part == PL_LANES ? vf_load(p) : vf_load_part(p, part); }
-
-INLINE void store(float *p, vf x, const size_t part) {
-  if (part == PL_LANES) vf_store(p, x);
-  else vf_store_part(p, x, part);
-}
-
 /* out[j] = sum over i of (a[i][j] - a_mean[j]) (b[i][j] - b_mean[j]); a_mean may be NULL (0). Row i belongs to chain
    i mod 4; then (chain 0 + chain 1) + (chain 2 + chain 3). */
 INLINE void products(float *out, const float *a, const float *a_mean, const float *b, const float *b_mean, size_t rows, size_t stride, const size_t part) {
-  vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, am = a_mean ? load(a_mean, part) : vf_set(0), bm = load(b_mean, part);
+  vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, am = a_mean ? vf_read(a_mean, part) : vf_set(0), bm = vf_read(b_mean, part);
   size_t i = 0;
   for (; i + 4 <= rows; i += 4) {
-    for (size_t k = 0; k < 4; k++) sum[k] = vf_fma(load(a + (i + k) * stride, part) - am, load(b + (i + k) * stride, part) - bm, sum[k]);
+    for (size_t k = 0; k < 4; k++) sum[k] = vf_fma(vf_read(a + (i + k) * stride, part) - am, vf_read(b + (i + k) * stride, part) - bm, sum[k]);
   }
-  for (size_t k = 0; i + k < rows; k++) sum[k] = vf_fma(load(a + (i + k) * stride, part) - am, load(b + (i + k) * stride, part) - bm, sum[k]);
-  store(out, (sum[0] + sum[1]) + (sum[2] + sum[3]), part);
+  for (size_t k = 0; i + k < rows; k++) sum[k] = vf_fma(vf_read(a + (i + k) * stride, part) - am, vf_read(b + (i + k) * stride, part) - bm, sum[k]);
+  vf_write(out, (sum[0] + sum[1]) + (sum[2] + sum[3]), part);
 }
 
 void PL_KERNEL(column_products)(float *out, const float *a, const float *a_mean, const float *b, const float *b_mean, size_t rows, size_t cols, size_t stride) {
@@ -31,8 +24,8 @@ void PL_KERNEL(column_products)(float *out, const float *a, const float *a_mean,
 
 /* y[i][j] = (x[i][j] - mean[j]) scale[j] + shift[j]; shift may be NULL (0) */
 INLINE void scale_column(float *y, const float *x, const float *mean, const float *scale, const float *shift, size_t rows, size_t cols, const size_t part) {
-  vf m = load(mean, part), s = load(scale, part), t = shift ? load(shift, part) : vf_set(0);
-  for (size_t i = 0; i < rows; i++) store(y + i * cols, vf_fma(load(x + i * cols, part) - m, s, t), part);
+  vf m = vf_read(mean, part), s = vf_read(scale, part), t = shift ? vf_read(shift, part) : vf_set(0);
+  for (size_t i = 0; i < rows; i++) vf_write(y + i * cols, vf_fma(vf_read(x + i * cols, part) - m, s, t), part);
 }
 
 enum { PANEL = 64 };   /* rows that stay in the first cache while the columns are gone through */
@@ -50,9 +43,9 @@ void PL_KERNEL(normalize)(float *y, const float *x, const float *mean, const flo
 /* dx[i][j] = a[j] dy[i][j] + (b[j] (x[i][j] - mean[j]) + c[j]) */
 INLINE void combine_column(float *dx, const float *dy, const float *x, const float *mean, const float *a, const float *b, const float *c,
                            size_t rows, size_t cols, const size_t part) {
-  vf m = load(mean, part), va = load(a, part), vb = load(b, part), vc = load(c, part);
+  vf m = vf_read(mean, part), va = vf_read(a, part), vb = vf_read(b, part), vc = vf_read(c, part);
   for (size_t i = 0; i < rows; i++)
-    store(dx + i * cols, vf_fma(va, load(dy + i * cols, part), vf_fma(vb, load(x + i * cols, part) - m, vc)), part);
+    vf_write(dx + i * cols, vf_fma(va, vf_read(dy + i * cols, part), vf_fma(vb, vf_read(x + i * cols, part) - m, vc)), part);
 }
 
 void PL_KERNEL(normalize_backward)(float *dx, const float *dy, const float *x, const float *mean, const float *a, const float *b, const float *c,

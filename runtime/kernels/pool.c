@@ -24,13 +24,6 @@ INLINE covering covering_of(size_t i, size_t stride, size_t before, size_t kerne
   return (covering){ at + 1 > kernel ? (at - kernel + stride) / stride : 0, last < outputs ? last : outputs };
 }
 
-INLINE vf load(const float *p, const size_t part) { return part == PL_LANES ? vf_load(p) : vf_load_part(p, part); }
-
-INLINE void store(float *p, vf x, const size_t part) {
-  if (part == PL_LANES) vf_store(p, x);
-  else vf_store_part(p, x, part);
-}
-
 /* Calls body(.., c, part) for the channels in vectors, the last one partly filled. */
 #define EACH_VECTOR(channels, body, ...) do { \
   size_t c_ = 0; \
@@ -44,12 +37,12 @@ INLINE void max_of(float *y, uint16_t *tap, const float *image, const pl_windows
   for (size_t ky = v.from; ky < v.to; ky++) {
     const float *row = image + (v.start + (ptrdiff_t)ky) * (ptrdiff_t)(w->w * w->channels) + u.start * (ptrdiff_t)w->channels + (ptrdiff_t)c;
     for (size_t kx = u.from; kx < u.to; kx++) {
-      vf x = load(row + kx * w->channels, part), t = vf_set((float)(ky * w->kw + kx));
+      vf x = vf_read(row + kx * w->channels, part), t = vf_set((float)(ky * w->kw + kx));
       at = vf_equal(x, x, vf_greater(x, best, t, at), t);
       best = vf_equal(x, x, vf_greater(x, best, x, best), x);
     }
   }
-  store(y + c, best, part);
+  vf_write(y + c, best, part);
   float number[PL_LANES];
   vf_store(number, at);
   for (size_t l = 0; l < part; l++) tap[c + l] = (uint16_t)number[l];
@@ -74,10 +67,10 @@ INLINE void max_back(float *dx, const float *dy, const uint16_t *tap, const pl_w
       size_t at = (oy * w->ow + ox) * w->channels + c, kx = ix + w->left - ox * w->sx;
       float number[PL_LANES];
       for (size_t l = 0; l < PL_LANES; l++) number[l] = (float)tap[at + l];
-      sum += vf_equal(vf_load(number), vf_set((float)(ky * w->kw + kx)), load(dy + at, part), vf_set(0));
+      sum += vf_equal(vf_load(number), vf_set((float)(ky * w->kw + kx)), vf_read(dy + at, part), vf_set(0));
     }
   }
-  store(dx + c, sum, part);
+  vf_write(dx + c, sum, part);
 }
 
 void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const uint16_t *tap, const pl_windows *w, size_t iy) {
@@ -96,9 +89,9 @@ INLINE void mean_of(float *y, const float *image, const pl_windows *w, span v, s
   vf sum = vf_set(0);
   for (size_t ky = v.from; ky < v.to; ky++) {
     const float *row = image + (v.start + (ptrdiff_t)ky) * (ptrdiff_t)(w->w * w->channels) + u.start * (ptrdiff_t)w->channels + (ptrdiff_t)c;
-    for (size_t kx = u.from; kx < u.to; kx++) sum += load(row + kx * w->channels, part);
+    for (size_t kx = u.from; kx < u.to; kx++) sum += vf_read(row + kx * w->channels, part);
   }
-  store(y + c, sum / vf_set(count_of(w, v, u)), part);
+  vf_write(y + c, sum / vf_set(count_of(w, v, u)), part);
 }
 
 void PL_KERNEL(avgpool_forward)(float *y, const float *image, const pl_windows *w, size_t oy) {
@@ -116,10 +109,10 @@ INLINE void mean_back(float *dx, const float *dy, const pl_windows *w, covering 
     span rows = span_of(oy, w->sy, w->top, w->kh, w->h);
     for (size_t ox = u.from; ox < u.to; ox++) {
       float count = count_of(w, rows, span_of(ox, w->sx, w->left, w->kw, w->w));
-      sum += load(dy + (oy * w->ow + ox) * w->channels + c, part) / vf_set(count);
+      sum += vf_read(dy + (oy * w->ow + ox) * w->channels + c, part) / vf_set(count);
     }
   }
-  store(dx + c, sum, part);
+  vf_write(dx + c, sum, part);
 }
 
 void PL_KERNEL(avgpool_backward)(float *dx, const float *dy, const pl_windows *w, size_t iy) {

@@ -84,6 +84,13 @@ static inline vf vf_round(vf x) { return (vf){ rintf(x[0]), rintf(x[1]), rintf(x
 static inline vf vf_pow2(vf k) { return (vf)((__builtin_convertvector(k, vi) + 127) << 23); }
 #endif
 
+/* n lanes, as a plain load or store where n is PL_LANES (which inlining makes a constant). */
+static inline __attribute__((always_inline)) vf vf_read(const float *p, const size_t n) { return n == PL_LANES ? vf_load(p) : vf_load_part(p, n); }
+static inline __attribute__((always_inline)) void vf_write(float *p, vf x, const size_t n) {
+  if (n == PL_LANES) vf_store(p, x);
+  else vf_store_part(p, x, n);
+}
+
 static inline vf vf_max(vf a, vf b) { return vf_greater(a, b, a, b); }   /* b where either is NaN */
 static inline vf vf_min(vf a, vf b) { return vf_greater(b, a, a, b); }
 

@@ -1,4 +1,5 @@
 /* Runs a plan: the operations forwards, then backwards, as one parallel region for every stretch without a host layer. */
+#include <string.h>
 #include "kernels/kernels.h"
 #include "model/model.h"
 
@@ -11,9 +12,10 @@ static float *act(const pl_model *m, int v) {
   return (float *)(void *)(arena_of(m) + m->current->act[r]);
 }
 
+static int last_value(const pl_graph *g) { return g->ops ? g->op[g->ops - 1].out[0] : 0; }
+
 static float *grad(const pl_model *m, int v) {
-  const pl_graph *g = &m->graph;
-  int r = m->current->grad_root[v], last = g->ops ? g->op[g->ops - 1].out[0] : 0;
+  int r = m->current->grad_root[v], last = last_value(&m->graph);
   if (!m->current->wanted[v]) return NULL;
   if (r == m->current->grad_root[last]) return (float *)m->dy;
   if (r == m->current->grad_root[0]) return m->dx;
@@ -121,7 +123,7 @@ pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mo
     from = to + 1;
   }
   model->pending = mode == PL_TRAIN;
-  *y = act(model, ops ? model->graph.op[ops - 1].out[0] : 0);
+  *y = act(model, last_value(&model->graph));
   return PL_OK;
 }
 
@@ -138,6 +140,9 @@ pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_erro
     if (from > 0 && (status = host_op(model, from - 1, false, err))) return status;
     to = from - 1;
   }
+  /* a model of aliases alone: the output is the input, and so are their gradients */
+  if (dx != NULL && model->current->grad_root[0] == model->current->grad_root[last_value(&model->graph)])
+    memcpy(dx, dy, model->n * (size_t)pl_shape_count(&model->graph.value[0]) * sizeof *dx);
   model->pending = model->overwrite = false;
   return PL_OK;
 }
@@ -152,7 +157,7 @@ const float *pl_model_forward_team(pl_model *model, const pl_team *team, const f
   }
   pl_team_barrier(team);
   forward_stretch(team, &(stretch){ model, 0, model->graph.ops });
-  return act(model, model->graph.ops ? model->graph.op[model->graph.ops - 1].out[0] : 0);
+  return act(model, last_value(&model->graph));
 }
 
 void pl_model_replace_grads(pl_model *model) { model->overwrite = true; }

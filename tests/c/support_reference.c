@@ -216,7 +216,8 @@ double *reference_forward(const reference *r, const pl_layer *layer, size_t n, c
       y = softmax(n, in, x, type[0] == 'L');
     } else {
       y = copy_of(n, in, x);
-      bool same = !strcmp(type, "Flatten") || !strcmp(type, "Reshape") || !strcmp(type, "Identity");
+      bool same = !strcmp(type, "Flatten") || !strcmp(type, "Reshape") || !strcmp(type, "Identity") ||
+                  (!strcmp(type, "Dropout") && number(config, "p") == 0);
       for (size_t i = 0; !same && i < n * (size_t)pl_shape_count(in); i++) y[i] = activation(type, config, x[i]);
     }
   }
