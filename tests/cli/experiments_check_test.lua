@@ -1,0 +1,92 @@
+-- Every experiment file passes `perilune check`, says what is documented, and has its row in the table of results.
+local lu = require "luaunit"
+
+local program = (os.getenv "BUILD" or "build") .. "/perilune"
+
+local function lines_of(command)
+  local lines, pipe = {}, assert(io.popen(command .. " 2>&1"))
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  local ok, _, code = pipe:close()
+  return lines, ok and 0 or code
+end
+
+local files = {}
+for _, path in ipairs(lines_of "ls experiments/*/*.lua") do
+  if not path:find("/common/", 1, true) then files[#files + 1] = path end
+end
+
+local function slurp(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+-- file and arguments of every row of the table
+local rows, row_of = {}, {}
+for id, what in slurp "experiments/README.md":gmatch "\n| (%u%d%d%l?) `([^`]+)` |" do
+  rows[#rows + 1] = { id = id, what = what }
+  row_of[what:match "^%S+"] = id
+end
+
+TestExperiments = {}
+
+function TestExperiments:test_all_documented_rows_have_a_file()
+  local wanted = { P = 13, L = 10, U = 3, A = 7, C = 3 }
+  local found = {}
+  for _, row in ipairs(rows) do found[row.id] = true end
+  for letter, count in pairs(wanted) do
+    for i = 1, count do lu.assertTrue(found[("%s%02d"):format(letter, i)], ("%s%02d"):format(letter, i)) end
+  end
+  for _, id in ipairs { "L01b", "L01c", "L01d" } do lu.assertTrue(found[id], id) end
+end
+
+function TestExperiments:test_every_file_begins_with_its_idea()
+  lu.assertTrue(#files >= 39)
+  for _, path in ipairs(files) do
+    local id = row_of[path:gsub("^experiments/", "")]
+    lu.assertNotNil(id, path .. " has no row in experiments/README.md")
+    local first = slurp(path):match "^[^\n]*"
+    lu.assertStrContains(first, "-- " .. id .. ": ")
+  end
+end
+
+-- In a process of its own for each row: the arguments are read once.
+function TestExperiments:test_every_row_passes_check()
+  for _, row in ipairs(rows) do
+    local lines, code = lines_of(("%s check experiments/%s"):format(program, row.what))
+    lu.assertEquals(code, 0, row.what .. "\n" .. table.concat(lines, "\n"))
+  end
+end
+
+function TestExperiments:test_every_file_says_what_is_documented()
+  local script = require "perilune.script"
+  for _, path in ipairs(files) do
+    local e = script.experiment(path, {})
+    lu.assertEquals(e.name:match "^%S+", row_of[path:gsub("^experiments/", "")])
+    lu.assertNotNil(e.documented, path)
+    lu.assertStrMatches(e.documented.source, "00[0-4], .+")
+    lu.assertEquals(e.seed, 1)
+  end
+end
+
+-- What the digest of the documents says of the networks: parameters in all.
+function TestExperiments:test_sizes_of_documented_networks()
+  local script = require "perilune.script"
+  local sizes = {
+    ["progression/01_gradient_descent"] = 784 * 100 + 100 + 100 * 50 + 50 + 50 * 10 + 10,
+    ["progression/12_faster_halving"] = 25 * (16 + 16 * 32 + 32 * 48 + 48 * 64) + 16 + 32 + 48 + 64 + 64 * 49 * 10 + 10,
+    ["lenet5/06_adam"] = 44426,
+    ["efficiency/01_lenet5"] = 44426,
+    ["efficiency/02_three_convolutions"] = 93322,
+    ["from_scratch/01_rate_alone"] = 10 * 9 + 10 * 26 * 26 + 6760 * 128 + 128 + 1290,
+  }
+  for name, expected in pairs(sizes) do
+    local e = script.experiment("experiments/" .. name .. ".lua", {})
+    local total = 0
+    for _, row in ipairs(e:rows()) do total = total + row.parameters end
+    lu.assertEquals(total, expected, name)
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
