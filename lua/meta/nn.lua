@@ -191,8 +191,12 @@ function nn.Tanh(options) end
 ---@return perilune.Layer
 function nn.Sigmoid(options) end
 
+---@class perilune.GELUOptions
+---@field approximate? "none"|"tanh" the exact form, or the formula with tanh (default "none")
+---@field name? string
+
 ---x times the normal distribution function of x. Hendrycks, Gimpel, arXiv 1606.08415.
----@param options? perilune.LayerOptions
+---@param options? perilune.GELUOptions
 ---@return perilune.Layer
 function nn.GELU(options) end
 

@@ -6,7 +6,10 @@ local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
 
 -- Rooms whose declarations are still being written. Must be empty.
-local awaited = { "^data%.", "^augment%.", "^pl%.layer$", "^nn%.", "^layer%.", "^perilune%." }
+local awaited = { "^data%.", "^augment%.", "^perilune%." }
+
+-- Classes that no user meets.
+local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.experiment
 
 local function is_awaited(name)
   for _, pattern in ipairs(awaited) do
@@ -28,7 +31,7 @@ local function exported()
   end
   for name, meta in pairs(help.classes()) do
     local class = help.class(name)
-    if not class then names[name] = true end
+    if not class and not internal[name] then names[name] = true end
     for method in pairs(class and help.methods(meta) or {}) do names[class.room .. "." .. method] = true end
   end
   return names
