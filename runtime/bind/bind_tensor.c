@@ -68,12 +68,12 @@ static int64_t check_size(lua_State *L, int value, int argument, int axis) {
 pl_shape bind_check_shape(lua_State *L, int index) {
   pl_shape shape = { 0 };
   bool table = lua_istable(L, index);
-  lua_Integer n = table ? luaL_len(L, index) : lua_gettop(L) - index + 1;
+  lua_Integer n = table ? (lua_Integer)lua_rawlen(L, index) : lua_gettop(L) - index + 1;
   if (n > PL_MAX_AXES) luaL_argerror(L, index, "a tensor has at most 6 axes");
   if (table && lua_gettop(L) > index) luaL_argerror(L, index + 1, "a shape is one table or a run of sizes, not both");
   shape.axes = (int)n;
   for (int a = 0; a < shape.axes; a++) {
-    if (table) lua_geti(L, index, a + 1);
+    if (table) lua_rawgeti(L, index, a + 1);
     shape.size[a] = check_size(L, table ? -1 : index + a, table ? index : index + a, a + 1);
     if (table) lua_pop(L, 1);
   }
@@ -148,6 +148,8 @@ static void push_shape(lua_State *L, const pl_shape *shape) {
 
 static int named_field(lua_State *L) {
   const char *name = lua_tostring(L, 2);
+  luaL_checkudata(L, 1, BIND_TENSOR);
+  lua_settop(L, 2);
   lua_getmetatable(L, 1);
   lua_pushvalue(L, 2);
   if (strncmp(name, "__", 2) && lua_rawget(L, -2) != LUA_TNIL) return 1;   /* a method, also of a freed tensor */

@@ -1,4 +1,5 @@
-/* What the files of the tensor binding share. */
+/* What the files of the tensor binding share. Tables of sizes, indices and tensors are read raw: no metamethod runs
+   that could free a tensor while it is in use. */
 #ifndef BIND_TENSOR_H
 #define BIND_TENSOR_H
 

@@ -18,7 +18,7 @@ static const pl_option random_option_list[] = {
 
 /* Takes a table of options from the top of the stack, unless it is a list (a shape). */
 static pl_rng take_rng(lua_State *L, const char *what) {
-  bool options_given = lua_gettop(L) > 0 && lua_istable(L, -1) && luaL_len(L, -1) == 0;
+  bool options_given = lua_gettop(L) > 0 && lua_istable(L, -1) && lua_rawlen(L, -1) == 0;
   random_options options = { -1 };
   if (options_given) {
     pl_class cls = { what, sizeof options, &(random_options){ -1 }, random_option_list };

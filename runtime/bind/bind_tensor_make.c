@@ -8,10 +8,10 @@ static pl_shape nested_shape(lua_State *L) {
   lua_pushvalue(L, 1);
   while (lua_istable(L, -1)) {
     if (shape.axes == PL_MAX_AXES) luaL_error(L, "tensor: tables nest deeper than 6 axes (or contain themselves)");
-    int64_t n = luaL_len(L, -1);
+    int64_t n = (int64_t)lua_rawlen(L, -1);
     shape.size[shape.axes++] = n;
     if (n == 0) break;
-    lua_geti(L, -1, 1);
+    lua_rawgeti(L, -1, 1);
     lua_remove(L, -2);
   }
   lua_settop(L, 2);
@@ -45,12 +45,12 @@ static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *n
   if (!lua_istable(L, -1))
     luaL_error(L, "tensor: item %s is a %s where its first neighbour is a table of %I items", push_path(L, path, axis), kind,
                (lua_Integer)shape->size[axis]);
-  lua_Integer n = luaL_len(L, -1);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   if (n != shape->size[axis])
     luaL_error(L, "tensor: item %s has %I items where its first neighbour has %I; rows must be equally long", push_path(L, path, axis), n,
                (lua_Integer)shape->size[axis]);
   for (path[axis] = 0; path[axis] < n; path[axis]++) {
-    lua_geti(L, -1, path[axis] + 1);
+    lua_rawgeti(L, -1, path[axis] + 1);
     fill(L, t, axis + 1, path, next);
     lua_pop(L, 1);
   }

@@ -72,11 +72,11 @@ static int where(lua_State *L) {
 static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, size_t n, int axis, pl_error *err)) {
   luaL_checktype(L, 1, LUA_TTABLE);
   int axis = lua_isnoneornil(L, 2) ? 0 : bind_check_axis(L, 2);
-  lua_Integer n = luaL_len(L, 1);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
   luaL_argcheck(L, n >= 1 && n < 1 << 24, 1, "expects a list of at least one tensor");
   const pl_tensor **list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
   for (lua_Integer i = 0; i < n; i++) {
-    lua_geti(L, 1, i + 1);
+    lua_rawgeti(L, 1, i + 1);
     list[i] = bind_test_tensor(L, -1);
     if (list[i] == NULL) return luaL_error(L, "item %I of the list is not a tensor (a %s)", i + 1, luaL_typename(L, -1));
     lua_pop(L, 1);

@@ -37,7 +37,7 @@ static void mark_axis(lua_State *L, int value, const pl_shape *shape, bool *redu
   reduced[found] = true;
 }
 
-static bool is_list(lua_State *L, int index) { return lua_istable(L, index) && luaL_len(L, index) > 0; }
+static bool is_list(lua_State *L, int index) { return lua_istable(L, index) && lua_rawlen(L, index) > 0; }
 
 static void push_result(lua_State *L, const pl_reduction_op *op, pl_dtype type, double value) {
   if (op->to == PL_REDUCES_TO_MASK) lua_pushboolean(L, value != 0);
@@ -56,8 +56,8 @@ static int reduce(lua_State *L) {
   bool list = is_list(L, 2), number = lua_type(L, 2) == LUA_TNUMBER;
   int after = list || number || lua_isnil(L, 2) ? 3 : 2;
   if (number) mark_axis(L, 2, shape, reduced, op->name);
-  for (lua_Integer i = 1; list && i <= luaL_len(L, 2); i++) {
-    lua_geti(L, 2, i);
+  for (lua_Integer i = 1; list && i <= (lua_Integer)lua_rawlen(L, 2); i++) {
+    lua_rawgeti(L, 2, i);
     mark_axis(L, -1, shape, reduced, op->name);
     lua_pop(L, 1);
   }

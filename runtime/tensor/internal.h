@@ -26,6 +26,10 @@ struct pl_tensor {
 /* Strides of rows in order without gaps. */
 void pl_strides_contiguous(int64_t stride[PL_MAX_AXES], const pl_shape *shape);
 
+/* What every tensor's shape holds to: at most 6 axes, no negative size, and also without its axes of size 0 at most
+   so many elements, so that no product of sizes and strides overflows. */
+#define PL_MOST_ELEMENTS ((int64_t)1 << 48)
+pl_status pl_shape_check(const pl_shape *shape, pl_error *err);
 /* Makes a negative axis count from the end; `what` begins the error's text. */
 pl_status pl_axis_resolve(int *axis, int axes, const char *what, pl_error *err);
 /* The shape that both broadcast to. */

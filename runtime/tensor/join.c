@@ -31,7 +31,7 @@ static pl_status put(pl_tensor *out, const pl_tensor *from, int axis, int64_t at
 pl_tensor *pl_tensor_cat(const pl_tensor *const *list, size_t n, int axis, pl_error *err) {
   if (check(list, n, &axis, 0, "cat", err)) return NULL;
   pl_shape shape = list[0]->shape;
-  for (size_t i = 1; i < n; i++) shape.size[axis] += list[i]->shape.size[axis];
+  for (size_t i = 1; i < n && shape.size[axis] <= PL_MOST_ELEMENTS; i++) shape.size[axis] += list[i]->shape.size[axis];
   pl_tensor *out = pl_tensor_new(list[0]->type, &shape, err);
   int64_t at = 0;
   for (size_t i = 0; out != NULL && i < n; at += list[i++]->shape.size[axis]) {

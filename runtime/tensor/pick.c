@@ -37,7 +37,7 @@ pl_tensor *pl_tensor_index(const pl_tensor *t, int axis, const pl_tensor *indice
       out = NULL;
       break;
     }
-    for (int64_t o = 0; o < outer; o++) memcpy(out->base + (size_t)(o * picked + k) * block, from->base + (size_t)(o * n + i) * block, block);
+    for (int64_t o = 0; block > 0 && o < outer; o++) memcpy(out->base + (size_t)(o * picked + k) * block, from->base + (size_t)(o * n + i) * block, block);
   }
   pl_tensor_free(from);
   return out;
@@ -126,7 +126,7 @@ static pl_status check_mask(const pl_tensor *t, const pl_tensor *mask, const cha
 
 pl_tensor *pl_tensor_masked_select(const pl_tensor *t, const pl_tensor *mask, pl_error *err) {
   pl_shape shape;
-  if (pl_shape_broadcast(&shape, &t->shape, &mask->shape, "masked_select", err)) return NULL;
+  if (pl_shape_broadcast(&shape, &t->shape, &mask->shape, "masked_select", err) || pl_shape_check(&shape, err)) return NULL;
   int64_t count = pl_shape_count(&shape), picked = 0;
   double value, chosen;
   pl_cursor m = pl_cursor_open(mask, &shape, 0), from = pl_cursor_open(t, &shape, 0);

@@ -1,6 +1,21 @@
 /* Axes and broadcasting: shapes are compared from the last axis; sizes fit when equal or when one of them is 1. */
 #include "tensor/internal.h"
 
+pl_status pl_shape_check(const pl_shape *shape, pl_error *err) {
+  char text[PL_SHAPE_TEXT];
+  int64_t product = 1;
+  if (shape->axes < 0 || shape->axes > PL_MAX_AXES)
+    return pl_error_set(err, PL_ERROR_SHAPE, "a tensor has at most %d axes, got %d", PL_MAX_AXES, shape->axes);
+  for (int a = 0; a < shape->axes; a++) {
+    int64_t n = shape->size[a];
+    if (n < 0)
+      return pl_error_set(err, PL_ERROR_SHAPE, "shape %s: sizes are 0 or more, axis %d has %lld", pl_shape_text(text, shape, false), a + 1, (long long)n);
+    if (__builtin_mul_overflow(product, n > 0 ? n : 1, &product) || product > PL_MOST_ELEMENTS)
+      return pl_error_set(err, PL_ERROR_MEMORY, "shape %s: more elements than any memory holds", pl_shape_text(text, shape, false));
+  }
+  return PL_OK;
+}
+
 pl_status pl_axis_resolve(int *axis, int axes, const char *what, pl_error *err) {
   int found = *axis;
   if (found < 0) found += axes;

@@ -13,7 +13,6 @@ enum { LINE = 64 };
 _Static_assert(sizeof(struct pl_storage) <= LINE, "the head of a storage fits into the line before its elements");
 
 pl_storage *pl_storage_new(size_t bytes, void **data, pl_error *err) {
-  if (bytes > SIZE_MAX / 4) bytes = SIZE_MAX / 2;   /* pl_alloc refuses it and says so */
   pl_storage *storage = pl_alloc(LINE + bytes, err);
   if (storage == NULL) return NULL;
   atomic_init(&storage->views, 1);

@@ -21,30 +21,16 @@ pl_status pl_dtype_from_name(pl_dtype *out, const char *name, pl_error *err) {
 }
 
 void pl_strides_contiguous(int64_t stride[PL_MAX_AXES], const pl_shape *shape) {
-  uint64_t step = 1;   /* may wrap when a later size is 0: then there is no element to find */
+  int64_t step = 1;
   for (int a = shape->axes - 1; a >= 0; a--) {
-    stride[a] = (int64_t)step;
-    step *= (uint64_t)shape->size[a];
+    stride[a] = step;
+    step *= shape->size[a];
   }
-}
-
-static pl_status check_shape(const pl_shape *shape, pl_error *err) {
-  char text[PL_SHAPE_TEXT];
-  if (shape->axes < 0 || shape->axes > PL_MAX_AXES)
-    return pl_error_set(err, PL_ERROR_SHAPE, "a tensor has at most %d axes, got %d", PL_MAX_AXES, shape->axes);
-  for (int a = 0; a < shape->axes; a++) {
-    if (shape->size[a] < 0)
-      return pl_error_set(err, PL_ERROR_SHAPE, "shape %s: sizes are 0 or more, axis %d has %lld", pl_shape_text(text, shape, false),
-                          a + 1, (long long)shape->size[a]);
-  }
-  if (pl_shape_count(shape) < 0)
-    return pl_error_set(err, PL_ERROR_SHAPE, "shape %s: more elements than can be counted", pl_shape_text(text, shape, false));
-  return PL_OK;
 }
 
 /* A tensor without storage yet, rows in order. */
 static pl_tensor *make(pl_dtype type, const pl_shape *shape, pl_error *err) {
-  if (check_shape(shape, err)) return NULL;
+  if (pl_shape_check(shape, err)) return NULL;
   pl_tensor *t = pl_alloc(sizeof *t, err);
   if (t == NULL) return NULL;
   t->type = type;
@@ -56,10 +42,8 @@ static pl_tensor *make(pl_dtype type, const pl_shape *shape, pl_error *err) {
 pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *err) {
   pl_tensor *t = make(type, shape, err);
   if (t == NULL) return NULL;
-  size_t bytes;
-  if (__builtin_mul_overflow((size_t)pl_tensor_count(t), types[type].size, &bytes)) bytes = SIZE_MAX;
   void *data = NULL;
-  t->storage = pl_storage_new(bytes, &data, err);
+  t->storage = pl_storage_new((size_t)pl_tensor_count(t) * types[type].size, &data, err);
   if (t->storage == NULL) {
     pl_free(t);
     return NULL;

@@ -124,7 +124,8 @@ pl_tensor *pl_tensor_expand(const pl_tensor *t, const pl_shape *shape, pl_error 
   int more = shape->axes - t->shape.axes;
   bool fits = more >= 0;
   for (int a = 0; fits && a < t->shape.axes; a++) fits = t->shape.size[a] == 1 || t->shape.size[a] == shape->size[a + more];
-  if (!fits || pl_shape_count(shape) < 0) {
+  if (fits && pl_shape_check(shape, err)) return NULL;
+  if (!fits) {
     char from[PL_SHAPE_TEXT], to[PL_SHAPE_TEXT];
     pl_error_set(err, PL_ERROR_SHAPE, "expand: shape %s cannot become %s; only axes of size 1 (and new ones in front) are repeated",
                  pl_shape_text(from, &t->shape, false), pl_shape_text(to, shape, false));
@@ -164,6 +165,7 @@ pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, pl_error
                  pl_shape_text(from, &t->shape, false), (long long)pl_tensor_count(t), pl_shape_text(to, shape, false));
     return NULL;
   }
+  if (pl_shape_check(&wanted, err)) return NULL;
   pl_tensor *view = pl_tensor_to_contiguous(t, err);
   if (view == NULL) return NULL;
   view->shape = wanted;
