@@ -26,6 +26,8 @@ static void reset_counters(pl_optimizer *opt) {
 static pl_status configure(pl_optimizer *opt, cJSON *args, pl_error *err) {
   cJSON *named = cJSON_IsArray(args) ? cJSON_GetArrayItem(args, cJSON_GetArraySize(args) - 1) : args;
   if (cJSON_IsObject(named)) opt->groups_json = cJSON_DetachItemFromObjectCaseSensitive(named, "groups");
+  if (cJSON_GetObjectItemCaseSensitive(named, "group"))
+    return pl_error_set(err, PL_ERROR_VALUE, "%s has no option 'group'; did you mean 'groups'?", opt->cls->head.type);
   pl_status status = pl_options_read(opt->config, &opt->cls->head, args, err);
   if (status) return status;
   opt->lr = ((const pl_optim_common *)opt->config)->lr;
