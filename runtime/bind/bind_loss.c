@@ -7,7 +7,8 @@
 
 pl_loss *bind_check_loss(lua_State *L, int index) {
   pl_loss **slot = luaL_testudata(L, index, BIND_LOSS);
-  if (slot == NULL || *slot == NULL) luaL_argerror(L, index, lua_pushfstring(L, "a loss expected, such as nn.CrossEntropy(), got %s", luaL_typename(L, index)));
+  if (slot == NULL || *slot == NULL)
+    luaL_argerror(L, index, lua_pushfstring(L, "a loss expected, such as nn.CrossEntropy(), got %s", luaL_typename(L, index)));
   return *slot;
 }
 
@@ -67,7 +68,8 @@ static const pl_tensor *push_contiguous(lua_State *L, int index, pl_dtype type) 
 static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   const pl_shape *shape = pl_tensor_shape(t);
   char text[PL_SHAPE_TEXT];
-  if (shape->axes < 1 || shape->size[0] < 1) luaL_error(L, "the %s is a batch [N, ...] of at least one sample, got %s", what, pl_shape_text(text, shape, false));
+  if (shape->axes < 1 || shape->size[0] < 1)
+    luaL_error(L, "the %s is a batch [N, ...] of at least one sample, got %s", what, pl_shape_text(text, shape, false));
   pl_shape sample = { .axes = shape->axes - 1 };
   memcpy(sample.size, shape->size + 1, (size_t)sample.axes * sizeof sample.size[0]);
   return sample;
@@ -85,7 +87,8 @@ static double run(lua_State *L, bool gradient) {
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
-    luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows, (int)pl_tensor_shape(target)->size[0]);
+    luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
+               (int)pl_tensor_shape(target)->size[0]);
   if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);

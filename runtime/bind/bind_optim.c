@@ -6,7 +6,8 @@
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
-  if (slot == NULL || *slot == NULL) luaL_argerror(L, index, lua_pushfstring(L, "an optimizer expected, such as optim.Adam{}, got %s", luaL_typename(L, index)));
+  if (slot == NULL || *slot == NULL)
+    luaL_argerror(L, index, lua_pushfstring(L, "an optimizer expected, such as optim.Adam{}, got %s", luaL_typename(L, index)));
   return *slot;
 }
 
@@ -45,7 +46,8 @@ static int optim_bind(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   pl_model *model = bind_check_model(L, 2);
   const pl_slice *slices;
-  if (!pl_model_has_params(model)) return luaL_error(L, "%s: the model's parameters are not known yet; call model:build{ shape of one sample } first", pl_optimizer_type(opt));
+  if (!pl_model_has_params(model))
+    return luaL_error(L, "%s: the model's parameters are not known yet; call model:build{ shape of one sample } first", pl_optimizer_type(opt));
   size_t n = pl_model_slices(model, &slices), before = pl_alloc_live();
   if (pl_optimizer_bind(opt, slices, n, pl_model_size(model), &err)) return bind_raise(L, &err);
   lua_pushvalue(L, 2);
@@ -74,7 +76,8 @@ static void member(const pl_team *team, void *arg) {
 static int optim_step(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   pl_model *model = push_model(L, opt);
-  if (pl_model_size(model) != pl_optimizer_size(opt)) return luaL_error(L, "%s: the model has changed; call optimizer:bind(model) again", pl_optimizer_type(opt));
+  if (pl_model_size(model) != pl_optimizer_size(opt))
+    return luaL_error(L, "%s: the model has changed; call optimizer:bind(model) again", pl_optimizer_type(opt));
   step s = { opt, pl_model_values(model), pl_model_grads(model) };
   pl_optimizer_advance(opt);
   pl_threads_run_on(pl_optimizer_size(opt) < 16384 ? 1 : pl_threads_get(), member, &s);
@@ -154,9 +157,10 @@ static int optim_set_counters(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   for (int i = 0; i < pl_optimizer_counters(opt); i++) {
     int is_number;
-    lua_getfield(L, 2, pl_optimizer_counter_name(opt, i));
+    const char *name = pl_optimizer_counter_name(opt, i);
+    lua_getfield(L, 2, name);
     double value = lua_tonumberx(L, -1, &is_number);
-    if (!is_number) return luaL_error(L, "%s: counter '%s' is missing", pl_optimizer_type(opt), pl_optimizer_counter_name(opt, i));
+    if (!is_number) return luaL_error(L, "%s: counter '%s' is missing", pl_optimizer_type(opt), name);
     pl_optimizer_set_counter(opt, i, value);
     lua_pop(L, 1);
   }
@@ -199,10 +203,12 @@ static int optim_index(lua_State *L) {
 static int optim_newindex(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   const char *key = luaL_checkstring(L, 2);
-  if (strcmp(key, "lr") != 0) return luaL_error(L, "%s: only lr can be set, not '%s'; other settings are given to the constructor", pl_optimizer_type(opt), key);
+  if (strcmp(key, "lr") != 0)
+    return luaL_error(L, "%s: only lr can be set, not '%s'; other settings are given to the constructor", pl_optimizer_type(opt), key);
   int is_number;
   double lr = lua_tonumberx(L, 3, &is_number);
-  if (!is_number || !(lr >= 0 && lr <= 1e15)) return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt), luaL_tolstring(L, 3, NULL));
+  if (!is_number || !(lr >= 0 && lr <= 1e15))
+    return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt), luaL_tolstring(L, 3, NULL));
   pl_optimizer_set_lr(opt, lr);
   return 0;
 }

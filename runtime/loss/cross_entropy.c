@@ -49,4 +49,6 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
-const pl_loss_class pl_loss_cross_entropy = { .head = { "CrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .row = row };
+const pl_loss_class pl_loss_cross_entropy = {
+  .head = { "CrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .row = row
+};

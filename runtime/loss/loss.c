@@ -62,14 +62,16 @@ pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_sh
   const char *type = loss->cls->head.type;
   bool classes = loss->cls->kind == PL_LOSS_CLASSES;
   if ((classes || labels) && output->axes != 1) {
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes]%s, got %s; end the model with nn.Flatten() and nn.Linear(inputs, classes)",
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes]%s, got %s; "
+                        "end the model with nn.Flatten() and nn.Linear(inputs, classes)",
                         type, classes ? "" : " when the targets are labels", pl_shape_text(got, output, true));
   }
   if (classes && output->size[0] < 2)
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes] with two classes or more, got %s; for one output take BCE",
-                        type, pl_shape_text(got, output, true));
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects outputs [N, classes] with two classes or more, got %s; "
+                        "for one output take BCE", type, pl_shape_text(got, output, true));
   if (labels && target->axes != 0)
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", type, pl_shape_text(got, target, true));
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", type,
+                        pl_shape_text(got, target, true));
   if (!labels && classes && target->axes == 0)
     return pl_error_set(err, PL_ERROR_TYPE, "%s: class labels are whole numbers; make them so with labels:to(\"i32\")", type);
   if (!labels && !pl_shape_equal(output, target))

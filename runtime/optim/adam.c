@@ -28,4 +28,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 
 static void update(const pl_update *u) { pl_kernel.adam(u); }
 
-const pl_optimizer_class pl_optim_adam = { .head = { "Adam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare, .update = update };
+const pl_optimizer_class pl_optim_adam = {
+  .head = { "Adam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare, .update = update
+};

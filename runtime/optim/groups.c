@@ -28,7 +28,8 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
   const pl_optim_common *common = opt->config;
   const char *type = opt->cls->head.type;
   bool selects = false;
-  if (!cJSON_IsObject(spec)) return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }", type, number);
+  if (!cJSON_IsObject(spec))
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }", type, number);
   for (int i = 0; i < SELECTORS; i++) {
     cJSON *names = cJSON_DetachItemFromObjectCaseSensitive(spec, selectors[i]);
     bool ok = names == NULL || is_names(names);
@@ -36,7 +37,9 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
     cJSON_Delete(names);
     if (!ok) return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d: '%s' takes a name or a list of names", type, number, selectors[i]);
   }
-  if (!selects) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d names nothing; give it layers = { \"fc1\" }, match = \"conv\" or parameters = { \"bias\" }", type, number);
+  if (!selects)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d names nothing; give it layers = { \"fc1\" }, match = \"conv\" "
+                        "or parameters = { \"bias\" }", type, number);
   const pl_class cls = { "group", sizeof(group_config), &group_defaults, group_options };
   group_config c;
   pl_status status = pl_options_read(&c, &cls, spec, err);
@@ -44,8 +47,10 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
     pl_error_prefix(err, "%s: group %d", type, number);
     return status;
   }
-  if (c.lr >= 0 && c.lr_scale >= 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has both lr and lr_scale; give one", type, number);
-  if (c.lr > 0 && common->lr == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
+  if (c.lr >= 0 && c.lr_scale >= 0)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has both lr and lr_scale; give one", type, number);
+  if (c.lr > 0 && common->lr == 0)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
   group->lr_scale = c.lr_scale >= 0 ? c.lr_scale : c.lr > 0 ? c.lr / common->lr : c.lr < 0 ? 1 : 0;
   group->weight_decay = c.weight_decay >= 0 ? c.weight_decay : common->weight_decay;
   return PL_OK;
@@ -53,7 +58,8 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
 
 pl_status pl_optim_groups_read(pl_optimizer *opt, const cJSON *json, pl_error *err) {
   if (json != NULL && !cJSON_IsArray(json) && !(cJSON_IsObject(json) && json->child == NULL))
-    return pl_error_set(err, PL_ERROR_TYPE, "%s: option 'groups' takes a list of groups: { { layers = { \"fc1\" }, lr = 0.01 }, ... }", opt->cls->head.type);
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: option 'groups' takes a list of groups: { { layers = { \"fc1\" }, lr = 0.01 }, ... }",
+                        opt->cls->head.type);
   size_t n = json ? (size_t)cJSON_GetArraySize(json) : 0;
   opt->group = pl_alloc_array(n + 1, sizeof *opt->group, err);
   if (opt->group == NULL) return PL_ERROR_MEMORY;
@@ -88,8 +94,8 @@ static const char *layer_name(const pl_slice *slice) { return slice->layer ? pl_
 
 static bool meets(const cJSON *spec, const pl_slice *slice) {
   const char *name = layer_name(slice);
-  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"), *match = cJSON_GetObjectItemCaseSensitive(spec, "match"),
-              *parameters = cJSON_GetObjectItemCaseSensitive(spec, "parameters");
+  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"), *match = cJSON_GetObjectItemCaseSensitive(spec, "match");
+  const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(spec, "parameters");
   if (layers && !any(layers, slice->path, same) && !any(layers, name, same)) return false;
   if (match && !any(match, slice->path, contains) && !any(match, name, contains)) return false;
   return parameters == NULL || any(parameters, slice->name, same);
@@ -100,13 +106,15 @@ static const char *stranger(const cJSON *names, const pl_slice *slices, size_t n
   const cJSON *item = cJSON_IsArray(names) ? names->child : names;
   for (; item; item = cJSON_IsArray(names) ? item->next : NULL) {
     bool found = false;
-    for (size_t i = 0; i < n && !found; i++) found = same(item->valuestring, slices[i].path) || same(item->valuestring, layer_name(&slices[i]));
-    if (!found) return item->valuestring;
+    const char *name = item->valuestring;
+    for (size_t i = 0; i < n && !found; i++) found = same(name, slices[i].path) || same(name, layer_name(&slices[i]));
+    if (!found) return name;
   }
   return NULL;
 }
 
-static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *name, const pl_slice *slices, size_t n, pl_error *err) {
+static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *name, const pl_slice *slices, size_t n,
+                              pl_error *err) {
   const char *names[2 * 64 + 1] = { 0 };
   int k = 0;
   for (size_t i = 0; i < n && k < 2 * 64 - 1; i++) {
@@ -130,7 +138,8 @@ pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, con
       group_of[i] = (uint32_t)g;
       met = true;
     }
-    if (!met) return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d meets no parameter of the model", opt->cls->head.type, (int)g + 1);
+    if (!met)
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d meets no parameter of the model", opt->cls->head.type, (int)g + 1);
   }
   return PL_OK;
 }

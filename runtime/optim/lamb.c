@@ -54,4 +54,6 @@ static void step(pl_optimizer *opt, const pl_team *team, float *values, const fl
   }
 }
 
-const pl_optimizer_class pl_optim_lamb = { .head = { "LAMB", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .step = step };
+const pl_optimizer_class pl_optim_lamb = {
+  .head = { "LAMB", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .step = step
+};

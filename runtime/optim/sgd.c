@@ -44,4 +44,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 
 static void update(const pl_update *u) { pl_kernel.sgd(u); }
 
-const pl_optimizer_class pl_optim_sgd = { .head = { "SGD", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update };
+const pl_optimizer_class pl_optim_sgd = {
+  .head = { "SGD", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update
+};
