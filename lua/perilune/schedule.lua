@@ -65,14 +65,18 @@ end
 
 --- base * factor^floor(t / every). Options: every (epochs or steps), factor (0.1), lr, per ("epoch", "step").
 function M.step(given)
-  return make("step", given, { { "every", type = "integer", low = 1, required = "add every = the number of epochs between two drops" }, FACTOR, LR, PER },
+  return make("step", given, {
+      { "every", type = "integer", low = 1, required = "add every = the number of epochs between two drops" }, FACTOR, LR, PER,
+    },
     function(self, t, _, ctx) return base_rate(self, ctx) * system.pow(self.factor, t // self.every) end)
 end
 
 --- base * factor^(how many of `at` have come): `at` lists the epochs (or steps), from 1, that begin with a lower rate.
 -- Options: at, factor (0.1), lr, per ("epoch", "step").
 function M.multi_step(given)
-  local self = make("multi_step", given, { { "at", type = "table", required = "add at = { 30, 60 }: the epochs that begin with a lower rate" }, FACTOR, LR, PER },
+  local self = make("multi_step", given, {
+      { "at", type = "table", required = "add at = { 30, 60 }: the epochs that begin with a lower rate" }, FACTOR, LR, PER,
+    },
     function(self, t, _, ctx)
       local come = 0
       for _, at in ipairs(self.at) do
@@ -106,8 +110,10 @@ local function anneal(from, to, x) return to + (from - to) * 0.5 * (1 + system.c
 -- units base (t + 1) / W, then min + (base - min) (1 + cos(pi (t - W) / (T - W))) / 2, and `min` from T on.
 -- Options: epochs (T; the script's), warmup (W, in epochs; 0), min (0), lr, per ("epoch", "step"), steps_per_epoch.
 function M.cosine(given)
-  return make("cosine", given, { EPOCHS, { "warmup", type = "number", low = 0, default = 0 }, { "min", type = "number", low = 0, default = 0 }, LR, PER,
-    { "steps_per_epoch", type = "integer", low = 1 } },
+  return make("cosine", given, {
+      EPOCHS, { "warmup", type = "number", low = 0, default = 0 }, { "min", type = "number", low = 0, default = 0 }, LR, PER,
+      { "steps_per_epoch", type = "integer", low = 1 },
+    },
     function(self, t, _, ctx)
       local base, total, unit = base_rate(self, ctx), length(self, ctx)
       local warm = self.warmup * unit
@@ -121,9 +127,11 @@ end
 -- the first `warmup` part of all units, then down to max / div / final_div at the last.
 -- Options: max (base), epochs (the script's), warmup (0.3), div (25), final_div (1e4), per ("step", "epoch"), steps_per_epoch.
 function M.one_cycle(given)
-  return make("one_cycle", given, { { "max", type = "number", low = 0 }, EPOCHS, { "warmup", type = "number", low = 0, high = 1, default = 0.3 },
-    { "div", type = "number", low = 1, default = 25 }, { "final_div", type = "number", low = 1, default = 1e4 },
-    { "per", type = "string", choices = { "epoch", "step" }, default = "step" }, { "steps_per_epoch", type = "integer", low = 1 } },
+  return make("one_cycle", given, {
+      { "max", type = "number", low = 0 }, EPOCHS, { "warmup", type = "number", low = 0, high = 1, default = 0.3 },
+      { "div", type = "number", low = 1, default = 25 }, { "final_div", type = "number", low = 1, default = 1e4 },
+      { "per", type = "string", choices = { "epoch", "step" }, default = "step" }, { "steps_per_epoch", type = "integer", low = 1 },
+    },
     function(self, t, _, ctx)
       local most, total = self.max or base_rate(self, ctx), length(self, ctx)
       local low, last = most / self.div, total - 1
@@ -139,9 +147,11 @@ end
 -- epochs pass before bad ones are counted again. A function of the history alone, so there is nothing else to remember.
 -- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), mode ("min", "max"), lr.
 function M.plateau(given)
-  local self = make("plateau", given, { { "monitor", type = "string", default = "train_loss" }, { "patience", type = "integer", low = 0, default = 10 },
-    FACTOR, { "threshold", type = "number", low = 0, default = 1e-4 }, { "cooldown", type = "integer", low = 0, default = 0 },
-    { "min", type = "number", low = 0, default = 0 }, { "mode", type = "string", choices = { "min", "max" } }, LR },
+  local self = make("plateau", given, {
+      { "monitor", type = "string", default = "train_loss" }, { "patience", type = "integer", low = 0, default = 10 },
+      FACTOR, { "threshold", type = "number", low = 0, default = 1e-4 }, { "cooldown", type = "integer", low = 0, default = 0 },
+      { "min", type = "number", low = 0, default = 0 }, { "mode", type = "string", choices = { "min", "max" } }, LR,
+    },
     function(self, t, _, ctx)
       local rate, best, bad, rest = base_rate(self, ctx), nil, 0, 0
       local column = t > 0 and (ctx.history and ctx.history[self.monitor]
@@ -174,7 +184,9 @@ function M.tunable(given)
       return e % self.halve_after == 0 and e ~= 5 and previous * 0.5 or previous
     end)
   if self.late then
-    self.late = options.check("pl.schedule.tunable: late", self.late, { { "after", type = "integer", low = 0, default = 20 }, { "every", type = "integer", low = 1, default = 3 } })
+    self.late = options.check("pl.schedule.tunable: late", self.late, {
+      { "after", type = "integer", low = 0, default = 20 }, { "every", type = "integer", low = 1, default = 3 },
+    })
   end
   return self
 end

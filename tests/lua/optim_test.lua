@@ -22,14 +22,15 @@ local x = pl.tensor { { 0.1, 0.5, -1 }, { 1, -0.3, 0.2 }, { -0.6, 0.9, 0.4 }, { 
 local y = pl.tensor({ 0, 1, 0, 1 }, "i32")
 
 local function train(model, opt, steps)
-  local loss, value, grad = nn.CrossEntropy()
+  local loss, last = nn.CrossEntropy(), nil
   for _ = 1, steps do
-    value, grad = loss(model:forward(x), y)
+    local value, grad = loss(model:forward(x), y)
+    last = value
     model:zero_grad()
     model:backward(grad)
     opt:step()
   end
-  return value
+  return last
 end
 
 local function weights(model)
