@@ -110,7 +110,7 @@ PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t wi
 PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
                              int64_t channels, pl_rng rng, float *scratch);
 
-/* ---- files ---- */
+/* ---- where data comes from ---- */
 
 typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file */
   char images[PL_SHA256_TEXT], labels[PL_SHA256_TEXT];
@@ -121,6 +121,9 @@ typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file
 PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err);
 /* A data set from a pair of IDX files; images [N, H, W] become [N, H, W, 1]. sums may be NULL. */
 PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err);
+/* Handwritten-looking digits: u8 [count, 28, 28, 1] with labels 0 to 9, each about as often. Image i is a function of
+   (seed, stream, i): two streams (say 0 for training and 1 for test) have no image in common. */
+PL_API pl_dataset *pl_dataset_digits(size_t count, uint64_t seed, uint64_t stream, pl_error *err);
 /* SHA-256 of a file's bytes as they are, or uncompressed if it is gzip. */
 PL_API pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool uncompressed, pl_error *err);
 

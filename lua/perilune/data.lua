@@ -62,11 +62,26 @@ for _, entry in ipairs(registry) do
   M[entry.name] = function() return named(entry) end
 end
 
+--- Handwritten-looking digits drawn from a seed, 28x28; no files. train, test = how many (test = 0: none).
+function M.digits(opts)
+  local o = options.read("data.digits", opts, { train = 60000, test = 10000, seed = 1 })
+  local labels = numbered_labels(10)
+  local function part(word, count, stream)
+    if math.type(count) ~= "integer" or count < 0 or (word == "train" and count == 0) then
+      raise("data.digits: option '%s' takes a number of images, got %s", word, tostring(count))
+    end
+    return count > 0 and split.new {
+      name = "digits " .. word, count = count, shape = { 28, 28, 1 }, labels = labels, classes = 10,
+      load = function() return core.data.digits(count, o.seed, stream) end,
+    } or nil
+  end
+  return dataset.new { name = "digits", train = part("train", o.train, 0), test = part("test", o.test, 1) }
+end
+
 --- A split of a core data set that is in memory already.
 local function wrap(ds, name, labels)
   local info = ds:info()
   if labels and #labels ~= info.classes then raise("%s: %d label names for %d classes", name, #labels, info.classes) end
-  if info.sha256 == "" then ds:describe(name, ds:digest()) end
   return split.new {
     name = name, count = info.count, shape = info.shape, target = info.target, classes = info.classes,
     labels = info.classes > 0 and (labels or numbered_labels(info.classes)) or nil,

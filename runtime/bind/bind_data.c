@@ -89,6 +89,18 @@ static int data_read_idx_tensor(lua_State *L) {
   return 2;
 }
 
+/* digits(count, seed, stream) -> data set */
+static int data_digits(lua_State *L) {
+  pl_error err;
+  lua_Integer count = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count > 0, 1, "a number of images from 1 is expected");
+  pl_dataset **out = new_dataset(L);
+  if ((*out = pl_dataset_digits((size_t)count, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_checkinteger(L, 3), &err)) == NULL)
+    return bind_raise(L, &err);
+  bind_account(L, (size_t)count * 28 * 28);
+  return 1;
+}
+
 /* file_sha256(path [, uncompressed]) -> 64 hexadecimal digits; or nil, message */
 static int data_file_sha256(lua_State *L) {
   pl_error err;
@@ -342,7 +354,7 @@ static int dataset_resize(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   { "new", data_new }, { "read_idx", data_read_idx }, { "read_idx_tensor", data_read_idx_tensor },
-  { "file_sha256", data_file_sha256 },
+  { "file_sha256", data_file_sha256 }, { "digits", data_digits },
   { NULL, NULL },
 };
 

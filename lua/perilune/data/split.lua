@@ -17,7 +17,11 @@ function M.is(value) return getmetatable(value) == class end
 
 -- What is known only once the data has been read.
 local late = {}
-function late.sha256(self) return self:read():info().sha256 end
+function late.sha256(self)
+  local ds = self:read()
+  local sum = ds:info().sha256
+  return sum ~= "" and sum or ds:digest()
+end
 
 function class.__index(self, key)
   local method = Split[key]

@@ -101,9 +101,10 @@ static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, 
   uint8_t *data = pl_tensor_data(t), beyond;
   pl_status status = read_bytes(f, data, f->bytes, err);
   if (status == PL_OK) {
-    int more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
+    int code, more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
+    gzerror(f->file, &code);
     if (more > 0) status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
-    if (more < 0) status = read_problem(f, err);
+    else if (code != Z_OK) status = read_problem(f, err);
   }
   if (status) {
     pl_tensor_free(t);
