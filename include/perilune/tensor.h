@@ -17,7 +17,8 @@ PL_API pl_status pl_dtype_from_name(pl_dtype *out, const char *name, pl_error *e
 /* A new zeroed tensor with storage of its own; NULL and an error when refused. Free with pl_tensor_free. */
 PL_API pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *err);
 /* A tensor over memory that is `owner`'s: `release(owner)` is called when the last view is freed (may be NULL). */
-PL_API pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner), void *owner, pl_error *err);
+PL_API pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner), void *owner,
+                                 pl_error *err);
 PL_API void pl_tensor_free(pl_tensor *t);          /* this view; storage goes with its last view */
 
 PL_API pl_dtype pl_tensor_type(const pl_tensor *t);
@@ -114,7 +115,8 @@ PL_API extern const pl_reduction_op pl_reduction_ops[];             /* ends with
 PL_API const pl_reduction_op *pl_reduction_find(const char *name);
 PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter, pl_error *err);
 /* Over the axes marked in `reduced`, which are dropped or, with `keep`, stay with size 1. */
-PL_API pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err);
+PL_API pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep,
+                                   double parameter, pl_error *err);
 
 /* ---- products, f32 ----
    [n, k] x [k, m] -> [n, m]; a vector counts as one row (first) or one column (second) and that axis is dropped
@@ -136,7 +138,8 @@ PL_API pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int ax
 /* Row i has a 1 in column labels[i]; f32 [N, classes]. */
 PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error *err);
 /* Stable; NaN last. [out] *places: i32, where each came from. */
-PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending, pl_error *err);
+PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
+                                pl_error *err);
 
 /* The share of rows of `scores` [N, K] whose largest entry is in the column labels[i] ([N], i32 or u8). */
 PL_API pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tensor *labels, pl_error *err);

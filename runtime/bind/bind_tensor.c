@@ -61,7 +61,8 @@ static int64_t check_size(lua_State *L, int value, int argument, int axis) {
   int whole;
   lua_Integer size = lua_tointegerx(L, value, &whole);
   if (!whole || lua_type(L, value) != LUA_TNUMBER)
-    luaL_argerror(L, argument, lua_pushfstring(L, "size %d of a shape must be a whole number, got %s", axis, luaL_tolstring(L, value, NULL)));
+    luaL_argerror(L, argument, lua_pushfstring(L, "size %d of a shape must be a whole number, got %s", axis,
+                                               luaL_tolstring(L, value, NULL)));
   return size;
 }
 
@@ -171,7 +172,8 @@ static int64_t check_item(lua_State *L, const pl_tensor *t, int key) {
   int64_t n = shape->size[0], place = i < 0 ? i + n : i - 1;
   if (i == 0) return luaL_error(L, "index 0: indices count from 1 (or from -1, the last)");
   if (place < 0 || place >= n)
-    return luaL_error(L, "index %I is out of range: the first axis of shape %s has %I items", i, pl_shape_text(text, shape, false), (lua_Integer)n);
+    return luaL_error(L, "index %I is out of range: the first axis of shape %s has %I items", i,
+                      pl_shape_text(text, shape, false), (lua_Integer)n);
   return place;
 }
 
@@ -194,7 +196,8 @@ static int tensor_newindex(lua_State *L) {
   int64_t place = check_item(L, t, 2);
   pl_error err;
   const pl_tensor *from = bind_test_tensor(L, 3);
-  if (from == NULL && lua_type(L, 3) != LUA_TNUMBER) return luaL_error(L, "an item is set to a number or a tensor, got %s", luaL_typename(L, 3));
+  if (from == NULL && lua_type(L, 3) != LUA_TNUMBER)
+    return luaL_error(L, "an item is set to a number or a tensor, got %s", luaL_typename(L, 3));
   if (pl_tensor_shape(t)->axes == 1 && from == NULL) {
     if (pl_tensor_set(t, place, lua_tonumber(L, 3), &err)) return bind_raise(L, &err);
     return 0;
@@ -202,7 +205,8 @@ static int tensor_newindex(lua_State *L) {
   pl_tensor **slot = bind_new_tensor(L);
   *slot = pl_tensor_select(t, 0, place, &err);
   if (*slot == NULL) return bind_raise(L, &err);
-  if (from != NULL ? pl_tensor_copy(*slot, from, &err) : pl_tensor_fill(*slot, lua_tonumber(L, 3), &err)) return bind_raise(L, &err);
+  if (from != NULL ? pl_tensor_copy(*slot, from, &err) : pl_tensor_fill(*slot, lua_tonumber(L, 3), &err))
+    return bind_raise(L, &err);
   return 0;
 }
 
@@ -212,7 +216,8 @@ static int tensor_size(lua_State *L) {
   const pl_shape *shape = pl_tensor_shape(bind_check_tensor(L, 1));
   int axis = bind_check_axis(L, 2);
   if (axis < 0) axis += shape->axes;
-  if (axis < 0 || axis >= shape->axes) return luaL_error(L, "size: the tensor has %d axes, there is no axis %I", shape->axes, lua_tointeger(L, 2));
+  if (axis < 0 || axis >= shape->axes)
+    return luaL_error(L, "size: the tensor has %d axes, there is no axis %I", shape->axes, lua_tointeger(L, 2));
   lua_pushinteger(L, shape->size[axis]);
   return 1;
 }
@@ -230,7 +235,8 @@ static int tensor_count(lua_State *L) {
 static int tensor_item(lua_State *L) {
   const pl_tensor *t = bind_check_tensor(L, 1);
   char text[PL_SHAPE_TEXT];
-  if (pl_tensor_count(t) != 1) return luaL_error(L, "item: expects a tensor of one element, got shape %s", pl_shape_text(text, pl_tensor_shape(t), false));
+  if (pl_tensor_count(t) != 1)
+    return luaL_error(L, "item: expects a tensor of one element, got shape %s", pl_shape_text(text, pl_tensor_shape(t), false));
   push_element(L, t, 0);
   return 1;
 }

@@ -60,7 +60,8 @@ static int make_randn(lua_State *L) {
 /* randint(low, high, shape...): i32, both ends included as in math.random */
 static int make_randint(lua_State *L) {
   double low = (double)luaL_checkinteger(L, 1), high = (double)luaL_checkinteger(L, 2);
-  if (low < INT32_MIN || high > INT32_MAX) return luaL_error(L, "randint: i32 holds -2147483648 to 2147483647, got %f to %f", low, high);
+  if (low < INT32_MIN || high > INT32_MAX)
+    return luaL_error(L, "randint: i32 holds -2147483648 to 2147483647, got %f to %f", low, high);
   pl_rng rng = take_rng(L, "randint");
   return make(L, 3, PL_I32, integers, rng, low, high);
 }
@@ -117,7 +118,8 @@ static int tensor_copy(lua_State *L) {
 }
 
 const luaL_Reg bind_tensor_fill_methods[] = {
-  { "uniform_", tensor_uniform }, { "normal_", tensor_normal }, { "fill_", tensor_fill }, { "zero_", tensor_zero }, { "copy_", tensor_copy },
+  { "uniform_", tensor_uniform }, { "normal_", tensor_normal },
+  { "fill_", tensor_fill }, { "zero_", tensor_zero }, { "copy_", tensor_copy },
   { NULL, NULL },
 };
 const luaL_Reg bind_tensor_fill_functions[] = {

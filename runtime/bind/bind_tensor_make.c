@@ -47,8 +47,8 @@ static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *n
                (lua_Integer)shape->size[axis]);
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   if (n != shape->size[axis])
-    luaL_error(L, "tensor: item %s has %I items where its first neighbour has %I; rows must be equally long", push_path(L, path, axis), n,
-               (lua_Integer)shape->size[axis]);
+    luaL_error(L, "tensor: item %s has %I items where its first neighbour has %I; rows must be equally long",
+               push_path(L, path, axis), n, (lua_Integer)shape->size[axis]);
   for (path[axis] = 0; path[axis] < n; path[axis]++) {
     lua_rawgeti(L, -1, path[axis] + 1);
     fill(L, t, axis + 1, path, next);

@@ -65,7 +65,8 @@ static void set_both(lua_State *L, const char *name, lua_CFunction f, lua_CFunct
 
 /* Lua's names for the operators; == stays identity, and < would make booleans of tensors. */
 static const char *const metamethods[][2] = {
-  { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" }, { "__idiv", "idiv" }, { "__mod", "mod" }, { "__pow", "pow" },
+  { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" },
+  { "__idiv", "idiv" }, { "__mod", "mod" }, { "__pow", "pow" },
 };
 
 void bind_tensor_add_math(lua_State *L) {

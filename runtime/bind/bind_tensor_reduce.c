@@ -30,7 +30,8 @@ void bind_read_options(lua_State *L, int index, void *config, const pl_class *cl
 static void mark_axis(lua_State *L, int value, const pl_shape *shape, bool *reduced, const char *what) {
   int whole;
   lua_Integer axis = lua_tointegerx(L, value, &whole), found = axis < 0 ? axis + shape->axes : axis - 1;
-  if (!whole || axis == 0) luaL_error(L, "%s: an axis is a whole number from 1 (or from -1, the last), got %s", what, luaL_tolstring(L, value, NULL));
+  if (!whole || axis == 0)
+    luaL_error(L, "%s: an axis is a whole number from 1 (or from -1, the last), got %s", what, luaL_tolstring(L, value, NULL));
   if (found < 0 || found >= shape->axes)
     luaL_error(L, "%s: axis %I is out of range; the tensor has %d axes", what, axis, shape->axes);
   if (reduced[found]) luaL_error(L, "%s: axis %I is named twice", what, axis);
@@ -40,9 +41,10 @@ static void mark_axis(lua_State *L, int value, const pl_shape *shape, bool *redu
 static bool is_list(lua_State *L, int index) { return lua_istable(L, index) && lua_rawlen(L, index) > 0; }
 
 static void push_result(lua_State *L, const pl_reduction_op *op, pl_dtype type, double value) {
+  bool whole = op->to != PL_REDUCES_TO_FRACTION && type != PL_F32 && value >= -0x1p53 && value <= 0x1p53;
   if (op->to == PL_REDUCES_TO_MASK) lua_pushboolean(L, value != 0);
   else if (op->to == PL_REDUCES_TO_PLACE) lua_pushinteger(L, (lua_Integer)value + 1);
-  else if (op->to != PL_REDUCES_TO_FRACTION && type != PL_F32 && value >= -0x1p53 && value <= 0x1p53) lua_pushinteger(L, (lua_Integer)value);
+  else if (whole) lua_pushinteger(L, (lua_Integer)value);
   else lua_pushnumber(L, value);
 }
 
@@ -70,7 +72,8 @@ static int reduce(lua_State *L) {
   int left = 0;
   for (int a = 0; a < shape->axes; a++) left += !reduced[a];
   pl_error err;
-  if (op->to == PL_REDUCES_TO_PLACE && left > 0 && left < shape->axes - 1) return luaL_error(L, "%s: takes one axis, or none for the whole tensor", op->name);
+  if (op->to == PL_REDUCES_TO_PLACE && left > 0 && left < shape->axes - 1)
+    return luaL_error(L, "%s: takes one axis, or none for the whole tensor", op->name);
   if (left == 0 && !options.keepdim) {
     double value;
     if (pl_tensor_reduce_all(&value, op, t, options.correction, &err)) return bind_raise(L, &err);

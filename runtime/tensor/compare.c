@@ -20,10 +20,12 @@ bool pl_tensor_equal(const pl_tensor *a, const pl_tensor *b, double tolerance) {
 
 pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tensor *labels, pl_error *err) {
   char first[PL_SHAPE_TEXT], second[PL_SHAPE_TEXT];
-  bool fits = scores->shape.axes == 2 && scores->shape.size[1] > 0 && labels->shape.axes == 1 && labels->shape.size[0] == scores->shape.size[0];
+  bool matrix = scores->shape.axes == 2 && scores->shape.size[1] > 0;
+  bool fits = matrix && labels->shape.axes == 1 && labels->shape.size[0] == scores->shape.size[0];
   if (!fits || labels->type == PL_F32)
     return pl_error_set(err, PL_ERROR_SHAPE, "accuracy: expects scores [N, K] and i32 or u8 labels [N], got %s and %s %s",
-                        pl_shape_text(first, &scores->shape, false), pl_dtype_name(labels->type), pl_shape_text(second, &labels->shape, false));
+                        pl_shape_text(first, &scores->shape, false), pl_dtype_name(labels->type),
+                        pl_shape_text(second, &labels->shape, false));
   int64_t rows = scores->shape.size[0], correct = 0;
   if (rows == 0) return pl_error_set(err, PL_ERROR_VALUE, "accuracy: of no rows; expects at least one");
   const pl_reduction_op *argmax = pl_reduction_find("argmax");

@@ -37,7 +37,7 @@ STORE_WHOLE(store_i32, int32_t, INT32_MIN, INT32_MAX)
 
 static const struct {
   void (*load)(double *out, const char *from, int64_t step, size_t n);
-  size_t (*store)(char *to, int64_t step, const double *in, size_t n);   /* how many were stored: n, or the first that does not fit */
+  size_t (*store)(char *to, int64_t step, const double *in, size_t n);   /* n, or the place of the first that does not fit */
   const char *range;
 } types[] = {
   [PL_F32] = { load_f32, store_f32, "" },
@@ -46,7 +46,8 @@ static const struct {
 };
 
 pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err) {
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: %.15g does not fit in %s (whole numbers from %s); convert the tensor with :to(\"f32\") first",
+  return pl_error_set(err, PL_ERROR_VALUE,
+                      "%s: %.15g does not fit in %s (whole numbers from %s); convert the tensor with :to(\"f32\") first",
                       what, value, pl_dtype_name(type), types[type].range);
 }
 

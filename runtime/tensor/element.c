@@ -80,7 +80,8 @@ pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, con
                         pl_shape_text(need, result, false), pl_shape_text(have, &t->shape, false));
   for (int a = 0; a < t->shape.axes; a++) {
     if (t->stride[a] == 0 && t->shape.size[a] > 1)
-      return pl_error_set(err, PL_ERROR_STATE, "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",
+      return pl_error_set(err, PL_ERROR_STATE,
+                          "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",
                           what, pl_shape_text(have, &t->shape, false));
   }
   return PL_OK;
@@ -91,7 +92,8 @@ pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_ten
   *copy = NULL;
   if (t->storage != target->storage) return PL_OK;
   size_t used = (size_t)t->shape.axes * sizeof t->stride[0];
-  if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) && memcmp(t->stride, target->stride, used) == 0) return PL_OK;
+  if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) && memcmp(t->stride, target->stride, used) == 0)
+    return PL_OK;
   *in = *copy = pl_tensor_clone(t, err);
   return *copy == NULL ? PL_ERROR_MEMORY : PL_OK;
 }

@@ -10,8 +10,8 @@ static pl_status check(const pl_tensor *const *list, size_t n, int *axis, int mo
     char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
     if (more == 0 && shape.axes == first->shape.axes) shape.size[*axis] = first->shape.size[*axis];
     if (list[i]->type != first->type)
-      status = pl_error_set(err, PL_ERROR_TYPE, "%s: tensor 1 is %s and tensor %zu is %s; convert with :to", what, pl_dtype_name(first->type),
-                            i + 1, pl_dtype_name(list[i]->type));
+      status = pl_error_set(err, PL_ERROR_TYPE, "%s: tensor 1 is %s and tensor %zu is %s; convert with :to", what,
+                            pl_dtype_name(first->type), i + 1, pl_dtype_name(list[i]->type));
     else if (!pl_shape_equal(&shape, &first->shape))
       status = pl_error_set(err, PL_ERROR_SHAPE, "%s: shapes %s (tensor 1) and %s (tensor %zu) must be equal%s", what,
                             pl_shape_text(a, &first->shape, false), pl_shape_text(b, &list[i]->shape, false), i + 1,
@@ -74,7 +74,8 @@ pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error 
   for (int64_t i = 0; out != NULL && i < shape.size[0]; i++) {
     double label = pl_tensor_get(labels, i);
     if (!(label >= 0 && label < (double)classes)) {
-      pl_error_set(err, PL_ERROR_VALUE, "one_hot: label %g (number %lld) is not among the classes 0 to %lld", label, (long long)i + 1, (long long)classes - 1);
+      pl_error_set(err, PL_ERROR_VALUE, "one_hot: label %g (number %lld) is not among the classes 0 to %lld", label,
+                   (long long)i + 1, (long long)classes - 1);
       pl_tensor_free(out);
       return NULL;
     }

@@ -37,7 +37,8 @@ pl_tensor *pl_tensor_index(const pl_tensor *t, int axis, const pl_tensor *indice
       out = NULL;
       break;
     }
-    for (int64_t o = 0; block > 0 && o < outer; o++) memcpy(out->base + (size_t)(o * picked + k) * block, from->base + (size_t)(o * n + i) * block, block);
+    for (int64_t o = 0; block > 0 && o < outer; o++)
+      memcpy(out->base + (size_t)(o * picked + k) * block, from->base + (size_t)(o * n + i) * block, block);
   }
   pl_tensor_free(from);
   return out;

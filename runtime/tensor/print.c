@@ -130,7 +130,8 @@ void pl_tensor_write_text(const pl_tensor *t, FILE *out) {
   fprintf(out, "tensor %s %s", pl_shape_text(text, &t->shape, false), pl_dtype_name(t->type));
   if (pl_tensor_count(t) == 0) return;
   t = &shown_part;
-  while (t->shape.axes > 2 && t->shape.size[t->shape.axes - 1] == 1) shown_part.shape.axes--;   /* the one channel of an image is no column */
+  /* the one channel of an image is no column */
+  while (t->shape.axes > 2 && t->shape.size[t->shape.axes - 1] == 1) shown_part.shape.axes--;
   int axes = t->shape.axes;
   for (int a = 0; a < axes; a++) {
     if (a == axes - 1) p.axis[a] = choose(t->shape.size[a], MOST_COLUMNS, 3);

@@ -32,7 +32,8 @@ static pl_status fill(pl_tensor *t, double (*draw)(const plan *p, uint64_t i), p
     size_t n = pl_chunk_size(i, count);
     for (size_t k = 0; k < n; k++) chunk[k] = draw(&p, (uint64_t)i + k);
     if (pl_cursor_write(&c, chunk, n) < n)
-      return pl_error_set(err, PL_ERROR_TYPE, "%s: %s tensors hold whole numbers; use f32, or pl.randint", what, pl_dtype_name(t->type));
+      return pl_error_set(err, PL_ERROR_TYPE, "%s: %s tensors hold whole numbers; use f32, or pl.randint", what,
+                          pl_dtype_name(t->type));
   }
   return PL_OK;
 }
@@ -46,7 +47,8 @@ pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double de
 }
 
 pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err) {
-  if (low > high) return pl_error_set(err, PL_ERROR_VALUE, "randint: the range %lld to %lld is empty", (long long)low, (long long)high);
+  if (low > high)
+    return pl_error_set(err, PL_ERROR_VALUE, "randint: the range %lld to %lld is empty", (long long)low, (long long)high);
   for (int end = 0; end < 2; end++) {
     int64_t value = end ? high : low;
     if (t->type == PL_U8 ? value < 0 || value > UINT8_MAX : value < INT32_MIN || value > INT32_MAX)

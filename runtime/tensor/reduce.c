@@ -126,9 +126,11 @@ static pl_dtype type_of_result(const pl_reduction_op *op, pl_dtype type) {
 static pl_status check(const pl_reduction_op *op, const pl_tensor *t, int64_t length, double parameter, pl_error *err) {
   char text[PL_SHAPE_TEXT];
   if (length == 0 && !op->of_nothing)
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: a tensor of shape %s has no elements to take it of", op->name, pl_shape_text(text, &t->shape, false));
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: a tensor of shape %s has no elements to take it of", op->name,
+                        pl_shape_text(text, &t->shape, false));
   if (op->corrected && !(parameter >= 0 && parameter < (double)length))
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: the correction must be from 0 to less than the %lld elements, got %g", op->name, (long long)length, parameter);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: the correction must be from 0 to less than the %lld elements, got %g",
+                        op->name, (long long)length, parameter);
   return PL_OK;
 }
 
@@ -159,7 +161,8 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
-pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep, double parameter, pl_error *err) {
+pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep,
+                            double parameter, pl_error *err) {
   int order[PL_MAX_AXES], kept = 0, axes = t->shape.axes, last = axes;
   int64_t length = 1;
   pl_shape shape = { 0 };

@@ -52,7 +52,8 @@ pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *err) {
   return t;
 }
 
-pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner), void *owner, pl_error *err) {
+pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner), void *owner,
+                          pl_error *err) {
   pl_tensor *t = make(type, shape, err);
   if (t == NULL) return NULL;
   t->storage = pl_storage_wrap(release, owner, err);

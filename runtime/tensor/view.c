@@ -161,7 +161,8 @@ pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, pl_error
   pl_shape wanted = *shape;
   if (!deduce(&wanted, pl_tensor_count(t))) {
     char from[PL_SHAPE_TEXT], to[PL_SHAPE_TEXT];
-    pl_error_set(err, PL_ERROR_SHAPE, "reshape: shape %s (%lld elements) cannot become %s; the number of elements must stay the same (one size may be -1)",
+    pl_error_set(err, PL_ERROR_SHAPE,
+                 "reshape: shape %s (%lld elements) cannot become %s; the number of elements must stay the same (one size may be -1)",
                  pl_shape_text(from, &t->shape, false), (long long)pl_tensor_count(t), pl_shape_text(to, shape, false));
     return NULL;
   }

@@ -74,7 +74,8 @@ static void wrapped_memory_goes_with_the_last_view(void **state) {
 static void contiguity(void **state) {
   (void)state;
   pl_tensor *t = counting(3, 4);
-  pl_tensor *turned = pl_tensor_transpose(t, 0, 1, NULL), *rows = pl_tensor_slice(t, 0, 1, 3, NULL), *cols = pl_tensor_slice(t, 1, 1, 3, NULL);
+  pl_tensor *turned = pl_tensor_transpose(t, 0, 1, NULL), *rows = pl_tensor_slice(t, 0, 1, 3, NULL);
+  pl_tensor *cols = pl_tensor_slice(t, 1, 1, 3, NULL);
   pl_tensor *one = pl_tensor_slice(turned, 1, 1, 2, NULL), *none = pl_tensor_slice(cols, 0, 2, 2, NULL);
   assert_false(pl_tensor_contiguous(turned));
   assert_true(pl_tensor_contiguous(rows));
@@ -103,16 +104,24 @@ static pl_operand of(const pl_tensor *t) { return (pl_operand){ .tensor = t }; }
 static bool try_clone(inputs *x, pl_error *err) { return done(pl_tensor_clone(x->turned, err)); }
 static bool try_reshape(inputs *x, pl_error *err) { return done(pl_tensor_reshape(x->turned, &(pl_shape){ 1, { 9 } }, err)); }
 static bool try_to(inputs *x, pl_error *err) { return done(pl_tensor_to(x->a, PL_I32, err)); }
-static bool try_binary(inputs *x, pl_error *err) { return done(pl_tensor_binary(pl_binary_find("add"), of(x->a), of(x->turned), err)); }
-static bool try_in_place(inputs *x, pl_error *err) { return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->turned), err)); }
+static bool try_binary(inputs *x, pl_error *err) {
+  return done(pl_tensor_binary(pl_binary_find("add"), of(x->a), of(x->turned), err));
+}
+static bool try_in_place(inputs *x, pl_error *err) {
+  return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->turned), err));
+}
 static bool try_in_place_bytes(inputs *x, pl_error *err) {
   return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, err));
 }
 static bool try_unary(inputs *x, pl_error *err) { return done(pl_tensor_unary(pl_unary_find("exp"), x->a, NULL, err)); }
-static bool try_unary_in_place(inputs *x, pl_error *err) { return ok(pl_tensor_unary_in_place(x->bytes, pl_unary_find("abs"), NULL, err)); }
+static bool try_unary_in_place(inputs *x, pl_error *err) {
+  return ok(pl_tensor_unary_in_place(x->bytes, pl_unary_find("abs"), NULL, err));
+}
 static bool try_copy(inputs *x, pl_error *err) { return ok(pl_tensor_copy(x->a, x->turned, err)); }
 static bool try_copy_bytes(inputs *x, pl_error *err) { return ok(pl_tensor_copy(x->bytes, x->a, err)); }
-static bool try_reduce(inputs *x, pl_error *err) { return done(pl_tensor_reduce(pl_reduction_find("sum"), x->a, (bool[PL_MAX_AXES]){ true }, false, 0, err)); }
+static bool try_reduce(inputs *x, pl_error *err) {
+  return done(pl_tensor_reduce(pl_reduction_find("sum"), x->a, (bool[PL_MAX_AXES]){ true }, false, 0, err));
+}
 static bool try_matmul(inputs *x, pl_error *err) { return done(pl_tensor_matmul(x->a, x->turned, err)); }
 static bool try_vector(inputs *x, pl_error *err) {
   pl_tensor *row = pl_tensor_select(x->a, 0, 0, err);
@@ -131,7 +140,9 @@ static bool try_where(inputs *x, pl_error *err) { return done(pl_tensor_where(x-
 static bool try_masked_select(inputs *x, pl_error *err) { return done(pl_tensor_masked_select(x->a, x->mask, err)); }
 static bool try_masked_fill(inputs *x, pl_error *err) { return ok(pl_tensor_masked_fill(x->a, x->turned, 1, err)); }
 static bool try_cat(inputs *x, pl_error *err) { return done(pl_tensor_cat((const pl_tensor *[]){ x->a, x->turned }, 2, 1, err)); }
-static bool try_stack(inputs *x, pl_error *err) { return done(pl_tensor_stack((const pl_tensor *[]){ x->a, x->turned }, 2, 0, err)); }
+static bool try_stack(inputs *x, pl_error *err) {
+  return done(pl_tensor_stack((const pl_tensor *[]){ x->a, x->turned }, 2, 0, err));
+}
 static bool try_one_hot(inputs *x, pl_error *err) { return done(pl_tensor_one_hot(x->labels, 3, err)); }
 static bool try_sort(inputs *x, pl_error *err) {
   pl_tensor *values = NULL, *places = NULL;

@@ -16,8 +16,13 @@ static pl_tensor *normal(uint64_t seed, int64_t rows, int64_t cols) {
 static pl_operand of(const pl_tensor *t) { return (pl_operand){ .tensor = t }; }
 
 typedef pl_tensor *(*operation)(const pl_tensor *a, const pl_tensor *b);
-static pl_tensor *add(const pl_tensor *a, const pl_tensor *b) { return pl_tensor_binary(pl_binary_find("add"), of(a), of(b), NULL); }
-static pl_tensor *tanh_of(const pl_tensor *a, const pl_tensor *b) { (void)b; return pl_tensor_unary(pl_unary_find("tanh"), a, NULL, NULL); }
+static pl_tensor *add(const pl_tensor *a, const pl_tensor *b) {
+  return pl_tensor_binary(pl_binary_find("add"), of(a), of(b), NULL);
+}
+static pl_tensor *tanh_of(const pl_tensor *a, const pl_tensor *b) {
+  (void)b;
+  return pl_tensor_unary(pl_unary_find("tanh"), a, NULL, NULL);
+}
 static pl_tensor *column_sums(const pl_tensor *a, const pl_tensor *b) {
   (void)b;
   return pl_tensor_reduce(pl_reduction_find("sum"), a, (bool[PL_MAX_AXES]){ true }, false, 0, NULL);
@@ -32,7 +37,8 @@ static pl_tensor *product(const pl_tensor *a, const pl_tensor *b) {
   return c;
 }
 static pl_tensor *wide_product(const pl_tensor *a, const pl_tensor *b) {
-  pl_tensor *few = pl_tensor_slice(a, 0, 0, 3, NULL), *turned = pl_tensor_transpose(b, 0, 1, NULL), *c = pl_tensor_matmul(few, turned, NULL);
+  pl_tensor *few = pl_tensor_slice(a, 0, 0, 3, NULL), *turned = pl_tensor_transpose(b, 0, 1, NULL);
+  pl_tensor *c = pl_tensor_matmul(few, turned, NULL);
   pl_tensor_free(few);
   pl_tensor_free(turned);
   return c;
