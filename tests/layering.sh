@@ -18,5 +18,9 @@ check "base includes only base" "$(grep -rnE '#include "' runtime/base | grep -v
 check "kernels include only kernels and base" "$(grep -rnE '#include "' runtime/kernels | grep -vE '"(perilune/base\.h|kernels[./].*|kernels\.def)"')"
 check "only bind and main see Lua" "$(grep -rnE '#include .*(lua|lauxlib|lualib)\.h' runtime include | grep -vE '^runtime/(bind/|main\.c)')"
 check "nothing sees bind" "$(grep -rnE '#include "bind/' runtime | grep -v '^runtime/bind/')"
+check "every kernel is called by a test in C (an optimizer's step: through the optimizer)" \
+  "$(grep '^KERNEL' runtime/kernels/kernels.def | grep -v 'pl_update' | sed 's/^KERNEL([^,]*, \([a-z0-9_]*\),.*/\1/' | while read -r name; do
+       [ "$name" = descend ] || grep -qr "pl_kernel\.$name\>" tests/kernels tests/c || echo "$name"
+     done)"
 echo "1..$n"
 exit $bad

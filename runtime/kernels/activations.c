@@ -63,19 +63,15 @@ static inline vf gelu_slope(vf x) {   /* P + x P',  P' = e^(-x^2/2) / sqrt(2 pi)
 }
 BACKWARD(gelu, x, dy * gelu_slope(x))
 
-/* x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
-static inline vf gelu_inner(vf x) {
-  vf x2 = x * x;
-  return x * vf_fma(x2, vf_set(0x1.988454p-1f * 0.044715f), vf_set(0x1.988454p-1f));
+/* x/2 (1 + tanh u) = x s,  s = sigmoid(2 u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
+static inline vf gelu_tanh_sigmoid(vf x) {
+  vf two_u = x * vf_fma(x * x, vf_set(0x1.988454p+0f * 0.044715f), vf_set(0x1.988454p+0f));
+  return vf_sigmoid(two_u);
 }
-static inline vf gelu_tanh(vf x) {
-  vf half = x * vf_set(0.5f);
-  return vf_fma(half, vf_tanh(gelu_inner(x)), half);
-}
-FORWARD(gelu_tanh, gelu_tanh(x))
-static inline vf gelu_tanh_slope(vf x) {   /* (1 + tanh u)/2 + x/2 (1 - tanh^2 u) u',  u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2) */
-  vf t = vf_tanh(gelu_inner(x)), x2 = x * x, half = vf_set(0.5f);
-  vf inner = vf_fma(x2, vf_set(0x1.988454p-1f * 3 * 0.044715f), vf_set(0x1.988454p-1f));
-  return vf_fma(x * half * vf_fma(-t, t, vf_set(1)), inner, vf_fma(half, t, half));
+FORWARD(gelu_tanh, x * gelu_tanh_sigmoid(x))
+static inline vf gelu_tanh_slope(vf x) {   /* s + x (s - s^2) 2 u',  2 u' = 2 sqrt(2/pi) (1 + 3 * 0.044715 x^2) */
+  vf s = gelu_tanh_sigmoid(x);
+  vf inner = vf_fma(x * x, vf_set(0x1.988454p+0f * 3 * 0.044715f), vf_set(0x1.988454p+0f));
+  return vf_fma(x * vf_fma(-s, s, s), inner, s);
 }
 BACKWARD(gelu_tanh, x, dy * gelu_tanh_slope(x))
