@@ -79,6 +79,7 @@ local function run(session, chunk, prints)
   local function evaluate()
     if session.interactive then core.line.interruptible(true) end
     local values = table.pack(chunk())
+    while values.n > 1 and values[values.n] == nil do values.n = values.n - 1 end
     if values.n > 0 and prints then
       session.env._ = values[1]
       for i = 1, values.n do print(printing.format(values[i], session.width())) end

@@ -41,6 +41,19 @@ printf 'a = 1\nlocal b = 2\nreturn { name = "it" }\n' >"$tmp/file.lua"
 check "after a file: its globals, and e" "1
 nil
 it" "$(printf 'a\nb\ne.name\n' | "$perilune" -i "$tmp/file.lua")"
+check "train, save, load, predict" "true
+true
+Linear(784 -> 10)
+true	{ 20 }" "$(session 'train, test = data.digits { train = 1000, test = 200, seed = 1 }:splits()' \
+  'model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }' \
+  'loss, opt = nn.CrossEntropy(), optim.Adam { lr = 0.01 }:bind(model)' \
+  'for epoch = 1, 4 do' \
+  '  for x, y in train:batches(50, { shuffle = true, seed = epoch }) do' \
+  '    local value, grad = loss(model:forward(x), y)' \
+  '    model:zero_grad() model:backward(grad) opt:step()' \
+  '  end' 'end' \
+  'model:evaluate(test).accuracy > 0.5' "model:save '$tmp/m.h5'" "local again = nn.load '$tmp/m.h5'" 'again[2]' \
+  'x = test:tensors(1, 20)' 'print(again:predict(x):equal(model:predict(x)), "{ " .. #again:predict(x) .. " }")')"
 check "help from the pipe" "nn.ReLU([options])" "$(session 'help "nn.relu"' | head -n 1)"
 check "no colour, no escape sequences" "" "$(session 'help()' 'nn' 'pl.zeros(3, 3)' | grep "$(printf '\033')")"
 echo "1..$n"

@@ -45,16 +45,20 @@ enter() { # name, line, pattern [, seconds]
   keys Enter
   shows "$1" "$3" "$4"
 }
+# The same for a statement that prints nothing.
+does() { # name, line [, seconds]
+  enter "$1" "$2 print 'done $n'" "^done $n\$" "$3"
+}
 
 start
 shows "the banner" '^Perilune [0-9.]+, Lua 5\.4'
 shows "says how to get help" '^help\(\) lists topics'
 shows "the prompt" '^> *$'
 enter "an expression is printed" '6 * 7' '^42$'
-enter "a model is built" 'model = nn.Sequential { nn.Flatten(), nn.Linear(784, 30, { name = "fc1" }), nn.ReLU(), nn.Linear(30, 10) }' '^> *$'
+does "a model is built" 'model = nn.Sequential { nn.Flatten(), nn.Linear(784, 30, { name = "fc1" }), nn.ReLU(), nn.Linear(30, 10) }'
 enter "its summary" 'model:summary { 28, 28, 1 }' '^total +23.?860'
 enter "one weight" 'model[4].weight[1]' '^tensor \[10\] f32'
-enter "a local outlives its line" 'local w = model:find("fc1").weight' '^> *$'
+does "a local outlives its line" 'local w = model:find("fc1").weight'
 enter "and is printed" 'w.shape' '^\{ 784, 30 \}$'
 enter "a mistake is one line" 'model:infer(pl.zeros(1, 5))' '^stdin:1: .*784.*5'
 keys C-l
@@ -103,6 +107,47 @@ shows "Ctrl-C stops a computation" '^(\^C)?interrupted$'
 enter "and the session goes on" 'n > 0' '^true$'
 enter "letters beyond ASCII" '"Grüße" .. utf8.len "ß"' '^Grüße1$'
 
+# The whole way: data, some steps by hand, an interruption, more steps, the file and back.
+does "data" 'train, test = data.digits { train = 2000, test = 200, seed = 1 }:splits()'
+enter "a data set says what it is" '#train' '^2000$'
+does "a loss and an optimizer" 'loss, opt = nn.CrossEntropy(), optim.SGD { lr = 0.1, momentum = 0.9 }:bind(model)'
+keys C-l
+text 'function epoch(n)'
+keys Enter
+text '  local value, grad'
+keys Enter
+text '  for x, y in train:batches(50, { shuffle = true, seed = n }) do'
+keys Enter
+text '    value, grad = loss(model:forward(x), y)'
+keys Enter
+text '    model:zero_grad() model:backward(grad) opt:step()'
+keys Enter
+text '  end return value'
+keys Enter
+text 'end x'
+keys BSpace BSpace Enter
+shows "a function over several lines" '^> *$'
+does "an epoch" 'first = epoch(1)' 60
+enter "has its steps" 'opt.steps' '^40$'
+keys C-l
+text 'n = 1 while true do n = n + 1 last = epoch(n) end'
+keys Enter
+sleep 1
+keys C-c
+shows "Ctrl-C interrupts the training" '^(\^C)?interrupted$' 60
+enter "steps were made" 'opt.steps > 40' '^true$'
+does "and training goes on" 'last = epoch(n + 1)' 60
+enter "and has helped" 'last < first, model:evaluate(test).accuracy > 0.5' '^true$'
+enter "saved" "model:save '$tmp/digits.h5'" '^true$'
+does "loaded" "again = nn.load '$tmp/digits.h5'"
+enter "a model prints as its layers" 'again' '^  Linear "fc1"\(784 -> 30\)$'
+does "some images" 'x, y = test:tensors(1, 8)'
+enter "both predict the same" 'again:predict(x):equal(model:predict(x)), again:predict(x).shape' '^\{ 8 \}$'
+keys C-l
+text 'x:show { count = 1 }'
+keys Enter
+shows "an image" '(@@|%%|##)'
+
 keys C-l
 text 'n >'
 keys Up
@@ -112,7 +157,7 @@ shows "Ctrl-D leaves" '^left with status 0$'
 start
 shows "a new session" '^> *$'
 keys Up
-shows "has the lines of the old one" 'utf8\.len'
+shows "has the lines of the old one" '^> x:show'
 keys C-u C-d
 shows "and leaves" '^left with status 0$'
 echo "1..$n"
