@@ -122,6 +122,7 @@ end
 
 --- Runs the program with the words of its command line (words[0] is the program); returns its exit status.
 function M.main(words)
+  script.program = words[0] or script.program
   local ok, result = xpcall(dispatch, M.handler, words)
   if ok then return math.tointeger(result) or 0 end
   return M.complain(result)

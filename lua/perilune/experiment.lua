@@ -194,7 +194,7 @@ function Experiment.__index:with(changes)
   for name, value in pairs(self.given) do copy[name] = value end
   for name, value in pairs(changes or {}) do copy[name] = value end
   local e = M.new(copy)
-  e.script = self.script or e.script
+  e.script, e.variant = self.script or e.script, true
   return e
 end
 

@@ -11,6 +11,27 @@ function M.slug(name)
   return slug ~= "" and slug or "run"
 end
 
+local function config_of(object)
+  if type(object) == "function" then return "a function" end
+  local ok, config = pcall(function() return object:config() end)
+  return ok and core.json.encode(config) or tostring(object)
+end
+
+-- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for variants
+-- that one script makes of another's.
+local function setup_of(e)
+  local augment = {}
+  for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
+  for _ = 1, #e.augment.functions do augment[#augment + 1] = "a function" end
+  local rule = e.stopping
+  return { model = config_of(e.model), loss = config_of(e.loss), optimizer = config_of(e.optimizer), augment = table.concat(augment, ", "),
+    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or "a function") or "none",
+    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience, rule.min_delta,
+      rule.min_delta_rel) or "none",
+    batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, test = e.test,
+    validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
+end
+
 --- What makes a run this run: its script and arguments, the files the script loaded, data, seed, algorithm. The number
 -- of epochs, threads and what is printed do not.
 function M.identity(e, seed)
@@ -23,7 +44,7 @@ function M.identity(e, seed)
   local _, isa = system.processor()
   local convolution = os.getenv "PERILUNE_CONV"
   return { name = e.name, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
-    data = e.data.name, data_sha256 = table.concat(digests, " "),
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "),
     labels = e.data.labels, algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution and convolution ~= "" and ", convolution " .. convolution or "") }
 end
 
@@ -63,6 +84,11 @@ function M.differences(was, now)
   differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
   differ("data set", was.data, now.data)
   if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
+  if #list == 0 then
+    for _, name in ipairs { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "validation", "test" } do
+      differ(name, (was.setup or {})[name], now.setup[name])
+    end
+  end
   differ("seed", was.seed, now.seed)
   differ("algorithm", was.algorithm, now.algorithm)
   return list

@@ -97,21 +97,22 @@ end
 
 local function command(run)
   local script = run.experiment.script
-  if not script or not script.path then return nil end
-  local words = { "perilune", "run", script.path }
+  if not script or not script.path or run.experiment.variant then return nil end
+  local words = { require "perilune.script".program, "run", script.path }
   for _, word in ipairs(script.arguments) do words[#words + 1] = word end
   return table.concat(words, " ")
 end
 
+-- { command, what it is good for } each.
 local function next_steps(run)
   local lines, again = {}, command(run)
-  if run.path then
-    lines[#lines + 1] = { "perilune show " .. run.path, "history, confusion matrix, precision and recall" }
-    if again and run.ended == "epochs" and run.experiment.stopping == nil or run.state.epoch < run.experiment.epochs and run.ended == "epochs" then
-      lines[#lines + 1] = again and { ("%s --epochs %d"):format(again, math.max(run.experiment.epochs, 2 * run.state.epoch)), "goes on from here" } or nil
-    end
+  local program = require "perilune.script".program
+  if run.path then lines[1] = { ("%s show %s"):format(program, run.path), "history, confusion matrix, precision and recall" } end
+  if not again then return lines end
+  if run.path and run.ended == "epochs" and run.state.epoch < run.experiment.epochs then
+    lines[#lines + 1] = { again, ("goes on to epoch %d"):format(run.experiment.epochs) }
   end
-  if again then lines[#lines + 1] = { ("%s --seed %d"):format(again, run.seed + 1), "is the result luck?" } end
+  lines[#lines + 1] = { ("%s --seed %d"):format(again, run.seed + 1), "another seed: is the result luck?" }
   return lines
 end
 

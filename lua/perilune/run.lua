@@ -18,7 +18,7 @@ local known = {
   { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 }, { "threads", type = "integer", low = 0, high = 1024 },
   { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
-  { "checkpoint_every", type = "number", default = 30 },
+  { "checkpoint_every", type = "number", default = 30 }, { "confusion", type = "boolean", default = false },
 }
 
 local function user_functions(e)
@@ -150,6 +150,7 @@ function M.start(e, given)
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
   local began = system.clock()
+  if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)
     for _, split in ipairs { e.splits.val or false, e.test and e.splits.test or false } do
@@ -164,11 +165,12 @@ function M.start(e, given)
     if nothing_left then return recall(run, e, found) end
     train(run, e, o, found, identity)
   end)
+  if o.interruptible then system.catch_interrupt(false) end
   random.restore(outer)
   if o.threads then system.threads(threads_before) end
   run.seconds = system.clock() - began
   if not ok then error(problem, 0) end
-  if not o.quiet then run:report() end
+  if not o.quiet then run:report { confusion = o.confusion } end
   return run
 end
 

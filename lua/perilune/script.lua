@@ -1,7 +1,7 @@
 --- Loads the files of users: experiments (which return pl.experiment{...}) and plain scripts.
 local system = require "perilune.core".system
 
-local M = {}
+local M = { program = "perilune" }    -- program: as it was called
 
 --- The function of a Lua file (path nil: standard input). Raises one line with file and line when it cannot be read.
 function M.load(path)

@@ -43,6 +43,22 @@ static void restore_denormals(unsigned long old) { (void)old; }
 static void relax(void) {}
 #endif
 
+/* ThreadSanitizer does not see into libgomp; it is told what the start and the end of a region order. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *place);
+void __tsan_release(void *place);
+#define AFTER(place) __tsan_acquire(place)
+#define BEFORE(place) __tsan_release(place)
+#else
+#define AFTER(place) ((void)(place))
+#define BEFORE(place) ((void)(place))
+#endif
+
 void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   if (n <= 1 || omp_in_parallel()) {
     unsigned long old = flush_denormals();
@@ -51,13 +67,17 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
     return;
   }
   struct pl_barrier barrier = { 0 };
+  BEFORE(&barrier);
   #pragma omp parallel num_threads(n)
   {
+    AFTER(&barrier);
     unsigned long old = flush_denormals();
     pl_team team = { omp_get_thread_num(), omp_get_num_threads(), &barrier };
     fn(&team, arg);
     restore_denormals(old);
+    BEFORE(&barrier);
   }
+  AFTER(&barrier);
 }
 
 void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }

@@ -1,6 +1,4 @@
 --- perilune run FILE [name=value ...]
-local core = require "perilune.core"
-
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder runs/<name>-s<seed>/. " ..
     "The same command goes on with an unfinished run, to the same final bits." }
@@ -29,10 +27,8 @@ end
 
 function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
-  core.system.catch_interrupt(true)
   local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out, quiet = options.quiet,
     checkpoint_every = options.checkpoint_every, fresh = options.fresh, force = options.force, interruptible = true }
-  core.system.catch_interrupt(false)
   if options.quiet then print(run.ended == "interrupted" and ("interrupted; saved in %s"):format(run.path) or run:line()) end
   return run.ended == "interrupted" and 130 or 0
 end
