@@ -180,14 +180,14 @@ local function class_of(object)
   return type(name) == "string" and M.class(name) or nil
 end
 
---- The names of the fields and methods that the class of an object declares.
-function M.fields(object)
-  local class, names = class_of(object), {}
+--- What the class of an object declares: name -> "field" or "method".
+function M.members(object)
+  local class, found = class_of(object), {}
+  for _, member in ipairs(class and class.members or {}) do found[member.name] = "method" end
   for _, field in ipairs(class and class.fields or {}) do
-    if field.name:match "^[%a_]" then names[#names + 1] = field.name end
+    if field.name:match "^[%a_]" then found[field.name] = "field" end
   end
-  for _, member in ipairs(class and class.members or {}) do names[#names + 1] = member.name end
-  return names
+  return found
 end
 
 --- "nn.Conv2d(inputs, outputs, kernel [, options])" for a documented function, else nil.

@@ -138,6 +138,9 @@ function TestCompletion:test_globals_fields_and_methods()
   lu.assertEquals(complete("model:for", env), "model:forward")
   lu.assertEquals(complete("model[2].bia", env), "model[2].bias")
   lu.assertEquals(complete("text:uppe", env), "text:upper")
+  lu.assertEquals({ complete("t.sha", env), complete("t:sha", env) }, { "t.shape", "t:sha" })
+  lu.assertEquals({ complete("model[1].weigh", env), complete("model[2].weigh", env) }, { "model[1].weigh", "model[2].weight" })
+  lu.assertEquals({ complete("deep:e", env), complete("pl:tenso", env) }, { "deep:e", "pl:tensor" })
   lu.assertEquals(complete("deep.er.v", env), "deep.er.v")
   lu.assertEquals(select(2, complete("deep.er.v", env)), "value  very")
   lu.assertEquals(complete("a..dee", env), "a..deep")
@@ -162,6 +165,15 @@ end
 function TestCompletion:test_looking_never_calls_or_raises()
   local env = { bad = setmetatable({}, { __index = function() error "touched" end }) }
   lu.assertEquals(complete("bad.x.y", env), "bad.x.y")
+end
+
+function TestCompletion:test_looking_at_a_data_set_does_not_read_it()
+  local train = pl.data.mnist():splits()
+  local touched = false
+  function train.read() touched = true end
+  lu.assertEquals(complete("train:batche", { train = train }), "train:batches")
+  lu.assertStrContains(select(2, complete("train.", { train = train })), "sha256")
+  lu.assertFalse(touched)
 end
 
 TestHistory = {}

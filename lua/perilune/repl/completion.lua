@@ -13,25 +13,29 @@ local function index(object, key)
   if ok then return value end
 end
 
---- Adds the names in a table and in the tables that its __index leads to.
+local function kind_of(value) return type(value) == "function" and "method" or "field" end
+
+--- Adds the names in a table and in the tables that its __index leads to: name -> "field" or "method".
 local function add_table(found, t, seen)
   if type(t) ~= "table" or seen[t] then return end
   seen[t] = true
-  for key in next, t do
-    if is_name(key) then found[key] = true end
+  for key, value in next, t do
+    if is_name(key) then found[key] = found[key] or kind_of(value) end
   end
   local meta = debug.getmetatable(t)
   if type(meta) == "table" then add_table(found, rawget(meta, "__index"), seen) end
 end
 
---- Methods and fields of an object: what its metatable holds and what help knows of its class.
+--- Adds methods and fields of an object: what its metatable holds and what help knows of its class. A field of the C
+--- side is looked at, since not every layer has a weight; one of the Lua side is not, since it may read a file.
 local function add_object(found, object)
   local help = require "perilune.help"
   local meta = debug.getmetatable(object)
   if type(meta) ~= "table" then return end
-  for name in pairs(help.methods(meta)) do found[name] = true end
-  for _, field in ipairs(help.fields(object)) do
-    if type(object) == "table" or index(object, field) ~= nil then found[field] = true end
+  local declared = help.members(object)
+  for name in pairs(help.methods(meta)) do found[name] = declared[name] or "method" end
+  for name, kind in pairs(declared) do
+    if type(object) == "table" or kind == "method" or index(object, name) ~= nil then found[name] = kind end
   end
 end
 
@@ -42,8 +46,8 @@ function M.members(object, only_functions)
   if type(object) == "table" or type(object) == "userdata" then add_object(found, object) end
   if type(object) == "string" then add_table(found, string, {}) end
   local names = {}
-  for key in pairs(found) do
-    if not only_functions or type(index(object, key)) == "function" then names[#names + 1] = key end
+  for key, kind in pairs(found) do
+    if not only_functions or kind == "method" then names[#names + 1] = key end
   end
   table.sort(names)
   return names
