@@ -13,6 +13,7 @@ struct pl_trainer {
   uint32_t *order;
   uint64_t order_epoch;
   size_t batches;
+  int threads;             /* the most that the workspace of the augmentations allows */
   size_t width;            /* outputs a sample */
   bool labels;
   int64_t height, width_px, channels;
@@ -61,7 +62,7 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   for (size_t i = 0; i < o->augments; i++) {
     if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
     t->augment[i] = o->augment[i];
-    size_t more = pl_augment_scratch(o->augment[i], t->height, t->width_px, t->channels, 1024 < pl_threads_get() ? 1024 : pl_threads_get());
+    size_t more = pl_augment_scratch(o->augment[i], t->height, t->width_px, t->channels, t->threads);
     if (more > scratch) scratch = more;
   }
   t->order = pl_alloc_array(pl_dataset_count(o->data), sizeof *t->order, err);
@@ -82,6 +83,7 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   if (t == NULL) return NULL;
   t->o = *options;
   if (t->o.batch_size > pl_dataset_count(options->data)) t->o.batch_size = pl_dataset_count(options->data);
+  t->threads = pl_threads_get();
   t->labels = !pl_dataset_has_targets(options->data);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
   t->batches = pl_batch_count(pl_dataset_count(options->data), t->o.batch_size, options->drop_last);
@@ -105,6 +107,14 @@ void pl_trainer_free(pl_trainer *t) {
 }
 
 size_t pl_trainer_batches(const pl_trainer *t) { return t->batches; }
+
+static int team_size(const pl_trainer *t, int wanted) { return wanted < t->threads ? wanted : t->threads; }
+
+/* The model may have been built for other inputs since the last call. */
+static pl_status rebuild(const pl_trainer *t, pl_error *err) {
+  pl_shape sample = pl_dataset_shape(t->o.data);
+  return pl_model_build(t->o.model, &sample, err);
+}
 
 static void set_order(pl_trainer *t, uint64_t epoch) {
   if (t->order_epoch == epoch) return;
@@ -216,12 +226,12 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
-  if (status) return status;
+  if (status || (status = rebuild(t, err))) return status;
   set_order(t, epoch);
   if (!pl_model_has_host(t->o.model)) {
     if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
     pl_model_set_random(t->o.model, t->o.seed, 0);
-    pl_threads_run_on(pl_model_team_size(t->o.model), run_steps, &(run_arg){ t, epoch, first, count, result });
+    pl_threads_run_on(team_size(t, pl_model_team_size(t->o.model)), run_steps, &(run_arg){ t, epoch, first, count, result });
     if (result->broken) find_broken(t, t->x, length_of(t, result->broken_batch), result);
     return PL_OK;
   }
@@ -247,7 +257,7 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
   if (status) return status;
   set_order(t, epoch);
   *n = length_of(t, index);
-  pl_threads_run(run_load, &(load_arg){ t, epoch, index, *n });
+  pl_threads_run_on(team_size(t, pl_threads_get()), run_load, &(load_arg){ t, epoch, index, *n });
   *x = t->x;
   *target = target_of(t);
   return PL_OK;
@@ -268,8 +278,10 @@ static void run_update(const pl_team *team, void *arg) {
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
   const float *y;
   if (n > t->o.batch_size) return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n, t->o.batch_size);
+  pl_status status = rebuild(t, err);
+  if (status) return status;
   pl_model_set_random(t->o.model, t->o.seed, step_number(t, epoch, index) - 1);
-  pl_status status = pl_model_forward(t->o.model, x, n, PL_TRAIN, &y, err);
+  status = pl_model_forward(t->o.model, x, n, PL_TRAIN, &y, err);
   if (status) return status;
   if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
   pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });

@@ -1,0 +1,76 @@
+--- core.trainer: what happens between its calls does not reach into it.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local pl = require "perilune"
+local nn, optim = pl.nn, pl.optim
+
+local function setup(augment)
+  local train = pl.data.digits { train = 96, test = 16, seed = 3 }:splits()
+  local model = nn.Sequential { nn.Conv2d(1, 4, 3, { padding = "same" }), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Dropout(0.2), nn.Linear(4, 10) }
+  model:initialize(5)
+  local optimizer = optim.Adam { lr = 0.01 }
+  optimizer:bind(model)
+  return model, core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, data = train, batch_size = 32,
+    seed = 7, augment = augment }
+end
+
+local function weights(model)
+  local list = {}
+  for _, tensor in model:parameters() do list[#list + 1] = tensor end
+  return core.store.sha256(table.unpack(list))
+end
+
+local function augment() return { pl.augment.elastic { alpha = 8, sigma = 3 }, pl.augment.affine { rotate = 20, shift = 0.1 } } end
+
+TestTrainer = {}
+
+function TestTrainer:tearDown() core.system.threads(0) end
+
+function TestTrainer:test_a_pass_on_images_of_another_size_between_two_runs_changes_nothing()
+  local model, trainer = setup()
+  trainer:run(1, 1, 3)
+  local expected = weights(model)
+  model, trainer = setup()
+  trainer:run(1, 1, 1)
+  model:infer(pl.zeros(2, 9, 11, 1))
+  trainer:run(1, 2, 2)
+  lu.assertEquals(weights(model), expected)
+end
+
+function TestTrainer:test_more_threads_than_it_was_made_for()
+  core.system.threads(1)
+  local model, trainer = setup(augment())
+  trainer:run(1, 1, 3)
+  local expected = weights(model)
+  for _, threads in ipairs { 2, 3, 4 } do
+    core.system.threads(1)
+    model, trainer = setup(augment())
+    core.system.threads(threads)
+    trainer:run(1, 1, 3)
+    lu.assertEquals(weights(model), expected)
+    core.system.threads(threads)
+    model, trainer = setup(augment())
+    trainer:run(1, 1, 3)
+    lu.assertEquals(weights(model), expected)
+  end
+end
+
+function TestTrainer:test_batch_by_batch_is_the_same_as_a_run()
+  local model, trainer = setup(augment())
+  trainer:run(1, 1, 3)
+  local expected = weights(model)
+  model, trainer = setup(augment())
+  for i = 1, trainer:batches() do trainer:step(trainer:batch(1, i)) end
+  lu.assertEquals(weights(model), expected)
+end
+
+function TestTrainer:test_wrong_use()
+  local _, trainer = setup()
+  lu.assertErrorMsgContains("an epoch has 3", trainer.run, trainer, 1, 3, 2)
+  lu.assertErrorMsgContains("epochs count from 1", trainer.run, trainer, 0, 1, 1)
+  lu.assertErrorMsgContains("step follows batch", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1):to "i32")
+  trainer:batch(1, 1)
+  lu.assertErrorMsgContains("labels must be i32", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1))
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
