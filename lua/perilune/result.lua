@@ -112,6 +112,7 @@ local function next_steps(run)
   if run.path and run.ended == "epochs" and run.state.epoch < run.experiment.epochs then
     lines[#lines + 1] = { again, ("goes on to epoch %d"):format(run.experiment.epochs) }
   end
+  lines[#lines + 1] = { ("%s -i %s"):format(program, again:match " run (.*)$"), "a session: e.model:summary(), e:run(), help()" }
   lines[#lines + 1] = { ("%s --seed %d"):format(again, run.seed + 1), "another seed: is the result luck?" }
   return lines
 end
