@@ -1,0 +1,147 @@
+/* The same bits: a net of every layer, with dropout, trained for a few steps on 1 to 4 threads, with AVX2 and with
+   AVX-512, through both ways of running it; and the same as ever, whichever compiler built it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sha2.h>
+#include <cmocka.h>
+#include "support_model.h"
+
+/* Of the path with fused multiply-adds on x86-64. It changes when an operation's definition does: then say so in
+   the commit, since runs made before cannot be continued to the same bits. */
+static const char known[] = "6ee73865294029bf10b1b7eb3f61f2c8c1053852210038e03c01ba0c190a611b";
+
+static const char net[] = SEQUENTIAL(
+  LAYER("Conv2d", "3,16,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "16") NEXT LAYER("ReLU", "") NEXT
+  LAYER("Conv2d", "16,16,5,{'padding':'same'}") NEXT LAYER("LeakyReLU", "0.1") NEXT LAYER("MaxPool2d", "2") NEXT LAYER("Dropout", "0.3") NEXT
+  RESIDUAL(SEQUENTIAL(LAYER("Conv2d", "16,16,3,{'padding':'same','bias':false}") NEXT LAYER("BatchNorm", "16,{'affine':false}") NEXT LAYER("Tanh", "")) NEXT
+           LAYER("Conv2d", "16,16,1")) NEXT
+  LAYER("Conv2d", "16,8,[3,2],{'stride':2,'padding':1,'bias':'per-position'}") NEXT LAYER("ELU", "") NEXT LAYER("AvgPool2d", "2,{'stride':1}") NEXT
+  LAYER("GELU", "") NEXT LAYER("MaxPool2d", "3,{'stride':1,'padding':'same'}") NEXT LAYER("Reshape", "[3,2,8]") NEXT LAYER("SiLU", "") NEXT
+  LAYER("Identity", "") NEXT
+  RESIDUAL(SEQUENTIAL(LAYER("Linear", "8,40") NEXT LAYER("GELU", "{'approximate':'tanh'}") NEXT LAYER("Linear", "40,8"))) NEXT
+  LAYER("GlobalAvgPool2d", "") NEXT LAYER("Flatten", "") NEXT LAYER("Linear", "8,20") NEXT LAYER("Sigmoid", "") NEXT LAYER("Dropout", "0.2") NEXT
+  LAYER("Linear", "20,10") NEXT LAYER("Softmax", "") NEXT LAYER("Linear", "10,10") NEXT LAYER("LogSoftmax", ""));
+
+enum { BATCH = 37, STEPS = 3 };
+static const pl_shape sample = { 3, { 12, 12, 3 } };
+
+static pl_model *make(void) {
+  pl_error err = { 0 };
+  pl_model *model = model_from_text(net, &sample);
+  if (pl_model_initialize(model, 5, &err)) fail_msg("%s", err.text);
+  pl_model_set_random(model, 9, 0);
+  return model;
+}
+
+typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; } work;
+
+static void member(const pl_team *team, void *arg) {
+  work *w = arg;
+  const float *y = pl_model_forward_team(w->model, team, w->x, w->n, PL_TRAIN, w->step);
+  if (team->rank == 0) memcpy(w->y, y, w->n * 10 * sizeof *y);   /* backward reuses the place */
+  pl_model_backward_team(w->model, team, w->dy);
+}
+
+static void states_into(SHA2_CTX *sha, const pl_layer *layer) {
+  for (int i = 0; i < pl_layer_params(layer); i++) {
+    SHA256Update(sha, (const uint8_t *)pl_layer_param_value(layer, i), (size_t)pl_shape_count(pl_layer_param_shape(layer, i)) * sizeof(float));
+  }
+  for (int i = 0; i < pl_layer_children(layer); i++) states_into(sha, pl_layer_child(layer, i));
+}
+
+/* Outputs, gradients, weights and statistics of a few steps of descent. */
+static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_team) {
+  static float x[BATCH * 12 * 12 * 3], dy[BATCH * 10], dx[BATCH * 12 * 12 * 3];
+  pl_model *model = make();
+  pl_error err = { 0 };
+  SHA2_CTX sha;
+  SHA256Init(&sha);
+  pl_threads_set(threads);
+  for (int step = 0; step < STEPS; step++) {
+    size_t n = step == 1 ? BATCH - 8 : BATCH;   /* a smaller batch between */
+    pl_rng_fill_normal(x, sizeof x / sizeof *x, (pl_rng){ 1, (uint64_t)step }, 0, 1);
+    pl_rng_fill_normal(dy, sizeof dy / sizeof *dy, (pl_rng){ 2, (uint64_t)step }, 0, 1);
+    static float y[BATCH * 10];
+    if (as_team) {
+      if (pl_model_reserve(model, BATCH, PL_TRAIN, &err)) fail_msg("%s", err.text);
+      work w = { model, x, dy, y, n, (uint64_t)step + 1 };
+      pl_threads_run_on(threads, member, &w);
+    } else {
+      const float *out;
+      if (pl_model_forward(model, x, n, PL_TRAIN, &out, &err)) fail_msg("%s", err.text);
+      memcpy(y, out, n * 10 * sizeof *y);
+      assert_int_equal(pl_model_team_size(model), threads);
+      pl_model_zero_grads(model);
+      if (pl_model_backward(model, dy, step == 2 ? NULL : dx, &err)) fail_msg("%s", err.text);
+    }
+    SHA256Update(&sha, (const uint8_t *)y, n * 10 * sizeof *y);
+    float *w = pl_model_values(model), *g = pl_model_grads(model);
+    SHA256Update(&sha, (const uint8_t *)g, pl_model_size(model) * sizeof *g);
+    for (size_t i = 0; i < pl_model_size(model); i++) w[i] -= 0.01f * g[i];
+  }
+  states_into(&sha, pl_model_root(model));
+  SHA256End(&sha, text);
+  pl_threads_set(0);
+  drop_model(model);
+}
+
+static void threads_and_widths(void **state) {
+  static const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };
+  char fused[SHA256_DIGEST_STRING_LENGTH] = "", first[SHA256_DIGEST_STRING_LENGTH], other[SHA256_DIGEST_STRING_LENGTH];
+  (void)state;
+  for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+    if (pl_cpu_select(isas[i], NULL)) continue;
+    digest(first, 1, false);
+    for (int threads = 1; threads <= 4; threads++) {
+      digest(other, threads, false);
+      if (strcmp(first, other)) fail_msg("%s: other bits on %d threads", isas[i], threads);
+      digest(other, threads, true);
+      if (strcmp(first, other)) fail_msg("%s: other bits on %d threads in one region", isas[i], threads);
+    }
+    if (i == 0) continue;
+    if (fused[0] && strcmp(fused, first)) fail_msg("%s: other bits than the width before", isas[i]);
+    strcpy(fused, first);
+  }
+#if defined(__x86_64__)
+  if (fused[0] && strcmp(fused, known)) fail_msg("the bits are those of %s, which is new", fused);
+#endif
+}
+
+static bool has_type(const pl_layer *layer, const char *type) {
+  if (strcmp(pl_layer_type(layer), type) == 0) return true;
+  for (int i = 0; i < pl_layer_children(layer); i++) if (has_type(pl_layer_child(layer, i), type)) return true;
+  return false;
+}
+
+static void the_net_has_every_layer(void **state) {
+  (void)state;
+  pl_model *model = make();
+  for (int i = 0; pl_layer_type_name(i); i++) {
+    const char *type = pl_layer_type_name(i);
+    if (strcmp(type, "Lambda") != 0 && !has_type(pl_model_root(model), type)) fail_msg("no %s among the layers tested", type);
+  }
+  drop_model(model);
+}
+
+static void the_seed_counts(void **state) {
+  char a[SHA256_DIGEST_STRING_LENGTH], b[SHA256_DIGEST_STRING_LENGTH];
+  float x[12 * 12 * 3] = { 1, 2, 3 };
+  const float *y;
+  pl_error err = { 0 };
+  (void)state;
+  pl_model *model = make();
+  for (int i = 0; i < 4; i++) {   /* the same seed and step again, another step, another seed */
+    pl_model_set_random(model, i == 3 ? 10 : 9, i == 2);
+    assert_int_equal(pl_model_forward(model, x, 1, PL_TRAIN, &y, &err), PL_OK);
+    SHA256Data((const uint8_t *)y, 10 * sizeof *y, i == 0 ? a : b);
+    if (i > 0) assert_int_equal(strcmp(a, b) == 0, i == 1);
+  }
+  drop_model(model);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths), cmocka_unit_test(the_seed_counts) };
+  return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
