@@ -116,13 +116,12 @@ tsan:
 	@TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1 \
 	 $(MAKE) --no-print-directory $(JOBS) tests BUILD=$(BUILD)-tsan OPT="-O1" SANITIZE="-fsanitize=thread"
 
-# Unused names, slips and shadowing in Lua; paths through C on which something is leaked, freed twice or never set.
+# Unused names, slips and shadowing in Lua; paths through C on which something is leaked, freed twice, or used before it is set.
+ANALYZE = $(if $(findstring clang,$(shell $(CC) --version)),--analyze -Xclang -analyzer-werror,-fanalyzer -Werror -S) -o /dev/null
 lint:
 	@if command -v luacheck >/dev/null; then luacheck --no-color -q lua tests experiments; else echo "luacheck is not there (Debian: lua-check)"; fi
-	@$(MAKE) --no-print-directory -k $(patsubst %,analyze-%,$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
-
-analyze-%:
-	@$(CC) $(CFLAGS) -O1 $(if $(findstring clang,$(shell $(CC) --version)),--analyze -Xclang -analyzer-output=text -o /dev/null,-fanalyzer -S -o /dev/null) -DPL_ISA=baseline -DPL_ISA_baseline $*
+	@bad=0; for f in $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c); do \
+	  $(CC) $(CFLAGS) -O1 $(ANALYZE) -DPL_ISA=baseline -DPL_ISA_baseline $$f || bad=1; done; exit $$bad
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4

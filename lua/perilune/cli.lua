@@ -10,10 +10,6 @@ local M = {}
 -- (of its arguments), define(parser) and run(options) -> exit status.
 M.commands = { "run", "check", "show", "verify", "data", "version", "help" }
 
-local function usage_error(format, ...)
-  error({ message = format:format(...), status = 2 }, 0)
-end
-
 --- The argparse parser of a command, and the command.
 function M.parser(name)
   local command = require("perilune.commands." .. name)
@@ -28,7 +24,7 @@ local function run_command(name, words)
   local ok, options = parser:pparse(words)
   if not ok then
     local message = tostring(options):gsub("\nDid", "; did"):gsub("\n", " ")
-    usage_error("%s: %s (see: perilune help %s)", name, message, name)
+    errors.fail(2, "%s: %s (see: perilune help %s)", name, message, name)
   end
   return command.run(options)
 end
@@ -40,7 +36,7 @@ local function read_options(words)
     local word = words[i]
     if word == "-e" then
       i = i + 1
-      if not words[i] then usage_error "option '-e' is followed by code, such as: perilune -e 'print(1 + 1)'" end
+      if not words[i] then errors.fail(2, "option '-e' is followed by code, such as: perilune -e 'print(1 + 1)'") end
       asked.code[#asked.code + 1] = words[i]
     elseif word:match "^%-e." then asked.code[#asked.code + 1] = word:sub(3)
     elseif word == "-i" then asked.interactive = true
@@ -48,7 +44,7 @@ local function read_options(words)
     elseif word == "-" or word:sub(1, 1) ~= "-" then return i, asked
     else
       local near = core.system.nearest(word, { "-e", "-i", "--help", "--version" })
-      usage_error("unknown option '%s'%s (see: perilune help)", word, near and ("; did you mean '%s'?"):format(near) or "")
+      errors.fail(2, "unknown option '%s'%s (see: perilune help)", word, near and ("; did you mean '%s'?"):format(near) or "")
     end
     i = i + 1
   end
@@ -58,7 +54,7 @@ end
 local function check_name(path)
   if path == "-" or core.system.kind(path) ~= nil or path:find "[./]" then return end
   local near = core.system.nearest(path, M.commands)
-  usage_error("there is no command and no file '%s'%s (see: perilune help)", path, near and ("; did you mean '%s'?"):format(near) or "")
+  errors.fail(2, "there is no command and no file '%s'%s (see: perilune help)", path, near and ("; did you mean '%s'?"):format(near) or "")
 end
 
 local function run_lua(words)
@@ -67,7 +63,7 @@ local function run_lua(words)
   for _, code in ipairs(asked.code) do
     if rawget(_G, "pl") == nil then rawset(_G, "pl", require "perilune") end
     local chunk, message = load(code, "=(command line)", "t")
-    if not chunk then error({ message = message }, 0) end
+    if not chunk then errors.fail(1, "%s", message) end
     chunk()
   end
   if path then

@@ -37,6 +37,15 @@ function M.raise(format, ...)
   error(M.where() .. format:format(...), 0)
 end
 
+local Failure = { __name = "failure" }
+function Failure:__tostring() return self.message end
+
+--- Raises a message that needs no place in a script: a file, a folder, the command line. `status` of the process: 1, or 2 for
+-- wrong usage.
+function M.fail(status, format, ...)
+  error(setmetatable({ message = format:format(...), status = status }, Failure), 0)
+end
+
 --- Calls f(...); an error in it that names a line of the library names the user's line instead.
 function M.guard(f, ...)
   local where = M.where()

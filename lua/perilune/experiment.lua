@@ -15,7 +15,8 @@ local fields = {
   { "data", type = "any", required = "add data = pl.data.mnist() or another data set" },
   { "model", type = "userdata", required = "add model = pl.nn.Sequential { ... }", hint = "such as pl.nn.Sequential { ... }" },
   { "loss", type = { "userdata", "function" }, required = "add loss = pl.nn.CrossEntropy() or another loss", hint = "such as pl.nn.CrossEntropy()" },
-  { "optimizer", type = "userdata", required = "add optimizer = pl.optim.Adam { lr = 0.001 } or another one", hint = "such as pl.optim.Adam { lr = 0.001 }" },
+  { "optimizer", type = "userdata", required = "add optimizer = pl.optim.Adam { lr = 0.001 } or another one",
+    hint = "such as pl.optim.Adam { lr = 0.001 }" },
   { "schedule", type = { "function", "table" } },
   { "augment", type = { "userdata", "function", "table" } },
   { "stopping", type = "table" },
@@ -29,7 +30,8 @@ local fields = {
   { "callbacks", type = "table" },
 }
 
-local callbacks = { { "on_start", type = "function" }, { "on_batch", type = "function" }, { "on_epoch", type = "function" }, { "on_end", type = "function" } }
+local callbacks = {}
+for i, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do callbacks[i] = { name, type = "function" } end
 local documented = {
   { "error", type = "number", low = 0, high = 1 }, { "source", type = "string" }, { "metric", type = "string", default = "test_error" },
   { "note", type = "string" }, { "seconds", type = "number" }, { "epochs", type = "integer" },
@@ -141,7 +143,8 @@ local function build(e)
   local width = 1
   for _, n in ipairs(output) do width = width * n end
   if e.classes > 0 and width > 1 and width < e.classes then
-    errors.raise("pl.experiment: the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name, e.classes, e.classes)
+    errors.raise("pl.experiment: the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name,
+      e.classes, e.classes)
   end
   local tensor = core.tensor
   local shape = { 1, table.unpack(output) }
@@ -150,7 +153,9 @@ local function build(e)
   elseif e.splits.train.target then target = tensor.zeros { 1, table.unpack(e.splits.train.target) }
   else return end
   local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
-  if not ok then errors.raise("pl.experiment: the loss does not fit the model and the data: %s", (errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", ""))) end
+  if ok then return end
+  message = errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", "")
+  errors.raise("pl.experiment: the loss does not fit the model and the data: %s", message)
 end
 
 -- A run's identity includes the text of its script; an experiment made in a session has none.

@@ -1,6 +1,7 @@
 --- What files keep of a run: records built from a trainer (see runfile.lua for their fields), and given back to one.
 local core = require "perilune.core"
 local system = core.system
+local errors = require "perilune.errors"
 local exact = require "perilune.exact"
 local history = require "perilune.history"
 local runfile = require "perilune.runfile"
@@ -44,7 +45,7 @@ end
 --- Copies what a file kept into `list` (model:state(), optimizer:state() or a snapshot). Raises when they do not fit.
 function M.fill(list, layers, path)
   local ok, message = runfile.restore(list, layers)
-  if not ok then error({ message = ("%s does not fit this experiment: %s; start anew with --fresh"):format(path, message) }, 0) end
+  if not ok then errors.fail(1, "%s does not fit this experiment: %s; start anew with --fresh", path, message) end
 end
 
 local function state_of(trainer, identity)

@@ -45,8 +45,8 @@ end
 local function digits(x)
   if math.tointeger(x) then return ("%d"):format(x) end
   for precision = 15, 17 do
-    local text = (("%%.%dg"):format(precision)):format(x)
-    if tonumber(text) == x then return text end
+    local shortest = (("%%.%dg"):format(precision)):format(x)
+    if tonumber(shortest) == x then return shortest end
   end
   return tostring(x)
 end
@@ -126,9 +126,9 @@ function M.model(rows, term)
   for i, row in ipairs(rows) do
     local _, depth = row.path:gsub("/", "")
     local number = row.path:match "(%d+)_[^/]*$" or ""
-    local label = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
-    label = label .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
-    cells[i] = { label, "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
+    local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
+    layer = layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
+    cells[i] = { layer, "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
       amount(row.work, text.count), amount(row.memory, text.bytes) }
     for name in pairs(total) do total[name] = total[name] + row[name] end
   end

@@ -28,14 +28,17 @@ function M.heading(run, e, o, found, term)
   local _, isa = system.processor()
   local splits = e.splits
   local lines = {
-    joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"), "seed " .. o.seed, plural(run.threads, "thread") .. ", " .. isa }, term),
+    joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"), "seed " .. o.seed,
+      plural(run.threads, "thread") .. ", " .. isa }, term),
     ("%s: %s to learn from%s%s"):format(e.data.name, text.count(splits.train.count),
       splits.val and (", %s held out"):format(text.count(splits.val.count)) or "",
       splits.test and (", %s to test on"):format(text.count(splits.test.count)) or ""),
   }
   if run.path then
     local s, at = found and found.state, ""
-    if s then at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0 and (", after %d batches"):format(s.batch) or "") end
+    if s then
+      at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0 and (", after %d batches"):format(s.batch) or "")
+    end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
   end
   lines[#lines + 1] = ""
@@ -83,7 +86,8 @@ function Run:ending()
   local s = self.state
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
-  elseif self.ended == "callback" then parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+  elseif self.ended == "callback" then
+    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
   else parts[1] = plural(s.epoch, "epoch") end
   if self.best then
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch, report.title(self.best.monitor),

@@ -102,8 +102,8 @@ local function train(run, e, o, found, identity)
   run.history = past or history.new()
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
-  local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs, state = state, history = run.history,
-    user = user, evaluation = evaluation, best = best }, {
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
+    state = state, history = run.history, user = user, evaluation = evaluation, best = best }, {
       progress = function(numbers) progress:update(numbers) end,
       row = function(row, improved, rate)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })
@@ -156,7 +156,7 @@ function M.start(e, given)
     for _, split in ipairs { e.splits.val or false, e.test and e.splits.test or false } do
       if split then errors.guard(split.read, split) end
     end
-    local identity = folder.identity(e, o.seed)
+    local identity = require "perilune.identity".of(e, o.seed)
     local found, nothing_left
     if o.out ~= false then
       run.path, found, nothing_left = folder.choose(e, o, identity)

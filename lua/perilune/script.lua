@@ -1,14 +1,15 @@
 --- Loads the files of users: experiments (which return pl.experiment{...}) and plain scripts.
 local system = require "perilune.core".system
+local errors = require "perilune.errors"
 
 local M = { program = "perilune" }    -- program: as it was called
 
 --- The function of a Lua file (path nil: standard input). Raises one line with file and line when it cannot be read.
 function M.load(path)
-  if path and system.kind(path) == "folder" then error({ message = path .. " is a folder; a Lua file is expected" }, 0) end
+  if path and system.kind(path) == "folder" then errors.fail(1, "%s is a folder; a Lua file is expected", path) end
   local chunk, message = loadfile(path, "t")
   if chunk then return chunk end
-  error({ message = path and not message:find(path, 1, true) and ("%s: %s"):format(path, message) or message }, 0)
+  errors.fail(1, "%s", path and not message:find(path, 1, true) and ("%s: %s"):format(path, message) or message)
 end
 
 -- What a file may require lies beside it or beside its folder: experiments/common/conv5.lua is "common.conv5" for
@@ -52,17 +53,16 @@ function M.experiment(path, words)
   local args = require "perilune.args"
   local random = require "perilune.random"
   local ok, message = args.set(words)
-  if not ok then error({ message = message, status = 2 }, 0) end
+  if not ok then errors.fail(2, "%s", message) end
   local chunk = M.load(path)
   add_to_path(path)
   random.install(0, 1)      -- a script that draws numbers while it is loaded draws the same ones each time
   local files, e = noting_files(chunk)
   random.restore()
   local stranger = args.unasked()
-  if stranger then error({ message = ("%s: %s"):format(path, stranger), status = 2 }, 0) end
+  if stranger then errors.fail(2, "%s: %s", path, stranger) end
   if not require "perilune.experiment".is_experiment(e) then
-    error({ message = ("%s: returns %s; an experiment file ends with: return pl.experiment { ... }"):format(path,
-      e == nil and "nothing" or "a " .. type(e)) }, 0)
+    errors.fail(1, "%s: returns %s; an experiment file ends with: return pl.experiment { ... }", path, e == nil and "nothing" or "a " .. type(e))
   end
   e.script = { path = path, text = M.read(path), arguments = args.list(), files = {} }
   for i, file in ipairs(files) do e.script.files[i] = { path = file, text = M.read(file) } end

@@ -93,8 +93,9 @@ end
 -- The learning went wrong: back to the last weights that were published, and a message that says where.
 function Trainer:broken(epoch, where)
   M.restore(self.model, self.good)
-  error({ broken = true, message = ("epoch %d, batch %d: the loss is not a finite number; first seen in %s; stopped%s; a smaller learning rate than %s may help")
-    :format(epoch, where.batch, where.at or "the loss", self.hooks.kept and ", " .. self.hooks.kept() or "", text.number(self.optimizer.lr)) }, 0)
+  local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
+  errors.fail(1, "epoch %d, batch %d: the loss is not a finite number; first seen in %s; stopped%s; a smaller learning rate than %s may help",
+    epoch, where.batch, where.at or "the loss", kept, text.number(self.optimizer.lr))
 end
 
 function Trainer:show(epoch, started)

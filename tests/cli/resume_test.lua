@@ -165,6 +165,7 @@ function TestResume:test_a_damaged_checkpoint_is_said_so()
   local r = cli.run(("run %s --out whole-damaged"):format(script))
   lu.assertEquals(r.status, 1)
   lu.assertStrMatches(r.err, "perilune: whole%-damaged/checkpoint%.h5 is damaged: .+; start anew with %-%-fresh\n")
+  lu.assertEquals(cli.run(("run %s --out whole-damaged --fresh --quiet --epochs 1"):format(script)).status, 0)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -1,4 +1,5 @@
 --- perilune check FILE [name=value ...]
+local errors = require "perilune.errors"
 local text = require "perilune.text"
 local report = require "perilune.report"
 
@@ -52,7 +53,7 @@ local function check_gradients(e)
   local _, input, output, has_functions = e.model:sizes()
   local message = type(e.loss) == "function" and gradient_check.loss(e.loss, output, e.classes)
     or has_functions and gradient_check.model(e.model, input)
-  if message then error({ message = message }, 0) end
+  if message then errors.fail(1, "%s", message) end
 end
 
 function M.run(options)

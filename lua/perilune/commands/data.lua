@@ -1,4 +1,5 @@
 --- perilune data list | fetch NAME...
+local errors = require "perilune.errors"
 local text = require "perilune.text"
 
 local M = { summary = "data sets: what is there; download one", usage = "list | fetch NAME..." }
@@ -13,17 +14,13 @@ function M.define(parser)
 end
 
 local function list()
-  local locate = require "perilune.data.locate"
   local rows = {}
-  for _, entry in ipairs(require "perilune.data.registry") do
-    local paths = locate.find_all(entry)
-    local any = paths and paths[next(paths)]
-    rows[#rows + 1] = { entry.name, entry.title, text.count(entry.train), text.count(entry.test), any and any:match "^(.*)/" or "not here: perilune data fetch " .. entry.name }
+  for i, set in ipairs(require "perilune.fetch".list()) do
+    rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder or "not here: perilune data fetch " .. set.name }
   end
   rows[#rows + 1] = { "digits", "digits drawn by a generator", "any", "any", "built in" }
-  for _, line in ipairs(text.columns({ { "name" }, { "what" }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }, rows)) do
-    print(line)
-  end
+  local columns = { { "name" }, { "what" }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }
+  for _, line in ipairs(text.columns(columns, rows)) do print(line) end
   return 0
 end
 
@@ -32,7 +29,7 @@ function M.run(options)
   local fetch = require "perilune.fetch"
   for _, name in ipairs(options.names) do
     local ok, message = fetch.fetch(name, { to = options.to })
-    if not ok then error({ message = message }, 0) end
+    if not ok then errors.fail(1, "%s", message) end
   end
   return 0
 end

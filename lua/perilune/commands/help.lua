@@ -39,8 +39,8 @@ function M.run(options)
     return 0
   end
   local near = require "perilune.core".system.nearest(options.command, cli.commands) or help.nearest(options.command)
-  error({ message = ("help: there is no command and no name '%s'%s"):format(options.command, near and ("; did you mean '%s'?"):format(near) or
-    "; they are: " .. table.concat(cli.commands, ", ")), status = 2 }, 0)
+  require "perilune.errors".fail(2, "help: there is no command and no name '%s'%s", options.command,
+    near and ("; did you mean '%s'?"):format(near) or "; they are: " .. table.concat(cli.commands, ", "))
 end
 
 return M

@@ -1,4 +1,5 @@
 --- perilune show RUN
+local errors = require "perilune.errors"
 local system = require "perilune.core".system
 local text = require "perilune.text"
 local report = require "perilune.report"
@@ -18,7 +19,7 @@ local function find(path)
   for _, name in ipairs { "run.h5", "checkpoint.h5" } do
     if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
   end
-  error({ message = ("%s holds no run: there is neither run.h5 nor checkpoint.h5 in it"):format(path) }, 0)
+  errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
 end
 
 local function shortened(lines, all)
@@ -32,6 +33,8 @@ local function say(lines)
   for _, line in ipairs(lines) do print(line) end
 end
 
+local ends = { stopping = ", stopped early", callback = ", stopped by a callback", epochs = "" }
+
 local function summary(record, path, term)
   local s, p = record.state or {}, record.provenance or {}
   local identity = s.identity or {}
@@ -40,8 +43,7 @@ local function summary(record, path, term)
     { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "") or "none (made in a session)" },
     { "data", identity.data },
     { "seed", s.seed and ("%d"):format(s.seed) },
-    { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and (s.ended == "stopping" and ", stopped early" or s.ended == "callback" and ", stopped by a callback" or "")
-      or ", unfinished") },
+    { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
     { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
@@ -55,8 +57,12 @@ end
 local function evaluation(name, result, labels, term)
   if not result then return end
   print()
-  print(term.paint(("%s: loss %s%s"):format(name, text.number(result.loss or 0 / 0), result.error and
-    (", error %s (%s of %s wrong)"):format(text.percent(result.error), text.count(result.count - result.correct), text.count(result.count)) or ""), "bold"))
+  local line = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0))
+  if result.error then
+    local wrong = text.count(result.count - result.correct)
+    line = ("%s, error %s (%s of %s wrong)"):format(line, text.percent(result.error), wrong, text.count(result.count))
+  end
+  print(term.paint(line, "bold"))
   if not result.confusion then return end
   print()
   say(report.classification(result.confusion, labels, term))
@@ -67,7 +73,7 @@ end
 function M.run(options)
   local path = find(options.run)
   local record, message = require "perilune.runfile".read(path)
-  if not record then error({ message = message }, 0) end
+  if not record then errors.fail(1, "%s", message) end
   local past = history.new(record.history)
   if options.csv then
     say(report.csv(past))

@@ -1,4 +1,5 @@
 --- perilune verify FILE...
+local errors = require "perilune.errors"
 local system = require "perilune.core".system
 
 local M = { summary = "check that files are whole", usage = "FILE...",
@@ -26,7 +27,7 @@ function M.run(options)
           check(file)
         end
       end
-      if not found then error({ message = ("%s holds no run: there is no checkpoint.h5, run.h5 or best.h5 in it"):format(path) }, 0) end
+      if not found then errors.fail(1, "%s holds no run: there is no checkpoint.h5, run.h5 or best.h5 in it", path) end
     else check(path) end
   end
   return bad == 0 and 0 or 1

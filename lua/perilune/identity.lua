@@ -1,0 +1,90 @@
+--- What makes a run this run and no other, and how two such identities differ.
+local core = require "perilune.core"
+local system = core.system
+
+local M = {}
+
+local function config_of(object)
+  if type(object) == "function" then return "a function" end
+  local ok, config = pcall(function() return object:config() end)
+  return ok and core.json.encode(config) or tostring(object)
+end
+
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "validation", "test" }
+
+-- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for variants
+-- that one script makes of another's.
+local function setup_of(e)
+  local augment = {}
+  for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
+  for _ = 1, #e.augment.functions do augment[#augment + 1] = "a function" end
+  local rule = e.stopping
+  return { model = config_of(e.model), loss = config_of(e.loss), optimizer = config_of(e.optimizer), augment = table.concat(augment, ", "),
+    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or "a function") or "none",
+    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience, rule.min_delta,
+      rule.min_delta_rel) or "none",
+    batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, test = e.test,
+    validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
+end
+
+--- What makes a run this run: its script and arguments, the files the script loaded, data, seed, algorithm. The number
+-- of epochs, threads and what is printed do not.
+function M.of(e, seed)
+  local script = e.script or { text = "", arguments = {}, files = {} }
+  local train, test, held = e.splits.train, e.splits.test, e.splits.val
+  local digests = { train.sha256 }
+  for _, split in ipairs { held or false, test or false } do
+    if split then digests[#digests + 1] = split.sha256 end
+  end
+  local _, isa = system.processor()
+  local convolution = os.getenv "PERILUNE_CONV" or ""
+  local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
+  return { name = e.name, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm }
+end
+
+local function first_difference(was, now)
+  local function lines(text)
+    local list = {}
+    for line in (text .. "\n"):gmatch "(.-)\n" do list[#list + 1] = line end
+    return list
+  end
+  local a, b = lines(was), lines(now)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then
+      local function quote(line) return line and "'" .. line:gsub("^%s+", "") .. "'" or "nothing" end
+      return ("line %d was %s, now %s"):format(i, quote(a[i]), quote(b[i]))
+    end
+  end
+  return "the line ends differ"
+end
+
+--- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
+function M.differences(was, now)
+  local list = {}
+  local function differ(what, a, b)
+    if a ~= b then list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a), b == "" and "none" or tostring(b)) end
+  end
+  if was.script ~= now.script then list[#list + 1] = "script: " .. first_difference(was.script, now.script) end
+  local before, seen = {}, {}
+  for _, file in ipairs(was.files or {}) do before[file.path] = file.text end
+  for _, file in ipairs(now.files) do
+    seen[file.path] = true
+    if before[file.path] == nil then list[#list + 1] = file.path .. " is loaded now and was not"
+    elseif before[file.path] ~= file.text then list[#list + 1] = file.path .. ": " .. first_difference(before[file.path], file.text) end
+  end
+  for _, file in ipairs(was.files or {}) do
+    if not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
+  end
+  differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
+  differ("data set", was.data, now.data)
+  if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
+  if #list == 0 then
+    for _, name in ipairs(setup_names) do differ(name, (was.setup or {})[name], now.setup[name]) end
+  end
+  differ("seed", was.seed, now.seed)
+  differ("algorithm", was.algorithm, now.algorithm)
+  return list
+end
+
+return M
