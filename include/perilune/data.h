@@ -119,6 +119,8 @@ typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file
 /* An IDX file, plain or gzip: u8, i32 or f32 [d0, d1, ...]. sha256 (may be NULL) [out]: of the uncompressed bytes.
    The size that the header promises is checked against the file's length before memory is taken. */
 PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err);
+/* Element type and shape alone. */
+PL_API pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_error *err);
 /* A data set from a pair of IDX files; images [N, H, W] become [N, H, W, 1]. sums may be NULL. */
 PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err);
 /* Handwritten-looking digits: u8 [count, 28, 28, 1] with labels 0 to 9, each about as often. Image i is a function of
@@ -126,5 +128,15 @@ PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, i
 PL_API pl_dataset *pl_dataset_digits(size_t count, uint64_t seed, uint64_t stream, pl_error *err);
 /* SHA-256 of a file's bytes as they are, or uncompressed if it is gzip. */
 PL_API pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool uncompressed, pl_error *err);
+
+/* ---- fetching ---- */
+
+/* Called now and then with the bytes there are and that there will be (0: unknown); false stops the transfer. */
+typedef bool (*pl_progress_fn)(void *arg, int64_t now, int64_t total);
+#define PL_DOWNLOAD_MOST ((int64_t)4 << 30)   /* longer files are refused */
+
+/* Fetches an http or https URL into `path`, going on after what is already there. A partial file stays for the next
+   attempt. progress may be NULL. Whether the bytes are the right ones is for the caller to check. */
+PL_API pl_status pl_download(const char *url, const char *path, pl_progress_fn progress, void *arg, pl_error *err);
 
 #endif

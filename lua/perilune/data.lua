@@ -2,6 +2,7 @@
 --- from the start and is read when its first sample is needed.
 local core = require "perilune.core"
 local dataset = require "perilune.data.dataset"
+local errors = require "perilune.errors"
 local locate = require "perilune.data.locate"
 local options = require "perilune.options"
 local raise = require "perilune.raise"
@@ -100,12 +101,69 @@ function M.from_tensors(opts)
   local function part(x, y, word, classes)
     if y and y.dtype == "u8" then y = y:to "i32" end
     local ok, ds = pcall(core.data.new, x, y, classes)
-    if not ok then raise("data.from_tensors: %s: %s", word, (tostring(ds):gsub("^[^:]+:%d+: ", ""))) end
+    if not ok then raise("data.from_tensors: %s: %s", word, errors.strip(ds)) end
     return ds
   end
   local train = wrap(part(o.x, o.y, "training data", o.labels and #o.labels or 0), o.name .. " train", o.labels)
   local test = o.test_x and wrap(part(o.test_x, o.test_y, "test data", train.classes), o.name .. " test", train.labels)
   return dataset.new { name = o.name, train = train, test = test }
+end
+
+local function idx_part(o, part, labels)
+  local images, answers = o[part .. "_images"], o[part .. "_labels"]
+  if not images or not answers then raise("data.idx needs %s_images and %s_labels, the paths of two IDX files", part, part) end
+  local shape, kind = core.data.idx_head(images)
+  if not shape then raise("%s", kind) end
+  local count = table.remove(shape, 1)
+  if #shape == 2 then shape[3] = 1 end
+  return split.new {
+    name = ("%s %s"):format(o.name, part), count = count, shape = shape, labels = labels, classes = #labels,
+    load = function()
+      local ds, message = core.data.read_idx(images, answers, #labels)
+      if not ds then raise("%s", message) end
+      return ds
+    end,
+  }
+end
+
+--- IDX files, plain or gzip: train_images, train_labels, test_images, test_labels = paths; labels = names of the
+--- classes, or their number (10); name. Images [N, H, W] become [N, H, W, 1].
+function M.idx(opts)
+  local o = options.read("data.idx", opts, {
+    train_images = options.none, train_labels = options.none, test_images = options.none, test_labels = options.none,
+    labels = options.none, name = "idx",
+  })
+  local labels = type(o.labels) == "table" and o.labels or numbered_labels(o.labels or 10)
+  local train = idx_part(o, "train", labels)
+  return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels) and idx_part(o, "test", labels) or nil }
+end
+
+--- Tensors of an HDF5 file: path; x, y, test_x, test_y = their names in the file ("group/name" for nested ones); labels
+--- and name as for from_tensors. foreign = true reads files that other programs wrote.
+function M.hdf5(opts)
+  local o = options.read("data.hdf5", opts, {
+    path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5", foreign = false,
+  })
+  if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
+  local content, message = require "perilune.saveload".load(o.path, { foreign = o.foreign })
+  if not content then raise("%s", message) end
+  local function find(option, needed)
+    local value = content
+    for name in o[option]:gmatch "[^/]+" do value = type(value) == "table" and value[name] or nil end
+    if not value and (needed or (opts and opts[option])) then raise("data.hdf5: there is no '%s' in %s", o[option], o.path) end
+    if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
+    return value
+  end
+  return M.from_tensors {
+    x = find("x", true), y = find "y", test_x = find "test_x", test_y = find "test_y", labels = o.labels, name = o.name,
+  }
+end
+
+--- The names of the data sets that are found by name: "mnist", ...
+function M.names()
+  local names = {}
+  for i, entry in ipairs(registry) do names[i] = entry.name end
+  return names
 end
 
 return M

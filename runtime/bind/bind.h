@@ -30,12 +30,12 @@ pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a liv
 /* A shape from a table or a run of integers at `index`..top. */
 pl_shape bind_check_shape(lua_State *L, int index);
 
-/* Data sets: a perilune.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
+/* Data sets: a core.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
    it has not been. May raise: call it before anything is held. The data set lives as long as the argument. */
-#define BIND_DATASET "perilune.dataset"
+#define BIND_DATASET "core.dataset"
 struct pl_dataset *bind_check_dataset(lua_State *L, int index);
 
-#define BIND_AUGMENT "perilune.augment"
+#define BIND_AUGMENT "perilune.augmentation"
 struct pl_augment *bind_check_augment(lua_State *L, int index);   /* raises unless an augmentation */
 struct pl_augment *bind_test_augment(lua_State *L, int index);    /* NULL unless an augmentation */
 

@@ -73,6 +73,8 @@ static int data_read_idx(lua_State *L) {
   lua_Integer classes = luaL_optinteger(L, 3, 0);
   pl_dataset **out = new_dataset(L);
   if ((*out = pl_dataset_read_idx(images, labels, classes, &sums, &err)) == NULL) return bind_fail(L, &err);
+  pl_shape shape = pl_dataset_shape(*out);
+  bind_account(L, pl_dataset_count(*out) * (size_t)pl_shape_count(&shape));
   lua_pushstring(L, sums.images);
   lua_pushstring(L, sums.labels);
   return 3;
@@ -86,6 +88,17 @@ static int data_read_idx_tensor(lua_State *L) {
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_idx_read(path, sha256, &err)) == NULL) return bind_fail(L, &err);
   lua_pushstring(L, sha256);
+  return 2;
+}
+
+/* idx_head(path) -> shape (a list), element type; or nil, message */
+static int data_idx_head(lua_State *L) {
+  pl_error err;
+  pl_dtype type;
+  pl_shape shape;
+  if (pl_idx_head(luaL_checkstring(L, 1), &type, &shape, &err)) return bind_fail(L, &err);
+  push_shape(L, &shape);
+  lua_pushstring(L, pl_dtype_name(type));
   return 2;
 }
 
@@ -107,6 +120,29 @@ static int data_file_sha256(lua_State *L) {
   char sha256[PL_SHA256_TEXT];
   if (pl_file_sha256(sha256, luaL_checkstring(L, 1), lua_toboolean(L, 2), &err)) return bind_fail(L, &err);
   lua_pushstring(L, sha256);
+  return 1;
+}
+
+/* The Lua function below the call, protected: an error must not jump over libcurl's frames. */
+static bool call_progress(void *arg, int64_t now, int64_t total) {
+  lua_State *L = arg;
+  lua_pushvalue(L, 3);
+  lua_pushinteger(L, now);
+  lua_pushinteger(L, total);
+  bool go_on = lua_pcall(L, 2, 1, 0) == LUA_OK && (lua_isnil(L, -1) || lua_toboolean(L, -1));
+  lua_pop(L, 1);
+  return go_on;
+}
+
+/* download(url, path [, progress(bytes, total or 0)]) -> true; or nil, message. progress returning false stops it. */
+static int data_download(lua_State *L) {
+  pl_error err;
+  const char *url = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+  bool told = !lua_isnoneornil(L, 3);
+  if (told) luaL_checktype(L, 3, LUA_TFUNCTION);
+  luaL_checkstack(L, 8, NULL);
+  if (pl_download(url, path, told ? call_progress : NULL, L, &err)) return bind_fail(L, &err);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -354,7 +390,9 @@ static int dataset_resize(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   { "new", data_new }, { "read_idx", data_read_idx }, { "read_idx_tensor", data_read_idx_tensor },
+  { "idx_head", data_idx_head },
   { "file_sha256", data_file_sha256 }, { "digits", data_digits },
+  { "download", data_download },
   { NULL, NULL },
 };
 

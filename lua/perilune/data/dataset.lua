@@ -4,7 +4,7 @@ local split = require "perilune.data.split"
 local raise = require "perilune.raise"
 
 local Dataset = {}
-local class = { __name = "perilune.dataset_of_splits", __index = Dataset }
+local class = { __name = "perilune.dataset", __index = Dataset }
 local M = {}
 
 --- { name=, train=, test=, validation= }

@@ -15,19 +15,18 @@ end
 
 function M.is(value) return getmetatable(value) == class end
 
--- What is known only once the data has been read.
-local late = {}
-function late.sha256(self)
+-- Known only once the data has been read.
+local function sum_of(self)
   local ds = self:read()
   local sum = ds:info().sha256
   return sum ~= "" and sum or ds:digest()
 end
 
 function class.__index(self, key)
-  local method = Split[key]
-  if method ~= nil then return method end
-  local get = late[key]
-  return get and get(self)
+  if key ~= "sha256" then return Split[key] end
+  local sum = sum_of(self)
+  rawset(self, "sha256", sum)
+  return sum
 end
 
 function class.__len(self) return self.count end

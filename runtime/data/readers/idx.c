@@ -118,27 +118,37 @@ static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, 
   return t;
 }
 
+/* Opens the file and reads its header; on success f->file is to be closed. */
+static pl_status open_file(idx *f, const char *path, pl_error *err) {
+  struct stat info;
+  *f = (idx){ .path = path };
+  if (stat(path, &info)) return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, strerror(errno));
+  if (!S_ISREG(info.st_mode)) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: not a file", path);
+  f->length = info.st_size;
+  errno = 0;
+  if ((f->file = gzopen(path, "rb")) == NULL)
+    return pl_error_set(err, errno ? PL_ERROR_IO : PL_ERROR_MEMORY, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
+  gzbuffer(f->file, 1 << 17);
+  pl_status status = read_head(f, err);
+  if (status) gzclose_r(f->file);
+  return status;
+}
+
+pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_error *err) {
+  idx f;
+  pl_status status = open_file(&f, path, err);
+  if (status) return status;
+  *type = f.type;
+  *shape = f.shape;
+  gzclose_r(f.file);
+  return PL_OK;
+}
+
 /* Adds the file's uncompressed bytes to `digest`, and to `also` unless it is NULL. */
 static pl_tensor *read_file(const char *path, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
-  struct stat info;
-  idx f = { .path = path };
-  pl_tensor *t = NULL;
-  if (stat(path, &info)) {
-    pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, strerror(errno));
-    return NULL;
-  }
-  if (!S_ISREG(info.st_mode)) {
-    pl_error_set(err, PL_ERROR_IO, "cannot read %s: not a file", path);
-    return NULL;
-  }
-  f.length = info.st_size;
-  errno = 0;
-  if ((f.file = gzopen(path, "rb")) == NULL) {
-    pl_error_set(err, errno ? PL_ERROR_IO : PL_ERROR_MEMORY, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
-    return NULL;
-  }
-  gzbuffer(f.file, 1 << 17);
-  if (read_head(&f, err) == PL_OK) t = read_elements(&f, digest, also, err);
+  idx f;
+  if (open_file(&f, path, err)) return NULL;
+  pl_tensor *t = read_elements(&f, digest, also, err);
   gzclose_r(f.file);
   return t;
 }

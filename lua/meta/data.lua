@@ -1,0 +1,242 @@
+---@meta perilune.data
+
+---Data sets: known by name, drawn by a generator, from tensors and from files.
+---
+---A data set knows its shape, its number of samples and the names of its labels from the start; it is read when the first
+---sample is needed. Pixels are numbers from 0 to 1, images are [H, W, C].
+---
+---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
+---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
+---`train-images.idx3-ubyte`. Their SHA-256 is verified. `perilune data fetch mnist` downloads one.
+---
+---```lua
+---local train, test = pl.data.mnist():splits()
+---for x, y in train:batches(64, { shuffle = true, seed = 1 }) do print(x.shape, y) end
+---```
+---@class perilune.data
+local data = {}
+
+---MNIST: 60,000 and 10,000 images [28, 28, 1] of handwritten digits. LeCun, Cortes, Burges.
+---@return perilune.Dataset
+function data.mnist() end
+
+---Fashion-MNIST: 60,000 and 10,000 images [28, 28, 1] of articles of clothing. Xiao, Rasul, Vollgraf 2017.
+---@return perilune.Dataset
+function data.fashion_mnist() end
+
+---Kuzushiji-MNIST: 60,000 and 10,000 images [28, 28, 1] of cursive Japanese characters. Clanuwat et al. 2018.
+---@return perilune.Dataset
+function data.kmnist() end
+
+---The names of the data sets that are known by name.
+---@return string[]
+function data.names() end
+
+---@class perilune.DigitsOptions
+---@field train? integer images to learn from (default 60000)
+---@field test? integer images to test on; 0: none (default 10000)
+---@field seed? integer (default 1)
+
+---Images [28, 28, 1] that look like handwritten digits, drawn by a generator: several ways of writing each digit, bent,
+---slanted, thick and thin. Needs no files. The same seed draws the same images everywhere; image i does not depend on how
+---many there are.
+---
+---```lua
+---local d = pl.data.digits { train = 5000, test = 1000, seed = 3 }
+---```
+---@param options? perilune.DigitsOptions
+---@return perilune.Dataset
+function data.digits(options) end
+
+---@class perilune.TensorsOptions
+---@field x perilune.Tensor samples to learn from, f32 or u8 [N, ...]; the value of a u8 is byte / 255
+---@field y? perilune.Tensor labels, i32 or u8 [N] from 0, or targets, f32 [N, ...]
+---@field test_x? perilune.Tensor
+---@field test_y? perilune.Tensor
+---@field labels? string[] names of the classes (default "0", "1", ...)
+---@field name? string (default "tensors")
+
+---A data set of tensors. They are not copied: do not alter them afterwards.
+---
+---```lua
+---local d = pl.data.from_tensors { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32"), labels = { "left", "right" } }
+---```
+---@param options perilune.TensorsOptions
+---@return perilune.Dataset
+function data.from_tensors(options) end
+
+---@class perilune.IdxOptions
+---@field train_images string path of an IDX file, plain or gzip: u8 or f32 [N, H, W] (which becomes [N, H, W, 1]) or [N, ...]
+---@field train_labels string path of an IDX file: u8 or i32 [N]
+---@field test_images? string
+---@field test_labels? string
+---@field labels? string[]|integer names of the classes, or how many there are (default 10)
+---@field name? string (default "idx")
+
+---A data set in the file format of MNIST.
+---@param options perilune.IdxOptions
+---@return perilune.Dataset
+function data.idx(options) end
+
+---@class perilune.Hdf5Options
+---@field path string
+---@field x? string where the tensor lies in the file, such as "group/images" (default "x")
+---@field y? string (default "y")
+---@field test_x? string (default "test_x")
+---@field test_y? string (default "test_y")
+---@field labels? string[] names of the classes
+---@field name? string (default "hdf5")
+---@field foreign? boolean reads files that other programs wrote, whose wholeness nothing proves (default false)
+
+---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
+---
+---```lua
+---pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") })
+---local d = pl.data.hdf5 { path = "points.h5" }
+---```
+---@param options perilune.Hdf5Options
+---@return perilune.Dataset
+function data.hdf5(options) end
+
+---A data set: a training split and, where there is one, a test split and a validation split. Methods return a new data
+---set and leave this one as it is.
+---@class perilune.Dataset
+---@field name string
+---@field train perilune.Split
+---@field test? perilune.Split
+---@field held? perilune.Split the validation split
+---@field shape integer[] of one sample
+---@field classes integer 0: no labels
+---@field labels? string[] names of the classes; that of label k is labels[k + 1]
+local Dataset = {}
+
+---The splits.
+---@return perilune.Split train
+---@return perilune.Split? test
+---@return perilune.Split? validation
+function Dataset:splits() end
+
+---A part of the training split; the others stay whole.
+---
+---```lua
+---data.mnist():subset { per_class = 2000 }
+---```
+---@param options perilune.SubsetOptions
+---@return perilune.Dataset
+function Dataset:subset(options) end
+
+---Holds a fraction of the training split out as the validation split.
+---
+---```lua
+---data.mnist():validation(0.1)
+---```
+---@param how number|perilune.ValidationOptions
+---@return perilune.Dataset
+function Dataset:validation(how) end
+
+---All splits with the mean of the training split taken off, and divided by its standard deviation.
+---@param options? perilune.StandardizeOptions
+---@return perilune.Dataset
+function Dataset:standardize(options) end
+
+---All splits, their images resized.
+---@param height integer pixels
+---@param width? integer (default: the height)
+---@return perilune.Dataset
+function Dataset:resize(height, width) end
+
+---A split of a data set: samples and their labels (or targets). `#split` is their number. Methods return a new split that
+---shares the samples and leave this one as it is.
+---@class perilune.Split
+---@field name string
+---@field count integer
+---@field shape integer[] of one sample
+---@field classes integer 0: no labels
+---@field labels? string[] names of the classes; that of label k is labels[k + 1]
+---@field target? integer[] shape of one target
+---@field sha256 string of the uncompressed bytes it was read from, samples then labels (reads them)
+---@operator len: integer
+local Split = {}
+
+---One sample.
+---
+---```lua
+---local image, label = train:get(1)
+---```
+---@param i integer from 1
+---@return perilune.Tensor x of the sample's shape
+---@return integer|perilune.Tensor|nil y its label, or its target
+function Split:get(i) end
+
+---Samples `from` to `to`, all by default.
+---@param from? integer (default 1)
+---@param to? integer (default: the last)
+---@return perilune.Tensor x [n, ...]
+---@return perilune.Tensor? y labels, i32 [n], or targets, f32 [n, ...]
+function Split:tensors(from, to) end
+
+---The samples at these positions.
+---
+---```lua
+---local x, y = train:gather { 5, 3, 5 }
+---```
+---@param positions integer[] from 1
+---@return perilune.Tensor x [n, ...]
+---@return perilune.Tensor? y
+function Split:gather(positions) end
+
+---@class perilune.BatchesOptions
+---@field shuffle? boolean (default false)
+---@field seed? integer the order is a function of seed and epoch (default 0)
+---@field epoch? integer (default 0)
+---@field drop_last? boolean leaves out a last batch of fewer than n samples (default false)
+
+---The samples in batches.
+---
+---```lua
+---for x, y in train:batches(64, { shuffle = true, seed = epoch }) do end
+---```
+---@param n integer samples in a batch
+---@param options? perilune.BatchesOptions
+---@return fun(): perilune.Tensor, perilune.Tensor iterator gives x [n, ...] and y
+function Split:batches(n, options) end
+
+---@class perilune.SubsetOptions
+---@field first? integer the first so many samples
+---@field per_class? integer the first so many of each class
+
+---The first samples, or the first of each class.
+---@param options perilune.SubsetOptions
+---@return perilune.Split
+function Split:subset(options) end
+
+---@class perilune.ValidationOptions
+---@field fraction number held out, between 0 and 1
+---@field stratified? boolean that fraction of each class (default false)
+---@field seed? integer chosen at random by it; without a seed the last samples are held out
+
+---Holds a fraction out.
+---@param how number|perilune.ValidationOptions
+---@return perilune.Split kept
+---@return perilune.Split held
+function Split:validation(how) end
+
+---@class perilune.StandardizeOptions
+---@field std? boolean divide by the standard deviation (default true)
+---@field per? "all"|"channel"|"pixel" what has a mean and a deviation of its own (default "all": one of each)
+---@field from? perilune.Split whose mean and deviation are taken (default: this split; for a data set its training split)
+
+---The values minus their mean, divided by their standard deviation (which divides by N, and is 1 where nothing varies).
+---@param options? perilune.StandardizeOptions
+---@return perilune.Split
+function Split:standardize(options) end
+
+---The images resized: bilinear, pixel centres at 1/2, without smoothing first; bytes are rounded to bytes.
+---@param height integer pixels
+---@param width? integer (default: the height)
+---@return perilune.Split
+function Split:resize(height, width) end
+
+---Reads the files now, if that has not been done. What is read stays in memory as long as the split does.
+---@return userdata samples for the core
+function Split:read() end
