@@ -25,7 +25,7 @@ end
 function class.__index(self, key)
   if key ~= "sha256" then return Split[key] end
   local sum = sum_of(self)
-  rawset(self, "sha256", sum)
+  self.sha256 = sum
   return sum
 end
 

@@ -1,0 +1,15 @@
+/* Shared by the two files that bind data sets. */
+#ifndef BIND_DATA_H
+#define BIND_DATA_H
+
+#include "bind/bind.h"
+#include "perilune/data.h"
+
+/* A data set's slot, pushed empty (already collectable), to be filled by the caller. */
+pl_dataset **bind_new_dataset(lua_State *L);
+/* Pushes a list of sizes. */
+void bind_push_shape(lua_State *L, const pl_shape *shape);
+/* The class of data sets in the core. */
+extern const luaL_Reg bind_dataset_methods[];
+
+#endif
