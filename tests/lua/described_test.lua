@@ -5,18 +5,8 @@ local pl = require "perilune"
 local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
 
--- Rooms whose declarations are still being written. Must be empty.
-local awaited = { "^data%.", "^augment%.", "^perilune%." }
-
 -- Classes that no user meets.
 local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.experiment
-
-local function is_awaited(name)
-  for _, pattern in ipairs(awaited) do
-    if name:find(pattern) then return true end
-  end
-  return false
-end
 
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.
@@ -55,7 +45,7 @@ end
 local function difference(a, b)
   local names = {}
   for name in pairs(a) do
-    if not b[name] and not is_awaited(name) then names[#names + 1] = name end
+    if not b[name] then names[#names + 1] = name end
   end
   table.sort(names)
   return table.concat(names, " ")

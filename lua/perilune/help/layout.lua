@@ -170,8 +170,8 @@ function M.room_short(entry, width)
   for _, m in ipairs(entry.members) do names[#names + 1] = m.name end
   table.sort(names)
   for _, f in ipairs(entry.fields) do names[#names + 1] = f.name end
-  local lines = wrap(table.concat(names, "  "):gsub("  ", " "), width, "  ", "  ")
-  table.insert(lines, 1, ("%s: %s"):format(entry.room, first_sentence(entry)))
+  local lines = wrap(("%s: %s"):format(entry.room, first_sentence(entry)), width, "", "")
+  table.move(wrap(table.concat(names, " "), width, "  ", "  "), 1, #names, #lines + 1, lines)
   return table.concat(lines, "\n")
 end
 
