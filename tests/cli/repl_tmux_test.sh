@@ -7,8 +7,8 @@ if ! command -v tmux >/dev/null; then
   echo "1..1"
   exit 0
 fi
-mkdir -p "$tmp/tmux" "$tmp/home"
-TMUX_TMPDIR=$tmp/tmux
+mkdir -p "$tmp/home"
+TMUX_TMPDIR=$tmp
 export TMUX_TMPDIR
 unset TMUX
 server=0   # one each session: a server that is ending takes no new one
