@@ -33,7 +33,7 @@ static int set_up(void **state) {
 static unsigned char *make_file(int n, size_t *size) {
   pl_error err = { 0 };
   float data[3000];
-  void *bytes;
+  void *bytes = NULL;
   pl_store_writer *w = pl_store_create(at("good.h5"), &err);
   if (w == NULL) fail_msg("%s", err.text);
   pl_rng_fill_normal(data, 3000, pl_rng_make((uint64_t)n, PL_FOR_DATA, 0, 0), 0, 1);
