@@ -79,6 +79,7 @@ text ':summ'
 keys Tab
 shows "names and methods are completed" '^> model:summary$'
 text '('
+shows "what is typed is shown" '^> model:summary\($'
 keys C-c
 shows "Ctrl-C clears the line" '^> *$'
 keys C-l
