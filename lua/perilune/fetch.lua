@@ -14,7 +14,8 @@ local function entry_of(name)
     names[i] = entry.name
   end
   local near = system.nearest(name, names)
-  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near) or "", table.concat(names, ", "))
+  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near) or "",
+    table.concat(names, ", "))
 end
 
 local function keys_of(entry)

@@ -8,6 +8,7 @@
    in six. Fractions become raw text with as many digits as it takes. */
 static void make_exact(cJSON *json) {
   cJSON *item;
+  if (json == NULL) return;
   cJSON_ArrayForEach(item, json) make_exact(item);
   double x = json->valuedouble;
   if (!cJSON_IsNumber(json) || x != x || x - x != 0 || x == (double)json->valueint) return;

@@ -1,6 +1,5 @@
 --- A data set: a training split and, where there is one, a test split and a validation split. Every method returns a
 --- new data set and leaves this one as it is.
-local split = require "perilune.data.split"
 local raise = require "perilune.raise"
 
 local Dataset = {}
