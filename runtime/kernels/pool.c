@@ -16,12 +16,14 @@ INLINE span span_of(size_t o, size_t stride, size_t before, size_t kernel, size_
   return s;
 }
 
-/* The windows [from, to) that cover pixel `i`. */
+/* The windows [from, to) that cover a pixel. */
 typedef struct { size_t from, to; } covering;
 
-INLINE covering covering_of(size_t i, size_t stride, size_t before, size_t kernel, size_t outputs) {
-  size_t at = i + before, last = at / stride + 1;
-  return (covering){ at + 1 > kernel ? (at - kernel + stride) / stride : 0, last < outputs ? last : outputs };
+/* From the windows of an earlier pixel (at first none) to those of pixel `i`; `to` first, as some pixels are in no window. */
+INLINE covering advance(covering c, size_t i, size_t stride, size_t before, size_t kernel, size_t outputs) {
+  while (c.to < outputs && c.to * stride <= i + before) c.to++;
+  while (c.from < c.to && c.from * stride + kernel <= i + before) c.from++;
+  return c;
 }
 
 /* Calls body(.., c, part) for the channels in vectors, the last one partly filled. */
@@ -32,7 +34,7 @@ INLINE covering covering_of(size_t i, size_t stride, size_t before, size_t kerne
 } while (0)
 
 /* The first of equal values wins; NaN wins over every number. */
-INLINE void max_of(float *y, uint16_t *tap, const float *image, const pl_windows *w, span v, span u, size_t c, const size_t part) {
+INLINE void max_of(float *y, float *tap, const float *image, const pl_windows *w, span v, span u, size_t c, const size_t part) {
   vf best = vf_set(-__builtin_inff()), at = vf_set((float)(v.from * w->kw + u.from));
   for (size_t ky = v.from; ky < v.to; ky++) {
     const float *row = image + (v.start + (ptrdiff_t)ky) * (ptrdiff_t)(w->w * w->channels) + u.start * (ptrdiff_t)w->channels + (ptrdiff_t)c;
@@ -43,12 +45,10 @@ INLINE void max_of(float *y, uint16_t *tap, const float *image, const pl_windows
     }
   }
   vf_write(y + c, best, part);
-  float number[PL_LANES];
-  vf_store(number, at);
-  for (size_t l = 0; l < part; l++) tap[c + l] = (uint16_t)number[l];
+  vf_write(tap + c, at, part);
 }
 
-void PL_KERNEL(maxpool_forward)(float *y, uint16_t *tap, const float *image, const pl_windows *w, size_t oy) {
+void PL_KERNEL(maxpool_forward)(float *y, float *tap, const float *image, const pl_windows *w, size_t oy) {
   span v = span_of(oy, w->sy, w->top, w->kh, w->h);
   for (size_t ox = 0; ox < w->ow; ox++, y += w->channels, tap += w->channels) {
     span u = span_of(ox, w->sx, w->left, w->kw, w->w);
@@ -56,27 +56,24 @@ void PL_KERNEL(maxpool_forward)(float *y, uint16_t *tap, const float *image, con
   }
 }
 
-/* y = x[tap]  gives  dx[t] = sum of dy over the windows whose tap is t.
-   Whole vectors of taps are read: 32 more of them must be readable behind the last. */
-INLINE void max_back(float *dx, const float *dy, const uint16_t *tap, const pl_windows *w, size_t iy, size_t ix, covering v, covering u,
+/* y = x[tap]  gives  dx[t] = sum of dy over the windows whose tap is t */
+INLINE void max_back(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy, size_t ix, covering v, covering u,
                      size_t c, const size_t part) {
   vf sum = vf_set(0);
   for (size_t oy = v.from; oy < v.to; oy++) {
     size_t ky = iy + w->top - oy * w->sy;
     for (size_t ox = u.from; ox < u.to; ox++) {
       size_t at = (oy * w->ow + ox) * w->channels + c, kx = ix + w->left - ox * w->sx;
-      float number[PL_LANES];
-      for (size_t l = 0; l < PL_LANES; l++) number[l] = (float)tap[at + l];
-      sum += vf_equal(vf_load(number), vf_set((float)(ky * w->kw + kx)), vf_read(dy + at, part), vf_set(0));
+      sum += vf_equal(vf_read(tap + at, part), vf_set((float)(ky * w->kw + kx)), vf_read(dy + at, part), vf_set(0));
     }
   }
   vf_write(dx + c, sum, part);
 }
 
-void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const uint16_t *tap, const pl_windows *w, size_t iy) {
-  covering v = covering_of(iy, w->sy, w->top, w->kh, w->oh);
+void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy) {
+  covering v = advance((covering){ 0, 0 }, iy, w->sy, w->top, w->kh, w->oh), u = { 0, 0 };
   for (size_t ix = 0; ix < w->w; ix++, dx += w->channels) {
-    covering u = covering_of(ix, w->sx, w->left, w->kw, w->ow);
+    u = advance(u, ix, w->sx, w->left, w->kw, w->ow);
     EACH_VECTOR(w->channels, max_back, dx, dy, tap, w, iy, ix, v, u);
   }
 }
@@ -116,9 +113,9 @@ INLINE void mean_back(float *dx, const float *dy, const pl_windows *w, covering 
 }
 
 void PL_KERNEL(avgpool_backward)(float *dx, const float *dy, const pl_windows *w, size_t iy) {
-  covering v = covering_of(iy, w->sy, w->top, w->kh, w->oh);
+  covering v = advance((covering){ 0, 0 }, iy, w->sy, w->top, w->kh, w->oh), u = { 0, 0 };
   for (size_t ix = 0; ix < w->w; ix++, dx += w->channels) {
-    covering u = covering_of(ix, w->sx, w->left, w->kw, w->ow);
+    u = advance(u, ix, w->sx, w->left, w->kw, w->ow);
     EACH_VECTOR(w->channels, mean_back, dx, dy, w, v, u);
   }
 }

@@ -4,15 +4,19 @@
 #include "kernels/vec_math.h"
 #include "perilune/base.h"
 
-enum { CHAINS = 16 };   /* on every width: element j belongs to chain j mod 16; the chains are then added in halves */
+/* On every width: element j belongs to chain j mod 16; the chains are then added in halves. */
+enum { CHAINS = 16, VECTORS = CHAINS / PL_LANES };
 
-static float row_sum(const float *a, size_t n) {
-  float chain[CHAINS] = { 0 };
+static inline float row_sum(const float *a, size_t n) {
+  vf sum[VECTORS];
+  float chain[CHAINS];
   size_t j = 0;
+  for (size_t v = 0; v < VECTORS; v++) sum[v] = vf_set(0);
   for (; j + CHAINS <= n; j += CHAINS) {
-    for (size_t l = 0; l < CHAINS; l++) chain[l] += a[j + l];
+    for (size_t v = 0; v < VECTORS; v++) sum[v] += vf_load(a + j + v * PL_LANES);
   }
-  for (size_t l = 0; j + l < n; l++) chain[l] += a[j + l];
+  for (size_t v = 0; j < n; j += PL_LANES, v++) sum[v] += vf_read(a + j, n - j < PL_LANES ? n - j : PL_LANES);
+  for (size_t v = 0; v < VECTORS; v++) vf_store(chain + v * PL_LANES, sum[v]);
   for (size_t half = CHAINS / 2; half > 0; half /= 2) {
     for (size_t l = 0; l < half; l++) chain[l] += chain[l + half];
   }

@@ -8,13 +8,13 @@ static const pl_option options[] = { PL_POOL_OPTIONS, { 0 } };
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   (void)self, (void)in;
-  m->saved = sizeof(uint16_t) * (batch * (size_t)pl_shape_count(out) + 32);
+  m->saved = sizeof(float) * batch * (size_t)pl_shape_count(out);
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   pl_windows w = pl_pool_windows(self->config, &pass->in);
   size_t from, to, row = w.ow * w.channels;
-  uint16_t *tap = pass->saved;
+  float *tap = pass->saved;
   pl_team_share(pass->team, pass->batch * w.oh, 1, &from, &to);
   for (size_t r = from; r < to; r++)
     pl_kernel.maxpool_forward(y + r * row, tap + r * row, x + r / w.oh * w.h * w.w * w.channels, &w, r % w.oh);
@@ -23,7 +23,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   pl_windows w = pl_pool_windows(self->config, &pass->in);
   size_t from, to, row = w.w * w.channels, out = w.oh * w.ow * w.channels;
-  const uint16_t *tap = pass->saved;
+  const float *tap = pass->saved;
   (void)x, (void)y;
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * w.h, 1, &from, &to);
