@@ -12,7 +12,7 @@ Run.__index = Run
 
 --- A run that has not begun.
 function M.new(e, o, threads)
-  return setmetatable({ experiment = e, model = e.model, seed = o.seed, epochs = o.epochs, threads = threads, quiet = o.quiet }, Run)
+  return setmetatable({ experiment = e, model = e.model, seed = o.seed, epochs = o.epochs, threads = threads, out = o.out or nil }, Run)
 end
 
 local function joined(parts, term)
@@ -107,17 +107,23 @@ local function command(run)
   return table.concat(words, " ")
 end
 
--- { command, what it is good for } each.
-local function next_steps(run)
-  local lines, again = {}, command(run)
+-- Where the files are and what can be done next: { what, where or command } each.
+local function pointers(run)
   local program = require "perilune.script".program
-  if run.path then lines[1] = { ("%s show %s"):format(program, run.path), "history, confusion matrix, precision and recall" } end
-  if not again then return lines end
-  if run.path and run.ended == "epochs" and run.state.epoch < run.experiment.epochs then
-    lines[#lines + 1] = { again, ("goes on to epoch %d"):format(run.experiment.epochs) }
+  local lines, again = {}, command(run)
+  local function add(what, how) lines[#lines + 1] = { what, how } end
+  if run.path then
+    add("weights", ("%s/run.h5%s"):format(run.path, run.best and " (best.h5: of the best epoch)" or ""))
+    add("history", ("%s/log.jsonl, and in run.h5"):format(run.path))
+    add("look closer", ("%s show %s"):format(program, run.path))
   end
-  lines[#lines + 1] = { ("%s -i %s"):format(program, again:match " run (.*)$"), "a session: e.model:summary(), e:run(), help()" }
-  lines[#lines + 1] = { ("%s --seed %d"):format(again, run.seed + 1), "another seed: is the result luck?" }
+  if not again then return lines end
+  local out = run.out and " --out " .. run.out or ""
+  if run.path and run.ended == "epochs" and run.state.epoch < run.experiment.epochs then
+    add("go on", ("%s%s   (to epoch %d)"):format(again, out, run.experiment.epochs))
+  end
+  add("another seed", ("%s --seed %d"):format(again, run.seed + 1))
+  add("by hand", ("%s -i %s"):format(program, again:match " run (.*)$"))
   return lines
 end
 
@@ -142,16 +148,8 @@ function Run:report(given)
     say "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
     for _, line in ipairs(report.confusion(self.test.confusion, self.experiment.data.labels, term)) do say(line) end
   end
-  if self.path then
-    say()
-    say(("weights, history  %s/run.h5 (HDF5), log.jsonl"):format(self.path))
-    if self.best then say(("best weights      %s/best.h5"):format(self.path)) end
-    local steps, width = next_steps(self), 0
-    for _, step in ipairs(steps) do width = math.max(width, #step[1]) end
-    for i, step in ipairs(steps) do
-      say(("%-17s %s   %s"):format(i == 1 and "next" or "", text.pad(step[1], width), term.paint(step[2], "dim")))
-    end
-  end
+  say()
+  for _, pointer in ipairs(pointers(self)) do say(term.paint(text.pad(pointer[1], 14), "dim") .. pointer[2]) end
   print(table.concat(out, "\n"))
 end
 

@@ -51,6 +51,7 @@ function M.new(job, hooks)
     base_lr = job.base_lr, epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
     resumed = self.state.step > 0,
   }
+  self.ctx.val, self.ctx.test = self.evaluation.val, self.evaluation.test
   -- ctx.stop("reason") and ctx:stop("reason") both do
   function self.ctx.stop(a, b)
     local reason = type(a) == "table" and b or a
@@ -187,7 +188,7 @@ end
 -- Users' metrics: those of the test set (their names begin with test_) only when it is looked at.
 function Trainer:own_metrics(row, with_test)
   for _, metric in ipairs(self.e.metrics.functions) do
-    if with_test or not metric.of_test then
+    if row[metric.name] == nil and (with_test or not metric.of_test) then
       local value = metric.f(self.ctx)
       if type(value) ~= "number" then error(("metric '%s' returned %s; a number is expected"):format(metric.name, tostring(value)), 0) end
       row[metric.name] = value
@@ -233,19 +234,22 @@ function Trainer:judge(epoch, row)
   return improved
 end
 
--- The weights of the best epoch, and the last look at the splits.
+-- The weights of the best epoch, and a last look at the splits where none has seen these weights yet.
 function Trainer:conclude()
   local s = self.state
   s.ended = s.stop or "epochs"
-  local last = true
-  if self.best and s.best and s.best.epoch ~= s.epoch then
+  local seen = s.batch == 0       -- a callback may have stopped the run inside an epoch
+  if self.best and s.best and not (seen and s.best.epoch == s.epoch) then
     self.last = M.snapshot(self.model)
     M.restore(self.model, self.best)
-    last = false
+    seen = false
   end
+  if self.e.splits.val and not (seen and self.evaluation.val) then self:evaluate "val" end
+  if self.e.test and not (seen and self.evaluation.test) then self:evaluate "test" end
   local final = {}
-  if self.e.splits.val and (not last or not self.evaluation.val) then self:evaluate "val" end
-  if self.e.test and (not last or not self.evaluation.test or self.e.test == "end") then self:evaluate "test" end
+  for _, metric in ipairs(self.e.metrics.functions) do
+    final[metric.name] = seen and #self.history > 0 and self.history[#self.history][metric.name] or nil
+  end
   self:own_metrics(final, self.e.test ~= false)
   self.evaluation.metrics = final
   self:call "on_end"

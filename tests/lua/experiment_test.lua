@@ -183,13 +183,31 @@ function TestRun:test_best_weights_also_when_the_epochs_are_over()
   lu.assertEquals(bits(r.model), weights[2])
 end
 
+function TestRun:test_stopped_inside_an_epoch_the_splits_are_seen_with_the_last_weights()
+  local function until_step(n, more)
+    local changes = { callbacks = { on_batch = function(ctx)
+      if ctx.step == n then ctx:stop "inside" end
+    end } }
+    for name, value in pairs(more or {}) do changes[name] = value end
+    return run(changes)
+  end
+  local r = until_step(20)
+  lu.assertEquals({ r.ended, #r.history, r.state.batch, r.state.test_evaluations }, { "callback", 1, 7, 2 })
+  lu.assertEquals(r.test.loss, r.model:evaluate(r.experiment.splits.test, { loss = nn.CrossEntropy() }).loss)
+  lu.assertNotEquals(r.test.loss, r.history.test_loss[1])
+  r = until_step(20, { stopping = pl.stopping.patience { patience = 2 } })
+  lu.assertEquals({ r.best.epoch, r.test.loss }, { 1, r.history.test_loss[1] })
+end
+
 function TestRun:test_validation_and_metrics()
-  local asked = 0
+  local asked, often = 0, 0
   local r = run { validation = 0.25, test = "end", metrics = { "macro_f1",
     weight_norm = function(ctx) return ctx.model[1].weight:norm() end,
+    often = function() often = often + 1 return often end,
     test_looked = function(ctx) asked = asked + 1 return ctx.test.count end } }
   lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_accuracy", "val_error",
-    "val_macro_f1", "weight_norm", "seconds" })
+    "val_macro_f1", "often", "weight_norm", "seconds" })
+  lu.assertEquals({ often, r.evaluation.metrics.often }, { 4, 4 })      -- not once more for the same weights
   lu.assertEquals(r.history.step[1], 10)      -- 150 samples left
   lu.assertEquals(asked, 1)
   lu.assertEquals(r.evaluation.metrics.test_looked, 50)
