@@ -99,4 +99,9 @@ PL_API pl_status pl_store_append(const char *path, const void *data, size_t size
 PL_API pl_status pl_store_mkdir(const char *path, pl_error *err);
 PL_API pl_status pl_store_remove(const char *path, pl_error *err);   /* no error if it is not there */
 
+/* Locks the file at `path`, which is made for it, against other holders; the kernel frees it when the process ends, however
+   it ends. Held already: PL_ERROR_IO, naming the process. *lock is for pl_store_unlock, which removes the file. */
+PL_API pl_status pl_store_lock(const char *path, int *lock, pl_error *err);
+PL_API void pl_store_unlock(const char *path, int lock);
+
 #endif

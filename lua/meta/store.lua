@@ -108,6 +108,13 @@ function store.listdir(path) end
 ---@return string digest
 function store.sha256(...) end
 
+---Locks a file, made for it, so that no other process (and no other lock of this one) holds it too. The system frees the lock
+---when the process ends, however it ends; a `local lock <close> = ...` when its block does.
+---@param path string
+---@return perilune.store.lock? lock nil and a message that names the process which holds it
+---@return string? message
+function store.lock(path) end
+
 ---The version of the HDF5 library.
 ---@return string? version
 ---@return string? message
@@ -217,3 +224,10 @@ function Reader:digest() end
 
 ---Frees the file's memory. Also what happens when a reader goes out of scope.
 function Reader:close() end
+
+---A lock that is held.
+---@class perilune.store.lock
+local Lock = {}
+
+---Lets go, and removes the file.
+function Lock:release() end

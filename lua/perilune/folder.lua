@@ -54,6 +54,13 @@ local function next_free(base, options, now)
   end
 end
 
+-- Two processes that train into one folder would overwrite each other's files.
+local function lock(path)
+  local held, message = store.lock(path .. "/.lock")
+  if held then return held end
+  errors.fail(1, "another run is training into %s (%s); wait until it ends, or choose another folder with --out DIR", path, message)
+end
+
 local function refuse_if_different(path, record, now)
   local differences = identity.differences(record.state.identity, now)
   if #differences > 0 then
@@ -68,11 +75,12 @@ local function refuse_if_different(path, record, now)
 end
 
 --- Chooses the folder. options: out, epochs, seed, fresh, force; `now`: the run's identity. Returns the path, the record to go on
--- from (nil: none), and whether that record is of a finished run with nothing left to do.
-function M.choose(e, options, now)
+-- from (nil: none), and whether that record is of a finished run with nothing left to do. `run.lock` becomes the folder's lock.
+function M.choose(run, e, options, now)
   local path = options.out or next_free(("runs/%s-s%d"):format(M.slug(e.name), options.seed), options, now)
-  local record = not options.fresh and read(path) or nil
   make(path)
+  run.lock = lock(path)
+  local record = not options.fresh and read(path) or nil
   if not record then return path end
   if not options.force then refuse_if_different(path, record, now) end
   return path, record, record.state.ended ~= nil and not may_go_on(record, options.epochs)

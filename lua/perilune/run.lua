@@ -159,13 +159,15 @@ function M.start(e, given)
     local identity = require "perilune.identity".of(e, o.seed)
     local found, nothing_left
     if o.out ~= false then
-      run.path, found, nothing_left = folder.choose(e, o, identity)
+      run.path, found, nothing_left = folder.choose(run, e, o, identity)
       if not found then folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
     train(run, e, o, found, identity)
   end)
   if o.interruptible then system.catch_interrupt(false) end
+  if run.lock then run.lock:release() end
+  run.lock = nil
   random.restore(outer)
   if o.threads then system.threads(threads_before) end
   run.seconds = system.clock() - began

@@ -43,6 +43,7 @@ int bind_open_store(lua_State *L) {
   lua_pop(L, 1);
   bind_store_writer_class(L);
   bind_store_reader_class(L);
+  bind_store_lock_class(L);
   lua_newtable(L);
   luaL_setfuncs(L, bind_store_writer_functions, 0);
   luaL_setfuncs(L, bind_store_reader_functions, 0);

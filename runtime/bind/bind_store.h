@@ -18,5 +18,6 @@ void bind_box_clear(bind_box *box);   /* frees at once what the collector would 
 extern const luaL_Reg bind_store_writer_functions[], bind_store_reader_functions[], bind_store_file_functions[];
 void bind_store_writer_class(lua_State *L);
 void bind_store_reader_class(lua_State *L);
+void bind_store_lock_class(lua_State *L);
 
 #endif

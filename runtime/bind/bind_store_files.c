@@ -123,6 +123,35 @@ static int store_sha256(lua_State *L) {
   return 1;
 }
 
+#define LOCK "perilune.store.lock"
+
+/* lock(path) -> lock; or nil, message. Its path is its user value. */
+static int store_lock(lua_State *L) {
+  pl_error err;
+  const char *path = luaL_checkstring(L, 1);
+  int *lock = lua_newuserdatauv(L, sizeof *lock, 1);
+  *lock = -1;
+  luaL_setmetatable(L, LOCK);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  if (pl_store_lock(path, lock, &err)) return bind_fail(L, &err);
+  return 1;
+}
+
+static int lock_release(lua_State *L) {
+  int *lock = luaL_checkudata(L, 1, LOCK), fd = *lock;
+  if (fd < 0) return 0;
+  *lock = -1;
+  lua_getiuservalue(L, 1, 1);
+  pl_store_unlock(lua_tostring(L, -1), fd);
+  return 0;
+}
+
+void bind_store_lock_class(lua_State *L) {
+  bind_new_class(L, LOCK, (luaL_Reg[]){ { "release", lock_release }, { "__gc", lock_release }, { "__close", lock_release }, { NULL, NULL } });
+  lua_pop(L, 1);
+}
+
 /* library() -> version of the HDF5 library */
 static int store_library(lua_State *L) {
   pl_error err;
@@ -135,5 +164,5 @@ static int store_library(lua_State *L) {
 const luaL_Reg bind_store_file_functions[] = {
   { "write_text", store_write_text }, { "read_text", store_read_text }, { "append", store_append }, { "mkdir", store_mkdir },
   { "remove", store_remove }, { "exists", store_exists }, { "listdir", store_listdir }, { "sha256", store_sha256 },
-  { "library", store_library }, { NULL, NULL },
+  { "lock", store_lock }, { "library", store_library }, { NULL, NULL },
 };
