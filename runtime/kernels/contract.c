@@ -5,48 +5,43 @@
 #include "kernels/vec.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 14")   /* small arrays indexed by constants stay in registers */
+
+/* Rows are reached from every third one, so that addresses need few registers: base, base + a_row, base + 2 a_row. */
+enum { BASES = 5 };
 
 /* One tile: `rows` rows (constant after inlining) x `vectors` vectors of columns; the last vector holds
    `last` columns when `partial`. */
 INLINE void tile(const pl_contraction *x, size_t i, size_t j, const int rows, const int vectors, const int partial, size_t last) {
-  vf acc[28][8];
-  const float *start = x->bias ? x->bias + j : NULL;
-  #pragma GCC unroll 28
-  for (int r = 0; r < rows; r++) {
-    #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) {
-      const float *from = x->accumulate ? x->c + ((ptrdiff_t)i + r) * x->c_row + j : start;
-      if (from == NULL) acc[r][v] = vf_set(0);
-      else if (partial && v == vectors - 1) acc[r][v] = vf_load_part(from + v * PL_LANES, last);
-      else acc[r][v] = vf_load(from + v * PL_LANES);
+  vf acc[14][4];
+  const ptrdiff_t a_row = x->a_row, a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
+  float *c = x->c + (ptrdiff_t)i * c_row + (ptrdiff_t)j;
+  if (x->accumulate) {
+    UNROLL for (int r = 0; r < rows; r++) {
+      UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vf_read(c + r * c_row + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES);
+    }
+  } else {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      vf start = x->bias ? vf_read(x->bias + j + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES) : vf_set(0);
+      UNROLL for (int r = 0; r < rows; r++) acc[r][v] = start;
     }
   }
-  const ptrdiff_t a_row = x->a_row, a_inner = x->a_inner, b_inner = x->b_inner;
-  for (size_t o = 0; o < x->outer; o++) {
-    const float *a = x->a + (ptrdiff_t)i * a_row + (ptrdiff_t)o * x->a_outer;
-    const float *b = x->b + (ptrdiff_t)o * x->b_outer + j;
-    for (size_t k = x->inner; k > 0; k--, a += a_inner, b += b_inner) {
-      vf bv[8];
-      #pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) {
-        bv[v] = partial && v == vectors - 1 ? vf_load_part(b + v * PL_LANES, last) : vf_load(b + v * PL_LANES);
+  const float *a_outer = x->a + (ptrdiff_t)i * a_row, *b_outer = x->b + j;
+  for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
+    const float *b = b_outer, *a[BASES];
+    UNROLL for (int k = 0; k < BASES; k++) a[k] = a_outer + 3 * k * a_row;
+    for (size_t k = x->inner; k > 0; k--, b += b_inner) {
+      vf bv[4];
+      UNROLL for (int v = 0; v < vectors; v++) bv[v] = vf_read(b + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES);
+      UNROLL for (int r = 0; r < rows; r++) {
+        vf av = vf_set(a[r / 3][r % 3 * a_row]);
+        UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vf_fma(av, bv[v], acc[r][v]);
       }
-      #pragma GCC unroll 28
-      for (int r = 0; r < rows; r++) {
-        vf av = vf_set(a[r * a_row]);
-        #pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) acc[r][v] = vf_fma(av, bv[v], acc[r][v]);
-      }
+      UNROLL for (int k2 = 0; k2 < (rows + 2) / 3; k2++) a[k2] += a_inner;
     }
   }
-  #pragma GCC unroll 28
-  for (int r = 0; r < rows; r++) {
-    float *c = x->c + ((ptrdiff_t)i + r) * x->c_row + j;
-    #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) {
-      if (partial && v == vectors - 1) vf_store_part(c + v * PL_LANES, acc[r][v], last);
-      else vf_store(c + v * PL_LANES, acc[r][v]);
-    }
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int v = 0; v < vectors; v++) vf_write(c + r * c_row + v * PL_LANES, acc[r][v], partial && v == vectors - 1 ? last : PL_LANES);
   }
 }
 
@@ -56,14 +51,17 @@ enum { MOST_1 = 14, MOST_2 = 14, MOST_4 = 6 };   /* rows of a tile that is 1, 2 
 enum { MOST_1 = 12, MOST_2 = 6, MOST_4 = 3 };
 #endif
 
-/* A strip of `vectors` vectors, all rows: full tiles, then the rest in one smaller tile. */
-#define ROWS(n) case n: if (n <= most) tile(x, i, j, n <= most ? n : 1, vectors, partial, last); break;
-INLINE void strip(const pl_contraction *x, size_t j, const int most, const int vectors, const int partial, size_t last) {
-  size_t i = 0;
-  for (; i + (size_t)most <= x->rows; i += (size_t)most) tile(x, i, j, most, vectors, partial, last);
-  switch (x->rows - i) {
-    ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
-    default: break;
+/* A strip of `vectors` vectors: all rows, in tiles that are as large and as equal as can be. */
+#define ROWS(n) case n: tile(x, i, j, n <= most ? n : 1, vectors, partial, last); break;
+INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const int vectors, const int partial, size_t last) {
+  size_t tiles = (x->rows + most - 1) / most, height = tiles ? x->rows / tiles : 0, higher = x->rows - tiles * height, i = 0;
+  for (size_t t = 0; t < tiles; t++) {
+    size_t rows = height + (t < higher);
+    switch (rows) {
+      ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+      default: break;
+    }
+    i += rows;
   }
 }
 
