@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "data/dataset.h"
+#include "kernels/kernels.h"
 
 void pl_dataset_free(pl_dataset *ds) {
   if (ds == NULL) return;
@@ -156,7 +157,7 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
       float *out = x + i * size;
       if (bytes) {
         const uint8_t *in = (const uint8_t *)pl_tensor_data(ds->samples) + row * size;
-        for (size_t e = 0; e < size; e++) out[e] = (float)in[e] * (1.0f / 255.0f);
+        pl_kernel.from_bytes(out, in, size, 1.0f / 255.0f);
       } else {
         memcpy(out, (const float *)pl_tensor_data(ds->samples) + row * size, size * sizeof *out);
       }

@@ -1,4 +1,4 @@
-/* Column sums and transposition of row-major matrices. */
+/* Column sums of row-major matrices. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
@@ -31,19 +31,5 @@ void PL_KERNEL(column_sums)(float *out, const float *a, size_t rows, size_t cols
     vf s = column(a + j, rows, stride, cols - j);
     if (accumulate) s = vf_load_part(out + j, cols - j) + s;
     vf_store_part(out + j, s, cols - j);
-  }
-}
-
-/* out[j*out_stride + i] = a[i*stride + j], i < rows, j < cols; in squares that stay in the first cache. */
-void PL_KERNEL(transpose)(float *out, const float *a, size_t rows, size_t cols, size_t out_stride, size_t stride) {
-  enum { SQUARE = 16 };
-  for (size_t i0 = 0; i0 < rows; i0 += SQUARE) {
-    size_t i1 = i0 + SQUARE < rows ? i0 + SQUARE : rows;
-    for (size_t j0 = 0; j0 < cols; j0 += SQUARE) {
-      size_t j1 = j0 + SQUARE < cols ? j0 + SQUARE : cols;
-      for (size_t j = j0; j < j1; j++) {
-        for (size_t i = i0; i < i1; i++) out[j * out_stride + i] = a[i * stride + j];
-      }
-    }
   }
 }
