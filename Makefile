@@ -92,6 +92,12 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*_test.c tes
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/c/support*.c)) $(CORE)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LIBS)
 
+# The program that campaigns make fail: one in which the system calls of saves obey the environment.
+CAMPAIGNS := $(BUILD)/campaigns/perilune
+$(BUILD)/campaigns/perilune: $(BUILD)/runtime/main.o $(OBJECTS) $(EMBED) $(BUILD)/tests/campaigns/syscalls.o
+	@mkdir -p $(@D)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
+
 # What is installed on the way is only seen by a new make. It builds on all cores unless -j says otherwise.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 run: deps
@@ -101,8 +107,16 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
 
-tests: all $(C_TESTS)
+tests: all $(C_TESTS) $(CAMPAIGNS)
 	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" SANITIZE="$(SANITIZE)" sh tests/run.sh $(ARGS)
+
+# What takes minutes to hours: tests/campaigns (ARGS="kill power": only those). PLANT=name, or all: in short form, with a
+# planted fault that must be found.
+campaign: deps
+	@$(MAKE) --no-print-directory $(JOBS) campaign-programs
+	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" MAKE="$(MAKE)" PLANT="$(PLANT)" $(PROGRAM) tests/campaigns/run.lua $(ARGS)
+
+campaign-programs: all $(CAMPAIGNS)
 
 deps:
 	@sh .ci/deps $(LUA)
@@ -139,11 +153,12 @@ help:
 	@echo "make deps       installs what building and testing need (apt, dnf, pacman or brew)"
 	@echo "make asan       every test under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       every test under ThreadSanitizer"
+	@echo "make campaign   kills, power cuts, full disks, other compilers, ...: long (ARGS=names: some; PLANT=all: faults planted)"
 	@echo "make lint       luacheck, and the compiler's analysis of paths through the C code"
 	@echo "make install    puts program and module under PREFIX (now $(PREFIX)); DESTDIR is respected"
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests deps asan tsan lint install clean help
+.PHONY: all run test tests campaign campaign-programs deps asan tsan lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

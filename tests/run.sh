@@ -36,6 +36,9 @@ run() { # name, command...
 for t in "$BUILD"/tests/c/*_test "$BUILD"/tests/kernels/*_test; do [ -x "$t" ] && run "${t#"$BUILD"/}" "$t"; done
 for t in tests/lua/*_test.lua tests/cli/*_test.lua; do [ -f "$t" ] && run "$t" "$BUILD/perilune" "$t"; done
 for t in tests/*_test.sh tests/cli/*_test.sh; do [ -f "$t" ] && run "$t" sh "$t"; done
+for t in tests/campaigns/*.lua; do
+  case "$t" in *_*|*/run.lua|*/support.lua|*/plants.lua) ;; *) CAMPAIGN_SHORT=1 run "$t" "$BUILD/perilune" "$t";; esac
+done
 [ -f tests/layering.sh ] && run tests/layering.sh sh tests/layering.sh
 
 if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
