@@ -333,5 +333,5 @@ int main(void) {
     cmocka_unit_test(a_constant_pixel_has_deviation_one), cmocka_unit_test(resizes_bilinearly),
     cmocka_unit_test(refuses_what_is_no_data_set), cmocka_unit_test(survives_every_refused_allocation),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,5 +169,5 @@ int main(void) {
     cmocka_unit_test(classes_are_even_and_ink_is_inside), cmocka_unit_test(a_linear_model_learns_something_but_not_all),
     cmocka_unit_test(refuses_no_images),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
