@@ -3,4 +3,8 @@
 return {
   { name = "write-in-place", campaign = "kill", file = "runtime/store/file.c",
     from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
+  { name = "no-fsync-of-files", campaign = "power", file = "runtime/store/file.c",
+    from = "else if (SYS.fsync(fd) != 0) status", to = "else if (0) status" },
+  { name = "no-fsync-of-folders", campaign = "power", file = "runtime/store/file.c",
+    from = "if (SYS.fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) status", to = "if (0) status" },
 }
