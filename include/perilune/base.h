@@ -117,8 +117,9 @@ PL_API void pl_team_barrier(const pl_team *team);                  /* all member
 /* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
-/* ---- processor ---- */
+/* ---- processor and time ---- */
 
+PL_API double pl_clock(void);             /* seconds since some moment, never running backwards */
 PL_API const char *pl_cpu_name(void);     /* as the system names it */
 /* The next two are defined with the kernels (runtime/kernels/dispatch.c). */
 PL_API const char *pl_cpu_isa(void);      /* "baseline", "avx2", "avx512" or "neon": the kernels in use */

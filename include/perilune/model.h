@@ -89,4 +89,26 @@ PL_API pl_model_op pl_model_op_at(const pl_model *model, int i);
 /* Output of operation i in the last PL_LOOK pass. */
 PL_API const float *pl_model_activation(const pl_model *model, int i);
 
+/* ---- profile: where the time of passes and steps goes ----
+   Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it to
+   what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
+typedef enum pl_stage {
+  PL_STAGE_OTHER,    /* between steps and passes */
+  PL_STAGE_DATA,     /* gathering and augmenting a batch */
+  PL_STAGE_LOSS,
+  PL_STAGE_UPDATE,   /* the optimizer */
+  PL_STAGES
+} pl_stage;
+
+typedef struct pl_profile {
+  double stage[PL_STAGES];          /* seconds */
+  int ops;
+  const double *forward, *backward; /* seconds, per operation */
+} pl_profile;
+
+PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);   /* all times zero, and on; the model is built */
+PL_API pl_profile pl_model_profile_stop(pl_model *model);                  /* off; the times are [borrowed] until the next start */
+/* A stage has ended. Every member may call it, after the barrier. */
+PL_API void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage);
+
 #endif

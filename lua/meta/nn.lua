@@ -385,6 +385,14 @@ function Layer:rows(shape) end
 ---@return table[] rows
 function Layer:activations(x) end
 
+---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
+---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for
+---`data` (gathering and augmenting), `loss`, `update` (the optimizer), and `other` (all that is between).
+---@param f function trains, or calls the model in other ways
+---@param ... any what `f` is called with
+---@return table[] rows
+function Layer:profile(f, ...) end
+
 ---Trained numbers, shapes of one input and output sample (nil before build), and whether Lua functions take part.
 ---@return integer parameters
 ---@return integer[]? input

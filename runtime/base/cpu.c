@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "perilune/base.h"
 
 /* The system's name of the processor: from /proc/cpuinfo, or the architecture's name. */
@@ -26,4 +27,10 @@ const char *pl_cpu_name(void) {
 #endif
   }
   return name;
+}
+
+double pl_clock(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

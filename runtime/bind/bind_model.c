@@ -230,6 +230,36 @@ static int model_activations(lua_State *L) {
   return 1;
 }
 
+/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the list's
+   fields data, loss, update, other have the seconds of these */
+static int model_profile(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  pl_error err;
+  if (pl_model_profile_start(model, &err)) return bind_raise(L, &err);
+  int failed = lua_pcall(L, lua_gettop(L) - 2, 0, 0);
+  pl_profile p = pl_model_profile_stop(model);
+  if (failed) return lua_error(L);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, model_rows);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  for (int i = 0; i < p.ops; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    lua_pushnumber(L, p.forward[i]);
+    lua_setfield(L, -2, "forward");
+    lua_pushnumber(L, p.backward[i]);
+    lua_setfield(L, -2, "backward");
+    lua_pop(L, 1);
+  }
+  static const char *const names[PL_STAGES] = { "other", "data", "loss", "update" };
+  for (int i = 0; i < PL_STAGES; i++) {
+    lua_pushnumber(L, p.stage[i]);
+    lua_setfield(L, -2, names[i]);
+  }
+  return 1;
+}
+
 /* model:sizes() -> trained numbers, shape of the input or nil, shape of the output or nil, has Lua functions */
 static int model_sizes(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
@@ -289,6 +319,7 @@ int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward }, { "zero_grad", model_zero_grad },
     { "initialize", model_initialize }, { "random", model_random }, { "rows", model_rows }, { "activations", model_activations },
+    { "profile", model_profile },
     { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "bind/bind.h"
 
@@ -53,9 +52,7 @@ static int system_memory_limit(lua_State *L) {
 
 /* clock() -> seconds, monotonic */
 static int system_clock(lua_State *L) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+  lua_pushnumber(L, pl_clock());
   return 1;
 }
 

@@ -25,6 +25,13 @@ typedef struct pl_plan {
 
 enum { PLANS = 5 };             /* PL_INFER, PL_NOISE, PL_LOOK, PL_TRAIN, PL_TRAIN with a gradient for the input */
 
+typedef struct pl_stopwatch {
+  bool on;
+  int ops;
+  double mark;                  /* when the last stage or operation ended */
+  double seconds[];             /* by stage, then by operation forward, then backward */
+} pl_stopwatch;
+
 struct pl_model {
   pl_layer *root;
   pl_graph graph;
@@ -44,11 +51,15 @@ struct pl_model {
   pl_mode mode;
   bool overwrite;               /* the next backward replaces gradients instead of adding to them */
   bool pending;                 /* a training pass waits for its backward */
+  pl_stopwatch *watch;          /* NULL: never started */
 };
 
 pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
+
+/* Operation i has ended, forward or backward. */
+void pl_model_profile_op(const pl_model *model, const pl_team *team, int i, bool backward);
 
 #endif

@@ -108,6 +108,7 @@ void pl_model_free(pl_model *model) {
   pl_free(model->arena[0]);
   pl_free(model->arena[1]);
   pl_free(model->slice);
+  pl_free(model->watch);
   pl_block_release(model->block);
   pl_free(model);
 }

@@ -51,6 +51,7 @@ static void forward_op(const pl_model *m, const pl_team *team, int i) {
     return;
   }
   pl_team_barrier(team);
+  pl_model_profile_op(m, team, i, false);
 }
 
 static void backward_op(const pl_model *m, const pl_team *team, int i) {
@@ -69,6 +70,7 @@ static void backward_op(const pl_model *m, const pl_team *team, int i) {
     return;
   }
   pl_team_barrier(team);
+  pl_model_profile_op(m, team, i, true);
 }
 
 static pl_status host_op(const pl_model *m, int i, bool forward, pl_error *err) {
@@ -80,7 +82,9 @@ static pl_status host_op(const pl_model *m, int i, bool forward, pl_error *err) 
   };
   if (!forward && call.dx == NULL) return PL_OK;
   if (op->layer->host == NULL) return pl_error_set(err, PL_ERROR_STATE, "%s has no function to call; make it in a script", op->layer->cls->head.type);
-  return op->layer->host(op->layer->host_context, &call, err);
+  pl_status status = op->layer->host(op->layer->host_context, &call, err);
+  pl_model_profile_op(m, &(pl_team){ 0, 1, NULL }, i, !forward);
+  return status;
 }
 
 typedef struct { const pl_model *model; int from, to; } stretch;
@@ -113,6 +117,7 @@ pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mo
   pl_status status = pl_model_prepare(model, n, mode, true, err);
   if (status) return status;
   int ops = model->graph.ops, threads = pl_model_team_size(model);
+  pl_model_profile_stage(model, &(pl_team){ 0, 1, NULL }, PL_STAGE_OTHER);
   model->x = x;
   if (mode == PL_TRAIN) model->step++;
   for (int from = 0; from < ops;) {
@@ -131,6 +136,7 @@ pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_erro
   if (!model->pending || model->mode != PL_TRAIN) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
   int ops = model->graph.ops, threads = pl_model_team_size(model);
   pl_status status = PL_OK;
+  pl_model_profile_stage(model, &(pl_team){ 0, 1, NULL }, PL_STAGE_OTHER);
   model->dy = dy;
   model->dx = dx;
   for (int to = ops; to > 0;) {

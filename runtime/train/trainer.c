@@ -204,17 +204,22 @@ typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_re
 static void run_steps(const pl_team *team, void *arg) {
   run_arg *a = arg;
   pl_trainer *t = a->t;
+  pl_model *m = t->o.model;
+  pl_model_profile_stage(m, team, PL_STAGE_OTHER);
   for (size_t index = a->first; index < a->first + a->count; index++) {
     size_t n = length_of(t, index);
     load(t, team, a->epoch, index, n);
-    const float *y = pl_model_forward_team(t->o.model, team, t->x, n, PL_TRAIN, step_number(t, a->epoch, index));
+    pl_model_profile_stage(m, team, PL_STAGE_DATA);
+    const float *y = pl_model_forward_team(m, team, t->x, n, PL_TRAIN, step_number(t, a->epoch, index));
     judge(t, team, y, target_of(t), n);
     if (team->rank == 0 && tally(t, a->result, index, n)) pl_optimizer_advance(t->o.optimizer);
     pl_team_barrier(team);
     if (a->result->broken) return;
-    pl_model_backward_team(t->o.model, team, t->grad);
-    pl_optimizer_step(t->o.optimizer, team, pl_model_values(t->o.model), pl_model_grads(t->o.model));
+    pl_model_profile_stage(m, team, PL_STAGE_LOSS);
+    pl_model_backward_team(m, team, t->grad);
+    pl_optimizer_step(t->o.optimizer, team, pl_model_values(m), pl_model_grads(m));
     pl_team_barrier(team);
+    pl_model_profile_stage(m, team, PL_STAGE_UPDATE);
   }
 }
 
@@ -249,7 +254,9 @@ typedef struct { pl_trainer *t; uint64_t epoch; size_t index, n; } load_arg;
 
 static void run_load(const pl_team *team, void *arg) {
   load_arg *a = arg;
+  pl_model_profile_stage(a->t->o.model, team, PL_STAGE_OTHER);
   load(a->t, team, a->epoch, a->index, a->n);
+  pl_model_profile_stage(a->t->o.model, team, PL_STAGE_DATA);
 }
 
 pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
@@ -268,11 +275,14 @@ typedef struct { pl_trainer *t; const float *y; pl_target target; size_t n; } ju
 static void run_judge(const pl_team *team, void *arg) {
   judge_arg *a = arg;
   judge(a->t, team, a->y, a->target, a->n);
+  pl_model_profile_stage(a->t->o.model, team, PL_STAGE_LOSS);
 }
 
 static void run_update(const pl_team *team, void *arg) {
   pl_trainer *t = arg;
   pl_optimizer_step(t->o.optimizer, team, pl_model_values(t->o.model), pl_model_grads(t->o.model));
+  pl_team_barrier(team);
+  pl_model_profile_stage(t->o.model, team, PL_STAGE_UPDATE);
 }
 
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {

@@ -73,4 +73,40 @@ function TestTrainer:test_wrong_use()
   lu.assertErrorMsgContains("labels must be i32", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1))
 end
 
+local function seconds_of(rows)
+  local forward, backward = 0, 0
+  for _, row in ipairs(rows) do forward, backward = forward + row.forward, backward + row.backward end
+  return forward, backward, rows.data + rows.loss + rows.update + rows.other
+end
+
+function TestTrainer:test_a_profile_accounts_for_all_of_the_time_and_changes_nothing()
+  local plain_model, plain = setup(augment())
+  plain:run(1, 1, 3)
+  local model, trainer = setup(augment())
+  local took
+  local rows = model:profile(function(first, count)
+    local before = core.system.clock()
+    trainer:run(1, first, count)
+    took = core.system.clock() - before
+  end, 1, 3)
+  lu.assertEquals(weights(model), weights(plain_model))
+  lu.assertEquals(#rows, #model:rows())
+  local forward, backward, stages = seconds_of(rows)
+  lu.assertTrue(rows[1].forward > 0 and rows[1].backward > 0)
+  lu.assertTrue(rows.data > 0 and rows.loss > 0 and rows.update > 0)
+  lu.assertTrue(forward + backward + stages >= took)
+  trainer:run(2, 1, 3)      -- it is off again, and the times are the copy of then
+  lu.assertEquals({ seconds_of(rows) }, { forward, backward, stages })
+end
+
+function TestTrainer:test_a_profile_of_passes_by_hand_and_of_an_error()
+  local model = setup()
+  lu.assertErrorMsgContains("no more", function() model:profile(function() error "no more" end) end)
+  local rows = model:profile(function() model:infer(pl.zeros(4, 28, 28, 1)) end)
+  local forward, backward = seconds_of(rows)
+  lu.assertTrue(forward > 0)
+  lu.assertEquals(backward, 0)
+  lu.assertErrorMsgContains("build", function() nn.Linear(2, 3):profile(print) end)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -1,0 +1,44 @@
+/* The stopwatch of a model. Only the first member of a team touches it, between barriers. */
+#include <string.h>
+#include "model/model.h"
+
+static void lap(pl_stopwatch *w, int place) {
+  double now = pl_clock();
+  w->seconds[place] += now - w->mark;
+  w->mark = now;
+}
+
+pl_status pl_model_profile_start(pl_model *model, pl_error *err) {
+  if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
+  int ops = model->graph.ops;
+  pl_stopwatch *w = pl_alloc(sizeof *w + (PL_STAGES + 2 * (size_t)ops) * sizeof w->seconds[0], err);
+  if (w == NULL) return PL_ERROR_MEMORY;
+  pl_free(model->watch);
+  w->on = true;
+  w->ops = ops;
+  w->mark = pl_clock();
+  model->watch = w;
+  return PL_OK;
+}
+
+pl_profile pl_model_profile_stop(pl_model *model) {
+  pl_stopwatch *w = model->watch;
+  pl_profile result = { .ops = 0 };
+  if (w == NULL) return result;
+  if (w->on) lap(w, PL_STAGE_OTHER);
+  w->on = false;
+  memcpy(result.stage, w->seconds, sizeof result.stage);
+  result.ops = w->ops;
+  result.forward = w->seconds + PL_STAGES;
+  result.backward = result.forward + w->ops;
+  return result;
+}
+
+void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage) {
+  if (model->watch != NULL && model->watch->on && team->rank == 0) lap(model->watch, (int)stage);
+}
+
+void pl_model_profile_op(const pl_model *model, const pl_team *team, int i, bool backward) {
+  pl_stopwatch *w = model->watch;
+  if (w != NULL && w->on && team->rank == 0) lap(w, PL_STAGES + i + (backward ? w->ops : 0));
+}
