@@ -2,9 +2,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "perilune/base.h"
 
-enum { LINE = 64 };
+enum { LINE = 64, HUGE_PAGE = 1 << 21 };
 
 static atomic_size_t live, peak, limit;
 static atomic_long fail_countdown;
@@ -12,6 +13,19 @@ static atomic_long fail_countdown;
 static bool must_fail(void) {
   if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0) return false;
   return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+/* Winograd's transforms write to 64 places, 64 pages apart: more than the processor remembers the addresses of, unless
+   the pages are large. */
+static void *take(size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  if (bytes >= HUGE_PAGE / 2) {
+    void *block = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
+    if (block != NULL) madvise(block, bytes, MADV_HUGEPAGE);   /* a wish: nothing depends on it */
+    return block;
+  }
+#endif
+  return aligned_alloc(LINE, bytes);
 }
 
 void *pl_alloc(size_t bytes, pl_error *err) {
@@ -26,7 +40,7 @@ void *pl_alloc(size_t bytes, pl_error *err) {
                  (double)most / 1048576, (double)pl_alloc_live() / 1048576, (double)bytes / 1048576);
     return NULL;
   }
-  char *block = must_fail() ? NULL : aligned_alloc(LINE, rounded + LINE);
+  char *block = must_fail() ? NULL : take(rounded + LINE);
   if (block == NULL) {
     pl_error_set(err, PL_ERROR_MEMORY, "out of memory: %.1f MiB could not be allocated", (double)bytes / 1048576);
     return NULL;

@@ -236,7 +236,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   float *scratch = pass->scratch, *sums = scratch + pass->batch * s.eh * s.ew * s.out + s.kh * s.kw * s.in * s.out;
   (void)y;
   if (s.winograd) {
-    conv2d_winograd_backward(self, pass, &s, dy, dx);
+    conv2d_winograd_backward(self, pass, &s, x, dy, dx);
     return;
   }
   (s.kw * s.in < TAPS / 2 ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy);

@@ -27,6 +27,6 @@ void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m);
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y);
-void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx);
+void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *dx);
 
 #endif

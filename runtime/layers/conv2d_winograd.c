@@ -4,191 +4,238 @@
      forward            V = B'xB per tile,  U = GwG',  M_f = V_f U_f for each of the n*n frequencies f,  y = A'MA
      backward-data      the same on dy with the kernel flipped and transposed
      backward-weights   D = G dy G' per tile of dy,  S_f = V_f' D_f summed over all tiles,  dw = A'SA   (filter of 4 x 4,
-                        kernel x kernel outputs: the same n and points, so the same V, which forward has saved)
+                        kernel x kernel outputs: the same n and points)
 
-   A group of samples (about 48 tiles) is taken through all its stages by one member, while it is in the cache. Sums run
-   over channels, or over all tiles in order: grouping and threads do not touch a bit. */
+   What a member works on stays in its second-level cache: a group of samples, and 32 columns of products at a time;
+   backward-weights takes a block of input and output channels through all samples, and transforms x once more
+   rather than keeping V. Sums run over channels, or over all tiles in order: groups, blocks and threads do not touch a bit. */
+#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/conv2d.h"
 
-enum { TILE = 4, ENOUGH_TILES = 48, SKEW = 16 };   /* planes are skewed by a cache line: no 4K aliasing between them */
+enum {
+  TILE = 4, MOST_N = 8,
+  COLS = 32,            /* columns of a product at a time */
+  CACHE = 360000,       /* floats of a working set: most of 2 MiB */
+  ENOUGH_TILES = 64,
+  SKEW = 16             /* planes are skewed by a cache line: no 4K aliasing between them */
+};
 
-/* One direction's tiling: of the outputs in forward, of the inputs in backward-data. */
 typedef struct {
   size_t n, planes;                   /* input tile, n * n */
   size_t tiles_y, tiles_x, tiles;     /* a sample */
-  size_t fh, fw;                      /* a sample's frame: the input with border, up to whole tiles */
   size_t group, groups;               /* samples a group */
 } tiling;
 
-static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_t batch) {
-  tiling t = { .n = TILE + kernel - 1, .tiles_y = (outputs_h + TILE - 1) / TILE, .tiles_x = (outputs_w + TILE - 1) / TILE };
+/* `channels`: floats that a tile puts into each plane of the working set. */
+static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_t batch, size_t channels) {
+  tiling t = { .n = TILE + kernel - 1, .tiles_y = (outputs_h + TILE - 1) / TILE, .tiles_x = (outputs_w + TILE - 1) / TILE, .group = 1 };
   t.planes = t.n * t.n;
   t.tiles = t.tiles_y * t.tiles_x;
-  t.fh = t.tiles_y * TILE + kernel - 1;
-  t.fw = t.tiles_x * TILE + kernel - 1;
-  t.group = t.tiles < ENOUGH_TILES ? ENOUGH_TILES / t.tiles : 1;
+  while (2 * t.group <= batch && 2 * t.group * t.tiles <= ENOUGH_TILES && t.planes * 2 * t.group * t.tiles * channels <= CACHE) t.group *= 2;
   t.groups = (batch + t.group - 1) / t.group;
   return t;
 }
 
+static size_t samples_of(const tiling *t, size_t group, size_t batch) { return batch - group * t->group < t->group ? batch - group * t->group : t->group; }
 static size_t plane_of(const tiling *t, size_t channels) { return t->group * t->tiles * channels + SKEW; }
-static size_t group_of(const tiling *t, size_t channels) { return t->planes * plane_of(t, channels); }
-static size_t filter_plane(const conv2d_sizes *s) { return s->in * s->out + SKEW; }
-static size_t frame_of(const tiling *t, size_t channels) { return t->group * t->fh * t->fw * channels; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* dy's frame serves both passes: large enough for the tiles of dx and for those of dy itself. */
-static tiling backward_tiling(const conv2d_sizes *s, size_t batch) {
-  tiling t = tiling_of(s->h, s->w, s->kh, batch);
-  size_t own_h = (s->oh + TILE - 1) / TILE * TILE + s->kh - 1 - s->top, own_w = (s->ow + TILE - 1) / TILE * TILE + s->kw - 1 - s->left;
-  if (t.fh < own_h) t.fh = own_h;
-  if (t.fw < own_w) t.fw = own_w;
-  return t;
+/* The transformed kernel, in blocks of COLS columns: U[block][f][row][column]. */
+static size_t filter_plane(size_t rows) { return rows * COLS + SKEW; }
+static size_t filter_size(size_t planes, size_t rows, size_t cols) { return (cols + COLS - 1) / COLS * planes * filter_plane(rows); }
+
+/* Backward-weights in blocks of in x out channels; S[f][in][out] of one block. */
+typedef struct { size_t in, out, units; tiling t; } blocks;
+
+static size_t blocks_memory(const blocks *b) { return b->t.planes * (plane_of(&b->t, b->in) + plane_of(&b->t, b->out) + b->in * b->out + SKEW); }
+
+static blocks blocks_of(const conv2d_sizes *s, size_t batch, size_t in, size_t out) {
+  blocks b = { .in = smaller(in, s->in), .out = smaller(out, s->out) };
+  b.units = (s->in + in - 1) / in * ((s->out + out - 1) / out);
+  b.t = tiling_of(s->oh, s->ow, s->kh, batch, b.in + b.out);
+  return b;
 }
 
-/* The workspace of a pass, in floats from its start. A member works in the slot of its first group. */
-typedef struct { size_t filter, frame, input, product, own, sums, columns, flipped, end; } places;
+/* Small blocks transform the same channels again and again; few blocks leave members idle. */
+static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
+  blocks best = { 0 };
+  double least = 0;
+  for (size_t in = 16; in <= 64; in += 16) {
+    for (size_t out = 16; out <= 64; out += 16) {
+      blocks b = blocks_of(s, batch, in, out);
+      double rounds = (double)((b.units + (size_t)members - 1) / (size_t)members);
+      double cost = rounds * ((double)(in * out) * 2.3 + (double)(in + out) * 16);   /* cycles: product, transforms */
+      if (best.units != 0 && (cost >= least || blocks_memory(&b) > CACHE + CACHE / 4)) continue;
+      best = b;
+      least = cost;
+    }
+  }
+  return best;
+}
 
-static places forward_places(const conv2d_sizes *s, const tiling *t) {
-  places p = { .filter = 0 };
-  p.frame = p.filter + t->planes * filter_plane(s);
-  p.product = p.frame + t->groups * frame_of(t, s->in);
-  p.end = p.product + t->groups * group_of(t, s->out);
+/* The workspace of a pass, in floats from its start; every member has a slot of its own from `slots` on. */
+typedef struct { size_t filter, flipped, columns, slots, slot, end; } places;
+
+static size_t product_memory(const tiling *t, size_t channels, size_t cols) {
+  return t->planes * (plane_of(t, channels) + plane_of(t, smaller(cols, COLS)));
+}
+
+static places forward_places(const conv2d_sizes *s, const tiling *t, int members) {
+  places p = { .slots = filter_size(t->planes, s->in, s->out), .slot = product_memory(t, s->in, s->out) };
+  p.end = p.slots + (size_t)members * p.slot;
   return p;
 }
 
-static places backward_places(const conv2d_sizes *s, const tiling *t, const tiling *y, size_t batch) {
-  places p = { .filter = 0 };
-  p.frame = p.filter + t->planes * filter_plane(s);
-  p.input = p.frame + y->groups * y->group * t->fh * t->fw * s->out;
-  p.product = p.input + t->groups * group_of(t, s->out);
-  p.own = p.product + t->groups * group_of(t, s->in);
-  p.sums = p.own + y->groups * group_of(y, s->out);
-  p.flipped = p.sums + t->planes * filter_plane(s);
+static places backward_places(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
+  places p = { .flipped = filter_size(t->planes, s->out, s->in), .slot = product_memory(t, s->out, s->in) };
+  if (p.slot < blocks_memory(b)) p.slot = blocks_memory(b);
   p.columns = p.flipped + s->kh * s->kw * s->in * s->out;
-  p.end = p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out);
+  p.slots = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
+  p.end = p.slots + (size_t)members * p.slot;
   return p;
 }
+
+static tiling forward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->oh, s->ow, s->kh, batch, s->in + smaller(s->out, COLS)); }
+static tiling backward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->h, s->w, s->kh, batch, s->out + smaller(s->in, COLS)); }
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m) {
-  tiling y = tiling_of(s->oh, s->ow, s->kh, batch), x = backward_tiling(s, batch);
-  m->saved = sizeof(float) * y.groups * group_of(&y, s->in);
-  m->scratch_forward = sizeof(float) * forward_places(s, &y).end;
-  m->scratch_backward = sizeof(float) * backward_places(s, &x, &y, batch).end;
+  tiling y = forward_tiling(s, batch), x = backward_tiling(s, batch);
+  m->needs_x = true;
+  m->scratch_forward = sizeof(float) * forward_places(s, &y, m->members).end;
+  for (int members = 1; members <= m->members; members++) {   /* a smaller team may choose larger blocks */
+    blocks b = best_blocks(s, batch, members);
+    size_t bytes = sizeof(float) * backward_places(s, &x, &b, batch, members).end;
+    if (m->scratch_backward < bytes) m->scratch_backward = bytes;
+  }
 }
 
-/* U[f][a][b] from w[ky][kx][a][b] */
-static void transform_filter(const pl_team *team, float *u, const conv2d_sizes *s, const float *w, size_t a, size_t b) {
-  size_t from, to;
-  pl_team_share(team, a, 1, &from, &to);
-  for (size_t i = from; i < to; i++)
-    pl_kernel.winograd_filter(u + i * b, (ptrdiff_t)filter_plane(s), w + i * b, (ptrdiff_t)(s->kw * a * b), (ptrdiff_t)(a * b), b, (int)(TILE + s->kh - 1), (int)s->kh);
+/* An image [h, w, channels], of which `count` channels from its address on are looked at. */
+typedef struct { const float *data; size_t h, w, channels, count; } image;
+
+typedef struct { const float *at; ptrdiff_t row, col; } patch;
+
+/* n x n pixels from (y, x) on: in the image itself, or, with zeros where they are outside of it, in `copy`. */
+static patch patch_of(const image *m, ptrdiff_t y, ptrdiff_t x, size_t n, float *copy) {
+  ptrdiff_t h = (ptrdiff_t)m->h, w = (ptrdiff_t)m->w, side = (ptrdiff_t)n, step = (ptrdiff_t)m->channels, count = (ptrdiff_t)m->count;
+  if (y >= 0 && x >= 0 && y + side <= h && x + side <= w) return (patch){ m->data + (y * w + x) * step, w * step, step };
+  for (ptrdiff_t i = 0; i < side; i++) {
+    for (ptrdiff_t j = 0; j < side; j++) {
+      bool inside = y + i >= 0 && y + i < h && x + j >= 0 && x + j < w;
+      float *to = copy + (i * side + j) * count;
+      if (inside) memcpy(to, m->data + ((y + i) * w + x + j) * step, m->count * sizeof *to);
+      else memset(to, 0, m->count * sizeof *to);
+    }
+  }
+  return (patch){ copy, side * count, count };
 }
 
-static void transform_input(float *v, const tiling *t, const float *frame, size_t samples, size_t channels) {
+/* V (filter = 0) or D (filter = 4) of the tiles of a group, planes[f][tile][channel]; the first tile begins at (-top, -left). */
+static void transform(float *planes, const tiling *t, const float *x, size_t h, size_t w, size_t channels, size_t first, size_t count,
+                      size_t samples, size_t top, size_t left, int filter) {
+  _Alignas(64) float copy[MOST_N * MOST_N * COLS];
+  ptrdiff_t plane = (ptrdiff_t)plane_of(t, count);
   for (size_t i = 0; i < samples * t->tiles; i++) {
-    size_t sample = i / t->tiles, ty = i % t->tiles / t->tiles_x, tx = i % t->tiles_x;
-    pl_kernel.winograd_input(v + i * channels, (ptrdiff_t)plane_of(t, channels), frame + ((sample * t->fh + ty * TILE) * t->fw + tx * TILE) * channels,
-                             (ptrdiff_t)(t->fw * channels), (ptrdiff_t)channels, channels, (int)t->n);
+    ptrdiff_t ty = (ptrdiff_t)(i % t->tiles / t->tiles_x * TILE) - (ptrdiff_t)top, tx = (ptrdiff_t)(i % t->tiles_x * TILE) - (ptrdiff_t)left;
+    for (size_t c = 0; c < count; c += COLS) {
+      image m = { x + i / t->tiles * h * w * channels + first + c, h, w, channels, smaller(count - c, COLS) };
+      patch p = patch_of(&m, ty, tx, filter ? TILE : t->n, copy);
+      if (filter) pl_kernel.winograd_filter(planes + i * count + c, plane, p.at, p.row, p.col, m.count, (int)t->n, filter);
+      else pl_kernel.winograd_input(planes + i * count + c, plane, p.at, p.row, p.col, m.count, (int)t->n);
+    }
+  }
+}
+
+/* U from w[ky][kx][a][b] */
+static void transform_filter(const pl_team *team, float *u, const conv2d_sizes *s, size_t planes, const float *w, size_t a, size_t b) {
+  size_t from, to, strips = (b + COLS - 1) / COLS;
+  pl_team_share(team, a * strips, 1, &from, &to);
+  for (size_t item = from; item < to; item++) {
+    size_t i = item % a, strip = item / a, col = strip * COLS;
+    pl_kernel.winograd_filter(u + strip * planes * filter_plane(a) + i * COLS, (ptrdiff_t)filter_plane(a), w + i * b + col, (ptrdiff_t)(s->kw * a * b),
+                              (ptrdiff_t)(a * b), smaller(b - col, COLS), (int)(TILE + s->kh - 1), (int)s->kh);
   }
 }
 
 /* M_f = V_f U_f, then out = A'MA (+ bias), for one group. out: [samples, h, w, cols] */
-static void multiply_group(float *out, float *m, const float *v, const float *u, const conv2d_sizes *s, const tiling *t, size_t samples,
+static void multiply_group(float *out, float *m, const float *v, const float *u, const tiling *t, size_t samples,
                            size_t channels, size_t cols, const float *bias, size_t h, size_t w) {
-  for (size_t f = 0; f < t->planes; f++) {
-    pl_kernel.contract(&(pl_contraction){
-      .c = m + f * plane_of(t, cols), .c_row = (ptrdiff_t)cols, .a = v + f * plane_of(t, channels), .a_row = (ptrdiff_t)channels, .a_inner = 1,
-      .b = u + f * filter_plane(s), .b_inner = (ptrdiff_t)cols, .rows = samples * t->tiles, .cols = cols, .outer = 1, .inner = channels });
-  }
-  for (size_t i = 0; i < samples * t->tiles; i++) {
-    size_t sample = i / t->tiles, y = i % t->tiles / t->tiles_x * TILE, x = i % t->tiles_x * TILE;
-    pl_kernel.winograd_output(out + ((sample * h + y) * w + x) * cols, (ptrdiff_t)(w * cols), (ptrdiff_t)cols, m + i * cols, (ptrdiff_t)plane_of(t, cols),
-                              bias, cols, (int)t->n, TILE, (int)(h - y < TILE ? h - y : TILE), (int)(w - x < TILE ? w - x : TILE), false);
+  for (size_t col = 0; col < cols; col += COLS, u += t->planes * filter_plane(channels)) {
+    size_t width = smaller(cols - col, COLS);
+    ptrdiff_t plane = (ptrdiff_t)plane_of(t, width);
+    for (size_t f = 0; f < t->planes; f++) {
+      pl_kernel.contract(&(pl_contraction){
+        .c = m + (ptrdiff_t)f * plane, .c_row = (ptrdiff_t)width, .a = v + f * plane_of(t, channels), .a_row = (ptrdiff_t)channels, .a_inner = 1,
+        .b = u + f * filter_plane(channels), .b_inner = COLS, .rows = samples * t->tiles, .cols = width, .outer = 1, .inner = channels });
+    }
+    for (size_t i = 0; i < samples * t->tiles; i++) {
+      size_t sample = i / t->tiles, y = i % t->tiles / t->tiles_x * TILE, x = i % t->tiles_x * TILE;
+      pl_kernel.winograd_output(out + ((sample * h + y) * w + x) * cols + col, (ptrdiff_t)(w * cols), (ptrdiff_t)cols, m + i * width, plane,
+                                bias ? bias + col : NULL, width, (int)t->n, TILE, (int)smaller(h - y, TILE), (int)smaller(w - x, TILE), false);
+    }
   }
 }
 
-static size_t samples_of(const tiling *t, size_t group, size_t batch) { return batch - group * t->group < t->group ? batch - group * t->group : t->group; }
-
-static const pl_team alone = { 0, 1, NULL };
-
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y) {
-  tiling t = tiling_of(s->oh, s->ow, s->kh, pass->batch);
-  places p = forward_places(s, &t);
-  float *scratch = pass->scratch, *saved = pass->saved;
+  tiling t = forward_tiling(s, pass->batch);
+  places p = forward_places(s, &t, pass->team->size);
+  float *u = (float *)pass->scratch + p.filter, *v = (float *)pass->scratch + p.slots + (size_t)pass->team->rank * p.slot;
   const float *bias = self->params > 1 ? self->param[1].value : NULL;
   size_t from, to;
-  transform_filter(pass->team, scratch + p.filter, s, self->param[0].value, s->in, s->out);
+  transform_filter(pass->team, u, s, t.planes, self->param[0].value, s->in, s->out);
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, t.groups, 1, &from, &to);
   for (size_t g = from; g < to; g++) {
     size_t samples = samples_of(&t, g, pass->batch);
-    float *frame = scratch + p.frame + from * frame_of(&t, s->in), *v = saved + g * group_of(&t, s->in);
-    conv2d_frame(&alone, frame, t.fh, t.fw, x + g * t.group * s->h * s->w * s->in, samples, s->h, s->w, s->in, s->top, s->left, 1, 1);
-    transform_input(v, &t, frame, samples, s->in);
-    multiply_group(y + g * t.group * s->oh * s->ow * s->out, scratch + p.product + from * group_of(&t, s->out), v, scratch + p.filter, s, &t,
-                   samples, s->in, s->out, bias, s->oh, s->ow);
+    transform(v, &t, x + g * t.group * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
+    multiply_group(y + g * t.group * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
   }
 }
 
-/* S_f = sum over tiles of V_f' D_f, in the order of samples and tiles */
-static void sum_products(float *sums, const float *v, const float *d, const conv2d_sizes *s, const tiling *t, size_t f, size_t batch) {
-  size_t last = samples_of(t, t->groups - 1, batch), full = last == t->group ? t->groups : t->groups - 1;
-  pl_contraction c = {
-    .c = sums + f * filter_plane(s), .c_row = (ptrdiff_t)s->out,
-    .a = v + f * plane_of(t, s->in), .a_row = 1, .a_outer = (ptrdiff_t)group_of(t, s->in), .a_inner = (ptrdiff_t)s->in,
-    .b = d + f * plane_of(t, s->out), .b_outer = (ptrdiff_t)group_of(t, s->out), .b_inner = (ptrdiff_t)s->out,
-    .rows = s->in, .cols = s->out, .outer = full, .inner = t->group * t->tiles };
-  if (full > 0) pl_kernel.contract(&c);
-  if (full == t->groups) return;
-  c.a += (ptrdiff_t)full * c.a_outer;
-  c.b += (ptrdiff_t)full * c.b_outer;
-  c.outer = 1;
-  c.inner = last * t->tiles;
-  c.accumulate = full > 0;
-  pl_kernel.contract(&c);
-}
-
-void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx) {
-  const pl_team *team = pass->team;
-  size_t batch = pass->batch, from, to, border_y = s->kh - 1 - s->top, border_x = s->kw - 1 - s->left;
-  tiling y = tiling_of(s->oh, s->ow, s->kh, batch), t = backward_tiling(s, batch);
-  places p = backward_places(s, &t, &y, batch);
-  float *scratch = pass->scratch, *d = scratch + p.own, *sums = scratch + p.sums;
-  size_t frame_size = t.fh * t.fw * s->out;
-
-  /* dy with its border, and D = G dy G' of its tiles */
-  pl_team_share(team, y.groups, 1, &from, &to);
-  for (size_t g = from; g < to; g++) {
-    size_t samples = samples_of(&y, g, batch);
-    float *frame = scratch + p.frame + g * y.group * frame_size, *own = d + g * group_of(&y, s->out);
-    conv2d_frame(&alone, frame, t.fh, t.fw, dy + g * y.group * s->oh * s->ow * s->out, samples, s->oh, s->ow, s->out, border_y, border_x, 1, 1);
-    for (size_t i = 0; i < samples * y.tiles; i++) {
-      size_t row = i % y.tiles / y.tiles_x * TILE + border_y, col = i % y.tiles_x * TILE + border_x;
-      pl_kernel.winograd_filter(own + i * s->out, (ptrdiff_t)plane_of(&y, s->out), frame + i / y.tiles * frame_size + (row * t.fw + col) * s->out,
-                                (ptrdiff_t)(t.fw * s->out), (ptrdiff_t)s->out, s->out, (int)y.n, TILE);
+/* dw of one block: S_f = sum over tiles of V_f' D_f, in the order of samples and tiles */
+static void block_of_weights(float *dw, const conv2d_sizes *s, const blocks *b, size_t unit, const float *x, const float *dy, size_t batch,
+                             bool accumulate, float *workspace) {
+  const tiling *t = &b->t;
+  size_t across = (s->out + b->out - 1) / b->out, i = unit / across * b->in, o = unit % across * b->out;
+  size_t in = smaller(s->in - i, b->in), out = smaller(s->out - o, b->out), plane = in * out + SKEW;
+  float *v = workspace, *d = v + t->planes * plane_of(t, in), *sums = d + t->planes * plane_of(t, out);
+  for (size_t g = 0; g < t->groups; g++) {
+    size_t samples = samples_of(t, g, batch);
+    transform(v, t, x + g * t->group * s->h * s->w * s->in, s->h, s->w, s->in, i, in, samples, s->top, s->left, 0);
+    transform(d, t, dy + g * t->group * s->oh * s->ow * s->out, s->oh, s->ow, s->out, o, out, samples, 0, 0, TILE);
+    for (size_t f = 0; f < t->planes; f++) {
+      pl_kernel.contract(&(pl_contraction){
+        .c = sums + f * plane, .c_row = (ptrdiff_t)out, .a = v + f * plane_of(t, in), .a_row = 1, .a_inner = (ptrdiff_t)in,
+        .b = d + f * plane_of(t, out), .b_inner = (ptrdiff_t)out, .rows = in, .cols = out, .outer = 1, .inner = samples * t->tiles, .accumulate = g > 0 });
     }
   }
-  if (self->params > 1) pl_column_sums(team, self->param[1].grad, dy, batch * s->oh * s->ow, s->out, pass->accumulate, scratch + p.columns);
-  if (dx != NULL) conv2d_flip(self, team, s, scratch + p.flipped);
-  pl_team_barrier(team);
+  for (size_t k = 0; k < in; k++)
+    pl_kernel.winograd_output(dw + (i + k) * s->out + o, (ptrdiff_t)(s->kw * s->in * s->out), (ptrdiff_t)(s->in * s->out), sums + k * out, (ptrdiff_t)plane,
+                              NULL, out, (int)t->n, (int)s->kh, (int)s->kh, (int)s->kw, accumulate);
+}
 
-  pl_team_share(team, y.planes, 1, &from, &to);
-  for (size_t f = from; f < to; f++) sum_products(sums, pass->saved, d, s, &y, f, batch);
-  if (dx != NULL) transform_filter(team, scratch + p.filter, s, scratch + p.flipped, s->out, s->in);
-  pl_team_barrier(team);
-
-  pl_team_share(team, s->in, 1, &from, &to);
-  for (size_t i = from; i < to; i++)
-    pl_kernel.winograd_output(self->param[0].grad + i * s->out, (ptrdiff_t)(s->kw * s->in * s->out), (ptrdiff_t)(s->in * s->out), sums + i * s->out,
-                              (ptrdiff_t)filter_plane(s), NULL, s->out, (int)y.n, (int)s->kh, (int)s->kh, (int)s->kw, pass->accumulate);
+void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *dx) {
+  const pl_team *team = pass->team;
+  tiling t = backward_tiling(s, pass->batch);
+  blocks b = best_blocks(s, pass->batch, team->size);
+  places p = backward_places(s, &t, &b, pass->batch, team->size);
+  float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot;
+  size_t from, to;
+  if (dx != NULL) {
+    conv2d_flip(self, team, s, scratch + p.flipped);
+    pl_team_barrier(team);
+    transform_filter(team, scratch + p.filter, s, t.planes, scratch + p.flipped, s->out, s->in);
+  }
+  if (self->params > 1) pl_column_sums(team, self->param[1].grad, dy, pass->batch * s->oh * s->ow, s->out, pass->accumulate, scratch + p.columns);
+  pl_team_share(team, b.units, 1, &from, &to);
+  for (size_t unit = from; unit < to; unit++) block_of_weights(self->param[0].grad, s, &b, unit, x, dy, pass->batch, pass->accumulate, slot);
   if (dx == NULL) return;
+  pl_team_barrier(team);
   pl_team_share(team, t.groups, 1, &from, &to);
   for (size_t g = from; g < to; g++) {
-    size_t samples = samples_of(&t, g, batch);
-    float *v = scratch + p.input + from * group_of(&t, s->out);
-    transform_input(v, &t, scratch + p.frame + g * t.group * frame_size, samples, s->out);
-    multiply_group(dx + g * t.group * s->h * s->w * s->in, scratch + p.product + from * group_of(&t, s->in), v, scratch + p.filter, s, &t,
-                   samples, s->out, s->in, NULL, s->h, s->w);
+    size_t samples = samples_of(&t, g, pass->batch);
+    transform(slot, &t, dy + g * t.group * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
+    multiply_group(dx + g * t.group * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in,
+                   NULL, s->h, s->w);
   }
 }

@@ -32,6 +32,7 @@ typedef struct pl_pass {
 
 /* What an operation needs for a batch, filled by `memory`; all zero and false by default. */
 typedef struct pl_memory {
+  int members;                             /* given: the largest team that will run it */
   size_t saved;                            /* bytes for the whole batch */
   size_t scratch_forward, scratch_backward;
   bool needs_x, needs_y;                   /* backward reads the input, the output */

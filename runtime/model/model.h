@@ -15,6 +15,7 @@ typedef struct pl_block {
 /* Where each value, gradient and workspace of a batch lies in the arena. */
 typedef struct pl_plan {
   size_t capacity;              /* samples it was made for; 0: not yet made */
+  int members;                  /* and the largest team */
   size_t bytes;
   bool *wanted;                 /* per value: its gradient is needed */
   int *act_root, *grad_root;    /* per value: the value in whose place it lies */

@@ -102,6 +102,7 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
   int values = g->values, ops = g->ops, end = 2 * ops + 1;
   pl_plan_clear(plan);
   if (allocate(plan, values, ops, err)) return PL_ERROR_MEMORY;
+  plan->members = pl_threads_get();
   int *life = pl_alloc_array(4 * (size_t)values, sizeof *life, err);   /* birth and death of values, then of gradients */
   places p = { pl_alloc_array(2 * (size_t)values + 3 * (size_t)ops, sizeof *p.list, err), 0 };
   if (life == NULL || p.list == NULL) {
@@ -117,6 +118,7 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
     const pl_op *op = &g->op[i];
     pl_memory *need = &plan->need[i];
     bool backward = mode == PL_TRAIN && plan->wanted[op->out[0]];
+    need->members = plan->members;
     if (op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
       op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
     for (int k = 0; k < 2; k++) {
@@ -159,7 +161,7 @@ pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool inp
   if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
   pl_plan *plan = &model->plan[mode == PL_TRAIN && input_gradient ? PLANS - 1 : (int)mode];
   int which = mode == PL_TRAIN;
-  if (plan->capacity < batch) {
+  if (plan->capacity < batch || plan->members < pl_threads_get()) {
     pl_status status = pl_plan_make(model, plan, batch, mode, input_gradient, err);
     if (status) return status;
   }
