@@ -66,6 +66,11 @@ function Progress:note(line)
   self.out:flush()
 end
 
+--- A line that is said whatever else is not.
+function Progress:warn(line)
+  if self.quiet then io.stderr:write("perilune: ", line, "\n") else self:note(line) end
+end
+
 --- One finished epoch. `row`: the history's row; `best`: its weights are the best so far.
 function Progress:row(row, best)
   if self.quiet then return end

@@ -38,6 +38,7 @@ function M.heading(run, e, o, found, term)
     local s, at = found and found.state, ""
     if s then
       at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0 and (", after %d batches"):format(s.batch) or "")
+      if s.epoch >= o.epochs then at = "   continuing after the last epoch" end
     end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
   end
@@ -127,6 +128,13 @@ local function pointers(run)
   return lines
 end
 
+--- Where an interrupted run can be gone on with.
+function Run:kept()
+  if not self.path then return "nothing was saved (out = false)" end
+  if self.unsaved then return ("this could not be saved: the same command goes on from what %s holds of before"):format(self.path) end
+  return ("saved in %s; the same command goes on from there"):format(self.path)
+end
+
 --- Prints the result, where the files are, and what to try next. options.confusion: also the confusion matrix.
 function Run:report(given)
   local term = text.terminal(1)
@@ -135,7 +143,7 @@ function Run:report(given)
   if self.ended == "interrupted" then
     local s = self.state
     say(("interrupted in epoch %d%s; %s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", after %d batches"):format(s.batch) or "",
-      self.path and ("saved in %s; the same command goes on from there"):format(self.path) or "nothing was saved (out = false)"))
+      self:kept()))
     print(table.concat(out, "\n"))
     return
   end
@@ -166,18 +174,31 @@ local function json_line(h, row)
   return "{" .. table.concat(parts, ",") .. "}\n"
 end
 
+local function whole_log(h)
+  local lines = {}
+  for i = 1, #h do lines[i] = json_line(h, h[i]) end
+  return table.concat(lines)
+end
+
 --- Keeps the log of a run up with its history, one line an epoch. `logged`: how many lines are there (nil: the file is
--- written anew). Returns the new number; nil when it could not be written.
+-- written anew). Returns the new number; nil and a message when it could not be written.
 function M.log(path, h, logged)
   if logged == nil or logged > #h then
-    local lines = {}
-    for i = 1, #h do lines[i] = json_line(h, h[i]) end
-    return core.store.write_text(path, table.concat(lines)) and #h or nil
+    local ok, message = core.store.write_text(path, whole_log(h))
+    return ok and #h or nil, message
   end
   for i = logged + 1, #h do
-    if not core.store.append(path, json_line(h, h[i])) then return nil end
+    local ok, message = core.store.append(path, json_line(h, h[i]))
+    if not ok then return nil, message end
   end
   return #h
+end
+
+--- Writes the log anew when it is not that of the history: true; or nil and a message.
+function M.complete_log(path, h)
+  local lines = whole_log(h)
+  if core.store.read_text(path) == lines then return true end
+  return core.store.write_text(path, lines)
 end
 
 return M

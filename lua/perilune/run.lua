@@ -31,7 +31,8 @@ local function user_functions(e)
   return list
 end
 
--- Publishes: the checkpoint first, because it alone counts; then what is derived from it.
+-- Publishes: the checkpoint first, because it alone counts; then what is derived from it. run.unsaved: why the last
+-- attempt failed.
 local function publisher(run, identity, warn)
   if not run.path then return function() end end
   local runfile, record = require "perilune.runfile", require "perilune.record"
@@ -48,10 +49,13 @@ local function publisher(run, identity, warn)
       if t.state.batch == 0 or t.state.ended then
         write("run.h5", "run")
         if t.state.best and run.best_written ~= t.state.best.epoch and write("best.h5", "best") then run.best_written = t.state.best.epoch end
-        logged = result.log(run.path .. "/log.jsonl", t.history, logged)
+        local message
+        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged)
+        problem = problem or message
       end
       run.saved = { epoch = t.state.epoch, batch = t.state.batch }
     end
+    run.unsaved = problem
     if problem then warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem)) end
   end
 end
@@ -109,7 +113,7 @@ local function train(run, e, o, found, identity)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })
         progress:row(shown, improved)
       end,
-      publish = publisher(run, identity, function(line) progress:note(line) end),
+      publish = publisher(run, identity, function(line) progress:warn(line) end),
       publish_every = run.path and every or nil,
       interrupted = o.interruptible and system.interrupted or function() return false end,
       kept = function() return where_kept(run) end,
@@ -125,19 +129,35 @@ local function train(run, e, o, found, identity)
   run.best = t.state.best
 end
 
--- A finished run whose folder was named again: nothing is trained, its files are shown (and completed).
+-- A finished run whose folder was named again: nothing is trained, its files are shown, and completed where the process died or
+-- the disk was full between the last checkpoint and what is derived from it. Before: the weights of the end are in e.model.
+local function complete(run, e, found)
+  local record, runfile = require "perilune.record", require "perilune.runfile"
+  local function derive(name, kind, epoch_of)
+    local path = run.path .. "/" .. name
+    local there = runfile.read(path, { tensors = false })
+    if there and there.state and epoch_of(there.state) == epoch_of(found.state) then return end
+    local copy, state = {}, {}
+    for key, value in pairs(found) do copy[key] = value end
+    for key, value in pairs(found.state) do state[key] = value end
+    state.weights_sha256 = record.digest(e.model:state())
+    copy.kind, copy.state, copy.layers, copy.best, copy.optimizer = kind, state, record.layers(e.model), nil, nil
+    local ok, message = runfile.write(path, copy)
+    if not ok then run.unsaved = message end
+  end
+  derive("run.h5", "run", function(state) return state.ended and state.epoch end)
+  if found.best then derive("best.h5", "best", function(state) return state.best and state.best.epoch end) end
+  local ok, message = result.complete_log(run.path .. "/log.jsonl", run.history)
+  if not ok then run.unsaved = message end
+end
+
 local function recall(run, e, found)
   local record = require "perilune.record"
   record.fill(e.model:state(), found.best or found.layers, run.path .. "/checkpoint.h5")
   local state, past, _, evaluation = record.parts(found)
   run.state, run.history, run.evaluation, run.test, run.best, run.ended = state, past, evaluation, evaluation.test, state.best, state.ended
   run.recalled = true
-  if system.kind(run.path .. "/run.h5") ~= "file" then
-    local copy = {}
-    for key, value in pairs(found) do copy[key] = value end
-    copy.kind, copy.layers, copy.best, copy.optimizer = "run", record.layers(e.model), nil, nil
-    require "perilune.runfile".write(run.path .. "/run.h5", copy)
-  end
+  complete(run, e, found)
 end
 
 --- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,

@@ -1,18 +1,25 @@
--- kill -9 at random moments of a training that saves after each batch, and aimed inside saves, before, in the middle of and
--- after their k-th system call. After each kill every file must be whole, and the checkpoint no older than the step that was
--- last acknowledged; the same command goes on, and a training killed dozens of times ends with the bits of one never killed.
+-- kill -9 at random moments of a training that saves after each batch, and aimed: before, in the middle of and after each
+-- system call by which a whole training changes the disk. After each kill every file must be whole, and the checkpoint no
+-- older than the step that was last acknowledged; the same command goes on, and a training killed dozens of times ends with
+-- the bits of one never killed, in every file.
 local campaign = dofile "tests/campaigns/support.lua"
 local runfile = require "perilune.runfile"
 local verify = require "perilune".store.verify
 
-local random_kills, aimed_kills = campaign.count(1000, 25), campaign.count(300, 36)
+local random_kills = campaign.count(1000, 20)
 local script = os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua"
 local acknowledged, run = campaign.folder .. "/acknowledged", campaign.folder .. "/run"
 local command = ("run %s --out run --quiet --checkpoint-every 0"):format(campaign.quote(script))
 
-local function weights(folder)
-  local record = campaign.check(runfile.read(folder .. "/run.h5"), "the run that was finished has no run.h5")
-  return record.state.weights_sha256
+-- What a finished training leaves, in one string.
+local function result(folder)
+  local parts = {}
+  for _, name in ipairs { "run.h5", "best.h5" } do
+    local record, message = runfile.read(folder .. "/" .. name)
+    campaign.check(record, "of a finished run: %s", message)
+    parts[#parts + 1] = record.state.weights_sha256 .. (name == "run.h5" and record.state.ended or "")
+  end
+  return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*', "")
 end
 
 local function last_acknowledged()
@@ -39,44 +46,50 @@ local function inspect(how)
   return kept
 end
 
-local expected
 local function begin_anew() os.execute(("rm -rf %s %s"):format(campaign.quote(run), campaign.quote(acknowledged))) end
 
 local finished = 0
--- Goes on with the training until a kill or its end. Returns whether it was killed.
-local function piece(program, environment, how)
-  local r = campaign.run(command, ("ACKNOWLEDGED=%s %s"):format(campaign.quote(acknowledged), environment), program)
+-- Goes on with the training until a kill or its end. Returns whether it was killed, and then the step that was kept.
+local function piece(how, expected, options, program, environment)
+  local r = campaign.run(command .. options, ("ACKNOWLEDGED=%s %s"):format(campaign.quote(acknowledged), environment or ""), program)
   if r.status == 137 then return true, inspect(how) end
-  campaign.check(r.status == 0, "after a kill the same command fails: %s", r.err)
-  campaign.check(weights(run) == expected, "the weights at the end are not those of the training that was never killed")
+  campaign.check(r.status == 0, "after a %s the same command fails: %s", how, r.err)
+  campaign.check(result(run) == expected, "after a %s the files at the end are not those of a training that was never killed", how)
   finished = finished + 1
   begin_anew()
   return false
 end
 
-local reference = campaign.run(command)
-campaign.check(reference.status == 0, "the training fails: %s", reference.err)
-expected = weights(run)
-begin_anew()
+local function undisturbed(options, program, environment)
+  local r = campaign.run(command .. options, environment, program)
+  campaign.check(r.status == 0, "the training fails: %s", r.err)
+  local expected = result(run)
+  begin_anew()
+  return expected
+end
 
 if not campaign.has "timeout" then campaign.skip "there is no timeout(1)" end
-local before_any, killed = 0, 0
+local expected = undisturbed ""
+local killed = 0
 while killed < random_kills do
   local seconds = ("%.4f"):format(0.005 + 0.15 * math.random())
-  local dead, kept = piece(("timeout -s KILL %s %s"):format(seconds, campaign.quote(campaign.program)), "", "kill at a random moment")
-  if dead then
-    killed = killed + 1
-    if kept == 0 then before_any = before_any + 1 end
-  end
+  if piece("kill at a random moment", expected, "", ("timeout -s KILL %s %s"):format(seconds, campaign.quote(campaign.program))) then killed = killed + 1 end
 end
-
 begin_anew()
-local aimed = 0
-while aimed < aimed_kills do
-  local call, what = aimed // 2 + 1, aimed % 2 == 0 and "die-before" or "die-half"
-  local fault = ("'CAMPAIGN_FAULT=%d 1 %s'"):format(call, what)
-  if piece(campaign.quote(campaign.faulty_program), fault, ("kill at system call %d (%s)"):format(call, what)) then aimed = aimed + 1 end
-end
 
-campaign.green("%d kills at random moments (%d before the first save), %d inside saves: 0 lost, 0 torn; %d trainings finished, all with equal bits",
-  killed, before_any, aimed, finished)
+local short, faulty = campaign.count(" --epochs 3", " --epochs 2"), campaign.quote(campaign.faulty_program)
+expected = undisturbed(short, faulty, "CAMPAIGN_RECORD=calls")
+local calls = dofile "tests/campaigns/recorded_calls.lua"(campaign.read(campaign.folder .. "/calls"))
+local aimed = 0
+local function aim(call, what)
+  local how = ("kill at system call %d of %d (%s, %s)"):format(call, #calls, calls[call].line, what)
+  campaign.check(piece(how, expected, short, faulty, ("'CAMPAIGN_FAULT=%d 1 %s'"):format(call, what)), "the program outlived a %s", how)
+  piece(how, expected, short)
+  aimed = aimed + 1
+end
+-- before each call, then in the middle of it or after it; in the short form some, and more of the last save's
+for call = 1, #calls, campaign.count(1, 9) do aim(call, "die-before") end
+for call = campaign.count(1, #calls - 27), #calls, campaign.count(1, 3) do aim(call, "die-half") end
+
+campaign.green("%d kills at random moments, %d inside saves (%d system calls): 0 lost, 0 torn; %d trainings went on to their end, all with equal bits",
+  killed, aimed, #calls, finished)

@@ -3,6 +3,7 @@
 return {
   { name = "write-in-place", campaign = "kill", file = "runtime/store/file.c",
     from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
+  { name = "derived-files-forgotten", campaign = "kill", file = "lua/perilune/run.lua", from = "  complete(run, e, found)\n", to = "" },
   { name = "no-fsync-of-files", campaign = "power", file = "runtime/store/file.c",
     from = "else if (SYS.fsync(fd) != 0) status", to = "else if (0) status" },
   { name = "no-fsync-of-folders", campaign = "power", file = "runtime/store/file.c",

@@ -7,6 +7,7 @@
 -- Each state is laid out as files and opened by the real reader: the checkpoint is whole, at least as new as the last
 -- acknowledged step, and no file derived from it is newer. From some of them the training goes on, to the same bits.
 local campaign = dofile "tests/campaigns/support.lua"
+local calls_of = dofile "tests/campaigns/recorded_calls.lua"
 local runfile = require "perilune.runfile"
 
 local epochs = campaign.count(8, 2)
@@ -18,29 +19,6 @@ local store = require "perilune".store
 local function weights(folder)
   local record = runfile.read(folder .. "/run.h5")
   return record and record.state.weights_sha256
-end
-
--- The record: { { call, ... }, ... }, of a training in two pieces, so that files of an earlier process are there as well.
-local function calls_of(text)
-  local list, at = {}, 1
-  while at <= #text do
-    local line_end = text:find("\n", at, true)
-    local line = text:sub(at, line_end - 1)
-    local words = {}
-    for word in line:gmatch "[^ ]+" do words[#words + 1] = word end
-    local call = { kind = words[1], line = line }
-    at = line_end + 1
-    if call.kind == "open" then call.fd, call.how, call.path = words[2], words[3], line:match "^open %S+ %S+ (.*)$"
-    elseif call.kind == "write" then
-      call.fd, call.data = words[2], text:sub(at, at + words[3] - 1)
-      at = at + words[3]
-    elseif call.kind == "rename" then call.from, call.path = line:match "^rename (.-)\t(.*)$"
-    elseif call.kind == "ack" then call.step = tonumber(words[2])
-    elseif call.kind == "unlink" or call.kind == "mkdir" then call.path = line:match "^%S+ (.*)$"
-    else call.fd, call.size = words[2], tonumber(words[3]) end
-    list[#list + 1] = call
-  end
-  return list
 end
 
 local function folder_of(path) return path:match "^(.*)/[^/]*$" or "." end
@@ -210,7 +188,7 @@ end
 local calls = calls_of(campaign.read(campaign.folder .. "/record"))
 for i, call in ipairs(calls) do
   if call.kind == "ack" then acknowledged = call.step
-  else
+  elseif call.kind ~= "failed" then
     step[call.kind](call)
     -- a write may also reach the disk in part although it was made: states with and without its bytes come before the fsync
     cut(("after system call %d of %d (%s)"):format(i, #calls, call.line))

@@ -5,7 +5,7 @@
                         ENOSPC, EIO, EDQUOT      the call fails
                         short                    a write writes half and says so; other calls succeed
                                            and with "die" the process kills itself before the next file is opened after that
-     CAMPAIGN_RECORD=PATH                  every call that succeeded is appended to the file: a line, then a write's bytes */
+     CAMPAIGN_RECORD=PATH                  every call is appended to the file: a line, then a write's bytes */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -45,7 +45,7 @@ static void note(const void *bytes, size_t size, const char *format, ...) {
   enum fault fault = next_call(); \
   if (fault == FAIL) return -1; \
   int result = call; \
-  if (result >= 0) note("", 0, __VA_ARGS__); \
+  if (result >= 0) note("", 0, __VA_ARGS__); else note("", 0, "failed\n"); \
   if (fault == DIE_AFTER || fault == DIE_HALF) raise(SIGKILL); \
   return result;
 

@@ -1,4 +1,6 @@
 --- perilune run FILE [name=value ...]
+local errors = require "perilune.errors"
+
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder runs/<name>-s<seed>/. " ..
     "The same command goes on with an unfinished run, to the same final bits." }
@@ -29,7 +31,11 @@ function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
   local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out, quiet = options.quiet,
     checkpoint_every = options.checkpoint_every, fresh = options.fresh, force = options.force, interruptible = true }
-  if options.quiet then print(run.ended == "interrupted" and ("interrupted; saved in %s"):format(run.path) or run:line()) end
+  if options.quiet then print(run.ended == "interrupted" and "interrupted; " .. run:kept() or run:line()) end
+  if run.unsaved then
+    errors.fail(1, "the end of this run is not in %s: %s; make that possible, then run the same command again, which goes on from what is there",
+      run.path, run.unsaved)
+  end
   return run.ended == "interrupted" and 130 or 0
 end
 

@@ -1,0 +1,70 @@
+-- Saves that fail, or are the last thing a process does: what is said, the exit status, and what the same command makes of it.
+local lu = require "luaunit"
+local cli = dofile "tests/cli/support.lua"
+
+local plain = cli.program
+local faulty = plain:gsub("[^/]*$", "campaigns/perilune")
+local script = os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua"
+
+local function run(out, options, environment)
+  cli.program = environment and faulty or plain
+  return cli.run(("run %s --epochs 2 --out %s %s"):format(cli.quote(script), out, options or ""), environment)
+end
+
+run("recorded", "--quiet", "CAMPAIGN_RECORD=calls")
+local calls = dofile "tests/campaigns/recorded_calls.lua"(cli.read(cli.folder .. "/calls"))
+
+-- The number of the last (or first) call of that kind whose path ends so.
+local function number_of(kind, path, first)
+  local found
+  for i, call in ipairs(calls) do
+    if call.kind == kind and (call.path or ""):sub(-#path) == path then
+      found = i
+      if first then break end
+    end
+  end
+  return found
+end
+
+local function files(out)
+  local list = {}
+  for _, name in ipairs { "run.h5", "best.h5" } do
+    list[name] = cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)"
+  end
+  list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', "")
+  return list
+end
+
+local whole = files "recorded"
+
+TestSaveFails = {}
+
+function TestSaveFails:test_a_disk_that_stays_full_is_said_so_even_if_quiet()
+  local r = run("full", "--quiet", "'CAMPAIGN_FAULT=40 100000 ENOSPC'")
+  lu.assertEquals(r.status, 1)
+  lu.assertStrContains(r.err, "perilune: warning: could not save: ")
+  lu.assertStrContains(r.err, "No space left on device; training goes on")
+  lu.assertStrContains(r.err, "perilune: the end of this run is not in full: ")
+  lu.assertEquals(run("full", "--quiet").status, 0)
+  lu.assertEquals(files "full", whole)
+end
+
+function TestSaveFails:test_a_log_that_cannot_be_written_is_said_so_and_mended()
+  local r = run("log", "", ("'CAMPAIGN_FAULT=%d 1 EIO'"):format(number_of("open", "log.jsonl.tmp", true)))
+  lu.assertEquals(r.status, 0)
+  lu.assertStrContains(r.out, "warning: could not save: ")
+  lu.assertStrContains(r.out, "log.jsonl")
+  lu.assertEquals(files "log", whole)
+end
+
+function TestSaveFails:test_killed_between_the_last_checkpoint_and_what_is_derived_from_it()
+  local last = number_of("rename", "checkpoint.h5")
+  for _, call in ipairs { last, last + 3, last + 10 } do
+    local out = "derived-" .. call
+    lu.assertEquals(run(out, "--quiet", ("'CAMPAIGN_FAULT=%d 1 die-after'"):format(call)).status, 137)
+    lu.assertStrContains(run(out).out, "is finished already")
+    lu.assertEquals(files(out), whole)
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
