@@ -48,10 +48,13 @@ end
 
 local function begin_anew() os.execute(("rm -rf %s %s"):format(campaign.quote(run), campaign.quote(acknowledged))) end
 
+-- With its acknowledgements the training goes batch by batch through Lua, and makes the same system calls each time.
+local acknowledging = "ACKNOWLEDGED=" .. campaign.quote(acknowledged) .. " "
+
 local finished = 0
 -- Goes on with the training until a kill or its end. Returns whether it was killed, and then the step that was kept.
 local function piece(how, expected, options, program, environment)
-  local r = campaign.run(command .. options, ("ACKNOWLEDGED=%s %s"):format(campaign.quote(acknowledged), environment or ""), program)
+  local r = campaign.run(command .. options, acknowledging .. (environment or ""), program)
   if r.status == 137 then return true, inspect(how) end
   campaign.check(r.status == 0, "after a %s the same command fails: %s", how, r.err)
   campaign.check(result(run) == expected, "after a %s the files at the end are not those of a training that was never killed", how)
@@ -61,7 +64,7 @@ local function piece(how, expected, options, program, environment)
 end
 
 local function undisturbed(options, program, environment)
-  local r = campaign.run(command .. options, environment, program)
+  local r = campaign.run(command .. options, acknowledging .. (environment or ""), program)
   campaign.check(r.status == 0, "the training fails: %s", r.err)
   local expected = result(run)
   begin_anew()
