@@ -3,47 +3,15 @@
 -- older than the step that was last acknowledged; the same command goes on, and a training killed dozens of times ends with
 -- the bits of one never killed, in every file.
 local campaign = dofile "tests/campaigns/support.lua"
-local runfile = require "perilune.runfile"
-local verify = require "perilune".store.verify
+local files = dofile "tests/campaigns/run_files.lua"(campaign)
 
 local random_kills = campaign.count(1000, 20)
 local script = os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua"
 local acknowledged, run = campaign.folder .. "/acknowledged", campaign.folder .. "/run"
 local command = ("run %s --out run --quiet --checkpoint-every 0"):format(campaign.quote(script))
 
--- What a finished training leaves, in one string.
-local function result(folder)
-  local parts = {}
-  for _, name in ipairs { "run.h5", "best.h5" } do
-    local record, message = runfile.read(folder .. "/" .. name)
-    campaign.check(record, "of a finished run: %s", message)
-    parts[#parts + 1] = record.state.weights_sha256 .. (name == "run.h5" and record.state.ended or "")
-  end
-  return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*', "")
-end
-
 local function last_acknowledged()
   return math.tointeger(tonumber((campaign.read(acknowledged) or ""):match "ack (%d+)\n$")) or 0
-end
-
-local function step_in(name)
-  local record, message = runfile.read(run .. "/" .. name, { tensors = false })
-  return record and record.state.step or 0, message
-end
-
--- What a kill leaves behind. `how` says which kill it was.
-local function inspect(how)
-  for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5" } do
-    local path = run .. "/" .. name
-    if campaign.read(path) then
-      local whole, message = verify(path)
-      campaign.check(whole, "torn, by a %s: %s", how, message)
-    end
-  end
-  local known, kept = last_acknowledged(), step_in "checkpoint.h5"
-  campaign.check(kept >= known, "lost, by a %s: the checkpoint is of step %d, though step %d was acknowledged", how, kept, known)
-  campaign.check(step_in "run.h5" <= kept, "run.h5 is newer than checkpoint.h5 after a %s", how)
-  return kept
 end
 
 local function begin_anew() os.execute(("rm -rf %s %s"):format(campaign.quote(run), campaign.quote(acknowledged))) end
@@ -52,12 +20,15 @@ local function begin_anew() os.execute(("rm -rf %s %s"):format(campaign.quote(ru
 local acknowledging = "ACKNOWLEDGED=" .. campaign.quote(acknowledged) .. " "
 
 local finished = 0
--- Goes on with the training until a kill or its end. Returns whether it was killed, and then the step that was kept.
+-- Goes on with the training until a kill or its end. Returns whether it was killed.
 local function piece(how, expected, options, program, environment)
   local r = campaign.run(command .. options, acknowledging .. (environment or ""), program)
-  if r.status == 137 then return true, inspect(how) end
+  if r.status == 137 then
+    files.whole(run, last_acknowledged(), how)
+    return true
+  end
   campaign.check(r.status == 0, "after a %s the same command fails: %s", how, r.err)
-  campaign.check(result(run) == expected, "after a %s the files at the end are not those of a training that was never killed", how)
+  campaign.check(files.result(run, how) == expected, "after a %s the files at the end are not those of a training that was never killed", how)
   finished = finished + 1
   begin_anew()
   return false
@@ -66,7 +37,7 @@ end
 local function undisturbed(options, program, environment)
   local r = campaign.run(command .. options, acknowledging .. (environment or ""), program)
   campaign.check(r.status == 0, "the training fails: %s", r.err)
-  local expected = result(run)
+  local expected = files.result(run, "the undisturbed training")
   begin_anew()
   return expected
 end

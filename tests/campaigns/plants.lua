@@ -4,6 +4,8 @@ return {
   { name = "write-in-place", campaign = "kill", file = "runtime/store/file.c",
     from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
   { name = "derived-files-forgotten", campaign = "kill", file = "lua/perilune/run.lua", from = "  complete(run, e, found)\n", to = "" },
+  { name = "full-disk-ignored", campaign = "disk", file = "runtime/store/file.c", from = "if (n <= 0) return -1;", to = "if (n <= 0) return 0;" },
+  { name = "no-warning", campaign = "disk", file = "lua/perilune/run.lua", from = "if problem then warn(", to = "if false then warn(" },
   { name = "no-fsync-of-files", campaign = "power", file = "runtime/store/file.c",
     from = "else if (SYS.fsync(fd) != 0) status", to = "else if (0) status" },
   { name = "no-fsync-of-folders", campaign = "power", file = "runtime/store/file.c",
