@@ -122,9 +122,12 @@ deps:
 	@sh .ci/deps $(LUA)
 
 # Every test under AddressSanitizer and UndefinedBehaviorSanitizer; and what runs on several threads under ThreadSanitizer.
+SANITIZED = BUILD=$(BUILD)-asan OPT="-O1" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 asan:
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	 $(MAKE) --no-print-directory $(JOBS) tests BUILD=$(BUILD)-asan OPT="-O1" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+	 $(MAKE) --no-print-directory $(JOBS) tests $(SANITIZED)
+asan-program:
+	@$(MAKE) --no-print-directory $(JOBS) all $(SANITIZED)
 
 tsan:
 	@TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1 \
@@ -159,6 +162,6 @@ help:
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests campaign campaign-programs deps asan tsan lint install clean help
+.PHONY: all run test tests campaign campaign-programs deps asan asan-program tsan lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -11,6 +11,8 @@ local split = require "perilune.data.split"
 
 local M = {}
 
+local MOST_CLASSES = 65536
+
 local function numbered_labels(classes)
   local labels = {}
   for k = 1, classes do labels[k] = tostring(k - 1) end
@@ -133,7 +135,13 @@ function M.idx(opts)
     train_images = options.none, train_labels = options.none, test_images = options.none, test_labels = options.none,
     labels = options.none, name = "idx",
   })
-  local labels = type(o.labels) == "table" and o.labels or numbered_labels(o.labels or 10)
+  local labels = o.labels or 10
+  if type(labels) ~= "table" then
+    if math.type(labels) ~= "integer" or labels < 1 or labels > MOST_CLASSES then
+      raise("data.idx: option 'labels' takes a list of names, or a number of classes from 1 to %d, got %s", MOST_CLASSES, tostring(labels))
+    end
+    labels = numbered_labels(labels)
+  end
   local train = idx_part(o, "train", labels)
   return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels) and idx_part(o, "test", labels) or nil }
 end

@@ -38,68 +38,14 @@ void bind_account(lua_State *L, size_t bytes) {
   lua_gc(L, LUA_GCSTEP, (int)(kilobytes < 1 << 30 ? kilobytes : 1 << 30));
 }
 
-static cJSON *to_json(lua_State *L, int index, int depth);
-
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-/* String keys in sorted order: nothing that reaches a file follows the order of a hash table. */
-static cJSON *object_to_json(lua_State *L, int index, int depth) {
-  size_t n = 0;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a table of options has string keys; found a key of type %s", luaL_typename(L, -2));
-    n++;
-  }
-  const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
-  size_t i = 0;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) names[i++] = lua_tostring(L, -2);
-  qsort(names, n, sizeof *names, compare_names);
-  cJSON *object = cJSON_CreateObject();
-  for (i = 0; i < n; i++) {
-    lua_getfield(L, index, names[i]);
-    cJSON_AddItemToObject(object, names[i], to_json(L, lua_gettop(L), depth + 1));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return object;
-}
-
-static cJSON *to_json(lua_State *L, int index, int depth) {
-  luaL_checkstack(L, 8, "table nests too deep");
-  switch (lua_type(L, index)) {
-    case LUA_TNIL: case LUA_TNONE: return cJSON_CreateNull();
-    case LUA_TBOOLEAN: return cJSON_CreateBool(lua_toboolean(L, index));
-    case LUA_TNUMBER: return cJSON_CreateNumber(lua_tonumber(L, index));
-    case LUA_TSTRING: return cJSON_CreateString(lua_tostring(L, index));
-    case LUA_TTABLE: {
-      if (depth > 64) luaL_error(L, "table nests too deep (or contains itself)");
-      lua_Integer n = luaL_len(L, index);
-      if (n == 0) {
-        lua_pushnil(L);
-        if (!lua_next(L, index)) return cJSON_CreateObject();
-        lua_pop(L, 2);
-        return object_to_json(L, index, depth);
-      }
-      cJSON *list = cJSON_CreateArray();
-      for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, index, i);
-        cJSON_AddItemToArray(list, to_json(L, lua_gettop(L), depth + 1));
-        lua_pop(L, 1);
-      }
-      return list;
-    }
-    default:
-      luaL_error(L, "a %s cannot be an option here", luaL_typename(L, index));
-      return NULL;
-  }
-}
-
-/* A dry run raises before anything is allocated, so that nothing leaks when a value has no JSON form. */
+/* Tables are read raw: a metamethod could lie about a length, or raise while JSON is held. What has no JSON form is found
+   by check_json, before anything is allocated; to_json raises nothing, and clears *ok when memory is short. */
 static void check_json(lua_State *L, int index, int depth) {
   int type = lua_type(L, index);
   luaL_checkstack(L, 8, "table nests too deep");
   if (type == LUA_TTABLE) {
     if (depth > 64) luaL_error(L, "table nests too deep (or contains itself)");
-    lua_Integer n = luaL_len(L, index);
+    lua_Unsigned n = lua_rawlen(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
       if (n == 0 && lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a table of options has string keys; found a key of type %s", luaL_typename(L, -2));
       if (n > 0 && !lua_isinteger(L, -2)) luaL_error(L, "a table holds either a list or named options, not both (found '%s')", luaL_tolstring(L, -2, NULL));
@@ -110,21 +56,80 @@ static void check_json(lua_State *L, int index, int depth) {
   }
 }
 
-cJSON *bind_to_json(lua_State *L, int index) {
-  index = lua_absindex(L, index);
-  check_json(L, index, 0);
-  return to_json(L, index, 0);
-}
+static cJSON *to_json(lua_State *L, int index, bool *ok);
 
-cJSON *bind_args_to_json(lua_State *L, int first) {
-  int top = lua_gettop(L);
-  for (int i = first; i <= top; i++) check_json(L, i, 0);
+static cJSON *list_to_json(lua_State *L, int index, lua_Unsigned n, bool *ok) {
   cJSON *list = cJSON_CreateArray();
-  for (int i = first; i <= top; i++) cJSON_AddItemToArray(list, to_json(L, i, 0));
+  for (lua_Unsigned i = 1; i <= n && *ok; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i);
+    *ok = cJSON_AddItemToArray(list, to_json(L, lua_gettop(L), ok)) && *ok;
+    lua_pop(L, 1);
+  }
   return list;
 }
 
-void bind_push_json(lua_State *L, const cJSON *json) {
+typedef struct member { const char *name; cJSON *value; } member;
+
+static int compare_names(const void *a, const void *b) { return strcmp(((const member *)a)->name, ((const member *)b)->name); }
+
+/* String keys in sorted order: nothing that reaches a file follows the order of a hash table. */
+static cJSON *object_to_json(lua_State *L, int index, bool *ok) {
+  size_t n = 0, i = 0;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) n++;
+  member *members = pl_alloc_array(n + 1, sizeof *members, NULL);
+  cJSON *object = cJSON_CreateObject();
+  if (members == NULL) *ok = false;
+  else {
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), i++) members[i] = (member){ lua_tostring(L, -2), to_json(L, lua_gettop(L), ok) };
+    qsort(members, n, sizeof *members, compare_names);
+  }
+  for (i = 0; members != NULL && i < n; i++) {
+    if (cJSON_AddItemToObject(object, members[i].name, members[i].value)) continue;
+    cJSON_Delete(members[i].value);
+    *ok = false;
+  }
+  pl_free(members);
+  return object;
+}
+
+static cJSON *to_json(lua_State *L, int index, bool *ok) {
+  cJSON *json = NULL;
+  lua_Unsigned n;
+  switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN: json = cJSON_CreateBool(lua_toboolean(L, index)); break;
+    case LUA_TNUMBER: json = cJSON_CreateNumber(lua_tonumber(L, index)); break;
+    case LUA_TSTRING: json = cJSON_CreateString(lua_tostring(L, index)); break;
+    case LUA_TTABLE: json = (n = lua_rawlen(L, index)) > 0 ? list_to_json(L, index, n, ok) : object_to_json(L, index, ok); break;
+    default: json = cJSON_CreateNull();
+  }
+  if (json == NULL) *ok = false;
+  return json;
+}
+
+static cJSON *all_or_nothing(lua_State *L, cJSON *json, bool ok) {
+  if (ok) return json;
+  cJSON_Delete(json);
+  luaL_error(L, "not enough memory for options");
+  return NULL;
+}
+
+cJSON *bind_to_json(lua_State *L, int index) {
+  bool ok = true;
+  index = lua_absindex(L, index);
+  check_json(L, index, 0);
+  cJSON *json = to_json(L, index, &ok);
+  return all_or_nothing(L, json, ok);
+}
+
+cJSON *bind_args_to_json(lua_State *L, int first, int last) {
+  bool ok = true;
+  for (int i = first; i <= last; i++) check_json(L, i, 0);
+  cJSON *list = cJSON_CreateArray();
+  for (int i = first; i <= last && ok; i++) ok = cJSON_AddItemToArray(list, to_json(L, i, &ok)) && ok;
+  return all_or_nothing(L, list, ok && list != NULL);
+}
+
+static void push_json(lua_State *L, const cJSON *json) {
   luaL_checkstack(L, 4, "JSON nests too deep");
   if (cJSON_IsNumber(json)) {
     lua_Integer whole;
@@ -137,9 +142,46 @@ void bind_push_json(lua_State *L, const cJSON *json) {
     lua_Integer i = 0;
     lua_newtable(L);
     cJSON_ArrayForEach(item, json) {
-      bind_push_json(L, item);
+      push_json(L, item);
       if (item->string) lua_setfield(L, -2, item->string);
       else lua_rawseti(L, -2, ++i);
     }
   } else lua_pushnil(L);
+}
+
+static int protected_push(lua_State *L) {
+  push_json(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+static int protected_push_text(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* Calls push(value) so that nothing held is lost when it raises; frees the JSON and its text. */
+static void push_and_free(lua_State *L, lua_CFunction push, const void *value, cJSON *json, char *text) {
+  bool room = value != NULL && lua_checkstack(L, 4);
+  int status = LUA_OK;
+  if (room) {
+    lua_pushcfunction(L, push);
+    lua_pushlightuserdata(L, (void *)value);
+    status = lua_pcall(L, 1, 1, 0);
+  }
+  cJSON_free(text);
+  cJSON_Delete(json);
+  if (status != LUA_OK) lua_error(L);
+  if (!room) luaL_error(L, "not enough memory");
+}
+
+void bind_push_json(lua_State *L, cJSON *json, const char *member) {
+  static const cJSON nothing = { .type = cJSON_NULL };
+  const cJSON *part = member ? cJSON_GetObjectItemCaseSensitive(json, member) : json;
+  push_and_free(L, protected_push, json != NULL && part == NULL ? &nothing : part, json, NULL);
+}
+
+void bind_push_json_text(lua_State *L, cJSON *json, const char *member, bool pretty) {
+  const cJSON *part = member ? cJSON_GetObjectItemCaseSensitive(json, member) : json;
+  char *text = pretty ? cJSON_Print(part) : cJSON_PrintUnformatted(part);
+  push_and_free(L, protected_push_text, text, json, text);
 }

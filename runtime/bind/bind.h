@@ -18,9 +18,12 @@ int bind_fail(lua_State *L, const pl_error *err);
 /* Lua's argument `index` as JSON (caller frees). Tables: a sequence becomes an array, string keys an object
    in sorted order. Functions, userdata and cycles raise. */
 struct cJSON *bind_to_json(lua_State *L, int index);
-/* Arguments first..top as a JSON array (caller frees). */
-struct cJSON *bind_args_to_json(lua_State *L, int first);
-void bind_push_json(lua_State *L, const struct cJSON *json);
+/* Arguments first..last as a JSON array (caller frees). */
+struct cJSON *bind_args_to_json(lua_State *L, int first, int last);
+/* Pushes the value, or its member of that name unless NULL (nil when there is none), and frees the JSON, also when it raises. */
+void bind_push_json(lua_State *L, struct cJSON *json, const char *member);
+/* The same for its text; `pretty`: on several lines. */
+void bind_push_json_text(lua_State *L, struct cJSON *json, const char *member, bool pretty);
 
 /* Tensors. A slot is pushed empty (already collectable), then filled by the caller. */
 #define BIND_TENSOR "perilune.tensor"

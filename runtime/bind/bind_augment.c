@@ -18,10 +18,11 @@ pl_augment *bind_check_augment(lua_State *L, int index) {
 /* affine{ rotate = 25 }, ... : upvalue 1 is the type */
 static int augment_new(lua_State *L) {
   pl_error err;
-  cJSON *args = bind_args_to_json(L, 1);
+  int top = lua_gettop(L);
   pl_augment **slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = NULL;
   luaL_setmetatable(L, BIND_AUGMENT);
+  cJSON *args = bind_args_to_json(L, 1, top);
   *slot = pl_augment_new(lua_tostring(L, lua_upvalueindex(1)), args, &err);
   cJSON_Delete(args);
   return *slot ? 1 : bind_raise(L, &err);
@@ -35,19 +36,15 @@ static int augment_gc(lua_State *L) {
 }
 
 static int augment_config(lua_State *L) {
-  cJSON *config = pl_augment_config(bind_check_augment(L, 1));
-  bind_push_json(L, config);
-  cJSON_Delete(config);
+  bind_push_json(L, pl_augment_config(bind_check_augment(L, 1)), NULL);
   return 1;
 }
 
 static int augment_tostring(lua_State *L) {
   cJSON *config = pl_augment_config(bind_check_augment(L, 1));
   cJSON_DeleteItemFromObject(config, "type");
-  char *text = cJSON_PrintUnformatted(config);
-  lua_pushfstring(L, "%s %s", pl_augment_type(bind_check_augment(L, 1)), text ? text : "");
-  cJSON_free(text);
-  cJSON_Delete(config);
+  bind_push_json_text(L, config, NULL, false);
+  lua_pushfstring(L, "%s %s", pl_augment_type(bind_check_augment(L, 1)), lua_tostring(L, -1));
   return 1;
 }
 

@@ -16,12 +16,33 @@ static pl_dataset *self(lua_State *L) {
   return *slot;
 }
 
+static const char kept_key;   /* registry table: what read() was called on -> the data set that it gave; weak keys */
+
+/* The data set on top lives as long as the table at `index`. */
+static void keep_with(lua_State *L, int index) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+  }
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
 pl_dataset *bind_check_dataset(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (lua_istable(L, index) && lua_getfield(L, index, "read") == LUA_TFUNCTION) {
     lua_pushvalue(L, index);
-    lua_call(L, 1, 1);   /* the split keeps what it returns */
+    lua_call(L, 1, 1);
     pl_dataset **slot = luaL_testudata(L, -1, BIND_DATASET);
+    if (slot != NULL && *slot != NULL) keep_with(L, index);
     lua_pop(L, 1);
     if (slot != NULL && *slot != NULL) return *slot;
   }
@@ -84,11 +105,11 @@ static int dataset_describe(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) pl_dataset_set_sha256(ds, luaL_checkstring(L, 3));
   if (lua_isnoneornil(L, 4)) return 0;
   luaL_checktype(L, 4, LUA_TTABLE);
-  lua_Integer n = luaL_len(L, 4);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 4);
   const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
   luaL_checkstack(L, (int)n + 2, "too many label names");
   for (lua_Integer k = 0; k < n; k++) {
-    lua_geti(L, 4, k + 1);
+    lua_rawgeti(L, 4, k + 1);
     names[k] = luaL_checkstring(L, -1);
   }
   if (pl_dataset_set_label_names(ds, names, n, &err)) return bind_raise(L, &err);
@@ -140,11 +161,11 @@ static int push_batch(lua_State *L, const pl_dataset *ds, const uint32_t *positi
 /* Positions from a list of integers at `index`, as a userdata on the stack. */
 static uint32_t *check_positions(lua_State *L, int index, const pl_dataset *ds, size_t *n) {
   luaL_checktype(L, index, LUA_TTABLE);
-  *n = (size_t)luaL_len(L, index);
+  *n = (size_t)lua_rawlen(L, index);
   uint32_t *positions = lua_newuserdatauv(L, (*n + 1) * sizeof *positions, 0);
   for (size_t i = 0; i < *n; i++) {
     int whole;
-    lua_geti(L, index, (lua_Integer)i + 1);
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
     lua_Integer p = lua_tointegerx(L, -1, &whole);
     if (!whole || p < 1 || p > (lua_Integer)pl_dataset_count(ds))
       luaL_error(L, "position %s is out of range: the data set has samples 1 to %I", luaL_tolstring(L, -1, NULL), (lua_Integer)pl_dataset_count(ds));

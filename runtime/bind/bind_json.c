@@ -25,11 +25,7 @@ static void make_exact(cJSON *json) {
 static int json_encode(lua_State *L) {
   cJSON *json = bind_to_json(L, 1);
   make_exact(json);
-  char *text = lua_toboolean(L, 2) ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
-  cJSON_Delete(json);
-  if (text == NULL) return luaL_error(L, "not enough memory to write JSON");
-  lua_pushstring(L, text);
-  cJSON_free(text);
+  bind_push_json_text(L, json, NULL, lua_toboolean(L, 2));
   return 1;
 }
 
@@ -42,8 +38,7 @@ static int json_decode(lua_State *L) {
     lua_pushfstring(L, "not JSON: unexpected text at byte %d", (int)(end - text) + 1);
     return 2;
   }
-  bind_push_json(L, json);
-  cJSON_Delete(json);
+  bind_push_json(L, json, NULL);
   return 1;
 }
 

@@ -147,9 +147,9 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
       lua_settable(L, -5);
     }
     lua_rawseti(L, plain, ++count);
-    lua_Integer items = luaL_len(L, i);
+    lua_Integer items = (lua_Integer)lua_rawlen(L, i);
     for (lua_Integer k = 1; container && k <= items; k++) {
-      if (lua_geti(L, i, k) == LUA_TNIL) luaL_error(L, "%s: item %d is nil, not a layer (is its name spelt right?)", cls->head.type, (int)k);
+      if (lua_rawgeti(L, i, k) == LUA_TNIL) luaL_error(L, "%s: item %d is nil, not a layer (is its name spelt right?)", cls->head.type, (int)k);
       lua_rawseti(L, children, ++n);
     }
   }
@@ -194,7 +194,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, u->layer);
   lua_pop(L, 1);
-  lua_Integer children = luaL_len(L, base + 1);
+  lua_Integer children = (lua_Integer)lua_rawlen(L, base + 1);
   for (lua_Integer i = 1; i <= children; i++) {
     lua_rawgeti(L, base + 1, i);
     bind_layer *child = bind_check_layer(L, -1);
@@ -228,11 +228,11 @@ static int from_config(lua_State *L) {
   if (cls == NULL) return luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
   lua_Integer n = 0;
   if (lua_getfield(L, 1, "layers") == LUA_TTABLE) {
-    n = luaL_len(L, 3);
+    n = (lua_Integer)lua_rawlen(L, 3);
     lua_newtable(L);
     for (lua_Integer i = 1; i <= n; i++) {
       lua_pushcfunction(L, from_config);
-      lua_geti(L, 3, i);
+      lua_rawgeti(L, 3, i);
       lua_call(L, 1, 1);
       lua_rawseti(L, 4, i);
     }
@@ -318,7 +318,9 @@ static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
   lua_pushcfunction(L, protected_host);
   lua_pushlightuserdata(L, call);
   lua_pushlightuserdata(L, context);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return PL_OK;
+  int result = lua_pcall(L, 2, 0, 0);
+  calling_state = L;   /* the function may have run other models, in coroutines that are gone */
+  if (result == LUA_OK) return PL_OK;
   const char *text = lua_tostring(L, -1);
   pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
   lua_pop(L, 1);
@@ -354,9 +356,7 @@ static int layer_index(lua_State *L) {
     lua_setfield(L, -2, name);
   }
   if (all) return 1;
-  cJSON *config = pl_layer_config(u->layer);
-  bind_push_json(L, cJSON_GetObjectItemCaseSensitive(config, key));
-  cJSON_Delete(config);
+  bind_push_json(L, pl_layer_config(u->layer), key);
   return 1;
 }
 
@@ -378,9 +378,7 @@ static int layer_len(lua_State *L) {
 }
 
 static int layer_config(lua_State *L) {
-  cJSON *json = pl_layer_to_json(bind_check_layer(L, 1)->layer);
-  bind_push_json(L, json);
-  cJSON_Delete(json);
+  bind_push_json(L, pl_layer_to_json(bind_check_layer(L, 1)->layer), NULL);
   return 1;
 }
 

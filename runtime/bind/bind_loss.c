@@ -12,23 +12,26 @@ pl_loss *bind_check_loss(lua_State *L, int index) {
   return *slot;
 }
 
-static int push_loss(lua_State *L, cJSON *args, const char *type) {
+/* From the arguments of the call, or with type NULL from the description that is the first. */
+static int push_loss(lua_State *L, const char *type) {
   pl_error err;
+  int top = lua_gettop(L);
   pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = NULL;
   luaL_setmetatable(L, BIND_LOSS);
+  cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
   *slot = type ? pl_loss_new(type, args, &err) : pl_loss_from_json(args, &err);
   cJSON_Delete(args);
   return *slot ? 1 : bind_raise(L, &err);
 }
 
 /* CrossEntropy{ label_smoothing = 0.1 }, ... : upvalue 1 is the type */
-static int loss_new(lua_State *L) { return push_loss(L, bind_args_to_json(L, 1), lua_tostring(L, lua_upvalueindex(1))); }
+static int loss_new(lua_State *L) { return push_loss(L, lua_tostring(L, lua_upvalueindex(1))); }
 
 /* from_config{ type = "CrossEntropy", config = { .. } } */
 static int loss_from_config(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  return push_loss(L, bind_to_json(L, 1), NULL);
+  return push_loss(L, NULL);
 }
 
 static int loss_gc(lua_State *L) {
@@ -121,18 +124,14 @@ static int loss_value(lua_State *L) {
 /* ---- describing ---- */
 
 static int loss_config(lua_State *L) {
-  cJSON *json = pl_loss_to_json(bind_check_loss(L, 1));
-  bind_push_json(L, json);
-  cJSON_Delete(json);
+  bind_push_json(L, pl_loss_to_json(bind_check_loss(L, 1)), NULL);
   return 1;
 }
 
 static int loss_tostring(lua_State *L) {
-  cJSON *json = pl_loss_to_json(bind_check_loss(L, 1));
-  char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "config"));
-  lua_pushfstring(L, "%s %s", pl_loss_type(bind_check_loss(L, 1)), text ? text : "");
-  cJSON_free(text);
-  cJSON_Delete(json);
+  const pl_loss *loss = bind_check_loss(L, 1);
+  bind_push_json_text(L, pl_loss_to_json(loss), "config", false);
+  lua_pushfstring(L, "%s %s", pl_loss_type(loss), lua_tostring(L, -1));
   return 1;
 }
 

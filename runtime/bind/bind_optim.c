@@ -11,24 +11,27 @@ pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   return *slot;
 }
 
-/* User value 1: the model that it is bound to. */
-static int push_optimizer(lua_State *L, cJSON *args, const char *type) {
+/* From the arguments of the call, or with type NULL from the description that is the first. User value 1: the model that it is
+   bound to. */
+static int push_optimizer(lua_State *L, const char *type) {
   pl_error err;
+  int top = lua_gettop(L);
   pl_optimizer **slot = lua_newuserdatauv(L, sizeof *slot, 1);
   *slot = NULL;
   luaL_setmetatable(L, BIND_OPTIMIZER);
+  cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
   *slot = type ? pl_optimizer_new(type, args, &err) : pl_optimizer_from_json(args, &err);
   cJSON_Delete(args);
   return *slot ? 1 : bind_raise(L, &err);
 }
 
 /* Adam{ lr = 0.001 }, ... : upvalue 1 is the type */
-static int optim_new(lua_State *L) { return push_optimizer(L, bind_args_to_json(L, 1), lua_tostring(L, lua_upvalueindex(1))); }
+static int optim_new(lua_State *L) { return push_optimizer(L, lua_tostring(L, lua_upvalueindex(1))); }
 
 /* from_config{ type = "Adam", config = { .. } } */
 static int optim_from_config(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  return push_optimizer(L, bind_to_json(L, 1), NULL);
+  return push_optimizer(L, NULL);
 }
 
 static int optim_gc(lua_State *L) {
@@ -170,19 +173,14 @@ static int optim_set_counters(lua_State *L) {
 /* ---- describing ---- */
 
 static int optim_config(lua_State *L) {
-  cJSON *json = pl_optimizer_to_json(bind_check_optimizer(L, 1));
-  bind_push_json(L, json);
-  cJSON_Delete(json);
+  bind_push_json(L, pl_optimizer_to_json(bind_check_optimizer(L, 1)), NULL);
   return 1;
 }
 
 static int optim_tostring(lua_State *L) {
   const pl_optimizer *opt = bind_check_optimizer(L, 1);
-  cJSON *json = pl_optimizer_to_json(opt);
-  char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "config"));
-  lua_pushfstring(L, "%s %s", pl_optimizer_type(opt), text ? text : "");
-  cJSON_free(text);
-  cJSON_Delete(json);
+  bind_push_json_text(L, pl_optimizer_to_json(opt), "config", false);
+  lua_pushfstring(L, "%s %s", pl_optimizer_type(opt), lua_tostring(L, -1));
   return 1;
 }
 

@@ -128,11 +128,11 @@ static int system_interrupted(lua_State *L) {
 static int system_nearest(lua_State *L) {
   const char *word = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  int n = (int)luaL_len(L, 2);
+  int n = (int)lua_rawlen(L, 2);
   const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
   luaL_checkstack(L, n + 1, "too many names");
   for (int i = 0; i < n; i++) {
-    lua_geti(L, 2, i + 1);
+    lua_rawgeti(L, 2, i + 1);
     names[i] = luaL_checkstring(L, -1);
   }
   names[n] = NULL;

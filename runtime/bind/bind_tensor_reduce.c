@@ -19,9 +19,7 @@ static const pl_option keepdim_and_correction[] = {
 
 void bind_read_options(lua_State *L, int index, void *config, const pl_class *cls) {
   pl_error err;
-  cJSON *json = bind_to_json(L, index);
-  cJSON *args = cJSON_CreateArray();
-  cJSON_AddItemToArray(args, json);
+  cJSON *args = bind_args_to_json(L, index, index);
   pl_status status = pl_options_read(config, cls, args, &err);
   cJSON_Delete(args);
   if (status) bind_raise(L, &err);

@@ -56,10 +56,10 @@ static int trainer_new(lua_State *L) {
   o.data = bind_check_dataset(L, -1);
   const pl_augment **list = NULL;
   if (lua_getfield(L, 1, "augment") == LUA_TTABLE) {
-    o.augments = (size_t)luaL_len(L, -1);
+    o.augments = (size_t)lua_rawlen(L, -1);
     list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
     for (size_t i = 0; i < o.augments; i++) {
-      lua_geti(L, -2, (lua_Integer)i + 1);
+      lua_rawgeti(L, -2, (lua_Integer)i + 1);
       list[i] = bind_check_augment(L, -1);
       lua_pop(L, 1);
     }
@@ -182,6 +182,7 @@ static int evaluate(lua_State *L) {
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 5) && classes > 0) {
+    luaL_argcheck(L, classes <= 1 << 14, 2, "too many classes for a table of confusions; evaluate with confusion = false");
     confusion = lua_newuserdatauv(L, (size_t)(classes * classes) * sizeof *confusion, 0);
     memset(confusion, 0, (size_t)(classes * classes) * sizeof *confusion);
   }

@@ -53,10 +53,13 @@ struct pl_model {
   bool overwrite;               /* the next backward replaces gradients instead of adding to them */
   bool pending;                 /* a training pass waits for its backward */
   pl_stopwatch *watch;          /* NULL: never started */
+  bool calling;                 /* a function of the script runs, in the middle of a pass */
 };
 
 pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
+/* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
+pl_status pl_model_idle(const pl_model *model, pl_error *err);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
 

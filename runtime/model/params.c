@@ -117,6 +117,7 @@ pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
   if (model->built && pl_shape_equal(&model->graph.value[0], sample)) return PL_OK;
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   pl_graph graph;
   int out;
   pl_status status = pl_graph_start(&graph, sample, err);

@@ -157,7 +157,13 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
   return PL_OK;
 }
 
+pl_status pl_model_idle(const pl_model *model, pl_error *err) {
+  if (!model->calling) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE, "the model is in the middle of a pass: the functions of a Lambda may not run or rebuild the model that it is part of");
+}
+
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
   pl_plan *plan = &model->plan[mode == PL_TRAIN && input_gradient ? PLANS - 1 : (int)mode];
   int which = mode == PL_TRAIN;

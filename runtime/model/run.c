@@ -73,7 +73,7 @@ static void backward_op(const pl_model *m, const pl_team *team, int i) {
   pl_model_profile_op(m, team, i, true);
 }
 
-static pl_status host_op(const pl_model *m, int i, bool forward, pl_error *err) {
+static pl_status host_op(pl_model *m, int i, bool forward, pl_error *err) {
   const pl_op *op = &m->graph.op[i];
   pl_host_call call = {
     .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
@@ -82,7 +82,9 @@ static pl_status host_op(const pl_model *m, int i, bool forward, pl_error *err) 
   };
   if (!forward && call.dx == NULL) return PL_OK;
   if (op->layer->host == NULL) return pl_error_set(err, PL_ERROR_STATE, "%s has no function to call; make it in a script", op->layer->cls->head.type);
+  m->calling = true;
   pl_status status = op->layer->host(op->layer->host_context, &call, err);
+  m->calling = false;
   pl_model_profile_op(m, &(pl_team){ 0, 1, NULL }, i, !forward);
   return status;
 }
@@ -133,6 +135,7 @@ pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mo
 }
 
 pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_error *err) {
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (!model->pending || model->mode != PL_TRAIN) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
   int ops = model->graph.ops, threads = pl_model_team_size(model);
   pl_status status = PL_OK;

@@ -102,6 +102,9 @@ pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *da
   w.width = (size_t)pl_shape_count(pl_model_output(model));
   pl_shape target = w.labels ? (pl_shape){ 0 } : pl_dataset_target_shape(data);
   if (loss != NULL && (status = pl_loss_check(loss, pl_model_output(model), &target, w.labels, err))) return status;
+  if (loss != NULL && w.labels && w.width > 1 && (int64_t)w.width < pl_dataset_classes(data))
+    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs but the data set has %lld classes; give the last layer %lld outputs", w.width,
+                        (long long)pl_dataset_classes(data), (long long)pl_dataset_classes(data));
   if (loss == NULL && !w.labels && pl_shape_count(&target) != (int64_t)w.width) return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs, the data set's targets have %lld numbers", w.width, (long long)pl_shape_count(&target));
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_model_reserve(model, BATCH, mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;

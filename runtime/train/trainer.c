@@ -32,6 +32,12 @@ int32_t pl_argmax(const float *x, size_t n) {
   return (int32_t)best;
 }
 
+/* Asked before every step: functions of the script run in between and may bind it anew. */
+static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
+  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model)) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
+}
+
 static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   pl_status status = pl_model_build(o->model, &sample, err);
@@ -45,7 +51,7 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   if (labels && width > 1 && width < pl_dataset_classes(o->data))
     return pl_error_set(err, PL_ERROR_SHAPE, "the model has %lld outputs but the data set has %lld classes; give the last layer %lld outputs",
                         (long long)width, (long long)pl_dataset_classes(o->data), (long long)pl_dataset_classes(o->data));
-  if (pl_optimizer_size(o->optimizer) != pl_model_size(o->model)) return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
+  if ((status = check_optimizer(o, err))) return status;
   if (o->batch_size == 0) return pl_error_set(err, PL_ERROR_VALUE, "batch_size must be at least 1");
   return PL_OK;
 }
@@ -113,7 +119,8 @@ static int team_size(const pl_trainer *t, int wanted) { return wanted < t->threa
 /* The model may have been built for other inputs since the last call. */
 static pl_status rebuild(const pl_trainer *t, pl_error *err) {
   pl_shape sample = pl_dataset_shape(t->o.data);
-  return pl_model_build(t->o.model, &sample, err);
+  pl_status status = pl_model_build(t->o.model, &sample, err);
+  return status ? status : check_optimizer(&t->o, err);
 }
 
 static void set_order(pl_trainer *t, uint64_t epoch) {
@@ -300,7 +307,7 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
     return PL_OK;
   }
   pl_model_replace_grads(t->o.model);
-  if ((status = pl_model_backward(t->o.model, t->grad, NULL, err))) return status;
+  if ((status = pl_model_backward(t->o.model, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
   pl_optimizer_advance(t->o.optimizer);
   pl_threads_run_on(pl_model_team_size(t->o.model), run_update, t);
   return PL_OK;

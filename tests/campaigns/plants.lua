@@ -10,4 +10,6 @@ return {
     from = "else if (SYS.fsync(fd) != 0) status", to = "else if (0) status" },
   { name = "no-fsync-of-folders", campaign = "power", file = "runtime/store/file.c",
     from = "if (SYS.fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) status", to = "if (0) status" },
+  { name = "freed-tensor-used", campaign = "api", file = "runtime/bind/bind_tensor.c",
+    from = 'else if (*slot == NULL) luaL_argerror(L, index, "this tensor was freed', to = 'else if (0) luaL_argerror(L, index, "this tensor was freed' },
 }

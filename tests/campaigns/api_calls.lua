@@ -1,0 +1,300 @@
+-- One process of the api campaign: random calls of everything that can be reached, decided by a seed alone. Only Lua errors
+-- may come of it. usage: perilune tests/campaigns/api_calls.lua SEED CALLS      (in a folder that may be written to)
+-- The call under way is kept in the file last-call, for when there is nobody left to tell.
+local pl = require "perilune"
+local core = require "perilune.core"
+local here = arg[0]:match "^(.*)/" or "."
+local values, declared = dofile(here .. "/api_values.lua"), dofile(here .. "/api_declared.lua")
+
+local seed, calls = math.tointeger(arg[1]), math.tointeger(arg[2])
+local word = 0
+local function random(n)
+  word = word + 1
+  return math.floor(core.system.random(seed, 8, 0, 0, word) * n) + 1
+end
+local function pick(list) return list[random(#list)] end
+math.random = function(n) return random(n or 1 << 20) end
+
+local LARGEST = 5000      -- elements of a tensor, samples of a data set that is called with again
+pl.system.memory_limit(48 << 20)
+pl.system.threads(2)
+
+-- What is there to call --------------------------------------------------------------------------------------------
+
+-- Not called: what takes the process or the terminal away, goes to the network, lifts the limits of this test; runs without
+-- end when told so, which the experiments below do within bounds; and what Lua calls an object's end by, which no script does.
+local left_alone = { exit = true, line = true, download = true, fetch = true, catch_interrupt = true, memory_limit = true, threads = true,
+  run = true, __gc = true, digits = true }
+
+local functions, seen = {}, {}
+local function collect(path, holder, depth)
+  if seen[holder] then return end
+  seen[holder] = true
+  local names = {}
+  for name in next, holder do
+    if type(name) == "string" and not left_alone[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local value, inner = rawget(holder, name), path .. "." .. name
+    if type(value) == "function" then functions[#functions + 1] = { name = inner, f = value }
+    elseif type(value) == "table" and depth > 0 then collect(inner, value, depth - 1) end
+  end
+end
+collect("pl", pl, 3)
+collect("core", core, 2)
+local from_public = #functions
+
+-- The methods of an object: its metatable, the table behind __index, and the tables that a C function there keeps.
+local methods_of = {}
+local function collect_methods(object)
+  local meta = debug.getmetatable(object)
+  if type(meta) ~= "table" or methods_of[meta] then return methods_of[meta] end
+  local first = #functions + 1
+  local name = tostring(rawget(meta, "__name") or type(object))
+  collect(name, meta, 0)
+  local index = rawget(meta, "__index")
+  if type(index) == "table" then collect(name, index, 0) end
+  for i = 1, type(index) == "function" and 5 or 0 do
+    local _, upvalue = debug.getupvalue(index, i)
+    if type(upvalue) == "table" then collect(name, upvalue, 0) end
+  end
+  methods_of[meta] = table.move(functions, first, #functions, 1, {})
+  return methods_of[meta]
+end
+
+-- Objects ----------------------------------------------------------------------------------------------------------
+
+-- By class, so that the many tensors do not hide the few readers.
+local classes, objects_of = {}, {}
+local function pick_object() return pick(objects_of[pick(classes)]) end
+
+local function small(object)
+  local ok, size = pcall(function()
+    if type(object) == "table" then return math.max(rawget(object, "count") or 0, rawget(object, "train") and object.train.count or 0) end
+    if pl.is_tensor(object) then return object:count() end
+    return 0
+  end)
+  return not ok or type(size) ~= "number" or size <= LARGEST
+end
+
+local function is_object(value)
+  local meta = type(value) ~= "string" and debug.getmetatable(value)
+  if type(meta) ~= "table" or type(value) == "userdata" and io.type(value) then return false end
+  local name = rawget(meta, "__name")
+  return type(value) == "userdata" or type(name) == "string" and (name:find "^perilune%." or name:find "^pl%.") ~= nil
+end
+
+local function keep(object)
+  if not is_object(object) or not small(object) then return end
+  collect_methods(object)
+  local class = tostring(rawget(debug.getmetatable(object), "__name")):match "[^.]*$"
+  local list = objects_of[class]
+  if not list then
+    list = {}
+    objects_of[class], classes[#classes + 1] = list, class
+  end
+  list[#list < 20 and #list + 1 or random(#list)] = object
+end
+
+local function make()
+  local ok, object = pcall(pick(values.makers))
+  if ok then keep(object) end
+end
+
+-- Arguments ----------------------------------------------------------------------------------------------------------
+
+local function argument(depth)
+  local die = random(20)
+  if die <= 9 then return pick_object() end
+  if die == 10 then return nil end
+  if die == 11 then return pick(values.functions) end
+  if die == 12 and depth > 0 then
+    local list = {}
+    for i = 1, random(3) do list[i] = argument(depth - 1) end
+    return list
+  end
+  if die == 13 and depth > 0 then
+    local t = {}
+    for _ = 1, random(3) do
+      t[pick { "x", "y", "seed", "shape", "train", "model", "loss", "data", "forward", "backward", "name", "p", "lr", "kernel", "stride", "keepdim",
+        "path", "type", "config", "layers", "epochs", "per", "weight", "monitor", "patience", "foreign", "labels", "init" }] = argument(depth - 1)
+    end
+    return t
+  end
+  return pick(values.plain)
+end
+
+local function wild_arguments()
+  local list = { n = random(5) - 1 }
+  for i = 1, list.n do list[i] = argument(1) end
+  return list
+end
+
+-- An object of the class "perilune.Layer": one whose metatable is called perilune.layer, or so.
+local function object_of(class)
+  local list = objects_of[class:lower():match "[^.]*$"]
+  return list and pick(list)
+end
+
+local hostile
+local numbers, texts = {}, {}
+for _, value in ipairs(values.plain) do
+  if type(value) == "number" then numbers[#numbers + 1] = value elseif type(value) == "string" then texts[#texts + 1] = value end
+end
+local declared_arguments = declared.new { random = random, pick = pick, numbers = numbers, texts = texts, object = object_of,
+  anything = function() return argument(1) end, callback = function() return hostile() end }
+
+-- For three calls in four what is declared, if anything is; `self`, where there is one, is put before it.
+local function arguments(path, self)
+  local list = random(4) > 1 and declared_arguments.call(path) or wild_arguments()
+  if self ~= nil then
+    table.insert(list, 1, self)
+    list.n = list.n + 1
+  end
+  return list
+end
+
+-- Calls --------------------------------------------------------------------------------------------------------------
+
+local last = assert(io.open("last-call", "w"))
+local made, raised = 0, 0
+
+local function note(name)
+  made = made + 1
+  last:seek "set"
+  last:write(("seed %d, call %d: %-60.60s\n"):format(seed, made, name))
+  last:flush()
+end
+
+-- In a coroutine the call may yield; it is then taken up a few times, or left lying.
+local function in_coroutine(f, list)
+  local thread = coroutine.create(function() return f(table.unpack(list, 1, list.n)) end)
+  for _ = 1, random(3) do
+    local ok, result = coroutine.resume(thread, argument(0))
+    if not ok then
+      pcall(coroutine.close, thread)
+      return false
+    end
+    if coroutine.status(thread) == "dead" then return true, result end
+  end
+  return true
+end
+
+local kinds = { number = "integer", integer = "integer", string = "string", table = "table", ["function"] = "fun()" }
+
+-- An argument that was refused is replaced by one of the kind that the message asks for.
+local function mend(list, message)
+  local place, kind = tostring(message):match "bad argument #(%d+) to .- %(([%w_.]+) expected"
+  place = math.tointeger(place)
+  if not place or place > 6 then return false end
+  list[place], list.n = declared_arguments.of(kinds[kind] or kind), math.max(place, list.n)
+  return true
+end
+
+local function call(entry, list)
+  note(entry.name)
+  local results
+  for _ = 1, 4 do
+    if random(8) == 1 then results = table.pack(in_coroutine(entry.f, list))
+    else results = table.pack(pcall(entry.f, table.unpack(list, 1, list.n))) end
+    if results[1] or random(4) == 1 or not mend(list, results[2]) then break end
+  end
+  if not results[1] then raised = raised + 1 end
+  for i = 2, results.n do
+    if results[1] then keep(results[i]) end
+  end
+end
+
+local function random_call()
+  local die = random(10)
+  if die <= 4 then
+    local entry = functions[random(die <= 3 and from_public or #functions)]
+    return call(entry, arguments(entry.name))
+  end
+  local object = pick_object()
+  local methods = collect_methods(object)
+  if not methods or #methods == 0 then return end
+  local method = pick(methods)
+  call(method, arguments(method.name, object))
+end
+
+-- Fields that hold users' functions are given hostile ones.
+function hostile()
+  local f = pick(values.functions)
+  local wait = random(6)
+  return function(...)
+    wait = wait - 1
+    if wait > 0 then return nil end
+    local die = random(4)
+    if die == 1 then return f(...) end
+    if die == 2 then
+      local results = wild_arguments()
+      return table.unpack(results, 1, results.n)
+    end
+    random_call()
+    return select(random(select("#", ...) + 1), ..., nil)
+  end
+end
+
+local function lambda(model)
+  local forward, backward = hostile(), hostile()
+  return pl.nn.Lambda { forward = function(x, training)
+    forward(x, training, model)
+    return random(4) > 1 and x or argument(0)
+  end, backward = function(dy, x, y)
+    backward(dy, x, y)
+    return random(4) > 1 and dy or argument(0)
+  end, shape = random(3) == 1 and hostile() or nil }
+end
+
+-- A training whose functions misbehave: they call at random, also what is being trained.
+local function training()
+  local fields = {}
+  local function maybe(name, make_value) if random(3) == 1 then fields[name] = make_value() end end
+  maybe("schedule", hostile)
+  maybe("loss", function() return random(2) == 1 and hostile() or argument(0) end)
+  maybe("augment", function() return random(2) == 1 and hostile() or { pl.augment.noise(0.1), hostile() } end)
+  maybe("metrics", function() return { mine = hostile(), test_mine = hostile() } end)
+  maybe("callbacks", function() return { on_start = hostile(), on_batch = hostile(), on_epoch = hostile(), on_end = hostile() } end)
+  maybe("stopping", function() return pick { pl.stopping.patience { monitor = "train_loss", patience = 1 }, argument(0) } end)
+  maybe("validation", function() return argument(0) end)
+  maybe("test", function() return argument(0) end)
+  maybe("batch_size", function() return argument(0) end)
+  if random(2) == 1 then
+    fields.model = pl.nn.Sequential { pl.nn.Conv2d(1, 2, 3), lambda(), pl.nn.Dropout(0.1), pl.nn.Flatten(), pl.nn.Linear(8, 3), lambda() }
+  end
+  note "pl.experiment"
+  local ok, e = pcall(values.experiment, fields)
+  if not ok then
+    raised = raised + 1
+    return
+  end
+  local options = { quiet = true, out = random(3) == 1 and "run" or false, fresh = random(2) == 1, epochs = random(2), checkpoint_every = random(2) - 1 }
+  if random(6) == 1 then options[pick { "seed", "threads", "out", "force", "confusion", "checkpoint_every" }] = argument(0) end
+  if math.type(options.threads) == "integer" and options.threads > 8 then options.threads = 8 end
+  if math.type(options.out) == "string" and options.out ~= "run" then options.out = "run" end
+  call({ name = "perilune.experiment.run", f = e.run }, { n = 2, e, options })
+  math.random = function(n) return random(n or 1 << 20) end
+end
+
+assert(pl.save("file.h5", { weight = pl.rand(3, 4), lr = 0.5, x = pl.rand(12, 4), y = pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2 }, "i32") }))
+for _, maker in ipairs(values.makers) do keep(maker()) end
+io.stdout:setvbuf "no"
+local silent = { print = print, write = io.write }
+rawset(_G, "print", function() end)
+io.write = function() return io.stdout end
+
+while made < calls do
+  if random(10) == 1 then make() end
+  if random(60) == 1 then training() else random_call() end
+  if random(200) == 1 then collectgarbage() end
+end
+note "the end"
+
+objects_of = nil
+collectgarbage()
+collectgarbage()
+assert(pl.ones(2, 3):sum() == 6 and pl.nn.Linear(2, 2):build { 2 }:infer(pl.ones(1, 2)):dim() == 2, "a plain call fails afterwards")
+silent.print(("%d calls, %d raised, %d functions, %d bytes held"):format(made, raised, #functions, (core.system.memory())))
+os.exit(0, true)
