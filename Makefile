@@ -44,7 +44,7 @@ ISA_avx2     := -march=x86-64-v3
 ISA_avx512   := -march=x86-64-v4 -mprefer-vector-width=512
 ISA_neon     :=
 
-KERNELS  := $(filter-out runtime/kernels/dispatch.c,$(wildcard runtime/kernels/*.c))
+KERNELS  := $(filter-out runtime/kernels/dispatch.c runtime/kernels/peak.c,$(wildcard runtime/kernels/*.c))
 SOURCES  := $(filter-out $(KERNELS) runtime/main.c,$(wildcard runtime/*/*.c runtime/*/*/*.c))
 LUAFILES := $(wildcard lua/perilune/*.lua lua/perilune/*/*.lua lua/meta/*.lua)
 

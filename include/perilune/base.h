@@ -121,10 +121,13 @@ PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *f
 
 PL_API double pl_clock(void);             /* seconds since some moment, never running backwards */
 PL_API const char *pl_cpu_name(void);     /* as the system names it */
-/* The next two are defined with the kernels (runtime/kernels/dispatch.c). */
+/* The rest is defined with the kernels (runtime/kernels/dispatch.c, peak.c). */
 PL_API const char *pl_cpu_isa(void);      /* "baseline", "avx2", "avx512" or "neon": the kernels in use */
 /* Chooses the kernels: NULL = PERILUNE_ISA from the environment, else the widest that the processor has. */
 PL_API pl_status pl_cpu_select(const char *isa, pl_error *err);
+/* Fused multiply-adds that the kernels in use reach with nothing else to do, in floating-point operations a second (two
+   each) on so many threads (at most 64): the best of what fits into the time. */
+PL_API double pl_cpu_peak(int threads, double seconds);
 
 /* ---- options: how layers, losses, optimizers and augmentations are configured ----
    A class lists its options once; reading (from the arguments of a Lua call, or from JSON in a file),

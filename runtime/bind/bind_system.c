@@ -56,6 +56,14 @@ static int system_clock(lua_State *L) {
   return 1;
 }
 
+/* peak(threads, seconds) -> floating-point operations a second that fused multiply-adds reach, measured for so long */
+static int system_peak(lua_State *L) {
+  lua_Integer threads = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, threads >= 1 && threads <= 64, 1, "threads must be from 1 to 64");
+  lua_pushnumber(L, pl_cpu_peak((int)threads, luaL_checknumber(L, 2)));
+  return 1;
+}
+
 /* isatty(1) -> is that file descriptor a terminal? */
 static int system_isatty(lua_State *L) {
   lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -164,7 +172,7 @@ static int system_random(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
-  { "clock", system_clock }, { "isatty", system_isatty }, { "columns", system_columns },
+  { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
   { "kind", system_kind }, 
   { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
