@@ -145,6 +145,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/perilune
 	install -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/perilune.so
+	install -d $(DESTDIR)$(PREFIX)/share/perilune
+	cp -R experiments $(DESTDIR)$(PREFIX)/share/perilune/
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
@@ -158,7 +160,7 @@ help:
 	@echo "make tsan       every test under ThreadSanitizer"
 	@echo "make campaign   kills, power cuts, full disks, other compilers, ...: long (ARGS=names: some; PLANT=all: faults planted)"
 	@echo "make lint       luacheck, and the compiler's analysis of paths through the C code"
-	@echo "make install    puts program and module under PREFIX (now $(PREFIX)); DESTDIR is respected"
+	@echo "make install    puts program, module and experiments under PREFIX (now $(PREFIX)); DESTDIR is respected"
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 

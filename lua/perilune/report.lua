@@ -116,6 +116,14 @@ function M.classification(confusion, labels, term)
     { "support", align = "right" } }, rows, "  ", term.paint)
 end
 
+--- A row's layer as a line of a table: indented by depth, numbered, with the name if it has one.
+function M.layer(row)
+  local _, depth = row.path:gsub("/", "")
+  local number = row.path:match "(%d+)_[^/]*$" or ""
+  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
+  return layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
+end
+
 --- The layers of a model: output shape of a batch, parameters, multiply-adds and memory of a sample, and the totals.
 -- `rows`: as model:rows(shape) gives them. A Residual has a row where it splits and one where it joins again.
 function M.model(rows, term)
@@ -124,11 +132,7 @@ function M.model(rows, term)
   local total = { parameters = 0, work = 0, memory = 0 }
   local function amount(n, format) return n == 0 and "" or format(n) end
   for i, row in ipairs(rows) do
-    local _, depth = row.path:gsub("/", "")
-    local number = row.path:match "(%d+)_[^/]*$" or ""
-    local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
-    layer = layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
-    cells[i] = { layer, "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
+    cells[i] = { M.layer(row), "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
       amount(row.work, text.count), amount(row.memory, text.bytes) }
     for name in pairs(total) do total[name] = total[name] + row[name] end
   end

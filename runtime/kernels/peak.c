@@ -12,16 +12,22 @@ static void run(const pl_team *team, void *arg) {
   if (team->rank < MOST_THREADS) w->flops[team->rank] = pl_kernel.fma_chains(out, w->rounds);
 }
 
+/* Seconds that one call takes. */
+static double once(int threads, work *w) {
+  double before = pl_clock();
+  pl_threads_run_on(threads, run, w);
+  return pl_clock() - before;
+}
+
 double pl_cpu_peak(int threads, double seconds) {
   double end = pl_clock() + seconds, best = 0;
+  work w = { .rounds = 1 << 10 };
   if (threads > MOST_THREADS) threads = MOST_THREADS;
-  for (work w = { .rounds = 1 << 10 }; pl_clock() < end;) {
-    double before = pl_clock(), flops = 0;
-    pl_threads_run_on(threads, run, &w);
-    double took = pl_clock() - before;
+  while (once(1, &w) < 2e-3) w.rounds *= 2;   /* so long that starting a team does not count */
+  do {
+    double took = once(threads, &w), flops = 0;
     for (int i = 0; i < threads; i++) flops += w.flops[i];
-    if (took < 2e-3 && took < seconds / 4) w.rounds *= 2;   /* starting the team must not count */
-    else if (flops / took > best) best = flops / took;
-  }
+    if (flops / took > best) best = flops / took;
+  } while (pl_clock() < end);
   return best;
 }

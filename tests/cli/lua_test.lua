@@ -32,7 +32,7 @@ function TestInterpreter:test_version_and_help()
   for _, word in ipairs { "Perilune", "processor", "kernels", "threads", "compiler", "Lua", "HDF5" } do lu.assertStrContains(r.out, word) end
   lu.assertEquals(cli.run("--version").out, r.out)
   local overview = cli.run("help").out
-  for _, command in ipairs { "run", "check", "show", "verify", "data", "version", "help" } do
+  for _, command in ipairs { "run", "check", "show", "verify", "bench", "data", "version", "help" } do
     lu.assertStrContains(overview, "perilune " .. command)
     local help = cli.run("help " .. command)
     lu.assertStrContains(help.out, "Usage: perilune " .. command)
