@@ -12,4 +12,8 @@ return {
     from = "if (SYS.fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) status", to = "if (0) status" },
   { name = "freed-tensor-used", campaign = "api", file = "runtime/bind/bind_tensor.c",
     from = 'else if (*slot == NULL) luaL_argerror(L, index, "this tensor was freed', to = 'else if (0) luaL_argerror(L, index, "this tensor was freed' },
+  { name = "generator-word-dropped", campaign = "resume", file = "lua/perilune/random.lua",
+    from = "index = state.index, tensor_seed = seed", to = "index = 0, tensor_seed = seed" },
+  { name = "optimizer-counters-dropped", campaign = "resume", file = "lua/perilune/run.lua",
+    from = "  optimizer:set_counters(found.optimizer.counters)\n", to = "" },
 }
