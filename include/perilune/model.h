@@ -40,6 +40,8 @@ PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, 
 PL_API size_t pl_model_parameters(const pl_model *model); /* trained numbers, padding not included */
 PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
 PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
+PL_API size_t pl_model_states_size(const pl_model *model);   /* floats that are learned but not trained: running statistics */
+PL_API float *pl_model_states(pl_model *model);              /* [borrowed] */
 /* The block is counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its release. */
 PL_API void *pl_model_block(pl_model *model);
 PL_API void pl_block_retain(void *block);

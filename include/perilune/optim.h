@@ -40,8 +40,10 @@ PL_API void pl_optimizer_epoch(pl_optimizer *opt);
    or inside with a barrier behind it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
 /* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is shared
-   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. */
-PL_API void pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
+   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns whether all
+   weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes infinite
+   gradients finite). */
+PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
 /* Exact state, for checkpoints. Counters: "steps", "epochs", "lr", and what a type remembers besides. */
 PL_API int pl_optimizer_counters(const pl_optimizer *opt);

@@ -21,6 +21,7 @@ typedef struct pl_trainer_options {
   uint64_t seed;                       /* order of samples, augmentation, dropout */
   bool drop_last;                      /* leave out a last, smaller batch */
   bool shuffle;                        /* a new order each epoch */
+  bool skip_nonfinite;                 /* go on after a loss or gradient that is not finite, as if its batch had not been there */
 } pl_trainer_options;
 
 /* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
@@ -28,9 +29,12 @@ typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
   size_t correct;       /* outputs whose largest entry is the target's */
   size_t samples, batches;
-  bool broken;          /* a loss was not finite: the step was not taken and nothing after it was run */
-  size_t broken_batch;  /* which one, from 0 in its epoch */
-  char broken_at[192];  /* the first layer with such a number, or where else it was */
+  size_t skipped;       /* of these batches: not learned from, because loss or gradient was not finite */
+  bool broken;          /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was
+                           not taken), or its gradient or a weight is not (its step was taken: go back to earlier weights) */
+  size_t broken_batch;  /* the last batch of either kind, from 0 in its epoch */
+  const char *broken_what;   /* "the loss", "a gradient" or "a weight" */
+  char broken_at[192];  /* the first layer or parameter with such a number, or where else it was */
 } pl_train_result;
 
 /* Checks that model, loss and data fit each other; takes memory for a batch. NULL and an error if not. */
@@ -45,6 +49,12 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
    trainer: *n samples at *x and their answers. Then trains on such a batch. */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err);
+
+/* The end of a step, for callers that compute loss and gradients themselves after pl_trainer_load: takes the optimizer's step,
+   or says in the result why not; the batch is counted only when it is skipped. And what to do about a loss that is not
+   finite: skips the batch or breaks off. */
+PL_API pl_status pl_trainer_update(pl_trainer *t, size_t index, pl_train_result *result, pl_error *err);
+PL_API void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *result);
 
 typedef struct pl_evaluation {
   double loss;          /* mean; 0 without a loss */

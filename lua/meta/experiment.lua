@@ -20,6 +20,8 @@
 ---@field callbacks? perilune.Callbacks
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
 ---@field drop_last? boolean leave out a last, smaller batch (default false)
+---@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and parameter; or its
+---  batch is skipped as if it had not been there, and counted in the history's column `skipped` (default "stop")
 ---@field documented? perilune.Documented a number to compare with
 ---@field description? string
 

@@ -24,6 +24,7 @@ local fields = {
   { "batch_size", type = "integer", low = 1, required = "add batch_size = the number of samples a step" },
   { "shuffle", type = "boolean", default = true },
   { "drop_last", type = "boolean", default = false },
+  { "nonfinite", type = "string", default = "stop", choices = { "stop", "skip" } },
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
@@ -111,9 +112,12 @@ local function columns_of(e)
   for _, metric in ipairs(e.metrics.functions) do
     if not metric.of_test or e.test == "epoch" then columns[#columns + 1] = metric.name end
   end
+  if e.nonfinite == "skip" then columns[#columns + 1] = "skipped" end
   columns[#columns + 1] = "seconds"
   return columns
 end
+
+local unmonitored = { epoch = true, step = true, seconds = true, lr = true, skipped = true }
 
 local function check_stopping(e)
   local rule = e.stopping
@@ -128,7 +132,7 @@ local function check_stopping(e)
     or rule.monitor:match "^test_" and e.test ~= "epoch" and '; the test set is evaluated at the end only: add test = "epoch"' or ""
   local monitors = {}
   for _, column in ipairs(e.columns) do
-    if column ~= "epoch" and column ~= "step" and column ~= "seconds" and column ~= "lr" then monitors[#monitors + 1] = column end
+    if not unmonitored[column] then monitors[#monitors + 1] = column end
   end
   local near = core.system.nearest(rule.monitor, monitors)
   errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)", rule.monitor, why,

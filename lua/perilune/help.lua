@@ -88,8 +88,8 @@ function M.methods(meta)
   add_functions(found, meta)
   if type(access) == "table" then add_functions(found, access) end
   for i = 1, type(access) == "function" and debug.getinfo(access, "u").nups or 0 do
-    local _, kept = debug.getupvalue(access, i)
-    if type(kept) == "table" then add_functions(found, kept) end
+    local name, kept = debug.getupvalue(access, i)
+    if type(kept) == "table" and name ~= "_ENV" then add_functions(found, kept) end
   end
   return found
 end

@@ -62,6 +62,13 @@ function History.__index(self, key)
   end
 end
 
+--- The sum of a column; 0 when there is none.
+function M.sum(self, name)
+  local sum = 0
+  for _, row in ipairs(self.rows) do sum = sum + (row[name] or 0) end
+  return sum
+end
+
 function History:__len() return #self.rows end
 function History:__tostring() return table.concat(require "perilune.report".history(self), "\n") end
 

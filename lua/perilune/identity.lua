@@ -10,7 +10,8 @@ local function config_of(object)
   return ok and core.json.encode(config) or tostring(object)
 end
 
-local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "validation", "test" }
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "nonfinite",
+  "validation", "test" }
 
 -- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for variants
 -- that one script makes of another's.
@@ -23,7 +24,7 @@ local function setup_of(e)
     schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or "a function") or "none",
     stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience, rule.min_delta,
       rule.min_delta_rel) or "none",
-    batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, test = e.test,
+    batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, nonfinite = e.nonfinite, test = e.test,
     validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
 end
 
@@ -80,7 +81,10 @@ function M.differences(was, now)
   differ("data set", was.data, now.data)
   if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
   if #list == 0 then
-    for _, name in ipairs(setup_names) do differ(name, (was.setup or {})[name], now.setup[name]) end
+    for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
+      local before_ = (was.setup or {})[name]
+      if before_ ~= nil then differ(name, before_, now.setup[name]) end
+    end
   end
   differ("seed", was.seed, now.seed)
   differ("algorithm", was.algorithm, now.algorithm)

@@ -15,7 +15,7 @@ function M.new(options)
   local info = options.data:info()
   local _, _, output = options.model:sizes()
   o.loss = info.classes == 0 and core.loss.MSE() or (#output == 1 and output[1] == 1 and core.loss.BCE() or core.loss.CrossEntropy())
-  return setmetatable({ model = options.model, optimizer = options.optimizer, loss = options.loss, seed = options.seed, classes = info.classes,
+  return setmetatable({ model = options.model, loss = options.loss, seed = options.seed, classes = info.classes,
     loader = core.trainer.new(o) }, Steps)
 end
 
@@ -32,24 +32,32 @@ function Steps:step(x, y, sum)
   local output = self.model:forward(x)
   local value, grad = self.loss(output, y)
   value = type(value) == "userdata" and value:item() or value
-  if value ~= value or math.abs(value) == math.huge then return sum, 0, 0, 0, { batch = self.index, at = "the loss" } end
+  if value ~= value or math.abs(value) == math.huge then
+    local trouble = self.loader:refuse()
+    return sum, 0, 0, trouble.skipped, trouble
+  end
   self.model:zero_grad()
   self.model:backward(grad)
-  self.optimizer:step()
+  local trouble = self.loader:update()
+  if trouble then return sum, 0, 0, trouble.skipped, trouble end
   local correct = self.classes > 0 and math.floor(core.tensor.accuracy(output, y) * n + 0.5) or 0
   return sum + value * n, correct, n, 1
 end
 
 function Steps:run(epoch, first, count, sum)
-  local correct, samples = 0, 0
+  local correct, samples, skipped, last = 0, 0, 0, nil
   for i = first, first + count - 1 do
     local x, y = self:batch(epoch, i)
-    local hits, n, done, bad
-    sum, hits, n, done, bad = self:step(x, y, sum)
-    if bad then return sum, correct, samples, i - first, bad end
-    correct, samples = correct + hits, samples + n * done
+    local hits, n, done, trouble
+    sum, hits, n, done, trouble = self:step(x, y, sum)
+    if trouble then
+      last, skipped = trouble, skipped + trouble.skipped
+      last.skipped = skipped
+      if last.broken then return sum, correct, samples, i - first + done, last end
+    end
+    correct, samples = correct + hits, samples + n
   end
-  return sum, correct, samples, count
+  return sum, correct, samples, count, last
 end
 
 --- As model:evaluate, with such a loss. `split`: a split of a data set.

@@ -13,7 +13,7 @@ end
 --- One value of a history column as text.
 function M.value(column, x)
   if x == nil or x ~= x then return "-" end
-  if column == "epoch" or column == "step" then return ("%d"):format(math.floor(x)) end
+  if column == "epoch" or column == "step" or column == "skipped" then return ("%d"):format(math.floor(x)) end
   if column == "seconds" then return text.duration(x) end
   if column == "samples_per_second" then return text.count(x) end
   if column:match "_loss$" then return x < 1e-3 and x > 0 and ("%.2e"):format(x) or ("%.4f"):format(x) end

@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local system = core.system
 local text = require "perilune.text"
 local report = require "perilune.report"
+local history = require "perilune.history"
 local stopping = require "perilune.stopping"
 
 local M = {}
@@ -94,6 +95,8 @@ function Run:ending()
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch, report.title(self.best.monitor),
       stopping.split_of(self.best.monitor))
   end
+  local skipped = history.sum(self.history, "skipped") + (s.skipped or 0)
+  if skipped > 0 then parts[#parts + 1] = ("%s skipped, not finite"):format(plural(math.tointeger(skipped), "step")) end
   if s.test_evaluations > 0 and self.experiment.test then
     parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once" or s.test_evaluations .. " times")
   end

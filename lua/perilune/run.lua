@@ -113,6 +113,7 @@ local function train(run, e, o, found, identity)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })
         progress:row(shown, improved)
       end,
+      note = function(line) progress:note(line) end,
       publish = publisher(run, identity, function(line) progress:warn(line) end),
       publish_every = run.path and every or nil,
       interrupted = o.interruptible and system.interrupted or function() return false end,

@@ -37,14 +37,15 @@ local Trainer = {}
 Trainer.__index = Trainer
 
 --- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
--- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), publish(trainer), interrupted() -> boolean }.
+-- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() -> boolean }.
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
     history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
-    batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
+    batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
+    skip = e.nonfinite == "skip" }
   self.batches = self.core:batches()
   self.ctx = {
     experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history, state = job.user or {},
@@ -95,8 +96,20 @@ end
 function Trainer:broken(epoch, where)
   M.restore(self.model, self.good)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
-  errors.fail(1, "epoch %d, batch %d: the loss is not a finite number; first seen in %s; stopped%s; a smaller learning rate than %s may help",
-    epoch, where.batch, where.at or "the loss", kept, text.number(self.optimizer.lr))
+  local advice = where.at == "the input" and "the data set or an augmentation made it"
+    or ("a smaller learning rate than %s may help"):format(text.number(self.optimizer.lr))
+  errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s; %s", epoch, where.batch, where.what, where.at, kept,
+    advice)
+end
+
+-- nonfinite = "skip": the batch counts as done, but nothing was learned from it. The first of an epoch is told of.
+function Trainer:skipped(epoch, where)
+  local s = self.state
+  if (s.skipped or 0) == 0 then
+    self.hooks.note(("epoch %d, batch %d: %s is not a finite number; first seen in %s; the step is skipped"):format(epoch, where.batch, where.what,
+      where.at))
+  end
+  s.skipped = (s.skipped or 0) + where.skipped
 end
 
 function Trainer:show(epoch, started)
@@ -134,7 +147,8 @@ function Trainer:steps(epoch)
     s.batch, s.step = s.batch + done, s.step + done
     local now = system.clock()
     s.seconds = seconds_before + now - started.clock
-    if bad then self:broken(epoch, bad) end
+    if bad and bad.broken then self:broken(epoch, bad) end
+    if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
       ctx.loss, ctx.accuracy = s.loss / s.samples, s.correct / s.samples
       self:call "on_batch"
@@ -199,7 +213,8 @@ end
 function Trainer:end_epoch(epoch)
   local s, ctx = self.state, self.ctx
   local before = system.clock()
-  local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, train_loss = s.loss / s.samples }
+  if s.samples == 0 then errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch) end
+  local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, train_loss = s.loss / s.samples, skipped = s.skipped or 0 }
   if self.e.classes > 0 then
     row.train_accuracy = s.correct / s.samples
     row.train_error = (s.samples - s.correct) / s.samples
@@ -214,7 +229,7 @@ function Trainer:end_epoch(epoch)
   history.append(self.history, self.e.columns, row)
   local rate = s.seconds > 0 and s.samples / s.seconds or 0
   local improved = self:judge(epoch, row)
-  s.epoch, s.batch, s.loss, s.correct, s.samples, s.seconds = epoch, 0, 0.0, 0, 0, 0.0
+  s.epoch, s.batch, s.loss, s.correct, s.samples, s.seconds, s.skipped = epoch, 0, 0.0, 0, 0, 0.0, nil
   self.hooks.row(row, improved, rate)
   self:call "on_epoch"
 end

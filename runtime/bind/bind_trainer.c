@@ -37,11 +37,12 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle = } */
+/* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true), .drop_last = boolean_field(L, "drop_last", false) };
+  pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true), .drop_last = boolean_field(L, "drop_last", false),
+    .skip_nonfinite = boolean_field(L, "skip", false) };
   lua_Integer batch_size = integer_field(L, "batch_size", 32);
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
   o.batch_size = (size_t)batch_size;
@@ -82,18 +83,32 @@ static int trainer_batches(lua_State *L) {
   return 1;
 }
 
-/* loss_sum, correct, samples, batches done [, { batch =, at = } when a loss was not finite] */
+/* Pushes { broken =, skipped =, batch =, what =, at = }, or nil when all went well. */
+static void push_trouble(lua_State *L, const pl_train_result *r) {
+  if (!r->broken && r->skipped == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 5);
+  lua_pushboolean(L, r->broken);
+  lua_setfield(L, -2, "broken");
+  lua_pushinteger(L, (lua_Integer)r->skipped);
+  lua_setfield(L, -2, "skipped");
+  lua_pushinteger(L, (lua_Integer)r->broken_batch + 1);
+  lua_setfield(L, -2, "batch");
+  lua_pushstring(L, r->broken_what);
+  lua_setfield(L, -2, "what");
+  lua_pushstring(L, r->broken_at);
+  lua_setfield(L, -2, "at");
+}
+
+/* loss_sum, correct, samples, batches done, trouble */
 static int push_result(lua_State *L, const pl_train_result *r) {
   lua_pushnumber(L, r->loss);
   lua_pushinteger(L, (lua_Integer)r->correct);
   lua_pushinteger(L, (lua_Integer)r->samples);
   lua_pushinteger(L, (lua_Integer)r->batches);
-  if (!r->broken) return 4;
-  lua_createtable(L, 0, 2);
-  lua_pushinteger(L, (lua_Integer)r->broken_batch + 1);
-  lua_setfield(L, -2, "batch");
-  lua_pushstring(L, r->broken_at);
-  lua_setfield(L, -2, "at");
+  push_trouble(L, r);
   return 5;
 }
 
@@ -172,6 +187,25 @@ static int trainer_step(lua_State *L) {
   return push_result(L, &result);
 }
 
+/* trainer:update() -> nil, or trouble: the optimizer's step on the gradients of the batch that trainer:batch gave */
+static int trainer_update(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  pl_train_result result = { 0 };
+  pl_error err;
+  if (pl_trainer_update(u->trainer, u->index, &result, &err)) return bind_raise(L, &err);
+  push_trouble(L, &result);
+  return 1;
+}
+
+/* trainer:refuse() -> trouble: the loss of that batch is not finite */
+static int trainer_refuse(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  pl_train_result result = { .broken_what = "the loss", .broken_at = "the loss" };
+  pl_trainer_refuse(u->trainer, u->index, &result);
+  push_trouble(L, &result);
+  return 1;
+}
+
 /* evaluate(model, data [, loss [, "infer" | "noise" [, confusion]]]) -> loss, correct, count [, confusion as a list of lists] */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL };
@@ -210,7 +244,8 @@ int bind_open_trainer(lua_State *L);
 
 int bind_open_trainer(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch }, { "step", trainer_step }, { NULL, NULL },
+    { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch }, { "step", trainer_step },
+    { "update", trainer_update }, { "refuse", trainer_refuse }, { NULL, NULL },
   };
   bind_new_class(L, BIND_TRAINER, methods);
   lua_pop(L, 1);

@@ -9,12 +9,14 @@ static inline vf adam_step(const pl_update *u, size_t i, vf g) {
   return update_direction(u, m, g) / update_denominator(u, v);
 }
 
-void PL_KERNEL(adam)(const pl_update *update) {
+bool PL_KERNEL(adam)(const pl_update *update) {
   const pl_update u = *update;
+  vf odd = vf_set(0);
   for (size_t i = 0; i < u.count; i += PL_LANES) {
     vf w = vf_load(u.w + i), g = update_gradient(&u, i, w);
-    update_weights(&u, i, w, adam_step(&u, i, g));
+    odd = update_weights(&u, i, w, adam_step(&u, i, g), odd);
   }
+  return update_finite(odd);
 }
 
 /* slot[2] <- Adam's step + shrink w: the direction whose length LAMB makes that of the weights. */
@@ -27,6 +29,12 @@ void PL_KERNEL(lamb_direction)(const pl_update *update) {
 }
 
 /* w[i] <- w[i] - rate direction[i], n a multiple of 16 */
-void PL_KERNEL(descend)(float *w, const float *direction, float rate, size_t n) {
-  for (size_t i = 0; i < n; i += PL_LANES) vf_store(w + i, vf_fma(vf_set(-rate), vf_load(direction + i), vf_load(w + i)));
+bool PL_KERNEL(descend)(float *w, const float *direction, float rate, size_t n) {
+  vf odd = vf_set(0);
+  for (size_t i = 0; i < n; i += PL_LANES) {
+    vf moved = vf_fma(vf_set(-rate), vf_load(direction + i), vf_load(w + i));
+    vf_store(w + i, moved);
+    odd = vf_fma(moved, vf_set(0), odd);
+  }
+  return update_finite(odd);
 }

@@ -21,7 +21,8 @@ typedef struct pl_contraction {
 } pl_contraction;
 
 /* One block of an optimizer's step. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
-   The fields are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
+   The fields are the terms of the formulas above each kernel; a kernel reads those that its formula has. It returns
+   whether all weights are finite after it, which they are not where a gradient was not. */
 typedef struct pl_update {
   float *w;
   const float *g;

@@ -3,8 +3,9 @@
    With slot 2 (momentum): b <- keep1 b + q, and b takes the place of q. */
 #include "kernels/update.h"
 
-void PL_KERNEL(rmsprop)(const pl_update *update) {
+bool PL_KERNEL(rmsprop)(const pl_update *update) {
   const pl_update u = *update;
+  vf odd = vf_set(0);
   for (size_t i = 0; i < u.count; i += PL_LANES) {
     vf w = vf_load(u.w + i), g = update_gradient(&u, i, w), v = update_square(&u, u.slot[0] + i, g);
     if (u.slot[1] != NULL) {
@@ -14,6 +15,7 @@ void PL_KERNEL(rmsprop)(const pl_update *update) {
     }
     vf q = g / (vf_sqrt(v) + vf_set(u.eps_out));
     if (u.slot[2] != NULL) q = update_average(u.slot[2] + i, u.keep1, 1, q);
-    update_weights(&u, i, w, vf_set(u.rate_g) * q);
+    odd = update_weights(&u, i, w, vf_set(u.rate_g) * q, odd);
   }
+  return update_finite(odd);
 }

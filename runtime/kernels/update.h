@@ -37,9 +37,18 @@ static inline vf update_direction(const pl_update *u, vf m, vf g) {
   return vf_fma(vf_set(u->rate_m), m, vf_set(u->rate_g) * g);
 }
 
-/* w <- shrink w - step */
-static inline void update_weights(const pl_update *u, size_t i, vf w, vf step) {
-  vf_store(u->w + i, vf_fma(vf_set(u->shrink), w, -step));
+/* w <- shrink w - step. Returns odd + 0 w: zero, or NaN from the first weight on that is not finite. */
+static inline vf update_weights(const pl_update *u, size_t i, vf w, vf step, vf odd) {
+  vf moved = vf_fma(vf_set(u->shrink), w, -step);
+  vf_store(u->w + i, moved);
+  return vf_fma(moved, vf_set(0), odd);
+}
+
+static inline bool update_finite(vf odd) {
+  float lane[PL_LANES], sum = 0;
+  vf_store(lane, odd);
+  for (int l = 0; l < PL_LANES; l++) sum += lane[l];
+  return sum == 0;
 }
 
 #endif

@@ -184,6 +184,8 @@ size_t pl_model_size(const pl_model *model) { return model->block ? model->block
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
 float *pl_model_grads(pl_model *model) { return model->block ? model->block->grads : NULL; }
+size_t pl_model_states_size(const pl_model *model) { return model->block ? model->block->state_size : 0; }
+float *pl_model_states(pl_model *model) { return model->block ? model->block->states : NULL; }
 void *pl_model_block(pl_model *model) { return model->block; }
 
 size_t pl_model_slices(const pl_model *model, const pl_slice **slices) {

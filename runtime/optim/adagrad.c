@@ -21,7 +21,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   u->l2 = (float)weight_decay;
 }
 
-static void update(const pl_update *u) { pl_kernel.adagrad(u); }
+static bool update(const pl_update *u) { return pl_kernel.adagrad(u); }
 
 const pl_optimizer_class pl_optim_adagrad = {
   .head = { "AdaGrad", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update

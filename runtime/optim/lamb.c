@@ -38,7 +38,7 @@ static double trust(const pl_optimizer *opt, size_t i) {
   return w > 0 && r > 0 ? sqrt(w) / sqrt(r) : 1;
 }
 
-static void step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, float scale) {
+static bool step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, float scale) {
   size_t from, to;
   pl_team_share(team, opt->blocks, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
@@ -48,10 +48,12 @@ static void step(pl_optimizer *opt, const pl_team *team, float *values, const fl
     opt->partial[2 * opt->blocks + i] = pl_kernel.sum_squares(u.slot[2], u.count);
   }
   pl_team_barrier(team);
+  bool finite = true;
   for (size_t i = from; i < to; i++) {
     pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
-    pl_kernel.descend(u.w, u.slot[2], (float)((double)u.rate * trust(opt, i)), u.count);
+    finite &= pl_kernel.descend(u.w, u.slot[2], (float)((double)u.rate * trust(opt, i)), u.count);
   }
+  return finite;
 }
 
 const pl_optimizer_class pl_optim_lamb = {

@@ -27,7 +27,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   u->l2 = (float)weight_decay;
 }
 
-static void update(const pl_update *u) { pl_kernel.adam(u); }
+static bool update(const pl_update *u) { return pl_kernel.adam(u); }
 
 const pl_optimizer_class pl_optim_nadam = {
   .head = { "Nadam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare, .update = update,

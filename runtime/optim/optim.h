@@ -36,12 +36,12 @@ typedef struct pl_optimizer_class {
   void (*slots)(const void *config, const char *names[PL_MOST_SLOTS]);
   /* Fills the scalars of a step: `lr` and `weight_decay` are the group's, decay applied. */
   void (*prepare)(const void *config, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u);
-  void (*update)(const pl_update *u);   /* one block */
+  bool (*update)(const pl_update *u);   /* one block; whether its weights are finite then */
   /* A number carried from step to step beside the slots (NULL: none; it begins as 1), and its name among the counters. */
   double (*remember)(const void *config, double memory, double step);
   const char *memory_name;
   /* In place of `update` on every block; `scale` is the factor on the gradients. NULL: not needed. */
-  void (*step)(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, float scale);
+  bool (*step)(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, float scale);
 } pl_optimizer_class;
 
 typedef struct pl_optim_group {

@@ -30,7 +30,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   u->l2 = (float)weight_decay;
 }
 
-static void update(const pl_update *u) { pl_kernel.rmsprop(u); }
+static bool update(const pl_update *u) { return pl_kernel.rmsprop(u); }
 
 const pl_optimizer_class pl_optim_rmsprop = {
   .head = { "RMSprop", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update

@@ -42,7 +42,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   else u->shrink = (float)(1 - (c->decay_form == DECOUPLED ? lr * weight_decay : weight_decay));
 }
 
-static void update(const pl_update *u) { pl_kernel.sgd(u); }
+static bool update(const pl_update *u) { return pl_kernel.sgd(u); }
 
 const pl_optimizer_class pl_optim_sgd = {
   .head = { "SGD", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update

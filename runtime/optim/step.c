@@ -57,16 +57,15 @@ static float clip_scale(pl_optimizer *opt, const pl_team *team, const float *gra
   return scale > 1 ? 1 : (float)scale;
 }
 
-void pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads) {
+bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads) {
   size_t from, to;
+  bool finite = true;
   pl_team_share(team, opt->blocks, 1, &from, &to);
   float scale = clip_scale(opt, team, grads, from, to);
-  if (opt->cls->step) {
-    opt->cls->step(opt, team, values, grads, scale);
-    return;
-  }
+  if (opt->cls->step) return opt->cls->step(opt, team, values, grads, scale);
   for (size_t i = from; i < to; i++) {
     pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
-    opt->cls->update(&u);
+    finite &= opt->cls->update(&u);
   }
+  return finite;
 }

@@ -3,9 +3,9 @@
    Members meet at a barrier between the stages. The state of a step (which samples, which random numbers) is a function
    of (seed, epoch, batch), so that training may be stopped and taken up between any two steps. */
 #include <math.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <string.h>
-#include "perilune/train.h"
+#include "train/nonfinite.h"
 
 struct pl_trainer {
   pl_trainer_options o;
@@ -21,6 +21,7 @@ struct pl_trainer {
   int32_t *label;
   double *losses;
   uint8_t *hit;
+  float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
 };
 
 int32_t pl_argmax(const float *x, size_t n) {
@@ -79,6 +80,7 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->losses = pl_alloc_array(n, sizeof *t->losses, err);
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
   t->scratch = pl_alloc_array(scratch + 1, sizeof(float), err);
+  if (o->skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(o->model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
   bool ok = t->order && t->x && t->targets && t->label && t->grad && t->losses && t->hit && t->scratch;
   return ok ? pl_model_reserve(o->model, n, PL_TRAIN, err) : PL_ERROR_MEMORY;
 }
@@ -109,6 +111,7 @@ void pl_trainer_free(pl_trainer *t) {
   pl_free(t->losses);
   pl_free(t->hit);
   pl_free(t->scratch);
+  pl_free(t->states);
   pl_free(t);
 }
 
@@ -159,13 +162,9 @@ static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target 
 }
 
 /* Adds a batch to the result; false if its loss is not finite. One member only. */
-static bool tally(pl_trainer *t, pl_train_result *r, size_t index, size_t n) {
+static bool tally(pl_trainer *t, pl_train_result *r, size_t n) {
   double total = pl_loss_total(t->losses, n);
-  if (!isfinite(total)) {
-    r->broken = true;
-    r->broken_batch = index;
-    return false;
-  }
+  if (!isfinite(total)) return false;
   r->loss += total;
   for (size_t i = 0; i < n; i++) r->correct += t->hit[i];
   r->samples += n;
@@ -173,41 +172,9 @@ static bool tally(pl_trainer *t, pl_train_result *r, size_t index, size_t n) {
   return true;
 }
 
-static bool finite_all(const float *x, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (!isfinite(x[i])) return false;
-  }
-  return true;
-}
+typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; atomic_bool spoilt; } run_arg;
 
-/* Names the first place of a non-finite number: input, a parameter, or a layer's output. */
-static void find_broken(pl_trainer *t, const float *x, size_t n, pl_train_result *r) {
-  pl_model *m = t->o.model;
-  const pl_slice *slice;
-  size_t slices = pl_model_slices(m, &slice);
-  const float *y;
-  char label[PL_PATH_TEXT];
-  if (!finite_all(x, n * (size_t)pl_shape_count(pl_model_input(m)))) {
-    snprintf(r->broken_at, sizeof r->broken_at, "the input");
-    return;
-  }
-  for (size_t i = 0; i < slices; i++) {
-    if (finite_all(pl_model_values(m) + slice[i].offset, slice[i].count)) continue;
-    snprintf(r->broken_at, sizeof r->broken_at, "the %s of %s", slice[i].name, pl_layer_label(label, slice[i].layer));
-    return;
-  }
-  snprintf(r->broken_at, sizeof r->broken_at, "the loss");
-  if (pl_model_forward(m, x, n, PL_LOOK, &y, NULL)) return;
-  for (int i = 0; i < pl_model_ops(m); i++) {
-    pl_model_op op = pl_model_op_at(m, i);
-    if (finite_all(pl_model_activation(m, i), n * (size_t)pl_shape_count(&op.output))) continue;
-    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, op.layer));
-    return;
-  }
-}
-
-typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; } run_arg;
-
+/* A step that is not to be taken shows in its loss before it, or in its weights after it: the gradients are not read once more. */
 static void run_steps(const pl_team *team, void *arg) {
   run_arg *a = arg;
   pl_trainer *t = a->t;
@@ -217,15 +184,20 @@ static void run_steps(const pl_team *team, void *arg) {
     size_t n = length_of(t, index);
     load(t, team, a->epoch, index, n);
     pl_model_profile_stage(m, team, PL_STAGE_DATA);
+    if (team->rank == 0) a->result->broken_batch = index;
     const float *y = pl_model_forward_team(m, team, t->x, n, PL_TRAIN, step_number(t, a->epoch, index));
     judge(t, team, y, target_of(t), n);
-    if (team->rank == 0 && tally(t, a->result, index, n)) pl_optimizer_advance(t->o.optimizer);
+    if (team->rank == 0) {
+      if (tally(t, a->result, n)) pl_optimizer_advance(t->o.optimizer);
+      else a->result->broken = true;
+    }
     pl_team_barrier(team);
     if (a->result->broken) return;
     pl_model_profile_stage(m, team, PL_STAGE_LOSS);
     pl_model_backward_team(m, team, t->grad);
-    pl_optimizer_step(t->o.optimizer, team, pl_model_values(m), pl_model_grads(m));
+    if (!pl_optimizer_step(t->o.optimizer, team, pl_model_values(m), pl_model_grads(m))) atomic_store(&a->spoilt, true);
     pl_team_barrier(team);
+    if (atomic_load(&a->spoilt)) return;
     pl_model_profile_stage(m, team, PL_STAGE_UPDATE);
   }
 }
@@ -240,11 +212,14 @@ pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t cou
   pl_status status = check_range(t, epoch, first, count, err);
   if (status || (status = rebuild(t, err))) return status;
   set_order(t, epoch);
-  if (!pl_model_has_host(t->o.model)) {
+  if (!pl_model_has_host(t->o.model) && !t->o.skip_nonfinite) {
     if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
     pl_model_set_random(t->o.model, t->o.seed, 0);
-    pl_threads_run_on(team_size(t, pl_model_team_size(t->o.model)), run_steps, &(run_arg){ t, epoch, first, count, result });
-    if (result->broken) find_broken(t, t->x, length_of(t, result->broken_batch), result);
+    run_arg run = { t, epoch, first, count, result, false };
+    pl_threads_run_on(team_size(t, pl_model_team_size(t->o.model)), run_steps, &run);
+    if (result->broken) pl_find_broken_loss(t->o.model, t->x, length_of(t, result->broken_batch), result);
+    else if (run.spoilt) pl_find_broken_gradient(t->o.model, result);
+    result->broken = result->broken || run.spoilt;
     return PL_OK;
   }
   for (size_t i = first; i < first + count && !result->broken; i++) {
@@ -272,6 +247,7 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
   set_order(t, epoch);
   *n = length_of(t, index);
   pl_threads_run_on(team_size(t, pl_threads_get()), run_load, &(load_arg){ t, epoch, index, *n });
+  if (t->states != NULL && pl_model_states_size(t->o.model) > 0) memcpy(t->states, pl_model_states(t->o.model), pl_model_states_size(t->o.model) * sizeof *t->states);
   *x = t->x;
   *target = target_of(t);
   return PL_OK;
@@ -285,11 +261,60 @@ static void run_judge(const pl_team *team, void *arg) {
   pl_model_profile_stage(a->t->o.model, team, PL_STAGE_LOSS);
 }
 
+typedef struct { pl_trainer *t; atomic_bool spoilt; } update_arg;
+
+static void run_check(const pl_team *team, void *arg) {
+  update_arg *a = arg;
+  size_t from, to;
+  pl_team_share(team, pl_model_size(a->t->o.model), 16, &from, &to);
+  if (!pl_all_finite(pl_model_grads(a->t->o.model) + from, to - from)) atomic_store(&a->spoilt, true);
+}
+
 static void run_update(const pl_team *team, void *arg) {
-  pl_trainer *t = arg;
-  pl_optimizer_step(t->o.optimizer, team, pl_model_values(t->o.model), pl_model_grads(t->o.model));
+  update_arg *a = arg;
+  pl_model *m = a->t->o.model;
+  if (!pl_optimizer_step(a->t->o.optimizer, team, pl_model_values(m), pl_model_grads(m))) atomic_store(&a->spoilt, true);
   pl_team_barrier(team);
-  pl_model_profile_stage(t->o.model, team, PL_STAGE_UPDATE);
+  pl_model_profile_stage(m, team, PL_STAGE_UPDATE);
+}
+
+void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *result) {
+  result->broken_batch = index;
+  if (t->states == NULL) {
+    result->broken = true;
+    return;
+  }
+  if (pl_model_states_size(t->o.model) > 0) memcpy(pl_model_states(t->o.model), t->states, pl_model_states_size(t->o.model) * sizeof *t->states);
+  result->skipped++;
+  result->batches++;
+}
+
+/* Is the step taken? */
+static bool update(pl_trainer *t, size_t index, pl_train_result *result) {
+  update_arg a = { t, false };
+  int threads = pl_model_team_size(t->o.model);
+  if (t->states != NULL) {
+    pl_threads_run_on(threads, run_check, &a);
+    if (a.spoilt) {
+      pl_find_broken_gradient(t->o.model, result);
+      pl_trainer_refuse(t, index, result);
+      return false;
+    }
+  }
+  pl_optimizer_advance(t->o.optimizer);
+  pl_threads_run_on(threads, run_update, &a);
+  if (a.spoilt) {
+    pl_find_broken_gradient(t->o.model, result);
+    result->broken = true;
+    result->broken_batch = index;
+  }
+  return !a.spoilt;
+}
+
+pl_status pl_trainer_update(pl_trainer *t, size_t index, pl_train_result *result, pl_error *err) {
+  pl_status status = check_optimizer(&t->o, err);
+  if (status == PL_OK) update(t, index, result);
+  return status;
 }
 
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
@@ -302,13 +327,13 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
   if (status) return status;
   if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
   pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });
-  if (!tally(t, result, index, n)) {
-    find_broken(t, x, n, result);
+  if (!isfinite(pl_loss_total(t->losses, n))) {
+    pl_find_broken_loss(t->o.model, x, n, result);
+    pl_trainer_refuse(t, index, result);
     return PL_OK;
   }
   pl_model_replace_grads(t->o.model);
   if ((status = pl_model_backward(t->o.model, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
-  pl_optimizer_advance(t->o.optimizer);
-  pl_threads_run_on(pl_model_team_size(t->o.model), run_update, t);
+  if (update(t, index, result)) tally(t, result, n);
   return PL_OK;
 }

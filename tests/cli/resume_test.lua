@@ -49,6 +49,9 @@ function TestResume:test_stopped_after_an_epoch_and_continued()
   end
 end
 
+-- An image in each epoch is infinite, so that its step is skipped, now before the kill and now after it.
+local skipping = by_callback:gsub('seed = 3,', 'seed = 3, nonfinite = "skip",'):gsub("images%[i%], labels", "if i == 50 then image[1][1] = { 1 / 0 } end\n  %0")
+
 local function killed(name, text)
   local expected, script = whole(name, text)
   for _, steps in ipairs { { 5 }, { 12, 13 }, { 20, 37, 59 } } do
@@ -64,6 +67,10 @@ local function killed(name, text)
 end
 
 function TestResume:test_killed_anywhere() killed("by_callback", by_callback) end
+function TestResume:test_killed_with_steps_skipped()
+  killed("skipping", skipping)
+  lu.assertStrContains(cli.run("show whole-skipping").out, "skipped  5 steps, whose loss or gradient was not finite")
+end
 function TestResume:test_killed_with_augmentation_in_lua() killed("in_lua", in_lua) end
 
 function TestResume:test_best_weights_from_before_the_kill_are_restored()

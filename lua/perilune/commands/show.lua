@@ -35,7 +35,8 @@ end
 
 local ends = { stopping = ", stopped early", callback = ", stopped by a callback", epochs = "" }
 
-local function summary(record, path, term)
+local function summary(record, past, path, term)
+  local skipped = history.sum(past, "skipped") + (record.state and record.state.skipped or 0)
   local s, p = record.state or {}, record.provenance or {}
   local identity = s.identity or {}
   local rows = {
@@ -45,6 +46,7 @@ local function summary(record, path, term)
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
     { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
   }
@@ -80,7 +82,7 @@ function M.run(options)
     return 0
   end
   local term = text.terminal(1)
-  summary(record, path, term)
+  summary(record, past, path, term)
   local s = record.state or {}
   if #past > 0 then
     print()

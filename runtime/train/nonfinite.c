@@ -1,0 +1,65 @@
+#include <stdio.h>
+#include <string.h>
+#include "train/nonfinite.h"
+
+/* Infinities and NaN have all eight bits of the exponent set: one more, and it carries into the sign. */
+bool pl_all_finite(const float *x, size_t n) {
+  uint32_t carry = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    carry |= (bits & 0x7fffffffu) + 0x00800000u;
+  }
+  return carry >> 31 == 0;
+}
+
+static void parameter_of(const pl_slice *slice, pl_train_result *r) {
+  char label[PL_PATH_TEXT];
+  snprintf(r->broken_at, sizeof r->broken_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
+}
+
+void pl_find_broken_loss(pl_model *m, const float *x, size_t n, pl_train_result *r) {
+  const pl_slice *slice;
+  size_t slices = pl_model_slices(m, &slice);
+  const float *y;
+  char label[PL_PATH_TEXT];
+  r->broken_what = "the loss";
+  if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_model_input(m)))) {
+    snprintf(r->broken_at, sizeof r->broken_at, "the input");
+    return;
+  }
+  for (size_t i = 0; i < slices; i++) {
+    if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
+      parameter_of(&slice[i], r);
+      return;
+    }
+  }
+  snprintf(r->broken_at, sizeof r->broken_at, "the loss");
+  if (pl_model_forward(m, x, n, PL_LOOK, &y, NULL)) return;
+  for (int i = 0; i < pl_model_ops(m); i++) {
+    pl_model_op op = pl_model_op_at(m, i);
+    if (pl_all_finite(pl_model_activation(m, i), n * (size_t)pl_shape_count(&op.output))) continue;
+    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, op.layer));
+    return;
+  }
+}
+
+void pl_find_broken_gradient(pl_model *m, pl_train_result *r) {
+  const pl_slice *slice;
+  size_t slices = pl_model_slices(m, &slice);
+  r->broken_what = "a gradient";
+  snprintf(r->broken_at, sizeof r->broken_at, "the step");
+  for (size_t i = slices; i-- > 0;) {
+    if (!pl_all_finite(pl_model_grads(m) + slice[i].offset, slice[i].count)) {
+      parameter_of(&slice[i], r);
+      return;
+    }
+  }
+  r->broken_what = "a weight";
+  for (size_t i = 0; i < slices; i++) {
+    if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
+      parameter_of(&slice[i], r);
+      return;
+    }
+  }
+}

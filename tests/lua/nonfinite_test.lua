@@ -1,0 +1,158 @@
+-- Numbers that are not finite stop a training, which says where, or are skipped and counted; they reach no weight that is kept.
+local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
+local nn = pl.nn
+
+-- 40 samples in batches of 4; those in `huge` are 1e25, which makes a gradient infinite though the loss is finite; those in
+-- `infinite` make the loss so.
+local function regression(options)
+  local x, y = {}, {}
+  for i = 1, 40 do
+    x[i] = { i % 5 / 5, i % 3 / 3, 1 }
+    y[i] = { x[i][1] - 2 * x[i][2] }
+  end
+  for _, i in ipairs(options.huge or {}) do x[i][1] = options.size or 1e25 end
+  for _, i in ipairs(options.infinite or {}) do x[i][1] = math.huge end
+  local layers = { nn.Linear(3, 4, { name = "first" }), options.layer or nn.Tanh(), nn.Linear(4, 1, { name = "last" }) }
+  if options.batch_norm then table.insert(layers, 1, nn.BatchNorm(3)) end
+  return pl.experiment {
+    name = "Regression", data = pl.data.from_tensors { x = pl.tensor(x), y = pl.tensor(y), name = "lines" },
+    model = nn.Sequential(layers), loss = options.loss or nn.MSE(), optimizer = options.optimizer or pl.optim.SGD { lr = 0.05 },
+    epochs = 2, batch_size = 4, shuffle = false, test = false, nonfinite = options.nonfinite, augment = options.augment,
+  }
+end
+
+local function message(e)
+  local ok, problem = pcall(e.run, e, { out = false, quiet = true })
+  lu.assertFalse(ok)
+  return tostring(problem)
+end
+
+local function digest(model)
+  local list = {}
+  for _, item in ipairs(model:state()) do list[#list + 1] = item.tensor end
+  return core.store.sha256(table.unpack(list))
+end
+
+local function finite(model)
+  for _, item in ipairs(model:state()) do
+    for _, value in ipairs(item.tensor:reshape(item.tensor:count()):totable()) do
+      if value ~= value or math.abs(value) == math.huge then return false end
+    end
+  end
+  return true
+end
+
+TestStop = {}
+
+function TestStop:tearDown() core.system.threads(0) end
+
+function TestStop:test_a_gradient_is_named_with_epoch_batch_layer_and_parameter()
+  local optimizers = { pl.optim.SGD { lr = 0.05 }, pl.optim.SGD { lr = 0.05, momentum = 0.9 }, pl.optim.SGD { lr = 0, momentum = 0.9, nesterov = true },
+    pl.optim.Adam {}, pl.optim.AdamW {}, pl.optim.RMSprop { centered = true, momentum = 0.9 }, pl.optim.AdaGrad {}, pl.optim.AdaDelta {},
+    pl.optim.AdaMax {}, pl.optim.AdaBelief {}, pl.optim.LAMB {}, pl.optim.Nadam {}, pl.optim.SGD { lr = 0.05, clip_norm = 1 } }
+  for _, optimizer in ipairs(optimizers) do
+    for threads = 1, 2 do
+      core.system.threads(threads)
+      local e = regression { huge = { 22 }, optimizer = optimizer, layer = nn.LeakyReLU() }
+      lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the weight of layer 3 (Linear, "last"); ' ..
+        "stopped, the weights are those of the epoch's start")
+      lu.assertTrue(finite(e.model))
+    end
+  end
+end
+
+function TestStop:test_the_first_on_the_way_back_is_named()
+  local function double(x) return 2 * x end
+  local e = regression { layer = nn.Lambda { forward = double, backward = function(dy) return dy * (0 / 0) end } }
+  lu.assertStrContains(message(e), 'epoch 1, batch 1: a gradient is not a finite number; first seen in the bias of layer 1 (Linear, "first")')
+end
+
+function TestStop:test_a_weight_that_the_step_itself_spoils()
+  local e = regression { optimizer = pl.optim.SGD { lr = 1e15 }, layer = nn.LeakyReLU(), huge = { 1 }, size = 1e15 }
+  lu.assertStrContains(message(e), 'epoch 1, batch 1: a weight is not a finite number; first seen in the weight of layer 1 (Linear, "first")')
+  lu.assertTrue(finite(e.model))
+end
+
+function TestStop:test_a_loss_before_it()
+  local e = regression { infinite = { 9 }, layer = nn.LeakyReLU() }
+  lu.assertStrContains(message(e), "epoch 1, batch 3: the loss is not a finite number; first seen in the input; stopped, " ..
+    "the weights are those of the epoch's start; the data set or an augmentation made it")
+end
+
+function TestStop:test_with_a_loss_in_lua()
+  local mse = nn.MSE()
+  local e = regression { huge = { 22 }, layer = nn.LeakyReLU(), loss = function(y, target) return mse(y, target) end }
+  lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the weight of layer 3 (Linear, "last")')
+end
+
+TestSkip = {}
+
+function TestSkip:tearDown() core.system.threads(0) end
+
+function TestSkip:test_without_such_numbers_it_changes_no_bit()
+  local expected
+  for _, nonfinite in ipairs { "stop", "skip" } do
+    for threads = 1, 2 do
+      core.system.threads(threads)
+      local e = regression { nonfinite = nonfinite, batch_norm = true }
+      local run = e:run { out = false, quiet = true }
+      lu.assertEquals(run.history[2].skipped, nonfinite == "skip" and 0 or nil)
+      expected = expected or { digest(e.model), run.history.train_loss[2] }
+      lu.assertEquals({ digest(e.model), run.history.train_loss[2] }, expected)
+    end
+  end
+end
+
+-- Batch 6 is skipped for its gradient, batch 3 for its loss: what is learned is what is learned without them.
+function TestSkip:test_a_skipped_batch_leaves_no_trace_but_its_count()
+  for _, batch_norm in ipairs { false, true } do
+    for _, way in ipairs { "in C", "augmented in Lua", "loss in Lua" } do
+      local mse = nn.MSE()
+      local options = { layer = nn.LeakyReLU(), nonfinite = "skip", batch_norm = batch_norm, optimizer = pl.optim.Nadam { lr = 0.01 } }
+      if way == "augmented in Lua" then options.augment = function() end end
+      if way == "loss in Lua" then options.loss = function(y, target) return mse(y, target) end end
+      options.huge, options.infinite = { not batch_norm and 22 or nil }, { 9 }
+      local e = regression(options)
+      local run = e:run { out = false, quiet = true }
+      lu.assertEquals({ run.history[1].skipped, run.history[2].skipped }, batch_norm and { 1, 1 } or { 2, 2 }, way)
+      lu.assertStrContains(run:ending(), batch_norm and "2 steps skipped, not finite" or "4 steps skipped, not finite")
+      lu.assertTrue(finite(e.model))
+      -- the same, each step by hand
+      local kept = digest(e.model)
+      e.model:initialize(1)
+      e.optimizer:bind(e.model)
+      local x, y = {}, {}
+      for input, target in e.splits.train:batches(4) do x[#x + 1], y[#y + 1] = input, target end
+      for epoch = 1, 2 do
+        e.optimizer:epoch()
+        for i = 1, 10 do
+          if i ~= 3 and (i ~= 6 or batch_norm) then
+            local _, grad = mse(e.model:forward(x[i]), y[i])
+            e.model:zero_grad()
+            e.model:backward(grad)
+            e.optimizer:step()
+          end
+        end
+        lu.assertEquals(run.history[epoch].step, 10 * epoch)
+      end
+      lu.assertEquals(digest(e.model), kept, way)
+    end
+  end
+end
+
+function TestSkip:test_an_epoch_of_nothing_else_stops()
+  local all = {}
+  for i = 1, 40 do all[i] = i end
+  lu.assertStrContains(message(regression { nonfinite = "skip", infinite = all, layer = nn.LeakyReLU() }), "epoch 1: every step was skipped, because no loss and gradient was finite; stopped")
+end
+
+function TestSkip:test_what_may_be_asked_for()
+  local ok, problem = pcall(regression, { nonfinite = "skp" })
+  lu.assertFalse(ok)
+  lu.assertStrContains(problem, "nonfinite")
+  lu.assertStrContains(problem, "skip")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
