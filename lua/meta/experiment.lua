@@ -95,6 +95,7 @@ local Experiment = {}
 ---@field threads? integer (default: as many as there are cores)
 ---@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a finished one is there)
 ---@field quiet? boolean print nothing (default false)
+---@field silent? boolean print no result at the end (default false)
 ---@field fresh? boolean start anew where an unfinished run lies (default false)
 ---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
@@ -146,6 +147,10 @@ function Run:line() end
 ---How the run ended, and which epoch's weights these are.
 ---@return string
 function Run:ending() end
+
+---Where an interrupted run is kept, and how it goes on.
+---@return string
+function Run:kept() end
 
 ---@class perilune.ReportOptions
 ---@field confusion? boolean also the confusion matrix of the test set (default false)

@@ -15,6 +15,15 @@ end
 
 local function checkpoint(path) return path .. "/checkpoint.h5" end
 
+--- The file to look at when a run is named by its folder; any other path is itself.
+function M.file(path)
+  if system.kind(path) ~= "folder" then return path end
+  for _, name in ipairs { "run.h5", "checkpoint.h5" } do
+    if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
+  end
+  errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
+end
+
 -- The record of the run in a folder; nil when there is none. tensors = false: without its weights. A file that cannot be
 -- continued from is an error, unless the run is to start anew anyway.
 local function read(path, fresh, tensors)

@@ -18,7 +18,8 @@ local known = {
   { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 }, { "threads", type = "integer", low = 0, high = 1024 },
   { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
-  { "checkpoint_every", type = "number", default = 30 }, { "confusion", type = "boolean", default = false },
+  { "silent", type = "boolean", default = false }, { "checkpoint_every", type = "number", default = 30 },
+  { "confusion", type = "boolean", default = false },
 }
 
 local function user_functions(e)
@@ -193,7 +194,7 @@ function M.start(e, given)
   if o.threads then system.threads(threads_before) end
   run.seconds = system.clock() - began
   if not ok then error(problem, 0) end
-  if not o.quiet then run:report { confusion = o.confusion } end
+  if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   return run
 end
 

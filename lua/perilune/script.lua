@@ -4,10 +4,18 @@ local errors = require "perilune.errors"
 
 local M = { program = "perilune" }    -- program: as it was called
 
+-- path -> text, in place of what lies there: while an experiment is made again from what its run's file keeps.
+local kept = {}
+
+local function chunk_of(path, ...)
+  if kept[path] then return load(kept[path], "@" .. path, ...) end
+  return loadfile(path, ...)
+end
+
 --- The function of a Lua file (path nil: standard input). Raises one line with file and line when it cannot be read.
 function M.load(path)
-  if path and system.kind(path) == "folder" then errors.fail(1, "%s is a folder; a Lua file is expected", path) end
-  local chunk, message = loadfile(path, "t")
+  if path and not kept[path] and system.kind(path) == "folder" then errors.fail(1, "%s is a folder; a Lua file is expected", path) end
+  local chunk, message = chunk_of(path, "t")
   if chunk then return chunk end
   errors.fail(1, "%s", path and not message:find(path, 1, true) and ("%s: %s"):format(path, message) or message)
 end
@@ -22,6 +30,20 @@ local function add_to_path(path)
   if package.path:sub(1, #places) ~= places then package.path = places .. package.path end
 end
 
+-- The kept file that require(name) would load, as package.searchpath; or one of that name in another place.
+local function kept_module(name)
+  local inner = name:gsub("%.", "/")
+  for template in package.path:gmatch "[^;]+" do
+    local before, after = template:match "^(.-)%?(.*)$"
+    if before and kept[before .. inner .. after] then return before .. inner .. after end
+  end
+  for path in pairs(kept) do
+    for _, ending in ipairs { "/" .. inner .. ".lua", "/" .. inner .. "/init.lua" } do
+      if path:sub(-#ending) == ending then return path end
+    end
+  end
+end
+
 -- Calls f while noting the Lua files that it loads with require, dofile or loadfile.
 local function noting_files(f)
   local files, known = {}, {}
@@ -32,9 +54,22 @@ local function noting_files(f)
     end
   end
   local before = { dofile = dofile, loadfile = loadfile, search = package.searchers[2] }
-  rawset(_G, "dofile", function(path) note(path) return before.dofile(path) end)
-  rawset(_G, "loadfile", function(path, ...) note(path) return before.loadfile(path, ...) end)
+  rawset(_G, "dofile", function(path)
+    note(path)
+    if kept[path] then return assert(chunk_of(path))() end
+    return before.dofile(path)
+  end)
+  rawset(_G, "loadfile", function(path, ...)
+    note(path)
+    if kept[path] then return chunk_of(path, ...) end
+    return before.loadfile(path, ...)
+  end)
   package.searchers[2] = function(name)
+    local there = kept_module(name)
+    if there then
+      note(there)
+      return assert(chunk_of(there, "t")), there
+    end
     local loader, path = before.search(name)
     if type(loader) == "function" then note(path) end
     return loader, path
@@ -69,8 +104,20 @@ function M.experiment(path, words)
   return e
 end
 
+--- The experiment of a run, made again from `identity` (see identity.lua): what its file keeps of script, arguments and the
+-- files that the script loaded.
+function M.again(identity)
+  for _, file in ipairs(identity.files or {}) do kept[file.path] = file.text end
+  kept[identity.path] = identity.script
+  local ok, e = pcall(M.experiment, identity.path, identity.arguments or {})
+  kept = {}
+  if not ok then error(e, 0) end
+  return e
+end
+
 --- The whole text of a file, or "" when it cannot be read.
 function M.read(path)
+  if kept[path] then return kept[path] end
   local file = io.open(path, "rb")
   local text = file and file:read "a"
   if file then file:close() end

@@ -1,6 +1,5 @@
 --- perilune show RUN
 local errors = require "perilune.errors"
-local system = require "perilune.core".system
 local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
@@ -12,14 +11,6 @@ function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it.")
   parser:flag("--csv", "Only the history, as comma-separated values with all digits.")
   parser:flag("--history", "The whole history, also when it is long.")
-end
-
-local function find(path)
-  if system.kind(path) ~= "folder" then return path end
-  for _, name in ipairs { "run.h5", "checkpoint.h5" } do
-    if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
-  end
-  errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
 end
 
 local function shortened(lines, all)
@@ -73,7 +64,7 @@ local function evaluation(name, result, labels, term)
 end
 
 function M.run(options)
-  local path = find(options.run)
+  local path = require "perilune.folder".file(options.run)
   local record, message = require "perilune.runfile".read(path)
   if not record then errors.fail(1, "%s", message) end
   local past = history.new(record.history)

@@ -1,0 +1,151 @@
+--- perilune rerun RUN: the script kept in a run's file, run again; are these the same bits?
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+local folder = require "perilune.folder"
+local history = require "perilune.history"
+local identity = require "perilune.identity"
+local record = require "perilune.record"
+local runfile = require "perilune.runfile"
+local system = core.system
+
+local M = { summary = "run the script kept in a run's file again: the same bits?", usage = "RUN [--epochs N]",
+  description = "Makes the experiment again from what the file of a run keeps (script, files that it loaded, arguments, seed), trains it in " ..
+    "a folder of its own, and compares history and weights. Exit status 0: the same bits; 1: it says what differs, epoch and metric first." }
+
+local function whole(low)
+  return function(word)
+    local n = math.tointeger(tonumber(word))
+    if n and n >= low then return n end
+    return nil, ("a whole number from %d is expected, got '%s'"):format(low, word)
+  end
+end
+
+function M.define(parser)
+  parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
+  parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights."):convert(whole(1)):argname "<n>"
+  parser:option("--out", "Folder to train in, instead of <RUN>-rerun; it is kept."):argname "<folder>"
+  parser:option("--threads", "Threads to use (0: as many as cores). The bits do not depend on it."):convert(whole(0)):argname "<n>"
+  parser:flag("--keep", "Keep the folder also when the bits are the same.")
+  parser:flag("-q --quiet", "Print only what was found.")
+  parser:flag("--force", "Train though data or algorithm are known to differ.")
+end
+
+local function read(path, tensors)
+  local found, message = runfile.read(path, { tensors = tensors })
+  if not found then errors.fail(1, "%s", message) end
+  return found
+end
+
+-- The experiment that a file's run was of. What is known to be different before training is an error.
+local function again(path, found, force)
+  local was, s = found.state and found.state.identity, found.state
+  if not was then errors.fail(1, "%s holds no run that could be made again, only a %s", path, found.kind or "file") end
+  if not was.path or was.script == "" then errors.fail(1, "%s: this run was made in a session; there is no script to run again", path) end
+  if s.edited then errors.fail(1, "%s: this run was edited by hand (%s); a script alone does not make it again", path, s.edited) end
+  local e = require "perilune.script".again(was)
+  for _, split in pairs(e.splits) do errors.guard(split.read, split) end
+  local differences = identity.differences(was, identity.of(e, was.seed))
+  if #differences > 0 and not force then
+    errors.fail(1, "%s cannot become the same bits: %s; train nevertheless with --force", path, table.concat(differences, "; "))
+  end
+  return e, differences
+end
+
+-- The folder, if nothing is in it but what a run puts there.
+local function remove(path)
+  folder.clear(path)
+  os.remove(path)
+end
+
+local function same_number(a, b) return a == b or a ~= a and b ~= b end
+
+-- The first epoch and metric in which two histories differ, in words; nil when they do not, over `epochs` rows.
+local function history_difference(was, now, epochs)
+  for i = 1, epochs do
+    if not now[i] then return ("the run ended after epoch %d, and then after epoch %d"):format(#was, #now) end
+    for _, name in ipairs(was.columns) do
+      local a, b = was[i][name], now[i][name]
+      if name ~= "seconds" and (a == nil) ~= (b == nil) then
+        return ("epoch %d: %s was %s"):format(i, name, a and "measured and is not now" or "not measured and is now")
+      end
+      if name ~= "seconds" and a and not same_number(a, b) then return ("epoch %d: %s was %.17g, now %.17g"):format(i, name, a, b) end
+    end
+  end
+end
+
+local function digest(layers)
+  local tensors = {}
+  for _, layer in ipairs(layers) do
+    for _, item in ipairs(layer.tensors) do tensors[#tensors + 1] = item end
+  end
+  return record.digest(tensors)
+end
+
+-- The weights of a file against those that the second run left: both digests, or nil when there is nothing to compare with.
+local function weights(found, out)
+  local s = found.state
+  if s.batch ~= 0 and not s.ended then return nil end      -- in the middle of an epoch
+  if found.kind == "best" then return s.weights_sha256, read(out .. "/best.h5", false).state.weights_sha256 end
+  if s.ended and found.kind == "run" then return s.weights_sha256, read(out .. "/run.h5", false).state.weights_sha256 end
+  return digest(found.layers), digest(read(out .. "/checkpoint.h5", true).layers)
+end
+
+-- What is not part of a run's identity, and was another: a reason to look for when bits differ.
+local function surroundings(was)
+  local processor, isa = system.processor()
+  local list = {}
+  local function compare(what, a, b)
+    if a and a ~= b then list[#list + 1] = ("%s was %s, now %s"):format(what, a, b) end
+  end
+  compare("Perilune", was.build, system.version())
+  compare("the compiler", was.compiler, system.compiler())
+  compare("the processor", was.processor, ("%s (%s)"):format(processor, isa))
+  return list
+end
+
+-- Does an unfinished second run lie there, to go on with?
+local function goes_on(out, now)
+  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5", { tensors = false })
+  local s = left and left.state
+  return s and s.identity and not s.ended and #identity.differences(s.identity, now) == 0
+end
+
+local function scratch_of(path)
+  return (path:gsub("/[^/]*%.h5$", ""):gsub("%.h5$", ""):gsub("/+$", "")) .. "-rerun"
+end
+
+function M.run(options)
+  local path = folder.file(options.run)
+  local found = read(path, true)
+  local e, differences = again(path, found, options.force)
+  local s, was = found.state, history.new(found.history)
+  local epochs = math.min(options.epochs or #was, #was)
+  if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end
+  local partial = epochs < #was
+  local out = options.out or scratch_of(path)
+  local run = e:run { epochs = not partial and s.ended and found.provenance.epochs or epochs, seed = s.seed, threads = options.threads, out = out,
+    quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed)), interruptible = true, silent = true }
+  if run.ended == "interrupted" then
+    print(("interrupted; saved in %s; the same command goes on from there"):format(out))
+    return 130
+  end
+  local difference = history_difference(was, run.history, epochs)
+  if not difference and not partial and #run.history ~= #was then
+    difference = ("the run ended after epoch %d, and now after epoch %d"):format(#was, #run.history)
+  end
+  local before, after
+  if not partial then before, after = weights(found, out) end
+  if not difference and before ~= after then difference = ("the weights: their SHA-256 was %s, now %s"):format(before, after) end
+  if difference then
+    print("different: " .. difference)
+    for _, line in ipairs(differences) do print("  " .. line) end
+    for _, line in ipairs(surroundings(found.provenance or {})) do print("  " .. line) end
+    print(("  the second run is in %s"):format(out))
+    return 1
+  end
+  print(("the same bits: %d epoch%s of history%s"):format(epochs, epochs == 1 and "" or "s", before and (", weights with SHA-256 %s"):format(before) or ""))
+  if not options.keep and not options.out then remove(out) end
+  return 0
+end
+
+return M

@@ -1,0 +1,95 @@
+-- The script kept in a run's file is run again, and the bits compared.
+local lu = require "luaunit"
+local cli = dofile "tests/cli/support.lua"
+local problem = dofile "tests/cli/problem.lua"
+local system = require "perilune.core".system
+
+local kill = [[on_batch = function(ctx)
+  if die == ctx.step then os.execute("kill -9 " .. io.open "/proc/self/stat":read "n") end
+end]]
+local plain = problem:gsub(", EXTRA", ""):gsub("CALLBACKS", kill)
+
+local function run(words, environment)
+  local r = cli.run("run " .. words .. " --quiet", environment)
+  lu.assertEquals(r.err, "")
+  return r
+end
+
+TestRerun = {}
+
+function TestRerun:test_the_same_bits_from_the_file_alone()
+  local script = cli.write("kept/main.lua", 'local lr = require "rate"\nlocal factor = dofile "kept/factor.lua"\n' .. plain:gsub('pl.arg%("lr", 0.01%)',
+    'lr * factor * pl.arg("more", 1)'))
+  cli.write("kept/rate.lua", "return 0.005")
+  cli.write("kept/factor.lua", "return 2")
+  run(script .. " more=2 --seed 9 --out made --threads 1")
+  os.execute("rm -r " .. cli.folder .. "/kept")
+  for _, words in ipairs { "made --threads 2", "made/", "made/run.h5", "made/checkpoint.h5", "made/best.h5" } do
+    local r = cli.run(("rerun %s -q"):format(words))
+    lu.assertEquals({ r.status, r.err }, { 0, "" })
+    lu.assertStrMatches(r.out, "the same bits: %d epochs of history, weights with SHA%-256 %x+\n")
+    lu.assertNil(system.kind(cli.folder .. "/made-rerun"))
+  end
+  local r = cli.run "rerun made --out second"
+  lu.assertStrContains(r.out, "the same bits")
+  lu.assertStrContains(cli.run("verify second").out, "second/run.h5: whole")
+  lu.assertEquals(cli.run("rerun made --epochs 1 -q").out, "the same bits: 1 epoch of history\n")
+end
+
+function TestRerun:test_runs_that_did_not_finish()
+  local script = cli.write("unfinished.lua", plain)
+  for die, expected in pairs { [30] = "2 epochs of history, weights with SHA.*", [25] = "2 epochs of history, weights with SHA.*" } do
+    local out = "unfinished-" .. die
+    cli.run(("run %s --quiet --out %s"):format(script, out), "DIE=" .. die)
+    local r = cli.run(("rerun %s/run.h5 -q"):format(out))
+    lu.assertEquals(r.err, "")
+    lu.assertStrMatches(r.out, "the same bits: " .. expected)
+  end
+  cli.run(("run %s --quiet --out inside --checkpoint-every 0"):format(script), "DIE=30")
+  lu.assertEquals(cli.run("rerun inside/checkpoint.h5 -q").out, "the same bits: 2 epochs of history\n")
+  cli.run(("run %s --quiet --out early --checkpoint-every 0"):format(script), "DIE=3")
+  lu.assertEquals(cli.run("rerun early/checkpoint.h5 -q").err, "perilune: early/checkpoint.h5: no epoch is finished; there is nothing to compare\n")
+end
+
+function TestRerun:test_an_interrupted_second_run_goes_on()
+  run(cli.write("again.lua", plain) .. " --out again")
+  lu.assertEquals(cli.run("rerun again -q", "DIE=30").status, 137)
+  local r = cli.run "rerun again"
+  lu.assertStrContains(r.out, "continuing with epoch 3 of ")
+  lu.assertStrContains(r.out, "the same bits")
+  lu.assertNil(system.kind(cli.folder .. "/again-rerun"))
+end
+
+function TestRerun:test_what_differs_is_named()
+  local script = cli.write("differs.lua", (plain:gsub("return lr %*", "return (epoch == 3 and os.getenv 'RATE' or 1) * lr *")))
+  run(script .. " --out differs")
+  local r = cli.run("rerun differs -q", "RATE=1.5")
+  lu.assertEquals({ r.status, r.err }, { 1, "" })
+  lu.assertStrMatches(r.out, "different: epoch 3: lr was 0%.%d+, now 0%.%d+\n  the second run is in differs%-rerun\n")
+  lu.assertStrContains(cli.run("verify differs-rerun").out, "whole")
+  lu.assertEquals(cli.run("rerun differs -q --epochs 2", "RATE=1.5").status, 0)
+  lu.assertStrContains(cli.run("rerun differs -q").out, "the same bits")
+end
+
+function TestRerun:test_what_is_known_to_differ_before_training()
+  local script = cli.write("data.lua", (plain:gsub("i %* 7 %% 5", "i * 7 %% 5 + tonumber(os.getenv 'MORE' or 0)")))
+  run(script .. " --out data")
+  local r = cli.run("rerun data -q", "MORE=1")
+  lu.assertEquals({ r.status, r.out }, { 1, "" })
+  lu.assertEquals(r.err, "perilune: data/run.h5 cannot become the same bits: the contents of data set bars changed; train nevertheless with --force\n")
+  r = cli.run("rerun data -q --force", "MORE=1")
+  lu.assertEquals(r.status, 1)
+  lu.assertStrMatches(r.out, "different: epoch 1: train_loss was .*\n  the contents of data set bars changed\n.*")
+  r = cli.run("rerun data -q", "PERILUNE_CONV=direct")
+  lu.assertStrContains(r.err, "cannot become the same bits: algorithm: was fused, now fused, convolution direct; train nevertheless with --force")
+end
+
+function TestRerun:test_what_cannot_be_run_again()
+  lu.assertStrContains(cli.run("rerun nothing.h5").err, "perilune: ")
+  lu.assertStrContains(cli.run("rerun .").err, "holds no run: there is neither run.h5 nor checkpoint.h5 in it")
+  local script = cli.write("session.lua", plain:gsub("return pl.experiment", "local e = pl.experiment") .. 'e.script = nil e:run { out = "session", quiet = true }')
+  lu.assertEquals(cli.run(script).err, "")
+  lu.assertEquals(cli.run("rerun session").err, "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
