@@ -92,6 +92,19 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*_test.c tes
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/c/support*.c)) $(CORE)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LIBS)
 
+# A harness of fuzzing, with the whole library: for the tests with a main that runs its corpus, and mutations of it, through it;
+# for the campaign with libFuzzer, in a build of its own.
+FUZZ      := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_WITH  = $(BUILD)/tests/fuzz/support.o $(OBJECTS) $(EMBED)
+$(BUILD)/tests/fuzz/%_fuzz_test: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o $(FUZZ_WITH)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
+$(BUILD)/tests/fuzz/%_fuzzer: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_WITH)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_LIBS) $(LDLIBS)
+with-libfuzzer: $(FUZZ:%=%_fuzzer)
+fuzzers:
+	@$(MAKE) --no-print-directory $(JOBS) with-libfuzzer BUILD=$(BUILD)-fuzz CC=clang OPT="-O1" \
+	 SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+
 # The program that campaigns make fail: one in which the system calls of saves obey the environment.
 CAMPAIGNS := $(BUILD)/campaigns/perilune
 $(BUILD)/campaigns/perilune: $(BUILD)/runtime/main.o $(OBJECTS) $(EMBED) $(BUILD)/tests/campaigns/syscalls.o
@@ -107,7 +120,7 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
 
-tests: all $(C_TESTS) $(CAMPAIGNS)
+tests: all $(C_TESTS) $(FUZZ:%=%_fuzz_test) $(CAMPAIGNS)
 	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" SANITIZE="$(SANITIZE)" sh tests/run.sh $(ARGS)
 
 # What takes minutes to hours: tests/campaigns (ARGS="kill power": only those). PLANT=name, or all: in short form, with a
@@ -116,7 +129,7 @@ campaign: deps
 	@$(MAKE) --no-print-directory $(JOBS) campaign-programs
 	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" MAKE="$(MAKE)" PLANT="$(PLANT)" $(PROGRAM) tests/campaigns/run.lua $(ARGS)
 
-campaign-programs: all $(CAMPAIGNS)
+campaign-programs: all $(FUZZ:%=%_fuzz_test) $(CAMPAIGNS)
 
 deps:
 	@sh .ci/deps $(LUA)
@@ -149,7 +162,7 @@ install: all
 	cp -R experiments $(DESTDIR)$(PREFIX)/share/perilune/
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
 
 help:
 	@echo "make run        installs what is missing, builds, trains the convolutional experiment P09 for a few epochs"
@@ -164,6 +177,6 @@ help:
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests campaign campaign-programs deps asan asan-program tsan lint install clean help
+.PHONY: all run test tests campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

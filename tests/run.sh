@@ -33,7 +33,7 @@ run() { # name, command...
   fi
 }
 
-for t in "$BUILD"/tests/c/*_test "$BUILD"/tests/kernels/*_test; do [ -x "$t" ] && run "${t#"$BUILD"/}" "$t"; done
+for t in "$BUILD"/tests/c/*_test "$BUILD"/tests/kernels/*_test "$BUILD"/tests/fuzz/*_test; do [ -x "$t" ] && run "${t#"$BUILD"/}" "$t"; done
 for t in tests/lua/*_test.lua tests/cli/*_test.lua; do [ -f "$t" ] && run "$t" "$BUILD/perilune" "$t"; done
 for t in tests/*_test.sh tests/cli/*_test.sh; do [ -f "$t" ] && run "$t" sh "$t"; done
 for t in tests/campaigns/*.lua; do

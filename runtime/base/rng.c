@@ -58,11 +58,15 @@ double pl_rng_normal(pl_rng rng, uint64_t index) {
   return index % 2 ? box_muller(block[2], block[3]) : box_muller(block[0], block[1]);
 }
 
+/* [low, high): what rounds up to `high` becomes the float below it. */
 void pl_rng_fill_uniform(float *out, size_t n, pl_rng rng, double low, double high) {
   uint32_t block[4];
+  float most = (float)high;
+  if (most >= high) most = nextafterf(most, -INFINITY);
   for (size_t i = 0; i < n; i++) {
     if (i % 4 == 0) pl_rng_block(rng, i / 4, block);
-    out[i] = (float)(low + (high - low) * (block[i % 4] * 0x1p-32));
+    float x = (float)(low + (high - low) * (block[i % 4] * 0x1p-32));
+    out[i] = x > most && low < high ? most : x;
   }
 }
 

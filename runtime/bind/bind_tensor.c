@@ -256,8 +256,12 @@ static void push_nested(lua_State *L, const pl_tensor *t, int axis, int64_t *nex
 }
 
 static int tensor_totable(lua_State *L) {
-  int64_t next = 0;
-  push_nested(L, bind_check_tensor(L, 1), 0, &next);
+  enum { MOST_EMPTY = 1 << 20 };
+  int64_t next = 0, rows = 1;
+  const pl_tensor *t = bind_check_tensor(L, 1);
+  for (int a = 0; a < pl_tensor_shape(t)->axes && rows > 0 && rows <= MOST_EMPTY; a++) rows *= pl_tensor_shape(t)->size[a];
+  if (pl_tensor_count(t) == 0 && rows > MOST_EMPTY) return luaL_error(L, "totable: too many rows with nothing in them");
+  push_nested(L, t, 0, &next);
   return 1;
 }
 

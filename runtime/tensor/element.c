@@ -78,7 +78,7 @@ pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, con
   if (!pl_shape_equal(&t->shape, result))
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: the result has shape %s, which does not fit into the tensor of shape %s", what,
                         pl_shape_text(need, result, false), pl_shape_text(have, &t->shape, false));
-  for (int a = 0; a < t->shape.axes; a++) {
+  for (int a = 0; a < t->shape.axes && pl_tensor_count(t) > 0; a++) {
     if (t->stride[a] == 0 && t->shape.size[a] > 1)
       return pl_error_set(err, PL_ERROR_STATE,
                           "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",

@@ -121,7 +121,7 @@ static char *copy_axis(char *out, const pl_tensor *t, int axis, const char *from
 
 pl_tensor *pl_tensor_clone(const pl_tensor *t, pl_error *err) {
   pl_tensor *copy = pl_tensor_new(t->type, &t->shape, err);
-  if (copy != NULL) copy_axis(copy->base, t, 0, t->base);
+  if (copy != NULL && pl_tensor_count(t) > 0) copy_axis(copy->base, t, 0, t->base);
   return copy;
 }
 

@@ -16,4 +16,8 @@ return {
     from = "index = state.index, tensor_seed = seed", to = "index = 0, tensor_seed = seed" },
   { name = "optimizer-counters-dropped", campaign = "resume", file = "lua/perilune/run.lua",
     from = "  optimizer:set_counters(found.optimizer.counters)\n", to = "" },
+  { name = "digest-unchecked", campaign = "damaged", file = "runtime/store/proof.c",
+    from = "if (memcmp(found, file + AT_DIGEST, sizeof found) != 0) {", to = "if (0) {" },
+  { name = "idx-length-off-by-one", campaign = "fuzz", file = "runtime/data/readers/idx.c",
+    from = "f->bytes = (size_t)count * pl_dtype_size(f->type);", to = "f->bytes = (size_t)(count - (count > 0)) * pl_dtype_size(f->type);" },
 }

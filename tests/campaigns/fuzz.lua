@@ -1,0 +1,41 @@
+-- The readers of what comes from outside (IDX and gzip, descriptions in JSON, JSON inside HDF5) with files that nobody wrote:
+-- in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which follows the branches that it
+-- reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
+local campaign = dofile "tests/campaigns/support.lua"
+
+local readers = { { "idx", 780000, 20000 }, { "config", 200000, 6000 }, { "record", 20000, 150 } }
+local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
+  " ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
+
+if not campaign.short then
+  if not campaign.has "clang" then campaign.skip "there is no clang, whose libFuzzer this needs" end
+  campaign.check(os.execute(("%s -s fuzzers BUILD=%s"):format(os.getenv "MAKE" or "make", campaign.quote(os.getenv "BUILD" or "build"))),
+    "the fuzzers do not build")
+end
+
+local function command_for(name, number)
+  if campaign.short then
+    return ("cd %s && %s/tests/fuzz/%s_fuzz_test %d %d"):format(campaign.quote(os.getenv "PWD"), campaign.quote(campaign.build), name, number, campaign.seed)
+  end
+  local corpus = ("%s/tests/fuzz/corpus/%s"):format(os.getenv "PWD", name)
+  local found = ("%s/%s"):format(campaign.folder, name)
+  os.execute("mkdir -p " .. campaign.quote(found))
+  return ("%s-fuzz/tests/fuzz/%s_fuzzer -runs=%d -seed=%d -max_len=4096 -timeout=20 -rss_limit_mb=2500 -detect_leaks=1 -print_final_stats=1 %s %s"):format(
+    campaign.quote(campaign.build), name, number, campaign.seed, campaign.quote(found), campaign.quote(corpus))
+end
+
+local parts, executions = {}, 0
+for _, reader in ipairs(readers) do
+  local name, number = reader[1], campaign.count(reader[2], reader[3])
+  local command = command_for(name, number)
+  local r = campaign.shell(("env %s sh -c %s"):format(settings, campaign.quote(command)))
+  local said = r.out .. r.err
+  campaign.check(r.status == 0, "%s: exit status %d\n%s\nagain: %s", name, r.status, said:sub(-3000), command)
+  local ran = tonumber(said:match "number_of_executed_units:%s*(%d+)" or said:match "# (%d+) mutations")
+  campaign.check(ran and ran >= number, "%s: only %s of %d executions", name, ran, number)
+  local coverage = said:match ".* cov: (%d+)"
+  parts[#parts + 1] = ("%s %d%s"):format(name, ran, coverage and (" (%s branches)"):format(coverage) or "")
+  executions = executions + ran
+end
+
+campaign.green("%d executions%s: %s; 0 findings", executions, campaign.short and "" or " under ASan and UBSan", table.concat(parts, ", "))

@@ -1,0 +1,52 @@
+/* Descriptions of models, losses, optimizers and augmentations as JSON, as they stand in files: read, checked, built, described
+   again. Byte 0 says which of the four. */
+#include <lua.h>
+#include <lualib.h>
+#include <lauxlib.h>
+#include "perilune/base.h"
+#include "fuzz.h"
+
+int luaopen_perilune(lua_State *L);
+
+static const char script[] =
+  "local pl = require 'perilune'\n"
+  "local exact, core = require 'perilune.exact', require 'perilune.core'\n"
+  "pl.system.threads(1)\n"
+  "local makers = { core.nn.from_config, core.loss.from_config, core.optim.from_config,\n"
+  "  function(config) return core.augment[config.type](config.config) end }\n"
+  "local shapes = { { 8, 8, 1 }, { 16 } }\n"
+  "return function(kind, text)\n"
+  "  local config = exact.decode(text)\n"
+  "  if type(config) ~= 'table' then return end\n"
+  "  local ok, object = pcall(makers[kind + 1], config)\n"
+  "  if not ok then assert(object ~= nil) return end\n"
+  "  assert(exact.encode(object:config()))\n"
+  "  assert(tostring(object))\n"
+  "  if kind > 0 then return end\n"
+  "  for _, shape in ipairs(shapes) do\n"
+  "    if pcall(object.build, object, shape) then pcall(object.infer, object, pl.zeros(2, table.unpack(shape))) end\n"
+  "  end\n"
+  "end\n";
+
+static lua_State *start(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_requiref(L, "perilune", luaopen_perilune, 0);
+  lua_settop(L, 0);
+  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK, "the script of the harness fails");
+  pl_alloc_set_limit(64u << 20);
+  return L;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static lua_State *L;
+  if (L == NULL) L = start();
+  if (size < 2 || size > 4096) return 0;
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, data[0] % 4);
+  lua_pushlstring(L, (const char *)data + 1, size - 1);
+  int status = lua_pcall(L, 2, 0, 0);
+  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error without a message");
+  lua_gc(L, LUA_GCSTEP, 0);
+  return 0;
+}
