@@ -146,8 +146,10 @@ function M.summary(list)
   return { median = n % 2 == 1 and sorted[n // 2 + 1] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2, low = sorted[1], high = sorted[n] }
 end
 
-local function rate(list, flops, peak)
+--- The summary of measured samples per second, with `all` of them, `gflops`, and the `share` of the peak.
+function M.rate(list, flops, peak)
   local r = M.summary(list)
+  r.all = list
   r.gflops = r.median * flops / 1e9
   r.share = r.median * flops / peak
   return r
@@ -166,8 +168,8 @@ function M.measure(e, o)
   M.infer(e, o.seconds / 10)
   for i = 1, o.repeats do answered[i] = M.infer(e, o.seconds / 3) end
   system.threads(0)
-  return { name = e.name, batch = e.batch_size, threads = o.threads, training = rate(trained, train_flops, o.peak),
-    inference = rate(answered, infer_flops, o.peak) }
+  return { name = e.name, batch = e.batch_size, threads = o.threads, training = M.rate(trained, train_flops, o.peak),
+    inference = M.rate(answered, infer_flops, o.peak) }
 end
 
 --- The rows of model:profile, in seconds a step, for a training; fields as there, and `steps`.

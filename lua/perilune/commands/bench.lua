@@ -37,7 +37,8 @@ end
 function M.define(parser)
   parser:argument("networks", "Names such as P09 or LeNet, or experiment files."):args "*"
   parser:flag("--layers", "Time of each layer, forward and backward.")
-  parser:option("--threads", "Numbers of threads, such as 1,2 (1 and as many as cores; --layers: as many as cores)."):convert(counts):argname "<n>"
+  parser:option("--threads", "Numbers of threads, such as 1,2 (1 and as many as cores; --layers: as many as cores).")
+    :convert(counts):argname "<n>"
   parser:option("--seconds", "Duration of one measurement (1)."):convert(number):default("1"):argname "<s>"
   parser:option("--repeat", "Measurements, of which the median is shown (3)."):convert(whole):default("3"):argname "<n>":target "repeats"
   parser:mutex(parser:flag("--csv", "As comma-separated values."), parser:flag("--json", "As one JSON object, with all that was measured."))
@@ -82,7 +83,11 @@ local function print_table(results, term)
 end
 
 local function print_csv(results)
-  print "network,name,batch,threads,training,training_low,training_high,training_gflops,training_share,inference,inference_low,inference_high,inference_gflops,inference_share"
+  local titles = { "network,name,batch,threads" }
+  for _, what in ipairs { "training", "inference" } do
+    titles[#titles + 1] = ("%s,%s_low,%s_high,%s_gflops,%s_share"):gsub("%%s", what)
+  end
+  print(table.concat(titles, ","))
   for _, r in ipairs(results) do
     local cells = { r.network, (r.name:gsub(",", "")), ("%d"):format(r.batch), ("%d"):format(r.threads) }
     for _, what in ipairs { r.training, r.inference } do
@@ -124,8 +129,8 @@ local function print_layers(e, threads, peak, seconds, term)
   for _, other in ipairs { { "data", "data" }, { "loss", "loss" }, { "optimizer", "update" }, { "between steps", "other" } } do
     add(other[1], "", rows[other[2]], 0, 0)
   end
-  print(("%s, batch %d, %d thread%s: %s a step, %s samples/s"):format(term.paint(e.name, "bold"), e.batch_size, threads, threads == 1 and "" or "s",
-    duration(step), text.count(e.batch_size / step)))
+  print(("%s, batch %d, %d thread%s: %s a step, %s samples/s"):format(term.paint(e.name, "bold"), e.batch_size, threads,
+    threads == 1 and "" or "s", duration(step), text.count(e.batch_size / step)))
   for _, line in ipairs(text.columns(layer_columns, cells, "  ", term.paint)) do print(line) end
 end
 
@@ -157,7 +162,9 @@ local function measure(networks, threads, peaks, options)
 end
 
 function M.run(options)
-  if options.layers and (options.csv or options.json) then errors.fail(2, "bench: --layers is a table for people; it takes no --csv and no --json") end
+  if options.layers and (options.csv or options.json) then
+    errors.fail(2, "bench: --layers is a table for people; it takes no --csv and no --json")
+  end
   local networks = #options.networks > 0 and options.networks or bench.networks
   for _, name in ipairs(networks) do bench.find(name) end     -- a wrong name is told before anything is measured
   local all = system.threads()
