@@ -136,6 +136,13 @@ bench: all
 	@BUILD=$(BUILD) PEER="$(PEER)" SECONDS="$(SECONDS)" REPEAT="$(REPEAT)" COMPILE="$(COMPILE)" PYTHON="$(PYTHON)" \
 	 $(PROGRAM) tests/bench/run.lua $(ARGS)
 
+# ARGS="contract adam": only the kernels with these words in their names.
+bench-kernels: $(BUILD)/tests/bench/kernels
+	@$< $(ARGS)
+
+$(BUILD)/tests/bench/kernels: $(BUILD)/tests/bench/kernels.o $(CORE)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 deps:
 	@sh .ci/deps $(LUA)
 
@@ -178,11 +185,12 @@ help:
 	@echo "make tsan       every test under ThreadSanitizer"
 	@echo "make campaign   kills, power cuts, full disks, other compilers, ...: long (ARGS=names: some; PLANT=all: faults planted)"
 	@echo "make bench      speed, beside PyTorch where it is importable (ARGS=networks; PEER=cached|none): build/bench/table.md"
+	@echo "make bench-kernels  each kernel alone, against the processor's peak (ARGS: only some)"
 	@echo "make lint       luacheck, and the compiler's analysis of paths through the C code"
 	@echo "make install    puts program, module and experiments under PREFIX (now $(PREFIX)); DESTDIR is respected"
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests bench campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install clean help
+.PHONY: all run test tests bench bench-kernels campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

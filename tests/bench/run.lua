@@ -2,6 +2,7 @@
 -- Markdown to build/bench/table.md.
 --
 --   make bench ARGS="P01 LeNet limits"    only these; what was measured before stays in the tables
+--   make bench ARGS=table                 nothing new; ARGS=readme: nor that, and the tables go into README.md
 --   make bench PEER=cached                PyTorch as it was measured last; PEER=none: without it
 --   make bench SECONDS=1 REPEAT=5         of one measurement; how many, half of them before and half after PyTorch's
 --   make bench COMPILE=300                seconds that torch.compile may take for a network; 0: not tried
@@ -54,10 +55,8 @@ local function measure_peer(name)
   return out and core.json.decode(out) or nil
 end
 
-local function join(a, b)
-  local all = table.move(b, 1, #b, #a + 1, a)
-  return all
-end
+-- Appends b to a.
+local function join(a, b) return table.move(b, 1, #b, #a + 1, a) end
 
 -- Rates of training and answers, and what they are counted against.
 local function measure(e, threads, count)
@@ -83,7 +82,9 @@ local function network(name, peers, ask)
   if ask then peers[name] = measure_peer(name) or peers[name] end
   if repeats > 1 then half(repeats // 2) end
   local train_flops, infer_flops = bench.flops(e)
-  local result = { name = e.name, batch = e.batch_size, threads = all, date = os.date "%Y-%m-%d" }
+  local processor, isa = system.processor()
+  local result = { name = e.name, batch = e.batch_size, threads = all, date = os.date "%Y-%m-%d", processor = processor, isa = isa,
+    data = bench.has_mnist() and "MNIST" or "generated digits" }
   for key, threads in pairs { one = 1, all = all } do
     local sums = rates[threads]
     result[key] = { training = bench.rate(sums.training, train_flops, peaks[threads]), inference = bench.rate(sums.inference, infer_flops, peaks[threads]) }
@@ -98,37 +99,45 @@ local function best(found, kind)
   return compiled and compiled.median > plain.median and compiled or plain
 end
 
-local function against(x, bar)
-  return bar == nil and "" or x >= bar and "yes" or ("%.0f %%"):format(100 * x / bar)
-end
-
 local function short(x) return x < 10 and ("%.1f"):format(x) or ("%.0f"):format(x) end
 
-local head = { "network, batch", "training/s", "±", "GFLOP/s", "of peak", "one thread", "bar", "reached", "PyTorch", "with", "ratio",
-  "answers/s", "PyTorch", "with", "ratio" }
+local function times(x) return ("%.1f"):format(x) end
 
-local function rows_of(ours, peers)
-  local rows, product, count, least, lowest = {}, 1, 0, math.huge, math.huge
+local heads = {
+  training = { "training, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "bar", "PyTorch", "with", "ratio" },
+  inference = { "answers, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "PyTorch", "with", "ratio" },
+}
+
+-- The rows of one table, and the ratios to PyTorch.
+local function rows_of(kind, ours, peers)
+  local rows, ratios = {}, {}
   for _, name in ipairs(require "networks") do
     local r = ours[name]
     if r then
-      local t, a = r.all.training, r.all.inference
-      local pt, pa = best(peers[name], "training"), best(peers[name], "inference")
-      local row = { ("%s, %d"):format(name, r.batch), text.count(t.median), ("%.0f %%"):format(50 * (t.high - t.low) / t.median), short(t.gflops),
-        text.percent(t.share, 0), text.count(r.one.training.median), bars[name] and text.count(bars[name]) or "", against(t.median, bars[name]) }
-      if pt then
-        local ratio = t.median / pt.median
-        product, count, least, lowest = product * ratio, count + 1, math.min(least, ratio), math.min(lowest, a.median / pa.median)
-        table.move({ text.count(pt.median), pt.setting, ("%.1f"):format(ratio), text.count(a.median), text.count(pa.median), pa.setting,
-          ("%.1f"):format(a.median / pa.median) }, 1, 7, 9, row)
+      local all, other = r.all[kind], best(peers[name], kind)
+      local row = { ("%s, %d"):format(name, kind == "training" and r.batch or 256), text.count(all.median),
+        ("%.0f %%"):format(50 * (all.high - all.low) / all.median), short(all.gflops), text.percent(all.share, 0), text.count(r.one[kind].median) }
+      if kind == "training" then
+        local bar = bars[name]
+        row[#row + 1] = bar and ("%s%s"):format(text.count(bar), all.median >= bar and "" or (" (%.0f %%)"):format(100 * all.median / bar)) or ""
+      end
+      if other then
+        ratios[#ratios + 1] = all.median / other.median
+        join(row, { text.count(other.median), other.setting, times(ratios[#ratios]) })
       else
-        table.move({ "", "", "", text.count(a.median), "", "", "" }, 1, 7, 9, row)
+        join(row, { "", "", "" })
       end
       rows[#rows + 1] = row
     end
   end
-  local summary = count > 0 and { mean = product ^ (1 / count), least = least, inference = lowest, count = count } or nil
-  return rows, summary
+  return rows, ratios
+end
+
+-- Geometric mean and least of some ratios.
+local function mean_and_least(ratios)
+  local product, least = 1, math.huge
+  for _, ratio in ipairs(ratios) do product, least = product * ratio, math.min(least, ratio) end
+  return product ^ (1 / #ratios), least
 end
 
 local function markdown(columns, rows)
@@ -143,28 +152,34 @@ local function aligned(columns, rows)
   return text.columns(titles, rows)
 end
 
---- Both tables, by `layout` (aligned or markdown), as lines.
-local function tables(ours, peers, limits, layout)
-  local lines = {}
-  local function add(list) join(lines, list) end
-  local rows, summary = rows_of(ours, peers)
-  local processor, isa = system.processor()
-  local version, dates = nil, {}
+-- Where and when the last of the networks was measured.
+local function circumstances(ours, peers)
+  local last, version
+  for _, r in pairs(ours) do
+    if not last or r.date > last.date then last = r end
+  end
   for _, found in pairs(peers) do version = found.version or version end
-  for _, r in pairs(ours) do dates[#dates + 1] = r.date end
-  table.sort(dates)
-  add { ("%s, %d threads, %s kernels, %s, %s%s."):format(processor, system.threads(), isa, bench.has_mnist() and "MNIST" or "generated digits",
-    dates[#dates] or os.date "%Y-%m-%d", version and ", PyTorch " .. version or "; PyTorch is not there"), "" }
-  if #rows > 0 then add(layout(head, rows)) end
-  if summary then
-    add { "", ("Training is %.1f times as fast as PyTorch (geometric mean of %d networks; wanted %g), at least %.1f times (wanted %g); answering at least %.1f times (wanted %g).")
-      :format(summary.mean, summary.count, mean_ratio, summary.least, least_ratio, summary.inference, inference_ratio) }
+  return last and { ("%s, %d threads, %s kernels, %s, %s, %s."):format(last.processor, last.threads, last.isa, last.data, last.date,
+    version and "PyTorch " .. version or "without PyTorch"), "" } or {}
+end
+
+--- All tables, by `layout` (aligned or markdown), as lines.
+local function tables(ours, peers, limits, layout)
+  local lines = circumstances(ours, peers)
+  for _, kind in ipairs { "training", "inference" } do
+    local rows, ratios = rows_of(kind, ours, peers)
+    if #rows > 0 then join(join(lines, layout(heads[kind], rows)), { "" }) end
+    if #ratios > 0 then
+      local mean, least = mean_and_least(ratios)
+      local wanted = kind == "training" and ("wanted: %g and %g"):format(mean_ratio, least_ratio) or ("wanted: each %g"):format(inference_ratio)
+      join(lines, { ("%s: %s times as fast as PyTorch (geometric mean of %d networks), each at least %s times (%s)."):format(
+        kind == "training" and "Training" or "Answering", times(mean), #ratios, times(least), wanted), "" })
+    end
   end
   if #limits > 0 then
     local cells = {}
     for i, limit in ipairs(limits) do cells[i] = { limit.what, limit.found, limit.wanted, limit.ok and "yes" or "no" } end
-    add { "" }
-    add(layout({ "what", "measured", "limit", "kept" }, cells))
+    join(lines, layout({ "what", "measured", "limit", "kept" }, cells))
   end
   return lines
 end
@@ -190,28 +205,40 @@ local function scaling(ours)
   return list
 end
 
+-- The part of README.md between two comments is what was measured.
+local function into_readme(lines)
+  local file = assert(io.open("README.md", "rb"))
+  local all = file:read "a"
+  file:close()
+  local from, to = select(2, all:find("<!-- make bench ARGS=readme writes from here -->\n", 1, true)), all:find("<!-- to here -->", 1, true)
+  assert(from and to, "README.md has lost the comments between which the tables go")
+  write("README.md", all:sub(1, from) .. table.concat(lines, "\n") .. "\n" .. all:sub(to, -2))
+end
+
 local function main()
-  local wanted, with_limits = {}, #arg == 0
+  local wanted, asked = {}, { limits = #arg == 0 }
   for _, word in ipairs(arg) do
-    if word == "limits" then with_limits = true else wanted[#wanted + 1] = word end
+    if word == "limits" or word == "table" or word == "readme" then asked[word] = true else wanted[#wanted + 1] = word end
   end
   if #arg == 0 then wanted = bench.networks end
   os.execute(("mkdir -p '%s'"):format(folder))
   local ours, peers, limits = read(folder .. "/ours.json"), peer ~= "none" and read(folder .. "/peer.json") or {}, read(folder .. "/limits.json")
-  local ask = peer == "fresh" and has_torch()
-  if peer == "fresh" and not ask then print(("PyTorch is not there (%s -c 'import torch' fails): ours alone.\n"):format(python)) end
+  local ask = peer == "fresh" and #wanted > 0 and has_torch()
+  if peer == "fresh" and #wanted > 0 and not ask then print(("PyTorch is not there (%s -c 'import torch' fails): ours alone.\n"):format(python)) end
   for _, name in ipairs(wanted) do
     io.stderr:write(("measuring %s\n"):format(name))
     ours[name] = network(name, peers, ask)
     write(folder .. "/ours.json", core.json.encode(ours, true))
     if ask then write(folder .. "/peer.json", core.json.encode(peers, true)) end
   end
-  if with_limits then
+  if asked.limits then
     limits = require "limits".measure(seconds)
     write(folder .. "/limits.json", core.json.encode(limits, true))
   end
   local all = join(scaling(ours), limits)
-  write(folder .. "/table.md", table.concat(tables(ours, peers, all, markdown), "\n"))
+  local written = tables(ours, peers, all, markdown)
+  write(folder .. "/table.md", table.concat(written, "\n"))
+  if asked.readme then into_readme(written) end
   for _, line in ipairs(tables(ours, peers, all, aligned)) do print(line) end
   problems(peers)
   print(("\nAs Markdown: %s/table.md"):format(folder))
