@@ -61,6 +61,22 @@ local function publisher(run, identity, warn)
   end
 end
 
+-- Writes a file that is derived from the checkpoint `found`, unless it is there: where the process died, or the disk was full,
+-- between the two. `list`: the weights, as model:state() or a snapshot gives them; epoch_of(state): what tells it from an older one.
+local function derive(run, model, found, name, kind, list, epoch_of)
+  local record, runfile = require "perilune.record", require "perilune.runfile"
+  local there = runfile.read(run.path .. "/" .. name, { tensors = false })
+  if there and there.state and epoch_of(there.state) == epoch_of(found.state) then return true end
+  local copy, state = {}, {}
+  for key, value in pairs(found) do copy[key] = value end
+  for key, value in pairs(found.state) do state[key] = value end
+  state.weights_sha256 = record.digest(list)
+  copy.kind, copy.state, copy.layers, copy.best, copy.optimizer = kind, state, record.layers(model, list), nil, nil
+  return runfile.write(run.path .. "/" .. name, copy)
+end
+
+local function best_epoch(state) return state.best and state.best.epoch end
+
 local function continue_from(found, run, e, optimizer)
   local record = require "perilune.record"
   local path = run.path .. "/checkpoint.h5"
@@ -77,6 +93,7 @@ local function continue_from(found, run, e, optimizer)
   if found.best then
     best = trainer.snapshot(e.model)
     record.fill(best, found.best, path)
+    if derive(run, e.model, found, "best.h5", "best", best, best_epoch) then run.best_written = best_epoch(state) end
   end
   return state, past, user, evaluation, best
 end
@@ -131,25 +148,13 @@ local function train(run, e, o, found, identity)
   run.best = t.state.best
 end
 
--- A finished run whose folder was named again: nothing is trained, its files are shown, and completed where the process died or
--- the disk was full between the last checkpoint and what is derived from it. Before: the weights of the end are in e.model.
+-- A finished run whose folder was named again: nothing is trained, its files are shown, and completed. Before: the weights of the
+-- end are in e.model.
 local function complete(run, e, found)
-  local record, runfile = require "perilune.record", require "perilune.runfile"
-  local function derive(name, kind, epoch_of)
-    local path = run.path .. "/" .. name
-    local there = runfile.read(path, { tensors = false })
-    if there and there.state and epoch_of(there.state) == epoch_of(found.state) then return end
-    local copy, state = {}, {}
-    for key, value in pairs(found) do copy[key] = value end
-    for key, value in pairs(found.state) do state[key] = value end
-    state.weights_sha256 = record.digest(e.model:state())
-    copy.kind, copy.state, copy.layers, copy.best, copy.optimizer = kind, state, record.layers(e.model), nil, nil
-    local ok, message = runfile.write(path, copy)
-    if not ok then run.unsaved = message end
-  end
-  derive("run.h5", "run", function(state) return state.ended and state.epoch end)
-  if found.best then derive("best.h5", "best", function(state) return state.best and state.best.epoch end) end
-  local ok, message = result.complete_log(run.path .. "/log.jsonl", run.history)
+  local list = e.model:state()
+  local ok, message = derive(run, e.model, found, "run.h5", "run", list, function(state) return state.ended and state.epoch end)
+  if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, best_epoch) end
+  if ok then ok, message = result.complete_log(run.path .. "/log.jsonl", run.history) end
   if not ok then run.unsaved = message end
 end
 

@@ -125,7 +125,7 @@ expected = files.result(run, "the undisturbed training")
 local disks = 0
 for _ = 1, campaign.count(40, 2) do
   local full = math.random(2, 12)
-  local empty, spare = full + math.random(1, 5), 4 * math.random(0, 15)
+  local empty, spare = full + math.random(1, 5), 4 * math.random(0, 10)     -- a checkpoint takes 48 kB
   local result = small_disk(full, spare, empty, disks % 2 == 1)
   if not result then
     print "ok 2 - a small real disk # SKIP mounting a tmpfs is not permitted here"

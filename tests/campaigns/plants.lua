@@ -20,4 +20,8 @@ return {
     from = "if (memcmp(found, file + AT_DIGEST, sizeof found) != 0) {", to = "if (0) {" },
   { name = "idx-length-off-by-one", campaign = "fuzz", file = "runtime/data/readers/idx.c",
     from = "f->bytes = (size_t)count * pl_dtype_size(f->type);", to = "f->bytes = (size_t)(count - (count > 0)) * pl_dtype_size(f->type);" },
+  { name = "racing-sum", campaign = "bits", file = "runtime/layers/shared.c", from = ", SUM_BLOCK = 256 };",
+    to = " };\n#define SUM_BLOCK ((size_t)(pl_threads_get() % 2 ? 256 : 128))" },
+  { name = "write-in-place-read", campaign = "readers", file = "runtime/store/file.c",
+    from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
 }

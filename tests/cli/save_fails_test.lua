@@ -67,4 +67,21 @@ function TestSaveFails:test_killed_between_the_last_checkpoint_and_what_is_deriv
   end
 end
 
+function TestSaveFails:test_the_file_of_the_best_weights_is_that_of_their_epoch_after_a_kill_too()
+  script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 or 3 end\nreturn e\n"):format(script))
+  local function best(out)
+    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/best.h5"))
+    return { record.state.best.epoch, record.state.epoch, record.state.weights_sha256, #record.history.rows, record.evaluation.val.loss }
+  end
+  lu.assertEquals(run("worse", "--quiet").status, 0)
+  local expected = best "worse"
+  lu.assertEquals({ expected[1], expected[2], expected[4] }, { 1, 1, 1 })
+  for _, path in ipairs { "checkpoint.h5", "log.jsonl" } do        -- before and after best.h5 is written
+    local out = "worse-" .. path
+    lu.assertEquals(run(out, "--quiet", ("'CAMPAIGN_FAULT=%d 1 die-after'"):format(number_of("rename", path, true))).status, 137)
+    lu.assertEquals(run(out, "--quiet").status, 0)
+    lu.assertEquals(best(out), expected)
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
