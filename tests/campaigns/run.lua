@@ -4,6 +4,7 @@
 local system = require "perilune".system
 
 local build, make = os.getenv "BUILD" or "build", os.getenv "MAKE" or "make"
+if build:sub(1, 1) ~= "/" then build = os.getenv "PWD" .. "/" .. build end
 local short = (os.getenv "CAMPAIGN_SHORT" or "") ~= ""
 
 local function shell(format, ...) return os.execute(format:format(...)) end
@@ -30,12 +31,14 @@ local function duration(seconds)
   return ("%d min %02d s"):format(seconds // 60, math.floor(seconds % 60))
 end
 
--- Runs a campaign in a folder of sources. Returns whether it was green, its figure, its duration, what it said before.
-local function run(name, folder, environment)
-  local log = ("%s/campaigns/%s.log"):format(folder == "." and build or folder .. "/build", name)
+-- Runs a campaign in a folder of sources, with what was built from them. Returns whether it was green, its figure, its duration,
+-- what it said before, and where all of that is.
+local function run(name, folder, built, environment)
+  local log = ("%s/campaigns/%s.log"):format(built, name)
   local began = system.clock()
-  local ok, how, code = shell("mkdir -p %s && cd %s && env -u CAMPAIGN_SHORT %s BUILD=%s $PWD/%s/perilune tests/campaigns/%s.lua >$OLDPWD/%s 2>&1 </dev/null",
-    quote(log:match "^(.*)/"), quote(folder), environment, folder == "." and build or "build", folder == "." and build or "build", name, log)
+  assert(shell("mkdir -p %s/campaigns", quote(built)))
+  local ok, how, code = shell("cd %s && env -u CAMPAIGN_SHORT %s BUILD=%s %s/perilune tests/campaigns/%s.lua >%s 2>&1 </dev/null",
+    quote(folder), environment, quote(built), quote(built), name, quote(log))
   if how == "signal" and code == 2 then os.exit(130) end
   local said, figure = {}, "no figure"
   for line in io.lines(log) do
@@ -56,7 +59,7 @@ local function run_all(names)
   print(form:format("campaign", "", "duration", "figure"))
   for _, name in ipairs(names) do
     io.write(("%-" .. width .. "s  "):format(name)):flush()
-    local green, figure, time, said, log = run(name, ".", short and "CAMPAIGN_SHORT=1" or "")
+    local green, figure, time, said, log = run(name, ".", build, short and "CAMPAIGN_SHORT=1" or "")
     print(("%-4s  %12s  %s"):format(green and "ok" or "RED", time, figure))
     if not green then
       reds = reds + 1
@@ -70,20 +73,18 @@ end
 -- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is compiled.
 local function planted_copy(plant)
   local folder = ("%s/plants/%s"):format(build, plant.name)
-  assert(shell("rm -rf %s && mkdir -p %s/build && cp -a Makefile runtime include lua tests %s", folder, folder, folder))
-  assert(shell("cp -a %s/runtime %s/embedded.* %s/build", build, build, folder))
-  shell("mkdir -p %s/build/tests && cp -a %s/tests/campaigns %s/build/tests 2>/dev/null", folder, build, folder)
-  if plant.file then
-    local file = assert(io.open(plant.file, "rb"))
-    local text = file:read "a"
-    file:close()
-    local first, last = text:find(plant.from, 1, true)
-    assert(first and not text:find(plant.from, last + 1, true), ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
-    file = assert(io.open(folder .. "/" .. plant.file, "wb"))
-    assert(file:write(text:sub(1, first - 1), plant.to, text:sub(last + 1)))
-    file:close()
-  end
-  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build -j2 campaign-programs >%s/build.log 2>&1", make, folder, folder),
+  local q, b = quote(folder), quote(build)
+  assert(shell("rm -rf %s && mkdir -p %s/build/tests && cp -a Makefile runtime include lua tests %s", q, q, q))
+  assert(shell("cp -a %s/runtime %s/embedded.* %s/build && cp -a %s/tests/campaigns %s/tests/fuzz %s/build/tests", b, b, q, b, b, q))
+  local file = assert(io.open(plant.file, "rb"))
+  local text = file:read "a"
+  file:close()
+  local first, last = text:find(plant.from, 1, true)
+  assert(first and not text:find(plant.from, last + 1, true), ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
+  file = assert(io.open(folder .. "/" .. plant.file, "wb"))
+  assert(file:write(text:sub(1, first - 1), plant.to, text:sub(last + 1)))
+  file:close()
+  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build -j2 campaign-programs >%s/build.log 2>&1", make, q, q),
     ("plant %s does not build: %s/build.log"):format(plant.name, folder))
   return folder
 end
@@ -98,10 +99,12 @@ local function run_plants(wanted)
     if wanted == "all" or wanted == plant.name then
       count = count + 1
       local folder = planted_copy(plant)
-      local green, figure, time, said, log = run(plant.campaign, folder, "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
+      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
       print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time, green and figure or said[1] or "nothing"))
-      if green then missed = missed + 1 else shell("rm -rf %s", folder) end
-      if green then show_reason(said, log) end
+      if green then
+        missed = missed + 1
+        show_reason(said, log)
+      else shell("rm -rf %s", quote(folder)) end
     end
   end
   if count == 0 then
