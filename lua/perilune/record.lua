@@ -67,7 +67,8 @@ function M.of(trainer, kind, identity, threads)
     kind = kind, config = model:config(), input = input, history = history.saved(trainer.history), evaluation = trainer.evaluation,
     state = state_of(trainer, identity),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,
-      build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, threads = threads, processor = ("%s (%s)"):format(processor, isa) },
+      build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, threads = threads,
+      processor = ("%s (%s)"):format(processor, isa) },
   }
   if kind ~= "checkpoint" then
     record.state.weights_sha256 = M.digest(kind == "best" and trainer.best or model:state())

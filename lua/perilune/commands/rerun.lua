@@ -143,7 +143,8 @@ function M.run(options)
     print(("  the second run is in %s"):format(out))
     return 1
   end
-  print(("the same bits: %d epoch%s of history%s"):format(epochs, epochs == 1 and "" or "s", before and (", weights with SHA-256 %s"):format(before) or ""))
+  local also = before and (", weights with SHA-256 %s"):format(before) or ""
+  print(("the same bits: %d epoch%s of history%s"):format(epochs, epochs == 1 and "" or "s", also))
   if not options.keep and not options.out then remove(out) end
   return 0
 end
