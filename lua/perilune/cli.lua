@@ -83,6 +83,7 @@ local function run_lua(words)
 end
 
 local function dispatch(words)
+  require "perilune.memory".from_environment()
   local first = words[1]
   if first == "-h" or first == "--help" then first = "help" end
   if first == "-v" or first == "--version" then first = "version" end

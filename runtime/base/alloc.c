@@ -36,7 +36,8 @@ void *pl_alloc(size_t bytes, pl_error *err) {
     return NULL;
   }
   if (most != 0 && rounded > most - (pl_alloc_live() < most ? pl_alloc_live() : most)) {
-    pl_error_set(err, PL_ERROR_MEMORY, "the memory limit of %.1f MiB is reached: %.1f MiB are held and %.1f MiB more are needed",
+    pl_error_set(err, PL_ERROR_MEMORY, "the memory limit of %.1f MiB is reached: %.1f MiB are held and %.1f MiB more are needed; "
+                 "allow more with --memory or PERILUNE_MEMORY",
                  (double)most / 1048576, (double)pl_alloc_live() / 1048576, (double)bytes / 1048576);
     return NULL;
   }

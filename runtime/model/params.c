@@ -79,7 +79,7 @@ static pl_status lay_out(pl_model *model, pl_error *err) {
     pl_block_release(b);
     pl_free(model->slice);
     model->slice = NULL;
-    return PL_ERROR_MEMORY;
+    return pl_error_prefix(err, "the parameters of the model and their gradients");
   }
   model->block = b;
   walk(model->root, place_layer, &(layout){ model, 0, 0 });

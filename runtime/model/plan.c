@@ -173,7 +173,7 @@ pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool inp
   }
   if (model->arena_bytes[which] < plan->bytes) {
     char *arena = pl_alloc(plan->bytes, err);
-    if (arena == NULL) return PL_ERROR_MEMORY;
+    if (arena == NULL) return pl_error_prefix(err, "the activations of a batch of %zu samples (a smaller batch_size needs less)", batch);
     pl_free(model->arena[which]);
     model->arena[which] = arena;
     model->arena_bytes[which] = plan->bytes;

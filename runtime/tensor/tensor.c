@@ -45,6 +45,8 @@ pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *err) {
   void *data = NULL;
   t->storage = pl_storage_new((size_t)pl_tensor_count(t) * types[type].size, &data, err);
   if (t->storage == NULL) {
+    char text[PL_SHAPE_TEXT];
+    pl_error_prefix(err, "a tensor %s of %s", pl_shape_text(text, shape, false), pl_dtype_name(type));
     pl_free(t);
     return NULL;
   }

@@ -82,7 +82,7 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->scratch = pl_alloc_array(scratch + 1, sizeof(float), err);
   if (o->skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(o->model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
   bool ok = t->order && t->x && t->targets && t->label && t->grad && t->losses && t->hit && t->scratch;
-  return ok ? pl_model_reserve(o->model, n, PL_TRAIN, err) : PL_ERROR_MEMORY;
+  return ok ? pl_model_reserve(o->model, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {

@@ -1,6 +1,7 @@
 --- perilune rerun RUN: the script kept in a run's file, run again; are these the same bits?
 local core = require "perilune.core"
 local errors = require "perilune.errors"
+local memory = require "perilune.memory"
 local folder = require "perilune.folder"
 local history = require "perilune.history"
 local identity = require "perilune.identity"
@@ -26,6 +27,7 @@ function M.define(parser)
   parser:option("--out", "Folder to train in, instead of <RUN>-rerun; it is kept."):argname "<folder>"
   parser:option("--threads", "Threads to use (0: as many as cores). The bits do not depend on it."):convert(whole(0)):argname "<n>"
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
+  memory.option(parser)
   parser:flag("-q --quiet", "Print only what was found.")
   parser:flag("--force", "Train though data or algorithm are known to differ.")
 end
@@ -115,6 +117,7 @@ local function scratch_of(path)
 end
 
 function M.run(options)
+  memory.limit(options.memory)
   local path = folder.file(options.run)
   local found = read(path, true)
   local e, differences = again(path, found, options.force)

@@ -1,5 +1,6 @@
 --- perilune run FILE [name=value ...]
 local errors = require "perilune.errors"
+local memory = require "perilune.memory"
 
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder runs/<name>-s<seed>/. " ..
@@ -22,12 +23,14 @@ function M.define(parser)
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one after each epoch.")
     :convert(tonumber):argname "<s>"
+  memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
   parser:flag("--fresh", "Start anew where an unfinished run lies.")
   parser:flag("--force", "Go on with an unfinished run though script, arguments, data or algorithm changed.")
 end
 
 function M.run(options)
+  memory.limit(options.memory)
   local e = require "perilune.script".experiment(options.file, options.arguments)
   local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out, quiet = options.quiet,
     checkpoint_every = options.checkpoint_every, fresh = options.fresh, force = options.force, interruptible = true }

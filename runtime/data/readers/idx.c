@@ -97,7 +97,10 @@ static void swap_words(uint32_t *word, size_t n) {
 
 static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
   pl_tensor *t = pl_tensor_new(f->type, &f->shape, err);
-  if (t == NULL) return NULL;
+  if (t == NULL) {
+    pl_error_prefix(err, "%s", f->path);
+    return NULL;
+  }
   uint8_t *data = pl_tensor_data(t), beyond;
   pl_status status = read_bytes(f, data, f->bytes, err);
   if (status == PL_OK) {
