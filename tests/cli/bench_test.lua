@@ -80,4 +80,44 @@ function TestBench:test_mistakes()
   lu.assertStrContains(cli.run("bench P09 --seconds 0").err, "a number above 0 is expected, got '0'")
 end
 
+-- make bench, without PyTorch and with results of it that are at hand.
+TestMakeBench = {}
+
+local function make_bench(words, peer)
+  local folder = cli.folder .. "/made"
+  os.execute("mkdir -p " .. folder .. "/bench")
+  if peer then
+    local file = assert(io.open(folder .. "/bench/peer.json", "wb"))
+    file:write(core.json.encode(peer))
+    file:close()
+  end
+  local command = ("BUILD=%s PERILUNE_DATA=/nowhere XDG_DATA_HOME=/nowhere PEER=%s SECONDS=0.01 REPEAT=2 %s tests/bench/run.lua %s 2>/dev/null")
+    :format(folder, peer and "cached" or "none", cli.program, words)
+  local pipe = assert(io.popen(command))
+  local out = pipe:read "a"
+  lu.assertTrue(pipe:close(), out)
+  return out, cli.read(folder .. "/bench/table.md"), core.json.decode(cli.read(folder .. "/bench/ours.json"))
+end
+
+function TestMakeBench:test_ours_alone()
+  local out, markdown, ours = make_bench "P01"
+  lu.assertStrContains(out, "generated digits")
+  lu.assertStrContains(out, "without PyTorch")
+  lu.assertStrContains(markdown, "\n| P01, 1 | ")
+  lu.assertStrContains(markdown, "\n| P01, 256 | ")
+  lu.assertEquals({ #ours.P01.all.training.all, #ours.P01.one.inference.all }, { 2, 2 })
+end
+
+function TestMakeBench:test_ratios_to_what_pytorch_reached()
+  local function rate(x, setting) return { median = x, low = x, high = x, setting = setting } end
+  make_bench "P01"
+  local found = { version = "9.9", training = rate(10, "eager"), inference = rate(20, "eager"),
+    compiled = { training = rate(5, "compiled"), inference = rate(40, "compiled") } }
+  local _, markdown, ours = make_bench("table", { P01 = found })
+  lu.assertStrContains(markdown, ("| 10 | eager | %.1f |\n"):format(ours.P01.all.training.median / 10))
+  lu.assertStrContains(markdown, ("| 40 | compiled | %.1f |\n"):format(ours.P01.all.inference.median / 40))
+  lu.assertStrContains(markdown, ("Training: %.1f times as fast as PyTorch (geometric mean of 1 networks)"):format(ours.P01.all.training.median / 10))
+  lu.assertStrContains(markdown, "PyTorch 9.9")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
