@@ -120,7 +120,7 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
 
-tests: all $(C_TESTS) $(FUZZ:%=%_fuzz_test) $(CAMPAIGNS)
+tests: all $(C_TESTS) $(BUILD)/tests/bench/kernels $(FUZZ:%=%_fuzz_test) $(CAMPAIGNS)
 	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" SANITIZE="$(SANITIZE)" sh tests/run.sh $(ARGS)
 
 # What takes minutes to hours: tests/campaigns (ARGS="kill power": only those). PLANT=name, or all: in short form, with a

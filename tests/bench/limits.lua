@@ -28,13 +28,12 @@ end
 local function augmentation(seconds)
   local e = bench.load "P12"
   local with, without = bench.training(e), bench.training(e, { built_in = {}, functions = {} })
-  local costs = {}
-  with:run(seconds / 4)
-  without:run(seconds / 4)
-  for i = 1, 9 do
+  local costs, piece = {}, math.max(0.25, seconds / 3)
+  with:run(piece)
+  without:run(piece)
+  for i = 1, 15 do
     local slow, fast
-    if i % 2 == 0 then slow, fast = with:run(seconds / 3), without:run(seconds / 3)
-    else fast, slow = without:run(seconds / 3), with:run(seconds / 3) end
+    if i % 2 == 0 then slow, fast = with:run(piece), without:run(piece) else fast, slow = without:run(piece), with:run(piece) end
     costs[i] = 1 - slow / fast
   end
   local cost = bench.summary(costs).median

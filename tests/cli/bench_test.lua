@@ -87,9 +87,9 @@ local function make_bench(words, peer)
   local folder = cli.folder .. "/made"
   os.execute("mkdir -p " .. folder .. "/bench")
   if peer then
-    local file = assert(io.open(folder .. "/bench/peer.json", "wb"))
-    file:write(core.json.encode(peer))
-    file:close()
+    local kept = assert(io.open(folder .. "/bench/peer.json", "wb"))
+    kept:write(core.json.encode(peer))
+    kept:close()
   end
   local command = ("BUILD=%s PERILUNE_DATA=/nowhere XDG_DATA_HOME=/nowhere PEER=%s SECONDS=0.01 REPEAT=2 %s tests/bench/run.lua %s 2>/dev/null")
     :format(folder, peer and "cached" or "none", cli.program, words)
