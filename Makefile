@@ -127,7 +127,7 @@ tests: all $(C_TESTS) $(BUILD)/tests/bench/kernels $(FUZZ:%=%_fuzz_test) $(CAMPA
 # planted fault that must be found.
 campaign: deps
 	@$(MAKE) --no-print-directory $(JOBS) campaign-programs
-	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" MAKE="$(MAKE)" PLANT="$(PLANT)" $(PROGRAM) tests/campaigns/run.lua $(ARGS)
+	@BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" OPT="$(OPT)" MAKE="$(MAKE)" PLANT="$(PLANT)" $(PROGRAM) tests/campaigns/run.lua $(ARGS)
 
 campaign-programs: all $(FUZZ:%=%_fuzz_test) $(CAMPAIGNS)
 

@@ -5,7 +5,7 @@ local nn = pl.nn
 local which = pl.arg("model", "mlp")
 
 local function common(e)
-  e.name, e.data, e.batch_size, e.validation, e.loss = "Resume " .. which, pl.data.digits { train = 240, test = 40, seed = 5 }, 16, 0.2, nn.CrossEntropy()
+  e.name, e.data, e.batch_size, e.validation, e.loss = "Resume " .. which, pl.data.digits { train = 120, test = 40, seed = 5 }, 16, 0.2, nn.CrossEntropy()
   return pl.experiment(e)
 end
 
