@@ -100,7 +100,7 @@ local Experiment = {}
 ---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
----@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` does (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).

@@ -9,7 +9,9 @@
 ---
 ---Tab completes names, fields and methods; in `help "` the names that help knows. The arrows go through earlier lines
 ---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
----Ctrl-D leaves. An error leaves the session as it was: `traceback()` says where it came from.
+---Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the prompt
+---`paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()` goes on, Ctrl-D ends
+---the run, to be gone on with later. Changes by hand are noted in the run's files. Ctrl-C twice ends it at once. An error leaves the session as it was: `traceback()` says where it came from.
 ---
 ---```lua
 ---> model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }
@@ -27,6 +29,9 @@ local session = {}
 ---```
 ---@param topic? any
 function help(topic) end
+
+---Goes on with the training that Ctrl-C paused. There is one at the prompt `paused>` only.
+function resume() end
 
 ---Prints how the last error of the session came about, innermost call first.
 function traceback() end

@@ -71,6 +71,7 @@ local function run_lua(words)
     local chunk = script.load(path ~= "-" and path or nil)
     local interactive = asked.interactive
     if interactive then
+      require "perilune.repl".pausable = core.system.isatty(0)
       local ok, result = xpcall(chunk, M.handler, script.set_arg(words, at))
       if not ok then M.complain(result)
       elseif result ~= nil then rawset(_G, "e", result) end   -- the experiment, for the session

@@ -82,11 +82,13 @@ end
 --- The stream in use now (nil: Lua's own math.random), to be given back to M.restore.
 function M.current() return state end
 
---- Goes back to the stream `outer`; nil gives back Lua's own math.random.
+--- Goes back to the stream `outer` as it was left; nil gives back Lua's own math.random.
 function M.restore(outer)
   if state == outer then return end
+  leave()
   state = outer
-  if outer == nil then math.random, math.randomseed = original.random, original.randomseed end
+  if outer then math.random, math.randomseed = random, randomseed
+  else math.random, math.randomseed = original.random, original.randomseed end
   tensors(table.unpack(outer and outer.tensors or outside))
 end
 

@@ -5,7 +5,8 @@ local errors = require "perilune.errors"
 local source = require "perilune.repl.source"
 local printing = require "perilune.repl.printing"
 
-local M = {}
+--- pausable: a person is at the keyboard, so that a training which Ctrl-C interrupts is paused; env: the session's variables.
+local M = { pausable = false, env = _G }
 
 local print, tostring = print, tostring   -- whatever the session does to its own
 
@@ -29,12 +30,17 @@ local function prepare(env, session)
   end
 end
 
+local loaded = false      -- earlier lines, from the file
+
 --- Where lines come from: read(prompt) -> text, nil at the end, false after Ctrl-C.
 local function terminal(env, width)
   local history = require "perilune.repl.history"
   local completion = require "perilune.repl.completion"
   local path = history.path()
-  for _, text in ipairs(history.load(path)) do core.line.add(text) end
+  if not loaded then
+    for _, text in ipairs(history.load(path)) do core.line.add(text) end
+  end
+  loaded = true
   local function complete(before) return completion.complete(before, env, width()) end
   return function(prompt)
     local text = core.line.read(prompt, complete)
@@ -69,6 +75,8 @@ local function calls(message)
   return (debug.traceback(message, 3):gsub("in upvalue 'chunk'", "in the session"):gsub("\n[^\n]*perilune/repl%.lua.*", ""))
 end
 
+local running = false     -- is a chunk of a session with Ctrl-C?
+
 --- Runs a compiled chunk and prints its values; returns false when it failed.
 local function run(session, chunk, prints)
   local function handler(problem)
@@ -77,7 +85,8 @@ local function run(session, chunk, prints)
     return message
   end
   local function evaluate()
-    if session.interactive then core.line.interruptible(true) end
+    running = session.interactive
+    if running then core.line.interruptible(true) end
     local values = table.pack(chunk())
     while values.n > 1 and values[values.n] == nil do values.n = values.n - 1 end
     if values.n > 0 and prints then
@@ -87,6 +96,7 @@ local function run(session, chunk, prints)
   end
   local ok, problem = xpcall(evaluate, handler)
   if session.interactive then core.line.interruptible(false) end
+  running = false
   io.flush()
   if not ok then io.stderr:write(problem, "\n") end
   return ok
@@ -94,7 +104,7 @@ end
 
 --- Reads one whole chunk. Returns its text, or nil at the end of input; false when it was given up.
 local function read_chunk(session)
-  local text = session.read "> "
+  local text = session.read(session.prompt)
   if not text then return text end
   session.line = session.next_line
   session.next_line = session.next_line + 1
@@ -111,13 +121,16 @@ end
 
 --- Runs a session until its input ends; returns the exit status.
 --- options.interactive: prompts, editing, Ctrl-C (default: is the input a terminal?); options.env: the table of
---- the session's variables (default _G); options.banner: greet (default: when interactive).
+--- the session's variables (default _G); options.banner: greet (default: when interactive); options.prompt; options.finished():
+--- asked after each chunk, ends the session too. A session may be started by what another one runs.
 function M.start(options)
   options = options or {}
   local interactive = options.interactive
   if interactive == nil then interactive = core.system.isatty(0) end
   local editing = interactive and core.system.isatty(0) and core.system.isatty(1)
-  local session = { env = options.env or _G, interactive = interactive, next_line = 1 }
+  local session = { env = options.env or _G, interactive = interactive, next_line = 1, prompt = options.prompt or "> " }
+  local outer = { running = running, pausable = M.pausable, env = M.env }
+  M.pausable, M.env = interactive, session.env
   function session.width() return editing and core.system.columns(1) or 100 end
   prepare(session.env, session)
   session.read = editing and terminal(session.env, session.width) or pipe(interactive)
@@ -139,8 +152,11 @@ function M.start(options)
       end
     end
     if interactive then session.next_line = 1 end
+    if options.finished and options.finished() then break end
   end
-  if interactive then print() end
+  if interactive and not (options.finished and options.finished()) then print() end
+  M.pausable, M.env, running = outer.pausable, outer.env, outer.running
+  if running then core.line.interruptible(true) end
   return not interactive and failed and 1 or 0
 end
 

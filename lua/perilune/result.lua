@@ -95,6 +95,7 @@ function Run:ending()
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch, report.title(self.best.monitor),
       stopping.split_of(self.best.monitor))
   end
+  if s.edited then parts[#parts + 1] = ("edited by hand (%s)"):format(s.edited) end
   local skipped = history.sum(self.history, "skipped") + (s.skipped or 0)
   if skipped > 0 then parts[#parts + 1] = ("%s skipped, not finite"):format(plural(math.tointeger(skipped), "step")) end
   if s.test_evaluations > 0 and self.experiment.test then

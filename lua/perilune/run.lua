@@ -113,6 +113,7 @@ local function train(run, e, o, found, identity)
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   optimizer:bind(e.model)
+  optimizer.lr = optimizer.base_lr      -- an earlier run may have left another
   local base_lr = optimizer.lr
   local state, past, user, evaluation, best
   if found then
@@ -134,6 +135,13 @@ local function train(run, e, o, found, identity)
       note = function(line) progress:note(line) end,
       publish = publisher(run, identity, function(line) progress:warn(line) end),
       publish_every = run.path and every or nil,
+      pause = run.pausable and function(trainer_)
+        progress:finish()
+        system.catch_interrupt(false)
+        local goes_on = require "perilune.pause".open(run, trainer_)
+        system.catch_interrupt(true)
+        return goes_on
+      end,
       interrupted = o.interruptible and system.interrupted or function() return false end,
       kept = function() return where_kept(run) end,
     })
@@ -167,15 +175,21 @@ local function recall(run, e, found)
   complete(run, e, found)
 end
 
+local training = setmetatable({}, { __mode = "k" })     -- models
+
 --- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,
 -- seed, threads, seconds }, with run:line() and run:report().
 function M.start(e, given)
   local o = options.check("run", given, known)
   o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
   if o.out == true then o.out = nil end
+  if training[e.model] then errors.raise("this model is being trained already; that has to end first") end
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
+  run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
+  o.interruptible = o.interruptible or run.pausable
+  training[e.model] = true
   local began = system.clock()
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
@@ -193,6 +207,7 @@ function M.start(e, given)
     train(run, e, o, found, identity)
   end)
   if o.interruptible then system.catch_interrupt(false) end
+  training[e.model] = nil
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)

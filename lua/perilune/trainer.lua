@@ -37,7 +37,8 @@ local Trainer = {}
 Trainer.__index = Trainer
 
 --- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
--- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() -> boolean }.
+-- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() -> boolean,
+-- pause(trainer) -> does it go on? }.
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
@@ -161,7 +162,7 @@ function Trainer:steps(epoch)
       self:show(epoch, started)
     end
     if s.batch < self.batches then
-      if self.hooks.interrupted() then return false end
+      if self:interrupted() then return false end
       if s.stop then return true end
       if self.hooks.publish_every and now - saved >= self.hooks.publish_every then
         self:publish()
@@ -177,6 +178,14 @@ function Trainer:publish()
   self.state.random = random.state()
   self.hooks.publish(self)
   refresh(self.good, self.model)
+end
+
+-- After Ctrl-C: does the run end here? In a session it is paused, saved, and may go on.
+function Trainer:interrupted()
+  if not self.hooks.interrupted() then return false end
+  if not self.hooks.pause then return true end
+  self:publish()
+  return not self.hooks.pause(self)
 end
 
 -- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
@@ -289,7 +298,10 @@ function Trainer:run()
     if s.batch < self.batches then break end    -- a callback stopped the run inside the epoch
     self:end_epoch(epoch)
     self:publish()
-    if self.hooks.interrupted() and s.epoch < self.epochs and not s.stop then return false end
+    if s.epoch < self.epochs and not s.stop and self:interrupted() then
+      self:publish()
+      return false
+    end
   end
   self:conclude()
   self:publish()

@@ -49,9 +49,12 @@ static char *give_prompt(EditLine *edit) {
 /* Waits for a byte; false when the line is to be given up (the flag of the signal is left for line_read). */
 static bool wait_for_input(EditLine *edit) {
   fd_set input;
-  sigset_t none;
+  sigset_t none, blocked;
   sigemptyset(&none);
   for (;;) {
+    /* What came while a key was processed is noted now: pselect would not come to it while more keys are waiting. */
+    sigprocmask(SIG_SETMASK, &none, &blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     if (seen[0] || seen[1] || seen[2]) return false;
     if (take(SIGWINCH)) el_resize(edit);
     if (take(SIGCONT)) {
@@ -177,8 +180,8 @@ static int line_read(lua_State *L) {
   }
   int size = 0;
   const char *text = el_gets(line.edit, &size);
+  sigprocmask(SIG_SETMASK, &unblocked, NULL);        /* first: a signal that waits is noted, not left to who had it before */
   for (int i = 0; i < CAUGHT; i++) sigaction(caught[i], &before[i], NULL);
-  sigprocmask(SIG_SETMASK, &unblocked, NULL);
   if (take(SIGTERM)) raise(SIGTERM);                 /* the terminal is restored by now */
   if (take(SIGHUP)) raise(SIGHUP);
   if (take(SIGINT)) {

@@ -140,6 +140,15 @@ function TestRun:test_schedule_as_a_function_is_given_the_previous_rate()
   lu.assertStrContains(message(run, { schedule = function() return "fast" end }), "schedule: returned fast for epoch 1; a learning rate of at least 0 is expected")
 end
 
+function TestRun:test_a_second_run_begins_with_the_configured_rate()
+  local first, e = run { schedule = function(_, lr) return lr / 2 end }
+  local expected = bits(e.model)
+  e.optimizer.lr = 5
+  local second = e:run { out = false, quiet = true }
+  lu.assertEquals(second.history.lr[4], first.history.lr[4])
+  lu.assertEquals(bits(e.model), expected)
+end
+
 function TestRun:test_schedule_a_step()
   local rates = {}
   run { epochs = 1, schedule = pl.schedule.one_cycle { max = 0.05 }, callbacks = { on_batch = function(ctx) rates[#rates + 1] = ctx.lr end } }

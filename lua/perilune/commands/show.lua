@@ -37,6 +37,7 @@ local function summary(record, past, path, term)
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "edited", s.edited and ("by hand: %s; its script alone does not make these bits"):format(s.edited) },
     { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
     { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },

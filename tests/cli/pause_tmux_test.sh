@@ -1,0 +1,95 @@
+#!/bin/sh
+# Ctrl-C in a session pauses a training: looked at, changed and gone on with at a prompt of its own.
+name=pause
+. tests/cli/support_tmux.sh
+
+cat >"$tmp/slow.lua" <<'LUA'
+local pl = require "perilune"
+return pl.experiment { name = "Slow", data = pl.data.digits { train = 400, test = 40 }, epochs = 40, batch_size = 10,
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 16), pl.nn.ReLU(), pl.nn.Dropout(0.2), pl.nn.Linear(16, 10) },
+  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.001 },
+  callbacks = { on_batch = function(ctx)
+    ctx.state.sum = (ctx.state.sum or 0) + math.random()
+    if not os.getenv "FAST" then local t = os.clock() + (rawget(_G, "wait") or 0.01) while os.clock() < t do end end
+  end } }
+LUA
+cd_and() { (cd "$tmp" && NO_COLOR=1 LC_ALL=C.UTF-8 FAST=1 "$perilune" "$@" 2>&1); }
+is() { # name, text, extended regular expression
+  n=$((n + 1))
+  if printf '%s\n' "$2" | grep -qE -- "$3"; then echo "ok $n - $1"; else bad=1; echo "not ok $n - $1"; echo "expected a line like: $3, got: $2" | sed 's/^/# /'; fi
+}
+digest() { cd_and show "$1" | grep -o 'SHA-256.*'; }
+
+cd_and run slow.lua -q --out whole >"$tmp/whole.txt"
+
+start -i "$tmp/slow.lua"
+shows "the prompt" '^> *$'
+text "r = e:run { out = '$tmp/paused', epochs = 40 }"
+keys Enter
+shows "it trains" '^ +2  '
+keys C-c
+shows "Ctrl-C pauses" '^paused (in epoch [0-9]+, batch [0-9]+ of 40|after epoch [0-9]+); all is saved in '
+shows "and opens a prompt" '^paused> *$'
+enter "the model is there" 'model[2].weight.shape' '^\{ 784, 16 \}$'
+enter "the history" '#history >= 2, ctx.epoch == #history + 1' '^true$'
+does "variables are the session's" 'w = model[2].weight:clone()'
+enter "a mistake leaves it paused" 'model:infer(1)' '^stdin:1: '
+enter "the model cannot be trained anew meanwhile" 'e:run()' 'this model is being trained already'
+does "numbers drawn here are not the training's" 'math.random() pl.rand(3)'
+keys C-l
+text 'while true do end'
+keys Enter
+sleep 0.5
+keys C-c
+shows "Ctrl-C stops a computation there" '^(\^C)?interrupted$'
+is "what is saved is whole" "$(cd_and verify paused)" 'checkpoint.h5: whole'
+keys C-l
+text 'resume()'
+keys Enter
+shows "resume() goes on" '^ +[0-9]+/40'
+sleep 0.5
+keys C-c
+shows "and may be paused again" '^paused (in|after) epoch'
+keys C-l
+keys C-d
+shows "leaving says how to go on" '^interrupted in epoch [0-9].*; saved in '
+enter "the session is there still" 'r.ended, w.shape' '^\{ 784, 16 \}$'
+keys C-d
+shows "and left" '^left with status 0$'
+cd_and run slow.lua -q --out paused >"$tmp/out.txt"
+is "looking changes no bit" "$(digest paused)" "$(digest whole)"
+
+start -i "$tmp/slow.lua"
+shows "the prompt again" '^> *$'
+text "r = e:run { out = '$tmp/edited' }"
+keys Enter
+shows "it trains again" '^ +1  '
+keys C-c
+shows "paused again" '^paused> *$'
+does "the rate is changed" 'optimizer.lr = 0.0005'
+enter "it is" 'ctx.optimizer.lr' '^0.0005'
+keys C-l
+keys C-d
+shows "left" '^interrupted in epoch [0-9].*; saved in '
+is "the change is noted" "$(cd_and show edited/checkpoint.h5)" '^edited +by hand: epoch [0-9]+(, batch [0-9]+)?: learning rate 0.001 to 0.0005; its script alone does not make these bits$'
+is "the run goes on" "$(cd_and run slow.lua --out edited --epochs 6)" 'edited by hand \(epoch'
+is "but the script does not make it again" "$(cd_and rerun edited)" 'this run was edited by hand \(epoch'
+keys C-l
+text "r = e:run { out = '$tmp/twice' }"
+keys Enter
+shows "it trains once more" '^ +1  '
+keys C-c
+shows "paused to make the batches slow" '^paused> *$'
+keys C-l
+text 'wait = 2 resume()'
+keys Enter
+sleep 1
+keys C-c
+sleep 0.5
+keys C-c
+shows "twice ends at once" '^(\^C)*interrupted$'
+shows "and the session goes on" '^> *$'
+is "with nothing torn" "$(cd_and verify twice)" 'run.h5: whole'
+
+echo "1..$n"
+exit $bad
