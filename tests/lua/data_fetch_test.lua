@@ -5,7 +5,7 @@ local fetch = require "perilune.fetch"
 local registry = require "perilune.data.registry"
 local store = core.store
 
-local scratch = assert(os.getenv "TEST_TMP" or "/tmp") .. "/data_fetch_test"
+local scratch = dofile "tests/lua/support_scratch.lua" "data_fetch_test"
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 assert(store.mkdir(scratch .. "/served"))
 

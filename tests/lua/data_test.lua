@@ -3,8 +3,7 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local data = pl.data
 
-local scratch = assert(os.getenv "TEST_TMP" or "/tmp") .. "/data_test"
-assert(pl.store.mkdir(scratch))
+local scratch = dofile "tests/lua/support_scratch.lua" "data_test"
 
 local function write(path, bytes)
   local file = assert(io.open(path, "wb"))

@@ -176,10 +176,12 @@ function TestCompletion:test_looking_at_a_data_set_does_not_read_it()
   lu.assertFalse(touched)
 end
 
+local scratch = dofile "tests/lua/support_scratch.lua" "repl"
+
 TestHistory = {}
 
 function TestHistory:test_lines_come_back_and_folders_are_made()
-  local path = os.getenv "TEST_TMP" .. "/state/a/b/history"
+  local path = scratch .. "/state/a/b/history"
   lu.assertEquals(history.load(path), {})
   history.add(path, "x = 1")
   history.add(path, "   ")
@@ -188,7 +190,7 @@ function TestHistory:test_lines_come_back_and_folders_are_made()
 end
 
 function TestHistory:test_a_long_file_is_cut_to_the_newest()
-  local path = os.getenv "TEST_TMP" .. "/long"
+  local path = scratch .. "/long"
   local file = io.open(path, "w")
   for i = 1, 2500 do file:write("line ", i, "\n") end
   file:close()

@@ -6,8 +6,7 @@ local exact = require "perilune.exact"
 local runfile = require "perilune.runfile"
 local nn, store = pl.nn, core.store
 
-local scratch = (os.getenv "TEST_TMP" or "/tmp") .. "/store_lua"
-assert(store.mkdir(scratch))
+local scratch = dofile "tests/lua/support_scratch.lua" "store_lua"
 local function at(name) return scratch .. "/" .. name end
 
 local function raises(text, f, ...)
