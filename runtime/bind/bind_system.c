@@ -59,8 +59,10 @@ static int system_clock(lua_State *L) {
 /* peak(threads, seconds) -> floating-point operations a second that fused multiply-adds reach, measured for so long */
 static int system_peak(lua_State *L) {
   lua_Integer threads = luaL_checkinteger(L, 1);
+  lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, threads >= 1 && threads <= 64, 1, "threads must be from 1 to 64");
-  lua_pushnumber(L, pl_cpu_peak((int)threads, luaL_checknumber(L, 2)));
+  luaL_argcheck(L, seconds > 0 && seconds <= 1, 2, "seconds must be above 0 and at most 1");
+  lua_pushnumber(L, pl_cpu_peak((int)threads, seconds));
   return 1;
 }
 
