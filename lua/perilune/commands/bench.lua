@@ -39,8 +39,8 @@ function M.define(parser)
   parser:flag("--layers", "Time of each layer, forward and backward.")
   parser:option("--threads", "Numbers of threads, such as 1,2 (1 and as many as cores; --layers: as many as cores).")
     :convert(counts):argname "<n>"
-  parser:option("--seconds", "Duration of one measurement (1)."):convert(number):default("1"):argname "<s>"
-  parser:option("--repeat", "Measurements, of which the median is shown (3)."):convert(whole):default("3"):argname "<n>":target "repeats"
+  parser:option("--seconds", "Duration of one measurement."):convert(number):default("1"):argname "<s>"
+  parser:option("--repeat", "Measurements, of which the median is shown."):convert(whole):default("3"):argname "<n>":target "repeats"
   parser:mutex(parser:flag("--csv", "As comma-separated values."), parser:flag("--json", "As one JSON object, with all that was measured."))
 end
 
