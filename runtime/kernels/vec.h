@@ -84,6 +84,55 @@ static inline vf vf_round(vf x) { return (vf){ rintf(x[0]), rintf(x[1]), rintf(x
 static inline vf vf_pow2(vf k) { return (vf)((__builtin_convertvector(k, vi) + 127) << 23); }
 #endif
 
+/* Lanes of 32-bit numbers, for random words and for masks (lanes of all ones or all zeros). */
+typedef uint32_t vu __attribute__((vector_size(4 * PL_LANES)));
+
+static inline vu vu_set(uint32_t x) { return x - (vu){ 0 }; }
+static inline vu vu_at_least(vu x, uint32_t least) { return (vu)(x >= vu_set(least)); }
+static inline vf vf_where(vu mask, vf x) { return (vf)(mask & (vu)x); }   /* x, or 0 where the mask is not set */
+
+/* The 64-bit products of all lanes with m. */
+static inline void vu_multiply(vu x, uint32_t m, vu *high, vu *low) {
+#if defined(PL_ISA_avx512)
+  __m512i a = (__m512i)x, b = _mm512_set1_epi64(m), even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
+  *high = (vu)_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+  *low = (vu)_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+#elif defined(PL_ISA_avx2)
+  __m256i a = (__m256i)x, b = _mm256_set1_epi64x(m), even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), b);
+  *high = (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+  *low = (vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+#else
+  for (int i = 0; i < PL_LANES; i++) {
+    uint64_t product = (uint64_t)x[i] * m;
+    (*high)[i] = (uint32_t)(product >> 32);
+    (*low)[i] = (uint32_t)product;
+  }
+#endif
+}
+
+/* One bit a lane, from a mask and back. */
+static inline uint32_t vu_bits(vu mask) {
+#if defined(PL_ISA_avx512)
+  return _mm512_movepi32_mask((__m512i)mask);
+#elif defined(PL_ISA_avx2)
+  return (uint32_t)_mm256_movemask_ps((__m256)mask);
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < PL_LANES; i++) bits |= (mask[i] & 1) << i;
+  return bits;
+#endif
+}
+
+static inline vu vu_mask(uint32_t bits) {
+#if defined(PL_ISA_avx512)
+  return (vu)_mm512_movm_epi32((__mmask16)bits);
+#else
+  vu one = { 0 };
+  for (int i = 0; i < PL_LANES; i++) one[i] = 1u << i;
+  return (vu)((vu_set(bits) & one) != 0);
+#endif
+}
+
 /* n lanes, as a plain load or store where n is PL_LANES (which inlining makes a constant). */
 static inline __attribute__((always_inline)) vf vf_read(const float *p, const size_t n) { return n == PL_LANES ? vf_load(p) : vf_load_part(p, n); }
 static inline __attribute__((always_inline)) void vf_write(float *p, vf x, const size_t n) {

@@ -1,6 +1,7 @@
 /* Dropout: y = x / (1 - p) with probability 1 - p, else 0; the identity in inference.
    Srivastava et al., JMLR 15, 2014 ("inverted": scaled in training). The mask is a function of the seed, the layer,
-   the step and the element's number, and is computed again in the backward pass instead of being kept. */
+   the step and the element's number; one bit of it an element is kept for the backward pass. */
+#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
 
@@ -17,27 +18,35 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   return PL_OK;
 }
 
-static void mask(const pl_layer *self, const pl_pass *pass, const float *in, float *out) {
-  double p = ((const config *)self->config)->p;
-  pl_rng rng = pl_pass_rng(self, pass);
-  size_t from, to;
-  pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), 64, &from, &to);
-  if (!pass->training && !pass->noise) {
-    for (size_t i = from; i < to; i++) out[i] = in[i];
-  } else {
-    pl_kernel.dropout(out + from, in + from, to - from, rng.seed, rng.stream, from, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)));
-  }
+enum { GROUP = 64 };   /* elements whose fate is kept in one word */
+
+static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
+  (void)self, (void)out;
+  m->saved = (batch * (size_t)pl_shape_count(in) + GROUP - 1) / GROUP * sizeof(uint64_t);
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { mask(self, pass, x, y); }
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  double p = ((const config *)self->config)->p;
+  pl_rng rng = pl_pass_rng(self, pass);
+  uint64_t *kept = pass->saved;
+  size_t from, to;
+  pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), GROUP, &from, &to);
+  if (!pass->training && !pass->noise) memcpy(y + from, x + from, (to - from) * sizeof *y);
+  else pl_kernel.dropout(y + from, x + from, to - from, rng.seed, rng.stream, from, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)), kept + from / GROUP);
+}
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+  double p = ((const config *)self->config)->p;
+  const uint64_t *kept = pass->saved;
+  size_t from, to;
   (void)x, (void)y;
+  if (dx == NULL) return;
+  pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), GROUP, &from, &to);
   /* y = mask(x) * x / (1 - p)  gives  dx = mask(x) * dy / (1 - p) */
-  if (dx != NULL) mask(self, pass, dy, dx);
+  pl_kernel.dropout_backward(dx + from, dy + from, kept + from / GROUP, to - from, (float)(1 / (1 - p)));
 }
 
 const pl_layer_class pl_dropout = {
   .head = { "Dropout", sizeof(config), &defaults, options },
-  .alias_in_inference = true, .shape = shape, .forward = forward, .backward = backward,
+  .alias_in_inference = true, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
 };
