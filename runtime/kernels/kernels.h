@@ -20,6 +20,15 @@ typedef struct pl_contraction {
   bool accumulate;
 } pl_contraction;
 
+/* `taps`: the same for x->rows groups of `taps` rows each (3 or 5), without bias: row g taps + t of c reads a from
+   g*a_row + t on. The gradient of a kernel with one input channel: a group is a kernel row, a row is a tap. */
+
+/* `scatter_patches`: adds patch (oy, ox), kh rows of `width` floats, to the rows of an image from oy*step_y + ox*step_x on. */
+typedef struct pl_patches {
+  size_t oh, ow, kh, width;
+  ptrdiff_t step_y, step_x;
+} pl_patches;
+
 /* One block of an optimizer's step. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
    The fields are the terms of the formulas above each kernel; a kernel reads those that its formula has. It returns
    whether all weights are finite after it, which they are not where a gradient was not. */

@@ -70,7 +70,26 @@ INLINE void max_back(float *dx, const float *dy, const float *tap, const pl_wind
   vf_write(dx + c, sum, part);
 }
 
+/* One window of a row, where windows lie side by side: each of its pixels is in no other. */
+INLINE void max_back_window(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t ky, size_t kw, size_t c, const size_t part) {
+  vf t = vf_read(tap + c, part), d = vf_read(dy + c, part);
+  for (size_t kx = 0; kx < kw; kx++)
+    vf_write(dx + kx * w->channels + c, vf_set(0) + vf_equal(t, vf_set((float)(ky * w->kw + kx)), d, vf_set(0)), part);
+}
+
+static void max_back_side_by_side(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy) {
+  size_t oy = iy / w->kh, ky = iy % w->kh, covered = oy < w->oh ? w->ow : 0, at = oy * w->ow * w->channels;
+  for (size_t ox = 0; ox < covered; ox++, at += w->channels)
+    EACH_VECTOR(w->channels, max_back_window, dx + ox * w->kw * w->channels, dy + at, tap + at, w, ky, w->kw);
+  if (covered * w->kw < w->w) memset(dx + covered * w->kw * w->channels, 0, (w->w - covered * w->kw) * w->channels * sizeof *dx);
+}
+
 void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy) {
+  bool inside = w->top + w->left == 0 && w->oh * w->kh <= w->h && w->ow * w->kw <= w->w;
+  if (inside && w->sy == w->kh && w->sx == w->kw) {
+    max_back_side_by_side(dx, dy, tap, w, iy);
+    return;
+  }
   covering v = advance((covering){ 0, 0 }, iy, w->sy, w->top, w->kh, w->oh), u = { 0, 0 };
   for (size_t ix = 0; ix < w->w; ix++, dx += w->channels) {
     u = advance(u, ix, w->sx, w->left, w->kw, w->ow);

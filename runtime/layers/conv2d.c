@@ -60,6 +60,15 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
   return s;
 }
 
+/* The same for the loops over pixels: to a 1 x 1 kernel of stride 1 an image is one long row. */
+static conv2d_sizes loops_of(const conv2d_config *c, const pl_shape *in) {
+  conv2d_sizes s = conv2d_sizes_of(c, in);
+  if (s.kh * s.kw * s.sy * s.sx > 1 || s.top + s.left > 0) return s;
+  s.w = s.ow = s.pw = s.ew = s.h * s.w;
+  s.h = s.oh = s.ph = s.eh = 1;
+  return s;
+}
+
 static bool has_border(const conv2d_sizes *s) { return s->ph != s->h || s->pw != s->w; }
 
 static pl_status setup(pl_layer *self, pl_error *err) {
@@ -96,8 +105,19 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   return PL_OK;
 }
 
+/* Few input channels would leave lanes of dx empty: the patch [kh][kw][in] that each dy[oy][ox] sends back is a row of a
+   product, dy times the weights as [out][kh kw in], and patches are added up in the image. */
+static bool by_patches(const conv2d_sizes *s) { return s->in <= 8 && s->kh * s->kw > 1; }
+
+static size_t patches_memory(const conv2d_sizes *s) { return s->oh * s->ow * s->kh * s->kw * s->in + s->ph * s->pw * s->in; }
+
+/* Floats of workspace that backward-data takes: kernel, then patches of each member, or dy with its border. */
+static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
+  return s->kh * s->kw * s->in * s->out + (by_patches(s) ? (size_t)members * patches_memory(s) : batch * s->eh * s->ew * s->out);
+}
+
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
-  conv2d_sizes s = conv2d_sizes_of(self->config, in);
+  conv2d_sizes s = loops_of(self->config, in);
   (void)out;
   if (s.winograd) {
     conv2d_winograd_memory(&s, batch, m);
@@ -105,7 +125,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   }
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
-  m->scratch_backward = sizeof(float) * (batch * s.eh * s.ew * s.out + s.kh * s.kw * s.in * s.out + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
+  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
 }
 
 void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
@@ -125,7 +145,7 @@ void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   const conv2d_config *c = self->config;
-  conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
+  conv2d_sizes s = loops_of(c, &pass->in);
   const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
   size_t from, to;
   if (s.winograd) {
@@ -153,51 +173,52 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   }
 }
 
-enum { TAPS = 14, COLS = 32 };   /* a register tile of backward-weights */
+/* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
+   dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
+static pl_contraction weights_of(const pl_layer *self, const conv2d_sizes *s, const float *x, const float *dy, size_t n, bool accumulate) {
+  return (pl_contraction){
+    .c = self->param[0].grad, .c_row = (ptrdiff_t)s->out,
+    .a = x + n * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
+    .b = dy + n * s->oh * s->ow * s->out, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
+    .rows = s->kw * s->in, .cols = s->out, .outer = s->oh, .inner = s->ow, .accumulate = n > 0 || accumulate };
+}
 
-/* Backward-weights where kernel columns x input channels are too few to fill a tile (one input channel): blocks of
-   TAPS taps of the whole kernel, gathered pixel by pixel into a patch. Same sums in the same order. */
+/* One input channel: kernel rows, or parts of the outputs, are shared. */
 static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
-  enum { PIXELS = 64 };
-  float patch[PIXELS * TAPS];
-  size_t all = s->kh * s->kw * s->in, blocks = (all + TAPS - 1) / TAPS, strips = (s->out + COLS - 1) / COLS, from, to;
-  pl_team_share(pass->team, blocks * strips, 1, &from, &to);
+  enum { STRIP = 16 };
+  size_t strips = (s->out + STRIP - 1) / STRIP, members = (size_t)pass->team->size;
+  size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members, pieces = (s->kh + height - 1) / height, from, to;
+  pl_team_share(pass->team, strips * pieces, 1, &from, &to);
   for (size_t item = from; item < to; item++) {
-    size_t first = item / strips * TAPS, o = item % strips * COLS, taps = all - first < TAPS ? all - first : TAPS, offset[TAPS];
-    for (size_t t = 0; t < taps; t++) {
-      size_t ky = (first + t) / (s->kw * s->in), j = (first + t) % (s->kw * s->in);
-      offset[t] = ky * s->pw * s->in + j;
-    }
-    for (size_t r = 0; r < pass->batch * s->oh; r++) {
-      const float *row = x + (r / s->oh * s->ph + r % s->oh * s->sy) * s->pw * s->in;
-      for (size_t start = 0; start < s->ow; start += PIXELS) {
-        size_t pixels = s->ow - start < PIXELS ? s->ow - start : PIXELS;
-        for (size_t p = 0; p < pixels; p++) {
-          for (size_t t = 0; t < taps; t++) patch[p * TAPS + t] = row[(start + p) * s->sx * s->in + offset[t]];
-        }
-        pl_kernel.contract(&(pl_contraction){
-          .c = self->param[0].grad + first * s->out + o, .c_row = (ptrdiff_t)s->out, .a = patch, .a_row = 1, .a_inner = TAPS,
-          .b = dy + (r * s->ow + start) * s->out + o, .b_inner = (ptrdiff_t)s->out, .rows = taps, .cols = s->out - o < COLS ? s->out - o : COLS,
-          .outer = 1, .inner = pixels, .accumulate = r > 0 || start > 0 || pass->accumulate });
-      }
+    size_t o = item / pieces * STRIP, ky = item % pieces * height;
+    for (size_t n = 0; n < pass->batch; n++) {
+      pl_contraction c = weights_of(self, s, x, dy, n, pass->accumulate);
+      c.c += ky * s->kw * s->out + o;
+      c.a += ky * s->pw;
+      c.a_row = (ptrdiff_t)s->pw;
+      c.b += o;
+      c.rows = s->kh - ky < height ? s->kh - ky : height;
+      c.cols = s->out - o < STRIP ? s->out - o : STRIP;
+      pl_kernel.taps(&c, (int)s->kw);
     }
   }
 }
 
-/* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
-   dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
 static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
-  size_t inner = s->kw * s->in, blocks = (inner + TAPS - 1) / TAPS, strips = (s->out + COLS - 1) / COLS, from, to;
+  enum { ROWS = 14, COLS = 32 };   /* a register tile */
+  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, from, to;
   pl_team_share(pass->team, s->kh * blocks * strips, 1, &from, &to);
-  for (size_t item = from; item < to; item++) {
-    size_t ky = item / (blocks * strips), j = item / strips % blocks * TAPS, o = item % strips * COLS;
-    for (size_t n = 0; n < pass->batch; n++) {
-      pl_kernel.contract(&(pl_contraction){
-        .c = self->param[0].grad + (ky * inner + j) * s->out + o, .c_row = (ptrdiff_t)s->out,
-        .a = x + (n * s->ph + ky) * s->pw * s->in + j, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
-        .b = dy + n * s->oh * s->ow * s->out + o, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
-        .rows = inner - j < TAPS ? inner - j : TAPS, .cols = s->out - o < COLS ? s->out - o : COLS, .outer = s->oh, .inner = s->ow,
-        .accumulate = n > 0 || pass->accumulate });
+  for (size_t n = 0; n < pass->batch; n++) {   /* outside: an image stays in the cache */
+    for (size_t item = from; item < to; item++) {
+      size_t ky = item / (blocks * strips), block = item / strips % blocks, o = item % strips * COLS;
+      size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
+      pl_contraction c = weights_of(self, s, x, dy, n, pass->accumulate);
+      c.c += (ky * inner + first) * s->out + o;
+      c.a += ky * s->pw * s->in + first;
+      c.b += o;
+      c.rows = last - first;
+      c.cols = s->out - o < COLS ? s->out - o : COLS;
+      pl_kernel.contract(&c);
     }
   }
 }
@@ -214,8 +235,9 @@ void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *
 
 static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
   size_t from, to;
-  float *e = scratch, *flipped = scratch + pass->batch * s->eh * s->ew * s->out;
-  conv2d_frame(pass->team, e, s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
+  const float *e = s->eh == s->oh && s->ew == s->ow ? dy : scratch;
+  float *flipped = scratch + pass->batch * s->eh * s->ew * s->out;
+  if (e != dy) conv2d_frame(pass->team, scratch, s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
   conv2d_flip(self, pass->team, s, flipped);
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, pass->batch * s->h, 1, &from, &to);
@@ -229,24 +251,46 @@ static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_size
   }
 }
 
+static void backward_data_by_patches(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
+  const pl_team *team = pass->team;
+  size_t from, to, patch = s->kh * s->kw * s->in, row = s->pw * s->in;
+  float *turned = scratch, *patches = turned + patch * s->out + (size_t)team->rank * patches_memory(s), *padded = patches + s->oh * s->ow * patch;
+  pl_team_share(team, patch, 16, &from, &to);
+  pl_kernel.transpose(turned + from, self->param[0].value + from * s->out, to - from, s->out, patch, s->out);
+  pl_team_barrier(team);
+  pl_team_share(team, pass->batch, 1, &from, &to);
+  for (size_t n = from; n < to; n++) {
+    pl_kernel.contract(&(pl_contraction){
+      .c = patches, .c_row = (ptrdiff_t)patch, .a = dy + n * s->oh * s->ow * s->out, .a_row = (ptrdiff_t)s->out, .a_inner = 1,
+      .b = turned, .b_inner = (ptrdiff_t)patch, .rows = s->oh * s->ow, .cols = patch, .outer = 1, .inner = s->out });
+    memset(padded, 0, s->ph * row * sizeof *padded);
+    pl_kernel.scatter_patches(padded, (ptrdiff_t)row, patches, &(pl_patches){
+      s->oh, s->ow, s->kh, s->kw * s->in, (ptrdiff_t)(s->sy * row), (ptrdiff_t)(s->sx * s->in) });
+    for (size_t y = 0; y < s->h; y++)
+      memcpy(dx + (n * s->h + y) * s->w * s->in, padded + (y + s->top) * row + s->left * s->in, s->w * s->in * sizeof *dx);
+  }
+}
+
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
-  conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
+  conv2d_sizes s = loops_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
-  float *scratch = pass->scratch, *sums = scratch + pass->batch * s.eh * s.ew * s.out + s.kh * s.kw * s.in * s.out;
+  float *scratch = pass->scratch, *sums = scratch + data_memory(&s, pass->batch, pass->team->size);
   (void)y;
   if (s.winograd) {
     conv2d_winograd_backward(self, pass, &s, x, dy, dx);
     return;
   }
-  (s.kw * s.in < TAPS / 2 ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy);
+  (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy);
   if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
-  if (dx != NULL) backward_data(self, pass, &s, dy, dx, scratch);
+  if (dx == NULL) return;
+  if (by_patches(&s)) backward_data_by_patches(self, pass, &s, dy, dx, scratch);
+  else backward_data(self, pass, &s, dy, dx, scratch);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {
