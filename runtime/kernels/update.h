@@ -2,15 +2,18 @@
 #ifndef KERNELS_UPDATE_H
 #define KERNELS_UPDATE_H
 
+#include <math.h>
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
 /* g' = clamp(g * scale, -limit, limit) + l2 w; NaN passes. */
 static inline vf update_gradient(const pl_update *u, size_t i, vf w) {
-  const vf limit = vf_set(u->limit), least = vf_set(-u->limit);
   vf g = vf_load(u->g + i) * vf_set(u->scale);
-  g = vf_greater(g, limit, limit, g);
-  g = vf_greater(least, g, least, g);
+  if (u->limit < INFINITY) {
+    const vf limit = vf_set(u->limit), least = vf_set(-u->limit);
+    g = vf_greater(g, limit, limit, g);
+    g = vf_greater(least, g, least, g);
+  }
   return vf_fma(vf_set(u->l2), w, g);
 }
 
