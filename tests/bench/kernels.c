@@ -23,6 +23,7 @@ typedef struct job {
   size_t n, rows, cols;
   pl_contraction contraction;
   pl_windows windows;
+  pl_patches patches;
 } job;
 
 static double sink;
@@ -46,7 +47,10 @@ RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
 RUN(add, A, B, C, j->n)
-RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f)
+RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f, (uint64_t *)(void *)C)
+RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
+RUN(taps, &j->contraction, (int)j->n)
+RUN(scatter_patches, A, (ptrdiff_t)j->n, B, &j->patches)
 SINK(sum_squares, A, j->n)
 UPDATE(sgd)
 UPDATE(adam)
@@ -229,6 +233,22 @@ static void contractions(void) {
   }
 }
 
+/* Gradients of kernels with one input channel, over an image; patches of [side, side] with `in` channels added up. */
+static void narrow(void) {
+  const struct { const char *shape; size_t side, out, kernel; } cases[] = {
+    { "P09 weights 5x5, 28x28, 1 to 8", 28, 8, 5 }, { "P12 weights 5x5, 28x28, 1 to 16", 28, 16, 5 }, { "U02 weights 3x3, 26x26, 1 to 32", 26, 32, 3 },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    size_t k = cases[i].kernel;
+    pl_contraction x = tap_gradients(cases[i].side, 1, cases[i].out, k);
+    x.rows = k;
+    x.a_row = (ptrdiff_t)(cases[i].side + k - 1);
+    measure(NAMED(taps, cases[i].shape, .n = k, .contraction = x, .flops = 2.0 * (double)(k * k * x.cols) * (double)(x.outer * x.inner)));
+  }
+  measure(NAMED(scatter_patches, "P09 5x5, 14x14, 8 channels", .n = 18 * 8, .bytes = NUMBER(3 * 14 * 14 * 25 * 8), .patches = { 14, 14, 5, 40, 18 * 8, 8 }));
+  measure(NAMED(scatter_patches, "LeNet 5x5, 8x8, 6 channels", .n = 12 * 6, .bytes = NUMBER(3 * 8 * 8 * 25 * 6), .patches = { 8, 8, 5, 30, 12 * 6, 6 }));
+}
+
 /* Kernels over n numbers: of P08's first hidden layer, and of P12's first feature maps. `arrays`: read and written. */
 #define OVER(name, arrays, count, text) measure(NAMED(name, text, .n = (count), .bytes = NUMBER((arrays) * (double)(count))))
 #define ELEMENTWISE(name, arrays) OVER(name, arrays, 16 * 128, "P08 [16, 128]"); OVER(name, arrays, 16 * 28 * 28 * 16, "P12 [16, 28, 28, 16]")
@@ -247,6 +267,7 @@ static void elementwise(void) {
   BOTH(gelu);
   BOTH(gelu_tanh);
   ELEMENTWISE(dropout, 2);
+  ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
   ELEMENTWISE(sum_squares, 1);
   measure(NAMED(from_bytes, "an image of 784 bytes", .n = 784, .bytes = 784 + NUMBER(784)));
@@ -313,6 +334,7 @@ static void all(const pl_team *team, void *arg) {
   (void)team, (void)arg;
   measure(NAMED(fma_chains, "1,000 rounds", .n = 1000, .flops = pl_kernel.fma_chains(A, 1000)));
   contractions();
+  narrow();
   winograd();
   elementwise();
   matrices();
