@@ -8,6 +8,7 @@ PREFIX   ?= /usr/local
 OPT      ?= -O3
 WERROR   ?=
 SANITIZE ?=
+SANITIZE_KERNELS ?= $(SANITIZE)
 LUA      ?= $(shell command -v lua5.4 || command -v lua54 || echo lua)
 ARGS     ?=
 
@@ -77,7 +78,7 @@ $(BUILD)/runtime/store/hdf5.o: CFLAGS += -DPL_HDF5_LIBRARY='"$(shell mkdir -p $(
 define KERNEL_RULE
 $(BUILD)/runtime/kernels/%.$(1).o: runtime/kernels/%.c
 	@mkdir -p $$(@D)
-	@echo "  CC $$@"; $$(CC) $$(CFLAGS) $$(ISA_$(1)) -DPL_ISA=$(1) -DPL_ISA_$(1) -MMD -MP -c -o $$@ $$<
+	@echo "  CC $$@"; $$(CC) $$(filter-out $$(SANITIZE),$$(CFLAGS)) $$(SANITIZE_KERNELS) $$(ISA_$(1)) -DPL_ISA=$(1) -DPL_ISA_$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call KERNEL_RULE,$(i))))
 
@@ -102,12 +103,16 @@ $(BUILD)/tests/fuzz/%_fuzzer: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_WITH)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_LIBS) $(LDLIBS)
 with-libfuzzer: $(FUZZ:%=%_fuzzer)
 fuzzers:
-	@$(MAKE) --no-print-directory $(JOBS) with-libfuzzer BUILD=$(BUILD)-fuzz CC=clang OPT="-O1" \
+	@$(MAKE) --no-print-directory $(JOBS) with-libfuzzer BUILD=$(BUILD)-fuzz CC=clang OPT="-O1" SANITIZE_KERNELS= \
 	 SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 
 # The program that campaigns make fail: one in which the system calls of saves obey the environment.
-CAMPAIGNS := $(BUILD)/campaigns/perilune
+CAMPAIGNS := $(BUILD)/campaigns/perilune $(BUILD)/campaigns/allocations
 $(BUILD)/campaigns/perilune: $(BUILD)/runtime/main.o $(OBJECTS) $(EMBED) $(BUILD)/tests/campaigns/syscalls.o
+	@mkdir -p $(@D)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
+
+$(BUILD)/campaigns/allocations: $(OBJECTS) $(EMBED) $(BUILD)/tests/campaigns/allocations.o
 	@mkdir -p $(@D)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS)
 

@@ -50,6 +50,7 @@ PL_API size_t pl_alloc_peak(void);             /* the most since the start or th
 PL_API void pl_alloc_reset_peak(void);
 PL_API void pl_alloc_set_limit(size_t bytes);  /* 0: none (default) */
 PL_API void pl_alloc_fail_at(long n);          /* tests: the n-th allocation from now fails, once; 0: never */
+PL_API bool pl_alloc_failed(void);             /* tests: has it? */
 
 /* ---- shapes ---- */
 
@@ -181,6 +182,9 @@ struct cJSON;
 PL_API pl_status pl_options_read(void *config, const pl_class *cls, const struct cJSON *args, pl_error *err);
 /* All options by name, as an object that pl_options_read takes. NULL when memory is short. */
 PL_API struct cJSON *pl_options_write(const pl_class *cls, const void *config);
+/* Adds `item`, which it takes over, to an object, or with name NULL to an array. Once memory runs short *json is freed and NULL,
+   and stays so: what is made in many steps is complete or NULL. */
+PL_API void pl_json_add(struct cJSON **json, const char *name, struct cJSON *item);
 /* The entry of `names` (ends with NULL) closest to `word` in edits, or NULL when none is near. */
 PL_API const char *pl_nearest_name(const char *word, const char *const *names);
 

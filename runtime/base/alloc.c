@@ -9,6 +9,7 @@ enum { LINE = 64, HUGE_PAGE = 1 << 21 };
 
 static atomic_size_t live, peak, limit;
 static atomic_long fail_countdown;
+static atomic_bool asked_to_fail;
 
 static bool must_fail(void) {
   if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0) return false;
@@ -73,4 +74,8 @@ size_t pl_alloc_live(void) { return atomic_load(&live); }
 size_t pl_alloc_peak(void) { return atomic_load(&peak); }
 void pl_alloc_reset_peak(void) { atomic_store(&peak, atomic_load(&live)); }
 void pl_alloc_set_limit(size_t bytes) { atomic_store(&limit, bytes); }
-void pl_alloc_fail_at(long n) { atomic_store(&fail_countdown, n); }
+void pl_alloc_fail_at(long n) {
+  atomic_store(&asked_to_fail, n > 0);
+  atomic_store(&fail_countdown, n);
+}
+bool pl_alloc_failed(void) { return atomic_load(&asked_to_fail) && atomic_load(&fail_countdown) <= 0; }

@@ -239,6 +239,13 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
   return PL_OK;
 }
 
+void pl_json_add(cJSON **json, const char *name, cJSON *item) {
+  if (*json != NULL && item != NULL && (name ? cJSON_AddItemToObject(*json, name, item) : cJSON_AddItemToArray(*json, item))) return;
+  cJSON_Delete(item);
+  cJSON_Delete(*json);
+  *json = NULL;
+}
+
 static cJSON *two_numbers(double a, double b) { return cJSON_CreateDoubleArray((double[]){ a, b }, 2); }
 
 static cJSON *write_init(const pl_init *init) {
@@ -247,9 +254,9 @@ static cJSON *write_init(const pl_init *init) {
   cJSON *name = cJSON_CreateString(inits[i].name);
   if (inits[i].numbers == 0) return name;
   cJSON *list = cJSON_CreateArray();
-  cJSON_AddItemToArray(list, name);
-  cJSON_AddItemToArray(list, cJSON_CreateNumber(init->a));
-  if (inits[i].numbers > 1) cJSON_AddItemToArray(list, cJSON_CreateNumber(init->b));
+  pl_json_add(&list, NULL, name);
+  pl_json_add(&list, NULL, cJSON_CreateNumber(init->a));
+  if (inits[i].numbers > 1) pl_json_add(&list, NULL, cJSON_CreateNumber(init->b));
   return list;
 }
 
@@ -269,7 +276,7 @@ static cJSON *write_option(const pl_option *o, const void *field) {
     case PL_OPTION_SHAPE: {
       const pl_shape *shape = field;
       cJSON *list = cJSON_CreateArray();
-      for (int i = 0; i < shape->axes; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)shape->size[i]));
+      for (int i = 0; i < shape->axes; i++) pl_json_add(&list, NULL, cJSON_CreateNumber((double)shape->size[i]));
       return list;
     }
   }
@@ -279,7 +286,7 @@ static cJSON *write_option(const pl_option *o, const void *field) {
 cJSON *pl_options_write(const pl_class *cls, const void *config) {
   cJSON *object = cJSON_CreateObject();
   for (const pl_option *o = cls->options; o->name; o++) {
-    cJSON_AddItemToObject(object, o->name, write_option(o, (const char *)config + o->offset));
+    pl_json_add(&object, o->name, write_option(o, (const char *)config + o->offset));
   }
   return object;
 }

@@ -6,25 +6,28 @@
 
 /* cJSON prints a number with 15 digits where that is right up to DBL_EPSILON, which changes the last bit of one double
    in six. Fractions become raw text with as many digits as it takes. */
-static void make_exact(cJSON *json) {
+static bool make_exact(cJSON *json) {
   cJSON *item;
-  if (json == NULL) return;
-  cJSON_ArrayForEach(item, json) make_exact(item);
+  cJSON_ArrayForEach(item, json) if (!make_exact(item)) return false;
   double x = json->valuedouble;
-  if (!cJSON_IsNumber(json) || x != x || x - x != 0 || x == (double)json->valueint) return;
+  if (!cJSON_IsNumber(json) || x != x || x - x != 0 || x == (double)json->valueint) return true;
   char *text = cJSON_malloc(32);
-  if (text == NULL) return;
+  if (text == NULL) return false;
   for (int digits = 15; digits <= 17; digits++) {
     snprintf(text, 32, "%.*g", digits, x);
     if (strtod(text, NULL) == x) break;
   }
   json->type = (json->type & ~0xFF) | cJSON_Raw;
   json->valuestring = text;
+  return true;
 }
 
 static int json_encode(lua_State *L) {
   cJSON *json = bind_to_json(L, 1);
-  make_exact(json);
+  if (!make_exact(json)) {
+    cJSON_Delete(json);
+    return luaL_error(L, "not enough memory to write JSON");
+  }
   bind_push_json_text(L, json, NULL, lua_toboolean(L, 2));
   return 1;
 }
@@ -35,7 +38,7 @@ static int json_decode(lua_State *L) {
   cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, 0);
   if (json == NULL) {
     lua_pushnil(L);
-    lua_pushfstring(L, "not JSON: unexpected text at byte %d", (int)(end - text) + 1);
+    lua_pushfstring(L, "not JSON (or memory is too short to read it): unexpected text at byte %d", (int)(end - text) + 1);
     return 2;
   }
   bind_push_json(L, json, NULL);

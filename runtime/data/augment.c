@@ -50,7 +50,7 @@ const char *pl_augment_type(const pl_augment *a) { return a->cls->base.type; }
 
 cJSON *pl_augment_config(const pl_augment *a) {
   cJSON *config = pl_options_write(&a->cls->base, a->config);
-  if (config != NULL) cJSON_AddStringToObject(config, "type", a->cls->base.type);
+  pl_json_add(&config, "type", cJSON_CreateString(a->cls->base.type));
   return config;
 }
 

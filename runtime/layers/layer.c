@@ -47,7 +47,8 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   layer->cls = cls;
   layer->config = pl_alloc(cls->head.config_size + 1, err);
   cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
-  bool ok = layer->config != NULL && take_name(layer, copy, err) == PL_OK &&
+  if (args != NULL && copy == NULL) pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of a %s", type);
+  bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
             pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
   cJSON_Delete(copy);
@@ -129,17 +130,18 @@ const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
 
 cJSON *pl_layer_config(const pl_layer *layer) {
   cJSON *object = pl_options_write(&layer->cls->head, layer->config);
-  if (object != NULL && layer->name[0]) cJSON_AddStringToObject(object, "name", layer->name);
+  if (layer->name[0]) pl_json_add(&object, "name", cJSON_CreateString(layer->name));
   return object;
 }
 
 cJSON *pl_layer_to_json(const pl_layer *layer) {
   cJSON *object = cJSON_CreateObject();
-  cJSON_AddStringToObject(object, "type", layer->cls->head.type);
-  cJSON_AddItemToObject(object, "config", pl_layer_config(layer));
+  pl_json_add(&object, "type", cJSON_CreateString(layer->cls->head.type));
+  pl_json_add(&object, "config", pl_layer_config(layer));
   if (layer->children) {
-    cJSON *list = cJSON_AddArrayToObject(object, "layers");
-    for (int i = 0; i < layer->children; i++) cJSON_AddItemToArray(list, pl_layer_to_json(layer->child[i]));
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < layer->children; i++) pl_json_add(&list, NULL, pl_layer_to_json(layer->child[i]));
+    pl_json_add(&object, "layers", list);
   }
   return object;
 }

@@ -45,8 +45,8 @@ const char *pl_loss_type(const pl_loss *loss) { return loss->cls->head.type; }
 
 cJSON *pl_loss_to_json(const pl_loss *loss) {
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "type", loss->cls->head.type);
-  cJSON_AddItemToObject(json, "config", pl_options_write(&loss->cls->head, loss->config));
+  pl_json_add(&json, "type", cJSON_CreateString(loss->cls->head.type));
+  pl_json_add(&json, "config", pl_options_write(&loss->cls->head, loss->config));
   return json;
 }
 

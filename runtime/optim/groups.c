@@ -68,6 +68,7 @@ pl_status pl_optim_groups_read(pl_optimizer *opt, const cJSON *json, pl_error *e
   opt->group[n].weight_decay = ((const pl_optim_common *)opt->config)->weight_decay;
   for (size_t i = 0; i < n; i++) {
     cJSON *spec = cJSON_Duplicate(cJSON_GetArrayItem(json, (int)i), 1);
+    if (spec == NULL) return pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the groups of parameters");
     pl_status status = read_group(&opt->group[i], opt, spec, (int)i + 1, err);
     cJSON_Delete(spec);
     if (status) return status;

@@ -43,7 +43,7 @@ pl_optimizer *pl_optimizer_new(const char *type, const cJSON *args, pl_error *er
   opt->config = pl_alloc(cls->head.config_size, err);
   if (opt->config != NULL) {
     cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
-    pl_status status = configure(opt, copy, err);
+    pl_status status = args && copy == NULL ? pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of %s", type) : configure(opt, copy, err);
     cJSON_Delete(copy);
     if (status == PL_OK) return opt;
   }
@@ -78,9 +78,9 @@ const char *pl_optimizer_type(const pl_optimizer *opt) { return opt->cls->head.t
 
 cJSON *pl_optimizer_to_json(const pl_optimizer *opt) {
   cJSON *json = cJSON_CreateObject(), *config = pl_options_write(&opt->cls->head, opt->config);
-  if (opt->groups_json) cJSON_AddItemToObject(config, "groups", cJSON_Duplicate(opt->groups_json, 1));
-  cJSON_AddStringToObject(json, "type", opt->cls->head.type);
-  cJSON_AddItemToObject(json, "config", config);
+  if (opt->groups_json) pl_json_add(&config, "groups", cJSON_Duplicate(opt->groups_json, 1));
+  pl_json_add(&json, "type", cJSON_CreateString(opt->cls->head.type));
+  pl_json_add(&json, "config", config);
   return json;
 }
 

@@ -3,7 +3,7 @@
 -- reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
 local campaign = dofile "tests/campaigns/support.lua"
 
-local readers = { { "idx", 780000, 20000 }, { "config", 200000, 6000 }, { "record", 20000, 150 } }
+local readers = { { "idx", 700000, 20000 }, { "config", 295000, 6000 }, { "record", 5000, 100 } }
 local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
   " ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
 

@@ -24,14 +24,15 @@ static const char *file_of(int which, int compress, const uint8_t *data, size_t 
   return (compress ? gzip_file : fuzz_file)(which, data, size);
 }
 
-/* The format in six lines, as another reader than the one under test: is this a whole IDX file, and how long is its header? */
+/* The format in a few lines, as another reader than the one under test: is this a whole IDX file, and how long is its header?
+   An empty tensor whose other axes multiply beyond any memory counts as damaged. */
 static size_t header_of(const uint8_t *data, size_t size) {
   size_t axes = size < 4 ? 0 : data[3], type = size < 4 ? 0 : data[2];
-  size_t length = type == 0x08 ? 1 : type == 0x0C || type == 0x0D ? 4 : 0;
+  size_t wide = 1, length = type == 0x08 ? 1 : type == 0x0C || type == 0x0D ? 4 : 0;
   if (axes < 1 || axes > 6 || length == 0 || data[0] != 0 || data[1] != 0 || size < 4 + 4 * axes) return 0;
   for (size_t a = 0; a < axes; a++) {
     uint32_t n = (uint32_t)data[4 + 4 * a] << 24 | (uint32_t)data[5 + 4 * a] << 16 | (uint32_t)data[6 + 4 * a] << 8 | data[7 + 4 * a];
-    if (__builtin_mul_overflow(length, n, &length)) return 0;
+    if (__builtin_mul_overflow(length, n, &length) || __builtin_mul_overflow(wide, n ? n : 1, &wide) || wide > (size_t)1 << 48) return 0;
   }
   return length == size - 4 - 4 * axes ? 4 + 4 * axes : 0;
 }
