@@ -118,6 +118,20 @@ PL_API void pl_team_barrier(const pl_team *team);                  /* all member
 /* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
+/* Work in stages, each done by the whole team or by its first member alone; the others then go ahead to the next stage of
+   all, and wait there. Each member:  const pl_team *t = pl_stage_begin(s, alone);  if (t) work, shared by t;  pl_stage_end(s); */
+typedef struct pl_stages {
+  const pl_team *team;
+  void (*meanwhile)(const pl_team *team, void *context);   /* for those who would wait for the first member; may be NULL */
+  void *context;
+  bool alone, pending;        /* of the stage; the others have not waited yet for what the first member did alone */
+} pl_stages;
+
+PL_API const pl_team *pl_stage_begin(pl_stages *s, bool alone);
+PL_API void pl_stage_end(pl_stages *s);
+PL_API void pl_stage_meet(pl_stages *s);                   /* all stages so far are complete, for all */
+PL_API bool pl_team_first_waits(const pl_team *team);      /* whether the first member is at the next barrier already */
+
 /* ---- processor and time ---- */
 
 PL_API double pl_clock(void);             /* seconds since some moment, never running backwards */

@@ -77,6 +77,8 @@ PL_API pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64
    x: f32 [n, sample...]; labels: i32 [n]; targets: f32 [n, target...]; each may be NULL. */
 PL_API void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t *positions, size_t n,
                               float *x, int32_t *labels, float *targets);
+/* That position will soon be gathered: the processor may fetch it. */
+PL_API void pl_dataset_prefetch(const pl_dataset *ds, uint32_t position);
 
 /* ---- batches ---- */
 
@@ -109,6 +111,9 @@ PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t wi
    are shared out; no barrier inside). */
 PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
                              int64_t channels, pl_rng rng, float *scratch);
+/* The same for image i of the batch alone, by member `rank` of the team. */
+PL_API void pl_augment_one(const pl_augment *a, int rank, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
+                           pl_rng rng, float *scratch);
 
 /* ---- where data comes from ---- */
 

@@ -35,6 +35,19 @@ PL_API const char *pl_layer_origin(const pl_layer *layer);
 /* Types in the registry's order: name, or NULL past the end. */
 PL_API const char *pl_layer_type_name(int i);
 
+/* A rectangle of a parameter and the gradient of its elements: (r, j) lies at offset + r * stride + j of the parameter,
+   its gradient at grad[r * grad_stride + j] or, where grad is NULL, is x[r] * dy[j] (all finite). */
+typedef struct pl_part {
+  size_t slice, offset, rows, cols, stride, grad_stride;   /* slice: the parameter's number in the model */
+  const float *grad, *x, *dy;
+} pl_part;
+
+/* Takes the step of a part of a parameter as soon as its gradient is there; whether the new values are finite. */
+typedef struct pl_stepper {
+  bool (*step)(void *context, const pl_part *part);
+  void *context;
+} pl_stepper;
+
 /* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
 PL_API int pl_layer_params(const pl_layer *layer);
 PL_API const char *pl_layer_param_name(const pl_layer *layer, int i);

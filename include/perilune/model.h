@@ -74,6 +74,35 @@ PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward repl
 PL_API bool pl_model_has_host(const pl_model *model);
 PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode, uint64_t step);
 PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);
+
+/* Training in stages, for callers inside a region (as above, after pl_model_reserve and pl_model_set_random): passes without a
+   barrier between operations that are too small to share. Every member calls, with the same batch.
+   forward: the result is there for the first member at once, for the others after pl_stage_meet.
+   backward: all but the gradients of parameters whose layer defers them; they are computed by
+   learn: with a stepper, the step of every parameter is taken, and deferred gradients are not written anywhere; with NULL they
+   are written. The caller ends its stage (pl_stage_end), and may do more in it. */
+typedef struct pl_batch {
+  const float *x, *dy;       /* dy: the place for the gradient of the output */
+  size_t n;
+  uint64_t step;
+} pl_batch;
+PL_API const float *pl_model_forward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch);
+PL_API void pl_model_backward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch);
+PL_API void pl_model_learn_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch, const pl_stepper *stepper);
+/* After backward, by one member: whether all deferred gradients are sure to be finite. */
+PL_API bool pl_model_is_bounded(const pl_model *model, const pl_batch *batch);
+/* Before a training: look = true finds out which weights are all zero or normal numbers; layers may then pass over zeros of
+   their input, as long as steps leave them so. After it, or when weights may change otherwise: look = false. */
+PL_API void pl_model_trust(pl_model *model, bool look);
+
+/* Some layers train faster with their weights in another order. For each such parameter `reorder` is called, to bring what
+   lies at [offset, offset + count) of the flat blocks (values, gradients, what the optimizer keeps) into that order with
+   pl_order_apply, or back. Returns the largest count. reorder NULL: only that. Between the two calls the model is only trained. */
+typedef struct pl_order { const pl_layer *layer; int param; bool back; } pl_order;
+typedef void (*pl_reorder_fn)(void *context, const pl_order *order, size_t offset, size_t count);
+PL_API size_t pl_model_pack(pl_model *model, pl_reorder_fn reorder, void *context, bool back);
+PL_API void pl_order_apply(const pl_order *order, float *out, const float *in);
+
 PL_API int pl_model_team_size(const pl_model *model);   /* threads that are worth their while for the reserved batch */
 
 /* Operations in order, for summaries, activations and profiles. */

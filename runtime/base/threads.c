@@ -12,6 +12,7 @@
 struct pl_barrier {
   _Alignas(64) atomic_int waiting;
   _Alignas(64) atomic_uint phase;
+  _Alignas(64) atomic_uint first;   /* the phase whose end the first member waits for, plus 1 */
 };
 
 static int wanted;
@@ -94,6 +95,7 @@ void pl_team_barrier(const pl_team *team) {
   if (team->size == 1) return;
   struct pl_barrier *b = team->barrier;
   unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
+  if (team->rank == 0) atomic_store_explicit(&b->first, phase + 1, memory_order_relaxed);
   if (atomic_fetch_add_explicit(&b->waiting, 1, memory_order_acq_rel) == team->size - 1) {
     atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&b->phase, phase + 1, memory_order_release);
@@ -104,6 +106,32 @@ void pl_team_barrier(const pl_team *team) {
     if (patience-- > 0) relax();
     else sched_yield();
   }
+}
+
+bool pl_team_first_waits(const pl_team *team) {
+  if (team->size == 1) return true;
+  unsigned phase = atomic_load_explicit(&team->barrier->phase, memory_order_relaxed);
+  return atomic_load_explicit(&team->barrier->first, memory_order_relaxed) == phase + 1;
+}
+
+const pl_team *pl_stage_begin(pl_stages *s, bool alone) {
+  static const pl_team first = { 0, 1, NULL };
+  if (!alone) pl_stage_meet(s);
+  s->alone = alone;
+  if (!alone) return s->team;
+  return s->team->rank == 0 ? &first : NULL;
+}
+
+void pl_stage_end(pl_stages *s) {
+  if (s->alone) s->pending = true;
+  else pl_team_barrier(s->team);
+}
+
+void pl_stage_meet(pl_stages *s) {
+  if (!s->pending) return;
+  s->pending = false;
+  if (s->team->rank > 0 && s->meanwhile != NULL) s->meanwhile(s->team, s->context);
+  pl_team_barrier(s->team);
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {

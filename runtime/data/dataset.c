@@ -168,3 +168,9 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
       memcpy(targets + i * target_size, (const float *)pl_tensor_data(ds->targets) + row * target_size, target_size * sizeof *targets);
   }
 }
+
+void pl_dataset_prefetch(const pl_dataset *ds, uint32_t position) {
+  size_t bytes = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]) * (pl_tensor_type(ds->samples) == PL_U8 ? 1 : sizeof(float));
+  const char *at = (const char *)pl_tensor_data(ds->samples) + ds->rows[position] * bytes;
+  for (size_t i = 0; i < bytes && i < 4096; i += 64) __builtin_prefetch(at + i);
+}

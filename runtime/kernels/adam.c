@@ -3,38 +3,34 @@
      step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- shrink w - step */
 #include "kernels/update.h"
 
-static inline vf adam_step(const pl_update *u, size_t i, vf g) {
-  vf m = update_average(u->slot[0] + i, u->keep1, u->add1, g);
-  vf v = update_square(u, u->slot[1] + i, g);
+INLINE vf adam_step(const pl_update *u, size_t i, const size_t n, vf g) {
+  vf m = update_average(u->slot[0] + i, n, u->keep1, u->add1, g);
+  vf v = update_square(u, u->slot[1] + i, n, g);
   return update_direction(u, m, g) / update_denominator(u, v);
 }
 
 bool PL_KERNEL(adam)(const pl_update *update) {
-  const pl_update u = *update;
-  vf odd = vf_set(0);
-  for (size_t i = 0; i < u.count; i += PL_LANES) {
-    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w);
-    odd = update_weights(&u, i, w, adam_step(&u, i, g), odd);
-  }
-  return update_finite(odd);
+  UPDATE_EACH(update, {
+    UPDATE_BEGIN
+    UPDATE_WEIGHTS(adam_step(&u, i, n, g));
+  });
 }
 
 /* slot[2] <- Adam's step + shrink w: the direction whose length LAMB makes that of the weights. */
-void PL_KERNEL(lamb_direction)(const pl_update *update) {
-  const pl_update u = *update;
-  for (size_t i = 0; i < u.count; i += PL_LANES) {
-    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w);
-    vf_store(u.slot[2] + i, vf_fma(vf_set(u.shrink), w, adam_step(&u, i, g)));
-  }
+bool PL_KERNEL(lamb_direction)(const pl_update *update) {
+  UPDATE_EACH(update, {
+    UPDATE_BEGIN
+    vf_write(u.slot[2] + i, vf_fma(vf_set(u.shrink), w, adam_step(&u, i, n, g)), n);
+  });
 }
 
-/* w[i] <- w[i] - rate direction[i], n a multiple of 16 */
+/* w[i] <- w[i] - rate direction[i], n a multiple of 16; whether all are finite */
 bool PL_KERNEL(descend)(float *w, const float *direction, float rate, size_t n) {
-  vf odd = vf_set(0);
+  vf proof = vf_set(0);
   for (size_t i = 0; i < n; i += PL_LANES) {
     vf moved = vf_fma(vf_set(-rate), vf_load(direction + i), vf_load(w + i));
+    proof = vf_fma(moved, vf_set(0), proof);
     vf_store(w + i, moved);
-    odd = vf_fma(moved, vf_set(0), odd);
   }
-  return update_finite(odd);
+  return vf_is_zero(proof);
 }

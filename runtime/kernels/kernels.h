@@ -29,14 +29,16 @@ typedef struct pl_patches {
   ptrdiff_t step_y, step_x;
 } pl_patches;
 
-/* One block of an optimizer's step. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
-   The fields are the terms of the formulas above each kernel; a kernel reads those that its formula has. It returns
-   whether all weights are finite after it, which they are not where a gradient was not. */
+/* An optimizer's step on some rows of numbers. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
+   g NULL: the gradient of element i of row r is the product x[r] * dy[i]; with `still` (a gradient of zero changes nothing)
+   rows whose x is zero are passed over. The kernel returns whether all numbers written to w are finite.
+   The scalars are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
 typedef struct pl_update {
   float *w;
-  const float *g;
+  const float *g, *x, *dy;
   float *slot[3];
-  size_t count;                 /* a multiple of 16 */
+  size_t rows, count, stride, g_stride;   /* count: of a row; from row to row: stride, of g g_stride */
+  bool still;
   float scale, limit, l2;
   float keep1, add1;            /* first average:  m <- keep1 m + add1 g' */
   float keep2, add2, lift;      /* second:         v <- keep2 v + add2 g'^2 + lift */

@@ -4,18 +4,16 @@
 #include "kernels/update.h"
 
 bool PL_KERNEL(rmsprop)(const pl_update *update) {
-  const pl_update u = *update;
-  vf odd = vf_set(0);
-  for (size_t i = 0; i < u.count; i += PL_LANES) {
-    vf w = vf_load(u.w + i), g = update_gradient(&u, i, w), v = update_square(&u, u.slot[0] + i, g);
+  UPDATE_EACH(update, {
+    UPDATE_BEGIN
+    vf v = update_square(&u, u.slot[0] + i, n, g);
     if (u.slot[1] != NULL) {
-      vf a = update_average(u.slot[1] + i, u.keep2, u.add2, g);
+      vf a = update_average(u.slot[1] + i, n, u.keep2, u.add2, g);
       v = vf_fma(-a, a, v);
       v = vf_greater(vf_set(0), v, vf_set(0), v);
     }
     vf q = g / (vf_sqrt(v) + vf_set(u.eps_out));
-    if (u.slot[2] != NULL) q = update_average(u.slot[2] + i, u.keep1, 1, q);
-    odd = update_weights(&u, i, w, vf_set(u.rate_g) * q, odd);
-  }
-  return update_finite(odd);
+    if (u.slot[2] != NULL) q = update_average(u.slot[2] + i, n, u.keep1, 1, q);
+    UPDATE_WEIGHTS(vf_set(u.rate_g) * q);
+  });
 }

@@ -140,6 +140,30 @@ static inline __attribute__((always_inline)) void vf_write(float *p, vf x, const
   else vf_store_part(p, x, n);
 }
 
+/* Whether all lanes are zero; false if one is NaN. */
+static inline int vf_is_zero(vf x) {
+#if defined(PL_ISA_avx512)
+  return _mm512_cmp_ps_mask(x, vf_set(0), _CMP_EQ_OQ) == 0xffff;
+#elif defined(PL_ISA_avx2)
+  return _mm256_movemask_ps(_mm256_cmp_ps(x, vf_set(0), _CMP_EQ_OQ)) == 0xff;
+#else
+  return x[0] == 0 && x[1] == 0 && x[2] == 0 && x[3] == 0;
+#endif
+}
+
+/* Whether one of the first n lanes is zero, of either sign. */
+static inline int vf_has_zero(vf x, size_t n) {
+#if defined(PL_ISA_avx512)
+  return (_mm512_cmp_ps_mask(x, vf_set(0), _CMP_EQ_OQ) & ((1u << n) - 1)) != 0;
+#elif defined(PL_ISA_avx2)
+  return (_mm256_movemask_ps(_mm256_cmp_ps(x, vf_set(0), _CMP_EQ_OQ)) & ((1 << n) - 1)) != 0;
+#else
+  int any = 0;
+  for (size_t l = 0; l < n; l++) any |= x[l] == 0;
+  return any;
+#endif
+}
+
 static inline vf vf_max(vf a, vf b) { return vf_greater(a, b, a, b); }   /* b where either is NaN */
 static inline vf vf_min(vf a, vf b) { return vf_greater(b, a, a, b); }
 

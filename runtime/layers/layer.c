@@ -166,7 +166,7 @@ pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
 }
 
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained) {
-  self->param[self->params] = (pl_param){ name, shape, init, fan_in, fan_out, trained, NULL, NULL };
+  self->param[self->params] = (pl_param){ .name = name, .shape = shape, .init = init, .fan_in = fan_in, .fan_out = fan_out, .trained = trained };
   return self->params++;
 }
 

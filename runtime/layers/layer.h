@@ -16,6 +16,9 @@ typedef struct pl_param {
   double fan_in, fan_out;
   bool trained;
   float *value, *grad;        /* [borrowed] from the model's blocks */
+  size_t slice;               /* its number among the model's trained parameters */
+  bool packed;                /* while training: the numbers are in the order of `pack` */
+  _Atomic bool ordinary;      /* while training: each value is known to be zero or a normal number */
 } pl_param;
 
 typedef struct pl_pass {
@@ -24,6 +27,8 @@ typedef struct pl_pass {
   bool training;              /* batch statistics, dropout */
   bool noise;                 /* dropout, also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
+  bool defer;                 /* parameter gradients are left to `learn` */
+  const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
   uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
   pl_shape in, out;
   void *saved;                /* kept from forward to backward */
@@ -34,7 +39,7 @@ typedef struct pl_pass {
 typedef struct pl_memory {
   int members;                             /* given: the largest team that will run it */
   size_t saved;                            /* bytes for the whole batch */
-  size_t scratch_forward, scratch_backward;
+  size_t scratch_forward, scratch_backward, scratch_learn;
   bool needs_x, needs_y;                   /* backward reads the input, the output */
 } pl_memory;
 
@@ -52,6 +57,12 @@ typedef struct pl_layer_class {
   void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
   /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
   void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
+  /* The gradients of the layer's parameters, which `backward` has left out, from the same x and dy. With a stepper each part's
+     step is taken while it is in the cache. NULL: backward computes them. */
+  void (*learn)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
+  /* The order of a parameter's numbers that suits training: whether there is one, and then (out not NULL) from it to the usual
+     one or back. Only layers with `learn`, which works in that order as backward and forward do. NULL: none. */
+  bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
 } pl_layer_class;
 

@@ -1,5 +1,6 @@
 /* Linear: y[.., o] = bias[o] + sum over i of x[.., i] weight[i][o], on the last axis of any input.
    weight [in, out], bias [out]. Leading axes and the batch are rows of one matrix product. */
+#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
 
@@ -41,35 +42,150 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   const config *c = self->config;
   (void)out;
   m->needs_x = true;
-  m->scratch_backward = sizeof(float) * ((size_t)(c->in * c->out) + pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->out));
+  m->scratch_backward = m->scratch_learn = sizeof(float) * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->out);
+}
+
+/* While training, the weights of a large layer lie in panels of 32 columns, [in][32] each, the last one as wide as is left: so
+   the members of a team, who own columns, do not even fetch each other's cache lines (processors fetch neighbours ahead). */
+enum { PANEL = 32 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Where weight (i, o) lies, and how far it is to (i + 1, o). */
+static size_t place(const pl_layer *self, size_t i, size_t o, size_t *stride) {
+  const config *c = self->config;
+  size_t in = (size_t)c->in, out = (size_t)c->out, first = o / PANEL * PANEL;
+  *stride = self->param[0].packed ? least(PANEL, out - first) : out;
+  return self->param[0].packed ? first * in + i * *stride + o - first : i * out + o;
+}
+
+static bool pack(const pl_layer *self, int param, float *to, const float *from, bool back) {
+  const config *c = self->config;
+  size_t in = (size_t)c->in, out = (size_t)c->out;
+  if (param != 0 || out <= PANEL || in * out < 16384) return false;
+  for (size_t o = 0; to != NULL && o < out; o += PANEL) {
+    size_t width = least(PANEL, out - o);
+    for (size_t i = 0; i < in; i++) {
+      if (back) memcpy(to + i * out + o, from + o * in + i * width, width * sizeof *to);
+      else memcpy(to + o * in + i * width, from + i * out + o, width * sizeof *to);
+    }
+  }
+  return true;
+}
+
+/* Pieces of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the same ones. */
+typedef struct { size_t rows, cols, height, from, to; } pieces;
+typedef struct { size_t i, o, height, width; } piece;
+
+static pieces share_pieces(const pl_team *team, size_t rows, size_t cols, size_t height) {
+  pieces p = { rows, cols, height, 0, 0 };
+  pl_team_share(team, (rows + height - 1) / height * ((cols + PANEL - 1) / PANEL), 1, &p.from, &p.to);
+  return p;
+}
+
+static piece piece_at(const pieces *p, size_t item) {
+  size_t high = (p->rows + p->height - 1) / p->height, i = item % high * p->height, o = item / high * PANEL;
+  return (piece){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  enum { HEIGHT = 56 };
   const config *c = self->config;
-  pl_contract_shared(pass->team, &(pl_contraction){
-    .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = self->param[0].value, .b_inner = c->out,
-    .rows = rows_of(c, &pass->in, pass->batch), .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in,
-    .bias = c->bias ? self->param[1].value : NULL });
+  const float *weight = self->param[0].value, *bias = c->bias ? self->param[1].value : NULL;
+  size_t rows = rows_of(c, &pass->in, pass->batch), from, to;
+  if (rows == 1 && pass->training && self->param[0].ordinary) {
+    pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
+    if (from < to) pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
+    return;
+  }
+  if (!self->param[0].packed) {
+    pl_contract_shared(pass->team, &(pl_contraction){
+      .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = weight, .b_inner = c->out,
+      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias });
+    return;
+  }
+  pieces all = share_pieces(pass->team, rows, (size_t)c->out, HEIGHT);
+  for (size_t item = all.from; item < all.to; item++) {
+    piece p = piece_at(&all, item);
+    size_t stride, at = place(self, 0, p.o, &stride);
+    pl_kernel.contract(&(pl_contraction){
+      .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1, .b = weight + at, .b_inner = (ptrdiff_t)stride,
+      .rows = p.height, .cols = p.width, .outer = 1, .inner = (size_t)c->in, .bias = bias ? bias + p.o : NULL });
+  }
+}
+
+/* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed piece by piece so that
+   lanes run over i. */
+static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, const float *dy, float *dx) {
+  enum { WIDTH = 32, DEPTH = 4 * PANEL };
+  const config *c = self->config;
+  size_t in = (size_t)c->in, out = (size_t)c->out, from, to;
+  float turned[DEPTH * WIDTH];
+  pl_team_share(pass->team, in, WIDTH, &from, &to);
+  for (size_t i = from; i < to; i += WIDTH) {
+    size_t width = least(WIDTH, to - i);
+    for (size_t o = 0; o < out; o += DEPTH) {
+      size_t depth = least(DEPTH, out - o);
+      for (size_t k = 0; k < depth; k += PANEL) {
+        size_t stride, at = place(self, i, o + k, &stride);
+        pl_kernel.transpose(turned + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH, stride);
+      }
+      pl_kernel.contract(&(pl_contraction){
+        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = turned, .b_inner = WIDTH,
+        .rows = rows, .cols = width, .outer = 1, .inner = depth, .accumulate = o > 0 });
+    }
+  }
+}
+
+static bool step(const pl_pass *pass, const pl_part *part) { return pass->stepper->step(pass->stepper->context, part); }
+
+/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the stepper out of the first cache. */
+static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
+  enum { HEIGHT = 56 };
+  const config *c = self->config;
+  float cached[HEIGHT * PANEL];
+  pieces all = share_pieces(pass->team, (size_t)c->in, (size_t)c->out, HEIGHT);
+  for (size_t item = all.from; item < all.to; item++) {
+    piece p = piece_at(&all, item);
+    size_t stride, at = place(self, p.i, p.o, &stride);
+    pl_contraction sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in, .b = dy + p.o, .b_inner = c->out,
+                           .rows = p.height, .cols = p.width, .outer = 1, .inner = rows, .accumulate = pass->accumulate };
+    if (pass->stepper == NULL) {
+      sum.c = self->param[0].grad + at;
+      sum.c_row = (ptrdiff_t)stride;
+    }
+    pl_kernel.contract(&sum);
+    pl_part part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width, .stride = stride, .grad = cached, .grad_stride = p.width };
+    if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;
+    if (pass->stepper != NULL) step(pass, &part);
+  }
+}
+
+static void step_product(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
+  const config *c = self->config;
+  size_t from, to;
+  pl_team_share(pass->team, (size_t)c->in, 16, &from, &to);
+  bool finite = step(pass, &(pl_part){ .slice = self->param[0].slice, .offset = from * (size_t)c->out, .rows = to - from, .cols = (size_t)c->out,
+                                       .stride = (size_t)c->out, .x = x + from, .dy = dy });
+  if (!finite) self->param[0].ordinary = false;
+}
+
+static void learn(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
+  const config *c = self->config;
+  size_t rows = rows_of(c, &pass->in, pass->batch), out = (size_t)c->out, from, to;
+  if (pass->stepper != NULL && rows == 1) step_product(self, pass, x, dy);
+  else weight_gradient(self, pass, rows, x, dy);
+  if (!c->bias) return;
+  pl_column_sums(pass->team, self->param[1].grad, dy, rows, out, pass->accumulate, pass->scratch);
+  pl_team_share(pass->team, out, 16, &from, &to);
+  if (pass->stepper != NULL && from < to)
+    step(pass, &(pl_part){ .slice = self->param[1].slice, .offset = from, .rows = 1, .cols = to - from, .grad = self->param[1].grad + from });
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
-  const config *c = self->config;
-  size_t rows = rows_of(c, &pass->in, pass->batch), in = (size_t)c->in, out = (size_t)c->out, from, to;
-  float *transposed = pass->scratch;
   (void)y;
-  /* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dw[i][o] = sum_n x[n][i] dy[n][o] */
-  pl_contract_shared(pass->team, &(pl_contraction){
-    .c = self->param[0].grad, .c_row = c->out, .a = x, .a_row = 1, .a_inner = c->in, .b = dy, .b_inner = c->out,
-    .rows = in, .cols = out, .outer = 1, .inner = rows, .accumulate = pass->accumulate });
-  if (c->bias) pl_column_sums(pass->team, self->param[1].grad, dy, rows, out, pass->accumulate, transposed + in * out);
-  if (dx == NULL) return;
-  /* ... and dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed so that lanes run over i */
-  pl_team_share(pass->team, in, 16, &from, &to);
-  pl_kernel.transpose(transposed + from, self->param[0].value + from * out, to - from, out, in, out);
-  pl_team_barrier(pass->team);
-  pl_contract_shared(pass->team, &(pl_contraction){
-    .c = dx, .c_row = c->in, .a = dy, .a_row = c->out, .a_inner = 1, .b = transposed, .b_inner = c->in,
-    .rows = rows, .cols = in, .outer = 1, .inner = out });
+  if (dx != NULL) backward_data(self, pass, rows_of(self->config, &pass->in, pass->batch), dy, dx);
+  if (!pass->defer) learn(self, pass, x, dy);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {
@@ -80,5 +196,5 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 const pl_layer_class pl_linear = {
   .head = { "Linear", sizeof(config), &defaults, options },
-  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .work = work,
+  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .learn = learn, .pack = pack, .work = work,
 };

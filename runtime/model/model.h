@@ -20,7 +20,8 @@ typedef struct pl_plan {
   bool *wanted;                 /* per value: its gradient is needed */
   int *act_root, *grad_root;    /* per value: the value in whose place it lies */
   size_t *act, *grad;           /* per value: offset in the arena (roots only) */
-  size_t *saved, *scratch[2];   /* per operation */
+  size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, learn */
+  bool *alone;                  /* per operation: too small to be shared by a team */
   pl_memory *need;              /* per operation */
 } pl_plan;
 
@@ -50,6 +51,7 @@ struct pl_model {
   float *dx;
   size_t n;
   pl_mode mode;
+  bool defer;                   /* layers that can leave the gradients of their parameters to `learn` */
   bool overwrite;               /* the next backward replaces gradients instead of adding to them */
   bool pending;                 /* a training pass waits for its backward */
   pl_stopwatch *watch;          /* NULL: never started */

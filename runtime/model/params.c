@@ -52,6 +52,7 @@ static void place_layer(pl_layer *layer, void *arg) {
     p->value = value;
     p->grad = p->trained ? m->block->grads + *offset : NULL;
     if (p->trained) {
+      p->slice = m->slices;
       pl_slice *s = &m->slice[m->slices++];
       *s = (pl_slice){ .layer = layer, .name = p->name, .offset = *offset, .count = count, .axes = p->shape.axes };
       pl_layer_path(s->path, layer);

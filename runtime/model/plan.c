@@ -1,7 +1,8 @@
 /* Places for a batch: every value, gradient and workspace gets an interval of time and a place in one arena, such that
    places whose intervals meet do not overlap.
 
-   Time: operation i of n runs forward at time i, the loss at time n, and operation i backward at time 2n - i. */
+   Time: operation i of n runs forward at time i, the loss at time n, operation i backward at time 2n - i, and what layers
+   have deferred at time 2n + 1. */
 #include <stdlib.h>
 #include <string.h>
 #include "model/model.h"
@@ -50,15 +51,17 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->act_root);
   pl_free(plan->act);
   pl_free(plan->need);
+  pl_free(plan->alone);
   *plan = (pl_plan){ 0 };
 }
 
 static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->wanted = pl_alloc_array((size_t)values, sizeof *plan->wanted, err);
   plan->act_root = pl_alloc_array(2 * (size_t)values, sizeof *plan->act_root, err);
-  plan->act = pl_alloc_array(2 * (size_t)values + 3 * (size_t)ops, sizeof *plan->act, err);
+  plan->act = pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *plan->act, err);
   plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
-  if (!plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
+  if (!plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -67,6 +70,7 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->saved = plan->grad + values;
   plan->scratch[0] = plan->saved + ops;
   plan->scratch[1] = plan->scratch[0] + ops;
+  plan->scratch[2] = plan->scratch[1] + ops;
   return PL_OK;
 }
 
@@ -92,6 +96,14 @@ static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool inpu
   }
 }
 
+/* A barrier costs as much as some thousand numbers take. */
+static bool is_small(const pl_graph *g, const pl_op *op, size_t batch) {
+  enum { WORK = 120000, NUMBERS = 8192 };
+  const pl_shape *in = &g->value[op->in[0]], *out = &g->value[op->out[0]];
+  double work = op->kind == PL_OP_LAYER && op->layer->cls->work ? op->layer->cls->work(op->layer, in, out) : 0;
+  return (double)batch * work <= WORK && batch * (size_t)(pl_shape_count(in) + pl_shape_count(out)) <= NUMBERS;
+}
+
 static void extend(int *birth, int *death, int time) {
   if (*birth < 0 || time < *birth) *birth = time;
   if (time > *death) *death = time;
@@ -104,7 +116,7 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
   if (allocate(plan, values, ops, err)) return PL_ERROR_MEMORY;
   plan->members = pl_threads_get();
   int *life = pl_alloc_array(4 * (size_t)values, sizeof *life, err);   /* birth and death of values, then of gradients */
-  places p = { pl_alloc_array(2 * (size_t)values + 3 * (size_t)ops, sizeof *p.list, err), 0 };
+  places p = { pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *p.list, err), 0 };
   if (life == NULL || p.list == NULL) {
     pl_free(life);
     pl_free(p.list);
@@ -119,13 +131,15 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
     pl_memory *need = &plan->need[i];
     bool backward = mode == PL_TRAIN && plan->wanted[op->out[0]];
     need->members = plan->members;
+    bool learns = backward && op->kind == PL_OP_LAYER && op->layer->cls->learn != NULL;
+    plan->alone[i] = is_small(g, op, batch);
     if (op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
       op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
     for (int k = 0; k < 2; k++) {
       if (op->in[k] >= 0) {
         int r = plan->act_root[op->in[k]];
         extend(&birth[r], &death[r], i);
-        if (backward && need->needs_x) extend(&birth[r], &death[r], 2 * ops - i);
+        if (backward && need->needs_x) extend(&birth[r], &death[r], learns ? end : 2 * ops - i);
       }
       if (op->out[k] >= 0) {
         int r = plan->act_root[op->out[k]];
@@ -134,12 +148,17 @@ pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mod
         if (mode == PL_LOOK) extend(&birth[r], &death[r], end);
       }
       /* backward of operation i reads the gradients of its outputs and writes those of its inputs */
-      if (backward && op->out[k] >= 0) extend(&grad_birth[plan->grad_root[op->out[k]]], &grad_death[plan->grad_root[op->out[k]]], 2 * ops - i);
+      if (backward && op->out[k] >= 0) {
+        int r = plan->grad_root[op->out[k]];
+        extend(&grad_birth[r], &grad_death[r], 2 * ops - i);
+        if (learns) extend(&grad_birth[r], &grad_death[r], end);
+      }
       if (backward && op->in[k] >= 0 && plan->wanted[op->in[k]]) extend(&grad_birth[plan->grad_root[op->in[k]]], &grad_death[plan->grad_root[op->in[k]]], 2 * ops - i);
     }
     want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : i);
     want(&p, need->scratch_forward, &plan->scratch[0][i], i, i);
     if (backward) want(&p, need->scratch_backward, &plan->scratch[1][i], 2 * ops - i, 2 * ops - i);
+    if (learns) want(&p, need->scratch_learn, &plan->scratch[2][i], end, end);
   }
   int last = ops ? g->op[ops - 1].out[0] : 0;
   extend(&birth[plan->act_root[last]], &death[plan->act_root[last]], ops);

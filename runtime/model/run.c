@@ -1,4 +1,5 @@
 /* Runs a plan: the operations forwards, then backwards, as one parallel region for every stretch without a host layer. */
+#include <stdatomic.h>
 #include <string.h>
 #include "kernels/kernels.h"
 #include "model/model.h"
@@ -22,12 +23,14 @@ static float *grad(const pl_model *m, int v) {
   return (float *)(void *)(arena_of(m) + m->current->grad[r]);
 }
 
-static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, bool backward) {
+enum { FORWARD, BACKWARD, LEARN };
+
+static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase) {
   const pl_op *op = &m->graph.op[i];
   return (pl_pass){
     .team = team, .batch = m->n, .training = m->mode == PL_TRAIN, .noise = m->mode == PL_NOISE || m->mode == PL_TRAIN,
-    .accumulate = !m->overwrite, .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
-    .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[backward][i],
+    .accumulate = !m->overwrite, .defer = m->defer, .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
+    .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[phase][i],
   };
 }
 
@@ -39,38 +42,47 @@ static void add_shared(const pl_team *team, float *out, const float *a, const fl
 
 static bool is_host(const pl_model *m, int i) { return m->graph.op[i].kind == PL_OP_LAYER && m->graph.op[i].layer->cls->host; }
 
-static void forward_op(const pl_model *m, const pl_team *team, int i) {
+static void forward_op(const pl_model *m, pl_stages *stages, int i) {
   const pl_op *op = &m->graph.op[i];
   float *y = act(m, op->out[0]);
-  if (op->kind == PL_OP_LAYER && y != act(m, op->in[0])) {
-    pl_pass pass = pass_of(m, team, i, false);
+  bool layer = op->kind == PL_OP_LAYER && y != act(m, op->in[0]);
+  if (!layer && op->kind != PL_OP_JOIN) return;
+  const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
+  if (team != NULL && layer) {
+    pl_pass pass = pass_of(m, team, i, FORWARD);
     op->layer->cls->forward(op->layer, &pass, act(m, op->in[0]), y);
-  } else if (op->kind == PL_OP_JOIN) {
+  } else if (team != NULL) {
     add_shared(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]));
-  } else {
-    return;
   }
-  pl_team_barrier(team);
-  pl_model_profile_op(m, team, i, false);
+  pl_stage_end(stages);
+  pl_model_profile_op(m, stages->team, i, false);
 }
 
-static void backward_op(const pl_model *m, const pl_team *team, int i) {
+static void backward_op(const pl_model *m, pl_stages *stages, int i) {
   const pl_op *op = &m->graph.op[i];
   const pl_memory *need = &m->current->need[i];
-  if (!m->current->wanted[op->out[0]]) return;
   float *dx = grad(m, op->in[0]);
-  if (op->kind == PL_OP_LAYER) {
-    pl_pass pass = pass_of(m, team, i, true);
+  if (!m->current->wanted[op->out[0]] || (op->kind != PL_OP_LAYER && (op->kind != PL_OP_FORK || dx == NULL))) return;
+  if (m->defer && dx == NULL && op->layer->cls->learn != NULL) return;
+  const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
+  if (team != NULL && op->kind == PL_OP_LAYER) {
+    pl_pass pass = pass_of(m, team, i, BACKWARD);
     op->layer->cls->backward(op->layer, &pass, need->needs_x ? act(m, op->in[0]) : NULL, need->needs_y ? act(m, op->out[0]) : NULL,
                              grad(m, op->out[0]), dx);
-  } else if (op->kind == PL_OP_FORK && dx != NULL) {
+  } else if (team != NULL) {
     /* both branches received x: dx = d(branch) + d(shortcut) */
     add_shared(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]));
-  } else {
-    return;
   }
-  pl_team_barrier(team);
-  pl_model_profile_op(m, team, i, true);
+  pl_stage_end(stages);
+  pl_model_profile_op(m, stages->team, i, true);
+}
+
+static void forward_ops(const pl_model *m, pl_stages *stages, int from, int to) {
+  for (int i = from; i < to; i++) forward_op(m, stages, i);
+}
+
+static void backward_ops(const pl_model *m, pl_stages *stages, int from, int to) {
+  for (int i = to - 1; i >= from; i--) backward_op(m, stages, i);
 }
 
 static pl_status host_op(pl_model *m, int i, bool forward, pl_error *err) {
@@ -93,12 +105,16 @@ typedef struct { const pl_model *model; int from, to; } stretch;
 
 static void forward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
-  for (int i = s->from; i < s->to; i++) forward_op(s->model, team, i);
+  pl_stages stages = { .team = team };
+  forward_ops(s->model, &stages, s->from, s->to);
+  pl_stage_meet(&stages);
 }
 
 static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
-  for (int i = s->to - 1; i >= s->from; i--) backward_op(s->model, team, i);
+  pl_stages stages = { .team = team };
+  backward_ops(s->model, &stages, s->from, s->to);
+  pl_stage_meet(&stages);
 }
 
 /* A region costs microseconds: small work stays on one thread. Bits do not depend on it. */
@@ -179,6 +195,96 @@ void pl_model_backward_team(pl_model *model, const pl_team *team, const float *d
   pl_team_barrier(team);
   backward_stretch(team, &(stretch){ model, 0, model->graph.ops });
 }
+
+/* Each member has a view of the model of its own: so the next pass may begin without a barrier. */
+static pl_model view_of(const pl_model *model, const pl_batch *b) {
+  pl_model view = *model;
+  view.x = b->x;
+  view.dy = b->dy;
+  view.dx = NULL;
+  view.n = b->n;
+  view.step = b->step;
+  view.mode = PL_TRAIN;
+  view.overwrite = view.defer = true;
+  return view;
+}
+
+const float *pl_model_forward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch) {
+  pl_model view = view_of(model, batch);
+  forward_ops(&view, stages, 0, view.graph.ops);
+  return act(&view, last_value(&view.graph));
+}
+
+void pl_model_backward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch) {
+  pl_model view = view_of(model, batch);
+  backward_ops(&view, stages, 0, view.graph.ops);
+}
+
+static bool learns(const pl_model *m, int i) {
+  const pl_op *op = &m->graph.op[i];
+  return op->kind == PL_OP_LAYER && op->layer->cls->learn != NULL && m->current->wanted[op->out[0]];
+}
+
+bool pl_model_is_bounded(const pl_model *model, const pl_batch *batch) {
+  pl_model view = view_of(model, batch);
+  for (int i = 0; i < view.graph.ops; i++) {
+    if (!learns(&view, i)) continue;
+    const pl_op *op = &view.graph.op[i];
+    size_t ins = view.n * (size_t)pl_shape_count(&view.graph.value[op->in[0]]), outs = view.n * (size_t)pl_shape_count(&view.graph.value[op->out[0]]);
+    double x = (double)pl_kernel.largest(act(&view, op->in[0]), ins), dy = (double)pl_kernel.largest(grad(&view, op->out[0]), outs);
+    if (!(x * dy * (double)ins < 1e38)) return false;
+  }
+  return true;
+}
+
+void pl_model_learn_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch, const pl_stepper *stepper) {
+  pl_model view = view_of(model, batch);
+  const pl_team *team = pl_stage_begin(stages, false);
+  for (int i = 0; i < view.graph.ops; i++) {
+    if (!learns(&view, i)) continue;
+    const pl_op *op = &view.graph.op[i];
+    pl_pass pass = pass_of(&view, team, i, LEARN);
+    pass.stepper = stepper;
+    op->layer->cls->learn(op->layer, &pass, act(&view, op->in[0]), grad(&view, op->out[0]));
+  }
+  for (size_t i = 0; stepper != NULL && i < model->slices; i++) {
+    const pl_slice *s = &model->slice[i];
+    size_t from, to;
+    if (s->layer->cls->learn != NULL) continue;
+    pl_team_share(team, s->count, 16, &from, &to);
+    if (from == to) continue;
+    stepper->step(stepper->context, &(pl_part){ .slice = i, .offset = from, .rows = 1, .cols = to - from, .grad = model->block->grads + s->offset + from });
+  }
+}
+
+static bool is_ordinary(const pl_layer *layer, const pl_param *p) {
+  return layer->cls->learn != NULL && p->trained && pl_kernel.ordinary(p->value, (size_t)pl_shape_count(&p->shape));
+}
+
+void pl_model_trust(pl_model *model, bool look) {
+  for (size_t i = 0; i < model->slices; i++) {
+    pl_layer *layer = (pl_layer *)model->slice[i].layer;
+    for (int k = 0; k < layer->params; k++) atomic_store(&layer->param[k].ordinary, look && is_ordinary(layer, &layer->param[k]));
+  }
+}
+
+size_t pl_model_pack(pl_model *model, pl_reorder_fn reorder, void *context, bool back) {
+  size_t most = 0;
+  for (size_t i = 0; i < model->slices; i++) {
+    pl_layer *layer = (pl_layer *)model->slice[i].layer;
+    for (int k = 0; k < layer->params; k++) {
+      pl_param *p = &layer->param[k];
+      if (layer->cls->pack == NULL || !p->trained || p->slice != i || !layer->cls->pack(layer, k, NULL, NULL, back)) continue;
+      if (model->slice[i].count > most) most = model->slice[i].count;
+      if (reorder == NULL) continue;
+      reorder(context, &(pl_order){ layer, k, back }, model->slice[i].offset, model->slice[i].count);
+      p->packed = !back;
+    }
+  }
+  return most;
+}
+
+void pl_order_apply(const pl_order *order, float *out, const float *in) { order->layer->cls->pack(order->layer, order->param, out, in, order->back); }
 
 pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error *err) { return pl_model_prepare(model, batch, mode, false, err); }
 

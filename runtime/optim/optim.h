@@ -36,7 +36,7 @@ typedef struct pl_optimizer_class {
   void (*slots)(const void *config, const char *names[PL_MOST_SLOTS]);
   /* Fills the scalars of a step: `lr` and `weight_decay` are the group's, decay applied. */
   void (*prepare)(const void *config, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u);
-  bool (*update)(const pl_update *u);   /* one block; whether its weights are finite then */
+  bool (*update)(const pl_update *u);   /* some rows; whether the new weights are finite */
   /* A number carried from step to step beside the slots (NULL: none; it begins as 1), and its name among the counters. */
   double (*remember)(const void *config, double memory, double step);
   const char *memory_name;
@@ -61,6 +61,7 @@ struct pl_optimizer {
   pl_optim_group *group;      /* [groups] the last one holds what no group names */
   size_t groups;
   pl_slice *slice;
+  uint32_t *group_of;         /* [slices] */
   size_t slices, size;
   pl_optim_block *block;      /* slices in pieces, in order */
   size_t blocks;

@@ -53,9 +53,11 @@ pl_optimizer *pl_optimizer_new(const char *type, const cJSON *args, pl_error *er
 
 static void release_binding(pl_optimizer *opt) {
   pl_free(opt->slice);
+  pl_free(opt->group_of);
   pl_free(opt->block);
   pl_free(opt->partial);
   opt->slice = NULL;
+  opt->group_of = NULL;
   opt->block = NULL;
   opt->partial = NULL;
   opt->slices = opt->blocks = opt->size = 0;
@@ -95,18 +97,18 @@ pl_optimizer *pl_optimizer_from_json(const cJSON *json, pl_error *err) {
 
 static size_t padded(size_t count) { return (count + 15) / 16 * 16; }
 
-static void lay_blocks(pl_optimizer *opt, const uint32_t *group_of) {
+static void lay_blocks(pl_optimizer *opt) {
   size_t b = 0;
   for (size_t i = 0; i < opt->slices; i++) {
     size_t count = padded(opt->slice[i].count);
     for (size_t at = 0; at < count; at += PL_OPTIM_BLOCK) {
       size_t piece = count - at < PL_OPTIM_BLOCK ? count - at : PL_OPTIM_BLOCK;
-      opt->block[b++] = (pl_optim_block){ (uint32_t)i, group_of[i], opt->slice[i].offset + at, piece };
+      opt->block[b++] = (pl_optim_block){ (uint32_t)i, opt->group_of[i], opt->slice[i].offset + at, piece };
     }
   }
 }
 
-static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, uint32_t *group_of, pl_error *err) {
+static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err) {
   size_t blocks = 0;
   for (size_t i = 0; i < n; i++) {
     if (slices[i].offset % 16 || slices[i].offset + padded(slices[i].count) > size)
@@ -114,7 +116,9 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
                           opt->cls->head.type, slices[i].name, slices[i].path);
     blocks += (padded(slices[i].count) + PL_OPTIM_BLOCK - 1) / PL_OPTIM_BLOCK;
   }
-  pl_status status = pl_optim_groups_match(opt, group_of, slices, n, err);
+  opt->group_of = pl_alloc_array(n, sizeof *opt->group_of, err);
+  if (opt->group_of == NULL) return PL_ERROR_MEMORY;
+  pl_status status = pl_optim_groups_match(opt, opt->group_of, slices, n, err);
   if (status) return status;
   opt->slice = pl_alloc_array(n, sizeof *opt->slice, err);
   opt->block = pl_alloc_array(blocks, sizeof *opt->block, err);
@@ -124,7 +128,7 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
   opt->blocks = blocks;
   opt->size = size;
   memcpy(opt->slice, slices, n * sizeof *slices);
-  lay_blocks(opt, group_of);
+  lay_blocks(opt);
   memset(opt->slot_name, 0, sizeof opt->slot_name);
   opt->cls->slots(opt->config, opt->slot_name);
   pl_shape flat = { 1, { (int64_t)size } };
@@ -139,9 +143,7 @@ pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n,
   if (n == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: the model has no parameters to train", opt->cls->head.type);
   release_binding(opt);
   reset_counters(opt);
-  uint32_t *group_of = pl_alloc_array(n, sizeof *group_of, err);
-  pl_status status = group_of ? bind_to(opt, slices, n, size, group_of, err) : PL_ERROR_MEMORY;
-  pl_free(group_of);
+  pl_status status = bind_to(opt, slices, n, size, err);
   if (status) release_binding(opt);
   return status;
 }

@@ -38,6 +38,7 @@ pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, 
   pl_update u = opt->group[b->group].update;
   u.w = values + b->offset;
   u.g = grads + b->offset;
+  u.rows = 1;
   u.count = b->count;
   u.scale = scale;
   for (int i = 0; i < PL_MOST_SLOTS; i++) u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + b->offset : NULL;
@@ -68,4 +69,43 @@ bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, co
     finite &= opt->cls->update(&u);
   }
   return finite;
+}
+
+bool pl_optimizer_is_local(const pl_optimizer *opt) {
+  return opt->cls->step == NULL && ((const pl_optim_common *)opt->config)->clip_norm == 0;
+}
+
+static bool step_rows(const pl_optimizer *opt, float *values, const pl_part *p) {
+  pl_update u = opt->group[opt->group_of[p->slice]].update;
+  size_t at = opt->slice[p->slice].offset + p->offset;
+  bool slots = false;
+  u.w = values + at;
+  u.g = p->grad;
+  u.x = p->x;
+  u.dy = p->dy;
+  u.rows = p->rows;
+  u.count = p->cols;
+  u.stride = p->stride;
+  u.g_stride = p->grad_stride;
+  for (int i = 0; i < PL_MOST_SLOTS; i++) {
+    u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + at : NULL;
+    slots = slots || opt->slot[i];
+  }
+  u.still = !slots && u.l2 == 0 && u.shrink == 1;
+  return opt->cls->update(&u);
+}
+
+/* With the last number of a slice goes the padding behind it, whose gradient is zero. */
+bool pl_optimizer_step_part(pl_optimizer *opt, float *values, const pl_part *part) {
+  static const float zeros[16];
+  size_t count = opt->slice[part->slice].count, padding = (16 - count % 16) % 16;
+  bool finite = step_rows(opt, values, part);
+  if (padding == 0 || part->rows == 0 || part->offset + (part->rows - 1) * part->stride + part->cols != count) return finite;
+  return step_rows(opt, values, &(pl_part){ .slice = part->slice, .offset = count, .rows = 1, .cols = padding, .grad = zeros }) && finite;
+}
+
+void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice) {
+  size_t from, to, first = opt->slice[slice].offset, count = (opt->slice[slice].count + 15) / 16 * 16;
+  pl_team_share(team, count, 16, &from, &to);
+  step_rows(opt, values, &(pl_part){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from, .grad = grads + first + from });
 }

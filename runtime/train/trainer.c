@@ -1,26 +1,23 @@
 /* One training step, by the whole team in one parallel region:
-     gather -> augment -> forward -> loss -> backward -> update
-   Members meet at a barrier between the stages. The state of a step (which samples, which random numbers) is a function
-   of (seed, epoch, batch), so that training may be stopped and taken up between any two steps. */
+     forward -> loss -> backward -> gradients and update, parameter by parameter; and beside it, the next batch is loaded.
+   The state of a step (which samples, which random numbers) is a function of (seed, epoch, batch), so that training may be
+   stopped and taken up between any two steps. */
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include "train/loader.h"
 #include "train/nonfinite.h"
 
 struct pl_trainer {
   pl_trainer_options o;
-  const pl_augment **augment;
-  uint32_t *order;
-  uint64_t order_epoch;
-  size_t batches;
-  int threads;             /* the most that the workspace of the augmentations allows */
+  pl_loader loader;
+  bool fuse;               /* steps may be taken as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
   size_t width;            /* outputs a sample */
-  bool labels;
-  int64_t height, width_px, channels;
-  float *x, *targets, *grad, *scratch;
-  int32_t *label;
+  float *grad;
   double *losses;
   uint8_t *hit;
+  float *spare;            /* for reordering a parameter */
   float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
 };
 
@@ -58,43 +55,25 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
 }
 
 static pl_status allocate(pl_trainer *t, pl_error *err) {
-  const pl_trainer_options *o = &t->o;
-  pl_shape sample = pl_dataset_shape(o->data), target = t->labels ? (pl_shape){ 0 } : pl_dataset_target_shape(o->data);
-  size_t n = o->batch_size, scratch = 0;
-  if (sample.axes == 3) {
-    t->height = sample.size[0], t->width_px = sample.size[1], t->channels = sample.size[2];
-  }
-  t->augment = pl_alloc_array(o->augments + 1, sizeof *t->augment, err);
-  if (t->augment == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < o->augments; i++) {
-    if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
-    t->augment[i] = o->augment[i];
-    size_t more = pl_augment_scratch(o->augment[i], t->height, t->width_px, t->channels, t->threads);
-    if (more > scratch) scratch = more;
-  }
-  t->order = pl_alloc_array(pl_dataset_count(o->data), sizeof *t->order, err);
-  t->x = pl_alloc_array(n, (size_t)pl_shape_count(&sample) * sizeof(float), err);
-  t->targets = pl_alloc_array(n, (size_t)pl_shape_count(&target) * sizeof(float), err);
-  t->label = pl_alloc_array(n, sizeof *t->label, err);
+  pl_status status = pl_loader_open(&t->loader, &t->o, err);
+  if (status) return status;
+  size_t n = t->o.batch_size = t->loader.batch_size;
   t->grad = pl_alloc_array(n, t->width * sizeof(float), err);
   t->losses = pl_alloc_array(n, sizeof *t->losses, err);
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
-  t->scratch = pl_alloc_array(scratch + 1, sizeof(float), err);
-  if (o->skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(o->model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
-  bool ok = t->order && t->x && t->targets && t->label && t->grad && t->losses && t->hit && t->scratch;
-  return ok ? pl_model_reserve(o->model, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
+  t->spare = pl_alloc_array(pl_model_pack(t->o.model, NULL, NULL, false) + 1, sizeof(float), err);
+  if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
+  return t->grad && t->losses && t->hit && t->spare ? pl_model_reserve(t->o.model, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   if (check(options, err)) return NULL;
   pl_trainer *t = pl_alloc(sizeof *t, err);
   if (t == NULL) return NULL;
+  const char *fuse = getenv("PERILUNE_FUSE");
   t->o = *options;
-  if (t->o.batch_size > pl_dataset_count(options->data)) t->o.batch_size = pl_dataset_count(options->data);
-  t->threads = pl_threads_get();
-  t->labels = !pl_dataset_has_targets(options->data);
+  t->fuse = (fuse == NULL || strcmp(fuse, "0") != 0) && pl_optimizer_is_local(options->optimizer);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
-  t->batches = pl_batch_count(pl_dataset_count(options->data), t->o.batch_size, options->drop_last);
   if (allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
   return NULL;
@@ -102,22 +81,18 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
 
 void pl_trainer_free(pl_trainer *t) {
   if (t == NULL) return;
-  pl_free(t->augment);
-  pl_free(t->order);
-  pl_free(t->x);
-  pl_free(t->targets);
-  pl_free(t->label);
+  pl_loader_close(&t->loader);
   pl_free(t->grad);
   pl_free(t->losses);
   pl_free(t->hit);
-  pl_free(t->scratch);
+  pl_free(t->spare);
   pl_free(t->states);
   pl_free(t);
 }
 
-size_t pl_trainer_batches(const pl_trainer *t) { return t->batches; }
+size_t pl_trainer_batches(const pl_trainer *t) { return t->loader.batches; }
 
-static int team_size(const pl_trainer *t, int wanted) { return wanted < t->threads ? wanted : t->threads; }
+static int team_size(const pl_trainer *t, int wanted) { return wanted < t->loader.threads ? wanted : t->loader.threads; }
 
 /* The model may have been built for other inputs since the last call. */
 static pl_status rebuild(const pl_trainer *t, pl_error *err) {
@@ -126,30 +101,10 @@ static pl_status rebuild(const pl_trainer *t, pl_error *err) {
   return status ? status : check_optimizer(&t->o, err);
 }
 
-static void set_order(pl_trainer *t, uint64_t epoch) {
-  if (t->order_epoch == epoch) return;
-  pl_epoch_order(t->order, pl_dataset_count(t->o.data), t->o.seed, epoch, t->o.shuffle);
-  t->order_epoch = epoch;
-}
-
-static size_t length_of(const pl_trainer *t, size_t index) { return pl_batch_length(pl_dataset_count(t->o.data), t->o.batch_size, index); }
-
 /* Dropout masks: the step's number in the whole training. */
-static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->batches + index + 1; }
+static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->loader.batches + index + 1; }
 
-/* Ends with a barrier. */
-static void load(pl_trainer *t, const pl_team *team, uint64_t epoch, size_t index, size_t n) {
-  pl_dataset_gather(t->o.data, team, t->order + index * t->o.batch_size, n, t->x, t->labels ? t->label : NULL, t->labels ? NULL : t->targets);
-  pl_team_barrier(team);
-  for (size_t i = 0; i < t->o.augments; i++) {
-    pl_augment_apply(t->augment[i], team, t->x, n, t->height, t->width_px, t->channels, pl_augment_rng(t->o.seed, epoch, index, i), t->scratch);
-    pl_team_barrier(team);
-  }
-}
-
-static pl_target target_of(const pl_trainer *t) { return t->labels ? (pl_target){ .labels = t->label } : (pl_target){ .values = t->targets }; }
-
-/* Losses, gradient and hits of each row; ends with a barrier. */
+/* Losses, gradient and hits of each row. */
 static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target target, size_t n) {
   size_t from, to;
   pl_loss_forward(t->o.loss, team, t->losses, t->grad, y, target, n, t->width);
@@ -158,7 +113,6 @@ static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target 
     int32_t wanted = target.labels ? target.labels[i] : pl_argmax(target.values + i * t->width, t->width);
     t->hit[i] = pl_argmax(y + i * t->width, t->width) == wanted;
   }
-  pl_team_barrier(team);
 }
 
 /* Adds a batch to the result; false if its loss is not finite. One member only. */
@@ -172,54 +126,136 @@ static bool tally(pl_trainer *t, pl_train_result *r, size_t n) {
   return true;
 }
 
-typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; atomic_bool spoilt; } run_arg;
+typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; bool fused; atomic_bool spoilt; } run_arg;
+typedef struct { run_arg *run; size_t index; } member;
 
-/* A step that is not to be taken shows in its loss before it, or in its weights after it: the gradients are not read once more. */
+static bool has_next(const member *m) { return m->index + 1 < m->run->first + m->run->count; }
+
+/* Loads what it can of the next batch, until the first member is there. */
+static void load_ahead(const pl_team *team, void *context) {
+  member *m = context;
+  if (!has_next(m)) return;
+  while (!pl_team_first_waits(team) && pl_loader_take(&m->run->t->loader, team->rank, m->index + 1)) continue;
+}
+
+static bool step_part(void *context, const pl_part *part) {
+  run_arg *run = context;
+  bool finite = pl_optimizer_step_part(run->t->o.optimizer, pl_model_values(run->t->o.model), part);
+  if (!finite) atomic_store(&run->spoilt, true);
+  return finite;
+}
+
+/* The loss of a batch, by the team if it is large; then what one member does. */
+static void judge_stages(const member *m, pl_stages *stages, const float *y, const pl_batch *b) {
+  enum { FEW = 4096 };   /* outputs */
+  run_arg *run = m->run;
+  pl_trainer *t = run->t;
+  const pl_team *team = pl_stage_begin(stages, b->n * t->width <= FEW);
+  if (team != NULL) judge(t, team, y, pl_loader_target(&t->loader, m->index), b->n);
+  pl_stage_end(stages);
+  if (pl_stage_begin(stages, true) != NULL) {
+    pl_loader_reset(&t->loader, m->index);
+    run->result->broken_batch = m->index;
+    if (tally(t, run->result, b->n)) pl_optimizer_advance(t->o.optimizer);
+    else run->result->broken = true;
+  }
+  pl_stage_end(stages);
+  pl_model_profile_stage(t->o.model, stages->team, PL_STAGE_LOSS);
+}
+
+/* Gradients and update. A step that is not to be taken shows in its loss before it, or in its weights after it: the gradients
+   are not read once more. Where one might not be finite they are written, to be found; and in the last step of a run, to be
+   looked at. */
+static void update_stages(const member *m, pl_stages *stages, const pl_batch *b) {
+  run_arg *run = m->run;
+  pl_trainer *t = run->t;
+  pl_model *model = t->o.model;
+  const pl_stepper stepper = { step_part, run };
+  pl_model_learn_stages(model, stages, b, run->fused ? &stepper : NULL);
+  if (!run->fused) {
+    pl_stage_end(stages);
+    if (!pl_optimizer_step(t->o.optimizer, pl_stage_begin(stages, false), pl_model_values(model), pl_model_grads(model))) atomic_store(&run->spoilt, true);
+  }
+  pl_model_profile_stage(model, stages->team, PL_STAGE_UPDATE);
+  while (has_next(m) && pl_loader_take(&t->loader, stages->team->rank, m->index + 1)) continue;
+  pl_stage_end(stages);
+  pl_model_profile_stage(model, stages->team, PL_STAGE_DATA);
+}
+
 static void run_steps(const pl_team *team, void *arg) {
   run_arg *a = arg;
   pl_trainer *t = a->t;
-  pl_model *m = t->o.model;
-  pl_model_profile_stage(m, team, PL_STAGE_OTHER);
-  for (size_t index = a->first; index < a->first + a->count; index++) {
-    size_t n = length_of(t, index);
-    load(t, team, a->epoch, index, n);
-    pl_model_profile_stage(m, team, PL_STAGE_DATA);
-    if (team->rank == 0) a->result->broken_batch = index;
-    const float *y = pl_model_forward_team(m, team, t->x, n, PL_TRAIN, step_number(t, a->epoch, index));
-    judge(t, team, y, target_of(t), n);
-    if (team->rank == 0) {
-      if (tally(t, a->result, n)) pl_optimizer_advance(t->o.optimizer);
-      else a->result->broken = true;
+  pl_model *model = t->o.model;
+  member m = { a, a->first };
+  pl_stages stages = { .team = team, .meanwhile = load_ahead, .context = &m };
+  pl_model_profile_stage(model, team, PL_STAGE_OTHER);
+  if (a->count > 0) pl_loader_load(&t->loader, team, a->first);
+  pl_team_barrier(team);
+  pl_model_profile_stage(model, team, PL_STAGE_DATA);
+  for (; m.index < a->first + a->count; m.index++) {
+    pl_batch b = { pl_loader_x(&t->loader, m.index), t->grad, pl_loader_length(&t->loader, m.index), step_number(t, a->epoch, m.index) };
+    const float *y = pl_model_forward_stages(model, &stages, &b);
+    judge_stages(&m, &stages, y, &b);
+    pl_model_backward_stages(model, &stages, &b);
+    if (pl_stage_begin(&stages, true) != NULL) {
+      a->fused = t->fuse && has_next(&m) && pl_model_is_bounded(model, &b);
+      if (!a->fused) pl_model_trust(model, false);
     }
-    pl_team_barrier(team);
+    pl_stage_end(&stages);
+    pl_stage_meet(&stages);
     if (a->result->broken) return;
-    pl_model_profile_stage(m, team, PL_STAGE_LOSS);
-    pl_model_backward_team(m, team, t->grad);
-    if (!pl_optimizer_step(t->o.optimizer, team, pl_model_values(m), pl_model_grads(m))) atomic_store(&a->spoilt, true);
-    pl_team_barrier(team);
+    update_stages(&m, &stages, &b);
     if (atomic_load(&a->spoilt)) return;
-    pl_model_profile_stage(m, team, PL_STAGE_UPDATE);
   }
 }
 
+static void reorder_block(pl_trainer *t, const pl_order *order, float *block, size_t count) {
+  memcpy(t->spare, block, count * sizeof *block);
+  pl_order_apply(order, block, t->spare);
+}
+
+static void reorder(void *context, const pl_order *order, size_t offset, size_t count) {
+  pl_trainer *t = context;
+  reorder_block(t, order, pl_model_values(t->o.model) + offset, count);
+  if (order->back) reorder_block(t, order, pl_model_grads(t->o.model) + offset, count);
+  for (int i = 0; i < pl_optimizer_slots(t->o.optimizer); i++)
+    reorder_block(t, order, (float *)pl_tensor_data(pl_optimizer_slot(t->o.optimizer, i)) + offset, count);
+}
+
+/* Whether all weights are finite after it. */
+static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result) {
+  enum { MANY = 16 };   /* steps that are worth a reordering */
+  pl_model *model = t->o.model;
+  bool one_by_one = t->o.batch_size == 1, pack = t->fuse && !one_by_one && count >= MANY;
+  if (pack) pl_model_pack(model, reorder, t, false);
+  if (t->fuse && one_by_one) pl_model_trust(model, true);
+  run_arg arg = { t, epoch, first, count, result, false, false };
+  pl_model_set_random(model, t->o.seed, 0);
+  for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
+  pl_threads_run_on(team_size(t, pl_model_team_size(model)), run_steps, &arg);
+  pl_model_trust(model, false);
+  if (pack) pl_model_pack(model, reorder, t, true);
+  if (count > 0) pl_model_set_random(model, t->o.seed, step_number(t, epoch, first + count - 1));
+  return !arg.spoilt;
+}
+
 static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_error *err) {
-  if (epoch >= 1 && first <= t->batches && count <= t->batches - first) return PL_OK;
+  if (epoch >= 1 && first <= t->loader.batches && count <= t->loader.batches - first) return PL_OK;
   return pl_error_set(err, PL_ERROR_VALUE, "batches %zu to %zu of epoch %llu: an epoch has %zu, and epochs count from 1",
-                      first + 1, first + count, (unsigned long long)epoch, t->batches);
+                      first + 1, first + count, (unsigned long long)epoch, t->loader.batches);
 }
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
   if (status || (status = rebuild(t, err))) return status;
-  set_order(t, epoch);
+  pl_loader_epoch(&t->loader, epoch);
   if (!pl_model_has_host(t->o.model) && !t->o.skip_nonfinite) {
     if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
-    pl_model_set_random(t->o.model, t->o.seed, 0);
-    run_arg run = { t, epoch, first, count, result, false };
-    pl_threads_run_on(team_size(t, pl_model_team_size(t->o.model)), run_steps, &run);
-    if (result->broken) pl_find_broken_loss(t->o.model, t->x, length_of(t, result->broken_batch), result);
-    else if (run.spoilt) pl_find_broken_gradient(t->o.model, result);
-    result->broken = result->broken || run.spoilt;
+    bool sound = run(t, epoch, first, count, result);
+    size_t at = result->broken_batch;
+    if (result->broken) pl_find_broken_loss(t->o.model, pl_loader_x(&t->loader, at), pl_loader_length(&t->loader, at), result);
+    else if (!sound) pl_find_broken_gradient(t->o.model, result);
+    result->broken = result->broken || !sound;
     return PL_OK;
   }
   for (size_t i = first; i < first + count && !result->broken; i++) {
@@ -232,24 +268,25 @@ pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t cou
   return PL_OK;
 }
 
-typedef struct { pl_trainer *t; uint64_t epoch; size_t index, n; } load_arg;
+typedef struct { pl_trainer *t; size_t index; } load_arg;
 
 static void run_load(const pl_team *team, void *arg) {
   load_arg *a = arg;
   pl_model_profile_stage(a->t->o.model, team, PL_STAGE_OTHER);
-  load(a->t, team, a->epoch, a->index, a->n);
+  pl_loader_load(&a->t->loader, team, a->index);
+  pl_team_barrier(team);
   pl_model_profile_stage(a->t->o.model, team, PL_STAGE_DATA);
 }
 
 pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
-  set_order(t, epoch);
-  *n = length_of(t, index);
-  pl_threads_run_on(team_size(t, pl_threads_get()), run_load, &(load_arg){ t, epoch, index, *n });
+  pl_loader_epoch(&t->loader, epoch);
+  pl_threads_run_on(team_size(t, pl_threads_get()), run_load, &(load_arg){ t, index });
   if (t->states != NULL && pl_model_states_size(t->o.model) > 0) memcpy(t->states, pl_model_states(t->o.model), pl_model_states_size(t->o.model) * sizeof *t->states);
-  *x = t->x;
-  *target = target_of(t);
+  *n = pl_loader_length(&t->loader, index);
+  *x = pl_loader_x(&t->loader, index);
+  *target = pl_loader_target(&t->loader, index);
   return PL_OK;
 }
 

@@ -1,0 +1,32 @@
+/* What kinds of numbers there are. */
+#include <string.h>
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
+
+/* The largest |x[i]|, infinity if one is not finite; 0 of nothing. */
+float PL_KERNEL(largest)(const float *x, size_t n) {
+  vf most = vf_set(0), proof = vf_set(0);   /* zero times a finite number is zero */
+  float lane[PL_LANES], result = 0;
+  for (size_t i = 0; i < n; i += PL_LANES) {
+    vf v = n - i < PL_LANES ? vf_load_part(x + i, n - i) : vf_load(x + i);
+    proof = vf_fma(v, vf_set(0), proof);
+    v = vf_greater(vf_set(0), v, -v, v);
+    most = vf_max(v, most);
+  }
+  if (!vf_is_zero(proof)) return __builtin_inff();
+  vf_store(lane, most);
+  for (int l = 0; l < PL_LANES; l++) result = lane[l] > result ? lane[l] : result;
+  return result;
+}
+
+/* Whether each number is zero or normal: not denormal, infinite or NaN. */
+bool PL_KERNEL(ordinary)(const float *x, size_t n) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits, exponent;
+    memcpy(&bits, x + i, sizeof bits);
+    exponent = bits >> 23 & 255;
+    bad |= (exponent == 255) | ((exponent == 0) & (bits << 1 != 0));
+  }
+  return bad == 0;
+}

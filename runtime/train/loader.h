@@ -1,0 +1,39 @@
+/* Batches of an epoch in order, augmented: loaded at once by a team, or sample by sample ahead of their step by whoever has
+   time. There is room for two batches: batch i lies on side i mod 2. */
+#ifndef TRAIN_LOADER_H
+#define TRAIN_LOADER_H
+
+#include <stdatomic.h>
+#include "perilune/train.h"
+
+typedef struct pl_loader_side {
+  float *x, *targets;
+  int32_t *label;
+  atomic_size_t next;         /* the first sample of its next batch that nobody has taken on */
+} pl_loader_side;
+
+typedef struct pl_loader {
+  const pl_dataset *data;
+  const pl_augment **augment;
+  size_t augments, batch_size, count, batches, size, target_size;
+  uint64_t seed, epoch;
+  bool shuffle, labels;
+  int threads;                /* the most that the workspace of the augmentations allows */
+  int64_t height, width, channels;
+  uint32_t *order;
+  float *scratch;
+  pl_loader_side side[2];
+} pl_loader;
+
+pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err);
+void pl_loader_close(pl_loader *l);
+void pl_loader_epoch(pl_loader *l, uint64_t epoch);                     /* batches from now on are of this epoch */
+size_t pl_loader_length(const pl_loader *l, size_t index);              /* samples in a batch */
+float *pl_loader_x(const pl_loader *l, size_t index);
+pl_target pl_loader_target(const pl_loader *l, size_t index);
+void pl_loader_load(pl_loader *l, const pl_team *team, size_t index);   /* the whole batch, by the team; a barrier behind it */
+/* One sample of the batch, by one member (`rank`); false if all are taken on. Complete when every member has been told so. */
+bool pl_loader_take(pl_loader *l, int rank, size_t index);
+void pl_loader_reset(pl_loader *l, size_t side);                        /* its next batch may be taken from; by one member */
+
+#endif

@@ -1,0 +1,76 @@
+--- Steps that are taken as their gradients come, with weights in panels and zeros passed over, against plain ones
+--- (PERILUNE_FUSE=0): weights, what the optimizer keeps and the last gradients agree to the bit.
+local lu = require "luaunit"
+
+-- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three pieces.
+local script = [=[
+local core = require "perilune.core"
+local pl = require "perilune"
+local nn, optim = pl.nn, pl.optim
+local function digest(layers, optimizer, batch, threads)
+  core.system.threads(threads)
+  local train = pl.data.digits { train = 150, test = 10, seed = 3 }:splits()
+  local model = nn.Sequential(layers())
+  model:build { 28, 28, 1 }
+  model:initialize(5)
+  local opt = optimizer():bind(model)
+  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = opt, data = train, batch_size = batch, seed = 7, shuffle = true,
+    augment = { pl.augment.affine { chance = 0.5, rotate = 20, shift = 0.1 } } }
+  local n = trainer:batches()
+  local losses = {}
+  losses[1] = trainer:run(1, 1, n)
+  losses[2] = trainer:run(2, 1, n - 2)
+  losses[3] = trainer:run(2, n - 1, 1)
+  local list = {}
+  for _, p in ipairs(model:state()) do list[#list + 1] = p.tensor end
+  for _, layer in ipairs { 2, 5 } do list[#list + 1] = model[layer].grad.weight end
+  for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end
+  return core.store.sha256(table.unpack(list)) .. table.concat(losses, ",")
+end
+local function mlp() return { nn.Flatten(), nn.Linear(784, 72), nn.ReLU(), nn.Dropout(0.3), nn.Linear(72, 50), nn.Tanh(), nn.Linear(50, 10) } end
+local function conv()
+  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), nn.ReLU(), nn.Flatten(), nn.Linear(864, 100), nn.ReLU(), nn.Linear(100, 10) }
+end
+local optimizers = {
+  function() return optim.SGD { lr = 0.05 } end,
+  function() return optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3 } end,
+  function() return optim.Adam { lr = 0.01 } end,
+  function() return optim.AdaMax { lr = 0.01 } end,
+  function() return optim.RMSprop { lr = 1e-3, centered = true, momentum = 0.5 } end,
+  function() return optim.SGD { lr = 0.05, clip_norm = 1 } end,
+}
+for _, layers in ipairs { mlp, conv } do
+  for i, optimizer in ipairs(optimizers) do
+    for _, batch in ipairs { 1, 7 } do
+      for threads = 1, 3 do print(layers == mlp and "mlp" or "conv", i, batch, threads, digest(layers, optimizer, batch, threads)) end
+    end
+  end
+end
+]=]
+
+local function lines(fuse, isa)
+  local path = os.getenv "TEST_TMP" and os.getenv "TEST_TMP" .. "/fused.lua" or os.tmpname()
+  local f <close> = assert(io.open(path, "w"))
+  f:write(script)
+  f:flush()
+  local p = assert(io.popen(("PERILUNE_FUSE=%d PERILUNE_ISA=%s %s/perilune %s 2>&1"):format(fuse, isa or "", os.getenv "BUILD" or "build", path)))
+  local list = {}
+  for line in p:lines() do list[#list + 1] = line end
+  p:close()
+  return list
+end
+
+TestFused = {}
+
+function TestFused:test_equal_plain_steps()
+  local plain, fused = lines(0), lines(1)
+  lu.assertEquals(#plain, 72, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+  lu.assertEquals(fused, plain)
+  for i = 1, #plain, 3 do   -- 1, 2 and 3 threads
+    local function without_threads(line) return (line:gsub("^(%S+%s+%S+%s+%S+)%s+%d+", "%1")) end
+    lu.assertEquals(without_threads(plain[i + 1]), without_threads(plain[i]))
+    lu.assertEquals(without_threads(plain[i + 2]), without_threads(plain[i]))
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
