@@ -26,7 +26,7 @@ function TestMemory:test_what_was_being_made_is_named()
     ["n=3000 --memory 1M"] = "a tensor %[3000, 28, 28, 1%] of u8",
     ["width=4000 --memory 3M"] = "the parameters of the model and their gradients",
     ["width=800 --memory 6M"] = "what Adam remembers of each parameter: a tensor %[636016%] of f32",
-    ["n=2000 width=400 batch=2000 --memory 13M"] = "the activations of a batch of 2000 samples %(a smaller batch_size needs less%)",
+    ["n=2000 width=400 batch=2000 --memory 21M"] = "the activations of a batch of 2000 samples %(a smaller batch_size needs less%)",
     ["n=2000 batch=2000 --memory 3MiB"] = "a batch of 2000 samples",
   } do
     local r = cli.run(("run %s %s --quiet --out short"):format(script, words))
