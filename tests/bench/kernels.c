@@ -32,7 +32,7 @@ static double sink;
 #define SINK(name, ...) static void run_##name(const job *j) { sink += pl_kernel.name(__VA_ARGS__); }
 
 static pl_update update_of(size_t n) {
-  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0, .keep1 = 0.9f, .add1 = 0.1f,
+  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .rows = 1, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0, .keep1 = 0.9f, .add1 = 0.1f,
     .keep2 = 0.999f, .add2 = 0.001f, .root = 1, .eps_out = 1e-8f, .rate_m = 1e-9f, .rate_g = 1e-9f, .shrink = 1, .rate = 1e-9f };
 }
 #define UPDATE(name) static void run_##name(const job *j) { pl_update u = update_of(j->n); pl_kernel.name(&u); }
@@ -52,6 +52,9 @@ RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
 RUN(taps, &j->contraction, (int)j->n)
 RUN(scatter_patches, A, (ptrdiff_t)j->n, B, &j->patches)
 SINK(sum_squares, A, j->n)
+SINK(largest, A, j->n)
+SINK(ordinary, A, j->n)
+RUN(row_product, A, B, C, D, j->rows, j->cols, j->cols)
 UPDATE(sgd)
 UPDATE(adam)
 UPDATE(rmsprop)
@@ -270,6 +273,8 @@ static void elementwise(void) {
   ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
   ELEMENTWISE(sum_squares, 1);
+  ELEMENTWISE(largest, 1);
+  ELEMENTWISE(ordinary, 1);
   measure(NAMED(from_bytes, "an image of 784 bytes", .n = 784, .bytes = 784 + NUMBER(784)));
   measure(NAMED(bilinear, "a row of 28 pixels", .n = 28, .rows = 28, .cols = 28, .bytes = NUMBER(5 * 28)));
 }
@@ -292,6 +297,7 @@ static void matrices(void) {
   MATRIX(column_sums, 1, 256, 128, "256 rows of 128");
   MATRIX(column_sums, 1, 256, 16, "256 rows of 16");
   MATRIX(column_products, 2, 256, 64, "256 rows of 64");
+  MATRIX(row_product, 1, 784, 100, "P01 [1, 784] x [784, 100]");
   MATRIX(transpose, 2, 784, 128, "[784, 128]");
   MATRIX(transpose, 2, 32, 16, "[32, 16]");
   MATRIX(normalize, 2, 676, 64, "C03 676 rows of 64");
