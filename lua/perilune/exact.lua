@@ -86,7 +86,10 @@ local function unpack(value)
   if #value > 0 then
     for i, item in ipairs(value) do out[i] = unpack(item) end
   else
-    for key, item in pairs(value) do out[unpack_string(key)] = unpack(item) end
+    for key, item in pairs(value) do
+      local name = unpack_string(key)
+      out[name == name and name or key] = unpack(item)      -- NaN is no key
+    end
   end
   return out
 end

@@ -104,7 +104,7 @@ static void sort(lua_State *L, const pl_tensor *t, int axis, bool descending) {
   pl_error err;
   pl_tensor **values = bind_new_tensor(L), **places = bind_new_tensor(L);
   if (pl_tensor_sort(values, places, t, axis, descending, &err)) bind_raise(L, &err);
-  pl_tensor_binary_in_place(*places, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, NULL);
+  if (pl_tensor_binary_in_place(*places, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err)) bind_raise(L, &err);
   bind_account(L, pl_tensor_footprint(*values) + pl_tensor_footprint(*places));
 }
 

@@ -81,7 +81,10 @@ static int reduce(lua_State *L) {
   pl_tensor **slot = bind_new_tensor(L);
   pl_tensor *result = pl_tensor_reduce(op, t, reduced, options.keepdim, options.correction, &err);
   if (result != NULL && op->to == PL_REDUCES_TO_PLACE)   /* places count from 1 in Lua */
-    pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, NULL);
+    if (pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err)) {
+      pl_tensor_free(result);
+      result = NULL;
+    }
   return bind_tensor_return(L, slot, result, &err);
 }
 
