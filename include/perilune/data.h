@@ -111,8 +111,8 @@ PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t wi
    are shared out; no barrier inside). */
 PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
                              int64_t channels, pl_rng rng, float *scratch);
-/* The same for image i of the batch alone, by member `rank` of the team. */
-PL_API void pl_augment_one(const pl_augment *a, int rank, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
+/* The same for image i of the batch alone; scratch: pl_augment_scratch(.., 1) floats that nobody else uses meanwhile. */
+PL_API void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
                            pl_rng rng, float *scratch);
 
 /* ---- where data comes from ---- */

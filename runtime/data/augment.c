@@ -67,7 +67,7 @@ size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, in
   return (size_t)threads * scratch_for_one(a, (pl_image_size){ height, width, channels });
 }
 
-void pl_augment_one(const pl_augment *a, int rank, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
+void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
                     pl_rng rng, float *scratch) {
   enum { DRAWS_OF_AN_IMAGE = 1 << 24 };
   const pl_augment_head *head = a->config;
@@ -75,15 +75,16 @@ void pl_augment_one(const pl_augment *a, int rank, float *image, size_t i, int64
   pl_draws draws = { rng, (uint64_t)(i + 1) * DRAWS_OF_AN_IMAGE };
   if (head->chance < 1 && (head->per == PL_AUGMENT_BATCH ? pl_rng_uniform(rng, 0) : pl_draw(draws, 0)) >= head->chance) return;
   draws.first += 4;
-  a->cls->alter(image, a->config, size, draws, scratch ? scratch + (size_t)rank * scratch_for_one(a, size) : NULL);
+  a->cls->alter(image, a->config, size, draws, scratch);
 }
 
 void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width, int64_t channels,
                       pl_rng rng, float *scratch) {
   size_t from, to;
+  float *own = scratch ? scratch + (size_t)team->rank * pl_augment_scratch(a, height, width, channels, 1) : NULL;
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++)
-    pl_augment_one(a, team->rank, images + i * (size_t)(height * width * channels), i, height, width, channels, rng, scratch);
+    pl_augment_one(a, images + i * (size_t)(height * width * channels), i, height, width, channels, rng, own);
 }
 
 pl_status pl_augment_check_range(const char *type, const char *option, const double range[2], pl_error *err) {

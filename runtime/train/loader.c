@@ -2,7 +2,6 @@
 
 pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
-  size_t scratch = 0;
   l->data = o->data;
   l->count = pl_dataset_count(o->data);
   l->batch_size = o->batch_size < l->count ? o->batch_size : l->count;
@@ -24,11 +23,11 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
   for (; l->augments < o->augments; l->augments++) {
     if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
     l->augment[l->augments] = o->augment[l->augments];
-    size_t more = pl_augment_scratch(o->augment[l->augments], l->height, l->width, l->channels, l->threads);
-    if (more > scratch) scratch = more;
+    size_t more = pl_augment_scratch(o->augment[l->augments], l->height, l->width, l->channels, 1);
+    if (more > l->scratch_each) l->scratch_each = more;
   }
   l->order = pl_alloc_array(l->count, sizeof *l->order, err);
-  l->scratch = pl_alloc_array(scratch + 1, sizeof(float), err);
+  l->scratch = pl_alloc_array((size_t)l->threads * l->scratch_each + 1, sizeof(float), err);
   bool ok = l->order && l->scratch;
   for (int k = 0; k < 2; k++) {
     pl_loader_side *s = &l->side[k];
@@ -75,7 +74,8 @@ static void load(const pl_loader *l, int rank, size_t index, size_t i) {
   if (place + 2 < l->count) pl_dataset_prefetch(l->data, l->order[place + 2]);
   pl_dataset_gather(l->data, &one, l->order + place, 1, x, l->labels ? s->label + i : NULL, l->labels ? NULL : s->targets + i * l->target_size);
   for (size_t k = 0; k < l->augments; k++)
-    pl_augment_one(l->augment[k], rank, x, i, l->height, l->width, l->channels, pl_augment_rng(l->seed, l->epoch, index, (int)k), l->scratch);
+    pl_augment_one(l->augment[k], x, i, l->height, l->width, l->channels, pl_augment_rng(l->seed, l->epoch, index, (int)k),
+                   l->scratch + (size_t)rank * l->scratch_each);
 }
 
 void pl_loader_load(pl_loader *l, const pl_team *team, size_t index) {

@@ -21,7 +21,8 @@ typedef struct pl_loader {
   int threads;                /* the most that the workspace of the augmentations allows */
   int64_t height, width, channels;
   uint32_t *order;
-  float *scratch;
+  float *scratch;             /* of each member, for whichever augmentation it is at: members do not wait for each other */
+  size_t scratch_each;
   pl_loader_side side[2];
 } pl_loader;
 
