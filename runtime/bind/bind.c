@@ -62,8 +62,11 @@ static cJSON *list_to_json(lua_State *L, int index, lua_Unsigned n, bool *ok) {
   cJSON *list = cJSON_CreateArray();
   for (lua_Unsigned i = 1; i <= n && *ok; i++) {
     lua_rawgeti(L, index, (lua_Integer)i);
-    *ok = cJSON_AddItemToArray(list, to_json(L, lua_gettop(L), ok)) && *ok;
+    cJSON *item = to_json(L, lua_gettop(L), ok);
     lua_pop(L, 1);
+    if (cJSON_AddItemToArray(list, item)) continue;
+    cJSON_Delete(item);
+    *ok = false;
   }
   return list;
 }
