@@ -71,13 +71,61 @@ static void strip_4(const pl_contraction *x, size_t j) { strip(x, j, MOST_4, 4, 
 static void strip_part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, 1, last); }
 static void strip_part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, 1, last); }
 
+#if defined(PL_ISA_avx512)
+#include "kernels/pairs.h"
+
 void contract_avx2(const pl_contraction *x);
+
+/* 2 x `pairs` rows of all columns, at most 8, where the factors of neighbouring rows lie side by side. */
+INLINE void pair_tile(const pl_contraction *x, size_t i, const int pairs) {
+  vf acc[MOST_1];
+  const size_t cols = x->cols;
+  const ptrdiff_t a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
+  float *c = x->c + (ptrdiff_t)i * c_row;
+  UNROLL for (int p = 0; p < pairs; p++)
+    acc[p] = x->accumulate ? pair_read(c + 2 * p * c_row, c_row, cols) : x->bias ? pair_twice(x->bias, cols) : vf_set(0);
+  const float *a_outer = x->a + i, *b_outer = x->b;
+  for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
+    const float *a = a_outer, *b = b_outer;
+    for (size_t k = x->inner; k > 0; k--, a += a_inner, b += b_inner) {
+      vf bv = pair_twice(b, cols);
+      UNROLL for (int p = 0; p < pairs; p++) acc[p] = vf_fma(pair_set(a + 2 * p), bv, acc[p]);
+    }
+  }
+  UNROLL for (int p = 0; p < pairs; p++) pair_write(c + 2 * p * c_row, c_row, acc[p], cols, 1);
+}
+
+#define PAIRS(n) case n: pair_tile(x, i, n); break;
+static void pair_strip(const pl_contraction *x) {
+  size_t pairs = x->rows / 2, tiles = (pairs + MOST_1 - 1) / MOST_1, i = 0;
+  for (size_t t = 0; t < tiles; t++) {
+    size_t height = pairs * (t + 1) / tiles - pairs * t / tiles;
+    switch (height) {
+      PAIRS(1) PAIRS(2) PAIRS(3) PAIRS(4) PAIRS(5) PAIRS(6) PAIRS(7) PAIRS(8) PAIRS(9) PAIRS(10) PAIRS(11) PAIRS(12) PAIRS(13) PAIRS(14)
+      default: break;
+    }
+    i += 2 * height;
+  }
+}
+
+/* Half a vector would be idle: pairs of rows fill it, or half-width vectors do as well. */
+static void contract_narrow(const pl_contraction *x) {
+  pl_contraction rest = *x;
+  if (x->a_row == 1) {
+    pair_strip(x);
+    rest.rows = x->rows % 2;
+    rest.a += x->rows - rest.rows;
+    rest.c += (ptrdiff_t)(x->rows - rest.rows) * x->c_row;
+  }
+  if (rest.rows > 0) contract_avx2(&rest);
+}
+#endif
 
 void PL_KERNEL(contract)(const pl_contraction *x) {
   size_t j = 0;
 #if defined(PL_ISA_avx512)
-  if (x->cols <= 8) {   /* half a vector would be idle, and half-width vectors may be issued twice as often */
-    contract_avx2(x);
+  if (x->cols <= 8) {
+    contract_narrow(x);
     return;
   }
 #endif

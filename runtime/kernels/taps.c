@@ -50,13 +50,58 @@ INLINE void strip(const pl_contraction *x, size_t j, const int taps, const size_
   }
 }
 
-void taps_avx2(const pl_contraction *x, int taps);
+#if defined(PL_ISA_avx512)
+#include "kernels/pairs.h"
+
+/* At most 8 columns: taps in pairs, the last one twice. */
+INLINE void pair_tile(const pl_contraction *x, size_t group, const int groups, const int taps) {
+  vf acc[5][3];
+  const int pairs = (taps + 1) / 2;
+  const size_t cols = x->cols;
+  const ptrdiff_t a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
+  float *c = x->c + (ptrdiff_t)group * taps * c_row;
+  UNROLL for (int g = 0; g < groups; g++) {
+    UNROLL for (int p = 0; p < pairs; p++)
+      acc[g][p] = x->accumulate ? pair_read(c + (g * taps + 2 * p) * c_row, p < pairs - 1 ? c_row : 0, cols) : vf_set(0);
+  }
+  const float *a_outer = x->a + (ptrdiff_t)group * x->a_row, *b_outer = x->b;
+  for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
+    const float *a[5], *b = b_outer;
+    UNROLL for (int g = 0; g < groups; g++) a[g] = a_outer + g * x->a_row;
+    for (size_t k = x->inner; k > 0; k--, b += b_inner) {
+      vf bv = pair_twice(b, cols);
+      UNROLL for (int g = 0; g < groups; g++) {
+        UNROLL for (int p = 0; p < pairs; p++) acc[g][p] = vf_fma(p < pairs - 1 ? pair_set(a[g] + 2 * p) : vf_set(a[g][taps - 1]), bv, acc[g][p]);
+        a[g] += a_inner;
+      }
+    }
+  }
+  UNROLL for (int g = 0; g < groups; g++) {
+    UNROLL for (int p = 0; p < pairs; p++) pair_write(c + (g * taps + 2 * p) * c_row, c_row, acc[g][p], cols, p < pairs - 1);
+  }
+}
+
+INLINE void pair_strip(const pl_contraction *x, const int taps) {
+  for (size_t g = 0; g < x->rows;) {
+    size_t left = x->rows - g, groups = left < 5 ? left : 5;
+    switch (groups) {
+      case 1: pair_tile(x, g, 1, taps); break;
+      case 2: pair_tile(x, g, 2, taps); break;
+      case 3: pair_tile(x, g, 3, taps); break;
+      case 4: pair_tile(x, g, 4, taps); break;
+      default: pair_tile(x, g, 5, taps); break;
+    }
+    g += groups;
+  }
+}
+#endif
 
 void PL_KERNEL(taps)(const pl_contraction *x, int taps) {
   size_t j = 0;
 #if defined(PL_ISA_avx512)
   if (x->cols <= 8) {
-    taps_avx2(x, taps);
+    if (taps == 5) pair_strip(x, 5);
+    else pair_strip(x, 3);
     return;
   }
 #endif

@@ -105,15 +105,23 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   return PL_OK;
 }
 
-/* Few input channels would leave lanes of dx empty: the patch [kh][kw][in] that each dy[oy][ox] sends back is a row of a
-   product, dy times the weights as [out][kh kw in], and patches are added up in the image. */
-static bool by_patches(const conv2d_sizes *s) { return s->in <= 8 && s->kh * s->kw > 1; }
+/* Few input channels would leave lanes of dx empty. Where they fill half of them, see backward_data_by_planes. Else the patch
+   [kh][kw][in] that each dy[oy][ox] sends back is a row of a product, dy times the weights as [out][kh kw in], and patches
+   are added up in the image. */
+static bool is_narrow(const conv2d_sizes *s) { return s->in <= 8 && s->kh * s->kw > 1; }
+static bool by_planes(const conv2d_sizes *s) {
+  bool mostly_zeros = 4 * s->h * s->w > 5 * s->oh * s->ow;   /* of what the kernel meets from a pixel of dx */
+  return is_narrow(s) && s->in > 4 && s->sy * s->sx == 1 && s->top < s->kh && s->left < s->kw && !mostly_zeros;
+}
 
 static size_t patches_memory(const conv2d_sizes *s) { return s->oh * s->ow * s->kh * s->kw * s->in + s->ph * s->pw * s->in; }
+static size_t planes_memory(const conv2d_sizes *s) { return (s->h + s->kh - 1) * (s->w + s->kw - 1) * s->out; }
 
-/* Floats of workspace that backward-data takes: kernel, then patches of each member, or dy with its border. */
+/* Floats of workspace that backward-data takes: kernel, then planes or patches of each member, or dy with its border. */
 static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
-  return s->kh * s->kw * s->in * s->out + (by_patches(s) ? (size_t)members * patches_memory(s) : batch * s->eh * s->ew * s->out);
+  size_t kernel = s->kh * s->kw * s->in * s->out;
+  if (!is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
+  return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : patches_memory(s));
 }
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
@@ -271,6 +279,32 @@ static void backward_data_by_patches(pl_layer *self, const pl_pass *pass, const 
   }
 }
 
+/* The same sum as in backward_data, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
+   contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] = w[kh-1-ky][kw-1-kx][i][o]. */
+static void backward_data_by_planes(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
+  const pl_team *team = pass->team;
+  size_t from, to, taps = s->kh * s->kw, height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
+  float *turned = scratch, *e = turned + taps * plane + (size_t)team->rank * planes_memory(s);
+  float *inside = e + (s->kh - 1 - s->top) * s->out * width + s->kw - 1 - s->left;
+  pl_team_share(team, taps, 1, &from, &to);
+  for (size_t t = from; t < to; t++)
+    pl_kernel.transpose(turned + (t % s->kw * s->kh + t / s->kw) * plane, self->param[0].value + (taps - 1 - t) * plane, s->in, s->out, s->in, s->out);
+  memset(e, 0, height * width * s->out * sizeof *e);
+  pl_team_barrier(team);
+  pl_team_share(team, pass->batch, 1, &from, &to);
+  for (size_t n = from; n < to; n++) {
+    for (size_t oy = 0; oy < s->oh; oy++)
+      pl_kernel.transpose(inside + oy * s->out * width, dy + (n * s->oh + oy) * s->ow * s->out, s->ow, s->out, width, s->out);
+    for (size_t iy = 0; iy < s->h; iy++) {
+      pl_kernel.contract(&(pl_contraction){
+        .c = dx + (n * s->h + iy) * s->w * s->in, .c_row = (ptrdiff_t)s->in,
+        .a = e + iy * s->out * width, .a_row = 1, .a_outer = 1, .a_inner = (ptrdiff_t)width,
+        .b = turned, .b_outer = (ptrdiff_t)(s->kh * plane), .b_inner = (ptrdiff_t)s->in,
+        .rows = s->w, .cols = s->in, .outer = s->kw, .inner = s->kh * s->out });
+    }
+  }
+}
+
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
   conv2d_sizes s = loops_of(c, &pass->in);
@@ -289,7 +323,8 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
   if (dx == NULL) return;
-  if (by_patches(&s)) backward_data_by_patches(self, pass, &s, dy, dx, scratch);
+  if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
+  else if (is_narrow(&s)) backward_data_by_patches(self, pass, &s, dy, dx, scratch);
   else backward_data(self, pass, &s, dy, dx, scratch);
 }
 

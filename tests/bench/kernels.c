@@ -190,6 +190,16 @@ static pl_contraction convolution(size_t width, size_t in, size_t out, size_t ke
   return x;
 }
 
+/* One row of dx from planes [row][channel][pixel]: see Conv2d. */
+static pl_contraction planes(size_t width, size_t in, size_t out, size_t kernel) {
+  pl_contraction x = product(width, out, kernel * in);
+  x.a_row = x.a_outer = 1;
+  x.a_inner = (ptrdiff_t)(width + kernel - 1);
+  x.b_outer = (ptrdiff_t)(kernel * in * out);
+  x.outer = kernel;
+  return x;
+}
+
 /* A tile of its weights' gradients: 14 taps x up to 32 outputs over an image. */
 static pl_contraction tap_gradients(size_t side, size_t in, size_t out, size_t kernel) {
   pl_contraction x = transposed(14, out < 32 ? out : 32, side);
@@ -221,6 +231,7 @@ static void contractions(void) {
     { "P12 Winograd [49, 16] x [16, 32]", product(49, 32, 16) },
     { "P12 Winograd [64, 48] x [48, 32]", product(64, 32, 48) },
     { "P13 Winograd [64, 96] x [96, 32]", product(64, 32, 96) },
+    { "P09 5x5, 14 pixels, 16 to 8, planes", planes(14, 16, 8, 5) },
     { "LeNet 5x5, 24 pixels, 1 to 6", convolution(24, 1, 6, 5) },
     { "LeNet 5x5, 8 pixels, 6 to 16", convolution(8, 6, 16, 5) },
     { "U02 3x3, 26 pixels, 1 to 32", convolution(26, 1, 32, 3) },

@@ -198,6 +198,10 @@ static void conv2d(void **state) {
     check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
                 in, out, kh, kw, pick(1, 3), pick(1, 3), padding_text(padding, 3), biases[i % 3]);
   }
+  for (int i = 0; i < 20; i++) {   /* half a vector of input channels, or of outputs */
+    int kh = pick(1, 5), kw = pick(1, 5), h = kh + pick(0, 9), w = kw + pick(0, 9), in = pick(4, 9), out = pick(1, 9);
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'padding':%s", in, out, kh, kw, padding_text(padding, 5));
+  }
 }
 
 static void conv2d_winograd(void **state) {
