@@ -54,7 +54,7 @@ static size_t rows_of(const config *c, const pl_shape *in, size_t batch) { retur
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   const config *c = self->config;
-  size_t sums = pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->features);
+  size_t sums = 2 * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->features);
   (void)out;
   m->needs_x = true;
   m->saved = sizeof(float) * KEPT * width_of(c);
@@ -69,10 +69,7 @@ static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x
   float *running_mean = self->param[self->params - 2].value, *running_var = self->param[self->params - 1].value;
   double spread = c->unbiased && rows > 1 ? (double)rows / (double)(rows - 1) : 1;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_sums(pass->team, mean, x, rows, features, false, sums);
-  for (size_t j = from; j < to; j++) mean[j] /= (float)rows;
-  pl_team_barrier(pass->team);
-  pl_column_products(pass->team, inverse, x, mean, x, mean, rows, features, sums);
+  pl_column_moments(pass->team, mean, inverse, x, rows, features, sums);
   for (size_t j = from; j < to; j++) {
     float variance = inverse[j] / (float)rows;
     running_mean[j] = (float)((1 - c->momentum) * (double)running_mean[j] + c->momentum * (double)mean[j]);
@@ -110,9 +107,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   float *a = scratch + TIMES_DY * width, *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
   (void)y;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_sums(pass->team, sum_dy, dy, rows, features, false, sums);
-  pl_team_barrier(pass->team);
-  pl_column_products(pass->team, sum_dy_x, dy, NULL, x, mean, rows, features, sums);
+  pl_column_products(pass->team, sum_dy, sum_dy_x, dy, x, mean, rows, features, sums);
   for (size_t j = from; j < to; j++) {
     float dweight = sum_dy_x[j] * inverse[j], r = (float)rows;
     a[j] = cfg->affine ? self->param[0].value[j] * inverse[j] : inverse[j];

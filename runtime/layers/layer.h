@@ -116,8 +116,11 @@ void pl_contract_shared(const pl_team *team, const struct pl_contraction *c);
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
    share of the columns (pl_team_share in grains of 16) written. */
 void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch);
-/* The same for sum over i of (a[i][j] - a_mean[j]) (b[i][j] - b_mean[j]); a_mean may be NULL (0). */
-void pl_column_products(const pl_team *team, float *out, const float *a, const float *a_mean, const float *b, const float *b_mean,
+/* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have means m_b
+   of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`: twice that of sums. */
+void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch);
+/* sums[j] = sum over i of a[i][j], products[j] = sum over i of a[i][j] (b[i][j] - b_mean[j]). `scratch`: twice that of sums. */
+void pl_column_products(const pl_team *team, float *sums, float *products, const float *a, const float *b, const float *b_mean,
                         size_t rows, size_t cols, float *scratch);
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 

@@ -27,34 +27,74 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
 
 size_t pl_column_sums_scratch(size_t rows, size_t cols) { return rows > SUM_BLOCK ? (rows + SUM_BLOCK - 1) / SUM_BLOCK * cols : 0; }
 
-/* One sum over rows: of a, or of (a - a_mean)(b - b_mean) when there is a b. */
-typedef struct { const float *a, *a_mean, *b, *b_mean; size_t cols; } summand;
+static size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }
+static size_t block_rows(size_t rows, size_t block) { return rows - block * SUM_BLOCK < SUM_BLOCK ? rows - block * SUM_BLOCK : SUM_BLOCK; }
 
-static void sum_rows(float *out, const summand *s, size_t row, size_t rows, size_t col, size_t cols, bool accumulate) {
-  size_t at = row * s->cols + col;
-  if (s->b == NULL) pl_kernel.column_sums(out, s->a + at, rows, cols, s->cols, accumulate);
-  else pl_kernel.column_products(out, s->a + at, s->a_mean ? s->a_mean + col : NULL, s->b + at, s->b_mean + col, rows, cols, s->cols);
-}
-
-static void shared_sums(const pl_team *team, float *out, summand s, size_t rows, bool accumulate, float *scratch) {
-  size_t from, to, cols = s.cols, blocks = (rows + SUM_BLOCK - 1) / SUM_BLOCK;
+void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch) {
+  size_t from, to, blocks = blocks_of(rows);
   if (blocks > 1) {
     pl_team_share(team, blocks, 1, &from, &to);
-    for (size_t b = from; b < to; b++)
-      sum_rows(scratch + b * cols, &s, b * SUM_BLOCK, rows - b * SUM_BLOCK < SUM_BLOCK ? rows - b * SUM_BLOCK : SUM_BLOCK, 0, cols, false);
+    for (size_t b = from; b < to; b++) pl_kernel.column_sums(scratch + b * cols, a + b * SUM_BLOCK * cols, block_rows(rows, b), cols, cols, false);
     pl_team_barrier(team);
-    s = (summand){ .a = scratch, .cols = cols };
+    a = scratch;
     rows = blocks;
   }
   pl_team_share(team, cols, 16, &from, &to);
-  if (from < to) sum_rows(out + from, &s, 0, rows, from, to - from, accumulate);
+  if (from < to) pl_kernel.column_sums(out + from, a + from, rows, to - from, cols, accumulate);
 }
 
-void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch) {
-  shared_sums(team, out, (summand){ .a = a, .cols = cols }, rows, accumulate, scratch);
+void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch) {
+  size_t from, to, first, last, blocks = blocks_of(rows);
+  float *means = scratch, *parts = scratch + blocks * cols;
+  pl_team_share(team, cols, 16, &first, &last);
+  if (blocks == 1) {
+    if (first == last) return;
+    pl_kernel.column_sums(mean + first, x + first, rows, last - first, cols, false);
+    for (size_t j = first; j < last; j++) mean[j] /= (float)rows;
+    pl_kernel.column_products(squares + first, x + first, mean + first, x + first, mean + first, rows, last - first, cols);
+    return;
+  }
+  pl_team_share(team, blocks, 1, &from, &to);
+  for (size_t b = from; b < to; b++) {   /* a block is read once from memory, and once from the cache */
+    const float *block = x + b * SUM_BLOCK * cols;
+    float *m = means + b * cols, n = (float)block_rows(rows, b);
+    pl_kernel.column_sums(m, block, (size_t)n, cols, cols, false);
+    for (size_t j = 0; j < cols; j++) m[j] /= n;
+    pl_kernel.column_products(parts + b * cols, block, m, block, m, (size_t)n, cols, cols);
+  }
+  pl_team_barrier(team);
+  for (size_t j = first; j < last; j++) {
+    double sum = 0, square = 0;
+    for (size_t b = 0; b < blocks; b++) sum += (double)block_rows(rows, b) * (double)means[b * cols + j];
+    sum /= (double)rows;
+    for (size_t b = 0; b < blocks; b++) {
+      double d = (double)means[b * cols + j] - sum;
+      square += (double)parts[b * cols + j] + (double)block_rows(rows, b) * (d * d);
+    }
+    mean[j] = (float)sum;
+    squares[j] = (float)square;
+  }
 }
 
-void pl_column_products(const pl_team *team, float *out, const float *a, const float *a_mean, const float *b, const float *b_mean,
+void pl_column_products(const pl_team *team, float *sums, float *products, const float *a, const float *b, const float *b_mean,
                         size_t rows, size_t cols, float *scratch) {
-  shared_sums(team, out, (summand){ a, a_mean, b, b_mean, cols }, rows, false, scratch);
+  size_t from, to, first, last, blocks = blocks_of(rows);
+  float *block_products = scratch + blocks * cols;
+  pl_team_share(team, cols, 16, &first, &last);
+  if (blocks == 1) {
+    if (first == last) return;
+    pl_kernel.column_sums(sums + first, a + first, rows, last - first, cols, false);
+    pl_kernel.column_products(products + first, a + first, NULL, b + first, b_mean + first, rows, last - first, cols);
+    return;
+  }
+  pl_team_share(team, blocks, 1, &from, &to);
+  for (size_t i = from; i < to; i++) {
+    size_t at = i * SUM_BLOCK * cols;
+    pl_kernel.column_sums(scratch + i * cols, a + at, block_rows(rows, i), cols, cols, false);
+    pl_kernel.column_products(block_products + i * cols, a + at, NULL, b + at, b_mean, block_rows(rows, i), cols, cols);
+  }
+  pl_team_barrier(team);
+  if (first == last) return;
+  pl_kernel.column_sums(sums + first, scratch + first, blocks, last - first, cols, false);
+  pl_kernel.column_sums(products + first, block_products + first, blocks, last - first, cols, false);
 }
