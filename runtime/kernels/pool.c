@@ -48,7 +48,46 @@ INLINE void max_of(float *y, float *tap, const float *image, const pl_windows *w
   vf_write(tap + c, at, part);
 }
 
+/* No window reaches over a border of the image, or into another window. */
+INLINE bool side_by_side(const pl_windows *w) {
+  return w->top + w->left == 0 && w->oh * w->kh <= w->h && w->ow * w->kw <= w->w && w->sy == w->kh && w->sx == w->kw;
+}
+
+/* The largest of four, in the order of their taps. */
+INLINE void max_of_four(float *y, float *tap, vf x0, vf x1, vf x2, vf x3, const size_t part) {
+  vf best = x0, at = vf_set(0);
+#define NEXT(x, t) at = vf_equal(x, x, vf_greater(x, best, vf_set(t), at), vf_set(t)), best = vf_equal(x, x, vf_greater(x, best, x, best), x)
+  NEXT(x1, 1);
+  NEXT(x2, 2);
+  NEXT(x3, 3);
+#undef NEXT
+  vf_write(y, best, part);
+  vf_write(tap, at, part);
+}
+
+INLINE void max_of_square(float *y, float *tap, const float *above, const float *below, size_t channels, size_t c, const size_t part) {
+  max_of_four(y + c, tap + c, vf_read(above + c, part), vf_read(above + channels + c, part), vf_read(below + c, part), vf_read(below + channels + c, part), part);
+}
+
+/* Windows of 2 x 2 side by side. */
+static void max_of_squares(float *y, float *tap, const float *above, const pl_windows *w) {
+  const float *below = above + w->w * w->channels;
+  size_t ox = 0, step = w->channels;
+#if defined(PL_ISA_avx512)
+  for (; step == 8 && ox + 2 <= w->ow; ox += 2, y += 16, tap += 16, above += 32, below += 32) {   /* two windows a vector */
+    vf a0 = vf_load(above), a1 = vf_load(above + 16), b0 = vf_load(below), b1 = vf_load(below + 16);
+    max_of_four(y, tap, _mm512_shuffle_f32x4(a0, a1, 0x44), _mm512_shuffle_f32x4(a0, a1, 0xee), _mm512_shuffle_f32x4(b0, b1, 0x44),
+                _mm512_shuffle_f32x4(b0, b1, 0xee), PL_LANES);
+  }
+#endif
+  for (; ox < w->ow; ox++, y += step, tap += step, above += 2 * step, below += 2 * step) EACH_VECTOR(step, max_of_square, y, tap, above, below, step);
+}
+
 void PL_KERNEL(maxpool_forward)(float *y, float *tap, const float *image, const pl_windows *w, size_t oy) {
+  if (w->kh == 2 && w->kw == 2 && side_by_side(w)) {
+    max_of_squares(y, tap, image + 2 * oy * w->w * w->channels, w);
+    return;
+  }
   span v = span_of(oy, w->sy, w->top, w->kh, w->h);
   for (size_t ox = 0; ox < w->ow; ox++, y += w->channels, tap += w->channels) {
     span u = span_of(ox, w->sx, w->left, w->kw, w->w);
@@ -78,15 +117,24 @@ INLINE void max_back_window(float *dx, const float *dy, const float *tap, const 
 }
 
 static void max_back_side_by_side(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy) {
-  size_t oy = iy / w->kh, ky = iy % w->kh, covered = oy < w->oh ? w->ow : 0, at = oy * w->ow * w->channels;
-  for (size_t ox = 0; ox < covered; ox++, at += w->channels)
-    EACH_VECTOR(w->channels, max_back_window, dx + ox * w->kw * w->channels, dy + at, tap + at, w, ky, w->kw);
+  size_t oy = iy / w->kh, ky = iy % w->kh, covered = oy < w->oh ? w->ow : 0, at = oy * w->ow * w->channels, ox = 0;
+#if defined(PL_ISA_avx512)
+  for (; w->channels == 8 && w->kw == 2 && ox + 2 <= covered; ox += 2, at += 16) {   /* two windows a vector */
+    vf t = vf_load(tap + at), d = vf_load(dy + at) + vf_set(0), none = vf_set(0);
+    vf left = vf_equal(t, vf_set((float)(2 * ky)), d, none), right = vf_equal(t, vf_set((float)(2 * ky + 1)), d, none);
+    vf_store(dx + ox * 16, _mm512_shuffle_f32x4(left, right, 0x44));
+    vf_store(dx + ox * 16 + 16, _mm512_shuffle_f32x4(left, right, 0xee));
+  }
+#endif
+  for (; ox < covered; ox++, at += w->channels) {
+    if (w->kw == 2) EACH_VECTOR(w->channels, max_back_window, dx + ox * 2 * w->channels, dy + at, tap + at, w, ky, 2);
+    else EACH_VECTOR(w->channels, max_back_window, dx + ox * w->kw * w->channels, dy + at, tap + at, w, ky, w->kw);
+  }
   if (covered * w->kw < w->w) memset(dx + covered * w->kw * w->channels, 0, (w->w - covered * w->kw) * w->channels * sizeof *dx);
 }
 
 void PL_KERNEL(maxpool_backward)(float *dx, const float *dy, const float *tap, const pl_windows *w, size_t iy) {
-  bool inside = w->top + w->left == 0 && w->oh * w->kh <= w->h && w->ow * w->kw <= w->w;
-  if (inside && w->sy == w->kh && w->sx == w->kw) {
+  if (side_by_side(w)) {
     max_back_side_by_side(dx, dy, tap, w, iy);
     return;
   }

@@ -130,9 +130,7 @@ static void windows(void **state) {
   check(make(20, 30, 3, 20, 30, 1, 1, 0, 0, 0, 0));   /* more taps than a byte counts */
 }
 
-static void equal_values(void **state) {
-  (void)state;
-  problem p = make(7, 9, 19, 3, 3, 2, 2, 1, 1, 1, 1);
+static void check_equal_values(problem p) {
   for (size_t i = 0; i < p.in; i++) p.x[i] = (float)random_int(0, 2);
   for (int i = 0; next_isa(&i); i++) {
     run_max(&p);
@@ -146,22 +144,36 @@ static void equal_values(void **state) {
   drop(&p);
 }
 
-static void nan_is_passed_on(void **state) {
+static void equal_values(void **state) {
   (void)state;
-  problem p = make(9, 9, 21, 3, 3, 3, 3, 0, 0, 0, 0);
+  check_equal_values(make(7, 9, 19, 3, 3, 2, 2, 1, 1, 1, 1));
+  check_equal_values(make(8, 11, 19, 2, 2, 2, 2, 0, 0, 0, 0));
+  check_equal_values(make(8, 11, 8, 2, 2, 2, 2, 0, 0, 0, 0));
+}
+
+static void check_nan(problem p) {
+  const pl_windows *w = &p.w;
+  size_t channels = w->channels;
   for (size_t i = 0; i < p.in; i += 5) p.x[i] = NAN;
   for (int i = 0; next_isa(&i); i++) {
     run_max(&p);
     check_max(&p);
     run_average(&p);
     for (size_t o = 0; o < p.out; o++) {
-      size_t c = o % 21, ox = o / 21 % 3, oy = o / 21 / 3;
+      size_t c = o % channels, ox = o / channels % w->ow, oy = o / channels / w->ow;
       bool any = false;
-      for (size_t t = 0; t < 9; t++) any = any || isnan(p.x[place(&p.w, oy, ox, c, t)]);
+      for (size_t t = 0; t < w->kh * w->kw; t++) any = any || isnan(p.x[place(&p.w, oy, ox, c, t)]);
       assert_int_equal(isnan(p.y[o]) != 0, any);
     }
   }
   drop(&p);
+}
+
+static void nan_is_passed_on(void **state) {
+  (void)state;
+  check_nan(make(9, 9, 21, 3, 3, 3, 3, 0, 0, 0, 0));
+  check_nan(make(8, 10, 21, 2, 2, 2, 2, 0, 0, 0, 0));
+  check_nan(make(8, 10, 8, 2, 2, 2, 2, 0, 0, 0, 0));
 }
 
 int main(void) {
