@@ -2,7 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
-#include <sha256.h>
+#include "base/sha256.h"
 #include <sys/stat.h>
 #include "bind/bind_store.h"
 
@@ -110,12 +110,12 @@ static int store_sha256(lua_State *L) {
     if (t == NULL) {
       size_t size;
       const char *text = luaL_checklstring(L, i, &size);
-      SHA256Update(&sha, (const uint8_t *)text, size);
+      pl_sha256_update(&sha, text, size);
       continue;
     }
     pl_tensor **slot = bind_new_tensor(L);
     if ((*slot = pl_tensor_to_contiguous(t, &err)) == NULL) return bind_raise(L, &err);
-    SHA256Update(&sha, pl_tensor_data(*slot), (size_t)pl_tensor_count(t) * pl_dtype_size(pl_tensor_type(t)));
+    pl_sha256_update(&sha, pl_tensor_data(*slot), (size_t)pl_tensor_count(t) * pl_dtype_size(pl_tensor_type(t)));
     lua_pop(L, 1);
   }
   SHA256End(&sha, hex);

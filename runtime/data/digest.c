@@ -22,7 +22,7 @@ pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool unc
   uint8_t buffer[65536];
   int got, code;
   SHA256Init(&digest);
-  while ((got = gzread(file, buffer, sizeof buffer)) > 0) SHA256Update(&digest, buffer, (size_t)got);
+  while ((got = gzread(file, buffer, sizeof buffer)) > 0) pl_sha256_update(&digest, buffer, (size_t)got);
   const char *problem = gzerror(file, &code);
   pl_status status = PL_OK;
   if (code == Z_ERRNO) status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
@@ -35,7 +35,7 @@ pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool unc
 static void digest_rows(SHA2_CTX *digest, const pl_dataset *ds, const pl_tensor *t) {
   if (t == NULL) return;
   size_t bytes = (size_t)(pl_tensor_count(t) / pl_tensor_shape(t)->size[0]) * pl_dtype_size(pl_tensor_type(t));
-  for (size_t i = 0; i < ds->count; i++) SHA256Update(digest, (const uint8_t *)pl_tensor_data(t) + ds->rows[i] * bytes, bytes);
+  for (size_t i = 0; i < ds->count; i++) pl_sha256_update(digest, (const uint8_t *)pl_tensor_data(t) + ds->rows[i] * bytes, bytes);
 }
 
 void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds) {

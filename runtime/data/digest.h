@@ -1,9 +1,8 @@
-/* SHA-256 as text, from libmd. */
+/* SHA-256 as text. */
 #ifndef DATA_DIGEST_H
 #define DATA_DIGEST_H
 
-#include <sys/types.h>
-#include <sha2.h>
+#include "base/sha256.h"
 #include "perilune/data.h"
 
 /* Ends a copy of the running digest, which may go on. */

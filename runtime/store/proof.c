@@ -10,7 +10,7 @@
    Every bit of the file is thus compared with something: fields with what they must be, padding with zero, the rest
    with the digest. */
 #include <string.h>
-#include <sha256.h>
+#include "base/sha256.h"
 #include "store/proof.h"
 
 enum { VERSION = 1, AT_VERSION = 8, AT_BLOCK = 12, AT_LENGTH = 16, AT_DIGEST = 24, AT_PADDING = AT_DIGEST + SHA256_DIGEST_LENGTH };
@@ -29,8 +29,8 @@ static uint64_t get(const unsigned char *at, int bytes) {
 static void digest(unsigned char out[SHA256_DIGEST_LENGTH], const unsigned char *file, size_t size) {
   SHA2_CTX sha;
   SHA256Init(&sha);
-  SHA256Update(&sha, file, AT_DIGEST);
-  SHA256Update(&sha, file + PROOF_SIZE, size - PROOF_SIZE);
+  pl_sha256_update(&sha, file, AT_DIGEST);
+  pl_sha256_update(&sha, file + PROOF_SIZE, size - PROOF_SIZE);
   SHA256Final(out, &sha);
 }
 

@@ -95,14 +95,27 @@ static void swap_words(uint32_t *word, size_t n) {
   for (size_t i = 0; i < n; i++) word[i] = big_endian((const uint8_t *)&word[i]);
 }
 
+static void add_to(SHA2_CTX *digest, SHA2_CTX *also, const uint8_t *bytes, size_t n) {
+  pl_sha256_update(digest, bytes, n);
+  if (also != NULL) pl_sha256_update(also, bytes, n);
+}
+
+/* Read and digested in pieces that stay in the cache in between. */
 static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
+  enum { PIECE = 1 << 18 };
   pl_tensor *t = pl_tensor_new(f->type, &f->shape, err);
   if (t == NULL) {
     pl_error_prefix(err, "%s", f->path);
     return NULL;
   }
   uint8_t *data = pl_tensor_data(t), beyond;
-  pl_status status = read_bytes(f, data, f->bytes, err);
+  pl_status status = PL_OK;
+  add_to(digest, also, f->head, f->head_size);
+  for (size_t from = 0; from < f->bytes && status == PL_OK; from += PIECE) {
+    size_t n = f->bytes - from < PIECE ? f->bytes - from : PIECE;
+    status = read_bytes(f, data + from, n, err);
+    if (status == PL_OK) add_to(digest, also, data + from, n);
+  }
   if (status == PL_OK) {
     int code, more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
     gzerror(f->file, &code);
@@ -112,10 +125,6 @@ static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, 
   if (status) {
     pl_tensor_free(t);
     return NULL;
-  }
-  for (SHA2_CTX *d = digest; d != NULL; d = d == digest ? also : NULL) {
-    SHA256Update(d, f->head, f->head_size);
-    SHA256Update(d, data, f->bytes);
   }
   if (f->type != PL_U8) swap_words((uint32_t *)(void *)data, f->bytes / 4);
   return t;
