@@ -3,7 +3,7 @@
 -- reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
 local campaign = dofile "tests/campaigns/support.lua"
 
-local readers = { { "idx", 700000, 20000 }, { "config", 295000, 6000 }, { "record", 5000, 100 } }
+local readers = { { "idx", 550000, 20000 }, { "config", 400000, 6000 }, { "record", 50000, 100 } }
 local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
   " ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
 
@@ -20,7 +20,7 @@ local function command_for(name, number)
   local corpus = ("%s/tests/fuzz/corpus/%s"):format(os.getenv "PWD", name)
   local found = ("%s/%s"):format(campaign.folder, name)
   os.execute("mkdir -p " .. campaign.quote(found))
-  return ("%s-fuzz/tests/fuzz/%s_fuzzer -runs=%d -seed=%d -max_len=4096 -timeout=20 -rss_limit_mb=2500 -detect_leaks=1 -print_final_stats=1 %s %s"):format(
+  return ("%s-fuzz/tests/fuzz/%s_fuzzer -runs=%d -seed=%d -max_len=4096 -timeout=120 -rss_limit_mb=2500 -detect_leaks=1 -print_final_stats=1 %s %s"):format(
     campaign.quote(campaign.build), name, number, campaign.seed, campaign.quote(found), campaign.quote(corpus))
 end
 

@@ -11,6 +11,9 @@ M.short = (os.getenv "CAMPAIGN_SHORT" or "") ~= ""
 M.seed = math.tointeger(tonumber(os.getenv "CAMPAIGN_SEED")) or 1
 M.plant = os.getenv "PLANT"
 if M.plant == "" then M.plant = nil end
+
+--- The program is built with sanitizers, which take memory and address space of their own.
+M.sanitized = (os.getenv "SANITIZE" or "") ~= ""
 math.randomseed(M.seed)
 
 local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end

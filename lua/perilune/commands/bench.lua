@@ -4,6 +4,7 @@ local bench = require "perilune.bench"
 local errors = require "perilune.errors"
 local report = require "perilune.report"
 local text = require "perilune.text"
+local whole = require "perilune.convert".whole
 local system = core.system
 
 local M = { summary = "speed of training and answering, layer by layer if asked", usage = "[NETWORK|FILE ...]",
@@ -16,12 +17,6 @@ local function number(word)
   local x = tonumber(word)
   if x and x > 0 and x < 1e6 then return x end
   return nil, ("a number above 0 is expected, got '%s'"):format(word)
-end
-
-local function whole(word)
-  local n = math.tointeger(tonumber(word))
-  if n and n >= 1 and n <= 1000 then return n end
-  return nil, ("a whole number from 1 is expected, got '%s'"):format(word)
 end
 
 local function counts(word)
@@ -40,7 +35,7 @@ function M.define(parser)
   parser:option("--threads", "Numbers of threads, such as 1,2 (1 and as many as cores; --layers: as many as cores).")
     :convert(counts):argname "<n>"
   parser:option("--seconds", "Duration of one measurement."):convert(number):default("1"):argname "<s>"
-  parser:option("--repeat", "Measurements, of which the median is shown."):convert(whole):default("3"):argname "<n>":target "repeats"
+  parser:option("--repeat", "Measurements, of which the median is shown."):convert(whole(1, 1000)):default("3"):argname "<n>":target "repeats"
   parser:mutex(parser:flag("--csv", "As comma-separated values."), parser:flag("--json", "As one JSON object, with all that was measured."))
 end
 

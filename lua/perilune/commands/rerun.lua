@@ -7,19 +7,12 @@ local history = require "perilune.history"
 local identity = require "perilune.identity"
 local record = require "perilune.record"
 local runfile = require "perilune.runfile"
+local whole = require "perilune.convert".whole
 local system = core.system
 
 local M = { summary = "run the script kept in a run's file again: the same bits?", usage = "RUN [--epochs N]",
   description = "Makes the experiment again from what the file of a run keeps (script, files that it loaded, arguments, seed), trains it in " ..
     "a folder of its own, and compares history and weights. Exit status 0: the same bits; 1: it says what differs, epoch and metric first." }
-
-local function whole(low)
-  return function(word)
-    local n = math.tointeger(tonumber(word))
-    if n and n >= low then return n end
-    return nil, ("a whole number from %d is expected, got '%s'"):format(low, word)
-  end
-end
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")

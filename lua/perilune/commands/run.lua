@@ -1,18 +1,11 @@
 --- perilune run FILE [name=value ...]
 local errors = require "perilune.errors"
 local memory = require "perilune.memory"
+local whole = require "perilune.convert".whole
 
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder runs/<name>-s<seed>/. " ..
     "The same command goes on with an unfinished run, to the same final bits." }
-
-local function whole(low)
-  return function(word)
-    local n = math.tointeger(tonumber(word))
-    if n and n >= low then return n end
-    return nil, ("a whole number from %d is expected, got '%s'"):format(low, word)
-  end
-end
 
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
