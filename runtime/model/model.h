@@ -23,9 +23,10 @@ typedef struct pl_plan {
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, learn */
   bool *alone;                  /* per operation: too small to be shared by a team */
   pl_memory *need;              /* per operation */
+  size_t piece, slot;           /* answers by pieces (pieces.c): samples of a piece, bytes that a member has for it; 0: all at once */
 } pl_plan;
 
-enum { PLANS = 5 };             /* PL_INFER, PL_NOISE, PL_LOOK, PL_TRAIN, PL_TRAIN with a gradient for the input */
+enum { WITH_INPUT_GRADIENT = PL_TRAIN + 1, BY_PIECES, PLANS };   /* plans: one a mode, then variants of PL_TRAIN and of PL_INFER */
 
 typedef struct pl_stopwatch {
   bool on;
@@ -58,12 +59,20 @@ struct pl_model {
   bool calling;                 /* a function of the script runs, in the middle of a pass */
 };
 
-pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
+/* For teams of at most `members`. */
+pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int members, pl_mode mode, bool input_gradient, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
 /* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err);
+
+/* Answers by pieces: whether a pass goes by pieces, its plan, and the pass (every member calls; result in the arena). */
+bool pl_pieces_wanted(const pl_model *model, size_t batch, pl_mode mode);
+pl_status pl_pieces_plan(const pl_model *model, pl_plan *plan, size_t batch, int members, pl_error *err);
+const float *pl_pieces_forward(const pl_model *model, const pl_team *team);
+/* The operations of a model (or of a member's view of one) forwards; the output. */
+const float *pl_model_forward_ops(const pl_model *model, pl_stages *stages);
 
 /* Operation i has ended, forward or backward. */
 void pl_model_profile_op(const pl_model *model, const pl_team *team, int i, bool backward);

@@ -109,12 +109,12 @@ static void extend(int *birth, int *death, int time) {
   if (time > *death) *death = time;
 }
 
-pl_status pl_plan_make(pl_model *model, pl_plan *plan, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
+pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int members, pl_mode mode, bool input_gradient, pl_error *err) {
   const pl_graph *g = &model->graph;
   int values = g->values, ops = g->ops, end = 2 * ops + 1;
   pl_plan_clear(plan);
   if (allocate(plan, values, ops, err)) return PL_ERROR_MEMORY;
-  plan->members = pl_threads_get();
+  plan->members = members;
   int *life = pl_alloc_array(4 * (size_t)values, sizeof *life, err);   /* birth and death of values, then of gradients */
   places p = { pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *p.list, err), 0 };
   if (life == NULL || p.list == NULL) {
@@ -184,10 +184,11 @@ pl_status pl_model_idle(const pl_model *model, pl_error *err) {
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
-  pl_plan *plan = &model->plan[mode == PL_TRAIN && input_gradient ? PLANS - 1 : (int)mode];
-  int which = mode == PL_TRAIN;
-  if (plan->capacity < batch || plan->members < pl_threads_get()) {
-    pl_status status = pl_plan_make(model, plan, batch, mode, input_gradient, err);
+  bool pieces = pl_pieces_wanted(model, batch, mode);
+  pl_plan *plan = &model->plan[pieces ? BY_PIECES : mode == PL_TRAIN && input_gradient ? WITH_INPUT_GRADIENT : (int)mode];
+  int which = mode == PL_TRAIN, members = pl_threads_get();
+  if (plan->capacity < batch || plan->members < members) {
+    pl_status status = pieces ? pl_pieces_plan(model, plan, batch, members, err) : pl_plan_make(model, plan, batch, members, mode, input_gradient, err);
     if (status) return status;
   }
   if (model->arena_bytes[which] < plan->bytes) {

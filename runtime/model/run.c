@@ -131,6 +131,19 @@ int pl_model_team_size(const pl_model *m) {
   return most < threads ? (int)most : threads;
 }
 
+const float *pl_model_forward_ops(const pl_model *model, pl_stages *stages) {
+  forward_ops(model, stages, 0, model->graph.ops);
+  return act(model, last_value(&model->graph));
+}
+
+typedef struct { const pl_model *model; const float *y; } answers;
+
+static void answer(const pl_team *team, void *arg) {
+  answers *a = arg;
+  const float *y = pl_pieces_forward(a->model, team);
+  if (team->rank == 0) a->y = y;
+}
+
 pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err) {
   pl_status status = pl_model_prepare(model, n, mode, true, err);
   if (status) return status;
@@ -138,6 +151,12 @@ pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mo
   pl_model_profile_stage(model, &(pl_team){ 0, 1, NULL }, PL_STAGE_OTHER);
   model->x = x;
   if (mode == PL_TRAIN) model->step++;
+  if (model->current->piece != 0) {
+    answers a = { model, NULL };
+    pl_threads_run_on(threads, answer, &a);
+    *y = a.y;
+    return PL_OK;
+  }
   for (int from = 0; from < ops;) {
     int to = from;
     while (to < ops && !is_host(model, to)) to++;
@@ -181,6 +200,7 @@ const float *pl_model_forward_team(pl_model *model, const pl_team *team, const f
     if (mode == PL_TRAIN) model->overwrite = true;
   }
   pl_team_barrier(team);
+  if (model->current->piece != 0) return pl_pieces_forward(model, team);
   forward_stretch(team, &(stretch){ model, 0, model->graph.ops });
   return act(model, last_value(&model->graph));
 }
@@ -211,8 +231,7 @@ static pl_model view_of(const pl_model *model, const pl_batch *b) {
 
 const float *pl_model_forward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch) {
   pl_model view = view_of(model, batch);
-  forward_ops(&view, stages, 0, view.graph.ops);
-  return act(&view, last_value(&view.graph));
+  return pl_model_forward_ops(&view, stages);
 }
 
 void pl_model_backward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch) {
@@ -290,7 +309,7 @@ pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error
 
 size_t pl_model_arena(pl_model *model, size_t batch, pl_mode mode) {
   pl_plan plan = { 0 };
-  if (!model->built || pl_plan_make(model, &plan, batch, mode, false, NULL)) return 0;
+  if (!model->built || pl_plan_make(model, &plan, batch, pl_threads_get(), mode, false, NULL)) return 0;
   size_t bytes = plan.bytes;
   pl_plan_clear(&plan);
   return bytes;

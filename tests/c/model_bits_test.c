@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sha2.h>
 #include <cmocka.h>
@@ -110,6 +111,29 @@ static void threads_and_widths(void **state) {
 #endif
 }
 
+/* Answers by pieces against all at once (PERILUNE_FUSE=0), whatever the number of samples and threads. */
+static void answers_by_pieces(void **state) {
+  static const size_t counts[] = { 300, 1, 4, 7, 16, 129 };
+  static float x[300 * 12 * 12 * 3], at_once[300 * 10];
+  pl_model *model = make();
+  pl_error err = { 0 };
+  const float *y;
+  (void)state;
+  pl_rng_fill_normal(x, sizeof x / sizeof *x, (pl_rng){ 1, 2 }, 0, 1);
+  for (int threads = 1; threads <= 4; threads++) for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    size_t n = counts[i];
+    pl_threads_set(threads);
+    setenv("PERILUNE_FUSE", "0", 1);
+    if (pl_model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    memcpy(at_once, y, n * 10 * sizeof *y);
+    unsetenv("PERILUNE_FUSE");
+    if (pl_model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    if (memcmp(y, at_once, n * 10 * sizeof *y)) fail_msg("%zu samples on %d threads: other answers by pieces", n, threads);
+  }
+  pl_threads_set(0);
+  drop_model(model);
+}
+
 static bool has_type(const pl_layer *layer, const char *type) {
   if (strcmp(pl_layer_type(layer), type) == 0) return true;
   for (int i = 0; i < pl_layer_children(layer); i++) if (has_type(pl_layer_child(layer, i), type)) return true;
@@ -143,6 +167,7 @@ static void the_seed_counts(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths), cmocka_unit_test(the_seed_counts) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths),
+    cmocka_unit_test(answers_by_pieces), cmocka_unit_test(the_seed_counts) };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
