@@ -214,11 +214,12 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
 
 static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
   enum { ROWS = 14, COLS = 32 };   /* a register tile */
-  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, from, to;
-  pl_team_share(pass->team, s->kh * blocks * strips, 1, &from, &to);
+  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks, from, to;
+  bool halve_dy = s->out > s->in;   /* a member reads its part of the wider of dy and x, and all of the other */
+  pl_team_share(pass->team, tiles * strips, 1, &from, &to);
   for (size_t n = 0; n < pass->batch; n++) {   /* outside: an image stays in the cache */
     for (size_t item = from; item < to; item++) {
-      size_t ky = item / (blocks * strips), block = item / strips % blocks, o = item % strips * COLS;
+      size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS, ky = at / blocks, block = at % blocks;
       size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
       pl_contraction c = weights_of(self, s, x, dy, n, pass->accumulate);
       c.c += (ky * inner + first) * s->out + o;
