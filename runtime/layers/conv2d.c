@@ -151,34 +151,39 @@ void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+/* How the rows of outputs are made. The team copies the input into its border of zeros, if there is one. */
+static pl_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x) {
   const conv2d_config *c = self->config;
-  conv2d_sizes s = loops_of(c, &pass->in);
   const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
+  bool per_position = c->bias == CONV2D_BIAS_PER_POSITION;
+  if (has_border(s)) {
+    conv2d_frame(pass->team, pass->saved, s->ph, s->pw, x, pass->batch, s->h, s->w, s->in, s->top, s->left, 1, 1);
+    pl_team_barrier(pass->team);
+    x = pass->saved;
+  }
+  return (pl_rows){
+    .first = { .a = x, .a_row = (ptrdiff_t)(s->sx * s->in), .a_outer = (ptrdiff_t)(s->pw * s->in), .a_inner = 1, .c_row = (ptrdiff_t)s->out,
+               .b = self->param[0].value, .b_outer = (ptrdiff_t)(s->kw * s->in * s->out), .b_inner = (ptrdiff_t)s->out,
+               .rows = s->ow, .cols = s->out, .outer = s->kh, .inner = s->kw * s->in, .bias = bias, .accumulate = per_position },
+    .a_sample = (ptrdiff_t)(s->ph * s->pw * s->in), .a_next = (ptrdiff_t)(s->sy * s->pw * s->in), .start = per_position ? bias : NULL };
+}
+
+static bool rows(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *out) {
+  conv2d_sizes s = conv2d_sizes_of(self->config, in);
+  if (pass != NULL) *out = rows_of(self, pass, &s, x);
+  return !s.winograd;
+}
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  conv2d_sizes s = loops_of(self->config, &pass->in);
   size_t from, to;
   if (s.winograd) {
     conv2d_winograd_forward(self, pass, &s, x, y);
     return;
   }
-  if (has_border(&s)) {
-    conv2d_frame(pass->team, pass->saved, s.ph, s.pw, x, pass->batch, s.h, s.w, s.in, s.top, s.left, 1, 1);
-    pl_team_barrier(pass->team);
-    x = pass->saved;
-  }
+  pl_rows made = rows_of(self, pass, &s, x);
   pl_team_share(pass->team, pass->batch * s.oh, 1, &from, &to);
-  for (size_t r = from; r < to; r++) {
-    size_t n = r / s.oh, oy = r % s.oh;
-    pl_contraction row = {
-      .c = y + r * s.ow * s.out, .c_row = (ptrdiff_t)s.out,
-      .a = x + (n * s.ph + oy * s.sy) * s.pw * s.in, .a_row = (ptrdiff_t)(s.sx * s.in), .a_outer = (ptrdiff_t)(s.pw * s.in), .a_inner = 1,
-      .b = self->param[0].value, .b_outer = (ptrdiff_t)(s.kw * s.in * s.out), .b_inner = (ptrdiff_t)s.out,
-      .rows = s.ow, .cols = s.out, .outer = s.kh, .inner = s.kw * s.in, .bias = bias };
-    if (c->bias == CONV2D_BIAS_PER_POSITION) {
-      memcpy(row.c, bias + oy * s.ow * s.out, s.ow * s.out * sizeof(float));
-      row.accumulate = true;
-    }
-    pl_kernel.contract(&row);
-  }
+  for (size_t r = from; r < to; r++) pl_make_rows(&made, r / s.oh, r % s.oh, 1, y + r * s.ow * s.out);
 }
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
@@ -337,5 +342,5 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 const pl_layer_class pl_conv2d = {
   .head = { "Conv2d", sizeof(conv2d_config), &defaults, options },
-  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .work = work,
+  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .rows = rows, .work = work,
 };

@@ -6,6 +6,7 @@
 #ifndef LAYERS_LAYER_H
 #define LAYERS_LAYER_H
 
+#include "kernels/kernels.h"
 #include "layers/graph.h"
 #include "perilune/layers.h"
 
@@ -21,6 +22,20 @@ typedef struct pl_param {
   _Atomic bool ordinary;      /* while training: each value is known to be zero or a normal number */
 } pl_param;
 
+/* Outputs that are made row by row, each by one contraction. */
+typedef struct pl_rows {
+  pl_contraction first;         /* row 0 of sample 0 */
+  ptrdiff_t a_sample, a_next;   /* in its `a`: from sample to sample, from row to row */
+  const float *start;           /* what each row of a sample starts from; NULL: first.bias */
+} pl_rows;
+
+/* What a layer takes into its own loops: the activation before it, and the layer before that if it makes rows. */
+typedef struct pl_before {
+  const pl_layer *activation;
+  pl_layer *maker;              /* NULL: the input of the activation is in memory */
+  const struct pl_pass *pass;   /* of the maker */
+} pl_before;
+
 typedef struct pl_pass {
   const pl_team *team;
   size_t batch;
@@ -30,6 +45,7 @@ typedef struct pl_pass {
   bool defer;                 /* parameter gradients are left to `learn` */
   const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
   uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
+  const pl_before *before;    /* x is the input of the first of these; backward: of the activation. NULL: none */
   pl_shape in, out;
   void *saved;                /* kept from forward to backward */
   void *scratch;              /* this operation's alone */
@@ -38,6 +54,7 @@ typedef struct pl_pass {
 /* What an operation needs for a batch, filled by `memory`; all zero and false by default. */
 typedef struct pl_memory {
   int members;                             /* given: the largest team that will run it */
+  bool fused;                              /* given: pass->before will be set */
   size_t saved;                            /* bytes for the whole batch */
   size_t scratch_forward, scratch_backward, scratch_learn;
   bool needs_x, needs_y;                   /* backward reads the input, the output */
@@ -63,6 +80,12 @@ typedef struct pl_layer_class {
   /* The order of a parameter's numbers that suits training: whether there is one, and then (out not NULL) from it to the usual
      one or back. Only layers with `learn`, which works in that order as backward and forward do. NULL: none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
+  /* Fusion; NULL: takes no part. An activation whose derivative is written in y, of n numbers: */
+  void (*apply)(const pl_layer *self, float *y, const float *x, size_t n);
+  void (*apply_back)(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n);
+  /* A layer that can make its output by rows: whether it does for such an input (pass NULL), or how, once all members are through. */
+  bool (*rows)(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *rows);
+  bool (*fuses)(const pl_layer *self, const pl_shape *in);   /* whether it takes an activation before it into its loops */
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
 } pl_layer_class;
 
@@ -110,8 +133,9 @@ int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init i
 pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 
 /* One contraction shared by the team: a grid of row and column blocks, each computed by one member. */
-struct pl_contraction;
-void pl_contract_shared(const pl_team *team, const struct pl_contraction *c);
+void pl_contract_shared(const pl_team *team, const pl_contraction *c);
+/* Rows [row, row + count) of sample n. */
+void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
    share of the columns (pl_team_share in grains of 16) written. */

@@ -29,6 +29,19 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   pl_kernel.relu_backward(dx + from, y + from, dy + from, to - from);
 }
 
+static void apply(const pl_layer *self, float *y, const float *x, size_t n) {
+  (void)self;
+  pl_kernel.relu_forward(y, x, n);
+}
+
+static void apply_back(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n) {
+  (void)self;
+  pl_kernel.relu_backward(dx, y, dy, n);
+}
+
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_relu = { .head = { "ReLU", 0, NULL, options }, .shape = shape, .memory = memory, .forward = forward, .backward = backward };
+const pl_layer_class pl_relu = {
+  .head = { "ReLU", 0, NULL, options }, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .apply = apply, .apply_back = apply_back,
+};

@@ -1,4 +1,5 @@
 /* Work that several layers share out to the team in the same way. */
+#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
 
@@ -22,6 +23,17 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
     part.b += j;
     if (c->bias != NULL) part.bias += j;
     pl_kernel.contract(&part);
+  }
+}
+
+void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out) {
+  size_t size = r->first.rows * r->first.cols;
+  for (size_t i = row; i < row + count; i++, out += size) {
+    pl_contraction c = r->first;
+    c.c = out;
+    c.a += (ptrdiff_t)n * r->a_sample + (ptrdiff_t)i * r->a_next;
+    if (r->start != NULL) memcpy(out, r->start + i * size, size * sizeof *out);
+    pl_kernel.contract(&c);
   }
 }
 

@@ -21,6 +21,7 @@ typedef struct pl_plan {
   int *act_root, *grad_root;    /* per value: the value in whose place it lies */
   size_t *act, *grad;           /* per value: offset in the arena (roots only) */
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, learn */
+  int *runner;                  /* per operation: the one, of those behind it, into whose loops it is fused; else itself */
   bool *alone;                  /* per operation: too small to be shared by a team */
   pl_memory *need;              /* per operation */
   size_t piece, slot;           /* answers by pieces (pieces.c): samples of a piece, bytes that a member has for it; 0: all at once */
@@ -62,6 +63,11 @@ struct pl_model {
 /* For teams of at most `members`. */
 pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int members, pl_mode mode, bool input_gradient, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
+/* The first of the operations that operation i runs, itself the last. */
+static inline int pl_plan_first(const pl_plan *plan, int i) {
+  while (i > 0 && plan->runner[i - 1] == plan->runner[i]) i--;
+  return i;
+}
 /* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */

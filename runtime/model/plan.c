@@ -52,6 +52,7 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->act);
   pl_free(plan->need);
   pl_free(plan->alone);
+  pl_free(plan->runner);
   *plan = (pl_plan){ 0 };
 }
 
@@ -61,7 +62,8 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->act = pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *plan->act, err);
   plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
   plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
-  if (!plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  plan->runner = pl_alloc_array((size_t)ops + 1, sizeof *plan->runner, err);
+  if (!plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -72,6 +74,21 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->scratch[1] = plan->scratch[0] + ops;
   plan->scratch[2] = plan->scratch[1] + ops;
   return PL_OK;
+}
+
+/* Rows of outputs, an activation and a layer that can take them into its loops: one behind the other. PERILUNE_FUSE=0: never. */
+static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+  const char *wanted = getenv("PERILUNE_FUSE");
+  for (int i = 0; i < g->ops; i++) plan->runner[i] = i;
+  if (mode == PL_LOOK || (wanted != NULL && strcmp(wanted, "0") == 0)) return;
+  for (int i = 1; i < g->ops; i++) {
+    const pl_op *op = &g->op[i], *activation = op - 1, *maker = op - 2;
+    bool layers = op->kind == PL_OP_LAYER && activation->kind == PL_OP_LAYER && activation->out[0] == op->in[0];
+    if (!layers || op->layer->cls->fuses == NULL || activation->layer->cls->apply == NULL || !op->layer->cls->fuses(op->layer, &g->value[op->in[0]])) continue;
+    plan->runner[i - 1] = i;
+    if (i < 2 || maker->kind != PL_OP_LAYER || maker->out[0] != activation->in[0] || maker->layer->cls->rows == NULL) continue;
+    if (maker->layer->cls->rows(maker->layer, &g->value[maker->in[0]], NULL, NULL, NULL)) plan->runner[i - 2] = i;
+  }
 }
 
 /* Which values share memory, forward and backward; which gradients are needed at all. */
@@ -124,39 +141,46 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
     return PL_ERROR_MEMORY;
   }
   find_roots(g, plan, mode, input_gradient);
+  find_fusions(g, plan, mode);
   int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;
   for (int v = 0; v < values; v++) birth[v] = grad_birth[v] = -1;
   for (int i = 0; i < ops; i++) {
     const pl_op *op = &g->op[i];
     pl_memory *need = &plan->need[i];
     bool backward = mode == PL_TRAIN && plan->wanted[op->out[0]];
+    int runs = plan->runner[i];
+    bool inside = pl_plan_first(plan, i) < i, absorbed = runs == i + 1;   /* an absorbed activation leaves no trace */
     need->members = plan->members;
+    need->fused = inside && runs == i;
     bool learns = backward && op->kind == PL_OP_LAYER && op->layer->cls->learn != NULL;
-    plan->alone[i] = is_small(g, op, batch);
-    if (op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
+    plan->alone[i] = is_small(g, op, batch) && (!inside || plan->alone[i - 1]);
+    if (!absorbed && op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
       op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
     for (int k = 0; k < 2; k++) {
-      if (op->in[k] >= 0) {
+      if (op->in[k] >= 0 && !inside) {
         int r = plan->act_root[op->in[k]];
         extend(&birth[r], &death[r], i);
+        extend(&birth[r], &death[r], runs);
         if (backward && need->needs_x) extend(&birth[r], &death[r], learns ? end : 2 * ops - i);
       }
-      if (op->out[k] >= 0) {
+      if (op->out[k] >= 0 && runs == i) {
         int r = plan->act_root[op->out[k]];
         extend(&birth[r], &death[r], i);
         if (backward && need->needs_y) extend(&birth[r], &death[r], 2 * ops - i);
         if (mode == PL_LOOK) extend(&birth[r], &death[r], end);
       }
-      /* backward of operation i reads the gradients of its outputs and writes those of its inputs */
+      if (absorbed) continue;
+      /* backward of operation i reads the gradients of its outputs and writes those of its inputs, or of what it has absorbed */
+      int in = need->fused ? op[-1].in[k] : op->in[k];
       if (backward && op->out[k] >= 0) {
         int r = plan->grad_root[op->out[k]];
         extend(&grad_birth[r], &grad_death[r], 2 * ops - i);
         if (learns) extend(&grad_birth[r], &grad_death[r], end);
       }
-      if (backward && op->in[k] >= 0 && plan->wanted[op->in[k]]) extend(&grad_birth[plan->grad_root[op->in[k]]], &grad_death[plan->grad_root[op->in[k]]], 2 * ops - i);
+      if (backward && in >= 0 && plan->wanted[in]) extend(&grad_birth[plan->grad_root[in]], &grad_death[plan->grad_root[in]], 2 * ops - i);
     }
-    want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : i);
-    want(&p, need->scratch_forward, &plan->scratch[0][i], i, i);
+    want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : runs);
+    want(&p, need->scratch_forward, &plan->scratch[0][i], i, runs);
     if (backward) want(&p, need->scratch_backward, &plan->scratch[1][i], 2 * ops - i, 2 * ops - i);
     if (learns) want(&p, need->scratch_learn, &plan->scratch[2][i], end, end);
   }
@@ -164,7 +188,7 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
   extend(&birth[plan->act_root[last]], &death[plan->act_root[last]], ops);
   for (int v = 0; v < values; v++) {
     size_t bytes = batch * (size_t)pl_shape_count(&g->value[v]) * sizeof(float);
-    if (v != plan->act_root[0] && plan->act_root[v] == v) want(&p, bytes, &plan->act[v], birth[v], death[v]);
+    if (birth[v] >= 0 && v != plan->act_root[0] && plan->act_root[v] == v) want(&p, bytes, &plan->act[v], birth[v], death[v]);
     /* the gradient of the output is the caller's; that of the input too */
     bool outside = plan->grad_root[v] == plan->grad_root[last] || plan->grad_root[v] == plan->grad_root[0];
     if (grad_birth[v] >= 0 && !outside) want(&p, bytes, &plan->grad[v], grad_birth[v], grad_death[v]);

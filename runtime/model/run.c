@@ -42,31 +42,44 @@ static void add_shared(const pl_team *team, float *out, const float *a, const fl
 
 static bool is_host(const pl_model *m, int i) { return m->graph.op[i].kind == PL_OP_LAYER && m->graph.op[i].layer->cls->host; }
 
+/* An operation that is fused into a later one is run by it. */
 static void forward_op(const pl_model *m, pl_stages *stages, int i) {
+  if (m->current->runner[i] != i) return;
   const pl_op *op = &m->graph.op[i];
+  int first = pl_plan_first(m->current, i), in = m->graph.op[first].in[0];
   float *y = act(m, op->out[0]);
-  bool layer = op->kind == PL_OP_LAYER && y != act(m, op->in[0]);
+  bool layer = op->kind == PL_OP_LAYER && y != act(m, in);
   if (!layer && op->kind != PL_OP_JOIN) return;
   const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
   if (team != NULL && layer) {
-    pl_pass pass = pass_of(m, team, i, FORWARD);
-    op->layer->cls->forward(op->layer, &pass, act(m, op->in[0]), y);
+    pl_pass pass = pass_of(m, team, i, FORWARD), makers = first < i ? pass_of(m, team, first, FORWARD) : pass;
+    pl_before before = { .pass = &makers };
+    if (first < i) {
+      before.activation = op[-1].layer;
+      before.maker = first < i - 1 ? op[-2].layer : NULL;
+      pass.before = &before;
+    }
+    op->layer->cls->forward(op->layer, &pass, act(m, in), y);
   } else if (team != NULL) {
     add_shared(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]));
   }
   pl_stage_end(stages);
-  pl_model_profile_op(m, stages->team, i, false);
+  pl_model_profile_op(m, stages->team, first, false);
 }
 
+/* A fused operation goes back through the activation before it; what made the activation's input has a backward of its own. */
 static void backward_op(const pl_model *m, pl_stages *stages, int i) {
   const pl_op *op = &m->graph.op[i];
   const pl_memory *need = &m->current->need[i];
-  float *dx = grad(m, op->in[0]);
+  if (m->current->runner[i] == i + 1) return;
+  float *dx = grad(m, need->fused ? op[-1].in[0] : op->in[0]);
   if (!m->current->wanted[op->out[0]] || (op->kind != PL_OP_LAYER && (op->kind != PL_OP_FORK || dx == NULL))) return;
   if (m->defer && dx == NULL && op->layer->cls->learn != NULL) return;
   const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
   if (team != NULL && op->kind == PL_OP_LAYER) {
     pl_pass pass = pass_of(m, team, i, BACKWARD);
+    pl_before before = { .activation = need->fused ? op[-1].layer : NULL };
+    if (need->fused) pass.before = &before;
     op->layer->cls->backward(op->layer, &pass, need->needs_x ? act(m, op->in[0]) : NULL, need->needs_y ? act(m, op->out[0]) : NULL,
                              grad(m, op->out[0]), dx);
   } else if (team != NULL) {
@@ -74,7 +87,7 @@ static void backward_op(const pl_model *m, pl_stages *stages, int i) {
     add_shared(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]));
   }
   pl_stage_end(stages);
-  pl_model_profile_op(m, stages->team, i, true);
+  pl_model_profile_op(m, stages->team, need->fused ? i - 1 : i, true);
 }
 
 static void forward_ops(const pl_model *m, pl_stages *stages, int from, int to) {

@@ -19,8 +19,8 @@ local function overview()
   for _, line in ipairs(lines) do print(("  %-38s %s"):format(line[1], line[2])) end
   print "\nEnvironment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_MEMORY=2G"
   print "(the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto,"
-  print "PERILUNE_FUSE=0 (no steps of weights inside the backward pass, no answers by pieces; the same bits), PERILUNE_TRACEBACK=1,"
-  print "PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
+  print "PERILUNE_FUSE=0 (layer by layer, no steps of weights inside the backward pass, no answers by pieces; the same bits),"
+  print "PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
 end
 
 function M.run(options)
