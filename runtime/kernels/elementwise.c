@@ -15,3 +15,11 @@ void PL_KERNEL(relu_backward)(float *dx, const float *y, const float *dy, size_t
 void PL_KERNEL(add)(float *out, const float *a, const float *b, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
 }
+
+/* max(a + b, 0), as add and then relu_forward */
+void PL_KERNEL(add_clamped)(float *out, const float *a, const float *b, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float sum = a[i] + b[i];
+    out[i] = sum < 0 ? 0 : sum;
+  }
+}

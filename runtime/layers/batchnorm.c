@@ -45,9 +45,8 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
 }
 
 /* The workspace in rows of `width` floats: kept from forward to backward, then the passes' own. */
-enum { MEAN, INVERSE, KEPT };
-enum { SCALE, FORWARD_SUMS };
-enum { SUM_DY, SUM_DY_X, TIMES_DY, TIMES_X, PLUS, BACKWARD_SUMS };
+enum { MEAN, INVERSE, SCALE, KEPT };
+enum { SUM_DY, SUM_DY_X, TIMES_X, PLUS, BACKWARD_SUMS };
 
 static size_t width_of(const config *c) { return ((size_t)c->features + 15) / 16 * 16; }
 static size_t rows_of(const config *c, const pl_shape *in, size_t batch) { return batch * (size_t)(pl_shape_count(in) / c->features); }
@@ -58,7 +57,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   (void)out;
   m->needs_x = true;
   m->saved = sizeof(float) * KEPT * width_of(c);
-  m->scratch_forward = sizeof(float) * (FORWARD_SUMS * width_of(c) + sums);
+  m->scratch_forward = sizeof(float) * sums;
   m->scratch_backward = sizeof(float) * (BACKWARD_SUMS * width_of(c) + sums);
 }
 
@@ -81,10 +80,10 @@ static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   const config *c = self->config;
   size_t features = (size_t)c->features, width = width_of(c), rows = rows_of(c, &pass->in, pass->batch), from, to;
-  float *kept = pass->saved, *scratch = pass->scratch, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = scratch + SCALE * width;
+  float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
   pl_team_share(pass->team, features, 16, &from, &to);
   if (pass->training) {
-    batch_statistics(self, pass, x, rows, mean, inverse, scratch + FORWARD_SUMS * width);
+    batch_statistics(self, pass, x, rows, mean, inverse, pass->scratch);
   } else {
     const float *running_var = self->param[self->params - 1].value;
     mean = self->param[self->params - 2].value;
@@ -93,26 +92,28 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   for (size_t j = from; j < to; j++) scale[j] = c->affine ? self->param[0].value[j] * inverse[j] : inverse[j];
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
-  pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL, to - from, features);
+  pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL, to - from, features,
+                      pass->clamp);
 }
 
 /* With h = (x - m) / s, s = sqrt(v + eps), R rows:  y = weight h + bias  gives
    dbias = sum dy,  dweight = sum dy h,  dx = weight / s (dy - dbias / R - h dweight / R)
-   (m and v depend on every x: hence the last two terms), written as dx = a dy + b (x - m) + c. */
+   (m and v depend on every x: hence the last two terms), written as dx = scale dy + b (x - m) + c. With a clamp
+   behind, y = max(.., 0), dy counts only where y > 0, which x tells again. */
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const config *cfg = self->config;
   size_t features = (size_t)cfg->features, width = width_of(cfg), rows = rows_of(cfg, &pass->in, pass->batch), from, to;
-  const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width;
+  const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
   float *scratch = pass->scratch, *sum_dy = scratch + SUM_DY * width, *sum_dy_x = scratch + SUM_DY_X * width, *sums = scratch + BACKWARD_SUMS * width;
-  float *a = scratch + TIMES_DY * width, *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
+  float *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
+  const float *shift = cfg->affine ? self->param[1].value : NULL;
   (void)y;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_products(pass->team, sum_dy, sum_dy_x, dy, x, mean, rows, features, sums);
+  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, pass->clamp }, rows, sums);
   for (size_t j = from; j < to; j++) {
     float dweight = sum_dy_x[j] * inverse[j], r = (float)rows;
-    a[j] = cfg->affine ? self->param[0].value[j] * inverse[j] : inverse[j];
-    b[j] = -a[j] * inverse[j] * dweight / r;
-    c[j] = -a[j] * sum_dy[j] / r;
+    b[j] = -scale[j] * inverse[j] * dweight / r;
+    c[j] = -scale[j] * sum_dy[j] / r;
     if (!cfg->affine) continue;
     float *weight_grad = self->param[0].grad, *bias_grad = self->param[1].grad;
     weight_grad[j] = pass->accumulate ? weight_grad[j] + dweight : dweight;
@@ -122,10 +123,10 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
   size_t at = from * features;
-  pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, a, b, c, to - from, features);
+  pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, to - from, features, pass->clamp);
 }
 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
-  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .clamps = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
 };

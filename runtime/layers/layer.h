@@ -43,6 +43,7 @@ typedef struct pl_pass {
   bool noise;                 /* dropout, also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
   bool defer;                 /* parameter gradients are left to `learn` */
+  bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
   const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
   uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
   const pl_before *before;    /* x is the input of the first of these; backward: of the activation. NULL: none */
@@ -65,6 +66,8 @@ typedef struct pl_layer_class {
   int most_children;                   /* containers; 0: none */
   bool alias;                          /* the output is the input's memory under another shape */
   bool alias_in_inference;             /* identity unless training (or noise) */
+  bool clamp;                          /* y = max(x, 0); backward reads y or what it can be told from */
+  bool clamps;                         /* takes such a layer behind it into its own loops, with pass->clamp */
   bool host;                           /* runs on the main thread, between parallel regions, through `callback` */
   pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
   /* Output shape of one sample. The message says what is expected and what to do; the layer's label is put before it. */
@@ -143,9 +146,10 @@ void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows
 /* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have means m_b
    of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`: twice that of sums. */
 void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch);
-/* sums[j] = sum over i of a[i][j], products[j] = sum over i of a[i][j] (b[i][j] - b_mean[j]). `scratch`: twice that of sums. */
-void pl_column_products(const pl_team *team, float *sums, float *products, const float *a, const float *b, const float *b_mean,
-                        size_t rows, size_t cols, float *scratch);
+/* sums[j] = sum over i of g[i][j], products[j] = sum over i of g[i][j] (x[i][j] - mean[j]), where g is dy, or with `clamp` dy
+   where (x - mean) scale + shift > 0, else 0; shift may be NULL (0). `scratch`: twice that of sums. */
+typedef struct pl_two_sums { const float *dy, *x, *mean, *scale, *shift; size_t cols; bool clamp; } pl_two_sums;
+void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows, float *scratch);
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 
 extern const pl_layer_class *const pl_layer_registry[];   /* ends with NULL */

@@ -42,6 +42,6 @@ static void apply_back(const pl_layer *self, float *dx, const float *y, const fl
 static const pl_option options[] = { { 0 } };
 
 const pl_layer_class pl_relu = {
-  .head = { "ReLU", 0, NULL, options }, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .head = { "ReLU", 0, NULL, options }, .clamp = true, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
   .apply = apply, .apply_back = apply_back,
 };

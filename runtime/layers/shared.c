@@ -88,23 +88,27 @@ void pl_column_moments(const pl_team *team, float *mean, float *squares, const f
   }
 }
 
-void pl_column_products(const pl_team *team, float *sums, float *products, const float *a, const float *b, const float *b_mean,
-                        size_t rows, size_t cols, float *scratch) {
-  size_t from, to, first, last, blocks = blocks_of(rows);
+/* Both sums over `rows` rows of `cols` columns from `col` on. */
+static void two_sums(float *sums, float *products, const pl_two_sums *s, size_t row, size_t rows, size_t col, size_t cols) {
+  size_t at = row * s->cols + col;
+  if (s->clamp) {
+    pl_kernel.clamped_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ? s->shift + col : NULL, rows, cols, s->cols);
+    return;
+  }
+  pl_kernel.column_sums(sums, s->dy + at, rows, cols, s->cols, false);
+  pl_kernel.column_products(products, s->dy + at, NULL, s->x + at, s->mean + col, rows, cols, s->cols);
+}
+
+void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows, float *scratch) {
+  size_t from, to, first, last, blocks = blocks_of(rows), cols = s->cols;
   float *block_products = scratch + blocks * cols;
   pl_team_share(team, cols, 16, &first, &last);
   if (blocks == 1) {
-    if (first == last) return;
-    pl_kernel.column_sums(sums + first, a + first, rows, last - first, cols, false);
-    pl_kernel.column_products(products + first, a + first, NULL, b + first, b_mean + first, rows, last - first, cols);
+    if (first < last) two_sums(sums + first, products + first, s, 0, rows, first, last - first);
     return;
   }
   pl_team_share(team, blocks, 1, &from, &to);
-  for (size_t i = from; i < to; i++) {
-    size_t at = i * SUM_BLOCK * cols;
-    pl_kernel.column_sums(scratch + i * cols, a + at, block_rows(rows, i), cols, cols, false);
-    pl_kernel.column_products(block_products + i * cols, a + at, NULL, b + at, b_mean, block_rows(rows, i), cols, cols);
-  }
+  for (size_t b = from; b < to; b++) two_sums(scratch + b * cols, block_products + b * cols, s, b * SUM_BLOCK, block_rows(rows, b), 0, cols);
   pl_team_barrier(team);
   if (first == last) return;
   pl_kernel.column_sums(sums + first, scratch + first, blocks, last - first, cols, false);

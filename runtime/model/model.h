@@ -12,6 +12,13 @@ typedef struct pl_block {
   float *values, *grads, *states;
 } pl_block;
 
+/* Operations that take a layer y = max(x, 0) behind them along: the value between the two has no place of its own. */
+typedef enum pl_clamp {
+  PL_CLAMP_NONE,
+  PL_CLAMP_FORWARD,             /* a join: forwards only */
+  PL_CLAMP_BOTH                 /* a layer that clamps: backwards too */
+} pl_clamp;
+
 /* Where each value, gradient and workspace of a batch lies in the arena. */
 typedef struct pl_plan {
   size_t capacity;              /* samples it was made for; 0: not yet made */
@@ -23,6 +30,7 @@ typedef struct pl_plan {
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, learn */
   int *runner;                  /* per operation: the one, of those behind it, into whose loops it is fused; else itself */
   bool *alone;                  /* per operation: too small to be shared by a team */
+  unsigned char *clamp;         /* per operation: pl_clamp */
   pl_memory *need;              /* per operation */
   size_t piece, slot;           /* answers by pieces (pieces.c): samples of a piece, bytes that a member has for it; 0: all at once */
 } pl_plan;
@@ -68,6 +76,7 @@ static inline int pl_plan_first(const pl_plan *plan, int i) {
   while (i > 0 && plan->runner[i - 1] == plan->runner[i]) i--;
   return i;
 }
+static inline bool pl_plan_is_gone(const pl_plan *plan, int i) { return i > 0 && plan->clamp[i - 1] == PL_CLAMP_BOTH; }
 /* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */

@@ -53,6 +53,7 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->need);
   pl_free(plan->alone);
   pl_free(plan->runner);
+  pl_free(plan->clamp);
   *plan = (pl_plan){ 0 };
 }
 
@@ -63,7 +64,8 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
   plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
   plan->runner = pl_alloc_array((size_t)ops + 1, sizeof *plan->runner, err);
-  if (!plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  plan->clamp = pl_alloc_array((size_t)ops + 1, sizeof *plan->clamp, err);
+  if (!plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -76,11 +78,15 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   return PL_OK;
 }
 
+static bool may_fuse(pl_mode mode) {
+  const char *wanted = getenv("PERILUNE_FUSE");
+  return mode != PL_LOOK && (wanted == NULL || strcmp(wanted, "0") != 0);
+}
+
 /* Rows of outputs, an activation and a layer that can take them into its loops: one behind the other. PERILUNE_FUSE=0: never. */
 static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
-  const char *wanted = getenv("PERILUNE_FUSE");
   for (int i = 0; i < g->ops; i++) plan->runner[i] = i;
-  if (mode == PL_LOOK || (wanted != NULL && strcmp(wanted, "0") == 0)) return;
+  if (!may_fuse(mode)) return;
   for (int i = 1; i < g->ops; i++) {
     const pl_op *op = &g->op[i], *activation = op - 1, *maker = op - 2;
     bool layers = op->kind == PL_OP_LAYER && activation->kind == PL_OP_LAYER && activation->out[0] == op->in[0];
@@ -88,6 +94,17 @@ static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
     plan->runner[i - 1] = i;
     if (i < 2 || maker->kind != PL_OP_LAYER || maker->out[0] != activation->in[0] || maker->layer->cls->rows == NULL) continue;
     if (maker->layer->cls->rows(maker->layer, &g->value[maker->in[0]], NULL, NULL, NULL)) plan->runner[i - 2] = i;
+  }
+}
+
+/* After find_fusions: an activation that is fused with what is behind it stays there. */
+static void find_clamps(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+  if (!may_fuse(mode)) return;
+  for (int i = 0; i + 1 < g->ops; i++) {
+    const pl_op *op = &g->op[i], *next = op + 1;
+    if (next->kind != PL_OP_LAYER || !next->layer->cls->clamp || next->in[0] != op->out[0] || plan->runner[i + 1] != i + 1) continue;
+    if (op->kind == PL_OP_JOIN) plan->clamp[i] = PL_CLAMP_FORWARD;
+    if (op->kind == PL_OP_LAYER && op->layer->cls->clamps) plan->clamp[i] = PL_CLAMP_BOTH;
   }
 }
 
@@ -102,13 +119,14 @@ static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool inpu
     for (int k = 0; op->kind == PL_OP_LAYER && k < op->layer->params; k++) params = params || op->layer->param[k].trained;
     for (int k = 0; k < 2 && op->out[k] >= 0; k++) {
       plan->wanted[op->out[k]] = params || plan->wanted[op->in[0]] || (op->in[1] >= 0 && plan->wanted[op->in[1]]);
-      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || (quiet && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference))
+      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || (quiet && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference) ||
+          (i > 0 && plan->clamp[i - 1] != PL_CLAMP_NONE))
         plan->act_root[op->out[k]] = plan->act_root[op->in[0]];
     }
   }
   for (int i = g->ops - 1; i >= 0; i--) {
     const pl_op *op = &g->op[i];
-    if (op->kind != PL_OP_ALIAS && op->kind != PL_OP_JOIN) continue;
+    if (op->kind != PL_OP_ALIAS && op->kind != PL_OP_JOIN && !pl_plan_is_gone(plan, i)) continue;
     for (int k = 0; k < 2 && op->in[k] >= 0; k++) plan->grad_root[op->in[k]] = plan->grad_root[op->out[0]];
   }
 }
@@ -140,8 +158,9 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
-  find_roots(g, plan, mode, input_gradient);
   find_fusions(g, plan, mode);
+  find_clamps(g, plan, mode);
+  find_roots(g, plan, mode, input_gradient);
   int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;
   for (int v = 0; v < values; v++) birth[v] = grad_birth[v] = -1;
   for (int i = 0; i < ops; i++) {
@@ -154,7 +173,7 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
     need->fused = inside && runs == i;
     bool learns = backward && op->kind == PL_OP_LAYER && op->layer->cls->learn != NULL;
     plan->alone[i] = is_small(g, op, batch) && (!inside || plan->alone[i - 1]);
-    if (!absorbed && op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
+    if (!absorbed && !pl_plan_is_gone(plan, i) && op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
       op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
     for (int k = 0; k < 2; k++) {
       if (op->in[k] >= 0 && !inside) {

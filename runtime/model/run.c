@@ -29,15 +29,16 @@ static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase)
   const pl_op *op = &m->graph.op[i];
   return (pl_pass){
     .team = team, .batch = m->n, .training = m->mode == PL_TRAIN, .noise = m->mode == PL_NOISE || m->mode == PL_TRAIN,
-    .accumulate = !m->overwrite, .defer = m->defer, .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
+    .accumulate = !m->overwrite, .defer = m->defer, .clamp = m->current->clamp[i] == PL_CLAMP_BOTH,
+    .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
     .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[phase][i],
   };
 }
 
-static void add_shared(const pl_team *team, float *out, const float *a, const float *b, size_t n) {
+static void add_shared(const pl_team *team, float *out, const float *a, const float *b, size_t n, bool clamp) {
   size_t from, to;
   pl_team_share(team, n, 64, &from, &to);
-  pl_kernel.add(out + from, a + from, b + from, to - from);
+  (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + from, a + from, b + from, to - from);
 }
 
 static bool is_host(const pl_model *m, int i) { return m->graph.op[i].kind == PL_OP_LAYER && m->graph.op[i].layer->cls->host; }
@@ -61,7 +62,8 @@ static void forward_op(const pl_model *m, pl_stages *stages, int i) {
     }
     op->layer->cls->forward(op->layer, &pass, act(m, in), y);
   } else if (team != NULL) {
-    add_shared(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]));
+    add_shared(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]),
+               m->current->clamp[i] == PL_CLAMP_FORWARD);
   }
   pl_stage_end(stages);
   pl_model_profile_op(m, stages->team, first, false);
@@ -74,6 +76,7 @@ static void backward_op(const pl_model *m, pl_stages *stages, int i) {
   if (m->current->runner[i] == i + 1) return;
   float *dx = grad(m, need->fused ? op[-1].in[0] : op->in[0]);
   if (!m->current->wanted[op->out[0]] || (op->kind != PL_OP_LAYER && (op->kind != PL_OP_FORK || dx == NULL))) return;
+  if (pl_plan_is_gone(m->current, i)) return;
   if (m->defer && dx == NULL && op->layer->cls->learn != NULL) return;
   const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
   if (team != NULL && op->kind == PL_OP_LAYER) {
@@ -84,7 +87,7 @@ static void backward_op(const pl_model *m, pl_stages *stages, int i) {
                              grad(m, op->out[0]), dx);
   } else if (team != NULL) {
     /* both branches received x: dx = d(branch) + d(shortcut) */
-    add_shared(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]));
+    add_shared(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]), false);
   }
   pl_stage_end(stages);
   pl_model_profile_op(m, stages->team, need->fused ? i - 1 : i, true);

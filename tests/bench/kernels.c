@@ -47,6 +47,7 @@ RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
 RUN(add, A, B, C, j->n)
+RUN(add_clamped, A, B, C, j->n)
 RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f, (uint64_t *)(void *)C)
 RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
 RUN(taps, &j->contraction, (int)j->n)
@@ -68,8 +69,9 @@ RUN(descend, A, B, 1e-9f, j->n)
 RUN(winograd_input, A, (ptrdiff_t)j->n, B, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, j->cols, (int)j->rows)
 RUN(winograd_filter, A, (ptrdiff_t)j->n, B, (ptrdiff_t)((j->rows - 3) * j->cols), (ptrdiff_t)j->cols, j->cols, (int)j->rows, (int)j->rows - 3)
 RUN(winograd_output, A, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, B, (ptrdiff_t)j->n, C, j->cols, (int)j->rows, 4, 4, 4, false)
-RUN(normalize, A, B, C, D, E, j->rows, j->cols)
-RUN(normalize_backward, A, B, C, D, E, E, F, j->rows, j->cols)
+RUN(normalize, A, B, C, D, E, j->rows, j->cols, true)
+RUN(normalize_backward, A, B, C, D, E, E, F, E, j->rows, j->cols, true)
+RUN(clamped_sums, A, B, C, D, E, E, F, j->rows, j->cols, j->cols)
 RUN(maxpool_forward, A, C, B, &j->windows, 0)
 RUN(maxpool_backward, A, B, C, &j->windows, 0)
 RUN(avgpool_forward, A, B, &j->windows, 0)
@@ -283,6 +285,7 @@ static void elementwise(void) {
   ELEMENTWISE(dropout, 2);
   ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
+  ELEMENTWISE(add_clamped, 3);
   ELEMENTWISE(sum_squares, 1);
   ELEMENTWISE(largest, 1);
   ELEMENTWISE(ordinary, 1);
@@ -315,6 +318,8 @@ static void matrices(void) {
   MATRIX(normalize, 2, 144, 256, "C03 144 rows of 256");
   MATRIX(normalize_backward, 3, 676, 64, "C03 676 rows of 64");
   MATRIX(normalize_backward, 3, 144, 256, "C03 144 rows of 256");
+  MATRIX(clamped_sums, 2, 256, 64, "C03 256 rows of 64");
+  MATRIX(clamped_sums, 2, 256, 256, "C03 256 rows of 256");
   MATRIX(softmax_forward, 2, 64, 10, "64 rows of 10");
   MATRIX(softmax_backward, 3, 64, 10, "64 rows of 10");
   MATRIX(log_softmax_forward, 2, 64, 10, "64 rows of 10");

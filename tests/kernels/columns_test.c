@@ -1,5 +1,5 @@
 /* Kernels on the rows and columns of matrices, and element by element, against loops in double: column_sums,
-   column_products, transpose, normalize and its backward, relu, add, dropout. */
+   column_products, transpose, normalize and its backward, clamped_sums, relu, add, dropout. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,7 +82,7 @@ static void normalize(void **state) {
     float *y = random_floats(n), *dx = random_floats(n), *bits[3] = { NULL, NULL, NULL };
     for (int i = 0; next_isa(&i); i++) {
       for (int shifted = 0; shifted < 2; shifted++) {
-        pl_kernel.normalize(y, x, mean, a, shifted ? c : NULL, rows, cols);
+        pl_kernel.normalize(y, x, mean, a, shifted ? c : NULL, rows, cols, false);
         for (size_t k = 0; k < n; k++) {
           size_t j = k % cols;
           double scaled = ((double)x[k] - (double)mean[j]) * (double)a[j], shift = shifted ? (double)c[j] : 0;
@@ -90,7 +90,7 @@ static void normalize(void **state) {
         }
         same_bits(&bits[shifted], y, n, "normalize");
       }
-      pl_kernel.normalize_backward(dx, dy, x, mean, a, b, c, rows, cols);
+      pl_kernel.normalize_backward(dx, dy, x, mean, a, b, c, NULL, rows, cols, false);
       for (size_t k = 0; k < n; k++) {
         size_t j = k % cols;
         double first = (double)a[j] * (double)dy[k], second = (double)b[j] * ((double)x[k] - (double)mean[j]), third = (double)c[j];
@@ -99,6 +99,34 @@ static void normalize(void **state) {
       same_bits(&bits[2], dx, n, "normalize_backward");
     }
     free(x), free(dy), free(mean), free(a), free(b), free(c), free(y), free(dx), free(bits[0]), free(bits[1]), free(bits[2]);
+  }
+}
+
+/* With max(y, 0) in the same loops: the bits of one after the other. */
+static void clamped(void **state) {
+  (void)state;
+  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 71; rows += rows < 6 ? 1 : 13) for (int shifted = 0; shifted < 2; shifted++) {
+    size_t cols = widths[w], n = rows * cols, bytes = n * sizeof(float);
+    float *x = random_floats(n), *dy = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols), *b = random_floats(cols), *c = random_floats(cols);
+    float *shift = random_floats(cols), *y = random_floats(n), *expected = random_floats(n), *g = random_floats(n);
+    float *sums = random_floats(4 * cols);
+    const float *t = shifted ? shift : NULL;
+    if (n > 4) x[3] = NAN;
+    for (int i = 0; next_isa(&i); i++) {
+      pl_kernel.normalize(expected, x, mean, a, t, rows, cols, false);
+      pl_kernel.relu_forward(expected, expected, n);
+      pl_kernel.normalize(y, x, mean, a, t, rows, cols, true);
+      assert_memory_equal(y, expected, bytes);
+      pl_kernel.relu_backward(g, expected, dy, n);
+      pl_kernel.column_sums(sums, g, rows, cols, cols, false);
+      pl_kernel.column_products(sums + cols, g, NULL, x, mean, rows, cols, cols);
+      pl_kernel.clamped_sums(sums + 2 * cols, sums + 3 * cols, dy, x, mean, a, t, rows, cols, cols);
+      assert_memory_equal(sums + 2 * cols, sums, 2 * cols * sizeof *sums);
+      pl_kernel.normalize_backward(expected, g, x, mean, a, b, c, NULL, rows, cols, false);
+      pl_kernel.normalize_backward(y, dy, x, mean, a, b, c, t, rows, cols, true);
+      assert_memory_equal(y, expected, bytes);
+    }
+    free(x), free(dy), free(mean), free(a), free(b), free(c), free(shift), free(y), free(expected), free(g), free(sums);
   }
 }
 
@@ -114,6 +142,8 @@ static void relu_and_add(void **state) {
       for (size_t k = 0; k < n; k++) assert_true(out[k] == (x[k] > 0 ? other[k] : 0));
       pl_kernel.add(out, x, other, n);
       for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == x[k] + other[k]);
+      pl_kernel.add_clamped(out, x, other, n);
+      for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == fmaxf(x[k] + other[k], 0));
     }
     free(x), free(other), free(out);
   }
@@ -144,7 +174,7 @@ static void dropout(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose), cmocka_unit_test(normalize),
+    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose), cmocka_unit_test(normalize), cmocka_unit_test(clamped),
     cmocka_unit_test(relu_and_add), cmocka_unit_test(dropout),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 --- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside the loops
---- of pooling and convolution, against plain ones (PERILUNE_FUSE=0): weights, what the optimizer keeps, the last gradients and
+--- of pooling, convolution and batch norm, against plain ones (PERILUNE_FUSE=0): weights, what the optimizer keeps, the last gradients and
 --- answers agree to the bit.
 local lu = require "luaunit"
 
@@ -31,7 +31,9 @@ local function digest(layers, optimizer, batch, threads)
 end
 local function mlp() return { nn.Flatten(), nn.Linear(784, 72), nn.ReLU(), nn.Dropout(0.3), nn.Linear(72, 50), nn.Tanh(), nn.Linear(50, 10) } end
 local function conv()
-  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), nn.ReLU(), nn.Flatten(), nn.Linear(864, 100), nn.ReLU(), nn.Linear(100, 10) }
+  local branch = nn.Sequential { nn.Conv2d(6, 6, 3, { padding = "same" }), nn.BatchNorm(6, { affine = false }), nn.ReLU(), nn.BatchNorm(6) }
+  local block = nn.Sequential { nn.ReLU(), nn.Residual(branch), nn.ReLU() }
+  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), block, nn.Flatten(), nn.Linear(864, 100), nn.ReLU(), nn.Linear(100, 10) }
 end
 local function pooled()
   return { nn.Identity(), nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, { bias = "per-position" }), nn.LeakyReLU(0.1), nn.MaxPool2d(2),
