@@ -6,9 +6,9 @@ local pl = require "perilune"
 local listdir = require "perilune.core".store.listdir
 local nn = pl.nn
 
--- The allocator of the C library keeps a varying rest: windows of resident memory are compared, by their means, each with every
+-- The allocator of the C library keeps a rest that varies and settles late: windows of resident memory are compared, by their means, each with every
 -- kind of experiment in it as often. In short form there is no room for that.
-local experiments, warm_up, window = campaign.count(200, 24), campaign.count(80, 12), campaign.count(60, 12)
+local experiments, warm_up, window = campaign.count(200, 24), campaign.count(140, 12), campaign.count(60, 12)
 local epochs = campaign.count(50, 5)          -- of 10 steps
 local statm = "/proc/self/statm"
 if not campaign.read(statm) then campaign.skip "there is no /proc/self/statm" end
@@ -55,6 +55,7 @@ end
 local function held() return (pl.system.memory()) + collectgarbage "count" * 1024 end
 
 local residents, holdings, files = {}, {}, nil
+for i = 1, experiments do residents[i], holdings[i] = 0, 0 end     -- what is written down takes no memory later
 local function mean(list, from, to)
   local sum = 0
   for i = from, to do sum = sum + list[i] end
