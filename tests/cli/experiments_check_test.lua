@@ -1,4 +1,5 @@
--- Every experiment file passes `perilune check`, says what is documented, and has its row in the table of results.
+-- Every experiment file passes `perilune check`, says what is documented, and has its row in the table of results; a record has
+-- its row in records/README.md.
 local lu = require "luaunit"
 
 local program = (os.getenv "BUILD" or "build") .. "/perilune"
@@ -10,9 +11,10 @@ local function lines_of(command)
   return lines, ok and 0 or code
 end
 
-local files = {}
+local files, records = {}, {}
 for _, path in ipairs(lines_of "ls experiments/*/*.lua") do
-  if not path:find("/common/", 1, true) then files[#files + 1] = path end
+  local list = path:find("/records/", 1, true) and records or files
+  if not path:find("/common/", 1, true) then list[#list + 1] = path end
 end
 
 local function slurp(path)
@@ -87,6 +89,30 @@ function TestExperiments:test_sizes_of_documented_networks()
     for _, row in ipairs(e:rows()) do total = total + row.parameters end
     lu.assertEquals(total, expected, name)
   end
+end
+
+function TestExperiments:test_every_record_passes_check_and_is_told_of()
+  local told = slurp "experiments/records/README.md"
+  lu.assertTrue(#records > 0)
+  for _, path in ipairs(records) do
+    local lines, code = lines_of(("%s check %s"):format(program, path))
+    lu.assertEquals(code, 0, path .. "\n" .. table.concat(lines, "\n"))
+    lu.assertStrContains(told, path:match "[^/]+$")
+  end
+end
+
+-- The race's network and schedule on a few drawn digits: it learns, and with held images leaves the test set alone.
+function TestExperiments:test_a_short_race()
+  local script = require "perilune.script"
+  local data = require "perilune".data.digits { train = 3840, test = 200 }
+  local path = "experiments/records/race_99.lua"
+  local run = script.experiment(path, {}):with({ data = data }):run { out = false, quiet = true }
+  lu.assertEquals(run.state.test_evaluations, 1)
+  lu.assertTrue(run.test.error < 0.2, run.test.error)
+  lu.assertTrue(run.history.lr[1] < 1e-6)
+  run = script.experiment(path, { "held=10000" }):with({ data = data, epochs = 1 }):run { out = false, quiet = true }
+  lu.assertEquals(run.state.test_evaluations, 0)
+  lu.assertEquals(#run.history.val_error, 1)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
