@@ -30,3 +30,16 @@ bool PL_KERNEL(ordinary)(const float *x, size_t n) {
   }
   return bad == 0;
 }
+
+/* list: the places k < n, ascending, where x[i*stride + k] is not zero for some i < rows; their number. There must be room for
+   n + 16. */
+size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n) {
+  size_t count = 0;
+  for (size_t k = 0; k < n; k += PL_LANES) {
+    vu any = vu_set(0);
+    if (n - k >= PL_LANES) for (size_t i = 0; i < rows; i++) any |= (vu)vf_load(x + i * stride + k);
+    else for (size_t i = 0; i < rows; i++) any |= (vu)vf_load_part(x + i * stride + k, n - k);
+    count += vu_append(list + count, (uint32_t)k, vu_bits((vu)((any & vu_set(0x7fffffffu)) != 0)));
+  }
+  return count;
+}

@@ -133,6 +133,22 @@ static inline vu vu_mask(uint32_t bits) {
 #endif
 }
 
+/* Writes first + l for every lane l whose bit is set, ascending; their number. There must be room for PL_LANES more. */
+static inline size_t vu_append(uint32_t *list, uint32_t first, uint32_t bits) {
+#if defined(PL_ISA_avx512)
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first))));
+  return (size_t)__builtin_popcount(bits & 0xffff);
+#else
+  size_t count = 0;
+  for (uint32_t l = 0; l < PL_LANES; l++) {
+    list[count] = first + l;
+    count += bits >> l & 1;
+  }
+  return count;
+#endif
+}
+
 /* n lanes, as a plain load or store where n is PL_LANES (which inlining makes a constant). */
 static inline __attribute__((always_inline)) vf vf_read(const float *p, const size_t n) { return n == PL_LANES ? vf_load(p) : vf_load_part(p, n); }
 static inline __attribute__((always_inline)) void vf_write(float *p, vf x, const size_t n) {
@@ -162,6 +178,11 @@ static inline int vf_has_zero(vf x, size_t n) {
   for (size_t l = 0; l < n; l++) any |= x[l] == 0;
   return any;
 #endif
+}
+
+/* Whether one of the lanes is -0. */
+static inline int vf_has_negative_zero(vf x) {
+  return vu_bits((vu)((vu)x == vu_set(0x80000000u))) != 0;
 }
 
 static inline vf vf_max(vf a, vf b) { return vf_greater(a, b, a, b); }   /* b where either is NaN */

@@ -55,6 +55,8 @@ RUN(scatter_patches, A, (ptrdiff_t)j->n, B, &j->patches)
 SINK(sum_squares, A, j->n)
 SINK(largest, A, j->n)
 SINK(ordinary, A, j->n)
+SINK(contract_listed, &j->contraction, (uint32_t *)(void *)E, j->n)
+SINK(nonzero, (uint32_t *)(void *)E, A, j->rows, j->cols, j->cols)
 RUN(row_product, A, B, C, D, j->rows, j->cols, j->cols)
 UPDATE(sgd)
 UPDATE(adam)
@@ -265,6 +267,20 @@ static void narrow(void) {
   measure(NAMED(scatter_patches, "LeNet 5x5, 8x8, 6 channels", .n = 12 * 6, .bytes = NUMBER(3 * 8 * 8 * 25 * 6), .patches = { 8, 8, 5, 30, 12 * 6, 6 }));
 }
 
+/* The middle half of the columns of an image: about what twelve digits have as their own. */
+static void listed(void) {
+  const struct { const char *shape; size_t rows, cols; } cases[] = {
+    { "P08 8 digits, 392 of 784, a panel of 32", 8, 32 }, { "P08 12 digits, 392 of 784, 128 wide", 12, 128 }, { "P01 12 digits, 392 of 784, 100 wide", 12, 100 },
+  };
+  const size_t count = 28 * 14;
+  for (size_t t = 0; t < count; t++) ((uint32_t *)(void *)E)[t] = (uint32_t)(t / 14 * 28 + 7 + t % 14);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    pl_contraction x = product(cases[i].rows, cases[i].cols, 784);
+    measure(NAMED(contract_listed, cases[i].shape, .contraction = x, .n = count, .flops = 2.0 * (double)(count * x.rows * x.cols)));
+  }
+  measure(NAMED(nonzero, "12 images of 784 pixels", .rows = 12, .cols = 784, .bytes = NUMBER(12 * 784)));
+}
+
 /* Kernels over n numbers: of P08's first hidden layer, and of P12's first feature maps. `arrays`: read and written. */
 #define OVER(name, arrays, count, text) measure(NAMED(name, text, .n = (count), .bytes = NUMBER((arrays) * (double)(count))))
 #define ELEMENTWISE(name, arrays) OVER(name, arrays, 16 * 128, "P08 [16, 128]"); OVER(name, arrays, 16 * 28 * 28 * 16, "P12 [16, 28, 28, 16]")
@@ -360,6 +376,7 @@ static void all(const pl_team *team, void *arg) {
   winograd();
   elementwise();
   matrices();
+  listed();
   pools();
   optimizers();
   for (int i = 0; i < KERNELS; i++) {
