@@ -3,20 +3,17 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-/* The largest |x[i]|, infinity if one is not finite; 0 of nothing. */
+/* The largest |x[i]|, infinity if one is not finite; 0 of nothing. Magnitudes are in the order of their bits, NaN above all. */
 float PL_KERNEL(largest)(const float *x, size_t n) {
-  vf most = vf_set(0), proof = vf_set(0);   /* zero times a finite number is zero */
-  float lane[PL_LANES], result = 0;
-  for (size_t i = 0; i < n; i += PL_LANES) {
-    vf v = n - i < PL_LANES ? vf_load_part(x + i, n - i) : vf_load(x + i);
-    proof = vf_fma(v, vf_set(0), proof);
-    v = vf_greater(vf_set(0), v, -v, v);
-    most = vf_max(v, most);
-  }
-  if (!vf_is_zero(proof)) return __builtin_inff();
-  vf_store(lane, most);
+  vu most = vu_set(0);
+  uint32_t lane[PL_LANES], result = 0;
+  float value;
+  for (size_t i = 0; i < n; i += PL_LANES) most = vu_max(most, (vu)(n - i < PL_LANES ? vf_load_part(x + i, n - i) : vf_load(x + i)) & vu_set(0x7fffffffu));
+  memcpy(lane, &most, sizeof lane);
   for (int l = 0; l < PL_LANES; l++) result = lane[l] > result ? lane[l] : result;
-  return result;
+  if (result > 0x7f800000u) result = 0x7f800000u;
+  memcpy(&value, &result, sizeof value);
+  return value;
 }
 
 /* Whether each number is zero or normal: not denormal, infinite or NaN. */

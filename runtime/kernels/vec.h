@@ -110,6 +110,17 @@ static inline void vu_multiply(vu x, uint32_t m, vu *high, vu *low) {
 #endif
 }
 
+static inline vu vu_max(vu a, vu b) {
+#if defined(PL_ISA_avx512)
+  return (vu)_mm512_max_epu32((__m512i)a, (__m512i)b);
+#elif defined(PL_ISA_avx2)
+  return (vu)_mm256_max_epu32((__m256i)a, (__m256i)b);
+#else
+  vu greater = (vu)(a > b);
+  return (a & greater) | (b & ~greater);
+#endif
+}
+
 /* One bit a lane, from a mask and back. */
 static inline uint32_t vu_bits(vu mask) {
 #if defined(PL_ISA_avx512)

@@ -42,6 +42,7 @@ typedef struct pl_pass {
   bool training;              /* batch statistics, dropout */
   bool noise;                 /* dropout, also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
+  bool data;                  /* x is the model's input: there may be many zeros */
   bool defer;                 /* parameter gradients are left to `learn` */
   bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
   const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */

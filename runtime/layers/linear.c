@@ -1,5 +1,6 @@
 /* Linear: y[.., o] = bias[o] + sum over i of x[.., i] weight[i][o], on the last axis of any input.
    weight [in, out], bias [out]. Leading axes and the batch are rows of one matrix product. */
+#include <math.h>
 #include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
@@ -47,7 +48,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 /* While training, the weights of a large layer lie in panels of 32 columns, [in][32] each, the last one as wide as is left: so
    the members of a team, who own columns, do not even fetch each other's cache lines (processors fetch neighbours ahead). */
-enum { PANEL = 32 };
+enum { PANEL = 32, WEIGHT_ROWS = 56 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -88,12 +89,49 @@ static piece piece_at(const pieces *p, size_t item) {
   return (piece){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
 }
 
+/* Most pixels of a digit are zero, and often the same ones: a few samples need only the weights of the inputs that are not zero in
+   all of them. With finite weights the bits are those of the product with all terms; a sum that might be zero of the wrong sign
+   is computed again. */
+enum { LISTED = 4096, FEW = 12 };   /* inputs; samples that share a list */
+
+static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
+  enum { MANY = 32 };   /* samples that are worth a look at all weights */
+  const config *c = self->config;
+  if (!pass->data || rows < 2 || c->in > LISTED) return false;
+  if (self->param[0].ordinary) return true;
+  return !pass->training && rows >= MANY && pl_kernel.largest(self->param[0].value, (size_t)(c->in * c->out)) < INFINITY;
+}
+
+static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y) {
+  const config *c = self->config;
+  const bool packed = self->param[0].packed;
+  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, groups = (rows + FEW - 1) / FEW;
+  size_t first = 0, last = groups, from = 0, to = (out + width - 1) / width;
+  uint32_t list[LISTED + 16];
+  if (packed) pl_team_share(pass->team, to, 1, &from, &to);
+  else pl_team_share(pass->team, groups, 1, &first, &last);
+  for (size_t g = first; g < last && from < to; g++) {
+    size_t i = rows * g / groups, n = rows * (g + 1) / groups - i, count = pl_kernel.nonzero(list, x + i * in, n, in, in);
+    for (size_t p = from; p < to; p++) {
+      size_t o = p * width, stride, at = place(self, 0, o, &stride);
+      pl_contraction product = {
+        .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1, .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
+        .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = c->bias ? self->param[1].value + o : NULL };
+      if (count > in / 8 * 7 || pl_kernel.contract_listed(&product, list, count)) pl_kernel.contract(&product);
+    }
+  }
+}
+
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   enum { HEIGHT = 56 };
   const config *c = self->config;
   const float *weight = self->param[0].value, *bias = c->bias ? self->param[1].value : NULL;
   size_t rows = rows_of(c, &pass->in, pass->batch), from, to;
-  if (rows == 1 && pass->training && self->param[0].ordinary) {
+  if (may_list(self, pass, rows)) {
+    forward_listed(self, pass, rows, x, y);
+    return;
+  }
+  if (rows == 1 && pass->training && self->param[0].ordinary && !self->param[0].packed) {
     pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
     if (from < to) pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
     return;
@@ -139,12 +177,30 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
 
 static bool step(const pl_pass *pass, const pl_part *part) { return pass->stepper->step(pass->stepper->context, part); }
 
+/* The rows of a gradient whose input is zero in all samples are zero (dy is finite where there is a stepper): only the others,
+   neighbours together, are summed up. */
+static void contract_runs(const pl_contraction *sum, const float *x, size_t samples, size_t height) {
+  uint32_t list[WEIGHT_ROWS + 16];
+  size_t count = pl_kernel.nonzero(list, x, samples, (size_t)sum->a_inner, height), next = 0;
+  for (size_t t = 0; t < count;) {
+    size_t from = list[t], to = from;
+    for (; t < count && list[t] == to; t++) to++;
+    pl_contraction run = *sum;
+    memset(sum->c + next * sum->cols, 0, (from - next) * sum->cols * sizeof *sum->c);
+    run.c += from * sum->cols;
+    run.a += from;
+    run.rows = to - from;
+    pl_kernel.contract(&run);
+    next = to;
+  }
+  memset(sum->c + next * sum->cols, 0, (height - next) * sum->cols * sizeof *sum->c);
+}
+
 /* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the stepper out of the first cache. */
 static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
-  enum { HEIGHT = 56 };
   const config *c = self->config;
-  float cached[HEIGHT * PANEL];
-  pieces all = share_pieces(pass->team, (size_t)c->in, (size_t)c->out, HEIGHT);
+  float cached[WEIGHT_ROWS * PANEL];
+  pieces all = share_pieces(pass->team, (size_t)c->in, (size_t)c->out, WEIGHT_ROWS);
   for (size_t item = all.from; item < all.to; item++) {
     piece p = piece_at(&all, item);
     size_t stride, at = place(self, p.i, p.o, &stride);
@@ -154,7 +210,8 @@ static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, co
       sum.c = self->param[0].grad + at;
       sum.c_row = (ptrdiff_t)stride;
     }
-    pl_kernel.contract(&sum);
+    if (pass->stepper != NULL && pass->data) contract_runs(&sum, x + p.i, rows, p.height);
+    else pl_kernel.contract(&sum);
     pl_part part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width, .stride = stride, .grad = cached, .grad_stride = p.width };
     if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;
     if (pass->stepper != NULL) step(pass, &part);

@@ -29,6 +29,7 @@ static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase)
   const pl_op *op = &m->graph.op[i];
   return (pl_pass){
     .team = team, .batch = m->n, .training = m->mode == PL_TRAIN, .noise = m->mode == PL_NOISE || m->mode == PL_TRAIN,
+    .data = m->current->act_root[op->in[0]] == m->current->act_root[0],
     .accumulate = !m->overwrite, .defer = m->defer, .clamp = m->current->clamp[i] == PL_CLAMP_BOTH,
     .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
     .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[phase][i],

@@ -228,7 +228,7 @@ static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_tr
   pl_model *model = t->o.model;
   bool one_by_one = t->o.batch_size == 1, pack = t->fuse && !one_by_one && count >= MANY;
   if (pack) pl_model_pack(model, reorder, t, false);
-  if (t->fuse && one_by_one) pl_model_trust(model, true);
+  if (pack || (t->fuse && one_by_one)) pl_model_trust(model, true);
   run_arg arg = { t, epoch, first, count, result, false, false };
   pl_model_set_random(model, t->o.seed, 0);
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);

@@ -1,5 +1,6 @@
 /* The same bits: a net of every layer, with dropout, trained for a few steps on 1 to 4 threads, with AVX2 and with
    AVX-512, through both ways of running it; and the same as ever, whichever compiler built it. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,6 +135,36 @@ static void answers_by_pieces(void **state) {
   drop_model(model);
 }
 
+/* Inputs that are zero in all samples are passed over, many samples at once; one at a time they are not. Each sample's answer is
+   the same, also where the weight of such an input is infinite: 0 times infinity is not a number. */
+static void zeros_among_the_inputs(void **state) {
+  enum { MANY = 100, IN = 300, OUT = 70 };
+  static const float odd[] = { 0, 1e30f, -INFINITY, NAN };
+  static float x[MANY * IN], one_by_one[MANY * OUT];
+  const pl_shape shape = { 1, { IN } };
+  (void)state;
+  for (size_t i = 0; i < MANY; i++) for (size_t k = 0; k < IN; k++) x[i * IN + k] = k % 3 == 0 && (k + i) % 4 < 2 ? 0.25f * (float)(k % 7 + i % 5) - 1 : 0;
+  for (size_t w = 0; w < sizeof odd / sizeof *odd; w++) {
+    pl_model *model = model_from_text(SEQUENTIAL(LAYER("Linear", "300,70")), &shape);
+    pl_error err = { 0 };
+    const float *y;
+    size_t bad = 0;
+    pl_model_values(model)[1 * OUT + 5] = odd[w];   /* input 1 is zero in all samples */
+    for (size_t i = 0; i < MANY; i++) {
+      if (pl_model_forward(model, x + i * IN, 1, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+      memcpy(one_by_one + i * OUT, y, OUT * sizeof *y);
+    }
+    if (pl_model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    for (size_t at = 0; at < MANY * OUT; at++) {
+      bad += isnan(y[at]);
+      if (isnan(y[at]) ? !isnan(one_by_one[at]) : memcmp(&y[at], &one_by_one[at], sizeof *y) != 0)
+        fail_msg("weight %g: output %zu of sample %zu is %g among many, %g alone", (double)odd[w], at % OUT, at / OUT, (double)y[at], (double)one_by_one[at]);
+    }
+    assert_int_equal(bad, w < 2 ? 0 : MANY);
+    drop_model(model);
+  }
+}
+
 static bool has_type(const pl_layer *layer, const char *type) {
   if (strcmp(pl_layer_type(layer), type) == 0) return true;
   for (int i = 0; i < pl_layer_children(layer); i++) if (has_type(pl_layer_child(layer, i), type)) return true;
@@ -168,6 +199,6 @@ static void the_seed_counts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths),
-    cmocka_unit_test(answers_by_pieces), cmocka_unit_test(the_seed_counts) };
+    cmocka_unit_test(answers_by_pieces), cmocka_unit_test(zeros_among_the_inputs), cmocka_unit_test(the_seed_counts) };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
