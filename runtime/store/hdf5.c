@@ -37,6 +37,7 @@ pl_status pl_hdf5_load(pl_error *err) {
     return pl_error_set(err, PL_ERROR_IO, "%s is version %u.%u, and Perilune was built with %d.%d: build it again", PL_HDF5_LIBRARY,
                         major, minor, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
+  hdf5.H5dont_atexit();   /* no file waits for its end, which fails where closing one has run out of memory */
   if (hdf5.H5open() < 0) return pl_error_set(err, PL_ERROR_IO, "the HDF5 library does not start");
   hdf5.H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {

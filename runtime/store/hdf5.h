@@ -14,7 +14,7 @@
 #define H5OPEN
 
 #define HDF5_FUNCTIONS(X) \
-  X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) X(H5Iget_type) \
+  X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) X(H5Iget_type) \
   X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) X(H5Pset_fapl_core) \
   X(H5Pset_file_image) X(H5Pset_file_image_callbacks) X(H5Pset_link_creation_order) X(H5Pget_link_creation_order) \
   X(H5Pset_attr_creation_order) X(H5Pget_attr_creation_order) X(H5Pset_obj_track_times) X(H5Pset_char_encoding) \
@@ -48,15 +48,16 @@ pl_status pl_hdf5_load(pl_error *err);
 pl_status pl_hdf5_error(pl_error *err, pl_status status, const char *format, ...) PL_PRINTF(3, 4);
 
 /* A file in memory. For reading, `data` and `size` are given and stay the caller's. For writing they start empty, and
-   after H5Fclose hold the file as libhdf5 left it (free `data` with pl_free). It must outlive the HDF5 file. */
+   after H5Fclose hold the file as libhdf5 left it (free `data` with pl_free). It must outlive the HDF5 file, whose end
+   shows in `released`, also when closing fails. */
 typedef struct pl_image {
   unsigned char *data;
   size_t size;
-  bool reading;
+  bool reading, released;
 } pl_image;
 
 hid_t pl_image_create(pl_image *image, pl_error *err);   /* an HDF5 file id, or -1 */
 hid_t pl_image_open(pl_image *image, pl_error *err);
-pl_status pl_image_close(pl_image *image, hid_t file, pl_error *err);   /* all objects of the file with it */
+pl_status pl_image_close(pl_image *image, hid_t file, pl_error *err);   /* all objects of the file with it; the id is gone in any case */
 
 #endif

@@ -35,7 +35,9 @@ static void *image_realloc(void *old, size_t size, H5FD_file_image_op_t op, void
 }
 
 static herr_t image_free(void *data, H5FD_file_image_op_t op, void *udata) {
-  (void)data; (void)op; (void)udata;
+  pl_image *image = udata;
+  (void)data;
+  if (op == H5FD_FILE_IMAGE_OP_FILE_CLOSE) image->released = true;
   return 0;
 }
 

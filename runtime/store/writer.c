@@ -224,7 +224,8 @@ pl_status pl_store_commit(pl_store_writer *w, pl_error *err) {
     pl_store_discard(w);
     pl_error_prefix(&failure, "not saved");
   } else if (pl_image_close(&w->image, w->file, &failure)) {
-    pl_error_prefix(&failure, "%s is not saved", w->path);   /* libhdf5 may still use the image: it is not freed */
+    pl_error_prefix(&failure, "%s is not saved", w->path);
+    if (w->image.released) writer_free(w);
   } else {
     pl_proof_write(w->image.data, w->image.size);
     if (pl_store_write_file(w->path, w->image.data, w->image.size, &failure) == PL_OK) failure.status = PL_OK;
@@ -235,5 +236,7 @@ pl_status pl_store_commit(pl_store_writer *w, pl_error *err) {
 }
 
 void pl_store_discard(pl_store_writer *w) {
-  if (w != NULL && hdf5.H5Fclose(w->file) >= 0) writer_free(w);
+  if (w == NULL) return;
+  hdf5.H5Fclose(w->file);
+  if (w->image.released) writer_free(w);   /* else libhdf5 may still use the image */
 }

@@ -23,10 +23,10 @@ local made, raised, functions = 0, 0, 0
 local seed = 1000 * campaign.seed
 while made < calls do
   seed = seed + 1
-  local command = ("%s env %s timeout 300 %s %s %d %d"):format(limits, settings, campaign.quote(program), campaign.quote(script), seed, a_process)
-  local r = campaign.shell(command)
+  local command = ("%s env %s timeout 600 %s %s %d %d"):format(limits, settings, campaign.quote(program), campaign.quote(script), seed, a_process)
+  local r = campaign.shell("rm -rf calls && mkdir calls && cd calls && " .. command)
   local done, bad, reached = r.out:match "(%d+) calls, (%d+) raised, (%d+) functions"
-  campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s", campaign.read(campaign.folder .. "/last-call") or "",
+  campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s", campaign.read(campaign.folder .. "/calls/last-call") or "",
     r.status, (r.out .. r.err):sub(1, 4000), command)
   made, raised, functions = made + done, raised + bad, math.max(functions, tonumber(reached))
 end

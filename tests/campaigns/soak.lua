@@ -83,6 +83,7 @@ while steps < wanted do
   steps, small_steps = steps + 1, small_steps + 1
   if small_steps % every == 0 and small_steps >= steps_to_warm_up then
     collectgarbage()
+    collectgarbage()
     in_steps[#in_steps + 1] = held()
   end
 end
