@@ -24,13 +24,20 @@ local function command_for(name, number)
     campaign.quote(campaign.build), name, number, campaign.seed, campaign.quote(found), campaign.quote(corpus))
 end
 
+-- Side by side: each takes one processor.
+local commands, all = {}, {}
+for i, reader in ipairs(readers) do
+  local name = reader[1]
+  commands[i] = command_for(name, campaign.count(reader[2], reader[3]))
+  all[i] = ("{ env %s sh -c %s >%s.log 2>&1; echo $? >%s.status; } &"):format(settings, campaign.quote(commands[i]), name, name)
+end
+campaign.shell(table.concat(all, " ") .. " wait")
+
 local parts, executions = {}, 0
-for _, reader in ipairs(readers) do
+for i, reader in ipairs(readers) do
   local name, number = reader[1], campaign.count(reader[2], reader[3])
-  local command = command_for(name, number)
-  local r = campaign.shell(("env %s sh -c %s"):format(settings, campaign.quote(command)))
-  local said = r.out .. r.err
-  campaign.check(r.status == 0, "%s: exit status %d\n%s\nagain: %s", name, r.status, said:sub(-3000), command)
+  local said, status = campaign.read(("%s/%s.log"):format(campaign.folder, name)), tonumber(campaign.read(("%s/%s.status"):format(campaign.folder, name)))
+  campaign.check(status == 0, "%s: exit status %s\n%s\nagain: %s", name, status, said:sub(-3000), commands[i])
   local ran = tonumber(said:match "number_of_executed_units:%s*(%d+)" or said:match "# (%d+) mutations")
   campaign.check(ran and ran >= number, "%s: only %s of %d executions", name, ran, number)
   local coverage = said:match ".* cov: (%d+)"
