@@ -1,13 +1,14 @@
 -- Inside the program of allocations.c: does something small again and again, and each time the next allocation fails. It then
 -- raises or returns an error that speaks of memory, or does as if nothing had happened; nothing is lost, and no file damaged.
--- usage: allocations tests/campaigns/allocations_each.lua FOLDER STEP
--- STEP 0: every n. Else n grows by a part of itself: n + 1 + n // STEP.
+-- usage: allocations tests/campaigns/allocations_each.lua FOLDER STEP FIRST LAST
+-- FIRST, LAST: which things. STEP 0: every n. Else n grows by a part of itself: n + 1 + n // STEP.
 local pl = require "perilune"
 local core = require "perilune.core"
 local record = require "perilune.record"
 local nn = pl.nn
 local fail = fail        -- luacheck: ignore
 local folder, step = arg[1], math.tointeger(arg[2])
+local first, last_thing = math.tointeger(arg[3]), math.tointeger(arg[4])
 
 local function file(name) return folder .. "/" .. name end
 
@@ -150,6 +151,7 @@ local function try(thing, kind, n, expected)
 end
 
 local sums = {}
+things = table.move(things, first, last_thing, 1, {})
 for _, thing in ipairs(things) do
   if thing[3] then thing[3]() end
   local expected = assert(thing[2]())
