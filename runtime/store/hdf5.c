@@ -31,13 +31,15 @@ pl_status pl_hdf5_load(pl_error *err) {
     if (*functions[i].at == NULL) return pl_error_set(err, PL_ERROR_IO, "%s has no %s; install the HDF5 that Perilune was built with (%d.%d)",
                                                       PL_HDF5_LIBRARY, functions[i].name, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
+  /* Before anything else, which would start it: no file waits for the library's end, and that crashes where closing one has run
+     out of memory. */
+  hdf5.H5dont_atexit();
   unsigned major = 0, minor = 0, release = 0;
   hdf5.H5get_libversion(&major, &minor, &release);
   if (major != H5_VERS_MAJOR || minor != H5_VERS_MINOR) {
     return pl_error_set(err, PL_ERROR_IO, "%s is version %u.%u, and Perilune was built with %d.%d: build it again", PL_HDF5_LIBRARY,
                         major, minor, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
-  hdf5.H5dont_atexit();   /* no file waits for its end, which fails where closing one has run out of memory */
   if (hdf5.H5open() < 0) return pl_error_set(err, PL_ERROR_IO, "the HDF5 library does not start");
   hdf5.H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
