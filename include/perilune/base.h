@@ -112,6 +112,8 @@ typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 
 PL_API void pl_threads_set(int n);   /* 0: as many as cores (default) */
 PL_API int pl_threads_get(void);
+PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most that there may be */
+PL_API long pl_threads_displaced(void);      /* how often the system took a processor from a thread of this process, so far */
 PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all threads; returns when all are done */
 PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);    /* on n threads; 1 costs nothing */
 PL_API void pl_team_barrier(const pl_team *team);                  /* all members wait for each other */

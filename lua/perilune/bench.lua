@@ -121,7 +121,7 @@ function Training:run(seconds)
     samples, self.batch = samples + n, self.batch + count
     now = system.clock()
     -- calls must not count, nor may a piece outlast the time by much
-    if now - before < seconds / 40 then self.piece = self.piece * 2
+    if now - before < seconds / 40 then self.piece = math.min(2 * self.piece, self.batches)
     elseif now - before > seconds / 10 and self.piece > 1 then self.piece = self.piece // 2 end
   until now - start >= seconds
   return samples / (now - start)

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include "perilune/base.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -18,7 +19,13 @@ struct pl_barrier {
 static int wanted;
 
 void pl_threads_set(int n) { wanted = n > 0 ? n : 0; }
+bool pl_threads_chosen(void) { return wanted > 0; }
 int pl_threads_get(void) { return wanted > 0 ? wanted : omp_get_num_procs(); }
+
+long pl_threads_displaced(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
 
 #if defined(__x86_64__)
 enum { FLUSH_TO_ZERO = 0x8040 };   /* FTZ and DAZ */

@@ -4,25 +4,45 @@
 #include "layers/layer.h"
 
 enum { ROW_BLOCK = 28, COLUMN_BLOCK = 32, SUM_BLOCK = 256 };   /* 32 columns: no two members write one cache line */
+enum { SUM_DEPTH = 192, MANY_ROWS = 56 };   /* inner steps that are done at once, where there are so many rows */
 
+/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on. */
+static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth) {
+  float block[SUM_DEPTH * COLUMN_BLOCK];
+  pl_contraction part = *c;
+  part.rows = (end < c->rows ? end : c->rows) - i;
+  part.cols = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
+  part.inner = c->inner - k < depth ? c->inner - k : depth;
+  part.c += (ptrdiff_t)i * c->c_row + (ptrdiff_t)j;
+  part.a += (ptrdiff_t)i * c->a_row + (ptrdiff_t)k * c->a_inner;
+  part.b += (ptrdiff_t)k * c->b_inner + (ptrdiff_t)j;
+  part.accumulate = c->accumulate || k > 0;
+  if (c->bias != NULL) part.bias += j;
+  if (depth < c->inner) {
+    for (size_t row = 0; row < part.inner; row++) memcpy(block + row * part.cols, part.b + (ptrdiff_t)row * c->b_inner, part.cols * sizeof *block);
+    part.b = block;
+    part.b_inner = (ptrdiff_t)part.cols;
+  }
+  pl_kernel.contract(&part);
+}
+
+/* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and b's, copied
+   side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that goes on from block to
+   block is the same chain. */
 void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
   size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block, cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
+  size_t depth = c->rows >= MANY_ROWS && c->inner > SUM_DEPTH && c->outer == 1 ? SUM_DEPTH : c->inner, from, to, last;
   while (rows * cols < 2 * (size_t)team->size && row_block > 7) {
     row_block /= 2;
     rows = (c->rows + row_block - 1) / row_block;
   }
-  size_t from, to;
   pl_team_share(team, rows * cols, 1, &from, &to);
-  for (size_t item = from; item < to; item++) {
-    size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK;
-    pl_contraction part = *c;
-    part.rows = c->rows - i < row_block ? c->rows - i : row_block;
-    part.cols = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
-    part.c += (ptrdiff_t)i * c->c_row + (ptrdiff_t)j;
-    part.a += (ptrdiff_t)i * c->a_row;
-    part.b += j;
-    if (c->bias != NULL) part.bias += j;
-    pl_kernel.contract(&part);
+  for (size_t k = 0; k == 0 || k < c->inner; k += depth) {
+    for (size_t item = from; item < to; item = last) {
+      size_t i = item % rows * row_block;
+      last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
+      contract_part(c, i, i + (last - item) * row_block, item / rows * COLUMN_BLOCK, k, depth);
+    }
   }
 }
 

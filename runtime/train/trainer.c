@@ -8,10 +8,12 @@
 #include <string.h>
 #include "train/loader.h"
 #include "train/nonfinite.h"
+#include "train/pace.h"
 
 struct pl_trainer {
   pl_trainer_options o;
   pl_loader loader;
+  pl_pace pace;
   bool fuse;               /* steps may be taken as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
   size_t width;            /* outputs a sample */
   float *grad;
@@ -222,6 +224,21 @@ static void reorder(void *context, const pl_order *order, size_t offset, size_t 
     reorder_block(t, order, (float *)pl_tensor_data(pl_optimizer_slot(t->o.optimizer, i)) + offset, count);
 }
 
+/* With as many threads as were asked for; where none were, with as many as are fastest now. */
+static void run_paced(pl_trainer *t, run_arg *arg) {
+  int most = team_size(t, pl_model_team_size(t->o.model));
+  if (most == 1 || pl_threads_chosen()) {
+    pl_threads_run_on(most, run_steps, arg);
+    return;
+  }
+  size_t samples = arg->result->samples;
+  long displaced = pl_threads_displaced();
+  double start = pl_clock();
+  pl_threads_run_on(pl_pace_size(&t->pace, most), run_steps, arg);
+  double end = pl_clock();
+  pl_pace_tell(&t->pace, end, end - start, (double)(arg->result->samples - samples), pl_threads_displaced() - displaced);
+}
+
 /* Whether all weights are finite after it. */
 static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result) {
   enum { MANY = 16 };   /* steps that are worth a reordering */
@@ -232,7 +249,7 @@ static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_tr
   run_arg arg = { t, epoch, first, count, result, false, false };
   pl_model_set_random(model, t->o.seed, 0);
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
-  pl_threads_run_on(team_size(t, pl_model_team_size(model)), run_steps, &arg);
+  run_paced(t, &arg);
   pl_model_trust(model, false);
   if (pack) pl_model_pack(model, reorder, t, true);
   if (count > 0) pl_model_set_random(model, t->o.seed, step_number(t, epoch, first + count - 1));

@@ -54,6 +54,19 @@ function TestBench:test_for_machines()
   lu.assertEquals(select(2, head:gsub(",", "")), select(2, row:gsub(",", "")))
 end
 
+-- Epochs that are far shorter than the measurement.
+function TestBench:test_very_many_epochs()
+  local bench = require "perilune.bench"
+  local training = bench.training(bench.load(file))
+  training.core = { run = function(_, _, _, count)
+    lu.assertTrue(count >= 1 and count <= 5)
+    return 0.0, 0, 16 * count, count
+  end }
+  training.augment = {}
+  lu.assertTrue(training:run(0.02) > 0)
+  lu.assertTrue(training.epoch > 100)
+end
+
 function TestBench:test_layers()
   local out = bench(file .. " --layers --threads 1")
   lu.assertStrContains(out, "Small, batch 16, 1 thread: ")

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "../c/support_kernels.h"
 #include "kernels/kernels.h"
+#include "layers/layer.h"
 
 typedef enum { PLAIN, BIAS, ACCUMULATE } start;
 
@@ -153,6 +154,30 @@ static void tiling_does_not_touch_a_bit(void **state) {
   drop(&p);
 }
 
+static void member(const pl_team *team, void *x) { pl_contract_shared(team, x); }
+
+/* By a team, and in blocks where there are many rows and long sums: the same bits. */
+static void shared_is_the_same(void **state) {
+  (void)state;
+  for (int times = 0; times < 60; times++) {
+    bool long_sums = times % 4 != 0;
+    size_t outer = times % 8 == 1 ? 2 : 1, inner = (size_t)(long_sums ? random_int(180, 600) : random_int(1, 30));
+    problem p = make((size_t)random_int(40, 150), (size_t)random_int(1, 100), outer, inner, (start)random_int(0, 2), times % 2, (size_t)random_int(0, 5));
+    for (int i = 0; next_isa(&i); i++) {
+      memcpy(p.c, p.before, p.c_size * sizeof *p.c);
+      pl_kernel.contract(&p.x);
+      float *whole = copy_floats(p.c, p.c_size);
+      for (int threads = 1; threads <= 3; threads++) {
+        memcpy(p.c, p.before, p.c_size * sizeof *p.c);
+        pl_threads_run_on(threads, member, &p.x);
+        assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
+      }
+      free(whole);
+    }
+    drop(&p);
+  }
+}
+
 static void nan_stays_in_its_row_or_column(void **state) {
   (void)state;
   problem p = make(17, 37, 1, 6, PLAIN, false, 0);
@@ -168,7 +193,8 @@ static void nan_stays_in_its_row_or_column(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_number_of_rows_and_columns), cmocka_unit_test(strides_and_lengths), cmocka_unit_test(overlapping_rows),
-    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(nan_stays_in_its_row_or_column),
+    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(shared_is_the_same),
+    cmocka_unit_test(nan_stays_in_its_row_or_column),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

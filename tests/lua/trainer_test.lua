@@ -4,8 +4,8 @@ local core = require "perilune.core"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
 
-local function setup(augment)
-  local train = pl.data.digits { train = 96, test = 16, seed = 3 }:splits()
+local function setup(augment, samples)
+  local train = pl.data.digits { train = samples or 96, test = 16, seed = 3 }:splits()
   local model = nn.Sequential { nn.Conv2d(1, 4, 3, { padding = "same" }), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Dropout(0.2), nn.Linear(4, 10) }
   model:initialize(5)
   local optimizer = optim.Adam { lr = 0.01 }
@@ -35,6 +35,22 @@ function TestTrainer:test_a_pass_on_images_of_another_size_between_two_runs_chan
   model:infer(pl.zeros(2, 9, 11, 1))
   trainer:run(1, 2, 2)
   lu.assertEquals(weights(model), expected)
+end
+
+-- As when a busy program comes and goes: 40 batches in pieces, each on as many threads as are fastest then.
+function TestTrainer:test_threads_that_change_between_pieces()
+  core.system.threads(3)
+  local model, trainer = setup(augment(), 1280)
+  trainer:run(1, 1, 40)
+  local expected = weights(model)
+  for _, pieces in ipairs { { 1, 3, 2 }, { 2, 1, 1 }, { 3, 2, 4 } } do
+    model, trainer = setup(augment(), 1280)
+    for i, first in ipairs { 1, 18, 37 } do
+      core.system.threads(pieces[i])
+      trainer:run(1, first, ({ 17, 19, 4 })[i])
+    end
+    lu.assertEquals(weights(model), expected)
+  end
 end
 
 function TestTrainer:test_more_threads_than_it_was_made_for()
