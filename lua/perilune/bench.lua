@@ -120,9 +120,9 @@ function Training:run(seconds)
     if bad then errors.fail(1, "bench: %s: epoch %d, batch %d: the loss is not a finite number", self.e.name, self.epoch, bad.batch) end
     samples, self.batch = samples + n, self.batch + count
     now = system.clock()
-    -- calls must not count, nor may a piece outlast the time by much
-    if now - before < seconds / 40 then self.piece = math.min(2 * self.piece, self.batches)
-    elseif now - before > seconds / 10 and self.piece > 1 then self.piece = self.piece // 2 end
+    -- pieces as long as those of a run, so that what is done once a piece counts as much
+    if now - before < 0.05 then self.piece = math.min(2 * self.piece, self.batches)
+    elseif now - before > 0.2 and self.piece > 1 then self.piece = self.piece // 2 end
   until now - start >= seconds
   return samples / (now - start)
 end

@@ -293,15 +293,29 @@ void pl_model_learn_stages(const pl_model *model, pl_stages *stages, const pl_ba
   }
 }
 
-static bool is_ordinary(const pl_layer *layer, const pl_param *p) {
-  return layer->cls->learn != NULL && p->trained && pl_kernel.ordinary(p->value, (size_t)pl_shape_count(&p->shape));
+static bool may_be_ordinary(const pl_layer *layer, const pl_param *p) { return layer->cls->learn != NULL && p->trained; }
+
+/* Each member its share of each parameter. */
+static void look_at_values(const pl_team *team, void *arg) {
+  pl_model *model = arg;
+  for (size_t i = 0; i < model->slices; i++) {
+    pl_layer *layer = (pl_layer *)model->slice[i].layer;
+    for (int k = 0; k < layer->params; k++) {
+      pl_param *p = &layer->param[k];
+      size_t from, to;
+      pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
+      if (may_be_ordinary(layer, p) && !pl_kernel.ordinary(p->value + from, to - from)) atomic_store(&p->ordinary, false);
+    }
+  }
 }
 
 void pl_model_trust(pl_model *model, bool look) {
+  enum { MANY = 1 << 18 };   /* parameters that are worth a team */
   for (size_t i = 0; i < model->slices; i++) {
     pl_layer *layer = (pl_layer *)model->slice[i].layer;
-    for (int k = 0; k < layer->params; k++) atomic_store(&layer->param[k].ordinary, look && is_ordinary(layer, &layer->param[k]));
+    for (int k = 0; k < layer->params; k++) atomic_store(&layer->param[k].ordinary, look && may_be_ordinary(layer, &layer->param[k]));
   }
+  if (look) pl_threads_run_on(model->parameters < MANY ? 1 : pl_model_team_size(model), look_at_values, model);
 }
 
 size_t pl_model_pack(pl_model *model, pl_reorder_fn reorder, void *context, bool back) {
