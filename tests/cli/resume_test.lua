@@ -13,8 +13,12 @@ end]]
 local interrupt = [[on_batch = function(ctx)
   if die and (ctx.step == die or ctx.step == die + 3) then
     local stat = io.open "/proc/self/stat"
-    local pid = stat:read "n"
-    for _ = 1, os.getenv "TWICE" and 2 or 1 do io.popen("kill -INT " .. pid):close() end
+    local pid, system = stat:read "n", require "perilune.core".system
+    for i = 1, os.getenv "TWICE" and 2 or 1 do
+      io.popen("kill -INT " .. pid):close()
+      local start = system.clock()      -- any thread may take the signal, when it gets a processor
+      while (i == 2 or not system.interrupted()) and system.clock() < start + 60 do end
+    end
   end
 end]]
 
