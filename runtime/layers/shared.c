@@ -37,13 +37,15 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
     rows = (c->rows + row_block - 1) / row_block;
   }
   pl_team_share(team, rows * cols, 1, &from, &to);
-  for (size_t k = 0; k == 0 || k < c->inner; k += depth) {
+  size_t k = 0;
+  do {
     for (size_t item = from; item < to; item = last) {
       size_t i = item % rows * row_block;
       last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
       contract_part(c, i, i + (last - item) * row_block, item / rows * COLUMN_BLOCK, k, depth);
     }
-  }
+    k += depth;
+  } while (k < c->inner);
 }
 
 void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out) {

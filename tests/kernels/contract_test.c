@@ -178,6 +178,15 @@ static void shared_is_the_same(void **state) {
   }
 }
 
+/* A sum of no terms is its start. */
+static void shared_without_terms(void **state) {
+  (void)state;
+  float a = 1, b[3] = { 1, 2, 3 }, bias[3] = { 4, 5, 6 }, c[6] = { 0 };
+  pl_contraction x = { .c = c, .c_row = 3, .a = &a, .a_inner = 1, .b = b, .b_inner = 3, .rows = 2, .cols = 3, .outer = 1, .inner = 0, .bias = bias };
+  pl_threads_run_on(1, member, &x);
+  for (int i = 0; i < 6; i++) assert_true(c[i] == bias[i % 3]);
+}
+
 static void nan_stays_in_its_row_or_column(void **state) {
   (void)state;
   problem p = make(17, 37, 1, 6, PLAIN, false, 0);
@@ -193,7 +202,7 @@ static void nan_stays_in_its_row_or_column(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_number_of_rows_and_columns), cmocka_unit_test(strides_and_lengths), cmocka_unit_test(overlapping_rows),
-    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(shared_is_the_same),
+    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(shared_is_the_same), cmocka_unit_test(shared_without_terms),
     cmocka_unit_test(nan_stays_in_its_row_or_column),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
