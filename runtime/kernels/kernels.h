@@ -55,6 +55,9 @@ typedef struct pl_windows {
   bool count_padding;   /* averages divide by kh*kw, else by the number of pixels inside */
 } pl_windows;
 
+/* Rows [top, bottom) and columns [left, right) of a tile lie inside the image; the others are 0. */
+typedef struct pl_inside { int top, bottom, left, right; } pl_inside;
+
 typedef struct pl_kernel_table {
 #define KERNEL(result, name, parameters) result (*name) parameters;
 #include "kernels.def"

@@ -100,10 +100,17 @@ INLINE void store(float *p, vf x, size_t part) {
   else vf_store_part(p, x, part);
 }
 
-INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, const int n, size_t part) {
+/* Pixel (i, j) of a tile of which x is the first that lies inside; those outside are 0. NULL: all lie inside. */
+INLINE vf pixel(const float *x, ptrdiff_t x_row, ptrdiff_t x_col, int i, int j, const pl_inside *in, size_t part) {
+  if (in == NULL) return load(x + i * x_row + j * x_col, part);
+  if (j < in->left || j >= in->right || i < in->top || i >= in->bottom) return vf_set(0);
+  return load(x + (i - in->top) * x_row + (j - in->left) * x_col, part);
+}
+
+INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, const pl_inside *inside, const int n, size_t part) {
   vf half[MOST][MOST], in[MOST], out[MOST];
   UNROLL for (int j = 0; j < n; j++) {      /* columns first: half = B' d */
-    UNROLL for (int i = 0; i < n; i++) in[i] = load(x + i * x_row + j * x_col, part);
+    UNROLL for (int i = 0; i < n; i++) in[i] = pixel(x, x_row, x_col, i, j, inside, part);
     input_1d(out, in, n);
     UNROLL for (int i = 0; i < n; i++) half[i][j] = out[i];
   }
@@ -113,10 +120,11 @@ INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_ro
   }
 }
 
-INLINE void filter_tile(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, const int n, const int taps, size_t part) {
+INLINE void filter_tile(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, const pl_inside *inside, const int n, const int taps,
+                        size_t part) {
   vf half[MOST][MOST], in[MOST], out[MOST];
   UNROLL for (int j = 0; j < taps; j++) {
-    UNROLL for (int i = 0; i < taps; i++) in[i] = load(w + i * w_row + j * w_col, part);
+    UNROLL for (int i = 0; i < taps; i++) in[i] = pixel(w, w_row, w_col, i, j, inside, part);
     filter_1d(out, in, n, taps);
     UNROLL for (int i = 0; i < n; i++) half[i][j] = out[i];
   }
@@ -148,24 +156,29 @@ INLINE void output_tile(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float 
 }
 
 /* V = B' d B of one n x n tile: plane f of v receives the channels at v + f*plane. */
-void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, size_t channels, int n) {
+void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, size_t channels, int n, const pl_inside *in) {
   for (size_t c = 0; c < channels; c += PL_LANES) {
     size_t part = channels - c < PL_LANES ? channels - c : PL_LANES;
-    if (n == 8 && part == PL_LANES) input_tile(v + c, plane, x + c, x_row, x_col, 8, PL_LANES);
-    else if (n == 8) input_tile(v + c, plane, x + c, x_row, x_col, 8, part);
-    else if (part == PL_LANES) input_tile(v + c, plane, x + c, x_row, x_col, 6, PL_LANES);
-    else input_tile(v + c, plane, x + c, x_row, x_col, 6, part);
+    if (n == 8 && in == NULL && part == PL_LANES) input_tile(v + c, plane, x + c, x_row, x_col, NULL, 8, PL_LANES);
+    else if (n == 8 && in == NULL) input_tile(v + c, plane, x + c, x_row, x_col, NULL, 8, part);
+    else if (n == 8) input_tile(v + c, plane, x + c, x_row, x_col, in, 8, part);
+    else if (in == NULL && part == PL_LANES) input_tile(v + c, plane, x + c, x_row, x_col, NULL, 6, PL_LANES);
+    else if (in == NULL) input_tile(v + c, plane, x + c, x_row, x_col, NULL, 6, part);
+    else input_tile(v + c, plane, x + c, x_row, x_col, in, 6, part);
   }
 }
 
-/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). */
-void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, size_t channels, int n, int taps) {
+/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). `in`: only for 4 taps, which are pixels. */
+void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, size_t channels, int n, int taps,
+                                const pl_inside *in) {
   for (size_t c = 0; c < channels; c += PL_LANES) {
     size_t part = channels - c < PL_LANES ? channels - c : PL_LANES;
-    if (n == 8 && taps == 5) filter_tile(u + c, plane, w + c, w_row, w_col, 8, 5, part);
-    else if (n == 8) filter_tile(u + c, plane, w + c, w_row, w_col, 8, 4, part);
-    else if (taps == 3) filter_tile(u + c, plane, w + c, w_row, w_col, 6, 3, part);
-    else filter_tile(u + c, plane, w + c, w_row, w_col, 6, 4, part);
+    if (n == 8 && taps == 5) filter_tile(u + c, plane, w + c, w_row, w_col, NULL, 8, 5, part);
+    else if (n == 8 && in == NULL) filter_tile(u + c, plane, w + c, w_row, w_col, NULL, 8, 4, part);
+    else if (n == 8) filter_tile(u + c, plane, w + c, w_row, w_col, in, 8, 4, part);
+    else if (taps == 3) filter_tile(u + c, plane, w + c, w_row, w_col, NULL, 6, 3, part);
+    else if (in == NULL) filter_tile(u + c, plane, w + c, w_row, w_col, NULL, 6, 4, part);
+    else filter_tile(u + c, plane, w + c, w_row, w_col, in, 6, 4, part);
   }
 }
 

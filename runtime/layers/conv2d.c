@@ -124,6 +124,8 @@ static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
   return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : patches_memory(s));
 }
 
+static size_t weights_memory(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }   /* second halves of sums */
+
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   conv2d_sizes s = loops_of(self->config, in);
   (void)out;
@@ -133,7 +135,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   }
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
-  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
+  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + weights_memory(&s) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
 }
 
 void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
@@ -188,51 +190,55 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
-static pl_contraction weights_of(const pl_layer *self, const conv2d_sizes *s, const float *x, const float *dy, size_t n, bool accumulate) {
+static pl_contraction weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy, size_t n) {
   return (pl_contraction){
-    .c = self->param[0].grad, .c_row = (ptrdiff_t)s->out,
-    .a = x + n * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
-    .b = dy + n * s->oh * s->ow * s->out, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
-    .rows = s->kw * s->in, .cols = s->out, .outer = s->oh, .inner = s->ow, .accumulate = n > 0 || accumulate };
+    .c = half->sum, .c_row = (ptrdiff_t)s->out,
+    .a = x + (half->first + n) * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
+    .b = dy + (half->first + n) * s->oh * s->ow * s->out, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
+    .rows = s->kw * s->in, .cols = s->out, .outer = s->oh, .inner = s->ow, .accumulate = n > 0 || half->accumulate };
 }
 
-/* One input channel: kernel rows, or parts of the outputs, are shared. */
-static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
+/* One input channel: kernel rows, or parts of the outputs, are the items. */
+static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *second) {
   enum { STRIP = 16 };
-  size_t strips = (s->out + STRIP - 1) / STRIP, members = (size_t)pass->team->size;
-  size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members, pieces = (s->kh + height - 1) / height, from, to;
-  pl_team_share(pass->team, strips * pieces, 1, &from, &to);
-  for (size_t item = from; item < to; item++) {
-    size_t o = item / pieces * STRIP, ky = item % pieces * height;
-    for (size_t n = 0; n < pass->batch; n++) {
-      pl_contraction c = weights_of(self, s, x, dy, n, pass->accumulate);
-      c.c += ky * s->kw * s->out + o;
-      c.a += ky * s->pw;
-      c.a_row = (ptrdiff_t)s->pw;
-      c.b += o;
-      c.rows = s->kh - ky < height ? s->kh - ky : height;
-      c.cols = s->out - o < STRIP ? s->out - o : STRIP;
-      pl_kernel.taps(&c, (int)s->kw);
+  size_t strips = (s->out + STRIP - 1) / STRIP, members = ((size_t)pass->team->size + 1) / 2;   /* for a half */
+  size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members, pieces = (s->kh + height - 1) / height;
+  for (int h = 0; h < 2; h++) {
+    pl_half half = pl_half_of(pass, h, strips * pieces, self->param[0].grad, second);
+    for (size_t item = half.from; item < half.to; item++) {
+      size_t o = item / pieces * STRIP, ky = item % pieces * height;
+      for (size_t n = 0; n < half.samples; n++) {
+        pl_contraction c = weights_of(s, &half, x, dy, n);
+        c.c += ky * s->kw * s->out + o;
+        c.a += ky * s->pw;
+        c.a_row = (ptrdiff_t)s->pw;
+        c.b += o;
+        c.rows = s->kh - ky < height ? s->kh - ky : height;
+        c.cols = s->out - o < STRIP ? s->out - o : STRIP;
+        pl_kernel.taps(&c, (int)s->kw);
+      }
     }
   }
 }
 
-static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy) {
+static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *second) {
   enum { ROWS = 14, COLS = 32 };   /* a register tile */
-  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks, from, to;
-  bool halve_dy = s->out > s->in;   /* a member reads its part of the wider of dy and x, and all of the other */
-  pl_team_share(pass->team, tiles * strips, 1, &from, &to);
-  for (size_t n = 0; n < pass->batch; n++) {   /* outside: an image stays in the cache */
-    for (size_t item = from; item < to; item++) {
-      size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS, ky = at / blocks, block = at % blocks;
-      size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
-      pl_contraction c = weights_of(self, s, x, dy, n, pass->accumulate);
-      c.c += (ky * inner + first) * s->out + o;
-      c.a += ky * s->pw * s->in + first;
-      c.b += o;
-      c.rows = last - first;
-      c.cols = s->out - o < COLS ? s->out - o : COLS;
-      pl_kernel.contract(&c);
+  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks;
+  bool halve_dy = s->out > s->in;   /* members at the same half read their part of the wider of dy and x, and all of the other */
+  for (int h = 0; h < 2; h++) {
+    pl_half half = pl_half_of(pass, h, tiles * strips, self->param[0].grad, second);
+    for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
+      for (size_t item = half.from; item < half.to; item++) {
+        size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS, ky = at / blocks, block = at % blocks;
+        size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
+        pl_contraction c = weights_of(s, &half, x, dy, n);
+        c.c += (ky * inner + first) * s->out + o;
+        c.a += ky * s->pw * s->in + first;
+        c.b += o;
+        c.rows = last - first;
+        c.cols = s->out - o < COLS ? s->out - o : COLS;
+        pl_kernel.contract(&c);
+      }
     }
   }
 }
@@ -315,19 +321,20 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   const conv2d_config *c = self->config;
   conv2d_sizes s = loops_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
-  float *scratch = pass->scratch, *sums = scratch + data_memory(&s, pass->batch, pass->team->size);
+  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + weights_memory(&s);
   (void)y;
   if (s.winograd) {
     conv2d_winograd_backward(self, pass, &s, x, dy, dx);
     return;
   }
-  (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy);
+  (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy, second);
   if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
+  pl_add_halves(pass, self->param[0].grad, second, weights_memory(&s));
   if (dx == NULL) return;
   if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
   else if (is_narrow(&s)) backward_data_by_patches(self, pass, &s, dy, dx, scratch);

@@ -9,12 +9,11 @@
    What a member works on stays in its second-level cache: a group of samples, and 32 columns of products at a time;
    backward-weights takes a block of input and output channels through all samples, and transforms x once more
    rather than keeping V. Sums run over channels, or over all tiles in order: groups, blocks and threads do not touch a bit. */
-#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/conv2d.h"
 
 enum {
-  TILE = 4, MOST_N = 8,
+  TILE = 4,
   COLS = 32,            /* columns of a product at a time */
   CACHE = 360000,       /* floats of a working set: most of 2 MiB */
   ENOUGH_TILES = 64,
@@ -39,6 +38,7 @@ static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_
 
 static size_t samples_of(const tiling *t, size_t group, size_t batch) { return batch - group * t->group < t->group ? batch - group * t->group : t->group; }
 static size_t plane_of(const tiling *t, size_t channels) { return t->group * t->tiles * channels + SKEW; }
+static size_t weights_of(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* The transformed kernel, in blocks of COLS columns: U[block][f][row][column]. */
@@ -57,14 +57,14 @@ static blocks blocks_of(const conv2d_sizes *s, size_t batch, size_t in, size_t o
   return b;
 }
 
-/* Small blocks transform the same channels again and again; few blocks leave members idle. */
+/* For each half of the batch. Small blocks transform the same channels again and again; few blocks leave members idle. */
 static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
   blocks best = { 0 };
   double least = 0;
   for (size_t in = 16; in <= 64; in += 16) {
     for (size_t out = 16; out <= 64; out += 16) {
-      blocks b = blocks_of(s, batch, in, out);
-      double rounds = (double)((b.units + (size_t)members - 1) / (size_t)members);
+      blocks b = blocks_of(s, (batch + 1) / 2, in, out);
+      double rounds = (double)((2 * b.units + (size_t)members - 1) / (size_t)members);
       double cost = rounds * ((double)(in * out) * 2.3 + (double)(in + out) * 16);   /* cycles: product, transforms */
       if (best.units != 0 && (cost >= least || blocks_memory(&b) > CACHE + CACHE / 4)) continue;
       best = b;
@@ -75,7 +75,7 @@ static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
 }
 
 /* The workspace of a pass, in floats from its start; every member has a slot of its own from `slots` on. */
-typedef struct { size_t filter, flipped, columns, slots, slot, end; } places;
+typedef struct { size_t filter, flipped, second, columns, slots, slot, end; } places;
 
 static size_t product_memory(const tiling *t, size_t channels, size_t cols) {
   return t->planes * (plane_of(t, channels) + plane_of(t, smaller(cols, COLS)));
@@ -90,7 +90,8 @@ static places forward_places(const conv2d_sizes *s, const tiling *t, int members
 static places backward_places(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
   places p = { .flipped = filter_size(t->planes, s->out, s->in), .slot = product_memory(t, s->out, s->in) };
   if (p.slot < blocks_memory(b)) p.slot = blocks_memory(b);
-  p.columns = p.flipped + s->kh * s->kw * s->in * s->out;
+  p.second = p.flipped + weights_of(s);
+  p.columns = p.second + weights_of(s);
   p.slots = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
   p.end = p.slots + (size_t)members * p.slot;
   return p;
@@ -110,39 +111,20 @@ void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m) {
   }
 }
 
-/* An image [h, w, channels], of which `count` channels from its address on are looked at. */
-typedef struct { const float *data; size_t h, w, channels, count; } image;
-
-typedef struct { const float *at; ptrdiff_t row, col; } patch;
-
-/* n x n pixels from (y, x) on: in the image itself, or, with zeros where they are outside of it, in `copy`. */
-static patch patch_of(const image *m, ptrdiff_t y, ptrdiff_t x, size_t n, float *copy) {
-  ptrdiff_t h = (ptrdiff_t)m->h, w = (ptrdiff_t)m->w, side = (ptrdiff_t)n, step = (ptrdiff_t)m->channels, count = (ptrdiff_t)m->count;
-  if (y >= 0 && x >= 0 && y + side <= h && x + side <= w) return (patch){ m->data + (y * w + x) * step, w * step, step };
-  for (ptrdiff_t i = 0; i < side; i++) {
-    for (ptrdiff_t j = 0; j < side; j++) {
-      bool inside = y + i >= 0 && y + i < h && x + j >= 0 && x + j < w;
-      float *to = copy + (i * side + j) * count;
-      if (inside) memcpy(to, m->data + ((y + i) * w + x + j) * step, m->count * sizeof *to);
-      else memset(to, 0, m->count * sizeof *to);
-    }
-  }
-  return (patch){ copy, side * count, count };
-}
-
-/* V (filter = 0) or D (filter = 4) of the tiles of a group, planes[f][tile][channel]; the first tile begins at (-top, -left). */
+/* V (filter = 0) or D (filter = 4) of the tiles of a group, planes[f][tile][channel], from `count` channels from `first` on; the
+   first tile begins at (-top, -left), and what is outside of an image is 0. */
 static void transform(float *planes, const tiling *t, const float *x, size_t h, size_t w, size_t channels, size_t first, size_t count,
                       size_t samples, size_t top, size_t left, int filter) {
-  _Alignas(64) float copy[MOST_N * MOST_N * COLS];
-  ptrdiff_t plane = (ptrdiff_t)plane_of(t, count);
+  ptrdiff_t plane = (ptrdiff_t)plane_of(t, count), row = (ptrdiff_t)(w * channels), col = (ptrdiff_t)channels;
+  int n = (int)t->n, side = filter ? TILE : n;
   for (size_t i = 0; i < samples * t->tiles; i++) {
-    ptrdiff_t ty = (ptrdiff_t)(i % t->tiles / t->tiles_x * TILE) - (ptrdiff_t)top, tx = (ptrdiff_t)(i % t->tiles_x * TILE) - (ptrdiff_t)left;
-    for (size_t c = 0; c < count; c += COLS) {
-      image m = { x + i / t->tiles * h * w * channels + first + c, h, w, channels, smaller(count - c, COLS) };
-      patch p = patch_of(&m, ty, tx, filter ? TILE : t->n, copy);
-      if (filter) pl_kernel.winograd_filter(planes + i * count + c, plane, p.at, p.row, p.col, m.count, (int)t->n, filter);
-      else pl_kernel.winograd_input(planes + i * count + c, plane, p.at, p.row, p.col, m.count, (int)t->n);
-    }
+    ptrdiff_t y = (ptrdiff_t)(i % t->tiles / t->tiles_x * TILE) - (ptrdiff_t)top, z = (ptrdiff_t)(i % t->tiles_x * TILE) - (ptrdiff_t)left;
+    ptrdiff_t below = (ptrdiff_t)h - y, right = (ptrdiff_t)w - z;
+    pl_inside part = { y < 0 ? (int)-y : 0, below < side ? (int)below : side, z < 0 ? (int)-z : 0, right < side ? (int)right : side };
+    const pl_inside *in = part.top > 0 || part.left > 0 || part.bottom < side || part.right < side ? &part : NULL;
+    const float *from = x + i / t->tiles * h * w * channels + (size_t)(y + part.top) * w * channels + (size_t)(z + part.left) * channels + first;
+    if (filter) pl_kernel.winograd_filter(planes + i * count, plane, from, row, col, count, n, filter, in);
+    else pl_kernel.winograd_input(planes + i * count, plane, from, row, col, count, n, in);
   }
 }
 
@@ -153,7 +135,7 @@ static void transform_filter(const pl_team *team, float *u, const conv2d_sizes *
   for (size_t item = from; item < to; item++) {
     size_t i = item % a, strip = item / a, col = strip * COLS;
     pl_kernel.winograd_filter(u + strip * planes * filter_plane(a) + i * COLS, (ptrdiff_t)filter_plane(a), w + i * b + col, (ptrdiff_t)(s->kw * a * b),
-                              (ptrdiff_t)(a * b), smaller(b - col, COLS), (int)(TILE + s->kh - 1), (int)s->kh);
+                              (ptrdiff_t)(a * b), smaller(b - col, COLS), (int)(TILE + s->kh - 1), (int)s->kh, NULL);
   }
 }
 
@@ -193,25 +175,24 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
 }
 
 /* dw of one block: S_f = sum over tiles of V_f' D_f, in the order of samples and tiles */
-static void block_of_weights(float *dw, const conv2d_sizes *s, const blocks *b, size_t unit, const float *x, const float *dy, size_t batch,
-                             bool accumulate, float *workspace) {
+static void block_of_weights(const conv2d_sizes *s, const blocks *b, size_t unit, const float *x, const float *dy, const pl_half *half, float *workspace) {
   const tiling *t = &b->t;
   size_t across = (s->out + b->out - 1) / b->out, i = unit / across * b->in, o = unit % across * b->out;
   size_t in = smaller(s->in - i, b->in), out = smaller(s->out - o, b->out), plane = in * out + SKEW;
   float *v = workspace, *d = v + t->planes * plane_of(t, in), *sums = d + t->planes * plane_of(t, out);
-  for (size_t g = 0; g < t->groups; g++) {
-    size_t samples = samples_of(t, g, batch);
-    transform(v, t, x + g * t->group * s->h * s->w * s->in, s->h, s->w, s->in, i, in, samples, s->top, s->left, 0);
-    transform(d, t, dy + g * t->group * s->oh * s->ow * s->out, s->oh, s->ow, s->out, o, out, samples, 0, 0, TILE);
+  for (size_t n = 0; n < half->samples; n += t->group) {
+    size_t samples = smaller(half->samples - n, t->group), first = half->first + n;
+    transform(v, t, x + first * s->h * s->w * s->in, s->h, s->w, s->in, i, in, samples, s->top, s->left, 0);
+    transform(d, t, dy + first * s->oh * s->ow * s->out, s->oh, s->ow, s->out, o, out, samples, 0, 0, TILE);
     for (size_t f = 0; f < t->planes; f++) {
       pl_kernel.contract(&(pl_contraction){
         .c = sums + f * plane, .c_row = (ptrdiff_t)out, .a = v + f * plane_of(t, in), .a_row = 1, .a_inner = (ptrdiff_t)in,
-        .b = d + f * plane_of(t, out), .b_inner = (ptrdiff_t)out, .rows = in, .cols = out, .outer = 1, .inner = samples * t->tiles, .accumulate = g > 0 });
+        .b = d + f * plane_of(t, out), .b_inner = (ptrdiff_t)out, .rows = in, .cols = out, .outer = 1, .inner = samples * t->tiles, .accumulate = n > 0 });
     }
   }
   for (size_t k = 0; k < in; k++)
-    pl_kernel.winograd_output(dw + (i + k) * s->out + o, (ptrdiff_t)(s->kw * s->in * s->out), (ptrdiff_t)(s->in * s->out), sums + k * out, (ptrdiff_t)plane,
-                              NULL, out, (int)t->n, (int)s->kh, (int)s->kh, (int)s->kw, accumulate);
+    pl_kernel.winograd_output(half->sum + (i + k) * s->out + o, (ptrdiff_t)(s->kw * s->in * s->out), (ptrdiff_t)(s->in * s->out), sums + k * out, (ptrdiff_t)plane,
+                              NULL, out, (int)t->n, (int)s->kh, (int)s->kh, (int)s->kw, half->accumulate);
 }
 
 void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *dx) {
@@ -227,10 +208,12 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     transform_filter(team, scratch + p.filter, s, t.planes, scratch + p.flipped, s->out, s->in);
   }
   if (self->params > 1) pl_column_sums(team, self->param[1].grad, dy, pass->batch * s->oh * s->ow, s->out, pass->accumulate, scratch + p.columns);
-  pl_team_share(team, b.units, 1, &from, &to);
-  for (size_t unit = from; unit < to; unit++) block_of_weights(self->param[0].grad, s, &b, unit, x, dy, pass->batch, pass->accumulate, slot);
+  for (int h = 0; h < 2; h++) {
+    pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
+    for (size_t unit = half.from; unit < half.to; unit++) block_of_weights(s, &b, unit, x, dy, &half, slot);
+  }
+  pl_add_halves(pass, self->param[0].grad, scratch + p.second, weights_of(s));
   if (dx == NULL) return;
-  pl_team_barrier(team);
   pl_team_share(team, t.groups, 1, &from, &to);
   for (size_t g = from; g < to; g++) {
     size_t samples = samples_of(&t, g, pass->batch);

@@ -140,6 +140,13 @@ pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 void pl_contract_shared(const pl_team *team, const pl_contraction *c);
 /* Rows [row, row + count) of sample n. */
 void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out);
+/* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members
+   makes the same sums, and two of them read only samples that they have made themselves, not what lies in the other's cache.
+   The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first` on, and
+   writes to `sum`: `grad`, or for the second half `second`. pl_add_halves ends it; it contains a barrier. */
+typedef struct pl_half { size_t first, samples, from, to; float *sum; bool accumulate; } pl_half;
+pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second);
+void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
    share of the columns (pl_team_share in grains of 16) written. */

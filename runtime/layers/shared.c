@@ -59,6 +59,25 @@ void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *o
   }
 }
 
+pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second) {
+  size_t from, to, before = (pass->batch + 1) / 2, start = half ? items : 0;
+  pl_half h = { .first = half ? before : 0, .samples = half ? pass->batch - before : before, .sum = half ? second : grad, .accumulate = !half && pass->accumulate };
+  pl_team_share(pass->team, pass->batch > 1 ? 2 * items : items, 1, &from, &to);
+  h.from = from > start ? from - start : 0;
+  h.to = to > start ? to - start : 0;
+  if (h.to > items) h.to = items;
+  if (h.from > h.to) h.from = h.to;
+  return h;
+}
+
+void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n) {
+  size_t from, to;
+  pl_team_barrier(pass->team);
+  if (pass->batch == 1) return;
+  pl_team_share(pass->team, n, 16, &from, &to);
+  pl_kernel.add(grad + from, grad + from, second + from, to - from);
+}
+
 size_t pl_column_sums_scratch(size_t rows, size_t cols) { return rows > SUM_BLOCK ? (rows + SUM_BLOCK - 1) / SUM_BLOCK * cols : 0; }
 
 static size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }

@@ -17,8 +17,8 @@ static void check(int n, int taps, size_t channels, size_t gap, bool with_bias, 
   float *before = random_floats(place), *y = copy_floats(before, place), *bits = NULL;
   for (int isa = 0; next_isa(&isa); isa++) {
     memcpy(y, before, place * sizeof *y);
-    pl_kernel.winograd_input(v, (ptrdiff_t)step, x, (ptrdiff_t)(step * (size_t)n), (ptrdiff_t)step, channels, n);
-    pl_kernel.winograd_filter(u, (ptrdiff_t)step, w, (ptrdiff_t)(step * (size_t)taps), (ptrdiff_t)step, channels, n, taps);
+    pl_kernel.winograd_input(v, (ptrdiff_t)step, x, (ptrdiff_t)(step * (size_t)n), (ptrdiff_t)step, channels, n, NULL);
+    pl_kernel.winograd_filter(u, (ptrdiff_t)step, w, (ptrdiff_t)(step * (size_t)taps), (ptrdiff_t)step, channels, n, taps, NULL);
     for (size_t f = 0; f < tile; f++) for (size_t c = 0; c < channels; c++) m[f * step + c] = u[f * step + c] * v[f * step + c];
     pl_kernel.winograd_output(y, (ptrdiff_t)(outputs * step), (ptrdiff_t)step, m, (ptrdiff_t)step, with_bias ? bias : NULL, channels, n, (int)outputs, rows, cols, accumulate);
     for (size_t at = 0; at < place; at++) {
