@@ -5,51 +5,79 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-enum { SIDE = 16, GROUP = 64, VECTORS = SIDE / PL_LANES };
+enum { ROUNDS = 10, SIDE = 16, GROUP = 64, VECTORS = SIDE / PL_LANES };
+enum { CHAINS = PL_REGISTERS / 8, GROUPS = 2 };   /* groups at a time, and chains of products that hide each other's latency */
 
+#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-static inline __attribute__((always_inline)) void sixteen_blocks(vu w[4][VECTORS], uint64_t first_block, uint64_t seed, uint64_t stream) {
-  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32), counter[2][SIDE];
-  for (int j = 0; j < SIDE; j++) {
-    counter[0][j] = (uint32_t)(first_block + (uint64_t)j);
-    counter[1][j] = (uint32_t)((first_block + (uint64_t)j) >> 32);
+typedef struct { uint32_t k[ROUNDS][2]; } keys;
+
+static keys keys_of(uint64_t seed) {
+  keys keys;
+  for (uint32_t r = 0; r < ROUNDS; r++) {
+    keys.k[r][0] = (uint32_t)seed + r * 0x9E3779B9u;
+    keys.k[r][1] = (uint32_t)(seed >> 32) + r * 0xBB67AE85u;
   }
-  UNROLL for (int v = 0; v < VECTORS; v++) {
-    memcpy(&w[0][v], counter[0] + v * PL_LANES, sizeof(vu));
-    memcpy(&w[1][v], counter[1] + v * PL_LANES, sizeof(vu));
-    w[2][v] = vu_set((uint32_t)stream);
-    w[3][v] = vu_set((uint32_t)(stream >> 32));
-  }
-  for (int round = 0; round < 10; round++) {
-    UNROLL for (int v = 0; v < VECTORS; v++) {
-      vu high0, low0, high1, low1;
-      vu_multiply(w[0][v], 0xD2511F53u, &high0, &low0);
-      vu_multiply(w[2][v], 0xCD9E8D57u, &high1, &low1);
-      w[0][v] = high1 ^ w[1][v] ^ vu_set(k0);
-      w[1][v] = low1;
-      w[2][v] = high0 ^ w[3][v] ^ vu_set(k1);
-      w[3][v] = low0;
+  return keys;
+}
+
+/* Ten rounds of chains of `PL_LANES / 2` blocks, whose words are in even lanes; what is in the odd lanes does not matter. A product
+   is two words of the next round at once: its low word where it is, its high word moved down. */
+INLINE void rounds(vu w[CHAINS][4], const keys *keys) {
+  UNROLL for (int r = 0; r < ROUNDS; r++) {
+    UNROLL for (int c = 0; c < CHAINS; c++) {
+      vu p0 = vu_products(w[c][0], 0xD2511F53u), p1 = vu_products(w[c][2], 0xCD9E8D57u);
+      w[c][0] = vu_from_odd(p1) ^ w[c][1] ^ vu_set(keys->k[r][0]);
+      w[c][1] = p1;
+      w[c][2] = vu_from_odd(p0) ^ w[c][3] ^ vu_set(keys->k[r][1]);
+      w[c][3] = p0;
     }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
   }
+}
+
+/* Blocks first, first + 1, ..: word i of each in the lanes of w[..][i]. */
+INLINE void blocks(vu w[CHAINS / 2][4], uint64_t first, const keys *keys, uint64_t stream) {
+  typedef uint64_t counters __attribute__((vector_size(4 * PL_LANES)));   /* the low word of each is an even lane */
+  counters number = { 0 }, one = { 0 };
+  vu chain[CHAINS][4];
+  for (int i = 0; i < PL_LANES / 2; i++) number[i] = 2 * (uint64_t)i;
+  number += first;
+  one += 1;
+  UNROLL for (int c = 0; c < CHAINS; c++) {   /* even numbers in a chain, odd ones in the next */
+    chain[c][0] = (vu)number;
+    chain[c][1] = (vu)(number >> 32);
+    chain[c][2] = vu_set((uint32_t)stream);
+    chain[c][3] = vu_set((uint32_t)(stream >> 32));
+    number += c % 2 ? one * (PL_LANES - 1) : one;
+  }
+  rounds(chain, keys);
+  UNROLL for (int c = 0; c < CHAINS; c += 2) {
+    UNROLL for (int i = 0; i < 4; i++) w[c / 2][i] = vu_even_of(chain[c][i], chain[c + 1][i]);
+  }
+}
+
+INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale) {
+  uint64_t bits = 0;
+  UNROLL for (size_t v = 0; v < GROUP / PL_LANES; v++) {
+    vu keep = vu_at_least(w[v % VECTORS][v / VECTORS], threshold);
+    bits |= (uint64_t)vu_bits(keep) << (v * PL_LANES);
+    if (n >= GROUP) vf_store(y + v * PL_LANES, vf_where(keep, vf_load(x + v * PL_LANES) * vf_set(scale)));
+  }
+  for (size_t i = 0; i < n && n < GROUP; i++) y[i] = bits >> i & 1 ? x[i] * scale : 0;
+  return bits;
 }
 
 /* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept. */
 void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept) {
-  for (size_t g = 0; g < n; g += GROUP) {
-    vu w[4][VECTORS];
-    uint64_t bits = 0;
-    size_t most = n - g < GROUP ? n - g : GROUP;
-    sixteen_blocks(w, (first + g) / GROUP * SIDE, seed, stream);
-    UNROLL for (size_t v = 0; v < GROUP / PL_LANES; v++) {
-      vu keep = vu_at_least(w[v / VECTORS][v % VECTORS], threshold);
-      bits |= (uint64_t)vu_bits(keep) << (v * PL_LANES);
-      if (most == GROUP) vf_store(y + g + v * PL_LANES, vf_where(keep, vf_load(x + g + v * PL_LANES) * vf_set(scale)));
+  const keys keys = keys_of(seed);
+  for (size_t at = 0; at < n; at += GROUPS * GROUP) {
+    vu w[GROUPS * VECTORS][4];
+    UNROLL for (int v = 0; v < GROUPS * VECTORS; v += CHAINS / 2) blocks(w + v, (first + at) / GROUP * SIDE + (uint64_t)v * PL_LANES, &keys, stream);
+    for (size_t g = 0; g < GROUPS && at + g * GROUP < n; g++) {
+      uint64_t bits = drop_group(y + at + g * GROUP, x + at + g * GROUP, n - at - g * GROUP, w + g * VECTORS, threshold, scale);
+      if (kept != NULL) kept[at / GROUP + g] = bits;
     }
-    for (size_t i = 0; i < most && most < GROUP; i++) y[g + i] = bits >> i & 1 ? x[g + i] * scale : 0;
-    if (kept != NULL) kept[g / GROUP] = bits;
   }
 }
 

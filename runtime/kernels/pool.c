@@ -125,6 +125,17 @@ static void max_back_side_by_side(float *dx, const float *dy, const float *tap, 
     vf_store(dx + ox * 16, _mm512_shuffle_f32x4(left, right, 0x44));
     vf_store(dx + ox * 16 + 16, _mm512_shuffle_f32x4(left, right, 0xee));
   }
+  if (w->channels < 8 && w->kw == 2) {   /* both pixels of a window a vector */
+    size_t c = w->channels, twice = 2 * c;
+    __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), count = _mm512_set1_epi32((int)c);
+    __mmask16 right = _mm512_cmpge_epi32_mask(lane, count);
+    __m512i channel = _mm512_mask_sub_epi32(lane, right, lane, count);
+    vf taps = _mm512_mask_blend_ps(right, vf_set((float)(2 * ky)), vf_set((float)(2 * ky + 1)));
+    for (; ox < covered; ox++, at += c) {
+      vf t = _mm512_permutexvar_ps(channel, vf_load_part(tap + at, c)), d = _mm512_permutexvar_ps(channel, vf_load_part(dy + at, c));
+      vf_store_part(dx + ox * twice, vf_equal(t, taps, d + vf_set(0), vf_set(0)), twice);
+    }
+  }
 #endif
   for (; ox < covered; ox++, at += w->channels) {
     if (w->kw == 2) EACH_VECTOR(w->channels, max_back_window, dx + ox * 2 * w->channels, dy + at, tap + at, w, ky, 2);

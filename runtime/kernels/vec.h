@@ -62,6 +62,9 @@ static inline vf vf_pow2(vf k) {
 }
 #else
 #include <math.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #define PL_LANES 4
 #define PL_REGISTERS 16
 typedef float vf __attribute__((vector_size(16)));
@@ -91,22 +94,50 @@ static inline vu vu_set(uint32_t x) { return x - (vu){ 0 }; }
 static inline vu vu_at_least(vu x, uint32_t least) { return (vu)(x >= vu_set(least)); }
 static inline vf vf_where(vu mask, vf x) { return (vf)(mask & (vu)x); }   /* x, or 0 where the mask is not set */
 
-/* The 64-bit products of all lanes with m. */
-static inline void vu_multiply(vu x, uint32_t m, vu *high, vu *low) {
+/* The 64-bit products of the even lanes with m: low words in even lanes, high words in the odd lanes behind them. */
+static inline vu vu_products(vu x, uint32_t m) {
 #if defined(PL_ISA_avx512)
-  __m512i a = (__m512i)x, b = _mm512_set1_epi64(m), even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
-  *high = (vu)_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-  *low = (vu)_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+  return (vu)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi32((int)m));
 #elif defined(PL_ISA_avx2)
-  __m256i a = (__m256i)x, b = _mm256_set1_epi64x(m), even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), b);
-  *high = (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-  *low = (vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+  return (vu)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi32((int)m));
+#elif defined(__SSE2__)
+  return (vu)_mm_mul_epu32((__m128i)x, _mm_set1_epi32((int)m));
 #else
-  for (int i = 0; i < PL_LANES; i++) {
+  vu r;
+  for (int i = 0; i < PL_LANES; i += 2) {
     uint64_t product = (uint64_t)x[i] * m;
-    (*high)[i] = (uint32_t)(product >> 32);
-    (*low)[i] = (uint32_t)product;
+    r[i] = (uint32_t)product;
+    r[i + 1] = (uint32_t)(product >> 32);
   }
+  return r;
+#endif
+}
+
+/* Lane i takes lane i | 1. */
+static inline vu vu_from_odd(vu x) {
+#if defined(PL_ISA_avx512)
+  return (vu)_mm512_shuffle_epi32((__m512i)x, 0xF5);
+#elif defined(PL_ISA_avx2)
+  return (vu)_mm256_shuffle_epi32((__m256i)x, 0xF5);
+#elif defined(__SSE2__)
+  return (vu)_mm_shuffle_epi32((__m128i)x, 0xF5);
+#else
+  vu r;
+  for (int i = 0; i < PL_LANES; i++) r[i] = x[i | 1];
+  return r;
+#endif
+}
+
+/* The even lanes of a, and behind each of them that of b. */
+static inline vu vu_even_of(vu a, vu b) {
+#if defined(PL_ISA_avx512)
+  return (vu)_mm512_mask_shuffle_epi32((__m512i)a, 0xAAAA, (__m512i)b, 0xA0);
+#elif defined(PL_ISA_avx2)
+  return (vu)_mm256_blend_epi32((__m256i)a, _mm256_shuffle_epi32((__m256i)b, 0xA0), 0xAA);
+#else
+  vu r;
+  for (int i = 0; i < PL_LANES; i++) r[i] = i % 2 ? b[i - 1] : a[i];
+  return r;
 #endif
 }
 

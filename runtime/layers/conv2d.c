@@ -32,7 +32,9 @@ static bool choose_winograd(const conv2d_config *c, const conv2d_sizes *s) {
   const char *wanted = getenv("PERILUNE_CONV");
   if (!possible || (wanted != NULL && strcmp(wanted, "direct") == 0)) return false;
   if (wanted != NULL && strcmp(wanted, "winograd") == 0) return true;
-  return s->in >= 16 && s->out >= 16;
+  size_t n = s->kh + 3, tiles = (s->oh + 3) / 4 * ((s->ow + 3) / 4);   /* see conv2d_winograd.c */
+  bool much_less = 2 * s->oh * s->ow * s->kh * s->kw >= 5 * tiles * n * n;   /* multiplications, not counting transforms */
+  return s->in >= 16 && s->out >= 16 && much_less;
 }
 
 conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
@@ -57,6 +59,7 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
   s.eh = s.ph + s.kh - 1;
   s.ew = s.pw + s.kw - 1;
   s.winograd = choose_winograd(c, &s);
+  s.patches = !s.winograd && s.kh * s.kw > 1 && s.kw * s.in >= 32 && s.ow > 0 && s.ow <= 6;
   return s;
 }
 
@@ -105,23 +108,20 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   return PL_OK;
 }
 
-/* Few input channels would leave lanes of dx empty. Where they fill half of them, see backward_data_by_planes. Else the patch
-   [kh][kw][in] that each dy[oy][ox] sends back is a row of a product, dy times the weights as [out][kh kw in], and patches
-   are added up in the image. */
+/* Few input channels would leave lanes of dx empty. Where they fill half of them, see backward_data_by_planes; else, conv2d_patches.c. */
 static bool is_narrow(const conv2d_sizes *s) { return s->in <= 8 && s->kh * s->kw > 1; }
 static bool by_planes(const conv2d_sizes *s) {
   bool mostly_zeros = 4 * s->h * s->w > 5 * s->oh * s->ow;   /* of what the kernel meets from a pixel of dx */
-  return is_narrow(s) && s->in > 4 && s->sy * s->sx == 1 && s->top < s->kh && s->left < s->kw && !mostly_zeros;
+  return is_narrow(s) && s->in > 4 && s->sy * s->sx == 1 && s->top < s->kh && s->left < s->kw && !mostly_zeros && !s->patches;
 }
 
-static size_t patches_memory(const conv2d_sizes *s) { return s->oh * s->ow * s->kh * s->kw * s->in + s->ph * s->pw * s->in; }
 static size_t planes_memory(const conv2d_sizes *s) { return (s->h + s->kh - 1) * (s->w + s->kw - 1) * s->out; }
 
-/* Floats of workspace that backward-data takes: kernel, then planes or patches of each member, or dy with its border. */
+/* Floats of workspace that the backward pass takes: kernel, then planes or patches of each member, or dy with its border. */
 static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
   size_t kernel = s->kh * s->kw * s->in * s->out;
-  if (!is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
-  return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : patches_memory(s));
+  if (!s->patches && !is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
+  return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : conv2d_patches_memory(s));
 }
 
 static size_t weights_memory(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }   /* second halves of sums */
@@ -135,6 +135,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   }
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
+  if (s.patches) m->scratch_forward = sizeof(float) * (size_t)m->members * conv2d_patches_memory(&s);
   m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + weights_memory(&s) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
 }
 
@@ -173,7 +174,7 @@ static pl_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_s
 static bool rows(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *out) {
   conv2d_sizes s = conv2d_sizes_of(self->config, in);
   if (pass != NULL) *out = rows_of(self, pass, &s, x);
-  return !s.winograd;
+  return !s.winograd && !s.patches;
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
@@ -184,6 +185,10 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     return;
   }
   pl_rows made = rows_of(self, pass, &s, x);
+  if (s.patches) {
+    conv2d_patches_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
+    return;
+  }
   pl_team_share(pass->team, pass->batch * s.oh, 1, &from, &to);
   for (size_t r = from; r < to; r++) pl_make_rows(&made, r / s.oh, r % s.oh, 1, y + r * s.ow * s.out);
 }
@@ -271,26 +276,6 @@ static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_size
   }
 }
 
-static void backward_data_by_patches(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
-  const pl_team *team = pass->team;
-  size_t from, to, patch = s->kh * s->kw * s->in, row = s->pw * s->in;
-  float *turned = scratch, *patches = turned + patch * s->out + (size_t)team->rank * patches_memory(s), *padded = patches + s->oh * s->ow * patch;
-  pl_team_share(team, patch, 16, &from, &to);
-  pl_kernel.transpose(turned + from, self->param[0].value + from * s->out, to - from, s->out, patch, s->out);
-  pl_team_barrier(team);
-  pl_team_share(team, pass->batch, 1, &from, &to);
-  for (size_t n = from; n < to; n++) {
-    pl_kernel.contract(&(pl_contraction){
-      .c = patches, .c_row = (ptrdiff_t)patch, .a = dy + n * s->oh * s->ow * s->out, .a_row = (ptrdiff_t)s->out, .a_inner = 1,
-      .b = turned, .b_inner = (ptrdiff_t)patch, .rows = s->oh * s->ow, .cols = patch, .outer = 1, .inner = s->out });
-    memset(padded, 0, s->ph * row * sizeof *padded);
-    pl_kernel.scatter_patches(padded, (ptrdiff_t)row, patches, &(pl_patches){
-      s->oh, s->ow, s->kh, s->kw * s->in, (ptrdiff_t)(s->sy * row), (ptrdiff_t)(s->sx * s->in) });
-    for (size_t y = 0; y < s->h; y++)
-      memcpy(dx + (n * s->h + y) * s->w * s->in, padded + (y + s->top) * row + s->left * s->in, s->w * s->in * sizeof *dx);
-  }
-}
-
 /* The same sum as in backward_data, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
    contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] = w[kh-1-ky][kw-1-kx][i][o]. */
 static void backward_data_by_planes(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
@@ -321,13 +306,15 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   const conv2d_config *c = self->config;
   conv2d_sizes s = loops_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
-  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + weights_memory(&s);
+  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + weights_memory(&s), *members = scratch + weights_memory(&s);
   (void)y;
   if (s.winograd) {
     conv2d_winograd_backward(self, pass, &s, x, dy, dx);
     return;
   }
-  (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, has_border(&s) ? pass->saved : x, dy, second);
+  if (has_border(&s)) x = pass->saved;
+  if (s.patches) conv2d_patches_weights(pass, &s, x, dy, self->param[0].grad, second, members);
+  else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy, second);
   if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
@@ -337,7 +324,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   pl_add_halves(pass, self->param[0].grad, second, weights_memory(&s));
   if (dx == NULL) return;
   if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
-  else if (is_narrow(&s)) backward_data_by_patches(self, pass, &s, dy, dx, scratch);
+  else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, self->param[0].value, dy, dx, scratch, members);
   else backward_data(self, pass, &s, dy, dx, scratch);
 }
 

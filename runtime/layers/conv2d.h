@@ -1,4 +1,4 @@
-/* What the two ways of computing a Conv2d share: direct (conv2d.c) and Winograd (conv2d_winograd.c). */
+/* What the ways of computing a Conv2d share: direct (conv2d.c), by patches (conv2d_patches.c), Winograd (conv2d_winograd.c). */
 #ifndef LAYERS_CONV2D_H
 #define LAYERS_CONV2D_H
 
@@ -14,7 +14,7 @@ typedef struct conv2d_sizes {
   size_t h, w, in, oh, ow, out;          /* input and output */
   size_t ph, pw;                         /* input with its border */
   size_t eh, ew;                         /* dy spread out by the stride, with a border of kernel - 1: see backward_data */
-  bool winograd;
+  bool winograd, patches;
 } conv2d_sizes;
 
 conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
@@ -24,6 +24,13 @@ void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
                   size_t top, size_t left, size_t step_y, size_t step_x);
 /* flipped[ky][kx][o][i] = weight[kh-1-ky][kw-1-kx][i][o], shared by the team */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped);
+
+size_t conv2d_patches_memory(const conv2d_sizes *s);   /* floats of a member's workspace */
+/* x with its border; `bias` [out], or [oh, ow, out] if `per_position`, or NULL */
+void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y);
+void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second, float *scratch);
+/* `turned`: room for the kernel */
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *weight, const float *dy, float *dx, float *turned, float *scratch);
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m);
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y);

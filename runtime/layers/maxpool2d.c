@@ -22,7 +22,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   if (!m->fused) return;
   m->needs_y = true;
   m->scratch_forward = sizeof(float) * (size_t)m->members * own(w.kh * w.w * w.channels);
-  m->scratch_backward = sizeof(float) * (size_t)m->members * own(w.ow * w.channels);
+  m->scratch_backward = sizeof(float) * (size_t)m->members * own(w.oh * w.ow * w.channels);
 }
 
 static void forward_fused(const pl_before *before, const pl_pass *pass, const pl_windows *w, const float *x, float *y) {
@@ -47,17 +47,20 @@ static void forward_fused(const pl_before *before, const pl_pass *pass, const pl
 static void backward_fused(const pl_before *before, const pl_pass *pass, const pl_windows *w, const float *y, const float *dy, float *dx) {
   size_t from, to, row = w->ow * w->channels, width = w->w * w->channels;
   const float *tap = pass->saved;
-  float *back = (float *)pass->scratch + (size_t)pass->team->rank * own(row);
+  float *back = (float *)pass->scratch + (size_t)pass->team->rank * own(w->oh * row);
   pl_windows band = *w;
   band.h = w->kh;
   band.oh = 1;
   pl_team_share(pass->team, pass->batch * w->oh, 1, &from, &to);
-  for (size_t r = from; r < to; r++) {
-    size_t n = r / w->oh, oy = r % w->oh, below = oy + 1 < w->oh ? 0 : w->h - w->oh * w->kh;
-    float *out = dx + (n * w->h + oy * w->kh) * width;
-    before->activation->cls->apply_back(before->activation, back, y + r * row, dy + r * row, row);
-    for (size_t ky = 0; ky < w->kh; ky++) pl_kernel.maxpool_backward(out + ky * width, back, tap + r * row, &band, ky);
-    memset(out + w->kh * width, 0, below * width * sizeof *out);
+  for (size_t r = from, end; r < to; r = end) {   /* as many rows as an image has: what is just written is not yet to be read */
+    end = r + w->oh < to ? r + w->oh : to;
+    before->activation->cls->apply_back(before->activation, back, y + r * row, dy + r * row, (end - r) * row);
+    for (size_t k = r; k < end; k++) {
+      size_t n = k / w->oh, oy = k % w->oh, below = oy + 1 < w->oh ? 0 : w->h - w->oh * w->kh;
+      float *out = dx + (n * w->h + oy * w->kh) * width;
+      for (size_t ky = 0; ky < w->kh; ky++) pl_kernel.maxpool_backward(out + ky * width, back + (k - r) * row, tap + k * row, &band, ky);
+      memset(out + w->kh * width, 0, below * width * sizeof *out);
+    }
   }
 }
 

@@ -19,9 +19,13 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
   part.accumulate = c->accumulate || k > 0;
   if (c->bias != NULL) part.bias += j;
   if (depth < c->inner) {
-    for (size_t row = 0; row < part.inner; row++) memcpy(block + row * part.cols, part.b + (ptrdiff_t)row * c->b_inner, part.cols * sizeof *block);
+    for (size_t row = 0; row < part.inner; row++) {
+      const float *from = part.b + (ptrdiff_t)row * c->b_inner;
+      if (part.cols == COLUMN_BLOCK) memcpy(block + row * COLUMN_BLOCK, from, COLUMN_BLOCK * sizeof *block);   /* a size that the compiler knows */
+      else memcpy(block + row * COLUMN_BLOCK, from, part.cols * sizeof *block);
+    }
     part.b = block;
-    part.b_inner = (ptrdiff_t)part.cols;
+    part.b_inner = COLUMN_BLOCK;
   }
   pl_kernel.contract(&part);
 }

@@ -204,6 +204,19 @@ static void conv2d(void **state) {
   }
 }
 
+/* Few columns of outputs: by patches, of more samples than one product takes. */
+static void conv2d_patches(void **state) {
+  static const char *const biases[] = { "true", "false", "'per-position'" };
+  char padding[32];
+  (void)state;
+  for (int i = 0; i < 12; i++) {
+    int kh = pick(1, 3), kw = pick(2, 4), in = 31 / kw + pick(1, 3), out = i % 4 == 3 ? pick(30, 34) : pick(1, 4);
+    check_layer((size_t)pick(1, 5), SHAPE(kh + pick(0, 2), kw + pick(0, 2), in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
+                in, out, kh, kw, pick(1, 2), pick(1, 2), padding_text(padding, 2), biases[i % 3]);
+  }
+  check_layer(35, SHAPE(3, 3, 16), "Conv2d", "'in':16,'out':3,'kernel':2");
+}
+
 static void conv2d_winograd(void **state) {
   char padding[32];
   (void)state;
@@ -325,7 +338,7 @@ static void random_nets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_winograd),
+    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_patches), cmocka_unit_test(conv2d_winograd),
     cmocka_unit_test(pools), cmocka_unit_test(batch_norm), cmocka_unit_test(activations),
     cmocka_unit_test(nets), cmocka_unit_test(nets_of_views), cmocka_unit_test(random_nets),
   };

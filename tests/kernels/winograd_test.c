@@ -49,7 +49,33 @@ static void tiles(void **state) {
   }
 }
 
+/* A tile that reaches over a border is the tile with zeros there, to the bit. */
+static void borders(void **state) {
+  static const int pairs[][2] = { { 8, 0 }, { 6, 0 }, { 8, 4 }, { 6, 4 } };
+  (void)state;
+  for (int isa = 0; next_isa(&isa); isa++) for (int i = 0; i < 200; i++) {
+    int n = pairs[i % 4][0], taps = pairs[i % 4][1], side = taps ? taps : n;
+    pl_inside in = { .top = random_int(0, side - 1), .left = random_int(0, side - 1) };
+    in.bottom = random_int(in.top + 1, side), in.right = random_int(in.left + 1, side);
+    size_t channels = (size_t)random_int(1, 35), width = (size_t)(in.right - in.left), size = (size_t)((in.bottom - in.top) * (in.right - in.left)) * channels;
+    size_t planes = (size_t)(n * n) * channels;
+    float *x = random_floats(size), *whole = calloc((size_t)(side * side) * channels, sizeof *whole), *wanted = random_floats(planes), *got = random_floats(planes);
+    for (int y = in.top; y < in.bottom; y++)
+      memcpy(whole + (size_t)(y * side + in.left) * channels, x + (size_t)(y - in.top) * width * channels, width * channels * sizeof *x);
+    ptrdiff_t plane = (ptrdiff_t)channels, row = (ptrdiff_t)(width * channels), whole_row = (ptrdiff_t)((size_t)side * channels);
+    if (taps) {
+      pl_kernel.winograd_filter(wanted, plane, whole, whole_row, plane, channels, n, taps, NULL);
+      pl_kernel.winograd_filter(got, plane, x, row, plane, channels, n, taps, &in);
+    } else {
+      pl_kernel.winograd_input(wanted, plane, whole, whole_row, plane, channels, n, NULL);
+      pl_kernel.winograd_input(got, plane, x, row, plane, channels, n, &in);
+    }
+    assert_memory_equal(wanted, got, planes * sizeof *got);
+    free(x), free(whole), free(wanted), free(got);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(tiles) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(tiles), cmocka_unit_test(borders) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
