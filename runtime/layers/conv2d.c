@@ -252,10 +252,13 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_s
    stride; with a border of kernel - 1 around e and the kernel flipped, w'[ky][kx][o][i] = w[kh-1-ky][kw-1-kx][i][o],
    this is a forward convolution of stride 1. `scratch`: e, then w'. */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped) {
-  size_t taps = s->kh * s->kw, from, to;
-  pl_team_share(team, taps, 1, &from, &to);
-  for (size_t t = from; t < to; t++)
-    pl_kernel.transpose(flipped + t * s->in * s->out, self->param[0].value + (taps - 1 - t) * s->in * s->out, s->in, s->out, s->in, s->out);
+  enum { CHANNELS = 16 };   /* of a piece of work: a kernel may have one tap */
+  size_t taps = s->kh * s->kw, blocks = (s->in + CHANNELS - 1) / CHANNELS, from, to;
+  pl_team_share(team, taps * blocks, 1, &from, &to);
+  for (size_t item = from; item < to; item++) {
+    size_t t = item / blocks, i = item % blocks * CHANNELS, count = s->in - i < CHANNELS ? s->in - i : CHANNELS;
+    pl_kernel.transpose(flipped + t * s->in * s->out + i, self->param[0].value + ((taps - 1 - t) * s->in + i) * s->out, count, s->out, s->in, s->out);
+  }
 }
 
 static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
