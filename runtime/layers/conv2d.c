@@ -210,9 +210,9 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
   size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members, pieces = (s->kh + height - 1) / height;
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, strips * pieces, self->param[0].grad, second);
-    for (size_t item = half.from; item < half.to; item++) {
-      size_t o = item / pieces * STRIP, ky = item % pieces * height;
-      for (size_t n = 0; n < half.samples; n++) {
+    for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
+      for (size_t item = half.from; item < half.to; item++) {
+        size_t o = item / pieces * STRIP, ky = item % pieces * height;
         pl_contraction c = weights_of(s, &half, x, dy, n);
         c.c += ky * s->kw * s->out + o;
         c.a += ky * s->pw;
@@ -232,7 +232,7 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_s
   bool halve_dy = s->out > s->in;   /* members at the same half read their part of the wider of dy and x, and all of the other */
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, tiles * strips, self->param[0].grad, second);
-    for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
+    for (size_t n = 0; n < half.samples; n++) {
       for (size_t item = half.from; item < half.to; item++) {
         size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS, ky = at / blocks, block = at % blocks;
         size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
