@@ -30,12 +30,9 @@ static inline vf vf_exp(vf x) {
   return vf_greater(x, high, vf_set(__builtin_inff()), p);
 }
 
-/* e^x - 1, relative error below 2e-7, also next to 0; -1 below -17.4; x above 88 counts as 88, NaN of NaN.
+/* e^x - 1 for x in [-30, 88], relative error below 2e-7, also next to 0; -1 below -17.4; NaN of NaN.
    With x = k ln 2 + r as above and q = e^r - 1 = r + r^2/2! + ... + r^8/8!:  e^x - 1 = 2^k q + (2^k - 1). */
-static inline vf vf_expm1(vf x) {
-  const vf low = vf_set(-30), high = vf_set(88);
-  x = vf_greater(low, x, low, x);
-  x = vf_greater(x, high, high, x);
+static inline vf vf_expm1_within(vf x) {
   vf k = vf_round(x * vf_set(0x1.715476p0f));
   vf r = vf_fma(k, vf_set(-0x1.63p-1f), x);
   r = vf_fma(k, vf_set(0x1.bd0106p-13f), r);
@@ -51,12 +48,19 @@ static inline vf vf_expm1(vf x) {
   return vf_fma(p, power, power - vf_set(1));
 }
 
+/* The same for all x; x above 88 counts as 88. */
+static inline vf vf_expm1(vf x) {
+  const vf low = vf_set(-30), high = vf_set(88);
+  x = vf_greater(low, x, low, x);
+  return vf_expm1_within(vf_greater(x, high, high, x));
+}
+
 /* tanh x = (e^2x - 1) / ((e^2x - 1) + 2), relative error below 4e-7; 1 from 10 on */
 static inline vf vf_tanh(vf x) {
   const vf most = vf_set(10);
   x = vf_greater(x, most, most, x);
   x = vf_greater(-most, x, -most, x);
-  vf e = vf_expm1(x + x);
+  vf e = vf_expm1_within(x + x);
   return e / (e + vf_set(2));
 }
 

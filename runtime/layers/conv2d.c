@@ -59,7 +59,7 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
   s.eh = s.ph + s.kh - 1;
   s.ew = s.pw + s.kw - 1;
   s.winograd = choose_winograd(c, &s);
-  s.patches = !s.winograd && s.kh * s.kw > 1 && s.kw * s.in >= 32 && s.ow > 0 && s.ow <= 6;
+  s.patches = !s.winograd && s.kh * s.kw > 1 && s.kw * s.in >= 32 && s.ow > 0 && s.ow <= 6 && s.oh <= 64;
   return s;
 }
 
