@@ -22,6 +22,7 @@ pl_status pl_error_prefix(pl_error *err, const char *format, ...) {
   va_start(args, format);
   int n = vsnprintf(err->text, sizeof err->text, format, args);
   va_end(args);
-  if (n >= 0 && (size_t)n < sizeof err->text) snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+  int room = (int)sizeof err->text - n - 3;   /* for what was there: without the colon, the space and the end */
+  if (n >= 0 && room > 0) snprintf(err->text + n, (size_t)room + 3, ": %.*s", room, old);
   return err->status;
 }
