@@ -57,13 +57,14 @@ static blocks blocks_of(const conv2d_sizes *s, size_t batch, size_t in, size_t o
   return b;
 }
 
-/* For each half of the batch. Small blocks transform the same channels again and again; few blocks leave members idle. */
+/* For each half of the batch. Small blocks transform the same channels again and again; few blocks leave members idle. The choice is
+   that for many samples, whatever the batch: a smaller one never needs more memory than the largest, for which there is room. */
 static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
   blocks best = { 0 };
   double least = 0;
   for (size_t in = 16; in <= 64; in += 16) {
     for (size_t out = 16; out <= 64; out += 16) {
-      blocks b = blocks_of(s, (batch + 1) / 2, in, out);
+      blocks b = blocks_of(s, ENOUGH_TILES, in, out);
       double rounds = (double)((2 * b.units + (size_t)members - 1) / (size_t)members);
       double cost = rounds * ((double)(in * out) * 2.3 + (double)(in + out) * 16);   /* cycles: product, transforms */
       if (best.units != 0 && (cost >= least || blocks_memory(&b) > CACHE + CACHE / 4)) continue;
@@ -71,7 +72,7 @@ static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
       least = cost;
     }
   }
-  return best;
+  return blocks_of(s, (batch + 1) / 2, best.in, best.out);
 }
 
 /* The workspace of a pass, in floats from its start; every member has a slot of its own from `slots` on. */
