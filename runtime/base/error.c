@@ -23,6 +23,6 @@ pl_status pl_error_prefix(pl_error *err, const char *format, ...) {
   int n = vsnprintf(err->text, sizeof err->text, format, args);
   va_end(args);
   int room = (int)sizeof err->text - n - 3;   /* for what was there: without the colon, the space and the end */
-  if (n >= 0 && room > 0) snprintf(err->text + n, (size_t)room + 3, ": %.*s", room, old);
+  if (n >= 0 && room >= 0) snprintf(err->text + n, (size_t)room + 3, ": %.*s", room, old);
   return err->status;
 }

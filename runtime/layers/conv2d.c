@@ -119,12 +119,10 @@ static size_t planes_memory(const conv2d_sizes *s) { return (s->h + s->kh - 1) *
 
 /* Floats of workspace that the backward pass takes: kernel, then planes or patches of each member, or dy with its border. */
 static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
-  size_t kernel = s->kh * s->kw * s->in * s->out;
+  size_t kernel = conv2d_weights(s);
   if (!s->patches && !is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
   return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : conv2d_patches_memory(s));
 }
-
-static size_t weights_memory(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }   /* second halves of sums */
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   conv2d_sizes s = loops_of(self->config, in);
@@ -136,7 +134,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
   if (s.patches) m->scratch_forward = sizeof(float) * (size_t)m->members * conv2d_patches_memory(&s);
-  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + weights_memory(&s) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
+  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + conv2d_weights(&s) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
 }
 
 void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
@@ -227,8 +225,8 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
 }
 
 static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *second) {
-  enum { ROWS = 14, COLS = 32 };   /* a register tile */
-  size_t inner = s->kw * s->in, blocks = (inner + ROWS - 1) / ROWS, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks;
+  enum { COLS = 32 };
+  size_t inner = s->kw * s->in, blocks = (inner + CONV2D_TILE - 1) / CONV2D_TILE, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks;
   bool halve_dy = s->out > s->in;   /* members at the same half read their part of the wider of dy and x, and all of the other */
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, tiles * strips, self->param[0].grad, second);
@@ -309,7 +307,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   const conv2d_config *c = self->config;
   conv2d_sizes s = loops_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
-  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + weights_memory(&s), *members = scratch + weights_memory(&s);
+  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + conv2d_weights(&s), *members = scratch + conv2d_weights(&s);
   (void)y;
   if (s.winograd) {
     conv2d_winograd_backward(self, pass, &s, x, dy, dx);
@@ -324,7 +322,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
-  pl_add_halves(pass, self->param[0].grad, second, weights_memory(&s));
+  pl_add_halves(pass, self->param[0].grad, second, conv2d_weights(&s));
   if (dx == NULL) return;
   if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
   else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, self->param[0].value, dy, dx, scratch, members);

@@ -17,6 +17,10 @@ typedef struct conv2d_sizes {
   bool winograd, patches;
 } conv2d_sizes;
 
+enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/contract.c */
+
+static inline size_t conv2d_weights(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }
+
 conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
 
 /* Copies images into zeroed larger frames: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */

@@ -46,8 +46,7 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
 }
 
 void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second, float *scratch) {
-  enum { ROWS = 14 };   /* a register tile */
-  size_t patch = patch_of(s), tiles = (patch + ROWS - 1) / ROWS;
+  size_t patch = patch_of(s), tiles = (patch + CONV2D_TILE - 1) / CONV2D_TILE;
   float *patches = scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, tiles, grad, second);

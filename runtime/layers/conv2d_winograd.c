@@ -38,7 +38,6 @@ static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_
 
 static size_t samples_of(const tiling *t, size_t group, size_t batch) { return batch - group * t->group < t->group ? batch - group * t->group : t->group; }
 static size_t plane_of(const tiling *t, size_t channels) { return t->group * t->tiles * channels + SKEW; }
-static size_t weights_of(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* The transformed kernel, in blocks of COLS columns: U[block][f][row][column]. */
@@ -91,8 +90,8 @@ static places forward_places(const conv2d_sizes *s, const tiling *t, int members
 static places backward_places(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
   places p = { .flipped = filter_size(t->planes, s->out, s->in), .slot = product_memory(t, s->out, s->in) };
   if (p.slot < blocks_memory(b)) p.slot = blocks_memory(b);
-  p.second = p.flipped + weights_of(s);
-  p.columns = p.second + weights_of(s);
+  p.second = p.flipped + conv2d_weights(s);
+  p.columns = p.second + conv2d_weights(s);
   p.slots = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
   p.end = p.slots + (size_t)members * p.slot;
   return p;
@@ -213,7 +212,7 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
     for (size_t unit = half.from; unit < half.to; unit++) block_of_weights(s, &b, unit, x, dy, &half, slot);
   }
-  pl_add_halves(pass, self->param[0].grad, scratch + p.second, weights_of(s));
+  pl_add_halves(pass, self->param[0].grad, scratch + p.second, conv2d_weights(s));
   if (dx == NULL) return;
   pl_team_share(team, t.groups, 1, &from, &to);
   for (size_t g = from; g < to; g++) {
