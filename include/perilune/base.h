@@ -103,9 +103,12 @@ PL_API double pl_tanh(double x);
    A parallel region runs one function on every member of a team. Members divide *outputs* among
    themselves, never a sum. Denormals are flushed to zero inside and the setting restored after. */
 
+typedef struct pl_balance pl_balance;
+
 typedef struct pl_team {
   int rank, size;             /* rank from 0 */
   struct pl_barrier *barrier;
+  pl_balance *balance;        /* of shares; NULL: equal ones */
 } pl_team;
 
 typedef void (*pl_team_fn)(const pl_team *team, void *arg);

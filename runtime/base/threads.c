@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include "perilune/base.h"
+#include "base/balance.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -77,7 +77,7 @@ static struct region {
 void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   if (n <= 1 || omp_in_parallel()) {
     unsigned long old = flush_denormals();
-    fn(&(pl_team){ 0, 1, NULL }, arg);
+    fn(&(pl_team){ .size = 1 }, arg);
     restore_denormals(old);
     return;
   }
@@ -88,7 +88,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   {
     AFTER(&running);
     unsigned long old = flush_denormals();
-    pl_team team = { omp_get_thread_num(), omp_get_num_threads(), &running->barrier };
+    pl_team team = { .rank = omp_get_thread_num(), .size = omp_get_num_threads(), .barrier = &running->barrier };
     running->fn(&team, running->arg);
     restore_denormals(old);
     BEFORE(&running);
@@ -98,8 +98,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
 
 void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
 
-void pl_team_barrier(const pl_team *team) {
-  if (team->size == 1) return;
+static void wait(const pl_team *team, pl_balance *balance) {
   struct pl_barrier *b = team->barrier;
   unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
   if (team->rank == 0) atomic_store_explicit(&b->first, phase + 1, memory_order_relaxed);
@@ -109,10 +108,18 @@ void pl_team_barrier(const pl_team *team) {
     return;
   }
   int patience = team->size > omp_get_num_procs() ? 0 : 2000;
+  double start = balance != NULL ? pl_clock() : 0;
   while (atomic_load_explicit(&b->phase, memory_order_acquire) == phase) {
     if (patience-- > 0) relax();
     else sched_yield();
   }
+  if (balance == NULL) return;
+  _Atomic double *waited = &balance->waited[team->rank].seconds;
+  atomic_store_explicit(waited, atomic_load_explicit(waited, memory_order_relaxed) + pl_clock() - start, memory_order_relaxed);
+}
+
+void pl_team_barrier(const pl_team *team) {
+  if (team->size > 1) wait(team, team->balance);
 }
 
 bool pl_team_first_waits(const pl_team *team) {
@@ -122,7 +129,7 @@ bool pl_team_first_waits(const pl_team *team) {
 }
 
 const pl_team *pl_stage_begin(pl_stages *s, bool alone) {
-  static const pl_team first = { 0, 1, NULL };
+  static const pl_team first = { .size = 1 };
   if (!alone) pl_stage_meet(s);
   s->alone = alone;
   if (!alone) return s->team;
@@ -138,13 +145,15 @@ void pl_stage_meet(pl_stages *s) {
   if (!s->pending) return;
   s->pending = false;
   if (s->team->rank > 0 && s->meanwhile != NULL) s->meanwhile(s->team, s->context);
-  pl_team_barrier(s->team);
+  if (s->team->size > 1) wait(s->team, NULL);   /* for the first member, whose work was not shared */
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {
-  size_t pieces = (n + grain - 1) / grain;
-  size_t first = pieces * (size_t)team->rank / (size_t)team->size;
-  size_t last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
+  size_t pieces = (n + grain - 1) / grain, first = pieces * (size_t)team->rank / (size_t)team->size, last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
+  if (team->balance != NULL) {
+    first = (pieces * team->balance->cut[team->rank] + PL_WHOLE / 2) / PL_WHOLE;
+    last = (pieces * team->balance->cut[team->rank + 1] + PL_WHOLE / 2) / PL_WHOLE;
+  }
   *from = first * grain < n ? first * grain : n;
   *to = last * grain < n ? last * grain : n;
 }

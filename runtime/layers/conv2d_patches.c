@@ -31,7 +31,7 @@ static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t
 }
 
 void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y) {
-  const pl_team alone = { 0, 1, NULL };
+  const pl_team alone = { .size = 1 };
   size_t from, to, size = s->oh * s->ow * s->out;
   float *patches = (float *)pass->scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
   pl_team_share(pass->team, pass->batch, 1, &from, &to);

@@ -23,7 +23,7 @@ enum {
 typedef struct {
   size_t n, planes;                   /* input tile, n * n */
   size_t tiles_y, tiles_x, tiles;     /* a sample */
-  size_t group, groups;               /* samples a group */
+  size_t group;                       /* samples that are worked on at once */
 } tiling;
 
 /* `channels`: floats that a tile puts into each plane of the working set. */
@@ -32,11 +32,9 @@ static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_
   t.planes = t.n * t.n;
   t.tiles = t.tiles_y * t.tiles_x;
   while (2 * t.group <= batch && 2 * t.group * t.tiles <= ENOUGH_TILES && t.planes * 2 * t.group * t.tiles * channels <= CACHE) t.group *= 2;
-  t.groups = (batch + t.group - 1) / t.group;
   return t;
 }
 
-static size_t samples_of(const tiling *t, size_t group, size_t batch) { return batch - group * t->group < t->group ? batch - group * t->group : t->group; }
 static size_t plane_of(const tiling *t, size_t channels) { return t->group * t->tiles * channels + SKEW; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -166,11 +164,11 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
   size_t from, to;
   transform_filter(pass->team, u, s, t.planes, self->param[0].value, s->in, s->out);
   pl_team_barrier(pass->team);
-  pl_team_share(pass->team, t.groups, 1, &from, &to);
-  for (size_t g = from; g < to; g++) {
-    size_t samples = samples_of(&t, g, pass->batch);
-    transform(v, &t, x + g * t.group * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
-    multiply_group(y + g * t.group * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
+  pl_team_share(pass->team, pass->batch, 1, &from, &to);
+  for (size_t n = from; n < to; n += t.group) {
+    size_t samples = smaller(to - n, t.group);
+    transform(v, &t, x + n * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
+    multiply_group(y + n * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
   }
 }
 
@@ -214,11 +212,10 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
   }
   pl_add_halves(pass, self->param[0].grad, scratch + p.second, conv2d_weights(s));
   if (dx == NULL) return;
-  pl_team_share(team, t.groups, 1, &from, &to);
-  for (size_t g = from; g < to; g++) {
-    size_t samples = samples_of(&t, g, pass->batch);
-    transform(slot, &t, dy + g * t.group * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
-    multiply_group(dx + g * t.group * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in,
-                   NULL, s->h, s->w);
+  pl_team_share(team, pass->batch, 1, &from, &to);
+  for (size_t n = from; n < to; n += t.group) {
+    size_t samples = smaller(to - n, t.group);
+    transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
+    multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in, NULL, s->h, s->w);
   }
 }

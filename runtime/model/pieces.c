@@ -37,7 +37,7 @@ pl_status pl_pieces_plan(const pl_model *model, pl_plan *plan, size_t batch, int
 
 const float *pl_pieces_forward(const pl_model *model, const pl_team *team) {
   const pl_plan *plan = model->current;
-  const pl_team one = { 0, 1, NULL };
+  const pl_team one = { .size = 1 };
   size_t from, to, in = (size_t)pl_shape_count(pl_model_input(model)), out = (size_t)pl_shape_count(pl_model_output(model));
   float *y = (float *)(void *)(model->arena[0] + (size_t)plan->members * plan->slot);
   pl_model view = *model;

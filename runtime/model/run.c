@@ -114,7 +114,7 @@ static pl_status host_op(pl_model *m, int i, bool forward, pl_error *err) {
   m->calling = true;
   pl_status status = op->layer->host(op->layer->host_context, &call, err);
   m->calling = false;
-  pl_model_profile_op(m, &(pl_team){ 0, 1, NULL }, i, !forward);
+  pl_model_profile_op(m, &(pl_team){ .size = 1 }, i, !forward);
   return status;
 }
 
@@ -165,7 +165,7 @@ pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mo
   pl_status status = pl_model_prepare(model, n, mode, true, err);
   if (status) return status;
   int ops = model->graph.ops, threads = pl_model_team_size(model);
-  pl_model_profile_stage(model, &(pl_team){ 0, 1, NULL }, PL_STAGE_OTHER);
+  pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
   model->x = x;
   if (mode == PL_TRAIN) model->step++;
   if (model->current->piece != 0) {
@@ -191,7 +191,7 @@ pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_erro
   if (!model->pending || model->mode != PL_TRAIN) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
   int ops = model->graph.ops, threads = pl_model_team_size(model);
   pl_status status = PL_OK;
-  pl_model_profile_stage(model, &(pl_team){ 0, 1, NULL }, PL_STAGE_OTHER);
+  pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
   model->dy = dy;
   model->dx = dx;
   for (int to = ops; to > 0;) {

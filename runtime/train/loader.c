@@ -68,7 +68,7 @@ pl_target pl_loader_target(const pl_loader *l, size_t index) {
 /* Sample i of the batch. */
 static void load(const pl_loader *l, int rank, size_t index, size_t i) {
   const pl_loader_side *s = &l->side[index % 2];
-  const pl_team one = { 0, 1, NULL };
+  const pl_team one = { .size = 1 };
   float *x = s->x + i * l->size;
   size_t place = index * l->batch_size + i;
   if (place + 2 < l->count) pl_dataset_prefetch(l->data, l->order[place + 2]);

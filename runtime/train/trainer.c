@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/balance.h"
 #include "train/loader.h"
 #include "train/nonfinite.h"
 #include "train/pace.h"
@@ -14,6 +15,7 @@ struct pl_trainer {
   pl_trainer_options o;
   pl_loader loader;
   pl_pace pace;
+  pl_balance balance;
   bool fuse;               /* steps may be taken as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
   size_t width;            /* outputs a sample */
   float *grad;
@@ -128,7 +130,7 @@ static bool tally(pl_trainer *t, pl_train_result *r, size_t n) {
   return true;
 }
 
-typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; bool fused; atomic_bool spoilt; } run_arg;
+typedef struct { pl_trainer *t; uint64_t epoch; size_t first, count; pl_train_result *result; bool fused; atomic_bool spoilt; pl_balance *balance; } run_arg;
 typedef struct { run_arg *run; size_t index; } member;
 
 static bool has_next(const member *m) { return m->index + 1 < m->run->first + m->run->count; }
@@ -184,10 +186,14 @@ static void update_stages(const member *m, pl_stages *stages, const pl_batch *b)
   pl_model_profile_stage(model, stages->team, PL_STAGE_DATA);
 }
 
-static void run_steps(const pl_team *team, void *arg) {
+static void run_steps(const pl_team *equal, void *arg) {
   run_arg *a = arg;
   pl_trainer *t = a->t;
   pl_model *model = t->o.model;
+  pl_team balanced = *equal, *team = &balanced;
+  if (team->rank == 0) a->balance = pl_balance_begin(&t->balance, team->size, pl_clock());
+  pl_team_barrier(team);
+  team->balance = a->balance;
   member m = { a, a->first };
   pl_stages stages = { .team = team, .meanwhile = load_ahead, .context = &m };
   pl_model_profile_stage(model, team, PL_STAGE_OTHER);
@@ -202,6 +208,7 @@ static void run_steps(const pl_team *team, void *arg) {
     if (pl_stage_begin(&stages, true) != NULL) {
       a->fused = t->fuse && has_next(&m) && pl_model_is_bounded(model, &b);
       if (!a->fused) pl_model_trust(model, false);
+      if (a->balance != NULL) pl_balance_adjust(a->balance, pl_clock());
     }
     pl_stage_end(&stages);
     pl_stage_meet(&stages);
@@ -246,7 +253,7 @@ static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_tr
   bool one_by_one = t->o.batch_size == 1, pack = t->fuse && !one_by_one && count >= MANY;
   if (pack) pl_model_pack(model, reorder, t, false);
   if (pack || (t->fuse && one_by_one)) pl_model_trust(model, true);
-  run_arg arg = { t, epoch, first, count, result, false, false };
+  run_arg arg = { .t = t, .epoch = epoch, .first = first, .count = count, .result = result };
   pl_model_set_random(model, t->o.seed, 0);
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
   run_paced(t, &arg);

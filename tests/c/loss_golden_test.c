@@ -30,7 +30,7 @@ static void check(const cJSON *c) {
     target = (pl_target){ labels, NULL };
     assert_int_equal(pl_loss_check_labels(labels, rows, n / rows, NULL), PL_OK);
   } else golden_floats(values, MOST, cJSON_GetObjectItem(c, "values"));
-  pl_team alone = { 0, 1, NULL };
+  pl_team alone = { .size = 1 };
   pl_loss_forward(loss, &alone, rows_loss, grad, output, target, rows, n / rows);
   double value = pl_loss_value(loss, rows_loss, rows), wanted = cJSON_GetObjectItem(c, "loss")->valuedouble;
   if (!near(value, wanted, 1)) fail_msg("%s: loss %.9g, PyTorch has %.9g", type, value, wanted);

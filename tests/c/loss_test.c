@@ -219,7 +219,7 @@ static void clip_acts_on_the_report(void **state) {
   const int32_t label = 0;
   double value;
   float grad[4];
-  pl_team alone = { 0, 1, NULL };
+  pl_team alone = { .size = 1 };
   pl_loss *loss = make("ProbabilityCrossEntropy", "{\"clip\": 0.01}");
   pl_loss_forward(loss, &alone, &value, grad, p, (pl_target){ &label, NULL }, 1, 4);
   assert_true(fabs(value + log(0.01)) < 1e-12);
@@ -238,7 +238,7 @@ static void clip_acts_on_the_report(void **state) {
 
 static void extreme_outputs(void **state) {
   (void)state;
-  pl_team alone = { 0, 1, NULL };
+  pl_team alone = { .size = 1 };
   double value;
   float grad[3];
   const int32_t label = 1;

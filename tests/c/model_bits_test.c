@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sha2.h>
 #include <cmocka.h>
+#include "base/balance.h"
 #include "support_model.h"
 
 /* Of the path with fused multiply-adds on x86-64. It changes when an operation's definition does: then say so in
@@ -38,10 +39,12 @@ static pl_model *make(void) {
   return model;
 }
 
-typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; } work;
+typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; pl_balance *balance; } work;
 
-static void member(const pl_team *team, void *arg) {
+static void member(const pl_team *equal, void *arg) {
   work *w = arg;
+  pl_team unequal = *equal, *team = &unequal;
+  team->balance = w->balance;
   const float *y = pl_model_forward_team(w->model, team, w->x, w->n, PL_TRAIN, w->step);
   if (team->rank == 0) memcpy(w->y, y, w->n * 10 * sizeof *y);   /* backward reuses the place */
   pl_model_backward_team(w->model, team, w->dy);
@@ -55,7 +58,7 @@ static void states_into(SHA2_CTX *sha, const pl_layer *layer) {
 }
 
 /* Outputs, gradients, weights and statistics of a few steps of descent. */
-static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_team) {
+static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_team, pl_balance *balance) {
   static float x[BATCH * 12 * 12 * 3], dy[BATCH * 10], dx[BATCH * 12 * 12 * 3];
   pl_model *model = make();
   pl_error err = { 0 };
@@ -69,7 +72,7 @@ static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_
     static float y[BATCH * 10];
     if (as_team) {
       if (pl_model_reserve(model, BATCH, PL_TRAIN, &err)) fail_msg("%s", err.text);
-      work w = { model, x, dy, y, n, (uint64_t)step + 1 };
+      work w = { model, x, dy, y, n, (uint64_t)step + 1, balance };
       pl_threads_run_on(threads, member, &w);
     } else {
       const float *out;
@@ -96,11 +99,11 @@ static void threads_and_widths(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
     if (pl_cpu_select(isas[i], NULL)) continue;
-    digest(first, 1, false);
+    digest(first, 1, false, NULL);
     for (int threads = 1; threads <= 4; threads++) {
-      digest(other, threads, false);
+      digest(other, threads, false, NULL);
       if (strcmp(first, other)) fail_msg("%s: other bits on %d threads", isas[i], threads);
-      digest(other, threads, true);
+      digest(other, threads, true, NULL);
       if (strcmp(first, other)) fail_msg("%s: other bits on %d threads in one region", isas[i], threads);
     }
     if (i == 0) continue;
@@ -110,6 +113,21 @@ static void threads_and_widths(void **state) {
 #if defined(__x86_64__)
   if (fused[0] && strcmp(fused, known)) fail_msg("the bits are those of %s, which is new", fused);
 #endif
+}
+
+/* Members with shares of any size, from nothing to everything. */
+static void unequal_shares(void **state) {
+  static const unsigned cuts[][3] = { { 30, 50, 90 }, { 3, 3, 60 }, { 0, 20, 100 }, { 100, 100, 100 }, { 0, 0, 0 }, { 57, 58, 59 } };   /* percent */
+  char first[SHA256_DIGEST_STRING_LENGTH], other[SHA256_DIGEST_STRING_LENGTH];
+  (void)state;
+  digest(first, 1, false, NULL);
+  for (int threads = 2; threads <= 4; threads++) for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+    static pl_balance balance;
+    pl_balance_begin(&balance, threads, 0);
+    for (int r = 1; r < threads; r++) balance.cut[r] = cuts[i][r - 1] * PL_WHOLE / 100;
+    digest(other, threads, true, &balance);
+    if (strcmp(first, other)) fail_msg("other bits on %d threads with shares number %zu", threads, i);
+  }
 }
 
 /* Answers by pieces against all at once (PERILUNE_FUSE=0), whatever the number of samples and threads. */
@@ -198,7 +216,7 @@ static void the_seed_counts(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths), cmocka_unit_test(unequal_shares),
     cmocka_unit_test(answers_by_pieces), cmocka_unit_test(zeros_among_the_inputs), cmocka_unit_test(the_seed_counts) };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
