@@ -19,7 +19,7 @@ typedef struct pl_param {
   float *value, *grad;        /* [borrowed] from the model's blocks */
   size_t slice;               /* its number among the model's trained parameters */
   bool packed;                /* while training: the numbers are in the order of `pack` */
-  _Atomic bool ordinary;      /* while training: each value is known to be zero or a normal number */
+  _Atomic bool ordinary;      /* during some passes: each value is known to be zero or a normal number */
 } pl_param;
 
 /* Outputs that are made row by row, each by one contraction. */

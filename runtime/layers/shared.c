@@ -6,8 +6,26 @@
 enum { ROW_BLOCK = 28, COLUMN_BLOCK = 32, SUM_BLOCK = 256 };   /* 32 columns: no two members write one cache line */
 enum { SUM_DEPTH = 192, MANY_ROWS = 56 };   /* inner steps that are done at once, where there are so many rows */
 
-/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on. */
-static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth) {
+/* The part's product; meanwhile, what the next part will copy comes to the cache: from `next` on, COLUMN_BLOCK floats an inner step. */
+static void contract_and_fetch(const pl_contraction *part, const float *next, ptrdiff_t next_inner) {
+  enum { ROWS = 28, LINE = 16 };   /* rows between fetches; floats of a cache line */
+  size_t tiles = (part->rows + ROWS - 1) / ROWS;
+  for (size_t t = 0; t < tiles; t++) {
+    pl_contraction tile = *part;
+    for (size_t k = part->inner * t / tiles; k < part->inner * (t + 1) / tiles; k++) {
+      const float *row = next + (ptrdiff_t)k * next_inner;
+      for (size_t j = 0; j < COLUMN_BLOCK; j += LINE) __builtin_prefetch(row + j);
+      __builtin_prefetch(row + COLUMN_BLOCK - 1);   /* a third line, where rows are not aligned */
+    }
+    tile.rows = part->rows - t * ROWS < ROWS ? part->rows - t * ROWS : ROWS;
+    tile.a += (ptrdiff_t)(t * ROWS) * part->a_row;
+    tile.c += (ptrdiff_t)(t * ROWS) * part->c_row;
+    pl_kernel.contract(&tile);
+  }
+}
+
+/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns behind them are next. */
+static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
   float block[SUM_DEPTH * COLUMN_BLOCK];
   pl_contraction part = *c;
   part.rows = (end < c->rows ? end : c->rows) - i;
@@ -24,8 +42,13 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
       if (part.cols == COLUMN_BLOCK) memcpy(block + row * COLUMN_BLOCK, from, COLUMN_BLOCK * sizeof *block);   /* a size that the compiler knows */
       else memcpy(block + row * COLUMN_BLOCK, from, part.cols * sizeof *block);
     }
+    const float *next = part.b + COLUMN_BLOCK;
     part.b = block;
     part.b_inner = COLUMN_BLOCK;
+    if (more) {
+      contract_and_fetch(&part, next, c->b_inner);
+      return;
+    }
   }
   pl_kernel.contract(&part);
 }
@@ -46,7 +69,7 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
     for (size_t item = from; item < to; item = last) {
       size_t i = item % rows * row_block;
       last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
-      contract_part(c, i, i + (last - item) * row_block, item / rows * COLUMN_BLOCK, k, depth);
+      contract_part(c, i, i + (last - item) * row_block, item / rows * COLUMN_BLOCK, k, depth, last < to);
     }
     k += depth;
   } while (k < c->inner);
