@@ -98,7 +98,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
 
 void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
 
-static void wait(const pl_team *team, pl_balance *balance) {
+static void meet(const pl_team *team, pl_balance *balance) {
   struct pl_barrier *b = team->barrier;
   unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
   if (team->rank == 0) atomic_store_explicit(&b->first, phase + 1, memory_order_relaxed);
@@ -119,7 +119,7 @@ static void wait(const pl_team *team, pl_balance *balance) {
 }
 
 void pl_team_barrier(const pl_team *team) {
-  if (team->size > 1) wait(team, team->balance);
+  if (team->size > 1) meet(team, team->balance);
 }
 
 bool pl_team_first_waits(const pl_team *team) {
@@ -145,11 +145,13 @@ void pl_stage_meet(pl_stages *s) {
   if (!s->pending) return;
   s->pending = false;
   if (s->team->rank > 0 && s->meanwhile != NULL) s->meanwhile(s->team, s->context);
-  if (s->team->size > 1) wait(s->team, NULL);   /* for the first member, whose work was not shared */
+  if (s->team->size > 1) meet(s->team, NULL);   /* for the first member, whose work was not shared */
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {
-  size_t pieces = (n + grain - 1) / grain, first = pieces * (size_t)team->rank / (size_t)team->size, last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
+  size_t pieces = (n + grain - 1) / grain;
+  size_t first = pieces * (size_t)team->rank / (size_t)team->size;
+  size_t last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
   if (team->balance != NULL) {
     first = (pieces * team->balance->cut[team->rank] + PL_WHOLE / 2) / PL_WHOLE;
     last = (pieces * team->balance->cut[team->rank + 1] + PL_WHOLE / 2) / PL_WHOLE;

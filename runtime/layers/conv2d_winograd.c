@@ -193,29 +193,50 @@ static void block_of_weights(const conv2d_sizes *s, const blocks *b, size_t unit
                               NULL, out, (int)t->n, (int)s->kh, (int)s->kh, (int)s->kw, half->accumulate);
 }
 
+/* What a member does of both gradients, which need not wait for each other: the units of dw for the first half of the batch, then
+   samples of dx, then the units of the second half lie in one line, in which a unit is as long as so many samples. There are few
+   units: members with unequal shares differ in samples. */
+typedef struct { size_t unit, units, samples, from, to; } line;
+
+static line share_line(const pl_team *team, const conv2d_sizes *s, const blocks *b, size_t batch, size_t samples) {
+  double unit = (double)(b->in * b->out) * 2.3 + (double)(b->in + b->out) * 16, sample = (double)(s->in * s->out) * 2.3 + (double)(s->in + s->out) * 16;
+  line l = { .unit = (size_t)(unit / sample * (double)((batch + 1) / 2) + 1), .units = b->units, .samples = samples };
+  pl_team_share(team, (batch > 1 ? 2 : 1) * l.units * l.unit + samples, 1, &l.from, &l.to);
+  return l;
+}
+
+static bool has_unit(const line *l, int half, size_t unit) {
+  size_t middle = unit * l->unit + l->unit / 2 + (half ? l->units * l->unit + l->samples : 0);
+  return l->from <= middle && middle < l->to;
+}
+
+static size_t sample_at(const line *l, size_t place) {
+  size_t start = l->units * l->unit;
+  return place < start ? 0 : smaller(place - start, l->samples);
+}
+
 void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *dx) {
   const pl_team *team = pass->team;
   tiling t = backward_tiling(s, pass->batch);
   blocks b = best_blocks(s, pass->batch, team->size);
   places p = backward_places(s, &t, &b, pass->batch, team->size);
+  line l = share_line(team, s, &b, pass->batch, dx != NULL ? pass->batch : 0);
   float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot;
-  size_t from, to;
   if (dx != NULL) {
     conv2d_flip(self, team, s, scratch + p.flipped);
     pl_team_barrier(team);
     transform_filter(team, scratch + p.filter, s, t.planes, scratch + p.flipped, s->out, s->in);
+    pl_team_barrier(team);
   }
   if (self->params > 1) pl_column_sums(team, self->param[1].grad, dy, pass->batch * s->oh * s->ow, s->out, pass->accumulate, scratch + p.columns);
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
-    for (size_t unit = half.from; unit < half.to; unit++) block_of_weights(s, &b, unit, x, dy, &half, slot);
+    for (size_t unit = 0; half.samples > 0 && unit < b.units; unit++) if (has_unit(&l, h, unit)) block_of_weights(s, &b, unit, x, dy, &half, slot);
   }
-  pl_add_halves(pass, self->param[0].grad, scratch + p.second, conv2d_weights(s));
-  if (dx == NULL) return;
-  pl_team_share(team, pass->batch, 1, &from, &to);
-  for (size_t n = from; n < to; n += t.group) {
+  for (size_t n = sample_at(&l, l.from), to = sample_at(&l, l.to); n < to; n += t.group) {
     size_t samples = smaller(to - n, t.group);
     transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
     multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in, NULL, s->h, s->w);
   }
+  pl_add_halves(pass, self->param[0].grad, scratch + p.second, conv2d_weights(s));
 }
