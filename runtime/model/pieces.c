@@ -29,11 +29,11 @@ static size_t least_piece(const pl_model *model) {
 
 pl_status pl_pieces_plan(const pl_model *model, pl_plan *plan, size_t batch, int members, pl_error *err) {
   size_t piece = (batch + (size_t)members - 1) / (size_t)members, least = least_piece(model);
-  bool small = model->parameters * sizeof(float) <= CACHE;
+  if (model->parameters * sizeof(float) <= CACHE && piece > FEW) piece = FEW;
   for (;; piece = (piece + 1) / 2) {
     pl_status status = pl_plan_make(model, plan, piece, 1, PL_INFER, false, err);
     if (status) return status;
-    if ((plan->bytes <= CACHE || piece <= least || piece == 1) && (piece <= FEW || !small)) break;
+    if (plan->bytes <= CACHE || piece <= least || piece == 1) break;
   }
   plan->piece = piece;
   plan->slot = plan->bytes;
@@ -69,7 +69,8 @@ const float *pl_pieces_forward(const pl_model *model, const pl_team *team) {
   const pl_plan *plan = model->current;
   const pl_team one = { .size = 1 };
   size_t in = (size_t)pl_shape_count(pl_model_input(model)), out = (size_t)pl_shape_count(pl_model_output(model));
-  size_t share = (model->n + (size_t)team->size - 1) / (size_t)team->size, piece = share < plan->piece ? share : plan->piece;
+  size_t share = (model->n + (size_t)team->size - 1) / (size_t)team->size, rounds = (share + plan->piece - 1) / plan->piece;
+  size_t piece = (share + rounds - 1) / rounds;   /* as many for each member, if all are as fast */
   atomic_size_t *next = (atomic_size_t *)(void *)model->arena[0];
   float *y = (float *)(void *)(model->arena[0] + LINE + (size_t)plan->members * plan->slot);
   pl_model view = *model;
