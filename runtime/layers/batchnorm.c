@@ -47,6 +47,7 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
 /* The workspace in rows of `width` floats: kept from forward to backward, then the passes' own. */
 enum { MEAN, INVERSE, SCALE, KEPT };
 enum { SUM_DY, SUM_DY_X, TIMES_X, PLUS, BACKWARD_SUMS };
+enum { ROWS_AT_ONCE = 64 };
 
 static size_t width_of(const config *c) { return ((size_t)c->features + 15) / 16 * 16; }
 static size_t rows_of(const config *c, const pl_shape *in, size_t batch) { return batch * (size_t)(pl_shape_count(in) / c->features); }
@@ -122,8 +123,11 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   if (dx == NULL) return;
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
-  size_t at = from * features;
-  pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, to - from, features, pass->clamp);
+  for (size_t end = to, start; end > from; end = start) {
+    start = end - from > ROWS_AT_ONCE ? end - ROWS_AT_ONCE : from;
+    size_t at = start * features;
+    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, end - start, features, pass->clamp);
+  }
 }
 
 const pl_layer_class pl_batchnorm = {

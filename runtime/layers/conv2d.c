@@ -267,7 +267,7 @@ static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_size
   conv2d_flip(self, pass->team, s, flipped);
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, pass->batch * s->h, 1, &from, &to);
-  for (size_t r = from; r < to; r++) {
+  for (size_t r = to; r-- > from;) {
     size_t n = r / s->h, iy = r % s->h;
     pl_kernel.contract(&(pl_contraction){
       .c = dx + r * s->w * s->in, .c_row = (ptrdiff_t)s->in,

@@ -233,8 +233,8 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
     for (size_t unit = 0; half.samples > 0 && unit < b.units; unit++) if (has_unit(&l, h, unit)) block_of_weights(s, &b, unit, x, dy, &half, slot);
   }
-  for (size_t n = sample_at(&l, l.from), to = sample_at(&l, l.to); n < to; n += t.group) {
-    size_t samples = smaller(to - n, t.group);
+  for (size_t from = sample_at(&l, l.from), to = sample_at(&l, l.to); from < to;) {
+    size_t samples = smaller(to - from, t.group), n = to -= samples;
     transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
     multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in, NULL, s->h, s->w);
   }

@@ -2,7 +2,12 @@
 
    Every forward and backward is SPMD: all members of the team call it with the same arguments and share the work
    by outputs. The caller puts a barrier between operations; a layer that needs one inside calls pl_team_barrier.
-   Shapes are those of one sample; buffers hold pass->batch samples, contiguous. */
+   Shapes are those of one sample; buffers hold pass->batch samples, contiguous.
+
+   What a member has written last is still in its cache, if all of it is too much. So passes that follow each other go through the
+   samples in opposite directions where they can. Ascending: convolutions and normalizations forwards; sums over samples (in whose
+   order bits are) and gradients of kernels, the sum of two branches' gradients. Descending: moments, pooling and joins forwards;
+   backwards all that makes the gradient of an input. */
 #ifndef LAYERS_LAYER_H
 #define LAYERS_LAYER_H
 

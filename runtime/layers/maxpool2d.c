@@ -73,7 +73,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     return;
   }
   pl_team_share(pass->team, pass->batch * w.oh, 1, &from, &to);
-  for (size_t r = from; r < to; r++)
+  for (size_t r = to; r-- > from;)
     pl_kernel.maxpool_forward(y + r * row, tap + r * row, x + r / w.oh * w.h * w.w * w.channels, &w, r % w.oh);
 }
 
@@ -89,7 +89,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   }
   pl_team_share(pass->team, pass->batch * w.h, 1, &from, &to);
   /* y = x[tap]  gives  dx[tap] += dy */
-  for (size_t r = from; r < to; r++) pl_kernel.maxpool_backward(dx + r * row, dy + r / w.h * out, tap + r / w.h * out, &w, r % w.h);
+  for (size_t r = to; r-- > from;) pl_kernel.maxpool_backward(dx + r * row, dy + r / w.h * out, tap + r / w.h * out, &w, r % w.h);
 }
 
 const pl_layer_class pl_maxpool2d = {

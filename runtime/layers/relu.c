@@ -20,13 +20,18 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   pl_kernel.relu_forward(y + from, x + from, to - from);
 }
 
+enum { AT_ONCE = 16384 };   /* numbers */
+
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   size_t from, to;
   (void)self, (void)x;
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), 64, &from, &to);
   /* y = max(x, 0) */
-  pl_kernel.relu_backward(dx + from, y + from, dy + from, to - from);
+  for (size_t end = to, start; end > from; end = start) {
+    start = end - from > AT_ONCE ? end - AT_ONCE : from;
+    pl_kernel.relu_backward(dx + start, y + start, dy + start, end - start);
+  }
 }
 
 static void apply(const pl_layer *self, float *y, const float *x, size_t n) {

@@ -135,7 +135,7 @@ void pl_column_moments(const pl_team *team, float *mean, float *squares, const f
     return;
   }
   pl_team_share(team, blocks, 1, &from, &to);
-  for (size_t b = from; b < to; b++) {   /* a block is read once from memory, and once from the cache */
+  for (size_t b = to; b-- > from;) {   /* a block is read once from memory, and once from the cache */
     const float *block = x + b * SUM_BLOCK * cols;
     float *m = means + b * cols, n = (float)block_rows(rows, b);
     pl_kernel.column_sums(m, block, (size_t)n, cols, cols, false);

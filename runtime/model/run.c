@@ -36,10 +36,21 @@ static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase)
   };
 }
 
-static void add_shared(const pl_team *team, float *out, const float *a, const float *b, size_t n, bool clamp) {
+/* From the end, as a pass forwards does that follows an ascending one (see layer.h). */
+static void join(const pl_team *team, float *out, const float *a, const float *b, size_t n, bool clamp) {
+  enum { AT_ONCE = 16384 };   /* numbers */
   size_t from, to;
   pl_team_share(team, n, 64, &from, &to);
-  (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + from, a + from, b + from, to - from);
+  for (size_t end = to, start; end > from; end = start) {
+    start = end - from > AT_ONCE ? end - AT_ONCE : from;
+    (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + start, a + start, b + start, end - start);
+  }
+}
+
+static void add_branches(const pl_team *team, float *out, const float *a, const float *b, size_t n) {
+  size_t from, to;
+  pl_team_share(team, n, 64, &from, &to);
+  pl_kernel.add(out + from, a + from, b + from, to - from);
 }
 
 static bool is_host(const pl_model *m, int i) { return m->graph.op[i].kind == PL_OP_LAYER && m->graph.op[i].layer->cls->host; }
@@ -63,8 +74,7 @@ static void forward_op(const pl_model *m, pl_stages *stages, int i) {
     }
     op->layer->cls->forward(op->layer, &pass, act(m, in), y);
   } else if (team != NULL) {
-    add_shared(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]),
-               m->current->clamp[i] == PL_CLAMP_FORWARD);
+    join(team, y, act(m, op->in[0]), act(m, op->in[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->out[0]]), m->current->clamp[i] == PL_CLAMP_FORWARD);
   }
   pl_stage_end(stages);
   pl_model_profile_op(m, stages->team, first, false);
@@ -88,7 +98,7 @@ static void backward_op(const pl_model *m, pl_stages *stages, int i) {
                              grad(m, op->out[0]), dx);
   } else if (team != NULL) {
     /* both branches received x: dx = d(branch) + d(shortcut) */
-    add_shared(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]), false);
+    add_branches(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]));
   }
   pl_stage_end(stages);
   pl_model_profile_op(m, stages->team, need->fused ? i - 1 : i, true);
