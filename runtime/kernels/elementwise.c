@@ -16,6 +16,14 @@ void PL_KERNEL(add)(float *out, const float *a, const float *b, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
 }
 
+/* add and then relu_backward */
+void PL_KERNEL(add_rectified)(float *dx, const float *a, const float *b, const float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float sum = a[i] + b[i];
+    dx[i] = y[i] > 0 ? sum : 0;
+  }
+}
+
 /* max(a + b, 0), as add and then relu_forward */
 void PL_KERNEL(add_clamped)(float *out, const float *a, const float *b, size_t n) {
   for (size_t i = 0; i < n; i++) {

@@ -54,6 +54,7 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->alone);
   pl_free(plan->runner);
   pl_free(plan->clamp);
+  pl_free(plan->merged);
   *plan = (pl_plan){ 0 };
 }
 
@@ -65,7 +66,8 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
   plan->runner = pl_alloc_array((size_t)ops + 1, sizeof *plan->runner, err);
   plan->clamp = pl_alloc_array((size_t)ops + 1, sizeof *plan->clamp, err);
-  if (!plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  plan->merged = pl_alloc_array((size_t)ops + 1, sizeof *plan->merged, err);
+  if (!plan->merged || !plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -105,6 +107,15 @@ static void find_clamps(const pl_graph *g, pl_plan *plan, pl_mode mode) {
     if (next->kind != PL_OP_LAYER || !next->layer->cls->clamp || next->in[0] != op->out[0] || plan->runner[i + 1] != i + 1) continue;
     if (op->kind == PL_OP_JOIN) plan->clamp[i] = PL_CLAMP_FORWARD;
     if (op->kind == PL_OP_LAYER && op->layer->cls->clamps) plan->clamp[i] = PL_CLAMP_BOTH;
+  }
+}
+
+/* After find_clamps: a rectifier that is inside another layer's loops cannot. */
+static void find_merged(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+  for (int i = 1; may_fuse(mode) && i < g->ops; i++) {
+    const pl_op *op = &g->op[i], *rectifier = op - 1;
+    plan->merged[i] = op->kind == PL_OP_FORK && rectifier->kind == PL_OP_LAYER && rectifier->layer->cls->clamp && rectifier->out[0] == op->in[0] &&
+                      plan->runner[i - 1] == i - 1 && !pl_plan_is_gone(plan, i - 1);
   }
 }
 
@@ -160,6 +171,7 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
   }
   find_fusions(g, plan, mode);
   find_clamps(g, plan, mode);
+  find_merged(g, plan, mode);
   find_roots(g, plan, mode, input_gradient);
   int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;
   for (int v = 0; v < values; v++) birth[v] = grad_birth[v] = -1;
@@ -190,13 +202,13 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
       }
       if (absorbed) continue;
       /* backward of operation i reads the gradients of its outputs and writes those of its inputs, or of what it has absorbed */
-      int in = need->fused ? op[-1].in[k] : op->in[k];
-      if (backward && op->out[k] >= 0) {
+      int in = need->fused ? op[-1].in[k] : op->in[k], when = 2 * ops - i + plan->merged[i];
+      if (backward && op->out[k] >= 0 && !plan->merged[i + 1]) {
         int r = plan->grad_root[op->out[k]];
-        extend(&grad_birth[r], &grad_death[r], 2 * ops - i);
+        extend(&grad_birth[r], &grad_death[r], when);
         if (learns) extend(&grad_birth[r], &grad_death[r], end);
       }
-      if (backward && in >= 0 && plan->wanted[in]) extend(&grad_birth[plan->grad_root[in]], &grad_death[plan->grad_root[in]], 2 * ops - i);
+      if (backward && in >= 0 && plan->wanted[in] && !plan->merged[i]) extend(&grad_birth[plan->grad_root[in]], &grad_death[plan->grad_root[in]], 2 * ops - i);
     }
     want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : runs);
     want(&p, need->scratch_forward, &plan->scratch[0][i], i, runs);

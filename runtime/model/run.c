@@ -47,10 +47,12 @@ static void join(const pl_team *team, float *out, const float *a, const float *b
   }
 }
 
-static void add_branches(const pl_team *team, float *out, const float *a, const float *b, size_t n) {
+/* Both branches received x: dx = da + db; and where x = max(.., 0), if `x` is given, the gradient before that. */
+static void add_branches(const pl_team *team, float *dx, const float *da, const float *db, const float *x, size_t n) {
   size_t from, to;
   pl_team_share(team, n, 64, &from, &to);
-  pl_kernel.add(out + from, a + from, b + from, to - from);
+  if (x != NULL) pl_kernel.add_rectified(dx + from, da + from, db + from, x + from, to - from);
+  else pl_kernel.add(dx + from, da + from, db + from, to - from);
 }
 
 static bool is_host(const pl_model *m, int i) { return m->graph.op[i].kind == PL_OP_LAYER && m->graph.op[i].layer->cls->host; }
@@ -87,18 +89,20 @@ static void backward_op(const pl_model *m, pl_stages *stages, int i) {
   if (m->current->runner[i] == i + 1) return;
   float *dx = grad(m, need->fused ? op[-1].in[0] : op->in[0]);
   if (!m->current->wanted[op->out[0]] || (op->kind != PL_OP_LAYER && (op->kind != PL_OP_FORK || dx == NULL))) return;
-  if (pl_plan_is_gone(m->current, i)) return;
+  if (pl_plan_is_gone(m->current, i) || m->current->merged[i]) return;
   if (m->defer && dx == NULL && op->layer->cls->learn != NULL) return;
   const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
-  if (team != NULL && op->kind == PL_OP_LAYER) {
+  size_t n = m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]);
+  if (team != NULL && m->current->merged[i + 1]) {
+    if (dx != NULL) add_branches(team, dx, grad(m, op[1].out[0]), grad(m, op[1].out[1]), act(m, op->out[0]), n);
+  } else if (team != NULL && op->kind == PL_OP_LAYER) {
     pl_pass pass = pass_of(m, team, i, BACKWARD);
     pl_before before = { .activation = need->fused ? op[-1].layer : NULL };
     if (need->fused) pass.before = &before;
     op->layer->cls->backward(op->layer, &pass, need->needs_x ? act(m, op->in[0]) : NULL, need->needs_y ? act(m, op->out[0]) : NULL,
                              grad(m, op->out[0]), dx);
   } else if (team != NULL) {
-    /* both branches received x: dx = d(branch) + d(shortcut) */
-    add_branches(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), m->n * (size_t)pl_shape_count(&m->graph.value[op->in[0]]));
+    add_branches(team, dx, grad(m, op->out[0]), grad(m, op->out[1]), NULL, n);
   }
   pl_stage_end(stages);
   pl_model_profile_op(m, stages->team, need->fused ? i - 1 : i, true);

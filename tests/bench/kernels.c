@@ -48,6 +48,7 @@ RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
 RUN(add, A, B, C, j->n)
 RUN(add_clamped, A, B, C, j->n)
+RUN(add_rectified, A, B, C, D, j->n)
 RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f, (uint64_t *)(void *)C)
 RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
 RUN(taps, &j->contraction, (int)j->n)
@@ -302,6 +303,7 @@ static void elementwise(void) {
   ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
   ELEMENTWISE(add_clamped, 3);
+  ELEMENTWISE(add_rectified, 4);
   ELEMENTWISE(sum_squares, 1);
   ELEMENTWISE(largest, 1);
   ELEMENTWISE(ordinary, 1);

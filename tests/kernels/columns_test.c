@@ -133,7 +133,7 @@ static void clamped(void **state) {
 static void relu_and_add(void **state) {
   (void)state;
   for (size_t n = 0; n <= 70; n++) {
-    float *x = random_floats(n), *other = random_floats(n), *out = random_floats(n);
+    float *x = random_floats(n), *other = random_floats(n), *third = random_floats(n), *out = random_floats(n);
     if (n > 4) x[2] = NAN, x[3] = -0.0f;
     for (int i = 0; next_isa(&i); i++) {
       pl_kernel.relu_forward(out, x, n);
@@ -144,8 +144,10 @@ static void relu_and_add(void **state) {
       for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == x[k] + other[k]);
       pl_kernel.add_clamped(out, x, other, n);
       for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == fmaxf(x[k] + other[k], 0));
+      pl_kernel.add_rectified(out, other, third, x, n);
+      for (size_t k = 0; k < n; k++) assert_true(out[k] == (x[k] > 0 ? other[k] + third[k] : 0));
     }
-    free(x), free(other), free(out);
+    free(x), free(other), free(third), free(out);
   }
 }
 
