@@ -4,6 +4,8 @@ static const double window = 0.003;     /* seconds: some steps, and less than a 
 static const double trust = 0.3;        /* in what a window shows */
 static const double least = 0.25;       /* a member's share, in equal ones */
 static const double clear = 0.06;       /* a difference from equal shares that is acted upon */
+static const double look = 0.1;         /* seconds over which displacements are counted */
+static const double undisturbed = 100;  /* of them a second; an idle machine shows some 40 */
 
 static double waited_since(pl_balance *b, int r) {
   double before = b->seen[r];
@@ -11,28 +13,46 @@ static double waited_since(pl_balance *b, int r) {
   return b->seen[r] - before;
 }
 
+static void share_equally(pl_balance *b) {
+  for (int r = 0; r < b->size; r++) {
+    b->share[r] = 1.0 / b->size;
+    b->cut[r + 1] = (unsigned)(PL_WHOLE * (int64_t)(r + 1) / b->size);
+  }
+}
+
 pl_balance *pl_balance_begin(pl_balance *b, int size, double now) {
   if (size > PL_MOST_BALANCED || size < 2) return NULL;
-  for (int r = 0; r < size; r++) {
-    waited_since(b, r);
-    if (b->size == size) continue;
-    b->share[r] = 1.0 / size;
-    b->cut[r + 1] = (unsigned)(PL_WHOLE * (int64_t)(r + 1) / size);
+  if (b->size != size) {
+    b->size = size;
+    share_equally(b);
   }
-  b->size = size;
+  for (int r = 0; r < size; r++) waited_since(b, r);
   b->since = now;
   return b;
 }
 
-void pl_balance_adjust(pl_balance *b, double now) {
+bool pl_balance_is_due(const pl_balance *b, double now) { return now - b->since >= window; }
+
+static bool is_disturbed(pl_balance *b, double now, long displaced) {
+  if (now - b->looked < look) return b->disturbed;
+  b->disturbed = b->looked > 0 && (double)(displaced - b->displaced) > undisturbed * (now - b->looked);
+  b->looked = now;
+  b->displaced = displaced;
+  return b->disturbed;
+}
+
+void pl_balance_adjust(pl_balance *b, double now, long displaced) {
   double seconds = now - b->since, speed[PL_MOST_BALANCED], speeds = 0, shares = 0, end = 0;
   bool equal = true;
-  if (seconds < window) return;
   b->since = now;
   for (int r = 0; r < b->size; r++) {
     double busy = seconds - waited_since(b, r);
     speed[r] = (double)(b->cut[r + 1] - b->cut[r]) / (busy > seconds / 8 ? busy : seconds / 8);
     speeds += speed[r];
+  }
+  if (is_disturbed(b, now, displaced)) {
+    share_equally(b);
+    return;
   }
   for (int r = 0; r < b->size; r++) {
     b->share[r] += trust * (speed[r] / speeds - b->share[r]);

@@ -186,6 +186,11 @@ static void update_stages(const member *m, pl_stages *stages, const pl_batch *b)
   pl_model_profile_stage(model, stages->team, PL_STAGE_DATA);
 }
 
+static void adjust(pl_balance *b) {
+  double now = b != NULL ? pl_clock() : 0;
+  if (b != NULL && pl_balance_is_due(b, now)) pl_balance_adjust(b, now, pl_threads_displaced());
+}
+
 static void run_steps(const pl_team *equal, void *arg) {
   run_arg *a = arg;
   pl_trainer *t = a->t;
@@ -208,7 +213,7 @@ static void run_steps(const pl_team *equal, void *arg) {
     if (pl_stage_begin(&stages, true) != NULL) {
       a->fused = t->fuse && has_next(&m) && pl_model_is_bounded(model, &b);
       if (!a->fused) pl_model_trust(model, false);
-      if (a->balance != NULL) pl_balance_adjust(a->balance, pl_clock());
+      adjust(a->balance);
     }
     pl_stage_end(&stages);
     pl_stage_meet(&stages);

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include "base/balance.h"
 
-typedef struct { pl_balance balance; double now, speed[4]; } machine;
+typedef struct { pl_balance balance; double now, speed[4], displacements, displaced; } machine;   /* displacements: a second */
 
 static double share(const machine *m, int r) { return (double)(m->balance.cut[r + 1] - m->balance.cut[r]) / PL_WHOLE; }
 
@@ -18,7 +18,8 @@ static void steps(machine *m, int count, int size) {
     for (int r = 0; r < size; r++) if (share(m, r) / m->speed[r] > slowest) slowest = share(m, r) / m->speed[r];
     for (int r = 0; r < size; r++) b->waited[r].seconds = b->waited[r].seconds + 0.001 * (slowest - share(m, r) / m->speed[r]);
     m->now += 0.001 * slowest;
-    if (i % 10 == 9) pl_balance_adjust(b, m->now);
+    m->displaced += 0.001 * slowest * m->displacements;
+    if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_balance_adjust(b, m->now, (long)m->displaced);
   }
 }
 
@@ -57,6 +58,20 @@ static void many_short_runs(void **state) {
   assert_float_equal(share(&m, 0), 2.0 / 3, 0.01);
 }
 
+/* Cores that are taken away for milliseconds at a time. */
+static void displaced(void **state) {
+  machine m = { .now = 1, .speed = { 1, 0.5 }, .displacements = 40 };
+  (void)state;
+  steps(&m, 60, 2);
+  assert_float_equal(share(&m, 0), 2.0 / 3, 0.01);
+  m.displacements = 400;
+  steps(&m, 60, 2);
+  assert_int_equal(m.balance.cut[1], PL_WHOLE / 2);
+  m.displacements = 0;
+  steps(&m, 60, 2);
+  assert_float_equal(share(&m, 0), 2.0 / 3, 0.01);
+}
+
 static void no_team(void **state) {
   static pl_balance b;
   (void)state;
@@ -83,7 +98,7 @@ static void every_item_once(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(shares_follow_speeds), cmocka_unit_test(small_differences), cmocka_unit_test(many_short_runs),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(shares_follow_speeds), cmocka_unit_test(small_differences), cmocka_unit_test(many_short_runs), cmocka_unit_test(displaced),
                                       cmocka_unit_test(no_team), cmocka_unit_test(every_item_once) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
