@@ -4,6 +4,8 @@ ifeq ($(origin CC),default)
 CC := cc
 endif
 BUILD    ?= build
+# The lists of headers (*.d) name what is built by this path: the same one however it was given.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 PREFIX   ?= /usr/local
 OPT      ?= -O3
 WERROR   ?=
