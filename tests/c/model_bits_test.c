@@ -167,11 +167,14 @@ static void zeros_among_the_inputs(void **state) {
     pl_error err = { 0 };
     const float *y;
     size_t bad = 0;
+    if (pl_model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);   /* what it finds of the weights ends with it */
     pl_model_values(model)[1 * OUT + 5] = odd[w];   /* input 1 is zero in all samples */
     for (size_t i = 0; i < MANY; i++) {
       if (pl_model_forward(model, x + i * IN, 1, PL_INFER, &y, &err)) fail_msg("%s", err.text);
       memcpy(one_by_one + i * OUT, y, OUT * sizeof *y);
     }
+    if (pl_model_forward(model, x, 2, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    for (size_t at = 0; at < 2 * OUT; at++) assert_true(isnan(y[at]) == isnan(one_by_one[at]));
     if (pl_model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     for (size_t at = 0; at < MANY * OUT; at++) {
       bad += isnan(y[at]);
