@@ -123,10 +123,9 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   if (dx == NULL) return;
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
-  for (size_t end = to, start; end > from; end = start) {
-    start = end - from > ROWS_AT_ONCE ? end - ROWS_AT_ONCE : from;
-    size_t at = start * features;
-    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, end - start, features, pass->clamp);
+  for (pl_piece p = { to, to }; pl_descend(&p, from, ROWS_AT_ONCE);) {
+    size_t at = p.start * features;
+    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, pass->clamp);
   }
 }
 

@@ -138,6 +138,15 @@ int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init i
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
 
+/* A share from its end:  for (pl_piece p = { to, to }; pl_descend(&p, from, most);)  work on [p.start, p.end). */
+typedef struct pl_piece { size_t start, end; } pl_piece;
+enum { PL_NUMBERS_AT_ONCE = 16384 };
+static inline bool pl_descend(pl_piece *p, size_t from, size_t most) {
+  p->end = p->start;
+  p->start = p->end - from > most ? p->end - most : from;
+  return p->end > from;
+}
+
 /* The stream of a pass's random numbers in this layer. */
 pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 

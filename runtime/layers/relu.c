@@ -20,18 +20,14 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   pl_kernel.relu_forward(y + from, x + from, to - from);
 }
 
-enum { AT_ONCE = 16384 };   /* numbers */
-
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   size_t from, to;
   (void)self, (void)x;
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), 64, &from, &to);
   /* y = max(x, 0) */
-  for (size_t end = to, start; end > from; end = start) {
-    start = end - from > AT_ONCE ? end - AT_ONCE : from;
-    pl_kernel.relu_backward(dx + start, y + start, dy + start, end - start);
-  }
+  for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
+    pl_kernel.relu_backward(dx + p.start, y + p.start, dy + p.start, p.end - p.start);
 }
 
 static void apply(const pl_layer *self, float *y, const float *x, size_t n) {

@@ -38,13 +38,10 @@ static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase)
 
 /* From the end, as a pass forwards does that follows an ascending one (see layer.h). */
 static void join(const pl_team *team, float *out, const float *a, const float *b, size_t n, bool clamp) {
-  enum { AT_ONCE = 16384 };   /* numbers */
   size_t from, to;
   pl_team_share(team, n, 64, &from, &to);
-  for (size_t end = to, start; end > from; end = start) {
-    start = end - from > AT_ONCE ? end - AT_ONCE : from;
-    (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + start, a + start, b + start, end - start);
-  }
+  for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
+    (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + p.start, a + p.start, b + p.start, p.end - p.start);
 }
 
 /* Both branches received x: dx = da + db; and where x = max(.., 0), if `x` is given, the gradient before that. */
