@@ -59,16 +59,8 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
   s.eh = s.ph + s.kh - 1;
   s.ew = s.pw + s.kw - 1;
   s.winograd = choose_winograd(c, &s);
+  s.pointwise = s.kh * s.kw * s.sy * s.sx == 1 && s.top + s.left == 0;
   s.patches = !s.winograd && s.kh * s.kw > 1 && s.kw * s.in >= 32 && s.ow > 0 && s.ow <= 6 && s.oh <= 64;
-  return s;
-}
-
-/* The same for the loops over pixels: to a 1 x 1 kernel of stride 1 an image is one long row. */
-static conv2d_sizes loops_of(const conv2d_config *c, const pl_shape *in) {
-  conv2d_sizes s = conv2d_sizes_of(c, in);
-  if (s.kh * s.kw * s.sy * s.sx > 1 || s.top + s.left > 0) return s;
-  s.w = s.ow = s.pw = s.ew = s.h * s.w;
-  s.h = s.oh = s.ph = s.eh = 1;
   return s;
 }
 
@@ -120,12 +112,13 @@ static size_t planes_memory(const conv2d_sizes *s) { return (s->h + s->kh - 1) *
 /* Floats of workspace that the backward pass takes: kernel, then planes or patches of each member, or dy with its border. */
 static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
   size_t kernel = conv2d_weights(s);
+  if (s->pointwise) return kernel;
   if (!s->patches && !is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
   return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : conv2d_patches_memory(s));
 }
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
-  conv2d_sizes s = loops_of(self->config, in);
+  conv2d_sizes s = conv2d_sizes_of(self->config, in);
   (void)out;
   if (s.winograd) {
     conv2d_winograd_memory(&s, batch, m);
@@ -176,7 +169,7 @@ static bool rows(pl_layer *self, const pl_shape *in, const pl_pass *pass, const 
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
-  conv2d_sizes s = loops_of(self->config, &pass->in);
+  conv2d_sizes s = conv2d_sizes_of(self->config, &pass->in);
   size_t from, to;
   if (s.winograd) {
     conv2d_winograd_forward(self, pass, &s, x, y);
@@ -185,6 +178,10 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   pl_rows made = rows_of(self, pass, &s, x);
   if (s.patches) {
     conv2d_patches_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
+    return;
+  }
+  if (s.pointwise) {
+    conv2d_pointwise_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
     return;
   }
   pl_team_share(pass->team, pass->batch * s.oh, 1, &from, &to);
@@ -305,7 +302,7 @@ static void backward_data_by_planes(pl_layer *self, const pl_pass *pass, const c
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
-  conv2d_sizes s = loops_of(c, &pass->in);
+  conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
   float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + conv2d_weights(&s), *members = scratch + conv2d_weights(&s);
   (void)y;
@@ -315,6 +312,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   }
   if (has_border(&s)) x = pass->saved;
   if (s.patches) conv2d_patches_weights(pass, &s, x, dy, self->param[0].grad, second, members);
+  else if (s.pointwise) conv2d_pointwise_weights(pass, &s, x, dy, self->param[0].grad, second);
   else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy, second);
   if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
@@ -324,7 +322,8 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   }
   pl_add_halves(pass, self->param[0].grad, second, conv2d_weights(&s));
   if (dx == NULL) return;
-  if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
+  if (s.pointwise) conv2d_pointwise_data(self, pass, &s, dy, dx, scratch);
+  else if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
   else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, self->param[0].value, dy, dx, scratch, members);
   else backward_data(self, pass, &s, dy, dx, scratch);
 }

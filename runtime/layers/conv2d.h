@@ -1,4 +1,5 @@
-/* What the ways of computing a Conv2d share: direct (conv2d.c), by patches (conv2d_patches.c), Winograd (conv2d_winograd.c). */
+/* What the ways of computing a Conv2d share: direct (conv2d.c), by patches (conv2d_patches.c), Winograd
+   (conv2d_winograd.c), and for a single tap (conv2d_pointwise.c). */
 #ifndef LAYERS_CONV2D_H
 #define LAYERS_CONV2D_H
 
@@ -14,7 +15,7 @@ typedef struct conv2d_sizes {
   size_t h, w, in, oh, ow, out;          /* input and output */
   size_t ph, pw;                         /* input with its border */
   size_t eh, ew;                         /* dy spread out by the stride, with a border of kernel - 1: see backward_data */
-  bool winograd, patches;
+  bool winograd, patches, pointwise;
 } conv2d_sizes;
 
 enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/contract.c */
@@ -35,6 +36,11 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
 void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second, float *scratch);
 /* `turned`: room for the kernel */
 void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *weight, const float *dy, float *dx, float *turned, float *scratch);
+
+/* `bias` as for patches */
+void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y);
+void conv2d_pointwise_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second);
+void conv2d_pointwise_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *turned);   /* room for the kernel */
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m);
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y);

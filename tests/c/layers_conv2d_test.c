@@ -63,7 +63,7 @@ static void every_way(void **state) {
     { CONV2D("8,16,5,{'padding':'same'}"), { 3, { 10, 9, 8 } } },                        /* data gradient by planes */
     { CONV2D("6,16,5"), { 3, { 12, 12, 6 } } },                                          /* data gradient by patches */
     { CONV2D("12,40,[3,2],{'stride':2,'padding':1}"), { 3, { 17, 18, 12 } } },           /* rows */
-    { CONV2D("40,70,1,{'bias':false}"), { 3, { 5, 4, 40 } } },                           /* an image is one row */
+    { CONV2D("40,70,1,{'bias':false}"), { 3, { 5, 4, 40 } } },                           /* one tap */
     { CONV2D("16,20,3"), { 3, { 5, 5, 16 } } },                                          /* patches */
     { CONV2D("11,33,[2,3],{'padding':'same','bias':'per-position'}"), { 3, { 4, 6, 11 } } },
     { CONV2D("16,48,5,{'padding':'same'}"), { 3, { 9, 14, 16 } } },                      /* Winograd */

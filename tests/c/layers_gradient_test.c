@@ -204,6 +204,14 @@ static void conv2d(void **state) {
   }
 }
 
+/* One tap: more pixels than a piece of the products has, in each half of the batch. */
+static void conv2d_pointwise(void **state) {
+  (void)state;
+  check_layer(3, SHAPE(9, 7, 3), "Conv2d", "'in':3,'out':17,'kernel':1");
+  check_layer(2, SHAPE(7, 8, 17), "Conv2d", "'in':17,'out':2,'kernel':1,'bias':false");
+  check_layer(3, SHAPE(5, 6, 2), "Conv2d", "'in':2,'out':3,'kernel':1,'padding':'same','bias':'per-position'");
+}
+
 /* Few columns of outputs: by patches, of more samples than one product takes. */
 static void conv2d_patches(void **state) {
   static const char *const biases[] = { "true", "false", "'per-position'" };
@@ -338,7 +346,7 @@ static void random_nets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_patches), cmocka_unit_test(conv2d_winograd),
+    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_pointwise), cmocka_unit_test(conv2d_patches), cmocka_unit_test(conv2d_winograd),
     cmocka_unit_test(pools), cmocka_unit_test(batch_norm), cmocka_unit_test(activations),
     cmocka_unit_test(nets), cmocka_unit_test(nets_of_views), cmocka_unit_test(random_nets),
   };
