@@ -44,20 +44,25 @@ INLINE vf shifted(vf centred, const float *scale, const float *shift, size_t par
   return vf_fma(centred, vf_read(scale, part), shift ? vf_read(shift, part) : vf_set(0));
 }
 
-/* y[i][j] = (x[i][j] - mean[j]) scale[j] + shift[j]; shift may be NULL (0). clamp: and then max(y, 0), as relu_forward. */
-INLINE void normalize_rows(float *y, const float *x, const float *mean, const float *scale, const float *shift, size_t rows, size_t cols, const bool clamp) {
+/* y[i][j] = (x[i][j] - mean[j]) scale[j] + shift[j]; shift may be NULL (0). plus not NULL: and then y + plus[i][j].
+   clamp: and then max(y, 0), as relu_forward. */
+INLINE void normalize_rows(float *y, const float *x, const float *mean, const float *scale, const float *shift, const float *plus, size_t rows, size_t cols,
+                           const bool clamp) {
   for (size_t i = 0; i < rows; i++, y += cols, x += cols) {
     for (size_t j = 0; j < cols; j += PL_LANES) {
       size_t part = cols - j < PL_LANES ? cols - j : PL_LANES;
       vf r = shifted(vf_read(x + j, part) - vf_read(mean + j, part), scale + j, shift ? shift + j : NULL, part);
+      if (plus) r += vf_read(plus + i * cols + j, part);
       vf_write(y + j, clamp ? vf_greater(vf_set(0), r, vf_set(0), r) : r, part);
     }
   }
 }
 
-void PL_KERNEL(normalize)(float *y, const float *x, const float *mean, const float *scale, const float *shift, size_t rows, size_t cols, bool clamp) {
-  if (clamp) normalize_rows(y, x, mean, scale, shift, rows, cols, true);
-  else normalize_rows(y, x, mean, scale, shift, rows, cols, false);
+void PL_KERNEL(normalize)(float *y, const float *x, const float *mean, const float *scale, const float *shift, const float *plus, size_t rows, size_t cols, bool clamp) {
+  if (plus && clamp) normalize_rows(y, x, mean, scale, shift, plus, rows, cols, true);
+  else if (plus) normalize_rows(y, x, mean, scale, shift, plus, rows, cols, false);
+  else if (clamp) normalize_rows(y, x, mean, scale, shift, NULL, rows, cols, true);
+  else normalize_rows(y, x, mean, scale, shift, NULL, rows, cols, false);
 }
 
 /* dx[i][j] = a[j] dy[i][j] + (b[j] (x[i][j] - mean[j]) + c[j]). clamp: dy only where normalize (with scale a) gave y > 0. */

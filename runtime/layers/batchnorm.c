@@ -93,8 +93,8 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   for (size_t j = from; j < to; j++) scale[j] = c->affine ? self->param[0].value[j] * inverse[j] : inverse[j];
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
-  pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL, to - from, features,
-                      pass->clamp);
+  pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL,
+                      pass->plus ? pass->plus + from * features : NULL, to - from, features, pass->clamp || pass->clamp_sum);
 }
 
 /* With h = (x - m) / s, s = sqrt(v + eps), R rows:  y = weight h + bias  gives
@@ -131,5 +131,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
-  .clamps = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .clamps = true, .joins = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
 };

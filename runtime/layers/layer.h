@@ -50,6 +50,8 @@ typedef struct pl_pass {
   bool data;                  /* x is the model's input: there may be many zeros */
   bool defer;                 /* parameter gradients are left to `learn` */
   bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
+  const float *plus;          /* forward: y is y + plus, or max(y + plus, 0) if `clamp_sum`; NULL: it is not. See `joins` */
+  bool clamp_sum;
   const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
   uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
   const pl_before *before;    /* x is the input of the first of these; backward: of the activation. NULL: none */
@@ -74,6 +76,7 @@ typedef struct pl_layer_class {
   bool alias_in_inference;             /* identity unless training (or noise) */
   bool clamp;                          /* y = max(x, 0); backward reads y or what it can be told from */
   bool clamps;                         /* takes such a layer behind it into its own loops, with pass->clamp */
+  bool joins;                          /* takes a sum behind it into its own loops, with pass->plus; backward does not read y */
   bool host;                           /* runs on the main thread, between parallel regions, through `callback` */
   pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
   /* Output shape of one sample. The message says what is expected and what to do; the layer's label is put before it. */

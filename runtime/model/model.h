@@ -31,6 +31,7 @@ typedef struct pl_plan {
   int *runner;                  /* per operation: the one, of those behind it, into whose loops it is fused; else itself */
   bool *alone;                  /* per operation: too small to be shared by a team */
   unsigned char *clamp;         /* per operation: pl_clamp */
+  bool *joined;                 /* per operation: a layer that takes the join behind it along, forwards */
   bool *merged;                 /* per operation: a fork whose branches' gradients the layer y = max(x, 0) before it adds up */
   pl_memory *need;              /* per operation */
   size_t piece, slot;           /* answers by pieces (pieces.c): samples of a piece, bytes that a member has for it; 0: all at once */

@@ -54,6 +54,7 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->alone);
   pl_free(plan->runner);
   pl_free(plan->clamp);
+  pl_free(plan->joined);
   pl_free(plan->merged);
   *plan = (pl_plan){ 0 };
 }
@@ -66,8 +67,9 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
   plan->runner = pl_alloc_array((size_t)ops + 1, sizeof *plan->runner, err);
   plan->clamp = pl_alloc_array((size_t)ops + 1, sizeof *plan->clamp, err);
+  plan->joined = pl_alloc_array((size_t)ops + 1, sizeof *plan->joined, err);
   plan->merged = pl_alloc_array((size_t)ops + 1, sizeof *plan->merged, err);
-  if (!plan->merged || !plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  if (!plan->joined || !plan->merged || !plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -110,6 +112,14 @@ static void find_clamps(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   }
 }
 
+/* The sum is made where the layer's output would be. */
+static void find_joined(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+  for (int i = 0; may_fuse(mode) && i + 1 < g->ops; i++) {
+    const pl_op *op = &g->op[i], *join = op + 1;
+    plan->joined[i] = op->kind == PL_OP_LAYER && op->layer->cls->joins && join->kind == PL_OP_JOIN && (join->in[0] == op->out[0] || join->in[1] == op->out[0]);
+  }
+}
+
 /* After find_clamps: a rectifier that is inside another layer's loops cannot. */
 static void find_merged(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   for (int i = 1; may_fuse(mode) && i < g->ops; i++) {
@@ -134,6 +144,7 @@ static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool inpu
           (i > 0 && plan->clamp[i - 1] != PL_CLAMP_NONE))
         plan->act_root[op->out[k]] = plan->act_root[op->in[0]];
     }
+    if (i > 0 && plan->joined[i - 1]) plan->act_root[op->out[0]] = plan->act_root[op[-1].out[0]];
   }
   for (int i = g->ops - 1; i >= 0; i--) {
     const pl_op *op = &g->op[i];
@@ -171,6 +182,7 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
   }
   find_fusions(g, plan, mode);
   find_clamps(g, plan, mode);
+  find_joined(g, plan, mode);
   find_merged(g, plan, mode);
   find_roots(g, plan, mode, input_gradient);
   int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;

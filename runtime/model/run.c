@@ -26,11 +26,13 @@ static float *grad(const pl_model *m, int v) {
 enum { FORWARD, BACKWARD, LEARN };
 
 static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase) {
-  const pl_op *op = &m->graph.op[i];
+  const pl_op *op = &m->graph.op[i], *join = op + 1;
+  bool joined = phase == FORWARD && m->current->joined[i];
   return (pl_pass){
     .team = team, .batch = m->n, .training = m->mode == PL_TRAIN, .noise = m->mode == PL_NOISE || m->mode == PL_TRAIN,
     .data = m->current->act_root[op->in[0]] == m->current->act_root[0],
     .accumulate = !m->overwrite, .defer = m->defer, .clamp = m->current->clamp[i] == PL_CLAMP_BOTH,
+    .plus = joined ? act(m, join->in[join->in[0] == op->out[0]]) : NULL, .clamp_sum = joined && m->current->clamp[i + 1] == PL_CLAMP_FORWARD,
     .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
     .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[phase][i],
   };
@@ -61,7 +63,7 @@ static void forward_op(const pl_model *m, pl_stages *stages, int i) {
   int first = pl_plan_first(m->current, i), in = m->graph.op[first].in[0];
   float *y = act(m, op->out[0]);
   bool layer = op->kind == PL_OP_LAYER && y != act(m, in);
-  if (!layer && op->kind != PL_OP_JOIN) return;
+  if (!layer && (op->kind != PL_OP_JOIN || m->current->joined[i - 1])) return;
   const pl_team *team = pl_stage_begin(stages, m->current->alone[i]);
   if (team != NULL && layer) {
     pl_pass pass = pass_of(m, team, i, FORWARD), makers = first < i ? pass_of(m, team, first, FORWARD) : pass;

@@ -82,7 +82,7 @@ static void normalize(void **state) {
     float *y = random_floats(n), *dx = random_floats(n), *bits[3] = { NULL, NULL, NULL };
     for (int i = 0; next_isa(&i); i++) {
       for (int shifted = 0; shifted < 2; shifted++) {
-        pl_kernel.normalize(y, x, mean, a, shifted ? c : NULL, rows, cols, false);
+        pl_kernel.normalize(y, x, mean, a, shifted ? c : NULL, NULL, rows, cols, false);
         for (size_t k = 0; k < n; k++) {
           size_t j = k % cols;
           double scaled = ((double)x[k] - (double)mean[j]) * (double)a[j], shift = shifted ? (double)c[j] : 0;
@@ -113,9 +113,9 @@ static void clamped(void **state) {
     const float *t = shifted ? shift : NULL;
     if (n > 4) x[3] = NAN;
     for (int i = 0; next_isa(&i); i++) {
-      pl_kernel.normalize(expected, x, mean, a, t, rows, cols, false);
+      pl_kernel.normalize(expected, x, mean, a, t, NULL, rows, cols, false);
       pl_kernel.relu_forward(expected, expected, n);
-      pl_kernel.normalize(y, x, mean, a, t, rows, cols, true);
+      pl_kernel.normalize(y, x, mean, a, t, NULL, rows, cols, true);
       assert_memory_equal(y, expected, bytes);
       pl_kernel.relu_backward(g, expected, dy, n);
       pl_kernel.column_sums(sums, g, rows, cols, cols, false);
@@ -127,6 +127,24 @@ static void clamped(void **state) {
       assert_memory_equal(y, expected, bytes);
     }
     free(x), free(dy), free(mean), free(a), free(b), free(c), free(shift), free(y), free(expected), free(g), free(sums);
+  }
+}
+
+/* With a sum, and max(y, 0), in the same loops. */
+static void joined(void **state) {
+  (void)state;
+  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 5; rows += 2) for (int kind = 0; kind < 4; kind++) {
+    size_t cols = widths[w], n = rows * cols;
+    float *x = random_floats(n), *other = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols), *shift = random_floats(cols);
+    float *y = random_floats(n), *expected = random_floats(n);
+    const float *t = kind & 1 ? shift : NULL;
+    for (int i = 0; next_isa(&i); i++) {
+      pl_kernel.normalize(expected, x, mean, a, t, NULL, rows, cols, false);
+      (kind & 2 ? pl_kernel.add_clamped : pl_kernel.add)(expected, expected, other, n);
+      pl_kernel.normalize(y, x, mean, a, t, other, rows, cols, kind & 2);
+      assert_memory_equal(y, expected, n * sizeof *y);
+    }
+    free(x), free(other), free(mean), free(a), free(shift), free(y), free(expected);
   }
 }
 
@@ -176,7 +194,7 @@ static void dropout(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose), cmocka_unit_test(normalize), cmocka_unit_test(clamped),
+    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose), cmocka_unit_test(normalize), cmocka_unit_test(clamped), cmocka_unit_test(joined),
     cmocka_unit_test(relu_and_add), cmocka_unit_test(dropout),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

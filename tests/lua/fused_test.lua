@@ -34,7 +34,8 @@ end
 local function mlp() return { nn.Flatten(), nn.Linear(784, 72), nn.ReLU(), nn.Dropout(0.3), nn.Linear(72, 50), nn.Tanh(), nn.Linear(50, 10) } end
 local function conv()
   local branch = nn.Sequential { nn.Conv2d(6, 6, 3, { padding = "same" }), nn.BatchNorm(6, { affine = false }), nn.ReLU(), nn.BatchNorm(6) }
-  local block = nn.Sequential { nn.ReLU(), nn.Residual(branch), nn.ReLU(), nn.Residual(nn.Conv2d(6, 6, 1)), nn.ReLU() }
+  local shortcut = nn.Sequential { nn.Conv2d(6, 6, 1), nn.BatchNorm(6) }
+  local block = nn.Sequential { nn.ReLU(), nn.Residual(branch), nn.ReLU(), nn.Residual(nn.BatchNorm(6), shortcut), nn.Residual(nn.Conv2d(6, 6, 1)), nn.ReLU() }
   return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), block, nn.Flatten(), nn.Linear(864, 100), nn.ReLU(), nn.Linear(100, 10) }
 end
 local function pooled()
