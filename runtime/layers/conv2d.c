@@ -107,7 +107,7 @@ static bool by_planes(const conv2d_sizes *s) {
   return is_narrow(s) && s->in > 4 && s->sy * s->sx == 1 && s->top < s->kh && s->left < s->kw && !mostly_zeros && !s->patches;
 }
 
-static size_t planes_memory(const conv2d_sizes *s) { return (s->h + s->kh - 1) * (s->w + s->kw - 1) * s->out; }
+static size_t planes_memory(const conv2d_sizes *s) { return pl_member_floats((s->h + s->kh - 1) * (s->w + s->kw - 1) * s->out); }
 
 /* Floats of workspace that the backward pass takes: kernel, then planes or patches of each member, or dy with its border. */
 static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
@@ -245,7 +245,7 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_s
 
 /* ... and dx[iy][ix][i] = sum over ky, kx, o of e[iy - ky][ix - kx][o] w[ky][kx][i][o], where e is dy spread out by the
    stride; with a border of kernel - 1 around e and the kernel flipped, w'[ky][kx][o][i] = w[kh-1-ky][kw-1-kx][i][o],
-   this is a forward convolution of stride 1. `scratch`: e, then w'. */
+   this is a forward convolution of stride 1. */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped) {
   enum { CHANNELS = 16 };   /* of a piece of work: a kernel may have one tap */
   size_t taps = s->kh * s->kw, blocks = (s->in + CHANNELS - 1) / CHANNELS, from, to;
@@ -256,13 +256,11 @@ void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *
   }
 }
 
-static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
+static const float *framed(const conv2d_sizes *s, const float *dy, const float *scratch) { return s->eh == s->oh && s->ew == s->ow ? dy : scratch + conv2d_weights(s); }
+
+static void backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
   size_t from, to;
-  const float *e = s->eh == s->oh && s->ew == s->ow ? dy : scratch;
-  float *flipped = scratch + pass->batch * s->eh * s->ew * s->out;
-  if (e != dy) conv2d_frame(pass->team, scratch, s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
-  conv2d_flip(self, pass->team, s, flipped);
-  pl_team_barrier(pass->team);
+  const float *e = framed(s, dy, flipped);
   pl_team_share(pass->team, pass->batch * s->h, 1, &from, &to);
   for (size_t r = to; r-- > from;) {
     size_t n = r / s->h, iy = r % s->h;
@@ -276,16 +274,18 @@ static void backward_data(pl_layer *self, const pl_pass *pass, const conv2d_size
 
 /* The same sum as in backward_data, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
    contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] = w[kh-1-ky][kw-1-kx][i][o]. */
-static void backward_data_by_planes(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *scratch) {
-  const pl_team *team = pass->team;
-  size_t from, to, taps = s->kh * s->kw, height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
-  float *turned = scratch, *e = turned + taps * plane + (size_t)team->rank * planes_memory(s);
-  float *inside = e + (s->kh - 1 - s->top) * s->out * width + s->kw - 1 - s->left;
+static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
+  size_t from, to, taps = s->kh * s->kw, plane = s->in * s->out;
   pl_team_share(team, taps, 1, &from, &to);
   for (size_t t = from; t < to; t++)
-    pl_kernel.transpose(turned + (t % s->kw * s->kh + t / s->kw) * plane, self->param[0].value + (taps - 1 - t) * plane, s->in, s->out, s->in, s->out);
+    pl_kernel.transpose(turned + (t % s->kw * s->kh + t / s->kw) * plane, weight + (taps - 1 - t) * plane, s->in, s->out, s->in, s->out);
+}
+
+static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *members) {
+  const pl_team *team = pass->team;
+  size_t from, to, height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
+  float *e = members + (size_t)team->rank * planes_memory(s), *inside = e + (s->kh - 1 - s->top) * s->out * width + s->kw - 1 - s->left;
   memset(e, 0, height * width * s->out * sizeof *e);
-  pl_team_barrier(team);
   pl_team_share(team, pass->batch, 1, &from, &to);
   for (size_t n = from; n < to; n++) {
     for (size_t oy = 0; oy < s->oh; oy++)
@@ -300,6 +300,20 @@ static void backward_data_by_planes(pl_layer *self, const pl_pass *pass, const c
   }
 }
 
+/* What backward-data needs of all members: the kernel in its order, at `turned`, and dy with its border behind it. */
+static void prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *turned) {
+  const pl_team *team = pass->team;
+  const float *weight = self->param[0].value;
+  if (by_planes(s)) {
+    turn_planes(team, s, weight, turned);
+  } else if (is_narrow(s) || s->patches) {
+    conv2d_patches_turn(team, s, weight, turned);
+  } else {
+    conv2d_flip(self, team, s, turned);
+    if (framed(s, dy, turned) != dy) conv2d_frame(team, turned + conv2d_weights(s), s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
+  }
+}
+
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
   conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
@@ -311,21 +325,24 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     return;
   }
   if (has_border(&s)) x = pass->saved;
+  if (dx != NULL) prepare_data(self, pass, &s, dy, scratch);
   if (s.patches) conv2d_patches_weights(pass, &s, x, dy, self->param[0].grad, second, members);
   else if (s.pointwise) conv2d_pointwise_weights(pass, &s, x, dy, self->param[0].grad, second);
   else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy, second);
-  if (c->bias == CONV2D_BIAS) pl_column_sums(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
+  if (c->bias == CONV2D_BIAS) pl_column_sums_parts(pass->team, dy, pass->batch * positions, s.out, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
+  pl_team_barrier(pass->team);
+  if (c->bias == CONV2D_BIAS) pl_column_sums_total(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   pl_add_halves(pass, self->param[0].grad, second, conv2d_weights(&s));
   if (dx == NULL) return;
-  if (s.pointwise) conv2d_pointwise_data(self, pass, &s, dy, dx, scratch);
-  else if (by_planes(&s)) backward_data_by_planes(self, pass, &s, dy, dx, scratch);
-  else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, self->param[0].value, dy, dx, scratch, members);
-  else backward_data(self, pass, &s, dy, dx, scratch);
+  if (s.pointwise) conv2d_pointwise_data(pass, &s, dy, dx, scratch);
+  else if (by_planes(&s)) backward_data_by_planes(pass, &s, dy, dx, scratch, members);
+  else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, dy, dx, scratch, members);
+  else backward_data(pass, &s, dy, dx, scratch);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {

@@ -34,13 +34,14 @@ size_t conv2d_patches_memory(const conv2d_sizes *s);   /* floats of a member's w
 /* x with its border; `bias` [out], or [oh, ow, out] if `per_position`, or NULL */
 void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y);
 void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second, float *scratch);
-/* `turned`: room for the kernel */
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *weight, const float *dy, float *dx, float *turned, float *scratch);
+/* W' [out, kh kw in], shared by the team; and what follows from it */
+void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned);
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *scratch);
 
 /* `bias` as for patches */
 void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y);
 void conv2d_pointwise_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second);
-void conv2d_pointwise_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *turned);   /* room for the kernel */
+void conv2d_pointwise_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped);
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m);
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y);

@@ -19,7 +19,7 @@ static size_t block_of(const conv2d_sizes *s) {
   return pixels < ENOUGH_ROWS ? ENOUGH_ROWS / pixels : 1;
 }
 
-size_t conv2d_patches_memory(const conv2d_sizes *s) { return block_of(s) * s->oh * s->ow * patch_of(s) + s->ph * s->pw * s->in; }
+size_t conv2d_patches_memory(const conv2d_sizes *s) { return pl_member_floats(block_of(s) * s->oh * s->ow * patch_of(s) + s->ph * s->pw * s->in); }
 
 static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t samples) {
   size_t run = s->kw * s->in, row = s->pw * s->in;
@@ -62,13 +62,16 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
   }
 }
 
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *weight, const float *dy, float *dx, float *turned, float *scratch) {
+void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
+  size_t from, to;
+  pl_team_share(team, patch_of(s), 16, &from, &to);
+  pl_kernel.transpose(turned + from, weight + from * s->out, to - from, s->out, patch_of(s), s->out);
+}
+
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *scratch) {
   const pl_team *team = pass->team;
   size_t from, to, patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
   float *patches = scratch + (size_t)team->rank * conv2d_patches_memory(s), *padded = patches + block_of(s) * pixels * patch;
-  pl_team_share(team, patch, 16, &from, &to);
-  pl_kernel.transpose(turned + from, weight + from * s->out, to - from, s->out, patch, s->out);
-  pl_team_barrier(team);
   pl_team_share(team, pass->batch, 1, &from, &to);
   for (size_t n = from, count; n < to; n += count) {
     count = to - n < block_of(s) ? to - n : block_of(s);

@@ -63,12 +63,10 @@ void conv2d_pointwise_weights(const pl_pass *pass, const conv2d_sizes *s, const 
   }
 }
 
-void conv2d_pointwise_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, float *turned) {
+void conv2d_pointwise_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
   size_t from, to;
-  conv2d_flip(self, pass->team, s, turned);
-  pl_team_barrier(pass->team);
   pl_team_share(pass->team, pass->batch * s->h * s->w, 1, &from, &to);
   multiply(&(pl_contraction){
-    .c = dx, .c_row = (ptrdiff_t)s->in, .a = dy, .a_row = (ptrdiff_t)s->out, .a_inner = 1, .b = turned, .b_inner = (ptrdiff_t)s->in,
+    .c = dx, .c_row = (ptrdiff_t)s->in, .a = dy, .a_row = (ptrdiff_t)s->out, .a_inner = 1, .b = flipped, .b_inner = (ptrdiff_t)s->in,
     .cols = s->in, .outer = 1, .inner = s->out }, from, to, true, NULL, 1);
 }

@@ -81,6 +81,7 @@ static size_t product_memory(const tiling *t, size_t channels, size_t cols) {
 
 static places forward_places(const conv2d_sizes *s, const tiling *t, int members) {
   places p = { .slots = filter_size(t->planes, s->in, s->out), .slot = product_memory(t, s->in, s->out) };
+  p.slot = pl_member_floats(p.slot);
   p.end = p.slots + (size_t)members * p.slot;
   return p;
 }
@@ -88,6 +89,7 @@ static places forward_places(const conv2d_sizes *s, const tiling *t, int members
 static places backward_places(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
   places p = { .flipped = filter_size(t->planes, s->out, s->in), .slot = product_memory(t, s->out, s->in) };
   if (p.slot < blocks_memory(b)) p.slot = blocks_memory(b);
+  p.slot = pl_member_floats(p.slot);
   p.second = p.flipped + conv2d_weights(s);
   p.columns = p.second + conv2d_weights(s);
   p.slots = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
@@ -221,14 +223,15 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
   blocks b = best_blocks(s, pass->batch, team->size);
   places p = backward_places(s, &t, &b, pass->batch, team->size);
   line l = share_line(team, s, &b, pass->batch, dx != NULL ? pass->batch : 0);
-  float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot;
+  float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot, *columns = scratch + p.columns;
+  size_t rows = pass->batch * s->oh * s->ow;
+  if (self->params > 1) pl_column_sums_parts(team, dy, rows, s->out, columns);
   if (dx != NULL) {
     conv2d_flip(self, team, s, scratch + p.flipped);
     pl_team_barrier(team);
     transform_filter(team, scratch + p.filter, s, t.planes, scratch + p.flipped, s->out, s->in);
     pl_team_barrier(team);
   }
-  if (self->params > 1) pl_column_sums(team, self->param[1].grad, dy, pass->batch * s->oh * s->ow, s->out, pass->accumulate, scratch + p.columns);
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
     for (size_t unit = 0; half.samples > 0 && unit < b.units; unit++) if (has_unit(&l, h, unit)) block_of_weights(s, &b, unit, x, dy, &half, slot);
@@ -238,5 +241,7 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
     multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in, NULL, s->h, s->w);
   }
+  pl_team_barrier(team);
   pl_add_halves(pass, self->param[0].grad, scratch + p.second, conv2d_weights(s));
+  if (self->params > 1) pl_column_sums_total(team, self->param[1].grad, dy, rows, s->out, pass->accumulate, columns);
 }

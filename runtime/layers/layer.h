@@ -150,6 +150,11 @@ static inline bool pl_descend(pl_piece *p, size_t from, size_t most) {
   return p->end > from;
 }
 
+/* Floats from a member's part of a workspace to the next member's: whole cache lines, and a gap, since a processor that reads a
+   part fetches lines behind its end too, which the next member would have to take back each time it writes them. */
+enum { PL_GAP = 512 };
+static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16 * 16 + PL_GAP; }
+
 /* The stream of a pass's random numbers in this layer. */
 pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 
@@ -160,13 +165,16 @@ void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *o
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members
    makes the same sums, and two of them read only samples that they have made themselves, not what lies in the other's cache.
    The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first` on, and
-   writes to `sum`: `grad`, or for the second half `second`. pl_add_halves ends it; it contains a barrier. */
+   writes to `sum`: `grad`, or for the second half `second`. after a barrier, pl_add_halves
+   ends it. */
 typedef struct pl_half { size_t first, samples, from, to; float *sum; bool accumulate; } pl_half;
 pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second);
 void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
-   share of the columns (pl_team_share in grains of 16) written. */
+   share of the columns (pl_team_share in grains of 16) written. Or what is before that barrier, and what is behind it. */
+void pl_column_sums_parts(const pl_team *team, const float *a, size_t rows, size_t cols, float *scratch);
+void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, const float *scratch);
 void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch);
 /* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have means m_b
    of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`: twice that of sums. */

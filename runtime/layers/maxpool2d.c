@@ -14,20 +14,18 @@ static bool fuses(const pl_layer *self, const pl_shape *in) {
   return w.sy == w.kh && w.sx == w.kw && w.top + w.left == 0 && w.oh * w.kh <= w.h && w.ow * w.kw <= w.w;
 }
 
-static size_t own(size_t floats) { return (floats + 15) / 16 * 16; }   /* a member's share of a workspace: whole cache lines */
-
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   pl_windows w = pl_pool_windows(self->config, in);
   m->saved = sizeof(float) * batch * (size_t)pl_shape_count(out);
   if (!m->fused) return;
   m->needs_y = true;
-  m->scratch_forward = sizeof(float) * (size_t)m->members * own(w.kh * w.w * w.channels);
-  m->scratch_backward = sizeof(float) * (size_t)m->members * own(w.oh * w.ow * w.channels);
+  m->scratch_forward = sizeof(float) * (size_t)m->members * pl_member_floats(w.kh * w.w * w.channels);
+  m->scratch_backward = sizeof(float) * (size_t)m->members * pl_member_floats(w.oh * w.ow * w.channels);
 }
 
 static void forward_fused(const pl_before *before, const pl_pass *pass, const pl_windows *w, const float *x, float *y) {
   size_t from, to, row = w->ow * w->channels, width = w->w * w->channels;
-  float *tap = pass->saved, *image = (float *)pass->scratch + (size_t)pass->team->rank * own(w->kh * width);
+  float *tap = pass->saved, *image = (float *)pass->scratch + (size_t)pass->team->rank * pl_member_floats(w->kh * width);
   pl_windows band = *w;
   pl_rows made;
   band.h = w->kh;
@@ -47,7 +45,7 @@ static void forward_fused(const pl_before *before, const pl_pass *pass, const pl
 static void backward_fused(const pl_before *before, const pl_pass *pass, const pl_windows *w, const float *y, const float *dy, float *dx) {
   size_t from, to, row = w->ow * w->channels, width = w->w * w->channels;
   const float *tap = pass->saved;
-  float *back = (float *)pass->scratch + (size_t)pass->team->rank * own(w->oh * row);
+  float *back = (float *)pass->scratch + (size_t)pass->team->rank * pl_member_floats(w->oh * row);
   pl_windows band = *w;
   band.h = w->kh;
   band.oh = 1;

@@ -99,7 +99,6 @@ pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, flo
 
 void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n) {
   size_t from, to;
-  pl_team_barrier(pass->team);
   if (pass->batch == 1) return;
   pl_team_share(pass->team, n, 16, &from, &to);
   pl_kernel.add(grad + from, grad + from, second + from, to - from);
@@ -110,17 +109,24 @@ size_t pl_column_sums_scratch(size_t rows, size_t cols) { return rows > SUM_BLOC
 static size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }
 static size_t block_rows(size_t rows, size_t block) { return rows - block * SUM_BLOCK < SUM_BLOCK ? rows - block * SUM_BLOCK : SUM_BLOCK; }
 
-void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch) {
+void pl_column_sums_parts(const pl_team *team, const float *a, size_t rows, size_t cols, float *scratch) {
   size_t from, to, blocks = blocks_of(rows);
-  if (blocks > 1) {
-    pl_team_share(team, blocks, 1, &from, &to);
-    for (size_t b = from; b < to; b++) pl_kernel.column_sums(scratch + b * cols, a + b * SUM_BLOCK * cols, block_rows(rows, b), cols, cols, false);
-    pl_team_barrier(team);
-    a = scratch;
-    rows = blocks;
-  }
+  pl_team_share(team, blocks > 1 ? blocks : 0, 1, &from, &to);
+  for (size_t b = from; b < to; b++) pl_kernel.column_sums(scratch + b * cols, a + b * SUM_BLOCK * cols, block_rows(rows, b), cols, cols, false);
+}
+
+void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, const float *scratch) {
+  size_t from, to, blocks = blocks_of(rows);
   pl_team_share(team, cols, 16, &from, &to);
-  if (from < to) pl_kernel.column_sums(out + from, a + from, rows, to - from, cols, accumulate);
+  if (from == to) return;
+  if (blocks > 1) pl_kernel.column_sums(out + from, scratch + from, blocks, to - from, cols, accumulate);
+  else pl_kernel.column_sums(out + from, a + from, rows, to - from, cols, accumulate);
+}
+
+void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch) {
+  pl_column_sums_parts(team, a, rows, cols, scratch);
+  if (blocks_of(rows) > 1) pl_team_barrier(team);
+  pl_column_sums_total(team, out, a, rows, cols, accumulate, scratch);
 }
 
 void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch) {

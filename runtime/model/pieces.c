@@ -36,7 +36,7 @@ pl_status pl_pieces_plan(const pl_model *model, pl_plan *plan, size_t batch, int
     if (plan->bytes <= CACHE || piece <= least || piece == 1) break;
   }
   plan->piece = piece;
-  plan->slot = plan->bytes;
+  plan->slot = plan->bytes + PL_GAP * sizeof(float);
   plan->bytes = LINE + (size_t)members * plan->slot + batch * (size_t)pl_shape_count(pl_model_output(model)) * sizeof(float);
   plan->capacity = batch;
   plan->members = members;
