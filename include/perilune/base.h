@@ -123,6 +123,29 @@ PL_API void pl_team_barrier(const pl_team *team);                  /* all member
 /* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
+/* Work in pieces of `grain` items of [0, n), of which a member takes up to `most` at a time: those of its own share first, in
+   order, and then, if the team has a balance, what other members have not begun of theirs, from the other end. Chance decides who
+   does a piece: neither its result nor the place of that may depend on it.  Each member:
+   pl_work w = pl_work_begin(team, n, grain, most, order);  while (pl_work_take(&w, &from, &to)) do [from, to);  */
+typedef enum pl_order_of_work {
+  PL_FROM_START,
+  PL_FROM_END,
+  PL_FROM_ENDS                /* the first half of the members ascending, the others descending */
+} pl_order_of_work;
+
+typedef struct pl_work {
+  const pl_team *team;
+  size_t n, grain, most, pieces, first, last;
+  pl_order_of_work order;
+  int tried;                  /* members of whose shares nothing is left, from this one on */
+  bool moves;
+  unsigned round;
+  double since;               /* when this one's share was empty */
+} pl_work;
+
+PL_API pl_work pl_work_begin(const pl_team *team, size_t n, size_t grain, size_t most, pl_order_of_work order);
+PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
+
 /* Work in stages, each done by the whole team or by its first member alone; the others then go ahead to the next stage of
    all, and wait there. Each member:  const pl_team *t = pl_stage_begin(s, alone);  if (t) work, shared by t;  pl_stage_end(s); */
 typedef struct pl_stages {

@@ -9,7 +9,7 @@ static const double undisturbed = 100;  /* of them a second; an idle machine sho
 
 static double waited_since(pl_balance *b, int r) {
   double before = b->seen[r];
-  b->seen[r] = atomic_load_explicit(&b->waited[r].seconds, memory_order_relaxed);
+  b->seen[r] = atomic_load_explicit(&b->member[r].waited, memory_order_relaxed);
   return b->seen[r] - before;
 }
 
@@ -26,9 +26,18 @@ pl_balance *pl_balance_begin(pl_balance *b, int size, double now) {
     b->size = size;
     share_equally(b);
   }
-  for (int r = 0; r < size; r++) waited_since(b, r);
+  for (int r = 0; r < size; r++) {
+    waited_since(b, r);
+    b->member[r].begun = 0;
+    atomic_store_explicit(&b->left[r].pieces, 0, memory_order_relaxed);
+  }
   b->since = now;
   return b;
+}
+
+void pl_balance_waited(const pl_team *team, double seconds) {
+  _Atomic double *waited = &team->balance->member[team->rank].waited;
+  atomic_store_explicit(waited, atomic_load_explicit(waited, memory_order_relaxed) + seconds, memory_order_relaxed);
 }
 
 bool pl_balance_is_due(const pl_balance *b, double now) { return now - b->since >= window; }

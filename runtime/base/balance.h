@@ -21,12 +21,16 @@ struct pl_balance {
   unsigned cut[PL_MOST_BALANCED + 1];      /* of PL_WHOLE: member r's share of any work is from cut[r] to cut[r + 1] */
   double share[PL_MOST_BALANCED];          /* that the speeds ask for */
   double seen[PL_MOST_BALANCED];           /* of `waited`, when last adjusted */
-  struct { _Alignas(64) _Atomic double seconds; } waited[PL_MOST_BALANCED];   /* at barriers, so far; written by its member alone */
+  struct { _Alignas(64) _Atomic double waited; unsigned begun; } member[PL_MOST_BALANCED];   /* seconds at barriers, and rounds of
+                                              work, so far; written by the member alone */
+  struct { _Alignas(64) _Atomic uint64_t pieces; } left[PL_MOST_BALANCED];   /* of each one's share of the work: see work.c */
 };
 
 /* For a run of steps by a team of `size`, which begins now (seconds). Shares are equal at first, and those of the run before where
    that was by such a team. NULL: the team is too large, or has one member. */
 pl_balance *pl_balance_begin(pl_balance *b, int size, double now);
+/* More seconds that this member has waited. */
+void pl_balance_waited(const pl_team *team, double seconds);
 /* After a step: whether the last adjustment is long enough ago. */
 bool pl_balance_is_due(const pl_balance *b, double now);
 /* Cuts by the speeds since the last time, share / (time - time waited). `displaced`: pl_threads_displaced(). */

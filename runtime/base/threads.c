@@ -113,9 +113,7 @@ static void meet(const pl_team *team, pl_balance *balance) {
     if (patience-- > 0) relax();
     else sched_yield();
   }
-  if (balance == NULL) return;
-  _Atomic double *waited = &balance->waited[team->rank].seconds;
-  atomic_store_explicit(waited, atomic_load_explicit(waited, memory_order_relaxed) + pl_clock() - start, memory_order_relaxed);
+  if (balance != NULL) pl_balance_waited(team, pl_clock() - start);
 }
 
 void pl_team_barrier(const pl_team *team) {

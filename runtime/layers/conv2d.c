@@ -184,8 +184,8 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     conv2d_pointwise_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
     return;
   }
-  pl_team_share(pass->team, pass->batch * s.oh, 1, &from, &to);
-  for (size_t r = from; r < to; r++) pl_make_rows(&made, r / s.oh, r % s.oh, 1, y + r * s.ow * s.out);
+  pl_work work = pl_work_begin(pass->team, pass->batch * s.oh, s.oh, 1, PL_FROM_START);
+  while (pl_work_take(&work, &from, &to)) pl_make_rows(&made, from / s.oh, 0, s.oh, y + from * s.ow * s.out);
 }
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
@@ -258,11 +258,11 @@ void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *
 
 static const float *framed(const conv2d_sizes *s, const float *dy, const float *scratch) { return s->eh == s->oh && s->ew == s->ow ? dy : scratch + conv2d_weights(s); }
 
-static void backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
+static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
   size_t from, to;
   const float *e = framed(s, dy, flipped);
-  pl_team_share(pass->team, pass->batch * s->h, 1, &from, &to);
-  for (size_t r = to; r-- > from;) {
+  pl_work work = pl_work_begin(pass->team, pass->batch * s->h, s->h, 1, PL_FROM_END);
+  while (pl_work_take(&work, &from, &to)) for (size_t r = to; r-- > from;) {
     size_t n = r / s->h, iy = r % s->h;
     pl_kernel.contract(&(pl_contraction){
       .c = dx + r * s->w * s->in, .c_row = (ptrdiff_t)s->in,
@@ -272,7 +272,7 @@ static void backward_data(const pl_pass *pass, const conv2d_sizes *s, const floa
   }
 }
 
-/* The same sum as in backward_data, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
+/* The same sum as in backward_data_by_rows, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
    contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] = w[kh-1-ky][kw-1-kx][i][o]. */
 static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
   size_t from, to, taps = s->kh * s->kw, plane = s->in * s->out;
@@ -283,11 +283,11 @@ static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float 
 
 static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *members) {
   const pl_team *team = pass->team;
-  size_t from, to, height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
+  size_t height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
   float *e = members + (size_t)team->rank * planes_memory(s), *inside = e + (s->kh - 1 - s->top) * s->out * width + s->kw - 1 - s->left;
   memset(e, 0, height * width * s->out * sizeof *e);
-  pl_team_share(team, pass->batch, 1, &from, &to);
-  for (size_t n = from; n < to; n++) {
+  pl_work work = pl_work_begin(team, pass->batch, 1, 1, PL_FROM_START);
+  for (size_t n, end; pl_work_take(&work, &n, &end);) {
     for (size_t oy = 0; oy < s->oh; oy++)
       pl_kernel.transpose(inside + oy * s->out * width, dy + (n * s->oh + oy) * s->ow * s->out, s->ow, s->out, width, s->out);
     for (size_t iy = 0; iy < s->h; iy++) {
@@ -300,7 +300,7 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
   }
 }
 
-/* What backward-data needs of all members: the kernel in its order, at `turned`, and dy with its border behind it. */
+/* What backward_data needs of all members: the kernel in its order, at `turned`, and dy with its border behind it. */
 static void prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *turned) {
   const pl_team *team = pass->team;
   const float *weight = self->param[0].value;
@@ -314,6 +314,13 @@ static void prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d
   }
 }
 
+static void backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *members) {
+  if (s->pointwise) conv2d_pointwise_data(pass, s, dy, dx, turned);
+  else if (by_planes(s)) backward_data_by_planes(pass, s, dy, dx, turned, members);
+  else if (is_narrow(s) || s->patches) conv2d_patches_data(pass, s, dy, dx, turned, members);
+  else backward_data_by_rows(pass, s, dy, dx, turned);
+}
+
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
   conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
@@ -325,7 +332,10 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     return;
   }
   if (has_border(&s)) x = pass->saved;
-  if (dx != NULL) prepare_data(self, pass, &s, dy, scratch);
+  if (dx != NULL) {
+    prepare_data(self, pass, &s, dy, scratch);
+    pl_team_barrier(pass->team);
+  }
   if (s.patches) conv2d_patches_weights(pass, &s, x, dy, self->param[0].grad, second, members);
   else if (s.pointwise) conv2d_pointwise_weights(pass, &s, x, dy, self->param[0].grad, second);
   else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy, second);
@@ -335,14 +345,10 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     pl_team_share(pass->team, width, 16, &from, &to);
     if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
   }
+  if (dx != NULL) backward_data(pass, &s, dy, dx, scratch, members);
   pl_team_barrier(pass->team);
   if (c->bias == CONV2D_BIAS) pl_column_sums_total(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   pl_add_halves(pass, self->param[0].grad, second, conv2d_weights(&s));
-  if (dx == NULL) return;
-  if (s.pointwise) conv2d_pointwise_data(pass, &s, dy, dx, scratch);
-  else if (by_planes(&s)) backward_data_by_planes(pass, &s, dy, dx, scratch, members);
-  else if (is_narrow(&s) || s.patches) conv2d_patches_data(pass, &s, dy, dx, scratch, members);
-  else backward_data(pass, &s, dy, dx, scratch);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {

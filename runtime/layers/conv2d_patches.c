@@ -32,11 +32,11 @@ static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t
 
 void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y) {
   const pl_team alone = { .size = 1 };
-  size_t from, to, size = s->oh * s->ow * s->out;
+  size_t size = s->oh * s->ow * s->out;
   float *patches = (float *)pass->scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
-  pl_team_share(pass->team, pass->batch, 1, &from, &to);
-  for (size_t n = from, count; n < to; n += count) {
-    count = to - n < block_of(s) ? to - n : block_of(s);
+  pl_work work = pl_work_begin(pass->team, pass->batch, 1, block_of(s), PL_FROM_START);
+  for (size_t n, to; pl_work_take(&work, &n, &to);) {
+    size_t count = to - n;
     gather(patches, s, x + n * s->ph * s->pw * s->in, count);
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
     pl_contract_shared(&alone, &(pl_contraction){
@@ -70,11 +70,11 @@ void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float
 
 void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *scratch) {
   const pl_team *team = pass->team;
-  size_t from, to, patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
+  size_t patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
   float *patches = scratch + (size_t)team->rank * conv2d_patches_memory(s), *padded = patches + block_of(s) * pixels * patch;
-  pl_team_share(team, pass->batch, 1, &from, &to);
-  for (size_t n = from, count; n < to; n += count) {
-    count = to - n < block_of(s) ? to - n : block_of(s);
+  pl_work work = pl_work_begin(team, pass->batch, 1, block_of(s), PL_FROM_START);
+  for (size_t n, to; pl_work_take(&work, &n, &to);) {
+    size_t count = to - n;
     pl_kernel.contract(&(pl_contraction){
       .c = patches, .c_row = (ptrdiff_t)patch, .a = dy + n * pixels * s->out, .a_row = (ptrdiff_t)s->out, .a_inner = 1,
       .b = turned, .b_inner = (ptrdiff_t)patch, .rows = count * pixels, .cols = patch, .outer = 1, .inner = s->out });

@@ -13,28 +13,31 @@ static void fetch(const float *from, size_t floats) {
   for (size_t i = 0; i < floats; i += LINE) __builtin_prefetch(from + i, 0, SECOND_LEVEL);
 }
 
-/* A piece's product, then the one behind it or, `descending`, the one before it. */
-static void multiply(const pl_contraction *all, size_t from, size_t to, bool descending, const float *start, size_t positions) {
+/* Rows [from, to) of `all`, which has so many rows; those next to them will be next. */
+static void multiply(const pl_contraction *all, size_t from, size_t to, bool descending) {
   enum { ROWS = 12 };   /* of a piece: full tiles with any instruction set */
   size_t pieces = (to - from + ROWS - 1) / ROWS;
   for (size_t i = 0; i < pieces; i++) {
-    size_t at = from + (descending ? pieces - 1 - i : i) * ROWS, next = descending ? at - ROWS : at + ROWS;
+    size_t at = from + (descending ? pieces - 1 - i : i) * ROWS, end = to - at < ROWS ? to : at + ROWS;
+    size_t next = descending ? at - (at < ROWS ? at : ROWS) : end, rows = descending ? at - next : all->rows - end < ROWS ? all->rows - end : ROWS;
     pl_contraction c = *all;
-    c.rows = to - at < ROWS ? to - at : ROWS;
+    fetch(all->a + (ptrdiff_t)next * c.a_row, rows * c.inner);
+    c.rows = end - at;
     c.a += (ptrdiff_t)at * c.a_row;
     c.c += (ptrdiff_t)at * c.c_row;
-    if (i + 1 < pieces) fetch(all->a + (ptrdiff_t)next * c.a_row, (to - next < ROWS ? to - next : ROWS) * c.inner);
-    for (size_t r = 0; start != NULL && r < c.rows; r++) memcpy(c.c + r * c.cols, start + (at + r) % positions * c.cols, c.cols * sizeof *c.c);
     pl_kernel.contract(&c);
   }
 }
 
 void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y) {
   size_t from, to, positions = s->oh * s->ow;
-  pl_team_share(pass->team, pass->batch * positions, 1, &from, &to);
-  multiply(&(pl_contraction){
-    .c = y, .c_row = (ptrdiff_t)s->out, .a = x, .a_row = (ptrdiff_t)s->in, .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
-    .cols = s->out, .outer = 1, .inner = s->in, .bias = bias, .accumulate = per_position }, from, to, false, per_position ? bias : NULL, positions);
+  pl_work work = pl_work_begin(pass->team, pass->batch * positions, positions, 1, PL_FROM_START);
+  while (pl_work_take(&work, &from, &to)) {
+    if (per_position) memcpy(y + from * s->out, bias, positions * s->out * sizeof *y);
+    multiply(&(pl_contraction){
+      .c = y, .c_row = (ptrdiff_t)s->out, .a = x, .a_row = (ptrdiff_t)s->in, .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
+      .rows = pass->batch * positions, .cols = s->out, .outer = 1, .inner = s->in, .bias = bias, .accumulate = per_position }, from, to, false);
+  }
 }
 
 /* Tiles of dW are the items of work. All of them take a few pixels before any goes on to the next: what they read of x
@@ -64,9 +67,9 @@ void conv2d_pointwise_weights(const pl_pass *pass, const conv2d_sizes *s, const 
 }
 
 void conv2d_pointwise_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
-  size_t from, to;
-  pl_team_share(pass->team, pass->batch * s->h * s->w, 1, &from, &to);
-  multiply(&(pl_contraction){
+  size_t from, to, positions = s->oh * s->ow;
+  pl_work work = pl_work_begin(pass->team, pass->batch * positions, positions, 1, PL_FROM_END);
+  while (pl_work_take(&work, &from, &to)) multiply(&(pl_contraction){
     .c = dx, .c_row = (ptrdiff_t)s->in, .a = dy, .a_row = (ptrdiff_t)s->out, .a_inner = 1, .b = flipped, .b_inner = (ptrdiff_t)s->in,
-    .cols = s->in, .outer = 1, .inner = s->out }, from, to, true, NULL, 1);
+    .rows = pass->batch * positions, .cols = s->in, .outer = 1, .inner = s->out }, from, to, true);
 }

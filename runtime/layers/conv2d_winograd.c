@@ -163,12 +163,12 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
   places p = forward_places(s, &t, pass->team->size);
   float *u = (float *)pass->scratch + p.filter, *v = (float *)pass->scratch + p.slots + (size_t)pass->team->rank * p.slot;
   const float *bias = self->params > 1 ? self->param[1].value : NULL;
-  size_t from, to;
+  size_t n, to;
   transform_filter(pass->team, u, s, t.planes, self->param[0].value, s->in, s->out);
   pl_team_barrier(pass->team);
-  pl_team_share(pass->team, pass->batch, 1, &from, &to);
-  for (size_t n = from; n < to; n += t.group) {
-    size_t samples = smaller(to - n, t.group);
+  pl_work work = pl_work_begin(pass->team, pass->batch, 1, t.group, PL_FROM_START);
+  while (pl_work_take(&work, &n, &to)) {
+    size_t samples = to - n;
     transform(v, &t, x + n * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
     multiply_group(y + n * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
   }
@@ -195,21 +195,21 @@ static void block_of_weights(const conv2d_sizes *s, const blocks *b, size_t unit
                               NULL, out, (int)t->n, (int)s->kh, (int)s->kh, (int)s->kw, half->accumulate);
 }
 
-/* What a member does of both gradients, which need not wait for each other: the units of dw for the first half of the batch, then
-   samples of dx, then the units of the second half lie in one line, in which a unit is as long as so many samples. There are few
-   units: members with unequal shares differ in samples. */
-typedef struct { size_t unit, units, samples, from, to; } line;
+/* Both gradients need not wait for each other: the units of dw for the first half of the batch, then samples of dx, then the units
+   of the second half lie in one line, in which a unit is as long as so many samples. Members begin at its ends, with the few
+   units, and meet among the samples. */
+typedef struct { size_t unit, units, samples, end; } line;
 
-static line share_line(const pl_team *team, const conv2d_sizes *s, const blocks *b, size_t batch, size_t samples) {
+static line line_of(const conv2d_sizes *s, const blocks *b, size_t batch, size_t samples, size_t group) {
   double unit = (double)(b->in * b->out) * 2.3 + (double)(b->in + b->out) * 16, sample = (double)(s->in * s->out) * 2.3 + (double)(s->in + s->out) * 16;
-  line l = { .unit = (size_t)(unit / sample * (double)((batch + 1) / 2) + 1), .units = b->units, .samples = samples };
-  pl_team_share(team, (batch > 1 ? 2 : 1) * l.units * l.unit + samples, 1, &l.from, &l.to);
+  line l = { .unit = (size_t)(unit / sample * (double)((batch + 1) / 2)) / group * group + group, .units = b->units, .samples = samples };
+  l.end = (batch > 1 ? 2 : 1) * l.units * l.unit + samples;
   return l;
 }
 
-static bool has_unit(const line *l, int half, size_t unit) {
+static bool has_unit(const line *l, int half, size_t unit, size_t from, size_t to) {
   size_t middle = unit * l->unit + l->unit / 2 + (half ? l->units * l->unit + l->samples : 0);
-  return l->from <= middle && middle < l->to;
+  return from <= middle && middle < to;
 }
 
 static size_t sample_at(const line *l, size_t place) {
@@ -222,7 +222,7 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
   tiling t = backward_tiling(s, pass->batch);
   blocks b = best_blocks(s, pass->batch, team->size);
   places p = backward_places(s, &t, &b, pass->batch, team->size);
-  line l = share_line(team, s, &b, pass->batch, dx != NULL ? pass->batch : 0);
+  line l = line_of(s, &b, pass->batch, dx != NULL ? pass->batch : 0, t.group);
   float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot, *columns = scratch + p.columns;
   size_t rows = pass->batch * s->oh * s->ow;
   if (self->params > 1) pl_column_sums_parts(team, dy, rows, s->out, columns);
@@ -232,12 +232,14 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     transform_filter(team, scratch + p.filter, s, t.planes, scratch + p.flipped, s->out, s->in);
     pl_team_barrier(team);
   }
-  for (int h = 0; h < 2; h++) {
-    pl_half half = pl_half_of(pass, h, b.units, self->param[0].grad, scratch + p.second);
-    for (size_t unit = 0; half.samples > 0 && unit < b.units; unit++) if (has_unit(&l, h, unit)) block_of_weights(s, &b, unit, x, dy, &half, slot);
-  }
-  for (size_t from = sample_at(&l, l.from), to = sample_at(&l, l.to); from < to;) {
-    size_t samples = smaller(to - from, t.group), n = to -= samples;
+  pl_work work = pl_work_begin(team, l.end, 1, t.group, PL_FROM_ENDS);
+  for (size_t from, to; pl_work_take(&work, &from, &to);) {
+    for (int h = 0; h < (pass->batch > 1 ? 2 : 1); h++) {
+      pl_half half = pl_half_of(pass, h, 0, self->param[0].grad, scratch + p.second);
+      for (size_t unit = 0; unit < b.units; unit++) if (has_unit(&l, h, unit, from, to)) block_of_weights(s, &b, unit, x, dy, &half, slot);
+    }
+    size_t n = sample_at(&l, from), samples = sample_at(&l, to) - n;
+    if (samples == 0) continue;
     transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top, s->kw - 1 - s->left, 0);
     multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t, samples, s->out, s->in, NULL, s->h, s->w);
   }

@@ -25,14 +25,14 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 static void forward_fused(const pl_before *before, const pl_pass *pass, const pl_windows *w, const float *x, float *y) {
   size_t from, to, row = w->ow * w->channels, width = w->w * w->channels;
+  pl_work work = pl_work_begin(pass->team, pass->batch * w->oh, w->oh, 1, PL_FROM_START);
   float *tap = pass->saved, *image = (float *)pass->scratch + (size_t)pass->team->rank * pl_member_floats(w->kh * width);
   pl_windows band = *w;
   pl_rows made;
   band.h = w->kh;
   band.oh = 1;
   if (before->maker != NULL) before->maker->cls->rows(before->maker, &before->pass->in, before->pass, x, &made);
-  pl_team_share(pass->team, pass->batch * w->oh, 1, &from, &to);
-  for (size_t r = from; r < to; r++) {
+  while (pl_work_take(&work, &from, &to)) for (size_t r = from; r < to; r++) {
     size_t n = r / w->oh, oy = r % w->oh;
     const float *in = image;
     if (before->maker != NULL) pl_make_rows(&made, n, oy * w->kh, w->kh, image);

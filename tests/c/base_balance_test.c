@@ -16,7 +16,7 @@ static void steps(machine *m, int count, int size) {
   for (int i = 0; i < 10 * count; i++) {
     double slowest = 0;
     for (int r = 0; r < size; r++) if (share(m, r) / m->speed[r] > slowest) slowest = share(m, r) / m->speed[r];
-    for (int r = 0; r < size; r++) b->waited[r].seconds = b->waited[r].seconds + 0.001 * (slowest - share(m, r) / m->speed[r]);
+    for (int r = 0; r < size; r++) b->member[r].waited = b->member[r].waited + 0.001 * (slowest - share(m, r) / m->speed[r]);
     m->now += 0.001 * slowest;
     m->displaced += 0.001 * slowest * m->displacements;
     if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_balance_adjust(b, m->now, (long)m->displaced);
