@@ -34,13 +34,13 @@ static bool take_from(pl_work *w, int rank, size_t *first, size_t *last) {
     *first = first_of(seen);
     *last = last_of(seen);
     if (ahead < 0) pl_team_share(&(pl_team){ .rank = rank, .size = w->team->size, .balance = w->team->balance }, w->pieces, 1, first, last);
-    if (ahead > 0 || *first == *last) return false;
+    if (ahead > 0 || (ahead == 0 && *first == *last)) return false;
     size_t left = *last - *first, count = own && left > w->most ? w->most : least(w->most, (left + 1) / 2);
     uint64_t rest = from_end ? pack(w->round, *first, *last - count) : pack(w->round, *first + count, *last);
     if (atomic_compare_exchange_weak_explicit(word, &seen, rest, memory_order_acq_rel, memory_order_acquire)) {
       if (from_end) *first = *last - count;
       else *last = *first + count;
-      return true;
+      return count > 0;   /* an empty share is noted too: no word stays behind so long that it seems ahead */
     }
   }
 }

@@ -83,7 +83,31 @@ static void others_take_over(void **state) {
   free(j);
 }
 
+/* A member may have had no share of its own for more rounds than a word can tell apart. */
+static void long_idle(const pl_team *team, void *arg) {
+  job *j = arg;
+  pl_team own = *team;
+  if (team->rank == 0) pl_balance_begin(&j->balance, team->size, 0);
+  pl_team_barrier(team);
+  own.balance = &j->balance;
+  for (int round = 0; round <= 40000; round++) {
+    size_t from, to;
+    pl_work w = pl_work_begin(&own, round < 40000 ? 1 : 100, 1, 1, PL_FROM_START);
+    while (pl_work_take(&w, &from, &to)) atomic_fetch_add(&j->done[round == 40000][from], 1);
+    pl_team_barrier(&own);
+  }
+}
+
+static void long_without_a_share(void **state) {
+  job *j = calloc(1, sizeof *j);
+  (void)state;
+  pl_threads_run_on(2, long_idle, j);
+  assert_int_equal(j->done[0][0], 40000);
+  for (int i = 0; i < 100; i++) assert_int_equal(j->done[1][i], 1);
+  free(j);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(each_item_once), cmocka_unit_test(others_take_over) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(each_item_once), cmocka_unit_test(others_take_over), cmocka_unit_test(long_without_a_share) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
