@@ -124,8 +124,8 @@ PL_API void pl_team_barrier(const pl_team *team);                  /* all member
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
 /* Work in pieces of `grain` items of [0, n), of which a member takes up to `most` at a time: those of its own share first, in
-   order, and then, if the team has a balance, what other members have not begun of theirs, from the other end. Chance decides who
-   does a piece: neither its result nor the place of that may depend on it.  Each member:
+   order, and then, if the team has a balance and there are less than 2^24 pieces, what other members have not begun of theirs,
+   from the other end. Chance decides who does a piece: neither its result nor the place of that may depend on it.  Each member:
    pl_work w = pl_work_begin(team, n, grain, most, order);  while (pl_work_take(&w, &from, &to)) do [from, to);  */
 typedef enum pl_order_of_work {
   PL_FROM_START,
@@ -137,8 +137,8 @@ typedef struct pl_work {
   const pl_team *team;
   size_t n, grain, most, pieces, first, last;
   pl_order_of_work order;
-  int tried;                  /* members of whose shares nothing is left, from this one on */
-  bool moves;
+  int tried;                  /* members, from this one on, of whose shares nothing is left */
+  bool moves;                 /* else a member has [first, last) pieces, its share, to itself */
   unsigned round;
   double since;               /* when this one's share was empty */
 } pl_work;

@@ -165,8 +165,7 @@ void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *o
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members
    makes the same sums, and two of them read only samples that they have made themselves, not what lies in the other's cache.
    The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first` on, and
-   writes to `sum`: `grad`, or for the second half `second`. after a barrier, pl_add_halves
-   ends it. */
+   writes to `sum`: `grad`, or for the second half `second`. After a barrier, pl_add_halves ends it. */
 typedef struct pl_half { size_t first, samples, from, to; float *sum; bool accumulate; } pl_half;
 pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second);
 void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n);
