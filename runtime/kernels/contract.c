@@ -7,14 +7,28 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 14")   /* small arrays indexed by constants stay in registers */
 
+/* Where the factors of a tile lie. Neighbours are reached by constant distances, which need no register and no addition. */
+enum { SOME_STEPS, UNIT_INNER, UNIT_ROW };   /* neither step is 1; a_inner is; a_row is */
+
 /* Rows are reached from every third one, so that addresses need few registers: base, base + a_row, base + 2 a_row. */
 enum { BASES = 5 };
 
+/* One step of the reduction: row r's factor is at[r / 3][r % 3 * a_row], or at[0][r] where rows are neighbours. */
+INLINE void step(vf acc[14][4], const float *const at[BASES], ptrdiff_t a_row, ptrdiff_t k, const float *b, const int rows, const int vectors, const int layout, const int partial, size_t last) {
+  vf bv[4];
+  UNROLL for (int v = 0; v < vectors; v++) bv[v] = vf_read(b + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES);
+  UNROLL for (int r = 0; r < rows; r++) {
+    vf av = vf_set(layout == UNIT_ROW ? at[0][k + r] : at[r / 3][r % 3 * a_row + k]);
+    UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vf_fma(av, bv[v], acc[r][v]);
+  }
+}
+
 /* One tile: `rows` rows (constant after inlining) x `vectors` vectors of columns; the last vector holds
    `last` columns when `partial`. */
-INLINE void tile(const pl_contraction *x, size_t i, size_t j, const int rows, const int vectors, const int partial, size_t last) {
+INLINE void tile(const pl_contraction *x, size_t i, size_t j, const int rows, const int vectors, const int layout, const int partial, size_t last) {
   vf acc[14][4];
-  const ptrdiff_t a_row = x->a_row, a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
+  const ptrdiff_t a_row = x->a_row, a_inner = layout == UNIT_INNER ? 1 : x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
+  const int bases = layout == UNIT_ROW ? 1 : (rows + 2) / 3;
   float *c = x->c + (ptrdiff_t)i * c_row + (ptrdiff_t)j;
   if (x->accumulate) {
     UNROLL for (int r = 0; r < rows; r++) {
@@ -29,31 +43,29 @@ INLINE void tile(const pl_contraction *x, size_t i, size_t j, const int rows, co
   const float *a_outer = x->a + (ptrdiff_t)i * a_row, *b_outer = x->b + j;
   for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
     const float *b = b_outer, *a[BASES];
-    UNROLL for (int k = 0; k < BASES; k++) a[k] = a_outer + 3 * k * a_row;
-    for (size_t k = x->inner; k > 0; k--, b += b_inner) {
-      vf bv[4];
-      UNROLL for (int v = 0; v < vectors; v++) bv[v] = vf_read(b + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES);
-      UNROLL for (int r = 0; r < rows; r++) {
-        vf av = vf_set(a[r / 3][r % 3 * a_row]);
-        UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vf_fma(av, bv[v], acc[r][v]);
-      }
-      UNROLL for (int k2 = 0; k2 < (rows + 2) / 3; k2++) a[k2] += a_inner;
+    UNROLL for (int q = 0; q < bases; q++) a[q] = a_outer + 3 * q * a_row;
+    for (size_t k = x->inner / 2; k > 0; k--, b += 2 * b_inner) {
+      step(acc, a, a_row, 0, b, rows, vectors, layout, partial, last);
+      step(acc, a, a_row, a_inner, b + b_inner, rows, vectors, layout, partial, last);
+      UNROLL for (int q = 0; q < bases; q++) a[q] += 2 * a_inner;
     }
+    if (x->inner % 2) step(acc, a, a_row, 0, b, rows, vectors, layout, partial, last);
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int v = 0; v < vectors; v++) vf_write(c + r * c_row + v * PL_LANES, acc[r][v], partial && v == vectors - 1 ? last : PL_LANES);
   }
 }
 
+/* Rows of a tile that is so many vectors wide: as many sums as leave registers for the factors. */
 #if PL_REGISTERS >= 32
-enum { MOST_1 = 14, MOST_2 = 14, MOST_4 = 6 };   /* rows of a tile that is 1, 2 or 4 vectors wide */
+enum { MOST_1 = 14, MOST_2 = 14, MOST_3 = 8, MOST_4 = 6 };
 #else
-enum { MOST_1 = 12, MOST_2 = 6, MOST_4 = 3 };
+enum { MOST_1 = 12, MOST_2 = 6, MOST_3 = 4, MOST_4 = 3 };
 #endif
 
 /* A strip of `vectors` vectors: all rows, in tiles that are as large and as equal as can be. */
-#define ROWS(n) case n: tile(x, i, j, n <= most ? n : 1, vectors, partial, last); break;
-INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const int vectors, const int partial, size_t last) {
+#define ROWS(n) case n: if (n <= most) tile(x, i, j, n <= most ? n : 1, vectors, layout, partial, last); break;
+INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const int vectors, const int layout, const int partial, size_t last) {
   size_t tiles = (x->rows + most - 1) / most, height = tiles ? x->rows / tiles : 0, higher = x->rows - tiles * height, i = 0;
   for (size_t t = 0; t < tiles; t++) {
     size_t rows = height + (t < higher);
@@ -65,11 +77,16 @@ INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const in
   }
 }
 
-static void strip_1(const pl_contraction *x, size_t j) { strip(x, j, MOST_1, 1, 0, 0); }
-static void strip_2(const pl_contraction *x, size_t j) { strip(x, j, MOST_2, 2, 0, 0); }
-static void strip_4(const pl_contraction *x, size_t j) { strip(x, j, MOST_4, 4, 0, 0); }
-static void strip_part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, 1, last); }
-static void strip_part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, 1, last); }
+#define STRIPS(layout) \
+  static void strip_1_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_1, 1, layout, 0, 0); } \
+  static void strip_2_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_2, 2, layout, 0, 0); } \
+  static void strip_3_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_3, 3, layout, 0, 0); } \
+  static void strip_4_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_4, 4, layout, 0, 0); } \
+  static void (*const strips_##layout[])(const pl_contraction *, size_t) = { NULL, strip_1_##layout, strip_2_##layout, strip_3_##layout, strip_4_##layout };
+STRIPS(UNIT_INNER)
+STRIPS(UNIT_ROW)
+static void strip_part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, SOME_STEPS, 1, last); }
+static void strip_part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, SOME_STEPS, 1, last); }
 
 #if defined(PL_ISA_avx512)
 #include "kernels/pairs.h"
@@ -129,12 +146,20 @@ void PL_KERNEL(contract)(const pl_contraction *x) {
     return;
   }
 #endif
-  if (x->rows <= MOST_4) {   /* few rows: width gives the independent chains that hide the latency */
-    for (; j + 4 * PL_LANES <= x->cols; j += 4 * PL_LANES) strip_4(x, j);
+  size_t whole = x->cols / PL_LANES, rest = x->cols % PL_LANES;
+  if (x->a_inner != 1 && x->a_row != 1) {
+    rest += whole * PL_LANES;
+    for (; rest > 2 * PL_LANES; j += 2 * PL_LANES, rest -= 2 * PL_LANES) strip_part_2(x, j, PL_LANES);
+  } else {
+    size_t beside = rest > 0 && whole > 0;   /* a whole vector goes with the part of one */
+    whole -= beside;
+    rest += beside * PL_LANES;
+    void (*const *strips)(const pl_contraction *, size_t) = x->a_inner == 1 ? strips_UNIT_INNER : strips_UNIT_ROW;
+    for (size_t wide; whole > 0; whole -= wide, j += wide * PL_LANES) {
+      wide = whole == 5 || whole == 6 ? 3 : whole > 4 ? 4 : whole;
+      strips[wide](x, j);
+    }
   }
-  for (; j + 2 * PL_LANES <= x->cols; j += 2 * PL_LANES) strip_2(x, j);
-  size_t rest = x->cols - j;
   if (rest > PL_LANES) strip_part_2(x, j, rest - PL_LANES);
-  else if (rest == PL_LANES) strip_1(x, j);
   else if (rest > 0) strip_part_1(x, j, rest);
 }

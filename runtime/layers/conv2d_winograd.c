@@ -14,7 +14,8 @@
 
 enum {
   TILE = 4,
-  COLS = 32,            /* columns of a product at a time */
+  VECTOR = 16,
+  COLS = 64,            /* at most so many columns of a product at a time */
   CACHE = 360000,       /* floats of a working set: most of 2 MiB */
   ENOUGH_TILES = 64,
   SKEW = 16             /* planes are skewed by a cache line: no 4K aliasing between them */
@@ -38,9 +39,15 @@ static tiling tiling_of(size_t outputs_h, size_t outputs_w, size_t kernel, size_
 static size_t plane_of(const tiling *t, size_t channels) { return t->group * t->tiles * channels + SKEW; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* The transformed kernel, in blocks of COLS columns: U[block][f][row][column]. */
-static size_t filter_plane(size_t rows) { return rows * COLS + SKEW; }
-static size_t filter_size(size_t planes, size_t rows, size_t cols) { return (cols + COLS - 1) / COLS * planes * filter_plane(rows); }
+/* Columns are worked on in strips, as equal as whole vectors allow. */
+static size_t strip_of(size_t cols) {
+  size_t vectors = (cols + VECTOR - 1) / VECTOR, strips = (cols + COLS - 1) / COLS;
+  return (vectors + strips - 1) / strips * VECTOR;
+}
+
+/* The transformed kernel: U[strip][f][row][column]. */
+static size_t filter_plane(size_t rows, size_t cols) { return rows * strip_of(cols) + SKEW; }
+static size_t filter_size(size_t planes, size_t rows, size_t cols) { return (cols + strip_of(cols) - 1) / strip_of(cols) * planes * filter_plane(rows, cols); }
 
 /* Backward-weights in blocks of in x out channels; S[f][in][out] of one block. */
 typedef struct { size_t in, out, units; tiling t; } blocks;
@@ -76,7 +83,7 @@ static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
 typedef struct { size_t filter, flipped, second, columns, slots, slot, end; } places;
 
 static size_t product_memory(const tiling *t, size_t channels, size_t cols) {
-  return t->planes * (plane_of(t, channels) + plane_of(t, smaller(cols, COLS)));
+  return t->planes * (plane_of(t, channels) + plane_of(t, smaller(cols, strip_of(cols))));
 }
 
 static places forward_places(const conv2d_sizes *s, const tiling *t, int members) {
@@ -97,8 +104,8 @@ static places backward_places(const conv2d_sizes *s, const tiling *t, const bloc
   return p;
 }
 
-static tiling forward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->oh, s->ow, s->kh, batch, s->in + smaller(s->out, COLS)); }
-static tiling backward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->h, s->w, s->kh, batch, s->out + smaller(s->in, COLS)); }
+static tiling forward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->oh, s->ow, s->kh, batch, s->in + smaller(s->out, strip_of(s->out))); }
+static tiling backward_tiling(const conv2d_sizes *s, size_t batch) { return tiling_of(s->h, s->w, s->kh, batch, s->out + smaller(s->in, strip_of(s->in))); }
 
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m) {
   tiling y = forward_tiling(s, batch), x = backward_tiling(s, batch);
@@ -130,25 +137,26 @@ static void transform(float *planes, const tiling *t, const float *x, size_t h, 
 
 /* U from w[ky][kx][a][b] */
 static void transform_filter(const pl_team *team, float *u, const conv2d_sizes *s, size_t planes, const float *w, size_t a, size_t b) {
-  size_t from, to, strips = (b + COLS - 1) / COLS;
+  size_t from, to, wide = strip_of(b), strips = (b + wide - 1) / wide;
   pl_team_share(team, a * strips, 1, &from, &to);
   for (size_t item = from; item < to; item++) {
-    size_t i = item % a, strip = item / a, col = strip * COLS;
-    pl_kernel.winograd_filter(u + strip * planes * filter_plane(a) + i * COLS, (ptrdiff_t)filter_plane(a), w + i * b + col, (ptrdiff_t)(s->kw * a * b),
-                              (ptrdiff_t)(a * b), smaller(b - col, COLS), (int)(TILE + s->kh - 1), (int)s->kh, NULL);
+    size_t i = item % a, strip = item / a, col = strip * wide;
+    pl_kernel.winograd_filter(u + strip * planes * filter_plane(a, b) + i * wide, (ptrdiff_t)filter_plane(a, b), w + i * b + col, (ptrdiff_t)(s->kw * a * b),
+                              (ptrdiff_t)(a * b), smaller(b - col, wide), (int)(TILE + s->kh - 1), (int)s->kh, NULL);
   }
 }
 
 /* M_f = V_f U_f, then out = A'MA (+ bias), for one group. out: [samples, h, w, cols] */
 static void multiply_group(float *out, float *m, const float *v, const float *u, const tiling *t, size_t samples,
                            size_t channels, size_t cols, const float *bias, size_t h, size_t w) {
-  for (size_t col = 0; col < cols; col += COLS, u += t->planes * filter_plane(channels)) {
-    size_t width = smaller(cols - col, COLS);
+  size_t wide = strip_of(cols);
+  for (size_t col = 0; col < cols; col += wide, u += t->planes * filter_plane(channels, cols)) {
+    size_t width = smaller(cols - col, wide);
     ptrdiff_t plane = (ptrdiff_t)plane_of(t, width);
     for (size_t f = 0; f < t->planes; f++) {
       pl_kernel.contract(&(pl_contraction){
         .c = m + (ptrdiff_t)f * plane, .c_row = (ptrdiff_t)width, .a = v + f * plane_of(t, channels), .a_row = (ptrdiff_t)channels, .a_inner = 1,
-        .b = u + f * filter_plane(channels), .b_inner = COLS, .rows = samples * t->tiles, .cols = width, .outer = 1, .inner = channels });
+        .b = u + f * filter_plane(channels, cols), .b_inner = (ptrdiff_t)wide, .rows = samples * t->tiles, .cols = width, .outer = 1, .inner = channels });
     }
     for (size_t i = 0; i < samples * t->tiles; i++) {
       size_t sample = i / t->tiles, y = i % t->tiles / t->tiles_x * TILE, x = i % t->tiles_x * TILE;

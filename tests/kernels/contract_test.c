@@ -10,6 +10,7 @@
 #include "layers/layer.h"
 
 typedef enum { PLAIN, BIAS, ACCUMULATE } start;
+typedef enum { ROWS_APART, TRANSPOSED, ALL_APART, LAYOUTS } layout;   /* a's neighbours: the terms of a sum, the rows, none */
 
 typedef struct {
   pl_contraction x;
@@ -18,19 +19,19 @@ typedef struct {
 } problem;
 
 /* `apart`: unused numbers between rows and between the parts of the reduction. */
-static problem make(size_t rows, size_t cols, size_t outer, size_t inner, start how, bool transposed, size_t apart) {
+static problem make(size_t rows, size_t cols, size_t outer, size_t inner, start how, layout a, size_t apart) {
   problem p = { .x = { .rows = rows, .cols = cols, .outer = outer, .inner = inner, .accumulate = how == ACCUMULATE } };
   pl_contraction *x = &p.x;
-  if (transposed) {
+  if (a == TRANSPOSED) {
     x->a_row = 1;
     x->a_inner = (ptrdiff_t)(rows + apart);
     x->a_outer = x->a_inner * (ptrdiff_t)inner;
     p.a_size = (outer * inner - 1) * (rows + apart) + rows;
   } else {
-    x->a_inner = 1;
-    x->a_outer = (ptrdiff_t)(inner + apart);
+    x->a_inner = a == ALL_APART ? 3 : 1;
+    x->a_outer = x->a_inner * (ptrdiff_t)inner + (ptrdiff_t)apart;
     x->a_row = x->a_outer * (ptrdiff_t)outer + (ptrdiff_t)apart;
-    p.a_size = (rows - 1) * (size_t)x->a_row + (outer - 1) * (size_t)x->a_outer + inner;
+    p.a_size = (rows - 1) * (size_t)x->a_row + (outer - 1) * (size_t)x->a_outer + (inner - 1) * (size_t)x->a_inner + 1;
   }
   x->b_inner = (ptrdiff_t)(cols + apart);
   x->b_outer = x->b_inner * (ptrdiff_t)inner + (ptrdiff_t)apart;
@@ -77,8 +78,8 @@ static void check_numbers(const problem *p) {
   }
 }
 
-static void check(size_t rows, size_t cols, size_t outer, size_t inner, start how, bool transposed, size_t apart) {
-  problem p = make(rows, cols, outer, inner, how, transposed, apart);
+static void check(size_t rows, size_t cols, size_t outer, size_t inner, start how, layout a, size_t apart) {
+  problem p = make(rows, cols, outer, inner, how, a, apart);
   float *bits = NULL;
   for (int i = 0; next_isa(&i); i++) {
     memcpy(p.c, p.before, p.c_size * sizeof *p.c);
@@ -93,7 +94,8 @@ static void check(size_t rows, size_t cols, size_t outer, size_t inner, start ho
 static void every_number_of_rows_and_columns(void **state) {
   (void)state;
   for (size_t rows = 1; rows <= 30; rows++) {
-    for (size_t cols = 1; cols <= 70; cols++) check(rows, cols, 1, 3, (start)((rows + cols) % 3), (rows + cols) % 2, 0);
+    for (size_t cols = 1; cols <= 70; cols++) check(rows, cols, 1, 3, (start)((rows + cols) % 3), (layout)((rows + cols / 3) % LAYOUTS), 0);
+    for (size_t cols = 16; cols <= 128; cols += 16) for (int a = 0; a < LAYOUTS; a++) check(rows, cols, 1, 4 + rows % 2, (start)(rows % 3), (layout)a, 1);
   }
 }
 
@@ -103,10 +105,10 @@ static void strides_and_lengths(void **state) {
   for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
     for (int times = 0; times < 12; times++) {
       check((size_t)random_int(1, 45), widths[w], (size_t)random_int(1, 4), (size_t)random_int(1, 40), (start)random_int(0, 2),
-            times % 2, (size_t)random_int(0, 5));
+            (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
     }
   }
-  check(3, 5, 1, 3000, BIAS, false, 1);
+  check(3, 5, 1, 3000, BIAS, ROWS_APART, 1);
 }
 
 /* a convolution's rows overlap: row i begins i * stride numbers further */
@@ -131,7 +133,7 @@ static void overlapping_rows(void **state) {
 /* Row by row, or in columns cut anywhere: the same bits as all at once, on every instruction set. */
 static void tiling_does_not_touch_a_bit(void **state) {
   (void)state;
-  problem p = make(31, 90, 2, 19, BIAS, false, 2);
+  problem p = make(31, 90, 2, 19, BIAS, ROWS_APART, 2);
   for (int i = 0; next_isa(&i); i++) {
     pl_kernel.contract(&p.x);
     float *whole = copy_floats(p.c, p.c_size);
@@ -162,7 +164,7 @@ static void shared_is_the_same(void **state) {
   for (int times = 0; times < 60; times++) {
     bool long_sums = times % 4 != 0;
     size_t outer = times % 8 == 1 ? 2 : 1, inner = (size_t)(long_sums ? random_int(180, 600) : random_int(1, 30));
-    problem p = make((size_t)random_int(40, 150), (size_t)random_int(1, 100), outer, inner, (start)random_int(0, 2), times % 2, (size_t)random_int(0, 5));
+    problem p = make((size_t)random_int(40, 150), (size_t)random_int(1, 100), outer, inner, (start)random_int(0, 2), (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
     for (int i = 0; next_isa(&i); i++) {
       memcpy(p.c, p.before, p.c_size * sizeof *p.c);
       pl_kernel.contract(&p.x);
@@ -189,7 +191,7 @@ static void shared_without_terms(void **state) {
 
 static void nan_stays_in_its_row_or_column(void **state) {
   (void)state;
-  problem p = make(17, 37, 1, 6, PLAIN, false, 0);
+  problem p = make(17, 37, 1, 6, PLAIN, ROWS_APART, 0);
   p.a[9 * 6 + 2] = NAN;
   p.b[4 * 37 + 33] = NAN;
   for (int i = 0; next_isa(&i); i++) {
