@@ -85,8 +85,12 @@ INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const in
   static void (*const strips_##layout[])(const pl_contraction *, size_t) = { NULL, strip_1_##layout, strip_2_##layout, strip_3_##layout, strip_4_##layout };
 STRIPS(UNIT_INNER)
 STRIPS(UNIT_ROW)
-static void strip_part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, SOME_STEPS, 1, last); }
-static void strip_part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, SOME_STEPS, 1, last); }
+/* Any layout; the last vector may be part of one. */
+static void part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, SOME_STEPS, 1, last); }
+static void part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, SOME_STEPS, 1, last); }
+static void part_3(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_3, 3, SOME_STEPS, 1, last); }
+static void part_4(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_4, 4, SOME_STEPS, 1, last); }
+static void (*const parts[])(const pl_contraction *, size_t, size_t) = { NULL, part_1, part_2, part_3, part_4 };
 
 #if defined(PL_ISA_avx512)
 #include "kernels/pairs.h"
@@ -139,27 +143,17 @@ static void contract_narrow(const pl_contraction *x) {
 #endif
 
 void PL_KERNEL(contract)(const pl_contraction *x) {
-  size_t j = 0;
 #if defined(PL_ISA_avx512)
   if (x->cols <= 8) {
     contract_narrow(x);
     return;
   }
 #endif
-  size_t whole = x->cols / PL_LANES, rest = x->cols % PL_LANES;
-  if (x->a_inner != 1 && x->a_row != 1) {
-    rest += whole * PL_LANES;
-    for (; rest > 2 * PL_LANES; j += 2 * PL_LANES, rest -= 2 * PL_LANES) strip_part_2(x, j, PL_LANES);
-  } else {
-    size_t beside = rest > 0 && whole > 0;   /* a whole vector goes with the part of one */
-    whole -= beside;
-    rest += beside * PL_LANES;
-    void (*const *strips)(const pl_contraction *, size_t) = x->a_inner == 1 ? strips_UNIT_INNER : strips_UNIT_ROW;
-    for (size_t wide; whole > 0; whole -= wide, j += wide * PL_LANES) {
-      wide = whole == 5 || whole == 6 ? 3 : whole > 4 ? 4 : whole;
-      strips[wide](x, j);
-    }
+  void (*const *strips)(const pl_contraction *, size_t) = x->a_inner == 1 ? strips_UNIT_INNER : x->a_row == 1 ? strips_UNIT_ROW : NULL;
+  for (size_t j = 0, vectors = (x->cols + PL_LANES - 1) / PL_LANES, wide; vectors > 0; vectors -= wide, j += wide * PL_LANES) {
+    wide = vectors == 5 || vectors == 6 ? 3 : vectors > 4 ? 4 : vectors;   /* a single vector would be left behind four of five */
+    size_t last = vectors > wide ? PL_LANES : x->cols - j - (wide - 1) * PL_LANES;
+    if (strips != NULL && last == PL_LANES) strips[wide](x, j);
+    else parts[wide](x, j, last);
   }
-  if (rest > PL_LANES) strip_part_2(x, j, rest - PL_LANES);
-  else if (rest > 0) strip_part_1(x, j, rest);
 }

@@ -191,10 +191,12 @@ static inline size_t vu_append(uint32_t *list, uint32_t first, uint32_t bits) {
 #endif
 }
 
-/* n lanes, as a plain load or store where n is PL_LANES (which inlining makes a constant). */
-static inline __attribute__((always_inline)) vf vf_read(const float *p, const size_t n) { return n == PL_LANES ? vf_load(p) : vf_load_part(p, n); }
+/* n lanes, as a plain load or store where inlining makes n the constant PL_LANES; otherwise without a branch. */
+static inline __attribute__((always_inline)) vf vf_read(const float *p, const size_t n) {
+  return __builtin_constant_p(n) && n == PL_LANES ? vf_load(p) : vf_load_part(p, n);
+}
 static inline __attribute__((always_inline)) void vf_write(float *p, vf x, const size_t n) {
-  if (n == PL_LANES) vf_store(p, x);
+  if (__builtin_constant_p(n) && n == PL_LANES) vf_store(p, x);
   else vf_store_part(p, x, n);
 }
 
