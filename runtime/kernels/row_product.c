@@ -7,6 +7,8 @@
 
 enum { CHUNK = 256, MOST = 8 };   /* inputs looked at together; vectors of outputs in registers */
 
+size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n);
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* Outputs in `vectors` vectors, the last of them with `last` lanes. */
@@ -16,12 +18,9 @@ INLINE bool strip(float *y, const float *x, const float *w, const float *bias, s
   #pragma GCC unroll 8
   for (int v = 0; v < vectors; v++) sum[v] = bias ? vf_read(bias + v * PL_LANES, v == vectors - 1 ? last : PL_LANES) : vf_set(0);
   for (size_t from = 0; from < in; from += CHUNK) {
-    uint16_t place[CHUNK];
-    size_t count = 0, most = in - from < CHUNK ? in - from : CHUNK;
-    for (size_t k = 0; k < most; k++) {
-      place[count] = (uint16_t)k;
-      count += all || x[from + k] != 0;
-    }
+    uint32_t place[CHUNK + PL_LANES];
+    size_t most = in - from < CHUNK ? in - from : CHUNK, count = all ? most : PL_KERNEL(nonzero)(place, x + from, 1, most, most);
+    for (size_t k = 0; all && k < most; k++) place[k] = (uint32_t)k;
     for (size_t t = 0; t < count; t++) {
       size_t k = from + place[t];
       vf a = vf_set(x[k]);

@@ -4,6 +4,8 @@
 
 enum { CHUNK = 256, MOST = PL_REGISTERS / 4 };   /* rows looked at together; vectors of dy in registers */
 
+size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n);
+
 /* w[r][j] <- w[r][j] - rate_g (x[r] dy[j]) for columns in `vectors` vectors, the last of them with `last` lanes: the operations of
    `general` that can change a bit there. True if all written is finite. */
 INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size_t last) {
@@ -16,12 +18,9 @@ INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size
     proof[v] = none;
   }
   for (size_t row = 0; row < u->rows; row += CHUNK) {
-    uint16_t place[CHUNK];
-    size_t count = 0, most = u->rows - row < CHUNK ? u->rows - row : CHUNK;
-    for (size_t r = 0; r < most; r++) {
-      place[count] = (uint16_t)r;
-      count += !u->still || x[row + r] != 0;
-    }
+    uint32_t place[CHUNK + PL_LANES];
+    size_t most = u->rows - row < CHUNK ? u->rows - row : CHUNK, count = u->still ? PL_KERNEL(nonzero)(place, x + row, 1, most, most) : most;
+    for (size_t r = 0; !u->still && r < most; r++) place[r] = (uint32_t)r;
     for (size_t t = 0; t < count; t++) {
       float *w = u->w + (row + place[t]) * u->stride + from;
       vf a = vf_set(x[row + place[t]]);
