@@ -18,7 +18,7 @@ INLINE bool strip(float *y, const float *x, const float *w, const float *bias, s
   #pragma GCC unroll 8
   for (int v = 0; v < vectors; v++) sum[v] = bias ? vf_read(bias + v * PL_LANES, v == vectors - 1 ? last : PL_LANES) : vf_set(0);
   for (size_t from = 0; from < in; from += CHUNK) {
-    uint32_t place[CHUNK + PL_LANES];
+    uint32_t place[CHUNK + 16];
     size_t most = in - from < CHUNK ? in - from : CHUNK, count = all ? most : PL_KERNEL(nonzero)(place, x + from, 1, most, most);
     for (size_t k = 0; all && k < most; k++) place[k] = (uint32_t)k;
     for (size_t t = 0; t < count; t++) {

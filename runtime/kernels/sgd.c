@@ -18,7 +18,7 @@ INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size
     proof[v] = none;
   }
   for (size_t row = 0; row < u->rows; row += CHUNK) {
-    uint32_t place[CHUNK + PL_LANES];
+    uint32_t place[CHUNK + 16];
     size_t most = u->rows - row < CHUNK ? u->rows - row : CHUNK, count = u->still ? PL_KERNEL(nonzero)(place, x + row, 1, most, most) : most;
     for (size_t r = 0; !u->still && r < most; r++) place[r] = (uint32_t)r;
     for (size_t t = 0; t < count; t++) {

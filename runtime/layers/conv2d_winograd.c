@@ -6,7 +6,7 @@
      backward-weights   D = G dy G' per tile of dy,  S_f = V_f' D_f summed over all tiles,  dw = A'SA   (filter of 4 x 4,
                         kernel x kernel outputs: the same n and points)
 
-   What a member works on stays in its second-level cache: a group of samples, and 32 columns of products at a time;
+   What a member works on stays in its second-level cache: a group of samples, and up to 64 columns of products at a time;
    backward-weights takes a block of input and output channels through all samples, and transforms x once more
    rather than keeping V. Sums run over channels, or over all tiles in order: groups, blocks and threads do not touch a bit. */
 #include "kernels/kernels.h"
