@@ -68,6 +68,7 @@ static void every_way(void **state) {
     { CONV2D("11,33,[2,3],{'padding':'same','bias':'per-position'}"), { 3, { 4, 6, 11 } } },
     { CONV2D("16,48,5,{'padding':'same'}"), { 3, { 9, 14, 16 } } },                      /* Winograd */
     { CONV2D("33,17,3,{'padding':'same'}"), { 3, { 12, 7, 33 } } },
+    { CONV2D("70,83,3,{'padding':'same'}"), { 3, { 8, 8, 70 } } },
   };
   (void)state;
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {

@@ -238,6 +238,9 @@ static void conv2d_winograd(void **state) {
   /* more than one group of samples, the last one partly filled */
   check_layer(50, SHAPE(3, 3, 1), "Conv2d", "'in':1,'out':2,'kernel':3,'padding':'same'");
   check_layer(7, SHAPE(11, 9, 1), "Conv2d", "'in':1,'out':1,'kernel':5,'padding':'same'");
+  /* more columns than one product takes, the last strip narrower: forwards, and backwards */
+  check_layer(2, SHAPE(3, 5, 1), "Conv2d", "'in':1,'out':71,'kernel':3,'padding':'same'");
+  check_layer(2, SHAPE(3, 5, 82), "Conv2d", "'in':82,'out':1,'kernel':3,'padding':'same'");
   slack = 1;
   unsetenv("PERILUNE_CONV");
 }
