@@ -14,7 +14,8 @@ enum { SOME_STEPS, UNIT_INNER, UNIT_ROW };   /* neither step is 1; a_inner is; a
 enum { BASES = 5 };
 
 /* One step of the reduction: row r's factor is at[r / 3][r % 3 * a_row], or at[0][r] where rows are neighbours. */
-INLINE void step(vf acc[14][4], const float *const at[BASES], ptrdiff_t a_row, ptrdiff_t k, const float *b, const int rows, const int vectors, const int layout, const int partial, size_t last) {
+INLINE void step(vf acc[14][4], const float *const at[BASES], ptrdiff_t a_row, ptrdiff_t k, const float *b, const int rows, const int vectors,
+                 const int layout, const int partial, size_t last) {
   vf bv[4];
   UNROLL for (int v = 0; v < vectors; v++) bv[v] = vf_read(b + v * PL_LANES, partial && v == vectors - 1 ? last : PL_LANES);
   UNROLL for (int r = 0; r < rows; r++) {

@@ -7,8 +7,6 @@
 
 enum { CHUNK = 256, MOST = 8 };   /* inputs looked at together; vectors of outputs in registers */
 
-size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n);
-
 #define INLINE static inline __attribute__((always_inline))
 
 /* Outputs in `vectors` vectors, the last of them with `last` lanes. */

@@ -4,8 +4,6 @@
 
 enum { CHUNK = 256, MOST = PL_REGISTERS / 4 };   /* rows looked at together; vectors of dy in registers */
 
-size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n);
-
 /* w[r][j] <- w[r][j] - rate_g (x[r] dy[j]) for columns in `vectors` vectors, the last of them with `last` lanes: the operations of
    `general` that can change a bit there. True if all written is finite. */
 INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size_t last) {
