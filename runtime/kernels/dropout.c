@@ -1,4 +1,5 @@
-/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0.
+/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. clamp: with max(x[i], 0), as
+   relu_forward makes it, in place of x[i].
    Random words: Philox4x32-10 with key `seed` (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
    Elements are numbered in groups of 64; element r of group g takes word r / 16 of block 16 g + r % 16, so that sixteen
    blocks are computed side by side. `first` is a multiple of 64. */
@@ -57,28 +58,42 @@ INLINE void blocks(vu w[CHAINS / 2][4], uint64_t first, const keys *keys, uint64
   }
 }
 
-INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale) {
+INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale, const bool clamp) {
   uint64_t bits = 0;
   UNROLL for (size_t v = 0; v < GROUP / PL_LANES; v++) {
     vu keep = vu_at_least(w[v % VECTORS][v / VECTORS], threshold);
+    if (n >= GROUP) {
+      vf value = vf_load(x + v * PL_LANES);
+      if (clamp) value = vf_greater(vf_set(0), value, vf_set(0), value);
+      vf_store(y + v * PL_LANES, vf_where(keep, value * vf_set(scale)));
+      if (clamp) keep &= vf_positive(value);
+    }
     bits |= (uint64_t)vu_bits(keep) << (v * PL_LANES);
-    if (n >= GROUP) vf_store(y + v * PL_LANES, vf_where(keep, vf_load(x + v * PL_LANES) * vf_set(scale)));
   }
-  for (size_t i = 0; i < n && n < GROUP; i++) y[i] = bits >> i & 1 ? x[i] * scale : 0;
+  for (size_t i = 0; i < n && n < GROUP; i++) {
+    float value = clamp && x[i] < 0 ? 0 : x[i];
+    y[i] = bits >> i & 1 ? value * scale : 0;
+    if (clamp && !(value > 0)) bits &= ~((uint64_t)1 << i);
+  }
   return bits;
 }
 
-/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept. */
-void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept) {
+INLINE void drop(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept, const bool clamp) {
   const keys keys = keys_of(seed);
   for (size_t at = 0; at < n; at += GROUPS * GROUP) {
     vu w[GROUPS * VECTORS][4];
     UNROLL for (int v = 0; v < GROUPS * VECTORS; v += CHAINS / 2) blocks(w + v, (first + at) / GROUP * SIDE + (uint64_t)v * PL_LANES, &keys, stream);
     for (size_t g = 0; g < GROUPS && at + g * GROUP < n; g++) {
-      uint64_t bits = drop_group(y + at + g * GROUP, x + at + g * GROUP, n - at - g * GROUP, w + g * VECTORS, threshold, scale);
+      uint64_t bits = drop_group(y + at + g * GROUP, x + at + g * GROUP, n - at - g * GROUP, w + g * VECTORS, threshold, scale, clamp);
       if (kept != NULL) kept[at / GROUP + g] = bits;
     }
   }
+}
+
+/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept, and greater than 0 if it was to be clamped. */
+void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept, bool clamp) {
+  if (clamp) drop(y, x, n, seed, stream, first, threshold, scale, kept, true);
+  else drop(y, x, n, seed, stream, first, threshold, scale, kept, false);
 }
 
 /* dx[i] = dy[i] * scale where bit i of `kept` is set, else 0 */

@@ -97,6 +97,7 @@ typedef uint32_t vu __attribute__((vector_size(4 * PL_LANES)));
 
 static inline vu vu_set(uint32_t x) { return x - (vu){ 0 }; }
 static inline vu vu_at_least(vu x, uint32_t least) { return (vu)(x >= vu_set(least)); }
+static inline vu vf_positive(vf x) { return (vu)(x > vf_set(0)); }
 static inline vf vf_where(vu mask, vf x) { return (vf)(mask & (vu)x); }   /* x, or 0 where the mask is not set */
 
 /* The 64-bit products of the even lanes with m: low words in even lanes, high words in the odd lanes behind them. */

@@ -1,6 +1,7 @@
 /* Dropout: y = x / (1 - p) with probability 1 - p, else 0; the identity in inference.
    Srivastava et al., JMLR 15, 2014 ("inverted": scaled in training). The mask is a function of the seed, the layer,
-   the step and the element's number; one bit of it an element is kept for the backward pass. */
+   the step and the element's number; one bit of it an element is kept for the backward pass. A layer max(x, 0) before it, and the
+   rows of outputs before that, are made in the same loop; then the bit tells what passed both. */
 #include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
@@ -25,14 +26,43 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   m->saved = (batch * (size_t)pl_shape_count(in) + GROUP - 1) / GROUP * sizeof(uint64_t);
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+static bool fuses(const pl_layer *self, const pl_layer *activation, const pl_shape *in) {
+  (void)self, (void)in;
+  return activation->cls->clamp;
+}
+
+/* Elements from `first`, a multiple of GROUP, on. */
+static void drop(const pl_layer *self, const pl_pass *pass, const float *x, float *y, size_t first, size_t n) {
   double p = ((const config *)self->config)->p;
   pl_rng rng = pl_pass_rng(self, pass);
-  uint64_t *kept = pass->saved;
+  pl_kernel.dropout(y, x, n, rng.seed, rng.stream, first, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)), (uint64_t *)pass->saved + first / GROUP, pass->before != NULL);
+}
+
+/* Rows are made where their outputs will be, as many at a time as whole groups of elements take. */
+static void forward_rows(const pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  const pl_before *before = pass->before;
+  size_t from, to, together = 1;
+  pl_rows made;
+  before->maker->cls->rows(before->maker, &before->pass->in, before->pass, x, &made);
+  size_t row = made.first.rows * made.first.cols, height = (size_t)pl_shape_count(&pass->in) / row;
+  while (together * row % GROUP) together *= 2;
+  pl_work work = pl_work_begin(pass->team, pass->batch * height, together, (height + together - 1) / together, PL_FROM_START);
+  while (pl_work_take(&work, &from, &to)) for (size_t r = from, end; r < to; r = end) {
+    end = r + together < to ? r + together : to;
+    for (size_t k = r; k < end; k++) pl_make_rows(&made, k / height, k % height, 1, y + k * row);
+    drop(self, pass, y + r * row, y + r * row, r * row, (end - r) * row);
+  }
+}
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   size_t from, to;
+  if (pass->before != NULL && pass->before->maker != NULL) {
+    forward_rows(self, pass, x, y);
+    return;
+  }
   pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), GROUP, &from, &to);
   if (!pass->training && !pass->noise) memcpy(y + from, x + from, (to - from) * sizeof *y);
-  else pl_kernel.dropout(y + from, x + from, to - from, rng.seed, rng.stream, from, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)), kept + from / GROUP);
+  else drop(self, pass, x + from, y + from, from, to - from);
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
@@ -48,5 +78,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 
 const pl_layer_class pl_dropout = {
   .head = { "Dropout", sizeof(config), &defaults, options },
-  .alias_in_inference = true, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .alias_in_inference = true, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .fuses = fuses,
 };

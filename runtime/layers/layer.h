@@ -97,7 +97,7 @@ typedef struct pl_layer_class {
   void (*apply_back)(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n);
   /* A layer that can make its output by rows: whether it does for such an input (pass NULL), or how, once all members are through. */
   bool (*rows)(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *rows);
-  bool (*fuses)(const pl_layer *self, const pl_shape *in);   /* whether it takes an activation before it into its loops */
+  bool (*fuses)(const pl_layer *self, const pl_layer *activation, const pl_shape *in);   /* whether it takes that one before it into its loops */
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
 } pl_layer_class;
 

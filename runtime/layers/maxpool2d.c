@@ -9,8 +9,9 @@ static const pl_option options[] = { PL_POOL_OPTIONS, { 0 } };
 
 /* Windows side by side, which no two rows share: the activation before them, and the rows of outputs before that, are computed
    window by window in the cache. Only what is largest is kept; what the activation sends back is worked out for it alone. */
-static bool fuses(const pl_layer *self, const pl_shape *in) {
+static bool fuses(const pl_layer *self, const pl_layer *activation, const pl_shape *in) {
   pl_windows w = pl_pool_windows(self->config, in);
+  (void)activation;
   return w.sy == w.kh && w.sx == w.kw && w.top + w.left == 0 && w.oh * w.kh <= w.h && w.ow * w.kw <= w.w;
 }
 

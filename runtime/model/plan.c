@@ -82,6 +82,11 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   return PL_OK;
 }
 
+/* A layer that passes its input on in this mode. */
+static bool is_absent(const pl_op *op, pl_mode mode) {
+  return (mode == PL_INFER || mode == PL_LOOK) && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference;
+}
+
 static bool may_fuse(pl_mode mode) {
   const char *wanted = getenv("PERILUNE_FUSE");
   return mode != PL_LOOK && (wanted == NULL || strcmp(wanted, "0") != 0);
@@ -94,7 +99,8 @@ static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   for (int i = 1; i < g->ops; i++) {
     const pl_op *op = &g->op[i], *activation = op - 1, *maker = op - 2;
     bool layers = op->kind == PL_OP_LAYER && activation->kind == PL_OP_LAYER && activation->out[0] == op->in[0];
-    if (!layers || op->layer->cls->fuses == NULL || activation->layer->cls->apply == NULL || !op->layer->cls->fuses(op->layer, &g->value[op->in[0]])) continue;
+    if (!layers || is_absent(op, mode) || op->layer->cls->fuses == NULL || activation->layer->cls->apply == NULL) continue;
+    if (!op->layer->cls->fuses(op->layer, activation->layer, &g->value[op->in[0]])) continue;
     plan->runner[i - 1] = i;
     if (i < 2 || maker->kind != PL_OP_LAYER || maker->out[0] != activation->in[0] || maker->layer->cls->rows == NULL) continue;
     if (maker->layer->cls->rows(maker->layer, &g->value[maker->in[0]], NULL, NULL, NULL)) plan->runner[i - 2] = i;
@@ -131,7 +137,6 @@ static void find_merged(const pl_graph *g, pl_plan *plan, pl_mode mode) {
 
 /* Which values share memory, forward and backward; which gradients are needed at all. */
 static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool input_gradient) {
-  bool quiet = mode == PL_INFER || mode == PL_LOOK;
   for (int v = 0; v < g->values; v++) plan->act_root[v] = plan->grad_root[v] = v;
   plan->wanted[0] = input_gradient;
   for (int i = 0; i < g->ops; i++) {
@@ -140,7 +145,7 @@ static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool inpu
     for (int k = 0; op->kind == PL_OP_LAYER && k < op->layer->params; k++) params = params || op->layer->param[k].trained;
     for (int k = 0; k < 2 && op->out[k] >= 0; k++) {
       plan->wanted[op->out[k]] = params || plan->wanted[op->in[0]] || (op->in[1] >= 0 && plan->wanted[op->in[1]]);
-      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || (quiet && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference) ||
+      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || is_absent(op, mode) ||
           (i > 0 && plan->clamp[i - 1] != PL_CLAMP_NONE))
         plan->act_root[op->out[k]] = plan->act_root[op->in[0]];
     }
