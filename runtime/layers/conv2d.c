@@ -185,7 +185,10 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     return;
   }
   pl_work work = pl_work_begin(pass->team, pass->batch * s.oh, s.oh, 1, PL_FROM_START);
-  while (pl_work_take(&work, &from, &to)) pl_make_rows(&made, from / s.oh, 0, s.oh, y + from * s.ow * s.out);
+  while (pl_work_take(&work, &from, &to)) {
+    pl_make_rows(&made, from / s.oh, 0, s.oh, y + from * s.ow * s.out);
+    pl_activate(pass->activation, y + from * s.ow * s.out, s.oh, s.ow * s.out, s.ow * s.out);
+  }
 }
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
@@ -358,6 +361,6 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 const pl_layer_class pl_conv2d = {
-  .head = { "Conv2d", sizeof(conv2d_config), &defaults, options },
+  .head = { "Conv2d", sizeof(conv2d_config), &defaults, options }, .activates = true,
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .rows = rows, .work = work,
 };

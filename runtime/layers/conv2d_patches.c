@@ -41,7 +41,7 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
     pl_contract_shared(&alone, &(pl_contraction){
       .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
-      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias, .accumulate = per_position });
+      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias, .accumulate = per_position }, pass->activation);
   }
 }
 

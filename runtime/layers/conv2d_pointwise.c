@@ -37,6 +37,7 @@ void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const 
     multiply(&(pl_contraction){
       .c = y, .c_row = (ptrdiff_t)s->out, .a = x, .a_row = (ptrdiff_t)s->in, .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
       .rows = pass->batch * positions, .cols = s->out, .outer = 1, .inner = s->in, .bias = bias, .accumulate = per_position }, from, to, false);
+    pl_activate(pass->activation, y + from * s->out, to - from, s->out, s->out);
   }
 }
 

@@ -179,6 +179,7 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
     size_t samples = to - n;
     transform(v, &t, x + n * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
     multiply_group(y + n * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
+    pl_activate(pass->activation, y + n * s->oh * s->ow * s->out, samples, s->oh * s->ow * s->out, s->oh * s->ow * s->out);
   }
 }
 

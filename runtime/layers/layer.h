@@ -50,6 +50,7 @@ typedef struct pl_pass {
   bool data;                  /* x is the model's input: there may be many zeros */
   bool defer;                 /* parameter gradients are left to `learn` */
   bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
+  const struct pl_layer *activation;   /* forward: y is what it makes of y; NULL: none. See `activates` */
   const float *plus;          /* forward: y is y + plus, or max(y + plus, 0) if `clamp_sum`; NULL: it is not. See `joins` */
   bool clamp_sum;
   const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
@@ -76,6 +77,7 @@ typedef struct pl_layer_class {
   bool alias_in_inference;             /* identity unless training (or noise) */
   bool clamp;                          /* y = max(x, 0); backward reads y or what it can be told from */
   bool clamps;                         /* takes such a layer behind it into its own loops, with pass->clamp */
+  bool activates;                      /* takes any activation behind it into its own loops forwards, with pl_activate; backward does not read y */
   bool joins;                          /* takes a sum behind it into its own loops, with pass->plus; backward does not read y */
   bool host;                           /* runs on the main thread, between parallel regions, through `callback` */
   pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
@@ -158,8 +160,10 @@ static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16
 /* The stream of a pass's random numbers in this layer. */
 pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 
-/* One contraction shared by the team: a grid of row and column blocks, each computed by one member. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c);
+/* Finished rows of outputs become what the activation makes of them, if there is one (pass->activation). */
+void pl_activate(const pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
+/* One contraction shared by the team, and an activation of its result: a grid of row and column blocks, each computed by one member. */
+void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_layer *activation);
 /* Rows [row, row + count) of sample n. */
 void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out);
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members

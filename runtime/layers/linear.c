@@ -118,6 +118,7 @@ static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t row
         .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1, .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
         .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = c->bias ? self->param[1].value + o : NULL };
       if (count > in / 8 * 7 || pl_kernel.contract_listed(&product, list, count)) pl_kernel.contract(&product);
+      pl_activate(pass->activation, product.c, n, product.cols, out);
     }
   }
 }
@@ -133,13 +134,15 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   }
   if (rows == 1 && pass->training && self->param[0].ordinary && !self->param[0].packed) {
     pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
-    if (from < to) pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
+    if (from == to) return;
+    pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
+    pl_activate(pass->activation, y + from, 1, to - from, (size_t)c->out);
     return;
   }
   if (!self->param[0].packed) {
     pl_contract_shared(pass->team, &(pl_contraction){
       .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = weight, .b_inner = c->out,
-      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias });
+      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, pass->activation);
     return;
   }
   pieces all = share_pieces(pass->team, rows, (size_t)c->out, HEIGHT);
@@ -149,6 +152,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     pl_kernel.contract(&(pl_contraction){
       .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1, .b = weight + at, .b_inner = (ptrdiff_t)stride,
       .rows = p.height, .cols = p.width, .outer = 1, .inner = (size_t)c->in, .bias = bias ? bias + p.o : NULL });
+    pl_activate(pass->activation, y + p.i * (size_t)c->out + p.o, p.height, p.width, (size_t)c->out);
   }
 }
 
@@ -252,6 +256,6 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 const pl_layer_class pl_linear = {
-  .head = { "Linear", sizeof(config), &defaults, options },
+  .head = { "Linear", sizeof(config), &defaults, options }, .activates = true,
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .learn = learn, .pack = pack, .work = work,
 };

@@ -28,7 +28,7 @@ static void contract_and_fetch(const pl_contraction *part, const float *next, pt
 static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
   float block[SUM_DEPTH * COLUMN_BLOCK];
   pl_contraction part = *c;
-  part.rows = (end < c->rows ? end : c->rows) - i;
+  part.rows = end - i;
   part.cols = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
   part.inner = c->inner - k < depth ? c->inner - k : depth;
   part.c += (ptrdiff_t)i * c->c_row + (ptrdiff_t)j;
@@ -53,10 +53,16 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
   pl_kernel.contract(&part);
 }
 
+void pl_activate(const pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride) {
+  if (activation == NULL) return;
+  if (stride == cols) cols *= rows, rows = 1;
+  for (size_t i = 0; i < rows; i++) activation->cls->apply(activation, y + i * stride, y + i * stride, cols);
+}
+
 /* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and b's, copied
    side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that goes on from block to
    block is the same chain. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
+void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_layer *activation) {
   size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block, cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
   size_t depth = c->rows >= MANY_ROWS && c->inner > SUM_DEPTH && c->outer == 1 ? SUM_DEPTH : c->inner, from, to, last;
   while (rows * cols < 2 * (size_t)team->size && row_block > 7) {
@@ -67,9 +73,11 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c) {
   size_t k = 0;
   do {
     for (size_t item = from; item < to; item = last) {
-      size_t i = item % rows * row_block;
+      size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK, end;
       last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
-      contract_part(c, i, i + (last - item) * row_block, item / rows * COLUMN_BLOCK, k, depth, last < to);
+      end = i + (last - item) * row_block < c->rows ? i + (last - item) * row_block : c->rows;
+      contract_part(c, i, end, j, k, depth, last < to);
+      if (k + depth >= c->inner) pl_activate(activation, c->c + i * (size_t)c->c_row + j, end - i, c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK, (size_t)c->c_row);
     }
     k += depth;
   } while (k < c->inner);

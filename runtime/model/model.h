@@ -12,12 +12,12 @@ typedef struct pl_block {
   float *values, *grads, *states;
 } pl_block;
 
-/* Operations that take a layer y = max(x, 0) behind them along: the value between the two has no place of its own. */
-typedef enum pl_clamp {
-  PL_CLAMP_NONE,
-  PL_CLAMP_FORWARD,             /* a join: forwards only */
-  PL_CLAMP_BOTH                 /* a layer that clamps: backwards too */
-} pl_clamp;
+/* Operations that take the activation behind them along: the value between the two has no place of its own. */
+typedef enum pl_along {
+  PL_ALONG_NONE,
+  PL_ALONG_FORWARD,             /* forwards only: a join, with max(x, 0); a layer that activates */
+  PL_ALONG_BOTH                 /* backwards too: a layer that clamps */
+} pl_along;
 
 /* Where each value, gradient and workspace of a batch lies in the arena. */
 typedef struct pl_plan {
@@ -30,7 +30,7 @@ typedef struct pl_plan {
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, learn */
   int *runner;                  /* per operation: the one, of those behind it, into whose loops it is fused; else itself */
   bool *alone;                  /* per operation: too small to be shared by a team */
-  unsigned char *clamp;         /* per operation: pl_clamp */
+  unsigned char *along;         /* per operation: pl_along */
   bool *joined;                 /* per operation: a layer that takes the join behind it along, forwards */
   bool *merged;                 /* per operation: a fork whose branches' gradients the layer y = max(x, 0) before it adds up */
   pl_memory *need;              /* per operation */
@@ -78,7 +78,7 @@ static inline int pl_plan_first(const pl_plan *plan, int i) {
   while (i > 0 && plan->runner[i - 1] == plan->runner[i]) i--;
   return i;
 }
-static inline bool pl_plan_is_gone(const pl_plan *plan, int i) { return i > 0 && plan->clamp[i - 1] == PL_CLAMP_BOTH; }
+static inline bool pl_plan_is_gone(const pl_plan *plan, int i) { return i > 0 && plan->along[i - 1] == PL_ALONG_BOTH; }
 /* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 /* Plan and arena for a pass; sets model->current and the fields of the pass. */

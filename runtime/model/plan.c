@@ -53,7 +53,7 @@ void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->need);
   pl_free(plan->alone);
   pl_free(plan->runner);
-  pl_free(plan->clamp);
+  pl_free(plan->along);
   pl_free(plan->joined);
   pl_free(plan->merged);
   *plan = (pl_plan){ 0 };
@@ -66,10 +66,10 @@ static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
   plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
   plan->alone = pl_alloc_array((size_t)ops + 1, sizeof *plan->alone, err);
   plan->runner = pl_alloc_array((size_t)ops + 1, sizeof *plan->runner, err);
-  plan->clamp = pl_alloc_array((size_t)ops + 1, sizeof *plan->clamp, err);
+  plan->along = pl_alloc_array((size_t)ops + 1, sizeof *plan->along, err);
   plan->joined = pl_alloc_array((size_t)ops + 1, sizeof *plan->joined, err);
   plan->merged = pl_alloc_array((size_t)ops + 1, sizeof *plan->merged, err);
-  if (!plan->joined || !plan->merged || !plan->clamp || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
+  if (!plan->joined || !plan->merged || !plan->along || !plan->runner || !plan->alone || !plan->wanted || !plan->act_root || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
@@ -108,13 +108,15 @@ static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
 }
 
 /* After find_fusions: an activation that is fused with what is behind it stays there. */
-static void find_clamps(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+static void find_along(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   if (!may_fuse(mode)) return;
   for (int i = 0; i + 1 < g->ops; i++) {
     const pl_op *op = &g->op[i], *next = op + 1;
-    if (next->kind != PL_OP_LAYER || !next->layer->cls->clamp || next->in[0] != op->out[0] || plan->runner[i + 1] != i + 1) continue;
-    if (op->kind == PL_OP_JOIN) plan->clamp[i] = PL_CLAMP_FORWARD;
-    if (op->kind == PL_OP_LAYER && op->layer->cls->clamps) plan->clamp[i] = PL_CLAMP_BOTH;
+    bool layer = op->kind == PL_OP_LAYER;
+    if (next->kind != PL_OP_LAYER || next->in[0] != op->out[0] || plan->runner[i + 1] != i + 1) continue;
+    if (op->kind == PL_OP_JOIN && next->layer->cls->clamp) plan->along[i] = PL_ALONG_FORWARD;
+    if (layer && op->layer->cls->activates && next->layer->cls->apply != NULL) plan->along[i] = PL_ALONG_FORWARD;
+    if (layer && op->layer->cls->clamps && next->layer->cls->clamp) plan->along[i] = PL_ALONG_BOTH;
   }
 }
 
@@ -126,7 +128,7 @@ static void find_joined(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   }
 }
 
-/* After find_clamps: a rectifier that is inside another layer's loops cannot. */
+/* After find_along: a rectifier that is inside another layer's loops cannot. */
 static void find_merged(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   for (int i = 1; may_fuse(mode) && i < g->ops; i++) {
     const pl_op *op = &g->op[i], *rectifier = op - 1;
@@ -145,8 +147,7 @@ static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool inpu
     for (int k = 0; op->kind == PL_OP_LAYER && k < op->layer->params; k++) params = params || op->layer->param[k].trained;
     for (int k = 0; k < 2 && op->out[k] >= 0; k++) {
       plan->wanted[op->out[k]] = params || plan->wanted[op->in[0]] || (op->in[1] >= 0 && plan->wanted[op->in[1]]);
-      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || is_absent(op, mode) ||
-          (i > 0 && plan->clamp[i - 1] != PL_CLAMP_NONE))
+      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || is_absent(op, mode) || (i > 0 && plan->along[i - 1] != PL_ALONG_NONE))
         plan->act_root[op->out[k]] = plan->act_root[op->in[0]];
     }
     if (i > 0 && plan->joined[i - 1]) plan->act_root[op->out[0]] = plan->act_root[op[-1].out[0]];
@@ -186,7 +187,7 @@ pl_status pl_plan_make(const pl_model *model, pl_plan *plan, size_t batch, int m
     return PL_ERROR_MEMORY;
   }
   find_fusions(g, plan, mode);
-  find_clamps(g, plan, mode);
+  find_along(g, plan, mode);
   find_joined(g, plan, mode);
   find_merged(g, plan, mode);
   find_roots(g, plan, mode, input_gradient);

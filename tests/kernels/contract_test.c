@@ -156,7 +156,7 @@ static void tiling_does_not_touch_a_bit(void **state) {
   drop(&p);
 }
 
-static void member(const pl_team *team, void *x) { pl_contract_shared(team, x); }
+static void member(const pl_team *team, void *x) { pl_contract_shared(team, x, NULL); }
 
 /* By a team, and in blocks where there are many rows and long sums: the same bits. */
 static void shared_is_the_same(void **state) {

@@ -1,6 +1,6 @@
 --- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside the loops
---- of pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0): weights, what the optimizer keeps, the gradients
---- after each piece, and answers agree to the bit.
+--- of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0): weights, what the optimizer
+--- keeps, the gradients after each piece, and answers agree to the bit.
 local lu = require "luaunit"
 
 -- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three pieces.
@@ -48,6 +48,11 @@ local function dropped()
     nn.Conv2d(16, 5, 3, { stride = 3, bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm(5), nn.ReLU(), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.3),
     nn.Flatten(), nn.ReLU(), nn.Dropout(0), nn.Linear(80, 10) }
 end
+local function activated()
+  return { nn.Conv2d(1, 9, 5, { stride = 2 }), nn.Sigmoid(), nn.Conv2d(9, 6, 1, { bias = "per-position" }), nn.LeakyReLU(0.1), nn.Conv2d(6, 16, 3, { padding = "same" }), nn.ReLU(),
+    nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2), nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
+    nn.Linear(8, 40), nn.Tanh(), nn.Flatten(), nn.Linear(640, 10), nn.Sigmoid() }
+end
 local optimizers = {
   function() return optim.SGD { lr = 0.05 } end,
   function() return optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3 } end,
@@ -65,6 +70,7 @@ for i = 1, #optimizers do show("mlp", mlp, i) end
 for i = 1, #optimizers do show("conv", conv, i) end
 show("pooled", pooled, 2)
 show("dropped", dropped, 3)
+show("activated", activated, 3)
 ]=]
 
 local function lines(fuse, isa)
@@ -83,7 +89,7 @@ TestFused = {}
 
 function TestFused:test_equal_plain_steps()
   local plain, fused = lines(0), lines(1)
-  lu.assertEquals(#plain, 84, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+  lu.assertEquals(#plain, 90, table.concat(plain, "\n", 1, math.min(#plain, 5)))
   lu.assertEquals(fused, plain)
   for i = 1, #plain, 3 do   -- 1, 2 and 3 threads
     local function without_threads(line) return (line:gsub("^(%S+%s+%S+%s+%S+)%s+%d+", "%1")) end
