@@ -10,15 +10,15 @@
 #define UNROLL _Pragma("GCC unroll 12")   /* small arrays indexed by constants stay in registers */
 
 #if PL_REGISTERS >= 32
-enum { MOST = 12 };   /* rows of a tile */
+enum { MOST = 12, WIDEST = 4 };   /* rows of a tile; vectors of a strip of columns */
 #else
-enum { MOST = 6 };
+enum { MOST = 6, WIDEST = 2 };
 #endif
 
 /* A tile of `rows` x `vectors` (constants after inlining); the last vector holds `last` columns. */
 INLINE bool tile(const pl_contraction *x, const uint32_t *list, size_t count, size_t i, size_t j, const int rows, const int vectors, const size_t last) {
   enum { BASES = 4 };   /* rows are reached from every third one, so that addresses need few registers */
-  vf acc[MOST][2];
+  vf acc[MOST][WIDEST];
   const ptrdiff_t a_row = x->a_row, a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
   float *c = x->c + (ptrdiff_t)i * c_row + (ptrdiff_t)j;
   const float *b = x->b + j, *a[BASES];
@@ -31,7 +31,7 @@ INLINE bool tile(const pl_contraction *x, const uint32_t *list, size_t count, si
   for (size_t t = 0; t < count; t++) {
     const ptrdiff_t k = list[t], at = k * a_inner;
     const float *bk = b + k * b_inner;
-    vf bv[2];
+    vf bv[WIDEST];
     UNROLL for (int v = 0; v < vectors; v++) bv[v] = vf_read(bk + v * PL_LANES, v == vectors - 1 ? last : PL_LANES);
     UNROLL for (int r = 0; r < rows; r++) {
       const vf av = vf_set(a[r / 3][r % 3 * a_row + at]);
@@ -47,9 +47,11 @@ INLINE bool tile(const pl_contraction *x, const uint32_t *list, size_t count, si
   return zero;
 }
 
-#define ROWS(n) case n: zero |= tile(x, list, count, i, j, n <= MOST ? n : 1, vectors, last); break;
+/* Tiles have as many rows as registers allow. */
+#define ROWS(n) case n: zero |= tile(x, list, count, i, j, n <= most ? n : 1, vectors, last); break;
 INLINE bool strip(const pl_contraction *x, const uint32_t *list, size_t count, size_t j, const int vectors, const size_t last) {
-  size_t tiles = (x->rows + MOST - 1) / MOST;
+  const int most = vectors > 2 ? 2 * MOST / vectors : MOST;
+  size_t tiles = (x->rows + (size_t)most - 1) / (size_t)most;
   bool zero = false;
   for (size_t t = 0, i = 0; t < tiles; t++) {
     size_t rows = x->rows / tiles + (t < x->rows % tiles);
@@ -59,16 +61,24 @@ INLINE bool strip(const pl_contraction *x, const uint32_t *list, size_t count, s
   return zero;
 }
 
-static bool strip_2(const pl_contraction *x, const uint32_t *list, size_t count, size_t j) { return strip(x, list, count, j, 2, PL_LANES); }
-static bool part_2(const pl_contraction *x, const uint32_t *list, size_t count, size_t j, size_t last) { return strip(x, list, count, j, 2, last); }
-static bool part_1(const pl_contraction *x, const uint32_t *list, size_t count, size_t j, size_t last) { return strip(x, list, count, j, 1, last); }
+#define STRIP(n) \
+  static bool strip_##n(const pl_contraction *x, const uint32_t *list, size_t count, size_t j, size_t last) { \
+    (void)last; \
+    return strip(x, list, count, j, n <= WIDEST ? n : 1, PL_LANES); \
+  } \
+  static bool part_##n(const pl_contraction *x, const uint32_t *list, size_t count, size_t j, size_t last) { return strip(x, list, count, j, n <= WIDEST ? n : 1, last); }
+STRIP(1) STRIP(2) STRIP(3) STRIP(4)
 
+/* Columns in strips as equal as whole vectors allow. */
 bool PL_KERNEL(contract_listed)(const pl_contraction *x, const uint32_t *list, size_t count) {
-  size_t j = 0;
+  static bool (*const whole[])(const pl_contraction *, const uint32_t *, size_t, size_t, size_t) = { strip_1, strip_2, strip_3, strip_4 };
+  static bool (*const partial[])(const pl_contraction *, const uint32_t *, size_t, size_t, size_t) = { part_1, part_2, part_3, part_4 };
+  size_t vectors = (x->cols + PL_LANES - 1) / PL_LANES, strips = (vectors + WIDEST - 1) / WIDEST, j = 0;
   bool zero = false;
-  for (; j + 2 * PL_LANES <= x->cols; j += 2 * PL_LANES) zero |= strip_2(x, list, count, j);
-  size_t rest = x->cols - j;
-  if (rest > PL_LANES) zero |= part_2(x, list, count, j, rest - PL_LANES);
-  else if (rest > 0) zero |= part_1(x, list, count, j, rest);
+  for (size_t s = 0; s < strips; s++) {
+    size_t width = vectors / strips + (s < vectors % strips), last = x->cols - j - (width - 1) * PL_LANES;
+    zero |= last < PL_LANES ? partial[width - 1](x, list, count, j, last) : whole[width - 1](x, list, count, j, PL_LANES);
+    j += width * PL_LANES;
+  }
   return zero;
 }

@@ -92,7 +92,10 @@ static piece piece_at(const pieces *p, size_t item) {
 /* Most pixels of a digit are zero, and often the same ones: a few samples need only the weights of the inputs that are not zero in
    all of them. With finite weights the bits are those of the product with all terms; a sum that might be zero of the wrong sign
    is computed again. */
-enum { LISTED = 4096, FEW = 12 };   /* inputs; samples that share a list */
+enum { LISTED = 4096 };   /* inputs */
+
+/* Samples that share a list: fewer have shorter ones, and fill as many registers where outputs fill more than two vectors. */
+static size_t few(size_t width) { return width > PANEL ? 6 : 12; }
 
 static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
   enum { MANY = 32 };   /* samples that are worth a look at all weights */
@@ -105,7 +108,7 @@ static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
 static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y) {
   const config *c = self->config;
   const bool packed = self->param[0].packed;
-  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, groups = (rows + FEW - 1) / FEW;
+  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, groups = (rows + few(width) - 1) / few(width);
   size_t first = 0, last = groups, from = 0, to = (out + width - 1) / width;
   uint32_t list[LISTED + 16];
   if (packed) pl_team_share(pass->team, to, 1, &from, &to);
