@@ -2,9 +2,15 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. */
+/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. Often in place, which a compiler's own vectors may not be for. */
 void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];
+  const vf zero = vf_set(0);
+  size_t i = 0;
+  for (; i + PL_LANES <= n; i += PL_LANES) {
+    vf v = vf_load(x + i);
+    vf_store(y + i, vf_greater(zero, v, zero, v));
+  }
+  for (; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];
 }
 
 /* y = max(x, 0)  gives  dx = dy where y > 0, else 0 */
