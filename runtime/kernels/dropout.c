@@ -1,5 +1,5 @@
 /* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. clamp: with max(x[i], 0), as
-   relu_forward makes it, in place of x[i].
+   relu_forward makes it, instead of x[i]. y may be x.
    Random words: Philox4x32-10 with key `seed` (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
    Elements are numbered in groups of 64; element r of group g takes word r / 16 of block 16 g + r % 16, so that sixteen
    blocks are computed side by side. `first` is a multiple of 64. */
@@ -58,22 +58,18 @@ INLINE void blocks(vu w[CHAINS / 2][4], uint64_t first, const keys *keys, uint64
   }
 }
 
-INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale, const bool clamp) {
+/* n elements of a group; `whole`: all of them. */
+INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale, const bool clamp, const bool whole) {
   uint64_t bits = 0;
   UNROLL for (size_t v = 0; v < GROUP / PL_LANES; v++) {
+    if (!whole && v * PL_LANES >= n) continue;
+    const size_t left = n - v * PL_LANES, part = whole || left > PL_LANES ? PL_LANES : left;
     vu keep = vu_at_least(w[v % VECTORS][v / VECTORS], threshold);
-    if (n >= GROUP) {
-      vf value = vf_load(x + v * PL_LANES);
-      if (clamp) value = vf_greater(vf_set(0), value, vf_set(0), value);
-      vf_store(y + v * PL_LANES, vf_where(keep, value * vf_set(scale)));
-      if (clamp) keep &= vf_positive(value);
-    }
+    vf value = vf_read(x + v * PL_LANES, part);
+    if (clamp) value = vf_greater(vf_set(0), value, vf_set(0), value);
+    vf_write(y + v * PL_LANES, vf_where(keep, value * vf_set(scale)), part);
+    if (clamp) keep &= vf_positive(value);
     bits |= (uint64_t)vu_bits(keep) << (v * PL_LANES);
-  }
-  for (size_t i = 0; i < n && n < GROUP; i++) {
-    float value = clamp && x[i] < 0 ? 0 : x[i];
-    y[i] = bits >> i & 1 ? value * scale : 0;
-    if (clamp && !(value > 0)) bits &= ~((uint64_t)1 << i);
   }
   return bits;
 }
@@ -84,8 +80,10 @@ INLINE void drop(float *y, const float *x, size_t n, uint64_t seed, uint64_t str
     vu w[GROUPS * VECTORS][4];
     UNROLL for (int v = 0; v < GROUPS * VECTORS; v += CHAINS / 2) blocks(w + v, (first + at) / GROUP * SIDE + (uint64_t)v * PL_LANES, &keys, stream);
     for (size_t g = 0; g < GROUPS && at + g * GROUP < n; g++) {
-      uint64_t bits = drop_group(y + at + g * GROUP, x + at + g * GROUP, n - at - g * GROUP, w + g * VECTORS, threshold, scale, clamp);
-      if (kept != NULL) kept[at / GROUP + g] = bits;
+      size_t from = at + g * GROUP;
+      uint64_t bits = n - from >= GROUP ? drop_group(y + from, x + from, GROUP, w + g * VECTORS, threshold, scale, clamp, true)
+                                        : drop_group(y + from, x + from, n - from, w + g * VECTORS, threshold, scale, clamp, false);
+      if (kept != NULL) kept[from / GROUP] = bits;
     }
   }
 }

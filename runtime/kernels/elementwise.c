@@ -2,15 +2,14 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. Often in place, which a compiler's own vectors may not be for. */
+static inline vf clamped(vf x) { return vf_greater(vf_set(0), x, vf_set(0), x); }
+
+/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. In vectors by hand: it is often called in place, for which
+   a compiler may fall back to one number at a time. */
 void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
-  const vf zero = vf_set(0);
   size_t i = 0;
-  for (; i + PL_LANES <= n; i += PL_LANES) {
-    vf v = vf_load(x + i);
-    vf_store(y + i, vf_greater(zero, v, zero, v));
-  }
-  for (; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];
+  for (; i + PL_LANES <= n; i += PL_LANES) vf_store(y + i, clamped(vf_load(x + i)));
+  if (i < n) vf_store_part(y + i, clamped(vf_load_part(x + i, n - i)), n - i);
 }
 
 /* y = max(x, 0)  gives  dx = dy where y > 0, else 0 */

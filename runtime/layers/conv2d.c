@@ -165,7 +165,7 @@ static pl_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_s
 static bool rows(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *out) {
   conv2d_sizes s = conv2d_sizes_of(self->config, in);
   if (pass != NULL) *out = rows_of(self, pass, &s, x);
-  return !s.winograd && !s.patches;
+  return !s.winograd && !s.patches && !(s.pointwise && s.ow < CONV2D_TILE);   /* short rows would leave tiles empty */
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {

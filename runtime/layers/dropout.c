@@ -35,17 +35,18 @@ static bool fuses(const pl_layer *self, const pl_layer *activation, const pl_sha
 static void drop(const pl_layer *self, const pl_pass *pass, const float *x, float *y, size_t first, size_t n) {
   double p = ((const config *)self->config)->p;
   pl_rng rng = pl_pass_rng(self, pass);
-  pl_kernel.dropout(y, x, n, rng.seed, rng.stream, first, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)), (uint64_t *)pass->saved + first / GROUP, pass->before != NULL);
+  pl_kernel.dropout(y, x, n, rng.seed, rng.stream, first, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)), (uint64_t *)pass->saved + first / GROUP,
+                    pass->before != NULL);   /* see `fuses` */
 }
 
-/* Rows are made where their outputs will be, as many at a time as whole groups of elements take. */
+/* Rows are made where their outputs will be, as many at a time as fill whole groups of elements. */
 static void forward_rows(const pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   const pl_before *before = pass->before;
   size_t from, to, together = 1;
   pl_rows made;
   before->maker->cls->rows(before->maker, &before->pass->in, before->pass, x, &made);
   size_t row = made.first.rows * made.first.cols, height = (size_t)pl_shape_count(&pass->in) / row;
-  while (together * row % GROUP) together *= 2;
+  while (together * row % (2 * GROUP)) together *= 2;   /* the kernel makes random words for two groups at a time */
   pl_work work = pl_work_begin(pass->team, pass->batch * height, together, (height + together - 1) / together, PL_FROM_START);
   while (pl_work_take(&work, &from, &to)) for (size_t r = from, end; r < to; r = end) {
     end = r + together < to ? r + together : to;

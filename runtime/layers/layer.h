@@ -94,7 +94,7 @@ typedef struct pl_layer_class {
   /* The order of a parameter's numbers that suits training: whether there is one, and then (out not NULL) from it to the usual
      one or back. Only layers with `learn`, which works in that order as backward and forward do. NULL: none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
-  /* Fusion; NULL: takes no part. An activation whose derivative is written in y, of n numbers: */
+  /* Fusion; NULL: takes no part. An activation whose derivative is written in y, of any n numbers (y may be x): */
   void (*apply)(const pl_layer *self, float *y, const float *x, size_t n);
   void (*apply_back)(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n);
   /* A layer that can make its output by rows: whether it does for such an input (pass NULL), or how, once all members are through. */

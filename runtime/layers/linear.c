@@ -94,8 +94,8 @@ static piece piece_at(const pieces *p, size_t item) {
    is computed again. */
 enum { LISTED = 4096 };   /* inputs */
 
-/* Samples that share a list: fewer have shorter ones, and fill as many registers where outputs fill more than two vectors. */
-static size_t few(size_t width) { return width > PANEL ? 6 : 12; }
+/* Samples that share a list: fewer have shorter ones, and enough work with each input if there are many outputs. */
+static size_t sharing(size_t outputs) { return outputs > PANEL ? 6 : 12; }
 
 static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
   enum { MANY = 32 };   /* samples that are worth a look at all weights */
@@ -108,7 +108,7 @@ static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
 static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y) {
   const config *c = self->config;
   const bool packed = self->param[0].packed;
-  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, groups = (rows + few(width) - 1) / few(width);
+  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, few = sharing(width), groups = (rows + few - 1) / few;
   size_t first = 0, last = groups, from = 0, to = (out + width - 1) / width;
   uint32_t list[LISTED + 16];
   if (packed) pl_team_share(pass->team, to, 1, &from, &to);

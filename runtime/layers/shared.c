@@ -73,11 +73,11 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_l
   size_t k = 0;
   do {
     for (size_t item = from; item < to; item = last) {
-      size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK, end;
+      size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK, end, width = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
       last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
       end = i + (last - item) * row_block < c->rows ? i + (last - item) * row_block : c->rows;
       contract_part(c, i, end, j, k, depth, last < to);
-      if (k + depth >= c->inner) pl_activate(activation, c->c + i * (size_t)c->c_row + j, end - i, c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK, (size_t)c->c_row);
+      if (k + depth >= c->inner) pl_activate(activation, c->c + i * (size_t)c->c_row + j, end - i, width, (size_t)c->c_row);
     }
     k += depth;
   } while (k < c->inner);

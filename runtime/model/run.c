@@ -32,7 +32,7 @@ static pl_pass pass_of(const pl_model *m, const pl_team *team, int i, int phase)
     .team = team, .batch = m->n, .training = m->mode == PL_TRAIN, .noise = m->mode == PL_NOISE || m->mode == PL_TRAIN,
     .data = m->current->act_root[op->in[0]] == m->current->act_root[0],
     .accumulate = !m->overwrite, .defer = m->defer, .clamp = m->current->along[i] == PL_ALONG_BOTH,
-    .activation = phase == FORWARD && op->layer->cls->activates && m->current->along[i] == PL_ALONG_FORWARD ? op[1].layer : NULL,
+    .activation = phase == FORWARD && m->current->along[i] == PL_ALONG_FORWARD ? op[1].layer : NULL,
     .plus = joined ? act(m, join->in[join->in[0] == op->out[0]]) : NULL, .clamp_sum = joined && m->current->along[i + 1] == PL_ALONG_FORWARD,
     .seed = m->seed, .step = m->step, .in = m->graph.value[op->in[0]], .out = m->graph.value[op->out[0]],
     .saved = arena_of(m) + m->current->saved[i], .scratch = arena_of(m) + m->current->scratch[phase][i],

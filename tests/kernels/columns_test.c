@@ -178,8 +178,9 @@ static void dropout(void **state) {
     float *x = random_floats(n), *y = random_floats(n), *dx = random_floats(n);
     uint64_t kept[4];
     x[n / 2] = NAN;
-    for (int i = 0; next_isa(&i); i++) for (int clamp = 0; clamp < 2; clamp++) {
-      pl_kernel.dropout(y, x, n, seed, stream, first, threshold, 1.75f, kept, clamp);
+    for (int i = 0; next_isa(&i); i++) for (int clamp = 0; clamp < 2; clamp++) for (int in_place = 0; in_place < 2; in_place++) {
+      memcpy(y, x, n * sizeof *y);
+      pl_kernel.dropout(y, in_place ? y : x, n, seed, stream, first, threshold, 1.75f, kept, clamp);
       pl_kernel.dropout_backward(dx, x, kept, n, 1.75f);
       for (size_t k = 0; k < n; k++) {
         uint64_t element = first + k, group = element / 64, r = element % 64;

@@ -156,7 +156,15 @@ static void tiling_does_not_touch_a_bit(void **state) {
   drop(&p);
 }
 
+static void negate(const pl_layer *self, float *y, const float *x, size_t n) {
+  (void)self;
+  for (size_t i = 0; i < n; i++) y[i] = -x[i];
+}
+
+static const pl_layer_class negation = { .apply = negate };
+static const pl_layer activation = { .cls = &negation };
 static void member(const pl_team *team, void *x) { pl_contract_shared(team, x, NULL); }
+static void member_and_activation(const pl_team *team, void *x) { pl_contract_shared(team, x, &activation); }
 
 /* By a team, and in blocks where there are many rows and long sums: the same bits. */
 static void shared_is_the_same(void **state) {
@@ -172,6 +180,10 @@ static void shared_is_the_same(void **state) {
       for (int threads = 1; threads <= 3; threads++) {
         memcpy(p.c, p.before, p.c_size * sizeof *p.c);
         pl_threads_run_on(threads, member, &p.x);
+        assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
+        memcpy(p.c, p.before, p.c_size * sizeof *p.c);
+        pl_threads_run_on(threads, member_and_activation, &p.x);
+        for (size_t r = 0; r < p.x.rows; r++) negate(NULL, p.c + (ptrdiff_t)r * p.x.c_row, p.c + (ptrdiff_t)r * p.x.c_row, p.x.cols);
         assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
       }
       free(whole);

@@ -27,7 +27,11 @@ local function digest(layers, optimizer, batch, threads)
     end
   end
   for _, p in ipairs(model:state()) do list[#list + 1] = p.tensor end
-  list[#list + 1] = model:infer(pl.rand({ 5, 28, 28, 1 }, { seed = 4 }))
+  local x = pl.rand({ 5, 28, 28, 1 }, { seed = 4 })
+  list[#list + 1] = model:infer(x)
+  list[#list + 1] = model:infer(x, "noise")
+  model:forward(x)
+  list[#list + 1] = model:backward(pl.rand({ 5, 10 }, { seed = 5 }), true)
   for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end
   return core.store.sha256(table.unpack(list)) .. table.concat(losses, ",")
 end
@@ -48,6 +52,11 @@ local function dropped()
     nn.Conv2d(16, 5, 3, { stride = 3, bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm(5), nn.ReLU(), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.3),
     nn.Flatten(), nn.ReLU(), nn.Dropout(0), nn.Linear(80, 10) }
 end
+local function rows()
+  return { nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(1, 3, 5, { bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(4),
+    nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }, nn.ReLU(), nn.Dropout(0.4), nn.Flatten(), nn.Linear(144, 10) }
+end
+local function packed() return { nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10) } end
 local function activated()
   return { nn.Conv2d(1, 9, 5, { stride = 2 }), nn.Sigmoid(), nn.Conv2d(9, 6, 1, { bias = "per-position" }), nn.LeakyReLU(0.1), nn.Conv2d(6, 16, 3, { padding = "same" }), nn.ReLU(),
     nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2), nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
@@ -66,19 +75,22 @@ local function show(name, layers, i)
     for threads = 1, 3 do print(name, i, batch, threads, digest(layers, optimizers[i], batch, threads)) end
   end
 end
-for i = 1, #optimizers do show("mlp", mlp, i) end
-for i = 1, #optimizers do show("conv", conv, i) end
+for i = 1, arg[1] and 0 or #optimizers do show("mlp", mlp, i) end
+for i = 1, arg[1] and 0 or #optimizers do show("conv", conv, i) end
 show("pooled", pooled, 2)
 show("dropped", dropped, 3)
+show("rows", rows, 3)
+show("packed", packed, 3)
 show("activated", activated, 3)
 ]=]
 
+--- Of all nets, or, for an instruction set, of those with one optimizer.
 local function lines(fuse, isa)
   local path = os.getenv "TEST_TMP" and os.getenv "TEST_TMP" .. "/fused.lua" or os.tmpname()
   local f <close> = assert(io.open(path, "w"))
   f:write(script)
   f:flush()
-  local p = assert(io.popen(("PERILUNE_FUSE=%d PERILUNE_ISA=%s %s/perilune %s 2>&1"):format(fuse, isa or "", os.getenv "BUILD" or "build", path)))
+  local p = assert(io.popen(("PERILUNE_FUSE=%d PERILUNE_ISA=%s %s/perilune %s %s 2>&1"):format(fuse, isa or "", os.getenv "BUILD" or "build", path, isa or "")))
   local list = {}
   for line in p:lines() do list[#list + 1] = line end
   p:close()
@@ -89,12 +101,20 @@ TestFused = {}
 
 function TestFused:test_equal_plain_steps()
   local plain, fused = lines(0), lines(1)
-  lu.assertEquals(#plain, 90, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+  lu.assertEquals(#plain, 102, table.concat(plain, "\n", 1, math.min(#plain, 5)))
   lu.assertEquals(fused, plain)
   for i = 1, #plain, 3 do   -- 1, 2 and 3 threads
     local function without_threads(line) return (line:gsub("^(%S+%s+%S+%s+%S+)%s+%d+", "%1")) end
     lu.assertEquals(without_threads(plain[i + 1]), without_threads(plain[i]))
     lu.assertEquals(without_threads(plain[i + 2]), without_threads(plain[i]))
+  end
+end
+
+function TestFused:test_other_instruction_sets()
+  for _, isa in ipairs { "avx2", "baseline" } do
+    local plain = lines(0, isa)
+    lu.assertEquals(#plain, 30, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+    lu.assertEquals(lines(1, isa), plain)
   end
 end
 
