@@ -56,8 +56,8 @@ end
 
 -- Epochs that are far shorter than the measurement.
 function TestBench:test_very_many_epochs()
-  local bench = require "perilune.bench"
-  local training = bench.training(bench.load(file))
+  local inside = require "perilune.bench"
+  local training = inside.training(inside.load(file))
   training.core = { run = function(_, _, _, count)
     lu.assertTrue(count >= 1 and count <= 5)
     return 0.0, 0, 16 * count, count

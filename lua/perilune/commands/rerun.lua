@@ -18,7 +18,8 @@ function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
   parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights."):convert(whole(1)):argname "<n>"
   parser:option("--out", "Folder to train in, instead of <RUN>-rerun; it is kept."):argname "<folder>"
-  parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it."):convert(whole(0)):argname "<n>"
+  parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it.")
+    :convert(whole(0)):argname "<n>"
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
   memory.option(parser)
   parser:flag("-q --quiet", "Print only what was found.")

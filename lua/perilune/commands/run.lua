@@ -12,7 +12,8 @@ function M.define(parser)
   parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
   parser:option("--epochs", "Train for at most this many epochs."):convert(whole(1)):argname "<n>"
   parser:option("--seed", "Seed instead of the experiment's."):convert(whole(0)):argname "<n>"
-  parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it."):convert(whole(0)):argname "<n>"
+  parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it.")
+    :convert(whole(0)):argname "<n>"
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one after each epoch.")
     :convert(tonumber):argname "<s>"
