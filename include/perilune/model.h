@@ -56,6 +56,10 @@ typedef struct pl_slice {
 } pl_slice;
 PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
 
+/* The fewest samples of a training pass; *layer is set to the layer that asks for more than one. And the error if these are fewer. */
+PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
+PL_API pl_status pl_model_check_batch(const pl_model *model, size_t batch, pl_error *err);
+
 /* Makes the plan and sets memory aside for a batch; forward does it by itself. */
 PL_API pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error *err);
 PL_API size_t pl_model_arena(pl_model *model, size_t batch, pl_mode mode);   /* bytes that a batch needs */

@@ -16,6 +16,7 @@
 ---@field validation? number|table the fraction of the training set held out, or options of `split:validation` (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
+---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
@@ -54,7 +55,7 @@
 ---@field data perilune.Dataset
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
----@field train table, `val` and `test`: results of the last evaluation { loss, accuracy, error, correct, count, confusion }
+---@field train table, `val` and `test`: results of the last evaluation, as model:evaluate gives them
 ---@field state table yours: numbers, strings, booleans and tables of them
 ---@field seed integer
 ---@field resumed boolean was the run continued?
@@ -131,7 +132,7 @@ function Experiment:rows() end
 ---@field history perilune.History
 ---@field model perilune.Layer with the final weights
 ---@field path string? its folder
----@field test table? the final evaluation: { loss, accuracy, error, correct, count, confusion }
+---@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with targets mae, rmse, r2
 ---@field evaluation table of the splits: { test, val, metrics }
 ---@field best table? { epoch, value, monitor }: whose weights were restored
 ---@field ended "epochs"|"stopping"|"callback"|"interrupted"

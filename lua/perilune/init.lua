@@ -8,6 +8,7 @@ getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
+M.accuracy = require "perilune.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.schedule"
 local stopping = require "perilune.stopping"

@@ -12,8 +12,9 @@ local errors = require "perilune.errors"
 
 local M = {}
 
-local smaller_is_better = { loss = true, error = true }
-local larger_is_better = { accuracy = true, macro_f1 = true, weighted_f1 = true, macro_precision = true, macro_recall = true }
+local smaller_is_better = { loss = true, error = true, mae = true, rmse = true }
+local larger_is_better = { accuracy = true, r2 = true, macro_f1 = true, macro_precision = true, macro_recall = true, weighted_f1 = true,
+  weighted_precision = true, weighted_recall = true }
 
 --- "min" or "max" for a column such as "train_loss" or "val_accuracy"; nil for a metric of the user's own.
 function M.direction(column)

@@ -112,14 +112,4 @@ static int tensor_equal(lua_State *L) {
   return 1;
 }
 
-static int accuracy(lua_State *L) {
-  const pl_tensor *scores = bind_check_tensor(L, 1), *labels = bind_check_tensor(L, 2);
-  double share;
-  pl_error err;
-  if (pl_tensor_accuracy(&share, scores, labels, &err)) return bind_raise(L, &err);
-  lua_pushnumber(L, share);
-  return 1;
-}
-
 const luaL_Reg bind_tensor_reduce_methods[] = { { "matmul", tensor_matmul }, { "equal", tensor_equal }, { NULL, NULL } };
-const luaL_Reg bind_tensor_reduce_functions[] = { { "accuracy", accuracy }, { NULL, NULL } };

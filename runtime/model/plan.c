@@ -257,6 +257,7 @@ pl_status pl_model_idle(const pl_model *model, pl_error *err) {
 pl_status pl_model_prepare(pl_model *model, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
+  if (mode == PL_TRAIN && pl_model_check_batch(model, batch, err)) return PL_ERROR_VALUE;
   bool pieces = pl_pieces_wanted(model, batch, mode);
   pl_plan *plan = &model->plan[pieces ? BY_PIECES : mode == PL_TRAIN && input_gradient ? WITH_INPUT_GRADIENT : (int)mode];
   int which = mode == PL_TRAIN, members = pl_threads_get();

@@ -1,4 +1,5 @@
 /* One pass over a data set without training. */
+#include <math.h>
 #include "perilune/train.h"
 
 enum { BATCH = 64 };
@@ -9,11 +10,13 @@ typedef struct {
   const pl_dataset *data;
   pl_mode mode;
   size_t count, width;
-  bool labels;
+  pl_output_kind outputs;
+  bool labels, values;   /* labels, or values; if neither, distributions over classes */
   uint32_t *rows;
   float *x, *targets, *y;
   int32_t *label, *guess, *wanted;
   double *losses;
+  pl_row_errors *errors;
 } work;
 
 /* Batch [start, start + n): gathered, run, judged row by row. y NULL: the forward pass is run here, by the team. */
@@ -28,8 +31,13 @@ static void judge(work *w, const pl_team *team, const float *y, size_t start, si
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    w->guess[start + i] = pl_argmax(y + i * w->width, w->width);
-    w->wanted[start + i] = w->labels ? w->label[i] : pl_argmax(w->targets + i * w->width, w->width);
+    const float *row = y + i * w->width, *wanted = w->targets + i * w->width;
+    if (w->values) {
+      w->errors[start + i] = pl_errors_of_row(w->outputs, row, wanted, w->width);
+      continue;
+    }
+    w->guess[start + i] = pl_decide(w->outputs, row, w->width);
+    w->wanted[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, wanted, w->width);
   }
   pl_team_barrier(team);
 }
@@ -70,7 +78,9 @@ static pl_status allocate(work *w, pl_error *err) {
   w->guess = pl_alloc_array(w->count, sizeof *w->guess, err);
   w->wanted = pl_alloc_array(w->count, sizeof *w->wanted, err);
   w->losses = pl_alloc_array(w->count, sizeof *w->losses, err);
-  return w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses ? PL_OK : PL_ERROR_MEMORY;
+  w->errors = pl_alloc_array(w->values ? w->count : 1, sizeof *w->errors, err);
+  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses && w->errors;
+  return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
 static void clear(work *w) {
@@ -81,36 +91,60 @@ static void clear(work *w) {
   pl_free(w->guess);
   pl_free(w->wanted);
   pl_free(w->losses);
+  pl_free(w->errors);
 }
 
-static void sum_up(const work *w, pl_evaluation *result, int64_t *confusion) {
+double pl_r2(double squared, double spread, size_t samples) {
+  if (samples < 2 || isnan(squared)) return NAN;
+  if (spread == 0) return squared == 0;
+  return 1 - squared / spread;
+}
+
+static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
+  pl_row_errors sum = { 0 };
+  double elements = (double)w->count * (double)w->width;
+  for (size_t i = 0; i < w->count; i++) {
+    sum.absolute += w->errors[i].absolute;
+    sum.squared += w->errors[i].squared;
+  }
+  result->mae = sum.absolute / elements;
+  result->rmse = sqrt(sum.squared / elements);
+  result->r2 = pl_r2(sum.squared, spread, w->count);
+}
+
+static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confusion) {
   int64_t classes = pl_dataset_classes(w->data);
   for (size_t i = 0; i < w->count; i++) {
-    result->correct += w->guess[i] == w->wanted[i];
-    if (confusion != NULL && w->guess[i] < classes && w->wanted[i] < classes) confusion[w->wanted[i] * classes + w->guess[i]]++;
+    int32_t guess = w->guess[i], wanted = w->wanted[i];
+    result->correct += guess == wanted && guess != PL_NO_LABEL;
+    if (confusion == NULL || wanted < 0 || wanted >= classes) continue;
+    confusion[wanted * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
   }
-  result->count = w->count;
-  if (w->loss != NULL) result->loss = pl_loss_total(w->losses, w->count) / (double)w->count;
 }
 
-pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion, pl_error *err) {
+pl_status pl_evaluate(pl_model *model, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+                      pl_evaluation *result, int64_t *confusion, pl_error *err) {
   pl_shape sample = pl_dataset_shape(data);
+  double spread = 0;
   *result = (pl_evaluation){ 0 };
-  work w = { .model = model, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data) };
+  work w = { .model = model, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .count = pl_dataset_count(data),
+             .labels = pl_dataset_classes(data) > 0 };
+  w.values = !w.labels && !(loss != NULL && pl_loss_is_for_classes(loss));
   pl_status status = pl_model_build(model, &sample, err);
-  if (status) return status;
+  if (status || (status = pl_check_fit(pl_model_output(model), loss, data, err))) return status;
   w.width = (size_t)pl_shape_count(pl_model_output(model));
-  pl_shape target = w.labels ? (pl_shape){ 0 } : pl_dataset_target_shape(data);
-  if (loss != NULL && (status = pl_loss_check(loss, pl_model_output(model), &target, w.labels, err))) return status;
-  if (loss != NULL && w.labels && w.width > 1 && (int64_t)w.width < pl_dataset_classes(data))
-    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs but the data set has %lld classes; give the last layer %lld outputs", w.width,
-                        (long long)pl_dataset_classes(data), (long long)pl_dataset_classes(data));
-  if (loss == NULL && !w.labels && pl_shape_count(&target) != (int64_t)w.width) return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs, the data set's targets have %lld numbers", w.width, (long long)pl_shape_count(&target));
+  if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_model_reserve(model, BATCH, mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
     else pl_threads_run_on(pl_model_team_size(model), run_all, &w);
-    if (status == PL_OK) sum_up(&w, result, confusion);
+  }
+  if (status == PL_OK) {
+    result->count = w.count;
+    result->of_values = w.values;
+    if (loss != NULL) result->loss = pl_loss_total(w.losses, w.count) / (double)w.count;
+    if (w.values) sum_up_values(&w, result, spread);
+    else sum_up_classes(&w, result, confusion);
   }
   clear(&w);
   return status;
