@@ -1,6 +1,7 @@
 --- Tables about models, histories and results, as lists of lines. `term` (text.terminal) says what may be painted.
 local text = require "perilune.text"
 local metrics = require "perilune.metrics"
+local csv = require "perilune.csv"
 
 local M = {}
 
@@ -41,16 +42,6 @@ function M.history(history, term, best)
   return text.columns(columns, rows, "  ", term.paint)
 end
 
--- The shortest text that reads as the same number.
-local function digits(x)
-  if math.tointeger(x) then return ("%d"):format(x) end
-  for precision = 15, 17 do
-    local shortest = (("%%.%dg"):format(precision)):format(x)
-    if tonumber(shortest) == x then return shortest end
-  end
-  return tostring(x)
-end
-
 --- The history as comma-separated values, with all digits.
 function M.csv(history)
   local lines = { table.concat(history.columns, ",") }
@@ -58,7 +49,7 @@ function M.csv(history)
     local cells = {}
     for c, name in ipairs(history.columns) do
       local x = row[name]
-      cells[c] = x == nil and "" or digits(x)
+      cells[c] = x == nil and "" or csv.number(x)
     end
     lines[#lines + 1] = table.concat(cells, ",")
   end
