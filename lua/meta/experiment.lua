@@ -165,6 +165,11 @@ function Run:report(options) end
 ---@field rows table<string, number>[]
 local History = {}
 
+---Draws a metric, or several, over the epochs: `run.history:plot "test_error"`.
+---@param metric string|string[]
+---@param options? perilune.PlotOptions
+function History:plot(metric, options) end
+
 ---A column of a history, by epoch; what was not measured is nil. `print(column)` shows it in a line.
 ---@class perilune.Column
 local Column = {}

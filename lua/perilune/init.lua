@@ -6,6 +6,12 @@ local M = { version = core.system.version() }
 for name, f in pairs(core.tensor) do M[name] = f end
 getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
 
+-- Loaded when first used: start-up is milliseconds.
+local function later(module, name) return function(...) return require(module)[name](...) end end
+local tensor = getmetatable(core.tensor.zeros(1))
+tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plot", "hist")
+M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
+
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
 M.data = require "perilune.data"
