@@ -53,13 +53,13 @@ end
 
 -- A cell of comma-separated values: quoted where it must be (RFC 4180).
 local function csv_cell(x)
-  if x == nil then return "" end
+  if x == nil or x ~= x then return "" end
   if type(x) == "number" then return digits(x) end
   return x:find '[",\r\n]' and '"' .. x:gsub('"', '""') .. '"' or x
 end
 
 --- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final weights: a last row;
--- a first column then says of each row whether it is of the "history" or "final".
+-- a first column then says of each row whether it is of the "history" or "final". false: that column, but no such row.
 function M.csv(history, final)
   local columns, known = {}, {}
   for _, name in ipairs(history.columns) do
@@ -76,7 +76,7 @@ function M.csv(history, final)
   local function add(part, value)
     local cells = {}
     for c, name in ipairs(columns) do cells[c] = csv_cell(value(name)) end
-    if final then table.insert(cells, 1, part) end
+    if final ~= nil then table.insert(cells, 1, part) end
     lines[#lines + 1] = table.concat(cells, ",")
   end
   add("part", function(name) return name end)

@@ -69,7 +69,7 @@ local function export(path, json)
   local runs = require "perilune.runs"
   local run, message = runs.run(path)
   if not run then errors.fail(1, "%s", message) end
-  if json then print(runs.json(run)) else say(report.csv(run.history, run.state.ended and runs.final(run) or {})) end
+  if json then print(runs.json(run)) else say(report.csv(run.history, run.state.ended and runs.final(run) or false)) end
   return 0
 end
 
