@@ -12,14 +12,9 @@ local system, store = core.system, core.store
 
 local M = {}
 
-local FILES = { "run.h5", "checkpoint.h5" }
 local DEEP = 6      -- folders in folders that are looked into
 
-local function holds_run(path)
-  for _, name in ipairs(FILES) do
-    if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
-  end
-end
+local holds_run = require "perilune.folder".find
 
 --- The folders of runs in and below a folder, sorted; also those that have only a log yet.
 function M.folders(path, found, depth)
@@ -85,15 +80,11 @@ local function add(list, source, what, tensors)
   if class == "perilune.history" then
     list[#list + 1] = { name = "history", label = "history " .. #list + 1, history = source, state = {},
       identity = {}, evaluation = {}, provenance = {} }
-  elseif type(source) == "table" and rawget(source, "history") ~= nil then
-    local e = rawget(source, "experiment")
-    local path = rawget(source, "path")
-    local name = e and e.name or rawget(source, "name") or "run"
-    list[#list + 1] = { name = name, label = type(path) == "string" and path:match "[^/]+$"
-      or ("%s, seed %s"):format(name, source.seed or "?"),
-      path = path, folder = path, seed = source.seed, history = source.history, state = source.state or {},
-        identity = source.identity or {},
-      evaluation = source.evaluation or {}, provenance = source.provenance or {}, experiment = e }
+  elseif class == "perilune.run" then
+    local path, name = source.path, source.name
+    list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history or history.new(),
+      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state or {},
+      identity = source.identity or {}, evaluation = source.evaluation or {}, provenance = {} }
   elseif type(source) == "table" and (#source > 0 or next(source) == nil) then
     for _, inner in ipairs(source) do add(list, inner, what, tensors) end
   else
