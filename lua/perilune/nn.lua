@@ -1,7 +1,7 @@
 --- pl.nn: layers and models. Each layer of perilune.core has its constructor here; what a model can do beyond
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
-local raise = require "perilune.raise"
+local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
@@ -29,15 +29,12 @@ function methods:probabilities(x)
   return core.nn.Softmax():infer(y)
 end
 
+local evaluate_options = { { "loss", type = "userdata" }, { "dropout", type = "boolean" }, { "confusion", type = "boolean" } }
+
 --- One pass over a data set: { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }.
 --- Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table.
 function methods:evaluate(data, opts)
-  opts = opts or {}
-  for key in pairs(opts) do
-    if key ~= "loss" and key ~= "dropout" and key ~= "confusion" then
-      raise("evaluate has no option '%s'; it has: loss, dropout, confusion", key)
-    end
-  end
+  opts = options.check("evaluate", opts, evaluate_options)
   local loss, correct, count, confusion =
     core.trainer.evaluate(self, data, opts.loss, opts.dropout and "noise" or "infer", opts.confusion ~= false)
   return {

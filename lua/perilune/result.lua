@@ -9,7 +9,8 @@ local stopping = require "perilune.stopping"
 local M = {}
 
 local Run = { __name = "perilune.run" }
-Run.__index = Run
+local methods = {}
+Run.__index = methods
 
 --- A run that has not begun.
 function M.new(e, o, threads)
@@ -71,7 +72,7 @@ local function comparison(run, term)
 end
 
 --- The result in one line.
-function Run:line(term)
+function methods:line(term)
   term = term or text.terminal(1)
   local test, parts = self.test, {}
   if test and test.error and self.experiment.classes > 0 then
@@ -84,7 +85,7 @@ function Run:line(term)
 end
 
 -- How the run ended and which epoch's weights these are.
-function Run:ending()
+function methods:ending()
   local s = self.state
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
@@ -133,14 +134,14 @@ local function pointers(run)
 end
 
 --- Where an interrupted run can be gone on with.
-function Run:kept()
+function methods:kept()
   if not self.path then return "nothing was saved (out = false)" end
   if self.unsaved then return ("this could not be saved: the same command goes on from what %s holds of before"):format(self.path) end
   return ("saved in %s; the same command goes on from there"):format(self.path)
 end
 
 --- Prints the result, where the files are, and what to try next. options.confusion: also the confusion matrix.
-function Run:report(given)
+function methods:report(given)
   local term = text.terminal(1)
   local out = {}
   local function say(line) out[#out + 1] = line or "" end
@@ -205,4 +206,5 @@ function M.complete_log(path, h)
   return core.store.write_text(path, lines)
 end
 
+require "perilune.names".class(Run)
 return M
