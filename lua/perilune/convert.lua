@@ -10,11 +10,11 @@ function M.whole(low, high)
   end
 end
 
---- A converter to numbers above 0.
-function M.positive(word)
+--- A converter to seconds.
+function M.seconds(word)
   local x = tonumber(word)
-  if x and x > 0 and x < math.huge then return x end
-  return nil, ("a number above 0 is expected, got '%s'"):format(word)
+  if x and x >= 0 and x < math.huge then return x end
+  return nil, ("a number of seconds from 0 is expected, got '%s'"):format(word)
 end
 
 return M

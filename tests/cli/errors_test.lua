@@ -26,7 +26,7 @@ end
 function TestUsage:test_values_of_options()
   expect(2, "run: option '--epochs': a whole number from 1 is expected, got '0' (see: perilune help run)", "run x.lua --epochs 0")
   expect(2, "run: option '--threads': a whole number from 0 is expected, got 'many' (see: perilune help run)", "run x.lua --threads many")
-  expect(2, "run: option '--checkpoint-every': a number above 0 is expected, got '-x' (see: perilune help run)", "run x.lua --checkpoint-every=-x")
+  expect(2, "run: option '--checkpoint-every': a number of seconds from 0 is expected, got '-x' (see: perilune help run)", "run x.lua --checkpoint-every=-x")
   expect(2, "run: '-1' is taken for an option; a number here is not negative (see: perilune help run)", "run x.lua --seed -1")
 end
 
