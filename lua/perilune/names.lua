@@ -61,7 +61,6 @@ end
 
 -- What to say when an object is called as if it were a function.
 local not_functions = {
-  layer = "a model is not called: write model:forward(x) for a training pass, model:infer(x) for outputs",
   split = "a split is not a function: write for x, y in split:batches(64) do ... end",
   dataset = "a data set is not a function: write for x, y in set.train:batches(64) do ... end",
   optimizer = "an optimizer is not called: write opt:step()", experiment = "an experiment is not called: write e:run()",
