@@ -58,7 +58,7 @@ function methods.plot(self, metric, given) return require "perilune.plot".plot(s
 function History.__index(self, key)
   if methods[key] then return methods[key] end
   if math.type(key) == "integer" then return self.rows[key] end
-  for _, name in ipairs(rawget(self, "columns")) do
+  for _, name in ipairs(rawget(self, "columns") or {}) do
     if name == key then
       local column = { n = #self.rows }
       for i, row in ipairs(self.rows) do column[i] = row[name] end
@@ -77,4 +77,5 @@ end
 function History:__len() return #self.rows end
 function History:__tostring() return table.concat(require "perilune.report".history(self), "\n") end
 
+require "perilune.names".class(History, {})
 return M

@@ -29,4 +29,12 @@ M.store = core.store
 function M.run(...) return require "perilune.runs".run(...) end
 function M.runs(...) return require "perilune.runs".runs(...) end
 
+local names = require "perilune.names"
+for _, room in ipairs { "nn", "optim", "data", "augment", "schedule", "stopping", "store", "system" } do names.module(M[room], room) end
+for _, class in ipairs { "reader", "writer", "lock" } do names.seal(debug.getregistry()["perilune.store." .. class]) end
+names.methods(core.nn.metatable, core.nn.methods)
+names.not_called(debug.getregistry()["perilune.optimizer"])
+names.methods(debug.getregistry()["perilune.tensor"], debug.getregistry()["perilune.tensor"])
+names.module(M, "pl")
+
 return M
