@@ -71,6 +71,9 @@ PL_API int32_t pl_decide(pl_output_kind kind, const float *y, size_t width);
 /* p [out, rows * width], of one output the probability of label 1; false if such outputs have none. */
 PL_API bool pl_probabilities(pl_output_kind kind, float *p, const float *y, size_t rows, size_t width);
 
+/* Of one label; NaN where there is none. */
+PL_API float pl_probability(pl_output_kind kind, const float *y, size_t width, int32_t label);
+
 /* Sums over a row of |d| and d^2, d = output - target; independent logits are compared as probabilities. */
 typedef struct pl_row_errors { double absolute, squared; } pl_row_errors;
 PL_API pl_row_errors pl_errors_of_row(pl_output_kind kind, const float *y, const float *target, size_t width);

@@ -4,6 +4,7 @@
 #define PERILUNE_TRAIN_H
 
 #include "perilune/data.h"
+#include "perilune/exec.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
 #include "perilune/optim.h"
@@ -69,11 +70,19 @@ typedef struct pl_evaluation {
    not vary give 1 if they are met exactly, else 0; of a single sample there is none (NaN). */
 PL_API double pl_r2(double squared, double spread, size_t samples);
 
-/* One pass over a data set in PL_INFER, or PL_NOISE (dropout on, masks from the model's seed). loss may be NULL; `outputs`
+/* What an evaluation keeps of each sample, for the caller's arrays [count]. */
+typedef struct pl_predictions {
+  int32_t *label;             /* predicted; PL_NO_LABEL of a row with NaN */
+  float *probability;         /* of that label; NaN where outputs are values */
+} pl_predictions;
+
+
+/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be NULL; `outputs`
    says what the outputs are: the loss's own kind, if there is one. confusion [classes * (classes + 1)] may be NULL: row =
-   actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that no class has); added to. */
-PL_API pl_status pl_evaluate(pl_model *model, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
-                             pl_evaluation *result, int64_t *confusion, pl_error *err);
+   actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that no class has); added to.
+   predictions may be NULL, and are left alone where targets are values. The exec's model is built for the data's shape. */
+PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+                             pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err);
 
 /* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for each class,
    or one output for two; targets have the outputs' shape. */

@@ -29,6 +29,7 @@ end
 
 --- The model was, or will be, trained with this loss.
 function M.remember(model, loss) trained_with[model] = loss end
+function M.loss_of(model) return trained_with[model] end
 
 --- That loss as files keep it; nil if there is none, or a function of the script.
 function M.described(model)

@@ -115,7 +115,7 @@ local function try_loss(e, output, width)
   else target = tensor.zeros { 1, table.unpack(e.splits.train.target) } end
   local ok, message = pcall(e.loss, tensor.full({ 1, table.unpack(output) }, 1 / width), target)
   if ok then return end
-  refuse("the loss does not fit the model and the data: %s", (errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", "")))
+  refuse("the loss does not fit the model and the data: %s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")))
 end
 
 --- Raises what does not fit; builds the model for the shape of a sample, which the data set knows without being read.
@@ -129,7 +129,7 @@ function M.check(e)
   check_loss(e, width)
   try_loss(e, output, width)
   local ok, message = pcall(core.trainer.check_batches, e.model, e.splits.train.count, e.batch_size, e.drop_last)
-  if not ok then refuse("%s", (errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", ""))) end
+  if not ok then refuse("%s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", ""))) end
 end
 
 return M

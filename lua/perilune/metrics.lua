@@ -56,6 +56,17 @@ M.standard = { "loss", "accuracy", "error" }
 M.of_values = { "loss", "mae", "rmse", "r2" }
 M.more = { "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1" }
 
+--- Is this a column that a history may have: "train_loss", "val_macro_f1"?
+function M.is_column(name)
+  local metric = name:match "^train_(.*)$" or name:match "^val_(.*)$" or name:match "^test_(.*)$"
+  for _, list in ipairs { M.standard, M.more } do
+    for _, known in ipairs(list) do
+      if known == metric then return true end
+    end
+  end
+  return name == "epoch" or name == "step" or name == "lr" or name == "seconds" or name == "skipped"
+end
+
 --- Pairs of images most often confused: { { actual =, predicted =, count = }, ... }, classes counted from 1.
 function M.confused(confusion, most)
   local list = {}
@@ -72,13 +83,13 @@ function M.confused(confusion, most)
   return table.move(list, 1, math.min(most or #list, #list), 1, {})
 end
 
---- The documents' verdict on a test error: "beats" at or below the documented one, "meets" at most one binomial
--- standard deviation of the document's own single run above it, else "misses".
---   deviation = sqrt(e (1 - e) / count)
+--- The verdict on a test error: "beats" below the documented one, "meets" equal to it or at most one binomial standard
+-- deviation of the document's own single run above it, else "misses".
+--   std = sqrt(e (1 - e) / count)
 function M.verdict(measured, documented, count)
-  if measured <= documented + 1e-9 then return "beats" end   -- 1 - 0.969 is a little more than 0.031
-  local deviation = math.sqrt(documented * (1 - documented) / (count or 10000))
-  return measured <= documented + deviation and "meets" or "misses"
+  if measured < documented - 1e-9 then return "beats" end   -- 1 - 0.969 is a little more than 0.031
+  local std = math.sqrt(documented * (1 - documented) / (count or 10000))
+  return measured <= documented + std and "meets" or "misses"
 end
 
 return M

@@ -2,8 +2,8 @@
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
 local decision = require "perilune.decision"
+local errors = require "perilune.errors"
 local options = require "perilune.options"
-local raise = require "perilune.raise"
 
 local M = {}
 for name, value in pairs(core.nn) do
@@ -15,6 +15,15 @@ for name, constructor in pairs(core.loss) do
 end
 
 local methods = core.nn.methods
+
+local clone = methods.clone
+
+--- A model of its own with the same layers and weights, which remembers the same loss.
+function methods:clone()
+  local copy = clone(self)
+  decision.remember(copy, decision.loss_of(self))
+  return copy
+end
 
 local function only(what, opts, ...)
   return options.check(what, opts, { ... })
@@ -32,15 +41,18 @@ end
 function methods:probabilities(x, opts)
   local kind = decision.kind(self, only("probabilities", opts, LOSS).loss)
   return core.loss.outputs.probabilities(self:infer(x), kind)
-    or raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or name the loss: { loss = nn.CrossEntropy() }")
+    or errors.raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or name the loss: { loss = nn.CrossEntropy() }")
 end
 
 --- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and confusion[actual][predicted],
---- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table.
+--- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table;
+--- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and its probability.
 function methods:evaluate(data, opts)
-  local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" }, { "confusion", type = "boolean", default = true })
-  if type(o.loss) == "function" then return require "perilune.lua_loss".evaluate(self, data, o.loss) end
-  local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), o.dropout and "noise" or "infer", o.confusion)
+  local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" }, { "confusion", type = "boolean", default = true },
+    { "predictions", type = "boolean" })
+  if type(o.loss) == "function" then return require "perilune.lua_loss".evaluate(self, data, o.loss, o.predictions) end
+  local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), o.dropout and "noise" or "infer", o.confusion,
+    o.predictions)
   if result.correct then
     result.accuracy, result.error = result.correct / result.count, (result.count - result.correct) / result.count
   end
@@ -85,6 +97,12 @@ local function describe(layer, indent, lines)
   lines[#lines + 1] = ("%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "")
   for i = 1, #layer do describe(layer[i], indent .. "  ", lines) end
   return lines
+end
+
+-- run:model() is run.model: the weights of a run are asked for either way.
+core.nn.metatable.__call = function(layer, of)
+  if require "perilune.result".is(of) then return layer end
+  require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.

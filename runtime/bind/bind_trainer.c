@@ -9,9 +9,18 @@
 
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
+/* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
   bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
+  lua_getiuservalue(L, 1, 1);
+  lua_getfield(L, -1, "model");
+  bind_check_model(L, -1);
+  lua_getfield(L, -2, "loss");
+  bind_check_loss(L, -1);
+  lua_getfield(L, -3, "optimizer");
+  bind_check_optimizer(L, -1);
+  lua_pop(L, 4);
   return u;
 }
 
@@ -37,6 +46,23 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   bool value = lua_getfield(L, 1, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
+}
+
+/* Gives the userdata on top a table of its own of what the trainer borrows: the script may alter the one that it gave. */
+static void pin(lua_State *L, size_t augments) {
+  static const char *const fields[] = { "model", "loss", "optimizer", "data", NULL };
+  lua_createtable(L, (int)augments, 4);
+  for (const char *const *name = fields; *name; name++) {
+    lua_getfield(L, 1, *name);
+    lua_setfield(L, -2, *name);
+  }
+  for (size_t i = 1; i <= augments; i++) {
+    lua_getfield(L, 1, "augment");
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    lua_rawseti(L, -3, (lua_Integer)i);
+    lua_pop(L, 1);
+  }
+  lua_setiuservalue(L, -2, 1);
 }
 
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
@@ -71,8 +97,7 @@ static int trainer_new(lua_State *L) {
   bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
   *u = (bind_trainer){ .data = o.data };
   luaL_setmetatable(L, BIND_TRAINER);
-  lua_pushvalue(L, 1);            /* pins what the trainer borrows */
-  lua_setiuservalue(L, -2, 1);
+  pin(L, o.augments);
   pl_error err;
   bind_use_state(L);
   u->trainer = pl_trainer_new(&o, &err);
@@ -245,15 +270,28 @@ static void set_number(lua_State *L, const char *name, double value) {
   lua_setfield(L, -2, name);
 }
 
-/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion) -> { loss = (without one: nil), count =, and
-   correct =, confusion =, outside =, or mae =, rmse =, r2 = } */
+/* Pushes new tensors [count] for what is kept of each sample: labels (i32), probabilities (f32). */
+static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *data) {
+  pl_error err;
+  pl_shape shape = { 1, { (int64_t)pl_dataset_count(data) } };
+  pl_tensor **label = bind_new_tensor(L), **probability = bind_new_tensor(L);
+  if ((*label = pl_tensor_new(PL_I32, &shape, &err)) == NULL || (*probability = pl_tensor_new(PL_F32, &shape, &err)) == NULL) bind_raise(L, &err);
+  p->label = pl_tensor_data(*label);
+  p->probability = pl_tensor_data(*probability);
+}
+
+/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without one: nil),
+   count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 = } */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL };
   pl_model *model = bind_check_model(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_output_kind outputs = bind_check_outputs(L, 4);
-  pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_NOISE : PL_INFER;
+  pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 6) && classes > 0) {
@@ -263,8 +301,11 @@ static int evaluate(lua_State *L) {
   }
   pl_evaluation r;
   pl_error err;
+  pl_predictions predictions = { 0 }, *wanted = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
+  int kept = lua_gettop(L) + 1;
+  if (wanted != NULL) new_predictions(L, wanted, data);
   bind_use_state(L);
-  if (pl_evaluate(model, loss, outputs, data, mode, &r, confusion, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_createtable(L, 0, 8);
   if (loss != NULL) set_number(L, "loss", r.loss);
   lua_pushinteger(L, (lua_Integer)r.count);
@@ -277,6 +318,12 @@ static int evaluate(lua_State *L) {
   }
   lua_pushinteger(L, (lua_Integer)r.correct);
   lua_setfield(L, -2, "correct");
+  if (wanted != NULL) {
+    lua_pushvalue(L, kept);
+    lua_setfield(L, -2, "predictions");
+    lua_pushvalue(L, kept + 1);
+    lua_setfield(L, -2, "probabilities");
+  }
   if (confusion == NULL) return 1;
   push_confusion(L, confusion, classes);
   lua_setfield(L, -3, "outside");

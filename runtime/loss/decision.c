@@ -50,9 +50,33 @@ bool pl_probabilities(pl_output_kind kind, float *p, const float *y, size_t rows
   }
 }
 
+static double sigmoid(float x) { return 1 / (1 + pl_exp(-(double)x)); }
+
+/* With m the largest: e^(y_k - m) / sum e^(y_j - m). */
+static double softmax(const float *y, size_t n, size_t k) {
+  double most = (double)y[0], sum = 0;
+  for (size_t j = 1; j < n; j++) most = (double)y[j] > most ? (double)y[j] : most;
+  for (size_t j = 0; j < n; j++) sum += pl_exp((double)y[j] - most);
+  return pl_exp((double)y[k] - most) / sum;
+}
+
+float pl_probability(pl_output_kind kind, const float *y, size_t width, int32_t label) {
+  size_t at = width == 1 ? 0 : (size_t)label;
+  double p;
+  if (label < 0 || at >= width || (width == 1 && label > 1)) return NAN;
+  switch (kind) {
+    case PL_OUTPUT_LOGITS: p = width == 1 ? sigmoid(y[0]) : softmax(y, width, at); break;
+    case PL_OUTPUT_INDEPENDENT_LOGITS: p = sigmoid(y[at]); break;
+    case PL_OUTPUT_LOG_PROBABILITIES: p = pl_exp((double)y[at]); break;
+    case PL_OUTPUT_PROBABILITIES: p = (double)y[at]; break;
+    default: return NAN;
+  }
+  return (float)(width == 1 && label == 0 ? 1 - p : p);
+}
+
 /* What is compared with a target: a probability where the outputs are logits of one, else the output. */
 static double compared(pl_output_kind kind, float y) {
-  return kind == PL_OUTPUT_INDEPENDENT_LOGITS ? 1 / (1 + pl_exp(-(double)y)) : (double)y;
+  return kind == PL_OUTPUT_INDEPENDENT_LOGITS ? sigmoid(y) : (double)y;
 }
 
 pl_row_errors pl_errors_of_row(pl_output_kind kind, const float *y, const float *target, size_t width) {

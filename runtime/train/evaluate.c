@@ -5,7 +5,7 @@
 enum { BATCH = 64 };
 
 typedef struct {
-  pl_model *model;
+  pl_exec *exec;
   const pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
@@ -17,6 +17,7 @@ typedef struct {
   int32_t *label, *guess, *wanted;
   double *losses;
   pl_row_errors *errors;
+  const pl_predictions *predictions;   /* or NULL */
 } work;
 
 /* Batch [start, start + n): gathered, run, judged row by row. y NULL: the forward pass is run here, by the team. */
@@ -38,6 +39,9 @@ static void judge(work *w, const pl_team *team, const float *y, size_t start, si
     }
     w->guess[start + i] = pl_decide(w->outputs, row, w->width);
     w->wanted[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, wanted, w->width);
+    if (w->predictions == NULL) continue;
+    w->predictions->label[start + i] = w->guess[start + i];
+    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->width, w->guess[start + i]);
   }
   pl_team_barrier(team);
 }
@@ -49,7 +53,7 @@ static void run_all(const pl_team *team, void *arg) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     size_t n = length(w, start);
     gather(w, team, start, n);
-    judge(w, team, pl_model_forward_team(w->model, team, w->x, n, w->mode, start / BATCH), start, n);
+    judge(w, team, pl_exec_forward_team(w->exec, team, w->x, n, start / BATCH), start, n);
   }
 }
 
@@ -62,7 +66,7 @@ static pl_status run_by_batch(work *w, pl_error *err) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     piece p = { w, NULL, start, length(w, start) };
     pl_threads_run_on(1, run_gather, &p);
-    pl_status status = pl_model_forward(w->model, w->x, p.n, w->mode, &p.y, err);
+    pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
     if (status) return status;
     pl_threads_run_on(1, run_judge, &p);
   }
@@ -122,22 +126,25 @@ static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confus
   }
 }
 
-pl_status pl_evaluate(pl_model *model, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
-                      pl_evaluation *result, int64_t *confusion, pl_error *err) {
+pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+                      pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err) {
+  pl_model *model = pl_exec_model(exec);
   pl_shape sample = pl_dataset_shape(data);
   double spread = 0;
   *result = (pl_evaluation){ 0 };
-  work w = { .model = model, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .count = pl_dataset_count(data),
-             .labels = pl_dataset_classes(data) > 0 };
+  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .count = pl_dataset_count(data),
+             .labels = pl_dataset_classes(data) > 0, .predictions = predictions };
   w.values = !w.labels && !(loss != NULL && pl_loss_is_for_classes(loss));
   pl_status status = pl_model_build(model, &sample, err);
-  if (status || (status = pl_check_fit(pl_model_output(model), loss, data, err))) return status;
-  w.width = (size_t)pl_shape_count(pl_model_output(model));
+  if (status) return status;
+  pl_exec_follow(exec);
+  if ((status = pl_check_fit(pl_exec_output(exec), loss, data, err))) return status;
+  w.width = (size_t)pl_shape_count(pl_exec_output(exec));
   if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
-  if ((status = allocate(&w, err)) == PL_OK && (status = pl_model_reserve(model, BATCH, mode, err)) == PL_OK) {
+  if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, BATCH, mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
-    else pl_threads_run_on(pl_model_team_size(model), run_all, &w);
+    else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
   }
   if (status == PL_OK) {
     result->count = w.count;

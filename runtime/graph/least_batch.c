@@ -1,12 +1,12 @@
 /* How small a batch may be in training: a layer that takes statistics of the batch needs more than one row of it. */
-#include "model/model.h"
+#include "graph/exec.h"
 
-size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) {
+static size_t least_batch(const pl_graph *graph, const pl_layer **layer) {
   size_t least = 1;
-  for (int i = 0; i < model->graph.ops; i++) {
-    const pl_op *op = &model->graph.op[i];
+  for (int i = 0; i < graph->ops; i++) {
+    const pl_op *op = &graph->op[i];
     if (op->kind != PL_OP_LAYER || op->layer->cls->least_batch == NULL) continue;
-    size_t n = op->layer->cls->least_batch(op->layer, &model->graph.value[op->in[0]]);
+    size_t n = op->layer->cls->least_batch(op->layer, &graph->value[op->in[0]]);
     if (n <= least) continue;
     least = n;
     *layer = op->layer;
@@ -14,9 +14,11 @@ size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) {
   return least;
 }
 
-pl_status pl_model_check_batch(const pl_model *model, size_t batch, pl_error *err) {
+size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) { return model->graph ? least_batch(model->graph, layer) : 1; }
+
+pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err) {
   const pl_layer *layer = NULL;
-  size_t least = pl_model_least_batch(model, &layer);
+  size_t least = least_batch(graph, &layer);
   char label[PL_PATH_TEXT];
   if (batch >= least) return PL_OK;
   return pl_error_set(err, PL_ERROR_VALUE, "%s: has no variance of one row: a training batch has %zu samples or more, got %zu; "
