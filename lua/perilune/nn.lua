@@ -88,6 +88,12 @@ local function describe(layer, indent, lines)
   return lines
 end
 
+-- run:model() is run.model: the weights of a run are asked for either way.
+core.nn.metatable.__call = function(layer, of)
+  if require "perilune.result".is(of) then return layer end
+  raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
+end
+
 --- A layer prints as itself and what it contains, a line each.
 core.nn.metatable.__tostring = function(layer)
   return table.concat(describe(layer, "", {}), "\n")
