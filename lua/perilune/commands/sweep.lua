@@ -36,10 +36,11 @@ local function finish(r, o, term)
   local outcome = require "perilune.sweep.outcome"
   local choice = require "perilune.sweep.choice"
   local script = require "perilune.script"
-  local failed, rest = 0, 0
+  local failed, rest, ours = 0, 0, {}
+  for _, t in ipairs(r.plan.trials) do ours[t.name] = true end
   for _, item in ipairs(r.items) do
-    if item.status.state == "failed" then failed = failed + 1
-    elseif item.status.state ~= "finished" then rest = rest + 1 end
+    if ours[item.trial.name] and item.status.state == "failed" then failed = failed + 1
+    elseif ours[item.trial.name] and item.status.state ~= "finished" then rest = rest + 1 end
   end
   if not o.quiet then print() end
   for _, line in ipairs(outcome.table(r.configurations, r.shown, r.metric, term)) do print(line) end

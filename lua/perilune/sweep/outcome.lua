@@ -121,14 +121,25 @@ local function spread(name, s)
   return show(s.mean), show(s.std), show(s.min) .. " to " .. show(s.max)
 end
 
+-- The names of arguments that configurations give, sorted.
+local function arguments_of(list)
+  local names, seen = {}, {}
+  for _, c in ipairs(list) do
+    for _, word in ipairs(c.words) do
+      local name = word:match "^[^=]*"
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  table.sort(names)
+  return names
+end
+
 --- The table of configurations as lines.
 function M.table(list, shown, metric, term)
   local columns, rows = {}, {}
-  local names = {}
-  for i, word in ipairs(list[1] and list[1].words or {}) do
-    names[i] = word:match "^[^=]*"
-    columns[i] = { names[i], align = "right" }
-  end
+  local names = arguments_of(list)
+  for i, name in ipairs(names) do columns[i] = { name, align = "right" } end
   columns[#columns + 1] = { "seeds", align = "right" }
   for _, name in ipairs(shown) do
     local title = report.title(name) .. (report.value(name, 0.5):find "%%" and " %" or "")
@@ -144,7 +155,12 @@ function M.table(list, shown, metric, term)
       elseif item.status.state == "failed" then failed = failed + 1
       else rest = math.max(rest, item.status.epoch) end
     end
-    for _, word in ipairs(c.words) do cells[#cells + 1] = word:match "=(.*)$" end
+    local given = {}
+    for _, word in ipairs(c.words) do
+      local name, value = word:match "^([^=]*)=(.*)$"
+      given[name] = value
+    end
+    for n, name in ipairs(names) do cells[n] = given[name] or "" end
     cells[#cells + 1] = ("%d"):format(done)
     for _, name in ipairs(shown) do
       local mean, std, range = spread(name, c.summaries[name])

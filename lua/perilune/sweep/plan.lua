@@ -105,11 +105,10 @@ local function trial(folder, words, seed)
   return { name = name, words = words, seed = seed, folder = folder .. "/" .. name }
 end
 
---- Makes or widens the sweep in a folder. o: file, arguments, seeds, trials, sampling_seed, epochs, out. Returns
+--- Makes or widens the sweep in a folder: `configurations` of experiment `e`. o: file, seeds, epochs, out. Returns
 --   { folder, file, experiment, epochs, trials = those of this command, configurations, all = those that the folder knows }
 -- where a trial is { name, words, seed, folder, configuration = index }.
-function M.make(o)
-  local configurations, e = M.configurations(o.file, o)
+function M.make(o, configurations, e)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
   local folder = o.out or "runs/sweep-" .. require "perilune.folder".slug(slug)
   local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations, trials = {}, all = {} }

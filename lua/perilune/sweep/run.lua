@@ -119,12 +119,14 @@ end
 --- The plan of a sweep and what it is chosen by: plan, metric (or nil), names of the results shown.
 function M.prepare(o)
   check(o)
-  local plan = plans.make(o)
-  local metric = choice.metric(plan.experiment, o.select, #plan.configurations > 1, o.halving)
+  local configurations, e = plans.configurations(o.file, o)
+  local metric = choice.metric(e, o.select, #configurations > 1, o.halving)
+  if o.halving and not metric then errors.fail(2, "sweep: --halving needs more than one configuration") end
+  local plan = plans.make(o, configurations, e)
   if o.retry then
     for _, t in ipairs(plan.trials) do trial.forgive(t.folder) end
   end
-  return plan, metric, outcome.shown(plan.experiment, metric)
+  return plan, metric, outcome.shown(e, metric)
 end
 
 --- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs, threads, out,
@@ -133,10 +135,7 @@ function M.run(o, say)
   local plan, metric, shown = M.prepare(o)
   say = say or function() end
   local stopped
-  if o.halving then
-    metric = metric or errors.fail(2, "sweep: --halving needs more than one configuration")
-    stopped = halve(plan, o, shown, metric, say)
-  else stopped = train(plan, plan.trials, o, shown) end
+  if o.halving then stopped = halve(plan, o, shown, metric, say) else stopped = train(plan, plan.trials, o, shown) end
   local items = outcome.look(plan)
   local ok, message = outcome.write_csv(plan, items)
   if not ok then errors.fail(1, "%s", message) end
