@@ -13,7 +13,8 @@ local formats = { "csv", "json", "markdown" }
 
 function M.define(parser)
   parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, or ~ (contains)."):args "*"
-  parser:option("--sort", "Sort by this name, rising; -NAME: falling. What has no such value comes last."):argname "<name>"
+  parser:option("--sort", "Sort by this name, numbers as numbers; what has no such value comes last."):argname "<name>"
+  parser:flag("--reverse", "The largest first.")
   parser:option("--columns", "Only these, separated by commas: arguments, results such as test_error, name, state, seed, epoch, path, when."):argname "<names>"
   parser:flag("--csv", "As comma-separated values, with all digits.")
   parser:flag("--json", "As JSON.")
@@ -178,9 +179,8 @@ function M.run(options)
     columns[#columns + 1] = name
   end
   if options.sort then
-    local falling, name = options.sort:match "^(%-?)(.+)$"
-    check_column(list, name)
-    sort(list, name, falling == "-")
+    check_column(list, options.sort)
+    sort(list, options.sort, options.reverse)
   end
   if #columns == 0 then columns = usual_columns(list) end
   if options.csv or options.json then

@@ -79,6 +79,59 @@ end
 local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "nonfinite",
   "validation", "test" }
 
+-- The leaves of a configuration by their paths: "layers 2 out" -> 16; and the paths in order.
+local function leaves(value, path, found)
+  if type(value) ~= "table" then
+    found[#found + 1], found[path] = path, value
+    return found
+  end
+  local keys = {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(keys) do
+    local plain = key == "config" or key == "layers"
+    leaves(value[key], plain and path or (path == "" and "" or path .. " ") .. tostring(key), found)
+  end
+  return found
+end
+
+local MOST_LEAVES = 6
+
+-- Rows for a setting that is kept as JSON: its leaves that differ, or that it does where these are many.
+local function configuration(groups, name, row)
+  local of, paths, seen = {}, {}, {}
+  for i, group in ipairs(groups) do
+    local text = (group.first.identity.setup or {})[name]
+    local value = type(text) == "string" and text:find "^[%[{]" and core.json.decode(text)
+    if not value then return row(name, function(run) return (run.identity.setup or {})[name] end) end
+    of[i] = leaves(value, "", {})
+    for _, path in ipairs(of[i]) do
+      if not seen[path] then paths[#paths + 1] = path end
+      seen[path] = true
+    end
+  end
+  local differing = {}
+  for _, path in ipairs(paths) do
+    for i = 2, #groups do
+      if of[i][path] ~= of[1][path] then
+        differing[#differing + 1] = path
+        break
+      end
+    end
+  end
+  if #differing > MOST_LEAVES then
+    local counts = {}
+    for i = 1, #groups do counts[groups[i].first] = ("differs (%d settings)"):format(#of[i]) end
+    counts[groups[1].first] = ("%d settings"):format(#of[1])
+    return row(name, function(run) return counts[run] end)
+  end
+  for _, path in ipairs(differing) do
+    local values = {}
+    for i, group in ipairs(groups) do values[group.first] = of[i][path] end
+    row(name .. " " .. path, function(run) return values[run] end)
+  end
+end
+
 --- What differs between the settings of groups: a list of { name, values = one a group }; and for scripts { name, lines, more } of
 -- each group after the first against it.
 function M.settings(groups)
@@ -111,12 +164,7 @@ function M.settings(groups)
   end
   row("data", function(run) return run.identity.data end)
   row("contents of the data", function(run) return run.identity.data_sha256 and run.identity.data_sha256:sub(1, 12) end)
-  for _, name in ipairs(setup_names) do
-    row(name, function(run)
-      local value = (run.identity.setup or {})[name]
-      return value
-    end)
-  end
+  for _, name in ipairs(setup_names) do configuration(groups, name, row) end
   row("epochs at most", function(run) return run.epochs end)
   row("algorithm", function(run) return run.identity.algorithm end)
   for i = 2, #groups do
@@ -220,13 +268,19 @@ function M.claim(a, b, labels, options)
   end
   local d = samples.difference(x, y, options)
   d.kind, d.metric, d.seeds = "difference", a.first:value "test_error" and "test_error" or "test_loss", { #x, #y }
-  local function show(value) return d.metric == "test_error" and ("%.3f points"):format(100 * value) or ("%.4g"):format(value) end
-  local interval = ("%s to %s, 95 %% interval of the difference of means (bootstrap)"):format(show(d.low), show(d.high))
-  local few = math.min(#x, #y)
-  if d.low > 0 or d.high < 0 then
-    d.words = ("%s has the lower %s, by %s: %s, with %d and %d seeds"):format(d.difference > 0 and second or first,
-      d.metric == "test_error" and "test error" or "test loss", show(math.abs(d.difference)), interval, #x, #y)
-  else d.words = ("no difference can be told with %s seeds: %s"):format(#x == #y and #x or #x .. " and " .. #y, interval) end
+  local share = d.metric == "test_error"
+  local function show(value) return share and ("%.3f"):format(100 * value) or ("%.4g"):format(value) end
+  local unit, few = share and " points" or "", math.min(#x, #y)
+  local sign = d.low > 0 and 1 or d.high < 0 and -1 or 0
+  local how = "95 % interval of the difference of means, bootstrap"
+  if sign ~= 0 then
+    local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
+    d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds)"):format(sign > 0 and second or first,
+      share and "test error" or "test loss", show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y)
+  else
+    d.words = ("no difference can be told with %s seeds: %s minus %s is %s%s (%s to %s: %s)"):format(#x == #y and #x or #x .. " and " .. #y, first,
+      second, show(d.difference), unit, show(d.low), show(d.high), how)
+  end
   if few < FEW then d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW) end
   return d
 end

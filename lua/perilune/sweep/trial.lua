@@ -13,7 +13,7 @@ function M.last(folder)
   if not file then return nil end
   local size = file:seek "end"
   file:seek("set", math.max(0, size - TAIL))
-  local line = (file:read "a" or ""):match "([^\n]+)\n$"
+  local line = ("\n" .. (file:read "a" or "")):match "^.*\n([^\n]+)\n$"      -- the greedy .* finds it from the end
   file:close()
   local found = line and core.json.decode(line)
   return type(found) == "table" and found or nil
