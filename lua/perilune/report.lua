@@ -42,13 +42,6 @@ function M.history(history, term, best)
   return text.columns(columns, rows, "  ", term.paint)
 end
 
--- A cell of comma-separated values: quoted where it must be (RFC 4180).
-local function csv_cell(x)
-  if x == nil or x ~= x then return "" end
-  if type(x) == "number" then return csv.number(x) end
-  return x:find '[",\r\n]' and '"' .. x:gsub('"', '""') .. '"' or x
-end
-
 --- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final weights: a last row;
 -- a first column then says of each row whether it is of the "history" or "final". false: that column, but no such row.
 function M.csv(history, final)
@@ -63,12 +56,14 @@ function M.csv(history, final)
   table.sort(extra)
   local last = columns[#columns] == "seconds" and #columns or #columns + 1
   for i, name in ipairs(extra) do table.insert(columns, last + i - 1, name) end
-  local lines = {}
+  local lines, shift = {}, final ~= nil and 1 or 0
   local function add(part, value)
-    local cells = {}
-    for c, name in ipairs(columns) do cells[c] = csv_cell(value(name)) end
-    if final ~= nil then table.insert(cells, 1, part) end
-    lines[#lines + 1] = table.concat(cells, ",")
+    local cells = { part }
+    for c, name in ipairs(columns) do
+      local x = value(name)
+      cells[c + shift] = x == x and x or nil      -- NaN is an empty cell
+    end
+    lines[#lines + 1] = csv.line(cells, #columns + shift)
   end
   add("part", function(name) return name end)
   for _, row in ipairs(history.rows) do add("history", function(name) return row[name] end) end

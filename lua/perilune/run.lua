@@ -38,7 +38,7 @@ local function trained_seconds(run) return history.sum(run.history, "seconds") +
 -- What a trainer knows, as the run's.
 local function take_over(run, t)
   run.state, run.evaluation, run.test, run.val, run.best = t.state, t.evaluation, t.evaluation.test, t.evaluation.val, t.state.best
-  run.ended = t.state.ended or "interrupted"
+  run.predictions, run.ended = (run.test or {}).predictions, t.state.ended or "interrupted"
   run.seconds = trained_seconds(run)
 end
 

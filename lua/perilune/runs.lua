@@ -23,7 +23,7 @@ function M.fields(record)
   return {
     name = identity.name or "model", seed = s.seed, epochs = p.epochs, threads = p.threads, state = s, history = past, identity = identity,
     labels = identity.labels, planned = p.planned or p.epochs, documented = p.documented, arguments = p.values or given,
-    evaluation = evaluation, test = evaluation.test, val = evaluation.val, predictions = evaluation.predictions,
+    evaluation = evaluation, test = evaluation.test, val = evaluation.val, predictions = (evaluation.test or {}).predictions,
     best = s.best, ended = s.ended or "interrupted", seconds = history.sum(past, "seconds") + (s.seconds or 0), created = record.created,
   }
 end
@@ -77,9 +77,10 @@ function M.final(run)
   return row
 end
 
--- Numbers that JSON does not know become nothing.
+-- Numbers that JSON does not know become nothing, and so do tensors.
 local function plain(value)
   if type(value) == "number" then return value - value == 0 and value or nil end
+  if type(value) == "userdata" then return nil end
   if type(value) ~= "table" then return value end
   local copy = {}
   for key, item in pairs(value) do copy[key] = plain(item) end
@@ -94,8 +95,8 @@ function M.json(run)
   for i = 1, #run.history do rows[i] = plain(run.history[i]) end
   return core.json.encode({
     name = run.name, path = run.path, script = identity.path, arguments = plain(run.arguments), data = identity.data, labels = run.labels, seed = run.seed,
-    ended = run.ended, epoch = s.epoch, epochs = run.epochs, best = plain(run.best), seconds = plain(run.seconds), saved = run.created, edited = s.edited,
-    weights_sha256 = s.weights_sha256, test_evaluations = s.test_evaluations, history = rows, test = plain(run.test), val = plain(run.val),
+    ended = run.ended, epoch = s.epoch, epochs = run.epochs, best = plain(run.best), seconds = plain(run.seconds), saved = run.created,
+    edited = s.edited, weights_sha256 = s.weights_sha256, test_evaluations = s.test_evaluations, history = rows, test = plain(run.test), val = plain(run.val),
     metrics = plain(run.evaluation.metrics),
   }, true)
 end
@@ -110,7 +111,8 @@ function M.summary(run)
     return of and found
   end
   return core.json.encode { summary = {
-    name = run.name, seed = run.seed, epochs = run.epochs, planned = run.planned, epoch = run.state.epoch, arguments = run.arguments, ended = run.ended,
+    name = run.name, seed = run.seed, epochs = run.epochs, planned = run.planned, epoch = run.state.epoch, arguments = run.arguments,
+    ended = run.ended,
     best = scalars(run.best), test = scalars(run.test), val = scalars(run.val), metrics = scalars(run.evaluation.metrics), seconds = run.seconds,
     created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, edited = run.state.edited,
     last = scalars(run.history[#run.history]),

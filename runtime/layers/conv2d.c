@@ -84,6 +84,9 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   if (in->axes != 3 || in->size[2] != c->in) {
     pl_shape_text(text, in, true);
     if (in->axes == 2 && c->in == 1) return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, 1], got %s; put nn.Reshape{%lld, %lld, 1} before it", text, (long long)in->size[0], (long long)in->size[1]);
+    if (in->axes == 3 && in->size[0] == c->in)
+      return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], channels last, got %s; x:permute(1, 3, 4, 2) puts them last",
+                          (long long)c->in, text);
     return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], got %s%s", (long long)c->in, text,
                         in->axes == 3 ? "; its first argument is the number of input channels" : "; it needs height, width and channels");
   }

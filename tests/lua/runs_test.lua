@@ -72,6 +72,10 @@ function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
     :run(quiet(path))
   local again = assert(pl.run(path))
   for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do lu.assertEquals(again[name], run[name], name) end
+  lu.assertTrue(again.predictions:equal(run.predictions))
+  for _, of in ipairs { run, again } do
+    for _, split in ipairs { "test", "val" } do of[split].predictions, of[split].mistakes = nil, nil end
+  end
   for _, name in ipairs { "test", "val", "best", "evaluation", "labels", "arguments" } do lu.assertEquals(again[name], run[name], name) end
   lu.assertEquals(tostring(again.history), tostring(run.history))
   lu.assertEquals(tostring(again), tostring(run))
