@@ -55,7 +55,11 @@
 ---@field data perilune.Dataset
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
----@field train table, `val` and `test`: results of the last evaluation { loss, accuracy, error, correct, count, confusion }
+---@field train table result of the epoch { loss, accuracy, error, correct, count }
+---@field val? table result of the last evaluation of the validation set { loss, accuracy, error, correct, count, confusion }
+---@field test? table result of the last evaluation of the test set, as `val`
+---@field base_lr number the learning rate that the optimizer was made with
+---@field experiment perilune.Experiment
 ---@field state table yours: numbers, strings, booleans and tables of them
 ---@field seed integer
 ---@field resumed boolean was the run continued?
@@ -206,6 +210,11 @@ function Run:report(options) end
 ---@field columns string[] their names, in order
 ---@field rows table<string, number>[]
 local History = {}
+
+---Draws a metric, or several, over the epochs: `run.history:plot "test_error"`.
+---@param metric string|string[]
+---@param options? perilune.PlotOptions
+function History:plot(metric, options) end
 
 ---A column of a history, by epoch; what was not measured is nil. `print(column)` shows it in a line.
 ---@class perilune.Column

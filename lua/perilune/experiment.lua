@@ -31,6 +31,9 @@ local fields = {
   { "callbacks", type = "table" },
 }
 
+local fields_that_may_change = {}
+for i, field in ipairs(fields) do fields_that_may_change[i] = { field[1], type = "any" } end
+
 local callbacks = {}
 for i, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do callbacks[i] = { name, type = "function" } end
 local documented = {
@@ -48,6 +51,8 @@ local function check_augment(augment)
   local list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }
   local split = { built_in = {}, functions = {} }
   for i, item in ipairs(list) do
+    local uncalled = require "perilune.names".uncalled(item)
+    if uncalled then errors.raise("pl.experiment: field 'augment': item %d: %s", i, uncalled) end
     if type(item) == "function" then split.functions[#split.functions + 1] = item
     elseif type(item) ~= "userdata" then
       errors.raise("pl.experiment: field 'augment' takes augmentations and functions, got %s as item %d", options.describe(item), i)
@@ -97,7 +102,7 @@ end
 
 local function check_data(o)
   local data = o.data
-  if type(data) ~= "table" or type(data.splits) ~= "function" then
+  if not require "perilune.data.dataset".is(data) then
     errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
   end
   local how, rule = o.validation, "none"
@@ -195,7 +200,7 @@ local function build(e)
   else return end
   local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
   if ok then return end
-  message = errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", "")
+  message = errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")
   errors.raise("pl.experiment: the loss does not fit the model and the data: %s", message)
 end
 
@@ -215,6 +220,7 @@ end
 
 --- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
 function M.new(given)
+  if given == nil then errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one" end
   local e = options.check("pl.experiment", given, fields, "field")
   e.given = given
   if e.test == true then e.test = "epoch" end
@@ -234,10 +240,12 @@ function M.new(given)
   return e
 end
 
-Experiment.__index = {}
+local methods = {}
+Experiment.__index = methods
 
 --- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }. The model is shared, not copied.
-function Experiment.__index:with(changes)
+function methods:with(changes)
+  options.check("experiment:with", changes, fields_that_may_change, "field")
   local copy = {}
   for name, value in pairs(self.given) do copy[name] = value end
   for name, value in pairs(changes or {}) do copy[name] = value end
@@ -247,14 +255,15 @@ function Experiment.__index:with(changes)
 end
 
 --- The layers as model:rows() gives them.
-function Experiment.__index:rows() return self.model:rows(self.splits.train.shape) end
+function methods:rows() return self.model:rows(self.splits.train.shape) end
 
 --- Trains. Options: epochs, seed (instead of the experiment's), threads, out (folder; false: write nothing), quiet,
 -- fresh (start anew where an unfinished run lies), force (continue it though something changed). Returns the run.
-function Experiment.__index:run(given) return require "perilune.run".start(self, given) end
+function methods:run(given) return require "perilune.run".start(self, given) end
 
 function Experiment:__tostring()
   return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)
 end
 
+require "perilune.names".class(Experiment)
 return M

@@ -3,6 +3,7 @@
 local raise = require "perilune.raise"
 
 local Dataset = {}
+local names = require "perilune.names"
 local class = { __name = "perilune.dataset", __index = Dataset }
 local M = {}
 
@@ -66,4 +67,5 @@ function Dataset:resize(height, width)
   return each(self, function(part) return part:resize(height, width) end)
 end
 
+names.class(class)
 return M

@@ -3,6 +3,7 @@
 local csv = require "perilune.csv"
 local options = require "perilune.options"
 local raise = require "perilune.raise"
+local names = require "perilune.names"
 
 local Split = {}
 local class = { __name = "perilune.split" }
@@ -90,13 +91,13 @@ function Split:gather(positions) return self:read():gather(positions) end
 --- shuffle (false); seed (0), epoch (0): the order is a function of both; drop_last (false): leave a partial batch out.
 function Split:batches(n, opts)
   if math.type(n) ~= "integer" or n < 1 then raise("batches takes a number of samples from 1, got %s", tostring(n)) end
-  local o = options.read("batches", opts, { shuffle = false, seed = 0, epoch = 0, drop_last = false })
+  local o = options.read("batches(n)", opts, { shuffle = false, seed = 0, epoch = 0, drop_last = false }, "shuffle")
   return self:read():batches(n, o.shuffle, o.seed, o.epoch, o.drop_last)
 end
 
 --- { first = n }: the first n samples; { per_class = n }: the first n of each class.
 function Split:subset(opts)
-  local o = options.read("subset", opts, { first = options.none, per_class = options.none })
+  local o = options.read("subset", opts, { first = options.none, per_class = options.none }, "first")
   local n = o.first or o.per_class
   if (o.first == nil) == (o.per_class == nil) then raise "subset takes { first = n } or { per_class = n }" end
   if math.type(n) ~= "integer" or n < 1 then raise("subset takes a number of samples from 1, got %s", tostring(n)) end
@@ -154,7 +155,7 @@ end
 --- Values minus the mean, divided by the standard deviation. std = false: the mean only. per = "all" (one number),
 --- "channel" or "pixel". from = the split whose mean and deviation are used (this one by default).
 function Split:standardize(opts)
-  local o = options.read("standardize", opts, { std = true, per = "all", from = options.none })
+  local o = options.read("standardize", opts, { std = true, per = "all", from = options.none }, "per")
   if o.per ~= "all" and o.per ~= "channel" and o.per ~= "pixel" then
     raise("standardize: per is \"all\", \"channel\" or \"pixel\", got \"%s\"", o.per)
   end
@@ -188,4 +189,5 @@ function Split:resize(height, width)
   })
 end
 
+names.class(class, Split)
 return M
