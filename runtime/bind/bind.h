@@ -53,4 +53,10 @@ void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
 /* Accounts `bytes` of freshly allocated memory to Lua's collector. */
 void bind_account(lua_State *L, size_t bytes);
 
+/* Pushes the environment of the library's own Lua files. */
+void bind_push_environment(lua_State *L);
+/* Numbers keep their point in this thread: to be called after every setlocale. bind_fix_locale does, and sees to os.setlocale. */
+void bind_numbers_with_a_point(void);
+void bind_fix_locale(lua_State *L);
+
 #endif
