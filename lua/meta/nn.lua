@@ -420,6 +420,10 @@ function Layer:params() end
 ---@return table
 function Layer:config() end
 
+---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
+---@return perilune.Layer
+function Layer:clone() end
+
 ---Its place in the model: "03_conv2d", or "02_residual/01_linear" inside another.
 ---@return string
 function Layer:path() end

@@ -52,7 +52,7 @@ static void check_json(lua_State *L, int index, int depth) {
       check_json(L, lua_gettop(L), depth + 1);
     }
   } else if (type == LUA_TFUNCTION || type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA || type == LUA_TTHREAD) {
-    luaL_error(L, "a %s cannot be an option here", luaL_typename(L, index));
+    bind_not_an_option(L, index);
   }
 }
 

@@ -22,8 +22,11 @@ bind_layer *bind_check_layer(lua_State *L, int index) {
 
 static int layer_gc(lua_State *L) {
   bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
+  pl_exec_free(u->hand);
+  pl_exec_free(u->infer);
   pl_model_free(u->model);
   pl_layer_free(u->layer);
+  u->hand = u->infer = NULL;
   u->model = NULL;
   u->layer = NULL;
   return 0;
@@ -109,6 +112,17 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
   for (int i = 0; i < layer->children; i++) bind_custom_init(L, layer->child[i]);
 }
 
+static int construct(lua_State *L);
+
+/* The value on top stands where a layer is expected. */
+static void not_a_layer(lua_State *L, const pl_layer_class *cls, int item) {
+  const char *type = NULL;
+  if (lua_tocfunction(L, -1) == construct && lua_getupvalue(L, -1, 1) != NULL)
+    type = ((const pl_layer_class *)lua_touserdata(L, -1))->head.type;
+  if (type != NULL) luaL_error(L, "%s: item %d is nn.%s itself, not a layer; call it: nn.%s()", cls->head.type, item, type, type);
+  luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, item, luaL_typename(L, -1));
+}
+
 /* Splits the arguments of a constructor at `first`..top: layers go to the list `children`, functions to the table
    `functions` (an initializer leaves "custom" behind), the rest stays as a list `plain` for JSON. */
 static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, int top, int children, int functions, int plain) {
@@ -119,6 +133,10 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
       lua_rawseti(L, children, ++n);
       continue;
     }
+    if (cls->most_children > 0 && lua_isfunction(L, i)) {
+      lua_pushvalue(L, i);
+      not_a_layer(L, cls, i - first + 1);
+    }
     bool container = lua_istable(L, i) && cls->most_children > 0;
     if (!lua_istable(L, i) || (!container && lua_rawlen(L, i) > 0)) {
       lua_pushvalue(L, i);
@@ -128,7 +146,7 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
       if (lua_isinteger(L, -2)) {
-        if (!bind_test_layer(L, -1)) luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, (int)lua_tointeger(L, -2), luaL_typename(L, -1));
+        if (!bind_test_layer(L, -1)) not_a_layer(L, cls, (int)lua_tointeger(L, -2));
         continue;
       }
       lua_pushvalue(L, -2);
@@ -172,7 +190,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
   cJSON *args = bind_to_json(L, base + 3);
   u->layer = pl_layer_new(cls->head.type, cJSON_IsArray(args) ? args : NULL, &err);
   cJSON_Delete(args);
-  if (u->layer == NULL) bind_raise(L, &err);
+  if (u->layer == NULL) bind_raise_options(L, &err);
   luaL_where(L, 1);
   size_t n = 0;
   const char *where = lua_tolstring(L, -1, &n);
@@ -246,6 +264,76 @@ static int from_config(lua_State *L) {
     lua_rawgeti(L, 4, i);
   }
   new_layer(L, cls, first, lua_gettop(L));
+  return 1;
+}
+
+/* Pushes the functions of a layer's constructor as a new table. */
+static void push_functions(lua_State *L, const pl_layer *layer) {
+  lua_newtable(L);
+  bind_push_layer(L, layer);
+  lua_getiuservalue(L, -1, 1);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (!lua_isfunction(L, -1)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_settable(L, -7);
+  }
+  lua_pop(L, 2);
+}
+
+/* Pushes a layer as `layer` is, with copies of its children. Initializers that are functions come later (share_initializers):
+   building the copy must not call them. */
+static void push_copy(lua_State *L, const pl_layer *layer) {
+  luaL_checkstack(L, layer->children + 20, "model nests too deep");
+  int first = lua_gettop(L) + 1;
+  bind_push_json(L, pl_layer_config(layer), NULL);
+  if (layer->cls->host) {
+    push_functions(L, layer);
+    for (lua_pushnil(L); lua_next(L, -2);) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_settable(L, first);
+    }
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < layer->children; i++) push_copy(L, layer->child[i]);
+  new_layer(L, layer->cls, first, lua_gettop(L));
+  lua_replace(L, first);
+  lua_settop(L, first);
+  pl_layer_set_origin(bind_check_layer(L, first)->layer, layer->origin);
+}
+
+static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
+  luaL_checkstack(L, 8, NULL);
+  if (!from->cls->host) {
+    bind_push_layer(L, to);
+    push_functions(L, from);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < from->children; i++) share_initializers(L, from->child[i], to->child[i]);
+}
+
+static void copy_floats(float *to, const float *from, size_t n) {
+  if (n > 0) memcpy(to, from, n * sizeof *to);
+}
+
+/* model:clone() -> the same layers, parameters, gradients and statistics in memory of their own */
+static int layer_clone(lua_State *L) {
+  pl_error err;
+  pl_model *from = bind_check_model(L, 1);
+  push_copy(L, bind_check_layer(L, 1)->layer);
+  bind_layer *u = bind_check_layer(L, -1);
+  u->model = pl_model_new(u->layer, &err);
+  if (u->model == NULL) return bind_raise(L, &err);
+  bind_use_state(L);
+  if (pl_model_is_built(from) && pl_model_build(u->model, pl_model_input(from), &err)) return bind_raise(L, &err);
+  if (pl_model_has_params(from)) {
+    copy_floats(pl_model_values(u->model), pl_model_values(from), pl_model_size(from));
+    copy_floats(pl_model_grads(u->model), pl_model_grads(from), pl_model_size(from));
+    copy_floats(pl_model_states(u->model), pl_model_states(from), pl_model_states_size(from));
+  }
+  share_initializers(L, bind_check_layer(L, 1)->layer, u->layer);
   return 1;
 }
 
@@ -357,7 +445,7 @@ static int layer_index(lua_State *L) {
   }
   if (all) return 1;
   bind_push_json(L, pl_layer_config(u->layer), key);
-  return 1;
+  return lua_isnil(L, -1) ? bind_unknown_name(L) : 1;
 }
 
 static int layer_newindex(lua_State *L) {
@@ -369,7 +457,11 @@ static int layer_newindex(lua_State *L) {
     copy_into_param(L, u->layer, i, 3);
     return 0;
   }
-  return luaL_error(L, "%s has no parameter '%s' to set; options are fixed when a layer is made", u->layer->cls->head.type, key);
+  const char *names[PL_MOST_PARAMS + 1] = { NULL };
+  for (int i = 0; i < u->layer->params; i++) names[i] = u->layer->param[i].name;
+  const char *near = pl_nearest_name(key, names);
+  return luaL_error(L, "%s has no parameter '%s' to set; %s%s%s", u->layer->cls->head.type, key, near ? "did you mean '" : "options are fixed when a layer is made",
+                    near ? near : "", near ? "'?" : "");
 }
 
 static int layer_len(lua_State *L) {
@@ -430,7 +522,8 @@ int bind_open_model(lua_State *L);   /* adds the methods of bind_model.c to the 
 
 int bind_open_nn(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "config", layer_config }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params }, { NULL, NULL },
+    { "config", layer_config }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params },
+    { "clone", layer_clone }, { NULL, NULL },
   };
   lua_newtable(L);
   lua_newtable(L);

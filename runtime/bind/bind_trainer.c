@@ -7,9 +7,18 @@
 
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
+/* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
   bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
+  lua_getiuservalue(L, 1, 1);
+  lua_getfield(L, -1, "model");
+  bind_check_model(L, -1);
+  lua_getfield(L, -2, "loss");
+  bind_check_loss(L, -1);
+  lua_getfield(L, -3, "optimizer");
+  bind_check_optimizer(L, -1);
+  lua_pop(L, 4);
   return u;
 }
 
@@ -35,6 +44,23 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   bool value = lua_getfield(L, 1, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
+}
+
+/* Gives the userdata on top a table of its own of what the trainer borrows: the script may alter the one that it gave. */
+static void pin(lua_State *L, size_t augments) {
+  static const char *const fields[] = { "model", "loss", "optimizer", "data", NULL };
+  lua_createtable(L, (int)augments, 4);
+  for (const char *const *name = fields; *name; name++) {
+    lua_getfield(L, 1, *name);
+    lua_setfield(L, -2, *name);
+  }
+  for (size_t i = 1; i <= augments; i++) {
+    lua_getfield(L, 1, "augment");
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    lua_rawseti(L, -3, (lua_Integer)i);
+    lua_pop(L, 1);
+  }
+  lua_setiuservalue(L, -2, 1);
 }
 
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
@@ -69,8 +95,7 @@ static int trainer_new(lua_State *L) {
   bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
   *u = (bind_trainer){ .data = o.data };
   luaL_setmetatable(L, BIND_TRAINER);
-  lua_pushvalue(L, 1);            /* pins what the trainer borrows */
-  lua_setiuservalue(L, -2, 1);
+  pin(L, o.augments);
   pl_error err;
   bind_use_state(L);
   u->trainer = pl_trainer_new(&o, &err);
@@ -235,8 +260,11 @@ static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL }, *const activations[] = { "softmax", "sigmoid", "identity", NULL };
   pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
-  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_NOISE : PL_INFER;
+  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
   const pl_dataset *data = bind_check_dataset(L, 2);
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 5) && classes > 0) {
@@ -253,7 +281,7 @@ static int evaluate(lua_State *L) {
     new_predictions(L, wanted, data);
   }
   bind_use_state(L);
-  if (pl_evaluate(model, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_pushnumber(L, result.loss);
   lua_pushinteger(L, (lua_Integer)result.correct);
   lua_pushinteger(L, (lua_Integer)result.count);
