@@ -72,7 +72,7 @@ local function noting_files(f)
       files[#files + 1] = path
     end
   end
-  local before = { dofile = dofile, loadfile = loadfile, search = package.searchers[2] }
+  local before = { dofile = _G.dofile, loadfile = _G.loadfile, search = package.searchers[2] }
   rawset(_G, "dofile", function(path)
     note(path)
     if kept[path] then return assert(chunk_of(path))() end
