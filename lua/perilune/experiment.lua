@@ -63,6 +63,18 @@ local function check_augment(augment)
   return split
 end
 
+-- A metric of the user's is a column of the history: in HDF5, in CSV, in JSON lines, on the screen.
+local function check_name(name)
+  local function refuse(why) errors.raise("pl.experiment: metric '%s' cannot be a column of the history: %s", name:gsub("%c", "?"), why) end
+  if name == "" then refuse "its name is empty" end
+  if #name > 255 then errors.raise("pl.experiment: a metric's name has at most 255 bytes, and '%s...' has %d", name:sub(1, 20), #name) end
+  if name:find "/" then refuse(("a name has no '/'; write '%s'"):format((name:gsub("/+", "_")))) end
+  if name:find "%c" then refuse "a name has no control characters" end
+  if not utf8.len(name) then refuse "its name is no UTF-8" end
+  if name == "." or name == ".." then refuse "such a name means a folder" end
+  if name == "columns" or name == "rows" then refuse(("history.%s is the history's own"):format(name)) end
+end
+
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
 local function check_metrics(given)
   local result = { named = {}, functions = {} }
@@ -82,6 +94,7 @@ local function check_metrics(given)
   for name, f in pairs(given or {}) do
     if type(name) == "string" then
       if type(f) ~= "function" then errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f)) end
+      check_name(name)
       result.functions[#result.functions + 1] = { name = name, f = f, of_test = name:match "^test_" ~= nil }
     end
   end
@@ -94,8 +107,15 @@ local function check_data(o)
   if not require "perilune.data.dataset".is(data) then
     errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
   end
-  local fraction = o.validation
-  if fraction ~= 0 then data = errors.guard(data.validation, data, fraction) end
+  local how, rule = o.validation, "none"
+  if how ~= 0 then      -- the same rows for every --seed, so that runs can be compared
+    how = {}
+    for name, value in pairs(type(o.validation) == "table" and o.validation or { fraction = o.validation }) do how[name] = value end
+    how.order = how.order or require "perilune.data.split".default_order
+    if how.order ~= "last" and how.seed == nil then how.seed = o.seed end
+    data, rule = errors.guard(data.validation, data, how)
+  end
+  o.held_out, o.source = rule, o.data
   local train, test, held = data:splits()
   return data, { train = train, test = test, val = held }
 end
@@ -112,7 +132,8 @@ local function score(e)
   end
 end
 
-local function columns_of(e)
+-- The columns of the history; `own`: the user's metrics.
+local function columns_of(e, own)
   local columns, known = {}, {}
   local function add(name)
     if not known[name] then columns[#columns + 1], known[name] = name, true end
@@ -128,13 +149,31 @@ local function columns_of(e)
       if e.classes > 0 then add_measures(split, e.metrics.named) end
     end
   end
-  for _, metric in ipairs(e.metrics.functions) do
+  for _, metric in ipairs(own) do
     metric.instead = e.scored == "values" and known[metric.name] and not metric.name:match "_loss$"   -- the script's own stands
     if not metric.of_test or e.test == "epoch" then add(metric.name) end
   end
   if e.nonfinite == "skip" then add "skipped" end
   add "seconds"
   return columns
+end
+
+-- No metric of the user's may stand for a column that is there anyway, now or with another option; but for MAE, RMSE and R2,
+-- which scripts have measured themselves: theirs stands.
+local function check_clashes(e)
+  local taken = { samples_per_second = true, skipped = true, part = true }
+  for _, column in ipairs(columns_of(e, {})) do taken[column] = true end
+  for _, split in ipairs { "train", "val", "test" } do
+    for _, list in ipairs { metrics.standard, metrics.more } do
+      for _, name in ipairs(list) do taken[split .. "_" .. name] = true end
+    end
+  end
+  for _, metric in ipairs(e.metrics.functions) do
+    local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
+    if taken[metric.name] and not of_values then
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
+    end
+  end
 end
 
 local unmonitored = { epoch = true, step = true, seconds = true, lr = true, skipped = true }
@@ -187,7 +226,8 @@ function M.new(given)
   if e.splits.test == nil then e.test = false end
   if e.splits.train.count == 0 then errors.raise("pl.experiment: the training set of %s is empty", e.data.name) end
   score(e)
-  e.columns = columns_of(e)
+  check_clashes(e)
+  e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
