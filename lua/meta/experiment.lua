@@ -17,6 +17,7 @@
 ---  { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
+---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
@@ -55,8 +56,8 @@
 ---@field data perilune.Dataset
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
----@field train table result of the epoch { loss, accuracy, error, correct, count }
----@field val? table result of the last evaluation of the validation set { loss, accuracy, error, correct, count, confusion }
+---@field train table result of the epoch, as `val` but without confusion
+---@field val? table result of the last evaluation of the validation set, as model:evaluate gives it
 ---@field test? table result of the last evaluation of the test set, as `val`
 ---@field base_lr number the learning rate that the optimizer was made with
 ---@field experiment perilune.Experiment
@@ -208,7 +209,7 @@ function pl.compare(a, b, options) end
 ---@field history perilune.History
 ---@field model perilune.Layer with the final weights, its own; `run:model()` is the same
 ---@field path string? its folder
----@field test table? the final evaluation: { loss, accuracy, error, correct, count, confusion }
+---@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with targets mae, rmse, r2
 ---@field val table? the same of the validation set
 ---@field predictions table? of the test set, where they were stored
 ---@field evaluation table of the splits: { test, val, metrics }

@@ -14,6 +14,7 @@ M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure",
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
+M.accuracy = require "perilune.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.schedule"
 local stopping = require "perilune.stopping"
