@@ -43,8 +43,14 @@ local function import(paths)
   return refused == 0 and 0 or 1
 end
 
-local function show(list, by_row)
-  for _, line in ipairs(tables.screen(list, by_row, text.terminal(1))) do print(line) end
+local function show(list, by_row, words)
+  local term = text.terminal(1)
+  local lines
+  if #words == 1 and words[1]:lower() == "progression" then
+    lines = require "perilune.reproduce.ladder".lines(list, by_row, term)
+    lines[#lines + 1] = tables.summary(list, by_row)
+  else lines = tables.screen(list, by_row, term) end
+  for _, line in ipairs(lines) do print(line) end
 end
 
 local function verify(list, options)
@@ -76,11 +82,11 @@ function M.run(options)
   end
   if options.verify then return verify(list, options) end
   if options.show then
-    show(list, train.known(list))
+    show(list, train.known(list), options.rows)
     return 0
   end
   local by_row, missing, stopped = train.complete(list, options)
-  show(list, by_row)
+  show(list, by_row, options.rows)
   if stopped == "interrupted" then
     print "interrupted; the same command goes on"
     return 130

@@ -76,28 +76,42 @@ end
 
 local styles = { beats = "good", meets = "good", misses = "warn" }
 
+--- How much of the rows is measured, in a line.
+function M.summary(list, by_row)
+  local measured, missing = 0, 0
+  for _, row in ipairs(list) do
+    local v = verdict.of(row, by_row[row.name])
+    if v then measured = measured + 1 end
+    missing = missing + math.max(0, row.seeds - (v and v.seeds or 0))
+  end
+  return ("%d of %d rows measured%s"):format(measured, #list,
+    missing > 0 and (", %d run%s missing"):format(missing, missing == 1 and "" or "s") or "")
+end
+
 --- Lines for the screen: `list` of rows beside what was measured.
 function M.screen(list, by_row, term)
-  local cells, measured, missing = {}, 0, 0
-  local ideas = not term.width or term.width >= 110
+  local cells = {}
+  local ideas = not term.width or term.width >= 130
   for i, row in ipairs(list) do
-    local lines = by_row[row.name]
-    local v = verdict.of(row, lines)
+    local v = verdict.of(row, by_row[row.name])
     local c = M.cells(row, v)
-    local lacking = row.seeds - (v and v.seeds or 0)
-    if v then measured = measured + 1 end
-    if lacking > 0 then missing = missing + lacking end
+    local lacking = v and v.seeds < row.seeds and ("/%d"):format(row.seeds) or ""
+    local here = v and (v.seconds and text.duration(v.seconds.mean) or "-")
+      or ("missing: %d run%s"):format(row.seeds, row.seeds == 1 and "" or "s")
     cells[i] = { text.clip(c.name, 34), ideas and text.clip(row.idea, 36) or "", c.documented, c.mean, v and v.verdict or "",
-      v and v.interval or (v and "-" or ""), c.spread, c.seeds .. (lacking > 0 and v and ("/%d"):format(row.seeds) or ""),
-      row.seconds and text.duration(row.seconds) or "", v and (v.seconds and text.duration(v.seconds.mean) or "-") or ("missing: %d run%s"):format(row.seeds,
-      row.seeds == 1 and "" or "s"), style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
+      v and (v.interval or "-") or "", c.spread, c.seeds .. lacking, row.seconds and text.duration(row.seconds) or "", here,
+      style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
   end
-  local lines = text.columns({ { "row" }, { ideas and "what it adds" or "" }, { "doc. %", align = "right" }, { "mean %", align = "right" }, { "verdict" },
-    { "95 %" }, { "seeds from, to" }, { "seeds", align = "right" }, { "its time", align = "right" }, { "a run here", align = "right" } }, cells, "  ",
-    term.paint)
+  local columns = { { "row" }, { ideas and "what it adds" or "" }, { "doc. %", align = "right" }, { "mean %", align = "right" },
+    { "verdict" }, { "95 %" }, { "seeds from, to" }, { "seeds", align = "right" }, { "its time", align = "right" },
+    { "a run here", align = "right" } }
+  if not ideas then
+    table.remove(columns, 2)
+    for _, row in ipairs(cells) do table.remove(row, 2) end
+  end
+  local lines = text.columns(columns, cells, "  ", term.paint)
   lines[#lines + 1] = ""
-  lines[#lines + 1] = ("%d of %d rows measured%s. 95 %%: does the documented single run lie where one more of ours would?"):format(measured, #list,
-    missing > 0 and (", %d run%s missing"):format(missing, missing == 1 and "" or "s") or "")
+  lines[#lines + 1] = M.summary(list, by_row) .. ". 95 %: does the documented single run lie where one more of ours would?"
   return lines
 end
 
