@@ -8,17 +8,22 @@ local core = require "perilune.core"
 local whole = require "perilune.convert".whole
 
 local M = { summary = "documented experiments beside what is measured of them", usage = "[ROW|FAMILY]",
-  description = "Without a row: the table of what is documented, measured and missing. With rows (P09) or a family (lenet5): trains the seeds " ..
-    "that are missing, and shows the rows. Results are kept in experiments/results.csv; the table in experiments/README.md is made of them." }
+  description = "Without a row: the table of what is documented, measured and missing. With rows (P09) or a " ..
+    "family (lenet5): trains the seeds that are missing, and shows the rows. Results are kept in " ..
+    "experiments/results.csv; the table in experiments/README.md is made of them." }
 
 function M.define(parser)
-  parser:argument("rows", 'Rows ("P09", "P04 correction=step") or families (progression, lenet5, efficiency, from_scratch, architectures).'):args "*"
-  parser:option("--jobs", "So many runs at a time (1); the cores are shared among them."):convert(whole(1)):argname "<n>"
-  parser:option("--threads", "Threads of all runs together, instead of all cores. The bits do not depend on it."):convert(whole(1)):argname "<n>"
+  parser:argument("rows", 'Rows ("P09", "P04 correction=step") or families (progression, lenet5, efficiency, ' ..
+    "from_scratch, architectures)."):args "*"
+  parser:option("--jobs", "So many runs at a time (1); the cores are shared among them."):convert(whole(1))
+    :argname "<n>"
+  parser:option("--threads", "Threads of all runs together, instead of all cores. The bits do not depend on it.")
+    :convert(whole(1)):argname "<n>"
   parser:flag("--verify", "Train seed 1 again: are its weights the published ones?")
   parser:flag("--show", "Train nothing, only show.")
   parser:flag("--retry", "Train again what failed.")
-  parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those of a row; make the table anew."):args "*"
+  parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those " ..
+    "of a row; make the table anew."):args "*"
     :argname "<folder>"
 end
 
@@ -77,7 +82,9 @@ function M.run(options)
     table.move(found, 1, #found, #list + 1, list)
   end
   if #list == 0 then
-    if options.verify then errors.fail(2, "reproduce: --verify needs a row, such as: perilune reproduce P09 --verify") end
+    if options.verify then
+      errors.fail(2, "reproduce: --verify needs a row, such as: perilune reproduce P09 --verify")
+    end
     list, options.show = rows.index().rows, true
   end
   if options.verify then return verify(list, options) end

@@ -1,11 +1,9 @@
---- The progression on one screen: what each model added, its documented and its measured error, and where they lie on a logarithmic
---- axis.
+--- The progression on one screen: what each model added, its documented and its measured error, and where they lie on
+--- a logarithmic axis.
 local text = require "perilune.text"
 local verdict = require "perilune.reproduce.verdict"
 
 local M = {}
-
-local styles = { beats = "good", meets = "good", misses = "yellow" }
 
 -- Positions of errors between the smallest and the largest, 1 to width.
 local function axis(errors, width)
@@ -33,7 +31,8 @@ end
 
 --- Lines for the rows of a family that are no variants.
 function M.lines(list, by_row, term)
-  local signs = term.utf8 and { line = "·", documented = "○", measured = "●" } or { line = ".", documented = "o", measured = "x" }
+  local signs = { line = ".", documented = "o", measured = "x" }
+  if term.utf8 then signs = { line = "·", documented = "○", measured = "●" } end
   local kept, errors = {}, {}
   for _, row in ipairs(list) do
     if not row.variant then
@@ -49,10 +48,12 @@ function M.lines(list, by_row, term)
     local row, v = item.row, item.v
     rows[i] = { row.id, row.idea, row.error and ("%.2f"):format(100 * row.error) or "-",
       v and ("%.2f"):format(100 * v.error.mean) or "", v and (v.verdict or "-") or "missing",
-      marks(place, width, row.error, v and v.error.mean, signs), style = not v and "dim" or styles[v.verdict] == "yellow" and "yellow" or nil }
+      marks(place, width, row.error, v and v.error.mean, signs) }
+    rows[i].style = not v and "dim" or v.verdict == "misses" and "yellow" or nil
   end
-  local lines = text.columns({ { "row" }, { "what it adds" }, { "doc. %", align = "right" }, { "mean %", align = "right" }, { "verdict" },
-    { ("%s documented, %s measured (logarithmic)"):format(signs.documented, signs.measured) } }, rows, "  ", term.paint)
+  local heading = ("%s documented, %s measured (logarithmic)"):format(signs.documented, signs.measured)
+  local lines = text.columns({ { "row" }, { "what it adds" }, { "doc. %", align = "right" },
+    { "mean %", align = "right" }, { "verdict" }, { heading } }, rows, "  ", term.paint)
   lines[#lines + 1] = ""
   return lines
 end
