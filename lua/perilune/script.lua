@@ -72,7 +72,7 @@ local function noting_files(f)
       files[#files + 1] = path
     end
   end
-  local before = { dofile = dofile, loadfile = loadfile, search = package.searchers[2] }
+  local before = { dofile = _G.dofile, loadfile = _G.loadfile, search = package.searchers[2] }
   rawset(_G, "dofile", function(path)
     note(path)
     if kept[path] then return assert(chunk_of(path))() end
@@ -128,8 +128,11 @@ end
 function M.again(identity)
   for _, file in ipairs(identity.files or {}) do kept[file.path] = file.text end
   kept[identity.path] = identity.script
+  local split = require "perilune.data.split"
+  local order = split.default_order
+  if identity.held_out == nil then split.default_order = "last" end
   local ok, e = pcall(M.experiment, identity.path, identity.arguments or {})
-  kept = {}
+  kept, split.default_order = {}, order
   if not ok then error(e, 0) end
   return e
 end

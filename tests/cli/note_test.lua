@@ -7,9 +7,13 @@ local runfile = require "perilune.runfile"
 
 TestNote = {}
 
-function TestNote:test_notes_and_tags()
-  local path = cli.folder .. "/run/run.h5"
+local path = cli.folder .. "/run/run.h5"
+
+function TestNote:setUp()
   assert(runfile.write(path, { kind = "run", state = { epoch = 0 }, history = { columns = {}, rows = {} } }))
+end
+
+function TestNote:test_notes_and_tags()
   local before = cli.read(path)
   lu.assertEquals(cli.run "note run".out, "")
   lu.assertStrMatches(cli.run "note run 'the first one' --tag good --tag lenet-5".out, "%d+%-%d+%-%d+T.-Z  the first one\ntags: good, lenet%-5\n")
