@@ -84,7 +84,8 @@ local function run_lua(words)
   end
   if path then
     check_name(path)
-    local chunk = script.load(path ~= "-" and path or nil)
+    require "perilune.loaded".install()
+    local chunk = script.load(path)
     local interactive = asked.interactive
     if interactive then
       require "perilune.repl".pausable = core.system.isatty(0)
