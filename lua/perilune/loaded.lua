@@ -116,7 +116,7 @@ end
 --- Puts the noting dofile, loadfile and require in the place of Lua's, once.
 function M.install()
   if M.system then return end
-  M.system = { loadfile = loadfile, dofile = dofile, search = package.searchers[2] }
+  M.system = { loadfile = _G.loadfile, dofile = _G.dofile, search = package.searchers[2] }
   rawset(_G, "loadfile", M.loadfile)
   rawset(_G, "dofile", function(path)
     if path == nil then return M.system.dofile() end

@@ -35,18 +35,21 @@ end
 
 -- Metrics that a script may name in `metrics = { ... }`; each is given the result of an evaluation
 -- { loss, accuracy, error, correct, count, confusion } and returns a number.
-local named = {}
-for _, average in ipairs { "macro", "weighted" } do
-  for _, name in ipairs { "precision", "recall", "f1" } do
-    named[average .. "_" .. name] = function(result) return M.classification(result.confusion)[average][name] end
-  end
-end
-
-M.named = named
+M.named = {}
 
 --- Names of the metrics that always are in the history, then of those that can be asked for.
-M.standard = { "loss", "accuracy", "error" }
-M.more = { "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1" }
+M.standard, M.more = { "loss", "accuracy", "error" }, {}
+
+--- Which values of a metric are better: "min" or "max".
+M.better = { loss = "min", error = "min", accuracy = "max" }
+
+for _, average in ipairs { "macro", "weighted" } do
+  for _, name in ipairs { "precision", "recall", "f1" } do
+    local full = average .. "_" .. name
+    M.more[#M.more + 1], M.better[full] = full, "max"
+    M.named[full] = function(result) return M.classification(result.confusion)[average][name] end
+  end
+end
 
 --- Is this a column that a history may have: "train_loss", "val_macro_f1"?
 function M.is_column(name)

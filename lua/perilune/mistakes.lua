@@ -55,10 +55,12 @@ function M.worst(split, predictions, probabilities)
   return list
 end
 
---- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept, mistakes.
+--- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept, which of
+--- them are right (u8, 1 or 0 a sample), mistakes.
 function M.complete(result, split)
   if result.mistakes or not result.probabilities then return end
   result.mistakes = M.worst(split, result.predictions, result.probabilities)
+  result.right = result.predictions:eq(split:read():all_labels())
   result.predictions, result.probabilities = compact(result.predictions, split.classes), nil
 end
 

@@ -7,7 +7,7 @@ local store = core.store
 
 local M = {}
 
-local FORMAT, VERSION, DEEPEST = "perilune-tensors", 1, 32
+local FORMAT, VERSION, DEEPEST = "perilune-tensors", 1, 64
 local reserved = { format = true, format_version = true, created_by = true }
 
 local function check_name(name, path)

@@ -43,7 +43,7 @@ Trainer.__index = Trainer
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
-    history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+    paused = 0.0, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
@@ -129,7 +129,7 @@ end
 
 function Trainer:show(epoch, started)
   local s = self.state
-  local elapsed = system.clock() - started.clock
+  local elapsed = system.clock() - self.paused - started.clock
   local rate = elapsed > 0.2 and (s.samples - started.samples) / elapsed or nil
   local per_epoch = self.e.splits.train.count
   local left = rate and ((self.epochs - epoch) * per_epoch + per_epoch - s.samples) / rate
@@ -143,9 +143,9 @@ function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
   local each = #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil
     or (type(self.e.schedule) == "table" and self.e.schedule.per == "step")
-  local started = { clock = system.clock(), samples = s.samples }
+  local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
   local seconds_before, count = s.seconds, 1
-  local saved = started.clock
+  local saved = system.clock()
   while s.batch < self.batches do
     local before = system.clock()
     count = each and 1 or math.min(count, self.batches - s.batch)
@@ -161,7 +161,7 @@ function Trainer:steps(epoch)
     s.loss, s.correct, s.samples = loss, s.correct + correct, s.samples + samples
     s.batch, s.step = s.batch + done, s.step + done
     local now = system.clock()
-    s.seconds = seconds_before + now - started.clock
+    s.seconds = seconds_before + now - self.paused - started.clock
     if bad and bad.broken then self:broken(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
@@ -207,7 +207,10 @@ function Trainer:interrupted()
   if not self.hooks.interrupted() then return false end
   if not self.hooks.pause then return true end
   self:publish()
-  return not self.hooks.pause(self)
+  local before = system.clock()
+  local goes_on = self.hooks.pause(self)
+  self.paused = self.paused + system.clock() - before
+  return not goes_on
 end
 
 -- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
