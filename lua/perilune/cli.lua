@@ -84,6 +84,11 @@ local function run_lua(words)
   end
   if path then
     check_name(path)
+    if asked.interactive and require "perilune.repl.with_run".is_run(path) then
+      if rawget(_G, "pl") == nil then rawset(_G, "pl", require "perilune") end
+      require "perilune.repl.with_run".load(path)
+      return require "perilune.repl".start()
+    end
     require "perilune.loaded".install()
     local chunk = script.load(path)
     local interactive = asked.interactive

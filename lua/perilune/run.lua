@@ -209,6 +209,7 @@ function M.start(e, given)
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
   training[e.model] = true
+  require "perilune.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)

@@ -2,9 +2,9 @@
 --
 --   record field   in the file
 --   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best", "model")
---   config, input, layers
---                  /model: attributes config (JSON), input (JSON), parameters; /model/layers/01_conv2d: attributes type,
---                  config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
+--   config, input, loss, layers
+--                  /model: attributes config, input, loss (that it was trained with; all JSON), parameters;
+--                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
 --   best           /best/layers: the same again, for the best weights so far
 --   optimizer      /optimizer: attributes type, config, counters (JSON); below, a group a layer as in /model, whose
 --                  datasets are the slots ("weight.m") and whose attributes repeat type and step
@@ -26,7 +26,7 @@ local M = { format = "perilune-run", version = 2 }
 
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
-  kind = "string", config = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
+  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
 }
 
@@ -317,6 +317,7 @@ local function fill(w, record)
   if record.config or record.layers then
     w:group("/model", { config = record.config and exact.encode(record.config, "config"), parameters = parameters(record.layers or {}) })
     if record.input then w:attr("/model", "input", exact.encode(record.input)) end
+    if record.loss then w:attr("/model", "loss", exact.encode(record.loss)) end
     if record.layers then write_layers(w, "/model/layers", record.layers) end
   end
   if record.best then write_layers(w, "/best/layers", record.best) end
@@ -349,6 +350,7 @@ local function read_all(r, tensors)
     local attrs = assert(r:attrs "/model")
     record.config = attrs.config and assert(exact.decode(attrs.config))
     record.input = attrs.input and assert(exact.decode(attrs.input))
+    record.loss = attrs.loss and assert(exact.decode(attrs.loss))
     if tensors and r:has "/model/layers" then record.layers = read_layers(r, "/model/layers", "", {}) end
   end
   if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end

@@ -55,7 +55,7 @@ local function verify(list, options)
     if one.found == nil then what = one.message or "interrupted; the same command goes on"
     elseif one.found == one.published then what = "the same weights, SHA-256 " .. one.found
     else what = ("different: SHA-256 %s was published, now %s"):format(one.published, one.found) end
-    if one.found ~= one.published then different = different + 1 end
+    if not one.found or one.found ~= one.published then different = different + 1 end
     print(("%s: %s"):format(one.row.name, what))
   end
   if stopped == "interrupted" then return 130 end

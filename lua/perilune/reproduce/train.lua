@@ -72,7 +72,7 @@ local function train(tasks, o, settled)
         watch:count(s.epoch - (t.epochs_before or s.epoch))
         local line, why
         if s.state == "finished" then line, why = results.of_run(t.folder) end
-        if why then s = { state = "failed", epoch = s.epoch, message = why } end
+        if s.state == "finished" and not line then s = { state = "failed", epoch = s.epoch, message = why } end
         watch:trial(t.name, s, line and { test_error = verdict.value(t.row, line) })
         if settled then settled(t, line) end
       end,

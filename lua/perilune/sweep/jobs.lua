@@ -87,7 +87,9 @@ function Pool:look()
 end
 
 function Pool:stop_all()
-  for _, task in ipairs(self.running) do process.kill(task.pid, "INT") end
+  for _, task in ipairs(self.running) do
+    if task.pid then process.kill(task.pid, "INT") end
+  end
 end
 
 --- o: { jobs, command(task) -> words, is_done(task, status) -> boolean, fail_fast, hooks = { started(task), settled(task, status),
