@@ -90,7 +90,8 @@ local function run_lua(words)
       require "perilune.repl.with_run".load(path)
       return require "perilune.repl".start()
     end
-    local chunk = script.load(path ~= "-" and path or nil)
+    require "perilune.loaded".install()
+    local chunk = script.load(path)
     local interactive = asked.interactive
     if interactive then
       require "perilune.repl".pausable = core.system.isatty(0)
