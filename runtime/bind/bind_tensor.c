@@ -51,7 +51,7 @@ pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise) {
 }
 
 pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise) {
-  if (lua_type(L, -1) != LUA_TSTRING) return otherwise;
+  if (lua_gettop(L) == 0 || lua_type(L, -1) != LUA_TSTRING) return otherwise;
   pl_dtype type = bind_opt_dtype(L, lua_gettop(L), otherwise);
   lua_pop(L, 1);
   return type;
