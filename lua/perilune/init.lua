@@ -4,7 +4,7 @@ local core = require "perilune.core"
 local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
-getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
+debug.getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim

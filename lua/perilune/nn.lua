@@ -5,7 +5,7 @@ local raise = require "perilune.raise"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "metatable" then M[name] = value end
+  if name ~= "methods" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
@@ -87,7 +87,7 @@ local function describe(layer, indent, lines)
 end
 
 --- A layer prints as itself and what it contains, a line each.
-core.nn.metatable.__tostring = function(layer)
+debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
   return table.concat(describe(layer, "", {}), "\n")
 end
 

@@ -35,7 +35,7 @@ function M.describe(value)
   if t == "number" or t == "integer" or t == "boolean" then return tostring(value) end
   if t == "userdata" or t == "table" then
     local meta = getmetatable(value)
-    local name = type(meta) == "table" and rawget(meta, "__name")
+    local name = type(meta) == "table" and rawget(meta, "__name") or meta
     if type(name) == "string" then return name end
   end
   return value == nil and "nothing" or "a " .. t

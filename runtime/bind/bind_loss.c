@@ -139,7 +139,7 @@ static int loss_index(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_loss_type(loss));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);
+  else return bind_push_method(L, key);
   return 1;
 }
 

@@ -193,7 +193,7 @@ static int optim_index(lua_State *L) {
   else if (strcmp(key, "base_lr") == 0) lua_pushnumber(L, pl_optimizer_base_lr(opt));
   else if (strcmp(key, "steps") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 0));
   else if (strcmp(key, "epochs") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 1));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);
+  else return bind_push_method(L, key);
   return 1;
 }
 

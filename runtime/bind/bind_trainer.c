@@ -5,6 +5,7 @@
 
 #define BIND_TRAINER "perilune.trainer"
 
+/* User values 1 to 4: model, loss, optimizer and data set. */
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
 static bind_trainer *check_trainer(lua_State *L) {
@@ -47,34 +48,35 @@ static int trainer_new(lua_State *L) {
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
   o.batch_size = (size_t)batch_size;
   o.seed = (uint64_t)integer_field(L, "seed", 1);
-  lua_getfield(L, 1, "model");
-  o.model = bind_check_model(L, -1);
-  lua_getfield(L, 1, "loss");
-  o.loss = bind_check_loss(L, -1);
-  lua_getfield(L, 1, "optimizer");
-  o.optimizer = bind_check_optimizer(L, -1);
-  lua_getfield(L, 1, "data");
-  o.data = bind_check_dataset(L, -1);
-  const pl_augment **list = NULL;
-  if (lua_getfield(L, 1, "augment") == LUA_TTABLE) {
-    o.augments = (size_t)lua_rawlen(L, -1);
-    list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
-    for (size_t i = 0; i < o.augments; i++) {
-      lua_rawgeti(L, -2, (lua_Integer)i + 1);
-      list[i] = bind_check_augment(L, -1);
-      lua_pop(L, 1);
-    }
-    o.augment = list;
-  }
-  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
-  *u = (bind_trainer){ .data = o.data };
+  enum { MODEL = 2, LOSS, OPTIMIZER, DATA, AUGMENT, TRAINER };
+  static const char *const names[] = { "model", "loss", "optimizer", "data", "augment" };
+  for (int i = MODEL; i <= AUGMENT; i++) lua_getfield(L, 1, names[i - MODEL]);
+  bind_check_dataset(L, DATA);
+  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 4);
+  *u = (bind_trainer){ 0 };
   luaL_setmetatable(L, BIND_TRAINER);
-  lua_pushvalue(L, 1);            /* pins what the trainer borrows */
-  lua_setiuservalue(L, -2, 1);
+  for (int i = MODEL; i <= DATA; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, i - MODEL + 1);
+  }
+  o.model = bind_check_model(L, MODEL);
+  o.augments = lua_istable(L, AUGMENT) ? (size_t)lua_rawlen(L, AUGMENT) : 0;
+  luaL_argcheck(L, o.augments < 256, 1, "at most 255 augmentations");
+  luaL_checkstack(L, (int)o.augments + 4, NULL);
+  const pl_augment **list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
+  for (size_t i = 0; i < o.augments; i++) {      /* they stay on the stack: the model's shape is asked of functions of the script */
+    lua_rawgeti(L, AUGMENT, (lua_Integer)i + 1);
+    list[i] = bind_check_augment(L, -1);
+  }
+  o.augment = list;
   pl_error err;
   bind_use_state(L);
+  o.loss = bind_check_loss(L, LOSS);
+  o.optimizer = bind_check_optimizer(L, OPTIMIZER);
+  o.data = u->data = bind_check_dataset(L, DATA);
   u->trainer = pl_trainer_new(&o, &err);
   if (u->trainer == NULL) return bind_raise(L, &err);
+  lua_settop(L, TRAINER);
   return 1;
 }
 
@@ -209,10 +211,11 @@ static int trainer_refuse(lua_State *L) {
 /* evaluate(model, data [, loss [, "infer" | "noise" [, confusion]]]) -> loss, correct, count [, confusion as a list of lists] */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL };
+  bind_check_layer(L, 1);
+  const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_NOISE : PL_INFER;
-  const pl_dataset *data = bind_check_dataset(L, 2);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 5) && classes > 0) {

@@ -72,6 +72,7 @@ static int core_meta(lua_State *L) {
 int luaopen_perilune_core(lua_State *L) {
   pl_error err;
   if (pl_cpu_check(&err)) return bind_raise(L, &err);
+  bind_know_pcall(L);
   lua_newtable(L);
   for (const luaL_Reg *r = rooms; r->name; r++) {
     lua_pushcfunction(L, r->func);

@@ -60,6 +60,7 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
 
 void pl_layer_free(pl_layer *layer) {
   if (layer == NULL) return;
+  for (int i = 0; i < layer->children; i++) layer->child[i]->parent = NULL;
   pl_free(layer->child);
   pl_free(layer->param);
   pl_free(layer->config);
@@ -69,6 +70,7 @@ void pl_layer_free(pl_layer *layer) {
 void pl_layer_free_tree(pl_layer *layer) {
   if (layer == NULL) return;
   for (int i = 0; i < layer->children; i++) pl_layer_free_tree(layer->child[i]);
+  layer->children = 0;
   pl_layer_free(layer);
 }
 

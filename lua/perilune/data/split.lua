@@ -36,7 +36,7 @@ function class.__tostring(self)
     self.classes > 0 and (", %d classes"):format(self.classes) or "")
 end
 
---- The data set in memory (userdata), read now if it has not been.
+--- The data set in memory (userdata), read now if it has not been. Each call gives a handle of its own, which may be closed.
 function Split:read()
   local ds = self._core
   if not ds then
@@ -44,7 +44,7 @@ function Split:read()
     ds:describe(self.name, nil, self.labels)
     self._core, self._load = ds, nil
   end
-  return ds
+  return ds:share()
 end
 
 local function derived(self, changes)
