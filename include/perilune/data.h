@@ -46,6 +46,9 @@ PL_API const char *pl_dataset_sha256(const pl_dataset *ds);      /* [borrowed] *
 PL_API void pl_dataset_set_sha256(pl_dataset *ds, const char *sha256);
 /* The same of its values in memory, rows in order: samples (as stored), then labels or targets. */
 PL_API void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds);
+/* The smallest and largest finite value of its samples, as gathered; [0, 1] for pixels that are not standardized and where
+   nothing is finite. */
+PL_API pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_error *err);
 /* Name of label k; NULL if it has none. */
 PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* [borrowed] */
 PL_API pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, int64_t n, pl_error *err);

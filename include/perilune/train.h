@@ -61,9 +61,20 @@ typedef struct pl_evaluation {
   size_t correct, count;
 } pl_evaluation;
 
+/* How outputs become probabilities of classes. */
+typedef enum pl_activation { PL_SOFTMAX, PL_SIGMOID, PL_IDENTITY } pl_activation;
+
+/* What an evaluation keeps of each sample, for the caller's arrays [count]. */
+typedef struct pl_predictions {
+  int32_t *label;             /* predicted */
+  float *probability;         /* of that label, by `activation` of the outputs */
+  pl_activation activation;
+} pl_predictions;
+
 /* One pass over a data set in PL_INFER, or PL_NOISE (dropout on, masks from the model's seed). loss may be NULL.
-   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. */
-PL_API pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion, pl_error *err);
+   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. predictions may be NULL. */
+PL_API pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
+                             const pl_predictions *predictions, pl_error *err);
 
 /* Index of the largest of n numbers, the first of equals; n = 1: is it above one half? */
 PL_API int32_t pl_argmax(const float *x, size_t n);

@@ -3,7 +3,7 @@
 ---@class perilune.ExperimentFields
 ---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
 ---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
----@field model perilune.Layer its weights begin anew, from the seed, with every run
+---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
 ---@field loss perilune.Loss
 ---@field optimizer perilune.Optimizer
 ---@field epochs integer at most so many passes over the training set
@@ -126,19 +126,60 @@ function Experiment:with(changes) end
 ---@return table[]
 function Experiment:rows() end
 
----A run that was trained.
+---The run in a folder, or in one of its files (best.h5 has the weights of the best epoch): the same object that `experiment:run` returns.
+---Its weights are read when `run.model` is asked for.
+---
+---```lua
+---local run = assert(pl.run "runs/a-first-network-s1")
+---print(run, run.arguments.lr, run.test.error, run.history.val_loss)
+---print(run:model():evaluate(pl.data.mnist().test:read()).accuracy)
+---```
+---@param path string
+---@return perilune.Run? run nil and a message when there is none, or it cannot be read
+---@return string? message
+function pl.run(path) end
+
+---All runs below a folder, sorted by folder. A filter is a function(run), or a text of conditions that all hold: a name that
+---`run:value` knows, one of `= != < <= > >= ~` (contains), and a value.
+---
+---```lua
+---for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do print(run.path, run:value "test_error") end
+---```
+---@param path? string (default "runs")
+---@param filter? string|fun(run: perilune.Run): boolean
+---@return perilune.Run[]? runs nil and a message when there is no such folder
+---@return table|string problems { path =, message = } of each run that could not be read
+function pl.runs(path, filter) end
+
+---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run
+---@field name string the experiment's
+---@field arguments table<string, any> what its script asked for with `pl.arg`: the values by name
 ---@field history perilune.History
----@field model perilune.Layer with the final weights
+---@field model perilune.Layer with the final weights, its own; `run:model()` is the same
 ---@field path string? its folder
 ---@field test table? the final evaluation: { loss, accuracy, error, correct, count, confusion }
+---@field val table? the same of the validation set
+---@field predictions table? of the test set, where they were stored
 ---@field evaluation table of the splits: { test, val, metrics }
 ---@field best table? { epoch, value, monitor }: whose weights were restored
 ---@field ended "epochs"|"stopping"|"callback"|"interrupted"
 ---@field seed integer
 ---@field threads integer
----@field seconds number
+---@field epochs integer the most epochs that it was to train
+---@field seconds number of training, over all sessions
+---@field created string? when its file was written (UTC)
 local Run = {}
+
+---One number or word by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data", "path", "best_epoch", "seconds",
+---"created"), a result of the final weights ("test_error", "val_loss", a metric), or a column of the last epoch ("train_loss").
+---@param name string
+---@return any value nil where there is none
+function Run:value(name) end
+
+---The names that `run:value` knows of this run, sorted.
+---@return string[] names
+function Run:values() end
 
 ---The result in one line: test error, and how it compares with the documented one.
 ---@return string

@@ -341,6 +341,7 @@ function Layer:random(seed, step) end
 ---@field loss? function a loss, whose mean is then computed too
 ---@field dropout? boolean leaves dropout on (default false)
 ---@field confusion? boolean counts the confusion matrix (default true)
+---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
 
 ---One pass over a data set.
 ---
@@ -349,7 +350,8 @@ function Layer:random(seed, step) end
 ---```
 ---@param data perilune.Split
 ---@param options? perilune.EvaluateOptions
----@return table result { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }
+---@return table result { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }; with
+---  `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
 function Layer:evaluate(data, options) end
 
 ---The first layer of that name in the model, or nil.
@@ -417,6 +419,10 @@ function Layer:params() end
 ---The model as a table of plain values, from which nn.from_config makes it again.
 ---@return table
 function Layer:config() end
+
+---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
+---@return perilune.Layer
+function Layer:clone() end
 
 ---Its place in the model: "03_conv2d", or "02_residual/01_linear" inside another.
 ---@return string

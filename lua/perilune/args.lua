@@ -89,6 +89,13 @@ function M.unasked()
   end
 end
 
+--- All that the script asked for: name -> value, defaults included.
+function M.values()
+  local values = {}
+  for _, name in ipairs(asked) do values[name] = asked_for[name] end
+  return values
+end
+
 --- The arguments as given: a list of "name=value", sorted. Part of what a run is.
 function M.list()
   local words = {}

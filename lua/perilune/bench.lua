@@ -12,41 +12,10 @@ M.networks = { "P01", "P04", "P08", "P09", "P12", "P13", "LeNet", "U02", "C03", 
 
 local aliases = { LENET = "L01" }
 
--- The folder of experiments: here, beside the folder of the program (which was built or installed there).
-local function experiments()
-  local places = { "experiments" }
-  local program = script.program
-  if not program:find "/" then
-    for folder in (os.getenv "PATH" or ""):gmatch "[^:]+" do
-      if system.kind(folder .. "/" .. program) == "file" then
-        program = folder .. "/" .. program
-        break
-      end
-    end
-  end
-  local folder = program:match "^(.*)/[^/]*$"
-  if folder then
-    places[#places + 1] = folder .. "/../experiments"
-    places[#places + 1] = folder .. "/../share/perilune/experiments"
-  end
-  for _, place in ipairs(places) do
-    if system.kind(place .. "/README.md") == "file" then return place end
-  end
-  errors.fail(1, "bench: the experiments are not in %s; go to the folder that holds them, or name a FILE", table.concat(places, ", "))
-end
-
---- "P09" or "LeNet" -> the file of that row in experiments/README.md; a file is itself.
+--- "P09" or "LeNet" -> the file of that row of experiments/index.lua; a file is itself.
 function M.find(name)
   if name:match "%.lua$" or system.kind(name) == "file" then return name end
-  local folder, names = experiments(), {}
-  local id = name:upper()
-  id = aliases[id] or id
-  for row, file in script.read(folder .. "/README.md"):gmatch "\n| (%u%d%d%l?) `([^%s`]+)[^`]*` |" do
-    if row:upper() == id then return folder .. "/" .. file end
-    names[#names + 1] = row
-  end
-  local near = system.nearest(id, names)
-  errors.fail(2, "bench: there is no file and no experiment '%s'%s", name, near and ("; did you mean '%s'?"):format(near) or "")
+  return require "perilune.reproduce.rows".find(aliases[name:upper()] or name, "bench")[1].path
 end
 
 --- Whether MNIST is there.

@@ -8,7 +8,7 @@ local M = {}
 
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
-M.commands = { "run", "check", "show", "verify", "rerun", "bench", "data", "version", "help" }
+M.commands = { "run", "check", "show", "verify", "rerun", "reproduce", "bench", "data", "version", "help" }
 
 --- The argparse parser of a command, and the command.
 function M.parser(name)

@@ -170,7 +170,8 @@ local function calling_script()
     local source = info.source
     if source:sub(1, 1) == "@" and not errors.is_ours(source) then
       local path = source:sub(2)
-      return { path = path, text = require "perilune.script".read(path), arguments = require "perilune.args".list(), files = {} }
+      local args = require "perilune.args"
+      return { path = path, text = require "perilune.script".read(path), arguments = args.list(), values = args.values(), files = {} }
     end
   end
 end

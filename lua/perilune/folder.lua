@@ -7,21 +7,27 @@ local system, store = core.system, core.store
 
 local M = {}
 
---- "P09 convolution" -> "p09-convolution"
+--- "P09 convolution" -> "p09-convolution". Other letters than English ones stay, whatever the locale; bytes that are no UTF-8 are
+-- written as numbers.
 function M.slug(name)
-  local slug = name:lower():gsub("[^%w]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
+  if not utf8.len(name) then name = name:gsub("[\128-\255]", function(c) return ("-%02x-"):format(c:byte()) end) end
+  local slug = name:gsub("[A-Z]", function(c) return string.char(c:byte() + 32) end):gsub("[^a-z0-9\128-\255]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
   return slug ~= "" and slug or "run"
 end
 
 local function checkpoint(path) return path .. "/checkpoint.h5" end
 
---- The file to look at when a run is named by its folder; any other path is itself.
-function M.file(path)
-  if system.kind(path) ~= "folder" then return path end
+--- The file of the run in a folder, or nil.
+function M.find(path)
   for _, name in ipairs { "run.h5", "checkpoint.h5" } do
     if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
   end
-  errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
+end
+
+--- The file to look at when a run is named by its folder; any other path is itself.
+function M.file(path)
+  if system.kind(path) ~= "folder" then return path end
+  return M.find(path) or errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
 end
 
 -- The record of the run in a folder; nil when there is none. tensors = false: without its weights. A file that cannot be

@@ -40,7 +40,7 @@ function M.of(e, seed)
   local _, isa = system.processor()
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
-  return { name = e.name, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
+  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm }
 end
 

@@ -20,5 +20,7 @@ local saveload = require "perilune.saveload"
 M.save, M.load = saveload.save, saveload.load
 M.nn.load = saveload.load_model
 M.store = core.store
+function M.run(...) return require "perilune.runs".run(...) end
+function M.runs(...) return require "perilune.runs".runs(...) end
 
 return M

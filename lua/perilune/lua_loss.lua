@@ -61,8 +61,8 @@ function Steps:run(epoch, first, count, sum)
 end
 
 --- As model:evaluate, with such a loss. `split`: a split of a data set.
-function M.evaluate(model, split, loss)
-  local result, sum = model:evaluate(split:read()), 0.0
+function M.evaluate(model, split, loss, predictions)
+  local result, sum = model:evaluate(split:read(), { predictions = predictions }), 0.0
   for x, y in split:batches(256) do
     local value = loss(model:infer(x), y)
     sum = sum + (type(value) == "userdata" and value:item() or value) * x:size(1)

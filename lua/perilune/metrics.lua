@@ -64,13 +64,13 @@ function M.confused(confusion, most)
   return table.move(list, 1, math.min(most or #list, #list), 1, {})
 end
 
---- The documents' verdict on a test error: "beats" at or below the documented one, "meets" at most one binomial
--- standard deviation of the document's own single run above it, else "misses".
---   deviation = sqrt(e (1 - e) / count)
+--- The verdict on a test error: "beats" below the documented one, "meets" equal to it or at most one binomial standard
+-- deviation of the document's own single run above it, else "misses".
+--   std = sqrt(e (1 - e) / count)
 function M.verdict(measured, documented, count)
-  if measured <= documented + 1e-9 then return "beats" end   -- 1 - 0.969 is a little more than 0.031
-  local deviation = math.sqrt(documented * (1 - documented) / (count or 10000))
-  return measured <= documented + deviation and "meets" or "misses"
+  if measured < documented - 1e-9 then return "beats" end   -- 1 - 0.969 is a little more than 0.031
+  local std = math.sqrt(documented * (1 - documented) / (count or 10000))
+  return measured <= documented + std and "meets" or "misses"
 end
 
 return M

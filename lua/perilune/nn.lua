@@ -30,19 +30,21 @@ function methods:probabilities(x)
 end
 
 --- One pass over a data set: { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }.
---- Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table.
+--- Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table; predictions = true: also
+--- { predictions =, probabilities = }, tensors with the label predicted for each sample and the probability it was given.
 function methods:evaluate(data, opts)
   opts = opts or {}
   for key in pairs(opts) do
-    if key ~= "loss" and key ~= "dropout" and key ~= "confusion" then
-      raise("evaluate has no option '%s'; it has: loss, dropout, confusion", key)
+    if key ~= "loss" and key ~= "dropout" and key ~= "confusion" and key ~= "predictions" then
+      raise("evaluate has no option '%s'; it has: loss, dropout, confusion, predictions", key)
     end
   end
-  local loss, correct, count, confusion =
-    core.trainer.evaluate(self, data, opts.loss, opts.dropout and "noise" or "infer", opts.confusion ~= false)
+  local loss, correct, count, confusion, predictions, probabilities = core.trainer.evaluate(self, data, opts.loss,
+    opts.dropout and "noise" or "infer", opts.confusion ~= false,
+    opts.predictions and require "perilune.mistakes".activation(self, opts.loss) or nil)
   return {
     loss = opts.loss and loss or nil, correct = correct, count = count, accuracy = correct / count, error = (count - correct) / count,
-    confusion = confusion,
+    confusion = confusion, predictions = predictions, probabilities = probabilities,
   }
 end
 
@@ -84,6 +86,12 @@ local function describe(layer, indent, lines)
   lines[#lines + 1] = ("%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "")
   for i = 1, #layer do describe(layer[i], indent .. "  ", lines) end
   return lines
+end
+
+-- run:model() is run.model: the weights of a run are asked for either way.
+core.nn.metatable.__call = function(layer, of)
+  if require "perilune.result".is(of) then return layer end
+  raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.

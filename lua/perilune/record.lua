@@ -67,7 +67,8 @@ function M.of(trainer, kind, identity, threads)
     kind = kind, config = model:config(), input = input, history = history.saved(trainer.history), evaluation = trainer.evaluation,
     state = state_of(trainer, identity),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,
-      build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, threads = threads,
+      build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,
+      threads = threads, documented = trainer.e.documented, values = trainer.e.script and trainer.e.script.values,
       processor = ("%s (%s)"):format(processor, isa) },
   }
   if kind ~= "checkpoint" then

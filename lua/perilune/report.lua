@@ -1,6 +1,7 @@
 --- Tables about models, histories and results, as lists of lines. `term` (text.terminal) says what may be painted.
 local text = require "perilune.text"
 local metrics = require "perilune.metrics"
+local csv = require "perilune.csv"
 
 local M = {}
 
@@ -41,27 +42,32 @@ function M.history(history, term, best)
   return text.columns(columns, rows, "  ", term.paint)
 end
 
--- The shortest text that reads as the same number.
-local function digits(x)
-  if math.tointeger(x) then return ("%d"):format(x) end
-  for precision = 15, 17 do
-    local shortest = (("%%.%dg"):format(precision)):format(x)
-    if tonumber(shortest) == x then return shortest end
+--- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final weights: a last row;
+-- a first column then says of each row whether it is of the "history" or "final". false: that column, but no such row.
+function M.csv(history, final)
+  local columns, known = {}, {}
+  for _, name in ipairs(history.columns) do
+    columns[#columns + 1], known[name] = name, true
   end
-  return tostring(x)
-end
-
---- The history as comma-separated values, with all digits.
-function M.csv(history)
-  local lines = { table.concat(history.columns, ",") }
-  for _, row in ipairs(history.rows) do
-    local cells = {}
-    for c, name in ipairs(history.columns) do
-      local x = row[name]
-      cells[c] = x == nil and "" or digits(x)
+  local extra = {}
+  for name in pairs(final or {}) do
+    if not known[name] then extra[#extra + 1] = name end
+  end
+  table.sort(extra)
+  local last = columns[#columns] == "seconds" and #columns or #columns + 1
+  for i, name in ipairs(extra) do table.insert(columns, last + i - 1, name) end
+  local lines, shift = {}, final ~= nil and 1 or 0
+  local function add(part, value)
+    local cells = { part }
+    for c, name in ipairs(columns) do
+      local x = value(name)
+      cells[c + shift] = x == x and x or nil      -- NaN is an empty cell
     end
-    lines[#lines + 1] = table.concat(cells, ",")
+    lines[#lines + 1] = csv.line(cells, #columns + shift)
   end
+  add("part", function(name) return name end)
+  for _, row in ipairs(history.rows) do add("history", function(name) return row[name] end) end
+  if final then add("final", function(name) return final[name] end) end
   return lines
 end
 

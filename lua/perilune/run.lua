@@ -32,6 +32,16 @@ local function user_functions(e)
   return list
 end
 
+-- Seconds of training, over all sessions.
+local function trained_seconds(run) return history.sum(run.history, "seconds") + (run.state.seconds or 0) end
+
+-- What a trainer knows, as the run's.
+local function take_over(run, t)
+  run.state, run.evaluation, run.test, run.val, run.best = t.state, t.evaluation, t.evaluation.test, t.evaluation.val, t.state.best
+  run.predictions, run.ended = (run.test or {}).predictions, t.state.ended or "interrupted"
+  run.seconds = trained_seconds(run)
+end
+
 -- Publishes: the checkpoint first, because it alone counts; then what is derived from it. run.unsaved: why the last
 -- attempt failed.
 local function publisher(run, identity, warn)
@@ -51,7 +61,8 @@ local function publisher(run, identity, warn)
         write("run.h5", "run")
         if t.state.best and run.best_written ~= t.state.best.epoch and write("best.h5", "best") then run.best_written = t.state.best.epoch end
         local message
-        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged)
+        take_over(run, t)
+        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged, t.state.ended and require "perilune.runs".summary(run))
         problem = problem or message
       end
       run.saved = { epoch = t.state.epoch, batch = t.state.batch }
@@ -151,9 +162,8 @@ local function train(run, e, o, found, identity)
   local ok, finished = pcall(t.run, t)
   progress:finish()
   if not ok then error(finished, 0) end
-  run.state, run.evaluation, run.test = t.state, t.evaluation, t.evaluation.test
-  run.ended = finished and t.state.ended or "interrupted"
-  run.best = t.state.best
+  take_over(run, t)
+  if not finished then run.ended = "interrupted" end
 end
 
 -- A finished run whose folder was named again: nothing is trained, its files are shown, and completed. Before: the weights of the
@@ -162,7 +172,7 @@ local function complete(run, e, found)
   local list = e.model:state()
   local ok, message = derive(run, e.model, found, "run.h5", "run", list, function(state) return state.ended and state.epoch end)
   if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, best_epoch) end
-  if ok then ok, message = result.complete_log(run.path .. "/log.jsonl", run.history) end
+  if ok then ok, message = result.complete_log(run.path .. "/log.jsonl", run.history, require "perilune.runs".summary(run)) end
   if not ok then run.unsaved = message end
 end
 
@@ -170,7 +180,8 @@ local function recall(run, e, found)
   local record = require "perilune.record"
   record.fill(e.model:state(), found.best or found.layers, run.path .. "/checkpoint.h5")
   local state, past, _, evaluation = record.parts(found)
-  run.state, run.history, run.evaluation, run.test, run.best, run.ended = state, past, evaluation, evaluation.test, state.best, state.ended
+  run.history = past
+  take_over(run, { state = state, evaluation = evaluation })
   run.recalled = true
   complete(run, e, found)
 end
@@ -190,7 +201,6 @@ function M.start(e, given)
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
   training[e.model] = true
-  local began = system.clock()
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)
@@ -198,6 +208,7 @@ function M.start(e, given)
       if split then errors.guard(split.read, split) end
     end
     local identity = require "perilune.identity".of(e, o.seed)
+    run.identity = identity
     local found, nothing_left
     if o.out ~= false then
       run.path, found, nothing_left = folder.choose(run, e, o, identity)
@@ -212,8 +223,9 @@ function M.start(e, given)
   run.lock = nil
   random.restore(outer)
   if o.threads then system.threads(threads_before) end
-  run.seconds = system.clock() - began
   if not ok then error(problem, 0) end
+  local cloned, copy = pcall(e.model.clone, e.model)
+  if cloned then run.model = copy end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   return run
 end

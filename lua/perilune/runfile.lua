@@ -10,7 +10,10 @@
 --                  datasets are the slots ("weight.m") and whose attributes repeat type and step
 --   state          /state: attributes, one a field; tables as JSON
 --   history        /history: a dataset a column; epoch is the dimension scale
---   evaluation     /evaluation: attributes; lists and matrices of numbers as datasets
+--   evaluation     /evaluation: attributes; lists and matrices of numbers as datasets. Of a split "test" that has them:
+--                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); mistakes, the most confident
+--                  first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
+--                  picture (u8 [n, H, W, C]) where samples are images
 --   provenance     /provenance: attributes; script as a dataset
 --
 -- What is written comes back equal, to the last bit and with whole floats still floats (perilune.exact).
@@ -19,7 +22,7 @@ local exact = require "perilune.exact"
 local raise = require "perilune.raise"
 local store = core.store
 
-local M = { format = "perilune-run", version = 1 }
+local M = { format = "perilune-run", version = 2 }
 
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
@@ -192,27 +195,81 @@ local function matrix(value)
   return nested and { #rows, #rows[1] } or { #flat }, flat
 end
 
+local mistake_fields = { { "index", "i64" }, { "label", "i64" }, { "prediction", "i64" }, { "probability", "f64" } }
+
+local function write_mistakes(w, path, list)
+  w:group(path)
+  for _, field in ipairs(mistake_fields) do
+    local column = {}
+    for i, mistake in ipairs(list) do column[i] = mistake[field[1]] end
+    w:numbers(path .. "/" .. field[1], column, field[2])
+  end
+  local pictures = {}
+  for i, mistake in ipairs(list) do pictures[i] = mistake.picture end
+  if #list > 0 and #pictures == #list then w:tensor(path .. "/picture", core.tensor.stack(pictures, 1), 6) end
+end
+
+local function read_mistakes(r, path)
+  local columns, list = {}, {}
+  for _, field in ipairs(mistake_fields) do columns[field[1]] = assert(r:numbers(path .. "/" .. field[1])) end
+  local pictures = r:has(path .. "/picture") and assert(r:tensor(path .. "/picture"))
+  for _, field in ipairs(mistake_fields) do
+    if #columns[field[1]] ~= #columns.index then error(path .. ": its columns differ in length", 0) end
+  end
+  if pictures and pictures:size(1) ~= #columns.index then error(path .. "/picture: not a picture a mistake", 0) end
+  for i, index in ipairs(columns.index) do
+    list[i] = { index = index, label = columns.label[i], prediction = columns.prediction[i], probability = columns.probability[i],
+      picture = pictures and pictures[i] or nil }
+  end
+  return list
+end
+
 local function write_evaluation(w, evaluation)
-  local rest = {}
+  local rest, predictions, mistakes = {}, {}, {}
   w:group "/evaluation"
   for _, name in ipairs(sorted_names(evaluation, "evaluation")) do
-    local shape, flat = matrix(evaluation[name])
+    local value = evaluation[name]
+    local shape, flat = matrix(value)
     if shape then w:numbers("/evaluation/" .. name, flat, nil, shape)
-    else rest[name] = evaluation[name] end
+    elseif type(value) == "table" and (value.predictions or value.mistakes) then
+      rest[name] = {}
+      for key, item in pairs(value) do
+        if key ~= "predictions" and key ~= "mistakes" then rest[name][key] = item end
+      end
+      if value.predictions then predictions[#predictions + 1] = name end
+      if value.mistakes then mistakes[#mistakes + 1] = name end
+    else rest[name] = value end
   end
+  if #predictions > 0 then w:group "/evaluation/predictions" end
+  for _, name in ipairs(predictions) do w:tensor("/evaluation/predictions/" .. name, evaluation[name].predictions, 6) end
+  if #mistakes > 0 then w:group "/evaluation/mistakes" end
+  for _, name in ipairs(mistakes) do write_mistakes(w, "/evaluation/mistakes/" .. name, evaluation[name].mistakes) end
   write_fields(w, "/evaluation", rest, "evaluation")
+end
+
+-- What a group of /evaluation holds of each split.
+local function read_splits(r, evaluation, kind)
+  local path = "/evaluation/" .. kind
+  for _, name in ipairs(assert(r:list(path))) do
+    if type(evaluation[name]) ~= "table" then evaluation[name] = {} end
+    evaluation[name][kind] = kind == "mistakes" and read_mistakes(r, path .. "/" .. name) or assert(r:tensor(path .. "/" .. name))
+  end
 end
 
 local function read_evaluation(r)
   local evaluation = read_fields(r, "/evaluation")
   for _, name in ipairs(assert(r:list "/evaluation")) do
-    local flat, shape = assert(r:numbers("/evaluation/" .. name))
-    if #shape == 2 then
-      local rows = {}
-      for i = 1, shape[1] do rows[i] = table.move(flat, (i - 1) * shape[2] + 1, i * shape[2], 1, {}) end
-      flat = rows
+    if r:info("/evaluation/" .. name) == "group" then
+      if name == "predictions" or name == "mistakes" then read_splits(r, evaluation, name) end
+    else
+      local flat, shape = assert(r:numbers("/evaluation/" .. name))
+      if #shape == 2 then
+        local rows = {}
+        for i = 1, shape[1] do rows[i] = table.move(flat, (i - 1) * shape[2] + 1, i * shape[2], 1, {}) end
+        flat = rows
+      end
+      evaluation[name] = flat
     end
-    evaluation[name] = flat
   end
   return evaluation
 end

@@ -99,7 +99,7 @@ function M.experiment(path, words)
   if not require "perilune.experiment".is_experiment(e) then
     errors.fail(1, "%s: returns %s; an experiment file ends with: return pl.experiment { ... }", path, e == nil and "nothing" or "a " .. type(e))
   end
-  e.script = { path = path, text = M.read(path), arguments = args.list(), files = {} }
+  e.script = { path = path, text = M.read(path), arguments = args.list(), values = args.values(), files = {} }
   for i, file in ipairs(files) do e.script.files[i] = { path = file, text = M.read(file) } end
   return e
 end

@@ -119,6 +119,15 @@ function M.terminal(descriptor)
   return t
 end
 
+--- A command line of these words, each quoted for the shell where that is needed.
+function M.command(words)
+  local quoted = {}
+  for i, word in ipairs(words) do
+    quoted[i] = word:find "^[%w_./:=@%%+,-]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
+  end
+  return table.concat(quoted, " ")
+end
+
 --- A bar of `width` characters, `fraction` of it full.
 function M.bar(fraction, width, unicode)
   fraction = math.max(0, math.min(1, fraction))

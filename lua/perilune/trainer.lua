@@ -6,6 +6,7 @@ local system = core.system
 local errors = require "perilune.errors"
 local history = require "perilune.history"
 local metrics = require "perilune.metrics"
+local mistakes = require "perilune.mistakes"
 local random = require "perilune.random"
 local text = require "perilune.text"
 
@@ -173,7 +174,15 @@ function Trainer:steps(epoch)
   return true
 end
 
+-- Predictions as files keep them, and the worst mistakes, of the splits evaluated last.
+function Trainer:complete_evaluations()
+  for _, split in ipairs { "val", "test" } do
+    if self.evaluation[split] and self.e.splits[split] then mistakes.complete(self.evaluation[split], self.e.splits[split]) end
+  end
+end
+
 function Trainer:publish()
+  self:complete_evaluations()
   self.state.lr = self.optimizer.lr
   self.state.random = random.state()
   self.hooks.publish(self)
@@ -192,8 +201,9 @@ end
 function Trainer:evaluate(split, row)
   local data = self.e.splits[split]
   self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count, split == "val" and "validation" or "test") }
-  local result = type(self.e.loss) == "function" and require "perilune.lua_loss".evaluate(self.model, data, self.e.loss)
-    or self.model:evaluate(data:read(), { loss = self.e.loss })
+  local keep = data.classes > 0
+  local result = type(self.e.loss) == "function" and require "perilune.lua_loss".evaluate(self.model, data, self.e.loss, keep)
+    or self.model:evaluate(data:read(), { loss = self.e.loss, predictions = keep })
   if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
   for _, name in ipairs(self.e.metrics.named) do
     if result.confusion then result[name] = metrics.named[name](result) end
@@ -270,6 +280,7 @@ function Trainer:conclude()
   end
   if self.e.splits.val and not (seen and self.evaluation.val) then self:evaluate "val" end
   if self.e.test and not (seen and self.evaluation.test) then self:evaluate "test" end
+  self:complete_evaluations()
   local final = {}
   for _, metric in ipairs(self.e.metrics.functions) do
     final[metric.name] = seen and #self.history > 0 and self.history[#self.history][metric.name] or nil

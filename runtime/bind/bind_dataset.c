@@ -193,6 +193,16 @@ static int dataset_labels(lua_State *L) {
   return 1;
 }
 
+/* ds:extent() -> smallest, largest value */
+static int dataset_extent(lua_State *L) {
+  pl_error err;
+  float low, high;
+  if (pl_dataset_extent(&low, &high, self(L), &err)) return bind_raise(L, &err);
+  lua_pushnumber(L, low);
+  lua_pushnumber(L, high);
+  return 2;
+}
+
 /* ds:range(from, to) -> x, y of positions from..to, inclusive */
 static int dataset_range(lua_State *L) {
   pl_dataset *ds = self(L);
@@ -317,7 +327,7 @@ static int dataset_resize(lua_State *L) {
 const luaL_Reg bind_dataset_methods[] = {
   { "__gc", dataset_gc }, { "__close", dataset_close },
   { "share", dataset_share }, { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest },
-  { "gather", dataset_gather }, { "range", dataset_range }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
+  { "gather", dataset_gather }, { "range", dataset_range }, { "extent", dataset_extent }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
   { "select", dataset_select }, { "first", dataset_first }, { "first_per_class", dataset_first_per_class },
   { "split", dataset_split }, { "statistics", dataset_statistics }, { "standardize", dataset_standardize },
   { "resize", dataset_resize },

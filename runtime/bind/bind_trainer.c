@@ -208,9 +208,33 @@ static int trainer_refuse(lua_State *L) {
   return 1;
 }
 
-/* evaluate(model, data [, loss [, "infer" | "noise" [, confusion]]]) -> loss, correct, count [, confusion as a list of lists] */
+/* Pushes n x n integers as a list of lists. */
+static void push_matrix(lua_State *L, const int64_t *value, lua_Integer n) {
+  lua_createtable(L, (int)n, 0);
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer j = 0; j < n; j++) {
+      lua_pushinteger(L, value[i * n + j]);
+      lua_rawseti(L, -2, j + 1);
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* Pushes new tensors [count] for what is kept of each sample: labels (i32), probabilities (f32). */
+static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *data) {
+  pl_error err;
+  pl_shape shape = { 1, { (int64_t)pl_dataset_count(data) } };
+  pl_tensor **label = bind_new_tensor(L), **probability = bind_new_tensor(L);
+  if ((*label = pl_tensor_new(PL_I32, &shape, &err)) == NULL || (*probability = pl_tensor_new(PL_F32, &shape, &err)) == NULL) bind_raise(L, &err);
+  p->label = pl_tensor_data(*label);
+  p->probability = pl_tensor_data(*probability);
+}
+
+/* evaluate(model, data [, loss [, "infer" | "noise" [, confusion [, activation]]]]) -> loss, correct, count, confusion as a list of lists
+   or nil [, predicted labels, their probabilities]: the last two when an activation is named, "softmax", "sigmoid" or "identity" */
 static int evaluate(lua_State *L) {
-  static const char *const modes[] = { "infer", "noise", NULL };
+  static const char *const modes[] = { "infer", "noise", NULL }, *const activations[] = { "softmax", "sigmoid", "identity", NULL };
   bind_check_layer(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
@@ -225,22 +249,23 @@ static int evaluate(lua_State *L) {
   }
   pl_evaluation result;
   pl_error err;
+  pl_predictions predictions, *wanted = lua_isnoneornil(L, 6) ? NULL : &predictions;
+  int kept = lua_gettop(L) + 1;
+  if (wanted != NULL) {
+    predictions.activation = (pl_activation)luaL_checkoption(L, 6, NULL, activations);
+    new_predictions(L, wanted, data);
+  }
   bind_use_state(L);
-  if (pl_evaluate(model, loss, data, mode, &result, confusion, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(model, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_pushnumber(L, result.loss);
   lua_pushinteger(L, (lua_Integer)result.correct);
   lua_pushinteger(L, (lua_Integer)result.count);
-  if (confusion == NULL) return 3;
-  lua_createtable(L, (int)classes, 0);
-  for (lua_Integer i = 0; i < classes; i++) {
-    lua_createtable(L, (int)classes, 0);
-    for (lua_Integer j = 0; j < classes; j++) {
-      lua_pushinteger(L, confusion[i * classes + j]);
-      lua_rawseti(L, -2, j + 1);
-    }
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 4;
+  if (confusion != NULL) push_matrix(L, confusion, classes);
+  else lua_pushnil(L);
+  if (wanted == NULL) return 4;
+  lua_pushvalue(L, kept);
+  lua_pushvalue(L, kept + 1);
+  return 6;
 }
 
 int bind_open_trainer(lua_State *L);

@@ -1,4 +1,5 @@
 /* The data set: counted storage, a list of rows, a normalisation. See dataset.h for the invariant. */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -176,6 +177,30 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
     if (targets != NULL && ds->targets != NULL)
       memcpy(targets + i * target_size, (const float *)pl_tensor_data(ds->targets) + row * target_size, target_size * sizeof *targets);
   }
+}
+
+pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_error *err) {
+  static const pl_team single = { .size = 1 };
+  size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
+  bool plain_pixels = pl_tensor_type(ds->samples) == PL_U8 && ds->mean == NULL && ds->deviation == NULL;
+  float *row = pl_alloc_array(size, sizeof *row, err);
+  if (row == NULL) return PL_ERROR_MEMORY;
+  *low = INFINITY;
+  *high = -INFINITY;
+  for (uint32_t i = 0; i < ds->count && !plain_pixels; i++) {
+    pl_dataset_gather(ds, &single, &i, 1, row, NULL, NULL);
+    for (size_t e = 0; e < size; e++) {
+      if (!isfinite(row[e])) continue;
+      *low = row[e] < *low ? row[e] : *low;
+      *high = row[e] > *high ? row[e] : *high;
+    }
+  }
+  pl_free(row);
+  if (*low > *high) {
+    *low = 0;
+    *high = 1;
+  }
+  return PL_OK;
 }
 
 void pl_dataset_prefetch(const pl_dataset *ds, uint32_t position) {

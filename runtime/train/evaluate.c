@@ -1,4 +1,5 @@
 /* One pass over a data set without training. */
+#include <math.h>
 #include "perilune/train.h"
 
 enum { BATCH = 64 };
@@ -14,7 +15,22 @@ typedef struct {
   float *x, *targets, *y;
   int32_t *label, *guess, *wanted;
   double *losses;
+  const pl_predictions *predictions;   /* or NULL */
 } work;
+
+/* Probability of class k: softmax e^(y_k - max) / sum e^(y_j - max), or sigmoid 1 / (1 + e^-y) of class 1 of a single output. */
+static float probability(const float *y, size_t n, int32_t k, pl_activation activation) {
+  if (k < 0 || (n > 1 && (size_t)k >= n)) return NAN;
+  if (n == 1) {
+    double p = activation == PL_IDENTITY ? y[0] : 1 / (1 + pl_exp(-(double)y[0]));
+    return (float)(k == 1 ? p : 1 - p);
+  }
+  if (activation != PL_SOFTMAX) return activation == PL_IDENTITY ? y[k] : (float)(1 / (1 + pl_exp(-(double)y[k])));
+  double largest = y[0], sum = 0;
+  for (size_t j = 1; j < n; j++) largest = y[j] > largest ? y[j] : largest;
+  for (size_t j = 0; j < n; j++) sum += pl_exp(y[j] - largest);
+  return (float)(pl_exp(y[k] - largest) / sum);
+}
 
 /* Batch [start, start + n): gathered, run, judged row by row. y NULL: the forward pass is run here, by the team. */
 static void gather(work *w, const pl_team *team, size_t start, size_t n) {
@@ -30,6 +46,9 @@ static void judge(work *w, const pl_team *team, const float *y, size_t start, si
   for (size_t i = from; i < to; i++) {
     w->guess[start + i] = pl_argmax(y + i * w->width, w->width);
     w->wanted[start + i] = w->labels ? w->label[i] : pl_argmax(w->targets + i * w->width, w->width);
+    if (w->predictions == NULL) continue;
+    w->predictions->label[start + i] = w->guess[start + i];
+    w->predictions->probability[start + i] = probability(y + i * w->width, w->width, w->guess[start + i], w->predictions->activation);
   }
   pl_team_barrier(team);
 }
@@ -93,10 +112,12 @@ static void sum_up(const work *w, pl_evaluation *result, int64_t *confusion) {
   if (w->loss != NULL) result->loss = pl_loss_total(w->losses, w->count) / (double)w->count;
 }
 
-pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion, pl_error *err) {
+pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
+                      const pl_predictions *predictions, pl_error *err) {
   pl_shape sample = pl_dataset_shape(data);
   *result = (pl_evaluation){ 0 };
-  work w = { .model = model, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data) };
+  work w = { .model = model, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data),
+             .predictions = predictions };
   pl_status status = pl_model_build(model, &sample, err);
   if (status) return status;
   w.width = (size_t)pl_shape_count(pl_model_output(model));

@@ -1,4 +1,4 @@
-"""The documented networks in PyTorch, for `make bench`: training from data in memory and answers to batches of 256, with
+"""The documented networks in PyTorch, for `make bench`: training from data in memory and inference on batches of 256, with
 the better of 1 and of all threads, of the two memory layouts, and with torch.compile where that works.
 
 usage: peer.py NETWORK [--seconds S] [--repeat N] [--compile-limit S]        prints one JSON object
@@ -142,10 +142,10 @@ class Trial:
             self.x = self.x.contiguous(memory_format=torch.channels_last)
         self.optimizer = network.optimizer(self.model.parameters())
         self.forward = lambda x, labels: network.loss(self.model(x), labels)
-        self.answer = self.model
+        self.infer = self.model
         if compiled:
             self.forward = torch.compile(self.forward)
-            self.answer = torch.compile(self.model)
+            self.infer = torch.compile(self.model)
         self.order, self.at = None, 0
 
     def step(self):
@@ -167,7 +167,7 @@ class Trial:
         self.model.eval()
         x = self.x[:256]
         with torch.inference_mode():
-            return self.timed(lambda: self.answer(x), 256, seconds)
+            return self.timed(lambda: self.infer(x), 256, seconds)
 
     @staticmethod
     def timed(action, samples, seconds):

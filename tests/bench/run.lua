@@ -2,7 +2,7 @@
 -- Markdown to build/bench/table.md.
 --
 --   make bench ARGS="P01 LeNet limits"    only these; what was measured before stays in the tables
---   make bench ARGS=table                 nothing new; ARGS=readme: nor that, and the tables go into README.md
+--   make bench ARGS=table                 nothing new; ARGS=readme: nor that, and the tables go into tests/bench/README.md
 --   make bench PEER=cached                PyTorch as it was measured last; PEER=none: without it
 --   make bench SECONDS=1 REPEAT=5         of one measurement; how many, half of them before and half after PyTorch's
 --   make bench COMPILE=300                seconds that torch.compile may take for a network; 0: not tried
@@ -58,7 +58,7 @@ end
 -- Appends b to a.
 local function join(a, b) return table.move(b, 1, #b, #a + 1, a) end
 
--- Rates of training and answers, and what they are counted against.
+-- Rates of training and inference, and what they are counted against.
 local function measure(e, threads, count)
   local r = bench.measure(e, { threads = threads, seconds = seconds, repeats = count, peak = 1 })
   return { training = r.training.all, inference = r.inference.all }
@@ -105,7 +105,7 @@ local function times(x) return ("%.1f"):format(x) end
 
 local heads = {
   training = { "training, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "bar", "PyTorch", "with", "ratio" },
-  inference = { "answers, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "PyTorch", "with", "ratio" },
+  inference = { "inference, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "PyTorch", "with", "ratio" },
 }
 
 -- The rows of one table, and the ratios to PyTorch.
@@ -173,7 +173,7 @@ local function tables(ours, peers, limits, layout)
       local mean, least = mean_and_least(ratios)
       local wanted = kind == "training" and ("wanted: %g and %g"):format(mean_ratio, least_ratio) or ("wanted: each %g"):format(inference_ratio)
       join(lines, { ("%s: %s times as fast as PyTorch (geometric mean of %d networks), each at least %s times (%s)."):format(
-        kind == "training" and "Training" or "Answering", times(mean), #ratios, times(least), wanted), "" })
+        kind == "training" and "Training" or "Inference", times(mean), #ratios, times(least), wanted), "" })
     end
   end
   if #limits > 0 then
@@ -205,14 +205,14 @@ local function scaling(ours)
   return list
 end
 
--- The part of README.md between two comments is what was measured.
+-- The part of tests/bench/README.md between two comments is what was measured.
 local function into_readme(lines)
-  local file = assert(io.open("README.md", "rb"))
+  local file = assert(io.open("tests/bench/README.md", "rb"))
   local all = file:read "a"
   file:close()
   local from, to = select(2, all:find("<!-- make bench ARGS=readme writes from here -->\n", 1, true)), all:find("<!-- to here -->", 1, true)
-  assert(from and to, "README.md has lost the comments between which the tables go")
-  write("README.md", all:sub(1, from) .. table.concat(lines, "\n") .. "\n" .. all:sub(to, -2))
+  assert(from and to, "tests/bench/README.md has lost the comments between which the tables go")
+  write("tests/bench/README.md", all:sub(1, from) .. table.concat(lines, "\n") .. "\n" .. all:sub(to, -2))
 end
 
 local function main()

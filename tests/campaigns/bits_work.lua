@@ -1,41 +1,43 @@
 -- Work whose bits must not depend on how it is done: prints "THREADS <tab> what <tab> SHA-256" for every layer forward and
--- backward in several shapes, every loss, every optimizer, and a training of two epochs. usage: perilune bits_work.lua THREADS...
+-- backward in several shapes, every loss, every optimizer, and trainings of many kinds. usage: perilune bits_work.lua THREADS...
+local core = require "perilune.core"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
 local sha256 = pl.store.sha256
 
-local conv = nn.Conv2d
 local image, wide, flat = { 14, 14, 16 }, { 9, 7, 5 }, { 70 }
 
--- { layer's constructor, shape of a sample }. What takes several shapes or options stands several times.
-local cases = {
-  { function() return nn.Linear(70, 33) end, flat }, { function() return nn.Linear(16, 40, { bias = false }) end, image },
-  { function() return nn.Linear(300, 10) end, { 300 } },
-  { function() return conv(16, 16, 5, { padding = "same" }) end, image }, { function() return conv(16, 20, 3, { padding = 1 }) end, image },
-  { function() return conv(16, 17, 3) end, image }, { function() return conv(16, 32, 5) end, image }, { function() return conv(5, 7, 3) end, wide },
-  { function() return conv(5, 16, { 3, 2 }, { stride = 2, padding = 1, bias = "per-position" }) end, wide },
-  { function() return conv(1, 8, 5, { padding = "same" }) end, { 28, 28, 1 } }, { function() return conv(16, 24, 1, { bias = false }) end, image },
-  { function() return nn.MaxPool2d(2) end, image }, { function() return nn.MaxPool2d(3, { stride = 2, padding = "same" }) end, wide },
-  { function() return nn.AvgPool2d(2) end, image },
-  { function() return nn.AvgPool2d(3, { stride = 1, padding = 1, count_include_pad = false }) end, wide },
-  { function() return nn.GlobalAvgPool2d() end, image }, { function() return nn.BatchNorm(16) end, image },
-  { function() return nn.BatchNorm(70, { affine = false }) end, flat }, { function() return nn.Dropout(0.3) end, image },
-  { function() return nn.Dropout() end, flat }, { function() return nn.Flatten() end, image }, { function() return nn.Reshape { 7, 28, 16 } end, image },
-  { function() return nn.ReLU() end, image }, { function() return nn.LeakyReLU(0.1) end, flat }, { function() return nn.ELU() end, image },
-  { function() return nn.Tanh() end, image }, { function() return nn.Sigmoid() end, flat }, { function() return nn.GELU() end, image },
-  { function() return nn.GELU { approximate = "tanh" } end, image }, { function() return nn.SiLU() end, image },
-  { function() return nn.Softmax() end, flat }, { function() return nn.LogSoftmax() end, image }, { function() return nn.Identity() end, flat },
-  { function() return nn.Lambda { forward = function(x) return x * 2 end, backward = function(_, dy) return dy * 2 end } end, flat },
-  { function() return nn.Residual(nn.Sequential { conv(16, 16, 3, { padding = 1 }), nn.BatchNorm(16), nn.ReLU() }) end, image },
-  { function() return nn.Residual(conv(16, 32, 3, { padding = 1 }), conv(16, 32, 1)) end, image },
-  { function() return nn.Sequential { nn.Flatten(), nn.Linear(16 * 196, 50), nn.ReLU(), nn.Dropout(0.2), nn.Linear(50, 10) } end, image },
+-- Constructor calls, with the shape of a sample. What takes several shapes or options stands several times.
+local layers = {
+  { "Linear(70, 33)", flat }, { "Linear(16, 40, { bias = false })", image }, { "Linear(300, 10)", { 300 } },
+  { "Conv2d(16, 16, 5, { padding = 'same' })", image }, { "Conv2d(16, 20, 3, { padding = 1 })", image }, { "Conv2d(16, 17, 3)", image },
+  { "Conv2d(16, 32, 5)", image }, { "Conv2d(5, 7, 3)", wide }, { "Conv2d(5, 16, { 3, 2 }, { stride = 2, padding = 1, bias = 'per-position' })", wide },
+  { "Conv2d(1, 8, 5, { padding = 'same' })", { 28, 28, 1 } }, { "Conv2d(16, 24, 1, { bias = false })", image },
+  { "Conv2d(16, 8, 3)", { 5, 5, 16 } }, { "Conv2d(6, 8, 3, { stride = 3 })", { 11, 8, 6 } },
+  { "MaxPool2d(2)", image }, { "MaxPool2d(3, { stride = 2, padding = 'same' })", wide }, { "AvgPool2d(2)", image },
+  { "AvgPool2d(3, { stride = 1, padding = 1, count_include_pad = false })", wide }, { "GlobalAvgPool2d()", image }, { "BatchNorm(16)", image },
+  { "BatchNorm(70, { affine = false })", flat }, { "Dropout(0.3)", image }, { "Dropout()", flat }, { "Flatten()", image },
+  { "Reshape { 7, 28, 16 }", image }, { "ReLU()", image }, { "LeakyReLU(0.1)", flat }, { "ELU()", image }, { "ELU(0.5)", flat }, { "Tanh()", image },
+  { "Sigmoid()", flat }, { "GELU()", image }, { "GELU { approximate = 'tanh' }", image }, { "SiLU()", image }, { "Softmax()", flat },
+  { "LogSoftmax()", image }, { "Identity()", flat },
+  { "Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }", flat },
+  { "Residual(Sequential { Conv2d(16, 16, 3, { padding = 1 }), BatchNorm(16), ReLU() })", image },
+  { "Residual(Conv2d(16, 32, 3, { padding = 1 }), Conv2d(16, 32, 1))", image },
+  { "Sequential { ReLU(), Residual(Residual(ReLU()), Sequential { Flatten(), Reshape { 14, 14, 16 } }), ReLU() }", image },
+  { "Sequential { Flatten(), Linear(16 * 196, 50), ReLU(), Dropout(0.2), Linear(50, 10) }", image },
+  { "Sequential { Conv2d(16, 16, 3), ELU(), MaxPool2d(2), Conv2d(16, 4, 3), ReLU(), Dropout(0.2) }", image },
 }
 
 -- A layer that is new must be tried too.
-local known = { load = true, from_config = true, Sequential = true, MSE = true, Huber = true, BCE = true, NLL = true, CrossEntropy = true,
-  ProbabilityCrossEntropy = true }
-for _, case in ipairs(cases) do known[case[1]().type] = true end
-for name in pairs(nn) do assert(known[name], name .. " is not among the layers tried here") end
+local text = {}
+for i, case in ipairs(layers) do text[i] = case[1] end
+text = table.concat(text, " ")
+for name in pairs(core.nn) do
+  local tried = not name:find "^%u" or text:find(name .. "[ (]")
+  assert(tried, name .. " is not among the layers tried here")
+end
+
+local function make(source) return assert(load("return " .. source, source, "t", nn))() end
 
 local function join(list, tensors)
   for _, item in ipairs(list) do tensors[#tensors + 1] = item.tensor end
@@ -49,11 +51,11 @@ local function gradients(layer, tensors)
   for i = 1, #layer do gradients(layer[i], tensors) end
 end
 
--- Output, gradients, running statistics and output of inference, for a few sizes of batches.
-local function layer(make, shape)
+-- Output, gradients, running statistics and outputs of inference, for a few sizes of batches.
+local function layer(source, shape)
   local tensors = {}
   for _, n in ipairs { 1, 6, 37 } do
-    local model = nn.Sequential { make() }
+    local model = nn.Sequential { make(source) }
     model:build(shape)
     model:initialize(3)
     model:random(7, n)
@@ -70,15 +72,22 @@ local function layer(make, shape)
   return sha256(table.unpack(tensors))
 end
 
-local losses = { "CrossEntropy", "ProbabilityCrossEntropy", "NLL", "BCE", "Huber", "MSE" }
+local function sorted(class)
+  local names = {}
+  for name in pairs(class) do if name:find "^%u" then names[#names + 1] = name end end
+  table.sort(names)
+  return names
+end
+local losses, optimizers = sorted(core.loss), sorted(core.optim)
+
+local takes_targets = { BCE = true, Huber = true, MSE = true }
 local function loss(name)
   local scores = pl.rand({ 301, 10 }, { seed = 4 }) * 0.9 + 0.05
-  local target = (name == "BCE" or name == "Huber" or name == "MSE") and pl.rand({ 301, 10 }, { seed = 5 }) or pl.randint(0, 9, 301, { seed = 5 })
+  local target = takes_targets[name] and pl.rand({ 301, 10 }, { seed = 5 }) or pl.randint(0, 9, 301, { seed = 5 })
   local value, gradient = nn[name]()(scores, target)
   return sha256(("%a"):format(value), gradient)
 end
 
-local optimizers = { "AdaBelief", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "EAdam", "LAMB", "Nadam", "RMSprop", "SGD" }
 local function optimizer(name)
   local model = nn.Sequential { nn.Linear(120, 70), nn.Tanh(), nn.Linear(70, 10) }
   model:build { 120 }
@@ -113,12 +122,64 @@ local function training(threads)
   return sha256(table.concat(numbers, " "), table.unpack(join(e.model:state(), join(e.optimizer:state(), {}))))
 end
 
+-- Models whose operations are fused in many ways: steps of the core's trainer, many in one region.
+local nets = {
+  mlp = "Flatten(), Linear(784, 72), ReLU(), Dropout(0.3), Linear(72, 50), Tanh(), Linear(50, 10)",
+  packed = "Flatten(), Linear(784, 100), ReLU(), Linear(100, 10)",
+  residual = [[Conv2d(1, 6, 5, { stride = 2 }), BatchNorm(6), ReLU(),
+    Residual(Sequential { Conv2d(6, 6, 3, { padding = 'same' }), BatchNorm(6, { affine = false }), ReLU(), BatchNorm(6) }), ReLU(),
+    Residual(BatchNorm(6), Sequential { Conv2d(6, 6, 1), BatchNorm(6) }), Residual(Conv2d(6, 6, 1)), ReLU(),
+    Flatten(), Linear(864, 100), ReLU(), Linear(100, 10)]],
+  pooled = [[Identity(), Conv2d(1, 6, 5), Tanh(), MaxPool2d(2), Conv2d(6, 8, 3, { bias = 'per-position' }), LeakyReLU(0.1), MaxPool2d(2),
+    Dropout(0.2), Conv2d(8, 16, 3, { padding = 'same' }), ReLU(), Conv2d(16, 16, 3, { padding = 'same' }), ReLU(), MaxPool2d(2),
+    GELU(), MaxPool2d(2), Flatten(), Linear(16, 10)]],
+  dropped = [[Conv2d(1, 6, 5, { stride = 2 }), ReLU(), Dropout(0.2), Conv2d(6, 16, 3, { padding = 'same' }), ReLU(), Dropout(0.1),
+    Conv2d(16, 5, 3, { stride = 3, bias = 'per-position' }), ReLU(), Dropout(0.2), BatchNorm(5), ReLU(), Dropout(0.3), Tanh(), Dropout(0.3),
+    Flatten(), ReLU(), Dropout(0), Linear(80, 10)]],
+  scripted = [[ReLU(), Dropout(0.1), Conv2d(1, 3, 5, { bias = 'per-position' }), ReLU(), Dropout(0.2), Conv2d(3, 4, 1), ReLU(), MaxPool2d(4),
+    Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }, ReLU(), Dropout(0.4), Flatten(), Linear(144, 10)]],
+  activated = [[Conv2d(1, 9, 5, { stride = 2 }), Sigmoid(), Conv2d(9, 6, 1, { bias = 'per-position' }), LeakyReLU(0.1),
+    Conv2d(6, 16, 3, { padding = 'same' }), ReLU(), Residual(Conv2d(16, 16, 1)), ReLU(), Conv2d(16, 16, 5, { padding = 'same' }), LeakyReLU(0.2),
+    Conv2d(16, 8, 3, { stride = 3 }), Tanh(), Conv2d(8, 8, 3, { padding = 'same' }), ELU(), Linear(8, 40), Tanh(), Flatten(), Linear(640, 10), Sigmoid()]],
+}
+
+local train = pl.data.digits { train = 150, test = 10, seed = 3 }:splits()
+
+local function steps(net, opt, batch_size, criterion)
+  local model = make("Sequential { " .. nets[net] .. " }")
+  model:build { 28, 28, 1 }
+  model:initialize(5)
+  local bound = opt:bind(model)
+  local trainer = core.trainer.new { model = model, loss = criterion or nn.CrossEntropy(), optimizer = bound, data = train, batch_size = batch_size, seed = 7,
+    shuffle = true, augment = { pl.augment.affine { chance = 0.5, rotate = 20, shift = 0.1 } } }
+  local n, sums, tensors = trainer:batches(), {}, {}
+  for i, piece in ipairs { { 1, 1, n }, { 2, 1, n - 2 }, { 2, n - 1, 1 } } do
+    sums[i] = ("%a"):format((trainer:run(table.unpack(piece))))
+    gradients(model, tensors)
+    for k, gradient in ipairs(tensors) do tensors[k] = gradient:clone() end
+  end
+  join(bound:state(), join(model:state(), tensors))
+  tensors[#tensors + 1] = model:infer(pl.rand({ 40, 28, 28, 1 }, { seed = 4 }))
+  return sha256(table.concat(sums, " "), table.unpack(tensors))
+end
+
 for _, word in ipairs(arg) do
   local threads = math.tointeger(tonumber(word))
   pl.system.threads(threads)
   local function say(what, digest) print(("%d\t%s\t%s"):format(threads, what, digest)) end
-  for i, case in ipairs(cases) do say(("layer %d, %s on [N, %s]"):format(i, case[1]().type, table.concat(case[2], ", ")), layer(case[1], case[2])) end
+  for _, case in ipairs(layers) do say(("%s on [N, %s]"):format(case[1], table.concat(case[2], ", ")), layer(case[1], case[2])) end
   for _, name in ipairs(losses) do say(name, loss(name)) end
   for _, name in ipairs(optimizers) do say(name, optimizer(name)) end
+  for _, name in ipairs(losses) do
+    if not takes_targets[name] then say("steps: mlp, SGD, batches of 7, " .. name, steps("mlp", optim.SGD { lr = 0.01 }, 7, nn[name]())) end
+  end
+  for _, name in ipairs(optimizers) do say(("steps: mlp, %s, batches of 7"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 7)) end
+  for _, name in ipairs { "Adam", "SGD" } do say(("steps: mlp, %s, batches of 1"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 1)) end
+  say("steps: mlp, SGD with momentum, weight decay, clipping, batches of 7", steps("mlp", optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3, clip_norm = 1 }, 7))
+  for _, name in ipairs(sorted { Packed = 1, Residual = 1, Pooled = 1, Dropped = 1, Scripted = 1, Activated = 1 }) do
+    for _, batch_size in ipairs { 1, 7 } do
+      say(("steps: %s, Adam, batches of %d"):format(name:lower(), batch_size), steps(name:lower(), optim.Adam { lr = 0.01 }, batch_size))
+    end
+  end
   say("training of two epochs", training(threads))
 end

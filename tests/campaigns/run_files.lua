@@ -13,7 +13,7 @@ return function(campaign)
       campaign.check(record, "%s: of a finished run: %s", how, message)
       parts[#parts + 1] = record.state.weights_sha256 .. (name == "run.h5" and record.state.ended or "")
     end
-    return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*', "")
+    return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
   end
 
   local function text_of(value, skip)

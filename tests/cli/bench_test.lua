@@ -87,7 +87,7 @@ function TestBench:test_mistakes()
     lu.assertEquals({ r.out, r.status }, { "", status })
     lu.assertEquals(r.err, "perilune: " .. message .. "\n")
   end
-  fails("P99", "bench: there is no file and no experiment 'P99'; did you mean 'P09'?", 2)
+  fails("P99", "bench: there is no row, family or file 'P99'; did you mean 'P09'? (perilune reproduce lists them)", 2)
   fails("--layers --json", "bench: --layers is a table for people; it takes no --csv and no --json", 2)
   lu.assertStrContains(cli.run("bench P09 --threads 1,no").err, "numbers of threads from 1 to 64 are expected, such as 1,2; got '1,no'")
   lu.assertStrContains(cli.run("bench P09 --seconds 0").err, "a number above 0 is expected, got '0'")

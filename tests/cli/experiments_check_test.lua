@@ -1,4 +1,4 @@
--- Every experiment file passes `perilune check`, says what is documented, and has its row in the table of results; a record has
+-- Every experiment file passes `perilune check`, says what is documented, and has its row in experiments/index.lua; a record has
 -- its row in records/README.md.
 local lu = require "luaunit"
 
@@ -24,12 +24,8 @@ local function slurp(path)
   return text
 end
 
--- file and arguments of every row of the table
-local rows, row_of = {}, {}
-for id, what in slurp "experiments/README.md":gmatch "\n| (%u%d%d%l?) `([^`]+)` |" do
-  rows[#rows + 1] = { id = id, what = what }
-  row_of[what:match "^%S+"] = id
-end
+local rows, row_of = dofile "experiments/index.lua".rows, {}
+for _, row in ipairs(rows) do row_of[row.file] = row.id end
 
 TestExperiments = {}
 
@@ -47,7 +43,7 @@ function TestExperiments:test_every_file_begins_with_its_idea()
   lu.assertTrue(#files >= 39)
   for _, path in ipairs(files) do
     local id = row_of[path:gsub("^experiments/", "")]
-    lu.assertNotNil(id, path .. " has no row in experiments/README.md")
+    lu.assertNotNil(id, path .. " has no row in experiments/index.lua")
     local first = slurp(path):match "^[^\n]*"
     lu.assertStrContains(first, "-- " .. id .. ": ")
   end
@@ -56,8 +52,8 @@ end
 -- In a process of its own for each row: the arguments are read once.
 function TestExperiments:test_every_row_passes_check()
   for _, row in ipairs(rows) do
-    local lines, code = lines_of(("%s check experiments/%s"):format(program, row.what))
-    lu.assertEquals(code, 0, row.what .. "\n" .. table.concat(lines, "\n"))
+    local lines, code = lines_of(("%s check experiments/%s %s"):format(program, row.file, row.arguments))
+    lu.assertEquals(code, 0, row.name .. "\n" .. table.concat(lines, "\n"))
   end
 end
 
@@ -69,6 +65,23 @@ function TestExperiments:test_every_file_says_what_is_documented()
     lu.assertNotNil(e.documented, path)
     lu.assertStrMatches(e.documented.source, "00[0-4], .+")
     lu.assertEquals(e.seed, 1)
+  end
+end
+
+-- The index and the files say the same of what is documented.
+function TestExperiments:test_index_and_files_agree()
+  local script = require "perilune.script"
+  local seen = {}
+  for _, row in ipairs(rows) do
+    lu.assertNil(seen[row.name], row.name .. " is there twice")
+    seen[row.name] = true
+    local words = {}
+    for word in row.arguments:gmatch "%S+" do words[#words + 1] = word end
+    local e = script.experiment("experiments/" .. row.file, words)
+    lu.assertEquals(row.error, e.documented.error, row.name)
+    lu.assertEquals(row.metric, e.documented.metric or "test_error", row.name)
+    lu.assertEquals(e.name:match "^%S+", row.id)
+    lu.assertStrContains(e.documented.source, row.document)
   end
 end
 

@@ -31,7 +31,7 @@ local function files(out)
   for _, name in ipairs { "run.h5", "best.h5" } do
     list[name] = cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)"
   end
-  list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', "")
+  list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
   return list
 end
 

@@ -39,8 +39,10 @@ end
 
 function TestClassification:test_verdict()
   -- documented 0.80 %: one deviation is sqrt(0.008 * 0.992 / 10000) = 0.000891
-  lu.assertEquals(metrics.verdict(0.0080, 0.0080), "beats")
-  lu.assertEquals(metrics.verdict(1 - 0.969, 0.031), "beats")
+  lu.assertEquals(metrics.verdict(0.0079, 0.0080), "beats")
+  lu.assertEquals(metrics.verdict(0.0080, 0.0080), "meets")
+  lu.assertEquals(metrics.verdict(1 - 0.969, 0.031), "meets")
+  lu.assertEquals(metrics.verdict(0.031, 1 - 0.969), "meets")
   lu.assertEquals(metrics.verdict(0.0088, 0.0080), "meets")
   lu.assertEquals(metrics.verdict(0.0089, 0.0080), "misses")
 end

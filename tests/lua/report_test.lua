@@ -62,6 +62,9 @@ function TestReport:test_history_table_and_csv()
   history.append(h, { "epoch", "train_loss", "test_error" }, { epoch = 2, train_loss = 0.125, test_error = 0.02 })
   lu.assertEquals(report.history(h, nil, 2), { "epoch  train loss  test error", "    1      0.2500           -", "    2      0.1250      2.00 %  best" })
   lu.assertEquals(report.csv(h), { "epoch,train_loss,test_error", "1,0.25,", "2,0.125,0.02" })
+  lu.assertEquals(report.csv(h, false), { "part,epoch,train_loss,test_error", "history,1,0.25,", "history,2,0.125,0.02" })
+  lu.assertEquals(report.csv(h, { epoch = 1, test_error = 0.5, ['a "b",c'] = 3 }), { 'part,epoch,train_loss,test_error,"a ""b"",c"', "history,1,0.25,,",
+    "history,2,0.125,0.02,", "final,1,,0.5,3" })
 end
 
 function TestReport:test_model_table_adds_up()

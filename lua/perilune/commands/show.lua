@@ -4,12 +4,13 @@ local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
 
-local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv]",
+local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json]",
   description = "Shows a run: its folder, or one of the files in it (run.h5, checkpoint.h5, best.h5)." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it.")
-  parser:flag("--csv", "Only the history, as comma-separated values with all digits.")
+  parser:flag("--csv", "Only history and final results, as comma-separated values with all digits.")
+  parser:flag("--json", "What the run is, its history and its final results, as JSON.")
   parser:flag("--history", "The whole history, also when it is long.")
 end
 
@@ -64,14 +65,22 @@ local function evaluation(name, result, labels, term)
   say(report.confusion(result.confusion, labels, term))
 end
 
+local function export(path, json)
+  local runs = require "perilune.runs"
+  local run, message = runs.run(path)
+  if not run then errors.fail(1, "%s", message) end
+  if json then print(runs.json(run)) else say(report.csv(run.history, run.state.ended and runs.final(run) or false)) end
+  return 0
+end
+
 function M.run(options)
   local path = require "perilune.folder".file(options.run)
   local record, message = require "perilune.runfile".read(path)
   if not record then errors.fail(1, "%s", message) end
   local past = history.new(record.history)
-  if options.csv then
-    say(report.csv(past))
-    return 0
+  if options.csv or options.json then
+    if options.csv and options.json then errors.fail(2, "show: give --csv or --json, not both") end
+    return export(options.run, options.json)
   end
   local term = text.terminal(1)
   summary(record, past, path, term)

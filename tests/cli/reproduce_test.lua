@@ -1,0 +1,136 @@
+-- perilune reproduce: the table of experiments/README.md is that of results.csv; run folders become lines; what is no row's run is refused.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local csv = require "perilune.csv"
+local cli = dofile "tests/cli/support.lua"
+local results = require "perilune.reproduce.results"
+local tables = require "perilune.reproduce.table"
+local verdict = require "perilune.reproduce.verdict"
+
+local store = core.store
+local home = cli.folder .. "/reproduce"
+cli.folder = home
+
+TestResults = {}
+
+
+
+function TestResults:test_the_table_is_that_of_the_results()
+  local readme = cli.read "experiments/README.md"
+  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments")), readme,
+    "experiments/README.md is not made of results.csv; perilune reproduce --import (without a folder) makes it anew")
+end
+
+function TestResults:test_every_line_is_of_a_row()
+  local names = {}
+  for _, row in ipairs(dofile "experiments/index.lua".rows) do names[row.name] = row end
+  for name, lines in pairs(results.read "experiments") do
+    lu.assertNotNil(names[name], name)
+    local seen = {}
+    for _, line in ipairs(lines) do
+      lu.assertNil(seen[line.seed], name)
+      seen[line.seed] = true
+      lu.assertTrue(line.error >= 0 and line.error <= 1)
+      lu.assertTrue(line.weights_sha256 == nil or #line.weights_sha256 == 64)
+      if names[name].metric ~= "test_error" then lu.assertNotNil(line.metric, name) end
+    end
+  end
+end
+
+function TestResults:test_reading_and_writing_changes_nothing()
+  local folder = cli.folder
+  assert(store.mkdir(folder))
+  assert(results.write(results.read "experiments", folder))
+  lu.assertEquals(cli.read(folder .. "/results.csv"), cli.read "experiments/results.csv")
+end
+
+-- A mean over seeds gives way when each of them is there.
+function TestResults:test_a_mean_and_its_seeds()
+  local row = { name = "X", metric = "test_error", error = 0.02 }
+  local by_row = { X = { { row = "X", seed = "1-3", error = 0.03 } } }
+  local function measure(seed, error_) results.put(by_row, { row = "X", seed = seed, error = error_, epochs = 2, seconds = 1 }) end
+  measure(1, 0.010)
+  measure(2, 0.020)
+  local v = verdict.of(row, by_row.X)
+  lu.assertEquals({ v.seeds, v.error.mean, v.whole, v.interval }, { 3, 0.03, false })
+  measure(3, 0.030)
+  measure(3, 0.024)
+  v = verdict.of(row, by_row.X)
+  lu.assertEquals({ #by_row.X, v.seeds, v.whole, v.interval, v.verdict }, { 3, 3, true, "inside", "beats" })
+  lu.assertAlmostEquals(v.error.mean, 0.018, 1e-12)
+end
+
+TestCsv = {}
+
+function TestCsv:test_quotes()
+  local rows = { { a = 'x,"y"', b = 0.1 }, { a = "two\nlines" }, { b = 1e-7 } }
+  local text = csv.encode({ "a", "b" }, rows)
+  lu.assertEquals(text, 'a,b\n"x,""y""",0.1\n"two\nlines",\n,1e-07\n')
+  lu.assertEquals(csv.decode(text), { { a = 'x,"y"', b = "0.1" }, { a = "two\nlines" }, { b = "1e-07" } })
+  lu.assertEquals({ csv.decode 'a,b\n1\n' }, { nil, "line 2 has 1 cells, and the first line 2" })
+  lu.assertEquals({ csv.decode 'a\n"1' }, { nil, "line 2: a quote is not closed" })
+end
+
+-- Two experiments with data of their own, short enough to be trained here.
+local small = [[
+local pl = require "perilune"
+local rate = require "common.rate"
+return pl.experiment { name = "%s", documented = { error = 0.5, source = "003" }, data = pl.data.digits { train = 200, test = 50 },
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.SGD { lr = pl.arg("lr", rate) }, epochs = 2, batch_size = 20, test = "end" }
+]]
+local index = [[
+local function row(id, arguments, seeds)
+  return { family = "tiny", document = "003", id = id, name = (id .. " " .. arguments):gsub(" $", ""), arguments = arguments, metric = "test_error",
+    file = "tiny/" .. id .. ".lua", error = 0.5, seeds = seeds, idea = "one idea" }
+end
+return { families = { { name = "tiny", document = "003", title = "tiny" } }, rows = { row("T01", "", 2), row("T01", "lr=0.2", 1), row("T02", "", 1) } }
+]]
+
+local function fresh()
+  os.execute(("rm -rf %s && mkdir -p %s"):format(home, home))
+  cli.write("experiments/index.lua", index)
+  cli.write("experiments/README.md", "# Title\n\n| experiment | x |\n|---|---|\n\nafter\n")
+  cli.write("experiments/common/rate.lua", "return 0.1\n")
+  for _, id in ipairs { "T01", "T02" } do cli.write(("experiments/tiny/%s.lua"):format(id), small:format(id)) end
+end
+
+local run = cli.run
+
+TestImport = {}
+
+function TestImport:test_finished_runs_become_lines()
+  fresh()
+  lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --out a").status, 0)
+  lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --seed 2 --out b").status, 0)
+  lu.assertEquals(run("run experiments/tiny/T01.lua lr=0.2 --quiet --out c").status, 0)
+  local r = run "reproduce --import a b c"
+  lu.assertEquals({ r.out, r.err, r.status }, { "3 runs added to experiments/results.csv\n", "", 0 })
+  local list = csv.decode(cli.read(home .. "/experiments/results.csv"))
+  lu.assertEquals({ list[1].row, list[1].seed, list[2].seed, list[3].row, list[3].seed }, { "T01", "1", "2", "T01 lr=0.2", "1" })
+  local digest = require "perilune.runfile".read(home .. "/a/run.h5", { tensors = false }).state.weights_sha256
+  lu.assertEquals(list[1].weights_sha256, digest)
+  local readme = cli.read(home .. "/experiments/README.md")
+  lu.assertStrMatches(readme, "# Title\n\n| experiment .*\n| T01 `tiny/T01.lua` | 50.00 | [%d.]+ | .* | 2 | 2 | .*\n| T02 `tiny/T02.lua` | 50.00 |[ |]+\n\nafter\n")
+  -- a comment is no difference; a number is
+  cli.write("experiments/tiny/T01.lua", "-- A comment.\n" .. small:format "T01")
+  lu.assertEquals(run("reproduce --import a").status, 0)
+  cli.write("experiments/common/rate.lua", "return 0.3\n")
+  r = run "reproduce --import a"
+  lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
+end
+
+function TestImport:test_what_is_no_run_of_a_row()
+  fresh()
+  lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --epochs 1 --out short").status, 0)
+  lu.assertEquals(run("run experiments/tiny/T01.lua lr=0.7 --quiet --out other").status, 0)
+  local r = run "reproduce --import short other"
+  lu.assertEquals(r.err, "perilune: short: it ended after 1 of 2 epochs\nperilune: other: no row has the arguments 'lr=0.7'\n")
+  lu.assertEquals({ r.status, store.exists(home .. "/experiments/results.csv") }, { 1 })
+  r = run "reproduce --import nowhere"
+  lu.assertEquals({ r.err, r.status }, { "perilune: reproduce: there is no nowhere\n", 1 })
+  r = run "reproduce T03"
+  lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?" ~= nil, r.status }, { true, 2 })
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -1,0 +1,131 @@
+-- Runs are objects of their own: weights, files, lists of them. What two runs of one process must not share.
+local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
+local folder = require "perilune.folder"
+local scratch = dofile "tests/lua/support_scratch.lua"
+local nn, optim = pl.nn, pl.optim
+
+local function digest(model)
+  local list = {}
+  for i, item in ipairs(model:state()) do list[i] = item.tensor end
+  return pl.store.sha256(table.unpack(list))
+end
+
+local function small(changes)
+  local fields = { name = "small", data = pl.data.digits { train = 60, test = 20 }, model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
+    loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }, epochs = 2, batch_size = 20, validation = 0.2 }
+  for name, value in pairs(changes or {}) do fields[name] = value end
+  return pl.experiment(fields)
+end
+
+local function quiet(out) return { out = out or false, quiet = true, silent = true } end
+
+TestClone = {}
+
+function TestClone:test_has_memory_and_functions_of_its_own()
+  local calls = 0
+  local function ones(shape)
+    calls = calls + 1
+    return pl.ones(shape)
+  end
+  local model = nn.Sequential { nn.Linear(4, 3, { init = ones, name = "a" }), nn.BatchNorm(3),
+    nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end },
+    nn.Residual { nn.Sequential { nn.Dropout(0.5), nn.Linear(3, 3) } } }
+  local x = pl.randn(8, 4)
+  model:forward(x)                 -- moves the running statistics
+  model:backward(pl.ones(8, 3))
+  local copy = model:clone()
+  lu.assertEquals(calls, 1)
+  lu.assertEquals(tostring(copy), tostring(model))
+  lu.assertEquals(digest(copy), digest(model))
+  lu.assertTrue(copy[1].grad.weight:equal(model[1].grad.weight))
+  lu.assertTrue(copy:infer(x):equal(model:infer(x)))
+  model[1].weight:fill_(7)
+  lu.assertEquals(copy[1].weight[1][1], 1)
+  copy:initialize(3)
+  lu.assertEquals(calls, 2)
+  lu.assertEquals(copy:find("a").weight[1][1], 1)
+end
+
+function TestClone:test_of_what_is_not_built_or_not_whole()
+  local model = nn.Sequential { nn.Flatten(), nn.Linear(4, 3) }
+  lu.assertEquals(digest(model:clone()), digest(model))
+  lu.assertErrorMsgContains("call this on the whole model", function() model[2]:clone() end)
+end
+
+TestRuns = {}
+
+function TestRuns:test_each_has_its_own_weights()
+  local e = small()
+  local first = e:run(quiet())
+  local before = digest(first.model)
+  local second = e:with { optimizer = optim.SGD { lr = 0.01 } }:run(quiet())
+  lu.assertEquals(digest(first.model), before)
+  lu.assertNotEquals(digest(second.model), before)
+  lu.assertEquals(digest(e.model), digest(second.model))      -- the experiment's own is the one that was trained last
+end
+
+function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
+  local path = scratch "runs_test" .. "/same"
+  local run = small { stopping = pl.stopping.patience { monitor = "val_loss", patience = 1 }, metrics = { "macro_f1", own = function() return 3 end } }
+    :run(quiet(path))
+  local again = assert(pl.run(path))
+  for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do lu.assertEquals(again[name], run[name], name) end
+  lu.assertTrue(again.predictions:equal(run.predictions))
+  for _, of in ipairs { run, again } do
+    for _, split in ipairs { "test", "val" } do of[split].predictions, of[split].mistakes = nil, nil end
+  end
+  for _, name in ipairs { "test", "val", "best", "evaluation", "labels", "arguments" } do lu.assertEquals(again[name], run[name], name) end
+  lu.assertEquals(tostring(again.history), tostring(run.history))
+  lu.assertEquals(tostring(again), tostring(run))
+  lu.assertEquals(again:ending(), run:ending())
+  lu.assertEquals(digest(again:model()), digest(run:model()))
+  lu.assertEquals(again:model(), again.model)
+  lu.assertEquals(digest(pl.run(path .. "/best.h5").model), digest(run.model))
+  lu.assertErrorMsgContains("it is no function", function() return run.model(pl.ones(1)) end)
+end
+
+function TestRuns:test_what_is_no_run()
+  local _, message = pl.run "nowhere"
+  lu.assertEquals(message, "there is no run nowhere")
+  local place = scratch "runs_test/empty"
+  _, message = pl.run(place)
+  lu.assertStrContains(message, "holds no run")
+  assert(nn.Sequential { nn.Linear(2, 2) }:save(place .. "/m.h5"))
+  _, message = pl.run(place .. "/m.h5")
+  lu.assertStrContains(message, "is a model, not a run")
+  lu.assertErrorMsgContains("run takes a folder", pl.run, 3)
+end
+
+function TestRuns:test_lists_and_filters()
+  local place = scratch "runs_test/list"
+  for _, lr in ipairs { 0.001, 0.1 } do small { optimizer = optim.SGD { lr = lr }, name = "lr " .. lr }:run(quiet(("%s/deep/lr%s"):format(place, lr))) end
+  small { name = "other", callbacks = { on_batch = function(ctx) if ctx.step == 2 then ctx.stop() end end } }:run(quiet(place .. "/other"))
+  assert(core.store.write_text(scratch "runs_test/list/torn" .. "/run.h5", "nonsense"))
+  local list, problems = pl.runs(place)
+  lu.assertEquals({ #list, #problems, problems[1].path }, { 3, 1, place .. "/torn" })
+  lu.assertNil(rawget(list[1], "history"))                      -- a list reads logs only
+  lu.assertEquals(list[1]:value "test_error", list[1].test.error)
+  lu.assertEquals(#list[1].history, 2)
+  lu.assertEquals(list[1].path, place .. "/deep/lr0.001")
+  local function found(filter) return #pl.runs(place, filter) end
+  lu.assertEquals({ found "ended=epochs", found "ended!=epochs", found "name~LR", found "epoch>=1 lr>0.01", found "seed=2" }, { 2, 1, 2, 1, 0 })
+  lu.assertEquals(found(function(run) return run.name == "other" end), 1)
+  lu.assertErrorMsgContains("no run has a 'lrr'", pl.runs, place, "lrr=1")
+  lu.assertErrorMsgContains("is not a condition", pl.runs, place, "lr")
+  lu.assertEquals(select(2, pl.runs "nowhere"), "there is no folder nowhere")
+end
+
+function TestRuns:test_names_that_are_not_english_have_folders_of_their_own()
+  lu.assertEquals(folder.slug "P09 Convolution: 5x5", "p09-convolution-5x5")
+  local seen = {}
+  for _, name in ipairs { "Ä", "Ö", "データ", "手書き", "\xc4", "\xd6", "Ärger 1", "rger 1" } do
+    local slug = folder.slug(name)
+    lu.assertNil(seen[slug], name)
+    seen[slug] = name
+    lu.assertFalse(slug == "run", name)
+  end
+end
+
+os.exit(require("luaunit").LuaUnit.run("-o", "tap"), true)
