@@ -89,7 +89,7 @@ local function describe(layer, indent, lines)
 end
 
 -- run:model() is run.model: the weights of a run are asked for either way.
-core.nn.metatable.__call = function(layer, of)
+debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
   raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
