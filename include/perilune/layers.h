@@ -37,16 +37,17 @@ PL_API const char *pl_layer_type_name(int i);
 
 /* A rectangle of a parameter and the gradient of its elements: (r, j) lies at offset + r * stride + j of the parameter,
    its gradient at grad[r * grad_stride + j] or, where grad is NULL, is x[r] * dy[j] (all finite). */
-typedef struct pl_part {
+typedef struct pl_grad_tile {
   size_t slice, offset, rows, cols, stride, grad_stride;   /* slice: the parameter's number in the model */
   const float *grad, *x, *dy;
-} pl_part;
+} pl_grad_tile;
 
-/* Takes the step of a part of a parameter as soon as its gradient is there; whether the new values are finite. */
-typedef struct pl_stepper {
-  bool (*step)(void *context, const pl_part *part);
+/* Where the gradients of parameters go, tile by tile, as soon as they are there: takes the optimizer's step of a tile while it is in
+   the cache, and returns whether the new values are finite. */
+typedef struct pl_grad_sink {
+  bool (*take)(void *context, const pl_grad_tile *tile);
   void *context;
-} pl_stepper;
+} pl_grad_sink;
 
 /* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
 PL_API int pl_layer_params(const pl_layer *layer);

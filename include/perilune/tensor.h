@@ -146,6 +146,14 @@ PL_API pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const 
 /* Equal shapes, and no two elements further apart than `tolerance`. NaN equals nothing. */
 PL_API bool pl_tensor_equal(const pl_tensor *a, const pl_tensor *b, double tolerance);
 
+/* Moments of the finite elements, how many are 0, how many are not finite. */
+typedef struct pl_histogram {
+  int64_t count, zeros, nonfinite;
+  double mean, std, min, max, low, high;     /* low, high: the ends of the histogram */
+} pl_histogram;
+/* [out] counts[bins]: finite elements between low and high (NaN: the least, the largest element). */
+PL_API pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, double high, const pl_tensor *t);
+
 /* ---- random fills: element i in row order is a function of (rng, i) ---- */
 PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);
 PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err);

@@ -4,6 +4,7 @@
 #define PERILUNE_TRAIN_H
 
 #include "perilune/data.h"
+#include "perilune/exec.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
 #include "perilune/optim.h"
@@ -71,9 +72,10 @@ typedef struct pl_predictions {
   pl_activation activation;
 } pl_predictions;
 
-/* One pass over a data set in PL_INFER, or PL_NOISE (dropout on, masks from the model's seed). loss may be NULL.
-   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. predictions may be NULL. */
-PL_API pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
+/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be NULL.
+   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. predictions may be NULL. The exec's
+   model is built for the data's shape. */
+PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
                              const pl_predictions *predictions, pl_error *err);
 
 /* Index of the largest of n numbers, the first of equals; n = 1: is it above one half? */

@@ -13,7 +13,8 @@
 ---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context): perilune.Tensor?, perilune.Tensor?
 ---  one or a list of them; functions come after those of `pl.augment`, are given each batch, and return what replaces it
 ---@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the run
----@field validation? number|table the fraction of the training set held out, or options of `split:validation` (default 0)
+---@field validation? number|perilune.ValidationOptions the fraction of the training set held out, shuffled and stratified, or options such as
+---  { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
@@ -54,7 +55,11 @@
 ---@field data perilune.Dataset
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
----@field train table, `val` and `test`: results of the last evaluation { loss, accuracy, error, correct, count, confusion }
+---@field train table result of the epoch { loss, accuracy, error, correct, count }
+---@field val? table result of the last evaluation of the validation set { loss, accuracy, error, correct, count, confusion }
+---@field test? table result of the last evaluation of the test set, as `val`
+---@field base_lr number the learning rate that the optimizer was made with
+---@field experiment perilune.Experiment
 ---@field state table yours: numbers, strings, booleans and tables of them
 ---@field seed integer
 ---@field resumed boolean was the run continued?
@@ -205,6 +210,11 @@ function Run:report(options) end
 ---@field columns string[] their names, in order
 ---@field rows table<string, number>[]
 local History = {}
+
+---Draws a metric, or several, over the epochs: `run.history:plot "test_error"`.
+---@param metric string|string[]
+---@param options? perilune.PlotOptions
+function History:plot(metric, options) end
 
 ---A column of a history, by epoch; what was not measured is nil. `print(column)` shows it in a line.
 ---@class perilune.Column

@@ -1,6 +1,7 @@
 --- pl.augment: alterations of the training images. The constructors are those of the core; see lua/meta/data.lua.
 local core = require "perilune.core"
 local raise = require "perilune.raise"
+local names = require "perilune.names"
 
 local M = {}
 for name, constructor in pairs(core.augment) do M[name] = constructor end
@@ -11,9 +12,11 @@ Compose.__name = "perilune.compose"
 
 --- Several augmentations one after the other: a list that an experiment takes like a single one.
 function M.compose(list)
+  if type(list) ~= "table" then raise("compose takes a list of augmentations, %s", names.uncalled(list) or "got " .. names.describe(list)) end
   local flat = setmetatable({}, Compose)
   for i, item in ipairs(list) do
     if getmetatable(item) == Compose then table.move(item, 1, #item, #flat + 1, flat)
+    elseif names.uncalled(item) then raise("compose: item %d: %s", i, names.uncalled(item))
     elseif type(item) == "userdata" or type(item) == "function" then flat[#flat + 1] = item
     else raise("compose takes a list of augmentations, and item %d is a %s", i, type(item)) end
   end

@@ -8,7 +8,22 @@ local M = {}
 
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
-M.commands = { "run", "check", "show", "verify", "rerun", "reproduce", "bench", "data", "version", "help" }
+M.commands = { "run", "check", "show", "plot", "verify", "rerun", "reproduce", "bench", "data", "version", "help" }
+
+-- What a converter says of an option's word begins with the option.
+local function name_options(parser)
+  for _, option in ipairs(parser._options) do
+    local convert = option._convert
+    if type(convert) == "function" then
+      option._convert = function(word)
+        local value, problem = convert(word)
+        if value ~= nil then return value end
+        return nil, ("option '%s': %s"):format(option._name:match "%-%-[%w-]+" or option._name, problem or ("'%s' is not understood"):format(word))
+      end
+    end
+  end
+  for _, command in ipairs(parser._commands) do name_options(command) end
+end
 
 --- The argparse parser of a command, and the command.
 function M.parser(name)
@@ -16,6 +31,7 @@ function M.parser(name)
   local parser = require "perilune.argparse"("perilune " .. name, command.description or command.summary)
   parser:usage_max_width(100):help_max_width(100):help_description_margin(26)
   command.define(parser)
+  name_options(parser)
   return parser, command
 end
 
@@ -23,7 +39,7 @@ local function run_command(name, words)
   local parser, command = M.parser(name)
   local ok, options = parser:pparse(words)
   if not ok then
-    local message = tostring(options):gsub("\nDid", "; did"):gsub("\n", " ")
+    local message = tostring(options):gsub("^unknown option '(%-[%d.]+)'.*$", "'%1' is taken for an option; a number here is not negative"):gsub("\nDid", "; did"):gsub("\n", " ")
     errors.fail(2, "%s: %s (see: perilune help %s)", name, message, name)
   end
   return command.run(options)

@@ -10,4 +10,11 @@ function M.whole(low, high)
   end
 end
 
+--- A converter to seconds.
+function M.seconds(word)
+  local x = tonumber(word)
+  if x and x >= 0 and x < math.huge then return x end
+  return nil, ("a number of seconds from 0 is expected, got '%s'"):format(word)
+end
+
 return M

@@ -67,7 +67,7 @@ end
 
 --- Handwritten-looking digits drawn from a seed, 28x28; no files. train, test = how many (test = 0: none).
 function M.digits(opts)
-  local o = options.read("data.digits", opts, { train = 60000, test = 10000, seed = 1 })
+  local o = options.read("data.digits", opts, { train = 60000, test = 10000, seed = 1 }, "train")
   local labels = numbered_labels(10)
   local function part(word, count, stream)
     if math.type(count) ~= "integer" or count < 0 or (word == "train" and count == 0) then
@@ -97,13 +97,17 @@ end
 function M.from_tensors(opts)
   local o = options.read("data.from_tensors", opts, {
     x = options.none, y = options.none, test_x = options.none, test_y = options.none, labels = options.none, name = "tensors",
-  })
+  }, "x")
   if not o.x then raise "data.from_tensors needs x, the samples [N, ...]" end
+  if o.labels and (type(o.labels) ~= "table" or type(o.labels[1]) ~= "string") then
+    raise("data.from_tensors: option 'labels' takes the names of the classes, such as { \"cat\", \"dog\" }, got %s; the label of each sample is in y",
+      options.describe(o.labels))
+  end
   if o.test_y and not o.test_x then raise "data.from_tensors got test_y without test_x" end
   local function part(x, y, word, classes)
     if y and y.dtype == "u8" then y = y:to "i32" end
     local ok, ds = pcall(core.data.new, x, y, classes)
-    if not ok then raise("data.from_tensors: %s: %s", word, errors.strip(ds)) end
+    if not ok then raise("data.from_tensors: %s: %s", word, errors.bare(ds)) end
     return ds
   end
   local train = wrap(part(o.x, o.y, "training data", o.labels and #o.labels or 0), o.name .. " train", o.labels)
@@ -134,7 +138,7 @@ function M.idx(opts)
   local o = options.read("data.idx", opts, {
     train_images = options.none, train_labels = options.none, test_images = options.none, test_labels = options.none,
     labels = options.none, name = "idx",
-  })
+  }, "train_images")
   local labels = o.labels or 10
   if type(labels) ~= "table" then
     if math.type(labels) ~= "integer" or labels < 1 or labels > MOST_CLASSES then
@@ -146,19 +150,39 @@ function M.idx(opts)
   return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels) and idx_part(o, "test", labels) or nil }
 end
 
+-- "x [60000, 28, 28, 1], group/y [60000]": the tensors of a loaded file.
+local function contents(content)
+  local list = {}
+  local function visit(t, path)
+    local keys = {}
+    for name in pairs(t) do keys[#keys + 1] = tostring(name) end
+    table.sort(keys)
+    for _, name in ipairs(keys) do
+      local value = t[name]
+      if type(value) == "table" then visit(value, path .. name .. "/")
+      elseif core.tensor.is_tensor(value) then list[#list + 1] = ("%s%s [%s]"):format(path, name, table.concat(value.shape, ", ")) end
+    end
+  end
+  visit(content, "")
+  if #list > 12 then list = { table.concat(list, ", ", 1, 12), ("%d more"):format(#list - 12) } end
+  return #list > 0 and table.concat(list, ", ") or "no tensors"
+end
+
 --- Tensors of an HDF5 file: path; x, y, test_x, test_y = their names in the file ("group/name" for nested ones); labels
 --- and name as for from_tensors. foreign = true reads files that other programs wrote.
 function M.hdf5(opts)
   local o = options.read("data.hdf5", opts, {
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5", foreign = false,
-  })
+  }, "path")
   if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
   local content, message = require "perilune.saveload".load(o.path, { foreign = o.foreign })
   if not content then raise("%s", message) end
   local function find(option, needed)
     local value = content
     for name in o[option]:gmatch "[^/]+" do value = type(value) == "table" and value[name] or nil end
-    if not value and (needed or (opts and opts[option])) then raise("data.hdf5: there is no '%s' in %s", o[option], o.path) end
+    if not value and (needed or (opts and opts[option])) then
+      raise("data.hdf5: there is no '%s' in %s (option '%s'); it holds: %s", o[option], o.path, option, contents(content))
+    end
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
     return value
   end

@@ -32,6 +32,13 @@ function M.strip(message)
   return message
 end
 
+--- The same, and without the script's line that is at work: to be part of another message.
+function M.bare(message)
+  local where = M.where()
+  message = M.strip(message)
+  return message:sub(1, #where) == where and message:sub(#where + 1) or message
+end
+
 --- Raises the formatted message with the user's file and line in front.
 function M.raise(format, ...)
   error(M.where() .. format:format(...), 0)

@@ -31,6 +31,9 @@ local fields = {
   { "callbacks", type = "table" },
 }
 
+local fields_that_may_change = {}
+for i, field in ipairs(fields) do fields_that_may_change[i] = { field[1], type = "any" } end
+
 local callbacks = {}
 for i, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do callbacks[i] = { name, type = "function" } end
 local documented = {
@@ -48,6 +51,8 @@ local function check_augment(augment)
   local list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }
   local split = { built_in = {}, functions = {} }
   for i, item in ipairs(list) do
+    local uncalled = require "perilune.names".uncalled(item)
+    if uncalled then errors.raise("pl.experiment: field 'augment': item %d: %s", i, uncalled) end
     if type(item) == "function" then split.functions[#split.functions + 1] = item
     elseif type(item) ~= "userdata" then
       errors.raise("pl.experiment: field 'augment' takes augmentations and functions, got %s as item %d", options.describe(item), i)
@@ -56,6 +61,18 @@ local function check_augment(augment)
     else split.built_in[#split.built_in + 1] = item end
   end
   return split
+end
+
+-- A metric of the user's is a column of the history: in HDF5, in CSV, in JSON lines, on the screen.
+local function check_name(name)
+  local function refuse(why) errors.raise("pl.experiment: metric '%s' cannot be a column of the history: %s", name:gsub("%c", "?"), why) end
+  if name == "" then refuse "its name is empty" end
+  if #name > 255 then errors.raise("pl.experiment: a metric's name has at most 255 bytes, and '%s...' has %d", name:sub(1, 20), #name) end
+  if name:find "/" then refuse(("a name has no '/'; write '%s'"):format((name:gsub("/+", "_")))) end
+  if name:find "%c" then refuse "a name has no control characters" end
+  if not utf8.len(name) then refuse "its name is no UTF-8" end
+  if name == "." or name == ".." then refuse "such a name means a folder" end
+  if name == "columns" or name == "rows" then refuse(("history.%s is the history's own"):format(name)) end
 end
 
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
@@ -75,6 +92,7 @@ local function check_metrics(given)
   for name, f in pairs(given or {}) do
     if type(name) == "string" then
       if type(f) ~= "function" then errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f)) end
+      check_name(name)
       result.functions[#result.functions + 1] = { name = name, f = f, of_test = name:match "^test_" ~= nil }
     end
   end
@@ -84,16 +102,24 @@ end
 
 local function check_data(o)
   local data = o.data
-  if type(data) ~= "table" or type(data.splits) ~= "function" then
+  if not require "perilune.data.dataset".is(data) then
     errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
   end
-  local fraction = o.validation
-  if fraction ~= 0 then data = errors.guard(data.validation, data, fraction) end
+  local how, rule = o.validation, "none"
+  if how ~= 0 then      -- the same rows for every --seed, so that runs can be compared
+    how = {}
+    for name, value in pairs(type(o.validation) == "table" and o.validation or { fraction = o.validation }) do how[name] = value end
+    how.order = how.order or require "perilune.data.split".default_order
+    if how.order ~= "last" and how.seed == nil then how.seed = o.seed end
+    data, rule = errors.guard(data.validation, data, how)
+  end
+  o.held_out, o.source = rule, o.data
   local train, test, held = data:splits()
   return data, { train = train, test = test, val = held }
 end
 
-local function columns_of(e)
+-- The columns of the history; `own`: the user's metrics.
+local function columns_of(e, own)
   local columns = { "epoch", "step", "lr", "train_loss" }
   local labelled = e.classes > 0
   local function add(split)
@@ -109,12 +135,28 @@ local function columns_of(e)
   end
   if e.splits.val then add "val" end
   if e.test == "epoch" then add "test" end
-  for _, metric in ipairs(e.metrics.functions) do
+  for _, metric in ipairs(own) do
     if not metric.of_test or e.test == "epoch" then columns[#columns + 1] = metric.name end
   end
   if e.nonfinite == "skip" then columns[#columns + 1] = "skipped" end
   columns[#columns + 1] = "seconds"
   return columns
+end
+
+-- No metric of the user's may stand for a column that is there anyway, now or with another option.
+local function check_clashes(e)
+  local taken = { samples_per_second = true, skipped = true, part = true }
+  for _, column in ipairs(columns_of(e, {})) do taken[column] = true end
+  for _, split in ipairs { "train", "val", "test" } do
+    for _, list in ipairs { metrics.standard, metrics.more } do
+      for _, name in ipairs(list) do taken[split .. "_" .. name] = true end
+    end
+  end
+  for _, metric in ipairs(e.metrics.functions) do
+    if taken[metric.name] then
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
+    end
+  end
 end
 
 local unmonitored = { epoch = true, step = true, seconds = true, lr = true, skipped = true }
@@ -158,7 +200,7 @@ local function build(e)
   else return end
   local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
   if ok then return end
-  message = errors.strip(tostring(message)):gsub("^[^%s]+:%d+: ", "")
+  message = errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")
   errors.raise("pl.experiment: the loss does not fit the model and the data: %s", message)
 end
 
@@ -178,6 +220,7 @@ end
 
 --- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
 function M.new(given)
+  if given == nil then errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one" end
   local e = options.check("pl.experiment", given, fields, "field")
   e.given = given
   if e.test == true then e.test = "epoch" end
@@ -188,7 +231,8 @@ function M.new(given)
   e.classes = e.splits.train.classes or 0
   if e.splits.test == nil then e.test = false end
   if e.splits.train.count == 0 then errors.raise("pl.experiment: the training set of %s is empty", e.data.name) end
-  e.columns = columns_of(e)
+  check_clashes(e)
+  e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
@@ -196,10 +240,12 @@ function M.new(given)
   return e
 end
 
-Experiment.__index = {}
+local methods = {}
+Experiment.__index = methods
 
 --- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }. The model is shared, not copied.
-function Experiment.__index:with(changes)
+function methods:with(changes)
+  options.check("experiment:with", changes, fields_that_may_change, "field")
   local copy = {}
   for name, value in pairs(self.given) do copy[name] = value end
   for name, value in pairs(changes or {}) do copy[name] = value end
@@ -209,14 +255,15 @@ function Experiment.__index:with(changes)
 end
 
 --- The layers as model:rows() gives them.
-function Experiment.__index:rows() return self.model:rows(self.splits.train.shape) end
+function methods:rows() return self.model:rows(self.splits.train.shape) end
 
 --- Trains. Options: epochs, seed (instead of the experiment's), threads, out (folder; false: write nothing), quiet,
 -- fresh (start anew where an unfinished run lies), force (continue it though something changed). Returns the run.
-function Experiment.__index:run(given) return require "perilune.run".start(self, given) end
+function methods:run(given) return require "perilune.run".start(self, given) end
 
 function Experiment:__tostring()
   return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)
 end
 
+require "perilune.names".class(Experiment)
 return M

@@ -190,6 +190,15 @@ function M.members(object)
   return found
 end
 
+--- The declaration of a documented function, else nil.
+function M.entry(f) return load_values()[f] or load_values(true)[f] end
+
+--- The fields that a class declares, by its full name: "perilune.Context".
+function M.fields(class)
+  local entry = load_index().by_class[class]
+  return entry and entry.fields or {}
+end
+
 --- "nn.Conv2d(inputs, outputs, kernel [, options])" for a documented function, else nil.
 function M.signature(f)
   local entry = load_values()[f]

@@ -41,7 +41,8 @@ function M.of(e, seed)
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
-    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm }
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
+    held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
 local function first_difference(was, now)
@@ -80,6 +81,11 @@ function M.differences(was, now)
   differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
   differ("data set", was.data, now.data)
   if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
+  differ("derivation of the data", was.recipe or "", now.recipe)
+  -- programs that did not note the rule held out the last rows
+  local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
+  differ("validation", was.held_out or last, now.held_out)
+  if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]

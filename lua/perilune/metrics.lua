@@ -48,6 +48,17 @@ M.named = named
 M.standard = { "loss", "accuracy", "error" }
 M.more = { "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1" }
 
+--- Is this a column that a history may have: "train_loss", "val_macro_f1"?
+function M.is_column(name)
+  local metric = name:match "^train_(.*)$" or name:match "^val_(.*)$" or name:match "^test_(.*)$"
+  for _, list in ipairs { M.standard, M.more } do
+    for _, known in ipairs(list) do
+      if known == metric then return true end
+    end
+  end
+  return name == "epoch" or name == "step" or name == "lr" or name == "seconds" or name == "skipped"
+end
+
 --- Pairs of images most often confused: { { actual =, predicted =, count = }, ... }, classes counted from 1.
 function M.confused(confusion, most)
   local list = {}

@@ -1,7 +1,7 @@
 --- pl.nn: layers and models. Each layer of perilune.core has its constructor here; what a model can do beyond
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
-local raise = require "perilune.raise"
+local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
@@ -29,16 +29,14 @@ function methods:probabilities(x)
   return core.nn.Softmax():infer(y)
 end
 
+local evaluate_options = { { "loss", type = "userdata" }, { "dropout", type = "boolean" }, { "confusion", type = "boolean" },
+  { "predictions", type = "boolean" } }
+
 --- One pass over a data set: { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }.
 --- Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table; predictions = true: also
 --- { predictions =, probabilities = }, tensors with the label predicted for each sample and the probability it was given.
 function methods:evaluate(data, opts)
-  opts = opts or {}
-  for key in pairs(opts) do
-    if key ~= "loss" and key ~= "dropout" and key ~= "confusion" and key ~= "predictions" then
-      raise("evaluate has no option '%s'; it has: loss, dropout, confusion, predictions", key)
-    end
-  end
+  opts = options.check("evaluate", opts, evaluate_options)
   local loss, correct, count, confusion, predictions, probabilities = core.trainer.evaluate(self, data, opts.loss,
     opts.dropout and "noise" or "infer", opts.confusion ~= false,
     opts.predictions and require "perilune.mistakes".activation(self, opts.loss) or nil)
@@ -91,7 +89,7 @@ end
 -- run:model() is run.model: the weights of a run are asked for either way.
 debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
-  raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
+  require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.

@@ -3,6 +3,7 @@
 -- options.read takes a table of defaults, options.check a list that also says ranges, choices and what is required.
 local nearest = require "perilune.core".system.nearest
 local errors = require "perilune.errors"
+local names_of = require "perilune.names"
 
 local M = { none = setmetatable({}, { __name = "none" }) }
 
@@ -28,29 +29,38 @@ local function fits(value, types)
   return false
 end
 
---- What a value is, in words: for messages.
-function M.describe(value)
-  local t = kind(value)
-  if t == "string" then return ("%q"):format(value) end
-  if t == "number" or t == "integer" or t == "boolean" then return tostring(value) end
-  if t == "userdata" or t == "table" then
-    local meta = getmetatable(value)
-    local name = type(meta) == "table" and rawget(meta, "__name") or meta
-    if type(name) == "string" then return name end
-  end
-  return value == nil and "nothing" or "a " .. t
-end
+M.describe = names_of.describe
 
 --- Raises "<what> has no option 'x'; did you mean 'y'?" for a name that is not in the list `names`.
 function M.unknown(what, name, names, noun)
   noun = noun or "option"
-  local near = type(name) == "string" and nearest(name, names)
-  if near then errors.raise("%s has no %s '%s'; did you mean '%s'?", what, noun, name, near) end
+  what = what:gsub("%(.*$", "")
+  local advice = names_of.advice(name, names, what == "run" and "runoption" or noun, noun == "field" and "option" or noun)
+  if advice then errors.raise("%s has no %s '%s'; %s", what, noun, name, advice) end
   errors.raise("%s has no %s '%s'; it has: %s", what, noun, tostring(name), table.concat(names, ", "))
+end
+
+-- Something that is not a table of options: the call with it as one of them. `first`: which, if it fits.
+local function not_a_table(what, given, list, noun, first)
+  local meant
+  for _, option in ipairs(list) do
+    local types = type(option.type) == "table" and option.type or { option.type }
+    if fits(given, types) and (not meant or option[1] == first or option.required and not meant.required) then meant = option end
+  end
+  local t, form = type(given), what .. " { %s = %s }"
+  if what:sub(-1) == ")" then form = what:sub(1, -2) .. ", { %s = %s })" end
+  for _, option in ipairs(list) do
+    if option[1] == given then errors.raise("%s takes a table of %ss; write " .. form, what, noun, given, "...") end
+  end
+  local value = (t == "number" or t == "string" or t == "boolean") and M.describe(given) or "..."
+  errors.raise("%s takes a table of %ss, got %s%s", what, noun, M.describe(given),
+    meant and "; write " .. form:format(meant[1], value) or "")
 end
 
 local function check(what, option, value, noun)
   local name = option[1]
+  local uncalled = names_of.uncalled(value)
+  if uncalled then errors.raise("%s: %s '%s' %s", what, noun, name, uncalled) end
   local types = type(option.type) == "table" and option.type or { option.type }
   if not fits(value, types) then
     errors.raise("%s: %s '%s' takes %s, got %s%s", what, noun, name, describe(types), M.describe(value), option.hint and "; " .. option.hint or "")
@@ -76,11 +86,10 @@ end
 -- An entry of the list: { "name", type = "number" | "integer" | "string" | "boolean" | "function" | "table" |
 -- "userdata" | "any" or a list of these, default = , required = what to add (a string), low = , high = ,
 -- choices = {...}, hint = }. `noun` is what an entry is called in messages ("option" by default).
-function M.check(what, given, list, noun)
+-- `first`: the option that a value given without a table is likely to be.
+function M.check(what, given, list, noun, first)
   noun = noun or "option"
-  if given ~= nil and type(given) ~= "table" then
-    errors.raise("%s takes a table of %ss, got %s", what, noun, M.describe(given))
-  end
+  if given ~= nil and (type(given) ~= "table" or getmetatable(given) ~= nil) then not_a_table(what, given, list, noun, first) end
   local names, known, result = {}, {}, {}
   for i, option in ipairs(list) do
     names[i], known[option[1]] = option[1], true
@@ -106,8 +115,8 @@ function M.check(what, given, list, noun)
 end
 
 --- options.read("data.digits", given, { train = 60000, seed = 1 }) returns the defaults overridden by `given`; a value
--- has the type of its default. A default of `options.none` is nil, and then any type will do.
-function M.read(what, given, defaults)
+-- has the type of its default. A default of `options.none` is nil, and then any type will do. `first`: as for check.
+function M.read(what, given, defaults, first)
   local list = {}
   for name, default in pairs(defaults) do
     local none = default == M.none
@@ -115,7 +124,7 @@ function M.read(what, given, defaults)
     if not none then list[#list].default = default end
   end
   table.sort(list, function(a, b) return a[1] < b[1] end)
-  return M.check(what, given, list)
+  return M.check(what, given, list, nil, first)
 end
 
 return M

@@ -290,4 +290,5 @@ function M.complete_log(path, h, summary)
   return core.store.write_text(path, lines .. summary .. "\n")
 end
 
+require "perilune.names".class(Run, methods)
 return M

@@ -40,8 +40,8 @@ end
 --- Saves a table of tensors, numbers, strings and booleans; nested tables become groups. Atomic: on failure (nil,
 --- message) an earlier file is as it was. pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }) -> true
 function M.save(path, t)
-  if type(path) ~= "string" then raise("save takes the name of a file and a table, got a %s first", type(path)) end
-  if type(t) ~= "table" then raise("save takes a table of named tensors, got a %s; write pl.save(path, { name = tensor })", type(t)) end
+  if type(path) ~= "string" then raise("save takes the name of a file and a table, got %s first", options.describe(path)) end
+  if type(t) ~= "table" then raise("save takes a table of named tensors, got %s; write pl.save(path, { name = tensor })", options.describe(t)) end
   local w <close>, message = store.create(path)
   if not w then return nil, message end
   w:group("/", { format = FORMAT, format_version = VERSION, created_by = "Perilune " .. core.system.version() })
@@ -66,7 +66,7 @@ end
 --- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
 --- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole.
 function M.load(path, opts)
-  if type(path) ~= "string" then raise("load takes the name of a file, got a %s", type(path)) end
+  if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
   opts = options.read("pl.load", opts, { foreign = false })
   local r <close>, message = store.open(path, opts)
   if not r then return nil, message end
@@ -80,14 +80,14 @@ end
 
 --- Saves a model, its description and its weights: true; or nil and a message.
 function core.nn.methods.save(model, path)
-  if type(path) ~= "string" then raise("save takes the name of a file, got a %s; write model:save('digits.h5')", type(path)) end
+  if type(path) ~= "string" then raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path)) end
   local _, input = model:sizes()
   return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state() })
 end
 
 --- The model in a file (a saved model, or any run file); or nil and a message.
 function M.load_model(path)
-  if type(path) ~= "string" then raise("load takes the name of a file, got a %s", type(path)) end
+  if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
   local record, message = runfile.read(path)
   if not record then return nil, message end
   if not record.config or not record.layers then return nil, path .. ": holds no model" end

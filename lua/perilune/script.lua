@@ -12,11 +12,30 @@ local function chunk_of(path, ...)
   return loadfile(path, ...)
 end
 
+-- Files that are mistaken for scripts, by their first bytes.
+local binary = {
+  { "^PERILUNE", "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, load a model with nn.load(path)" },
+  { "^\137HDF", "is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) or data.hdf5 { path = ..., foreign = true }" },
+  { "^\31\139", "is a gzip file, not a script" }, { "^%z", "is not a Lua script" }, { "^\127ELF", "is a program, not a Lua script" },
+  { "^\137PNG", "is a picture, not a Lua script" }, { "^#!.-python", "is a Python script; a Lua file is expected" },
+}
+
+local function check_kind(path)
+  local file = io.open(path, "rb")
+  if not file then return end
+  local first = file:read(64) or ""
+  file:close()
+  for _, kind in ipairs(binary) do
+    if first:find(kind[1]) then errors.fail(1, "%s %s", path, kind[2]) end
+  end
+end
+
 --- The function of a Lua file (path nil: standard input). Raises one line with file and line when it cannot be read.
 function M.load(path)
   if path and not kept[path] and system.kind(path) == "folder" then errors.fail(1, "%s is a folder; a Lua file is expected", path) end
   local chunk, message = chunk_of(path, "t")
   if chunk then return chunk end
+  if path and not kept[path] then check_kind(path) end
   errors.fail(1, "%s", path and not message:find(path, 1, true) and ("%s: %s"):format(path, message) or message)
 end
 
@@ -109,8 +128,11 @@ end
 function M.again(identity)
   for _, file in ipairs(identity.files or {}) do kept[file.path] = file.text end
   kept[identity.path] = identity.script
+  local split = require "perilune.data.split"
+  local order = split.default_order
+  if identity.held_out == nil then split.default_order = "last" end
   local ok, e = pcall(M.experiment, identity.path, identity.arguments or {})
-  kept = {}
+  kept, split.default_order = {}, order
   if not ok then error(e, 0) end
   return e
 end

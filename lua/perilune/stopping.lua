@@ -28,6 +28,17 @@ function M.split_of(column)
   return splits[column:match "^(%l+)_"] or ("column " .. column)
 end
 
+-- The column that a monitor of an unknown name may mean.
+local function near_column(monitor)
+  local metrics, names = require "perilune.metrics", {}
+  for _, split in ipairs { "train_", "val_", "test_" } do
+    for _, list in ipairs { metrics.standard, split ~= "train_" and metrics.more or {} } do
+      for _, name in ipairs(list) do names[#names + 1] = split .. name end
+    end
+  end
+  return require "perilune.core".system.nearest(monitor, names)
+end
+
 local common = {
   { "monitor", type = "string", default = "train_loss" },
   { "mode", type = "string", choices = { "min", "max" } },
@@ -39,7 +50,9 @@ local function rule(name, given, list, class)
   self.type = name
   self.mode = self.mode or M.direction(self.monitor)
   if self.mode == nil then
-    errors.raise("pl.stopping.%s: is a larger or a smaller '%s' better? Add mode = \"max\" or mode = \"min\"", name, self.monitor)
+    local near = near_column(self.monitor)
+    errors.raise("pl.stopping.%s: is a larger or a smaller '%s' better? %sAdd mode = \"max\" or mode = \"min\"", name, self.monitor,
+      near and ("(Did you mean '%s'?) "):format(near) or "")
   end
   return setmetatable(self, class)
 end

@@ -54,6 +54,7 @@ function M.new(job, hooks)
     base_lr = job.base_lr, epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
     resumed = self.state.step > 0,
   }
+  require "perilune.names".context(self.ctx)
   self.ctx.val, self.ctx.test = self.evaluation.val, self.evaluation.test
   -- ctx.stop("reason") and ctx:stop("reason") both do
   function self.ctx.stop(a, b)
@@ -79,7 +80,7 @@ function Trainer:schedule(per, count)
     error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per, count), 0)
   end
   local ok, problem = pcall(function() self.optimizer.lr = lr end)
-  if not ok then error(("schedule: for %s %d: %s"):format(per, count, errors.strip(tostring(problem))), 0) end
+  if not ok then error(("schedule: for %s %d: %s"):format(per, count, errors.bare(tostring(problem))), 0) end
 end
 
 -- One batch through Lua: users' functions see or alter it.

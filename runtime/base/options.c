@@ -1,4 +1,5 @@
 /* Reads, checks and writes the options of a class. One reader for Lua calls and for files: both arrive as JSON. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@ static const struct { const char *name; pl_init_kind kind; int numbers; } inits[
 };
 enum { INITS = sizeof inits / sizeof inits[0] };
 
-/* Edit distance with rows of at most 31 letters; longer words are cut. */
+/* Edit distance with rows of at most 31 letters; longer words are cut. Upper and lower case are the same letter. */
 static int distance(const char *a, const char *b) {
   enum { MOST = 31 };
   int n = (int)strnlen(a, MOST), m = (int)strnlen(b, MOST), row[MOST + 1];
@@ -22,7 +23,7 @@ static int distance(const char *a, const char *b) {
     int diagonal = row[0];
     row[0] = i;
     for (int j = 1; j <= m; j++) {
-      int best = diagonal + (a[i - 1] != b[j - 1]);
+      int best = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
       if (row[j] + 1 < best) best = row[j] + 1;
       if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
       diagonal = row[j];
@@ -34,11 +35,12 @@ static int distance(const char *a, const char *b) {
 
 const char *pl_nearest_name(const char *word, const char *const *names) {
   const char *nearest = NULL;
-  int best = (int)strlen(word) / 2 + 2;
+  int best = (int)strlen(word) / 3 + 2;
   for (; *names; names++) {
     int d = distance(word, *names);
     bool part = strlen(*names) > 3 && strlen(word) > 3 && (strstr(*names, word) != NULL || strstr(word, *names) != NULL);
-    if (part && d > 2) d = 2;
+    bool short_for = strlen(*names) > 2 && strncmp(word, *names, strlen(*names)) == 0;
+    if ((part || short_for) && d > 2) d = 2;
     if (d < best) {
       best = d;
       nearest = *names;
@@ -81,7 +83,7 @@ static pl_status read_number(double *out, const pl_class *cls, const pl_option *
     return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' takes a whole number, got %g", cls->type, o->name, x);
   if (!isfinite(x)) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %g", cls->type, o->name, x);
   if ((o->low != 0 || o->high != 0) && (x < o->low || x > o->high)) {
-    if (o->high >= 1e15) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name, o->low, x);
+    if (o->high >= 1e15 && x < o->low) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name, o->low, x);
     return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %g", cls->type, o->name, o->low, o->high, x);
   }
   *out = x;
@@ -208,6 +210,52 @@ static const pl_option *find_option(const pl_class *cls, const char *name, int p
   return NULL;
 }
 
+/* Could the option be meant by a value that was given without a name? */
+static bool takes(const pl_option *o, const cJSON *v) {
+  const char *word = cJSON_GetStringValue(v);
+  switch (o->kind) {
+    case PL_OPTION_BOOL: return cJSON_IsBool(v);
+    case PL_OPTION_CHOICE:
+      for (int i = 0; word != NULL && o->choices[i]; i++) if (strcmp(word, o->choices[i]) == 0) return true;
+      return false;
+    case PL_OPTION_PADDING: return cJSON_IsNumber(v) || (word != NULL && (!strcmp(word, "same") || !strcmp(word, "valid")));
+    case PL_OPTION_INIT: case PL_OPTION_SHAPE: case PL_OPTION_NUMBERS: return false;
+    default: return cJSON_IsNumber(v);
+  }
+}
+
+/* "Conv2d(in, out, kernel": the arguments that have a place. */
+static int write_call(char *text, size_t size, const pl_class *cls) {
+  int n = snprintf(text, size, "%s(", cls->type);
+  const pl_option *o;
+  for (int place = 1; (o = find_option(cls, NULL, place)) != NULL; place++)
+    n += snprintf(text + n, size - (size_t)n, "%s%s", place > 1 ? ", " : "", o->name);
+  return n;
+}
+
+/* An argument behind those that have a place: the call with it as an option is shown. */
+static pl_status too_many(const pl_class *cls, int argument, const cJSON *v, uint64_t seen, pl_error *err) {
+  char call[256], value[64];
+  const pl_option *o = cls->options;
+  if (o->name == NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s takes no arguments, got %s", cls->type, kind_of(v));
+  const pl_option *meant = NULL;
+  int fitting = 0;
+  for (; o->name; o++) {
+    if (o->place > 0 || seen & 1ull << (o - cls->options) || !takes(o, v)) continue;
+    if (fitting++ == 0) meant = o;
+  }
+  const char *name = fitting == 1 ? meant->name : fitting > 1 ? "option" : "...";
+  if (cJSON_IsNumber(v)) snprintf(value, sizeof value, "%g", v->valuedouble);
+  else if (cJSON_IsBool(v)) snprintf(value, sizeof value, "%s", cJSON_IsTrue(v) ? "true" : "false");
+  else snprintf(value, sizeof value, "\"%.40s\"", cJSON_IsString(v) ? v->valuestring : "...");
+  bool places = find_option(cls, NULL, 1) != NULL;
+  int n = write_call(call, sizeof call, cls);
+  if (!places) call[--n] = '\0';
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: argument %d (%s) is one too many; options go into a table: %s%s%s%s%s }%s", cls->type, argument,
+                      kind_of(v), call, places ? ", { " : " { ", name, fitting ? " = " : "", fitting ? value : "", places ? ")" : "");
+}
+
 pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, pl_error *err) {
   pl_status status;
   uint64_t seen = 0;
@@ -219,7 +267,7 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
     cJSON_ArrayForEach(item, args) {
       const pl_option *o = find_option(cls, NULL, ++i);
       if (cJSON_IsObject(item) && i == n) named = item;
-      else if (o == NULL) return pl_error_set(err, PL_ERROR_VALUE, "%s: argument %d is one too many (got %s)", cls->type, i, kind_of(item));
+      else if (o == NULL) return too_many(cls, i, item, seen, err);
       else if ((status = read_option(config, cls, o, item, err))) return status;
       else seen |= 1ull << (o - cls->options);
     }
@@ -233,8 +281,11 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
     seen |= 1ull << (o - cls->options);
   }
   for (const pl_option *o = cls->options; o->name; o++) {
-    if (o->required && !(seen & 1ull << (o - cls->options)))
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s", cls->type, o->name, o->place ? " (it is a positional argument)" : "");
+    char call[256] = "";
+    if (!o->required || seen & 1ull << (o - cls->options)) continue;
+    if (o->place) write_call(call, sizeof call, cls);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s%s%s", cls->type, o->name, o->place ? "; write " : "", call,
+                        o->place ? ")" : "");
   }
   return PL_OK;
 }

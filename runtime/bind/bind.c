@@ -36,9 +36,8 @@ void bind_hide_metatable(lua_State *L, const char *name) {
   lua_setfield(L, -2, "__metatable");
 }
 
-int bind_push_method(lua_State *L, const char *key) {
-  if (strncmp(key, "__", 2) == 0 || luaL_getmetafield(L, 1, key) == LUA_TNIL) lua_pushnil(L);
-  return 1;
+bool bind_push_method(lua_State *L, const char *key) {
+  return strncmp(key, "__", 2) != 0 && luaL_getmetafield(L, 1, key) != LUA_TNIL;
 }
 
 static lua_CFunction pcall_function, xpcall_function;   /* which hold nothing of ours */
@@ -100,7 +99,7 @@ static void check_json(lua_State *L, int index, int depth) {
       check_json(L, lua_gettop(L), depth + 1);
     }
   } else if (type == LUA_TFUNCTION || type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA || type == LUA_TTHREAD) {
-    luaL_error(L, "a %s cannot be an option here", luaL_typename(L, index));
+    bind_not_an_option(L, index);
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef BIND_H
 #define BIND_H
 
+#include <string.h>
 #include <lua.h>
 #include <lauxlib.h>
 
@@ -59,12 +60,49 @@ struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises 
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
 /* getmetatable() of an object gives the name of the class whose metatable is on top. */
 void bind_hide_metatable(lua_State *L, const char *name);
-/* For __index: pushes the method `key` of the object at 1, or nil. */
-int bind_push_method(lua_State *L, const char *key);
+/* For __index: pushes the method `key` of the object at 1; false, and nothing, if there is none. */
+bool bind_push_method(lua_State *L, const char *key);
 /* Once, at the start: what bind_in_finalizer looks for. */
 void bind_know_pcall(lua_State *L);
 /* Whether a finalizer runs, as far as the stack tells; true where it does not. */
 bool bind_in_finalizer(lua_State *L);
+
+/* A wrong argument: an error that names the function as the script knows it, the argument, what came, and the script's line.
+   `expected`: a type of Lua, the name of a class, or in words. In the binding luaL_check... and luaL_opt... are these. */
+int bind_argerror(lua_State *L, int arg, const char *message);
+int bind_typeerror(lua_State *L, int arg, const char *expected);
+void *bind_checkudata(lua_State *L, int arg, const char *name);
+void bind_checktype(lua_State *L, int arg, int type);
+lua_Number bind_checknumber(lua_State *L, int arg);
+lua_Integer bind_checkinteger(lua_State *L, int arg);
+lua_Integer bind_optinteger(lua_State *L, int arg, lua_Integer otherwise);
+lua_Number bind_optnumber(lua_State *L, int arg, lua_Number otherwise);
+const char *bind_checklstring(lua_State *L, int arg, size_t *n);
+const char *bind_optlstring(lua_State *L, int arg, const char *otherwise, size_t *n);
+int bind_checkoption(lua_State *L, int arg, const char *otherwise, const char *const *list);
+/* luaL_error with the line of the script, also where a Lua file of the library called. */
+int bind_error(lua_State *L, const char *format, ...);
+/* bind_raise of what pl_options_read said, with what other frameworks' names for options are called here. */
+int bind_raise_options(lua_State *L, const pl_error *err);
+/* A value that no option takes; raises. */
+int bind_not_an_option(lua_State *L, int index);
+/* In an __index(object, name) that found nothing: pushes nil for a name that may be there, raises for one that nothing has. */
+int bind_unknown_name(lua_State *L);
+
+#ifndef BIND_ARGUMENTS_C
+#define luaL_error        bind_error
+#define luaL_argerror     bind_argerror
+#define luaL_typeerror    bind_typeerror
+#define luaL_checkudata   bind_checkudata
+#define luaL_checktype    bind_checktype
+#define luaL_checknumber  bind_checknumber
+#define luaL_checkinteger bind_checkinteger
+#define luaL_optinteger   bind_optinteger
+#define luaL_optnumber    bind_optnumber
+#define luaL_checklstring bind_checklstring
+#define luaL_optlstring   bind_optlstring
+#define luaL_checkoption  bind_checkoption
+#endif
 
 /* Accounts `bytes` of freshly allocated memory to Lua's collector. */
 void bind_account(lua_State *L, size_t bytes);

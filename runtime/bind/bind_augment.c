@@ -12,7 +12,7 @@ pl_augment *bind_test_augment(lua_State *L, int index) {
 pl_augment *bind_check_augment(lua_State *L, int index) {
   pl_augment *a = bind_test_augment(L, index);
   if (a == NULL && luaL_testudata(L, index, BIND_AUGMENT)) luaL_argerror(L, index, "this augmentation was closed");
-  if (a == NULL) luaL_argerror(L, index, lua_pushfstring(L, "an augmentation expected, such as pl.augment.affine{}, got %s", luaL_typename(L, index)));
+  if (a == NULL) luaL_typeerror(L, index, "an augmentation, such as pl.augment.affine {}");
   return a;
 }
 
@@ -26,7 +26,7 @@ static int augment_new(lua_State *L) {
   cJSON *args = bind_args_to_json(L, 1, top);
   *slot = pl_augment_new(lua_tostring(L, lua_upvalueindex(1)), args, &err);
   cJSON_Delete(args);
-  return *slot ? 1 : bind_raise(L, &err);
+  return *slot ? 1 : bind_raise_options(L, &err);
 }
 
 static int augment_gc(lua_State *L) {
@@ -62,7 +62,7 @@ static int augment_index(lua_State *L) {
   pl_augment *a = bind_check_augment(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_augment_type(a));
-  else return bind_push_method(L, key);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 

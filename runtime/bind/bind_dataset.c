@@ -28,7 +28,7 @@ pl_dataset *bind_check_dataset(lua_State *L, int index) {
     lua_pop(L, 1);
   }
   pl_dataset **slot = luaL_testudata(L, index, BIND_DATASET);
-  if (slot == NULL) luaL_argerror(L, index, lua_pushfstring(L, "a data set expected, such as data.mnist().train, got %s", luaL_typename(L, index)));
+  if (slot == NULL) luaL_typeerror(L, index, "a split of a data set, such as set.train");
   else if (*slot == NULL) luaL_argerror(L, index, "this data set was closed");
   return *slot;
 }

@@ -23,7 +23,7 @@ bind_layer *bind_check_layer(lua_State *L, int index) {
 
 /* ---- families ---- */
 
-static bind_family *family_of(const bind_layer *u) {
+bind_family *bind_family_of(const bind_layer *u) {
   bind_family *f = u->family;
   while (f->now != NULL) f = f->now;
   return f;
@@ -50,26 +50,28 @@ static void take_in(bind_family *f, bind_family *other) {
 
 static void leave_family(bind_family *f) {
   if (--f->members > 0) return;
-  pl_model_free(f->model);
-  pl_layer_free_tree(f->root);
+  pl_layer *root = f->root;
   while (f != NULL) {
     bind_family *next = f->taken_in;
-    if (f->now != NULL) pl_model_free(f->model);
+    pl_exec_free(f->hand);
+    pl_exec_free(f->infer);
+    pl_model_free(f->model);
     pl_free(f);
     f = next;
   }
+  pl_layer_free_tree(root);
 }
 
 static int layer_gc(lua_State *L) {
   bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
-  if (u->family != NULL) leave_family(family_of(u));
+  if (u->family != NULL) leave_family(bind_family_of(u));
   else pl_layer_free(u->layer);
   *u = (bind_layer){ 0 };
   return 0;
 }
 
 pl_model *bind_model_of(lua_State *L, int index) {
-  bind_family *f = family_of(bind_check_layer(L, index));
+  bind_family *f = bind_family_of(bind_check_layer(L, index));
   if (f->model != NULL) return f->model;
   pl_error err;
   f->model = pl_model_new(f->root, &err);
@@ -143,6 +145,17 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
   for (int i = 0; i < layer->children; i++) bind_custom_init(L, layer->child[i]);
 }
 
+static int construct(lua_State *L);
+
+/* The value on top stands where a layer is expected. */
+static void not_a_layer(lua_State *L, const pl_layer_class *cls, int item) {
+  const char *type = NULL;
+  if (lua_tocfunction(L, -1) == construct && lua_getupvalue(L, -1, 1) != NULL)
+    type = ((const pl_layer_class *)lua_touserdata(L, -1))->head.type;
+  if (type != NULL) luaL_error(L, "%s: item %d is nn.%s itself, not a layer; call it: nn.%s()", cls->head.type, item, type, type);
+  luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, item, luaL_typename(L, -1));
+}
+
 /* Splits the arguments of a constructor at `first`..top: layers go to the list `children`, functions to the table
    `functions` (an initializer leaves "custom" behind), the rest stays as a list `plain` for JSON. */
 static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, int top, int children, int functions, int plain) {
@@ -153,6 +166,10 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
       lua_rawseti(L, children, ++n);
       continue;
     }
+    if (cls->most_children > 0 && lua_isfunction(L, i)) {
+      lua_pushvalue(L, i);
+      not_a_layer(L, cls, i - first + 1);
+    }
     bool container = lua_istable(L, i) && cls->most_children > 0;
     if (!lua_istable(L, i) || (!container && lua_rawlen(L, i) > 0)) {
       lua_pushvalue(L, i);
@@ -162,7 +179,7 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
       if (lua_isinteger(L, -2)) {
-        if (!bind_test_layer(L, -1)) luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, (int)lua_tointeger(L, -2), luaL_typename(L, -1));
+        if (!bind_test_layer(L, -1)) not_a_layer(L, cls, (int)lua_tointeger(L, -2));
         continue;
       }
       lua_pushvalue(L, -2);
@@ -206,7 +223,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
   cJSON *args = bind_to_json(L, base + 3);
   u->layer = pl_layer_new(cls->head.type, cJSON_IsArray(args) ? args : NULL, &err);
   cJSON_Delete(args);
-  if (u->layer == NULL) bind_raise(L, &err);
+  if (u->layer == NULL) bind_raise_options(L, &err);
   u->family = found_family(L, u->layer);
   luaL_where(L, 1);
   size_t n = 0;
@@ -234,7 +251,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
     lua_rawgeti(L, base + 1, i);
     bind_layer *child = bind_check_layer(L, -1);
     if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
-    take_in(u->family, family_of(child));
+    take_in(u->family, bind_family_of(child));
     lua_pushvalue(L, base + 4);
     lua_setiuservalue(L, -2, 2);
     lua_pop(L, 1);
@@ -342,7 +359,7 @@ static int layer_clone(lua_State *L) {
   pl_model *from = bind_check_model(L, 1);
   push_copy(L, bind_check_layer(L, 1)->layer);
   bind_layer *u = bind_check_layer(L, -1);
-  pl_model *model = family_of(u)->model = pl_model_new(u->layer, &err);
+  pl_model *model = bind_family_of(u)->model = pl_model_new(u->layer, &err);
   if (model == NULL) return bind_raise(L, &err);
   bind_use_state(L);
   if (pl_model_is_built(from) && pl_model_build(model, pl_model_input(from), &err)) return bind_raise(L, &err);
@@ -470,7 +487,7 @@ static int layer_index(lua_State *L) {
   }
   if (all) return 1;
   bind_push_json(L, pl_layer_config(u->layer), key);
-  return 1;
+  return lua_isnil(L, -1) ? bind_unknown_name(L) : 1;
 }
 
 static int layer_newindex(lua_State *L) {
@@ -482,7 +499,12 @@ static int layer_newindex(lua_State *L) {
     copy_into_param(L, u->layer, i, 3);
     return 0;
   }
-  return luaL_error(L, "%s has no parameter '%s' to set; options are fixed when a layer is made", u->layer->cls->head.type, key);
+  const char **names = lua_newuserdatauv(L, ((size_t)u->layer->params + 1) * sizeof *names, 0);
+  for (int i = 0; i < u->layer->params; i++) names[i] = u->layer->param[i].name;
+  names[u->layer->params] = NULL;
+  const char *near = pl_nearest_name(key, names);
+  return luaL_error(L, "%s has no parameter '%s' to set; %s%s%s", u->layer->cls->head.type, key, near ? "did you mean '" : "options are fixed when a layer is made",
+                    near ? near : "", near ? "'?" : "");
 }
 
 static int layer_len(lua_State *L) {

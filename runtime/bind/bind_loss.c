@@ -8,7 +8,7 @@
 pl_loss *bind_check_loss(lua_State *L, int index) {
   pl_loss **slot = luaL_testudata(L, index, BIND_LOSS);
   if (slot == NULL || *slot == NULL)
-    luaL_argerror(L, index, lua_pushfstring(L, "a loss expected, such as nn.CrossEntropy(), got %s", luaL_typename(L, index)));
+    luaL_typeerror(L, index, "a loss, such as nn.CrossEntropy()");
   return *slot;
 }
 
@@ -22,7 +22,7 @@ static int push_loss(lua_State *L, const char *type) {
   cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
   *slot = type ? pl_loss_new(type, args, &err) : pl_loss_from_json(args, &err);
   cJSON_Delete(args);
-  return *slot ? 1 : bind_raise(L, &err);
+  return *slot ? 1 : bind_raise_options(L, &err);
 }
 
 /* CrossEntropy{ label_smoothing = 0.1 }, ... : upvalue 1 is the type */
@@ -139,7 +139,7 @@ static int loss_index(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_loss_type(loss));
-  else return bind_push_method(L, key);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 

@@ -7,7 +7,7 @@
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
   if (slot == NULL || *slot == NULL)
-    luaL_argerror(L, index, lua_pushfstring(L, "an optimizer expected, such as optim.Adam{}, got %s", luaL_typename(L, index)));
+    luaL_typeerror(L, index, "an optimizer, such as optim.Adam {}");
   return *slot;
 }
 
@@ -22,7 +22,7 @@ static int push_optimizer(lua_State *L, const char *type) {
   cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
   *slot = type ? pl_optimizer_new(type, args, &err) : pl_optimizer_from_json(args, &err);
   cJSON_Delete(args);
-  return *slot ? 1 : bind_raise(L, &err);
+  return *slot ? 1 : bind_raise_options(L, &err);
 }
 
 /* Adam{ lr = 0.001 }, ... : upvalue 1 is the type */
@@ -193,7 +193,7 @@ static int optim_index(lua_State *L) {
   else if (strcmp(key, "base_lr") == 0) lua_pushnumber(L, pl_optimizer_base_lr(opt));
   else if (strcmp(key, "steps") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 0));
   else if (strcmp(key, "epochs") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 1));
-  else return bind_push_method(L, key);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 

@@ -18,7 +18,7 @@ pl_tensor *bind_test_tensor(lua_State *L, int index) {
 
 pl_tensor *bind_check_tensor(lua_State *L, int index) {
   pl_tensor **slot = luaL_testudata(L, index, BIND_TENSOR);
-  if (slot == NULL) luaL_typeerror(L, index, "tensor");
+  if (slot == NULL) luaL_typeerror(L, index, "a tensor");
   else if (*slot == NULL) luaL_argerror(L, index, "this tensor was freed (by :free() or at the end of a <close> block)");
   return *slot;
 }
@@ -132,23 +132,6 @@ static int tensor_tostring(lua_State *L) {
 
 /* ---- t[i], t.shape, t:method ---- */
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-static int unknown_name(lua_State *L, const char *word) {
-  enum { MOST = 256 };
-  const char *names[MOST] = { "shape", "dtype" };
-  size_t n = 2;
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    const char *name = lua_tostring(L, -2);
-    if (n < MOST - 1 && strncmp(name, "__", 2)) names[n++] = name;
-  }
-  qsort(names, n, sizeof *names, compare_names);
-  names[n] = NULL;
-  const char *nearest = pl_nearest_name(word, names);
-  if (nearest != NULL) return luaL_error(L, "a tensor has no field or method '%s'; did you mean '%s'?", word, nearest);
-  return luaL_error(L, "a tensor has no field or method '%s'", word);
-}
-
 static void push_shape(lua_State *L, const pl_shape *shape) {
   lua_createtable(L, shape->axes, 0);
   for (int a = 0; a < shape->axes; a++) {
@@ -164,10 +147,10 @@ static int named_field(lua_State *L) {
   lua_getmetatable(L, 1);
   lua_pushvalue(L, 2);
   if (strncmp(name, "__", 2) && lua_rawget(L, -2) != LUA_TNIL) return 1;   /* a method, also of a freed tensor */
-  lua_settop(L, 3);
+  lua_settop(L, 2);
   if (strcmp(name, "shape") == 0) push_shape(L, pl_tensor_shape(bind_check_tensor(L, 1)));
   else if (strcmp(name, "dtype") == 0) lua_pushstring(L, pl_dtype_name(pl_tensor_type(bind_check_tensor(L, 1))));
-  else return unknown_name(L, name);
+  else return bind_unknown_name(L);
   return 1;
 }
 

@@ -17,7 +17,7 @@ pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise);
 pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
 
 /* A tensor or a number at `index`. */
-pl_operand bind_check_operand(lua_State *L, int index, const char *what);
+pl_operand bind_check_operand(lua_State *L, int index);
 /* Fills `config` from the table of options at `index`, or raises. */
 void bind_read_options(lua_State *L, int index, void *config, const pl_class *cls);
 /* The constructor tensor(nested table | number | tensor [, type]). */

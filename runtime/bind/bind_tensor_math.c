@@ -2,16 +2,15 @@
 #include <stdio.h>
 #include "bind/bind_tensor.h"
 
-pl_operand bind_check_operand(lua_State *L, int index, const char *what) {
+pl_operand bind_check_operand(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER) return (pl_operand){ .number = lua_tonumber(L, index), .whole = lua_isinteger(L, index) };
-  if (luaL_testudata(L, index, BIND_TENSOR) == NULL)
-    luaL_error(L, "%s: expects a tensor or a number, got %s", what, index > lua_gettop(L) ? "nothing" : luaL_typename(L, index));
+  if (luaL_testudata(L, index, BIND_TENSOR) == NULL) luaL_typeerror(L, index, "a tensor or a number");
   return (pl_operand){ .tensor = bind_check_tensor(L, index) };
 }
 
 static int binary(lua_State *L) {
   const pl_binary_op *op = lua_touserdata(L, lua_upvalueindex(1));
-  pl_operand a = bind_check_operand(L, 1, op->name), b = bind_check_operand(L, 2, op->name);
+  pl_operand a = bind_check_operand(L, 1), b = bind_check_operand(L, 2);
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
   return bind_tensor_return(L, slot, pl_tensor_binary(op, a, b, &err), &err);
@@ -20,7 +19,7 @@ static int binary(lua_State *L) {
 static int binary_in_place(lua_State *L) {
   const pl_binary_op *op = lua_touserdata(L, lua_upvalueindex(1));
   pl_tensor *t = bind_check_tensor(L, 1);
-  pl_operand b = bind_check_operand(L, 2, op->name);
+  pl_operand b = bind_check_operand(L, 2);
   pl_error err;
   return bind_tensor_self(L, pl_tensor_binary_in_place(t, op, b, &err), &err);
 }

@@ -64,7 +64,7 @@ static int tensor_masked_fill(lua_State *L) {
 
 static int where(lua_State *L) {
   const pl_tensor *mask = bind_check_tensor(L, 1);
-  pl_operand yes = bind_check_operand(L, 2, "where"), no = bind_check_operand(L, 3, "where");
+  pl_operand yes = bind_check_operand(L, 2), no = bind_check_operand(L, 3);
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
   return bind_tensor_return(L, slot, pl_tensor_where(mask, yes, no, &err), &err);

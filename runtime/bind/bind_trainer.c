@@ -8,9 +8,15 @@
 /* User values 1 to 4: model, loss, optimizer and data set. */
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
+/* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
   bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
+  for (int i = 1; i <= 3; i++) lua_getiuservalue(L, 1, i);
+  bind_check_model(L, -3);
+  bind_check_loss(L, -2);
+  bind_check_optimizer(L, -1);
+  lua_pop(L, 3);
   return u;
 }
 
@@ -239,7 +245,10 @@ static int evaluate(lua_State *L) {
   const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
-  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_NOISE : PL_INFER;
+  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 5) && classes > 0) {
@@ -256,7 +265,7 @@ static int evaluate(lua_State *L) {
     new_predictions(L, wanted, data);
   }
   bind_use_state(L);
-  if (pl_evaluate(model, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_pushnumber(L, result.loss);
   lua_pushinteger(L, (lua_Integer)result.correct);
   lua_pushinteger(L, (lua_Integer)result.count);

@@ -5,7 +5,7 @@
 enum { BATCH = 64 };
 
 typedef struct {
-  pl_model *model;
+  pl_exec *exec;
   const pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
@@ -60,7 +60,7 @@ static void run_all(const pl_team *team, void *arg) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     size_t n = length(w, start);
     gather(w, team, start, n);
-    judge(w, team, pl_model_forward_team(w->model, team, w->x, n, w->mode, start / BATCH), start, n);
+    judge(w, team, pl_exec_forward_team(w->exec, team, w->x, n, start / BATCH), start, n);
   }
 }
 
@@ -73,7 +73,7 @@ static pl_status run_by_batch(work *w, pl_error *err) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     piece p = { w, NULL, start, length(w, start) };
     pl_threads_run_on(1, run_gather, &p);
-    pl_status status = pl_model_forward(w->model, w->x, p.n, w->mode, &p.y, err);
+    pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
     if (status) return status;
     pl_threads_run_on(1, run_judge, &p);
   }
@@ -112,25 +112,27 @@ static void sum_up(const work *w, pl_evaluation *result, int64_t *confusion) {
   if (w->loss != NULL) result->loss = pl_loss_total(w->losses, w->count) / (double)w->count;
 }
 
-pl_status pl_evaluate(pl_model *model, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
+pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
                       const pl_predictions *predictions, pl_error *err) {
+  pl_model *model = pl_exec_model(exec);
   pl_shape sample = pl_dataset_shape(data);
   *result = (pl_evaluation){ 0 };
-  work w = { .model = model, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data),
+  work w = { .exec = exec, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data),
              .predictions = predictions };
   pl_status status = pl_model_build(model, &sample, err);
   if (status) return status;
-  w.width = (size_t)pl_shape_count(pl_model_output(model));
+  pl_exec_follow(exec);
+  w.width = (size_t)pl_shape_count(pl_exec_output(exec));
   pl_shape target = w.labels ? (pl_shape){ 0 } : pl_dataset_target_shape(data);
-  if (loss != NULL && (status = pl_loss_check(loss, pl_model_output(model), &target, w.labels, err))) return status;
+  if (loss != NULL && (status = pl_loss_check(loss, pl_exec_output(exec), &target, w.labels, err))) return status;
   if (loss != NULL && w.labels && w.width > 1 && (int64_t)w.width < pl_dataset_classes(data))
     return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs but the data set has %lld classes; give the last layer %lld outputs", w.width,
                         (long long)pl_dataset_classes(data), (long long)pl_dataset_classes(data));
   if (loss == NULL && !w.labels && pl_shape_count(&target) != (int64_t)w.width) return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs, the data set's targets have %lld numbers", w.width, (long long)pl_shape_count(&target));
-  if ((status = allocate(&w, err)) == PL_OK && (status = pl_model_reserve(model, BATCH, mode, err)) == PL_OK) {
+  if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, BATCH, mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
-    else pl_threads_run_on(pl_model_team_size(model), run_all, &w);
+    else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
     if (status == PL_OK) sum_up(&w, result, confusion);
   }
   clear(&w);

@@ -4,15 +4,16 @@
    stopped and taken up between any two steps. */
 #include <math.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/balance.h"
 #include "train/loader.h"
 #include "train/nonfinite.h"
 #include "train/pace.h"
+#include "perilune/settings.h"
 
 struct pl_trainer {
   pl_trainer_options o;
+  pl_exec *exec;           /* its own: shapes are those that the model had when it was made */
   pl_loader loader;
   pl_pace pace;
   pl_balance balance;
@@ -65,20 +66,20 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->grad = pl_alloc_array(n, t->width * sizeof(float), err);
   t->losses = pl_alloc_array(n, sizeof *t->losses, err);
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
-  t->spare = pl_alloc_array(pl_model_pack(t->o.model, NULL, NULL, false) + 1, sizeof(float), err);
+  t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
   if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
-  return t->grad && t->losses && t->hit && t->spare ? pl_model_reserve(t->o.model, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
+  return t->grad && t->losses && t->hit && t->spare ? pl_exec_reserve(t->exec, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   if (check(options, err)) return NULL;
   pl_trainer *t = pl_alloc(sizeof *t, err);
   if (t == NULL) return NULL;
-  const char *fuse = getenv("PERILUNE_FUSE");
   t->o = *options;
-  t->fuse = (fuse == NULL || strcmp(fuse, "0") != 0) && pl_optimizer_is_local(options->optimizer);
+  t->fuse = pl_settings_get().fuse && pl_optimizer_is_local(options->optimizer);
+  t->exec = pl_exec_new(options->model, err);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
-  if (allocate(t, err) == PL_OK) return t;
+  if (t->exec != NULL && allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
   return NULL;
 }
@@ -86,6 +87,7 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
 void pl_trainer_free(pl_trainer *t) {
   if (t == NULL) return;
   pl_loader_close(&t->loader);
+  pl_exec_free(t->exec);
   pl_free(t->grad);
   pl_free(t->losses);
   pl_free(t->hit);
@@ -97,13 +99,6 @@ void pl_trainer_free(pl_trainer *t) {
 size_t pl_trainer_batches(const pl_trainer *t) { return t->loader.batches; }
 
 static int team_size(const pl_trainer *t, int wanted) { return wanted < t->loader.threads ? wanted : t->loader.threads; }
-
-/* The model may have been built for other inputs since the last call. */
-static pl_status rebuild(const pl_trainer *t, pl_error *err) {
-  pl_shape sample = pl_dataset_shape(t->o.data);
-  pl_status status = pl_model_build(t->o.model, &sample, err);
-  return status ? status : check_optimizer(&t->o, err);
-}
 
 /* Dropout masks: the step's number in the whole training. */
 static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->loader.batches + index + 1; }
@@ -142,9 +137,9 @@ static void load_ahead(const pl_team *team, void *context) {
   while (!pl_team_first_waits(team) && pl_loader_take(&m->run->t->loader, team->rank, m->index + 1)) continue;
 }
 
-static bool step_part(void *context, const pl_part *part) {
+static bool update_tile(void *context, const pl_grad_tile *tile) {
   run_arg *run = context;
-  bool finite = pl_optimizer_step_part(run->t->o.optimizer, pl_model_values(run->t->o.model), part);
+  bool finite = pl_optimizer_step_tile(run->t->o.optimizer, pl_model_values(run->t->o.model), tile);
   if (!finite) atomic_store(&run->spoilt, true);
   return finite;
 }
@@ -174,8 +169,8 @@ static void update_stages(const member *m, pl_stages *stages, const pl_batch *b)
   run_arg *run = m->run;
   pl_trainer *t = run->t;
   pl_model *model = t->o.model;
-  const pl_stepper stepper = { step_part, run };
-  pl_model_learn_stages(model, stages, b, run->fused ? &stepper : NULL);
+  const pl_grad_sink sink = { update_tile, run };
+  pl_exec_param_grads_stages(t->exec, stages, b, run->fused ? &sink : NULL);
   if (!run->fused) {
     pl_stage_end(stages);
     if (!pl_optimizer_step(t->o.optimizer, pl_stage_begin(stages, false), pl_model_values(model), pl_model_grads(model))) atomic_store(&run->spoilt, true);
@@ -207,12 +202,12 @@ static void run_steps(const pl_team *equal, void *arg) {
   pl_model_profile_stage(model, team, PL_STAGE_DATA);
   for (; m.index < a->first + a->count; m.index++) {
     pl_batch b = { pl_loader_x(&t->loader, m.index), t->grad, pl_loader_length(&t->loader, m.index), step_number(t, a->epoch, m.index) };
-    const float *y = pl_model_forward_stages(model, &stages, &b);
+    const float *y = pl_exec_forward_stages(t->exec, &stages, &b);
     judge_stages(&m, &stages, y, &b);
-    pl_model_backward_stages(model, &stages, &b);
+    pl_exec_backward_stages(t->exec, &stages, &b);
     if (pl_stage_begin(&stages, true) != NULL) {
-      a->fused = t->fuse && has_next(&m) && pl_model_is_bounded(model, &b);
-      if (!a->fused) pl_model_trust(model, false);
+      a->fused = t->fuse && has_next(&m) && pl_exec_grads_cannot_overflow(t->exec, &b);
+      if (!a->fused) pl_model_scan_weights(model, false, 1);
       adjust(a->balance);
     }
     pl_stage_end(&stages);
@@ -238,7 +233,7 @@ static void reorder(void *context, const pl_order *order, size_t offset, size_t 
 
 /* With as many threads as were asked for; where none were, with as many as are fastest now. */
 static void run_paced(pl_trainer *t, run_arg *arg) {
-  int most = team_size(t, pl_model_team_size(t->o.model));
+  int most = team_size(t, pl_exec_team_size(t->exec));
   if (most == 1 || pl_threads_chosen()) {
     pl_threads_run_on(most, run_steps, arg);
     return;
@@ -256,14 +251,13 @@ static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_tr
   enum { MANY = 16 };   /* steps that are worth a reordering */
   pl_model *model = t->o.model;
   bool one_by_one = t->o.batch_size == 1, pack = t->fuse && !one_by_one && count >= MANY;
-  if (pack) pl_model_pack(model, reorder, t, false);
-  if (pack || (t->fuse && one_by_one)) pl_model_trust(model, true);
+  if (pack) pl_exec_pack(t->exec, reorder, t, false);
+  if (pack || (t->fuse && one_by_one)) pl_model_scan_weights(model, true, pl_exec_team_size(t->exec));
   run_arg arg = { .t = t, .epoch = epoch, .first = first, .count = count, .result = result };
-  pl_model_set_random(model, t->o.seed, 0);
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
   run_paced(t, &arg);
-  pl_model_trust(model, false);
-  if (pack) pl_model_pack(model, reorder, t, true);
+  pl_model_scan_weights(model, false, 1);
+  if (pack) pl_exec_pack(t->exec, reorder, t, true);
   if (count > 0) pl_model_set_random(model, t->o.seed, step_number(t, epoch, first + count - 1));
   return !arg.spoilt;
 }
@@ -276,13 +270,14 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
-  if (status || (status = rebuild(t, err))) return status;
+  if (status || (status = check_optimizer(&t->o, err))) return status;
   pl_loader_epoch(&t->loader, epoch);
   if (!pl_model_has_host(t->o.model) && !t->o.skip_nonfinite) {
-    if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
+    pl_model_set_random(t->o.model, t->o.seed, 0);
+    if ((status = pl_exec_reserve(t->exec, t->o.batch_size, PL_TRAIN, err))) return status;
     bool sound = run(t, epoch, first, count, result);
     size_t at = result->broken_batch;
-    if (result->broken) pl_find_broken_loss(t->o.model, pl_loader_x(&t->loader, at), pl_loader_length(&t->loader, at), result);
+    if (result->broken) pl_find_broken_loss(t->exec, pl_loader_x(&t->loader, at), pl_loader_length(&t->loader, at), result);
     else if (!sound) pl_find_broken_gradient(t->o.model, result);
     result->broken = result->broken || !sound;
     return PL_OK;
@@ -358,7 +353,7 @@ void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *result) {
 /* Is the step taken? */
 static bool update(pl_trainer *t, size_t index, pl_train_result *result) {
   update_arg a = { t, false };
-  int threads = pl_model_team_size(t->o.model);
+  int threads = pl_exec_team_size(t->exec);
   if (t->states != NULL) {
     pl_threads_run_on(threads, run_check, &a);
     if (a.spoilt) {
@@ -386,20 +381,20 @@ pl_status pl_trainer_update(pl_trainer *t, size_t index, pl_train_result *result
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
   const float *y;
   if (n > t->o.batch_size) return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n, t->o.batch_size);
-  pl_status status = rebuild(t, err);
+  pl_status status = check_optimizer(&t->o, err);
   if (status) return status;
   pl_model_set_random(t->o.model, t->o.seed, step_number(t, epoch, index) - 1);
-  status = pl_model_forward(t->o.model, x, n, PL_TRAIN, &y, err);
+  status = pl_exec_forward(t->exec, x, n, PL_TRAIN, &y, err);
   if (status) return status;
   if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
   pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });
   if (!isfinite(pl_loss_total(t->losses, n))) {
-    pl_find_broken_loss(t->o.model, x, n, result);
+    pl_find_broken_loss(t->exec, x, n, result);
     pl_trainer_refuse(t, index, result);
     return PL_OK;
   }
   pl_model_replace_grads(t->o.model);
-  if ((status = pl_model_backward(t->o.model, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
+  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
   if (update(t, index, result)) tally(t, result, n);
   return PL_OK;
 }

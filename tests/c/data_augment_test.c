@@ -299,7 +299,7 @@ static void refuses_with_a_reason(void **state) {
     { "affine", "{\"zoom\":[0.2,-0.2]}", "affine: option 'zoom' is a range {low, high}, got {0.2, -0.2}" },
     { "affine", "{\"chance\":1.5}", "affine: option 'chance' must be between 0 and 1, got 1.5" },
     { "affine", "{\"per\":\"epoch\"}", "affine: option 'per' is one of \"batch\", \"image\", got \"epoch\"" },
-    { "noise", "{}", "noise: option 'std' is missing (it is a positional argument)" },
+    { "noise", "{}", "noise: option 'std' is missing; write noise(std)" },
     { "elastic", "{\"sigma\":0}", "elastic: option 'sigma' must be between 0.5 and 20, got 0" },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

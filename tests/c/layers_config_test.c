@@ -12,8 +12,8 @@ static void wrong_options(void **state) {
     { "{'type':'Lineer'}", "there is no layer 'Lineer'; did you mean 'Linear'?" },
     { "{'type':'maxpool'}", "there is no layer 'maxpool'; did you mean 'MaxPool2d'?" },
     { "{'config':{}}", "a model's description has a layer without a type" },
-    { LAYER("Linear", "3"), "Linear: option 'out' is missing (it is a positional argument)" },
-    { LAYER("Linear", "3,4,5"), "Linear: argument 3 is one too many (got a number)" },
+    { LAYER("Linear", "3"), "Linear: option 'out' is missing; write Linear(in, out)" },
+    { LAYER("Linear", "3,4,5"), "Linear: argument 3 (a number) is one too many; options go into a table: Linear(in, out, { ... })" },
     { LAYER("Linear", "3,'four'"), "Linear: option 'out' takes a whole number, got a string" },
     { LAYER("Linear", "3,4,{'biass':false}"), "Linear has no option 'biass'; did you mean 'bias'?" },
     { LAYER("Linear", "3,4,{'init':'hee'}"), "Linear: option 'init': no initializer \"hee\"; did you mean \"he\"?" },
@@ -22,14 +22,14 @@ static void wrong_options(void **state) {
     { LAYER("Conv2d", "1,8,5,{'padding':'sane'}"), "Conv2d: option 'padding' is \"same\", \"valid\" or a number, got \"sane\"" },
     { LAYER("Conv2d", "1,8,2.5"), "Conv2d: option 'kernel' takes a whole number, got 2.5" },
     { LAYER("Conv2d", "1,8,5,{'bias':'sometimes'}"), "Conv2d: option 'bias' is one of \"false\", \"true\", \"per-position\", got \"sometimes\"" },
-    { LAYER("MaxPool2d", ""), "MaxPool2d: option 'kernel' is missing (it is a positional argument)" },
+    { LAYER("MaxPool2d", ""), "MaxPool2d: option 'kernel' is missing; write MaxPool2d(kernel)" },
     { LAYER("MaxPool2d", "0"), "MaxPool2d: option 'kernel' must be between 1 and 256, got 0" },
     { LAYER("MaxPool2d", "2,{'strides':1}"), "MaxPool2d has no option 'strides'; did you mean 'stride'?" },
     { LAYER("MaxPool2d", "2,{'padding':2}"), "MaxPool2d: option 'padding' must be smaller than the kernel, got padding 2 and kernel 2" },
     { LAYER("MaxPool2d", "2,{'count_include_pad':true}"), "MaxPool2d has no option 'count_include_pad'; it has: kernel, stride, padding" },
     { LAYER("AvgPool2d", "2,{'count_include_pad':1}"), "AvgPool2d: option 'count_include_pad' takes true or false, got a number" },
-    { LAYER("GlobalAvgPool2d", "2"), "GlobalAvgPool2d: argument 1 is one too many (got a number)" },
-    { LAYER("BatchNorm", ""), "BatchNorm: option 'features' is missing (it is a positional argument)" },
+    { LAYER("GlobalAvgPool2d", "2"), "GlobalAvgPool2d takes no arguments, got a number" },
+    { LAYER("BatchNorm", ""), "BatchNorm: option 'features' is missing; write BatchNorm(features)" },
     { LAYER("BatchNorm", "4,{'momentum':1.5}"), "BatchNorm: option 'momentum' must be between 0 and 1, got 1.5" },
     { LAYER("BatchNorm", "4,{'epsilon':0.1}"), "BatchNorm has no option 'epsilon'; did you mean 'eps'?" },
     { LAYER("Dropout", "1"), "Dropout: option 'p' must be between 0 and 0.999999, got 1" },
@@ -180,8 +180,8 @@ static void descriptions_come_back(void **state) {
   const float *y, *z;
   pl_rng_fill_normal(x, sizeof x / sizeof *x, (pl_rng){ 3, 3 }, 0, 1);
   for (int mode = PL_INFER; mode <= PL_TRAIN; mode++) {
-    assert_int_equal(pl_model_forward(model, x, 3, (pl_mode)mode, &y, &err), PL_OK);
-    assert_int_equal(pl_model_forward(again, x, 3, (pl_mode)mode, &z, &err), PL_OK);
+    assert_int_equal(model_forward(model, x, 3, (pl_mode)mode, &y, &err), PL_OK);
+    assert_int_equal(model_forward(again, x, 3, (pl_mode)mode, &z, &err), PL_OK);
     assert_memory_equal(y, z, 3 * 3 * sizeof *y);
   }
   free(second);

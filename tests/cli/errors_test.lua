@@ -24,8 +24,18 @@ function TestUsage:test_unknown_options_and_commands()
 end
 
 function TestUsage:test_values_of_options()
-  expect(2, "run: a whole number from 1 is expected, got '0' (see: perilune help run)", "run x.lua --epochs 0")
-  expect(2, "run: a whole number from 0 is expected, got 'many' (see: perilune help run)", "run x.lua --threads many")
+  expect(2, "run: option '--epochs': a whole number from 1 is expected, got '0' (see: perilune help run)", "run x.lua --epochs 0")
+  expect(2, "run: option '--threads': a whole number from 0 is expected, got 'many' (see: perilune help run)", "run x.lua --threads many")
+  expect(2, "run: option '--checkpoint-every': a number of seconds from 0 is expected, got '-x' (see: perilune help run)", "run x.lua --checkpoint-every=-x")
+  expect(2, "run: '-1' is taken for an option; a number here is not negative (see: perilune help run)", "run x.lua --seed -1")
+end
+
+function TestUsage:test_files_that_are_no_scripts()
+  local what = "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, load a model with nn.load(path)"
+  cli.write("x.h5", "PERILUNE\0\1")
+  for _, words in ipairs { "run x.h5", "check x.h5", "x.h5" } do expect(1, "x.h5 " .. what, words) end
+  cli.write("y.h5", "\137HDF\r\n\26\n")
+  expect(1, "y.h5 is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) or data.hdf5 { path = ..., foreign = true }", "run y.h5")
 end
 
 function TestUsage:test_arguments_of_the_script()
@@ -108,7 +118,7 @@ function TestExperiments:test_a_loss_that_is_not_finite()
 end
 
 function TestExperiments:test_errors_in_callbacks_have_their_own_line()
-  expect(1, "x.lua:27: attempt to perform arithmetic on a nil value (field 'lost')", "run x.lua -q --out callback",
+  expect(1, "x.lua:27: ctx has no field 'lost'; did you mean 'loss'?", "run x.lua -q --out callback",
     (good:gsub("callbacks = {%s*}", "callbacks = { on_epoch = function(ctx) return ctx.lost + 1 end }")))
 end
 

@@ -4,6 +4,7 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
+require "perilune.plot.figure" -- loaded with the first figure
 
 -- Classes that no user meets.
 local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.experiment
@@ -13,7 +14,7 @@ local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.exp
 local function exported()
   local names = {}
   for key, value in pairs(pl) do
-    if type(value) == "table" and not debug.getmetatable(value) then
+    if type(value) == "table" and not rawget(debug.getmetatable(value), "__name") then
       for inner in pairs(value) do names[key .. "." .. inner] = true end
     else
       names["pl." .. key] = true
@@ -32,10 +33,10 @@ local function described(fields_of_objects)
   local names = {}
   for _, entry in ipairs(help.entries()) do
     if entry.kind == "function" and entry.room ~= "" then names[help.name_of(entry)] = true end
-    local room = type(pl[entry.room]) == "table" or entry.room == "pl"
+    local room = type(rawget(pl, entry.room)) == "table" or entry.room == "pl"
     if entry.kind == "class" and (room or fields_of_objects) then
       for _, field in ipairs(entry.fields) do
-        if type(pl[field.name]) ~= "table" then names[entry.room .. "." .. field.name] = true end
+        if type(rawget(pl, field.name)) ~= "table" then names[entry.room .. "." .. field.name] = true end
       end
     end
   end

@@ -72,6 +72,12 @@ function TestFields:test_unknown_and_missing_fields()
     "@ pl.experiment: callbacks has no function 'on_epochs'; did you mean 'on_epoch'?")
   lu.assertEquals(message(function() pl.experiment(fields { metrics = { "macro_f2" } }) end),
     "@ pl.experiment has no metric 'macro_f2'; did you mean 'macro_f1'?")
+  for name, why in pairs { [""] = "its name is empty", ["val/acc"] = "a name has no '/'; write 'val_acc'", [("x"):rep(256)] = "at most 255 bytes",
+      ["."] = "means a folder", [".."] = "means a folder", ["a\nb"] = "no control characters", ["a\0b"] = "no control characters",
+      ["\xff"] = "no UTF-8", rows = "the history's own", train_loss = "a column of the history already", epoch = "a column of the history already",
+      val_error = "a column of the history already", skipped = "already" } do
+    lu.assertStrContains(message(function() pl.experiment(fields { metrics = { [name] = function() return 1 end } }) end), why)
+  end
 end
 
 function TestFields:test_shapes_are_checked_before_any_data_is_read()
@@ -283,7 +289,7 @@ function TestRun:test_a_variant_shares_the_rest()
   local longer = e:with { epochs = 6 }
   lu.assertEquals({ e.epochs, longer.epochs, longer.batch_size }, { 4, 6, 16 })
   lu.assertEquals(#longer:run { out = false, quiet = true }.history, 6)
-  lu.assertEquals(message(function() e:with { epoch = 6 } end), "@ pl.experiment has no field 'epoch'; did you mean 'epochs'?")
+  lu.assertEquals(message(function() e:with { epoch = 6 } end), "@ experiment:with has no field 'epoch'; did you mean 'epochs'?")
   lu.assertEquals(message(function() e:run { epoch = 6 } end), "@ run has no option 'epoch'; did you mean 'epochs'?")
 end
 

@@ -197,7 +197,7 @@ function TestOptim:test_messages()
   lu.assertStrContains(error_of(grouped { match = 3 }), "SGD: group 1: 'match' takes a name or a list of names")
   lu.assertStrContains(error_of(grouped { match = "h", lr = 1, lr_scale = 2 }), "SGD: group 1 has both lr and lr_scale; give one")
   lu.assertStrContains(error_of(function() optim.SGD { groups = 3 } end), "option 'groups' takes a list of groups")
-  lu.assertStrContains(error_of(function() optim.SGD():bind(3) end), "got number")
+  lu.assertStrContains(error_of(function() optim.SGD():bind(3) end), "argument 'model' takes a layer, got 3")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

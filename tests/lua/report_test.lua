@@ -102,7 +102,8 @@ function TestHistory:test_columns_by_name()
   lu.assertEquals(tostring(h.test_error), "- 0.5")
   lu.assertEquals(#h, 2)
   lu.assertEquals(h[2].epoch, 2)
-  lu.assertNil(h.no_such_column)
+  lu.assertNil(h.val_loss)
+  lu.assertErrorMsgContains("the history has no column 'no_such_column'", function() return h.no_such_column end)
 end
 
 function TestHistory:test_goes_through_a_file_form()

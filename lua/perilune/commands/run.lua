@@ -16,7 +16,7 @@ function M.define(parser)
     :convert(whole(0)):argname "<n>"
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one after each epoch.")
-    :convert(tonumber):argname "<s>"
+    :convert(require "perilune.convert".seconds):argname "<s>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
   parser:flag("--fresh", "Start anew where an unfinished run lies.")

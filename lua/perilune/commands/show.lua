@@ -4,13 +4,14 @@ local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
 
-local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json]",
+local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json] [--heat]",
   description = "Shows a run: its folder, or one of the files in it (run.h5, checkpoint.h5, best.h5)." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it.")
   parser:flag("--csv", "Only history and final results, as comma-separated values with all digits.")
   parser:flag("--json", "What the run is, its history and its final results, as JSON.")
+  parser:flag("--heat", "The confusion matrix as a heat map; also where its numbers are wider than the terminal.")
   parser:flag("--history", "The whole history, also when it is long.")
 end
 
@@ -33,15 +34,18 @@ local function summary(record, past, path, term)
   local identity = s.identity or {}
   local rows = {
     { "file", path },
-    { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "") or "none (made in a session)" },
+    { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "")
+      or "none (made in a session)" },
     { "data", identity.data },
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
-    { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor),
+      report.value(s.best.monitor, s.best.value)) },
     { "edited", s.edited and ("by hand: %s; its script alone does not make these bits"):format(s.edited) },
     { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
     { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
-    { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
+    { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads
+      or "?") },
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
@@ -49,7 +53,17 @@ local function summary(record, past, path, term)
   end
 end
 
-local function evaluation(name, result, labels, term)
+-- The confusion matrix: as numbers where these fit.
+local function confusion(matrix, labels, term, heat)
+  local lines = report.confusion(matrix, labels, term)
+  local style = require "perilune.terminal.style".of(term)
+  if heat or (term.tty and text.width((report.confusion(matrix, labels))[2]) > style.width) then
+    lines = require "perilune.terminal.marks".heat(matrix, labels, style)
+  end
+  say(lines)
+end
+
+local function evaluation(name, result, labels, term, heat)
   if not result then return end
   print()
   local line = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0))
@@ -62,7 +76,7 @@ local function evaluation(name, result, labels, term)
   print()
   say(report.classification(result.confusion, labels, term))
   print "\nConfusion matrix: a row is what the image shows, a column what the network says.\n"
-  say(report.confusion(result.confusion, labels, term))
+  confusion(result.confusion, labels, term, heat)
 end
 
 local function export(path, json)
@@ -91,8 +105,8 @@ function M.run(options)
   end
   local results = record.evaluation or {}
   local labels = s.identity and s.identity.labels
-  evaluation("Validation set", results.val, labels, term)
-  evaluation("Test set", results.test, labels, term)
+  evaluation("Validation set", results.val, labels, term, options.heat)
+  evaluation("Test set", results.test, labels, term, options.heat)
   return 0
 end
 
