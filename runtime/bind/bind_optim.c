@@ -6,7 +6,8 @@
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
-  if (slot == NULL || *slot == NULL)
+  if (slot != NULL && *slot == NULL) luaL_argerror(L, index, "this optimizer was freed");
+  if (slot == NULL)
     luaL_typeerror(L, index, "an optimizer, such as optim.Adam {}");
   return *slot;
 }

@@ -246,9 +246,6 @@ static int evaluate(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
-  pl_shape sample = pl_dataset_shape(data);
-  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
-  pl_exec *exec = bind_infer_exec(L, 1);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 5) && classes > 0) {
@@ -264,6 +261,9 @@ static int evaluate(lua_State *L) {
     predictions.activation = (pl_activation)luaL_checkoption(L, 6, NULL, activations);
     new_predictions(L, wanted, data);
   }
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
   if (pl_evaluate(exec, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_pushnumber(L, result.loss);
