@@ -266,10 +266,10 @@ end
 TestFiles = {}
 
 function TestFiles:test_a_missing_data_set_says_where_it_was_looked_for()
-  local getenv = os.getenv
-  os.getenv = function(name) return ({ PERILUNE_DATA = "/nowhere/a", XDG_DATA_HOME = "/nowhere/b" })[name] end
+  local locate = require "perilune.data.locate"
+  locate.getenv = function(name) return ({ PERILUNE_DATA = "/nowhere/a", XDG_DATA_HOME = "/nowhere/b" })[name] end
   local ok, message = pcall(function() return data.kmnist().train:get(1) end)
-  os.getenv = getenv
+  locate.getenv = os.getenv
   lu.assertFalse(ok)
   lu.assertStrContains(message, "kmnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in "
     .. "/nowhere/a/kmnist, data/kmnist, /nowhere/b/perilune/kmnist; get it with: perilune data fetch kmnist (or set PERILUNE_DATA)")
@@ -291,10 +291,10 @@ local function with_entry(sums, test)
     },
   }
   package.loaded["perilune.data"] = nil
-  local getenv = os.getenv
-  os.getenv = function(name) return name == "PERILUNE_DATA" and scratch .. "/named" or nil end
+  local locate = require "perilune.data.locate"
+  locate.getenv = function(name) return name == "PERILUNE_DATA" and scratch .. "/named" or nil end
   local ok, message = pcall(test, require "perilune.data".tiny(), folder)
-  os.getenv = getenv
+  locate.getenv = os.getenv
   package.loaded["perilune.data"] = data
   registry[#registry] = nil
   if not ok then error(message, 0) end

@@ -214,6 +214,28 @@ function TestRun:test_stopped_inside_an_epoch_the_splits_are_seen_with_the_last_
   lu.assertEquals({ r.best.epoch, r.test.loss }, { 1, r.history.test_loss[1] })
 end
 
+function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
+  local trainer, history = require "perilune.trainer", require "perilune.history"
+  local e = pl.experiment(fields { epochs = 1, callbacks = { on_batch = function() end } })
+  e.optimizer:bind(e.model)
+  require "perilune.random".install(1, 0)
+  local h, asked, clock = history.new(), 0, pl.system.clock
+  local nothing = function() end
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1, state = trainer.fresh(1), history = h }, {
+    progress = nothing, row = nothing, note = nothing, publish = nothing,
+    interrupted = function() asked = asked + 1 return asked == 3 end,
+    pause = function()
+      local from = clock()
+      while clock() - from < 0.6 do end
+      return true
+    end })
+  local began = clock()
+  lu.assertTrue(t:run())
+  require "perilune.random".restore()
+  lu.assertTrue(asked > 3 and clock() - began > 0.6)
+  lu.assertTrue(h[1].seconds < 0.5)
+end
+
 function TestRun:test_validation_and_metrics()
   local asked, often = 0, 0
   local r = run { validation = 0.25, test = "end", metrics = { "macro_f1",

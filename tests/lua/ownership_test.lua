@@ -163,7 +163,7 @@ function TestOwnership:test_finalizers_that_free_what_is_in_use()
   local path = os.getenv "TEST_TMP" .. "/own.h5"
   assert(pl.save(path, { x = pl.ones(100) }))
   local pause, step = collectgarbage("setpause", 100), collectgarbage("setstepmul", 1000)
-  for i = 1, 300 do
+  for i = 1, 60 do
     t, r, w = nil, nil, nil
     local t2 = pl.ones(40, 5)
     if i % 10 == 0 then r, w = assert(pl.store.open(path)), assert(pl.store.create(path .. "2")) end
