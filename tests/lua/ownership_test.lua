@@ -56,7 +56,7 @@ function TestOwnership:test_all_that_can_be_done_in_a_finalizer()
     function(h) return h.outer:state() end, function(h) h.opt:step() end, function(h) return h.opt:state() end,
     function(h) return h.trainer:run(1, 1, 1) end, function(h) return h.trainer:batch(1, 1) end, function(h) return h.data:range(1, 2) end,
     function(h) return h.augment:apply(pl.ones(2, 4, 4, 1)) end, function(h) return h.loss(pl.ones(2, 3), pl.tensor({ 1, 2 }, "i32")) end,
-    function(h) return h.tensor + h.tensor end, function(h) return core.trainer.evaluate(h.outer, h.data, h.loss) end,
+    function(h) return h.tensor + h.tensor end, function(h) return core.trainer.evaluate(h.outer, h.data, h.loss, "logits") end,
     function(h) return h.outer:infer(pl.ones(2, 16)) end,
     function(h) return nn.Sequential { h.outer } end, function(h) return nn.Sequential { h.inner } end,
   }
@@ -125,11 +125,11 @@ function TestOwnership:test_a_data_set_that_is_always_new()
   local source = { read = function() return core.data.new(pl.rand(200, 16), pl.randint(0, 2, 200)) end }
   local other = model()
   local m = nn.Sequential { nn.Lambda { forward = function(x)
-    core.trainer.evaluate(other, source)
+    core.trainer.evaluate(other, source, nil, "logits")
     collect()
     return x
   end }, nn.Linear(16, 3) }
-  lu.assertEquals(select(3, core.trainer.evaluate(m, source)), 200)
+  lu.assertEquals(core.trainer.evaluate(m, source, nil, "logits").count, 200)
 end
 
 function TestOwnership:test_augmentations_that_a_shape_takes_away()
