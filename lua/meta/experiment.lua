@@ -106,6 +106,9 @@ local Experiment = {}
 ---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
+---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
+---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
+---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
 ---@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
@@ -156,6 +159,49 @@ function pl.run(path) end
 ---@return perilune.Run[]? runs nil and a message when there is no such folder
 ---@return table|string problems { path =, message = } of each run that could not be read
 function pl.runs(path, filter) end
+
+---@class perilune.SweepOptions
+---@field script string a file that returns an experiment; its `pl.arg`s are what varies
+---@field arguments? table name to values: a list, a text such as "1..5", "lin:0..1", "log:1e-4..1e-1", or one value
+---@field seeds? integer each combination with seeds 1 to this (default 1)
+---@field trials? integer draw so many combinations at random instead of all
+---@field sampling_seed? integer what they are drawn from (default 1)
+---@field jobs? integer so many trials at a time (default 1)
+---@field threads? integer of all trials together (default: as many as there are cores)
+---@field epochs? integer at most so many epochs a trial
+---@field out? string the sweep's folder (default runs/sweep-<script>)
+---@field halving? boolean successive halving (default false)
+---@field select? string "validation" (default), a column of the history, "test", or "none"
+---@field fail_fast? boolean stop when a trial fails (default false)
+---@field retry? boolean train again what is marked as failed (default false)
+---@field memory? integer bytes that each trial may hold
+---@field quiet? boolean print nothing (default true)
+
+---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does; what is trained
+---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error = { mean, std,
+---min, max, n }, ... }), best, runs, failed, stopped }.
+---
+---```lua
+---local s = pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "16..18" }, seeds = 3, jobs = 2 }
+---print(s.best.arguments.lr, s.best.val_error.mean)
+---```
+---@param options perilune.SweepOptions
+---@return table
+function pl.sweep(options) end
+
+---What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`. Two runs on
+---the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p }; two groups: { kind =
+---"difference", difference, low, high, level, seeds } of their mean test errors, with a bootstrapped interval. And `settings`, `results`.
+---
+---```lua
+---print(pl.compare("runs/a-s1", "runs/b-s1").words)
+---print(pl.compare(pl.runs("runs", "lr=0.1"), pl.runs("runs", "lr=0.01")).words)
+---```
+---@param a perilune.Run|string|table a run, its folder, or a list of these
+---@param b perilune.Run|string|table
+---@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
+---@return table
+function pl.compare(a, b, options) end
 
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run

@@ -27,8 +27,6 @@ return {
     to = " };\n#define SUM_BLOCK ((size_t)(pl_threads_get() % 2 ? 256 : 128))" },
   { name = "claim-without-lock", campaign = "sweep", file = "lua/perilune/folder.lua",
     from = 'local held, message = store.lock(path .. "/.lock")', to = 'local held, message = { release = function() end }' },
-  { name = "write-in-place-read", campaign = "readers", file = "runtime/store/file.c",
-    from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
   { name = "write-in-place-read", campaign = "readers", file = "runtime/store/temporary.c",
     from = "SYS.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)", to = "SYS.open(strcpy(temporary, target), O_WRONLY | O_CREAT | O_TRUNC, mode)" },
 }
