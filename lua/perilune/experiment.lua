@@ -83,7 +83,9 @@ local function check_metrics(given)
       errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i, options.describe(name))
     end
     local standard = false
-    for _, known in ipairs(metrics.standard) do standard = standard or known == name end
+    for _, list in ipairs { metrics.standard, metrics.of_values } do
+      for _, known in ipairs(list) do standard = standard or known == name end
+    end
     if not standard then
       if not metrics.named[name] then options.unknown("pl.experiment", name, metrics.more, "metric") end
       result.named[#result.named + 1] = name
@@ -118,32 +120,46 @@ local function check_data(o)
   return data, { train = train, test = test, val = held }
 end
 
+-- How outputs are scored: "classes" where there are labels, or a loss on classes with distributions over them as targets; else
+-- "values". And what is measured, on each split.
+local function score(e)
+  local for_classes = type(e.loss) == "userdata" and select(2, e.loss:outputs())
+  e.scored = (e.classes > 0 or for_classes) and "classes" or "values"
+  e.measures = e.scored == "classes" and metrics.standard or metrics.of_values
+  if e.classes == 0 and e.metrics.named[1] then
+    errors.raise("pl.experiment: metric '%s' is of classes, and %s has no labels; there are: %s", e.metrics.named[1], e.data.name,
+      table.concat(e.measures, ", "))
+  end
+end
+
 -- The columns of the history; `own`: the user's metrics.
 local function columns_of(e, own)
-  local columns = { "epoch", "step", "lr", "train_loss" }
-  local labelled = e.classes > 0
-  local function add(split)
-    columns[#columns + 1] = split .. "_loss"
-    if not labelled then return end
-    columns[#columns + 1] = split .. "_accuracy"
-    columns[#columns + 1] = split .. "_error"
-    for _, name in ipairs(e.metrics.named) do columns[#columns + 1] = split .. "_" .. name end
+  local columns, known = {}, {}
+  local function add(name)
+    if not known[name] then columns[#columns + 1], known[name] = name, true end
   end
-  if labelled then
-    columns[#columns + 1] = "train_accuracy"
-    columns[#columns + 1] = "train_error"
+  local function add_measures(split, list)
+    for _, name in ipairs(list) do add(split .. "_" .. name) end
   end
-  if e.splits.val then add "val" end
-  if e.test == "epoch" then add "test" end
+  for _, name in ipairs { "epoch", "step", "lr" } do add(name) end
+  add_measures("train", e.measures)
+  for _, split in ipairs { e.splits.val and "val" or false, e.test == "epoch" and "test" or false } do
+    if split then
+      add_measures(split, e.measures)
+      if e.classes > 0 then add_measures(split, e.metrics.named) end
+    end
+  end
   for _, metric in ipairs(own) do
-    if not metric.of_test or e.test == "epoch" then columns[#columns + 1] = metric.name end
+    metric.instead = e.scored == "values" and known[metric.name] and not metric.name:match "_loss$"   -- the script's own stands
+    if not metric.of_test or e.test == "epoch" then add(metric.name) end
   end
-  if e.nonfinite == "skip" then columns[#columns + 1] = "skipped" end
-  columns[#columns + 1] = "seconds"
+  if e.nonfinite == "skip" then add "skipped" end
+  add "seconds"
   return columns
 end
 
--- No metric of the user's may stand for a column that is there anyway, now or with another option.
+-- No metric of the user's may stand for a column that is there anyway, now or with another option; but for MAE, RMSE and R2,
+-- which scripts have measured themselves: theirs stands.
 local function check_clashes(e)
   local taken = { samples_per_second = true, skipped = true, part = true }
   for _, column in ipairs(columns_of(e, {})) do taken[column] = true end
@@ -153,7 +169,8 @@ local function check_clashes(e)
     end
   end
   for _, metric in ipairs(e.metrics.functions) do
-    if taken[metric.name] then
+    local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
+    if taken[metric.name] and not of_values then
       errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
     end
   end
@@ -179,29 +196,6 @@ local function check_stopping(e)
   local near = core.system.nearest(rule.monitor, monitors)
   errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)", rule.monitor, why,
     table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
-end
-
--- The model is built for the shape of a sample, which the data set knows without being read; then one made-up sample
--- goes through the loss, so that an output of a wrong width is found here too.
-local function build(e)
-  errors.guard(e.model.build, e.model, e.splits.train.shape)
-  local _, _, output = e.model:sizes()
-  local width = 1
-  for _, n in ipairs(output) do width = width * n end
-  if e.classes > 0 and width > 1 and width < e.classes then
-    errors.raise("pl.experiment: the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name,
-      e.classes, e.classes)
-  end
-  local tensor = core.tensor
-  local shape = { 1, table.unpack(output) }
-  local target
-  if e.classes > 0 then target = tensor.zeros({ 1 }, "i32")
-  elseif e.splits.train.target then target = tensor.zeros { 1, table.unpack(e.splits.train.target) }
-  else return end
-  local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
-  if ok then return end
-  message = errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")
-  errors.raise("pl.experiment: the loss does not fit the model and the data: %s", message)
 end
 
 -- A run's identity includes the text of its script; an experiment made in a session has none.
@@ -231,12 +225,14 @@ function M.new(given)
   e.classes = e.splits.train.classes or 0
   if e.splits.test == nil then e.test = false end
   if e.splits.train.count == 0 then errors.raise("pl.experiment: the training set of %s is empty", e.data.name) end
+  score(e)
   check_clashes(e)
   e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
-  build(e)
+  require "perilune.fit".check(e)
+  require "perilune.decision".remember(e.model, e.loss)
   return e
 end
 

@@ -14,6 +14,7 @@ M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure",
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
+M.accuracy = require "perilune.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.schedule"
 local stopping = require "perilune.stopping"
@@ -28,6 +29,8 @@ M.nn.load = saveload.load_model
 M.store = core.store
 function M.run(...) return require "perilune.runs".run(...) end
 function M.runs(...) return require "perilune.runs".runs(...) end
+function M.sweep(...) return require "perilune.sweep.from_lua"(...) end
+function M.compare(...) return require "perilune.stats.from_lua"(...) end
 
 local names = require "perilune.names"
 for _, room in ipairs { "nn", "optim", "data", "augment", "schedule", "stopping", "store", "system" } do names.module(M[room], room) end

@@ -10,7 +10,8 @@ Progress.__index = Progress
 -- Columns in the order they are shown; `need`: the smaller the longer a column is kept on a narrow terminal.
 local known = {
   { "epoch", 5, need = 0 }, { "train_loss", 10, need = 1 }, { "train_accuracy", 10, title = "train acc", need = 3 },
-  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "test_loss", 9, need = 7 }, { "test_error", 10, need = 2 },
+  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "val_rmse", 9, need = 2 }, { "test_loss", 9, need = 7 },
+  { "test_error", 10, need = 2 }, { "test_rmse", 9, need = 2 }, { "test_r2", 8, need = 5 },
   { "lr", 9, need = 5 }, { "seconds", 7, need = 6 }, { "samples_per_second", 9, need = 8 },
 }
 
@@ -28,7 +29,8 @@ function Progress.new(options)
     end
   end
   for _, name in ipairs(options.columns) do
-    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" then
+    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" and not name:match "^%l+_mae$"
+      and not name:match "^train_rmse$" and not name:match "^%l+_r2$" then
       self.columns[#self.columns + 1] = { name, math.max(9, #report.title(name)), need = 3 }
     end
   end

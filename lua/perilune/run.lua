@@ -19,7 +19,7 @@ local known = {
   { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
   { "silent", type = "boolean", default = false }, { "checkpoint_every", type = "number", default = 30 },
-  { "confusion", type = "boolean", default = false },
+  { "confusion", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
 }
 
 local function user_functions(e)
@@ -153,7 +153,9 @@ local function train(run, e, o, found, identity)
         system.catch_interrupt(true)
         return goes_on
       end,
-      interrupted = o.interruptible and system.interrupted or function() return false end,
+      interrupted = function()
+        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave and o.leave() or false
+      end,
       kept = function() return where_kept(run) end,
     })
   if not o.quiet then

@@ -16,6 +16,7 @@ int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
+int bind_open_process(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -29,6 +30,7 @@ static const luaL_Reg rooms[] = {
   { "data", bind_open_data },
   { "augment", bind_open_augment },
   { "store", bind_open_store },
+  { "process", bind_open_process },
   { NULL, NULL },
 };
 

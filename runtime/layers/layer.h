@@ -100,6 +100,7 @@ typedef struct pl_layer_class {
   bool (*rows)(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *rows);
   bool (*fuses)(const pl_layer *self, const pl_layer *activation, const pl_shape *in);   /* whether it takes that one before it into its loops */
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
+  size_t (*least_batch)(const pl_layer *self, const pl_shape *in);   /* the fewest samples of a training pass; NULL: 1 */
 } pl_layer_class;
 
 /* Host layers (functions of the script) are called back on the main thread, between parallel regions. */

@@ -25,6 +25,8 @@ return {
     from = "f->bytes = (size_t)count * pl_dtype_size(f->type);", to = "f->bytes = (size_t)(count - (count > 0)) * pl_dtype_size(f->type);" },
   { name = "racing-sum", campaign = "bits", file = "runtime/layers/shared.c", from = ", SUM_BLOCK = 256 };",
     to = " };\n#define SUM_BLOCK ((size_t)(pl_threads_get() % 2 ? 256 : 128))" },
+  { name = "claim-without-lock", campaign = "sweep", file = "lua/perilune/folder.lua",
+    from = 'local held, message = store.lock(path .. "/.lock")', to = 'local held, message = { release = function() end }' },
   { name = "write-in-place-read", campaign = "readers", file = "runtime/store/temporary.c",
     from = "SYS.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)", to = "SYS.open(strcpy(temporary, target), O_WRONLY | O_CREAT | O_TRUNC, mode)" },
 }
