@@ -8,6 +8,7 @@ local trainer = require "perilune.trainer"
 local random = require "perilune.random"
 local folder = require "perilune.folder"
 local captured = require "perilune.captured"
+local trained = require "perilune.trained"
 local text = require "perilune.text"
 local Progress = require "perilune.progress"
 local result = require "perilune.result"
@@ -217,7 +218,9 @@ function M.start(e, given)
       if not found then folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
+    if run.path then trained.note(identity) end
     train(run, e, o, found, identity)
+    if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model] = nil
