@@ -198,16 +198,16 @@ local function check_stopping(e)
     table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
 end
 
--- A run's identity includes the text of its script; an experiment made in a session has none.
+-- A run's identity includes the text of its script, as it was loaded; an experiment made in a session has none.
 local function calling_script()
+  local loaded, args = require "perilune.loaded", require "perilune.args"
   for level = 3, 100 do
     local info = debug.getinfo(level, "S")
     if info == nil then return nil end
     local source = info.source
-    if source:sub(1, 1) == "@" and not errors.is_ours(source) then
-      local path = source:sub(2)
-      local args = require "perilune.args"
-      return { path = path, text = require "perilune.script".read(path), arguments = args.list(), values = args.values(), files = {} }
+    local path = source:sub(1, 1) == "@" and not errors.is_ours(source) and source:sub(2) or source == "=stdin" and loaded.knows "-" and "-"
+    if path then
+      return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(), files = loaded.since(path) }
     end
   end
 end

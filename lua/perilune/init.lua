@@ -11,6 +11,7 @@ local function later(module, name) return function(...) return require(module)[n
 local tensor = getmetatable(core.tensor.zeros(1))
 tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plot", "hist")
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
+M.report = later("perilune.html.report", "write")
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim

@@ -68,6 +68,18 @@ function M.new(job, hooks)
   return self
 end
 
+--- Where the training is: "epoch 3, batch 12".
+function Trainer:place()
+  local s = self.state
+  return ("epoch %d%s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", batch %d"):format(s.batch) or "")
+end
+
+--- Notes in the run that something other than its script has changed what it makes.
+function Trainer:mark_edited(what)
+  local note = ("%s: %s"):format(self:place(), what)
+  self.state.edited = self.state.edited and self.state.edited .. "; " .. note or note
+end
+
 function Trainer:call(name)
   local f = self.e.callbacks[name]
   if f then f(self.ctx) end

@@ -82,8 +82,10 @@ local function add(list, source, what, tensors)
       identity = {}, evaluation = {}, provenance = {} }
   elseif class == "perilune.run" then
     local path, name = source.path, source.name
-    list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history or history.new(),
-      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state or {},
+    list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history
+      or history.new(),
+      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state
+        or {},
       identity = source.identity or {}, evaluation = source.evaluation or {}, provenance = {} }
   elseif type(source) == "table" and (#source > 0 or next(source) == nil) then
     for _, inner in ipairs(source) do add(list, inner, what, tensors) end
