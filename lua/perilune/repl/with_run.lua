@@ -18,10 +18,10 @@ local function data_of(run)
   for _, known in ipairs(registry) do
     if known.name == id.data then return require "perilune.data"[known.name]() end
   end
-  if not id.path or script.read(id.path) ~= id.script or not require "perilune.trained".knows(id) then
-    local maker = id.path or "a session"
-    return nil, ("its data are not here: they were made by %s, which is not here as it was%s"):format(maker,
-      id.path and script.read(id.path) == id.script and " trained by you" or "")
+  local why = (not id.path or script.read(id.path) ~= id.script) and "is not here as it was"
+    or not require "perilune.trained".knows(id) and "you have not trained on this machine"
+  if why then
+    return nil, ("its data are not here: they were made by %s, which %s"):format(id.path or "a session", why)
   end
   local ok, e = pcall(script.experiment, id.path, id.arguments or {})
   if not ok then return nil, "its data are not here: " .. errors.strip(tostring(e)) end
