@@ -17,6 +17,7 @@ int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
 int bind_open_process(lua_State *L);
+int bind_open_screen(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -31,6 +32,7 @@ static const luaL_Reg rooms[] = {
   { "augment", bind_open_augment },
   { "store", bind_open_store },
   { "process", bind_open_process },
+  { "screen", bind_open_screen },
   { NULL, NULL },
 };
 
