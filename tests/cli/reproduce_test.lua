@@ -120,6 +120,23 @@ function TestImport:test_finished_runs_become_lines()
   lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
 end
 
+-- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
+function TestImport:test_runs_of_older_programs()
+  local runfile = require "perilune.runfile"
+  fresh()
+  local function with(rule) return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ",")) end
+  cli.write("experiments/tiny/T02.lua", with '{ fraction = 0.25, order = "last" }')
+  lu.assertEquals(run("run experiments/tiny/T02.lua --quiet --out old").status, 0)
+  local record = assert(runfile.read(home .. "/old/run.h5"))
+  record.state.identity.script = with "0.25"
+  assert(runfile.write(home .. "/old/run.h5", record))
+  local r = run "reproduce --import old"
+  lu.assertEquals(r.err, "perilune: old: its script is not that of experiments/tiny/T02.lua\n")
+  record.state.identity.held_out = nil
+  assert(runfile.write(home .. "/old/run.h5", record))
+  lu.assertEquals(run("reproduce --import old").status, 0)
+end
+
 function TestImport:test_what_is_no_run_of_a_row()
   fresh()
   lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --epochs 1 --out short").status, 0)
