@@ -63,7 +63,7 @@ end
 --- Table of layers as text: output shape, parameters, multiply-adds and bytes of a sample. `shape`: of one sample, if
 --- the model has not been built.
 function methods:summary(shape)
-  return table.concat((require "perilune.report".model(self:rows(shape))), "\n")
+  return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
 
 local function describe(layer, indent, lines)

@@ -183,12 +183,20 @@ function methods:report(given)
     return
   end
   if self.recalled then say(("%s is finished already; --fresh runs it again"):format(self.path)) end
+  local function wrapped(line, style)
+    for _, part in ipairs(text.wrap(line, term.width, "  ")) do say(style and term.paint(part, style) or part) end
+  end
+  local held = self.evaluation and self.evaluation.val
   say()
-  say(self:line(term))
-  say(term.paint(self:ending(), "dim"))
+  wrapped(self:line(term))
+  if held then
+    wrapped("validation " .. (held.error and ("error %s (%s of %s wrong), loss %s"):format(text.percent(held.error),
+      text.count(held.count - held.correct), text.count(held.count), text.number(held.loss)) or "loss " .. text.number(held.loss)))
+  end
+  wrapped(self:ending(), "dim")
   if given and given.confusion and self.test and self.test.confusion then
     say()
-    say "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
+    wrapped "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
     for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term)) do say(line) end
   end
   say()

@@ -120,7 +120,8 @@ local function train(run, e, o, found, identity)
   local term = text.terminal(1)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
-  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
+  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
+    monitored = e.stopping and e.stopping.monitor }
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   optimizer:bind(e.model)

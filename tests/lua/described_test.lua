@@ -67,7 +67,7 @@ function TestDescribed:test_fields_that_take_a_function_say_so()
     for _, field in ipairs(help.fields(class)) do
       local may = class == "perilune.Callbacks" or field.name == "forward" or field.name == "backward" or field.name == "loss"
         or field.name == "schedule" or field.name == "augment"
-      if may then lu.assertStrContains(field.type, "fun(", class .. "." .. field.name) end
+      if may then lu.assertTrue(field.type:find("fun(", 1, true) ~= nil, class .. "." .. field.name) end
     end
     lu.assertTrue(#help.fields(class) > 0, class)
   end

@@ -40,12 +40,14 @@ local function summary(record, past, path, term)
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
     { "edited", s.edited and ("by hand: %s; its script alone does not make these bits"):format(s.edited) },
     { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
-    { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
+    { "SHA-256", s.weights_sha256 and s.weights_sha256 .. " (weights)" },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
-    if row[2] then print(term.paint(text.pad(row[1], 8), "dim") .. " " .. row[2]) end
+    for i, line in ipairs(row[2] and text.wrap(row[2], term.width and term.width - 9) or {}) do
+      print(term.paint(text.pad(i == 1 and row[1] or "", 8), "dim") .. " " .. line)
+    end
   end
 end
 
@@ -57,11 +59,13 @@ local function evaluation(name, result, labels, term)
     local wrong = text.count(result.count - result.correct)
     line = ("%s, error %s (%s of %s wrong)"):format(line, text.percent(result.error), wrong, text.count(result.count))
   end
-  print(term.paint(line, "bold"))
+  for _, part in ipairs(text.wrap(line, term.width, "  ")) do print(term.paint(part, "bold")) end
   if not result.confusion then return end
   print()
   say(report.classification(result.confusion, labels, term))
-  print "\nConfusion matrix: a row is what the image shows, a column what the network says.\n"
+  print()
+  say(text.wrap("Confusion matrix: a row is what the image shows, a column what the network says.", term.width))
+  print()
   say(report.confusion(result.confusion, labels, term))
 end
 
@@ -87,7 +91,7 @@ function M.run(options)
   local s = record.state or {}
   if #past > 0 then
     print()
-    say(shortened(report.history(past, term, s.best and s.best.epoch), options.history))
+    say(shortened(report.history(past, term, s.best and s.best.epoch, s.best and s.best.monitor), options.history))
   end
   local results = record.evaluation or {}
   local labels = s.identity and s.identity.labels
