@@ -124,7 +124,7 @@ end
 function Progress:finish()
   erase(self)
   local note = not self.quiet and text.left_out(self.left_out)
-  if note then self:note(self.term.paint(text.clip(note, self.term.width), "dim")) end
+  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do self:note(self.term.paint(line, "dim")) end
   self.left_out = {}
   self.out:flush()
 end

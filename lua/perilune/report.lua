@@ -93,8 +93,8 @@ local function commonest(confusion, labels, term)
     rows[i] = { label(labels, w.actual), label(labels, w.predicted), text.count(w.count) }
   end
   lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint, term.width)
-  lines[#lines + 1] = ("(the %d commonest; the matrix of %d classes is wider than the terminal)"):format(#rows, #confusion)
-  return lines
+  local note = ("(the %d commonest; the matrix of %d classes is wider than the terminal)"):format(#rows, #confusion)
+  return table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
 end
 
 -- Titles of columns cut to what the columns' numbers need, where the labels are too wide for the terminal.

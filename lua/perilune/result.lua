@@ -200,7 +200,10 @@ function methods:report(given)
     for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term)) do say(line) end
   end
   say()
-  for _, pointer in ipairs(pointers(self)) do say(term.paint(text.pad(pointer[1], 14), "dim") .. pointer[2]) end
+  for _, pointer in ipairs(pointers(self)) do     -- commands stay on one line, to be copied
+    local files = pointer[1] == "weights" or pointer[1] == "history"
+    for _, line in ipairs(text.beside(pointer[1], pointer[2], 14, files and term or { paint = term.paint })) do say(line) end
+  end
   print(table.concat(out, "\n"))
 end
 

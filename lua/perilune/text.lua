@@ -87,6 +87,13 @@ function M.wrap(s, width, indent)
   return lines
 end
 
+--- What something is called, and beside it, from column `margin` on, what there is to say, on as many lines as it takes.
+function M.beside(name, s, margin, term)
+  local lines = M.wrap(s, term.width and term.width - margin)
+  for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin)) .. line end
+  return lines
+end
+
 --- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns are left out by
 -- their `need`, the largest first (of equals the last); without one they stay. `widths`: of each; `gap`: between two.
 function M.fitting(columns, widths, gap, width)

@@ -45,9 +45,7 @@ local function summary(record, past, path, term)
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
-    for i, line in ipairs(row[2] and text.wrap(row[2], term.width and term.width - 9) or {}) do
-      print(term.paint(text.pad(i == 1 and row[1] or "", 8), "dim") .. " " .. line)
-    end
+    if row[2] then say(text.beside(row[1], row[2], 9, term)) end
   end
 end
 
