@@ -35,6 +35,8 @@ PL_API pl_shape pl_dataset_shape(const pl_dataset *ds);          /* of one sampl
 PL_API int64_t pl_dataset_classes(const pl_dataset *ds);         /* 0: no labels */
 PL_API bool pl_dataset_has_targets(const pl_dataset *ds);
 PL_API pl_shape pl_dataset_target_shape(const pl_dataset *ds);   /* of one target; only if it has targets */
+/* Sum over all targets of (t - mean of its column)^2; only if it has targets. */
+PL_API pl_status pl_dataset_target_spread(double *spread, const pl_dataset *ds, pl_error *err);
 PL_API int32_t pl_dataset_label(const pl_dataset *ds, size_t position);   /* only if it has labels */
 
 PL_API const char *pl_dataset_name(const pl_dataset *ds);        /* [borrowed] "" if not set; cut at 63 bytes */

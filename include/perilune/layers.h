@@ -19,7 +19,8 @@ PL_API int pl_layer_children(const pl_layer *layer);
 PL_API pl_layer *pl_layer_child(const pl_layer *layer, int i);   /* [borrowed] i from 0 */
 PL_API pl_layer *pl_layer_parent(const pl_layer *layer);         /* [borrowed] NULL at the root */
 /* Stable name from the position: "05_linear", nested "03_residual/01_conv2d"; for files and optimizers. */
-#define PL_PATH_TEXT 128
+#define PL_MOST_DEPTH 48                       /* layers inside layers, counted along a path */
+#define PL_PATH_TEXT (PL_MOST_DEPTH * 40)      /* holds the longest path */
 PL_API const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer);
 /* For messages: layer 5 (Linear, "fc1") */
 PL_API const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer);
@@ -37,16 +38,17 @@ PL_API const char *pl_layer_type_name(int i);
 
 /* A rectangle of a parameter and the gradient of its elements: (r, j) lies at offset + r * stride + j of the parameter,
    its gradient at grad[r * grad_stride + j] or, where grad is NULL, is x[r] * dy[j] (all finite). */
-typedef struct pl_part {
+typedef struct pl_grad_tile {
   size_t slice, offset, rows, cols, stride, grad_stride;   /* slice: the parameter's number in the model */
   const float *grad, *x, *dy;
-} pl_part;
+} pl_grad_tile;
 
-/* Takes the step of a part of a parameter as soon as its gradient is there; whether the new values are finite. */
-typedef struct pl_stepper {
-  bool (*step)(void *context, const pl_part *part);
+/* Where the gradients of parameters go, tile by tile, as soon as they are there: takes the optimizer's step of a tile while it is in
+   the cache, and returns whether the new values are finite. */
+typedef struct pl_grad_sink {
+  bool (*take)(void *context, const pl_grad_tile *tile);
   void *context;
-} pl_stepper;
+} pl_grad_sink;
 
 /* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
 PL_API int pl_layer_params(const pl_layer *layer);

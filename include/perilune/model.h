@@ -1,8 +1,7 @@
-/* A model: a tree of layers, one flat block of parameter values and one of gradients, and a planned arena for the
-   activations of a batch.
+/* A model: a tree of layers, the graph of its operations, one flat block of parameter values and one of gradients. What a
+   pass needs besides is an exec's.
 
-   Intended use:  pl_model_new(root)  ->  pl_model_build(input shape)  ->  pl_model_initialize(seed)
-                  pl_model_forward(x, n, PL_TRAIN)  ->  pl_model_backward(dy)  ... */
+   Intended use:  pl_model_new(root)  ->  pl_model_build(input shape)  ->  pl_model_initialize(seed); passes: exec.h */
 #ifndef PERILUNE_MODEL_H
 #define PERILUNE_MODEL_H
 
@@ -11,10 +10,10 @@
 typedef struct pl_model pl_model;
 
 typedef enum pl_mode {
-  PL_INFER,   /* running statistics, no dropout, nothing kept */
-  PL_NOISE,   /* as PL_INFER, with dropout */
-  PL_LOOK,    /* as PL_INFER, all activations kept (pl_model_activation) */
-  PL_TRAIN    /* remembers what backward needs */
+  PL_INFER,           /* running statistics, no dropout, nothing kept */
+  PL_INFER_DROPOUT,   /* as PL_INFER, with dropout: Monte Carlo dropout */
+  PL_CAPTURE,         /* as PL_INFER, all activations kept (pl_exec_activation) */
+  PL_TRAIN            /* remembers what backward needs */
 } pl_mode;
 
 /* The root is borrowed and must outlive the model. Parameters whose shape is known get their place at once. */
@@ -56,54 +55,18 @@ typedef struct pl_slice {
 } pl_slice;
 PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
 
-/* Makes the plan and sets memory aside for a batch; forward does it by itself. */
-PL_API pl_status pl_model_reserve(pl_model *model, size_t batch, pl_mode mode, pl_error *err);
-PL_API size_t pl_model_arena(pl_model *model, size_t batch, pl_mode mode);   /* bytes that a batch needs */
+/* The fewest samples of a training pass; *layer is set to the layer that asks for more than one. */
+PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
 
-/* x [n, sample...]; the result [n, output...] is borrowed until the next call. */
-PL_API pl_status pl_model_forward(pl_model *model, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err);
-/* dy [n, output...] for the last forward in PL_TRAIN. dx may be NULL. Parameter gradients are added to the gradient
-   block, or replace it after pl_model_zero_grads. x of the forward must still be there. */
-PL_API pl_status pl_model_backward(pl_model *model, const float *dy, float *dx, pl_error *err);
-PL_API void pl_model_zero_grads(pl_model *model);
+PL_API void pl_model_zero_grads(pl_model *model);      /* and the next backward replaces them */
 PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
+PL_API bool pl_model_has_host(const pl_model *model);  /* whether a layer is a function of the script */
 
-/* For callers that are already inside a parallel region, with a model that has no host layers. First, outside it,
-   pl_model_reserve for the mode and the largest batch (n below is at most that), and pl_model_set_random for the seed.
-   Then every member calls; `step` is what dropout masks are a function of. Gradients replace what was there. */
-PL_API bool pl_model_has_host(const pl_model *model);
-PL_API const float *pl_model_forward_team(pl_model *model, const pl_team *team, const float *x, size_t n, pl_mode mode, uint64_t step);
-PL_API void pl_model_backward_team(pl_model *model, const pl_team *team, const float *dy);
-
-/* Training in stages, for callers inside a region (as above, after pl_model_reserve and pl_model_set_random): passes without a
-   barrier between operations that are too small to share. Every member calls, with the same batch.
-   forward: the result is there for the first member at once, for the others after pl_stage_meet.
-   backward: all but the gradients of parameters whose layer defers them; they are computed by
-   learn: with a stepper, the step of every parameter is taken, and deferred gradients are not written anywhere; with NULL they
-   are written. The caller ends its stage (pl_stage_end), and may do more in it. */
-typedef struct pl_batch {
-  const float *x, *dy;       /* dy: the place for the gradient of the output */
-  size_t n;
-  uint64_t step;
-} pl_batch;
-PL_API const float *pl_model_forward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch);
-PL_API void pl_model_backward_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch);
-PL_API void pl_model_learn_stages(const pl_model *model, pl_stages *stages, const pl_batch *batch, const pl_stepper *stepper);
-/* After backward, by one member: whether all deferred gradients are sure to be finite. */
-PL_API bool pl_model_is_bounded(const pl_model *model, const pl_batch *batch);
-/* Before a training: look = true finds out which weights are all zero or normal numbers; layers may then pass over zeros of
-   their input, as long as steps leave them so. After it, or when weights may change otherwise: look = false. */
-PL_API void pl_model_trust(pl_model *model, bool look);
-
-/* Some layers train faster with their weights in another order. For each such parameter `reorder` is called, to bring what
-   lies at [offset, offset + count) of the flat blocks (values, gradients, what the optimizer keeps) into that order with
-   pl_order_apply, or back. Returns the largest count. reorder NULL: only that. Between the two calls the model is only trained. */
-typedef struct pl_order { const pl_layer *layer; int param; bool back; } pl_order;
-typedef void (*pl_reorder_fn)(void *context, const pl_order *order, size_t offset, size_t count);
-PL_API size_t pl_model_pack(pl_model *model, pl_reorder_fn reorder, void *context, bool back);
-PL_API void pl_order_apply(const pl_order *order, float *out, const float *in);
-
-PL_API int pl_model_team_size(const pl_model *model);   /* threads that are worth their while for the reserved batch */
+/* scan = true: finds out, on `threads`, which weights are all zero or normal numbers, before a training that leaves them so: layers may
+   then skip zero inputs. scan = false: after it, or when weights may change otherwise. */
+PL_API void pl_model_scan_weights(pl_model *model, bool scan, int threads);
+/* Floats of the largest parameter that has another order for training (pl_exec_pack); 0: none. */
+PL_API size_t pl_model_largest_packed(const pl_model *model);
 
 /* Operations in order, for summaries, activations and profiles. */
 typedef enum pl_model_op_kind { PL_MODEL_LAYER, PL_MODEL_FORK, PL_MODEL_JOIN } pl_model_op_kind;
@@ -117,8 +80,6 @@ typedef struct pl_model_op {
 } pl_model_op;
 PL_API int pl_model_ops(const pl_model *model);
 PL_API pl_model_op pl_model_op_at(const pl_model *model, int i);
-/* Output of operation i in the last PL_LOOK pass. */
-PL_API const float *pl_model_activation(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
    Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it to

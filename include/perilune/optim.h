@@ -45,11 +45,11 @@ PL_API void pl_optimizer_advance(pl_optimizer *opt);
    gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
-/* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_part, called for parts that make up
+/* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make up
    the parameters, does to the bit what pl_optimizer_step does. (Not so with clip_norm or LAMB.) */
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */
-PL_API bool pl_optimizer_step_part(pl_optimizer *opt, float *values, const pl_part *part);
+PL_API bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile);
 /* The same as pl_optimizer_step for one slice, if it is local. */
 PL_API void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice);
 

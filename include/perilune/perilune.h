@@ -3,11 +3,13 @@
 #define PERILUNE_H
 
 #include "perilune/base.h"
+#include "perilune/settings.h"
 #include "perilune/tensor.h"
 #include "perilune/data.h"
 #include "perilune/layers.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
+#include "perilune/exec.h"
 #include "perilune/optim.h"
 #include "perilune/train.h"
 #include "perilune/store.h"

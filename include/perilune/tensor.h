@@ -141,10 +141,16 @@ PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl
 PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
                                 pl_error *err);
 
-/* The share of rows of `scores` [N, K] whose largest entry is in the column labels[i] ([N], i32 or u8). */
-PL_API pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tensor *labels, pl_error *err);
 /* Equal shapes, and no two elements further apart than `tolerance`. NaN equals nothing. */
 PL_API bool pl_tensor_equal(const pl_tensor *a, const pl_tensor *b, double tolerance);
+
+/* Moments of the finite elements, how many are 0, how many are not finite. */
+typedef struct pl_histogram {
+  int64_t count, zeros, nonfinite;
+  double mean, std, min, max, low, high;     /* low, high: the ends of the histogram */
+} pl_histogram;
+/* [out] counts[bins]: finite elements between low and high (NaN: the least, the largest element). */
+PL_API pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, double high, const pl_tensor *t);
 
 /* ---- random fills: element i in row order is a function of (rng, i) ---- */
 PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);

@@ -492,4 +492,34 @@ function Tensor:topk(k, axis) end
 ---@param options? perilune.ShowOptions
 function Tensor:show(options) end
 
+---Draws the values of a tensor of one axis as a curve, or the rows of one of two axes over each other, in the terminal.
+---
+---```lua
+---pl.linspace(0, 6, 100):sin():plot()
+---```
+---@param options? perilune.PlotOptions
+function Tensor:plot(options) end
+
+---@class perilune.HistOptions
+---@field bins? integer (default 16; in a figure 64)
+---@field low? number (default: the least value)
+---@field high? number (default: the largest value)
+---@field out? string write a figure instead: .svg, .png or .pdf
+---@field title? string
+
+---Shows how the values are distributed, in the terminal.
+---
+---```lua
+---model[1].weight:hist()
+---```
+---@param options? perilune.HistOptions
+function Tensor:hist(options) end
+
+---Counts of the values in bins of equal width, and their moments. Values that are not finite are only counted.
+---@param bins? integer from 1 to 4096 (default 64)
+---@param low? number (default: the least value)
+---@param high? number (default: the largest value)
+---@return table h { counts, low, high, mean, std, min, max, count, zeros, nonfinite }
+function Tensor:histogram(bins, low, high) end
+
 return Tensor

@@ -51,7 +51,12 @@ function M.saved(self)
   return { columns = table.move(self.columns, 1, #self.columns, 1, {}), rows = rows }
 end
 
+--- The curve of a metric: run.history:plot "test_error".
+local methods = {}
+function methods.plot(self, metric, given) return require "perilune.plot".plot(self, metric, given) end
+
 function History.__index(self, key)
+  if methods[key] then return methods[key] end
   if math.type(key) == "integer" then return self.rows[key] end
   for _, name in ipairs(rawget(self, "columns") or {}) do
     if name == key then
@@ -72,5 +77,5 @@ end
 function History:__len() return #self.rows end
 function History:__tostring() return table.concat(require "perilune.report".history(self, text.plain()), "\n") end
 
-require "perilune.names".class(History, {})
+require "perilune.names".class(History, methods)
 return M

@@ -9,8 +9,9 @@ Progress.__index = Progress
 
 -- Columns in the order they are shown, and their widths.
 local known = {
-  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error", 9 }, { "test_loss", 9 },
-  { "test_error", 10 }, { "lr", 9 }, { "seconds", 7 }, { "samples_per_second", 9 },
+  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error", 9 },
+  { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 }, { "test_r2", 8 }, { "lr", 9 }, { "seconds", 7 },
+  { "samples_per_second", 9 },
 }
 
 --- `columns`: names of the history's columns; `monitored`: the one that early stopping watches; `out`: a file; `term`: text.terminal
@@ -29,7 +30,8 @@ function Progress.new(options)
     if wanted[column[1]] then add(column[1], column[2], column.title) end
   end
   for _, name in ipairs(options.columns) do
-    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$"
+    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$" or name:match "^%l+_mae$" or name == "train_rmse"
+      or name:match "^%l+_r2$"
     if wanted[name] and (not derived or name == options.monitored) then add(name, math.max(9, #report.title(name))) end
   end
   self.columns[#self.columns + 1] = { "", 4 }     -- the mark "best"

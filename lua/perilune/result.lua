@@ -105,8 +105,8 @@ end
 function methods:line(term)
   term = term or text.terminal(1)
   local test, parts = self.test, {}
-  if test and test.error and self.labels then
-    parts[1] = ("test error %s (%s of %s wrong)"):format(text.percent(test.error), text.count(test.count - test.correct), text.count(test.count))
+  local measures = test and report.measured(test)
+  if measures then parts[1] = "test " .. measures
   elseif test then parts[1] = "test loss " .. text.number(test.loss)
   elseif #self.history > 0 then parts[1] = "training loss " .. text.number(self.history[#self.history].train_loss) end
   parts[1] = term.paint(parts[1] or "no epoch finished", "bold")
@@ -190,14 +190,14 @@ function methods:report(given)
   say()
   wrapped(self:line(term))
   if held then
-    wrapped("validation " .. (held.error and ("error %s (%s of %s wrong), loss %s"):format(text.percent(held.error),
-      text.count(held.count - held.correct), text.count(held.count), text.number(held.loss)) or "loss " .. text.number(held.loss)))
+    local measured = report.measured(held)
+    wrapped(("validation %sloss %s"):format(measured and measured .. ", " or "", text.number(held.loss)))
   end
   wrapped(self:ending(), "dim")
   if given and given.confusion and self.test and self.test.confusion then
     say()
     wrapped "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
-    for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term)) do say(line) end
+    for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term, self.test.outside)) do say(line) end
   end
   say()
   for _, pointer in ipairs(pointers(self)) do     -- commands stay on one line, to be copied

@@ -117,7 +117,8 @@ function M.left_out(titles)
   return #titles > 0 and "no room for: " .. table.concat(titles, ", ") or nil
 end
 
---- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings (nil: empty).
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings (nil: empty),
+--- with a `style` of the row or `styles` of its cells.
 -- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width` columns are left
 -- out (see fitting), which a last line says.
 function M.columns(columns, rows, gap, paint, width)
@@ -132,7 +133,7 @@ function M.columns(columns, rows, gap, paint, width)
     local out = {}
     for i, c in ipairs(shown) do
       local cell = M.pad(cells[c] or "", widths[c], columns[c].align)
-      local style = heading and "dim" or (cells.style or columns[c].style)
+      local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or columns[c].style
       out[i] = paint and style and paint(cell, style) or cell
     end
     return (table.concat(out, gap):gsub("%s+$", ""))

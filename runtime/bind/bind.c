@@ -44,7 +44,7 @@ static void check_json(lua_State *L, int index, int depth) {
   int type = lua_type(L, index);
   luaL_checkstack(L, 8, "table nests too deep");
   if (type == LUA_TTABLE) {
-    if (depth > 64) luaL_error(L, "table nests too deep (or contains itself)");
+    if (depth > 192) luaL_error(L, "table nests too deep (or contains itself)");
     lua_Unsigned n = lua_rawlen(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
       if (n == 0 && lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a table of options has string keys; found a key of type %s", luaL_typename(L, -2));

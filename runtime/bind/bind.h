@@ -91,4 +91,10 @@ int bind_unknown_name(lua_State *L);
 /* Accounts `bytes` of freshly allocated memory to Lua's collector. */
 void bind_account(lua_State *L, size_t bytes);
 
+/* Pushes the environment of the library's own Lua files. */
+void bind_push_environment(lua_State *L);
+/* Numbers keep their point in this thread: to be called after every setlocale. bind_fix_locale does, and sees to os.setlocale. */
+void bind_numbers_with_a_point(void);
+void bind_fix_locale(lua_State *L);
+
 #endif

@@ -327,9 +327,19 @@ static int dataset_resize(lua_State *L) {
   return 1;
 }
 
+/* ds:spread() -> sum of (target - mean of its column)^2; 0 without targets */
+static int dataset_spread(lua_State *L) {
+  pl_error err;
+  double spread = 0;
+  pl_dataset *ds = self(L);
+  if (pl_dataset_has_targets(ds) && pl_dataset_target_spread(&spread, ds, &err)) return bind_raise(L, &err);
+  lua_pushnumber(L, spread);
+  return 1;
+}
+
 const luaL_Reg bind_dataset_methods[] = {
   { "__gc", dataset_gc }, { "__close", dataset_gc },
-  { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest },
+  { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest }, { "spread", dataset_spread },
   { "gather", dataset_gather }, { "range", dataset_range }, { "extent", dataset_extent }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
   { "select", dataset_select }, { "first", dataset_first }, { "first_per_class", dataset_first_per_class },
   { "split", dataset_split }, { "statistics", dataset_statistics }, { "standardize", dataset_standardize },

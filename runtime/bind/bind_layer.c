@@ -22,8 +22,11 @@ bind_layer *bind_check_layer(lua_State *L, int index) {
 
 static int layer_gc(lua_State *L) {
   bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
+  pl_exec_free(u->hand);
+  pl_exec_free(u->infer);
   pl_model_free(u->model);
   pl_layer_free(u->layer);
+  u->hand = u->infer = NULL;
   u->model = NULL;
   u->layer = NULL;
   return 0;

@@ -3,7 +3,7 @@
 #define BIND_LAYER_H
 
 #include "bind/bind.h"
-#include "perilune/model.h"
+#include "perilune/exec.h"
 
 #define BIND_LAYER "perilune.layer"
 
@@ -12,6 +12,8 @@
 typedef struct bind_layer {
   pl_layer *layer;
   pl_model *model;   /* of the root, made when first needed */
+  pl_exec *hand;     /* for forward and backward by hand; so infer, predict and evaluate between them do no harm */
+  pl_exec *infer;    /* for those */
 } bind_layer;
 
 bind_layer *bind_check_layer(lua_State *L, int index);
@@ -22,6 +24,10 @@ void bind_push_layer(lua_State *L, const pl_layer *layer);
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
+/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
+void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
+/* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
+pl_exec *bind_infer_exec(lua_State *L, int index);
 /* Fills parameters whose initializer is a Lua function. Raises. */
 void bind_custom_init(lua_State *L, const pl_layer *layer);
 /* The state in which functions of the script are to be called by the pass that follows. */

@@ -140,7 +140,10 @@ static void close_line(void) {
 static bool open_line(void) {
   if (line.edit) return true;
   /* Only the classes of characters: numbers keep their point whatever the locale. */
-  if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+  bool known = setlocale(LC_CTYPE, "") != NULL;
+  bind_numbers_with_a_point();
+  if (!known || strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+  bind_numbers_with_a_point();
   HistEvent event;
   line.edit = el_init("perilune", stdin, stdout, stderr);
   line.history = history_init();

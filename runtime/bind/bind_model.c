@@ -32,7 +32,7 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
   return *slot;
 }
 
-static void build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
+void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
   pl_error err;
   bool fresh = !pl_model_has_params(model);
   bind_use_state(L);
@@ -50,18 +50,31 @@ static void build(lua_State *L, int index, pl_model *model, const pl_shape *samp
   }
 }
 
+/* The exec for the shapes that the model at `index` is built for. */
+static pl_exec *exec_of(lua_State *L, int index, bool by_hand) {
+  bind_layer *u = bind_check_layer(L, index);
+  pl_exec **exec = by_hand ? &u->hand : &u->infer;
+  pl_error err;
+  if (*exec == NULL && (*exec = pl_exec_new(u->model, &err)) == NULL) bind_raise(L, &err);
+  pl_exec_follow(*exec);
+  return *exec;
+}
+
+pl_exec *bind_infer_exec(lua_State *L, int index) { return exec_of(L, index, false); }
+
 /* model:build{28, 28, 1}: checks all shapes for one sample of that shape; returns the model */
 static int model_build(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   pl_shape sample = bind_check_shape(L, 2);
-  build(L, 1, model, &sample);
+  bind_build(L, 1, model, &sample);
   lua_settop(L, 1);
   return 1;
 }
 
 static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
 
-static int run_forward(lua_State *L, pl_mode mode) {
+/* model:forward(x) -> output: a training pass, which backward follows */
+static int model_forward(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   size_t n;
   pl_shape sample;
@@ -69,37 +82,34 @@ static int run_forward(lua_State *L, pl_mode mode) {
   int input = lua_gettop(L);
   const float *y;
   pl_error err;
-  build(L, 1, model, &sample);
-  if (pl_model_forward(model, pl_tensor_data(x), n, mode, &y, &err)) return bind_raise(L, &err);
-  if (mode == PL_TRAIN) {   /* backward reads the input again */
-    lua_getiuservalue(L, 1, 1);
-    lua_pushvalue(L, input);
-    lua_setfield(L, -2, "input");
-  }
-  bind_push_batch(L, pl_model_output(model), n, y);
+  bind_build(L, 1, model, &sample);
+  pl_exec *exec = exec_of(L, 1, true);
+  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_TRAIN, &y, &err)) return bind_raise(L, &err);
+  lua_getiuservalue(L, 1, 1);   /* backward reads the input again */
+  lua_pushvalue(L, input);
+  lua_setfield(L, -2, "input");
+  bind_push_batch(L, pl_exec_output(exec), n, y);
   return 1;
 }
-
-/* model:forward(x) -> output: a training pass, which backward follows */
-static int model_forward(lua_State *L) { return run_forward(L, PL_TRAIN); }
 
 /* model:infer(x [, "infer" | "noise"]) -> output; keeps nothing. Large inputs go in pieces of 256 samples. */
 static int model_infer(lua_State *L) {
   enum { PIECE = 256 };
   pl_model *model = bind_check_model(L, 1);
   pl_mode mode = (pl_mode)luaL_checkoption(L, 3, "infer", modes);
-  luaL_argcheck(L, mode == PL_INFER || mode == PL_NOISE, 3, "mode is \"infer\" or \"noise\"");
+  luaL_argcheck(L, mode == PL_INFER || mode == PL_INFER_DROPOUT, 3, "mode is \"infer\" or \"noise\"");
   size_t n;
   pl_shape sample;
   const pl_tensor *x = push_input(L, 2, &n, &sample);
   pl_error err;
-  build(L, 1, model, &sample);
-  size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_model_output(model));
-  pl_tensor *result = bind_push_batch(L, pl_model_output(model), n, NULL);
+  bind_build(L, 1, model, &sample);
+  pl_exec *exec = exec_of(L, 1, false);
+  size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_exec_output(exec));
+  pl_tensor *result = bind_push_batch(L, pl_exec_output(exec), n, NULL);
   for (size_t i = 0; i < n; i += PIECE) {
     const float *y;
     size_t count = n - i < PIECE ? n - i : PIECE;
-    if (pl_model_forward(model, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
+    if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
     memcpy((float *)pl_tensor_data(result) + i * out, y, count * out * sizeof(float));
   }
   return 1;
@@ -107,24 +117,23 @@ static int model_infer(lua_State *L) {
 
 /* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters */
 static int model_backward(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
+  bind_check_model(L, 1);
+  pl_exec *exec = bind_check_layer(L, 1)->hand;
   bool wanted = lua_toboolean(L, 3);
-  size_t n, pass = 0;
+  size_t n;
   pl_shape sample;
   const pl_tensor *dy = push_input(L, 2, &n, &sample);
-  if (!pl_model_is_built(model)) return luaL_error(L, "backward follows a forward (a training pass)");
-  const pl_shape *out = pl_model_output(model);
-  lua_getiuservalue(L, 1, 1);
-  if (lua_getfield(L, -1, "input") != LUA_TNIL) pass = (size_t)pl_tensor_shape(bind_check_tensor(L, -1))->size[0];
-  if (pass == 0) return luaL_error(L, "backward follows a forward (a training pass)");
-  if (!pl_shape_equal(&sample, out) || n != pass) {
+  if (exec == NULL || pl_exec_pending(exec) == 0) return luaL_error(L, "backward follows a forward (a training pass)");
+  const pl_shape *out = pl_exec_output(exec);
+  if (!pl_shape_equal(&sample, out) || n != pl_exec_pending(exec)) {
     char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-    return luaL_error(L, "backward takes the gradient of the output, %d samples of %s, got %d of %s", (int)pass, pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
+    return luaL_error(L, "backward takes the gradient of the output, %d samples of %s, got %d of %s", (int)pl_exec_pending(exec),
+                      pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  float *dx = wanted ? pl_tensor_data(bind_push_batch(L, pl_model_input(model), n, NULL)) : NULL;
+  float *dx = wanted ? pl_tensor_data(bind_push_batch(L, pl_exec_input(exec), n, NULL)) : NULL;
   bind_use_state(L);
-  if (pl_model_backward(model, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
+  if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
   return wanted ? 1 : 0;
 }
 
@@ -174,7 +183,7 @@ static int model_rows(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     pl_shape sample = bind_check_shape(L, 2);
-    build(L, 1, model, &sample);
+    bind_build(L, 1, model, &sample);
   }
   if (!pl_model_is_built(model)) return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
   lua_newtable(L);
@@ -215,15 +224,16 @@ static int model_activations(lua_State *L) {
   const pl_tensor *x = push_input(L, 2, &n, &sample);
   const float *y;
   pl_error err;
-  build(L, 1, model, &sample);
-  if (pl_model_forward(model, pl_tensor_data(x), n, PL_LOOK, &y, &err)) return bind_raise(L, &err);
+  bind_build(L, 1, model, &sample);
+  pl_exec *exec = exec_of(L, 1, false);
+  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_CAPTURE, &y, &err)) return bind_raise(L, &err);
   lua_pushcfunction(L, model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   for (int i = 0; i < pl_model_ops(model); i++) {
     pl_model_op op = pl_model_op_at(model, i);
     lua_rawgeti(L, -1, i + 1);
-    bind_push_batch(L, &op.output, n, pl_model_activation(model, i));
+    bind_push_batch(L, &op.output, n, pl_exec_activation(exec, i));
     lua_setfield(L, -2, "output");
     lua_pop(L, 1);
   }
@@ -280,7 +290,7 @@ static int model_arena(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   lua_Integer batch = luaL_checkinteger(L, 2);
   luaL_argcheck(L, batch > 0 && batch <= 1 << 20, 2, "batch must be from 1 to 1048576");
-  lua_pushinteger(L, (lua_Integer)pl_model_arena(model, (size_t)batch, (pl_mode)luaL_checkoption(L, 3, "train", modes)));
+  lua_pushinteger(L, (lua_Integer)pl_exec_arena(model, (size_t)batch, (pl_mode)luaL_checkoption(L, 3, "train", modes)));
   return 1;
 }
 

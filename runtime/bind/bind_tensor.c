@@ -260,7 +260,7 @@ static const luaL_Reg *const methods[] = {
   bind_tensor_view_methods, bind_tensor_fill_methods, bind_tensor_reduce_methods, bind_tensor_pick_methods,
 };
 static const luaL_Reg *const functions[] = {
-  bind_tensor_make_functions, bind_tensor_fill_functions, bind_tensor_reduce_functions, bind_tensor_pick_functions,
+  bind_tensor_make_functions, bind_tensor_fill_functions, bind_tensor_pick_functions,
 };
 
 int bind_open_tensor(lua_State *L) {

@@ -1,5 +1,6 @@
 /* Reductions as methods, one closure an entry of the core's list; products; comparing whole tensors. */
 #include <cjson/cJSON.h>
+#include <math.h>
 #include "bind/bind_tensor.h"
 
 typedef struct reduce_options {
@@ -112,14 +113,36 @@ static int tensor_equal(lua_State *L) {
   return 1;
 }
 
-static int accuracy(lua_State *L) {
-  const pl_tensor *scores = bind_check_tensor(L, 1), *labels = bind_check_tensor(L, 2);
-  double share;
-  pl_error err;
-  if (pl_tensor_accuracy(&share, scores, labels, &err)) return bind_raise(L, &err);
-  lua_pushnumber(L, share);
+/* t:histogram(bins [, low, high]) -> { counts = {...}, low, high, mean, std, min, max, count, zeros, nonfinite } */
+static int tensor_histogram(lua_State *L) {
+  enum { MOST = 4096 };
+  const pl_tensor *t = bind_check_tensor(L, 1);
+  lua_Integer bins = luaL_optinteger(L, 2, 64);
+  luaL_argcheck(L, bins >= 1 && bins <= MOST, 2, "histogram: takes from 1 to 4096 bins");
+  double low = luaL_optnumber(L, 3, NAN), high = luaL_optnumber(L, 4, NAN);
+  luaL_argcheck(L, !(low > high), 4, "histogram: the high end lies below the low one");
+  int64_t counts[MOST];
+  pl_histogram h = pl_tensor_histogram(counts, (int)bins, low, high, t);
+  const struct { const char *name; double value; } fields[] = { { "low", h.low }, { "high", h.high }, { "mean", h.mean },
+    { "std", h.std }, { "min", h.min }, { "max", h.max } };
+  const struct { const char *name; int64_t value; } whole[] = { { "count", h.count }, { "zeros", h.zeros }, { "nonfinite", h.nonfinite } };
+  lua_createtable(L, 0, 10);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushnumber(L, fields[i].value);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+    lua_pushinteger(L, whole[i].value);
+    lua_setfield(L, -2, whole[i].name);
+  }
+  lua_createtable(L, (int)bins, 0);
+  for (lua_Integer i = 0; i < bins; i++) {
+    lua_pushinteger(L, counts[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "counts");
   return 1;
 }
 
-const luaL_Reg bind_tensor_reduce_methods[] = { { "matmul", tensor_matmul }, { "equal", tensor_equal }, { NULL, NULL } };
-const luaL_Reg bind_tensor_reduce_functions[] = { { "accuracy", accuracy }, { NULL, NULL } };
+const luaL_Reg bind_tensor_reduce_methods[] = { { "matmul", tensor_matmul }, { "equal", tensor_equal },
+  { "histogram", tensor_histogram }, { NULL, NULL } };

@@ -16,6 +16,7 @@ int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
+int bind_open_process(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -29,6 +30,7 @@ static const luaL_Reg rooms[] = {
   { "data", bind_open_data },
   { "augment", bind_open_augment },
   { "store", bind_open_store },
+  { "process", bind_open_process },
   { NULL, NULL },
 };
 
@@ -70,6 +72,8 @@ static int core_meta(lua_State *L) {
 int luaopen_perilune_core(lua_State *L) {
   pl_error err;
   if (pl_cpu_select(NULL, &err)) return bind_raise(L, &err);
+  bind_fix_locale(L);
+  lua_settop(L, 0);
   lua_newtable(L);
   for (const luaL_Reg *r = rooms; r->name; r++) {
     lua_pushcfunction(L, r->func);
@@ -92,6 +96,8 @@ static int load_module(lua_State *L) {
   } else if (luaL_loadbuffer(L, e->source, e->size, lua_pushfstring(L, "=%s", e->name))) {
     return lua_error(L);
   }
+  bind_push_environment(L);
+  lua_setupvalue(L, -2, 1);
   lua_pushstring(L, name);
   lua_call(L, 1, 1);
   return 1;

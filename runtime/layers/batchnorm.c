@@ -3,7 +3,7 @@
    running = (1 - momentum) running + momentum batch; elsewhere m and v are the running ones.
    Ioffe, Szegedy: "Batch normalization", ICML 2015. weight (gamma), bias (beta), running_mean, running_var: [features].
    `unbiased`: the running variance divides by rows - 1 (as PyTorch), else by rows (as Keras, whose momentum is ours
-   taken from 1). A batch of one row has variance 0. */
+   taken from 1). One row has no variance: training on it is an error (`least_batch`). */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
@@ -61,6 +61,8 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   m->scratch_forward = sizeof(float) * sums;
   m->scratch_backward = sizeof(float) * (BACKWARD_SUMS * width_of(c) + sums);
 }
+
+static size_t least_batch(const pl_layer *self, const pl_shape *in) { return rows_of(self->config, in, 1) > 1 ? 1 : 2; }
 
 /* This member's columns of m and 1 / sqrt(v + eps), from the batch; the running ones follow. */
 static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x, size_t rows, float *mean, float *inverse, float *sums) {
@@ -132,4 +134,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
   .clamps = true, .joins = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .least_batch = least_batch,
 };

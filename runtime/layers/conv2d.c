@@ -5,7 +5,6 @@
    are rows, output channels are lanes, kernel rows the outer and (kernel column, input channel) the inner part of the
    reduction. Backward-data is the same with the border around dy (spread out by the stride) and the kernel flipped and
    transposed; backward-weights has (kernel column, input channel) as rows and the pixels as the reduction. */
-#include <stdlib.h>
 #include <string.h>
 #include "kernels/kernels.h"
 #include "layers/conv2d.h"
@@ -29,9 +28,8 @@ static const pl_option options[] = {
 static bool choose_winograd(const conv2d_config *c, const conv2d_sizes *s) {
   bool possible = s->sy == 1 && s->sx == 1 && s->kh == s->kw && (s->kh == 3 || s->kh == 5) && c->bias != CONV2D_BIAS_PER_POSITION &&
                   s->top < s->kh && s->left < s->kw;
-  const char *wanted = getenv("PERILUNE_CONV");
-  if (!possible || (wanted != NULL && strcmp(wanted, "direct") == 0)) return false;
-  if (wanted != NULL && strcmp(wanted, "winograd") == 0) return true;
+  if (!possible || c->algorithm == PL_CONV_DIRECT) return false;
+  if (c->algorithm == PL_CONV_WINOGRAD) return true;
   size_t n = s->kh + 3, tiles = (s->oh + 3) / 4 * ((s->ow + 3) / 4);   /* see conv2d_winograd.c */
   bool much_less = 2 * s->oh * s->ow * s->kh * s->kw >= 5 * tiles * n * n;   /* multiplications, not counting transforms */
   return s->in >= 16 && s->out >= 16 && much_less;
@@ -67,9 +65,10 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
 static bool has_border(const conv2d_sizes *s) { return s->ph != s->h || s->pw != s->w; }
 
 static pl_status setup(pl_layer *self, pl_error *err) {
-  const conv2d_config *c = self->config;
+  conv2d_config *c = self->config;
   double area = (double)(c->kernel[0] * c->kernel[1]);
   (void)err;
+  c->algorithm = pl_settings_get().conv;
   pl_layer_declare(self, "weight", PL_SHAPE(c->kernel[0], c->kernel[1], c->in, c->out), c->init, area * (double)c->in, area * (double)c->out, true);
   if (c->bias == CONV2D_NO_BIAS) return PL_OK;
   pl_shape shape = PL_SHAPE(c->out);

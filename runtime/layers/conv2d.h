@@ -4,10 +4,16 @@
 #define LAYERS_CONV2D_H
 
 #include "layers/layer.h"
+#include "perilune/settings.h"
 
 enum { CONV2D_NO_BIAS, CONV2D_BIAS, CONV2D_BIAS_PER_POSITION };
 
-typedef struct conv2d_config { int64_t in, out, kernel[2], stride[2], padding[2]; int bias; pl_init init, bias_init; } conv2d_config;
+typedef struct conv2d_config {
+  int64_t in, out, kernel[2], stride[2], padding[2];
+  int bias;
+  pl_init init, bias_init;
+  pl_conv_algorithm algorithm;           /* no option: what the environment said when the layer was made */
+} conv2d_config;
 
 /* Every size that the loops need, from the configuration and the input's shape. */
 typedef struct conv2d_sizes {

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <string.h>
 #include "layers/layer.h"
 
@@ -27,17 +28,29 @@ static pl_status new_op(pl_graph *graph, pl_op op, pl_error *err) {
   return PL_OK;
 }
 
-pl_status pl_graph_start(pl_graph *graph, const pl_shape *input, pl_error *err) {
+pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
   int first;
-  *graph = (pl_graph){ 0 };
-  return new_value(graph, input, &first, err);
+  pl_graph *graph = pl_alloc(sizeof *graph, err);
+  if (graph == NULL) return NULL;
+  atomic_init(&graph->references, 1);
+  if (new_value(graph, input, &first, err) == PL_OK) return graph;
+  pl_graph_release(graph);
+  return NULL;
 }
 
-void pl_graph_clear(pl_graph *graph) {
+pl_graph *pl_graph_retain(pl_graph *graph) {
+  atomic_fetch_add(&graph->references, 1);
+  return graph;
+}
+
+void pl_graph_release(pl_graph *graph) {
+  if (graph == NULL || atomic_fetch_sub(&graph->references, 1) != 1) return;
   pl_free(graph->value);
   pl_free(graph->op);
-  *graph = (pl_graph){ 0 };
+  pl_free(graph);
 }
+
+int pl_graph_last_value(const pl_graph *graph) { return graph->ops ? graph->op[graph->ops - 1].out[0] : 0; }
 
 /* x.lua:12: layer 5 (Linear, "fc1"): what the layer said */
 static pl_status blame(const pl_layer *layer, pl_error *err) {

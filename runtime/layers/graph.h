@@ -19,13 +19,17 @@ typedef struct pl_op {
 } pl_op;
 
 typedef struct pl_graph {
+  _Atomic int references;
   pl_shape *value;     /* shape of one sample of each value */
   pl_op *op;
   int values, ops, room_values, room_ops;
 } pl_graph;
 
-pl_status pl_graph_start(pl_graph *graph, const pl_shape *input, pl_error *err);
-void pl_graph_clear(pl_graph *graph);
+/* With value 0 and one reference; it does not change once it is complete. NULL and an error when memory is short. */
+pl_graph *pl_graph_new(const pl_shape *input, pl_error *err);
+pl_graph *pl_graph_retain(pl_graph *graph);
+void pl_graph_release(pl_graph *graph);          /* NULL is allowed; layers are not touched */
+int pl_graph_last_value(const pl_graph *graph);
 /* Adds the operations of `layer` on value `in`: its shape is checked; *out is the resulting value. */
 pl_status pl_graph_add(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err);
 pl_status pl_graph_fork(pl_graph *graph, pl_layer *layer, int in, int out[2], pl_error *err);

@@ -24,7 +24,7 @@ typedef struct pl_param {
   float *value, *grad;        /* [borrowed] from the model's blocks */
   size_t slice;               /* its number among the model's trained parameters */
   bool packed;                /* while training: the numbers are in the order of `pack` */
-  _Atomic bool ordinary;      /* during some passes: each value is known to be zero or a normal number */
+  _Atomic bool zero_or_normal;   /* during some passes: each value is known to be zero or a normal number */
 } pl_param;
 
 /* Outputs that are made row by row, each by one contraction. */
@@ -48,12 +48,11 @@ typedef struct pl_pass {
   bool noise;                 /* dropout, also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
   bool data;                  /* x is the model's input: there may be many zeros */
-  bool defer;                 /* parameter gradients are left to `learn` */
   bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
   const struct pl_layer *activation;   /* forward: y is what it makes of y; NULL: none. See `activates` */
   const float *plus;          /* forward: y is y + plus, or max(y + plus, 0) if `clamp_sum`; NULL: it is not. See `joins` */
   bool clamp_sum;
-  const pl_stepper *stepper;  /* for `learn`: takes the step of each part; NULL: gradients go to the parameters' places */
+  const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: gradients go to the parameters' places */
   uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
   const pl_before *before;    /* x is the input of the first of these; backward: of the activation. NULL: none */
   pl_shape in, out;
@@ -66,7 +65,7 @@ typedef struct pl_memory {
   int members;                             /* given: the largest team that will run it */
   bool fused;                              /* given: pass->before will be set */
   size_t saved;                            /* bytes for the whole batch */
-  size_t scratch_forward, scratch_backward, scratch_learn;
+  size_t scratch_forward, scratch_backward, scratch_param_grads;
   bool needs_x, needs_y;                   /* backward reads the input, the output */
 } pl_memory;
 
@@ -88,11 +87,11 @@ typedef struct pl_layer_class {
   void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
   /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
   void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
-  /* The gradients of the layer's parameters, which `backward` has left out, from the same x and dy. With a stepper each part's
-     step is taken while it is in the cache. NULL: backward computes them. */
-  void (*learn)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
+  /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink each tile
+     goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
+  void (*param_grads)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
   /* The order of a parameter's numbers that suits training: whether there is one, and then (out not NULL) from it to the usual
-     one or back. Only layers with `learn`, which works in that order as backward and forward do. NULL: none. */
+     one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL: none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
   /* Fusion; NULL: takes no part. An activation whose derivative is written in y, of any n numbers (y may be x): */
   void (*apply)(const pl_layer *self, float *y, const float *x, size_t n);
@@ -101,6 +100,7 @@ typedef struct pl_layer_class {
   bool (*rows)(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *rows);
   bool (*fuses)(const pl_layer *self, const pl_layer *activation, const pl_shape *in);   /* whether it takes that one before it into its loops */
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
+  size_t (*least_batch)(const pl_layer *self, const pl_shape *in);   /* the fewest samples of a training pass; NULL: 1 */
 } pl_layer_class;
 
 /* Host layers (functions of the script) are called back on the main thread, between parallel regions. */

@@ -43,7 +43,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   const config *c = self->config;
   (void)out;
   m->needs_x = true;
-  m->scratch_backward = m->scratch_learn = sizeof(float) * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->out);
+  m->scratch_backward = m->scratch_param_grads = sizeof(float) * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->out);
 }
 
 /* While training, the weights of a large layer lie in panels of 32 columns, [in][32] each, the last one as wide as is left: so
@@ -101,7 +101,7 @@ static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
   enum { MANY = 32 };   /* samples that are worth a look at all weights */
   const config *c = self->config;
   if (!pass->data || rows < 2 || c->in > LISTED) return false;
-  if (self->param[0].ordinary) return true;
+  if (self->param[0].zero_or_normal) return true;
   return !pass->training && rows >= MANY && pl_kernel.largest(self->param[0].value, (size_t)(c->in * c->out)) < INFINITY;
 }
 
@@ -135,7 +135,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     forward_listed(self, pass, rows, x, y);
     return;
   }
-  if (rows == 1 && pass->training && self->param[0].ordinary && !self->param[0].packed) {
+  if (rows == 1 && pass->training && self->param[0].zero_or_normal && !self->param[0].packed) {
     pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
     if (from == to) return;
     pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
@@ -182,9 +182,9 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
   }
 }
 
-static bool step(const pl_pass *pass, const pl_part *part) { return pass->stepper->step(pass->stepper->context, part); }
+static bool take(const pl_pass *pass, const pl_grad_tile *tile) { return pass->sink->take(pass->sink->context, tile); }
 
-/* The rows of a gradient whose input is zero in all samples are zero (dy is finite where there is a stepper): only the others,
+/* The rows of a gradient whose input is zero in all samples are zero (dy is finite where there is a sink): only the others,
    neighbours together, are summed up. */
 static void contract_runs(const pl_contraction *sum, const float *x, size_t samples, size_t height) {
   uint32_t list[WEIGHT_ROWS + 16];
@@ -203,7 +203,7 @@ static void contract_runs(const pl_contraction *sum, const float *x, size_t samp
   memset(sum->c + next * sum->cols, 0, (height - next) * sum->cols * sizeof *sum->c);
 }
 
-/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the stepper out of the first cache. */
+/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the sink out of the first cache. */
 static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
   const config *c = self->config;
   float cached[WEIGHT_ROWS * PANEL];
@@ -213,15 +213,15 @@ static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, co
     size_t stride, at = place(self, p.i, p.o, &stride);
     pl_contraction sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in, .b = dy + p.o, .b_inner = c->out,
                            .rows = p.height, .cols = p.width, .outer = 1, .inner = rows, .accumulate = pass->accumulate };
-    if (pass->stepper == NULL) {
+    if (pass->sink == NULL) {
       sum.c = self->param[0].grad + at;
       sum.c_row = (ptrdiff_t)stride;
     }
-    if (pass->stepper != NULL && pass->data) contract_runs(&sum, x + p.i, rows, p.height);
+    if (pass->sink != NULL && pass->data) contract_runs(&sum, x + p.i, rows, p.height);
     else pl_kernel.contract(&sum);
-    pl_part part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width, .stride = stride, .grad = cached, .grad_stride = p.width };
+    pl_grad_tile part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width, .stride = stride, .grad = cached, .grad_stride = p.width };
     if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;
-    if (pass->stepper != NULL) step(pass, &part);
+    if (pass->sink != NULL) take(pass, &part);
   }
 }
 
@@ -229,27 +229,26 @@ static void step_product(pl_layer *self, const pl_pass *pass, const float *x, co
   const config *c = self->config;
   size_t from, to;
   pl_team_share(pass->team, (size_t)c->in, 16, &from, &to);
-  bool finite = step(pass, &(pl_part){ .slice = self->param[0].slice, .offset = from * (size_t)c->out, .rows = to - from, .cols = (size_t)c->out,
+  bool finite = take(pass, &(pl_grad_tile){ .slice = self->param[0].slice, .offset = from * (size_t)c->out, .rows = to - from, .cols = (size_t)c->out,
                                        .stride = (size_t)c->out, .x = x + from, .dy = dy });
-  if (!finite) self->param[0].ordinary = false;
+  if (!finite) self->param[0].zero_or_normal = false;
 }
 
-static void learn(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
+static void param_grads(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
   const config *c = self->config;
   size_t rows = rows_of(c, &pass->in, pass->batch), out = (size_t)c->out, from, to;
-  if (pass->stepper != NULL && rows == 1) step_product(self, pass, x, dy);
+  if (pass->sink != NULL && rows == 1) step_product(self, pass, x, dy);
   else weight_gradient(self, pass, rows, x, dy);
   if (!c->bias) return;
   pl_column_sums(pass->team, self->param[1].grad, dy, rows, out, pass->accumulate, pass->scratch);
   pl_team_share(pass->team, out, 16, &from, &to);
-  if (pass->stepper != NULL && from < to)
-    step(pass, &(pl_part){ .slice = self->param[1].slice, .offset = from, .rows = 1, .cols = to - from, .grad = self->param[1].grad + from });
+  if (pass->sink != NULL && from < to)
+    take(pass, &(pl_grad_tile){ .slice = self->param[1].slice, .offset = from, .rows = 1, .cols = to - from, .grad = self->param[1].grad + from });
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
-  (void)y;
+  (void)x, (void)y;
   if (dx != NULL) backward_data(self, pass, rows_of(self->config, &pass->in, pass->batch), dy, dx);
-  if (!pass->defer) learn(self, pass, x, dy);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {
@@ -260,5 +259,5 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 const pl_layer_class pl_linear = {
   .head = { "Linear", sizeof(config), &defaults, options }, .activates = true,
-  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .learn = learn, .pack = pack, .work = work,
+  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .param_grads = param_grads, .pack = pack, .work = work,
 };

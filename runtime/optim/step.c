@@ -75,7 +75,7 @@ bool pl_optimizer_is_local(const pl_optimizer *opt) {
   return opt->cls->step == NULL && ((const pl_optim_common *)opt->config)->clip_norm == 0;
 }
 
-static bool step_rows(const pl_optimizer *opt, float *values, const pl_part *p) {
+static bool step_rows(const pl_optimizer *opt, float *values, const pl_grad_tile *p) {
   pl_update u = opt->group[opt->group_of[p->slice]].update;
   size_t at = opt->slice[p->slice].offset + p->offset;
   bool slots = false;
@@ -96,16 +96,16 @@ static bool step_rows(const pl_optimizer *opt, float *values, const pl_part *p) 
 }
 
 /* With the last number of a slice goes the padding behind it, whose gradient is zero. */
-bool pl_optimizer_step_part(pl_optimizer *opt, float *values, const pl_part *part) {
+bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile) {
   static const float zeros[16];
-  size_t count = opt->slice[part->slice].count, padding = (16 - count % 16) % 16;
-  bool finite = step_rows(opt, values, part);
-  if (padding == 0 || part->rows == 0 || part->offset + (part->rows - 1) * part->stride + part->cols != count) return finite;
-  return step_rows(opt, values, &(pl_part){ .slice = part->slice, .offset = count, .rows = 1, .cols = padding, .grad = zeros }) && finite;
+  size_t count = opt->slice[tile->slice].count, padding = (16 - count % 16) % 16;
+  bool finite = step_rows(opt, values, tile);
+  if (padding == 0 || tile->rows == 0 || tile->offset + (tile->rows - 1) * tile->stride + tile->cols != count) return finite;
+  return step_rows(opt, values, &(pl_grad_tile){ .slice = tile->slice, .offset = count, .rows = 1, .cols = padding, .grad = zeros }) && finite;
 }
 
 void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice) {
   size_t from, to, first = opt->slice[slice].offset, count = (opt->slice[slice].count + 15) / 16 * 16;
   pl_team_share(team, count, 16, &from, &to);
-  step_rows(opt, values, &(pl_part){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from, .grad = grads + first + from });
+  step_rows(opt, values, &(pl_grad_tile){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from, .grad = grads + first + from });
 }

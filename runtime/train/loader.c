@@ -9,7 +9,7 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
   l->seed = o->seed;
   l->shuffle = o->shuffle;
   l->threads = pl_threads_get();
-  l->labels = !pl_dataset_has_targets(o->data);
+  l->labels = pl_dataset_classes(o->data) > 0;
   l->size = (size_t)pl_shape_count(&sample);
   if (!l->labels) {
     pl_shape target = pl_dataset_target_shape(o->data);

@@ -18,13 +18,14 @@ static void parameter_of(const pl_slice *slice, pl_train_result *r) {
   snprintf(r->broken_at, sizeof r->broken_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_broken_loss(pl_model *m, const float *x, size_t n, pl_train_result *r) {
+void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
+  pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
   const float *y;
   char label[PL_PATH_TEXT];
   r->broken_what = "the loss";
-  if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_model_input(m)))) {
+  if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_exec_input(exec)))) {
     snprintf(r->broken_at, sizeof r->broken_at, "the input");
     return;
   }
@@ -35,10 +36,10 @@ void pl_find_broken_loss(pl_model *m, const float *x, size_t n, pl_train_result 
     }
   }
   snprintf(r->broken_at, sizeof r->broken_at, "the loss");
-  if (pl_model_forward(m, x, n, PL_LOOK, &y, NULL)) return;
+  if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
   for (int i = 0; i < pl_model_ops(m); i++) {
     pl_model_op op = pl_model_op_at(m, i);
-    if (pl_all_finite(pl_model_activation(m, i), n * (size_t)pl_shape_count(&op.output))) continue;
+    if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&op.output))) continue;
     snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, op.layer));
     return;
   }

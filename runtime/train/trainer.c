@@ -4,15 +4,16 @@
    stopped and taken up between any two steps. */
 #include <math.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/balance.h"
 #include "train/loader.h"
 #include "train/nonfinite.h"
 #include "train/pace.h"
+#include "perilune/settings.h"
 
 struct pl_trainer {
   pl_trainer_options o;
+  pl_exec *exec;           /* its own: shapes are those that the model had when it was made */
   pl_loader loader;
   pl_pace pace;
   pl_balance balance;
@@ -20,19 +21,12 @@ struct pl_trainer {
   size_t width;            /* outputs a sample */
   float *grad;
   double *losses;
+  bool values;             /* targets are values: errors are summed; else hits */
   uint8_t *hit;
+  pl_row_errors *errors;
   float *spare;            /* for reordering a parameter */
   float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
 };
-
-int32_t pl_argmax(const float *x, size_t n) {
-  if (n == 1) return x[0] > 0.5f;
-  size_t best = 0;
-  for (size_t i = 1; i < n; i++) {
-    if (x[i] > x[best]) best = i;
-  }
-  return (int32_t)best;
-}
 
 /* Asked before every step: functions of the script run in between and may bind it anew. */
 static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
@@ -44,18 +38,8 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
-  bool labels = !pl_dataset_has_targets(o->data);
-  pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(o->data);
-  if (labels && pl_dataset_classes(o->data) == 0) return pl_error_set(err, PL_ERROR_VALUE, "the data set has neither labels nor targets to learn");
-  status = pl_loss_check(o->loss, pl_model_output(o->model), &target, labels, err);
-  if (status) return status;
-  int64_t width = pl_shape_count(pl_model_output(o->model));
-  if (labels && width > 1 && width < pl_dataset_classes(o->data))
-    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %lld outputs but the data set has %lld classes; give the last layer %lld outputs",
-                        (long long)width, (long long)pl_dataset_classes(o->data), (long long)pl_dataset_classes(o->data));
-  if ((status = check_optimizer(o, err))) return status;
-  if (o->batch_size == 0) return pl_error_set(err, PL_ERROR_VALUE, "batch_size must be at least 1");
-  return PL_OK;
+  if ((status = pl_check_fit(pl_model_output(o->model), o->loss, o->data, err)) || (status = check_optimizer(o, err))) return status;
+  return pl_check_batches(o->model, pl_dataset_count(o->data), o->batch_size, o->drop_last, err);
 }
 
 static pl_status allocate(pl_trainer *t, pl_error *err) {
@@ -65,20 +49,23 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->grad = pl_alloc_array(n, t->width * sizeof(float), err);
   t->losses = pl_alloc_array(n, sizeof *t->losses, err);
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
-  t->spare = pl_alloc_array(pl_model_pack(t->o.model, NULL, NULL, false) + 1, sizeof(float), err);
+  t->errors = pl_alloc_array(t->values ? n : 1, sizeof *t->errors, err);
+  t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
   if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
-  return t->grad && t->losses && t->hit && t->spare ? pl_model_reserve(t->o.model, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
+  if (t->grad && t->losses && t->hit && t->errors && t->spare) return pl_exec_reserve(t->exec, n, PL_TRAIN, err);
+  return pl_error_prefix(err, "a batch of %zu samples", n);
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   if (check(options, err)) return NULL;
   pl_trainer *t = pl_alloc(sizeof *t, err);
   if (t == NULL) return NULL;
-  const char *fuse = getenv("PERILUNE_FUSE");
   t->o = *options;
-  t->fuse = (fuse == NULL || strcmp(fuse, "0") != 0) && pl_optimizer_is_local(options->optimizer);
+  t->fuse = pl_settings_get().fuse && pl_optimizer_is_local(options->optimizer);
+  t->exec = pl_exec_new(options->model, err);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
-  if (allocate(t, err) == PL_OK) return t;
+  t->values = pl_dataset_has_targets(options->data) && !pl_loss_is_for_classes(options->loss);
+  if (t->exec != NULL && allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
   return NULL;
 }
@@ -86,9 +73,11 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
 void pl_trainer_free(pl_trainer *t) {
   if (t == NULL) return;
   pl_loader_close(&t->loader);
+  pl_exec_free(t->exec);
   pl_free(t->grad);
   pl_free(t->losses);
   pl_free(t->hit);
+  pl_free(t->errors);
   pl_free(t->spare);
   pl_free(t->states);
   pl_free(t);
@@ -98,24 +87,24 @@ size_t pl_trainer_batches(const pl_trainer *t) { return t->loader.batches; }
 
 static int team_size(const pl_trainer *t, int wanted) { return wanted < t->loader.threads ? wanted : t->loader.threads; }
 
-/* The model may have been built for other inputs since the last call. */
-static pl_status rebuild(const pl_trainer *t, pl_error *err) {
-  pl_shape sample = pl_dataset_shape(t->o.data);
-  pl_status status = pl_model_build(t->o.model, &sample, err);
-  return status ? status : check_optimizer(&t->o, err);
-}
-
 /* Dropout masks: the step's number in the whole training. */
 static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->loader.batches + index + 1; }
 
-/* Losses, gradient and hits of each row. */
+/* Losses, gradient, and hits or errors of each row. */
 static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target target, size_t n) {
   size_t from, to;
+  pl_output_kind outputs = pl_loss_outputs(t->o.loss);
   pl_loss_forward(t->o.loss, team, t->losses, t->grad, y, target, n, t->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    int32_t wanted = target.labels ? target.labels[i] : pl_argmax(target.values + i * t->width, t->width);
-    t->hit[i] = pl_argmax(y + i * t->width, t->width) == wanted;
+    const float *row = y + i * t->width;
+    if (t->values) {
+      t->errors[i] = pl_errors_of_row(outputs, row, target.values + i * t->width, t->width);
+      continue;
+    }
+    int32_t guess = pl_decide(outputs, row, t->width);
+    int32_t wanted = target.labels ? target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target.values + i * t->width, t->width);
+    t->hit[i] = guess == wanted && guess != PL_NO_LABEL;
   }
 }
 
@@ -124,7 +113,12 @@ static bool tally(pl_trainer *t, pl_train_result *r, size_t n) {
   double total = pl_loss_total(t->losses, n);
   if (!isfinite(total)) return false;
   r->loss += total;
-  for (size_t i = 0; i < n; i++) r->correct += t->hit[i];
+  for (size_t i = 0; i < n; i++) {
+    r->correct += t->hit[i];
+    if (!t->values) continue;
+    r->errors.absolute += t->errors[i].absolute;
+    r->errors.squared += t->errors[i].squared;
+  }
   r->samples += n;
   r->batches++;
   return true;
@@ -142,9 +136,9 @@ static void load_ahead(const pl_team *team, void *context) {
   while (!pl_team_first_waits(team) && pl_loader_take(&m->run->t->loader, team->rank, m->index + 1)) continue;
 }
 
-static bool step_part(void *context, const pl_part *part) {
+static bool update_tile(void *context, const pl_grad_tile *tile) {
   run_arg *run = context;
-  bool finite = pl_optimizer_step_part(run->t->o.optimizer, pl_model_values(run->t->o.model), part);
+  bool finite = pl_optimizer_step_tile(run->t->o.optimizer, pl_model_values(run->t->o.model), tile);
   if (!finite) atomic_store(&run->spoilt, true);
   return finite;
 }
@@ -174,8 +168,8 @@ static void update_stages(const member *m, pl_stages *stages, const pl_batch *b)
   run_arg *run = m->run;
   pl_trainer *t = run->t;
   pl_model *model = t->o.model;
-  const pl_stepper stepper = { step_part, run };
-  pl_model_learn_stages(model, stages, b, run->fused ? &stepper : NULL);
+  const pl_grad_sink sink = { update_tile, run };
+  pl_exec_param_grads_stages(t->exec, stages, b, run->fused ? &sink : NULL);
   if (!run->fused) {
     pl_stage_end(stages);
     if (!pl_optimizer_step(t->o.optimizer, pl_stage_begin(stages, false), pl_model_values(model), pl_model_grads(model))) atomic_store(&run->spoilt, true);
@@ -207,12 +201,12 @@ static void run_steps(const pl_team *equal, void *arg) {
   pl_model_profile_stage(model, team, PL_STAGE_DATA);
   for (; m.index < a->first + a->count; m.index++) {
     pl_batch b = { pl_loader_x(&t->loader, m.index), t->grad, pl_loader_length(&t->loader, m.index), step_number(t, a->epoch, m.index) };
-    const float *y = pl_model_forward_stages(model, &stages, &b);
+    const float *y = pl_exec_forward_stages(t->exec, &stages, &b);
     judge_stages(&m, &stages, y, &b);
-    pl_model_backward_stages(model, &stages, &b);
+    pl_exec_backward_stages(t->exec, &stages, &b);
     if (pl_stage_begin(&stages, true) != NULL) {
-      a->fused = t->fuse && has_next(&m) && pl_model_is_bounded(model, &b);
-      if (!a->fused) pl_model_trust(model, false);
+      a->fused = t->fuse && has_next(&m) && pl_exec_grads_cannot_overflow(t->exec, &b);
+      if (!a->fused) pl_model_scan_weights(model, false, 1);
       adjust(a->balance);
     }
     pl_stage_end(&stages);
@@ -238,7 +232,7 @@ static void reorder(void *context, const pl_order *order, size_t offset, size_t 
 
 /* With as many threads as were asked for; where none were, with as many as are fastest now. */
 static void run_paced(pl_trainer *t, run_arg *arg) {
-  int most = team_size(t, pl_model_team_size(t->o.model));
+  int most = team_size(t, pl_exec_team_size(t->exec));
   if (most == 1 || pl_threads_chosen()) {
     pl_threads_run_on(most, run_steps, arg);
     return;
@@ -256,14 +250,13 @@ static bool run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_tr
   enum { MANY = 16 };   /* steps that are worth a reordering */
   pl_model *model = t->o.model;
   bool one_by_one = t->o.batch_size == 1, pack = t->fuse && !one_by_one && count >= MANY;
-  if (pack) pl_model_pack(model, reorder, t, false);
-  if (pack || (t->fuse && one_by_one)) pl_model_trust(model, true);
+  if (pack) pl_exec_pack(t->exec, reorder, t, false);
+  if (pack || (t->fuse && one_by_one)) pl_model_scan_weights(model, true, pl_exec_team_size(t->exec));
   run_arg arg = { .t = t, .epoch = epoch, .first = first, .count = count, .result = result };
-  pl_model_set_random(model, t->o.seed, 0);
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
   run_paced(t, &arg);
-  pl_model_trust(model, false);
-  if (pack) pl_model_pack(model, reorder, t, true);
+  pl_model_scan_weights(model, false, 1);
+  if (pack) pl_exec_pack(t->exec, reorder, t, true);
   if (count > 0) pl_model_set_random(model, t->o.seed, step_number(t, epoch, first + count - 1));
   return !arg.spoilt;
 }
@@ -276,13 +269,14 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
-  if (status || (status = rebuild(t, err))) return status;
+  if (status || (status = check_optimizer(&t->o, err))) return status;
   pl_loader_epoch(&t->loader, epoch);
   if (!pl_model_has_host(t->o.model) && !t->o.skip_nonfinite) {
-    if ((status = pl_model_reserve(t->o.model, t->o.batch_size, PL_TRAIN, err))) return status;
+    pl_model_set_random(t->o.model, t->o.seed, 0);
+    if ((status = pl_exec_reserve(t->exec, t->o.batch_size, PL_TRAIN, err))) return status;
     bool sound = run(t, epoch, first, count, result);
     size_t at = result->broken_batch;
-    if (result->broken) pl_find_broken_loss(t->o.model, pl_loader_x(&t->loader, at), pl_loader_length(&t->loader, at), result);
+    if (result->broken) pl_find_broken_loss(t->exec, pl_loader_x(&t->loader, at), pl_loader_length(&t->loader, at), result);
     else if (!sound) pl_find_broken_gradient(t->o.model, result);
     result->broken = result->broken || !sound;
     return PL_OK;
@@ -358,7 +352,7 @@ void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *result) {
 /* Is the step taken? */
 static bool update(pl_trainer *t, size_t index, pl_train_result *result) {
   update_arg a = { t, false };
-  int threads = pl_model_team_size(t->o.model);
+  int threads = pl_exec_team_size(t->exec);
   if (t->states != NULL) {
     pl_threads_run_on(threads, run_check, &a);
     if (a.spoilt) {
@@ -386,20 +380,21 @@ pl_status pl_trainer_update(pl_trainer *t, size_t index, pl_train_result *result
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
   const float *y;
   if (n > t->o.batch_size) return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n, t->o.batch_size);
-  pl_status status = rebuild(t, err);
+  pl_status status = check_optimizer(&t->o, err);
   if (status) return status;
   pl_model_set_random(t->o.model, t->o.seed, step_number(t, epoch, index) - 1);
-  status = pl_model_forward(t->o.model, x, n, PL_TRAIN, &y, err);
+  status = pl_exec_forward(t->exec, x, n, PL_TRAIN, &y, err);
   if (status) return status;
-  if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
+  status = target.labels ? pl_loss_check_labels(target.labels, n, t->width, err) : pl_loss_check_values(t->o.loss, target.values, 0, n, t->width, err);
+  if (status) return status;
   pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });
   if (!isfinite(pl_loss_total(t->losses, n))) {
-    pl_find_broken_loss(t->o.model, x, n, result);
+    pl_find_broken_loss(t->exec, x, n, result);
     pl_trainer_refuse(t, index, result);
     return PL_OK;
   }
   pl_model_replace_grads(t->o.model);
-  if ((status = pl_model_backward(t->o.model, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
+  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err)) || (status = check_optimizer(&t->o, err))) return status;
   if (update(t, index, result)) tally(t, result, n);
   return PL_OK;
 }

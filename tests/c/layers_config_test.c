@@ -180,8 +180,8 @@ static void descriptions_come_back(void **state) {
   const float *y, *z;
   pl_rng_fill_normal(x, sizeof x / sizeof *x, (pl_rng){ 3, 3 }, 0, 1);
   for (int mode = PL_INFER; mode <= PL_TRAIN; mode++) {
-    assert_int_equal(pl_model_forward(model, x, 3, (pl_mode)mode, &y, &err), PL_OK);
-    assert_int_equal(pl_model_forward(again, x, 3, (pl_mode)mode, &z, &err), PL_OK);
+    assert_int_equal(model_forward(model, x, 3, (pl_mode)mode, &y, &err), PL_OK);
+    assert_int_equal(model_forward(again, x, 3, (pl_mode)mode, &z, &err), PL_OK);
     assert_memory_equal(y, z, 3 * 3 * sizeof *y);
   }
   free(second);

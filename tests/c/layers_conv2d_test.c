@@ -27,9 +27,9 @@ static results run(const char *text, const pl_shape *in, size_t before, size_t n
   pl_threads_set(threads);
   for (int last = before == 0; last < 2; last++) {
     pl_model_zero_grads(model);
-    if (pl_model_forward(model, x, last ? n : before, PL_TRAIN, &y, &err)) fail_msg("%s: %s", text, err.text);
+    if (model_forward(model, x, last ? n : before, PL_TRAIN, &y, &err)) fail_msg("%s: %s", text, err.text);
     if (last) r.y = memcpy(malloc(r.outputs * sizeof *y), y, r.outputs * sizeof *y);
-    if (pl_model_backward(model, dy, dx, &err)) fail_msg("%s: %s", text, err.text);
+    if (model_backward(model, dy, dx, &err)) fail_msg("%s: %s", text, err.text);
   }
   pl_threads_set(0);
   r.dx = dx;

@@ -82,9 +82,9 @@ static void check(const cJSON *c) {
   const float *y;
   numbers(x, inputs, 1, (float)field(c, "spread")->valuedouble);
   numbers(dy, outputs, 2, 1);
-  if (pl_model_forward(model, x, n, PL_TRAIN, &y, &err)) fail_msg("%s: %s", name_of(c), err.text);
+  if (model_forward(model, x, n, PL_TRAIN, &y, &err)) fail_msg("%s: %s", name_of(c), err.text);
   compare(c, "output", y, outputs, field(c, "y"));
-  if (pl_model_backward(model, dy, dx, &err)) fail_msg("%s: %s", name_of(c), err.text);
+  if (model_backward(model, dy, dx, &err)) fail_msg("%s: %s", name_of(c), err.text);
   compare(c, "dx", dx, inputs, field(c, "dx"));
   const pl_slice *slice;
   size_t slices = pl_model_slices(model, &slice);
@@ -93,7 +93,7 @@ static void check(const cJSON *c) {
   const cJSON *state = field(c, "states")->child;
   compare_states(c, pl_model_root(model), &state);
   assert_null(state);
-  if (pl_model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s: %s", name_of(c), err.text);
+  if (model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s: %s", name_of(c), err.text);
   compare(c, "inference", y, outputs, field(c, "inference"));
   free(x);
   free(dx);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "perilune/settings.h"
 #include "support_model.h"
 #include "support_reference.h"
 
@@ -109,7 +110,7 @@ static void check_output(const net *t, pl_mode mode) {
   pl_error err = { 0 };
   pl_shape out;
   double *expected = reference_forward(&r, pl_model_root(t->model), t->n, pl_model_input(t->model), t->input, &out);
-  must(pl_model_forward(t->model, t->x, t->n, mode, &y, &err), &err, t->text);
+  must(model_forward(t->model, t->x, t->n, mode, &y, &err), &err, t->text);
   if (!pl_shape_equal(&out, pl_model_output(t->model))) fail_msg("%s: wrong output shape", t->text);
   compare(t, mode == PL_TRAIN ? "output" : "inference", y, expected, t->outputs, 3e-6 * slack * largest(expected, t->outputs));
   free(expected);
@@ -127,9 +128,9 @@ static void check_gradients(const net *t) {
   double tolerance = 2e-5 * slack * largest(expected, size + t->inputs);
   for (int times = 1; times <= 2; times++) {   /* the second backward adds */
     const float *y;
-    must(pl_model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
+    must(model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
     for (size_t i = 0; i < t->inputs; i++) t->dx[i] = NAN;
-    must(pl_model_backward(t->model, t->dy, t->dx, &err), &err, t->text);
+    must(model_backward(t->model, t->dy, t->dx, &err), &err, t->text);
     compare(t, "dx", t->dx, dx, t->inputs, tolerance);
     for (size_t i = 0; i < slices; i++) {
       if (times == 2) for (size_t k = 0; k < slice[i].count; k++) expected[slice[i].offset + k] *= 2;
@@ -141,8 +142,8 @@ static void check_gradients(const net *t) {
   pl_model_zero_grads(t->model);
   for (int times = 1; times <= 2; times++) {
     const float *y;
-    must(pl_model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
-    must(pl_model_backward(t->model, t->dy, times == 1 ? t->dx : NULL, &err), &err, t->text);
+    must(model_forward(t->model, t->x, t->n, PL_TRAIN, &y, &err), &err, t->text);
+    must(model_backward(t->model, t->dy, times == 1 ? t->dx : NULL, &err), &err, t->text);
     if (times == 1) memcpy(first, pl_model_grads(t->model), size * sizeof *first);
     else assert_memory_equal(first, pl_model_grads(t->model), size * sizeof *first);
     pl_model_replace_grads(t->model);
@@ -156,7 +157,7 @@ static void check(const char *text, size_t n, pl_shape in) {
   check_output(&t, PL_TRAIN);
   check_gradients(&t);
   check_output(&t, PL_INFER);
-  check_output(&t, PL_LOOK);
+  check_output(&t, PL_CAPTURE);
   drop(&t);
 }
 
@@ -228,7 +229,8 @@ static void conv2d_patches(void **state) {
 static void conv2d_winograd(void **state) {
   char padding[32];
   (void)state;
-  setenv("PERILUNE_CONV", "winograd", 1);
+  pl_settings settings = pl_settings_get();
+  pl_settings_set((pl_settings){ .fuse = settings.fuse, .conv = PL_CONV_WINOGRAD });
   slack = 10;
   for (int i = 0; i < 40; i++) {
     int k = i % 2 ? 3 : 5, h = k + pick(0, 6), w = k + pick(0, 6), in = pick(1, 3), out = i % 8 == 7 ? pick(15, 20) : pick(1, 3);
@@ -242,7 +244,7 @@ static void conv2d_winograd(void **state) {
   check_layer(2, SHAPE(3, 5, 1), "Conv2d", "'in':1,'out':71,'kernel':3,'padding':'same'");
   check_layer(2, SHAPE(3, 5, 82), "Conv2d", "'in':82,'out':1,'kernel':3,'padding':'same'");
   slack = 1;
-  unsetenv("PERILUNE_CONV");
+  pl_settings_set(settings);
 }
 
 static void pools(void **state) {

@@ -9,6 +9,7 @@
 #include <sha2.h>
 #include <cmocka.h>
 #include "base/balance.h"
+#include "perilune/settings.h"
 #include "support_model.h"
 
 /* Of the path with fused multiply-adds on x86-64. It changes when an operation's definition does: then say so in
@@ -45,9 +46,16 @@ static void member(const pl_team *equal, void *arg) {
   work *w = arg;
   pl_team unequal = *equal, *team = &unequal;
   team->balance = w->balance;
-  const float *y = pl_model_forward_team(w->model, team, w->x, w->n, PL_TRAIN, w->step);
-  if (team->rank == 0) memcpy(w->y, y, w->n * 10 * sizeof *y);   /* backward reuses the place */
-  pl_model_backward_team(w->model, team, w->dy);
+  pl_stages stages = { .team = team };
+  const pl_batch batch = { w->x, w->dy, w->n, w->step };
+  const float *y = pl_exec_forward_stages(exec_of(w->model), &stages, &batch);
+  pl_stage_meet(&stages);
+  if (team->rank == 0) memcpy(w->y, y, w->n * 10 * sizeof *y);
+  pl_team_barrier(team);   /* backward reuses the place */
+  pl_exec_backward_stages(exec_of(w->model), &stages, &batch);
+  pl_stage_meet(&stages);
+  pl_exec_param_grads_stages(exec_of(w->model), &stages, &batch, NULL);
+  pl_stage_end(&stages);
 }
 
 static void states_into(SHA2_CTX *sha, const pl_layer *layer) {
@@ -71,16 +79,16 @@ static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_
     pl_rng_fill_normal(dy, sizeof dy / sizeof *dy, (pl_rng){ 2, (uint64_t)step }, 0, 1);
     static float y[BATCH * 10];
     if (as_team) {
-      if (pl_model_reserve(model, BATCH, PL_TRAIN, &err)) fail_msg("%s", err.text);
+      if (pl_exec_reserve(exec_of(model), BATCH, PL_TRAIN, &err)) fail_msg("%s", err.text);
       work w = { model, x, dy, y, n, (uint64_t)step + 1, balance };
       pl_threads_run_on(threads, member, &w);
     } else {
       const float *out;
-      if (pl_model_forward(model, x, n, PL_TRAIN, &out, &err)) fail_msg("%s", err.text);
+      if (model_forward(model, x, n, PL_TRAIN, &out, &err)) fail_msg("%s", err.text);
       memcpy(y, out, n * 10 * sizeof *y);
-      assert_int_equal(pl_model_team_size(model), threads);
+      assert_int_equal(pl_exec_team_size(exec_of(model)), threads);
       pl_model_zero_grads(model);
-      if (pl_model_backward(model, dy, step == 2 ? NULL : dx, &err)) fail_msg("%s", err.text);
+      if (model_backward(model, dy, step == 2 ? NULL : dx, &err)) fail_msg("%s", err.text);
     }
     SHA256Update(&sha, (const uint8_t *)y, n * 10 * sizeof *y);
     float *w = pl_model_values(model), *g = pl_model_grads(model);
@@ -130,26 +138,29 @@ static void unequal_shares(void **state) {
   }
 }
 
-/* Answers by pieces against all at once (PERILUNE_FUSE=0), whatever the number of samples and threads. */
-static void answers_by_pieces(void **state) {
+/* Chunked inference against all at once (as with PERILUNE_FUSE=0), whatever the number of samples and threads. */
+static void chunked_inference(void **state) {
   static const size_t counts[] = { 300, 1, 4, 7, 16, 129 };
   static float x[300 * 12 * 12 * 3], at_once[300 * 10];
   pl_model *model = make();
   pl_error err = { 0 };
   const float *y;
   (void)state;
+  pl_settings settings = pl_settings_get();
+  pl_settings_set((pl_settings){ .fuse = false, .conv = settings.conv });
+  pl_exec *plain = pl_exec_new(model, &err);
+  pl_settings_set(settings);
   pl_rng_fill_normal(x, sizeof x / sizeof *x, (pl_rng){ 1, 2 }, 0, 1);
   for (int threads = 1; threads <= 4; threads++) for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
     size_t n = counts[i];
     pl_threads_set(threads);
-    setenv("PERILUNE_FUSE", "0", 1);
-    if (pl_model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    if (pl_exec_forward(plain, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     memcpy(at_once, y, n * 10 * sizeof *y);
-    unsetenv("PERILUNE_FUSE");
-    if (pl_model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
-    if (memcmp(y, at_once, n * 10 * sizeof *y)) fail_msg("%zu samples on %d threads: other answers by pieces", n, threads);
+    if (model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    if (memcmp(y, at_once, n * 10 * sizeof *y)) fail_msg("%zu samples on %d threads: other outputs in chunks", n, threads);
   }
   pl_threads_set(0);
+  pl_exec_free(plain);
   drop_model(model);
 }
 
@@ -167,15 +178,15 @@ static void zeros_among_the_inputs(void **state) {
     pl_error err = { 0 };
     const float *y;
     size_t bad = 0;
-    if (pl_model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);   /* what it finds of the weights ends with it */
+    if (model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);   /* what it finds of the weights ends with it */
     pl_model_values(model)[1 * OUT + 5] = odd[w];   /* input 1 is zero in all samples */
     for (size_t i = 0; i < MANY; i++) {
-      if (pl_model_forward(model, x + i * IN, 1, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+      if (model_forward(model, x + i * IN, 1, PL_INFER, &y, &err)) fail_msg("%s", err.text);
       memcpy(one_by_one + i * OUT, y, OUT * sizeof *y);
     }
-    if (pl_model_forward(model, x, 2, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    if (model_forward(model, x, 2, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     for (size_t at = 0; at < 2 * OUT; at++) assert_true(isnan(y[at]) == isnan(one_by_one[at]));
-    if (pl_model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);
+    if (model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     for (size_t at = 0; at < MANY * OUT; at++) {
       bad += isnan(y[at]);
       if (isnan(y[at]) ? !isnan(one_by_one[at]) : memcmp(&y[at], &one_by_one[at], sizeof *y) != 0)
@@ -211,7 +222,7 @@ static void the_seed_counts(void **state) {
   pl_model *model = make();
   for (int i = 0; i < 4; i++) {   /* the same seed and step again, another step, another seed */
     pl_model_set_random(model, i == 3 ? 10 : 9, i == 2);
-    assert_int_equal(pl_model_forward(model, x, 1, PL_TRAIN, &y, &err), PL_OK);
+    assert_int_equal(model_forward(model, x, 1, PL_TRAIN, &y, &err), PL_OK);
     SHA256Data((const uint8_t *)y, 10 * sizeof *y, i == 0 ? a : b);
     if (i > 0) assert_int_equal(strcmp(a, b) == 0, i == 1);
   }
@@ -220,6 +231,6 @@ static void the_seed_counts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = { cmocka_unit_test(the_net_has_every_layer), cmocka_unit_test(threads_and_widths), cmocka_unit_test(unequal_shares),
-    cmocka_unit_test(answers_by_pieces), cmocka_unit_test(zeros_among_the_inputs), cmocka_unit_test(the_seed_counts) };
+    cmocka_unit_test(chunked_inference), cmocka_unit_test(zeros_among_the_inputs), cmocka_unit_test(the_seed_counts) };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ end
 
 local function training(threads)
   local e = pl.experiment {
-    name = "Bits", epochs = 2, batch_size = 32, seed = 4, validation = 0.2, data = pl.data.digits { train = 240, test = 64, seed = 5 },
+    name = "Bits", epochs = 2, batch_size = 32, seed = 4, validation = { fraction = 0.2, order = "last" }, data = pl.data.digits { train = 240, test = 64, seed = 5 },
     model = nn.Sequential {
       nn.Conv2d(1, 16, 5, { padding = "same" }), nn.BatchNorm(16), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.ELU(),
       nn.Residual { nn.Sequential { nn.Conv2d(16, 16, 3, { padding = "same" }), nn.GELU() } }, nn.AvgPool2d(2), nn.Dropout(0.2),

@@ -133,4 +133,58 @@ function TestImport:test_what_is_no_run_of_a_row()
   lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?" ~= nil, r.status }, { true, 2 })
 end
 
+TestTraining = {}
+
+local function lines_of_results() return csv.decode(cli.read(home .. "/experiments/results.csv")) end
+
+function TestTraining:test_trains_what_is_missing_and_nothing_twice()
+  fresh()
+  local r = run "reproduce t01 --jobs 2"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  lu.assertStrContains(r.out, "2 of 2 rows measured. ")
+  local list = lines_of_results()
+  lu.assertEquals({ #list, list[1].row, list[2].seed, list[3].row }, { 3, "T01", "2", "T01 lr=0.2" })
+  lu.assertEquals(store.exists(home .. "/runs/reproduce/T01,lr=0.2-s1/run.h5"), "file")
+  r = run "reproduce tiny"
+  lu.assertEquals({ r.status, #lines_of_results() }, { 0, 4 })
+  lu.assertStrMatches(r.out, "1/1  T02%-s1  2 epochs, test error [^\n]+\nrow .*")
+  r = run "reproduce tiny"
+  lu.assertStrMatches(r.out, "row .*")
+  -- without results.csv, the run folders still say what was measured
+  store.remove(home .. "/experiments/results.csv")
+  lu.assertStrContains(run("reproduce").out, "3 of 3 rows measured. ")
+  lu.assertNil(store.exists(home .. "/experiments/results.csv"))
+end
+
+function TestTraining:test_verify()
+  fresh()
+  lu.assertEquals(run("reproduce T01 --quiet").status, 2)      -- there is no such option
+  lu.assertEquals(run("reproduce T01").status, 0)
+  local digest = lines_of_results()[1].weights_sha256
+  for threads = 1, 2 do
+    local r = run(('reproduce T01 --verify --threads %d'):format(threads))
+    lu.assertEquals(r.status, 0)
+    lu.assertStrContains(r.out, "T01: the same weights, SHA-256 " .. digest)
+    lu.assertStrContains(r.out, "T01 lr=0.2: the same weights, SHA-256 ")
+  end
+  local text = cli.read(home .. "/experiments/results.csv"):gsub(digest, ("0"):rep(64))
+  assert(store.write_text(home .. "/experiments/results.csv", text))
+  local r = run "reproduce T01 --verify"
+  lu.assertEquals(r.status, 1)
+  lu.assertStrContains(r.out, ("T01: different: SHA-256 %s was published, now %s"):format(("0"):rep(64), digest))
+  r = run "reproduce T02 --verify"
+  lu.assertEquals({ r.out, r.status }, { "T02: no digest of seed 1 is published\n", 1 })
+  lu.assertEquals(run("reproduce --verify").err, "perilune: reproduce: --verify needs a row, such as: perilune reproduce P09 --verify\n")
+end
+
+-- Where results cannot be written, as in the share folder of an installed program.
+function TestTraining:test_results_that_cannot_be_recorded()
+  fresh()
+  assert(store.mkdir(home .. "/experiments/results.csv"))
+  local r = run "reproduce T02"
+  lu.assertEquals(r.status, 0)
+  lu.assertStrContains(r.err, "the results are kept in runs/reproduce only: ")
+  lu.assertStrContains(r.out, "1 of 1 rows measured. ")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

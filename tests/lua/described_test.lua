@@ -4,6 +4,7 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
+require "perilune.plot.figure" -- loaded with the first figure
 
 -- Classes that no user meets.
 local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.experiment

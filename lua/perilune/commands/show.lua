@@ -4,13 +4,14 @@ local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
 
-local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json]",
+local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json] [--heat]",
   description = "Shows a run: its folder, or one of the files in it (run.h5, checkpoint.h5, best.h5)." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it.")
   parser:flag("--csv", "Only history and final results, as comma-separated values with all digits.")
   parser:flag("--json", "What the run is, its history and its final results, as JSON.")
+  parser:flag("--heat", "The confusion matrix as a heat map; also where its numbers are wider than the terminal.")
   parser:flag("--history", "The whole history, also when it is long.")
 end
 
@@ -33,15 +34,18 @@ local function summary(record, past, path, term)
   local identity = s.identity or {}
   local rows = {
     { "file", path },
-    { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "") or "none (made in a session)" },
+    { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "")
+      or "none (made in a session)" },
     { "data", identity.data },
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
-    { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor), report.value(s.best.monitor, s.best.value)) },
+    { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor),
+      report.value(s.best.monitor, s.best.value)) },
     { "edited", s.edited and ("by hand: %s; its script alone does not make these bits"):format(s.edited) },
     { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
     { "SHA-256", s.weights_sha256 and s.weights_sha256 .. " (weights)" },
-    { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads or "?") },
+    { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads
+      or "?") },
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
@@ -49,22 +53,36 @@ local function summary(record, past, path, term)
   end
 end
 
-local function evaluation(name, result, labels, term)
+-- The confusion matrix: as numbers where these fit.
+local function confusion(result, labels, term, heat)
+  local matrix = result.confusion
+  local lines = report.confusion(matrix, labels, term, result.outside)
+  local style = require "perilune.terminal.style".of(term)
+  if heat or (term.tty and text.width((report.confusion(matrix, labels))[2]) > style.width) then
+    lines = require "perilune.terminal.marks".heat(matrix, labels, style)
+  end
+  say(lines)
+end
+
+local function evaluation(name, result, labels, term, heat)
   if not result then return end
   print()
-  local line = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0))
-  if result.error then
-    local wrong = text.count(result.count - result.correct)
-    line = ("%s, error %s (%s of %s wrong)"):format(line, text.percent(result.error), wrong, text.count(result.count))
-  end
+  local line, measured = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0)), report.measured(result)
+  line = measured and line .. ", " .. measured or line
   for _, part in ipairs(text.wrap(line, term.width, "  ")) do print(term.paint(part, "bold")) end
   if not result.confusion then return end
   print()
-  say(report.classification(result.confusion, labels, term))
+  say(report.classification(result.confusion, labels, term, result.outside))
   print()
   say(text.wrap("Confusion matrix: a row is what the image shows, a column what the network says.", term.width))
   print()
-  say(report.confusion(result.confusion, labels, term))
+  confusion(result, labels, term, heat)
+end
+
+-- Older files have accuracies of targets that are values, which say nothing; their histories have none.
+local function without_classes(result, past)
+  if result and not result.confusion and not past.train_error then result.error = nil end
+  return result
 end
 
 local function export(path, json)
@@ -93,8 +111,8 @@ function M.run(options)
   end
   local results = record.evaluation or {}
   local labels = s.identity and s.identity.labels
-  evaluation("Validation set", results.val, labels, term)
-  evaluation("Test set", results.test, labels, term)
+  evaluation("Validation set", without_classes(results.val, past), labels, term, options.heat)
+  evaluation("Test set", without_classes(results.test, past), labels, term, options.heat)
   return 0
 end
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
-#include "model/model.h"
+#include "graph/model.h"
 
 void pl_block_retain(void *block) { atomic_fetch_add(&((pl_block *)block)->references, 1); }
 
@@ -96,7 +96,7 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
   pl_model *model = pl_alloc(sizeof *model, err);
   if (model == NULL) return NULL;
   model->root = root;
-  model->overwrite = true;
+  model->replace_grads = true;
   if (lay_out(model, err) == PL_OK) return model;
   pl_model_free(model);
   return NULL;
@@ -104,10 +104,7 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
 
 void pl_model_free(pl_model *model) {
   if (model == NULL) return;
-  for (int i = 0; i < PLANS; i++) pl_plan_clear(&model->plan[i]);
-  pl_graph_clear(&model->graph);
-  pl_free(model->arena[0]);
-  pl_free(model->arena[1]);
+  pl_graph_release(model->graph);
   pl_free(model->slice);
   pl_free(model->watch);
   pl_block_release(model->block);
@@ -117,26 +114,21 @@ void pl_model_free(pl_model *model) {
 pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
-  if (model->built && pl_shape_equal(&model->graph.value[0], sample)) return PL_OK;
+  if (model->graph != NULL && pl_shape_equal(&model->graph->value[0], sample)) return PL_OK;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
-  pl_graph graph;
+  pl_graph *graph = pl_graph_new(sample, err);
   int out;
-  pl_status status = pl_graph_start(&graph, sample, err);
-  if (status == PL_OK) status = pl_graph_add(&graph, model->root, 0, &out, err);
+  if (graph == NULL) return PL_ERROR_MEMORY;
+  pl_status status = pl_graph_add(graph, model->root, 0, &out, err);
   if (status == PL_OK) status = lay_out(model, err);
   if (status) {
-    pl_graph_clear(&graph);
+    pl_graph_release(graph);
     return status;
   }
-  for (int i = 0; i < PLANS; i++) pl_plan_clear(&model->plan[i]);
-  pl_graph_clear(&model->graph);
+  pl_graph_release(model->graph);
   model->graph = graph;
-  model->built = true;
-  model->pending = false;
   return PL_OK;
 }
-
-typedef struct { uint64_t seed; } filling;
 
 static void fill_param(pl_layer *layer, int index, uint64_t seed) {
   pl_param *p = &layer->param[index];
@@ -158,12 +150,12 @@ static void fill_param(pl_layer *layer, int index, uint64_t seed) {
 }
 
 static void fill_layer(pl_layer *layer, void *arg) {
-  for (int i = 0; i < layer->params; i++) fill_param(layer, i, ((filling *)arg)->seed);
+  for (int i = 0; i < layer->params; i++) fill_param(layer, i, *(const uint64_t *)arg);
 }
 
 pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err) {
   if (!model->has_params) return pl_error_set(err, PL_ERROR_STATE, "the shapes of some parameters depend on the input's; call model:build{...} with the shape of one sample first");
-  walk(model->root, fill_layer, &(filling){ seed });
+  walk(model->root, fill_layer, &seed);
   pl_model_zero_grads(model);
   return PL_OK;
 }
@@ -174,13 +166,11 @@ void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step) {
 }
 
 uint64_t pl_model_step(const pl_model *model) { return model->step; }
-bool pl_model_is_built(const pl_model *model) { return model->built; }
+bool pl_model_is_built(const pl_model *model) { return model->graph != NULL; }
 bool pl_model_has_params(const pl_model *model) { return model->has_params; }
 bool pl_model_has_host(const pl_model *model) { return model->has_host; }
-const pl_shape *pl_model_input(const pl_model *model) { return &model->graph.value[0]; }
-const pl_shape *pl_model_output(const pl_model *model) {
-  return model->graph.ops ? &model->graph.value[model->graph.op[model->graph.ops - 1].out[0]] : &model->graph.value[0];
-}
+const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->value[0]; }
+const pl_shape *pl_model_output(const pl_model *model) { return &model->graph->value[pl_graph_last_value(model->graph)]; }
 size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
@@ -196,5 +186,23 @@ size_t pl_model_slices(const pl_model *model, const pl_slice **slices) {
 
 void pl_model_zero_grads(pl_model *model) {
   if (model->block != NULL) memset(model->block->grads, 0, model->block->size * sizeof(float));
-  model->overwrite = true;
+  model->replace_grads = true;
+}
+
+void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
+
+int pl_model_ops(const pl_model *model) { return model->graph->ops; }
+
+pl_model_op pl_model_op_at(const pl_model *model, int i) {
+  const pl_op *op = &model->graph->op[i];
+  const pl_shape *in = &model->graph->value[op->in[0]], *out = &model->graph->value[op->out[0]];
+  pl_model_op result = { .layer = op->layer, .output = *out };
+  if (op->kind == PL_OP_LAYER) {
+    pl_memory need = { 0 };
+    if (op->layer->cls->memory != NULL) op->layer->cls->memory(op->layer, in, out, 1, &need);
+    if (op->layer->cls->work != NULL) result.work = op->layer->cls->work(op->layer, in, out);
+    result.memory = (size_t)pl_shape_count(out) * sizeof(float) + need.saved;
+  }
+  result.kind = op->kind == PL_OP_FORK ? PL_MODEL_FORK : op->kind == PL_OP_JOIN ? PL_MODEL_JOIN : PL_MODEL_LAYER;
+  return result;
 }

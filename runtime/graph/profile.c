@@ -1,6 +1,6 @@
 /* The stopwatch of a model. Only the first member of a team touches it, between barriers. */
 #include <string.h>
-#include "model/model.h"
+#include "graph/model.h"
 
 static void lap(pl_stopwatch *w, int place) {
   double now = pl_clock();
@@ -9,8 +9,8 @@ static void lap(pl_stopwatch *w, int place) {
 }
 
 pl_status pl_model_profile_start(pl_model *model, pl_error *err) {
-  if (!model->built) return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
-  int ops = model->graph.ops;
+  if (model->graph == NULL) return pl_not_built(err);
+  int ops = model->graph->ops;
   pl_stopwatch *w = pl_alloc(sizeof *w + (PL_STAGES + 2 * (size_t)ops) * sizeof w->seconds[0], err);
   if (w == NULL) return PL_ERROR_MEMORY;
   pl_free(model->watch);
@@ -38,7 +38,6 @@ void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage
   if (model->watch != NULL && model->watch->on && team->rank == 0) lap(model->watch, (int)stage);
 }
 
-void pl_model_profile_op(const pl_model *model, const pl_team *team, int i, bool backward) {
-  pl_stopwatch *w = model->watch;
+void pl_profile_op(pl_stopwatch *w, const pl_team *team, int i, bool backward) {
   if (w != NULL && w->on && team->rank == 0) lap(w, PL_STAGES + i + (backward ? w->ops : 0));
 }

@@ -1,0 +1,18 @@
+/* Settings from the environment, read once: what they say when first asked for holds for the process. */
+#ifndef PERILUNE_SETTINGS_H
+#define PERILUNE_SETTINGS_H
+
+#include "perilune/base.h"
+
+typedef enum pl_conv_algorithm { PL_CONV_CHOSEN, PL_CONV_DIRECT, PL_CONV_WINOGRAD } pl_conv_algorithm;
+
+typedef struct pl_settings {
+  bool fuse;                /* PERILUNE_FUSE=0: no fused operations, no chunked inference, no fused updates */
+  pl_conv_algorithm conv;   /* PERILUNE_CONV=direct or winograd; else by the layer's shape */
+} pl_settings;
+
+/* A layer or exec keeps what held when it was made. */
+PL_API pl_settings pl_settings_get(void);
+PL_API void pl_settings_set(pl_settings settings);   /* for tests; no other thread of the host may be in the library */
+
+#endif

@@ -1,0 +1,306 @@
+/* Execs: plans and memory for passes, and passes as one parallel region for every stretch of operations without a host layer. */
+#include <stdatomic.h>
+#include <string.h>
+#include "graph/exec.h"
+#include "kernels/kernels.h"
+
+pl_status pl_model_idle(const pl_model *model, pl_error *err) {
+  if (!model->calling) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE,
+                      "the model is in the middle of a pass: the functions of a Lambda may not run or rebuild the model that it is part of");
+}
+
+pl_status pl_not_built(pl_error *err) {
+  return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
+}
+
+pl_exec *pl_exec_new(pl_model *model, pl_error *err) {
+  if (model->graph == NULL) {
+    pl_not_built(err);
+    return NULL;
+  }
+  pl_exec *exec = pl_alloc(sizeof *exec, err);
+  if (exec == NULL) return NULL;
+  exec->model = model;
+  exec->graph = pl_graph_retain(model->graph);
+  exec->fuse = pl_settings_get().fuse;
+  return exec;
+}
+
+void pl_exec_free(pl_exec *exec) {
+  if (exec == NULL) return;
+  for (int i = 0; i < PLANS; i++) pl_plan_clear(&exec->plan[i]);
+  pl_graph_release(exec->graph);
+  pl_free(exec->arena);
+  pl_free(exec);
+}
+
+pl_model *pl_exec_model(const pl_exec *exec) { return exec->model; }
+const pl_shape *pl_exec_input(const pl_exec *exec) { return &exec->graph->value[0]; }
+const pl_shape *pl_exec_output(const pl_exec *exec) { return &exec->graph->value[pl_graph_last_value(exec->graph)]; }
+size_t pl_exec_pending(const pl_exec *exec) { return exec->pending ? exec->run.n : 0; }
+
+void pl_exec_follow(pl_exec *exec) {
+  if (exec->graph == exec->model->graph) return;
+  for (int i = 0; i < PLANS; i++) pl_plan_clear(&exec->plan[i]);
+  pl_graph_release(exec->graph);
+  exec->graph = pl_graph_retain(exec->model->graph);
+  exec->run = (pl_run){ 0 };
+  exec->pending = false;
+}
+
+/* Plan and arena for a pass are made aside, and take their places when both are complete. */
+static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
+  pl_model *model = exec->model;
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
+  if (model->packed_for != NULL && model->packed_for != exec)
+    return pl_error_set(err, PL_ERROR_STATE, "the model's weights are in another order for a training that is under way");
+  if (mode == PL_TRAIN && pl_check_batch(exec->graph, batch, err)) return PL_ERROR_VALUE;
+  bool chunked = pl_chunks_wanted(exec, batch, mode);
+  pl_plan *kept = &exec->plan[chunked ? PLAN_CHUNKED : mode == PL_TRAIN && input_gradient ? PLAN_TRAIN_INPUT : (int)mode], fresh = { 0 };
+  int members = pl_threads_get();
+  bool remake = kept->capacity < batch || kept->members < members;
+  if (remake) {
+    pl_plan_request request = { batch, members, mode, input_gradient, exec->fuse };
+    pl_status status = chunked ? pl_chunks_plan(exec, &fresh, batch, members, err) : pl_plan_make(exec->graph, &fresh, &request, err);
+    if (status) return status;
+  }
+  size_t bytes = remake ? fresh.bytes : kept->bytes;
+  if (exec->arena_bytes < bytes) {
+    char *arena = pl_alloc(bytes, err);
+    if (arena == NULL) {
+      pl_plan_clear(&fresh);
+      return pl_error_prefix(err, "the activations of a batch of %zu samples (a smaller batch_size needs less)", batch);
+    }
+    pl_free(exec->arena);
+    exec->arena = arena;
+    exec->arena_bytes = bytes;
+  }
+  if (remake) {
+    pl_plan_clear(kept);
+    *kept = fresh;
+  }
+  exec->pending = false;
+  exec->run = (pl_run){ .model = model, .graph = exec->graph, .plan = kept, .arena = exec->arena, .n = batch, .mode = mode, .seed = model->seed,
+                        .step = model->step, .watch = model->watch };
+  return PL_OK;
+}
+
+pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_error *err) { return prepare(exec, batch, mode, false, err); }
+
+size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode) {
+  pl_plan plan = { 0 };
+  pl_plan_request request = { batch, pl_threads_get(), mode, false, pl_settings_get().fuse };
+  if (model->graph == NULL || pl_plan_make(model->graph, &plan, &request, NULL)) return 0;
+  size_t bytes = plan.bytes;
+  pl_plan_clear(&plan);
+  return bytes;
+}
+
+/* A region costs microseconds: small work stays on one thread. Bits do not depend on it. */
+int pl_exec_team_size(const pl_exec *exec) {
+  enum { ENOUGH = 200000 };   /* multiply-adds a member */
+  const pl_graph *g = exec->graph;
+  double work = 0;
+  for (int i = 0; i < g->ops; i++) {
+    const pl_op *op = &g->op[i];
+    if (op->kind == PL_OP_LAYER && op->layer->cls->work != NULL)
+      work += op->layer->cls->work(op->layer, &g->value[op->in[0]], &g->value[op->out[0]]);
+  }
+  double most = 1 + work * (double)exec->run.n / ENOUGH;
+  int threads = pl_threads_get();
+  if (exec->run.plan != NULL && threads > exec->run.plan->members) threads = exec->run.plan->members;
+  return most < threads ? (int)most : threads;
+}
+
+static bool is_host(const pl_graph *g, int i) { return g->op[i].kind == PL_OP_LAYER && g->op[i].layer->cls->host; }
+
+/* A function of the script. What it may do to the model ends at pl_model_idle. */
+static pl_status host_op(pl_exec *exec, int i, bool forward, pl_error *err) {
+  const pl_run *run = &exec->run;
+  const pl_op *op = &run->graph->op[i];
+  pl_host_call call = {
+    .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = run->graph->value[op->in[0]], .out = run->graph->value[op->out[0]],
+    .batch = run->n, .training = run->mode == PL_TRAIN, .x = pl_run_act(run, op->in[0]), .y = pl_run_act(run, op->out[0]),
+    .dy = forward ? NULL : pl_run_grad(run, op->out[0]), .dx = forward ? NULL : pl_run_grad(run, op->in[0]),
+  };
+  if (!forward && call.dx == NULL) return PL_OK;
+  if (op->layer->host == NULL)
+    return pl_error_set(err, PL_ERROR_STATE, "%s has no function to call; make it in a script", op->layer->cls->head.type);
+  exec->model->calling = true;
+  pl_status status = op->layer->host(op->layer->host_context, &call, err);
+  exec->model->calling = false;
+  pl_profile_op(exec->model->watch, &(pl_team){ .size = 1 }, i, !forward);
+  return status;
+}
+
+typedef struct { const pl_run *run; int from, to; } stretch;
+
+static void forward_stretch(const pl_team *team, void *arg) {
+  const stretch *s = arg;
+  pl_stages stages = { .team = team };
+  pl_run_forward_ops(s->run, &stages, s->from, s->to);
+  pl_stage_meet(&stages);
+}
+
+/* The last one, which ends with operation 0, goes on with the gradients of parameters. */
+static void backward_stretch(const pl_team *team, void *arg) {
+  const stretch *s = arg;
+  pl_stages stages = { .team = team };
+  pl_run_backward_ops(s->run, &stages, s->from, s->to);
+  pl_stage_meet(&stages);
+  if (s->from == 0) pl_run_param_grads(s->run, team, NULL);
+}
+
+typedef struct { const pl_run *run; const float *y; } chunked;
+
+static void forward_chunks(const pl_team *team, void *arg) {
+  chunked *c = arg;
+  const float *y = pl_chunks_forward(c->run, team);
+  if (team->rank == 0) c->y = y;
+}
+
+pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err) {
+  pl_model *model = exec->model;
+  pl_status status = prepare(exec, n, mode, true, err);
+  if (status) return status;
+  pl_run *run = &exec->run;
+  int ops = run->graph->ops, threads = exec->threads = pl_exec_team_size(exec);
+  pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
+  if (mode == PL_TRAIN) model->step++;
+  run->x = x;
+  run->step = model->step;
+  if (run->plan->chunk != 0) {
+    chunked c = { run, NULL };
+    pl_threads_run_on(threads, forward_chunks, &c);
+    *y = c.y;
+    return PL_OK;
+  }
+  for (int from = 0; from < ops;) {
+    int to = from;
+    while (to < ops && !is_host(run->graph, to)) to++;
+    if (to > from) pl_threads_run_on(threads, forward_stretch, &(stretch){ run, from, to });
+    if (to < ops && (status = host_op(exec, to, true, err))) {
+      run->plan = NULL;
+      return status;
+    }
+    from = to + 1;
+  }
+  exec->pending = mode == PL_TRAIN;
+  *y = pl_run_act(run, pl_graph_last_value(run->graph));
+  return PL_OK;
+}
+
+pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err) {
+  pl_model *model = exec->model;
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
+  if (!exec->pending) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
+  pl_run *run = &exec->run;
+  int ops = run->graph->ops;
+  pl_status status = PL_OK;
+  pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
+  run->dy = dy;
+  run->dx = dx;
+  run->accumulate = !model->replace_grads;
+  exec->pending = false;   /* once begun it cannot be done again: gradients take the places of activations */
+  for (int to = ops;;) {
+    int from = to;
+    while (from > 0 && !is_host(run->graph, from - 1)) from--;
+    if (to > from || from == 0) pl_threads_run_on(exec->threads, backward_stretch, &(stretch){ run, from, to });
+    if (from == 0) break;
+    if ((status = host_op(exec, from - 1, false, err))) return status;
+    to = from - 1;
+  }
+  /* a model of aliases alone: the output is the input, and so are their gradients */
+  if (dx != NULL && run->plan->grad_alias[0] == run->plan->grad_alias[pl_graph_last_value(run->graph)])
+    memcpy(dx, dy, run->n * (size_t)pl_shape_count(&run->graph->value[0]) * sizeof *dx);
+  model->replace_grads = false;
+  return PL_OK;
+}
+
+const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, const float *x, size_t n, uint64_t step) {
+  pl_run run = exec->run;
+  run.x = x;
+  run.n = n;
+  run.step = step;
+  if (run.plan->chunk != 0) return pl_chunks_forward(&run, team);
+  forward_stretch(team, &(stretch){ &run, 0, run.graph->ops });
+  return pl_run_act(&run, pl_graph_last_value(run.graph));
+}
+
+/* Each member has a copy of the run: so the next pass may begin without a barrier. */
+static pl_run run_of(const pl_exec *exec, const pl_batch *b) {
+  pl_run run = exec->run;
+  run.x = b->x;
+  run.dy = b->dy;
+  run.n = b->n;
+  run.step = b->step;
+  return run;
+}
+
+const float *pl_exec_forward_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch) {
+  pl_run run = run_of(exec, batch);
+  return pl_run_forward(&run, stages);
+}
+
+void pl_exec_backward_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch) {
+  pl_run run = run_of(exec, batch);
+  pl_run_backward_ops(&run, stages, 0, run.graph->ops);
+}
+
+bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
+  pl_run run = run_of(exec, batch);
+  for (int i = 0; i < run.graph->ops; i++) {
+    if (!pl_run_has_param_grads(&run, i)) continue;
+    const pl_op *op = &run.graph->op[i];
+    size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[op->in[0]]), outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out[0]]);
+    double x = (double)pl_kernel.largest(pl_run_act(&run, op->in[0]), ins), dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out[0]), outs);
+    if (!(x * dy * (double)ins < 1e38)) return false;
+  }
+  return true;
+}
+
+void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch, const pl_grad_sink *sink) {
+  const pl_model *model = exec->model;
+  pl_run run = run_of(exec, batch);
+  const pl_team *team = pl_stage_begin(stages, false);
+  pl_run_param_grads(&run, team, sink);
+  for (size_t i = 0; sink != NULL && i < model->slices; i++) {
+    const pl_slice *s = &model->slice[i];
+    size_t from, to;
+    if (s->layer->cls->param_grads != NULL) continue;
+    pl_team_share(team, s->count, 16, &from, &to);
+    if (from == to) continue;
+    sink->take(sink->context, &(pl_grad_tile){ .slice = i, .offset = from, .rows = 1, .cols = to - from, .grad = model->block->grads + s->offset + from });
+  }
+}
+
+const float *pl_exec_activation(const pl_exec *exec, int i) {
+  return exec->run.plan != NULL && exec->run.mode == PL_CAPTURE ? pl_run_act(&exec->run, exec->graph->op[i].out[0]) : NULL;
+}
+
+/* Visits every parameter that has an order for training. */
+static size_t visit_packed(pl_model *model, pl_reorder_fn reorder, void *context, bool back) {
+  size_t most = 0;
+  for (size_t i = 0; i < model->slices; i++) {
+    pl_layer *layer = (pl_layer *)model->slice[i].layer;
+    for (int k = 0; k < layer->params; k++) {
+      pl_param *p = &layer->param[k];
+      if (layer->cls->pack == NULL || !p->trained || p->slice != i || !layer->cls->pack(layer, k, NULL, NULL, back)) continue;
+      if (model->slice[i].count > most) most = model->slice[i].count;
+      if (reorder == NULL) continue;
+      reorder(context, &(pl_order){ layer, k, back }, model->slice[i].offset, model->slice[i].count);
+      p->packed = !back;
+    }
+  }
+  return most;
+}
+
+size_t pl_model_largest_packed(const pl_model *model) { return visit_packed((pl_model *)model, NULL, NULL, false); }
+
+void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back) {
+  visit_packed(exec->model, reorder, context, back);
+  exec->model->packed_for = back ? NULL : exec;
+}
+
+void pl_order_apply(const pl_order *order, float *out, const float *in) { order->layer->cls->pack(order->layer, order->param, out, in, order->back); }

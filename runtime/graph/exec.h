@@ -1,0 +1,58 @@
+/* A pass under way, and the exec that keeps the last one. */
+#ifndef GRAPH_EXEC_H
+#define GRAPH_EXEC_H
+
+#include "graph/model.h"
+#include "graph/plan.h"
+#include "perilune/exec.h"
+#include "perilune/settings.h"
+
+/* What one pass reads. A member of a team may have a copy with other inputs or another arena. */
+typedef struct pl_run {
+  const pl_model *model;
+  const pl_graph *graph;
+  const pl_plan *plan;          /* NULL: the exec has not run yet */
+  char *arena;
+  const float *x, *dy;
+  float *dx;
+  size_t n;
+  pl_mode mode;
+  uint64_t seed, step;
+  bool accumulate;              /* parameter gradients are added to what is there */
+  pl_stopwatch *watch;          /* the model's; NULL: none, or another member's */
+} pl_run;
+
+struct pl_exec {
+  pl_model *model;              /* [borrowed] not touched when the exec is freed */
+  pl_graph *graph;              /* counted */
+  bool fuse;
+  pl_plan plan[PLANS];
+  char *arena;
+  size_t arena_bytes;
+  pl_run run;                   /* the last pass, or the one that is reserved for */
+  int threads;                  /* of the pending pass */
+  bool pending;                 /* a training pass waits for its backward */
+};
+
+/* Memory of value v: the caller's input, or a place in the arena; of its gradient: NULL where it is not needed. */
+float *pl_run_act(const pl_run *run, int v);
+float *pl_run_grad(const pl_run *run, int v);
+
+/* Operations [from, to), in their order or backwards. Every member calls. */
+void pl_run_forward_ops(const pl_run *run, pl_stages *stages, int from, int to);
+void pl_run_backward_ops(const pl_run *run, pl_stages *stages, int from, int to);
+/* All operations forwards; the output. */
+const float *pl_run_forward(const pl_run *run, pl_stages *stages);
+/* After all backwards: the gradients of parameters whose layers have a phase of their own for them. */
+void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_sink *sink);
+bool pl_run_has_param_grads(const pl_run *run, int i);
+
+/* Chunked inference: whether a pass is chunked, its plan, and the pass (every member calls; result in the arena). */
+bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode);
+pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int members, pl_error *err);
+const float *pl_chunks_forward(const pl_run *run, const pl_team *team);
+
+/* An error if a training pass over so few samples has no statistics. */
+pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* The model's inside, shared by the files of this folder. */
+#ifndef GRAPH_MODEL_H
+#define GRAPH_MODEL_H
+
+#include "layers/layer.h"
+#include "perilune/model.h"
+
+/* Values, gradients and states in one counted allocation, so that a tensor of weights may outlive its model. */
+typedef struct pl_block {
+  _Atomic int references;
+  size_t size, state_size;
+  float *values, *grads, *states;
+} pl_block;
+
+typedef struct pl_stopwatch {
+  bool on;
+  int ops;
+  double mark;                  /* when the last stage or operation ended */
+  double seconds[];             /* by stage, then by operation forward, then backward */
+} pl_stopwatch;
+
+struct pl_model {
+  pl_layer *root;
+  pl_graph *graph;              /* counted; NULL before the first build */
+  bool has_params, has_host;
+  pl_block *block;
+  pl_slice *slice;
+  size_t slices, parameters;
+  uint64_t seed, step;          /* of dropout masks */
+  bool replace_grads;           /* the next backward replaces gradients instead of adding to them */
+  const void *packed_for;       /* the exec for whose training parameters are in another order; NULL: for none */
+  pl_stopwatch *watch;          /* NULL: never started */
+  bool calling;                 /* a function of the script runs, in the middle of a pass */
+};
+
+/* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
+pl_status pl_model_idle(const pl_model *model, pl_error *err);
+pl_status pl_not_built(pl_error *err);
+/* Operation i has ended, forward or backward. */
+void pl_profile_op(pl_stopwatch *watch, const pl_team *team, int i, bool backward);
+
+#endif

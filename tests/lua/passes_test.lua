@@ -1,0 +1,122 @@
+--- What a script may do between a forward and its backward, in the callbacks of a training and in the functions of a Lambda: the
+-- passes around it keep their state.
+local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
+local nn, optim = pl.nn, pl.optim
+
+local function net(input)
+  local model = nn.Sequential { nn.Linear(input or 6, 40), nn.Tanh(), nn.Dropout(0.5), nn.Linear(40, 3) }
+  model:initialize(1)
+  return model
+end
+
+local function gradients(between)
+  local model = net()
+  local x = pl.randn({ 8, 6 }, { seed = 1 })
+  model:forward(x)
+  model:zero_grad()
+  local restore = between(model)
+  local dx = model:backward(pl.randn({ 8, 3 }, { seed = 2 }), true)
+  if restore then restore() end
+  return pl.store.sha256(dx, model[1].grad.weight, model[4].grad.bias)
+end
+
+TestPasses = {}
+
+function TestPasses:test_between_forward_and_backward()
+  local plain = gradients(function() end)
+  lu.assertEquals(gradients(function(model)
+    local large = pl.ones(200000, 6)
+    core.system.memory_limit(core.system.memory() + (16 << 20))
+    local ok, message = pcall(model.forward, model, large)
+    core.system.memory_limit(0)
+    lu.assertFalse(ok)
+    lu.assertStrContains(message, "the memory limit of")
+  end), plain)
+  lu.assertEquals(gradients(function() pl.system.threads(16) return function() pl.system.threads(0) end end), plain)
+  lu.assertEquals(gradients(function(model) model:infer(pl.ones(500, 6)) end), plain)
+  lu.assertEquals(gradients(function(model) model:activations(pl.ones(5, 6)) end), plain)
+  lu.assertEquals(gradients(function(model)
+    model:evaluate(pl.data.from_tensors { x = pl.ones(70, 6), y = pl.zeros({ 70 }, "i32"), labels = { "a", "b", "c" } }.train)
+  end), plain)
+end
+
+function TestPasses:test_small_batches_after_a_failure()
+  local model, large, small = net(), pl.ones(200000, 6), pl.ones(8, 6)
+  core.system.memory_limit(core.system.memory() + (16 << 20))
+  local refused = not pcall(model.forward, model, large)
+  local ok, message = pcall(model.forward, model, small)
+  core.system.memory_limit(0)
+  lu.assertTrue(refused)
+  lu.assertTrue(ok, message)
+end
+
+function TestPasses:test_a_lambda_that_fails_leaves_no_pass()
+  local broken = false
+  local model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x)
+    if broken then error "on purpose" end
+    return x
+  end, backward = function(dy) return dy end } }
+  model:forward(pl.ones(2, 4))
+  broken = true
+  lu.assertErrorMsgContains("on purpose", model.forward, model, pl.ones(64, 4))
+  broken = false
+  lu.assertErrorMsgContains("backward follows a forward", model.backward, model, pl.ones(2, 3))
+  lu.assertErrorMsgContains("backward follows a forward", model.backward, model, pl.ones(64, 3))
+  model:forward(pl.ones(3, 4))
+  model:backward(pl.ones(3, 3))
+end
+
+--- Weights after two epochs, with what a callback does in between.
+local function trained(on_batch, on_epoch, host)
+  local layers = { nn.Flatten(), nn.Linear(784, 20), nn.Dropout(0.2), nn.ReLU(), nn.Linear(20, 10) }
+  if host then table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end }) end
+  local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3, data = pl.data.digits { train = 80, test = 20, seed = 2 },
+    model = nn.Sequential(layers), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
+    callbacks = { on_batch = on_batch, on_epoch = on_epoch } }
+  local run = e:run { out = false, quiet = true }
+  return pl.store.sha256(e.model[2].weight, e.model[#layers].weight), run
+end
+
+function TestPasses:test_passes_in_callbacks_of_a_training()
+  local x, dy = pl.rand({ 40, 28, 28, 1 }, { seed = 5 }), pl.ones(40, 10)
+  local function by_hand(ctx)
+    ctx.model:forward(x)
+    ctx.model:backward(dy)
+    ctx.model:infer(x)
+    ctx.model:evaluate(ctx.data.test)
+  end
+  for _, host in ipairs { false, true } do
+    local plain = trained(nil, nil, host)
+    lu.assertEquals((trained(by_hand, nil, host)), plain)
+    lu.assertEquals((trained(nil, by_hand, host)), plain)
+    local pending = false
+    lu.assertEquals((trained(nil, function(ctx)   -- a forward in one callback, its backward in the next
+      if pending then ctx.model:backward(dy) end
+      pending = true
+      ctx.model:forward(x)
+    end, host)), plain)
+  end
+end
+
+--- The model is built for other inputs in a callback, and then its Lambda answers with another width.
+function TestPasses:test_a_lambda_that_changes_its_width()
+  local width = 5
+  local model = nn.Sequential { nn.Linear(4, 12), nn.Lambda { forward = function(x) return x:slice(-1, 1, width) end,
+    shape = function(shape)
+      shape[#shape] = width
+      return shape
+    end, backward = function(_, x) return pl.zeros(x.shape) end } }
+  local data = pl.data.from_tensors { x = pl.ones(32, 4), y = pl.zeros({ 32 }, "i32"), labels = { "a", "b", "c" } }
+  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }:bind(model),
+    data = data.train:read(), batch_size = 16, seed = 1 }
+  trainer:run(1, 1, 2)
+  width = 12
+  model:infer(pl.ones(2, 3, 4))
+  lu.assertErrorMsgContains("Lambda: forward must return an f32 tensor of shape [16, 5], got f32 [16, 12]", trainer.run, trainer, 1, 1, 2)
+  width = 5
+  trainer:run(1, 1, 2)
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
