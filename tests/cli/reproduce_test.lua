@@ -120,6 +120,23 @@ function TestImport:test_finished_runs_become_lines()
   lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
 end
 
+-- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
+function TestImport:test_runs_of_older_programs()
+  local runfile = require "perilune.runfile"
+  fresh()
+  local function with(rule) return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ",")) end
+  cli.write("experiments/tiny/T02.lua", with '{ fraction = 0.25, order = "last" }')
+  lu.assertEquals(run("run experiments/tiny/T02.lua --quiet --out old").status, 0)
+  local record = assert(runfile.read(home .. "/old/run.h5"))
+  record.state.identity.script = with "0.25"
+  assert(runfile.write(home .. "/old/run.h5", record))
+  local r = run "reproduce --import old"
+  lu.assertEquals(r.err, "perilune: old: its script is not that of experiments/tiny/T02.lua\n")
+  record.state.identity.held_out = nil
+  assert(runfile.write(home .. "/old/run.h5", record))
+  lu.assertEquals(run("reproduce --import old").status, 0)
+end
+
 function TestImport:test_what_is_no_run_of_a_row()
   fresh()
   lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --epochs 1 --out short").status, 0)
@@ -154,6 +171,20 @@ function TestTraining:test_trains_what_is_missing_and_nothing_twice()
   store.remove(home .. "/experiments/results.csv")
   lu.assertStrContains(run("reproduce").out, "3 of 3 rows measured. ")
   lu.assertNil(store.exists(home .. "/experiments/results.csv"))
+end
+
+function TestTraining:test_figures()
+  fresh()
+  lu.assertEquals(run("reproduce T02").status, 0)
+  for _, words in ipairs { "tiny --figure family.svg", "T02 --figure curves.svg" } do
+    local r = run("reproduce --show " .. words)
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+    lu.assertStrContains(cli.read(home .. "/" .. words:match "%S+$"), "<svg")
+  end
+  lu.assertStrContains(cli.read(home .. "/family.svg"), "documented")
+  local r = run "reproduce T01 --show --figure curves.svg"
+  lu.assertEquals({ r.err, r.status },
+    { "perilune: reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw\n", 1 })
 end
 
 function TestTraining:test_verify()

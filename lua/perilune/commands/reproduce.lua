@@ -21,6 +21,8 @@ function M.define(parser)
     :convert(whole(1)):argname "<n>"
   parser:flag("--verify", "Train seed 1 again: are its weights the published ones?")
   parser:flag("--show", "Train nothing, only show.")
+  parser:option("--figure", "Also draw: of a family the errors, of rows the curves of the runs here; .svg, .png or .pdf.")
+    :argname "<file>"
   parser:flag("--retry", "Train again what failed.")
   parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those " ..
     "of a row; make the table anew."):args "*"
@@ -48,8 +50,19 @@ local function import(paths)
   return refused == 0 and 0 or 1
 end
 
-local function show(list, by_row, words)
-  local term = text.terminal(1)
+-- A figure as a file where one is asked for; of rows that were trained here, curves in the terminal.
+local function draw(list, by_row, options)
+  local figure, train = require "perilune.reproduce.figure", require "perilune.reproduce.train"
+  local family = #options.rows ~= 1 or options.rows[1]:lower() == list[1].family
+  if options.figure and family then
+    figure.family(list, by_row, options.rows[1] and list[1].family):save(options.figure)
+  elseif options.figure then figure.curves(list, train.task_of, options.figure)
+  elseif not family and text.terminal(1).tty and figure.curves(list, train.task_of) then print() end
+end
+
+local function show(list, by_row, options)
+  local term, words = text.terminal(1), options.rows
+  draw(list, by_row, options)
   local lines
   if #words == 1 and words[1]:lower() == "progression" then
     lines = require "perilune.reproduce.ladder".lines(list, by_row, term)
@@ -89,11 +102,11 @@ function M.run(options)
   end
   if options.verify then return verify(list, options) end
   if options.show then
-    show(list, train.known(list), options.rows)
+    show(list, train.known(list), options)
     return 0
   end
   local by_row, missing, stopped = train.complete(list, options)
-  show(list, by_row, options.rows)
+  show(list, by_row, options)
   if stopped == "interrupted" then
     print "interrupted; the same command goes on"
     return 130

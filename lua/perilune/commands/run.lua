@@ -23,6 +23,7 @@ function M.define(parser)
     :convert(require "perilune.convert".seconds):argname "<s>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
+  parser:flag("--watch", "In a full screen: curves while it trains (as perilune watch); q leaves the view, and the run goes on.")
   parser:flag("--fresh", "Start anew where an unfinished run lies.")
   parser:flag("--trial", "As one of a sweep: left to a process that trains it already (exit status 75); a failure " ..
     "is noted in the folder's failed.txt; ends, all saved, when the process that started it does. Needs --out.")
@@ -34,7 +35,7 @@ local function train(options, leave)
   local run = e:run { epochs = options.epochs, seed = options.seed, threads = options.threads, out = options.out,
     quiet = options.quiet,
     checkpoint_every = options.checkpoint_every, fresh = options.fresh, force = options.force, interruptible = true,
-    pause_after = options.pause_after, leave = leave }
+    pause_after = options.pause_after, leave = leave, watch = options.watch or false }
   if options.quiet then print(run.ended == "interrupted" and "interrupted; " .. run:kept() or run:line()) end
   if run.unsaved then
     errors.fail(1, "the end of this run is not in %s: %s; make that possible, then run the same command again, " ..

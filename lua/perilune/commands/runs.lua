@@ -77,7 +77,7 @@ local function usual_columns(list)
         arguments[#arguments + 1] = name
       elseif first[name] ~= shown then varies[name] = true end
     end
-    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss" } do
+    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss", "tags" } do
       if run:value(name) then results[name] = true end
     end
   end
@@ -93,6 +93,7 @@ local function usual_columns(list)
   end
   columns[#columns + 1] = "seconds"
   columns[#columns + 1] = "when"
+  if results.tags then columns[#columns + 1] = "tags" end
   return columns
 end
 

@@ -15,11 +15,15 @@ local Watch = require "perilune.sweep.watch"
 
 local M = { place = "runs/reproduce", verified = "runs/verify" }
 
+--- The task of training a row with a seed: { name, folder, row, seed }.
 local function task_of(row, seed, place)
+  place = place or M.place
   local words = { row.id, table.unpack(row.words) }
   local name = plan.name(words, seed)
   return { name = name, folder = place .. "/" .. name, row = row, seed = seed }
 end
+
+M.task_of = task_of
 
 local function has(lines, seed)
   for _, line in ipairs(lines or {}) do
