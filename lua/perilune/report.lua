@@ -1,6 +1,7 @@
 --- Tables about models, histories and results, as lists of lines. `term` (text.terminal) says what may be painted.
 local text = require "perilune.text"
 local metrics = require "perilune.metrics"
+local printable = require "perilune.printable"
 local csv = require "perilune.csv"
 
 local M = {}
@@ -99,7 +100,7 @@ function M.csv(history, final)
   return lines
 end
 
-local function label(labels, i) return labels and tostring(labels[i]) or tostring(i - 1) end
+local function label(labels, i) return labels and printable.text(tostring(labels[i])) or tostring(i - 1) end
 
 -- A matrix that no terminal has room for: its commonest confusions.
 local function commonest(confusion, labels, term)
@@ -176,7 +177,7 @@ end
 function M.layer(row)
   local _, depth = row.path:gsub("/", "")
   local number = row.path:match "(%d+)_[^/]*$" or ""
-  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
+  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(printable.text(row.name)) or "")
   return layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
 end
 
