@@ -49,7 +49,7 @@ local function summary(record, past, path, term)
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
-    if row[2] then say(text.beside(row[1], row[2], 8, term)) end
+    if row[2] then say(text.beside(row[1], row[2], row[1] == "SHA-256" and 8 or 9, term)) end
   end
 end
 
