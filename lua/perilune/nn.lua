@@ -7,7 +7,7 @@ local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "metatable" then M[name] = value end
+  if name ~= "methods" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
@@ -76,7 +76,7 @@ end
 --- Table of layers as text: output shape, parameters, multiply-adds and bytes of a sample. `shape`: of one sample, if
 --- the model has not been built.
 function methods:summary(shape)
-  return table.concat((require "perilune.report".model(self:rows(shape))), "\n")
+  return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
 
 -- Looking into models; loaded when first used.
@@ -87,7 +87,7 @@ local activations = methods.activations
 function methods:activations(x) return require "perilune.look.model".activations(activations(self, x)) end
 
 local function describe(layer, indent, lines)
-  local name = layer.name ~= "" and (' "%s"'):format(layer.name) or ""
+  local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""
   local config = layer:config().config or {}
   local parts = {}
   for _, key in ipairs { "in", "out", "kernel", "stride", "padding", "features", "p", "shape" } do
@@ -107,13 +107,13 @@ local function describe(layer, indent, lines)
 end
 
 -- run:model() is run.model: the weights of a run are asked for either way.
-core.nn.metatable.__call = function(layer, of)
+debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
   require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.
-core.nn.metatable.__tostring = function(layer)
+debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
   return table.concat(describe(layer, "", {}), "\n")
 end
 
