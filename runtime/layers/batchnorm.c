@@ -6,7 +6,7 @@
    taken from 1). A batch of one row has variance 0. */
 #include <math.h>
 #include "kernels/kernels.h"
-#include "layers/layer.h"
+#include "layers/batchnorm.h"
 
 typedef struct { int64_t features; double momentum, eps; bool affine, unbiased; } config;
 
@@ -78,7 +78,7 @@ static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+void batchnorm_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, const float *residual, bool relu) {
   const config *c = self->config;
   size_t features = (size_t)c->features, width = width_of(c), rows = rows_of(c, &pass->in, pass->batch), from, to;
   float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
@@ -94,23 +94,22 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
   pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL,
-                      pass->plus ? pass->plus + from * features : NULL, to - from, features, pass->clamp || pass->clamp_sum);
+                      residual ? residual + from * features : NULL, to - from, features, relu);
 }
 
 /* With h = (x - m) / s, s = sqrt(v + eps), R rows:  y = weight h + bias  gives
    dbias = sum dy,  dweight = sum dy h,  dx = weight / s (dy - dbias / R - h dweight / R)
-   (m and v depend on every x: hence the last two terms), written as dx = scale dy + b (x - m) + c. With a clamp
-   behind, y = max(.., 0), dy counts only where y > 0, which x tells again. */
-static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+   (m and v depend on every x: hence the last two terms), written as dx = scale dy + b (x - m) + c. If a ReLU
+   follows, y = max(.., 0), dy counts only where y > 0, which x tells again. */
+void batchnorm_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *dy, float *dx, bool relu) {
   const config *cfg = self->config;
   size_t features = (size_t)cfg->features, width = width_of(cfg), rows = rows_of(cfg, &pass->in, pass->batch), from, to;
   const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
   float *scratch = pass->scratch, *sum_dy = scratch + SUM_DY * width, *sum_dy_x = scratch + SUM_DY_X * width, *sums = scratch + BACKWARD_SUMS * width;
   float *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
   const float *shift = cfg->affine ? self->param[1].value : NULL;
-  (void)y;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, pass->clamp }, rows, sums);
+  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, relu }, rows, sums);
   for (size_t j = from; j < to; j++) {
     float dweight = sum_dy_x[j] * inverse[j], r = (float)rows;
     b[j] = -scale[j] * inverse[j] * dweight / r;
@@ -125,11 +124,18 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   pl_team_share(pass->team, rows, 16, &from, &to);
   for (pl_piece p = { to, to }; pl_descend(&p, from, ROWS_AT_ONCE);) {
     size_t at = p.start * features;
-    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, pass->clamp);
+    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, relu);
   }
+}
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { batchnorm_forward(self, pass, x, y, NULL, false); }
+
+static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+  (void)y;
+  batchnorm_backward(self, pass, x, dy, dx, false);
 }
 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
-  .clamps = true, .joins = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .flags = PL_PER_SAMPLE, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
 };
