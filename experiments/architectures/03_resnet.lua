@@ -50,7 +50,7 @@ return pl.experiment {
   loss       = nn.CrossEntropy(),
   optimizer  = optim.Adam { lr = lr, eps = 1e-7 },
   stopping   = pl.stopping.patience { monitor = "val_accuracy", patience = 3 },
-  validation = 0.1,
+  validation = { fraction = 0.1, order = "last" },
   epochs     = 30, batch_size = 32,
   test       = "end",
 }

@@ -27,5 +27,5 @@ return pl.experiment {
   optimizer  = optim.Adam { lr = 0.02, betas = { 0.9, 0.99 } },
   schedule   = pl.schedule.one_cycle { warmup = 0.2 },
   epochs     = 1, batch_size = 64,
-  validation = held / 60000, test = held == 0 and "end",
+  validation = held > 0 and { fraction = held / 60000, order = "last" } or 0, test = held == 0 and "end",
 }

@@ -19,7 +19,8 @@ PL_API int pl_layer_children(const pl_layer *layer);
 PL_API pl_layer *pl_layer_child(const pl_layer *layer, int i);   /* [borrowed] i from 0 */
 PL_API pl_layer *pl_layer_parent(const pl_layer *layer);         /* [borrowed] NULL at the root */
 /* Stable name from the position: "05_linear", nested "03_residual/01_conv2d"; for files and optimizers. */
-#define PL_PATH_TEXT 128
+#define PL_MOST_DEPTH 48                       /* layers inside layers, counted along a path */
+#define PL_PATH_TEXT (PL_MOST_DEPTH * 40)      /* holds the longest path */
 PL_API const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer);
 /* For messages: layer 5 (Linear, "fc1") */
 PL_API const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer);

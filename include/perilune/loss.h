@@ -36,6 +36,10 @@ PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, cons
 /* Are all labels in 0 .. width-1 (width 1: 0 or 1)? The message names the first that is not; rows count from 1. */
 PL_API pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err);
 
+/* Are all wanted values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The message
+   names the first that is not. `rows` rows from sample `first` (from 0) on. */
+PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width, pl_error *err);
+
 /* values[i] [out, rows]: the loss of row i. grad [out, rows * width, or NULL]: d(loss of the batch)/d(output).
    Shapes and labels have been checked. SPMD: every member of the team calls it, rows are shared, no barrier inside. */
 PL_API void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
@@ -44,5 +48,34 @@ PL_API void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *va
 PL_API double pl_loss_total(const double *values, size_t rows);
 /* The loss of the batch, by the reduction: the total, or the total / rows. */
 PL_API double pl_loss_value(const pl_loss *loss, const double *values, size_t rows);
+
+/* ---- what outputs mean: labels and probabilities; see loss/decision.c ---- */
+
+typedef enum pl_output_kind {
+  PL_OUTPUT_LOGITS,               /* scores of classes, made probabilities by softmax */
+  PL_OUTPUT_INDEPENDENT_LOGITS,   /* each made a probability by a sigmoid */
+  PL_OUTPUT_PROBABILITIES,
+  PL_OUTPUT_LOG_PROBABILITIES,
+  PL_OUTPUT_VALUES                /* of a regression, or trained towards one-hot rows */
+} pl_output_kind;
+
+/* What the outputs are that such a loss trains. */
+PL_API pl_output_kind pl_loss_outputs(const pl_loss *loss);
+/* Made for classes: targets of the outputs' shape are a distribution over them, whose largest entry is the label. */
+PL_API bool pl_loss_is_for_classes(const pl_loss *loss);
+/* "logits", "independent logits", ... in the order of the enumeration; ends with NULL. */
+PL_API const char *const *pl_output_names(void);
+
+enum { PL_NO_LABEL = -1 };   /* of a row with NaN: equal to no label */
+PL_API int32_t pl_decide(pl_output_kind kind, const float *y, size_t width);
+/* p [out, rows * width], of one output the probability of label 1; false if such outputs have none. */
+PL_API bool pl_probabilities(pl_output_kind kind, float *p, const float *y, size_t rows, size_t width);
+
+/* Of one label; NaN where there is none. */
+PL_API float pl_probability(pl_output_kind kind, const float *y, size_t width, int32_t label);
+
+/* Sums over a row of |d| and d^2, d = output - target; independent logits are compared as probabilities. */
+typedef struct pl_row_errors { double absolute, squared; } pl_row_errors;
+PL_API pl_row_errors pl_errors_of_row(pl_output_kind kind, const float *y, const float *target, size_t width);
 
 #endif

@@ -55,6 +55,9 @@ typedef struct pl_slice {
 } pl_slice;
 PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
 
+/* The fewest samples of a training pass; *layer is set to the layer that asks for more than one. */
+PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
+
 PL_API void pl_model_zero_grads(pl_model *model);      /* and the next backward replaces them */
 PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
 PL_API bool pl_model_has_host(const pl_model *model);  /* whether a layer is a function of the script */

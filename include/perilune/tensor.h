@@ -141,8 +141,6 @@ PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl
 PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
                                 pl_error *err);
 
-/* The share of rows of `scores` [N, K] whose largest entry is in the column labels[i] ([N], i32 or u8). */
-PL_API pl_status pl_tensor_accuracy(double *out, const pl_tensor *scores, const pl_tensor *labels, pl_error *err);
 /* Equal shapes, and no two elements further apart than `tolerance`. NaN equals nothing. */
 PL_API bool pl_tensor_equal(const pl_tensor *a, const pl_tensor *b, double tolerance);
 

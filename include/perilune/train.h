@@ -12,10 +12,10 @@
 typedef struct pl_trainer pl_trainer;
 
 typedef struct pl_trainer_options {
-  pl_model *model;                     /* everything here is borrowed; the model is built for the data's shape */
+  pl_model *model;                     /* [borrowed], as loss and optimizer; it is built for the data's shape */
   const pl_loss *loss;
   pl_optimizer *optimizer;             /* bound to the model */
-  const pl_dataset *data;
+  const pl_dataset *data;              /* retained, as the augmentations */
   const pl_augment *const *augment;    /* applied in order */
   size_t augments;
   size_t batch_size;
@@ -28,7 +28,8 @@ typedef struct pl_trainer_options {
 /* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
 typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
-  size_t correct;       /* outputs whose largest entry is the target's */
+  size_t correct;       /* samples whose outputs decide for the right label (pl_decide); 0 where targets are values */
+  pl_row_errors errors; /* sums over all outputs, where targets are values */
   size_t samples, batches;
   size_t skipped;       /* of these batches: not learned from, because loss or gradient was not finite */
   bool broken;          /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was
@@ -59,26 +60,34 @@ PL_API void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *resu
 
 typedef struct pl_evaluation {
   double loss;          /* mean; 0 without a loss */
-  size_t correct, count;
+  size_t count;
+  bool of_values;       /* targets are values: mean absolute error, root mean squared error and R2; else `correct` */
+  double mae, rmse, r2;
+  size_t correct;
 } pl_evaluation;
 
-/* How outputs become probabilities of classes. */
-typedef enum pl_activation { PL_SOFTMAX, PL_SIGMOID, PL_IDENTITY } pl_activation;
+/* R2 = 1 - sum (y - t)^2 / sum (t - mean of its column)^2, over all outputs together. As scikit-learn has it: targets that do
+   not vary give 1 if they are met exactly, else 0; of a single sample there is none (NaN). */
+PL_API double pl_r2(double squared, double spread, size_t samples);
 
 /* What an evaluation keeps of each sample, for the caller's arrays [count]. */
 typedef struct pl_predictions {
-  int32_t *label;             /* predicted */
-  float *probability;         /* of that label, by `activation` of the outputs */
-  pl_activation activation;
+  int32_t *label;             /* predicted; PL_NO_LABEL of a row with NaN */
+  float *probability;         /* of that label; NaN where outputs are values */
 } pl_predictions;
 
-/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be NULL.
-   confusion [classes * classes] may be NULL: row = actual label, column = predicted; added to. predictions may be NULL. The exec's
-   model is built for the data's shape. */
-PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
-                             const pl_predictions *predictions, pl_error *err);
 
-/* Index of the largest of n numbers, the first of equals; n = 1: is it above one half? */
-PL_API int32_t pl_argmax(const float *x, size_t n);
+/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be NULL; `outputs`
+   says what the outputs are: the loss's own kind, if there is one. confusion [classes * (classes + 1)] may be NULL: row =
+   actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that no class has); added to.
+   predictions may be NULL, and are left alone where targets are values. The exec's model is built for the data's shape. */
+PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+                             pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err);
+
+/* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for each class,
+   or one output for two; targets have the outputs' shape. */
+PL_API pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err);
+/* Is there a batch, and is each large enough for the (built) model? */
+PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last, pl_error *err);
 
 #endif

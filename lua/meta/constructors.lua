@@ -135,11 +135,13 @@ function pl.where(mask, yes, no) end
 ---@return perilune.Tensor
 function pl.one_hot(labels, classes) end
 
----The share of rows whose largest score is that of their label. Labels are values from 0: the digit 7 is 7. A row with
----NaN counts as wrong.
+---The share of rows that decide for their label: by the largest score, or with one score a row by whether it is a logit above 0.
+---Labels are values from 0: the digit 7 is 7. A row with NaN counts as wrong. `options.loss` says what the scores are otherwise:
+---probabilities, of which one a row decides for label 1 above 1/2, after nn.BCE { logits = false }.
 ---@param scores perilune.Tensor [N, K]
 ---@param labels perilune.Tensor u8 or i32, [N]
+---@param options? { loss: perilune.Loss }
 ---@return number share from 0 to 1
-function pl.accuracy(scores, labels) end
+function pl.accuracy(scores, labels, options) end
 
 return pl

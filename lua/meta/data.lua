@@ -125,14 +125,20 @@ function Dataset:splits() end
 ---@return perilune.Dataset
 function Dataset:subset(options) end
 
----Holds a fraction of the training split out as the validation split.
+---Holds a fraction of the training split out as the validation split: a random choice, the same fraction of each class.
 ---
 ---```lua
 ---data.mnist():validation(0.1)
+---data.mnist():validation { fraction = 0.1, order = "last" }
 ---```
 ---@param how number|perilune.ValidationOptions
 ---@return perilune.Dataset
+---@return string rule in words
 function Dataset:validation(how) end
+
+---How each split was derived, in words; see Split:derivation.
+---@return string
+function Dataset:derivation() end
 
 ---All splits with the mean of the training split taken off, and divided by its standard deviation.
 ---@param options? perilune.StandardizeOptions
@@ -212,14 +218,20 @@ function Split:subset(options) end
 
 ---@class perilune.ValidationOptions
 ---@field fraction number held out, between 0 and 1
----@field stratified? boolean that fraction of each class (default false)
----@field seed? integer chosen at random by it; without a seed the last samples are held out
+---@field order? "shuffled"|"last" a random choice, or the last rows of the training set (default "shuffled")
+---@field stratified? boolean that fraction of each class (default: true of shuffled samples with labels)
+---@field seed? integer of the random choice (default 1; in an experiment: the experiment's seed, the same for every `--seed`)
 
 ---Holds a fraction out.
 ---@param how number|perilune.ValidationOptions
 ---@return perilune.Split kept
 ---@return perilune.Split held
+---@return string rule in words
 function Split:validation(how) end
+
+---How the split was derived from what its file or its tensors hold, in words: part of a run's identity. "": it was not.
+---@return string
+function Split:derivation() end
 
 ---@class perilune.StandardizeOptions
 ---@field std? boolean divide by the standard deviation (default true)

@@ -13,9 +13,11 @@
 ---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context): perilune.Tensor?, perilune.Tensor?
 ---  one or a list of them; functions come after those of `pl.augment`, are given each batch, and return what replaces it
 ---@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the run
----@field validation? number|table the fraction of the training set held out, or options of `split:validation` (default 0)
+---@field validation? number|perilune.ValidationOptions the fraction of the training set held out, shuffled and stratified, or options such as
+---  { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
+---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
@@ -54,8 +56,8 @@
 ---@field data perilune.Dataset
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
----@field train table result of the epoch { loss, accuracy, error, correct, count }
----@field val? table result of the last evaluation of the validation set { loss, accuracy, error, correct, count, confusion }
+---@field train table result of the epoch, as `val` but without confusion
+---@field val? table result of the last evaluation of the validation set, as model:evaluate gives it
 ---@field test? table result of the last evaluation of the test set, as `val`
 ---@field base_lr number the learning rate that the optimizer was made with
 ---@field experiment perilune.Experiment
@@ -104,6 +106,9 @@ local Experiment = {}
 ---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
+---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
+---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
+---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
 ---@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
@@ -155,6 +160,49 @@ function pl.run(path) end
 ---@return table|string problems { path =, message = } of each run that could not be read
 function pl.runs(path, filter) end
 
+---@class perilune.SweepOptions
+---@field script string a file that returns an experiment; its `pl.arg`s are what varies
+---@field arguments? table name to values: a list, a text such as "1..5", "lin:0..1", "log:1e-4..1e-1", or one value
+---@field seeds? integer each combination with seeds 1 to this (default 1)
+---@field trials? integer draw so many combinations at random instead of all
+---@field sampling_seed? integer what they are drawn from (default 1)
+---@field jobs? integer so many trials at a time (default 1)
+---@field threads? integer of all trials together (default: as many as there are cores)
+---@field epochs? integer at most so many epochs a trial
+---@field out? string the sweep's folder (default runs/sweep-<script>)
+---@field halving? boolean successive halving (default false)
+---@field select? string "validation" (default), a column of the history, "test", or "none"
+---@field fail_fast? boolean stop when a trial fails (default false)
+---@field retry? boolean train again what is marked as failed (default false)
+---@field memory? integer bytes that each trial may hold
+---@field quiet? boolean print nothing (default true)
+
+---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does; what is trained
+---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error = { mean, std,
+---min, max, n }, ... }), best, runs, failed, stopped }.
+---
+---```lua
+---local s = pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "16..18" }, seeds = 3, jobs = 2 }
+---print(s.best.arguments.lr, s.best.val_error.mean)
+---```
+---@param options perilune.SweepOptions
+---@return table
+function pl.sweep(options) end
+
+---What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`. Two runs on
+---the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p }; two groups: { kind =
+---"difference", difference, low, high, level, seeds } of their mean test errors, with a bootstrapped interval. And `settings`, `results`.
+---
+---```lua
+---print(pl.compare("runs/a-s1", "runs/b-s1").words)
+---print(pl.compare(pl.runs("runs", "lr=0.1"), pl.runs("runs", "lr=0.01")).words)
+---```
+---@param a perilune.Run|string|table a run, its folder, or a list of these
+---@param b perilune.Run|string|table
+---@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
+---@return table
+function pl.compare(a, b, options) end
+
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run
 ---@field name string the experiment's
@@ -162,7 +210,7 @@ function pl.runs(path, filter) end
 ---@field history perilune.History
 ---@field model perilune.Layer with the final weights, its own; `run:model()` is the same
 ---@field path string? its folder
----@field test table? the final evaluation: { loss, accuracy, error, correct, count, confusion }
+---@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with targets mae, rmse, r2
 ---@field val table? the same of the validation set
 ---@field predictions table? of the test set, where they were stored
 ---@field evaluation table of the splits: { test, val, metrics }

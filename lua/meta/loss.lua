@@ -25,6 +25,11 @@ local Loss = {}
 ---@return number value
 function Loss:value(output, target) end
 
+---What the outputs are that it trains, which says how they become labels and probabilities; see model:predict.
+---@return "logits"|"independent logits"|"probabilities"|"log-probabilities"|"values" kind
+---@return boolean for_classes
+function Loss:outputs() end
+
 ---Type and options, as a table.
 ---@return table config { type = "CrossEntropy", config = { ... } }
 function Loss:config() end

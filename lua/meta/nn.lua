@@ -308,15 +308,23 @@ function Layer:forward(x) end
 ---@return perilune.Tensor output
 function Layer:infer(x, mode) end
 
----Labels of the largest outputs, from 0.
----@param x perilune.Tensor [N, ...]
----@return perilune.Tensor labels i32 [N]
-function Layer:predict(x) end
+---@class perilune.OutputOptions
+---@field loss? perilune.Loss|function says what the outputs are (default: the loss of the model's experiment; where there is none,
+---  a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
 
----Softmax of the outputs, unless the model itself ends in Softmax.
+---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value above 1/2.
+---Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
 ---@param x perilune.Tensor [N, ...]
----@return perilune.Tensor probabilities [N, K], rows sum to 1
-function Layer:probabilities(x) end
+---@param options? perilune.OutputOptions
+---@return perilune.Tensor labels i32 [N]
+function Layer:predict(x, options) end
+
+---Probabilities of the classes: softmax of logits, a sigmoid of each where the loss is BCE or there is one output (then of label 1),
+---the outputs where they are probabilities themselves. Outputs of MSE and Huber have none: an error.
+---@param x perilune.Tensor [N, ...]
+---@param options? perilune.OutputOptions
+---@return perilune.Tensor probabilities [N, K]
+function Layer:probabilities(x, options) end
 
 ---Adds the gradient of every parameter to its `grad`; follows forward.
 ---@param gradient perilune.Tensor of the output, as a loss returns it
@@ -338,20 +346,22 @@ function Layer:initialize(seed) end
 function Layer:random(seed, step) end
 
 ---@class perilune.EvaluateOptions
----@field loss? function a loss, whose mean is then computed too
+---@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as for predict)
 ---@field dropout? boolean leaves dropout on (default false)
 ---@field confusion? boolean counts the confusion matrix (default true)
 ---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
 
----One pass over a data set.
+---One pass over a data set. With labels the result has accuracy, error, correct and confusion; `outside`, if there is any, counts
+---for each label samples that were given none of the classes (NaN, or an output beyond them). With targets it has mae, rmse
+---and r2 (of all outputs together, each about its own mean); independent logits (BCE) are compared as probabilities.
 ---
 ---```lua
 ---model:evaluate(test).accuracy
 ---```
 ---@param data perilune.Split
 ---@param options? perilune.EvaluateOptions
----@return table result { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }; with
----  `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
+---@return table result { loss =, count =, accuracy =, error =, correct =, confusion = [actual][predicted], outside =, mae =, rmse =, r2 = };
+---  with `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
 function Layer:evaluate(data, options) end
 
 ---The first layer of that name in the model, or nil.

@@ -7,6 +7,9 @@
 ---blocks and functions stay what they are). `pl`, `nn`, `optim` and `data` are there from the start; after
 ---`perilune -i FILE` also the file's global variables, and `e` when it returned an experiment.
 ---
+---`perilune -i RUN` opens it with a run that was trained: `run`, `model` (its final weights), `dataset`, and `e`, its experiment,
+---where the script still lies as it was.
+---
 ---Tab completes names, fields and methods; in `help "` the names that help knows. The arrows go through earlier lines
 ---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
 ---Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the prompt

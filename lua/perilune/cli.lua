@@ -8,7 +8,8 @@ local M = {}
 
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
-M.commands = { "run", "check", "show", "plot", "verify", "rerun", "reproduce", "bench", "data", "version", "help" }
+M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun", "reproduce", "bench",
+  "data", "version", "help" }
 
 -- What a converter says of an option's word begins with the option.
 local function name_options(parser)
@@ -84,7 +85,13 @@ local function run_lua(words)
   end
   if path then
     check_name(path)
-    local chunk = script.load(path ~= "-" and path or nil)
+    if asked.interactive and require "perilune.repl.with_run".is_run(path) then
+      if rawget(_G, "pl") == nil then rawset(_G, "pl", require "perilune") end
+      require "perilune.repl.with_run".load(path)
+      return require "perilune.repl".start()
+    end
+    require "perilune.loaded".install()
+    local chunk = script.load(path)
     local interactive = asked.interactive
     if interactive then
       require "perilune.repl".pausable = core.system.isatty(0)

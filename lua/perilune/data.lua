@@ -111,7 +111,8 @@ function M.from_tensors(opts)
     return ds
   end
   local train = wrap(part(o.x, o.y, "training data", o.labels and #o.labels or 0), o.name .. " train", o.labels)
-  local test = o.test_x and wrap(part(o.test_x, o.test_y, "test data", train.classes), o.name .. " test", o.test_y and train.labels)
+  local tests = o.test_x and part(o.test_x, o.test_y, "test data", train.classes)
+  local test = tests and wrap(tests, o.name .. " test", tests:info().classes > 0 and train.labels or nil)
   return dataset.new { name = o.name, train = train, test = test }
 end
 

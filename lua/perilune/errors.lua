@@ -53,6 +53,11 @@ function M.fail(status, format, ...)
   error(setmetatable({ message = format:format(...), status = status }, Failure), 0)
 end
 
+--- As fail, with status 1: another process holds what this one would take. The failure's `held` is true.
+function M.fail_held(format, ...)
+  error(setmetatable({ message = format:format(...), status = 1, held = true }, Failure), 0)
+end
+
 --- Calls f(...); an error in it that names a line of the library names the user's line instead.
 function M.guard(f, ...)
   local where = M.where()

@@ -63,6 +63,18 @@ local function check_augment(augment)
   return split
 end
 
+-- A metric of the user's is a column of the history: in HDF5, in CSV, in JSON lines, on the screen.
+local function check_name(name)
+  local function refuse(why) errors.raise("pl.experiment: metric '%s' cannot be a column of the history: %s", name:gsub("%c", "?"), why) end
+  if name == "" then refuse "its name is empty" end
+  if #name > 255 then errors.raise("pl.experiment: a metric's name has at most 255 bytes, and '%s...' has %d", name:sub(1, 20), #name) end
+  if name:find "/" then refuse(("a name has no '/'; write '%s'"):format((name:gsub("/+", "_")))) end
+  if name:find "%c" then refuse "a name has no control characters" end
+  if not utf8.len(name) then refuse "its name is no UTF-8" end
+  if name == "." or name == ".." then refuse "such a name means a folder" end
+  if name == "columns" or name == "rows" then refuse(("history.%s is the history's own"):format(name)) end
+end
+
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
 local function check_metrics(given)
   local result = { named = {}, functions = {} }
@@ -71,7 +83,9 @@ local function check_metrics(given)
       errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i, options.describe(name))
     end
     local standard = false
-    for _, known in ipairs(metrics.standard) do standard = standard or known == name end
+    for _, list in ipairs { metrics.standard, metrics.of_values } do
+      for _, known in ipairs(list) do standard = standard or known == name end
+    end
     if not standard then
       if not metrics.named[name] then options.unknown("pl.experiment", name, metrics.more, "metric") end
       result.named[#result.named + 1] = name
@@ -80,6 +94,7 @@ local function check_metrics(given)
   for name, f in pairs(given or {}) do
     if type(name) == "string" then
       if type(f) ~= "function" then errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f)) end
+      check_name(name)
       result.functions[#result.functions + 1] = { name = name, f = f, of_test = name:match "^test_" ~= nil }
     end
   end
@@ -92,34 +107,73 @@ local function check_data(o)
   if not require "perilune.data.dataset".is(data) then
     errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
   end
-  local fraction = o.validation
-  if fraction ~= 0 then data = errors.guard(data.validation, data, fraction) end
+  local how, rule = o.validation, "none"
+  if how ~= 0 then      -- the same rows for every --seed, so that runs can be compared
+    how = {}
+    for name, value in pairs(type(o.validation) == "table" and o.validation or { fraction = o.validation }) do how[name] = value end
+    how.order = how.order or require "perilune.data.split".default_order
+    if how.order ~= "last" and how.seed == nil then how.seed = o.seed end
+    data, rule = errors.guard(data.validation, data, how)
+  end
+  o.held_out, o.source = rule, o.data
   local train, test, held = data:splits()
   return data, { train = train, test = test, val = held }
 end
 
-local function columns_of(e)
-  local columns = { "epoch", "step", "lr", "train_loss" }
-  local labelled = e.classes > 0
-  local function add(split)
-    columns[#columns + 1] = split .. "_loss"
-    if not labelled then return end
-    columns[#columns + 1] = split .. "_accuracy"
-    columns[#columns + 1] = split .. "_error"
-    for _, name in ipairs(e.metrics.named) do columns[#columns + 1] = split .. "_" .. name end
+-- How outputs are scored: "classes" where there are labels, or a loss on classes with distributions over them as targets; else
+-- "values". And what is measured, on each split.
+local function score(e)
+  local for_classes = type(e.loss) == "userdata" and select(2, e.loss:outputs())
+  e.scored = (e.classes > 0 or for_classes) and "classes" or "values"
+  e.measures = e.scored == "classes" and metrics.standard or metrics.of_values
+  if e.classes == 0 and e.metrics.named[1] then
+    errors.raise("pl.experiment: metric '%s' is of classes, and %s has no labels; there are: %s", e.metrics.named[1], e.data.name,
+      table.concat(e.measures, ", "))
   end
-  if labelled then
-    columns[#columns + 1] = "train_accuracy"
-    columns[#columns + 1] = "train_error"
+end
+
+-- The columns of the history; `own`: the user's metrics.
+local function columns_of(e, own)
+  local columns, known = {}, {}
+  local function add(name)
+    if not known[name] then columns[#columns + 1], known[name] = name, true end
   end
-  if e.splits.val then add "val" end
-  if e.test == "epoch" then add "test" end
-  for _, metric in ipairs(e.metrics.functions) do
-    if not metric.of_test or e.test == "epoch" then columns[#columns + 1] = metric.name end
+  local function add_measures(split, list)
+    for _, name in ipairs(list) do add(split .. "_" .. name) end
   end
-  if e.nonfinite == "skip" then columns[#columns + 1] = "skipped" end
-  columns[#columns + 1] = "seconds"
+  for _, name in ipairs { "epoch", "step", "lr" } do add(name) end
+  add_measures("train", e.measures)
+  for _, split in ipairs { e.splits.val and "val" or false, e.test == "epoch" and "test" or false } do
+    if split then
+      add_measures(split, e.measures)
+      if e.classes > 0 then add_measures(split, e.metrics.named) end
+    end
+  end
+  for _, metric in ipairs(own) do
+    metric.instead = e.scored == "values" and known[metric.name] and not metric.name:match "_loss$"   -- the script's own stands
+    if not metric.of_test or e.test == "epoch" then add(metric.name) end
+  end
+  if e.nonfinite == "skip" then add "skipped" end
+  add "seconds"
   return columns
+end
+
+-- No metric of the user's may stand for a column that is there anyway, now or with another option; but for MAE, RMSE and R2,
+-- which scripts have measured themselves: theirs stands.
+local function check_clashes(e)
+  local taken = { samples_per_second = true, skipped = true, part = true }
+  for _, column in ipairs(columns_of(e, {})) do taken[column] = true end
+  for _, split in ipairs { "train", "val", "test" } do
+    for _, list in ipairs { metrics.standard, metrics.more } do
+      for _, name in ipairs(list) do taken[split .. "_" .. name] = true end
+    end
+  end
+  for _, metric in ipairs(e.metrics.functions) do
+    local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
+    if taken[metric.name] and not of_values then
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
+    end
+  end
 end
 
 local unmonitored = { epoch = true, step = true, seconds = true, lr = true, skipped = true }
@@ -144,39 +198,16 @@ local function check_stopping(e)
     table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
 end
 
--- The model is built for the shape of a sample, which the data set knows without being read; then one made-up sample
--- goes through the loss, so that an output of a wrong width is found here too.
-local function build(e)
-  errors.guard(e.model.build, e.model, e.splits.train.shape)
-  local _, _, output = e.model:sizes()
-  local width = 1
-  for _, n in ipairs(output) do width = width * n end
-  if e.classes > 0 and width > 1 and width < e.classes then
-    errors.raise("pl.experiment: the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name,
-      e.classes, e.classes)
-  end
-  local tensor = core.tensor
-  local shape = { 1, table.unpack(output) }
-  local target
-  if e.classes > 0 then target = tensor.zeros({ 1 }, "i32")
-  elseif e.splits.train.target then target = tensor.zeros { 1, table.unpack(e.splits.train.target) }
-  else return end
-  local ok, message = pcall(e.loss, tensor.full(shape, 1 / width), target)
-  if ok then return end
-  message = errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")
-  errors.raise("pl.experiment: the loss does not fit the model and the data: %s", message)
-end
-
--- A run's identity includes the text of its script; an experiment made in a session has none.
+-- A run's identity includes the text of its script, as it was loaded; an experiment made in a session has none.
 local function calling_script()
+  local loaded, args = require "perilune.loaded", require "perilune.args"
   for level = 3, 100 do
     local info = debug.getinfo(level, "S")
     if info == nil then return nil end
     local source = info.source
-    if source:sub(1, 1) == "@" and not errors.is_ours(source) then
-      local path = source:sub(2)
-      local args = require "perilune.args"
-      return { path = path, text = require "perilune.script".read(path), arguments = args.list(), values = args.values(), files = {} }
+    local path = source:sub(1, 1) == "@" and not errors.is_ours(source) and source:sub(2) or source == "=stdin" and loaded.knows "-" and "-"
+    if path then
+      return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(), files = loaded.since(path) }
     end
   end
 end
@@ -194,11 +225,14 @@ function M.new(given)
   e.classes = e.splits.train.classes or 0
   if e.splits.test == nil then e.test = false end
   if e.splits.train.count == 0 then errors.raise("pl.experiment: the training set of %s is empty", e.data.name) end
-  e.columns = columns_of(e)
+  score(e)
+  check_clashes(e)
+  e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
-  build(e)
+  require "perilune.fit".check(e)
+  require "perilune.decision".remember(e.model, e.loss)
   return e
 end
 

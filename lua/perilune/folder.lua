@@ -73,7 +73,7 @@ end
 local function lock(path)
   local held, message = store.lock(path .. "/.lock")
   if held then return held end
-  errors.fail(1, "another run is training into %s (%s); wait until it ends, or choose another folder with --out DIR", path, message)
+  errors.fail_held("another run is training into %s (%s); wait until it ends, or choose another folder with --out DIR", path, message)
 end
 
 local function refuse_if_different(path, record, now)

@@ -77,5 +77,5 @@ end
 function History:__len() return #self.rows end
 function History:__tostring() return table.concat(require "perilune.report".history(self), "\n") end
 
-require "perilune.names".class(History, {})
+require "perilune.names".class(History, methods)
 return M

@@ -1,5 +1,6 @@
 --- What makes a run this run and no other, and how two such identities differ.
 local core = require "perilune.core"
+local loaded = require "perilune.loaded"
 local system = core.system
 
 local M = {}
@@ -41,10 +42,12 @@ function M.of(e, seed)
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
-    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm }
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
+    held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
-local function first_difference(was, now)
+--- The first line in which two texts differ, in words.
+function M.difference(was, now)
   local function lines(text)
     local list = {}
     for line in (text .. "\n"):gmatch "(.-)\n" do list[#list + 1] = line end
@@ -60,26 +63,44 @@ local function first_difference(was, now)
   return "the line ends differ"
 end
 
+--- Files that the kept run loaded while it trained are this run's too, before it comes to load them.
+function M.carry_over(was, now)
+  for _, file in ipairs(was.files or {}) do
+    local known = not file.late
+    for _, other in ipairs(now.files) do known = known or other.path == file.path end
+    if not known then now.files[#now.files + 1] = { path = file.path, text = file.text, late = true } end
+  end
+end
+
 --- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
 function M.differences(was, now)
   local list = {}
   local function differ(what, a, b)
     if a ~= b then list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a), b == "" and "none" or tostring(b)) end
   end
-  if was.script ~= now.script then list[#list + 1] = "script: " .. first_difference(was.script, now.script) end
+  if was.script ~= now.script then list[#list + 1] = "script: " .. M.difference(was.script, now.script) end
   local before, seen = {}, {}
+  local old = was.recipe == nil and #(was.files or {}) == 0      -- such programs did not note all files
   for _, file in ipairs(was.files or {}) do before[file.path] = file.text end
   for _, file in ipairs(now.files) do
     seen[file.path] = true
-    if before[file.path] == nil then list[#list + 1] = file.path .. " is loaded now and was not"
-    elseif before[file.path] ~= file.text then list[#list + 1] = file.path .. ": " .. first_difference(before[file.path], file.text) end
+    if before[file.path] == nil then
+      if not file.late and not old then list[#list + 1] = file.path .. " is loaded now and was not" end
+    elseif before[file.path] ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(before[file.path], file.text) end
   end
   for _, file in ipairs(was.files or {}) do
-    if not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
+    local text = not seen[file.path] and file.late and loaded.text(file.path)
+    if text and text ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(file.text, text)
+    elseif not text and not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
   end
   differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
   differ("data set", was.data, now.data)
   if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
+  differ("derivation of the data", was.recipe or "", now.recipe)
+  -- programs that did not note the rule held out the last rows
+  local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
+  differ("validation", was.held_out or last, now.held_out)
+  if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]

@@ -4,26 +4,31 @@ local M = {}
 local function ratio(a, b) return b > 0 and a / b or 0.0 end
 
 --- Per class and averaged: { classes = { { precision, recall, f1, support }, ... }, macro = {...}, weighted = {...},
--- accuracy =, support = }. A ratio with nothing below the line is 0, as in the usual reports.
+-- accuracy =, support =, absent = }. A ratio with nothing below the line is 0, as in the usual reports.
 --   precision = right / predicted as this class      recall = right / actually this class      f1 = harmonic mean
-function M.classification(confusion)
-  local k = #confusion
-  local predicted, right, total = {}, 0, 0
-  for j = 1, k do predicted[j] = 0 end
+-- The macro average is over the classes that occur, as actual or as predicted ones, as in scikit-learn; `absent` of them do not.
+-- outside[i] (may be nil): samples of class i that were given none of the classes, an output of NaN for one.
+function M.classification(confusion, outside)
+  local k, present = #confusion, 0
+  local predicted, supports = {}, {}
+  for j = 1, k do predicted[j], supports[j] = 0, outside and outside[j] or 0 end
   for i = 1, k do
-    for j = 1, k do predicted[j] = predicted[j] + confusion[i][j] end
+    for j = 1, k do predicted[j], supports[i] = predicted[j] + confusion[i][j], supports[i] + confusion[i][j] end
   end
-  local names = { "precision", "recall", "f1" }
-  local report = { classes = {}, macro = { precision = 0.0, recall = 0.0, f1 = 0.0 }, weighted = { precision = 0.0, recall = 0.0, f1 = 0.0 } }
   for i = 1, k do
-    local hit, support = confusion[i][i], 0
-    for j = 1, k do support = support + confusion[i][j] end
+    if supports[i] > 0 or predicted[i] > 0 then present = present + 1 end
+  end
+  local names, right, total = { "precision", "recall", "f1" }, 0, 0
+  local report = { classes = {}, macro = { precision = 0.0, recall = 0.0, f1 = 0.0 }, weighted = { precision = 0.0, recall = 0.0, f1 = 0.0 },
+    absent = k - present }
+  for i = 1, k do
+    local hit, support = confusion[i][i], supports[i]
     local precision, recall = ratio(hit, predicted[i]), ratio(hit, support)
     local class = { precision = precision, recall = recall, f1 = ratio(2 * precision * recall, precision + recall), support = support }
     report.classes[i] = class
     right, total = right + hit, total + support
     for _, name in ipairs(names) do
-      report.macro[name] = report.macro[name] + class[name] / k
+      report.macro[name] = report.macro[name] + ratio(class[name], present)
       report.weighted[name] = report.weighted[name] + class[name] * support
     end
   end
@@ -35,23 +40,29 @@ end
 
 -- Metrics that a script may name in `metrics = { ... }`; each is given the result of an evaluation
 -- { loss, accuracy, error, correct, count, confusion } and returns a number.
-local named = {}
-for _, average in ipairs { "macro", "weighted" } do
-  for _, name in ipairs { "precision", "recall", "f1" } do
-    named[average .. "_" .. name] = function(result) return M.classification(result.confusion)[average][name] end
-  end
-end
-
-M.named = named
+M.named = {}
 
 --- Names of the metrics that always are in the history, then of those that can be asked for.
-M.standard = { "loss", "accuracy", "error" }
-M.more = { "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1" }
+M.standard, M.more = { "loss", "accuracy", "error" }, {}
+--- Of targets that are values: mean absolute error, root mean squared error, and R2, the share of their variance that is
+-- explained (of all outputs together, each about its own mean: scikit-learn's "variance_weighted").
+M.of_values = { "loss", "mae", "rmse", "r2" }
+
+--- Which values of a metric are better: "min" or "max".
+M.better = { loss = "min", error = "min", accuracy = "max", mae = "min", rmse = "min", r2 = "max" }
+
+for _, average in ipairs { "macro", "weighted" } do
+  for _, name in ipairs { "precision", "recall", "f1" } do
+    local full = average .. "_" .. name
+    M.more[#M.more + 1], M.better[full] = full, "max"
+    M.named[full] = function(result) return M.classification(result.confusion, result.outside)[average][name] end
+  end
+end
 
 --- Is this a column that a history may have: "train_loss", "val_macro_f1"?
 function M.is_column(name)
   local metric = name:match "^train_(.*)$" or name:match "^val_(.*)$" or name:match "^test_(.*)$"
-  for _, list in ipairs { M.standard, M.more } do
+  for _, list in ipairs { M.standard, M.of_values, M.more } do
     for _, known in ipairs(list) do
       if known == metric then return true end
     end

@@ -1,19 +1,6 @@
 --- The predictions of an evaluation, and its worst mistakes: what a report shows without the data.
 local M = { most = 50 }
 
---- How the outputs of a model that is trained with `loss` become probabilities: "softmax", "sigmoid" or "identity" (they are).
-function M.activation(model, loss)
-  local last = model
-  while #last > 0 do last = last[#last] end
-  if last.type == "Softmax" or last.type == "Sigmoid" then return "identity" end
-  local config = type(loss) == "userdata" and loss:config() or {}
-  if config.type == "ProbabilityCrossEntropy" or config.config and config.config.logits == false then return "identity" end
-  local _, _, output = model:sizes()
-  local width = 1
-  for _, n in ipairs(output) do width = width * n end
-  return width == 1 and "sigmoid" or "softmax"
-end
-
 -- Labels as bytes where each is one.
 local function compact(labels, classes)
   return classes <= 256 and labels:min() >= 0 and labels:to "u8" or labels
@@ -55,10 +42,12 @@ function M.worst(split, predictions, probabilities)
   return list
 end
 
---- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept, mistakes.
+--- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept, which of
+--- them are right (u8, 1 or 0 a sample), mistakes.
 function M.complete(result, split)
   if result.mistakes or not result.probabilities then return end
   result.mistakes = M.worst(split, result.predictions, result.probabilities)
+  result.right = result.predictions:eq(split:read():all_labels())
   result.predictions, result.probabilities = compact(result.predictions, split.classes), nil
 end
 

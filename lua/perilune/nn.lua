@@ -1,49 +1,62 @@
 --- pl.nn: layers and models. Each layer of perilune.core has its constructor here; what a model can do beyond
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
+local decision = require "perilune.decision"
+local errors = require "perilune.errors"
 local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "metatable" then M[name] = value end
+  if name ~= "methods" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
-  if name ~= "from_config" then M[name] = constructor end
+  if name ~= "from_config" and name ~= "outputs" then M[name] = constructor end
 end
 
 local methods = core.nn.methods
 
---- Labels (i32 [N], from 0) of the largest output of each sample.
-function methods:predict(x)
-  local y = self:infer(x)
-  return y:reshape(y:size(1), -1):argmax(2):to "i32" - 1
+local clone = methods.clone
+
+--- A model of its own with the same layers and weights, which remembers the same loss.
+function methods:clone()
+  local copy = clone(self)
+  decision.remember(copy, decision.loss_of(self))
+  return copy
 end
 
---- Probabilities [N, K]: softmax of the outputs, unless the model ends in Softmax itself.
-function methods:probabilities(x)
-  local y = self:infer(x)
-  local last = self
-  while #last > 0 do last = last[#last] end
-  if last.type == "Softmax" then return y end
-  return core.nn.Softmax():infer(y)
+local function only(what, opts, ...)
+  return options.check(what, opts, { ... })
 end
 
-local evaluate_options = { { "loss", type = "userdata" }, { "dropout", type = "boolean" }, { "confusion", type = "boolean" },
-  { "predictions", type = "boolean" } }
+local LOSS = { "loss", type = { "userdata", "function" } }
 
---- One pass over a data set: { loss =, accuracy =, error =, correct =, count =, confusion = [actual][predicted] }.
---- Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table; predictions = true: also
---- { predictions =, probabilities = }, tensors with the label predicted for each sample and the probability it was given.
+--- Labels (i32 [N], from 0) that the outputs decide for, by the rule of the loss (options: loss); -1 where they are NaN.
+function methods:predict(x, opts)
+  local loss = only("predict", opts, LOSS).loss
+  return core.loss.outputs.decide(self:infer(x), decision.kind(self, loss))
+end
+
+--- Probabilities [N, K], by the rule of the loss (options: loss); of one output that of label 1.
+function methods:probabilities(x, opts)
+  local kind = decision.kind(self, only("probabilities", opts, LOSS).loss)
+  return core.loss.outputs.probabilities(self:infer(x), kind)
+    or errors.raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or name the loss: { loss = nn.CrossEntropy() }")
+end
+
+--- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and confusion[actual][predicted],
+--- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table;
+--- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and its probability.
 function methods:evaluate(data, opts)
-  opts = options.check("evaluate", opts, evaluate_options)
-  local loss, correct, count, confusion, predictions, probabilities = core.trainer.evaluate(self, data, opts.loss,
-    opts.dropout and "noise" or "infer", opts.confusion ~= false,
-    opts.predictions and require "perilune.mistakes".activation(self, opts.loss) or nil)
-  return {
-    loss = opts.loss and loss or nil, correct = correct, count = count, accuracy = correct / count, error = (count - correct) / count,
-    confusion = confusion, predictions = predictions, probabilities = probabilities,
-  }
+  local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" }, { "confusion", type = "boolean", default = true },
+    { "predictions", type = "boolean" })
+  if type(o.loss) == "function" then return require "perilune.lua_loss".evaluate(self, data, o.loss, o.predictions) end
+  local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), o.dropout and "noise" or "infer", o.confusion,
+    o.predictions)
+  if result.correct then
+    result.accuracy, result.error = result.correct / result.count, (result.count - result.correct) / result.count
+  end
+  return result
 end
 
 --- Iterates over trained parameters in order: name ("05_linear.weight"), tensor.
@@ -87,13 +100,13 @@ local function describe(layer, indent, lines)
 end
 
 -- run:model() is run.model: the weights of a run are asked for either way.
-core.nn.metatable.__call = function(layer, of)
+debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
   require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.
-core.nn.metatable.__tostring = function(layer)
+debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
   return table.concat(describe(layer, "", {}), "\n")
 end
 

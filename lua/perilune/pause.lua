@@ -24,11 +24,6 @@ local function differences(was, now)
   return table.concat(list, ", ")
 end
 
-local function place(t)
-  local s = t.state
-  return ("epoch %d%s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", batch %d"):format(s.batch) or "")
-end
-
 --- Opens the prompt; returns whether the training is to go on.
 function M.open(run, t)
   local repl = require "perilune.repl"
@@ -37,7 +32,7 @@ function M.open(run, t)
   local names = { model = t.model, optimizer = t.optimizer, ctx = t.ctx, history = t.history, resume = resume }
   local env = setmetatable(names, { __index = repl.env, __newindex = repl.env })
   if text.terminal(1).tty then io.write "\r\27[K" end      -- over the ^C
-  print(("paused %s%s"):format(t.state.batch > 0 and ("in %s of %d"):format(place(t), t.batches) or "after " .. place(t),
+  print(("paused %s%s"):format(t.state.batch > 0 and ("in %s of %d"):format(t:place(), t.batches) or "after " .. t:place(),
     run.path and "; all is saved in " .. run.path or ""))
   print "model, optimizer, ctx and history are here; optimizer.lr = x sets the rate; resume() goes on, Ctrl-D ends the run here."
   local before, drawn = parts(t), random.current()
@@ -45,10 +40,7 @@ function M.open(run, t)
   repl.start { env = env, interactive = true, banner = false, prompt = "paused> ", finished = function() return goes_on end }
   random.restore(drawn)
   local edits = differences(before, parts(t))
-  if edits ~= "" then
-    local note = ("%s: %s"):format(place(t), edits)
-    t.state.edited = t.state.edited and t.state.edited .. "; " .. note or note
-  end
+  if edits ~= "" then t:mark_edited(edits) end
   return goes_on
 end
 

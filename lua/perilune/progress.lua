@@ -10,7 +10,8 @@ Progress.__index = Progress
 -- Columns in the order they are shown; `need`: the smaller the longer a column is kept on a narrow terminal.
 local known = {
   { "epoch", 5, need = 0 }, { "train_loss", 10, need = 1 }, { "train_accuracy", 10, title = "train acc", need = 3 },
-  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "test_loss", 9, need = 7 }, { "test_error", 10, need = 2 },
+  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "val_rmse", 9, need = 2 }, { "test_loss", 9, need = 7 },
+  { "test_error", 10, need = 2 }, { "test_rmse", 9, need = 2 }, { "test_r2", 8, need = 5 },
   { "lr", 9, need = 5 }, { "seconds", 7, need = 6 }, { "samples_per_second", 9, need = 8 },
 }
 
@@ -28,7 +29,8 @@ function Progress.new(options)
     end
   end
   for _, name in ipairs(options.columns) do
-    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" then
+    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" and not name:match "^%l+_mae$"
+      and not name:match "^train_rmse$" and not name:match "^%l+_r2$" then
       self.columns[#self.columns + 1] = { name, math.max(9, #report.title(name)), need = 3 }
     end
   end
@@ -71,6 +73,21 @@ function Progress:warn(line)
   if self.quiet then io.stderr:write("perilune: ", line, "\n") else self:note(line) end
 end
 
+local SPARK = 16
+
+-- The last epochs as a sparkline behind the row, where a terminal is wide enough for it.
+local function trend(self, row, columns, best)
+  local v = row.val_loss or row.test_error or row.train_loss
+  self.trend = self.trend or { n = 0 }
+  self.trend.n = self.trend.n + 1
+  self.trend[self.trend.n] = v
+  local used = 6
+  for _, column in ipairs(columns) do used = used + column[2] + 2 end
+  if not self.term.tty or used + 6 + SPARK > (system.columns(1) or self.term.width) then return "" end
+  local spark = require "perilune.terminal.marks".spark(self.trend, SPARK, self.term.utf8, true)
+  return (best and "  " or "        ") .. self.term.paint(spark, "cyan")
+end
+
 --- One finished epoch. `row`: the history's row; `best`: its weights are the best so far.
 function Progress:row(row, best)
   if self.quiet then return end
@@ -88,7 +105,7 @@ function Progress:row(row, best)
     cells[i] = column[1] == "test_error" and paint(cell, "bold") or column.need >= 5 and paint(cell, "dim") or cell
   end
   if best then cells[#cells + 1] = paint("best", "green") end
-  self:note(table.concat(cells, "  "))
+  self:note(table.concat(cells, "  ") .. trend(self, row, columns, best))
 end
 
 --- Redraws the moving line; call it about ten times a second. `state`: { epoch, batch, batches, loss, accuracy,

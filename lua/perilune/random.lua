@@ -6,8 +6,8 @@ local draw, tensors = core.system.random, core.tensor.seed
 
 local M = {}
 
--- luacheck: ignore 122 (fields of math are replaced on purpose)
 local PURPOSE_SCRIPT = 5    -- PL_FOR_SCRIPT
+local scripts = _G.math     -- the table that scripts see: fields of it are replaced
 local original = { random = math.random, randomseed = math.randomseed }
 local state                 -- { seed =, part =, stream =, index = }
 
@@ -69,7 +69,7 @@ function M.install(seed, part, saved)
   leave()
   saved = saved or { stream = 0, index = 0 }
   state = { seed = seed, part = part, stream = saved.stream, index = saved.index }
-  math.random, math.randomseed = random, randomseed
+  scripts.random, scripts.randomseed = random, randomseed
   tensors(saved.tensor_seed or seed, saved.tensors or part << 32)     -- counts of the two parts stay apart
 end
 
@@ -87,8 +87,8 @@ function M.restore(outer)
   if state == outer then return end
   leave()
   state = outer
-  if outer then math.random, math.randomseed = random, randomseed
-  else math.random, math.randomseed = original.random, original.randomseed end
+  if outer then scripts.random, scripts.randomseed = random, randomseed
+  else scripts.random, scripts.randomseed = original.random, original.randomseed end
   tensors(table.unpack(outer and outer.tensors or outside))
 end
 

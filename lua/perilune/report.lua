@@ -19,13 +19,28 @@ function M.value(column, x)
   if column == "samples_per_second" then return text.count(x) end
   if column:match "_loss$" then return x < 1e-3 and x > 0 and ("%.2e"):format(x) or ("%.4f"):format(x) end
   if is_share(column) then return text.percent(x) end
+  if column:match "_r2$" then return ("%.4f"):format(x) end
   return text.number(x + 0.0)
 end
 
 local titles = { seconds = "time", samples_per_second = "samples/s" }
+local spelt = { mae = "MAE", rmse = "RMSE", r2 = "R2" }
 
 --- "train_loss" -> "train loss"
-function M.title(column) return titles[column] or (column:gsub("_", " ")) end
+function M.title(column)
+  if titles[column] then return titles[column] end
+  return (column:gsub("_", " "):gsub("%w+$", spelt))
+end
+
+--- What an evaluation measured, in words: "error 1.60 % (8 of 500 wrong)", "RMSE 0.0599, MAE 0.0475, R2 0.9925"; nil if nothing
+-- but a loss.
+function M.measured(result)
+  if result.error then
+    return ("error %s (%s of %s wrong)"):format(text.percent(result.error), text.count(result.count - result.correct), text.count(result.count))
+  elseif result.rmse then
+    return ("RMSE %s, MAE %s, R2 %s"):format(text.number(result.rmse), text.number(result.mae), M.value("_r2", result.r2))
+  end
+end
 
 --- The history as a table, one line an epoch; `best` marks that epoch.
 function M.history(history, term, best)
@@ -73,42 +88,31 @@ end
 
 local function label(labels, i) return labels and tostring(labels[i]) or tostring(i - 1) end
 
---- The confusion matrix; nothing confused is a dot.
-function M.confusion(confusion, labels, term)
+--- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are its
+-- last column.
+function M.confusion(confusion, labels, term, outside)
   term = term or plain
-  local columns, rows = { { "", align = "right" } }, {}
-  local none = term.utf8 and "·" or "."
+  local columns, rows = { { "", align = "right", style = "dim" } }, {}
+  local none, worst = term.utf8 and "·" or ".", metrics.confused(confusion, 5)
   for j = 1, #confusion do columns[j + 1] = { label(labels, j), align = "right" } end
-  for i, counts in ipairs(confusion) do
-    local cells = { label(labels, i) }
-    for j, n in ipairs(counts) do cells[j + 1] = n == 0 and none or ("%d"):format(n) end
+  if outside then columns[#confusion + 2] = { "none", align = "right" } end
+  for i, counts in ipairs(confusion) do     -- the diagonal stands out, so do the commonest confusions
+    local cells = { label(labels, i), styles = {} }
+    local function put(c, n, style) cells[c], cells.styles[c] = n == 0 and none or ("%d"):format(n), n == 0 and "dim" or style end
+    for j, n in ipairs(counts) do put(j + 1, n, j == i and "green" or nil) end
+    if outside then put(#counts + 2, outside[i], "yellow") end
+    for _, w in ipairs(worst) do
+      if w.actual == i then cells.styles[w.predicted + 1] = "yellow" end
+    end
     rows[i] = cells
   end
-  local paint = term.paint
-  local lines = text.columns(columns, rows, "  ")
-  for i = 1, #rows do     -- the diagonal stands out, so do the commonest confusions
-    local worst = metrics.confused(confusion, 5)
-    local line, out, at = lines[i + 1], {}, 1
-    local j = 0
-    for from, cell, to in line:gmatch "()(%S+)()" do
-      out[#out + 1] = line:sub(at, from - 1)
-      local style = j == 0 and "dim" or j == i and "green" or (cell == none and "dim") or nil
-      for _, w in ipairs(worst) do
-        if w.actual == i and w.predicted == j then style = "yellow" end
-      end
-      out[#out + 1] = style and paint(cell, style) or cell
-      at, j = to, j + 1
-    end
-    lines[i + 1] = table.concat(out)
-  end
-  lines[1] = paint(lines[1], "dim")
-  return lines
+  return text.columns(columns, rows, "  ", term.paint)
 end
 
 --- Precision, recall, F1 and support of each class, with macro and weighted averages.
-function M.classification(confusion, labels, term)
+function M.classification(confusion, labels, term, outside)
   term = term or plain
-  local report = metrics.classification(confusion)
+  local report = metrics.classification(confusion, outside)
   local rows = {}
   local function row(name, r)
     rows[#rows + 1] = { name, ("%.4f"):format(r.precision), ("%.4f"):format(r.recall), ("%.4f"):format(r.f1), text.count(r.support) }
@@ -118,8 +122,12 @@ function M.classification(confusion, labels, term)
   rows[#rows + 1] = { "accuracy", "", "", ("%.4f"):format(report.accuracy), text.count(report.support) }
   row("macro average", report.macro)
   row("weighted average", report.weighted)
-  return text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" }, { "F1", align = "right" },
+  local lines = text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" }, { "F1", align = "right" },
     { "support", align = "right" } }, rows, "  ", term.paint)
+  if report.absent > 0 then
+    lines[#lines + 1] = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(#confusion - report.absent)
+  end
+  return lines
 end
 
 --- A row's layer as a line of a table: indented by depth, numbered, with the name if it has one.

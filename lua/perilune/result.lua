@@ -105,8 +105,8 @@ end
 function methods:line(term)
   term = term or text.terminal(1)
   local test, parts = self.test, {}
-  if test and test.error and self.labels then
-    parts[1] = ("test error %s (%s of %s wrong)"):format(text.percent(test.error), text.count(test.count - test.correct), text.count(test.count))
+  local measures = test and report.measured(test)
+  if measures then parts[1] = "test " .. measures
   elseif test then parts[1] = "test loss " .. text.number(test.loss)
   elseif #self.history > 0 then parts[1] = "training loss " .. text.number(self.history[#self.history].train_loss) end
   parts[1] = term.paint(parts[1] or "no epoch finished", "bold")
@@ -189,7 +189,7 @@ function methods:report(given)
   if given and given.confusion and self.test and self.test.confusion then
     say()
     say "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
-    for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term)) do say(line) end
+    for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term, self.test.outside)) do say(line) end
   end
   say()
   for _, pointer in ipairs(pointers(self)) do say(term.paint(text.pad(pointer[1], 14), "dim") .. pointer[2]) end
@@ -218,6 +218,10 @@ function methods:value(key)
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history],
     epoch = self.state.epoch, data = self.identity.data }
   if key == "best_epoch" then return self.best and self.best.epoch end
+  if key == "tags" then
+    local tags = self.path and require "perilune.notes".read(self.path).tags or {}
+    return #tags > 0 and table.concat(tags, ",") or nil
+  end
   if key == "epoch" or key == "data" then return part[key] end
   for _, name in ipairs(own) do
     if key == name then return self[key] end
@@ -239,6 +243,7 @@ function methods:values()
   end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history] }
   for _, name in ipairs(own) do found[name] = true end
+  found.tags = true
   add(self.arguments)
   add(part.test, "test_")
   add(part.val, "val_")

@@ -7,10 +7,12 @@ local history = require "perilune.history"
 local trainer = require "perilune.trainer"
 local random = require "perilune.random"
 local folder = require "perilune.folder"
+local loaded = require "perilune.loaded"
 local captured = require "perilune.captured"
 local text = require "perilune.text"
 local Progress = require "perilune.progress"
 local result = require "perilune.result"
+local identities = require "perilune.identity"
 
 local M = {}
 
@@ -20,6 +22,7 @@ local known = {
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
   { "silent", type = "boolean", default = false }, { "checkpoint_every", type = "number", default = 30 },
   { "confusion", type = "boolean", default = false },
+  { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
 }
 
 local function user_functions(e)
@@ -121,6 +124,10 @@ local function train(run, e, o, found, identity)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
+  if o.watch then
+    progress = require "perilune.terminal.watch_progress".new(progress, { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
+      epochs = o.epochs, labels = e.data.labels })
+  end
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   optimizer:bind(e.model)
@@ -134,6 +141,7 @@ local function train(run, e, o, found, identity)
   state = state or trainer.fresh(o.seed)
   random.install(o.seed, 0, state.random)
   run.history = past or history.new()
+  if o.watch then progress:follow(run.history) end
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
@@ -149,17 +157,24 @@ local function train(run, e, o, found, identity)
       pause = run.pausable and function(trainer_)
         progress:finish()
         system.catch_interrupt(false)
-        local goes_on = require "perilune.pause".open(run, trainer_)
+        local goes_on = loaded.collect(nil, nil, require "perilune.pause".open, run, trainer_)
         system.catch_interrupt(true)
         return goes_on
       end,
-      interrupted = o.interruptible and system.interrupted or function() return false end,
+      interrupted = function()
+        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave and o.leave()
+          or progress.interrupted or false
+      end,
       kept = function() return where_kept(run) end,
     })
   if not o.quiet then
     for _, line in ipairs(result.heading(run, e, o, found, term)) do progress:note(line) end
   end
-  local ok, finished = pcall(t.run, t)
+  local function changed(path, before, now)
+    progress:warn(("%s has changed since it was loaded (%s); the run is marked as edited"):format(path, identities.difference(before, now)))
+    t:mark_edited(path .. " changed")
+  end
+  local ok, finished = pcall(loaded.collect, identity.files, changed, t.run, t)
   progress:finish()
   if not ok then error(finished, 0) end
   take_over(run, t)
@@ -201,18 +216,19 @@ function M.start(e, given)
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
   training[e.model] = true
+  require "perilune.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)
     for _, split in ipairs { e.splits.val or false, e.test and e.splits.test or false } do
       if split then errors.guard(split.read, split) end
     end
-    local identity = require "perilune.identity".of(e, o.seed)
+    local identity = identities.of(e, o.seed)
     run.identity = identity
     local found, nothing_left
     if o.out ~= false then
       run.path, found, nothing_left = folder.choose(run, e, o, identity)
-      if not found then folder.clear(run.path) end
+      if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
     train(run, e, o, found, identity)

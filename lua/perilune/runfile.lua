@@ -2,17 +2,17 @@
 --
 --   record field   in the file
 --   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best", "model")
---   config, input, layers
---                  /model: attributes config (JSON), input (JSON), parameters; /model/layers/01_conv2d: attributes type,
---                  config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
+--   config, input, loss, layers
+--                  /model: attributes config, input, loss (that it was trained with; all JSON), parameters;
+--                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
 --   best           /best/layers: the same again, for the best weights so far
 --   optimizer      /optimizer: attributes type, config, counters (JSON); below, a group a layer as in /model, whose
 --                  datasets are the slots ("weight.m") and whose attributes repeat type and step
 --   state          /state: attributes, one a field; tables as JSON
 --   history        /history: a dataset a column; epoch is the dimension scale
 --   evaluation     /evaluation: attributes; lists and matrices of numbers as datasets. Of a split "test" that has them:
---                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); mistakes, the most confident
---                  first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
+--                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); right in /evaluation/right/test
+--                  (u8, 1 where the prediction is the label); mistakes, the most confident first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
 --                  picture (u8 [n, H, W, C]) where samples are images
 --   provenance     /provenance: attributes; script as a dataset
 --
@@ -26,7 +26,7 @@ local M = { format = "perilune-run", version = 2 }
 
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
-  kind = "string", config = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
+  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
 }
 
@@ -224,26 +224,36 @@ local function read_mistakes(r, path)
   return list
 end
 
+-- Fields of a split's evaluation that are groups of their own: what writes and what reads one.
+local function write_tensor(w, path, tensor) w:tensor(path, tensor, 6) end
+local function read_tensor(r, path) return assert(r:tensor(path)) end
+local grouped = { "predictions", "right", "mistakes", write = { predictions = write_tensor, right = write_tensor, mistakes = write_mistakes },
+  read = { predictions = read_tensor, right = read_tensor, mistakes = read_mistakes } }
+
 local function write_evaluation(w, evaluation)
-  local rest, predictions, mistakes = {}, {}, {}
+  local rest, splits = {}, {}
   w:group "/evaluation"
   for _, name in ipairs(sorted_names(evaluation, "evaluation")) do
     local value = evaluation[name]
     local shape, flat = matrix(value)
     if shape then w:numbers("/evaluation/" .. name, flat, nil, shape)
-    elseif type(value) == "table" and (value.predictions or value.mistakes) then
+    elseif type(value) == "table" then
       rest[name] = {}
       for key, item in pairs(value) do
-        if key ~= "predictions" and key ~= "mistakes" then rest[name][key] = item end
+        if not grouped.write[key] then rest[name][key] = item end
       end
-      if value.predictions then predictions[#predictions + 1] = name end
-      if value.mistakes then mistakes[#mistakes + 1] = name end
+      splits[#splits + 1] = name
     else rest[name] = value end
   end
-  if #predictions > 0 then w:group "/evaluation/predictions" end
-  for _, name in ipairs(predictions) do w:tensor("/evaluation/predictions/" .. name, evaluation[name].predictions, 6) end
-  if #mistakes > 0 then w:group "/evaluation/mistakes" end
-  for _, name in ipairs(mistakes) do write_mistakes(w, "/evaluation/mistakes/" .. name, evaluation[name].mistakes) end
+  for _, kind in ipairs(grouped) do
+    for _, name in ipairs(splits) do
+      local item, group = evaluation[name][kind], "/evaluation/" .. kind
+      if item then
+        w:group(group)
+        grouped.write[kind](w, group .. "/" .. name, item)
+      end
+    end
+  end
   write_fields(w, "/evaluation", rest, "evaluation")
 end
 
@@ -252,7 +262,7 @@ local function read_splits(r, evaluation, kind)
   local path = "/evaluation/" .. kind
   for _, name in ipairs(assert(r:list(path))) do
     if type(evaluation[name]) ~= "table" then evaluation[name] = {} end
-    evaluation[name][kind] = kind == "mistakes" and read_mistakes(r, path .. "/" .. name) or assert(r:tensor(path .. "/" .. name))
+    evaluation[name][kind] = grouped.read[kind](r, path .. "/" .. name)
   end
 end
 
@@ -260,7 +270,7 @@ local function read_evaluation(r)
   local evaluation = read_fields(r, "/evaluation")
   for _, name in ipairs(assert(r:list "/evaluation")) do
     if r:info("/evaluation/" .. name) == "group" then
-      if name == "predictions" or name == "mistakes" then read_splits(r, evaluation, name) end
+      if grouped.read[name] then read_splits(r, evaluation, name) end
     else
       local flat, shape = assert(r:numbers("/evaluation/" .. name))
       if #shape == 2 then
@@ -307,6 +317,7 @@ local function fill(w, record)
   if record.config or record.layers then
     w:group("/model", { config = record.config and exact.encode(record.config, "config"), parameters = parameters(record.layers or {}) })
     if record.input then w:attr("/model", "input", exact.encode(record.input)) end
+    if record.loss then w:attr("/model", "loss", exact.encode(record.loss)) end
     if record.layers then write_layers(w, "/model/layers", record.layers) end
   end
   if record.best then write_layers(w, "/best/layers", record.best) end
@@ -339,6 +350,7 @@ local function read_all(r, tensors)
     local attrs = assert(r:attrs "/model")
     record.config = attrs.config and assert(exact.decode(attrs.config))
     record.input = attrs.input and assert(exact.decode(attrs.input))
+    record.loss = attrs.loss and assert(exact.decode(attrs.loss))
     if tensors and r:has "/model/layers" then record.layers = read_layers(r, "/model/layers", "", {}) end
   end
   if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end

@@ -126,7 +126,7 @@ local function last_line(path)
   file:seek("set", math.max(0, size - 65536))
   local tail = file:read "a"
   file:close()
-  return tail and tail:match "([^\n]+)\n$"
+  return tail and ("\n" .. tail):match "^.*\n([^\n]+)\n$"      -- the greedy .* finds it from the end
 end
 
 -- The run in a folder from the last line of its log; nil when that is no summary.

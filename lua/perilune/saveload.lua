@@ -7,7 +7,7 @@ local store = core.store
 
 local M = {}
 
-local FORMAT, VERSION, DEEPEST = "perilune-tensors", 1, 32
+local FORMAT, VERSION, DEEPEST = "perilune-tensors", 1, 64
 local reserved = { format = true, format_version = true, created_by = true }
 
 local function check_name(name, path)
@@ -82,7 +82,8 @@ end
 function core.nn.methods.save(model, path)
   if type(path) ~= "string" then raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path)) end
   local _, input = model:sizes()
-  return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state() })
+  return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state(),
+    loss = require "perilune.decision".described(model) })
 end
 
 --- The model in a file (a saved model, or any run file); or nil and a message.
@@ -98,6 +99,7 @@ function M.load_model(path)
   if not ok then return nil, ("%s: %s"):format(path, tostring(model)) end
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, ("%s: %s"):format(path, why) end
+  if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
 end
 

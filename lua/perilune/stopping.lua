@@ -9,16 +9,13 @@
 -- window, the oldest is no worse than the best.
 local options = require "perilune.options"
 local errors = require "perilune.errors"
+local metrics = require "perilune.metrics"
 
 local M = {}
 
-local smaller_is_better = { loss = true, error = true }
-local larger_is_better = { accuracy = true, macro_f1 = true, weighted_f1 = true, macro_precision = true, macro_recall = true }
-
 --- "min" or "max" for a column such as "train_loss" or "val_accuracy"; nil for a metric of the user's own.
 function M.direction(column)
-  local metric = column:gsub("^%l+_", "", 1)
-  return smaller_is_better[metric] and "min" or larger_is_better[metric] and "max" or nil
+  return metrics.better[(column:gsub("^%l+_", "", 1))]
 end
 
 local splits = { train = "training set", val = "validation set", test = "test set" }

@@ -71,7 +71,8 @@ function M.pad(s, width, align)
   return align == "right" and space .. s or s .. space
 end
 
---- Aligned lines. `columns`: a list of { title, align = "left" | "right", style = } ; `rows`: lists of strings (nil: empty).
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style = } ; `rows`: lists of strings (nil: empty),
+--- with a `style` of the row or `styles` of its cells.
 -- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first.
 function M.columns(columns, rows, gap, paint)
   local widths, lines = {}, {}
@@ -83,7 +84,7 @@ function M.columns(columns, rows, gap, paint)
     local out = {}
     for c, column in ipairs(columns) do
       local cell = M.pad(cells[c] or "", widths[c], column.align)
-      local style = heading and "dim" or (cells.style or column.style)
+      local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or column.style
       out[c] = paint and style and paint(cell, style) or cell
     end
     return (table.concat(out, gap or "  "):gsub("%s+$", ""))

@@ -3,6 +3,7 @@
 -- memory it is all that continuing exactly needs, between epochs and inside them.
 local core = require "perilune.core"
 local system = core.system
+local decision = require "perilune.decision"
 local errors = require "perilune.errors"
 local history = require "perilune.history"
 local metrics = require "perilune.metrics"
@@ -43,11 +44,12 @@ Trainer.__index = Trainer
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
-    history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+    paused = 0.0, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
     skip = e.nonfinite == "skip" }
+  decision.remember(job.model, e.loss)
   self.batches = self.core:batches()
   self.ctx = {
     experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history, state = job.user or {},
@@ -64,6 +66,18 @@ function M.new(job, hooks)
   end
   self.good = M.snapshot(self.model)
   return self
+end
+
+--- Where the training is: "epoch 3, batch 12".
+function Trainer:place()
+  local s = self.state
+  return ("epoch %d%s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", batch %d"):format(s.batch) or "")
+end
+
+--- Notes in the run that something other than its script has changed what it makes.
+function Trainer:mark_edited(what)
+  local note = ("%s: %s"):format(self:place(), what)
+  self.state.edited = self.state.edited and self.state.edited .. "; " .. note or note
 end
 
 function Trainer:call(name)
@@ -86,13 +100,13 @@ end
 -- One batch through Lua: users' functions see or alter it.
 function Trainer:step_in_lua(epoch, i)
   local s = self.state
-  if #self.e.augment.functions == 0 then return self.core:run(epoch, i, 1, s.loss) end
+  if #self.e.augment.functions == 0 then return self.core:run(epoch, i, 1, s.loss, s.absolute, s.squared) end
   local x, y = self.core:batch(epoch, i)
   for _, f in ipairs(self.e.augment.functions) do
     local new_x, new_y = f(x, y, self.ctx)
     x, y = new_x or x, new_y or y
   end
-  return self.core:step(x, y, s.loss)
+  return self.core:step(x, y, s.loss, s.absolute, s.squared)
 end
 
 -- The learning went wrong: back to the last weights that were published, and a message that says where.
@@ -117,13 +131,13 @@ end
 
 function Trainer:show(epoch, started)
   local s = self.state
-  local elapsed = system.clock() - started.clock
+  local elapsed = system.clock() - self.paused - started.clock
   local rate = elapsed > 0.2 and (s.samples - started.samples) / elapsed or nil
   local per_epoch = self.e.splits.train.count
   local left = rate and ((self.epochs - epoch) * per_epoch + per_epoch - s.samples) / rate
   if left and self.state.seconds_elsewhere then left = left + self.state.seconds_elsewhere * (self.epochs - epoch + 1) end
   self.hooks.progress { epoch = epoch, batch = s.batch, batches = self.batches, loss = s.samples > 0 and s.loss / s.samples or nil,
-    accuracy = self.e.classes > 0 and s.samples > 0 and s.correct / s.samples or nil, rate = rate, left = left }
+    accuracy = self.e.scored == "classes" and s.samples > 0 and s.correct / s.samples or nil, rate = rate, left = left }
 end
 
 -- The steps of an epoch from state.batch on. Returns false when it was interrupted.
@@ -131,29 +145,31 @@ function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
   local each = #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil
     or (type(self.e.schedule) == "table" and self.e.schedule.per == "step")
-  local started = { clock = system.clock(), samples = s.samples }
+  local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
   local seconds_before, count = s.seconds, 1
-  local saved = started.clock
+  local saved = system.clock()
   while s.batch < self.batches do
     local before = system.clock()
     count = each and 1 or math.min(count, self.batches - s.batch)
-    local loss, correct, samples, done, bad
+    local loss, correct, samples, done, bad, absolute, squared
     if each then
       ctx.batch, ctx.step = s.batch + 1, s.step + 1
       self:schedule("step", s.step + 1)
       ctx.lr = self.optimizer.lr
-      loss, correct, samples, done, bad = self:step_in_lua(epoch, s.batch + 1)
+      loss, correct, samples, done, bad, absolute, squared = self:step_in_lua(epoch, s.batch + 1)
     else
-      loss, correct, samples, done, bad = self.core:run(epoch, s.batch + 1, count, s.loss)
+      loss, correct, samples, done, bad, absolute, squared = self.core:run(epoch, s.batch + 1, count, s.loss, s.absolute, s.squared)
     end
     s.loss, s.correct, s.samples = loss, s.correct + correct, s.samples + samples
+    if self.e.scored == "values" then s.absolute, s.squared = absolute, squared end
     s.batch, s.step = s.batch + done, s.step + done
     local now = system.clock()
-    s.seconds = seconds_before + now - started.clock
+    s.seconds = seconds_before + now - self.paused - started.clock
     if bad and bad.broken then self:broken(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
-      ctx.loss, ctx.accuracy = s.loss / s.samples, s.correct / s.samples
+      ctx.loss = s.loss / s.samples
+      ctx.accuracy = self.e.scored == "classes" and s.correct / s.samples or nil
       self:call "on_batch"
     end
     -- about ten looks a second at the keyboard and at the progress line
@@ -195,7 +211,10 @@ function Trainer:interrupted()
   if not self.hooks.interrupted() then return false end
   if not self.hooks.pause then return true end
   self:publish()
-  return not self.hooks.pause(self)
+  local before = system.clock()
+  local goes_on = self.hooks.pause(self)
+  self.paused = self.paused + system.clock() - before
+  return not goes_on
 end
 
 -- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
@@ -211,18 +230,32 @@ function Trainer:evaluate(split, row)
   end
   self.evaluation[split], self.ctx[split] = result, result
   if row then
-    for _, name in ipairs(metrics.standard) do
-      if name == "loss" or self.e.classes > 0 then row[split .. "_" .. name] = result[name] end
-    end
+    for _, name in ipairs(self.e.measures) do row[split .. "_" .. name] = result[name] end
     for _, name in ipairs(self.e.metrics.named) do row[split .. "_" .. name] = result[name] end
   end
+  return result
+end
+
+-- What the steps of an epoch have summed up, as an evaluation has it.
+function Trainer:of_training()
+  local s, train = self.state, self.e.splits.train
+  local result = { loss = s.loss / s.samples, count = s.samples }
+  if self.e.scored == "classes" then
+    result.correct, result.accuracy, result.error = s.correct, s.correct / s.samples, (s.samples - s.correct) / s.samples
+    return result
+  end
+  local width = 1
+  for _, n in ipairs(train.target) do width = width * n end
+  result.mae, result.rmse = s.absolute / (s.samples * width), (s.squared / (s.samples * width)) ^ 0.5
+  self.spread = self.spread or train:read():spread()
+  result.r2 = core.trainer.r2(s.squared, self.spread * (s.samples / train.count), s.samples)
   return result
 end
 
 -- Users' metrics: those of the test set (their names begin with test_) only when it is looked at.
 function Trainer:own_metrics(row, with_test)
   for _, metric in ipairs(self.e.metrics.functions) do
-    if row[metric.name] == nil and (with_test or not metric.of_test) then
+    if (row[metric.name] == nil or metric.instead) and (with_test or not metric.of_test) then
       local value = metric.f(self.ctx)
       if type(value) ~= "number" then error(("metric '%s' returned %s; a number is expected"):format(metric.name, tostring(value)), 0) end
       row[metric.name] = value
@@ -234,12 +267,9 @@ function Trainer:end_epoch(epoch)
   local s, ctx = self.state, self.ctx
   local before = system.clock()
   if s.samples == 0 then errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch) end
-  local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, train_loss = s.loss / s.samples, skipped = s.skipped or 0 }
-  if self.e.classes > 0 then
-    row.train_accuracy = s.correct / s.samples
-    row.train_error = (s.samples - s.correct) / s.samples
-  end
-  ctx.train = { loss = row.train_loss, accuracy = row.train_accuracy, error = row.train_error, correct = s.correct, count = s.samples }
+  local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, skipped = s.skipped or 0 }
+  ctx.train = self:of_training()
+  for _, name in ipairs(self.e.measures) do row["train_" .. name] = ctx.train[name] end
   ctx.row = row
   if self.e.splits.val then self:evaluate("val", row) end
   if self.e.test == "epoch" then self:evaluate("test", row) end
@@ -250,6 +280,7 @@ function Trainer:end_epoch(epoch)
   local rate = s.seconds > 0 and s.samples / s.seconds or 0
   local improved = self:judge(epoch, row)
   s.epoch, s.batch, s.loss, s.correct, s.samples, s.seconds, s.skipped = epoch, 0, 0.0, 0, 0, 0.0, nil
+  s.absolute, s.squared = nil, nil
   self.hooks.row(row, improved, rate)
   self:call "on_epoch"
 end

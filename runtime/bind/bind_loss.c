@@ -1,13 +1,13 @@
 /* core.loss: one constructor a loss, by its registered name. A loss is called: value, grad = loss(output, target). */
 #include <string.h>
 #include <cjson/cJSON.h>
-#include "bind/bind.h"
+#include "bind/bind_loss.h"
 #include "bind/bind_tensor.h"
-#include "perilune/loss.h"
 
 pl_loss *bind_check_loss(lua_State *L, int index) {
   pl_loss **slot = luaL_testudata(L, index, BIND_LOSS);
-  if (slot == NULL || *slot == NULL)
+  if (slot != NULL && *slot == NULL) luaL_argerror(L, index, "this loss was freed");
+  if (slot == NULL)
     luaL_typeerror(L, index, "a loss, such as nn.CrossEntropy()");
   return *slot;
 }
@@ -95,7 +95,6 @@ static double run(lua_State *L, bool gradient) {
   if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
-  if (labels && pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)) bind_raise(L, &err);
   c.output = pl_tensor_data(output);
   c.values = lua_newuserdatauv(L, c.rows * sizeof *c.values, 0);
   if (gradient) {
@@ -103,6 +102,8 @@ static double run(lua_State *L, bool gradient) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
+  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
+             : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
   pl_threads_run_on(c.rows * c.width < 8192 ? 1 : pl_threads_get(), member, &c);
   return pl_loss_value(c.loss, c.values, c.rows);
 }
@@ -139,13 +140,21 @@ static int loss_index(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_loss_type(loss));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return bind_unknown_name(L);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
+}
+
+/* loss:outputs() -> what the outputs are that it trains: "logits", ...; and whether it is made for classes */
+static int loss_outputs(lua_State *L) {
+  const pl_loss *loss = bind_check_loss(L, 1);
+  lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);
+  lua_pushboolean(L, pl_loss_is_for_classes(loss));
+  return 2;
 }
 
 static const luaL_Reg methods[] = {
   { "__call", loss_call }, { "__index", loss_index }, { "__gc", loss_gc }, { "__tostring", loss_tostring },
-  { "value", loss_value }, { "config", loss_config },
+  { "value", loss_value }, { "config", loss_config }, { "outputs", loss_outputs },
   { NULL, NULL },
 };
 
@@ -160,5 +169,8 @@ int bind_open_loss(lua_State *L) {
   }
   lua_pushcfunction(L, loss_from_config);
   lua_setfield(L, -2, "from_config");
+  lua_newtable(L);
+  luaL_setfuncs(L, bind_decision_functions, 0);
+  lua_setfield(L, -2, "outputs");
   return 1;
 }

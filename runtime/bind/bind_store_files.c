@@ -1,6 +1,7 @@
 /* Plain files and folders: whole texts, logs, listings, digests. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/sha256.h"
 #include <sys/stat.h>
@@ -67,6 +68,8 @@ static int store_exists(lua_State *L) {
   return 1;
 }
 
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
 /* listdir(path) -> names in order; or nil, message */
 static int store_listdir(lua_State *L) {
   pl_error err;
@@ -83,18 +86,18 @@ static int store_listdir(lua_State *L) {
   }
   closedir(folder);
   if (status != PL_OK) return bind_raise(L, &err);
-  lua_newtable(L);
   lua_Integer n = 0;
-  for (size_t at = 0; at < box->size; at += strlen((char *)box->data + at) + 1) {
-    lua_pushstring(L, (char *)box->data + at);
-    lua_rawseti(L, -2, ++n);
+  for (size_t at = 0; at < box->size; at += strlen((char *)box->data + at) + 1) n++;
+  const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
+  n = 0;
+  for (size_t at = 0; at < box->size; at += strlen(names[n - 1]) + 1) names[n++] = (char *)box->data + at;
+  qsort(names, (size_t)n, sizeof *names, compare_names);
+  lua_createtable(L, (int)n, 0);
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_pushstring(L, names[i]);
+    lua_rawseti(L, -2, i + 1);
   }
   bind_box_clear(box);
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "sort");
-  lua_pushvalue(L, -3);
-  lua_call(L, 1, 0);
-  lua_pop(L, 1);
   return 1;
 }
 

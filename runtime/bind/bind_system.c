@@ -1,4 +1,5 @@
 /* core.system: version, processor, threads, memory, terminal, folders, Ctrl-C, elementary functions with fixed bits. */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -109,8 +110,13 @@ static int system_in_c(lua_State *L) {
 static volatile sig_atomic_t interrupts;
 static bool catching;
 static struct sigaction uncaught;
+static pthread_t catcher;               /* the host may have threads of its own, which a signal of the process may reach */
 
 static void note_interrupt(int signal_number) {
+  if (!pthread_equal(pthread_self(), catcher)) {
+    pthread_kill(catcher, signal_number);
+    return;
+  }
   if (interrupts++ == 0) return;
   sigaction(signal_number, &uncaught, NULL);
   raise(signal_number);
@@ -122,6 +128,7 @@ static int system_catch_interrupt(lua_State *L) {
   bool on = lua_toboolean(L, 1);
   sigemptyset(&action.sa_mask);
   interrupts = 0;
+  catcher = pthread_self();
   if (on) sigaction(SIGINT, &action, catching ? NULL : &uncaught);
   else if (catching) sigaction(SIGINT, &uncaught, NULL);
   catching = on;

@@ -26,7 +26,7 @@ int bind_tensor_from_table(lua_State *L);
 /* Methods of the class, and functions of core.tensor: a list a file. */
 extern const luaL_Reg bind_tensor_view_methods[];
 extern const luaL_Reg bind_tensor_fill_methods[], bind_tensor_fill_functions[];
-extern const luaL_Reg bind_tensor_reduce_methods[], bind_tensor_reduce_functions[];
+extern const luaL_Reg bind_tensor_reduce_methods[];
 extern const luaL_Reg bind_tensor_pick_methods[], bind_tensor_pick_functions[];
 extern const luaL_Reg bind_tensor_make_functions[];
 /* The next two add to the class on top of the stack what the core lists as tables. */

@@ -113,15 +113,6 @@ static int tensor_equal(lua_State *L) {
   return 1;
 }
 
-static int accuracy(lua_State *L) {
-  const pl_tensor *scores = bind_check_tensor(L, 1), *labels = bind_check_tensor(L, 2);
-  double share;
-  pl_error err;
-  if (pl_tensor_accuracy(&share, scores, labels, &err)) return bind_raise(L, &err);
-  lua_pushnumber(L, share);
-  return 1;
-}
-
 /* t:histogram(bins [, low, high]) -> { counts = {...}, low, high, mean, std, min, max, count, zeros, nonfinite } */
 static int tensor_histogram(lua_State *L) {
   enum { MOST = 4096 };
@@ -155,4 +146,3 @@ static int tensor_histogram(lua_State *L) {
 
 const luaL_Reg bind_tensor_reduce_methods[] = { { "matmul", tensor_matmul }, { "equal", tensor_equal },
   { "histogram", tensor_histogram }, { NULL, NULL } };
-const luaL_Reg bind_tensor_reduce_functions[] = { { "accuracy", accuracy }, { NULL, NULL } };

@@ -1,24 +1,24 @@
 /* core.trainer: batches of a data set, trained on in C; core.evaluate: one pass over a data set. */
+#include <math.h>
 #include <string.h>
 #include "bind/bind_layer.h"
+#include "bind/bind_loss.h"
 #include "perilune/train.h"
 
 #define BIND_TRAINER "perilune.trainer"
 
+/* User values 1 to 4: model, loss, optimizer and data set. */
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
 /* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
   bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
-  lua_getiuservalue(L, 1, 1);
-  lua_getfield(L, -1, "model");
-  bind_check_model(L, -1);
-  lua_getfield(L, -2, "loss");
-  bind_check_loss(L, -1);
-  lua_getfield(L, -3, "optimizer");
+  for (int i = 1; i <= 3; i++) lua_getiuservalue(L, 1, i);
+  bind_check_model(L, -3);
+  bind_check_loss(L, -2);
   bind_check_optimizer(L, -1);
-  lua_pop(L, 4);
+  lua_pop(L, 3);
   return u;
 }
 
@@ -46,23 +46,6 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* Gives the userdata on top a table of its own of what the trainer borrows: the script may alter the one that it gave. */
-static void pin(lua_State *L, size_t augments) {
-  static const char *const fields[] = { "model", "loss", "optimizer", "data", NULL };
-  lua_createtable(L, (int)augments, 4);
-  for (const char *const *name = fields; *name; name++) {
-    lua_getfield(L, 1, *name);
-    lua_setfield(L, -2, *name);
-  }
-  for (size_t i = 1; i <= augments; i++) {
-    lua_getfield(L, 1, "augment");
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    lua_rawseti(L, -3, (lua_Integer)i);
-    lua_pop(L, 1);
-  }
-  lua_setiuservalue(L, -2, 1);
-}
-
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -73,33 +56,35 @@ static int trainer_new(lua_State *L) {
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
   o.batch_size = (size_t)batch_size;
   o.seed = (uint64_t)integer_field(L, "seed", 1);
-  lua_getfield(L, 1, "model");
-  o.model = bind_check_model(L, -1);
-  lua_getfield(L, 1, "loss");
-  o.loss = bind_check_loss(L, -1);
-  lua_getfield(L, 1, "optimizer");
-  o.optimizer = bind_check_optimizer(L, -1);
-  lua_getfield(L, 1, "data");
-  o.data = bind_check_dataset(L, -1);
-  const pl_augment **list = NULL;
-  if (lua_getfield(L, 1, "augment") == LUA_TTABLE) {
-    o.augments = (size_t)lua_rawlen(L, -1);
-    list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
-    for (size_t i = 0; i < o.augments; i++) {
-      lua_rawgeti(L, -2, (lua_Integer)i + 1);
-      list[i] = bind_check_augment(L, -1);
-      lua_pop(L, 1);
-    }
-    o.augment = list;
-  }
-  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
-  *u = (bind_trainer){ .data = o.data };
+  enum { MODEL = 2, LOSS, OPTIMIZER, DATA, AUGMENT, TRAINER };
+  static const char *const names[] = { "model", "loss", "optimizer", "data", "augment" };
+  for (int i = MODEL; i <= AUGMENT; i++) lua_getfield(L, 1, names[i - MODEL]);
+  bind_check_dataset(L, DATA);
+  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 4);
+  *u = (bind_trainer){ 0 };
   luaL_setmetatable(L, BIND_TRAINER);
-  pin(L, o.augments);
+  for (int i = MODEL; i <= DATA; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, i - MODEL + 1);
+  }
+  o.model = bind_check_model(L, MODEL);
+  o.augments = lua_istable(L, AUGMENT) ? (size_t)lua_rawlen(L, AUGMENT) : 0;
+  luaL_argcheck(L, o.augments < 256, 1, "at most 255 augmentations");
+  luaL_checkstack(L, (int)o.augments + 4, NULL);
+  const pl_augment **list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
+  for (size_t i = 0; i < o.augments; i++) {      /* they stay on the stack: the model's shape is asked of functions of the script */
+    lua_rawgeti(L, AUGMENT, (lua_Integer)i + 1);
+    list[i] = bind_check_augment(L, -1);
+  }
+  o.augment = list;
   pl_error err;
   bind_use_state(L);
+  o.loss = bind_check_loss(L, LOSS);
+  o.optimizer = bind_check_optimizer(L, OPTIMIZER);
+  o.data = u->data = bind_check_dataset(L, DATA);
   u->trainer = pl_trainer_new(&o, &err);
   if (u->trainer == NULL) return bind_raise(L, &err);
+  lua_settop(L, TRAINER);
   return 1;
 }
 
@@ -127,14 +112,22 @@ static void push_trouble(lua_State *L, const pl_train_result *r) {
   lua_setfield(L, -2, "at");
 }
 
-/* loss_sum, correct, samples, batches done, trouble */
+/* loss_sum, correct, samples, batches done, trouble, sums of absolute and of squared errors */
 static int push_result(lua_State *L, const pl_train_result *r) {
   lua_pushnumber(L, r->loss);
   lua_pushinteger(L, (lua_Integer)r->correct);
   lua_pushinteger(L, (lua_Integer)r->samples);
   lua_pushinteger(L, (lua_Integer)r->batches);
   push_trouble(L, r);
-  return 5;
+  lua_pushnumber(L, r->errors.absolute);
+  lua_pushnumber(L, r->errors.squared);
+  return 7;
+}
+
+/* loss_sum, absolute and squared at `index`, each 0 when it is not there */
+static pl_train_result sums_at(lua_State *L, int index) {
+  return (pl_train_result){ .loss = luaL_optnumber(L, index, 0),
+                            .errors = { luaL_optnumber(L, index + 1, 0), luaL_optnumber(L, index + 2, 0) } };
 }
 
 static size_t count_at(lua_State *L, int index, const char *what) {
@@ -143,12 +136,12 @@ static size_t count_at(lua_State *L, int index, const char *what) {
   return (size_t)n;
 }
 
-/* trainer:run(epoch, first, count [, loss_sum]): trains on batches first .. first+count-1, all from 1; the sum of the
-   losses goes on from loss_sum, so that it does not depend on where an epoch was cut */
+/* trainer:run(epoch, first, count [, loss_sum [, absolute, squared]]): trains on batches first .. first+count-1, all from 1; the
+   sums go on from those given, so that they do not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
   bind_trainer *u = check_trainer(L);
   size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"), count = count_at(L, 4, "at least 1 batch");
-  pl_train_result result = { .loss = luaL_optnumber(L, 5, 0) };
+  pl_train_result result = sums_at(L, 5);
   pl_error err;
   bind_use_state(L);
   if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise(L, &err);
@@ -190,10 +183,10 @@ static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const
   return *slot;
 }
 
-/* trainer:step(x, y [, loss_sum]): trains on a batch that trainer:batch gave, as it is now */
+/* trainer:step(x, y [, loss_sum [, absolute, squared]]): trains on a batch that trainer:batch gave, as it is now */
 static int trainer_step(lua_State *L) {
   bind_trainer *u = check_trainer(L);
-  lua_settop(L, 4);
+  lua_settop(L, 6);
   if (u->epoch == 0) return luaL_error(L, "step follows batch(epoch, i)");
   const pl_tensor *x = contiguous(L, 2, PL_F32, "a batch"), *y;
   bool labels = !pl_dataset_has_targets(u->data);
@@ -204,7 +197,7 @@ static int trainer_step(lua_State *L) {
   if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
     return luaL_error(L, "a batch has shape %s and as many answers, got %s and %s answers", pl_shape_text(a, &sample, true),
                       pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
-  pl_train_result result = { .loss = luaL_optnumber(L, 4, 0) };
+  pl_train_result result = sums_at(L, 4);
   pl_error err;
   pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
@@ -231,17 +224,33 @@ static int trainer_refuse(lua_State *L) {
   return 1;
 }
 
-/* Pushes n x n integers as a list of lists. */
-static void push_matrix(lua_State *L, const int64_t *value, lua_Integer n) {
-  lua_createtable(L, (int)n, 0);
-  for (lua_Integer i = 0; i < n; i++) {
-    lua_createtable(L, (int)n, 0);
-    for (lua_Integer j = 0; j < n; j++) {
-      lua_pushinteger(L, value[i * n + j]);
+/* Pushes confusion[i][j], and how many of each label were given none of the classes (nil when none were). */
+static void push_confusion(lua_State *L, const int64_t *confusion, lua_Integer classes) {
+  int64_t outside = 0;
+  lua_createtable(L, (int)classes, 0);
+  for (lua_Integer i = 0; i < classes; i++) {
+    lua_createtable(L, (int)classes, 0);
+    for (lua_Integer j = 0; j < classes; j++) {
+      lua_pushinteger(L, confusion[i * (classes + 1) + j]);
       lua_rawseti(L, -2, j + 1);
     }
     lua_rawseti(L, -2, i + 1);
+    outside += confusion[i * (classes + 1) + classes];
   }
+  if (outside == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, (int)classes, 0);
+  for (lua_Integer i = 0; i < classes; i++) {
+    lua_pushinteger(L, confusion[i * (classes + 1) + classes]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
 }
 
 /* Pushes new tensors [count] for what is kept of each sample: labels (i32), probabilities (f32). */
@@ -254,43 +263,72 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
   p->probability = pl_tensor_data(*probability);
 }
 
-/* evaluate(model, data [, loss [, "infer" | "noise" [, confusion [, activation]]]]) -> loss, correct, count, confusion as a list of lists
-   or nil [, predicted labels, their probabilities]: the last two when an activation is named, "softmax", "sigmoid" or "identity" */
+/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without one: nil),
+   count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 = } */
 static int evaluate(lua_State *L) {
-  static const char *const modes[] = { "infer", "noise", NULL }, *const activations[] = { "softmax", "sigmoid", "identity", NULL };
+  static const char *const modes[] = { "infer", "noise", NULL };
+  bind_check_layer(L, 1);
+  const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
-  pl_mode mode = luaL_checkoption(L, 4, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
-  const pl_dataset *data = bind_check_dataset(L, 2);
-  pl_shape sample = pl_dataset_shape(data);
-  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
-  pl_exec *exec = bind_infer_exec(L, 1);
+  pl_output_kind outputs = bind_check_outputs(L, 4);
+  pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
-  if (lua_toboolean(L, 5) && classes > 0) {
+  if (lua_toboolean(L, 6) && classes > 0) {
     luaL_argcheck(L, classes <= 1 << 14, 2, "too many classes for a table of confusions; evaluate with confusion = false");
-    confusion = lua_newuserdatauv(L, (size_t)(classes * classes) * sizeof *confusion, 0);
-    memset(confusion, 0, (size_t)(classes * classes) * sizeof *confusion);
+    size_t bytes = (size_t)(classes * (classes + 1)) * sizeof *confusion;
+    confusion = memset(lua_newuserdatauv(L, bytes, 0), 0, bytes);
   }
-  pl_evaluation result;
+  pl_evaluation r;
   pl_error err;
-  pl_predictions predictions, *wanted = lua_isnoneornil(L, 6) ? NULL : &predictions;
+  pl_predictions predictions = { 0 }, *wanted = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
   int kept = lua_gettop(L) + 1;
-  if (wanted != NULL) {
-    predictions.activation = (pl_activation)luaL_checkoption(L, 6, NULL, activations);
-    new_predictions(L, wanted, data);
-  }
+  if (wanted != NULL) new_predictions(L, wanted, data);
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
-  if (pl_evaluate(exec, loss, data, mode, &result, confusion, wanted, &err)) return bind_raise(L, &err);
-  lua_pushnumber(L, result.loss);
-  lua_pushinteger(L, (lua_Integer)result.correct);
-  lua_pushinteger(L, (lua_Integer)result.count);
-  if (confusion != NULL) push_matrix(L, confusion, classes);
-  else lua_pushnil(L);
-  if (wanted == NULL) return 4;
-  lua_pushvalue(L, kept);
-  lua_pushvalue(L, kept + 1);
-  return 6;
+  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, wanted, &err)) return bind_raise(L, &err);
+  lua_createtable(L, 0, 8);
+  if (loss != NULL) set_number(L, "loss", r.loss);
+  lua_pushinteger(L, (lua_Integer)r.count);
+  lua_setfield(L, -2, "count");
+  if (r.of_values) {
+    set_number(L, "mae", r.mae);
+    set_number(L, "rmse", r.rmse);
+    if (!isnan(r.r2)) set_number(L, "r2", r.r2);
+    return 1;
+  }
+  lua_pushinteger(L, (lua_Integer)r.correct);
+  lua_setfield(L, -2, "correct");
+  if (wanted != NULL) {
+    lua_pushvalue(L, kept);
+    lua_setfield(L, -2, "predictions");
+    lua_pushvalue(L, kept + 1);
+    lua_setfield(L, -2, "probabilities");
+  }
+  if (confusion == NULL) return 1;
+  push_confusion(L, confusion, classes);
+  lua_setfield(L, -3, "outside");
+  lua_setfield(L, -2, "confusion");
+  return 1;
+}
+
+/* r2(squared, spread, samples) -> number, or nil */
+static int r2(lua_State *L) {
+  double value = pl_r2(luaL_checknumber(L, 1), luaL_checknumber(L, 2), (size_t)luaL_checkinteger(L, 3));
+  if (isnan(value)) lua_pushnil(L);
+  else lua_pushnumber(L, value);
+  return 1;
+}
+
+/* check_batches(model, samples, batch_size, drop_last): raises where there is nothing to train on, or a batch is too small */
+static int check_batches(lua_State *L) {
+  pl_error err;
+  lua_Integer samples = luaL_checkinteger(L, 2), size = luaL_checkinteger(L, 3);
+  if (pl_check_batches(bind_check_model(L, 1), (size_t)samples, (size_t)size, lua_toboolean(L, 4), &err)) return bind_raise(L, &err);
+  return 0;
 }
 
 int bind_open_trainer(lua_State *L);
@@ -302,6 +340,6 @@ int bind_open_trainer(lua_State *L) {
   };
   bind_new_class(L, BIND_TRAINER, methods);
   lua_pop(L, 1);
-  luaL_newlib(L, ((luaL_Reg[]){ { "new", trainer_new }, { "evaluate", evaluate }, { NULL, NULL } }));
+  luaL_newlib(L, ((luaL_Reg[]){ { "new", trainer_new }, { "evaluate", evaluate }, { "r2", r2 }, { "check_batches", check_batches }, { NULL, NULL } }));
   return 1;
 }

@@ -3,7 +3,7 @@
    running = (1 - momentum) running + momentum batch; elsewhere m and v are the running ones.
    Ioffe, Szegedy: "Batch normalization", ICML 2015. weight (gamma), bias (beta), running_mean, running_var: [features].
    `unbiased`: the running variance divides by rows - 1 (as PyTorch), else by rows (as Keras, whose momentum is ours
-   taken from 1). A batch of one row has variance 0. */
+   taken from 1). One row has no variance: training on it is an error (`least_batch`). */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "layers/batchnorm.h"
@@ -57,6 +57,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   size_t sums = 2 * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->features);
   (void)out;
   m->needs_x = true;
+  m->least_batch = rows_of(c, in, 1) > 1 ? 1 : 2;
   m->saved = sizeof(float) * KEPT * width_of(c);
   m->scratch_forward = sizeof(float) * sums;
   m->scratch_backward = sizeof(float) * (BACKWARD_SUMS * width_of(c) + sums);

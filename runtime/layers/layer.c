@@ -54,6 +54,7 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
             pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
+  if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type) == PL_OK;
   cJSON_Delete(copy);
   if (ok) return layer;
   pl_layer_free(layer);
@@ -62,7 +63,9 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
 
 void pl_layer_free(pl_layer *layer) {
   if (layer == NULL) return;
+  for (int i = 0; i < layer->children; i++) layer->child[i]->parent = NULL;
   pl_free(layer->child);
+  pl_free(layer->param);
   pl_free(layer->config);
   pl_free(layer);
 }
@@ -70,7 +73,24 @@ void pl_layer_free(pl_layer *layer) {
 void pl_layer_free_tree(pl_layer *layer) {
   if (layer == NULL) return;
   for (int i = 0; i < layer->children; i++) pl_layer_free_tree(layer->child[i]);
+  layer->children = 0;
   pl_layer_free(layer);
+}
+
+static int depth(const pl_layer *layer) {
+  int n = 1;
+  while ((layer = layer->parent) != NULL) n++;
+  return n;
+}
+
+/* Levels below and including this one. */
+static int height(const pl_layer *layer) {
+  int most = 0;
+  for (int i = 0; i < layer->children; i++) {
+    int below = height(layer->child[i]);
+    most = below > most ? below : most;
+  }
+  return most + 1;
 }
 
 pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
@@ -83,6 +103,8 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
   if (child->parent != NULL)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: layer %d (%s) already belongs to a %s; make a new one for each place",
                         type, parent->children + 1, child->cls->head.type, child->parent->cls->head.type);
+  if (depth(parent) + height(child) > PL_MOST_DEPTH)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type, PL_MOST_DEPTH);
   pl_layer **list = pl_alloc_array((size_t)parent->children + 1, sizeof *list, err);
   if (list == NULL) return PL_ERROR_MEMORY;
   if (parent->children) memcpy(list, parent->child, (size_t)parent->children * sizeof *list);
@@ -108,26 +130,41 @@ static int position(const pl_layer *layer) {
   return i + 1;
 }
 
+/* Written from the end: the root, at depth 1, is part of a path only when it is alone. */
 const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer) {
-  char here[40], above[PL_PATH_TEXT] = "";
-  snprintf(here, sizeof here, "%02d_%s", layer->parent ? position(layer) : 1, layer->cls->head.type);
-  for (char *c = here; *c; c++) *c = (char)tolower((unsigned char)*c);
-  if (layer->parent != NULL && layer->parent->parent != NULL) pl_layer_path(above, layer->parent);
-  snprintf(text, PL_PATH_TEXT, "%.80s%s%s", above, above[0] ? "/" : "", here);
+  char here[40];
+  size_t at = PL_PATH_TEXT - 1;
+  text[at] = '\0';
+  for (const pl_layer *p = layer; p == layer || p->parent != NULL; p = p->parent) {
+    int length = snprintf(here, sizeof here, "%02d_%.20s", p->parent ? position(p) : 1, p->cls->head.type);
+    for (char *c = here; *c; c++) *c = (char)tolower((unsigned char)*c);
+    if (p != layer) text[--at] = '/';
+    at -= (size_t)length;
+    memcpy(text + at, here, (size_t)length);
+    if (p->parent == NULL) break;
+  }
+  memmove(text, text + at, PL_PATH_TEXT - at);
   return text;
 }
 
+/* Of a deep place only the end is said, behind "...". */
 const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
-  char place[48] = "";
+  enum { MOST = 64 };
+  char place[MOST], here[16];
+  size_t at = MOST - 1;
+  place[at] = '\0';
   for (const pl_layer *p = layer; p->parent; p = p->parent) {
-    char below[32];
-    snprintf(below, sizeof below, "%.31s", place);
-    snprintf(place, sizeof place, "%d%s%s", position(p), below[0] ? "." : "", below);
+    size_t length = (size_t)snprintf(here, sizeof here, "%d%s", position(p), p == layer ? "" : ".");
+    if (at < length + 3) {
+      memcpy(place + (at -= 3), "...", 3);
+      break;
+    }
+    memcpy(place + (at -= length), here, length);
   }
   const char *type = layer->cls->head.type, *name = layer->name;
-  if (!place[0]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
-  else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", place, type, name);
-  else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", place, type);
+  if (!place[at]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
+  else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", place + at, type, name);
+  else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", place + at, type);
   return text;
 }
 
@@ -169,6 +206,14 @@ pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
 }
 
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained) {
+  pl_param *more = pl_alloc_array((size_t)self->params + 1, sizeof *more, NULL);
+  if (more == NULL) {
+    self->undeclared = true;
+    return -1;
+  }
+  if (self->params > 0) memcpy(more, self->param, (size_t)self->params * sizeof *more);
+  pl_free(self->param);
+  self->param = more;
   self->param[self->params] = (pl_param){ .name = name, .shape = shape, .init = init, .fan_in = fan_in, .fan_out = fan_out, .trained = trained };
   return self->params++;
 }

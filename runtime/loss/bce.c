@@ -57,4 +57,11 @@ static double row(const void *settings, const pl_loss_row *r) {
   return c->logits ? row_of_logits(r) : row_of_probabilities(r);
 }
 
-const pl_loss_class pl_loss_bce = { .head = { "BCE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .row = row };
+static pl_output_kind outputs(const void *settings) {
+  return ((const config *)settings)->logits ? PL_OUTPUT_INDEPENDENT_LOGITS : PL_OUTPUT_PROBABILITIES;
+}
+
+const pl_loss_class pl_loss_bce = {
+  .head = { "BCE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs_of = outputs, .probabilities = true,
+  .row = row
+};

@@ -50,5 +50,6 @@ static double row(const void *settings, const pl_loss_row *r) {
 }
 
 const pl_loss_class pl_loss_cross_entropy = {
-  .head = { "CrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .row = row
+  .head = { "CrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
+  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row
 };

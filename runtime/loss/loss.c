@@ -91,6 +91,23 @@ pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width,
   return PL_OK;
 }
 
+pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width, pl_error *err) {
+  if (!loss->cls->probabilities) return PL_OK;
+  for (size_t i = 0; i < rows * width; i++) {
+    if (values[i] >= 0 && values[i] <= 1) continue;
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: target %g of sample %zu is outside 0 to 1: its targets are probabilities; "
+                        "scale them, or take MSE for values and labels (i32) for classes", loss->cls->head.type, (double)values[i],
+                        first + i / width + 1);
+  }
+  return PL_OK;
+}
+
+pl_output_kind pl_loss_outputs(const pl_loss *loss) {
+  return loss->cls->outputs_of ? loss->cls->outputs_of(loss->config) : loss->cls->outputs;
+}
+
+bool pl_loss_is_for_classes(const pl_loss *loss) { return loss->cls->kind == PL_LOSS_CLASSES; }
+
 void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
                      pl_target target, size_t rows, size_t width) {
   const pl_loss_common *common = loss->config;

@@ -21,6 +21,9 @@ typedef enum pl_loss_kind {
 typedef struct pl_loss_class {
   pl_class head;              /* the configuration begins with a pl_loss_common */
   pl_loss_kind kind;
+  pl_output_kind outputs;
+  pl_output_kind (*outputs_of)(const void *config);            /* where it depends on the options; else NULL */
+  bool probabilities;         /* wanted values are probabilities */
   double (*row)(const void *config, const pl_loss_row *row);   /* fills row->grad, returns the loss */
 } pl_loss_class;
 

@@ -18,4 +18,6 @@ static double row(const void *unused, const pl_loss_row *r) {
   return sum;
 }
 
-const pl_loss_class pl_loss_mse = { .head = { "MSE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .row = row };
+const pl_loss_class pl_loss_mse = {
+  .head = { "MSE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES, .row = row
+};

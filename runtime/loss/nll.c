@@ -17,4 +17,7 @@ static double row(const void *unused, const pl_loss_row *r) {
   return sum;
 }
 
-const pl_loss_class pl_loss_nll = { .head = { "NLL", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .row = row };
+const pl_loss_class pl_loss_nll = {
+  .head = { "NLL", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .outputs = PL_OUTPUT_LOG_PROBABILITIES,
+  .probabilities = true, .row = row
+};

@@ -42,5 +42,6 @@ static double row(const void *settings, const pl_loss_row *r) {
 }
 
 const pl_loss_class pl_loss_probability_cross_entropy = {
-  .head = { "ProbabilityCrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .row = row
+  .head = { "ProbabilityCrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
+  .outputs = PL_OUTPUT_PROBABILITIES, .probabilities = true, .row = row
 };

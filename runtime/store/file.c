@@ -1,8 +1,10 @@
 /* The atomic file. Replacing a file passes through these states, and a crash in any of them leaves one whole file:
 
-     write <path>.tmp, fsync, close      <path> is the old file; a stale .tmp is overwritten by the next save
-     rename <path>.tmp to <path>         the old file or the new one, each whole (the new one's data is on disk already)
-     fsync the folder                    the new file
+     write a temporary file, fsync, close    <path> is the old file; the next save removes a stale temporary (temporary.c)
+     rename it to <path>                     the old file or the new one, each whole (the new one's data is on disk already)
+     fsync the folder                        the new file
+
+   Where <path> is a symbolic link, all of this happens to the file that it leads to.
 
    Only when all of it succeeded is the save acknowledged. A failed fsync is not tried again: the system may have
    dropped the pages that it could not write, and a second fsync would succeed without them. */
@@ -13,6 +15,7 @@
 #include <unistd.h>
 #include "perilune/store.h"
 #include "store/syscalls.h"
+#include "store/temporary.h"
 
 #define SYS pl_store_syscalls
 
@@ -59,10 +62,8 @@ static pl_status sync_folder(const char *folder, pl_error *err) {
   return status;
 }
 
-/* <path>.tmp, whole and on disk. On failure it may be left behind, half written. */
-static pl_status write_temporary(const char *temporary, const void *data, size_t size, pl_error *err) {
-  int fd = SYS.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  if (fd < 0) return refused(err, temporary, "create");
+/* All of the data on disk, and the file closed. */
+static pl_status fill_temporary(int fd, const char *temporary, const void *data, size_t size, pl_error *err) {
   pl_status status = PL_OK;
   if (write_all(fd, data, size) != 0) status = refused(err, temporary, "write");
   else if (SYS.fsync(fd) != 0) status = refused(err, temporary, "sync");
@@ -70,27 +71,46 @@ static pl_status write_temporary(const char *temporary, const void *data, size_t
   return status;
 }
 
+static pl_status replace(const char *path, const char *target, const char *folder, const void *data, size_t size, pl_error *err) {
+  char *temporary;
+  pl_store_remove_stale(target);
+  int fd = pl_store_temporary(target, &temporary, err);
+  if (fd < 0) {
+    pl_error_prefix(err, "not saved (an earlier file is unchanged)");
+    return err->status;
+  }
+  pl_status status = fill_temporary(fd, temporary, data, size, err);
+  if (status == PL_OK && SYS.rename(temporary, target) != 0) {
+    status = pl_error_set(err, PL_ERROR_IO, "cannot rename %s to %s: %s", temporary, target, strerror(errno));
+  }
+  if (status != PL_OK) {
+    SYS.unlink(temporary);
+    pl_error_prefix(err, "not saved (an earlier file is unchanged)");
+  } else if ((status = sync_folder(folder, err)) != PL_OK) {
+    pl_error_prefix(err, "%s is written, but may not outlast a power cut", path);
+  }
+  pl_free(temporary);
+  return status;
+}
+
 pl_status pl_store_write_file(const char *path, const void *data, size_t size, pl_error *err) {
+  pl_error unused;
+  if (err == NULL) err = &unused;
   size_t length = strlen(path);
   if (length == 0 || path[length - 1] == '/') {
     return pl_error_set(err, PL_ERROR_IO, "cannot save '%s': expected the name of a file", path);
   }
-  char *temporary = text_join(path, length, ".tmp", err), *folder = temporary ? folder_of(path, err) : NULL;
+  char *target = pl_store_target(path, err);
+  if (target == NULL) return err->status;
+  char *folder = folder_of(target, err);
   pl_status status = PL_ERROR_MEMORY;
   if (folder != NULL) {
-    status = write_temporary(temporary, data, size, err);
-    if (status == PL_OK && SYS.rename(temporary, path) != 0) {
-      status = pl_error_set(err, PL_ERROR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    }
-    if (status != PL_OK) {
-      SYS.unlink(temporary);
-      pl_error_prefix(err, "not saved (an earlier file is unchanged)");
-    } else if ((status = sync_folder(folder, err)) != PL_OK) {
-      pl_error_prefix(err, "%s is written, but may not outlast a power cut", path);
-    }
+    pl_store_save_begins();
+    status = replace(path, target, folder, data, size, err);
+    pl_store_save_ends();
   }
   pl_free(folder);
-  pl_free(temporary);
+  pl_free(target);
   return status;
 }
 
@@ -124,11 +144,12 @@ pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_err
 
 pl_status pl_store_append(const char *path, const void *data, size_t size, pl_error *err) {
   struct stat st;
-  int fd = SYS.open(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
+  int fd = SYS.open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0666);
   if (fd < 0) return refused(err, path, "open");
   pl_status status = PL_OK;
   ssize_t n = 0;
   if (fstat(fd, &st) != 0) status = refused(err, path, "inspect");
+  else if (!S_ISREG(st.st_mode)) status = pl_error_set(err, PL_ERROR_IO, "cannot append to %s: it is a device or pipe", path);
   else {
     do n = SYS.write(fd, data, size); while (n < 0 && errno == EINTR);
     if (n < 0 || (size_t)n != size) {

@@ -28,7 +28,7 @@ static pl_status held(int fd, const char *path, pl_error *err) {
 pl_status pl_store_lock(const char *path, int *lock, pl_error *err) {
   enum { TRIES = 1000 };
   for (int i = 0; i < TRIES; i++) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (fd < 0) return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, strerror(errno));
     /* A file system without locks is no reason not to work there. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

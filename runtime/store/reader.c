@@ -98,15 +98,17 @@ pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(
   return status;
 }
 
+enum { STORE_DEPTH_MOST = 64 };
+
 static pl_status verify_tree(pl_store_reader *r, const char *path, int depth, pl_error *err);
 
 typedef struct place { pl_store_reader *r; const char *path; int depth; } place;
 
 static pl_status verify_child(void *arg, const char *name, pl_error *err) {
   place *at = arg;
-  char path[1024];
-  if (at->depth > 32 || strlen(at->path) + strlen(name) + 2 > sizeof path) {
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than 32 groups", at->r->path);
+  char path[4096];
+  if (at->depth > STORE_DEPTH_MOST || strlen(at->path) + strlen(name) + 2 > sizeof path) {
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups", at->r->path, STORE_DEPTH_MOST);
   }
   strcpy(path, at->path);
   strcat(strcat(path, "/"), name);

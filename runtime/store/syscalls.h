@@ -10,6 +10,8 @@ typedef struct pl_syscalls {
   ssize_t (*write)(int fd, const void *data, size_t size);
   int (*ftruncate)(int fd, off_t size);
   int (*fsync)(int fd);                                /* of files and of folders */
+  int (*fchmod)(int fd, mode_t mode);
+  int (*fchown)(int fd, uid_t user, gid_t group);
   int (*close)(int fd);
   int (*rename)(const char *from, const char *to);
   int (*unlink)(const char *path);

@@ -10,27 +10,15 @@ typedef struct {
   const pl_dataset *data;
   pl_mode mode;
   size_t count, width;
-  bool labels;
+  pl_output_kind outputs;
+  bool labels, values;   /* labels, or values; if neither, distributions over classes */
   uint32_t *rows;
   float *x, *targets, *y;
   int32_t *label, *guess, *wanted;
   double *losses;
+  pl_row_errors *errors;
   const pl_predictions *predictions;   /* or NULL */
 } work;
-
-/* Probability of class k: softmax e^(y_k - max) / sum e^(y_j - max), or sigmoid 1 / (1 + e^-y) of class 1 of a single output. */
-static float probability(const float *y, size_t n, int32_t k, pl_activation activation) {
-  if (k < 0 || (n > 1 && (size_t)k >= n)) return NAN;
-  if (n == 1) {
-    double p = activation == PL_IDENTITY ? y[0] : 1 / (1 + pl_exp(-(double)y[0]));
-    return (float)(k == 1 ? p : 1 - p);
-  }
-  if (activation != PL_SOFTMAX) return activation == PL_IDENTITY ? y[k] : (float)(1 / (1 + pl_exp(-(double)y[k])));
-  double largest = y[0], sum = 0;
-  for (size_t j = 1; j < n; j++) largest = y[j] > largest ? y[j] : largest;
-  for (size_t j = 0; j < n; j++) sum += pl_exp(y[j] - largest);
-  return (float)(pl_exp(y[k] - largest) / sum);
-}
 
 /* Batch [start, start + n): gathered, run, judged row by row. y NULL: the forward pass is run here, by the team. */
 static void gather(work *w, const pl_team *team, size_t start, size_t n) {
@@ -44,11 +32,16 @@ static void judge(work *w, const pl_team *team, const float *y, size_t start, si
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    w->guess[start + i] = pl_argmax(y + i * w->width, w->width);
-    w->wanted[start + i] = w->labels ? w->label[i] : pl_argmax(w->targets + i * w->width, w->width);
+    const float *row = y + i * w->width, *wanted = w->targets + i * w->width;
+    if (w->values) {
+      w->errors[start + i] = pl_errors_of_row(w->outputs, row, wanted, w->width);
+      continue;
+    }
+    w->guess[start + i] = pl_decide(w->outputs, row, w->width);
+    w->wanted[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, wanted, w->width);
     if (w->predictions == NULL) continue;
     w->predictions->label[start + i] = w->guess[start + i];
-    w->predictions->probability[start + i] = probability(y + i * w->width, w->width, w->guess[start + i], w->predictions->activation);
+    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->width, w->guess[start + i]);
   }
   pl_team_barrier(team);
 }
@@ -89,7 +82,9 @@ static pl_status allocate(work *w, pl_error *err) {
   w->guess = pl_alloc_array(w->count, sizeof *w->guess, err);
   w->wanted = pl_alloc_array(w->count, sizeof *w->wanted, err);
   w->losses = pl_alloc_array(w->count, sizeof *w->losses, err);
-  return w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses ? PL_OK : PL_ERROR_MEMORY;
+  w->errors = pl_alloc_array(w->values ? w->count : 1, sizeof *w->errors, err);
+  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses && w->errors;
+  return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
 static void clear(work *w) {
@@ -100,40 +95,63 @@ static void clear(work *w) {
   pl_free(w->guess);
   pl_free(w->wanted);
   pl_free(w->losses);
+  pl_free(w->errors);
 }
 
-static void sum_up(const work *w, pl_evaluation *result, int64_t *confusion) {
+double pl_r2(double squared, double spread, size_t samples) {
+  if (samples < 2 || isnan(squared)) return NAN;
+  if (spread == 0) return squared == 0;
+  return 1 - squared / spread;
+}
+
+static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
+  pl_row_errors sum = { 0 };
+  double elements = (double)w->count * (double)w->width;
+  for (size_t i = 0; i < w->count; i++) {
+    sum.absolute += w->errors[i].absolute;
+    sum.squared += w->errors[i].squared;
+  }
+  result->mae = sum.absolute / elements;
+  result->rmse = sqrt(sum.squared / elements);
+  result->r2 = pl_r2(sum.squared, spread, w->count);
+}
+
+static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confusion) {
   int64_t classes = pl_dataset_classes(w->data);
   for (size_t i = 0; i < w->count; i++) {
-    result->correct += w->guess[i] == w->wanted[i];
-    if (confusion != NULL && w->guess[i] < classes && w->wanted[i] < classes) confusion[w->wanted[i] * classes + w->guess[i]]++;
+    int32_t guess = w->guess[i], wanted = w->wanted[i];
+    result->correct += guess == wanted && guess != PL_NO_LABEL;
+    if (confusion == NULL || wanted < 0 || wanted >= classes) continue;
+    confusion[wanted * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
   }
-  result->count = w->count;
-  if (w->loss != NULL) result->loss = pl_loss_total(w->losses, w->count) / (double)w->count;
 }
 
-pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, const pl_dataset *data, pl_mode mode, pl_evaluation *result, int64_t *confusion,
-                      const pl_predictions *predictions, pl_error *err) {
+pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+                      pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err) {
   pl_model *model = pl_exec_model(exec);
   pl_shape sample = pl_dataset_shape(data);
+  double spread = 0;
   *result = (pl_evaluation){ 0 };
-  work w = { .exec = exec, .loss = loss, .data = data, .mode = mode, .count = pl_dataset_count(data), .labels = !pl_dataset_has_targets(data),
-             .predictions = predictions };
+  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .count = pl_dataset_count(data),
+             .labels = pl_dataset_classes(data) > 0, .predictions = predictions };
+  w.values = !w.labels && !(loss != NULL && pl_loss_is_for_classes(loss));
   pl_status status = pl_model_build(model, &sample, err);
   if (status) return status;
   pl_exec_follow(exec);
+  if ((status = pl_check_fit(pl_exec_output(exec), loss, data, err))) return status;
   w.width = (size_t)pl_shape_count(pl_exec_output(exec));
-  pl_shape target = w.labels ? (pl_shape){ 0 } : pl_dataset_target_shape(data);
-  if (loss != NULL && (status = pl_loss_check(loss, pl_exec_output(exec), &target, w.labels, err))) return status;
-  if (loss != NULL && w.labels && w.width > 1 && (int64_t)w.width < pl_dataset_classes(data))
-    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs but the data set has %lld classes; give the last layer %lld outputs", w.width,
-                        (long long)pl_dataset_classes(data), (long long)pl_dataset_classes(data));
-  if (loss == NULL && !w.labels && pl_shape_count(&target) != (int64_t)w.width) return pl_error_set(err, PL_ERROR_SHAPE, "the model has %zu outputs, the data set's targets have %lld numbers", w.width, (long long)pl_shape_count(&target));
+  if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, BATCH, mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
     else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
-    if (status == PL_OK) sum_up(&w, result, confusion);
+  }
+  if (status == PL_OK) {
+    result->count = w.count;
+    result->of_values = w.values;
+    if (loss != NULL) result->loss = pl_loss_total(w.losses, w.count) / (double)w.count;
+    if (w.values) sum_up_values(&w, result, spread);
+    else sum_up_classes(&w, result, confusion);
   }
   clear(&w);
   return status;

@@ -21,19 +21,12 @@ struct pl_trainer {
   size_t width;            /* outputs a sample */
   float *grad;
   double *losses;
+  bool values;             /* targets are values: errors are summed; else hits */
   uint8_t *hit;
+  pl_row_errors *errors;
   float *spare;            /* for reordering a parameter */
   float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
 };
-
-int32_t pl_argmax(const float *x, size_t n) {
-  if (n == 1) return x[0] > 0.5f;
-  size_t best = 0;
-  for (size_t i = 1; i < n; i++) {
-    if (x[i] > x[best]) best = i;
-  }
-  return (int32_t)best;
-}
 
 /* Asked before every step: functions of the script run in between and may bind it anew. */
 static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
@@ -45,18 +38,8 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
-  bool labels = !pl_dataset_has_targets(o->data);
-  pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(o->data);
-  if (labels && pl_dataset_classes(o->data) == 0) return pl_error_set(err, PL_ERROR_VALUE, "the data set has neither labels nor targets to learn");
-  status = pl_loss_check(o->loss, pl_model_output(o->model), &target, labels, err);
-  if (status) return status;
-  int64_t width = pl_shape_count(pl_model_output(o->model));
-  if (labels && width > 1 && width < pl_dataset_classes(o->data))
-    return pl_error_set(err, PL_ERROR_SHAPE, "the model has %lld outputs but the data set has %lld classes; give the last layer %lld outputs",
-                        (long long)width, (long long)pl_dataset_classes(o->data), (long long)pl_dataset_classes(o->data));
-  if ((status = check_optimizer(o, err))) return status;
-  if (o->batch_size == 0) return pl_error_set(err, PL_ERROR_VALUE, "batch_size must be at least 1");
-  return PL_OK;
+  if ((status = pl_check_fit(pl_model_output(o->model), o->loss, o->data, err)) || (status = check_optimizer(o, err))) return status;
+  return pl_check_batches(o->model, pl_dataset_count(o->data), o->batch_size, o->drop_last, err);
 }
 
 static pl_status allocate(pl_trainer *t, pl_error *err) {
@@ -66,9 +49,11 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->grad = pl_alloc_array(n, t->width * sizeof(float), err);
   t->losses = pl_alloc_array(n, sizeof *t->losses, err);
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
+  t->errors = pl_alloc_array(t->values ? n : 1, sizeof *t->errors, err);
   t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
   if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
-  return t->grad && t->losses && t->hit && t->spare ? pl_exec_reserve(t->exec, n, PL_TRAIN, err) : pl_error_prefix(err, "a batch of %zu samples", n);
+  if (t->grad && t->losses && t->hit && t->errors && t->spare) return pl_exec_reserve(t->exec, n, PL_TRAIN, err);
+  return pl_error_prefix(err, "a batch of %zu samples", n);
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
@@ -79,6 +64,7 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   t->fuse = pl_settings_get().fuse && pl_optimizer_is_local(options->optimizer);
   t->exec = pl_exec_new(options->model, err);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
+  t->values = pl_dataset_has_targets(options->data) && !pl_loss_is_for_classes(options->loss);
   if (t->exec != NULL && allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
   return NULL;
@@ -91,6 +77,7 @@ void pl_trainer_free(pl_trainer *t) {
   pl_free(t->grad);
   pl_free(t->losses);
   pl_free(t->hit);
+  pl_free(t->errors);
   pl_free(t->spare);
   pl_free(t->states);
   pl_free(t);
@@ -103,14 +90,21 @@ static int team_size(const pl_trainer *t, int wanted) { return wanted < t->loade
 /* Dropout masks: the step's number in the whole training. */
 static uint64_t step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->loader.batches + index + 1; }
 
-/* Losses, gradient and hits of each row. */
+/* Losses, gradient, and hits or errors of each row. */
 static void judge(pl_trainer *t, const pl_team *team, const float *y, pl_target target, size_t n) {
   size_t from, to;
+  pl_output_kind outputs = pl_loss_outputs(t->o.loss);
   pl_loss_forward(t->o.loss, team, t->losses, t->grad, y, target, n, t->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    int32_t wanted = target.labels ? target.labels[i] : pl_argmax(target.values + i * t->width, t->width);
-    t->hit[i] = pl_argmax(y + i * t->width, t->width) == wanted;
+    const float *row = y + i * t->width;
+    if (t->values) {
+      t->errors[i] = pl_errors_of_row(outputs, row, target.values + i * t->width, t->width);
+      continue;
+    }
+    int32_t guess = pl_decide(outputs, row, t->width);
+    int32_t wanted = target.labels ? target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target.values + i * t->width, t->width);
+    t->hit[i] = guess == wanted && guess != PL_NO_LABEL;
   }
 }
 
@@ -119,7 +113,12 @@ static bool tally(pl_trainer *t, pl_train_result *r, size_t n) {
   double total = pl_loss_total(t->losses, n);
   if (!isfinite(total)) return false;
   r->loss += total;
-  for (size_t i = 0; i < n; i++) r->correct += t->hit[i];
+  for (size_t i = 0; i < n; i++) {
+    r->correct += t->hit[i];
+    if (!t->values) continue;
+    r->errors.absolute += t->errors[i].absolute;
+    r->errors.squared += t->errors[i].squared;
+  }
   r->samples += n;
   r->batches++;
   return true;
@@ -386,7 +385,8 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
   pl_model_set_random(t->o.model, t->o.seed, step_number(t, epoch, index) - 1);
   status = pl_exec_forward(t->exec, x, n, PL_TRAIN, &y, err);
   if (status) return status;
-  if (target.labels != NULL && (status = pl_loss_check_labels(target.labels, n, t->width, err))) return status;
+  status = target.labels ? pl_loss_check_labels(target.labels, n, t->width, err) : pl_loss_check_values(t->o.loss, target.values, 0, n, t->width, err);
+  if (status) return status;
   pl_threads_run_on(1, run_judge, &(judge_arg){ t, y, target, n });
   if (!isfinite(pl_loss_total(t->losses, n))) {
     pl_find_broken_loss(t->exec, x, n, result);

@@ -1,8 +1,8 @@
 -- Faults that campaigns must find (make campaign PLANT=name, or PLANT=all). Each is a substitution in one source file:
 -- `from` must stand there exactly once. The campaign named is run in its short form with the program built from that.
 return {
-  { name = "write-in-place", campaign = "kill", file = "runtime/store/file.c",
-    from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
+  { name = "write-in-place", campaign = "kill", file = "runtime/store/temporary.c",
+    from = "SYS.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)", to = "SYS.open(strcpy(temporary, target), O_WRONLY | O_CREAT | O_TRUNC, mode)" },
   { name = "derived-files-forgotten", campaign = "kill", file = "lua/perilune/run.lua", from = "  complete(run, e, found)\n", to = "" },
   { name = "full-disk-ignored", campaign = "disk", file = "runtime/store/file.c", from = "if (n <= 0) return -1;", to = "if (n <= 0) return 0;" },
   { name = "no-warning", campaign = "disk", file = "lua/perilune/run.lua", from = "if problem then warn(", to = "if false then warn(" },
@@ -25,6 +25,8 @@ return {
     from = "f->bytes = (size_t)count * pl_dtype_size(f->type);", to = "f->bytes = (size_t)(count - (count > 0)) * pl_dtype_size(f->type);" },
   { name = "racing-sum", campaign = "bits", file = "runtime/layers/shared.c", from = ", SUM_BLOCK = 256 };",
     to = " };\n#define SUM_BLOCK ((size_t)(pl_threads_get() % 2 ? 256 : 128))" },
-  { name = "write-in-place-read", campaign = "readers", file = "runtime/store/file.c",
-    from = 'char *temporary = text_join(path, length, ".tmp", err)', to = 'char *temporary = text_join(path, length, "", err)' },
+  { name = "claim-without-lock", campaign = "sweep", file = "lua/perilune/folder.lua",
+    from = 'local held, message = store.lock(path .. "/.lock")', to = 'local held, message = { release = function() end }' },
+  { name = "write-in-place-read", campaign = "readers", file = "runtime/store/temporary.c",
+    from = "SYS.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode)", to = "SYS.open(strcpy(temporary, target), O_WRONLY | O_CREAT | O_TRUNC, mode)" },
 }

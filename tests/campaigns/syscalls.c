@@ -51,11 +51,13 @@ static void note(const void *bytes, size_t size, const char *format, ...) {
 
 static int my_open(const char *path, int flags, mode_t mode) {
   if (then_die && calls >= last && !(flags & O_DIRECTORY)) raise(SIGKILL);
-  AROUND(real.open(path, flags, mode), "open %d %s %s\n", result, flags & O_DIRECTORY ? "folder" : flags & O_TRUNC ? "new" : "append", path)
+  AROUND(real.open(path, flags, mode), "open %d %s %s\n", result, flags & O_DIRECTORY ? "folder" : flags & O_EXCL ? "new" : "append", path)
 }
 
 static int my_fsync(int fd) { AROUND(real.fsync(fd), "fsync %d\n", fd) }
 static int my_ftruncate(int fd, off_t size) { AROUND(real.ftruncate(fd, size), "ftruncate %d %lld\n", fd, (long long)size) }
+static int my_fchmod(int fd, mode_t mode) { AROUND(real.fchmod(fd, mode), "fchmod %d\n", fd) }
+static int my_fchown(int fd, uid_t user, gid_t group) { AROUND(real.fchown(fd, user, group), "fchown %d\n", fd) }
 static int my_rename(const char *from, const char *to) { AROUND(real.rename(from, to), "rename %s\t%s\n", from, to) }
 static int my_unlink(const char *path) { AROUND(real.unlink(path), "unlink %s\n", path) }
 static int my_mkdir(const char *path, mode_t mode) { AROUND(real.mkdir(path, mode), "mkdir %s\n", path) }
@@ -100,5 +102,5 @@ __attribute__((constructor)) static void obey(void) {
   if (wish == NULL && path == NULL) return;
   real = pl_store_syscalls;
   pl_store_syscalls = (pl_syscalls){ .open = my_open, .write = my_write, .ftruncate = my_ftruncate, .fsync = my_fsync,
-                                     .close = my_close, .rename = my_rename, .unlink = my_unlink, .mkdir = my_mkdir };
+                                     .fchmod = my_fchmod, .fchown = my_fchown, .close = my_close, .rename = my_rename, .unlink = my_unlink, .mkdir = my_mkdir };
 }

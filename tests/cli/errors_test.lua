@@ -108,6 +108,7 @@ end
 
 function TestExperiments:test_a_loss_that_is_not_finite()
   local script = good:gsub("return lr %* .-\n", "return epoch < 3 and 0.01 or 1e12\n"):gsub("Adam", "SGD"):gsub("stopping = .-\n", "")
+    :gsub("validation = 0.2", 'validation = { fraction = 0.2, order = "last" }')
   cli.write("x.lua", script)
   local r = cli.run "run x.lua --out broken --quiet"
   lu.assertEquals(r.status, 1)

@@ -120,6 +120,23 @@ function TestImport:test_finished_runs_become_lines()
   lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
 end
 
+-- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
+function TestImport:test_runs_of_older_programs()
+  local runfile = require "perilune.runfile"
+  fresh()
+  local function with(rule) return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ",")) end
+  cli.write("experiments/tiny/T02.lua", with '{ fraction = 0.25, order = "last" }')
+  lu.assertEquals(run("run experiments/tiny/T02.lua --quiet --out old").status, 0)
+  local record = assert(runfile.read(home .. "/old/run.h5"))
+  record.state.identity.script = with "0.25"
+  assert(runfile.write(home .. "/old/run.h5", record))
+  local r = run "reproduce --import old"
+  lu.assertEquals(r.err, "perilune: old: its script is not that of experiments/tiny/T02.lua\n")
+  record.state.identity.held_out = nil
+  assert(runfile.write(home .. "/old/run.h5", record))
+  lu.assertEquals(run("reproduce --import old").status, 0)
+end
+
 function TestImport:test_what_is_no_run_of_a_row()
   fresh()
   lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --epochs 1 --out short").status, 0)
@@ -131,6 +148,74 @@ function TestImport:test_what_is_no_run_of_a_row()
   lu.assertEquals({ r.err, r.status }, { "perilune: reproduce: there is no nowhere\n", 1 })
   r = run "reproduce T03"
   lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?" ~= nil, r.status }, { true, 2 })
+end
+
+TestTraining = {}
+
+local function lines_of_results() return csv.decode(cli.read(home .. "/experiments/results.csv")) end
+
+function TestTraining:test_trains_what_is_missing_and_nothing_twice()
+  fresh()
+  local r = run "reproduce t01 --jobs 2"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  lu.assertStrContains(r.out, "2 of 2 rows measured. ")
+  local list = lines_of_results()
+  lu.assertEquals({ #list, list[1].row, list[2].seed, list[3].row }, { 3, "T01", "2", "T01 lr=0.2" })
+  lu.assertEquals(store.exists(home .. "/runs/reproduce/T01,lr=0.2-s1/run.h5"), "file")
+  r = run "reproduce tiny"
+  lu.assertEquals({ r.status, #lines_of_results() }, { 0, 4 })
+  lu.assertStrMatches(r.out, "1/1  T02%-s1  2 epochs, test error [^\n]+\nrow .*")
+  r = run "reproduce tiny"
+  lu.assertStrMatches(r.out, "row .*")
+  -- without results.csv, the run folders still say what was measured
+  store.remove(home .. "/experiments/results.csv")
+  lu.assertStrContains(run("reproduce").out, "3 of 3 rows measured. ")
+  lu.assertNil(store.exists(home .. "/experiments/results.csv"))
+end
+
+function TestTraining:test_figures()
+  fresh()
+  lu.assertEquals(run("reproduce T02").status, 0)
+  for _, words in ipairs { "tiny --figure family.svg", "T02 --figure curves.svg" } do
+    local r = run("reproduce --show " .. words)
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+    lu.assertStrContains(cli.read(home .. "/" .. words:match "%S+$"), "<svg")
+  end
+  lu.assertStrContains(cli.read(home .. "/family.svg"), "documented")
+  local r = run "reproduce T01 --show --figure curves.svg"
+  lu.assertEquals({ r.err, r.status },
+    { "perilune: reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw\n", 1 })
+end
+
+function TestTraining:test_verify()
+  fresh()
+  lu.assertEquals(run("reproduce T01 --quiet").status, 2)      -- there is no such option
+  lu.assertEquals(run("reproduce T01").status, 0)
+  local digest = lines_of_results()[1].weights_sha256
+  for threads = 1, 2 do
+    local r = run(('reproduce T01 --verify --threads %d'):format(threads))
+    lu.assertEquals(r.status, 0)
+    lu.assertStrContains(r.out, "T01: the same weights, SHA-256 " .. digest)
+    lu.assertStrContains(r.out, "T01 lr=0.2: the same weights, SHA-256 ")
+  end
+  local text = cli.read(home .. "/experiments/results.csv"):gsub(digest, ("0"):rep(64))
+  assert(store.write_text(home .. "/experiments/results.csv", text))
+  local r = run "reproduce T01 --verify"
+  lu.assertEquals(r.status, 1)
+  lu.assertStrContains(r.out, ("T01: different: SHA-256 %s was published, now %s"):format(("0"):rep(64), digest))
+  r = run "reproduce T02 --verify"
+  lu.assertEquals({ r.out, r.status }, { "T02: no digest of seed 1 is published\n", 1 })
+  lu.assertEquals(run("reproduce --verify").err, "perilune: reproduce: --verify needs a row, such as: perilune reproduce P09 --verify\n")
+end
+
+-- Where results cannot be written, as in the share folder of an installed program.
+function TestTraining:test_results_that_cannot_be_recorded()
+  fresh()
+  assert(store.mkdir(home .. "/experiments/results.csv"))
+  local r = run "reproduce T02"
+  lu.assertEquals(r.status, 0)
+  lu.assertStrContains(r.err, "the results are kept in runs/reproduce only: ")
+  lu.assertStrContains(r.out, "1 of 1 rows measured. ")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

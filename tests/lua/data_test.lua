@@ -142,7 +142,7 @@ function TestSplit:test_a_class_with_too_few_samples()
 end
 
 function TestSplit:test_validation()
-  local d = tiny(12, 3):validation(0.25)
+  local d = tiny(12, 3):validation { fraction = 0.25, order = "last" }
   lu.assertEquals(bytes_of(d.train), { 1, 2, 3, 4, 5, 6, 7, 8, 9 })
   lu.assertEquals(bytes_of(d.held), { 10, 11, 12 })
   lu.assertEquals({ select("#", d:splits()), (select(3, d:splits())) == d.held }, { 3, true })
@@ -160,9 +160,26 @@ function TestSplit:test_validation()
   end
   lu.assertEquals(chosen(1), chosen(1))
   lu.assertNotEquals(chosen(1), chosen(2))
+  local _, _, rule = tiny(12).train:validation(0.5)
+  lu.assertEquals(rule, "fraction=0.5, shuffled with seed 1, stratified")
+  fails('validation: order is "shuffled" or "last", got "first"', d.train.validation, d.train, { fraction = 0.5, order = "first" })
+  fails('order = "last" takes no seed', d.train.validation, d.train, { fraction = 0.5, order = "last", seed = 1 })
   fails("validation takes a fraction between 0 and 1, got 5", d.train.validation, d.train, 5)
   fails("3 samples are too few to hold out a fraction of 0.1", d.test.validation, d.test, 0.1)
   fails("tiny already has a validation split", d.validation, d, 0.1)
+end
+
+-- A file that is sorted by class: the last rows would be of one class.
+function TestSplit:test_validation_is_of_all_classes_by_default()
+  local labels = {}
+  for i = 1, 100 do labels[i] = (i - 1) // 25 end
+  local d = data.from_tensors { x = pl.zeros(100, 2), y = pl.tensor(labels, "i32") }
+  local counts = { 0, 0, 0, 0 }
+  for _, label in ipairs(d:validation(0.2).held:read():all_labels():totable()) do counts[label + 1] = counts[label + 1] + 1 end
+  lu.assertEquals(counts, { 5, 5, 5, 5 })
+  local targets = data.from_tensors { x = pl.arange(1, 100):to "f32":reshape(100, 1), y = pl.zeros(100, 1) }
+  local x = targets:validation(0.2).held:read():range(1, 20)
+  lu.assertNotEquals(x:reshape(-1):totable(), pl.arange(81, 100):to "f32":totable())
 end
 
 -- Mean and deviation are those of the training split, for all splits.
@@ -249,10 +266,10 @@ end
 TestFiles = {}
 
 function TestFiles:test_a_missing_data_set_says_where_it_was_looked_for()
-  local getenv = os.getenv
-  os.getenv = function(name) return ({ PERILUNE_DATA = "/nowhere/a", XDG_DATA_HOME = "/nowhere/b" })[name] end
+  local locate = require "perilune.data.locate"
+  locate.getenv = function(name) return ({ PERILUNE_DATA = "/nowhere/a", XDG_DATA_HOME = "/nowhere/b" })[name] end
   local ok, message = pcall(function() return data.kmnist().train:get(1) end)
-  os.getenv = getenv
+  locate.getenv = os.getenv
   lu.assertFalse(ok)
   lu.assertStrContains(message, "kmnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in "
     .. "/nowhere/a/kmnist, data/kmnist, /nowhere/b/perilune/kmnist; get it with: perilune data fetch kmnist (or set PERILUNE_DATA)")
@@ -274,10 +291,10 @@ local function with_entry(sums, test)
     },
   }
   package.loaded["perilune.data"] = nil
-  local getenv = os.getenv
-  os.getenv = function(name) return name == "PERILUNE_DATA" and scratch .. "/named" or nil end
+  local locate = require "perilune.data.locate"
+  locate.getenv = function(name) return name == "PERILUNE_DATA" and scratch .. "/named" or nil end
   local ok, message = pcall(test, require "perilune.data".tiny(), folder)
-  os.getenv = getenv
+  locate.getenv = os.getenv
   package.loaded["perilune.data"] = data
   registry[#registry] = nil
   if not ok then error(message, 0) end

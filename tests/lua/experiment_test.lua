@@ -72,6 +72,12 @@ function TestFields:test_unknown_and_missing_fields()
     "@ pl.experiment: callbacks has no function 'on_epochs'; did you mean 'on_epoch'?")
   lu.assertEquals(message(function() pl.experiment(fields { metrics = { "macro_f2" } }) end),
     "@ pl.experiment has no metric 'macro_f2'; did you mean 'macro_f1'?")
+  for name, why in pairs { [""] = "its name is empty", ["val/acc"] = "a name has no '/'; write 'val_acc'", [("x"):rep(256)] = "at most 255 bytes",
+      ["."] = "means a folder", [".."] = "means a folder", ["a\nb"] = "no control characters", ["a\0b"] = "no control characters",
+      ["\xff"] = "no UTF-8", rows = "the history's own", train_loss = "a column of the history already", epoch = "a column of the history already",
+      val_error = "a column of the history already", skipped = "already" } do
+    lu.assertStrContains(message(function() pl.experiment(fields { metrics = { [name] = function() return 1 end } }) end), why)
+  end
 end
 
 function TestFields:test_shapes_are_checked_before_any_data_is_read()
@@ -206,6 +212,28 @@ function TestRun:test_stopped_inside_an_epoch_the_splits_are_seen_with_the_last_
   lu.assertNotEquals(r.test.loss, r.history.test_loss[1])
   r = until_step(20, { stopping = pl.stopping.patience { patience = 2 } })
   lu.assertEquals({ r.best.epoch, r.test.loss }, { 1, r.history.test_loss[1] })
+end
+
+function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
+  local trainer, history = require "perilune.trainer", require "perilune.history"
+  local e = pl.experiment(fields { epochs = 1, callbacks = { on_batch = function() end } })
+  e.optimizer:bind(e.model)
+  require "perilune.random".install(1, 0)
+  local h, asked, clock = history.new(), 0, pl.system.clock
+  local nothing = function() end
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1, state = trainer.fresh(1), history = h }, {
+    progress = nothing, row = nothing, note = nothing, publish = nothing,
+    interrupted = function() asked = asked + 1 return asked == 3 end,
+    pause = function()
+      local from = clock()
+      while clock() - from < 0.6 do end
+      return true
+    end })
+  local began = clock()
+  lu.assertTrue(t:run())
+  require "perilune.random".restore()
+  lu.assertTrue(asked > 3 and clock() - began > 0.6)
+  lu.assertTrue(h[1].seconds < 0.5)
 end
 
 function TestRun:test_validation_and_metrics()

@@ -1,5 +1,7 @@
--- Classification metrics against numbers worked out by hand.
+-- Metrics against numbers worked out by hand, and scikit-learn's (tests/golden/make_metrics.py).
 local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
 local metrics = require "perilune.metrics"
 
 TestClassification = {}
@@ -23,11 +25,42 @@ function TestClassification:test_by_hand()
   lu.assertAlmostEquals(metrics.named.macro_f1 { confusion = confusion }, (16 / 18 + 10 / 13 + 8 / 9) / 3, 1e-12)
 end
 
-function TestClassification:test_an_absent_class_counts_as_zero()
+local function golden()
+  local file <close> = assert(io.open "tests/golden/metrics.json")
+  return core.json.decode(file:read "a")
+end
+
+function TestClassification:test_scikit_learn_s_numbers_also_where_classes_occur_nowhere()
+  for i, case in ipairs(golden().classes) do
+    local r = metrics.classification(case.confusion)
+    lu.assertAlmostEquals(r.accuracy, case.accuracy, 1e-12)
+    for _, average in ipairs { "macro", "weighted" } do
+      for name, value in pairs(case[average]) do lu.assertAlmostEquals(r[average][name], value, 1e-12, ("case %d, %s %s"):format(i, average, name)) end
+    end
+  end
+end
+
+function TestClassification:test_an_absent_class_has_zeros_and_is_left_out_of_the_macro_average()
   local r = metrics.classification { { 3, 0 }, { 0, 0 } }
   lu.assertEquals({ r.classes[2].precision, r.classes[2].recall, r.classes[2].f1, r.classes[2].support }, { 0.0, 0.0, 0.0, 0 })
-  lu.assertEquals(r.macro.recall, 0.5)
+  lu.assertEquals({ r.macro.recall, r.absent }, { 1.0, 1 })
   lu.assertEquals(r.weighted.recall, 1.0)
+end
+
+function TestClassification:test_samples_given_no_class_are_wrong()
+  local r = metrics.classification({ { 3, 0 }, { 0, 2 } }, { 1, 0 })
+  lu.assertEquals({ r.classes[1].recall, r.classes[1].precision, r.accuracy, r.support }, { 0.75, 1.0, 5 / 6, 6 })
+end
+
+function TestClassification:test_regressions_have_scikit_learn_s_numbers()
+  for i, case in ipairs(golden().values) do
+    local x, y = pl.tensor(case.outputs), pl.tensor(case.targets)
+    local result = pl.nn.Sequential { pl.nn.Identity() }:evaluate(pl.data.from_tensors { x = x, y = y }.train)
+    for _, name in ipairs { "mae", "rmse", "r2" } do
+      lu.assertAlmostEquals(result[name], case[name], 1e-9 * math.max(1, math.abs(case[name])), ("case %d, %s"):format(i, name))
+    end
+    lu.assertNil(result.accuracy)
+  end
 end
 
 function TestClassification:test_most_confused_pairs_first()

@@ -36,6 +36,7 @@ local function check(split, kept, model)
   lu.assertEquals(kept.predictions:totable()[7], each[7].prediction)
   for i, guess in ipairs(kept.predictions:totable()) do
     lu.assertEquals(guess, each[i].prediction)
+    lu.assertEquals(kept.right[i], guess == each[i].label and 1 or 0)
     if guess ~= each[i].label then wrong[#wrong + 1] = each[i] end
   end
   table.sort(wrong, function(a, b) return a.probability > b.probability end)

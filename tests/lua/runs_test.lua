@@ -73,8 +73,9 @@ function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
   local again = assert(pl.run(path))
   for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do lu.assertEquals(again[name], run[name], name) end
   lu.assertTrue(again.predictions:equal(run.predictions))
+  lu.assertTrue(again.test.right:equal(run.test.right))
   for _, of in ipairs { run, again } do
-    for _, split in ipairs { "test", "val" } do of[split].predictions, of[split].mistakes = nil, nil end
+    for _, split in ipairs { "test", "val" } do of[split].predictions, of[split].right, of[split].mistakes = nil, nil, nil end
   end
   for _, name in ipairs { "test", "val", "best", "evaluation", "labels", "arguments" } do lu.assertEquals(again[name], run[name], name) end
   lu.assertEquals(tostring(again.history), tostring(run.history))

@@ -133,6 +133,11 @@ end
 function TestOptions:test_direction_of_an_own_metric_must_be_said()
   lu.assertEquals(message(function() stopping.patience { patience = 3, monitor = "val_bleu" } end),
     "@ pl.stopping.patience: is a larger or a smaller 'val_bleu' better? Add mode = \"max\" or mode = \"min\"")
+  local metrics = require "perilune.metrics"
+  for name in pairs(metrics.named) do      -- whatever can be asked for can be monitored
+    lu.assertEquals(stopping.patience { patience = 3, monitor = "val_" .. name }.mode, "max")
+  end
+  lu.assertEquals(stopping.window { patience = 3, monitor = "test_weighted_recall" }.mode, "max")
   lu.assertEquals(stopping.patience { patience = 3, monitor = "val_bleu", mode = "max" }.mode, "max")
 end
 

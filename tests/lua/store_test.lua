@@ -343,6 +343,37 @@ function TestModel.test_training_goes_on_from_a_file_bit_for_bit()
   for i, item in ipairs(opt:state()) do same(item.tensor, opt2:state()[i].tensor) end
 end
 
+-- Sequentials in each other, `depth` of them, each with a layer of its own beside the next.
+local function nested(depth)
+  local layer = nn.Linear(3, 3)
+  for _ = 2, depth do layer = nn.Sequential { layer, nn.Linear(3, 3) } end
+  return layer
+end
+
+function TestModel.test_deep_nesting()
+  local most = 48
+  local model = nested(most)
+  model:build { 3 }
+  local seen = {}
+  for _, item in ipairs(model:state()) do
+    local key = item.layer .. "." .. item.name
+    lu.assertNil(seen[key])
+    seen[key] = item.tensor
+  end
+  lu.assertEquals(#model:state(), 2 * most)
+  assert(model:save(at "deep.h5"))
+  assert(store.verify(at "deep.h5"))
+  local again = assert(nn.load(at "deep.h5"))
+  for _, item in ipairs(again:state()) do same(item.tensor, seen[item.layer .. "." .. item.name]) end
+  lu.assertEquals(pl.load(at "deep.h5").model.layers["02_linear"].weight:totable(), seen["02_linear.weight"]:totable())
+  raises("layers nest deeper than 48", nested, most + 1)
+  raises("layers nest deeper than 48", function() return nn.Sequential { nn.Residual(nested(most - 1)) } end)
+  lu.assertStrContains(model[1][1][1][1]:label(), "layer 1.1.1.1 (Sequential)")
+  local deepest = model
+  while #deepest > 0 do deepest = deepest[1] end
+  lu.assertStrMatches(deepest:label(), "layer %.%.%.[1.]+ %(Linear%)")
+end
+
 TestGolden = {}
 
 -- Files of every version of the format stay readable for ever.

@@ -15,7 +15,7 @@ local function overview()
   end
   lines[#lines + 1] = { "perilune FILE.lua [ARGUMENTS]", "run any Lua script, as lua(1) would" }
   lines[#lines + 1] = { "perilune -e CODE", "run one piece of code" }
-  lines[#lines + 1] = { "perilune [-i FILE]", "an interactive session (after running FILE)" }
+  lines[#lines + 1] = { "perilune [-i FILE|RUN]", "an interactive session (after running FILE; with a run)" }
   for _, line in ipairs(lines) do print(("  %-38s %s"):format(line[1], line[2])) end
   print "\nEnvironment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_MEMORY=2G"
   print "(the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto,"

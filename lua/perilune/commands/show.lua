@@ -54,8 +54,9 @@ local function summary(record, past, path, term)
 end
 
 -- The confusion matrix: as numbers where these fit.
-local function confusion(matrix, labels, term, heat)
-  local lines = report.confusion(matrix, labels, term)
+local function confusion(result, labels, term, heat)
+  local matrix = result.confusion
+  local lines = report.confusion(matrix, labels, term, result.outside)
   local style = require "perilune.terminal.style".of(term)
   if heat or (term.tty and text.width((report.confusion(matrix, labels))[2]) > style.width) then
     lines = require "perilune.terminal.marks".heat(matrix, labels, style)
@@ -66,17 +67,19 @@ end
 local function evaluation(name, result, labels, term, heat)
   if not result then return end
   print()
-  local line = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0))
-  if result.error then
-    local wrong = text.count(result.count - result.correct)
-    line = ("%s, error %s (%s of %s wrong)"):format(line, text.percent(result.error), wrong, text.count(result.count))
-  end
-  print(term.paint(line, "bold"))
+  local line, measured = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0)), report.measured(result)
+  print(term.paint(measured and line .. ", " .. measured or line, "bold"))
   if not result.confusion then return end
   print()
-  say(report.classification(result.confusion, labels, term))
+  say(report.classification(result.confusion, labels, term, result.outside))
   print "\nConfusion matrix: a row is what the image shows, a column what the network says.\n"
-  confusion(result.confusion, labels, term, heat)
+  confusion(result, labels, term, heat)
+end
+
+-- Older files have accuracies of targets that are values, which say nothing; their histories have none.
+local function without_classes(result, past)
+  if result and not result.confusion and not past.train_error then result.error = nil end
+  return result
 end
 
 local function export(path, json)
@@ -105,8 +108,8 @@ function M.run(options)
   end
   local results = record.evaluation or {}
   local labels = s.identity and s.identity.labels
-  evaluation("Validation set", results.val, labels, term, options.heat)
-  evaluation("Test set", results.test, labels, term, options.heat)
+  evaluation("Validation set", without_classes(results.val, past), labels, term, options.heat)
+  evaluation("Test set", without_classes(results.test, past), labels, term, options.heat)
   return 0
 end
 

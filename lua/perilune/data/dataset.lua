@@ -34,11 +34,11 @@ function Dataset:subset(opts)
   return M.new { name = self.name, train = self.train:subset(opts), test = self.test, held = self.held }
 end
 
---- Holds out a fraction of the training split as the validation split. See split:validation.
+--- Holds out a fraction of the training split as the validation split. See split:validation. Second, the rule in words.
 function Dataset:validation(how)
   if self.held then raise("%s already has a validation split", self.name) end
-  local train, held = self.train:validation(how)
-  return M.new { name = self.name, train = train, test = self.test, held = held }
+  local train, held, rule = self.train:validation(how)
+  return M.new { name = self.name, train = train, test = self.test, held = held }, rule
 end
 
 local function each(self, change)
@@ -50,6 +50,16 @@ function Dataset:standardize(opts)
   local o = { from = self.train }
   for name, value in pairs(opts or {}) do o[name] = value end
   return each(self, function(part) return part:standardize(o) end)
+end
+
+--- How each split was derived, in words: part of a run's identity. "" where nothing was.
+function Dataset:derivation()
+  local words = {}
+  for _, part in ipairs { { "train", self.train }, { "validation", self.held }, { "test", self.test } } do
+    local steps = part[2] and part[2]:derivation() or ""
+    if steps ~= "" then words[#words + 1] = ("%s: %s"):format(part[1], steps) end
+  end
+  return table.concat(words, " | ")
 end
 
 --- All splits resized to height x width pixels.

@@ -1,9 +1,9 @@
 --- Where data sets lie: $PERILUNE_DATA, ./data, $XDG_DATA_HOME/perilune (~/.local/share/perilune), one folder each.
-local M = {}
+local M = { getenv = os.getenv }
 
 --- The folders looked at, in order; the last one is where `perilune data fetch` puts a data set.
 function M.folders()
-  local list, explicit, xdg, home = {}, os.getenv "PERILUNE_DATA", os.getenv "XDG_DATA_HOME", os.getenv "HOME"
+  local list, explicit, xdg, home = {}, M.getenv "PERILUNE_DATA", M.getenv "XDG_DATA_HOME", M.getenv "HOME"
   if explicit and explicit ~= "" then list[#list + 1] = explicit end
   list[#list + 1] = "data"
   if xdg and xdg ~= "" then list[#list + 1] = xdg .. "/perilune"

@@ -1,12 +1,13 @@
 --- A split: the training, validation or test part of a data set. It knows its shape, number and label names from
 --- the start, and is read from its files when a sample is first needed.
+local csv = require "perilune.csv"
 local options = require "perilune.options"
 local raise = require "perilune.raise"
 local names = require "perilune.names"
 
 local Split = {}
 local class = { __name = "perilune.split" }
-local M = {}
+local M = { default_order = "shuffled" }      -- of validation; "last" while an old run is made again, whose file notes no rule
 
 --- { name=, count=, shape=, labels=, classes=, load= }; load() returns the core data set, once.
 function M.new(known)
@@ -37,7 +38,7 @@ function class.__tostring(self)
     self.classes > 0 and (", %d classes"):format(self.classes) or "")
 end
 
---- The data set in memory (userdata), read now if it has not been.
+--- The data set in memory (userdata), read now if it has not been. Each call gives a handle of its own, which may be closed.
 function Split:read()
   local ds = self._core
   if not ds then
@@ -45,14 +46,24 @@ function Split:read()
     ds:describe(self.name, nil, self.labels)
     self._core, self._load = ds, nil
   end
-  return ds
+  return ds:share()
 end
 
-local function derived(self, changes)
+-- `step`: what was done, in words that are part of a run's identity; or a function that says so once the data have been read.
+local function derived(self, step, changes)
+  local recipe = table.move(self.recipe or {}, 1, #(self.recipe or {}), 1, {})
+  recipe[#recipe + 1] = step
   return M.new {
-    name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape or self.shape,
+    recipe = recipe, name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape or self.shape,
     labels = self.labels, classes = self.classes, target = self.target, load = changes.load,
   }
+end
+
+--- How the split was derived from what its file or its tensors hold: "subset first=100; standardize per=all std=true", or "".
+function Split:derivation()
+  local words = {}
+  for i, step in ipairs(self.recipe or {}) do words[i] = type(step) == "function" and step() or step end
+  return table.concat(words, "; ")
 end
 
 --- One sample: its values (a tensor of shape `split.shape`) and its label or target.
@@ -93,7 +104,7 @@ function Split:subset(opts)
   if o.per_class and self.classes == 0 then raise("subset by class needs labels, and %s has none", self.name) end
   local count = o.first or n * self.classes
   if count > self.count then raise("subset: %d samples are wanted, %s has %d", count, self.name, self.count) end
-  return derived(self, {
+  return derived(self, ("subset %s=%d"):format(o.first and "first" or "per_class", n), {
     name = ("%s, first %d%s"):format(self.name, n, o.per_class and " of each class" or ""), count = count,
     load = function()
       local ds = self:read()
@@ -102,15 +113,29 @@ function Split:subset(opts)
   })
 end
 
---- Holds a fraction out: returns what is kept and what is held out. `how`: a fraction, or { fraction =,
---- stratified = false (that fraction of each class), seed = (a random choice; without it the last ones) }.
+--- The rule of a validation split in words.
+local function rule_of(o)
+  local rows = o.order == "last" and "the last rows" or ("shuffled with seed %d"):format(o.seed)
+  return ("fraction=%s, %s%s"):format(csv.number(o.fraction), rows, o.stratified and ", stratified" or "")
+end
+
+--- Holds a fraction out: returns what is kept, what is held out, and the rule in words. `how`: a fraction, or { fraction =,
+--- order = "shuffled" (a random choice, from `seed`) or "last" (the last rows), stratified = (that fraction of each class; so by
+--- default where there are labels and order is not "last"), seed = 1 }.
 function Split:validation(how)
   if type(how) == "number" then how = { fraction = how } end
-  local o = options.read("validation", how, { fraction = options.none, stratified = false, seed = options.none })
+  local o = options.read("validation", how, { fraction = options.none, order = options.none, stratified = options.none, seed = options.none })
   if type(o.fraction) ~= "number" or not (o.fraction > 0 and o.fraction < 1) then
     raise("validation takes a fraction between 0 and 1, got %s", tostring(o.fraction))
   end
+  o.order = o.order or M.default_order
+  if o.order ~= "shuffled" and o.order ~= "last" then raise("validation: order is \"shuffled\" or \"last\", got %s", options.describe(o.order)) end
+  if o.stratified == nil then o.stratified = o.order == "shuffled" and self.classes > 0 end
+  if type(o.stratified) ~= "boolean" then raise("validation: stratified is true or false, got %s", options.describe(o.stratified)) end
   if o.stratified and self.classes == 0 then raise("a stratified validation split needs labels, and %s has none", self.name) end
+  if o.order == "last" and o.seed then raise 'validation: order = "last" takes no seed; leave one of them out' end
+  if o.seed and math.type(o.seed) ~= "integer" then raise("validation: seed is a whole number, got %s", options.describe(o.seed)) end
+  if o.order == "shuffled" then o.seed = o.seed or 1 end
   local held = math.floor(o.fraction * self.count + 0.5)
   if held == 0 or held == self.count then raise("validation: %d samples are too few to hold out a fraction of %g", self.count, o.fraction) end
   local parts
@@ -121,8 +146,10 @@ function Split:validation(how)
     end
   end
   local percent = ("%.4g%%"):format(100 * o.fraction)
-  return derived(self, { name = self.name .. " without " .. percent, count = self.count - held, load = part(1) }),
-         derived(self, { name = ("%s, %s held out"):format(self.name, percent), count = held, load = part(2) })
+  local rule = rule_of(o)
+  return derived(self, ("without validation %s"):format(rule), { name = self.name .. " without " .. percent, count = self.count - held, load = part(1) }),
+         derived(self, ("validation %s"):format(rule), { name = ("%s, %s held out"):format(self.name, percent), count = held, load = part(2) }),
+         rule
 end
 
 --- Values minus the mean, divided by the standard deviation. std = false: the mean only. per = "all" (one number),
@@ -133,7 +160,11 @@ function Split:standardize(opts)
     raise("standardize: per is \"all\", \"channel\" or \"pixel\", got \"%s\"", o.per)
   end
   local from = o.from or self
-  return derived(self, { name = self.name .. ", standardized", load = function()
+  local function step()
+    local words = ("standardize per=%s std=%s"):format(o.per, tostring(o.std))
+    return from == self and words or ("%s from=(%s %s)"):format(words, from.sha256, from:derivation())
+  end
+  return derived(self, step, { name = self.name .. ", standardized", load = function()
     local key = o.per .. (o.std and " std" or "")
     from._statistics = from._statistics or {}
     local known = from._statistics[key]
@@ -152,7 +183,7 @@ function Split:resize(height, width)
     if math.type(n) ~= "integer" or n < 1 or n > 65536 then raise("resize takes a height and a width in pixels, got %s", tostring(n)) end
   end
   if #self.shape ~= 3 then raise("resize works on images [H, W, C], and the samples of %s are [%s]", self.name, table.concat(self.shape, ", ")) end
-  return derived(self, {
+  return derived(self, ("resize %dx%d"):format(height, width), {
     name = ("%s, %dx%d"):format(self.name, height, width), shape = { height, width, self.shape[3] },
     load = function() return self:read():resize(height, width) end,
   })

@@ -1,0 +1,144 @@
+--- perilune compare A B [C ...]
+local compare = require "perilune.stats.compare"
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+local report = require "perilune.report"
+local text = require "perilune.text"
+
+local M = { summary = "what differs in the settings, what in the results, and is it luck?", usage = "A B [C ...]",
+  description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ " ..
+    "in nothing but their seed are one group. Two runs on the same test set: McNemar's exact test on the stored " ..
+    "predictions. Groups of seeds: the difference of their means with a bootstrapped 95 % interval." }
+
+function M.define(parser)
+  parser:argument("runs", "Folders of runs."):args "+"
+  parser:option("--seed", "Seed of the bootstrap (1)."):convert(require "perilune.convert".whole(0)):argname "<n>"
+  parser:flag("--json", "As JSON.")
+end
+
+--- The finished runs that folders hold. Raises when one holds none.
+function M.load(paths)
+  local runs = require "perilune.runs"
+  local list = {}
+  for _, path in ipairs(paths) do
+    local found = {}
+    if core.system.kind(path) == "folder" and not require "perilune.folder".find(path) then
+      local below, problems = runs.runs(path)
+      for _, problem in ipairs(problems or {}) do
+        io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n")
+      end
+      for _, run in ipairs(below or {}) do
+        if run.ended ~= "interrupted" then found[#found + 1] = assert(runs.run(run.path)) end
+      end
+      if #found == 0 then errors.fail(1, "compare: there is no finished run in %s", path) end
+    else
+      local run, message = runs.run(path)
+      if not run then errors.fail(1, "compare: %s", message) end
+      found[1] = run
+    end
+    table.move(found, 1, #found, #list + 1, list)
+  end
+  return list
+end
+
+-- What groups are called in a table: A, B, ...
+local function labels_of(groups)
+  local labels = {}
+  for i = 1, #groups do labels[i] = i <= 26 and string.char(64 + i) or "G" .. i end
+  return labels
+end
+
+local function who(group)
+  local run = group.first
+  if #group.runs == 1 then
+    return ("%s, seed %s%s"):format(run.path, run.seed, run.ended == "interrupted" and ", unfinished" or "")
+  end
+  local seeds = {}
+  for i, one in ipairs(group.runs) do seeds[i] = tostring(one.seed) end
+  return ("%s and %d more: seeds %s"):format(run.path, #group.runs - 1, table.concat(seeds, ", "))
+end
+
+local function show(name, s)
+  if not s then return "-" end
+  local value = report.value(name, s.mean)
+  if s.n == 1 then return value end
+  return ("%s ± %s"):format(value:gsub(" %%$", ""), report.value(name, s.std))
+end
+
+local function print_settings(settings, labels, term)
+  if #settings == 0 then
+    print "The settings are the same but for the seed."
+    return
+  end
+  print(term.paint("Settings that differ", "bold"))
+  local columns, rows = { { "" } }, {}
+  for i, label in ipairs(labels) do columns[i + 1] = { label } end
+  for _, row in ipairs(settings) do
+    if row.values then
+      local cells = { row.name }
+      for i, value in ipairs(row.values) do cells[i + 1] = text.clip(value, 60) end
+      rows[#rows + 1] = cells
+    end
+  end
+  if #rows > 0 then
+    for _, line in ipairs(text.columns(columns, rows, "  ", term.paint)) do print(line) end
+  end
+  for _, row in ipairs(settings) do
+    if row.lines then
+      print(("%s, %s beside %s:"):format(row.name, labels[row.group], labels[1]))
+      for _, change in ipairs(row.lines) do
+        if change.was then print(("  %4d %s"):format(change.line, term.paint("- " .. change.was, "red"))) end
+        if change.now then print(("  %4d %s"):format(change.line, term.paint("+ " .. change.now, "green"))) end
+      end
+      if row.more > 0 then print(("  ... and %d more lines"):format(row.more)) end
+    end
+  end
+end
+
+local function print_results(results, labels, term)
+  local columns, rows = { { "" } }, {}
+  for i, label in ipairs(labels) do columns[i + 1] = { label, align = "right" } end
+  for r, row in ipairs(results) do
+    rows[r] = { report.title(row.name) }
+    for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i]) end
+  end
+  print(term.paint("\nResults", "bold"))
+  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint)) do print(line) end
+end
+
+function M.run(options)
+  local runs = M.load(options.runs)
+  if #runs < 2 then
+    errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
+  end
+  local groups = compare.groups(runs)
+  local labels = labels_of(groups)
+  local settings, results, claims = compare.settings(groups), compare.results(groups), {}
+  if #groups == 1 and #runs == 2 then      -- two seeds of one setting: the runs themselves are compared
+    groups = { { runs = { runs[1] }, first = runs[1] }, { runs = { runs[2] }, first = runs[2] } }
+    labels, results = { "A", "B" }, compare.results(groups)
+  end
+  for i = 2, #groups do
+    claims[i] = compare.claim(groups[1], groups[i], { labels[1], labels[i] }, { seed = options.seed })
+  end
+  if options.json then
+    local list = {}
+    for i, group in ipairs(groups) do
+      list[i] = { label = labels[i], runs = {}, claim = claims[i] }
+      for j, run in ipairs(group.runs) do list[i].runs[j] = run.path end
+    end
+    print(core.json.encode({ groups = list, settings = settings, results = results }, true))
+    return 0
+  end
+  local term = text.terminal(1)
+  for i, group in ipairs(groups) do print(("%s  %s"):format(term.paint(labels[i], "bold"), who(group))) end
+  print()
+  print_settings(settings, labels, term)
+  print_results(results, labels, term)
+  if #groups > 1 then print() end
+  for i = 2, #groups do print(("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)) end
+  if #groups == 1 then print(("\nOne group of %d seeds; there is nothing to compare it with."):format(#runs)) end
+  return 0
+end
+
+return M

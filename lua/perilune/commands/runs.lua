@@ -1,0 +1,210 @@
+--- perilune runs [FOLDER] [FILTER]
+local core = require "perilune.core"
+local csv = require "perilune.csv"
+local errors = require "perilune.errors"
+local report = require "perilune.report"
+local text = require "perilune.text"
+
+local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
+  description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. " ..
+    "A filter is one or more conditions, " ..
+    "such as lr>=1e-3 state=finished name~lenet; all of them hold." }
+
+local formats = { "csv", "json", "markdown" }
+
+function M.define(parser)
+  parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, or ~ (contains).")
+    :args "*"
+  parser:option("--sort", "Sort by this name, numbers as numbers; what has no such value comes last."):argname "<name>"
+  parser:flag("--reverse", "The largest first.")
+  parser:option("--columns", "Only these, separated by commas: arguments, results such as test_error, name, " ..
+    "state, seed, epoch, path, when."):argname "<names>"
+  parser:flag("--csv", "As comma-separated values, with all digits.")
+  parser:flag("--json", "As JSON.")
+  parser:flag("--markdown", "As a table in Markdown.")
+end
+
+local function read(words)
+  local folder, conditions = nil, {}
+  for _, word in ipairs(words) do
+    if word:find "[=<>~]" and core.system.kind(word) ~= "folder" then conditions[#conditions + 1] = word
+    elseif folder then
+      errors.fail(2, "runs: '%s' is a second folder; a condition has one of = != < <= > >= ~ in it", word)
+    else folder = word end
+  end
+  return folder or "runs", conditions
+end
+
+-- A run's value by the name of a column.
+local function value_of(run, name)
+  if name == "state" then return run.ended == "interrupted" and "unfinished" or "finished" end
+  if name == "when" then return run.created end
+  return run:value(name)
+end
+
+local function holds(conditions)
+  local filter = require "perilune.runs_filter"
+  local special, rest = {}, {}
+  for _, word in ipairs(conditions) do
+    local name, operator, value = word:match "^(%l+)([!=~]+)(.*)$"
+    if name == "state" then
+      if operator ~= "=" and operator ~= "!=" or value ~= "finished" and value ~= "unfinished" then
+        errors.fail(2, "runs: %s: a state is finished or unfinished, compared with = or !=", word)
+      end
+      special[#special + 1] = function(run) return (value_of(run, "state") == value) == (operator == "=") end
+    else rest[#rest + 1] = word end
+  end
+  return function(list)
+    list = filter.apply(list, table.concat(rest, " "))
+    local kept = {}
+    for _, run in ipairs(list) do
+      local all = true
+      for _, condition in ipairs(special) do all = all and condition(run) end
+      if all then kept[#kept + 1] = run end
+    end
+    return kept
+  end
+end
+
+-- The columns shown when none are asked for: arguments that differ somewhere, and results that some run has.
+local function usual_columns(list)
+  local first, varies, arguments, results = {}, {}, {}, {}
+  for _, run in ipairs(list) do
+    for name, value in pairs(run.arguments or {}) do
+      local shown = type(value) == "table" and core.json.encode(value) or tostring(value)
+      if first[name] == nil then
+        first[name] = shown
+        arguments[#arguments + 1] = name
+      elseif first[name] ~= shown then varies[name] = true end
+    end
+    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss", "tags" } do
+      if run:value(name) then results[name] = true end
+    end
+  end
+  table.sort(arguments)
+  local columns = { "path", "name" }
+  for _, name in ipairs(arguments) do
+    if varies[name] then columns[#columns + 1] = name end
+  end
+  for _, name in ipairs { "seed", "state", "epoch", "best_epoch" } do columns[#columns + 1] = name end
+  for _, split in ipairs { "val", "test" } do
+    if results[split .. "_error"] then columns[#columns + 1] = split .. "_error"
+    elseif results[split .. "_loss"] then columns[#columns + 1] = split .. "_loss" end
+  end
+  columns[#columns + 1] = "seconds"
+  columns[#columns + 1] = "when"
+  if results.tags then columns[#columns + 1] = "tags" end
+  return columns
+end
+
+local function check_column(list, name)
+  if #list == 0 then return end
+  local names, known = { "state", "when" }, name == "state" or name == "when"
+  for _, run in ipairs(list) do
+    if known then return end
+    for _, other in ipairs(run:values()) do
+      known = known or other == name
+      names[#names + 1] = other
+    end
+  end
+  if known then return end
+  local near = core.system.nearest(name, names)
+  errors.fail(2, "runs: no run has a '%s'%s", name, near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+-- Numbers before words, what is missing (or NaN) last, whichever way; equals keep their order.
+local function sort(list, name, falling)
+  local keys, at = {}, {}
+  for i, run in ipairs(list) do
+    local value = value_of(run, name)
+    if type(value) == "table" then value = core.json.encode(value) end
+    if type(value) == "boolean" then value = tostring(value) end
+    keys[run], at[run] = value == value and value or nil, i
+  end
+  table.sort(list, function(a, b)
+    local x, y = keys[a], keys[b]
+    if x == y then return at[a] < at[b] end
+    if x == nil or y == nil then return y == nil end
+    if type(x) ~= type(y) then return type(x) == "number" end
+    if falling then return x > y end
+    return x < y
+  end)
+end
+
+local function cell(name, value)
+  if value == nil then return "" end
+  if type(value) == "table" then return core.json.encode(value) end
+  if math.type(value) == "integer" then return ("%d"):format(value) end
+  if type(value) == "number" then
+    return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
+  end
+  return tostring(value)
+end
+
+local function print_table(list, columns, markdown)
+  local term = text.terminal(1)
+  local titles, rows = {}, {}
+  for i, name in ipairs(columns) do titles[i] = { report.title(name) } end
+  for r, run in ipairs(list) do
+    rows[r] = {}
+    for i, name in ipairs(columns) do
+      local value = value_of(run, name)
+      rows[r][i] = name == "when" and type(value) == "string" and value:sub(1, 16):gsub("T", " ") or cell(name, value)
+      if type(value) == "number" then titles[i].align = "right" end
+    end
+    if value_of(run, "state") == "unfinished" then rows[r].style = "dim" end
+  end
+  if markdown then
+    local function line(cells) return ("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " ") end
+    local heads, rule = {}, {}
+    for i, title in ipairs(titles) do heads[i], rule[i] = title[1], title.align and "---:" or "---" end
+    print((line(heads)))
+    print("|" .. table.concat(rule, "|") .. "|")
+    for _, cells in ipairs(rows) do
+      for i, c in ipairs(cells) do cells[i] = c:gsub("|", "\\|") end
+      print((line(cells)))
+    end
+    return
+  end
+  for _, line in ipairs(text.columns(titles, rows, "  ", term.paint)) do print(line) end
+  print(term.paint(("%d run%s"):format(#list, #list == 1 and "" or "s"), "dim"))
+end
+
+function M.run(options)
+  local asked = 0
+  for _, name in ipairs(formats) do asked = asked + (options[name] and 1 or 0) end
+  if asked > 1 then errors.fail(2, "runs: one of --csv, --json and --markdown is enough") end
+  local folder, conditions = read(options.words)
+  local filter = holds(conditions)
+  local list, problems = require "perilune.runs".runs(folder)
+  if not list then errors.fail(1, "runs: %s", problems) end
+  for _, problem in ipairs(problems) do io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n") end
+  list = filter(list)
+  local columns = {}
+  for name in (options.columns or ""):gmatch "[^,%s]+" do
+    check_column(list, name)
+    columns[#columns + 1] = name
+  end
+  if options.sort then
+    check_column(list, options.sort)
+    sort(list, options.sort, options.reverse)
+  end
+  if #columns == 0 then columns = usual_columns(list) end
+  if options.csv or options.json then
+    local rows = {}
+    for i, run in ipairs(list) do
+      rows[i] = {}
+      for _, name in ipairs(columns) do
+        local value = value_of(run, name)
+        if type(value) == "table" and options.csv then value = core.json.encode(value) end
+        if value == value and (type(value) ~= "number" or value - value == 0) then rows[i][name] = value end
+      end
+    end
+    if options.csv then io.write(csv.encode(columns, rows)) else print(core.json.encode(rows, true)) end
+    return 0
+  end
+  print_table(list, columns, options.markdown)
+  return 0
+end
+
+return M

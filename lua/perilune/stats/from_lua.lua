@@ -1,0 +1,32 @@
+--- pl.compare(a, b): runs, folders, or lists of these (the seeds of one setting).
+local compare = require "perilune.stats.compare"
+local errors = require "perilune.errors"
+local options = require "perilune.options"
+local result = require "perilune.result"
+
+local function run_of(value, what)
+  if result.is(value) then return value end
+  if type(value) ~= "string" then
+    errors.raise("pl.compare: %s is a run, its folder or a list of these, got %s", what, options.describe(value))
+  end
+  local run, message = require "perilune.runs".run(value)
+  return run or errors.raise("pl.compare: %s", message)
+end
+
+local function group_of(value, what)
+  local list = type(value) == "table" and not result.is(value) and value or { value }
+  if #list == 0 then errors.raise("pl.compare: %s is an empty list", what) end
+  local group = { runs = {} }
+  for i, item in ipairs(list) do group.runs[i] = run_of(item, what) end
+  group.first = group.runs[1]
+  return group
+end
+
+return function(a, b, given)
+  local o = options.check("pl.compare", given, { { "seed", type = "integer", low = 0 },
+    { "level", type = "number", low = 0.5, high = 0.9999 } })
+  local groups = { group_of(a, "the first"), group_of(b, "the second") }
+  local claim = compare.claim(groups[1], groups[2], { "the first", "the second" }, o)
+  claim.settings, claim.results = compare.settings(groups), compare.results(groups)
+  return claim
+end

@@ -1,0 +1,61 @@
+--- By what a sweep chooses its best: a measure of the validation set, unless told otherwise in words.
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+
+local M = {}
+
+local function labelled(e, split) return split .. (e.classes > 0 and "_error" or "_loss") end
+
+local function known(e, name)
+  for _, column in ipairs(e.columns) do
+    if column == name then return true end
+  end
+  return false
+end
+
+--- The metric that `word` means: nil or "validation", "test", "none" (nil is returned), or a column of the history.
+--- `several`: is there anything to choose from? `rungs`: it is needed while trials are under way.
+function M.metric(e, word, several, rungs)
+  if word == "none" then
+    if rungs then errors.fail(2, "sweep: --halving chooses by a metric; --select none leaves it none") end
+    return nil
+  end
+  if word == "test" then
+    if not e.test then errors.fail(2, "sweep: the experiment has no test set to choose by") end
+    if rungs and e.test ~= "epoch" then
+      errors.fail(2, 'sweep: --halving --select test needs test = "epoch" in the experiment')
+    end
+    return labelled(e, "test")
+  end
+  if word == nil or word == "validation" then
+    if e.splits.val then return labelled(e, "val") end
+    if not several then return nil end
+    errors.fail(2, "sweep: nothing is held out, so there is nothing to choose by: add validation = 0.1 to the " ..
+      "experiment; or say --select none (a table only), or --select test (and the table says so)")
+  end
+  if word:match "^test_" then
+    errors.fail(2, "sweep: %s is of the test set; say --select test to choose by that", word)
+  end
+  if not known(e, word) then
+    local near = core.system.nearest(word, e.columns)
+    near = near and ("; did you mean '%s'?"):format(near) or ""
+    errors.fail(2, "sweep: the experiment does not measure '%s'%s", word, near)
+  end
+  return word
+end
+
+--- Is more of it better?
+function M.rises(metric)
+  return metric:match "_accuracy$" or metric:match "_f1$" or metric:match "_precision$" or metric:match "_recall$"
+end
+
+--- A number of it as a loss: less is better.
+function M.loss(metric, value)
+  if value == nil or value ~= value then return math.huge end
+  return M.rises(metric) and -value or value
+end
+
+--- Is it of the test set?
+function M.of_test(metric) return metric ~= nil and metric:match "^test_" ~= nil end
+
+return M

@@ -1,0 +1,159 @@
+--- What a sweep is: the trials that its arguments make, and its folder, where sweep.json says whose they are. Trials
+--- that were there before stay: a wider grid or more seeds of the same script adds to them.
+local args = require "perilune.args"
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+local script = require "perilune.script"
+local values = require "perilune.sweep.values"
+local store = core.store
+
+local M = {}
+
+local LONGEST = 180      -- of a folder's name; file systems allow 255 bytes
+
+--- { "lr=0.01", "width=32" }, 1 -> "lr=0.01,width=32-s1"
+function M.name(words, seed)
+  local text = table.concat(words, ",")
+  local plain = text:gsub("[^%w._=,+-]", "_")
+  if plain ~= text or #plain > LONGEST then
+    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(text):sub(1, 8))
+  end
+  return ("%s%ss%d"):format(plain, plain == "" and "" or "-", seed)
+end
+
+--- The type of an argument of the script that was loaded last: "integer", "float", "string", "boolean", "table" or
+--- nil.
+local function type_of(name)
+  local value = args.values()[name]
+  return math.type(value) or type(value)
+end
+
+-- Words with one value for each parameter, to load the script with: what types its arguments have.
+local function example(parameters)
+  local words = {}
+  for i, p in ipairs(parameters) do
+    local low = p.kind and (math.ceil(p.low) <= p.high and math.ceil(p.low) or p.low)
+    words[i] = ("%s=%s"):format(p.name, p.values and p.values[1] or ("%.14g"):format(low))
+  end
+  return words
+end
+
+--- The configurations of o.arguments: a list of { "name=value", ... }; each was loaded once, so that a value that the
+--- script refuses is told before anything is trained. Returns them, and the experiment that the first one makes.
+function M.configurations(file, o)
+  local parameters = values.parse_all(o.arguments)
+  local first = script.experiment(file, example(parameters))
+  values.settle(parameters, type_of)
+  local list
+  if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
+  else list = values.grid(parameters) end
+  for _, words in ipairs(list) do script.experiment(file, words) end
+  return list, first
+end
+
+local function same_script(was, e)
+  if was.text ~= e.script.text then return false end
+  local texts = {}
+  for _, file in ipairs(e.script.files) do texts[file.path] = file.text end
+  for _, file in ipairs(was.files or {}) do
+    if texts[file.path] ~= file.text then return false end
+  end
+  return true
+end
+
+--- The plan kept in a sweep's folder, or nil.
+function M.read(folder)
+  local text = store.read_text(folder .. "/sweep.json")
+  if not text then return nil end
+  local plan, message = core.json.decode(text)
+  if type(plan) ~= "table" or plan.format ~= "perilune sweep" then
+    errors.fail(1, "%s/sweep.json is no plan of a sweep%s", folder, message and ": " .. message or "")
+  end
+  if plan.version ~= 1 then
+    errors.fail(1, "%s/sweep.json has version %s; this program knows version 1", folder, tostring(plan.version))
+  end
+  return plan
+end
+
+local function refuse_other(folder, was, e, epochs)
+  if not same_script(was, e) then
+    errors.fail(1, "%s belongs to a sweep of another script (%s, or what it was before it was changed); choose " ..
+      "another folder with --out DIR",
+      folder, was.script)
+  end
+  if was.epochs ~= epochs then
+    errors.fail(1, "%s belongs to a sweep of %s; choose another folder with --out DIR", folder,
+      was.epochs and ("%d epochs a trial"):format(was.epochs) or "all epochs")
+  end
+end
+
+-- The lock under which a plan is read and written: another process may be at it.
+local function claim(folder)
+  local lock, held
+  for _ = 1, 200 do
+    lock, held = store.lock(folder .. "/.sweep.lock")
+    if lock then return lock end
+    core.process.sleep(0.05)
+  end
+  errors.fail(1, "%s", held)
+end
+
+-- Is something there that no sweep put there?
+local function is_strange(folder)
+  for _, name in ipairs(core.system.kind(folder) == "folder" and store.listdir(folder) or {}) do
+    if name:sub(1, 1) ~= "." and name ~= "sweep.json.tmp" then return true end
+  end
+  return false
+end
+
+local function trial(folder, words, seed)
+  local name = M.name(words, seed)
+  return { name = name, words = words, seed = seed, folder = folder .. "/" .. name }
+end
+
+--- Makes or widens the sweep in a folder: `configurations` of experiment `e`. o: file, seeds, epochs, out. Returns
+--   { folder, file, experiment, epochs, trials = those of this command, configurations, all = those that the folder
+-- knows }
+-- where a trial is { name, words, seed, folder, configuration = index }.
+function M.make(o, configurations, e)
+  local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
+  local folder = o.out or "runs/sweep-" .. require "perilune.folder".slug(slug)
+  local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations,
+    trials = {}, all = {} }
+  local was = M.read(folder)
+  if not was and is_strange(folder) then
+    errors.fail(1, "%s is there and holds no sweep; choose another folder with --out DIR", folder)
+  end
+  if was then refuse_other(folder, was, e, o.epochs) end
+  local ok, message = store.mkdir(folder)
+  if not ok then errors.fail(1, "cannot make the sweep's folder: %s", message) end
+  local lock <close> = claim(folder)
+  was = lock and M.read(folder)
+  if was then refuse_other(folder, was, e, o.epochs) end
+  local known, kept = {}, {}
+  for _, old in ipairs(was and was.trials or {}) do
+    local t = trial(folder, old.arguments, math.tointeger(old.seed))
+    known[t.name] = t
+    plan.all[#plan.all + 1] = t
+    kept[#kept + 1] = { arguments = t.words, seed = t.seed }
+  end
+  for index, words in ipairs(configurations) do
+    for seed = 1, o.seeds or 1 do
+      local t = trial(folder, words, seed)
+      t.configuration = index
+      if known[t.name] then known[t.name].configuration = index
+      else
+        plan.all[#plan.all + 1] = t
+        kept[#kept + 1] = { arguments = words, seed = seed }
+      end
+      plan.trials[#plan.trials + 1] = t
+    end
+  end
+  ok, message = store.write_text(folder .. "/sweep.json", core.json.encode({ format = "perilune sweep", version = 1,
+    script = o.file,
+    text = e.script.text, files = e.script.files, epochs = o.epochs, trials = kept }, true))
+  if not ok then errors.fail(1, "%s", message) end
+  return plan
+end
+
+return M

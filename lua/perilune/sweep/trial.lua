@@ -1,0 +1,63 @@
+--- How far the run in a folder is, told without its HDF5 files: by the last line of its log, by its lock, and by
+--- failed.txt, which a trial that failed leaves there.
+local core = require "perilune.core"
+local store = core.store
+
+local M = {}
+
+local TAIL = 65536      -- bytes; longer than any line of a log
+
+--- The last line of a run's log, decoded: a row of the history or { summary = ... }; nil when there is none.
+function M.last(folder)
+  local file = io.open(folder .. "/log.jsonl", "rb")
+  if not file then return nil end
+  local size = file:seek "end"
+  file:seek("set", math.max(0, size - TAIL))
+  local line = ("\n" .. (file:read "a" or "")):match "^.*\n([^\n]+)\n$"      -- the greedy .* finds it from the end
+  file:close()
+  local found = line and core.json.decode(line)
+  return type(found) == "table" and found or nil
+end
+
+--- Notes that a trial failed, and why.
+function M.fail(folder, message)
+  local ok = store.mkdir(folder)
+  return ok and store.write_text(folder .. "/failed.txt", (message:gsub("%s+$", "")) .. "\n")
+end
+
+--- Forgets a failure.
+function M.forgive(folder) store.remove(folder .. "/failed.txt") end
+
+local function is_locked(folder)
+  local lock = store.lock(folder .. "/.lock")
+  if not lock then return true end
+  lock:release()
+  return false
+end
+
+--- { state = "finished" | "failed" | "running" | "unfinished" | "missing", epoch, message (of a failure), row = last
+--- of the history }
+function M.status(folder)
+  if core.system.kind(folder) ~= "folder" then return { state = "missing", epoch = 0 } end
+  local last = M.last(folder) or {}
+  if last.summary then return { state = "finished", epoch = last.summary.epoch, row = last.summary.last } end
+  local failure = store.read_text(folder .. "/failed.txt")
+  if failure then
+    return { state = "failed", epoch = last.epoch or 0, message = (failure:gsub("%s+$", "")), row = last }
+  end
+  if is_locked(folder) then return { state = "running", epoch = last.epoch or 0, row = last } end
+  local begun = last.epoch or store.exists(folder .. "/checkpoint.h5")
+  return { state = begun and "unfinished" or "missing", epoch = last.epoch or 0, row = last }
+end
+
+--- The rows of a run's log, by epoch.
+function M.rows(folder)
+  local rows = {}
+  for line in (store.read_text(folder .. "/log.jsonl") or ""):gmatch "[^\n]+" do
+    local row = core.json.decode(line)
+    if type(row) == "table" and math.tointeger(row.epoch) then rows[math.tointeger(row.epoch)] = row end
+  end
+  return rows
+end
+
+return M

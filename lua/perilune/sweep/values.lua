@@ -1,0 +1,163 @@
+--- What a sweep varies: "lr=1e-3,3e-3", "width=1..5", "lr=lin:0..1", "lr=log:1e-4..1e-1", "channels=[8,16],[16,32]";
+--- and the combinations of it, all of them (a grid) or drawn at random.
+local core = require "perilune.core"
+local errors = require "perilune.errors"
+
+local M = {}
+
+local MOST = 100000      -- trials; more is a slip
+
+local function wrong(word, format, ...) errors.fail(2, "sweep: %s: " .. format, word, ...) end
+
+local function number(word, text, what)
+  local x = tonumber(text)
+  if not x or x ~= x or x - x ~= 0 then wrong(word, "%s is a number, got '%s'", what, text) end
+  return x
+end
+
+-- "a,[b,c],d" -> { "a", "b,c", "d" }
+local function items(word, text)
+  local list, at = {}, 1
+  while at <= #text + 1 do
+    local inner, after = text:match("^%[([^%[%]]*)%]()", at)
+    if not inner then inner, after = text:match("^([^,%[%]]*)()", at) end
+    local stop = text:sub(after, after)
+    if stop ~= "," and stop ~= "" then
+      wrong(word, "values are separated by commas, lists among them are written [8,16]")
+    end
+    if inner == "" then wrong(word, "a value is missing") end
+    list[#list + 1] = inner
+    at = after + 1
+    if stop == "" then break end
+  end
+  return list
+end
+
+local function whole_range(word, name, from, to)
+  local low = math.tointeger(number(word, from, "an end of a range"))
+  local high = math.tointeger(number(word, to, "an end of a range"))
+  if not low or not high then
+    wrong(word, "a range counts whole numbers; lin:%s..%s draws between its ends, with --trials", from, to)
+  end
+  if low > high then wrong(word, "the range is empty: %d is above %d", low, high) end
+  if high - low >= MOST then wrong(word, "the range has %d values", high - low + 1) end
+  local values = {}
+  for i = low, high do values[#values + 1] = tostring(i) end
+  return { name = name, values = values }
+end
+
+--- { name, values = { texts } } or { name, kind = "lin" | "log", low, high } of a word of the command line.
+function M.parse(word)
+  local name, text = word:match "^([%a_][%w_]*)=(.*)$"
+  if not name then
+    errors.fail(2, "sweep: '%s' is no argument; one is written name=value,value, such as lr=1e-3,1e-2", word)
+  end
+  local kind, rest = text:match "^(l[io][ng]):(.*)$"
+  local from, to = (rest or text):match "^(.-)%.%.(.+)$"
+  if kind == "lin" or kind == "log" then
+    if not from then wrong(word, "a range is written %s:low..high, such as lr=log:1e-4..1e-1", kind) end
+    local low, high = number(word, from, "an end of a range"), number(word, to, "an end of a range")
+    if low >= high then wrong(word, "the range is empty: %s is not below %s", from, to) end
+    if kind == "log" and low <= 0 then wrong(word, "a logarithmic range begins above 0, got %s", from) end
+    return { name = name, kind = kind, low = low, high = high }
+  end
+  if from and tonumber(from) and tonumber(to) then return whole_range(word, name, from, to) end
+  return { name = name, values = items(word, text) }
+end
+
+--- The words of a command line as parameters, sorted by name.
+function M.parse_all(words)
+  local list, seen = {}, {}
+  for _, word in ipairs(words) do
+    local p = M.parse(word)
+    if seen[p.name] then errors.fail(2, "sweep: argument '%s' is given twice", p.name) end
+    seen[p.name] = true
+    list[#list + 1] = p
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+-- "1e-3" and "0.001" are one value; `whole`: of an argument that counts.
+local function canonical(text, type_of)
+  if type_of ~= "float" and type_of ~= "integer" then return text end
+  local x = tonumber(text)
+  if not x then return text end
+  return math.tointeger(x) and ("%d"):format(math.tointeger(x)) or ("%.14g"):format(x)
+end
+
+--- Writes each value as the script's argument of that type has it ("integer", "float", else as given) and leaves out
+--- doubles.
+function M.settle(parameters, type_of)
+  for _, p in ipairs(parameters) do
+    p.whole = type_of(p.name) == "integer"
+    local values, seen = {}, {}
+    for _, text in ipairs(p.values or {}) do
+      text = canonical(text, type_of(p.name))
+      if not seen[text] then values[#values + 1] = text end
+      seen[text] = true
+    end
+    if p.values then p.values = values end
+  end
+end
+
+--- All combinations, the last parameter changing fastest: a list of { "name=value", ... }.
+function M.grid(parameters)
+  local list = { {} }
+  for _, p in ipairs(parameters) do
+    if p.kind then
+      errors.fail(2, "sweep: %s=%s:... has no end of values; say how many to draw with --trials N", p.name, p.kind)
+    end
+    if #list * #p.values > MOST then errors.fail(2, "sweep: that would be more than %d trials", MOST) end
+    local longer = {}
+    for _, words in ipairs(list) do
+      for _, value in ipairs(p.values) do
+        local copy = table.move(words, 1, #words, 1, {})
+        copy[#copy + 1] = p.name .. "=" .. value
+        longer[#longer + 1] = copy
+      end
+    end
+    list = longer
+  end
+  return list
+end
+
+local SAMPLING = 72      -- a purpose of the generator that nothing else draws for
+
+-- The value of parameter number `index` in draw t: a function of these and the seed alone.
+local function draw(p, seed, t, index)
+  local u = core.system.random(seed, SAMPLING, t, index, 0)
+  if not p.kind then return p.values[1 + math.floor(u * #p.values)] end
+  local x
+  if p.kind == "lin" then x = p.low + u * (p.high - p.low)
+  else x = math.exp(math.log(p.low) + u * (math.log(p.high) - math.log(p.low))) end
+  if p.whole then return ("%d"):format(math.floor(x + 0.5)) end
+  return ("%.6g"):format(x)
+end
+
+--- `count` combinations, drawn from `seed`, no two the same; more of them begin with the same ones.
+function M.random(parameters, count, seed)
+  local possible = 1
+  for _, p in ipairs(parameters) do
+    if p.values then possible = possible * #p.values
+    elseif p.whole then possible = possible * (math.floor(p.high + 0.5) - math.floor(p.low + 0.5) + 1)
+    else possible = math.huge end
+  end
+  if count > possible then
+    local there = possible == 1 and "is only 1 combination" or ("are only %d combinations"):format(possible)
+    errors.fail(2, "sweep: %d trials are wanted, but there %s", count, there)
+  end
+  local list, seen, t = {}, {}, 0
+  while #list < count do
+    t = t + 1
+    local words = {}
+    for i, p in ipairs(parameters) do words[i] = p.name .. "=" .. draw(p, seed, t, i) end
+    local key = table.concat(words, " ")
+    if not seen[key] then list[#list + 1] = words end
+    seen[key] = true
+    if t > 1000 * count + 100000 then errors.fail(1, "sweep: %d different combinations could not be drawn", count) end
+  end
+  return list
+end
+
+return M
