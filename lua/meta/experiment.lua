@@ -6,6 +6,8 @@
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
 ---@field loss perilune.Loss
 ---@field optimizer perilune.Optimizer
+---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
+---  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A loaded model needs it
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)

@@ -125,6 +125,7 @@ local function train(run, e, o, found, identity)
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
+  if e.start_weights then trainer.restore(e.model, e.start_weights) end
   optimizer:bind(e.model)
   optimizer.lr = optimizer.base_lr      -- an earlier run may have left another
   local base_lr = optimizer.lr
@@ -234,7 +235,10 @@ function M.start(e, given)
   if o.threads then system.threads(threads_before) end
   if not ok then error(problem, 0) end
   local cloned, copy = pcall(e.model.clone, e.model)
-  if cloned then run.model = copy end      -- else there is no memory for weights of its own
+  if cloned then
+    run.model = copy
+    require "perilune.weights".mark(copy, ("a run of %q"):format(e.name))
+  end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   return run
 end

@@ -99,6 +99,7 @@ function M.load_model(path)
   if not ok then return nil, ("%s: %s"):format(path, tostring(model)) end
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, ("%s: %s"):format(path, why) end
+  require "perilune.weights".mark(model, path)
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
 end
