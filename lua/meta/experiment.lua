@@ -6,6 +6,8 @@
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
 ---@field loss perilune.Loss
 ---@field optimizer perilune.Optimizer
+---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
+---  step (default true; false: they are meant to differ)
 ---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
 ---  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A loaded model needs it
 ---@field epochs integer at most so many passes over the training set

@@ -1,5 +1,5 @@
 --- The command line. `perilune COMMAND ...` is one file in commands/; what is not a command is a Lua script, as for
--- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+-- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 128 + n ended by signal n (130: Ctrl-C).
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local script = require "perilune.script"

@@ -26,6 +26,7 @@ local fields = {
   { "drop_last", type = "boolean", default = false },
   { "nonfinite", type = "string", default = "stop", choices = { "stop", "skip" } },
   { "start", type = "string", hint = "\"keep\" (the weights that the model has), \"new\", a file or a run's folder" },
+  { "check_gradients", type = "boolean", default = true },
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
