@@ -143,6 +143,7 @@ end
 --- Runs the program with the words of its command line (words[0] is the program); returns its exit status.
 function M.main(words)
   script.program = words[0] or script.program
+  if core.system.isatty(1) then require "perilune.output".install() end      -- before a script keeps a print of its own
   local ok, result = xpcall(dispatch, M.handler, words)
   if ok then return math.tointeger(result) or 0 end
   return M.complain(result)
