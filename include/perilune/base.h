@@ -64,7 +64,7 @@ typedef struct pl_shape {
 /* Number of elements, or -1 when the product overflows or a size is negative. */
 PL_API int64_t pl_shape_count(const pl_shape *shape);
 PL_API bool pl_shape_equal(const pl_shape *a, const pl_shape *b);
-#define PL_SHAPE_TEXT 128
+#define PL_SHAPE_TEXT 160   /* holds PL_MAX_AXES sizes of any value */
 /* "[2, 3]"; with `batch` "[N, 2, 3]". Returns `text`. */
 PL_API const char *pl_shape_text(char text[PL_SHAPE_TEXT], const pl_shape *shape, bool batch);
 
@@ -166,7 +166,10 @@ PL_API double pl_clock(void);             /* seconds since some moment, never ru
 PL_API const char *pl_cpu_name(void);     /* as the system names it */
 /* The rest is defined with the kernels (runtime/kernels/dispatch.c, peak.c). */
 PL_API const char *pl_cpu_isa(void);      /* "baseline", "avx2", "avx512" or "neon": the kernels in use */
-/* Chooses the kernels: NULL = PERILUNE_ISA from the environment, else the widest that the processor has. */
+/* The kernels are chosen as the library is loaded: PERILUNE_ISA from the environment, else the widest that the processor has.
+   Whether the environment's wish could be met (else they are the widest). */
+PL_API pl_status pl_cpu_check(pl_error *err);
+/* Tests and measurements: chooses others for the whole process (NULL: as at the start), while nothing is computed. */
 PL_API pl_status pl_cpu_select(const char *isa, pl_error *err);
 /* Fused multiply-adds that the kernels in use reach with nothing else to do, in floating-point operations a second (two
    each) on so many threads (at most 64): the best of what fits into the time. */

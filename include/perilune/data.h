@@ -28,7 +28,9 @@ typedef struct pl_dataset pl_dataset;
    targets, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
    0: the largest label + 1. Errors: no samples, types, unequal N, a label out of range. */
 PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err);
-PL_API void pl_dataset_free(pl_dataset *ds);   /* NULL is allowed */
+/* One more who uses it, and frees it. Returns ds. */
+PL_API pl_dataset *pl_dataset_retain(const pl_dataset *ds);
+PL_API void pl_dataset_free(pl_dataset *ds);   /* when the last one does; NULL is allowed */
 
 PL_API size_t pl_dataset_count(const pl_dataset *ds);
 PL_API pl_shape pl_dataset_shape(const pl_dataset *ds);          /* of one sample: [28, 28, 1] */
@@ -103,7 +105,8 @@ struct cJSON;
 
 /* type: "affine", "elastic", "noise", "cutout"; args: its options, as pl_options_read takes them (may be NULL). */
 PL_API pl_augment *pl_augment_new(const char *type, const struct cJSON *args, pl_error *err);
-PL_API void pl_augment_free(pl_augment *a);                        /* NULL is allowed */
+PL_API pl_augment *pl_augment_retain(const pl_augment *a);               /* one more who uses it, and frees it; returns a */
+PL_API void pl_augment_free(pl_augment *a);                        /* when the last one does; NULL is allowed */
 PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed] */
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */

@@ -12,10 +12,10 @@
 typedef struct pl_trainer pl_trainer;
 
 typedef struct pl_trainer_options {
-  pl_model *model;                     /* everything here is borrowed; the model is built for the data's shape */
+  pl_model *model;                     /* [borrowed], as loss and optimizer; it is built for the data's shape */
   const pl_loss *loss;
   pl_optimizer *optimizer;             /* bound to the model */
-  const pl_dataset *data;
+  const pl_dataset *data;              /* retained, as the augmentations */
   const pl_augment *const *augment;    /* applied in order */
   size_t augments;
   size_t batch_size;

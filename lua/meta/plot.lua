@@ -75,3 +75,13 @@ function Figure:save(path) end
 ---What is drawn, as a list: see lua/perilune/plot/display.lua.
 ---@return table
 function Figure:display() end
+
+---Writes one self-contained HTML page about runs, from their files alone: it loads nothing and can be sent.
+---
+---```lua
+---pl.report("runs/my-first-s1", "report.html")
+---pl.report({ "runs/a-s1", "runs/b-s1" }, "compared.html")
+---```
+---@param runs any folders of runs, runs that were trained, or a list of these
+---@param path string
+function pl.report(runs, path) end

@@ -65,7 +65,8 @@ local function read_line(text, at)
   end
 end
 
---- The rows of a text as tables by the names in its first line, and those names; an empty cell is nil. Or nil and a message.
+--- The rows of a text as tables by the names in its first line, and those names; an empty cell is nil. Or nil and a
+--- message.
 function M.decode(text)
   local columns, at = read_line(text, 1)
   if not columns then return nil, "line 1: a quote is not closed" end

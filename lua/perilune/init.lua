@@ -4,13 +4,14 @@ local core = require "perilune.core"
 local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
-getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
+debug.getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
 
 -- Loaded when first used: start-up is milliseconds.
 local function later(module, name) return function(...) return require(module)[name](...) end end
-local tensor = getmetatable(core.tensor.zeros(1))
+local tensor = debug.getmetatable(core.tensor.zeros(1))
 tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plot", "hist")
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
+M.report = later("perilune.html.report", "write")
 
 M.system = require "perilune.system"
 M.nn, M.optim = require "perilune.nn", core.optim
@@ -35,7 +36,7 @@ function M.compare(...) return require "perilune.stats.from_lua"(...) end
 local names = require "perilune.names"
 for _, room in ipairs { "nn", "optim", "data", "augment", "schedule", "stopping", "store", "system" } do names.module(M[room], room) end
 for _, class in ipairs { "reader", "writer", "lock" } do names.seal(debug.getregistry()["perilune.store." .. class]) end
-names.methods(core.nn.metatable, core.nn.methods)
+names.methods(debug.getregistry()["perilune.layer"], core.nn.methods)
 names.not_called(debug.getregistry()["perilune.optimizer"])
 names.methods(debug.getregistry()["perilune.tensor"], debug.getregistry()["perilune.tensor"])
 names.module(M, "pl")

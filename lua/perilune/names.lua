@@ -81,12 +81,13 @@ function M.module(t, name)
   end })
 end
 
---- A class of the C side whose __index is the metatable itself.
+--- A class of the C side whose __index is a table.
 function M.seal(meta)
-  setmetatable(meta, { __index = function(_, key)
+  local methods = rawget(meta, "__index")
+  setmetatable(methods, { __index = function(_, key)
     if type(key) ~= "string" or key:find "^__" or by_library(2) then return nil end
     local room = short(meta)
-    errors.raise("%s has no method '%s'; %s", nouns[room], key, M.advice(key, sorted_names(meta), room)
+    errors.raise("%s has no method '%s'; %s", nouns[room], key, M.advice(key, sorted_names(methods), room)
       or ("help \"%s\" lists what it has"):format(room))
   end })
 end

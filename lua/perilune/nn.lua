@@ -8,7 +8,7 @@ local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "metatable" then M[name] = value end
+  if name ~= "methods" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
@@ -102,13 +102,13 @@ local function describe(layer, indent, lines)
 end
 
 -- run:model() is run.model: the weights of a run are asked for either way.
-core.nn.metatable.__call = function(layer, of)
+debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
   require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.
-core.nn.metatable.__tostring = function(layer)
+debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
   return table.concat(describe(layer, "", {}), "\n")
 end
 

@@ -85,6 +85,21 @@ function Progress:warn(line)
   if self.quiet then io.stderr:write("perilune: ", line, "\n") else self:note(line) end
 end
 
+local SPARK = 16
+
+-- The last epochs as a sparkline behind the row, where a terminal is wide enough for it.
+local function trend(self, row, columns, best)
+  local v = row.val_loss or row.test_error or row.train_loss
+  self.trend = self.trend or { n = 0 }
+  self.trend.n = self.trend.n + 1
+  self.trend[self.trend.n] = v
+  local used = 6
+  for _, column in ipairs(columns) do used = used + column[2] + 2 end
+  if not self.term.tty or used + 6 + SPARK > (system.columns(1) or self.term.width) then return "" end
+  local spark = require "perilune.terminal.marks".spark(self.trend, SPARK, self.term.utf8, true)
+  return (best and "  " or "        ") .. self.term.paint(spark, "cyan")
+end
+
 --- One finished epoch. `row`: the history's row; `best`: its weights are the best so far.
 function Progress:row(row, best)
   if self.quiet then return end
@@ -102,7 +117,7 @@ function Progress:row(row, best)
     cells[i] = column[1] == "test_error" and paint(cell, "bold") or column.need >= 5 and paint(cell, "dim") or cell
   end
   if best then cells[#cells + 1] = paint("best", "green") end
-  self:note(table.concat(cells, "  "))
+  self:note(table.concat(cells, "  ") .. trend(self, row, columns, best))
 end
 
 --- Redraws the moving line; call it about ten times a second. `state`: { epoch, batch, batches, loss, accuracy,

@@ -218,6 +218,10 @@ function methods:value(key)
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history],
     epoch = self.state.epoch, data = self.identity.data }
   if key == "best_epoch" then return self.best and self.best.epoch end
+  if key == "tags" then
+    local tags = self.path and require "perilune.notes".read(self.path).tags or {}
+    return #tags > 0 and table.concat(tags, ",") or nil
+  end
   if key == "epoch" or key == "data" then return part[key] end
   for _, name in ipairs(own) do
     if key == name then return self[key] end
@@ -239,6 +243,7 @@ function methods:values()
   end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history] }
   for _, name in ipairs(own) do found[name] = true end
+  found.tags = true
   add(self.arguments)
   add(part.test, "test_")
   add(part.val, "val_")

@@ -21,7 +21,8 @@ local known = {
   { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
   { "silent", type = "boolean", default = false }, { "checkpoint_every", type = "number", default = 30 },
-  { "confusion", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
+  { "confusion", type = "boolean", default = false },
+  { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
 }
 
 local CTRL_C = 130      -- the exit status of a process that it ended
@@ -125,6 +126,10 @@ local function train(run, e, o, found, identity)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
+  if o.watch then
+    progress = require "perilune.terminal.watch_progress".new(progress, { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
+      epochs = o.epochs, labels = e.data.labels })
+  end
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   if e.start_weights then trainer.restore(e.model, e.start_weights) end
@@ -139,6 +144,7 @@ local function train(run, e, o, found, identity)
   state = state or trainer.fresh(o.seed)
   random.install(o.seed, 0, state.random)
   run.history = past or history.new()
+  if o.watch then progress:follow(run.history) end
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
@@ -160,7 +166,8 @@ local function train(run, e, o, found, identity)
         return goes_on
       end,
       interrupted = function()
-        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave and o.leave() or false
+        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave and o.leave()
+          or progress.interrupted or false
       end,
       kept = function() return where_kept(run) end,
     })

@@ -29,28 +29,37 @@ static void *take(size_t bytes) {
   return aligned_alloc(LINE, bytes);
 }
 
+/* Counts the bytes as live, unless that would be more than the limit: one atomic step, whoever else allocates. */
+static bool reserve(size_t bytes, size_t *held, size_t *most) {
+  *most = atomic_load_explicit(&limit, memory_order_relaxed);
+  *held = atomic_load(&live);
+  do {
+    if (*most != 0 && bytes > *most - (*held < *most ? *held : *most)) return false;
+  } while (!atomic_compare_exchange_weak(&live, held, *held + bytes));
+  return true;
+}
+
 void *pl_alloc(size_t bytes, pl_error *err) {
-  size_t rounded = (bytes + LINE - 1) & ~(size_t)(LINE - 1);
-  size_t most = atomic_load_explicit(&limit, memory_order_relaxed);
+  size_t rounded = (bytes + LINE - 1) & ~(size_t)(LINE - 1), held, most;
   if (rounded < bytes || rounded > SIZE_MAX / 2) {
     pl_error_set(err, PL_ERROR_MEMORY, "cannot allocate %zu bytes: more than the address space holds", bytes);
     return NULL;
   }
-  if (most != 0 && rounded > most - (pl_alloc_live() < most ? pl_alloc_live() : most)) {
+  if (!reserve(rounded, &held, &most)) {
     pl_error_set(err, PL_ERROR_MEMORY, "the memory limit of %.1f MiB is reached: %.1f MiB are held and %.1f MiB more are needed; "
                  "allow more with --memory or PERILUNE_MEMORY",
-                 (double)most / 1048576, (double)pl_alloc_live() / 1048576, (double)bytes / 1048576);
+                 (double)most / 1048576, (double)held / 1048576, (double)bytes / 1048576);
     return NULL;
   }
   char *block = must_fail() ? NULL : take(rounded + LINE);
   if (block == NULL) {
+    atomic_fetch_sub(&live, rounded);
     pl_error_set(err, PL_ERROR_MEMORY, "out of memory: %.1f MiB could not be allocated", (double)bytes / 1048576);
     return NULL;
   }
   memset(block, 0, rounded + LINE);
   *(size_t *)(void *)block = rounded;
-  size_t now = atomic_fetch_add(&live, rounded) + rounded;
-  size_t old = atomic_load(&peak);
+  size_t now = held + rounded, old = atomic_load(&peak);
   while (old < now && !atomic_compare_exchange_weak(&peak, &old, now)) {}
   return block + LINE;
 }

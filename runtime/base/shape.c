@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 #include "perilune/base.h"
 
 int64_t pl_shape_count(const pl_shape *shape) {
@@ -18,10 +19,11 @@ bool pl_shape_equal(const pl_shape *a, const pl_shape *b) {
 }
 
 const char *pl_shape_text(char text[PL_SHAPE_TEXT], const pl_shape *shape, bool batch) {
-  int n = snprintf(text, PL_SHAPE_TEXT, "[%s", batch ? "N" : "");
-  for (int i = 0; i < shape->axes; i++) {
-    n += snprintf(text + n, (size_t)(PL_SHAPE_TEXT - n), "%s%lld", i || batch ? ", " : "", (long long)shape->size[i]);
-  }
-  snprintf(text + n, (size_t)(PL_SHAPE_TEXT - n), "]");
+  /* "[N" and then at most ", -9223372036854775808" an axis, "]" and the final zero */
+  _Static_assert(2 + 22 * PL_MAX_AXES + 2 <= PL_SHAPE_TEXT, "the text of every shape fits");
+  char *at = text + sprintf(text, "[%s", batch ? "N" : "");
+  for (int i = 0; i < shape->axes && i < PL_MAX_AXES; i++)
+    at += sprintf(at, "%s%lld", i || batch ? ", " : "", (long long)shape->size[i]);
+  strcpy(at, "]");
   return text;
 }

@@ -2,7 +2,9 @@
    The barrier is ours, in C11 atomics: thread sanitizers see it, and it yields the processor when there
    are more threads than cores. */
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include "base/balance.h"
@@ -14,13 +16,17 @@ struct pl_barrier {
   _Alignas(64) atomic_int waiting;
   _Alignas(64) atomic_uint phase;
   _Alignas(64) atomic_uint first;   /* the phase whose end the first member waits for, plus 1 */
+  int patience;                     /* how often a member looks before it yields its processor */
 };
 
-static int wanted;
+static atomic_int wanted;
 
 void pl_threads_set(int n) { wanted = n > 0 ? n : 0; }
 bool pl_threads_chosen(void) { return wanted > 0; }
-int pl_threads_get(void) { return wanted > 0 ? wanted : omp_get_num_procs(); }
+int pl_threads_get(void) {
+  int n = wanted;
+  return n > 0 ? n : omp_get_num_procs();
+}
 
 long pl_threads_displaced(void) {
   struct rusage usage;
@@ -67,12 +73,30 @@ void __tsan_release(void *place);
 #define BEFORE(place) ((void)(place))
 #endif
 
-/* The region that is running. Reached through here and not captured, so that the sanitizer sees the order of its use. */
+/* The region that is running: one at a time, whatever threads the host has. Reached through here and not captured, so that the
+   sanitizer sees the order of its use. */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 static struct region {
   pl_team_fn fn;
   void *arg;
   struct pl_barrier barrier;
 } *running;
+
+/* Signals are for the host's threads, where handlers may touch what these own (Lua's hooks): workers are born with all of them
+   blocked. More members than last time are new threads. */
+static void start_workers(int n) {
+  static _Thread_local int there;
+  if (n > there) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_int started = 0;      /* a region that did nothing would be left out */
+    #pragma omp parallel num_threads(n)
+    atomic_fetch_add(&started, 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
+  there = n;   /* with fewer, libgomp lets the others end */
+}
 
 void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   if (n <= 1 || omp_in_parallel()) {
@@ -82,6 +106,9 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
     return;
   }
   struct region region = { .fn = fn, .arg = arg };
+  region.barrier.patience = n > omp_get_num_procs() ? 0 : 2000;
+  pthread_mutex_lock(&one_at_a_time);
+  start_workers(n);
   running = &region;
   BEFORE(&running);
   #pragma omp parallel num_threads(n)
@@ -94,6 +121,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
     BEFORE(&running);
   }
   AFTER(&running);
+  pthread_mutex_unlock(&one_at_a_time);
 }
 
 void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
@@ -107,7 +135,7 @@ static void meet(const pl_team *team, pl_balance *balance) {
     atomic_store_explicit(&b->phase, phase + 1, memory_order_release);
     return;
   }
-  int patience = team->size > omp_get_num_procs() ? 0 : 2000;
+  int patience = b->patience;
   double start = balance != NULL ? pl_clock() : 0;
   while (atomic_load_explicit(&b->phase, memory_order_acquire) == phase) {
     if (patience-- > 0) relax();

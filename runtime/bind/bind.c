@@ -18,11 +18,58 @@ int bind_fail(lua_State *L, const pl_error *err) {
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
   luaL_setfuncs(L, methods, 0);
+  bind_hide_metatable(L, name);
   if (lua_getfield(L, -1, "__index") == LUA_TNIL) {
-    lua_pushvalue(L, -2);
+    lua_newtable(L);
+    for (; methods->name; methods++) {
+      if (strncmp(methods->name, "__", 2) == 0) continue;
+      lua_getfield(L, -3, methods->name);
+      lua_setfield(L, -2, methods->name);
+    }
     lua_setfield(L, -3, "__index");
   }
   lua_pop(L, 1);
+}
+
+void bind_hide_metatable(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable");
+}
+
+bool bind_push_method(lua_State *L, const char *key) {
+  return strncmp(key, "__", 2) != 0 && luaL_getmetafield(L, 1, key) != LUA_TNIL;
+}
+
+static lua_CFunction pcall_function, xpcall_function;   /* which hold nothing of ours */
+
+void bind_know_pcall(lua_State *L) {
+  lua_getglobal(L, "pcall");
+  lua_getglobal(L, "xpcall");
+  pcall_function = lua_tocfunction(L, -2);
+  xpcall_function = lua_tocfunction(L, -1);
+  lua_pop(L, 2);
+}
+
+static bool holds_something(lua_State *L, lua_Debug *frame) {
+  if (*frame->what != 'C') return false;
+  lua_getinfo(L, "f", frame);
+  lua_CFunction f = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return f != pcall_function && f != xpcall_function;
+}
+
+/* A function called as __gc, or one that such a function has left its place to by a tail call, above a function in C. What goes on
+   below a coroutine is not to be seen. */
+bool bind_in_finalizer(lua_State *L) {
+  lua_Debug frame;
+  bool found = !lua_pushthread(L), tail = false;
+  lua_pop(L, 1);
+  for (int level = 1; !found && lua_getstack(L, level, &frame); level++) {
+    lua_getinfo(L, "nSt", &frame);
+    found = (frame.name != NULL && strcmp(frame.name, "__gc") == 0) || (tail && holds_something(L, &frame));
+    tail = frame.istailcall;
+  }
+  return found;
 }
 
 /* Lua's collector sees only the few bytes of a userdata: it is told of the memory behind it, but stepped only

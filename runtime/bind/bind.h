@@ -35,7 +35,8 @@ pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a liv
 pl_shape bind_check_shape(lua_State *L, int index);
 
 /* Data sets: a core.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
-   it has not been. May raise: call it before anything is held. The data set lives as long as the argument. */
+   it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes the place of
+   the argument on the stack, and lives as long as it is there. */
 #define BIND_DATASET "core.dataset"
 struct pl_dataset *bind_check_dataset(lua_State *L, int index);
 
@@ -48,8 +49,23 @@ struct pl_loss *bind_check_loss(lua_State *L, int index);             /* raises 
 #define BIND_OPTIMIZER "perilune.optimizer"
 struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises unless an optimizer */
 
-/* Makes a metatable `name` with `methods` (metamethods among them) and __index to itself; leaves it on the stack. */
+/* Makes a metatable `name` with `methods` (metamethods among them) and, unless one of them is __index, an __index to a table of
+   the others; leaves it on the stack.
+
+   Who owns what. An object of the core belongs to its userdata. What uses it beyond a call holds it: by a count (data sets,
+   augmentations, tensors), or by its userdata in a user value of its own, or, since finalizers may meet a layer after its parent,
+   by the family that layers share (bind_layer.c). __gc is called by the collector alone: no script can get at it. What a script can
+   end (free, close, <close>) it may end at any moment, also in a finalizer that runs where a function of the binding asks Lua for
+   memory: so such a function takes the pointer out of the userdata last, or the end is only noted (bind_in_finalizer). */
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
+/* getmetatable() of an object gives the name of the class whose metatable is on top. */
+void bind_hide_metatable(lua_State *L, const char *name);
+/* For __index: pushes the method `key` of the object at 1; false, and nothing, if there is none. */
+bool bind_push_method(lua_State *L, const char *key);
+/* Once, at the start: what bind_in_finalizer looks for. */
+void bind_know_pcall(lua_State *L);
+/* Whether a finalizer runs, as far as the stack tells; true where it does not. */
+bool bind_in_finalizer(lua_State *L);
 
 /* A wrong argument: an error that names the function as the script knows it, the argument, what came, and the script's line.
    `expected`: a type of Lua, the name of a class, or in words. In the binding luaL_check... and luaL_opt... are these. */

@@ -11,6 +11,7 @@ pl_augment *bind_test_augment(lua_State *L, int index) {
 
 pl_augment *bind_check_augment(lua_State *L, int index) {
   pl_augment *a = bind_test_augment(L, index);
+  if (a == NULL && luaL_testudata(L, index, BIND_AUGMENT)) luaL_argerror(L, index, "this augmentation was closed");
   if (a == NULL) luaL_typeerror(L, index, "an augmentation, such as pl.augment.affine {}");
   return a;
 }
@@ -19,8 +20,8 @@ pl_augment *bind_check_augment(lua_State *L, int index) {
 static int augment_new(lua_State *L) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_augment **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-  *slot = NULL;
+  pl_augment **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector comes */
+  slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_AUGMENT);
   cJSON *args = bind_args_to_json(L, 1, top);
   *slot = pl_augment_new(lua_tostring(L, lua_upvalueindex(1)), args, &err);
@@ -30,7 +31,16 @@ static int augment_new(lua_State *L) {
 
 static int augment_gc(lua_State *L) {
   pl_augment **slot = luaL_checkudata(L, 1, BIND_AUGMENT);
-  pl_augment_free(*slot);
+  pl_augment_free(slot[0]);
+  pl_augment_free(slot[1]);
+  slot[0] = slot[1] = NULL;
+  return 0;
+}
+
+/* At the end of a <close> block: closed for the script; whoever uses it goes on. */
+static int augment_close(lua_State *L) {
+  pl_augment **slot = luaL_checkudata(L, 1, BIND_AUGMENT);
+  if (*slot != NULL) slot[1] = *slot;
   *slot = NULL;
   return 0;
 }
@@ -52,7 +62,7 @@ static int augment_index(lua_State *L) {
   pl_augment *a = bind_check_augment(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_augment_type(a));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return bind_unknown_name(L);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 
@@ -107,7 +117,7 @@ static int augment_apply(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "__gc", augment_gc }, { "__close", augment_gc }, { "__tostring", augment_tostring }, { "__index", augment_index },
+  { "__gc", augment_gc }, { "__close", augment_close }, { "__tostring", augment_tostring }, { "__index", augment_index },
   { "config", augment_config }, { "apply", augment_apply },
   { NULL, NULL },
 };

@@ -4,8 +4,8 @@
 #include "bind/bind_data.h"
 
 pl_dataset **bind_new_dataset(lua_State *L) {
-  pl_dataset **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-  *slot = NULL;
+  pl_dataset **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector comes */
+  slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_DATASET);
   return slot;
 }
@@ -16,47 +16,44 @@ static pl_dataset *self(lua_State *L) {
   return *slot;
 }
 
-static const char kept_key;   /* registry table: what read() was called on -> the data set that it gave; weak keys */
-
-/* The data set on top lives as long as the table at `index`. */
-static void keep_with(lua_State *L, int index) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_newtable(L);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
-  }
-  lua_pushvalue(L, index);
-  lua_pushvalue(L, -3);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
 pl_dataset *bind_check_dataset(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (lua_istable(L, index) && lua_getfield(L, index, "read") == LUA_TFUNCTION) {
-    lua_pushvalue(L, index);
-    lua_call(L, 1, 1);
-    pl_dataset **slot = luaL_testudata(L, -1, BIND_DATASET);
-    if (slot != NULL && *slot != NULL) keep_with(L, index);
+  luaL_checkstack(L, 4, NULL);
+  if (lua_istable(L, index)) {
+    if (lua_getfield(L, index, "read") == LUA_TFUNCTION) {
+      lua_pushvalue(L, index);
+      lua_call(L, 1, 1);
+      if (luaL_testudata(L, -1, BIND_DATASET) != NULL) lua_copy(L, -1, index);
+    }
     lua_pop(L, 1);
-    if (slot != NULL && *slot != NULL) return *slot;
   }
   pl_dataset **slot = luaL_testudata(L, index, BIND_DATASET);
-  if (slot == NULL || *slot == NULL)
-    luaL_typeerror(L, index, "a split of a data set, such as set.train");
+  if (slot == NULL) luaL_typeerror(L, index, "a split of a data set, such as set.train");
+  else if (*slot == NULL) luaL_argerror(L, index, "this data set was closed");
   return *slot;
 }
 
 static int dataset_gc(lua_State *L) {
   pl_dataset **slot = luaL_checkudata(L, 1, BIND_DATASET);
-  pl_dataset_free(*slot);
+  pl_dataset_free(slot[0]);
+  pl_dataset_free(slot[1]);
+  slot[0] = slot[1] = NULL;
+  return 0;
+}
+
+/* At the end of a <close> block: closed for the script; whoever uses it goes on. */
+static int dataset_close(lua_State *L) {
+  pl_dataset **slot = luaL_checkudata(L, 1, BIND_DATASET);
+  if (*slot != NULL) slot[1] = *slot;
   *slot = NULL;
   return 0;
+}
+
+/* ds:share() -> another handle of the same data set */
+static int dataset_share(lua_State *L) {
+  pl_dataset **out = bind_new_dataset(L);
+  *out = pl_dataset_retain(self(L));
+  return 1;
 }
 
 void bind_push_shape(lua_State *L, const pl_shape *shape) {
@@ -338,8 +335,9 @@ static int dataset_spread(lua_State *L) {
 }
 
 const luaL_Reg bind_dataset_methods[] = {
-  { "__gc", dataset_gc }, { "__close", dataset_gc },
-  { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest }, { "spread", dataset_spread },
+  { "__gc", dataset_gc }, { "__close", dataset_close },
+  { "share", dataset_share }, { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest },
+  { "spread", dataset_spread },
   { "gather", dataset_gather }, { "range", dataset_range }, { "extent", dataset_extent }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
   { "select", dataset_select }, { "first", dataset_first }, { "first_per_class", dataset_first_per_class },
   { "split", dataset_split }, { "statistics", dataset_statistics }, { "standardize", dataset_standardize },

@@ -6,9 +6,10 @@
 
 static const char registry_key;   /* registry table: layer pointer -> userdata, weak */
 
-void bind_push_layer(lua_State *L, const pl_layer *layer) {
+/* The userdata of a layer. Finalizers meet some that the collector has already taken from the registry. */
+static void push_layer(lua_State *L, const pl_layer *layer) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
-  lua_rawgetp(L, -1, layer);
+  if (lua_rawgetp(L, -1, layer) == LUA_TNIL) luaL_error(L, "the functions of a %s are no longer there: its model was collected", layer->cls->head.type);
   lua_remove(L, -2);
 }
 
@@ -20,34 +21,66 @@ bind_layer *bind_check_layer(lua_State *L, int index) {
   return u;
 }
 
+/* ---- families ---- */
+
+bind_family *bind_family_of(const bind_layer *u) {
+  bind_family *f = u->family;
+  while (f->now != NULL) f = f->now;
+  return f;
+}
+
+/* A family of one. */
+static bind_family *found_family(lua_State *L, pl_layer *layer) {
+  pl_error err;
+  bind_family *f = pl_alloc(sizeof *f, &err);
+  if (f == NULL) bind_raise(L, &err);
+  f->members = 1;
+  f->root = layer;
+  return f;
+}
+
+static void take_in(bind_family *f, bind_family *other) {
+  bind_family **last = &f->taken_in;
+  while (*last != NULL) last = &(*last)->taken_in;
+  *last = other;
+  f->members += other->members;
+  other->members = 0;
+  other->now = f;
+}
+
+static void leave_family(bind_family *f) {
+  if (--f->members > 0) return;
+  pl_layer *root = f->root;
+  while (f != NULL) {
+    bind_family *next = f->taken_in;
+    pl_exec_free(f->hand);
+    pl_exec_free(f->infer);
+    pl_model_free(f->model);
+    pl_free(f);
+    f = next;
+  }
+  pl_layer_free_tree(root);
+}
+
 static int layer_gc(lua_State *L) {
   bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
-  pl_exec_free(u->hand);
-  pl_exec_free(u->infer);
-  pl_model_free(u->model);
-  pl_layer_free(u->layer);
-  u->hand = u->infer = NULL;
-  u->model = NULL;
-  u->layer = NULL;
+  if (u->family != NULL) leave_family(bind_family_of(u));
+  else pl_layer_free(u->layer);
+  *u = (bind_layer){ 0 };
   return 0;
 }
 
 pl_model *bind_model_of(lua_State *L, int index) {
-  const pl_layer *root = bind_check_layer(L, index)->layer;
-  while (root->parent != NULL) root = root->parent;
-  bind_push_layer(L, root);
-  bind_layer *u = bind_check_layer(L, -1);
-  if (u->model == NULL) {
-    pl_error err;
-    u->model = pl_model_new(u->layer, &err);
-    if (u->model == NULL) bind_raise(L, &err);
-    if (pl_model_has_params(u->model)) {
-      if (pl_model_initialize(u->model, 1, &err)) bind_raise(L, &err);
-      bind_custom_init(L, u->layer);
-    }
+  bind_family *f = bind_family_of(bind_check_layer(L, index));
+  if (f->model != NULL) return f->model;
+  pl_error err;
+  f->model = pl_model_new(f->root, &err);
+  if (f->model == NULL) bind_raise(L, &err);
+  if (pl_model_has_params(f->model)) {
+    if (pl_model_initialize(f->model, 1, &err)) bind_raise(L, &err);
+    bind_custom_init(L, f->root);
   }
-  lua_pop(L, 1);
-  return u->model;
+  return f->model;
 }
 
 pl_model *bind_check_model(lua_State *L, int index) {
@@ -96,7 +129,7 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
   for (int i = 0; i < layer->params; i++) {
     if (layer->param[i].init.kind != PL_INIT_CUSTOM) continue;
     const char *option = strcmp(layer->param[i].name, "bias") == 0 ? "bias_init" : "init";
-    bind_push_layer(L, layer);
+    push_layer(L, layer);
     lua_getiuservalue(L, -1, 1);
     if (lua_getfield(L, -1, option) == LUA_TFUNCTION) {
       lua_createtable(L, layer->param[i].shape.axes, 0);
@@ -191,6 +224,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
   u->layer = pl_layer_new(cls->head.type, cJSON_IsArray(args) ? args : NULL, &err);
   cJSON_Delete(args);
   if (u->layer == NULL) bind_raise_options(L, &err);
+  u->family = found_family(L, u->layer);
   luaL_where(L, 1);
   size_t n = 0;
   const char *where = lua_tolstring(L, -1, &n);
@@ -204,6 +238,8 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
     u->layer->host = call_host;
     u->layer->host_context = u->layer;
   }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, base + 2, "input");   /* of a training pass: setting it then takes no memory */
   lua_pushvalue(L, base + 2);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, base + 1);
@@ -217,6 +253,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
     lua_rawgeti(L, base + 1, i);
     bind_layer *child = bind_check_layer(L, -1);
     if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
+    take_in(u->family, bind_family_of(child));
     lua_pushvalue(L, base + 4);
     lua_setiuservalue(L, -2, 2);
     lua_pop(L, 1);
@@ -270,7 +307,7 @@ static int from_config(lua_State *L) {
 /* Pushes the functions of a layer's constructor as a new table. */
 static void push_functions(lua_State *L, const pl_layer *layer) {
   lua_newtable(L);
-  bind_push_layer(L, layer);
+  push_layer(L, layer);
   lua_getiuservalue(L, -1, 1);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     if (!lua_isfunction(L, -1)) continue;
@@ -306,7 +343,7 @@ static void push_copy(lua_State *L, const pl_layer *layer) {
 static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
   luaL_checkstack(L, 8, NULL);
   if (!from->cls->host) {
-    bind_push_layer(L, to);
+    push_layer(L, to);
     push_functions(L, from);
     lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
@@ -324,14 +361,14 @@ static int layer_clone(lua_State *L) {
   pl_model *from = bind_check_model(L, 1);
   push_copy(L, bind_check_layer(L, 1)->layer);
   bind_layer *u = bind_check_layer(L, -1);
-  u->model = pl_model_new(u->layer, &err);
-  if (u->model == NULL) return bind_raise(L, &err);
+  pl_model *model = bind_family_of(u)->model = pl_model_new(u->layer, &err);
+  if (model == NULL) return bind_raise(L, &err);
   bind_use_state(L);
-  if (pl_model_is_built(from) && pl_model_build(u->model, pl_model_input(from), &err)) return bind_raise(L, &err);
+  if (pl_model_is_built(from) && pl_model_build(model, pl_model_input(from), &err)) return bind_raise(L, &err);
   if (pl_model_has_params(from)) {
-    copy_floats(pl_model_values(u->model), pl_model_values(from), pl_model_size(from));
-    copy_floats(pl_model_grads(u->model), pl_model_grads(from), pl_model_size(from));
-    copy_floats(pl_model_states(u->model), pl_model_states(from), pl_model_states_size(from));
+    copy_floats(pl_model_values(model), pl_model_values(from), pl_model_size(from));
+    copy_floats(pl_model_grads(model), pl_model_grads(from), pl_model_size(from));
+    copy_floats(pl_model_states(model), pl_model_states(from), pl_model_states_size(from));
   }
   share_initializers(L, bind_check_layer(L, 1)->layer, u->layer);
   return 1;
@@ -365,7 +402,7 @@ static void copy_result(lua_State *L, const char *what, const pl_shape *sample, 
 
 static int protected_host(lua_State *L) {
   pl_host_call *call = lua_touserdata(L, 1);
-  bind_push_layer(L, lua_touserdata(L, 2));
+  push_layer(L, lua_touserdata(L, 2));
   lua_getiuservalue(L, -1, 1);
   if (call->kind == PL_HOST_SHAPE) {
     if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");
@@ -415,6 +452,13 @@ static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
   return PL_ERROR_STATE;
 }
 
+/* The userdata of child i, from 1, of the layer at `index`. */
+static void push_child(lua_State *L, int index, int i) {
+  lua_getiuservalue(L, index, 3);
+  lua_rawgeti(L, -1, i);
+  lua_remove(L, -2);
+}
+
 /* layer[i], layer.weight, layer.bias_grad, layer.grad, layer.name, layer.type, an option, or a method. */
 static int layer_index(lua_State *L) {
   bind_layer *u = bind_check_layer(L, 1);
@@ -422,7 +466,7 @@ static int layer_index(lua_State *L) {
     lua_Integer i = lua_tointeger(L, 2), n = u->layer->children;
     if (i < 0) i += n + 1;
     if (i < 1 || i > n) lua_pushnil(L);
-    else bind_push_layer(L, u->layer->child[i - 1]);
+    else push_child(L, 1, (int)i);
     return 1;
   }
   const char *key = luaL_checkstring(L, 2);
@@ -457,8 +501,9 @@ static int layer_newindex(lua_State *L) {
     copy_into_param(L, u->layer, i, 3);
     return 0;
   }
-  const char *names[PL_MOST_PARAMS + 1] = { NULL };
+  const char **names = lua_newuserdatauv(L, ((size_t)u->layer->params + 1) * sizeof *names, 0);
   for (int i = 0; i < u->layer->params; i++) names[i] = u->layer->param[i].name;
+  names[u->layer->params] = NULL;
   const char *near = pl_nearest_name(key, names);
   return luaL_error(L, "%s has no parameter '%s' to set; %s%s%s", u->layer->cls->head.type, key, near ? "did you mean '" : "options are fixed when a layer is made",
                     near ? near : "", near ? "'?" : "");
@@ -486,20 +531,22 @@ static int layer_label(lua_State *L) {
   return 1;
 }
 
-/* find(name): the first layer below with that name, or nil */
-static const pl_layer *find(const pl_layer *layer, const char *name) {
-  if (strcmp(layer->name, name) == 0) return layer;
-  for (int i = 0; i < layer->children; i++) {
-    const pl_layer *found = find(layer->child[i], name);
-    if (found != NULL) return found;
+/* Pushes the first layer with that name from the one at `index` on, or pushes nothing. */
+static bool push_named(lua_State *L, int index, const char *name) {
+  const pl_layer *layer = bind_check_layer(L, index)->layer;
+  luaL_checkstack(L, 4, NULL);
+  if (strcmp(layer->name, name) == 0) return lua_pushvalue(L, index), true;
+  for (int i = 1; i <= layer->children; i++) {
+    push_child(L, index, i);
+    if (push_named(L, lua_gettop(L), name)) return lua_remove(L, -2), true;
+    lua_pop(L, 1);
   }
-  return NULL;
+  return false;
 }
 
+/* find(name): the first layer below with that name, or nil */
 static int layer_find(lua_State *L) {
-  const pl_layer *found = find(bind_check_layer(L, 1)->layer, luaL_checkstring(L, 2));
-  if (found == NULL) lua_pushnil(L);
-  else bind_push_layer(L, found);
+  if (!push_named(L, 1, luaL_checkstring(L, 2))) lua_pushnil(L);
   return 1;
 }
 
@@ -542,6 +589,7 @@ int bind_open_nn(lua_State *L) {
   lua_setfield(L, -2, "from_config");
   luaL_newmetatable(L, BIND_LAYER);
   luaL_setfuncs(L, ((luaL_Reg[]){ { "__gc", layer_gc }, { "__newindex", layer_newindex }, { "__len", layer_len }, { NULL, NULL } }), 0);
+  bind_hide_metatable(L, BIND_LAYER);
   lua_newtable(L);                       /* methods; lua/perilune/nn.lua adds its own */
   luaL_setfuncs(L, methods, 0);
   bind_open_model(L);
@@ -549,6 +597,6 @@ int bind_open_nn(lua_State *L) {
   lua_setfield(L, -4, "methods");
   lua_pushcclosure(L, layer_index, 1);
   lua_setfield(L, -2, "__index");
-  lua_setfield(L, -2, "metatable");
+  lua_pop(L, 1);
   return 1;
 }

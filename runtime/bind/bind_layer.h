@@ -7,19 +7,28 @@
 
 #define BIND_LAYER "perilune.layer"
 
+/* Layers that belong together, with their model: they end together, when no userdata is left, since the collector's finalizers may
+   run for a parent before those of its children (or of what uses these). */
+typedef struct bind_family {
+  int members;                  /* userdata; of a family that another has taken in: none */
+  pl_layer *root;
+  pl_model *model;              /* made when first needed */
+  pl_exec *hand;                /* for forward and backward by hand; so infer, predict and evaluate between them do no harm */
+  pl_exec *infer;               /* for those */
+  struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's is made */
+  struct bind_family *now;      /* the family that has taken this one in, or NULL */
+} bind_family;
+
 /* User value 1: a table with its functions (Lua initializers, Lambda's) by name. User value 2: its parent, pinned.
    The children are pinned by user value 3, a list. */
 typedef struct bind_layer {
   pl_layer *layer;
-  pl_model *model;   /* of the root, made when first needed */
-  pl_exec *hand;     /* for forward and backward by hand; so infer, predict and evaluate between them do no harm */
-  pl_exec *infer;    /* for those */
+  bind_family *family;
 } bind_layer;
 
+bind_family *bind_family_of(const bind_layer *u);
 bind_layer *bind_check_layer(lua_State *L, int index);
 bind_layer *bind_test_layer(lua_State *L, int index);
-/* Pushes the userdata of a layer that Lua made (nil if it was collected). */
-void bind_push_layer(lua_State *L, const pl_layer *layer);
 /* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of one. */
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */

@@ -7,6 +7,7 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,7 @@ static int line_add(lua_State *L) {
 }
 
 static lua_State *running;
+static pthread_t runner;      /* the thread that runs it */
 static volatile sig_atomic_t unheeded;
 
 static void stop(lua_State *L, lua_Debug *activation) {
@@ -218,9 +220,13 @@ static void stop(lua_State *L, lua_Debug *activation) {
   lua_error(L);
 }
 
-/* lua_sethook may be called from a signal handler; the hook then raises the error at a safe place. A coroutine or
+/* lua_sethook may be called from a signal handler, in the thread that runs Lua; the hook then raises the error at a safe place. A coroutine or
    a C function that does not return to Lua would never come to it, hence the way out. */
 static void on_interrupt(int number) {
+  if (!pthread_equal(pthread_self(), runner)) {
+    pthread_kill(runner, number);
+    return;
+  }
   static const char hint[] = "\nstill busy; once more ends the session\n";
   lua_sethook(running, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   if (++unheeded < 2) return;
@@ -235,6 +241,7 @@ static int line_interruptible(lua_State *L) {
   action.sa_handler = lua_toboolean(L, 1) ? on_interrupt : SIG_DFL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   running = lua_tothread(L, -1);
+  runner = pthread_self();
   unheeded = 0;
   sigaction(SIGINT, &action, NULL);
   lua_sethook(running, NULL, 0, 0);

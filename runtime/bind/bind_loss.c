@@ -6,7 +6,8 @@
 
 pl_loss *bind_check_loss(lua_State *L, int index) {
   pl_loss **slot = luaL_testudata(L, index, BIND_LOSS);
-  if (slot == NULL || *slot == NULL)
+  if (slot != NULL && *slot == NULL) luaL_argerror(L, index, "this loss was freed");
+  if (slot == NULL)
     luaL_typeerror(L, index, "a loss, such as nn.CrossEntropy()");
   return *slot;
 }
@@ -94,8 +95,6 @@ static double run(lua_State *L, bool gradient) {
   if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
-  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
-             : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
   c.output = pl_tensor_data(output);
   c.values = lua_newuserdatauv(L, c.rows * sizeof *c.values, 0);
   if (gradient) {
@@ -103,6 +102,8 @@ static double run(lua_State *L, bool gradient) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
+  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
+             : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
   pl_threads_run_on(c.rows * c.width < 8192 ? 1 : pl_threads_get(), member, &c);
   return pl_loss_value(c.loss, c.values, c.rows);
 }
@@ -139,7 +140,7 @@ static int loss_index(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "type") == 0) lua_pushstring(L, pl_loss_type(loss));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return bind_unknown_name(L);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 

@@ -52,10 +52,10 @@ void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample
 
 /* The exec for the shapes that the model at `index` is built for. */
 static pl_exec *exec_of(lua_State *L, int index, bool by_hand) {
-  bind_layer *u = bind_check_layer(L, index);
-  pl_exec **exec = by_hand ? &u->hand : &u->infer;
+  bind_family *f = bind_family_of(bind_check_layer(L, index));
+  pl_exec **exec = by_hand ? &f->hand : &f->infer;
   pl_error err;
-  if (*exec == NULL && (*exec = pl_exec_new(u->model, &err)) == NULL) bind_raise(L, &err);
+  if (*exec == NULL && (*exec = pl_exec_new(f->model, &err)) == NULL) bind_raise(L, &err);
   pl_exec_follow(*exec);
   return *exec;
 }
@@ -73,6 +73,25 @@ static int model_build(lua_State *L) {
 
 static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
 
+/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata first; from here
+   on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that exec. */
+static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
+  bind_build(L, 1, model, sample);
+  pl_exec *exec = exec_of(L, 1, by_hand);
+  if (!pl_shape_equal(pl_exec_input(exec), sample)) luaL_error(L, "the model was built for another shape while it was asked for this one");
+  return exec;
+}
+
+/* A batch of `sample` for the empty slot; raises. */
+static float *fill_slot(lua_State *L, pl_tensor **slot, const pl_shape *sample, size_t n) {
+  pl_shape shape = { sample->axes + 1, { (int64_t)n } };
+  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
+  pl_error err;
+  *slot = pl_tensor_new(PL_F32, &shape, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  return pl_tensor_data(*slot);
+}
+
 /* model:forward(x) -> output: a training pass, which backward follows */
 static int model_forward(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
@@ -82,13 +101,15 @@ static int model_forward(lua_State *L) {
   int input = lua_gettop(L);
   const float *y;
   pl_error err;
-  bind_build(L, 1, model, &sample);
-  pl_exec *exec = exec_of(L, 1, true);
-  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_TRAIN, &y, &err)) return bind_raise(L, &err);
+  pl_tensor **slot = bind_new_tensor(L);
   lua_getiuservalue(L, 1, 1);   /* backward reads the input again */
+  pl_exec *exec = ready(L, model, &sample, true);
+  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_TRAIN, &y, &err)) return bind_raise(L, &err);
   lua_pushvalue(L, input);
   lua_setfield(L, -2, "input");
-  bind_push_batch(L, pl_exec_output(exec), n, y);
+  float *out = fill_slot(L, slot, pl_exec_output(exec), n);
+  memcpy(out, y, (size_t)pl_tensor_count(*slot) * sizeof *out);
+  lua_pop(L, 1);
   return 1;
 }
 
@@ -102,15 +123,15 @@ static int model_infer(lua_State *L) {
   pl_shape sample;
   const pl_tensor *x = push_input(L, 2, &n, &sample);
   pl_error err;
-  bind_build(L, 1, model, &sample);
-  pl_exec *exec = exec_of(L, 1, false);
+  pl_tensor **slot = bind_new_tensor(L);
+  pl_exec *exec = ready(L, model, &sample, false);
   size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_exec_output(exec));
-  pl_tensor *result = bind_push_batch(L, pl_exec_output(exec), n, NULL);
+  float *result = fill_slot(L, slot, pl_exec_output(exec), n);
   for (size_t i = 0; i < n; i += PIECE) {
     const float *y;
     size_t count = n - i < PIECE ? n - i : PIECE;
     if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
-    memcpy((float *)pl_tensor_data(result) + i * out, y, count * out * sizeof(float));
+    memcpy(result + i * out, y, count * out * sizeof(float));
   }
   return 1;
 }
@@ -118,11 +139,12 @@ static int model_infer(lua_State *L) {
 /* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters */
 static int model_backward(lua_State *L) {
   bind_check_model(L, 1);
-  pl_exec *exec = bind_check_layer(L, 1)->hand;
   bool wanted = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
   const pl_tensor *dy = push_input(L, 2, &n, &sample);
+  pl_tensor **slot = bind_new_tensor(L);
+  pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
   if (exec == NULL || pl_exec_pending(exec) == 0) return luaL_error(L, "backward follows a forward (a training pass)");
   const pl_shape *out = pl_exec_output(exec);
   if (!pl_shape_equal(&sample, out) || n != pl_exec_pending(exec)) {
@@ -131,7 +153,7 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  float *dx = wanted ? pl_tensor_data(bind_push_batch(L, pl_exec_input(exec), n, NULL)) : NULL;
+  float *dx = wanted ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
   return wanted ? 1 : 0;
@@ -225,18 +247,26 @@ static int model_activations(lua_State *L) {
   const float *y;
   pl_error err;
   bind_build(L, 1, model, &sample);
-  pl_exec *exec = exec_of(L, 1, false);
-  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_CAPTURE, &y, &err)) return bind_raise(L, &err);
   lua_pushcfunction(L, model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  for (int i = 0; i < pl_model_ops(model); i++) {
-    pl_model_op op = pl_model_op_at(model, i);
-    lua_rawgeti(L, -1, i + 1);
-    bind_push_batch(L, &op.output, n, pl_exec_activation(exec, i));
+  int ops = pl_model_ops(model);
+  pl_tensor ***slots = lua_newuserdatauv(L, ((size_t)ops + 1) * sizeof *slots, 0);
+  for (int i = 0; i < ops; i++) {
+    lua_rawgeti(L, -2, i + 1);
+    slots[i] = bind_new_tensor(L);
     lua_setfield(L, -2, "output");
     lua_pop(L, 1);
   }
+  pl_exec *exec = ready(L, model, &sample, false);
+  if (pl_model_ops(model) != ops) return luaL_error(L, "the model was built anew while it was looked into");
+  if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_CAPTURE, &y, &err)) return bind_raise(L, &err);
+  for (int i = 0; i < ops; i++) {
+    pl_model_op op = pl_model_op_at(model, i);
+    float *out = fill_slot(L, slots[i], &op.output, n);
+    memcpy(out, pl_exec_activation(exec, i), (size_t)pl_tensor_count(*slots[i]) * sizeof *out);
+  }
+  lua_pop(L, 1);
   return 1;
 }
 

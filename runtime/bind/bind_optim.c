@@ -6,7 +6,8 @@
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
-  if (slot == NULL || *slot == NULL)
+  if (slot != NULL && *slot == NULL) luaL_argerror(L, index, "this optimizer was freed");
+  if (slot == NULL)
     luaL_typeerror(L, index, "an optimizer, such as optim.Adam {}");
   return *slot;
 }
@@ -193,7 +194,7 @@ static int optim_index(lua_State *L) {
   else if (strcmp(key, "base_lr") == 0) lua_pushnumber(L, pl_optimizer_base_lr(opt));
   else if (strcmp(key, "steps") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 0));
   else if (strcmp(key, "epochs") == 0) lua_pushinteger(L, (lua_Integer)pl_optimizer_counter(opt, 1));
-  else if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return bind_unknown_name(L);
+  else if (!bind_push_method(L, key)) return bind_unknown_name(L);
   return 1;
 }
 

@@ -6,6 +6,7 @@
 
 #define READER "perilune.store.reader"
 
+/* Asked for each call of the core: a finalizer may close the file wherever Lua is asked for memory. */
 static pl_store_reader *self(lua_State *L) {
   pl_store_reader **slot = luaL_checkudata(L, 1, READER);
   luaL_argcheck(L, *slot != NULL, 1, "this file is closed");
@@ -49,10 +50,9 @@ static pl_status add_name(void *box, const char *name, pl_error *err) { return b
 /* r:list([path]) -> names of the members of a group, in order of creation */
 static int reader_list(lua_State *L) {
   pl_error err;
-  pl_store_reader *r = self(L);
   const char *path = luaL_optstring(L, 2, "/");
   bind_box *box = bind_new_box(L);
-  if (pl_store_list(r, path, add_name, box, &err)) return read_failed(L, &err);
+  if (pl_store_list(self(L), path, add_name, box, &err)) return read_failed(L, &err);
   lua_newtable(L);
   lua_Integer n = 0;
   for (size_t at = 0; at < box->size; at += strlen((char *)box->data + at) + 1) {
@@ -74,10 +74,9 @@ static pl_status add_attr(void *box, const char *name, const pl_store_value *val
 /* r:attrs([path]) -> { name = number, string or boolean } */
 static int reader_attrs(lua_State *L) {
   pl_error err;
-  pl_store_reader *r = self(L);
   const char *path = luaL_optstring(L, 2, "/");
   bind_box *box = bind_new_box(L);
-  if (pl_store_attrs(r, path, add_attr, box, &err)) return read_failed(L, &err);
+  if (pl_store_attrs(self(L), path, add_attr, box, &err)) return read_failed(L, &err);
   lua_newtable(L);
   for (size_t at = 0; at < box->size; ) {
     pl_store_value value;
@@ -114,11 +113,11 @@ static int reader_info(lua_State *L) {
 }
 
 /* Reads a dataset into a new box on the stack, as `type`. */
-static pl_status read_box(lua_State *L, pl_store_reader *r, const char *path, const pl_store_info *info, pl_store_type type, bind_box **box, pl_error *err) {
+static pl_status read_box(lua_State *L, const char *path, const pl_store_info *info, pl_store_type type, bind_box **box, pl_error *err) {
   size_t bytes = info->bytes / pl_store_type_size(info->type) * pl_store_type_size(type);
   *box = bind_new_box(L);
   if (bind_box_add(*box, NULL, bytes, err)) return err->status;
-  return pl_store_read(r, path, type, (*box)->data, bytes, err);
+  return pl_store_read(self(L), path, type, (*box)->data, bytes, err);
 }
 
 /* The usual labels of other programs are 64-bit integers: they are taken if each fits 32 bits. */
@@ -139,9 +138,8 @@ static int reader_tensor(lua_State *L) {
   pl_error err;
   pl_store_info info;
   bind_box *box;
-  pl_store_reader *r = self(L);
   const char *path = luaL_checkstring(L, 2);
-  if (pl_store_stat(r, path, &info, &err)) return read_failed(L, &err);
+  if (pl_store_stat(self(L), path, &info, &err)) return read_failed(L, &err);
   if (info.group || info.type == PL_STORE_TEXT) {
     lua_pushnil(L);
     lua_pushfstring(L, "'%s' is a %s; expected numbers", path, info.group ? "group" : "text");
@@ -152,14 +150,14 @@ static int reader_tensor(lua_State *L) {
   if ((*slot = pl_tensor_new(type, &info.shape, &err)) == NULL) return bind_raise(L, &err);
   pl_status status;
   if (info.type == PL_STORE_I64) {
-    status = read_box(L, r, path, &info, PL_STORE_I64, &box, &err);
+    status = read_box(L, path, &info, PL_STORE_I64, &box, &err);
     if (status == PL_OK) status = narrow(*slot, box, path, &err);
     bind_box_clear(box);
     lua_pop(L, 1);
   } else {
     static const pl_store_type as[] = { [PL_F32] = PL_STORE_F32, [PL_U8] = PL_STORE_U8, [PL_I32] = PL_STORE_I32 };
     size_t bytes = (size_t)pl_tensor_count(*slot) * pl_dtype_size(type);
-    status = pl_store_read(r, path, as[type], pl_tensor_data(*slot), bytes, &err);
+    status = pl_store_read(self(L), path, as[type], pl_tensor_data(*slot), bytes, &err);
   }
   if (status != PL_OK) return read_failed(L, &err);
   bind_account(L, (size_t)pl_tensor_count(*slot) * pl_dtype_size(type));
@@ -171,9 +169,8 @@ static int reader_numbers(lua_State *L) {
   pl_error err;
   pl_store_info info;
   bind_box *box;
-  pl_store_reader *r = self(L);
   const char *path = luaL_checkstring(L, 2);
-  if (pl_store_stat(r, path, &info, &err)) return read_failed(L, &err);
+  if (pl_store_stat(self(L), path, &info, &err)) return read_failed(L, &err);
   bool whole = info.type != PL_STORE_F32 && info.type != PL_STORE_F64;
   int64_t n = pl_shape_count(&info.shape);
   if (info.group || info.type == PL_STORE_TEXT || n > INT_MAX) {
@@ -181,7 +178,7 @@ static int reader_numbers(lua_State *L) {
     lua_pushfstring(L, "'%s' is a %s; expected a list of numbers", path, info.group ? "group" : info.type == PL_STORE_TEXT ? "text" : "very long list");
     return 2;
   }
-  if (read_box(L, r, path, &info, whole ? PL_STORE_I64 : PL_STORE_F64, &box, &err)) return read_failed(L, &err);
+  if (read_box(L, path, &info, whole ? PL_STORE_I64 : PL_STORE_F64, &box, &err)) return read_failed(L, &err);
   lua_createtable(L, (int)n, 0);
   for (int64_t i = 0; i < n; i++) {
     if (whole) lua_pushinteger(L, ((int64_t *)(void *)box->data)[i]);
@@ -202,15 +199,14 @@ static int reader_text(lua_State *L) {
   pl_error err;
   pl_store_info info;
   bind_box *box;
-  pl_store_reader *r = self(L);
   const char *path = luaL_checkstring(L, 2);
-  if (pl_store_stat(r, path, &info, &err)) return read_failed(L, &err);
+  if (pl_store_stat(self(L), path, &info, &err)) return read_failed(L, &err);
   if (info.group || info.type != PL_STORE_TEXT) {
     lua_pushnil(L);
     lua_pushfstring(L, "'%s' is %s; expected a text", path, info.group ? "a group" : pl_store_type_name(info.type));
     return 2;
   }
-  if (read_box(L, r, path, &info, PL_STORE_TEXT, &box, &err)) return read_failed(L, &err);
+  if (read_box(L, path, &info, PL_STORE_TEXT, &box, &err)) return read_failed(L, &err);
   lua_pushlstring(L, (char *)box->data, pl_store_text_length((char *)box->data, box->size));
   bind_box_clear(box);
   return 1;

@@ -7,6 +7,7 @@
 
 #define WRITER "perilune.store.writer"
 
+/* Asked for each call of the core: a finalizer may end the file wherever Lua is asked for memory. */
 static pl_store_writer *self(lua_State *L) {
   pl_store_writer **slot = luaL_checkudata(L, 1, WRITER);
   luaL_argcheck(L, *slot != NULL, 1, "this file is already committed or discarded");
@@ -30,24 +31,24 @@ static int store_create(lua_State *L) {
   return 1;
 }
 
-static pl_status put_attr(lua_State *L, pl_store_writer *w, const char *path, const char *name, int index, pl_error *err) {
+static pl_status put_attr(lua_State *L, const char *path, const char *name, int index, pl_error *err) {
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN: {
       bool value = lua_toboolean(L, index);
-      return pl_store_attr(w, path, name, PL_STORE_BOOL, &value, 0, err);
+      return pl_store_attr(self(L), path, name, PL_STORE_BOOL, &value, 0, err);
     }
     case LUA_TSTRING: {
       size_t length;
       const char *value = lua_tolstring(L, index, &length);
-      return pl_store_attr(w, path, name, PL_STORE_TEXT, value, length, err);
+      return pl_store_attr(self(L), path, name, PL_STORE_TEXT, value, length, err);
     }
     case LUA_TNUMBER:
       if (lua_isinteger(L, index)) {
         int64_t value = lua_tointeger(L, index);
-        return pl_store_attr(w, path, name, PL_STORE_I64, &value, 0, err);
+        return pl_store_attr(self(L), path, name, PL_STORE_I64, &value, 0, err);
       } else {
         double value = lua_tonumber(L, index);
-        return pl_store_attr(w, path, name, PL_STORE_F64, &value, 0, err);
+        return pl_store_attr(self(L), path, name, PL_STORE_F64, &value, 0, err);
       }
     default:
       return pl_error_set(err, PL_ERROR_TYPE, "attribute '%s' of %s: expected a number, string or boolean, got a %s", name, path, luaL_typename(L, index));
@@ -57,26 +58,29 @@ static pl_status put_attr(lua_State *L, pl_store_writer *w, const char *path, co
 /* w:attr(path, name, value) */
 static int writer_attr(lua_State *L) {
   pl_error err;
-  pl_store_writer *w = self(L);
   const char *path = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
-  return put_done(L, put_attr(L, w, path, name, 4, &err), &err);
+  return put_done(L, put_attr(L, path, name, 4, &err), &err);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* The attributes of the table at `index`, in the order of their names. */
-static pl_status put_attrs(lua_State *L, pl_store_writer *w, const char *path, int index, pl_error *err) {
-  size_t n = 0, i = 0;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), n++) {
+static pl_status put_attrs(lua_State *L, const char *path, int index, pl_error *err) {
+  int first = lua_gettop(L) + 1;
+  for (lua_pushnil(L); lua_next(L, index);) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "attributes of %s: expected names, got a key of type %s", path, luaL_typename(L, -2));
+    luaL_checkstack(L, 4, "too many attributes");
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);         /* a copy stays, below the key that lua_next takes */
   }
-  const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) names[i++] = lua_tostring(L, -2);
-  qsort(names, n, sizeof *names, compare_names);
+  int n = lua_gettop(L) + 1 - first;
+  const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
+  for (int i = 0; i < n; i++) names[i] = lua_tostring(L, first + i);
+  qsort(names, (size_t)n, sizeof *names, compare_names);
   pl_status status = PL_OK;
-  for (i = 0; i < n && status == PL_OK; i++) {
+  for (int i = 0; i < n && status == PL_OK; i++) {
     lua_getfield(L, index, names[i]);
-    status = put_attr(L, w, path, names[i], lua_gettop(L), err);
+    status = put_attr(L, path, names[i], lua_gettop(L), err);
     lua_pop(L, 1);
   }
   return status;
@@ -85,11 +89,10 @@ static pl_status put_attrs(lua_State *L, pl_store_writer *w, const char *path, i
 /* w:group(path [, attributes]) */
 static int writer_group(lua_State *L) {
   pl_error err;
-  pl_store_writer *w = self(L);
   const char *path = luaL_checkstring(L, 2);
   if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  pl_status status = pl_store_group(w, path, &err);
-  if (status == PL_OK && lua_istable(L, 3)) status = put_attrs(L, w, path, 3, &err);
+  pl_status status = pl_store_group(self(L), path, &err);
+  if (status == PL_OK && lua_istable(L, 3)) status = put_attrs(L, path, 3, &err);
   return put_done(L, status, &err);
 }
 
@@ -98,7 +101,6 @@ static const pl_store_type of_tensor[] = { [PL_F32] = PL_STORE_F32, [PL_U8] = PL
 /* w:tensor(path, tensor [, gzip level]) */
 static int writer_tensor(lua_State *L) {
   pl_error err;
-  pl_store_writer *w = self(L);
   const char *path = luaL_checkstring(L, 2);
   const pl_tensor *t = bind_check_tensor(L, 3);
   lua_Integer gzip = luaL_optinteger(L, 4, 0);
@@ -108,7 +110,7 @@ static int writer_tensor(lua_State *L) {
     if ((*slot = pl_tensor_to_contiguous(t, &err)) == NULL) return bind_raise(L, &err);
     t = *slot;
   }
-  return put_done(L, pl_store_data(w, path, of_tensor[pl_tensor_type(t)], pl_tensor_shape(t), pl_tensor_data(t), (int)gzip, &err), &err);
+  return put_done(L, pl_store_data(self(L), path, of_tensor[pl_tensor_type(t)], pl_tensor_shape(t), pl_tensor_data(t), (int)gzip, &err), &err);
 }
 
 static bool all_integers(lua_State *L, int index, lua_Integer n) {
@@ -125,7 +127,6 @@ static bool all_integers(lua_State *L, int index, lua_Integer n) {
 static int writer_numbers(lua_State *L) {
   static const char *const types[] = { "f64", "i64", NULL };
   pl_error err;
-  pl_store_writer *w = self(L);
   const char *path = luaL_checkstring(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 3);
@@ -145,7 +146,7 @@ static int writer_numbers(lua_State *L) {
     }
     lua_pop(L, 1);
   }
-  pl_status status = pl_store_data(w, path, whole ? PL_STORE_I64 : PL_STORE_F64, &shape, box->data, 0, &err);
+  pl_status status = pl_store_data(self(L), path, whole ? PL_STORE_I64 : PL_STORE_F64, &shape, box->data, 0, &err);
   bind_box_clear(box);
   return put_done(L, status, &err);
 }
@@ -153,17 +154,15 @@ static int writer_numbers(lua_State *L) {
 /* w:text(path, string) */
 static int writer_text(lua_State *L) {
   pl_error err;
-  pl_store_writer *w = self(L);
   size_t length;
   const char *path = luaL_checkstring(L, 2), *text = luaL_checklstring(L, 3, &length);
-  return put_done(L, pl_store_text(w, path, text, length, &err), &err);
+  return put_done(L, pl_store_text(self(L), path, text, length, &err), &err);
 }
 
 /* w:scale(path, name): makes the dataset a dimension scale */
 static int writer_scale(lua_State *L) {
   pl_error err;
-  pl_store_writer *w = self(L);
-  return put_done(L, pl_store_scale(w, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &err), &err);
+  return put_done(L, pl_store_scale(self(L), luaL_checkstring(L, 2), luaL_checkstring(L, 3), &err), &err);
 }
 
 /* w:commit() -> true; or nil, message */

@@ -1,4 +1,5 @@
 /* core.system: version, processor, threads, memory, terminal, folders, Ctrl-C, elementary functions with fixed bits. */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -111,8 +112,13 @@ enum { CAUGHT = sizeof caught / sizeof caught[0] };
 static volatile sig_atomic_t interrupts, noted;
 static bool catching;
 static struct sigaction uncaught[CAUGHT];
+static pthread_t catcher;               /* the host may have threads of its own, which a signal of the process may reach */
 
 static void note_interrupt(int signal_number) {
+  if (!pthread_equal(pthread_self(), catcher)) {
+    pthread_kill(catcher, signal_number);
+    return;
+  }
   if (interrupts++ == 0) {
     noted = signal_number;
     return;
@@ -130,6 +136,7 @@ static int system_catch_interrupt(lua_State *L) {
   bool on = lua_toboolean(L, 1);
   sigemptyset(&action.sa_mask);
   interrupts = 0;
+  catcher = pthread_self();
   for (int i = 0; i < CAUGHT; i++) {
     if (on) {
       noted = 0;

@@ -5,8 +5,8 @@
 #include "bind/bind_tensor.h"
 
 pl_tensor **bind_new_tensor(lua_State *L) {
-  pl_tensor **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-  *slot = NULL;
+  pl_tensor **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: freed, while somebody might be using it */
+  slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_TENSOR);
   return slot;
 }
@@ -51,7 +51,7 @@ pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise) {
 }
 
 pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise) {
-  if (lua_type(L, -1) != LUA_TSTRING) return otherwise;
+  if (lua_gettop(L) == 0 || lua_type(L, -1) != LUA_TSTRING) return otherwise;
   pl_dtype type = bind_opt_dtype(L, lua_gettop(L), otherwise);
   lua_pop(L, 1);
   return type;
@@ -91,8 +91,18 @@ static void push_element(lua_State *L, const pl_tensor *t, int64_t index) {
 
 static int tensor_free(lua_State *L) {
   pl_tensor **slot = luaL_checkudata(L, 1, BIND_TENSOR);
-  pl_tensor_free(*slot);
+  if (*slot == NULL) return 0;
+  if (bind_in_finalizer(L)) slot[1] = *slot;   /* perhaps in the midst of a function of this binding that reads it */
+  else pl_tensor_free(*slot);
   *slot = NULL;
+  return 0;
+}
+
+static int tensor_gc(lua_State *L) {
+  pl_tensor **slot = luaL_checkudata(L, 1, BIND_TENSOR);
+  pl_tensor_free(slot[0]);
+  pl_tensor_free(slot[1]);
+  slot[0] = slot[1] = NULL;
   return 0;
 }
 
@@ -250,7 +260,7 @@ static int tensor_totable(lua_State *L) {
 
 static const luaL_Reg class[] = {
   { "__index", tensor_index }, { "__newindex", tensor_newindex }, { "__len", tensor_length },
-  { "__tostring", tensor_tostring }, { "__gc", tensor_free }, { "__close", tensor_free }, { "free", tensor_free },
+  { "__tostring", tensor_tostring }, { "__gc", tensor_gc }, { "__close", tensor_free }, { "free", tensor_free },
   { "size", tensor_size }, { "dim", tensor_dim }, { "count", tensor_count }, { "item", tensor_item },
   { "totable", tensor_totable },
   { NULL, NULL },

@@ -140,7 +140,7 @@ static int stepped(lua_State *L, pl_dtype type, int64_t n, double first, double 
 
 /* arange([from,] to [, step] [, type]): the numbers that `for i = from, to, step` runs through */
 static int make_arange(lua_State *L) {
-  bool typed = lua_type(L, -1) == LUA_TSTRING;
+  bool typed = lua_gettop(L) > 0 && lua_type(L, -1) == LUA_TSTRING;
   pl_dtype type = bind_take_dtype(L, PL_F32);
   if (lua_gettop(L) == 1) {
     lua_pushinteger(L, 1);

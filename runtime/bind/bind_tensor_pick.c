@@ -76,6 +76,7 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
   luaL_argcheck(L, n >= 1 && n < 1 << 24, 1, "expects a list of at least one tensor");
   const pl_tensor **list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
+  pl_tensor **slot = bind_new_tensor(L);      /* first: it might run a finalizer, which might empty the list */
   for (lua_Integer i = 0; i < n; i++) {
     lua_rawgeti(L, 1, i + 1);
     list[i] = bind_test_tensor(L, -1);
@@ -83,7 +84,6 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
     lua_pop(L, 1);
   }
   pl_error err;
-  pl_tensor **slot = bind_new_tensor(L);
   return bind_tensor_return(L, slot, how(list, (size_t)n, axis, &err), &err);
 }
 

@@ -7,20 +7,18 @@
 
 #define BIND_TRAINER "perilune.trainer"
 
+/* User values 1 to 4: model, loss, optimizer and data set. */
 typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
 
 /* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
   bind_trainer *u = luaL_checkudata(L, 1, BIND_TRAINER);
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
-  lua_getiuservalue(L, 1, 1);
-  lua_getfield(L, -1, "model");
-  bind_check_model(L, -1);
-  lua_getfield(L, -2, "loss");
-  bind_check_loss(L, -1);
-  lua_getfield(L, -3, "optimizer");
+  for (int i = 1; i <= 3; i++) lua_getiuservalue(L, 1, i);
+  bind_check_model(L, -3);
+  bind_check_loss(L, -2);
   bind_check_optimizer(L, -1);
-  lua_pop(L, 4);
+  lua_pop(L, 3);
   return u;
 }
 
@@ -48,23 +46,6 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* Gives the userdata on top a table of its own of what the trainer borrows: the script may alter the one that it gave. */
-static void pin(lua_State *L, size_t augments) {
-  static const char *const fields[] = { "model", "loss", "optimizer", "data", NULL };
-  lua_createtable(L, (int)augments, 4);
-  for (const char *const *name = fields; *name; name++) {
-    lua_getfield(L, 1, *name);
-    lua_setfield(L, -2, *name);
-  }
-  for (size_t i = 1; i <= augments; i++) {
-    lua_getfield(L, 1, "augment");
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    lua_rawseti(L, -3, (lua_Integer)i);
-    lua_pop(L, 1);
-  }
-  lua_setiuservalue(L, -2, 1);
-}
-
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -75,33 +56,35 @@ static int trainer_new(lua_State *L) {
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
   o.batch_size = (size_t)batch_size;
   o.seed = (uint64_t)integer_field(L, "seed", 1);
-  lua_getfield(L, 1, "model");
-  o.model = bind_check_model(L, -1);
-  lua_getfield(L, 1, "loss");
-  o.loss = bind_check_loss(L, -1);
-  lua_getfield(L, 1, "optimizer");
-  o.optimizer = bind_check_optimizer(L, -1);
-  lua_getfield(L, 1, "data");
-  o.data = bind_check_dataset(L, -1);
-  const pl_augment **list = NULL;
-  if (lua_getfield(L, 1, "augment") == LUA_TTABLE) {
-    o.augments = (size_t)lua_rawlen(L, -1);
-    list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
-    for (size_t i = 0; i < o.augments; i++) {
-      lua_rawgeti(L, -2, (lua_Integer)i + 1);
-      list[i] = bind_check_augment(L, -1);
-      lua_pop(L, 1);
-    }
-    o.augment = list;
-  }
-  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 1);
-  *u = (bind_trainer){ .data = o.data };
+  enum { MODEL = 2, LOSS, OPTIMIZER, DATA, AUGMENT, TRAINER };
+  static const char *const names[] = { "model", "loss", "optimizer", "data", "augment" };
+  for (int i = MODEL; i <= AUGMENT; i++) lua_getfield(L, 1, names[i - MODEL]);
+  bind_check_dataset(L, DATA);
+  bind_trainer *u = lua_newuserdatauv(L, sizeof *u, 4);
+  *u = (bind_trainer){ 0 };
   luaL_setmetatable(L, BIND_TRAINER);
-  pin(L, o.augments);
+  for (int i = MODEL; i <= DATA; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, i - MODEL + 1);
+  }
+  o.model = bind_check_model(L, MODEL);
+  o.augments = lua_istable(L, AUGMENT) ? (size_t)lua_rawlen(L, AUGMENT) : 0;
+  luaL_argcheck(L, o.augments < 256, 1, "at most 255 augmentations");
+  luaL_checkstack(L, (int)o.augments + 4, NULL);
+  const pl_augment **list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
+  for (size_t i = 0; i < o.augments; i++) {      /* they stay on the stack: the model's shape is asked of functions of the script */
+    lua_rawgeti(L, AUGMENT, (lua_Integer)i + 1);
+    list[i] = bind_check_augment(L, -1);
+  }
+  o.augment = list;
   pl_error err;
   bind_use_state(L);
+  o.loss = bind_check_loss(L, LOSS);
+  o.optimizer = bind_check_optimizer(L, OPTIMIZER);
+  o.data = u->data = bind_check_dataset(L, DATA);
   u->trainer = pl_trainer_new(&o, &err);
   if (u->trainer == NULL) return bind_raise(L, &err);
+  lua_settop(L, TRAINER);
   return 1;
 }
 
@@ -284,14 +267,12 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
    count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 = } */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL };
-  pl_model *model = bind_check_model(L, 1);
+  bind_check_layer(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
+  pl_model *model = bind_check_model(L, 1);
   const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_output_kind outputs = bind_check_outputs(L, 4);
   pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
-  pl_shape sample = pl_dataset_shape(data);
-  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
-  pl_exec *exec = bind_infer_exec(L, 1);
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 6) && classes > 0) {
@@ -304,6 +285,9 @@ static int evaluate(lua_State *L) {
   pl_predictions predictions = { 0 }, *wanted = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
   int kept = lua_gettop(L) + 1;
   if (wanted != NULL) new_predictions(L, wanted, data);
+  pl_shape sample = pl_dataset_shape(data);
+  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
   if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, wanted, &err)) return bind_raise(L, &err);
   lua_createtable(L, 0, 8);

@@ -14,6 +14,7 @@ local function emit(name, path)
   return ('  { "%s", %s, %d },'):format(name, id, #source)
 end
 
+print '#include "bind/embedded.h"'
 local entries = {}
 for _, path in ipairs(arg) do
   entries[#entries + 1] = emit(path:match "^.-lua/(.+)$" or path, path)
@@ -21,6 +22,6 @@ end
 local argparse = assert(package.searchpath("argparse", package.path))
 entries[#entries + 1] = emit("perilune/argparse.lua", argparse)
 
-print "const struct { const char *name; const char *source; unsigned long size; } bind_embedded[] = {"
+print "const struct bind_embedded bind_embedded[] = {"
 print(table.concat(entries, "\n"))
 print "  { 0, 0, 0 } };"

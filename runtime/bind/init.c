@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "bind/bind.h"
+#include "bind/embedded.h"
 
 int bind_open_system(lua_State *L);
 int bind_open_line(lua_State *L);
@@ -17,6 +19,7 @@ int bind_open_data(lua_State *L);
 int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
 int bind_open_process(lua_State *L);
+int bind_open_screen(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -31,24 +34,25 @@ static const luaL_Reg rooms[] = {
   { "augment", bind_open_augment },
   { "store", bind_open_store },
   { "process", bind_open_process },
+  { "screen", bind_open_screen },
   { NULL, NULL },
 };
 
 PL_API int luaopen_perilune_core(lua_State *L);
 PL_API int luaopen_perilune(lua_State *L);
 
-extern const struct bind_embedded { const char *name; const char *source; size_t size; } bind_embedded[];
-
 static int is_meta(const char *name) { return strncmp(name, "meta/", 5) == 0; }
 
+/* Memory is taken before the file is opened: an error of Lua would leave it open. */
 static int read_file(lua_State *L, const char *path) {
   luaL_Buffer text;
+  struct stat s;
+  if (stat(path, &s) != 0) return luaL_error(L, "cannot open %s", path);
+  char *bytes = luaL_buffinitsize(L, &text, (size_t)s.st_size);
   FILE *file = fopen(path, "rb");
-  if (file == NULL) return luaL_error(L, "cannot open %s", path);
-  luaL_buffinit(L, &text);
-  for (size_t n = 1; n > 0; luaL_addsize(&text, n)) n = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, file);
-  fclose(file);
-  luaL_pushresult(&text);
+  size_t n = file ? fread(bytes, 1, (size_t)s.st_size, file) : 0;
+  if (file == NULL || fclose(file) != 0) return luaL_error(L, "cannot read %s", path);
+  luaL_pushresultsize(&text, n);
   return 1;
 }
 
@@ -71,8 +75,9 @@ static int core_meta(lua_State *L) {
 
 int luaopen_perilune_core(lua_State *L) {
   pl_error err;
-  if (pl_cpu_select(NULL, &err)) return bind_raise(L, &err);
+  if (pl_cpu_check(&err)) return bind_raise(L, &err);
   bind_fix_locale(L);
+  bind_know_pcall(L);
   lua_settop(L, 0);
   lua_newtable(L);
   for (const luaL_Reg *r = rooms; r->name; r++) {

@@ -1,9 +1,11 @@
 /* Augmentations: the registry, and what they have in common (how often, which random numbers, whose images). */
+#include <stdatomic.h>
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "data/augment.h"
 
 struct pl_augment {
+  _Atomic int references;
   const pl_augment_class *cls;
   void *config;
 };
@@ -31,6 +33,7 @@ pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {
   if (cls == NULL) return NULL;
   pl_augment *a = pl_alloc(sizeof *a, err);
   if (a == NULL) return NULL;
+  a->references = 1;
   a->cls = cls;
   a->config = pl_alloc(cls->base.config_size, err);
   if (a->config == NULL || pl_options_read(a->config, &cls->base, args, err) || (cls->check && cls->check(a->config, err))) {
@@ -40,8 +43,14 @@ pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {
   return a;
 }
 
+pl_augment *pl_augment_retain(const pl_augment *a) {
+  pl_augment *one = (pl_augment *)a;   /* only the count changes */
+  atomic_fetch_add(&one->references, 1);
+  return one;
+}
+
 void pl_augment_free(pl_augment *a) {
-  if (a == NULL) return;
+  if (a == NULL || atomic_fetch_sub(&a->references, 1) != 1) return;
   pl_free(a->config);
   pl_free(a);
 }

@@ -1,12 +1,19 @@
 /* The data set: counted storage, a list of rows, a normalisation. See dataset.h for the invariant. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "data/dataset.h"
 #include "kernels/kernels.h"
 
+pl_dataset *pl_dataset_retain(const pl_dataset *ds) {
+  pl_dataset *one = (pl_dataset *)ds;   /* only the count changes */
+  atomic_fetch_add(&one->references, 1);
+  return one;
+}
+
 void pl_dataset_free(pl_dataset *ds) {
-  if (ds == NULL) return;
+  if (ds == NULL || atomic_fetch_sub(&ds->references, 1) != 1) return;
   pl_tensor_free(ds->samples);
   pl_tensor_free(ds->labels);
   pl_tensor_free(ds->targets);
@@ -68,6 +75,7 @@ pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, i
   if (check_parts(samples, answers, err)) return NULL;
   pl_dataset *ds = pl_alloc(sizeof *ds, err);
   if (ds == NULL) return NULL;
+  ds->references = 1;
   bool labelled = answers != NULL && pl_tensor_type(answers) == PL_I32;
   ds->count = (size_t)pl_tensor_shape(samples)->size[0];
   ds->classes = labelled ? classes : 0;
@@ -84,6 +92,7 @@ pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, i
 pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
   pl_dataset *out = pl_alloc(sizeof *out, err);
   if (out == NULL) return NULL;
+  out->references = 1;
   out->count = count;
   out->classes = ds->classes;
   out->label_bytes = ds->label_bytes;

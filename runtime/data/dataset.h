@@ -8,6 +8,7 @@
      (stored * scale - mean[e]) / deviation[e],     scale = 1/255 for u8, 1 for f32,
    where mean and deviation have one number, or one for each element. */
 struct pl_dataset {
+  _Atomic int references;
   pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous */
   pl_tensor *labels;             /* i32 [N] or NULL */
   pl_tensor *targets;            /* f32 [N, ...] or NULL */

@@ -51,6 +51,7 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
             pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
+  if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type) == PL_OK;
   cJSON_Delete(copy);
   if (ok) return layer;
   pl_layer_free(layer);
@@ -59,7 +60,9 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
 
 void pl_layer_free(pl_layer *layer) {
   if (layer == NULL) return;
+  for (int i = 0; i < layer->children; i++) layer->child[i]->parent = NULL;
   pl_free(layer->child);
+  pl_free(layer->param);
   pl_free(layer->config);
   pl_free(layer);
 }
@@ -67,6 +70,7 @@ void pl_layer_free(pl_layer *layer) {
 void pl_layer_free_tree(pl_layer *layer) {
   if (layer == NULL) return;
   for (int i = 0; i < layer->children; i++) pl_layer_free_tree(layer->child[i]);
+  layer->children = 0;
   pl_layer_free(layer);
 }
 
@@ -199,6 +203,14 @@ pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
 }
 
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained) {
+  pl_param *more = pl_alloc_array((size_t)self->params + 1, sizeof *more, NULL);
+  if (more == NULL) {
+    self->undeclared = true;
+    return -1;
+  }
+  if (self->params > 0) memcpy(more, self->param, (size_t)self->params * sizeof *more);
+  pl_free(self->param);
+  self->param = more;
   self->param[self->params] = (pl_param){ .name = name, .shape = shape, .init = init, .fan_in = fan_in, .fan_out = fan_out, .trained = trained };
   return self->params++;
 }

@@ -121,14 +121,13 @@ typedef struct pl_host_call {
 
 typedef pl_status (*pl_host_fn)(void *context, pl_host_call *call, pl_error *err);
 
-enum { PL_MOST_PARAMS = 6 };
-
 struct pl_layer {
   const pl_layer_class *cls;
   void *config;
   char name[48], origin[96];
-  pl_param param[PL_MOST_PARAMS];
+  pl_param *param;            /* grows with each declaration */
   int params;
+  bool undeclared;            /* memory was short for one of them */
   pl_layer *parent;
   pl_layer **child;
   int children;
@@ -137,7 +136,8 @@ struct pl_layer {
   void *host_context;
 };
 
-/* Declares a parameter (shape.axes = -1 when it depends on the input); its index. */
+/* Declares a parameter (shape.axes = -1 when it depends on the input), in `setup` only; its index. Memory that is short shows
+   in self->undeclared, which pl_layer_new looks at. */
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained);
 
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */

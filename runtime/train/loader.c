@@ -2,7 +2,7 @@
 
 pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
-  l->data = o->data;
+  l->data = pl_dataset_retain(o->data);
   l->count = pl_dataset_count(o->data);
   l->batch_size = o->batch_size < l->count ? o->batch_size : l->count;
   l->batches = pl_batch_count(l->count, l->batch_size, o->drop_last);
@@ -22,7 +22,7 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
   if (l->augment == NULL) return PL_ERROR_MEMORY;
   for (; l->augments < o->augments; l->augments++) {
     if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
-    l->augment[l->augments] = o->augment[l->augments];
+    l->augment[l->augments] = pl_augment_retain(o->augment[l->augments]);
     size_t more = pl_augment_scratch(o->augment[l->augments], l->height, l->width, l->channels, 1);
     if (more > l->scratch_each) l->scratch_each = more;
   }
@@ -40,6 +40,8 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
 }
 
 void pl_loader_close(pl_loader *l) {
+  pl_dataset_free(l->data);
+  for (size_t k = 0; k < l->augments; k++) pl_augment_free(l->augment[k]);
   pl_free(l->augment);
   pl_free(l->order);
   pl_free(l->scratch);

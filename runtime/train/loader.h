@@ -13,8 +13,8 @@ typedef struct pl_loader_side {
 } pl_loader_side;
 
 typedef struct pl_loader {
-  const pl_dataset *data;
-  const pl_augment **augment;
+  pl_dataset *data;           /* retained, as the augmentations: a script may end its own while it trains */
+  pl_augment **augment;
   size_t augments, batch_size, count, batches, size, target_size;
   uint64_t seed, epoch;
   bool shuffle, labels;

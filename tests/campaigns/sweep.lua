@@ -1,6 +1,6 @@
--- A sweep that is killed: the parent, one of its children, or all of them, with kill -9 at random moments. Whatever was killed, the
--- same command goes on; at the end every trial is finished, with the bits of a sweep that nobody disturbed. And two sweeps at
--- once on one folder: no trial is trained twice.
+-- A sweep that is killed: the parent, one of its children, or all of them, with kill -9 at random moments. Whatever
+-- was killed, the same command goes on; at the end every trial is finished, with the bits of a sweep that nobody
+-- disturbed. And two sweeps at once on one folder: no trial is trained twice.
 local campaign = dofile "tests/campaigns/support.lua"
 local core = require "perilune.core"
 local runfile = require "perilune.runfile"
@@ -28,7 +28,8 @@ return pl.experiment { name = "swept", data = pl.data.digits { train = 400, test
 ]]):format(ledger))
 
 local function words(out, jobs)
-  return { campaign.program, "sweep", script, sweep_arguments[1], sweep_arguments[2], "--seeds", seeds, "--jobs", tostring(jobs), "--out", out, "--quiet" }
+  return { campaign.program, "sweep", script, sweep_arguments[1], sweep_arguments[2], "--seeds", seeds, "--jobs",
+    tostring(jobs), "--out", out, "--quiet" }
 end
 
 local function start(out, jobs) return assert(process.spawn(words(out, jobs), campaign.folder .. "/output")) end
@@ -39,7 +40,8 @@ local function digests(out)
   for _, name in ipairs(assert(store.listdir(out))) do
     if system.kind(out .. "/" .. name) == "folder" then
       local record, message = runfile.read(out .. "/" .. name .. "/run.h5", { tensors = false })
-      campaign.check(record and record.state.ended and trial.status(out .. "/" .. name).state == "finished", "%s is not finished: %s", name, message)
+      campaign.check(record and record.state.ended and trial.status(out .. "/" .. name).state == "finished",
+        "%s is not finished: %s", name, message)
       found[name], count = record.state.weights_sha256, count + 1
     end
   end
@@ -49,7 +51,8 @@ end
 
 local function finish(pid, what)
   local exit, signal = process.wait(pid, true)
-  campaign.check(exit == 0, "%s ended with status %s, signal %s: %s", what, exit, signal, campaign.read(campaign.folder .. "/output"))
+  campaign.check(exit == 0, "%s ended with status %s, signal %s: %s", what, exit, signal,
+    campaign.read(campaign.folder .. "/output"))
 end
 
 -- The children of a process, by /proc.
@@ -78,7 +81,8 @@ local function one_life()
   while system.clock() < until_ do
     local exit, signal = process.wait(pid)
     if exit or signal then
-      campaign.check(exit == 0, "the sweep ended with status %s, signal %s: %s", exit, signal, campaign.read(campaign.folder .. "/output"))
+      campaign.check(exit == 0, "the sweep ended with status %s, signal %s: %s", exit, signal,
+        campaign.read(campaign.folder .. "/output"))
       return false
     end
     process.sleep(0.01)
@@ -126,7 +130,10 @@ for line in io.lines(ledger) do
   begun[line], starts = true, starts + 1
 end
 campaign.check(starts == trials, "%d trials were begun, not %d", starts, trials)
-for name, digest in pairs(digests(both)) do campaign.check(digest == expected[name], "%s has other weights than in a single sweep", name) end
+for name, digest in pairs(digests(both)) do
+  campaign.check(digest == expected[name], "%s has other weights than in a single sweep", name)
+end
 
-campaign.green("%d kills (%d of the parent, %d of a child, %d of all), %d sweeps of %d trials finished with equal digests; two at once: no trial twice",
+campaign.green("%d kills (%d of the parent, %d of a child, %d of all), %d sweeps of %d trials finished with equal " ..
+  "digests; two at once: no trial twice",
   killed, by.parent, by.child, by.all, rounds, trials)

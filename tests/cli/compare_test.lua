@@ -28,8 +28,7 @@ local good, bad = "s/lr=0.3,width=12-s%d", "s/lr=0.001,width=12-s%d"
 
 -- The samples that one has right, counted from the models and the data themselves.
 local function counted(a, b)
-  local test = pl.data.digits { train = 200, test = 100 }:splits()
-  test = select(2, pl.data.digits { train = 200, test = 100 }:splits())
+  local test = select(2, pl.data.digits { train = 200, test = 100 }:splits())
   local function right(run)
     local list = {}
     for i = 1, test.count do

@@ -156,6 +156,20 @@ function TestTraining:test_trains_what_is_missing_and_nothing_twice()
   lu.assertNil(store.exists(home .. "/experiments/results.csv"))
 end
 
+function TestTraining:test_figures()
+  fresh()
+  lu.assertEquals(run("reproduce T02").status, 0)
+  for _, words in ipairs { "tiny --figure family.svg", "T02 --figure curves.svg" } do
+    local r = run("reproduce --show " .. words)
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+    lu.assertStrContains(cli.read(home .. "/" .. words:match "%S+$"), "<svg")
+  end
+  lu.assertStrContains(cli.read(home .. "/family.svg"), "documented")
+  local r = run "reproduce T01 --show --figure curves.svg"
+  lu.assertEquals({ r.err, r.status },
+    { "perilune: reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw\n", 1 })
+end
+
 function TestTraining:test_verify()
   fresh()
   lu.assertEquals(run("reproduce T01 --quiet").status, 2)      -- there is no such option

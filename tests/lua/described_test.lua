@@ -7,7 +7,7 @@ require "perilune.result"      -- loaded with the first run
 require "perilune.plot.figure" -- loaded with the first figure
 
 -- Classes that no user meets.
-local internal = { ["perilune.trainer"] = true }   -- runs batches behind pl.experiment
+local internal = { ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment
 
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.

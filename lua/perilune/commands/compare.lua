@@ -6,9 +6,9 @@ local report = require "perilune.report"
 local text = require "perilune.text"
 
 local M = { summary = "what differs in the settings, what in the results, and is it luck?", usage = "A B [C ...]",
-  description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ in nothing but their seed are one " ..
-    "group. Two runs on the same test set: McNemar's exact test on the stored predictions. Groups of seeds: the difference of their means with a " ..
-    "bootstrapped 95 % interval." }
+  description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ " ..
+    "in nothing but their seed are one group. Two runs on the same test set: McNemar's exact test on the stored " ..
+    "predictions. Groups of seeds: the difference of their means with a bootstrapped 95 % interval." }
 
 function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"
@@ -24,7 +24,9 @@ function M.load(paths)
     local found = {}
     if core.system.kind(path) == "folder" and not require "perilune.folder".find(path) then
       local below, problems = runs.runs(path)
-      for _, problem in ipairs(problems or {}) do io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n") end
+      for _, problem in ipairs(problems or {}) do
+        io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n")
+      end
       for _, run in ipairs(below or {}) do
         if run.ended ~= "interrupted" then found[#found + 1] = assert(runs.run(run.path)) end
       end
@@ -48,7 +50,9 @@ end
 
 local function who(group)
   local run = group.first
-  if #group.runs == 1 then return ("%s, seed %s%s"):format(run.path, run.seed, run.ended == "interrupted" and ", unfinished" or "") end
+  if #group.runs == 1 then
+    return ("%s, seed %s%s"):format(run.path, run.seed, run.ended == "interrupted" and ", unfinished" or "")
+  end
   local seeds = {}
   for i, one in ipairs(group.runs) do seeds[i] = tostring(one.seed) end
   return ("%s and %d more: seeds %s"):format(run.path, #group.runs - 1, table.concat(seeds, ", "))
@@ -104,7 +108,9 @@ end
 
 function M.run(options)
   local runs = M.load(options.runs)
-  if #runs < 2 then errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1") end
+  if #runs < 2 then
+    errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
+  end
   local groups = compare.groups(runs)
   local labels = labels_of(groups)
   local settings, results, claims = compare.settings(groups), compare.results(groups), {}
@@ -112,7 +118,9 @@ function M.run(options)
     groups = { { runs = { runs[1] }, first = runs[1] }, { runs = { runs[2] }, first = runs[2] } }
     labels, results = { "A", "B" }, compare.results(groups)
   end
-  for i = 2, #groups do claims[i] = compare.claim(groups[1], groups[i], { labels[1], labels[i] }, { seed = options.seed }) end
+  for i = 2, #groups do
+    claims[i] = compare.claim(groups[1], groups[i], { labels[1], labels[i] }, { seed = options.seed })
+  end
   if options.json then
     local list = {}
     for i, group in ipairs(groups) do

@@ -8,17 +8,24 @@ local core = require "perilune.core"
 local whole = require "perilune.convert".whole
 
 local M = { summary = "documented experiments beside what is measured of them", usage = "[ROW|FAMILY]",
-  description = "Without a row: the table of what is documented, measured and missing. With rows (P09) or a family (lenet5): trains the seeds " ..
-    "that are missing, and shows the rows. Results are kept in experiments/results.csv; the table in experiments/README.md is made of them." }
+  description = "Without a row: the table of what is documented, measured and missing. With rows (P09) or a " ..
+    "family (lenet5): trains the seeds that are missing, and shows the rows. Results are kept in " ..
+    "experiments/results.csv; the table in experiments/README.md is made of them." }
 
 function M.define(parser)
-  parser:argument("rows", 'Rows ("P09", "P04 correction=step") or families (progression, lenet5, efficiency, from_scratch, architectures).'):args "*"
-  parser:option("--jobs", "So many runs at a time (1); the cores are shared among them."):convert(whole(1)):argname "<n>"
-  parser:option("--threads", "Threads of all runs together, instead of all cores. The bits do not depend on it."):convert(whole(1)):argname "<n>"
+  parser:argument("rows", 'Rows ("P09", "P04 correction=step") or families (progression, lenet5, efficiency, ' ..
+    "from_scratch, architectures)."):args "*"
+  parser:option("--jobs", "So many runs at a time (1); the cores are shared among them."):convert(whole(1))
+    :argname "<n>"
+  parser:option("--threads", "Threads of all runs together, instead of all cores. The bits do not depend on it.")
+    :convert(whole(1)):argname "<n>"
   parser:flag("--verify", "Train seed 1 again: are its weights the published ones?")
   parser:flag("--show", "Train nothing, only show.")
+  parser:option("--figure", "Also draw: of a family the errors, of rows the curves of the runs here; .svg, .png or .pdf.")
+    :argname "<file>"
   parser:flag("--retry", "Train again what failed.")
-  parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those of a row; make the table anew."):args "*"
+  parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those " ..
+    "of a row; make the table anew."):args "*"
     :argname "<folder>"
 end
 
@@ -43,8 +50,25 @@ local function import(paths)
   return refused == 0 and 0 or 1
 end
 
-local function show(list, by_row)
-  for _, line in ipairs(tables.screen(list, by_row, text.terminal(1))) do print(line) end
+-- A figure as a file where one is asked for; of rows that were trained here, curves in the terminal.
+local function draw(list, by_row, options)
+  local figure, train = require "perilune.reproduce.figure", require "perilune.reproduce.train"
+  local family = #options.rows ~= 1 or options.rows[1]:lower() == list[1].family
+  if options.figure and family then
+    figure.family(list, by_row, options.rows[1] and list[1].family):save(options.figure)
+  elseif options.figure then figure.curves(list, train.task_of, options.figure)
+  elseif not family and text.terminal(1).tty and figure.curves(list, train.task_of) then print() end
+end
+
+local function show(list, by_row, options)
+  local term, words = text.terminal(1), options.rows
+  draw(list, by_row, options)
+  local lines
+  if #words == 1 and words[1]:lower() == "progression" then
+    lines = require "perilune.reproduce.ladder".lines(list, by_row, term)
+    lines[#lines + 1] = tables.summary(list, by_row)
+  else lines = tables.screen(list, by_row, term) end
+  for _, line in ipairs(lines) do print(line) end
 end
 
 local function verify(list, options)
@@ -71,16 +95,18 @@ function M.run(options)
     table.move(found, 1, #found, #list + 1, list)
   end
   if #list == 0 then
-    if options.verify then errors.fail(2, "reproduce: --verify needs a row, such as: perilune reproduce P09 --verify") end
+    if options.verify then
+      errors.fail(2, "reproduce: --verify needs a row, such as: perilune reproduce P09 --verify")
+    end
     list, options.show = rows.index().rows, true
   end
   if options.verify then return verify(list, options) end
   if options.show then
-    show(list, train.known(list))
+    show(list, train.known(list), options)
     return 0
   end
   local by_row, missing, stopped = train.complete(list, options)
-  show(list, by_row)
+  show(list, by_row, options)
   if stopped == "interrupted" then
     print "interrupted; the same command goes on"
     return require "perilune.core".system.interrupt_status()

@@ -6,16 +6,19 @@ local report = require "perilune.report"
 local text = require "perilune.text"
 
 local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
-  description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. A filter is one or more conditions, " ..
+  description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. " ..
+    "A filter is one or more conditions, " ..
     "such as lr>=1e-3 state=finished name~lenet; all of them hold." }
 
 local formats = { "csv", "json", "markdown" }
 
 function M.define(parser)
-  parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, or ~ (contains)."):args "*"
+  parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, or ~ (contains).")
+    :args "*"
   parser:option("--sort", "Sort by this name, numbers as numbers; what has no such value comes last."):argname "<name>"
   parser:flag("--reverse", "The largest first.")
-  parser:option("--columns", "Only these, separated by commas: arguments, results such as test_error, name, state, seed, epoch, path, when."):argname "<names>"
+  parser:option("--columns", "Only these, separated by commas: arguments, results such as test_error, name, " ..
+    "state, seed, epoch, path, when."):argname "<names>"
   parser:flag("--csv", "As comma-separated values, with all digits.")
   parser:flag("--json", "As JSON.")
   parser:flag("--markdown", "As a table in Markdown.")
@@ -25,7 +28,8 @@ local function read(words)
   local folder, conditions = nil, {}
   for _, word in ipairs(words) do
     if word:find "[=<>~]" and core.system.kind(word) ~= "folder" then conditions[#conditions + 1] = word
-    elseif folder then errors.fail(2, "runs: '%s' is a second folder; a condition has one of = != < <= > >= ~ in it", word)
+    elseif folder then
+      errors.fail(2, "runs: '%s' is a second folder; a condition has one of = != < <= > >= ~ in it", word)
     else folder = word end
   end
   return folder or "runs", conditions
@@ -73,7 +77,7 @@ local function usual_columns(list)
         arguments[#arguments + 1] = name
       elseif first[name] ~= shown then varies[name] = true end
     end
-    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss" } do
+    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss", "tags" } do
       if run:value(name) then results[name] = true end
     end
   end
@@ -89,6 +93,7 @@ local function usual_columns(list)
   end
   columns[#columns + 1] = "seconds"
   columns[#columns + 1] = "when"
+  if results.tags then columns[#columns + 1] = "tags" end
   return columns
 end
 
@@ -130,7 +135,9 @@ local function cell(name, value)
   if value == nil then return "" end
   if type(value) == "table" then return core.json.encode(value) end
   if math.type(value) == "integer" then return ("%d"):format(value) end
-  if type(value) == "number" then return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value) end
+  if type(value) == "number" then
+    return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
+  end
   return tostring(value)
 end
 

@@ -38,7 +38,7 @@ function class.__tostring(self)
     self.classes > 0 and (", %d classes"):format(self.classes) or "")
 end
 
---- The data set in memory (userdata), read now if it has not been.
+--- The data set in memory (userdata), read now if it has not been. Each call gives a handle of its own, which may be closed.
 function Split:read()
   local ds = self._core
   if not ds then
@@ -46,7 +46,7 @@ function Split:read()
     ds:describe(self.name, nil, self.labels)
     self._core, self._load = ds, nil
   end
-  return ds
+  return ds:share()
 end
 
 -- `step`: what was done, in words that are part of a run's identity; or a function that says so once the data have been read.

@@ -16,17 +16,17 @@ local DEEP = 6      -- folders in folders that are looked into
 
 local holds_run = require "perilune.folder".find
 
---- The folders of runs in and below a folder, sorted; also those that have only a log yet.
-function M.folders(path, found, depth)
+--- The folders of runs in and below a folder, sorted; also those that have only a log yet; begun: or only a lock.
+function M.folders(path, found, depth, begun)
   found = found or {}
-  if holds_run(path) or system.kind(path .. "/log.jsonl") == "file" then
+  if holds_run(path) or system.kind(path .. "/log.jsonl") == "file" or (begun and system.kind(path .. "/.lock") == "file") then
     found[#found + 1] = path
     return found
   end
   if (depth or 0) >= DEEP then return found end
   for _, name in ipairs(store.listdir(path) or {}) do
     local inner = path .. "/" .. name
-    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then M.folders(inner, found, (depth or 0) + 1) end
+    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then M.folders(inner, found, (depth or 0) + 1, begun) end
   end
   return found
 end
@@ -82,8 +82,10 @@ local function add(list, source, what, tensors)
       identity = {}, evaluation = {}, provenance = {} }
   elseif class == "perilune.run" then
     local path, name = source.path, source.name
-    list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history or history.new(),
-      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state or {},
+    list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history
+      or history.new(),
+      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state
+        or {},
       identity = source.identity or {}, evaluation = source.evaluation or {}, provenance = {} }
   elseif type(source) == "table" and (#source > 0 or next(source) == nil) then
     for _, inner in ipairs(source) do add(list, inner, what, tensors) end

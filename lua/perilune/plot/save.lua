@@ -26,7 +26,8 @@ function M.save(svg, path)
   if not format then errors.fail(2, "%s", message) end
   if format ~= "svg" and not converter() then
     errors.fail(1, "%s: making %s takes rsvg-convert, which is not installed (Debian: librsvg2-bin, "
-      .. "Fedora: librsvg2-tools, Arch, Homebrew: librsvg); a path that ends in .svg needs nothing", path, format:upper())
+      .. "Fedora: librsvg2-tools, Arch, Homebrew: librsvg); a path that ends in .svg needs nothing", path,
+        format:upper())
   end
   local target = format == "svg" and path or path .. ".tmp.svg"
   local ok, problem = core.store.write_text(target, svg)

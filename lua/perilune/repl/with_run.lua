@@ -1,5 +1,5 @@
---- perilune -i RUN: the prompt with a run, its model and its data. Nothing that the run's file holds is executed: the data are those of
---- a known name, or of the script where it still lies as it was.
+--- perilune -i RUN: the prompt with a run, its model and its data. Nothing that the run's file holds is executed: the
+--- data are those of a known name, or of the script where it still lies as it was.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local script = require "perilune.script"
@@ -19,7 +19,8 @@ local function data_of(run)
     if known.name == id.data then return require "perilune.data"[known.name]() end
   end
   if not id.path or script.read(id.path) ~= id.script then
-    return nil, ("its data are not here: they were made by %s, which is not here as it was"):format(id.path or "a session")
+    local maker = id.path or "a session"
+    return nil, ("its data are not here: they were made by %s, which is not here as it was"):format(maker)
   end
   local ok, e = pcall(script.experiment, id.path, id.arguments or {})
   if not ok then return nil, "its data are not here: " .. errors.strip(tostring(e)) end
@@ -27,7 +28,8 @@ local function data_of(run)
   return e.data
 end
 
---- Loads the run and sets the session's `run`, `model` and `dataset` (and `e`, its experiment, where the script is here as it was).
+--- Loads the run and sets the session's `run`, `model` and `dataset` (and `e`, its experiment, where the script is
+--- here as it was).
 function M.load(path)
   local run, message = require "perilune.runs".run(path)
   if not run then errors.fail(1, "%s", message) end
@@ -36,7 +38,8 @@ function M.load(path)
   local dataset, why = data_of(run)
   rawset(_G, "dataset", dataset)
   print(tostring(run))
-  print(("run, model%s%s are here%s"):format(dataset and ", dataset" or "", rawget(_G, "e") and ", e" or "", why and "; " .. why or ""))
+  local names = "run, model" .. (dataset and ", dataset" or "") .. (rawget(_G, "e") and ", e" or "")
+  print(("%s are here%s"):format(names, why and "; " .. why or ""))
 end
 
 return M

@@ -10,7 +10,8 @@ local runfile = require "perilune.runfile"
 local script = require "perilune.script"
 local store = core.store
 
-local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "weights_sha256", "version", "processor" } }
+local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "weights_sha256", "version",
+  "processor" } }
 
 local numeric = { metric = true, error = true, epochs = true, seconds = true }
 
@@ -90,7 +91,8 @@ local function row_of(identity)
       if table.concat(words, " ") == arguments then return row end
     end
   end
-  return nil, nearest_file and ("no row has the arguments '%s'"):format(arguments) or "no row is of " .. (identity.path or "a session")
+  if nearest_file then return nil, ("no row has the arguments '%s'"):format(arguments) end
+  return nil, "no row is of " .. (identity.path or "a session")
 end
 
 -- Was this run one of today's row? The reason if not.
@@ -98,14 +100,20 @@ local function stranger(record, row, folder)
   local s, identity = record.state, record.state.identity
   if not s.ended then return "the run is not finished" end
   if s.edited then return "the run was edited by hand" end
-  if meaning(identity.script) ~= meaning(script.read(row.path)) then return "its script is not that of " .. row.path end
+  if meaning(identity.script) ~= meaning(script.read(row.path)) then
+    return "its script is not that of " .. row.path
+  end
   for _, file in ipairs(identity.files or {}) do
     local here = folder .. "/" .. relative(file.path)
-    if meaning(file.text) ~= meaning(script.read(here)) then return ("the %s that it loaded is not %s"):format(file.path, here) end
+    if meaning(file.text) ~= meaning(script.read(here)) then
+      return ("the %s that it loaded is not %s"):format(file.path, here)
+    end
   end
   local e = script.experiment(row.path, row.words)
   if identity.data ~= e.data.name then return ("its data were %s, not %s"):format(identity.data, e.data.name) end
-  if s.ended == "epochs" and s.epoch < e.epochs then return ("it ended after %d of %d epochs"):format(s.epoch, e.epochs) end
+  if s.ended == "epochs" and s.epoch < e.epochs then
+    return ("it ended after %d of %d epochs"):format(s.epoch, e.epochs)
+  end
   if not (record.evaluation and record.evaluation.test) then return "its test set was not evaluated" end
 end
 
@@ -123,11 +131,13 @@ function M.of_run(path)
   for _, epoch in ipairs(history.new(record.history).rows) do seconds = seconds + epoch.seconds end
   local metric = row.metric ~= "test_error" and own[row.metric] or row.also and metrics.named[row.also](test) or nil
   local p = record.provenance
-  return { row = row.name, seed = s.identity.seed, metric = metric, error = test.error, epochs = s.epoch, seconds = ("%.1f"):format(seconds) + 0,
+  return { row = row.name, seed = s.identity.seed, metric = metric, error = test.error, epochs = s.epoch,
+    seconds = ("%.1f"):format(seconds) + 0,
     weights_sha256 = s.weights_sha256, version = p.build, processor = p.processor }, row
 end
 
---- Adds the finished runs in these folders to results.csv. Returns the lines taken over, and { path, reason } of the others.
+--- Adds the finished runs in these folders to results.csv. Returns the lines taken over, and { path, reason } of the
+--- others.
 function M.import(paths)
   local index, folder = rows.index()
   local lock <close>, held = store.lock(folder .. "/.results.lock")

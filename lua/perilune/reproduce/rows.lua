@@ -28,7 +28,8 @@ function M.folder()
   for _, place in ipairs(places) do
     if system.kind(place .. "/index.lua") == "file" then return place end
   end
-  errors.fail(1, "the documented experiments are not in %s; go to the folder that holds experiments/", table.concat(places, ", "))
+  errors.fail(1, "the documented experiments are not in %s; go to the folder that holds experiments/",
+    table.concat(places, ", "))
 end
 
 --- The index: { families = { { name, document, title }, ... }, rows = { { name, id, arguments, file, ... }, ... } }.
@@ -53,8 +54,8 @@ function M.row(name)
   end
 end
 
---- The rows that a word means: a family, a row with its variants ("P04"), one row ("P04 correction=step"), a file of them.
--- `command` names who asks, for the error.
+--- The rows that a word means: a family, a row with its variants ("P04"), one row ("P04 correction=step"), a file of
+--- them. `command` names who asks, for the error.
 function M.find(word, command)
   local index, found, names = M.index(), {}, {}
   local wanted = word:upper()

@@ -1,5 +1,5 @@
---- Trains the seeds of rows that no result is there of, each in a folder of its own below runs/reproduce/, and records what came of
---- it; or trains seed 1 again and compares its weights with the published ones.
+--- Trains the seeds of rows that no result is there of, each in a folder of its own below runs/reproduce/, and records
+--- what came of it; or trains seed 1 again and compares its weights with the published ones.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local folders = require "perilune.folder"
@@ -15,11 +15,15 @@ local Watch = require "perilune.sweep.watch"
 
 local M = { place = "runs/reproduce", verified = "runs/verify" }
 
+--- The task of training a row with a seed: { name, folder, row, seed }.
 local function task_of(row, seed, place)
+  place = place or M.place
   local words = { row.id, table.unpack(row.words) }
   local name = plan.name(words, seed)
   return { name = name, folder = place .. "/" .. name, row = row, seed = seed }
 end
+
+M.task_of = task_of
 
 local function has(lines, seed)
   for _, line in ipairs(lines or {}) do
@@ -64,7 +68,8 @@ local function train(tasks, o, settled)
   local watch = Watch.new { total = #tasks, shown = { "test_error" }, quiet = o.quiet }
   local stopped = jobs.run(tasks, { jobs = count, is_done = function(_, s) return s.state == "finished" end,
     command = function(t)
-      return sweep.command({ file = t.row.path }, { words = t.row.words, seed = t.seed, folder = t.folder }, { threads = sweep.share(o.threads, count) })
+      return sweep.command({ file = t.row.path }, { words = t.row.words, seed = t.seed, folder = t.folder },
+        { threads = sweep.share(o.threads, count) })
     end,
     hooks = {
       started = function() end,
@@ -91,8 +96,8 @@ local function record(path)
   return not ok and errors.strip(tostring(problem)) or nil
 end
 
---- Trains what is missing of the rows. o: { jobs, threads, retry, quiet }. Returns the results now, how many runs are still missing, and
---- why it stopped before the end.
+--- Trains what is missing of the rows. o: { jobs, threads, retry, quiet }. Returns the results now, how many runs are
+--- still missing, and why it stopped before the end.
 function M.complete(list, o)
   local by_row, unrecorded = M.known(list), nil
   local stopped = train(missing(list, by_row), o, function(task, line)
@@ -112,7 +117,8 @@ local function published(lines)
   end
 end
 
---- Trains seed 1 of each row again. Returns { row, published, found = digest or nil, message } of each, and why it stopped.
+--- Trains seed 1 of each row again. Returns { row, published, found = digest or nil, message } of each, and why it
+--- stopped.
 function M.verify(list, o)
   local by_row, tasks, all = results.read(), {}, {}
   for _, row in ipairs(list) do

@@ -14,7 +14,8 @@ local function each(lines, f)
   return #list > 0 and samples.summary(list) or nil, list
 end
 
--- The lines that count, and the number of seeds in them: a mean over seeds 1 to 5 while not all of these have lines of their own.
+-- The lines that count, and the number of seeds in them: a mean over seeds 1 to 5 while not all of these have lines of
+-- their own.
 local function counted(lines)
   for _, line in ipairs(lines) do
     local first, last = results.seeds(line)
@@ -24,13 +25,14 @@ local function counted(lines)
 end
 
 --- What the lines of results.csv say of a row; nil when there are none:
---   { seeds, error = summary, also = summary, epochs = summary, seconds = summary, verdict, low, high = the 95 % prediction
---     interval of one more run, interval = "inside"|"outside": the documented run }
+--   { seeds, error = summary, also = summary, epochs = summary, seconds = summary, verdict,
+--     low, high = the 95 % prediction interval of one more run, interval = "inside"|"outside": the documented run }
 function M.of(row, lines)
   if not lines or #lines == 0 then return nil end
-  local v, list = {}, nil
+  local v = {}
   lines, v.seeds = counted(lines)
-  v.error, list = each(lines, function(line) return M.value(row, line) end)
+  local error_, list = each(lines, function(line) return M.value(row, line) end)
+  v.error = error_
   v.whole = #lines == v.seeds      -- each seed's own number is there
   v.also = each(lines, function(line) return row.metric ~= "test_error" and line.error or line.metric end)
   v.epochs = each(lines, function(line) return line.epochs end)
@@ -39,7 +41,8 @@ function M.of(row, lines)
     v.verdict = metrics.verdict(v.error.mean, row.error, 10000)
     if v.whole then
       v.low, v.high = samples.prediction(list)
-      if v.low then v.interval = row.error >= v.low - 1e-9 and row.error <= v.high + 1e-9 and "inside" or "outside" end
+      local inside = v.low and row.error >= v.low - 1e-9 and row.error <= v.high + 1e-9
+      v.interval = v.low and (inside and "inside" or "outside") or nil
     end
   end
   return v

@@ -1,5 +1,5 @@
---- Runs against each other: what differs in the settings and in the results, and what may be said of it. Runs that differ in their
---- seed alone are one group.
+--- Runs against each other: what differs in the settings and in the results, and what may be said of it. Runs that
+--- differ in their seed alone are one group.
 local core = require "perilune.core"
 local mcnemar = require "perilune.stats.mcnemar"
 local samples = require "perilune.stats.samples"
@@ -13,7 +13,8 @@ local function key_of(run)
   local id = run.identity
   local files = {}
   for i, file in ipairs(id.files or {}) do files[i] = file.path .. "\0" .. file.text end
-  return core.store.sha256(table.concat({ id.name or "", id.script or "", table.concat(id.arguments or {}, " "), id.data or "", id.data_sha256 or "",
+  return core.store.sha256(table.concat({ id.name or "", id.script or "", table.concat(id.arguments or {}, " "),
+    id.data or "", id.data_sha256 or "",
     core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
 end
 
@@ -38,7 +39,8 @@ local function lines_of(text)
   return list
 end
 
--- Lines of b that stand in the place of lines of a: { line, was, now } each, by the longest common subsequence; at most `most`.
+-- Lines of b that stand in the place of lines of a: { line, was, now } each, by the longest common subsequence; at
+-- most `most`.
 local function changed_lines(a, b, most)
   a, b = lines_of(a), lines_of(b)
   local from = 0
@@ -76,7 +78,8 @@ local function changed_lines(a, b, most)
   return list, more
 end
 
-local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "nonfinite",
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
+  "drop_last", "nonfinite",
   "validation", "test" }
 
 -- The leaves of a configuration by their paths: "layers 2 out" -> 16; and the paths in order.
@@ -132,8 +135,8 @@ local function configuration(groups, name, row)
   end
 end
 
---- What differs between the settings of groups: a list of { name, values = one a group }; and for scripts { name, lines, more } of
--- each group after the first against it.
+--- What differs between the settings of groups: a list of { name, values = one a group }; and for scripts { name,
+--- lines, more } of each group after the first against it.
 function M.settings(groups)
   local list = {}
   local function row(name, value)
@@ -163,7 +166,7 @@ function M.settings(groups)
     end)
   end
   row("data", function(run) return run.identity.data end)
-  row("contents of the data", function(run) return run.identity.data_sha256 and run.identity.data_sha256:sub(1, 12) end)
+  row("contents of the data", function(run) return (run.identity.data_sha256 or ""):sub(1, 12) end)
   for _, name in ipairs(setup_names) do configuration(groups, name, row) end
   row("epochs at most", function(run) return run.epochs end)
   row("algorithm", function(run) return run.identity.algorithm end)
@@ -182,7 +185,8 @@ function M.settings(groups)
   return list
 end
 
---- The metrics of groups side by side: a list of { name, summaries = one a group or nil }, results of final weights only.
+--- The metrics of groups side by side: a list of { name, summaries = one a group or nil }, results of final weights
+--- only.
 function M.results(groups)
   local names, seen, list = {}, {}, {}
   for _, group in ipairs(groups) do
@@ -221,12 +225,17 @@ end
 
 local function test_digest(run) return (run.identity.data_sha256 or ""):match "%S+$" end
 
---- McNemar's exact test of two runs: { first_only, second_only, both_wrong, count, p }; or nil and the reason why there is none.
+--- McNemar's exact test of two runs: { first_only, second_only, both_wrong, count, p }; or nil and the reason why
+--- there is none.
 function M.mcnemar(a, b)
   if not a.test or not b.test then return nil, "one of them was not tested" end
-  if a.identity.data ~= b.identity.data or test_digest(a) ~= test_digest(b) then return nil, "their test sets differ" end
+  if a.identity.data ~= b.identity.data or test_digest(a) ~= test_digest(b) then
+    return nil, "their test sets differ"
+  end
   local right_a, right_b = a.test.right, b.test.right
-  if not right_a or not right_b then return nil, "one of them does not keep which predictions are right (it was made by an older program)" end
+  if not right_a or not right_b then
+    return nil, "one of them does not keep which predictions are right (it was made by an older program)"
+  end
   if right_a:size(1) ~= right_b:size(1) then return nil, "their test sets differ in size" end
   local first, second, wrong = 0, 0, 0
   local of_b = right_b:totable()
@@ -234,10 +243,12 @@ function M.mcnemar(a, b)
     local y = of_b[i]
     if x > y then first = first + 1 elseif y > x then second = second + 1 elseif x == 0 then wrong = wrong + 1 end
   end
-  return { first_only = first, second_only = second, both_wrong = wrong, count = #of_b, p = mcnemar.p_value(first, second) }
+  return { first_only = first, second_only = second, both_wrong = wrong, count = #of_b,
+    p = mcnemar.p_value(first, second) }
 end
 
---- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", ..., words }. labels: how they are called.
+--- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", ..., words }. labels: how they are
+--- called.
 function M.claim(a, b, labels, options)
   local first, second = labels[1], labels[2]
   if #a.runs == 1 and #b.runs == 1 then
@@ -245,12 +256,13 @@ function M.claim(a, b, labels, options)
     if not m then return { kind = "none", words = ("nothing can be said: %s"):format(why) } end
     m.kind = "mcnemar"
     local apart = m.first_only + m.second_only
-    local counts = ("of %d test samples that only one of them has right, %s has %d and %s %d (McNemar's exact test, p = %.2g)"):format(apart, first,
+    local counts = ("of %d test samples that only one of them has right, %s has %d and %s %d (McNemar's exact " ..
+      "test, p = %.2g)"):format(apart, first,
       m.first_only, second, m.second_only, m.p)
     if m.p >= 0.05 then m.words = "no difference can be told: " .. counts
     else
-      m.words = ("%s is better on this test set: %s; that is of these weights, other seeds may come out otherwise"):format(
-        m.first_only > m.second_only and first or second, counts)
+      m.words = ("%s is better on this test set: %s; that is of these weights, other seeds may come out otherwise")
+        :format(m.first_only > m.second_only and first or second, counts)
     end
     return m
   end
@@ -264,7 +276,8 @@ function M.claim(a, b, labels, options)
   end
   local x, y = errors_of(a), errors_of(b)
   if #x < 2 or #y < 2 then
-    return { kind = "none", words = "nothing can be said: a group of one run says nothing of its spread; train it with more seeds" }
+    return { kind = "none", words = "nothing can be said: a group of one run says nothing of its spread; train it " ..
+      "with more seeds" }
   end
   local d = samples.difference(x, y, options)
   d.kind, d.metric, d.seeds = "difference", a.first:value "test_error" and "test_error" or "test_loss", { #x, #y }
@@ -278,10 +291,13 @@ function M.claim(a, b, labels, options)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds)"):format(sign > 0 and second or first,
       share and "test error" or "test loss", show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y)
   else
-    d.words = ("no difference can be told with %s seeds: %s minus %s is %s%s (%s to %s: %s)"):format(#x == #y and #x or #x .. " and " .. #y, first,
+    local seeds = #x == #y and #x or #x .. " and " .. #y
+    d.words = ("no difference can be told with %s seeds: %s minus %s is %s%s (%s to %s: %s)"):format(seeds, first,
       second, show(d.difference), unit, show(d.low), show(d.high), how)
   end
-  if few < FEW then d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW) end
+  if few < FEW then
+    d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
+  end
   return d
 end
 

@@ -1,4 +1,5 @@
---- Distributions of statistics, accurate to about 1e-12: Student's t by the incomplete beta function, the binomial at 1/2.
+--- Distributions of statistics, accurate to about 1e-12: Student's t by the incomplete beta function, the binomial at
+--- 1/2.
 local M = {}
 
 -- Lanczos' approximation of ln Gamma(x), x > 0, with g = 7 and nine coefficients.

@@ -1,5 +1,5 @@
---- McNemar's exact test: two classifiers on the same samples. Only the samples that one of them has right and the other wrong
---- tell them apart; if neither is better, each of these falls to either side with probability 1/2.
+--- McNemar's exact test: two classifiers on the same samples. Only the samples that one of them has right and the
+--- other wrong tell them apart; if neither is better, each of these falls to either side with probability 1/2.
 local distributions = require "perilune.stats.distributions"
 
 local M = {}

@@ -13,8 +13,8 @@ function M.summary(list)
   return { n = n, mean = mean, std = n > 1 and math.sqrt(squares / (n - 1)) or nil, min = low, max = high }
 end
 
---- The interval that holds the next such number with probability `level` (0.95), when all are normal with the same mean and
--- variance; nil for fewer than two.
+--- The interval that holds the next such number with probability `level` (0.95), when all are normal with the same
+--- mean and variance; nil for fewer than two.
 --   mean +- t(n - 1) * s * sqrt(1 + 1/n)
 function M.prediction(list, level)
   local s = M.summary(list)
@@ -40,8 +40,8 @@ function M.quantile(sorted, p)
   return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i])
 end
 
---- The difference mean(a) - mean(b) and its percentile bootstrap interval: { difference, low, high, level }. Both groups are
--- drawn anew `draws` times (10,000), from `seed` (1).
+--- The difference mean(a) - mean(b) and its percentile bootstrap interval: { difference, low, high, level }. Both
+--- groups are drawn anew `draws` times (10,000), from `seed` (1).
 function M.difference(a, b, options)
   local o = options or {}
   local draws, level, seed = o.draws or 10000, o.level or 0.95, o.seed or 1

@@ -13,8 +13,8 @@ local function known(e, name)
   return false
 end
 
---- The metric that `word` means: nil or "validation", "test", "none" (nil is returned), or a column of the history. `several`: is
--- there anything to choose from? `rungs`: it is needed while trials are under way.
+--- The metric that `word` means: nil or "validation", "test", "none" (nil is returned), or a column of the history.
+--- `several`: is there anything to choose from? `rungs`: it is needed while trials are under way.
 function M.metric(e, word, several, rungs)
   if word == "none" then
     if rungs then errors.fail(2, "sweep: --halving chooses by a metric; --select none leaves it none") end
@@ -22,19 +22,24 @@ function M.metric(e, word, several, rungs)
   end
   if word == "test" then
     if not e.test then errors.fail(2, "sweep: the experiment has no test set to choose by") end
-    if rungs and e.test ~= "epoch" then errors.fail(2, 'sweep: --halving --select test needs test = "epoch" in the experiment') end
+    if rungs and e.test ~= "epoch" then
+      errors.fail(2, 'sweep: --halving --select test needs test = "epoch" in the experiment')
+    end
     return labelled(e, "test")
   end
   if word == nil or word == "validation" then
     if e.splits.val then return labelled(e, "val") end
     if not several then return nil end
-    errors.fail(2, "sweep: nothing is held out, so there is nothing to choose by: add validation = 0.1 to the experiment; or say --select none " ..
-      "(a table only), or --select test (and the table says so)")
+    errors.fail(2, "sweep: nothing is held out, so there is nothing to choose by: add validation = 0.1 to the " ..
+      "experiment; or say --select none (a table only), or --select test (and the table says so)")
   end
-  if word:match "^test_" then errors.fail(2, "sweep: %s is of the test set; say --select test to choose by that", word) end
+  if word:match "^test_" then
+    errors.fail(2, "sweep: %s is of the test set; say --select test to choose by that", word)
+  end
   if not known(e, word) then
     local near = core.system.nearest(word, e.columns)
-    errors.fail(2, "sweep: the experiment does not measure '%s'%s", word, near and ("; did you mean '%s'?"):format(near) or "")
+    near = near and ("; did you mean '%s'?"):format(near) or ""
+    errors.fail(2, "sweep: the experiment does not measure '%s'%s", word, near)
   end
   return word
 end

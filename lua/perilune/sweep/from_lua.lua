@@ -1,5 +1,5 @@
---- pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "1..5" }, seeds = 5 }: the sweep of the command line, with its
---- result as a table.
+--- pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "1..5" }, seeds = 5 }: the sweep of the
+--- command line, with its result as a table.
 local core = require "perilune.core"
 local csv = require "perilune.csv"
 local errors = require "perilune.errors"
@@ -9,8 +9,9 @@ local sweep = require "perilune.sweep.run"
 local known = {
   { "script", type = "string", required = 'add script = "my.lua", a file that returns pl.experiment { ... }' },
   { "arguments", type = "table" }, { "seeds", type = "integer", low = 1 }, { "trials", type = "integer", low = 1 },
-  { "sampling_seed", type = "integer", low = 0 }, { "jobs", type = "integer", low = 1 }, { "threads", type = "integer", low = 1 },
-  { "epochs", type = "integer", low = 1 }, { "out", type = "string" }, { "halving", type = "boolean" }, { "select", type = "string" },
+  { "sampling_seed", type = "integer", low = 0 }, { "jobs", type = "integer", low = 1 },
+  { "threads", type = "integer", low = 1 }, { "epochs", type = "integer", low = 1 }, { "out", type = "string" },
+  { "halving", type = "boolean" }, { "select", type = "string" },
   { "fail_fast", type = "boolean" }, { "retry", type = "boolean" }, { "memory", type = "integer", low = 1 },
   { "quiet", type = "boolean", default = true },
 }
@@ -28,7 +29,9 @@ end
 local function words_of(arguments)
   local words = {}
   for name, value in pairs(arguments or {}) do
-    if type(name) ~= "string" then errors.raise("pl.sweep: arguments are named, such as arguments = { lr = { 0.01, 0.1 } }") end
+    if type(name) ~= "string" then
+      errors.raise("pl.sweep: arguments are named, such as arguments = { lr = { 0.01, 0.1 } }")
+    end
     if type(value) == "table" then
       local parts = {}
       for i, item in ipairs(value) do parts[i] = text(item) end
@@ -54,7 +57,8 @@ return function(given)
   o.file, o.arguments = o.script, words_of(o.arguments)
   local ok, r = pcall(sweep.run, o, function(line) if not o.quiet then print(line) end end)
   if not ok then errors.raise("%s", errors.strip(tostring(r))) end
-  local result = { folder = r.plan.folder, metric = r.metric, stopped = r.stopped, configurations = {}, runs = {}, failed = {} }
+  local result = { folder = r.plan.folder, metric = r.metric, stopped = r.stopped, configurations = {}, runs = {},
+    failed = {} }
   for i, c in ipairs(r.configurations) do
     local one = { arguments = arguments_of(c.words), runs = {} }
     for _, name in ipairs(r.shown) do one[name] = c.summaries[name] end
@@ -68,7 +72,9 @@ return function(given)
     end
     result.configurations[i] = one
   end
-  if r.metric and #r.configurations > 0 and r.configurations[1].loss < math.huge then result.best = result.configurations[1] end
+  if r.metric and #r.configurations > 0 and r.configurations[1].loss < math.huge then
+    result.best = result.configurations[1]
+  end
   if r.stopped == "interrupted" and core.system.isatty(0) then print("interrupted; the same call goes on") end
   return result
 end

@@ -1,10 +1,10 @@
---- Successive halving (Jamieson, Talwalkar 2016): all configurations train for a few epochs, the better half for twice as many,
---- and so on, until those that are left train to their end. A trial pauses at a rung and goes on later; its number of epochs,
---- which schedules depend on, is the full one from the beginning.
+--- Successive halving (Jamieson, Talwalkar 2016): all configurations train for a few epochs, the better half for twice
+--- as many, and so on, until those that are left train to their end. A trial pauses at a rung and goes on later; its
+--- number of epochs, which schedules depend on, is the full one from the beginning.
 local M = {}
 
---- The rungs for `count` configurations of `epochs` epochs: { { epoch, keep }, ... }: after `epoch` epochs the best `keep` go
--- on. The last rung is followed by the end of the training.
+--- The rungs for `count` configurations of `epochs` epochs: { { epoch, keep }, ... }: after `epoch` epochs the best
+--- `keep` go on. The last rung is followed by the end of the training.
 --   rung i of k: epochs / 2^(k - i + 1), at least 1; each keeps half, rounded up
 function M.rungs(count, epochs)
   local list, k = {}, 0
@@ -17,8 +17,8 @@ function M.rungs(count, epochs)
   return list
 end
 
---- Which of `alive` (indices of configurations) go on: the `keep` with the lowest value(index), a missing or odd number counting
--- as the worst, the earlier of two equal ones first. In the order of `alive`.
+--- Which of `alive` (indices of configurations) go on: the `keep` with the lowest value(index), a missing or odd
+--- number counting as the worst, the earlier of two equal ones first. In the order of `alive`.
 function M.survivors(alive, keep, value)
   local order, at = {}, {}
   for i, index in ipairs(alive) do

@@ -1,6 +1,6 @@
---- Runs tasks in processes of their own, so many at a time. What is done lies in the tasks' folders alone: each task's status is
---- read there, and claimed there by its own process, with a lock that dies with it. So any number of callers, here and
---- elsewhere, can work on the same tasks.
+--- Runs tasks in processes of their own, so many at a time. What is done lies in the tasks' folders alone: each task's
+--- status is read there, and claimed there by its own process, with a lock that dies with it. So any number of
+--- callers, here and elsewhere, can work on the same tasks.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local trial = require "perilune.sweep.trial"
@@ -12,7 +12,8 @@ local TAKEN = 75          -- exit status of a trial that another process trains
 local MOST_STARTS = 4     -- of a task whose process was killed, until it is left as it is
 
 local function describe(exit, signal)
-  return signal and ("its process was ended by signal %d"):format(signal) or ("its process ended with status %d"):format(exit)
+  return signal and ("its process was ended by signal %d"):format(signal)
+    or ("its process ended with status %d"):format(exit)
 end
 
 local Pool = {}
@@ -60,7 +61,10 @@ function Pool:finished(task, exit, signal)
   if self.stopping then return end
   if signal or exit == 130 then
     if task.starts < MOST_STARTS then self.queue[#self.queue + 1] = task
-    else self:settle(task, { state = "unfinished", epoch = s.epoch, message = describe(exit, signal) .. ", again and again" }) end
+    else
+      local message = describe(exit, signal) .. ", again and again"
+      self:settle(task, { state = "unfinished", epoch = s.epoch, message = message })
+    end
     return
   end
   trial.fail(task.folder, describe(exit, signal))
@@ -92,10 +96,12 @@ function Pool:stop_all()
   end
 end
 
---- o: { jobs, command(task) -> words, is_done(task, status) -> boolean, fail_fast, hooks = { started(task), settled(task, status),
---- tick(pool) } }. Every task needs its `folder`. Returns nil when all are settled, else "interrupted" or "failure"; and the pool.
+--- o: { jobs, command(task) -> words, is_done(task, status) -> boolean, fail_fast, hooks = { started(task),
+--- settled(task, status), tick(pool) } }. Every task needs its `folder`. Returns nil when all are settled, else
+--- "interrupted" or "failure"; and the pool.
 function M.run(tasks, o)
-  local self = setmetatable({ queue = table.move(tasks, 1, #tasks, 1, {}), running = {}, elsewhere = {}, settled = 0, failed = 0, total = #tasks,
+  local self = setmetatable({ queue = table.move(tasks, 1, #tasks, 1, {}), running = {}, elsewhere = {}, settled = 0,
+    failed = 0, total = #tasks,
     command = o.command, is_done = o.is_done, fail_fast = o.fail_fast, hooks = o.hooks }, Pool)
   system.catch_interrupt(true)
   local ok, problem = pcall(function()
@@ -104,7 +110,9 @@ function M.run(tasks, o)
         self.stopping = "interrupted"
         self:stop_all()
       end
-      while not self.stopping and #self.queue > 0 and #self.running < o.jobs do self:start(table.remove(self.queue, 1)) end
+      while not self.stopping and #self.queue > 0 and #self.running < o.jobs do
+        self:start(table.remove(self.queue, 1))
+      end
       if self.stopping == "failure" and not self.told then
         self.told = true
         self:stop_all()

@@ -33,8 +33,8 @@ local function values(items, metric)
   return list
 end
 
---- The configurations with a finished trial or more, the best first (by `metric`, a mean over seeds; without one, in order):
--- a list of { words, items, seeds, summaries = { [metric] = ... }, loss }.
+--- The configurations with a finished trial or more, the best first (by `metric`, a mean over seeds; without one, in
+--- order): a list of { words, items, seeds, summaries = { [metric] = ... }, loss }.
 function M.configurations(items, metric, shown)
   local list, by_key = {}, {}
   for _, item in ipairs(items) do
@@ -70,7 +70,9 @@ function M.shown(e, metric)
   end
   if metric then add(metric) end
   for _, split in ipairs { "val", "test" } do
-    if split == "test" and e.test or split == "val" and e.splits.val then add(split .. (e.classes > 0 and "_error" or "_loss")) end
+    if split == "test" and e.test or split == "val" and e.splits.val then
+      add(split .. (e.classes > 0 and "_error" or "_loss"))
+    end
   end
   return list
 end
@@ -172,7 +174,9 @@ function M.table(list, shown, metric, term)
       cells.style = "bold"
     end
     if failed > 0 then notes[#notes + 1] = failed .. " failed" end
-    if done + failed < #c.items then notes[#notes + 1] = rest > 0 and ("left at epoch %d"):format(rest) or "not begun" end
+    if done + failed < #c.items then
+      notes[#notes + 1] = rest > 0 and ("left at epoch %d"):format(rest) or "not begun"
+    end
     cells[#columns] = table.concat(notes, ", ")
     rows[i] = cells
   end

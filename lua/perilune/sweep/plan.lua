@@ -1,5 +1,5 @@
---- What a sweep is: the trials that its arguments make, and its folder, where sweep.json says whose they are. Trials that were
---- there before stay: a wider grid or more seeds of the same script adds to them.
+--- What a sweep is: the trials that its arguments make, and its folder, where sweep.json says whose they are. Trials
+--- that were there before stay: a wider grid or more seeds of the same script adds to them.
 local args = require "perilune.args"
 local core = require "perilune.core"
 local errors = require "perilune.errors"
@@ -15,11 +15,14 @@ local LONGEST = 180      -- of a folder's name; file systems allow 255 bytes
 function M.name(words, seed)
   local text = table.concat(words, ",")
   local plain = text:gsub("[^%w._=,+-]", "_")
-  if plain ~= text or #plain > LONGEST then plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(text):sub(1, 8)) end
+  if plain ~= text or #plain > LONGEST then
+    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(text):sub(1, 8))
+  end
   return ("%s%ss%d"):format(plain, plain == "" and "" or "-", seed)
 end
 
---- The type of an argument of the script that was loaded last: "integer", "float", "string", "boolean", "table" or nil.
+--- The type of an argument of the script that was loaded last: "integer", "float", "string", "boolean", "table" or
+--- nil.
 local function type_of(name)
   local value = args.values()[name]
   return math.type(value) or type(value)
@@ -29,14 +32,14 @@ end
 local function example(parameters)
   local words = {}
   for i, p in ipairs(parameters) do
-    words[i] = ("%s=%s"):format(p.name, p.values and p.values[1] or ("%.14g"):format(math.tointeger(p.low) or math.ceil(p.low)))
-    if p.kind and math.ceil(p.low) > p.high then words[i] = ("%s=%.14g"):format(p.name, p.low) end
+    local low = p.kind and (math.ceil(p.low) <= p.high and math.ceil(p.low) or p.low)
+    words[i] = ("%s=%s"):format(p.name, p.values and p.values[1] or ("%.14g"):format(low))
   end
   return words
 end
 
---- The configurations of o.arguments: a list of { "name=value", ... }; each was loaded once, so that a value that the script
--- refuses is told before anything is trained. Returns them, and the experiment that the first one makes.
+--- The configurations of o.arguments: a list of { "name=value", ... }; each was loaded once, so that a value that the
+--- script refuses is told before anything is trained. Returns them, and the experiment that the first one makes.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
   local first = script.experiment(file, example(parameters))
@@ -66,13 +69,16 @@ function M.read(folder)
   if type(plan) ~= "table" or plan.format ~= "perilune sweep" then
     errors.fail(1, "%s/sweep.json is no plan of a sweep%s", folder, message and ": " .. message or "")
   end
-  if plan.version ~= 1 then errors.fail(1, "%s/sweep.json has version %s; this program knows version 1", folder, tostring(plan.version)) end
+  if plan.version ~= 1 then
+    errors.fail(1, "%s/sweep.json has version %s; this program knows version 1", folder, tostring(plan.version))
+  end
   return plan
 end
 
 local function refuse_other(folder, was, e, epochs)
   if not same_script(was, e) then
-    errors.fail(1, "%s belongs to a sweep of another script (%s, or what it was before it was changed); choose another folder with --out DIR",
+    errors.fail(1, "%s belongs to a sweep of another script (%s, or what it was before it was changed); choose " ..
+      "another folder with --out DIR",
       folder, was.script)
   end
   if was.epochs ~= epochs then
@@ -106,12 +112,14 @@ local function trial(folder, words, seed)
 end
 
 --- Makes or widens the sweep in a folder: `configurations` of experiment `e`. o: file, seeds, epochs, out. Returns
---   { folder, file, experiment, epochs, trials = those of this command, configurations, all = those that the folder knows }
+--   { folder, file, experiment, epochs, trials = those of this command, configurations, all = those that the folder
+-- knows }
 -- where a trial is { name, words, seed, folder, configuration = index }.
 function M.make(o, configurations, e)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
   local folder = o.out or "runs/sweep-" .. require "perilune.folder".slug(slug)
-  local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations, trials = {}, all = {} }
+  local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations,
+    trials = {}, all = {} }
   local was = M.read(folder)
   if not was and is_strange(folder) then
     errors.fail(1, "%s is there and holds no sweep; choose another folder with --out DIR", folder)
@@ -141,7 +149,8 @@ function M.make(o, configurations, e)
       plan.trials[#plan.trials + 1] = t
     end
   end
-  ok, message = store.write_text(folder .. "/sweep.json", core.json.encode({ format = "perilune sweep", version = 1, script = o.file,
+  ok, message = store.write_text(folder .. "/sweep.json", core.json.encode({ format = "perilune sweep", version = 1,
+    script = o.file,
     text = e.script.text, files = e.script.files, epochs = o.epochs, trials = kept }, true))
   if not ok then errors.fail(1, "%s", message) end
   return plan

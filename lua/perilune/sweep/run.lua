@@ -41,7 +41,8 @@ end
 local function train(plan, trials, o, shown, pause)
   local count = math.min(o.jobs or 1, math.max(#trials, 1))
   local threads = M.share(o.threads, count)
-  local watch = Watch.new { total = #trials, epochs = pause or plan.epochs or plan.experiment.epochs, shown = shown, quiet = o.quiet }
+  local watch = Watch.new { total = #trials, epochs = pause or plan.epochs or plan.experiment.epochs, shown = shown,
+    quiet = o.quiet }
   local function is_done(_, s)
     return s.state == "finished" or pause and s.epoch >= pause and s.state == "unfinished"
   end
@@ -98,7 +99,8 @@ local function halve(plan, o, shown, metric, say)
   for i = 1, #plan.configurations do alive[i] = i end
   local rungs = halving.rungs(#alive, plan.epochs or plan.experiment.epochs)
   for i, rung in ipairs(rungs) do
-    say(("rung %d of %d: %d configurations to epoch %d; the best %d by %s go on"):format(i, #rungs, #alive, rung.epoch, rung.keep, metric))
+    say(("rung %d of %d: %d configurations to epoch %d; the best %d by %s go on"):format(i, #rungs, #alive,
+      rung.epoch, rung.keep, metric))
     local stopped = train(plan, trials_of(groups, alive), o, shown, rung.epoch)
     if stopped then return stopped end
     alive = halving.survivors(alive, rung.keep, function(index) return loss_at(groups[index], metric, rung.epoch) end)
@@ -129,8 +131,9 @@ function M.prepare(o)
   return plan, metric, outcome.shown(e, metric)
 end
 
---- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs, threads, out,
--- epochs, halving, select, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items, configurations, stopped }.
+--- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs,
+--- threads, out, epochs, halving, select, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items,
+--- configurations, stopped }.
 function M.run(o, say)
   local plan, metric, shown = M.prepare(o)
   say = say or function() end

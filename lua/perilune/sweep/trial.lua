@@ -1,5 +1,5 @@
---- How far the run in a folder is, told without its HDF5 files: by the last line of its log, by its lock, and by failed.txt, which
---- a trial that failed leaves there.
+--- How far the run in a folder is, told without its HDF5 files: by the last line of its log, by its lock, and by
+--- failed.txt, which a trial that failed leaves there.
 local core = require "perilune.core"
 local store = core.store
 
@@ -35,13 +35,16 @@ local function is_locked(folder)
   return false
 end
 
---- { state = "finished" | "failed" | "running" | "unfinished" | "missing", epoch, message (of a failure), row = last of the history }
+--- { state = "finished" | "failed" | "running" | "unfinished" | "missing", epoch, message (of a failure), row = last
+--- of the history }
 function M.status(folder)
   if core.system.kind(folder) ~= "folder" then return { state = "missing", epoch = 0 } end
   local last = M.last(folder) or {}
   if last.summary then return { state = "finished", epoch = last.summary.epoch, row = last.summary.last } end
   local failure = store.read_text(folder .. "/failed.txt")
-  if failure then return { state = "failed", epoch = last.epoch or 0, message = (failure:gsub("%s+$", "")), row = last } end
+  if failure then
+    return { state = "failed", epoch = last.epoch or 0, message = (failure:gsub("%s+$", "")), row = last }
+  end
   if is_locked(folder) then return { state = "running", epoch = last.epoch or 0, row = last } end
   local begun = last.epoch or store.exists(folder .. "/checkpoint.h5")
   return { state = begun and "unfinished" or "missing", epoch = last.epoch or 0, row = last }

@@ -1,5 +1,5 @@
---- What a sweep varies: "lr=1e-3,3e-3", "width=1..5", "lr=lin:0..1", "lr=log:1e-4..1e-1", "channels=[8,16],[16,32]"; and the
---- combinations of it, all of them (a grid) or drawn at random.
+--- What a sweep varies: "lr=1e-3,3e-3", "width=1..5", "lr=lin:0..1", "lr=log:1e-4..1e-1", "channels=[8,16],[16,32]";
+--- and the combinations of it, all of them (a grid) or drawn at random.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 
@@ -22,7 +22,9 @@ local function items(word, text)
     local inner, after = text:match("^%[([^%[%]]*)%]()", at)
     if not inner then inner, after = text:match("^([^,%[%]]*)()", at) end
     local stop = text:sub(after, after)
-    if stop ~= "," and stop ~= "" then wrong(word, "values are separated by commas, lists among them are written [8,16]") end
+    if stop ~= "," and stop ~= "" then
+      wrong(word, "values are separated by commas, lists among them are written [8,16]")
+    end
     if inner == "" then wrong(word, "a value is missing") end
     list[#list + 1] = inner
     at = after + 1
@@ -32,7 +34,8 @@ local function items(word, text)
 end
 
 local function whole_range(word, name, from, to)
-  local low, high = math.tointeger(number(word, from, "an end of a range")), math.tointeger(number(word, to, "an end of a range"))
+  local low = math.tointeger(number(word, from, "an end of a range"))
+  local high = math.tointeger(number(word, to, "an end of a range"))
   if not low or not high then
     wrong(word, "a range counts whole numbers; lin:%s..%s draws between its ends, with --trials", from, to)
   end
@@ -46,7 +49,9 @@ end
 --- { name, values = { texts } } or { name, kind = "lin" | "log", low, high } of a word of the command line.
 function M.parse(word)
   local name, text = word:match "^([%a_][%w_]*)=(.*)$"
-  if not name then errors.fail(2, "sweep: '%s' is no argument; one is written name=value,value, such as lr=1e-3,1e-2", word) end
+  if not name then
+    errors.fail(2, "sweep: '%s' is no argument; one is written name=value,value, such as lr=1e-3,1e-2", word)
+  end
   local kind, rest = text:match "^(l[io][ng]):(.*)$"
   local from, to = (rest or text):match "^(.-)%.%.(.+)$"
   if kind == "lin" or kind == "log" then
@@ -81,7 +86,8 @@ local function canonical(text, type_of)
   return math.tointeger(x) and ("%d"):format(math.tointeger(x)) or ("%.14g"):format(x)
 end
 
---- Writes each value as the script's argument of that type has it ("integer", "float", else as given) and leaves out doubles.
+--- Writes each value as the script's argument of that type has it ("integer", "float", else as given) and leaves out
+--- doubles.
 function M.settle(parameters, type_of)
   for _, p in ipairs(parameters) do
     p.whole = type_of(p.name) == "integer"
@@ -138,8 +144,8 @@ function M.random(parameters, count, seed)
     else possible = math.huge end
   end
   if count > possible then
-    errors.fail(2, "sweep: %d trials are wanted, but there %s only %d combination%s", count, possible == 1 and "is" or "are", possible,
-      possible == 1 and "" or "s")
+    local there = possible == 1 and "is only 1 combination" or ("are only %d combinations"):format(possible)
+    errors.fail(2, "sweep: %d trials are wanted, but there %s", count, there)
   end
   local list, seen, t = {}, {}, 0
   while #list < count do

@@ -1,5 +1,5 @@
---- What a sweep shows while it works: a line for each trial that is settled; on a terminal, under these, the running ones and how
---- long it will take, redrawn in place.
+--- What a sweep shows while it works: a line for each trial that is settled; on a terminal, under these, the running
+--- ones and how long it will take, redrawn in place.
 local report = require "perilune.report"
 local system = require "perilune.core".system
 local text = require "perilune.text"
@@ -10,9 +10,11 @@ local M = {}
 local Watch = {}
 Watch.__index = Watch
 
---- o: { total = trials, epochs = of each (or a task's own `epochs`), shown = names of results, settled = so many before, quiet }
+--- o: { total = trials, epochs = of each (or a task's own `epochs`), shown = names of results, settled = so many
+--- before, quiet }
 function M.new(o)
-  return setmetatable({ term = text.terminal(1), total = o.total, epochs = o.epochs, shown = o.shown, settled = o.settled or 0, failed = 0, quiet = o.quiet,
+  return setmetatable({ term = text.terminal(1), total = o.total, epochs = o.epochs, shown = o.shown,
+    settled = o.settled or 0, failed = 0, quiet = o.quiet,
     drawn = 0, began = system.clock(), trained = 0, next_look = 0 }, Watch)
 end
 
@@ -43,10 +45,12 @@ function Watch:trial(name, status, row)
   if status.state == "failed" then
     self.failed = self.failed + 1
     what = self.term.paint("failed: ", "bad") .. status.message
-  elseif status.state == "finished" then what = ("%d epochs, %s"):format(status.epoch, results(self, row or status.row))
+  elseif status.state == "finished" then
+    what = ("%d epochs, %s"):format(status.epoch, results(self, row or status.row))
   else what = ("epoch %d, %s"):format(status.epoch, status.message or results(self, status.row)) end
   local form = "%" .. #tostring(self.total) .. "d/%d"
-  self:say(("%s  %s  %s"):format(self.term.paint(form:format(self.settled, self.total), "dim"), self.term.paint(name, "bold"), what))
+  local count = self.term.paint(form:format(self.settled, self.total), "dim")
+  self:say(("%s  %s  %s"):format(count, self.term.paint(name, "bold"), what))
 end
 
 local function epochs_of(self, task) return task.epochs or self.epochs end
@@ -76,7 +80,8 @@ function Watch:tick(pool)
   for i, task in ipairs(pool.running) do
     local row = trial.last(task.folder) or {}
     epochs[i] = row.epoch or row.summary and row.summary.epoch or 0
-    lines[#lines + 1] = ("  %s  epoch %d/%d  %s"):format(task.name, epochs[i], epochs_of(self, task), results(self, row))
+    local done = ("epoch %d/%d"):format(epochs[i], epochs_of(self, task))
+    lines[#lines + 1] = ("  %s  %s  %s"):format(task.name, done, results(self, row))
   end
   local left = remaining(self, pool, epochs)
   local share = self.total > 0 and self.settled / self.total or 1

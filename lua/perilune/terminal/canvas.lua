@@ -38,7 +38,8 @@ function M:point(x, y, mark)
   dot(self, px, py, mark)
 end
 
--- The piece of a line that lies in the unit square (Liang and Barsky): from and to as shares of it; nil when none does.
+-- The piece of a line that lies in the unit square (Liang and Barsky): from and to as shares of it; nil when none
+-- does.
 local function inside(x1, y1, x2, y2)
   local from, to = 0.0, 1.0
   for _, edge in ipairs { { x1 - x2, x1 }, { x2 - x1, 1 - x1 }, { y1 - y2, y1 }, { y2 - y1, 1 - y1 } } do

@@ -10,7 +10,8 @@ M.letters = { "*", "o", "+", "x", "#", "@", "%", "=", "a", "b", "c", "d", "e", "
 --- term: text.terminal(...); returns it with `paint256(s, n)` and a width (80 when it is unknown).
 function M.of(term)
   term = term or text.terminal(1)
-  local style = { tty = term.tty, colour = term.colour, utf8 = term.utf8, width = term.width or 80, paint = term.paint }
+  local style = { tty = term.tty, colour = term.colour, utf8 = term.utf8, width = term.width or 80,
+    paint = term.paint }
   function style.paint256(s, n)
     if not term.colour or not n then return s end
     return ("\27[38;5;%dm%s\27[0m"):format(n, s)

@@ -1,0 +1,110 @@
+/* Regions: no signal reaches a worker, and the regions of two host threads do not meet. The limit of memory is one step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include "kernels/kernels.h"
+#include "perilune/base.h"
+
+enum { MANY = 8 };
+
+static void look(const pl_team *team, void *arg) {
+  sigset_t blocked;
+  pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+  ((int *)arg)[team->rank] = sigismember(&blocked, SIGINT) + 2 * sigismember(&blocked, SIGTERM) + 4;
+}
+
+static void workers_block_signals(void **state) {
+  (void)state;
+  static const int sizes[] = { 2, 5, 3, MANY, 2, 4 };
+  for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+    int seen[MANY] = { 0 };
+    pl_threads_run_on(sizes[k], look, seen);
+    assert_int_equal(seen[0], 4);   /* the host's own thread has them as before */
+    for (int r = 1; r < sizes[k]; r++) assert_int_equal(seen[r], 7);
+  }
+}
+
+typedef struct { int number; atomic_int members[MANY]; int strangers; } host;
+
+static void member(const pl_team *team, void *arg) {
+  host *h = arg;
+  atomic_fetch_add(&h->members[team->rank], h->number);
+  pl_team_barrier(team);
+  if (team->rank == 0 && atomic_load(&h->members[team->size - 1]) % h->number != 0) h->strangers++;
+  pl_team_barrier(team);
+}
+
+enum { ROUNDS = 2000 };
+
+static void *run_host(void *arg) {
+  for (int i = 0; i < ROUNDS; i++) pl_threads_run_on(2 + i % 2, member, arg);
+  return NULL;
+}
+
+static void hosts_have_regions_of_their_own(void **state) {
+  (void)state;
+  host a = { .number = 1 }, b = { .number = 1000 };
+  pthread_t other;
+  assert_int_equal(pthread_create(&other, NULL, run_host, &b), 0);
+  run_host(&a);
+  pthread_join(other, NULL);
+  assert_int_equal(a.members[0], ROUNDS);
+  assert_int_equal(a.members[1], ROUNDS);
+  assert_int_equal(a.members[2], ROUNDS / 2);
+  assert_int_equal(b.members[0], 1000 * ROUNDS);
+  assert_int_equal(b.members[2], 1000 * ROUNDS / 2);
+  assert_int_equal(a.strangers + b.strangers, 0);
+}
+
+/* Two threads want more together than there may be: at no moment is more counted than the limit. */
+enum { PIECE = 1 << 10, PIECES = 64 };
+
+static void *take_and_give(void *arg) {
+  long over = 0;
+  size_t limit = *(size_t *)arg;
+  for (int i = 0; i < 2000; i++) {
+    void *block[PIECES];
+    for (int k = 0; k < PIECES; k++) {
+      block[k] = pl_alloc(PIECE, NULL);
+      over += pl_alloc_live() > limit;
+    }
+    for (int k = 0; k < PIECES; k++) pl_free(block[k]);
+  }
+  return (void *)over;
+}
+
+static void the_limit_holds(void **state) {
+  (void)state;
+  size_t before = pl_alloc_live(), limit = before + PIECES * PIECE + PIECE / 2;
+  pl_alloc_reset_peak();
+  pl_alloc_set_limit(limit);
+  pthread_t other;
+  void *over;
+  assert_int_equal(pthread_create(&other, NULL, take_and_give, &limit), 0);
+  assert_null(take_and_give(&limit));
+  pthread_join(other, &over);
+  pl_alloc_set_limit(0);
+  assert_null(over);
+  assert_true(pl_alloc_peak() <= limit);
+  assert_int_equal(pl_alloc_live(), before);
+}
+
+/* No call has chosen them: this test makes none. */
+static void there_are_kernels_at_the_start(void **state) {
+  (void)state;
+  _Alignas(64) float x[16] = { 3, -4 };
+  assert_non_null(pl_cpu_isa());
+  assert_float_equal(pl_kernel.sum_squares(x, 16), 25, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(workers_block_signals),
+    cmocka_unit_test(hosts_have_regions_of_their_own), cmocka_unit_test(the_limit_holds),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+-- What a sweep varies, its combinations and the names of its trials; other processes.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local plan = require "perilune.sweep.plan"
+local values = require "perilune.sweep.values"
+local scratch = dofile "tests/lua/support_scratch.lua" "sweep_values"
+
+TestValues = {}
+
+function TestValues:test_lists_and_ranges()
+  lu.assertEquals(values.parse "lr=1e-3,0.1", { name = "lr", values = { "1e-3", "0.1" } })
+  lu.assertEquals(values.parse "width=3..6", { name = "width", values = { "3", "4", "5", "6" } })
+  lu.assertEquals(values.parse "width=-1..1", { name = "width", values = { "-1", "0", "1" } })
+  lu.assertEquals(values.parse "channels=[8,16],4,[16,32]", { name = "channels", values = { "8,16", "4", "16,32" } })
+  lu.assertEquals(values.parse "path=../a,b..c", { name = "path", values = { "../a", "b..c" } })
+  lu.assertEquals(values.parse "lr=log:1e-4..1", { name = "lr", kind = "log", low = 1e-4, high = 1 })
+  lu.assertEquals(values.parse "lr=lin:-1..1", { name = "lr", kind = "lin", low = -1, high = 1 })
+end
+
+function TestValues:test_a_grid()
+  local parameters = values.parse_all { "b=1,2", "a=x,y,z" }
+  lu.assertEquals(values.grid(parameters), { { "a=x", "b=1" }, { "a=x", "b=2" }, { "a=y", "b=1" }, { "a=y", "b=2" },
+    { "a=z", "b=1" }, { "a=z", "b=2" } })
+  lu.assertEquals(values.grid {}, { {} })
+end
+
+-- One value, however it is written; words stay as they are.
+function TestValues:test_values_written_otherwise()
+  local types = { lr = "float", width = "integer", name = "string" }
+  local parameters = values.parse_all { "lr=1e-3,0.001,0.0010,1", "width=16,1.6e1", "name=01,1" }
+  values.settle(parameters, function(name) return types[name] end)
+  local found = {}
+  for _, p in ipairs(parameters) do found[p.name] = p.values end
+  lu.assertEquals(found, { lr = { "0.001", "1" }, width = { "16" }, name = { "01", "1" } })
+end
+
+-- Half of the draws of a logarithmic range lie below its geometric mean, half of a linear one's below its middle.
+function TestValues:test_draws_fill_their_range()
+  local parameters = values.parse_all { "a=log:0.01..100", "b=lin:2..4", "c=p,q" }
+  values.settle(parameters, function() return "float" end)
+  local below, middle, p = 0, 0, 0
+  for _, words in ipairs(values.random(parameters, 1000, 5)) do
+    local a, b = tonumber(words[1]:sub(3)), tonumber(words[2]:sub(3))
+    lu.assertTrue(a >= 0.01 and a <= 100 and b >= 2 and b <= 4)
+    below, middle, p = below + (a < 1 and 1 or 0), middle + (b < 3 and 1 or 0), p + (words[3] == "c=p" and 1 or 0)
+  end
+  for _, count in ipairs { below, middle, p } do lu.assertTrue(math.abs(count - 500) < 60, count) end
+end
+
+function TestValues:test_all_of_a_small_set_can_be_drawn()
+  local parameters = values.parse_all { "a=1,2,3", "b=x,y" }
+  local seen, list = {}, values.random(parameters, 6, 1)
+  for _, words in ipairs(list) do seen[table.concat(words, " ")] = true end
+  lu.assertEquals(#list, 6)
+  for _, words in ipairs(values.grid(parameters)) do lu.assertTrue(seen[table.concat(words, " ")]) end
+end
+
+function TestValues:test_names_of_folders()
+  lu.assertEquals(plan.name({ "lr=0.01", "width=32" }, 1), "lr=0.01,width=32-s1")
+  lu.assertEquals(plan.name({}, 3), "s3")
+  local slash, other = plan.name({ "path=a/b" }, 1), plan.name({ "path=a_b" }, 1)
+  lu.assertStrMatches(slash, "path=a_b%-%x+%-s1")
+  lu.assertEquals(other, "path=a_b-s1")
+  local long = plan.name({ "x=" .. ("9"):rep(300) }, 1)
+  lu.assertTrue(#long < 255)
+  lu.assertNotEquals(long, plan.name({ "x=" .. ("9"):rep(301) }, 1))
+end
+
+TestProcess = {}
+
+function TestProcess:test_exit_status_and_output()
+  local out = scratch .. "/out"
+  local pid = assert(core.process.spawn({ "sh", "-c", "echo one; echo two >&2; read x; echo $x; exit 7" }, out))
+  lu.assertEquals({ core.process.wait(pid, true) }, { 7 })
+  local file = assert(io.open(out, "rb"))
+  lu.assertEquals(file:read "a", "one\ntwo\n\n")
+  file:close()
+  lu.assertEquals({ core.process.wait(pid) }, { nil, 0 })      -- it is no child any more
+end
+
+function TestProcess:test_signals()
+  local pid = assert(core.process.spawn { "sleep", "20" })
+  lu.assertEquals(select("#", core.process.wait(pid)), 0)
+  lu.assertTrue(core.process.kill(pid, "KILL"))
+  lu.assertEquals({ core.process.wait(pid, true) }, { nil, 9 })
+  lu.assertEquals({ core.process.kill(pid, "TERM") }, { nil, "cannot signal the process: No such process" })
+end
+
+function TestProcess:test_mistakes()
+  lu.assertEquals({ core.process.spawn { "no-such-program" } }, { nil, "cannot start no-such-program: No such file or directory" })
+  lu.assertError(core.process.spawn, {})
+  lu.assertError(core.process.spawn, { "sh", 3 })
+  lu.assertError(core.process.kill, 1, "KILL")
+  lu.assertError(core.process.kill, 0, "KILL")
+  lu.assertError(core.process.kill, 99999, "STOP")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
