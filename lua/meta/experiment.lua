@@ -4,7 +4,8 @@
 ---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
 ---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
----@field loss perilune.Loss
+---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
+---  the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
 ---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
 ---  step (default true; false: they are meant to differ)

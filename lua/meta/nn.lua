@@ -33,8 +33,8 @@ local nn = {}
 
 ---@class perilune.LinearOptions
 ---@field bias? boolean adds a bias to each output (default true)
----@field init? perilune.Init of the weight (default "he")
----@field bias_init? perilune.Init of the bias (default "zeros")
+---@field init? perilune.Init of the weight: a name, numbers, or a function of the shape (default "he")
+---@field bias_init? perilune.Init of the bias, likewise (default "zeros")
 ---@field name? string
 
 ---A fully connected layer on the last axis of any input: y = x w + b.
@@ -56,8 +56,8 @@ function nn.Linear(inputs, outputs, options) end
 ---@field padding? integer|integer[]|"same"|"valid" zeros around the image: n, {vertical, horizontal}, "valid" (none)
 ---  or "same" (ceil(size / stride) outputs; an odd border puts the extra zero below and to the right) (default "valid")
 ---@field bias? boolean|"per-position" one a channel, none, or one a channel and position (default true)
----@field init? perilune.Init of the weight (default "he")
----@field bias_init? perilune.Init of the bias (default "zeros")
+---@field init? perilune.Init of the weight: a name, numbers, or a function of the shape (default "he")
+---@field bias_init? perilune.Init of the bias, likewise (default "zeros")
 ---@field name? string
 
 ---2-D convolution (cross-correlation, as everywhere in the field).
@@ -267,7 +267,7 @@ function nn.from_config(config) end
 ---A model from a file that `model:save` or a run wrote, with its weights.
 ---
 ---```lua
----local model = nn.load "digits.h5"
+---local model = assert(nn.load "digits.h5")
 ---```
 ---@param path string
 ---@return perilune.Layer? model nil and a message when the file cannot be read or is damaged

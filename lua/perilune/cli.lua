@@ -2,6 +2,7 @@
 -- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 128 + n ended by signal n (130: Ctrl-C).
 local core = require "perilune.core"
 local errors = require "perilune.errors"
+local printable = require "perilune.printable"
 local script = require "perilune.script"
 
 local M = {}
@@ -30,7 +31,8 @@ end
 function M.parser(name)
   local command = require("perilune.commands." .. name)
   local parser = require "perilune.argparse"("perilune " .. name, command.description or command.summary)
-  parser:usage_max_width(100):help_max_width(100):help_description_margin(26)
+  local width = require "perilune.help".width()
+  parser:usage_max_width(width):help_max_width(width):help_description_margin(26)
   command.define(parser)
   name_options(parser)
   return parser, command
@@ -136,7 +138,7 @@ function M.complain(problem)
   io.stdout:flush()
   local message = errors.strip(tostring(problem.message)):gsub("%s+$", "")
   message = message:gsub("(module '[^'\n]*' not found):\n.*", "%1 (looked for in package.path and package.cpath)")
-  io.stderr:write("perilune: ", message, "\n")
+  io.stderr:write("perilune: ", printable.lines(message), "\n")
   if os.getenv "PERILUNE_TRACEBACK" == "1" then io.stderr:write((problem.traceback:gsub("^\n", "")), "\n") end
   return math.tointeger(problem.status) or 1
 end

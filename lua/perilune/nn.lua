@@ -78,11 +78,11 @@ end
 --- Table of layers as text: output shape, parameters, multiply-adds and bytes of a sample. `shape`: of one sample, if
 --- the model has not been built.
 function methods:summary(shape)
-  return table.concat((require "perilune.report".model(self:rows(shape))), "\n")
+  return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
 
 local function describe(layer, indent, lines)
-  local name = layer.name ~= "" and (' "%s"'):format(layer.name) or ""
+  local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""
   local config = layer:config().config or {}
   local parts = {}
   for _, key in ipairs { "in", "out", "kernel", "stride", "padding", "features", "p", "shape" } do

@@ -9,6 +9,7 @@ local random = require "perilune.random"
 local folder = require "perilune.folder"
 local loaded = require "perilune.loaded"
 local captured = require "perilune.captured"
+local trained = require "perilune.trained"
 local text = require "perilune.text"
 local Progress = require "perilune.progress"
 local result = require "perilune.result"
@@ -125,7 +126,8 @@ local function train(run, e, o, found, identity)
   local term = text.terminal(1)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
-  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
+  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
+    monitored = e.stopping and e.stopping.monitor }
   if o.watch then
     progress = require "perilune.terminal.watch_progress".new(progress, { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
       epochs = o.epochs, labels = e.data.labels })
@@ -247,7 +249,9 @@ function M.start(e, given)
       if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
+    if run.path then trained.note(identity) end
     train(run, e, o, found, identity)
+    if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model] = nil

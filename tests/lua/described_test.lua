@@ -62,6 +62,19 @@ function TestDescribed:test_nothing_described_is_missing()
   lu.assertEquals(difference(described(), exported()), "", "described in lua/meta, but not there")
 end
 
+-- A field that may be a function says with what it is called.
+function TestDescribed:test_fields_that_take_a_function_say_so()
+  for _, class in ipairs { "perilune.ExperimentFields", "perilune.Callbacks", "perilune.LambdaOptions" } do
+    for _, field in ipairs(help.fields(class)) do
+      local may = class == "perilune.Callbacks" or field.name == "forward" or field.name == "backward" or field.name == "loss"
+        or field.name == "schedule" or field.name == "augment"
+      if may then lu.assertTrue(field.type:find("fun(", 1, true) ~= nil, class .. "." .. field.name) end
+    end
+    lu.assertTrue(#help.fields(class) > 0, class)
+  end
+  lu.assertStrContains(help.text "nn.Linear", "a function of the shape")
+end
+
 function TestDescribed:test_every_description_says_something()
   local empty = {}
   for _, entry in ipairs(help.entries()) do
