@@ -17,7 +17,7 @@ TestResults = {}
 
 function TestResults:test_the_table_is_that_of_the_results()
   local readme = cli.read "experiments/README.md"
-  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments")), readme,
+  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments", results.peer "experiments")), readme,
     "experiments/README.md is not made of results.csv; perilune reproduce --import (without a folder) makes it anew")
 end
 
@@ -42,6 +42,12 @@ function TestResults:test_reading_and_writing_changes_nothing()
   assert(store.mkdir(folder))
   assert(results.write(results.read "experiments", folder))
   lu.assertEquals(cli.read(folder .. "/results.csv"), cli.read "experiments/results.csv")
+end
+
+function TestResults:test_errors_of_pytorch_stand_beside()
+  cli.write("pytorch.csv", "row,seed,error,epochs,seconds,version\nP02,1,0.0683,100,9,2\nP02,2,0.0776,100,9,2\n")
+  local text = table.concat(tables.markdown({}, results.peer(home)), "\n")
+  lu.assertStrMatches(text, ".*\n| P02 [^\n]*| PyTorch 7.29 %(6.83 to 7.76, 2 seeds%) | |\n.*")
 end
 
 -- A mean over seeds gives way when each of them is there.

@@ -15,6 +15,19 @@ local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "
 
 local numeric = { metric = true, error = true, epochs = true, seconds = true }
 
+--- The test errors of rows trained in PyTorch (experiments/pytorch.py): { [name of row] = list of numbers }.
+function M.peer(folder)
+  local path = (folder or rows.folder()) .. "/pytorch.csv"
+  local by_row = {}
+  local lines, message = csv.decode(store.read_text(path) or "row,error\n")
+  if not lines then errors.fail(1, "%s: %s", path, message) end
+  for _, line in ipairs(lines) do
+    by_row[line.row] = by_row[line.row] or {}
+    table.insert(by_row[line.row], tonumber(line.error))
+  end
+  return by_row
+end
+
 --- All results: { [name of row] = list of { seed, error, ... } by seed }.
 function M.read(folder)
   local path = (folder or rows.folder()) .. "/results.csv"
