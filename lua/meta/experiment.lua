@@ -208,6 +208,23 @@ function pl.sweep(options) end
 ---@return table
 function pl.compare(a, b, options) end
 
+---@class perilune.FindLrOptions
+---@field from? number the smallest rate (default 1e-6)
+---@field to? number the largest rate (default 10)
+---@field steps? integer (default 200)
+---@field seed? integer (default: the experiment's)
+
+---The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the loss
+---diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the bit.
+---
+---```lua
+---e:find_lr()
+---e:find_lr({ to = 1 }).suggestion
+---```
+---@param options? perilune.FindLrOptions
+---@return perilune.Shown result { lr, loss, smooth, suggestion, steepest, least }
+function Experiment:find_lr(options) end
+
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run
 ---@field name string the experiment's

@@ -81,6 +81,13 @@ function methods:summary(shape)
   return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
 
+-- Looking into models; loaded when first used.
+function methods:mistakes(split, opts) return require "perilune.look.model".mistakes(self, split, opts) end
+function methods:show() return require "perilune.look.model".show(self) end
+function methods:statistics() return require "perilune.look.model".statistics(self) end
+local activations = methods.activations
+function methods:activations(x) return require "perilune.look.model".activations(activations(self, x)) end
+
 local function describe(layer, indent, lines)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""
   local config = layer:config().config or {}

@@ -211,7 +211,7 @@ function Trainer:steps(epoch)
       if self:interrupted() then return false end
       each = by_step()      -- the pause may have changed the schedule
       if s.stop then return true end
-      if self.hooks.publish_every and now - saved >= self.hooks.publish_every then
+      if self.hooks.publish_every and now - saved >= self.hooks.publish_every and self:due() then
         self:publish()
         saved = system.clock()
       end
@@ -231,8 +231,18 @@ function Trainer:publish()
   self:complete_evaluations()
   self.state.lr = self.optimizer.lr
   self.state.random = random.state()
+  local before = system.clock()
   self.hooks.publish(self)
+  self.published = system.clock()
+  self.publishing = self.published - before      -- seconds that it took
   refresh(self.good, self.model)
+end
+
+-- Is it time to save again? Saving takes a twentieth of the time at most, and short epochs share a save; what is not saved yet is
+-- trained again after a kill, to the same bits. Where each batch is to be saved, or nothing at all, every epoch is.
+function Trainer:due()
+  local every = self.hooks.publish_every
+  return every == nil or every == 0 or not self.published or system.clock() - self.published >= math.max(1, 20 * self.publishing)
 end
 
 -- After Ctrl-C: does the run end here? In a session it is paused, saved, and may go on.
@@ -369,7 +379,7 @@ function Trainer:run()
     end
     if s.batch < self.batches then break end    -- a callback stopped the run inside the epoch
     self:end_epoch(epoch)
-    self:publish()
+    if self:due() then self:publish() end
     if s.epoch < self.epochs and not s.stop and self:interrupted() then
       self:publish()
       return false

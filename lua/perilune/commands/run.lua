@@ -18,7 +18,7 @@ function M.define(parser)
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
   parser:option("--pause-after", "Save and end after this epoch; without it the same command goes on, to the same " ..
     "bits."):convert(whole(1)):argname "<n>"
-  parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one " ..
+  parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); also one " ..
     "after each epoch.")
     :convert(require "perilune.convert".seconds):argname "<s>"
   memory.option(parser)
