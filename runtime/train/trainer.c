@@ -306,7 +306,7 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
   pl_loader_epoch(&t->loader, epoch);
-  pl_threads_run_on(team_size(t, pl_threads_get()), run_load, &(load_arg){ t, index });
+  pl_threads_run_on(team_size(t, pl_loader_threads(&t->loader, index)), run_load, &(load_arg){ t, index });
   if (t->states != NULL && pl_model_states_size(t->o.model) > 0) memcpy(t->states, pl_model_states(t->o.model), pl_model_states_size(t->o.model) * sizeof *t->states);
   *n = pl_loader_length(&t->loader, index);
   *x = pl_loader_x(&t->loader, index);
