@@ -4,8 +4,13 @@
 ---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
 ---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
----@field loss perilune.Loss
+---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
+---  the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
+---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
+---  step (default true; false: they are meant to differ)
+---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
+---  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A loaded model needs it
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
@@ -109,7 +114,7 @@ local Experiment = {}
 ---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
 ---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
----@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).
@@ -202,6 +207,23 @@ function pl.sweep(options) end
 ---@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
 ---@return table
 function pl.compare(a, b, options) end
+
+---@class perilune.FindLrOptions
+---@field from? number the smallest rate (default 1e-6)
+---@field to? number the largest rate (default 10)
+---@field steps? integer (default 200)
+---@field seed? integer (default: the experiment's)
+
+---The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the loss
+---diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the bit.
+---
+---```lua
+---e:find_lr()
+---e:find_lr({ to = 1 }).suggestion
+---```
+---@param options? perilune.FindLrOptions
+---@return perilune.Shown result { lr, loss, smooth, suggestion, steepest, least }
+function Experiment:find_lr(options) end
 
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run

@@ -27,6 +27,34 @@ end
 
 TestProgress = {}
 
+-- What a callback prints has lines of its own, whatever it is printed with, and whether it ends its line or not.
+function TestProgress:test_prints_do_not_glue_to_the_line()
+  local path = os.tmpname()
+  local program = [[
+    local own = print
+    local Progress = require "perilune.progress"
+    local p = Progress.new { out = io.stdout, epochs = 2, columns = { "epoch" },
+      term = { tty = true, width = 60, utf8 = false, paint = function(s) return s end } }
+    local function draw() p:update { epoch = 1, batch = 1, batches = 2 } end
+    draw() print("one", 1)
+    draw() io.write("two\n")
+    draw() io.stdout:write("thr", "ee")
+    draw() io.write "four" io.write ""
+    p:note "five"
+    draw() draw() p:finish()
+    io.write "six" p:note "seven"
+  ]]
+  local file = io.popen(("%s - >%s"):format((os.getenv "BUILD" or "build") .. "/perilune", path), "w")
+  file:write(program)
+  file:close()
+  local shown = {}      -- as a terminal shows it: what stands left of "\r" is overwritten, "\27[K" clears the rest
+  for line in io.open(path):read "a":gmatch "[^\n]*" do
+    shown[#shown + 1] = line:gsub("^.*\27%[K", ""):gsub("^\r", "")
+  end
+  os.remove(path)
+  lu.assertEquals(table.concat(shown, "|"):gsub("|+", "|"), "one\t1|two|three|four|five|six|seven|")
+end
+
 function TestProgress:test_rows_are_aligned_under_their_titles()
   local p, out = progress()
   p:row(row, true)
@@ -44,6 +72,36 @@ function TestProgress:test_columns_that_do_not_fit_are_left_out()
     for line in out.text:gmatch "[^\n]+" do lu.assertTrue(utf8.len(line) <= width, line) end
     lu.assertStrContains(out.text, "train loss")
   end
+end
+
+-- The monitored column stays, also one that is not shown otherwise; a last line names what is not there.
+function TestProgress:test_the_monitored_column_is_never_left_out()
+  for _, monitored in ipairs { "val_loss", "val_error", "test_loss", "my_norm", "train_error" } do
+    for width = 40, 140, 10 do
+      local p, out = progress(width, { monitored = monitored })
+      p:row(row)
+      p:row(row)
+      p:finish()
+      lu.assertStrContains(out.text:match "^[^\n]*", (monitored:gsub("_", " ")))
+      for line in out.text:gmatch "[^\n]+" do lu.assertTrue(utf8.len(line) <= width, line) end
+    end
+  end
+  local p, out = progress(80, { monitored = "val_loss" })
+  p:row(row)
+  p:finish()
+  lu.assertEquals(out.text,
+    "epoch  train loss   train acc  val loss  val error  test error    my norm\n" ..
+    "   12      0.4361     99.12 %    0.0500     1.00 %      0.97 %      3.142\n" ..
+    "no room for: samples/s, test loss, time, lr\n")
+end
+
+function TestProgress:test_very_large_numbers_are_short()
+  local p, out = progress(nil)
+  p:row(setmetatable({ train_loss = 1.234567e30, val_loss = -2e12, lr = 1e15, test_loss = 12345.678 }, { __index = row }))
+  lu.assertStrContains(out.text, "1.23e+30")
+  lu.assertStrContains(out.text, "-2.00e+12")
+  lu.assertStrContains(out.text, "1.23e+04")
+  for line in out.text:gmatch "[^\n]+" do lu.assertTrue(#line <= 120, line) end
 end
 
 function TestProgress:test_the_moving_line_fits_and_is_redrawn_in_place()

@@ -43,22 +43,15 @@ local function facts(e, total, term)
   end
   lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4 * total.parameters),
     text.bytes(e.model:arena(e.batch_size, "train"))) }
-  for i, line in ipairs(lines) do lines[i] = term.paint(text.pad(line[1], 10), "dim") .. " " .. line[2] end
-  return lines
-end
-
--- Functions of the script are held against finite differences.
-local function check_gradients(e)
-  local gradient_check = require "perilune.gradient_check"
-  local _, input, output, has_functions = e.model:sizes()
-  local message = type(e.loss) == "function" and gradient_check.loss(e.loss, output, e.classes)
-    or has_functions and gradient_check.model(e.model, input)
-  if message then errors.fail(1, "%s", message) end
+  local out = {}
+  for _, line in ipairs(lines) do table.move(text.beside(line[1], line[2], 11, term), 1, 10, #out + 1, out) end
+  return out
 end
 
 function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
-  check_gradients(e)
+  local wrong = require "perilune.gradient_check".experiment(e)
+  if wrong then errors.fail(1, "%s", wrong) end
   local term = text.terminal(1)
   local lines, total = report.model(e:rows(), term)
   print(term.paint(e.name, "bold") .. "\n")
