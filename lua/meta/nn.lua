@@ -264,7 +264,7 @@ function nn.Lambda(options) end
 ---@return perilune.Layer
 function nn.from_config(config) end
 
----A model from a file that `model:save` or a run wrote, with its weights.
+---A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights.
 ---
 ---```lua
 ---local model = assert(nn.load "digits.h5")
@@ -473,6 +473,18 @@ function Layer:path() end
 ---How messages call it: `layer 3 (Conv2d, "c1")`.
 ---@return string
 function Layer:label() end
+
+---Copies the weights of a file, or of a run's folder, into this model: all of them, by name and shape, or with
+---`partial = true` those that fit. Also for models with a Lambda, whose functions no file keeps.
+---
+---```lua
+---print(#assert(model:load("runs/first-s1", { partial = true })))
+---```
+---@param path string
+---@param options? { partial: boolean }
+---@return string[]? matched "02_linear.weight", ...; nil and a message, and nothing changed, when the file does not fit
+---@return string? message
+function Layer:load(path, options) end
 
 ---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads.
 ---@param path string

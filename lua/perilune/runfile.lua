@@ -85,7 +85,7 @@ local function grouped(list)
         by_name[item.layer] = layer
         layers[#layers + 1] = layer
       end
-      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
     end
   end
   return layers
@@ -122,10 +122,13 @@ local function read_layers(r, root, prefix, out)
   return out
 end
 
+-- Numbers that are trained: statistics (of batch normalization) are none.
 local function parameters(layers)
   local count = 0
   for _, layer in ipairs(grouped(layers)) do
-    for _, item in ipairs(layer.tensors) do count = count + item.tensor:count() end
+    for _, item in ipairs(layer.tensors) do
+      if item.trained ~= false then count = count + item.tensor:count() end
+    end
   end
   return count
 end
@@ -375,14 +378,18 @@ end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end
 
---- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
---- optimizer:state()), which must have the same names and shapes: true; or nil and a message, and then none is changed.
-function M.restore(state, layers)
+local function tensors_of(layers)
   local given = {}
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer.tensors) do given[layer.layer .. "/" .. item.name] = item.tensor end
   end
-  local used = {}
+  return given
+end
+
+--- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
+--- optimizer:state()), which must have the same names and shapes: true; or nil and a message, and then none is changed.
+function M.restore(state, layers)
+  local given, used = tensors_of(layers), {}
   for _, item in ipairs(state) do
     local name = item.layer .. "/" .. item.name
     if not given[name] then return nil, ("%s is missing"):format(name) end
@@ -395,6 +402,19 @@ function M.restore(state, layers)
   end
   for _, item in ipairs(state) do item.tensor:copy_(given[item.layer .. "/" .. item.name]) end
   return true
+end
+
+--- Copies what has the same name and shape in both, and returns the list of its names, "02_linear.weight".
+function M.restore_partly(state, layers)
+  local given, matched = tensors_of(layers), {}
+  for _, item in ipairs(state) do
+    local from = given[item.layer .. "/" .. item.name]
+    if from and shape_of(from) == shape_of(item.tensor) then
+      item.tensor:copy_(from)
+      matched[#matched + 1] = item.layer .. "." .. item.name
+    end
+  end
+  return matched
 end
 
 return M
