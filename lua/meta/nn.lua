@@ -462,6 +462,20 @@ function Layer:params() end
 ---@return table
 function Layer:config() end
 
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
+---starts with them if it has `start = "keep"`.
+---
+---```lua
+---local list = assert(model:load("runs/digits-s1", { partial = true }))
+---print(list)                          -- a line a parameter: loaded, or why not
+---```
+---@param path string a file, or a run's folder
+---@param options? { partial: boolean }
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
+---  does not fit, and then nothing is changed
+---@return string? message
+function Layer:load(path, options) end
+
 ---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
 ---@return perilune.Layer
 function Layer:clone() end
@@ -473,18 +487,6 @@ function Layer:path() end
 ---How messages call it: `layer 3 (Conv2d, "c1")`.
 ---@return string
 function Layer:label() end
-
----Copies the weights of a file, or of a run's folder, into this model: all of them, by name and shape, or with
----`partial = true` those that fit. Also for models with a Lambda, whose functions no file keeps.
----
----```lua
----print(#assert(model:load("runs/first-s1", { partial = true })))
----```
----@param path string
----@param options? { partial: boolean }
----@return string[]? matched "02_linear.weight", ...; nil and a message, and nothing changed, when the file does not fit
----@return string? message
-function Layer:load(path, options) end
 
 ---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads.
 ---@param path string

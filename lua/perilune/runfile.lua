@@ -378,18 +378,14 @@ end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end
 
-local function tensors_of(layers)
+--- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
+--- optimizer:state()), which must have the same names and shapes: true; or nil and a message, and then none is changed.
+function M.restore(state, layers)
   local given = {}
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer.tensors) do given[layer.layer .. "/" .. item.name] = item.tensor end
   end
-  return given
-end
-
---- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
---- optimizer:state()), which must have the same names and shapes: true; or nil and a message, and then none is changed.
-function M.restore(state, layers)
-  local given, used = tensors_of(layers), {}
+  local used = {}
   for _, item in ipairs(state) do
     local name = item.layer .. "/" .. item.name
     if not given[name] then return nil, ("%s is missing"):format(name) end
@@ -402,19 +398,6 @@ function M.restore(state, layers)
   end
   for _, item in ipairs(state) do item.tensor:copy_(given[item.layer .. "/" .. item.name]) end
   return true
-end
-
---- Copies what has the same name and shape in both, and returns the list of its names, "02_linear.weight".
-function M.restore_partly(state, layers)
-  local given, matched = tensors_of(layers), {}
-  for _, item in ipairs(state) do
-    local from = given[item.layer .. "/" .. item.name]
-    if from and shape_of(from) == shape_of(item.tensor) then
-      item.tensor:copy_(from)
-      matched[#matched + 1] = item.layer .. "." .. item.name
-    end
-  end
-  return matched
 end
 
 return M

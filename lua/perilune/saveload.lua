@@ -129,26 +129,9 @@ function M.load_model(path)
   if not ok then return nil, printable.text(("%s: %s"):format(file, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
+  require "perilune.weights".mark(model, path)
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
-end
-
---- Weights and statistics of a file, or of a run's folder, into a model that is there: the list of what was copied; or nil and a message,
---- and then nothing is changed. All must match, by name and shape; { partial = true }: what does.
-function core.nn.methods.load(model, path, opts)
-  opts = options.read("load", opts, { partial = false })
-  local record, file = read_model(path, "load")
-  if not record then return nil, file end
-  if record.input and not pcall(model.state, model) then model:build(record.input) end
-  local state = model:state()
-  if not opts.partial then
-    local done, why = runfile.restore(state, record.layers)
-    if not done then return nil, printable.text(("%s does not fit this model: %s; { partial = true } takes what does"):format(file, why)) end
-  end
-  local matched = runfile.restore_partly(state, record.layers)
-  if #matched == 0 and #state > 0 then return nil, file .. ": nothing in it has the name and shape of anything in this model" end
-  if record.loss and not opts.partial then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
-  return matched
 end
 
 return M
