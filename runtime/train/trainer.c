@@ -53,7 +53,8 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
   if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
   if (t->grad && t->losses && t->hit && t->errors && t->spare) return pl_exec_reserve(t->exec, n, PL_TRAIN, err);
-  return pl_error_prefix(err, "a batch of %zu samples", n);
+  pl_error_prefix(err, "a batch of %zu samples", n);
+  return PL_ERROR_MEMORY;
 }
 
 pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
