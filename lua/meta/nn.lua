@@ -462,6 +462,20 @@ function Layer:params() end
 ---@return table
 function Layer:config() end
 
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
+---starts with them if it has `start = "keep"`.
+---
+---```lua
+---local list = assert(model:load("runs/digits-s1", { partial = true }))
+---print(list)                          -- a line a parameter: loaded, or why not
+---```
+---@param path string a file, or a run's folder
+---@param options? { partial: boolean }
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
+---  does not fit, and then nothing is changed
+---@return string? message
+function Layer:load(path, options) end
+
 ---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
 ---@return perilune.Layer
 function Layer:clone() end

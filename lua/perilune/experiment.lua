@@ -25,6 +25,8 @@ local fields = {
   { "shuffle", type = "boolean", default = true },
   { "drop_last", type = "boolean", default = false },
   { "nonfinite", type = "string", default = "stop", choices = { "stop", "skip" } },
+  { "start", type = "string", hint = "\"keep\" (the weights that the model has), \"new\", a file or a run's folder" },
+  { "check_gradients", type = "boolean", default = true },
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
@@ -240,6 +242,7 @@ function M.new(given)
   setmetatable(e, Experiment)
   require "perilune.fit".check(e)
   require "perilune.decision".remember(e.model, e.loss)
+  e.start_weights, e.start_digest = require "perilune.weights".start(e)
   return e
 end
 
@@ -254,6 +257,9 @@ function methods:with(changes)
   for name, value in pairs(changes or {}) do copy[name] = value end
   local e = M.new(copy)
   e.script, e.variant = self.script or e.script, true
+  if e.model == self.model and e.start == self.start then      -- the model may have been trained since
+    e.start_weights, e.start_digest = self.start_weights, self.start_digest
+  end
   return e
 end
 

@@ -2,6 +2,7 @@
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
 local decision = require "perilune.decision"
+local weights = require "perilune.weights"
 local errors = require "perilune.errors"
 local options = require "perilune.options"
 
@@ -22,6 +23,7 @@ local clone = methods.clone
 function methods:clone()
   local copy = clone(self)
   decision.remember(copy, decision.loss_of(self))
+  weights.mark(copy, weights.origin(self))
   return copy
 end
 
