@@ -116,7 +116,7 @@ local Experiment = {}
 ---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
 ---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
----@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).

@@ -458,6 +458,10 @@ function Layer:state() end
 ---@return table[] parameters
 function Layer:params() end
 
+---The options of this layer in the order they are declared: { name =, value =, default = (nil: it must be given) }.
+---@return table[]
+function Layer:options() end
+
 ---The model as a table of plain values, from which nn.from_config makes it again.
 ---@return table
 function Layer:config() end

@@ -227,12 +227,13 @@ function M.start(e, given)
   o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
   if o.out == true then o.out = nil end
   if training[e.model] then errors.raise("this model is being trained already; that has to end first") end
+  if training[e.optimizer] then errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own") end
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
-  training[e.model] = true
+  training[e.model], training[e.optimizer] = true, true
   require "perilune.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
@@ -255,7 +256,7 @@ function M.start(e, given)
     if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
-  training[e.model] = nil
+  training[e.model], training[e.optimizer] = nil, nil
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)

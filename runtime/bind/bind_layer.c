@@ -435,6 +435,7 @@ static int protected_host(lua_State *L) {
 static lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
+lua_State *bind_state(void) { return calling_state; }
 
 /* The core must not be jumped over: an error in the script's function becomes a status. */
 static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
@@ -519,6 +520,30 @@ static int layer_config(lua_State *L) {
   return 1;
 }
 
+/* layer:options() -> { { name =, value =, default = (nil: it must be given) }, ... } in the order of declaration */
+static int layer_options(lua_State *L) {
+  const pl_layer *layer = bind_check_layer(L, 1)->layer;
+  const pl_class *head = &layer->cls->head;
+  lua_newtable(L);
+  if (head->config_size == 0) return 1;
+  bind_push_json(L, pl_options_write(head, layer->config), NULL);
+  bind_push_json(L, pl_options_write(head, head->defaults), NULL);
+  for (int i = 0; head->options[i].name; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, head->options[i].name);
+    lua_setfield(L, -2, "name");
+    lua_getfield(L, -3, head->options[i].name);
+    lua_setfield(L, -2, "value");
+    if (!head->options[i].required) {
+      lua_getfield(L, -2, head->options[i].name);
+      lua_setfield(L, -2, "default");
+    }
+    lua_rawseti(L, -4, i + 1);
+  }
+  lua_pop(L, 2);
+  return 1;
+}
+
 static int layer_path(lua_State *L) {
   char text[PL_PATH_TEXT];
   lua_pushstring(L, pl_layer_path(text, bind_check_layer(L, 1)->layer));
@@ -569,7 +594,7 @@ int bind_open_model(lua_State *L);   /* adds the methods of bind_model.c to the 
 
 int bind_open_nn(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "config", layer_config }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params },
+    { "config", layer_config }, { "options", layer_options }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params },
     { "clone", layer_clone }, { NULL, NULL },
   };
   lua_newtable(L);
