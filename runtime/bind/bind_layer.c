@@ -435,6 +435,7 @@ static int protected_host(lua_State *L) {
 static lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
+lua_State *bind_state(void) { return calling_state; }
 
 /* The core must not be jumped over: an error in the script's function becomes a status. */
 static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
