@@ -25,6 +25,8 @@
 ---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
+---@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each layer, dead units and
+---  sizes of updates in the run file, after each epoch or every so many; the bits do not depend on it (default: none)
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
 ---@field drop_last? boolean leave out a last, smaller batch (default false)
 ---@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and parameter; or its

@@ -93,6 +93,9 @@ function M.carry_over(was, now)
   end
 end
 
+-- Older files wrote the biases of convolutions as "true" and "false".
+local function with_json_bool(word) return (word == "true" or word == "false") and '"bias":' .. word or nil end
+
 --- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
 function M.differences(was, now)
   local list = {}
@@ -127,6 +130,7 @@ function M.differences(was, now)
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]
+      if type(before_) == "string" then before_ = before_:gsub('"bias":"(%a+)"', with_json_bool) end
       local after = now.setup[name]
       local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
       if before_ ~= nil and before_ ~= bare then differ(name, before_, after) end

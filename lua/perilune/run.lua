@@ -150,7 +150,8 @@ local function train(run, e, o, found, identity)
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
-    state = state, history = run.history, user = user, evaluation = evaluation, best = best }, {
+    state = state, history = run.history, user = user, evaluation = evaluation, best = best,
+    statistics = found and found.statistics }, {
       progress = function(numbers) progress:update(numbers) end,
       row = function(row, improved, rate)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })

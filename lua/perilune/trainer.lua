@@ -10,6 +10,7 @@ local history = require "perilune.history"
 local metrics = require "perilune.metrics"
 local mistakes = require "perilune.mistakes"
 local random = require "perilune.random"
+local statistics = require "perilune.statistics"
 local text = require "perilune.text"
 
 local M = {}
@@ -67,6 +68,7 @@ function M.new(job, hooks)
     self.state.stop_reason = reason ~= nil and tostring(reason) or nil
   end
   self.good = M.snapshot(self.model)
+  self.statistics = job.statistics
   return self
 end
 
@@ -175,12 +177,16 @@ function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
   local function by_step() return #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil or self:scheduled_per() == "step" end
   local each = by_step()
+  local watched = statistics.due(self.e.statistics, epoch)
   local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
   local seconds_before, count = s.seconds, 1
   local saved = system.clock()
   while s.batch < self.batches do
     local before = system.clock()
     count = each and 1 or math.min(count, self.batches - s.batch)
+    -- statistics are of the last step, whose weights before it are kept
+    if watched and s.batch == self.batches - 1 then self.before_last = statistics.before(self.model)
+    elseif watched then count = math.min(count, self.batches - 1 - s.batch) end
     local loss, correct, samples, done, bad, absolute, squared
     if each then
       ctx.batch, ctx.step = s.batch + 1, s.step + 1
@@ -304,9 +310,22 @@ function Trainer:own_metrics(row, with_test)
   end
 end
 
+-- Statistics of the layers after the last step, and what is to be said of them.
+function Trainer:record_statistics(epoch)
+  if not statistics.due(self.e.statistics, epoch) then return end
+  self.statistics = self.statistics or {}
+  local list, s = self.statistics, self.state
+  local entry = statistics.collect(self, epoch, self.before_last)
+  self.before_last = nil
+  list[#list + 1] = entry
+  s.said = s.said or {}
+  for _, line in ipairs(statistics.warnings(entry, list[1], s.said)) do self.hooks.note(line) end
+end
+
 function Trainer:end_epoch(epoch)
   local s, ctx = self.state, self.ctx
   local before = system.clock()
+  self:record_statistics(epoch)
   if s.samples == 0 then errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch) end
   local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, skipped = s.skipped or 0 }
   ctx.train = self:of_training()
