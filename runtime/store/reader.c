@@ -31,6 +31,14 @@ void pl_store_close(pl_store_reader *r) {
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
 
+/* Whoever walks through a file visits an object as often as there are ways to it: with two links to each group 2^depth times, with
+   a link back up for ever. A group may have one link. So may a dataset of ours, since we make no other. */
+static bool has_one_link(const pl_store_reader *r, hid_t object) {
+  pl_object_info info;
+  if (hdf5.OBJECT_INFO(object, &info, H5O_INFO_BASIC) < 0) return false;
+  return info.rc <= 1 || (r->digest[0] == '\0' && hdf5.H5Iget_type(object) == H5I_DATASET);
+}
+
 /* A link's target in the same file, or -1. */
 static hid_t enter_link(hid_t group, const char *name) {
   H5L_info_t info;
@@ -44,10 +52,20 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
   const char *rest = path;
   pl_error bad = { PL_OK, "" };
   hid_t object = hdf5.H5Oopen(r->file, "/", H5P_DEFAULT);
-  while (object >= 0 && pl_store_next_name(&rest, name, &bad)) {
+  for (int depth = 0; object >= 0 && pl_store_next_name(&rest, name, &bad); depth++) {
+    if (depth == STORE_PATH_MOST) {
+      hdf5.H5Oclose(object);
+      pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups", r->path, STORE_PATH_MOST);
+      return -1;
+    }
     hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name) : -1;
     hdf5.H5Oclose(object);
     object = next;
+  }
+  if (object >= 0 && !has_one_link(r, object)) {
+    hdf5.H5Oclose(object);
+    pl_error_set(err, PL_ERROR_CORRUPT, "'%.120s' of %s is linked from several places; what is read here is a tree", path, r->path);
+    return -1;
   }
   if (bad.status != PL_OK && object >= 0) {
     hdf5.H5Oclose(object);
