@@ -1,6 +1,8 @@
 /* The program: opens Lua, registers perilune, hands over to lua/perilune/cli.lua. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
@@ -34,6 +36,14 @@ static int run(lua_State *L) {
   return 1;
 }
 
+/* What was printed and could not be written (a full disk) is a failure of any command. */
+static int output_status(int status) {
+  int lost_before = ferror(stdout);
+  if (fflush(stdout) == 0 && !lost_before) return status;
+  fprintf(stderr, "perilune: cannot write standard output: %s\n", lost_before ? "some of it is lost (is the disk full?)" : strerror(errno));
+  return status ? status : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (L == NULL) {
@@ -47,6 +57,7 @@ int main(int argc, char **argv) {
   int status = EXIT_FAILURE;
   if (lua_pcall(L, 2, 1, 1) == LUA_OK) status = (int)lua_tointeger(L, -1);
   else fprintf(stderr, "perilune: %s\n", lua_tostring(L, -1));
+  status = output_status(status);
   lua_close(L);
   return status;
 }

@@ -9,6 +9,8 @@ export BUILD LUA CMOCKA_MESSAGE_OUTPUT=TAP
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 export TEST_TMP="$scratch"
+# What tests train is noted in the scratch folder, not in the home of who runs them; data sets are looked for where they were.
+export PERILUNE_DATA="${PERILUNE_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/perilune}" XDG_DATA_HOME="$scratch/.local"
 seconds=${TEST_SECONDS:-600}
 passed=0 failed=0 skipped=0
 skipped_line='^(not )?ok .*# *skip'

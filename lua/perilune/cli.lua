@@ -2,6 +2,7 @@
 -- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
+local printable = require "perilune.printable"
 local script = require "perilune.script"
 
 local M = {}
@@ -136,7 +137,7 @@ function M.complain(problem)
   io.stdout:flush()
   local message = errors.strip(tostring(problem.message)):gsub("%s+$", "")
   message = message:gsub("(module '[^'\n]*' not found):\n.*", "%1 (looked for in package.path and package.cpath)")
-  io.stderr:write("perilune: ", message, "\n")
+  io.stderr:write("perilune: ", printable.lines(message), "\n")
   if os.getenv "PERILUNE_TRACEBACK" == "1" then io.stderr:write((problem.traceback:gsub("^\n", "")), "\n") end
   return math.tointeger(problem.status) or 1
 end

@@ -34,7 +34,7 @@ end
 -- continued from is an error, unless the run is to start anew anyway.
 local function read(path, fresh, tensors)
   if system.kind(checkpoint(path)) ~= "file" then return nil end
-  local record, message = require "perilune.runfile".read(checkpoint(path), { tensors = tensors })
+  local record, message = require "perilune.runfile".read(checkpoint(path), { tensors = tensors, raw = true })
   if record and not (record.kind == "checkpoint" and record.state and record.state.identity) then
     record, message = nil, checkpoint(path) .. " is not a checkpoint of a run"
   end

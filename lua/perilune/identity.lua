@@ -1,6 +1,7 @@
 --- What makes a run this run and no other, and how two such identities differ.
 local core = require "perilune.core"
 local loaded = require "perilune.loaded"
+local printable = require "perilune.printable"
 local system = core.system
 
 local M = {}
@@ -56,7 +57,7 @@ function M.difference(was, now)
   local a, b = lines(was), lines(now)
   for i = 1, math.max(#a, #b) do
     if a[i] ~= b[i] then
-      local function quote(line) return line and "'" .. line:gsub("^%s+", "") .. "'" or "nothing" end
+      local function quote(line) return line and "'" .. printable.text((line:gsub("^%s+", ""))) .. "'" or "nothing" end
       return ("line %d was %s, now %s"):format(i, quote(a[i]), quote(b[i]))
     end
   end

@@ -80,7 +80,7 @@ function methods:summary(shape)
 end
 
 local function describe(layer, indent, lines)
-  local name = layer.name ~= "" and (' "%s"'):format(layer.name) or ""
+  local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""
   local config = layer:config().config or {}
   local parts = {}
   for _, key in ipairs { "in", "out", "kernel", "stride", "padding", "features", "p", "shape" } do

@@ -98,7 +98,7 @@ local function run(session, chunk, prints)
   if session.interactive then core.line.interruptible(false) end
   running = false
   io.flush()
-  if not ok then io.stderr:write(problem, "\n") end
+  if not ok then io.stderr:write(require "perilune.printable".lines(problem), "\n") end
   return ok
 end
 

@@ -1,6 +1,7 @@
 --- Tables about models, histories and results, as lists of lines. `term` (text.terminal) says what may be painted.
 local text = require "perilune.text"
 local metrics = require "perilune.metrics"
+local printable = require "perilune.printable"
 local csv = require "perilune.csv"
 
 local M = {}
@@ -86,7 +87,7 @@ function M.csv(history, final)
   return lines
 end
 
-local function label(labels, i) return labels and tostring(labels[i]) or tostring(i - 1) end
+local function label(labels, i) return labels and printable.text(tostring(labels[i])) or tostring(i - 1) end
 
 --- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are its
 -- last column.
@@ -134,7 +135,7 @@ end
 function M.layer(row)
   local _, depth = row.path:gsub("/", "")
   local number = row.path:match "(%d+)_[^/]*$" or ""
-  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(row.name) or "")
+  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(printable.text(row.name)) or "")
   return layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
 end
 

@@ -9,6 +9,7 @@ local random = require "perilune.random"
 local folder = require "perilune.folder"
 local loaded = require "perilune.loaded"
 local captured = require "perilune.captured"
+local trained = require "perilune.trained"
 local text = require "perilune.text"
 local Progress = require "perilune.progress"
 local result = require "perilune.result"
@@ -231,7 +232,9 @@ function M.start(e, given)
       if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
+    if run.path then trained.note(identity) end
     train(run, e, o, found, identity)
+    if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model] = nil

@@ -19,6 +19,7 @@
 -- What is written comes back equal, to the last bit and with whole floats still floats (perilune.exact).
 local core = require "perilune.core"
 local exact = require "perilune.exact"
+local printable = require "perilune.printable"
 local raise = require "perilune.raise"
 local store = core.store
 
@@ -363,13 +364,13 @@ local function read_all(r, tensors)
 end
 
 --- The record in a file; or nil and a message. { tensors = false } leaves out weights and optimizer. The second value
---- is the file's SHA-256.
+--- is the file's SHA-256. Names and texts in it are safe to print; { raw = true }: as they are, to be compared and gone on with.
 function M.read(path, opts)
   local r <close>, message = store.open(path)
   if not r then return nil, message end
   local ok, record = pcall(read_all, r, not (opts and opts.tensors == false))
-  if not ok then return nil, path .. ": " .. tostring(record) end
-  return record, r:digest()
+  if not ok then return nil, printable.text(path .. ": " .. tostring(record)) end
+  return opts and opts.raw and record or printable.record(record), r:digest()
 end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end

@@ -1,6 +1,7 @@
 --- pl.save and pl.load: tables of tensors as files; model:save and nn.load: models.
 local core = require "perilune.core"
 local options = require "perilune.options"
+local printable = require "perilune.printable"
 local raise = require "perilune.raise"
 local runfile = require "perilune.runfile"
 local store = core.store
@@ -71,7 +72,7 @@ function M.load(path, opts)
   local r <close>, message = store.open(path, opts)
   if not r then return nil, message end
   local ok, t = pcall(load_table, r, "", 0)
-  if not ok then return nil, path .. ": " .. tostring(t) end
+  if not ok then return nil, printable.text(path .. ": " .. tostring(t)) end
   if t.format == FORMAT then
     for name in pairs(reserved) do t[name] = nil end
   end
@@ -89,16 +90,16 @@ end
 --- The model in a file (a saved model, or any run file); or nil and a message.
 function M.load_model(path)
   if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
-  local record, message = runfile.read(path)
+  local record, message = runfile.read(path, { raw = true })
   if not record then return nil, message end
   if not record.config or not record.layers then return nil, path .. ": holds no model" end
   local ok, model = pcall(function()
     local m = core.nn.from_config(record.config)
     return record.input and m:build(record.input) or m
   end)
-  if not ok then return nil, ("%s: %s"):format(path, tostring(model)) end
+  if not ok then return nil, printable.text(("%s: %s"):format(path, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
-  if not done then return nil, ("%s: %s"):format(path, why) end
+  if not done then return nil, printable.text(("%s: %s"):format(path, why)) end
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
 end

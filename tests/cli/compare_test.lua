@@ -216,7 +216,7 @@ end
 function TestFromLua:test_prompt_with_a_run()
   local function prompt(path, line)
     local name = cli.write("line", line .. "\n")
-    local pipe = io.popen(("cd %s && %s -i '%s' <%s 2>&1"):format(cli.folder, cli.quote(cli.program), path, name))
+    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s -i '%s' <%s 2>&1"):format(cli.folder, cli.home, cli.quote(cli.program), path, name))
     local out = pipe:read "a"
     pipe:close()
     return out

@@ -17,7 +17,7 @@ TestResults = {}
 
 function TestResults:test_the_table_is_that_of_the_results()
   local readme = cli.read "experiments/README.md"
-  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments")), readme,
+  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments", results.peer "experiments")), readme,
     "experiments/README.md is not made of results.csv; perilune reproduce --import (without a folder) makes it anew")
 end
 
@@ -42,6 +42,12 @@ function TestResults:test_reading_and_writing_changes_nothing()
   assert(store.mkdir(folder))
   assert(results.write(results.read "experiments", folder))
   lu.assertEquals(cli.read(folder .. "/results.csv"), cli.read "experiments/results.csv")
+end
+
+function TestResults:test_errors_of_pytorch_stand_beside()
+  cli.write("pytorch.csv", "row,seed,error,epochs,seconds,version\nP02,1,0.0683,100,9,2\nP02,2,0.0776,100,9,2\n")
+  local text = table.concat(tables.markdown({}, results.peer(home)), "\n")
+  lu.assertStrMatches(text, ".*\n| P02 [^\n]*| PyTorch 7.29 %(6.83 to 7.76, 2 seeds%) | |\n.*")
 end
 
 -- A mean over seeds gives way when each of them is there.
@@ -118,6 +124,23 @@ function TestImport:test_finished_runs_become_lines()
   cli.write("experiments/common/rate.lua", "return 0.3\n")
   r = run "reproduce --import a"
   lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
+end
+
+-- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
+function TestImport:test_runs_of_older_programs()
+  local runfile = require "perilune.runfile"
+  fresh()
+  local function with(rule) return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ",")) end
+  cli.write("experiments/tiny/T02.lua", with '{ fraction = 0.25, order = "last" }')
+  lu.assertEquals(run("run experiments/tiny/T02.lua --quiet --out old").status, 0)
+  local record = assert(runfile.read(home .. "/old/run.h5"))
+  record.state.identity.script = with "0.25"
+  assert(runfile.write(home .. "/old/run.h5", record))
+  local r = run "reproduce --import old"
+  lu.assertEquals(r.err, "perilune: old: its script is not that of experiments/tiny/T02.lua\n")
+  record.state.identity.held_out = nil
+  assert(runfile.write(home .. "/old/run.h5", record))
+  lu.assertEquals(run("reproduce --import old").status, 0)
 end
 
 function TestImport:test_what_is_no_run_of_a_row()

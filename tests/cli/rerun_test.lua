@@ -94,4 +94,24 @@ function TestRerun:test_what_cannot_be_run_again()
   lu.assertEquals(cli.run("rerun session").err, "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
 end
 
+function TestRerun:test_a_script_of_somebody_else_is_not_run_without_a_word()
+  local stranger = "XDG_DATA_HOME=" .. cli.quote(cli.folder .. "/stranger")
+  local script = cli.write("trust.lua", plain .. "\n-- \27[2J\n")
+  run(script .. " --out trust", stranger)
+  local r = cli.run("rerun trust -q", stranger)      -- who trained it may
+  lu.assertEquals({ r.status, r.err }, { 0, "" })
+  r = cli.run "rerun trust -q"
+  lu.assertEquals({ r.status, r.out }, { 1, "" })
+  lu.assertStrContains(r.err, "trust/run.h5 keeps the script " .. script)
+  lu.assertStrMatches(r.err, ".*%(%d+ lines, SHA%-256 %x+%), which begins\n  | local pl = .*")
+  lu.assertStrContains(r.err, "add --trust if you do trust trust/run.h5")
+  lu.assertNil(system.kind(cli.folder .. "/trust-rerun"))
+  -- the list of what was trained is never taken from where data sets lie
+  os.execute(("mkdir -p %s/data && cp %s/stranger/perilune/trained %s/data/trained"):format(cli.folder, cli.folder, cli.folder))
+  lu.assertEquals(cli.run("rerun trust -q", "PERILUNE_DATA=" .. cli.quote(cli.folder .. "/data")).status, 1)
+  r = cli.run "rerun trust -q --trust"
+  lu.assertEquals({ r.status, r.err }, { 0, "" })
+  lu.assertStrContains(r.out, "the same bits")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -5,6 +5,7 @@ M.program = (os.getenv "BUILD" or "build") .. "/perilune"
 if M.program:sub(1, 1) ~= "/" then M.program = os.getenv "PWD" .. "/" .. M.program end
 M.folder = os.getenv "TEST_TMP" or os.tmpname() .. ".d"
 os.execute("mkdir -p " .. M.folder)
+M.home = M.folder .. "/.local"      -- $XDG_DATA_HOME: what was trained is noted there
 
 local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 M.quote = quote
@@ -30,8 +31,8 @@ end
 --- Runs the program in the scratch folder. `words`: as typed; `environment`: "A=1 B=2". Returns { out =, err =, status = }.
 function M.run(words, environment)
   local out, err = M.folder .. "/.out", M.folder .. "/.err"
-  local _, how, status = os.execute(("cd %s && env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8 env %s %s %s >%s 2>%s </dev/null"):format(quote(M.folder),
-    environment or "", quote(M.program), words, quote(out), quote(err)))
+  local _, how, status = os.execute(("cd %s && env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8 XDG_DATA_HOME=%s env %s %s %s >%s 2>%s </dev/null"):format(quote(M.folder),
+    quote(M.home), environment or "", quote(M.program), words, quote(out), quote(err)))
   return { out = read(out), err = read(err), status = how == "signal" and 128 + status or status }
 end
 

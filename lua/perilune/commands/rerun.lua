@@ -6,13 +6,16 @@ local folder = require "perilune.folder"
 local history = require "perilune.history"
 local identity = require "perilune.identity"
 local record = require "perilune.record"
+local printable = require "perilune.printable"
 local runfile = require "perilune.runfile"
+local text = require "perilune.text"
+local trained = require "perilune.trained"
 local whole = require "perilune.convert".whole
 local system = core.system
 
 local M = { summary = "run the script kept in a run's file again: the same bits?", usage = "RUN [--epochs N]",
   description = "Makes the experiment again from what the file of a run keeps (script, files that it loaded, arguments, seed), trains it in " ..
-    "a folder of its own, and compares history and weights. Exit status 0: the same bits; 1: it says what differs, epoch and metric first." }
+    "a folder of its own, and compares history and weights. The script of a run that was not trained by you on this machine needs --trust. Exit status 0: the same bits; 1: it says what differs, epoch and metric first." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
@@ -23,21 +26,39 @@ function M.define(parser)
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
   memory.option(parser)
   parser:flag("-q --quiet", "Print only what was found.")
+  parser:flag("--trust", "Run the script kept in the file though you did not train it on this machine: look at it first.")
   parser:flag("--force", "Train though data or algorithm are known to differ.")
 end
 
 local function read(path, tensors)
-  local found, message = runfile.read(path, { tensors = tensors })
+  local found, message = runfile.read(path, { tensors = tensors, raw = true })
   if not found then errors.fail(1, "%s", message) end
   return found
 end
 
+local SHOWN = 8      -- lines of a script
+
+-- A file may come from anyone, and its script is a program: it is run only when this user has run it here before, or says so.
+local function check_trust(path, was, trust)
+  if trust or trained.knows(was) then return end
+  local lines, n = {}, 0
+  for line in (was.script .. "\n"):gmatch "(.-)\n" do
+    n = n + 1
+    if n <= SHOWN then lines[n] = "  | " .. text.clip(printable.text((line:gsub("\t", "  "))), 100) end
+  end
+  io.stderr:write(("%s keeps the script %s (%d lines, SHA-256 %s), which begins\n%s\n"):format(printable.text(path), printable.text(was.path), n,
+    trained.digest(was), table.concat(lines, "\n")))
+  for _, file in ipairs(was.files or {}) do io.stderr:write(("  and loads %s\n"):format(printable.text(file.path))) end
+  errors.fail(1, "this user has not trained it on this machine, and running it means running whatever it says: add --trust if you do trust %s", path)
+end
+
 -- The experiment that a file's run was of. What is known to be different before training is an error.
-local function again(path, found, force)
+local function again(path, found, force, trust)
   local was, s = found.state and found.state.identity, found.state
   if not was then errors.fail(1, "%s holds no run that could be made again, only a %s", path, found.kind or "file") end
   if not was.path or was.script == "" then errors.fail(1, "%s: this run was made in a session; there is no script to run again", path) end
   if s.edited then errors.fail(1, "%s: this run was edited by hand (%s); a script alone does not make it again", path, s.edited) end
+  check_trust(path, was, trust)
   local e = require "perilune.script".again(was)
   for _, split in pairs(e.splits) do errors.guard(split.read, split) end
   local differences = identity.differences(was, identity.of(e, was.seed))
@@ -101,7 +122,7 @@ end
 
 -- Does an unfinished second run lie there, to go on with?
 local function goes_on(out, now)
-  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5", { tensors = false })
+  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5", { tensors = false, raw = true })
   local s = left and left.state
   return s and s.identity and not s.ended and #identity.differences(s.identity, now) == 0
 end
@@ -114,7 +135,7 @@ function M.run(options)
   memory.limit(options.memory)
   local path = folder.file(options.run)
   local found = read(path, true)
-  local e, differences = again(path, found, options.force)
+  local e, differences = again(path, found, options.force, options.trust)
   local s, was = found.state, history.new(found.history)
   local epochs = math.min(options.epochs or #was, #was)
   if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end

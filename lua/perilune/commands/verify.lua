@@ -1,5 +1,6 @@
 --- perilune verify FILE...
 local errors = require "perilune.errors"
+local printable = require "perilune.printable"
 local system = require "perilune.core".system
 
 local M = { summary = "check that files are whole", usage = "FILE...",
@@ -14,7 +15,7 @@ function M.run(options)
   local bad = 0
   local function check(path)
     local ok, message = verify(path)
-    print(ok and ("%s: whole"):format(path) or message)
+    print(printable.text(ok and ("%s: whole"):format(path) or message))
     if not ok then bad = bad + 1 end
   end
   for _, path in ipairs(options.files) do

@@ -1,5 +1,5 @@
 --- perilune -i RUN: the prompt with a run, its model and its data. Nothing that the run's file holds is executed: the
---- data are those of a known name, or of the script where it still lies as it was.
+--- data are those of a known name, or of the script where it still lies as it was and this user has trained it here.
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local script = require "perilune.script"
@@ -18,9 +18,10 @@ local function data_of(run)
   for _, known in ipairs(registry) do
     if known.name == id.data then return require "perilune.data"[known.name]() end
   end
-  if not id.path or script.read(id.path) ~= id.script then
-    local maker = id.path or "a session"
-    return nil, ("its data are not here: they were made by %s, which is not here as it was"):format(maker)
+  local why = (not id.path or script.read(id.path) ~= id.script) and "is not here as it was"
+    or not require "perilune.trained".knows(id) and "you have not trained on this machine"
+  if why then
+    return nil, ("its data are not here: they were made by %s, which %s"):format(id.path or "a session", why)
   end
   local ok, e = pcall(script.experiment, id.path, id.arguments or {})
   if not ok then return nil, "its data are not here: " .. errors.strip(tostring(e)) end

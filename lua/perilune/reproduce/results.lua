@@ -15,6 +15,19 @@ local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "
 
 local numeric = { metric = true, error = true, epochs = true, seconds = true }
 
+--- The test errors of rows trained in PyTorch (experiments/pytorch.py): { [name of row] = list of numbers }.
+function M.peer(folder)
+  local path = (folder or rows.folder()) .. "/pytorch.csv"
+  local by_row = {}
+  local lines, message = csv.decode(store.read_text(path) or "row,error\n")
+  if not lines then errors.fail(1, "%s: %s", path, message) end
+  for _, line in ipairs(lines) do
+    by_row[line.row] = by_row[line.row] or {}
+    table.insert(by_row[line.row], tonumber(line.error))
+  end
+  return by_row
+end
+
 --- All results: { [name of row] = list of { seed, error, ... } by seed }.
 function M.read(folder)
   local path = (folder or rows.folder()) .. "/results.csv"
@@ -95,12 +108,18 @@ local function row_of(identity)
   return nil, "no row is of " .. (identity.path or "a session")
 end
 
+-- The script of a run in today's words: programs that did not note the rule of validation held out the last rows.
+local function script_of(identity)
+  if identity.held_out ~= nil then return identity.script end
+  return (identity.script:gsub("validation = (0%.%d+)([,%s])", 'validation = { fraction = %1, order = "last" }%2'))
+end
+
 -- Was this run one of today's row? The reason if not.
 local function stranger(record, row, folder)
   local s, identity = record.state, record.state.identity
   if not s.ended then return "the run is not finished" end
   if s.edited then return "the run was edited by hand" end
-  if meaning(identity.script) ~= meaning(script.read(row.path)) then
+  if meaning(script_of(identity)) ~= meaning(script.read(row.path)) then
     return "its script is not that of " .. row.path
   end
   for _, file in ipairs(identity.files or {}) do

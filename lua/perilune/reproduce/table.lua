@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local errors = require "perilune.errors"
 local results = require "perilune.reproduce.results"
 local rows = require "perilune.reproduce.rows"
+local samples = require "perilune.stats.samples"
 local text = require "perilune.text"
 local verdict = require "perilune.reproduce.verdict"
 
@@ -15,11 +16,20 @@ end
 
 local function percent(x) return ("%.2f"):format(100 * x) end
 
---- The cells of a row, by name; what is not known is "".
-function M.cells(row, v)
+-- "PyTorch 7.23 (6.83 to 7.76, 5 seeds)", where the row was trained there too.
+local function peer_cell(list)
+  if not list or #list == 0 then return nil end
+  local s = samples.summary(list)
+  return ("PyTorch %s (%s, %d seed%s)"):format(percent(s.mean), range(100 * s.min, 100 * s.max, "%.2f"), s.n,
+    s.n == 1 and "" or "s")
+end
+
+--- The cells of a row, by name; what is not known is "". v: see verdict.lua; peer: its errors in PyTorch, or nil.
+function M.cells(row, v, peer)
   local c = { experiment = ("%s `%s`"):format(row.id, (row.file .. " " .. row.arguments):gsub(" $", "")),
     name = row.name, idea = row.idea, documented = row.error and percent(row.error) or "-", mean = "", spread = "",
-    seeds = "", epochs = "", verdict = "", interval = "", also = "", seconds = "" }
+    seeds = "", epochs = "", verdict = "", interval = "", also = peer_cell(peer) or "", seconds = "" }
+  local function also(what) c.also = c.also == "" and what or what .. ", " .. c.also end
   if not v then return c end
   c.mean, c.seeds = percent(v.error.mean), ("%d"):format(v.seeds)
   c.spread = v.whole and range(100 * v.error.min, 100 * v.error.max, "%.2f") or "-"
@@ -29,8 +39,8 @@ function M.cells(row, v)
   c.interval = v.interval and ("%s %.2f to %.2f"):format(v.interval, 100 * math.max(0, v.low), 100 * v.high) or "-"
   if v.also and row.also == "macro_f1" then
     local documented = row.f1 and (" (documented %.1f)"):format(100 * row.f1) or ""
-    c.also = ("macro F1 %.2f%s"):format(100 * v.also.mean, documented)
-  elseif v.also and row.metric ~= "test_error" then c.also = "dropout off " .. percent(v.also.mean) end
+    also(("macro F1 %.2f%s"):format(100 * v.also.mean, documented))
+  elseif v.also and row.metric ~= "test_error" then also("dropout off " .. percent(v.also.mean)) end
   return c
 end
 
@@ -39,13 +49,14 @@ local columns = { "experiment", "documented", "mean", "spread", "seeds", "epochs
 local titles = { seconds = "seconds a run" }
 
 --- The lines of the table in Markdown.
-function M.markdown(by_row)
+function M.markdown(by_row, peer)
+  peer = peer or {}
   local heads, lines = {}, {}
   for i, name in ipairs(columns) do heads[i] = titles[name] or name end
   lines[1] = "| " .. table.concat(heads, " | ") .. " |"
   lines[2] = "|" .. ("---|"):rep(#columns)
   for _, row in ipairs(rows.index().rows) do
-    local c, cells = M.cells(row, verdict.of(row, by_row[row.name])), {}
+    local c, cells = M.cells(row, verdict.of(row, by_row[row.name]), peer[row.name]), {}
     for i, name in ipairs(columns) do cells[i] = c[name] end
     lines[#lines + 1] = ("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " ")
   end
@@ -68,7 +79,7 @@ function M.publish()
   local path = folder .. "/README.md"
   local readme, message = core.store.read_text(path)
   if not readme then errors.fail(1, "%s", message) end
-  local now = M.replaced(readme, M.markdown(results.read(folder)))
+  local now = M.replaced(readme, M.markdown(results.read(folder), results.peer(folder)))
   if not now then
     errors.fail(1, "%s has lost its table of results: the one whose first column is 'experiment'", path)
   end
