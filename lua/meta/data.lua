@@ -11,7 +11,7 @@
 ---
 ---```lua
 ---local train, test = pl.data.mnist():splits()
----for x, y in train:batches(64, { shuffle = true, seed = 1 }) do print(x.shape, y) end
+---for x, y in train:batches(64, { shuffle = true, seed = 1 }) do print(x:size(1), y) end
 ---```
 ---@class perilune.data
 local data = {}
@@ -91,7 +91,7 @@ function data.idx(options) end
 ---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
 ---
 ---```lua
----pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") })
+---assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))
 ---local d = pl.data.hdf5 { path = "points.h5" }
 ---```
 ---@param options perilune.Hdf5Options
@@ -119,7 +119,7 @@ function Dataset:splits() end
 ---A part of the training split; the others stay whole.
 ---
 ---```lua
----data.mnist():subset { per_class = 2000 }
+---data.mnist():subset { per_class = 100 }
 ---```
 ---@param options perilune.SubsetOptions
 ---@return perilune.Dataset

@@ -4,7 +4,8 @@
 ---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
 ---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
----@field loss perilune.Loss
+---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
+---  the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
@@ -202,6 +203,23 @@ function pl.sweep(options) end
 ---@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
 ---@return table
 function pl.compare(a, b, options) end
+
+---@class perilune.FindLrOptions
+---@field from? number the smallest rate (default 1e-6)
+---@field to? number the largest rate (default 10)
+---@field steps? integer (default 200)
+---@field seed? integer (default: the experiment's)
+
+---The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the loss
+---diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the bit.
+---
+---```lua
+---e:find_lr()
+---e:find_lr({ to = 1 }).suggestion
+---```
+---@param options? perilune.FindLrOptions
+---@return perilune.Shown result { lr, loss, smooth, suggestion, steepest, least }
+function Experiment:find_lr(options) end
 
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run

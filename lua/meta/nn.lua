@@ -33,8 +33,8 @@ local nn = {}
 
 ---@class perilune.LinearOptions
 ---@field bias? boolean adds a bias to each output (default true)
----@field init? perilune.Init of the weight (default "he")
----@field bias_init? perilune.Init of the bias (default "zeros")
+---@field init? perilune.Init of the weight: a name, numbers, or a function of the shape (default "he")
+---@field bias_init? perilune.Init of the bias, likewise (default "zeros")
 ---@field name? string
 
 ---A fully connected layer on the last axis of any input: y = x w + b.
@@ -56,8 +56,8 @@ function nn.Linear(inputs, outputs, options) end
 ---@field padding? integer|integer[]|"same"|"valid" zeros around the image: n, {vertical, horizontal}, "valid" (none)
 ---  or "same" (ceil(size / stride) outputs; an odd border puts the extra zero below and to the right) (default "valid")
 ---@field bias? boolean|"per-position" one a channel, none, or one a channel and position (default true)
----@field init? perilune.Init of the weight (default "he")
----@field bias_init? perilune.Init of the bias (default "zeros")
+---@field init? perilune.Init of the weight: a name, numbers, or a function of the shape (default "he")
+---@field bias_init? perilune.Init of the bias, likewise (default "zeros")
 ---@field name? string
 
 ---2-D convolution (cross-correlation, as everywhere in the field).
@@ -267,7 +267,7 @@ function nn.from_config(config) end
 ---A model from a file that `model:save` or a run wrote, with its weights.
 ---
 ---```lua
----local model = nn.load "digits.h5"
+---local model = assert(nn.load "digits.h5")
 ---```
 ---@param path string
 ---@return perilune.Layer? model nil and a message when the file cannot be read or is damaged
@@ -392,10 +392,42 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`.
+---What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the prompt, or by
+---`:show()`, drawn for the first sample: each channel as an image.
+---
+---```lua
+---model:activations(x):show()
+---```
 ---@param x perilune.Tensor [N, ...]
----@return table[] rows
+---@return perilune.Shown rows
 function Layer:activations(x) end
+
+---@class perilune.MistakesOptions
+---@field count? integer how many (default 12, at most 50)
+---@field loss? function the loss it was trained with, where probabilities depend on it
+
+---The mistakes on a split, the most confident first, as pictures: actual label, predicted label, probability, index.
+---
+---```lua
+---model:mistakes(test)
+---model:mistakes(test)[1].index
+---```
+---@param split perilune.Split
+---@param options? perilune.MistakesOptions
+---@return perilune.Shown list of { index, label, prediction, probability, picture }
+function Layer:mistakes(split, options) end
+
+---Draws the filters of a layer (the kernels of a convolution, or what each output of a layer on pixels looks for), or how its
+---weights are distributed, in the terminal. A model: those of its first layer with weights.
+function Layer:show() end
+
+---Mean, std, least and largest value of each parameter, and the std of its gradient, as a table.
+---
+---```lua
+---model:statistics()
+---```
+---@return perilune.Shown list of { path, name, shape, values, gradient }
+function Layer:statistics() end
 
 ---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
 ---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for

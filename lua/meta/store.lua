@@ -4,7 +4,7 @@
 ---The file is written beside the old one and then takes its place: a failed save changes nothing.
 ---
 ---```lua
----pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } })
+---assert(pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }))
 ---```
 ---@param path string
 ---@param values table named tensors, numbers, strings, booleans, or tables of them

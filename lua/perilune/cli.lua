@@ -31,7 +31,8 @@ end
 function M.parser(name)
   local command = require("perilune.commands." .. name)
   local parser = require "perilune.argparse"("perilune " .. name, command.description or command.summary)
-  parser:usage_max_width(100):help_max_width(100):help_description_margin(26)
+  local width = require "perilune.help".width()
+  parser:usage_max_width(width):help_max_width(width):help_description_margin(26)
   command.define(parser)
   name_options(parser)
   return parser, command

@@ -257,6 +257,9 @@ function methods:rows() return self.model:rows(self.splits.train.shape) end
 -- fresh (start anew where an unfinished run lies), force (continue it though something changed). Returns the run.
 function methods:run(given) return require "perilune.run".start(self, given) end
 
+--- The learning-rate range test: a curve and a suggestion. See look/find_lr.lua.
+function Experiment.__index:find_lr(given) return require "perilune.look.find_lr".find(self, given) end
+
 function Experiment:__tostring()
   return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)
 end

@@ -244,9 +244,8 @@ function M.nearest(name)
   return best and full_of[best]
 end
 
---- The text for a name or value; or nil and what to say instead.
-function M.text(topic, width)
-  width = width or 100
+-- The page for a name or value; or nil and what to say instead.
+local function page(topic, width)
   load_index()
   if topic == nil then return layout.topics(index, width) end
   if type(topic) == "string" then
@@ -262,19 +261,27 @@ function M.text(topic, width)
   return nil, ("this %s is not part of Perilune; help() lists the topics"):format(type(topic))
 end
 
+--- The text for a name or value, in lines of at most `width`; or nil and what to say instead.
+function M.text(topic, width)
+  width = width or 100
+  local text, problem = page(topic, width)
+  return text and layout.fit(text, width), problem
+end
+
 --- In a room that is printed as a value: its functions, in short. Nil for other tables.
 function M.room_text(t, width)
   local entry = load_values()[t]
   return entry and entry.kind == "class" and layout.room_short(entry, width) or nil
 end
 
-local function width()
-  return math.min(100, core.system.columns and core.system.columns(1) or 100)
+--- The width of pages: that of the terminal, but no more than can be read well.
+function M.width()
+  return math.max(40, math.min(100, core.system.columns(1) or 100))
 end
 
 --- Prints; returns whether something was found.
 function M.print(topic)
-  local text, problem = M.text(topic, width())
+  local text, problem = M.text(topic, M.width())
   print(text or problem)
   return text ~= nil
 end

@@ -75,7 +75,7 @@ function M.sum(self, name)
 end
 
 function History:__len() return #self.rows end
-function History:__tostring() return table.concat(require "perilune.report".history(self), "\n") end
+function History:__tostring() return table.concat(require "perilune.report".history(self, text.plain()), "\n") end
 
 require "perilune.names".class(History, methods)
 return M

@@ -34,7 +34,9 @@ function M.sweep(...) return require "perilune.sweep.from_lua"(...) end
 function M.compare(...) return require "perilune.stats.from_lua"(...) end
 
 local names = require "perilune.names"
-for _, room in ipairs { "nn", "optim", "data", "augment", "schedule", "stopping", "store", "system" } do names.module(M[room], room) end
+for name, value in pairs(M) do
+  if type(value) == "table" and getmetatable(value) == nil then names.module(value, name) end
+end
 for _, class in ipairs { "reader", "writer", "lock" } do names.seal(debug.getregistry()["perilune.store." .. class]) end
 names.methods(debug.getregistry()["perilune.layer"], core.nn.methods)
 names.not_called(debug.getregistry()["perilune.optimizer"])

@@ -76,8 +76,15 @@ end
 --- Table of layers as text: output shape, parameters, multiply-adds and bytes of a sample. `shape`: of one sample, if
 --- the model has not been built.
 function methods:summary(shape)
-  return table.concat((require "perilune.report".model(self:rows(shape))), "\n")
+  return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
+
+-- Looking into models; loaded when first used.
+function methods:mistakes(split, opts) return require "perilune.look.model".mistakes(self, split, opts) end
+function methods:show() return require "perilune.look.model".show(self) end
+function methods:statistics() return require "perilune.look.model".statistics(self) end
+local activations = methods.activations
+function methods:activations(x) return require "perilune.look.model".activations(activations(self, x)) end
 
 local function describe(layer, indent, lines)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""

@@ -1,5 +1,5 @@
 --- What a run shows while it works: on a terminal a line redrawn in place under one line an epoch, elsewhere only
--- the latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first.
+-- the latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first, never the monitored one.
 local system = require "perilune.core".system
 local text = require "perilune.text"
 local report = require "perilune.report"
@@ -7,49 +7,47 @@ local report = require "perilune.report"
 local Progress = {}
 Progress.__index = Progress
 
--- Columns in the order they are shown; `need`: the smaller the longer a column is kept on a narrow terminal.
+-- Columns in the order they are shown, and their widths.
 local known = {
-  { "epoch", 5, need = 0 }, { "train_loss", 10, need = 1 }, { "train_accuracy", 10, title = "train acc", need = 3 },
-  { "val_loss", 8, need = 4 }, { "val_error", 9, need = 2 }, { "val_rmse", 9, need = 2 }, { "test_loss", 9, need = 7 },
-  { "test_error", 10, need = 2 }, { "test_rmse", 9, need = 2 }, { "test_r2", 8, need = 5 },
-  { "lr", 9, need = 5 }, { "seconds", 7, need = 6 }, { "samples_per_second", 9, need = 8 },
+  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error", 9 },
+  { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 }, { "test_r2", 8 }, { "lr", 9 }, { "seconds", 7 },
+  { "samples_per_second", 9 },
 }
 
---- `columns`: names of the history's columns; `out`: a file; `term`: text.terminal of it; `epochs`: how many there will be.
+--- `columns`: names of the history's columns; `monitored`: the one that early stopping watches; `out`: a file; `term`: text.terminal
+-- of it; `epochs`: how many there will be.
 function Progress.new(options)
   local self = setmetatable({ out = options.out or io.stdout, term = options.term, epochs = options.epochs, drawn = false,
-    quiet = options.quiet, heading = true }, Progress)
+    quiet = options.quiet }, Progress)
   local wanted = {}
   for _, name in ipairs(options.columns) do wanted[name] = true end
   self.columns = {}
+  local function add(name, width, title)
+    wanted[name] = nil
+    self.columns[#self.columns + 1] = { title or report.title(name), width, name = name, need = report.need(name, options.monitored) }
+  end
   for _, column in ipairs(known) do
-    if wanted[column[1]] then
-      self.columns[#self.columns + 1] = column
-      wanted[column[1]] = nil
-    end
+    if wanted[column[1]] then add(column[1], column[2], column.title) end
   end
   for _, name in ipairs(options.columns) do
-    if wanted[name] and name ~= "step" and not name:match "_accuracy$" and not name:match "_error$" and not name:match "^%l+_mae$"
-      and not name:match "^train_rmse$" and not name:match "^%l+_r2$" then
-      self.columns[#self.columns + 1] = { name, math.max(9, #report.title(name)), need = 3 }
-    end
+    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$" or name:match "^%l+_mae$" or name == "train_rmse"
+      or name:match "^%l+_r2$"
+    if wanted[name] and (not derived or name == options.monitored) then add(name, math.max(9, #report.title(name))) end
   end
+  self.columns[#self.columns + 1] = { "", 4 }     -- the mark "best"
+  self.left_out = {}
   return self
 end
 
 -- The columns that fit the terminal; all of them elsewhere.
 local function fitting(self)
-  local chosen = table.move(self.columns, 1, #self.columns, 1, {})
-  local limit = self.term.tty and (system.columns(1) or self.term.width)
-  while limit and #chosen > 1 do
-    local total, worst = 6, 1     -- room for the mark "best"
-    for i, column in ipairs(chosen) do
-      total = total + column[2] + 2
-      if column.need > chosen[worst].need then worst = i end
-    end
-    if total <= limit then break end
-    table.remove(chosen, worst)
+  local widths, chosen = {}, {}
+  for c, column in ipairs(self.columns) do widths[c] = column[2] end
+  local shown, left_out = text.fitting(self.columns, widths, 2, self.term.tty and (system.columns(1) or self.term.width) or nil)
+  for i, c in ipairs(shown) do
+    if self.columns[c].name then chosen[i] = self.columns[c] end
   end
+  self.left_out = left_out
   return chosen
 end
 
@@ -93,17 +91,15 @@ function Progress:row(row, best)
   if self.quiet then return end
   local paint = self.term.paint
   local columns = fitting(self)
-  if self.heading then
-    local cells = {}
-    for i, column in ipairs(columns) do cells[i] = text.pad(column.title or report.title(column[1]), column[2], "right") end
-    self:note(paint(table.concat(cells, "  "), "dim"))
-    self.heading = false
-  end
-  local cells = {}
+  local titles, cells = {}, {}
   for i, column in ipairs(columns) do
-    local cell = text.pad(report.value(column[1], row[column[1]]), column[2], "right")
-    cells[i] = column[1] == "test_error" and paint(cell, "bold") or column.need >= 5 and paint(cell, "dim") or cell
+    titles[i] = text.pad(column[1], column[2], "right")
+    local cell = text.pad(report.value(column.name, row[column.name]), column[2], "right")
+    cells[i] = column.name == "test_error" and paint(cell, "bold") or (column.need or 0) >= 5 and paint(cell, "dim") or cell
   end
+  local heading = table.concat(titles, "  ")
+  if heading ~= self.heading then self:note(paint(heading, "dim")) end      -- first, and when the terminal's width has changed
+  self.heading = heading
   if best then cells[#cells + 1] = paint("best", "green") end
   self:note(table.concat(cells, "  ") .. trend(self, row, columns, best))
 end
@@ -144,6 +140,9 @@ end
 --- Leaves the terminal as a next program expects it.
 function Progress:finish()
   erase(self)
+  local note = not self.quiet and text.left_out(self.left_out)
+  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do self:note(self.term.paint(line, "dim")) end
+  self.left_out = {}
   self.out:flush()
 end
 

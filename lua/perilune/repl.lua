@@ -13,7 +13,7 @@ local print, tostring = print, tostring   -- whatever the session does to its ow
 local function banner()
   local processor, isa = core.system.processor()
   local threads = core.system.threads()
-  return ("Perilune %s, %s, %s with %d thread%s (%s)\nhelp() lists topics, Tab completes, Ctrl-C stops, Ctrl-D leaves."):format(
+  return ("Perilune %s, %s, %s with %d thread%s (%s)\nhelp() lists topics, Tab completes, Ctrl-C stops, quit or Ctrl-D leaves."):format(
     core.system.version(), _VERSION, processor, threads, threads == 1 and "" or "s", isa)
 end
 
@@ -139,6 +139,8 @@ function M.start(options)
   while true do
     local text = read_chunk(session)
     if text == nil then break end
+    local word = text and text:match "^%s*(%a+)%s*%(?%s*%)?%s*;?%s*$"
+    if (word == "quit" or word == "exit") and session.env[word] == nil then break end
     if text then
       local chunk, prints = source.compile(text, session.line, session.env)
       if chunk then

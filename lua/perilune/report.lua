@@ -18,10 +18,23 @@ function M.value(column, x)
   if column == "epoch" or column == "step" or column == "skipped" then return ("%d"):format(math.floor(x)) end
   if column == "seconds" then return text.duration(x) end
   if column == "samples_per_second" then return text.count(x) end
-  if column:match "_loss$" then return x < 1e-3 and x > 0 and ("%.2e"):format(x) or ("%.4f"):format(x) end
+  if column:match "_loss$" then
+    if x == 0 or math.abs(x) >= 1e-3 and math.abs(x) < 1e4 then return ("%.4f"):format(x) end
+    return ("%.2e"):format(x)
+  end
   if is_share(column) then return text.percent(x) end
   if column:match "_r2$" then return ("%.4f"):format(x) end
   return text.number(x + 0.0)
+end
+
+-- How long a column is kept where there is little room: the smaller, the longer.
+local needs = { epoch = 0, train_loss = 1, val_error = 2, test_error = 2, train_accuracy = 3, val_accuracy = 4, test_accuracy = 4, train_error = 4,
+  val_rmse = 2, test_rmse = 2, val_loss = 4, lr = 5, test_r2 = 5, seconds = 6, test_loss = 7, samples_per_second = 8, step = 9 }
+
+--- The need of a history's column (text.fitting); of the one that is monitored and of the epoch there is none: they stay.
+function M.need(column, monitored)
+  if column == monitored or column == "epoch" then return nil end
+  return needs[column] or 3
 end
 
 local titles = { seconds = "time", samples_per_second = "samples/s" }
@@ -43,11 +56,11 @@ function M.measured(result)
   end
 end
 
---- The history as a table, one line an epoch; `best` marks that epoch.
-function M.history(history, term, best)
+--- The history as a table, one line an epoch; `best` marks that epoch; the `monitored` column is shown however narrow it is.
+function M.history(history, term, best, monitored)
   term = term or plain
   local columns, rows = {}, {}
-  for c, name in ipairs(history.columns) do columns[c] = { M.title(name), align = "right" } end
+  for c, name in ipairs(history.columns) do columns[c] = { M.title(name), align = "right", need = M.need(name, monitored) } end
   columns[#columns + 1] = { "" }
   for r, row in ipairs(history.rows) do
     local cells = {}
@@ -55,7 +68,7 @@ function M.history(history, term, best)
     if best == row.epoch then cells[#columns], cells.style = "best", "bold" end
     rows[r] = cells
   end
-  return text.columns(columns, rows, "  ", term.paint)
+  return text.columns(columns, rows, "  ", term.paint, term.width)
 end
 
 --- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final weights: a last row;
@@ -89,6 +102,29 @@ end
 
 local function label(labels, i) return labels and printable.text(tostring(labels[i])) or tostring(i - 1) end
 
+-- A matrix that no terminal has room for: its commonest confusions.
+local function commonest(confusion, labels, term)
+  local lines, rows = {}, {}
+  for i, w in ipairs(metrics.confused(confusion, 20)) do
+    rows[i] = { label(labels, w.actual), label(labels, w.predicted), text.count(w.count) }
+  end
+  lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint, term.width)
+  local note = ("(the %d commonest; the matrix of %d classes is wider than the terminal)"):format(#rows, #confusion)
+  return table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
+end
+
+-- Titles of columns cut to what the columns' numbers need, where the labels are too wide for the terminal.
+local function cut_titles(columns, rows, width)
+  local total = 0
+  for c, column in ipairs(columns) do
+    local widest = 0
+    for _, row in ipairs(rows) do widest = math.max(widest, text.width(row[c])) end
+    if c > 1 then column[1] = text.clip(column[1], math.max(widest, 3)) end
+    total = total + math.max(widest, text.width(column[1])) + 2
+  end
+  return total - 2 <= width
+end
+
 --- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are its
 -- last column.
 function M.confusion(confusion, labels, term, outside)
@@ -107,7 +143,12 @@ function M.confusion(confusion, labels, term, outside)
     end
     rows[i] = cells
   end
-  return text.columns(columns, rows, "  ", term.paint)
+  local lines = text.columns(columns, rows, "  ", term.paint)
+  if term.width and text.width(text.columns(columns, rows)[1]) > term.width then
+    if not cut_titles(columns, rows, term.width) then return commonest(confusion, labels, term) end
+    lines = text.columns(columns, rows, "  ", term.paint)
+  end
+  return lines
 end
 
 --- Precision, recall, F1 and support of each class, with macro and weighted averages.
@@ -124,9 +165,10 @@ function M.classification(confusion, labels, term, outside)
   row("macro average", report.macro)
   row("weighted average", report.weighted)
   local lines = text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" }, { "F1", align = "right" },
-    { "support", align = "right" } }, rows, "  ", term.paint)
+    { "support", align = "right", need = 1 } }, rows, "  ", term.paint, term.width)
   if report.absent > 0 then
-    lines[#lines + 1] = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(#confusion - report.absent)
+    local note = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(#confusion - report.absent)
+    table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
   end
   return lines
 end
@@ -152,8 +194,8 @@ function M.model(rows, term)
     for name in pairs(total) do total[name] = total[name] + row[name] end
   end
   cells[#cells + 1] = { "total", "", text.count(total.parameters), text.count(total.work), text.bytes(total.memory), style = "bold" }
-  local lines = text.columns({ { "layer" }, { "output" }, { "parameters", align = "right" },
-    { "multiply-adds", align = "right" }, { "memory", align = "right" } }, cells, "  ", term.paint)
+  local lines = text.columns({ { "layer" }, { "output", need = 1 }, { "parameters", align = "right" },
+    { "multiply-adds", align = "right", need = 2 }, { "memory", align = "right", need = 3 } }, cells, "  ", term.paint, term.width)
   return lines, total
 end
 

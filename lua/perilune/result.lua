@@ -183,16 +183,27 @@ function methods:report(given)
     return
   end
   if self.recalled then say(("%s is finished already; --fresh runs it again"):format(self.path)) end
+  local function wrapped(line, style)
+    for _, part in ipairs(text.wrap(line, term.width, "  ")) do say(style and term.paint(part, style) or part) end
+  end
+  local held = self.evaluation and self.evaluation.val
   say()
-  say(self:line(term))
-  say(term.paint(self:ending(), "dim"))
+  wrapped(self:line(term))
+  if held then
+    local measured = report.measured(held)
+    wrapped(("validation %sloss %s"):format(measured and measured .. ", " or "", text.number(held.loss)))
+  end
+  wrapped(self:ending(), "dim")
   if given and given.confusion and self.test and self.test.confusion then
     say()
-    say "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
+    wrapped "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
     for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term, self.test.outside)) do say(line) end
   end
   say()
-  for _, pointer in ipairs(pointers(self)) do say(term.paint(text.pad(pointer[1], 14), "dim") .. pointer[2]) end
+  for _, pointer in ipairs(pointers(self)) do     -- commands stay on one line, to be copied
+    local files = pointer[1] == "weights" or pointer[1] == "history"
+    for _, line in ipairs(text.beside(pointer[1], pointer[2], 14, files and term or { paint = term.paint })) do say(line) end
+  end
   print(table.concat(out, "\n"))
 end
 

@@ -124,7 +124,8 @@ local function train(run, e, o, found, identity)
   local term = text.terminal(1)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
-  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet }
+  local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
+    monitored = e.stopping and e.stopping.monitor }
   if o.watch then
     progress = require "perilune.terminal.watch_progress".new(progress, { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
       epochs = o.epochs, labels = e.data.labels })

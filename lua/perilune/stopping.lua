@@ -49,7 +49,7 @@ local function rule(name, given, list, class)
   if self.mode == nil then
     local near = near_column(self.monitor)
     errors.raise("pl.stopping.%s: is a larger or a smaller '%s' better? %sAdd mode = \"max\" or mode = \"min\"", name, self.monitor,
-      near and ("(Did you mean '%s'?) "):format(near) or "")
+      near and near ~= self.monitor and ("(Did you mean '%s'?) "):format(near) or "")
   end
   return setmetatable(self, class)
 end

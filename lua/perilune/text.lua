@@ -71,28 +71,79 @@ function M.pad(s, width, align)
   return align == "right" and space .. s or s .. space
 end
 
---- Aligned lines. `columns`: a list of { title, align = "left" | "right", style = } ; `rows`: lists of strings (nil: empty),
+--- Words on lines of at most `width` (nil: one line); all but the first begin with `indent`.
+function M.wrap(s, width, indent)
+  if width == nil or M.width(s) <= width then return { s } end
+  local lines, line = {}, s:match "^%s*"
+  local fresh = true
+  for word in s:gmatch "%S+" do
+    if not fresh and M.width(line) + 1 + M.width(word) > width then
+      lines[#lines + 1] = line
+      line, fresh = indent or "", true
+    end
+    line, fresh = line .. (fresh and "" or " ") .. word, false
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
+--- What something is called, and beside it, from column `margin` on, what there is to say, on as many lines as it takes.
+function M.beside(name, s, margin, term)
+  local lines = M.wrap(s, term.width and term.width - margin)
+  for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin)) .. line end
+  return lines
+end
+
+--- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns are left out by
+-- their `need`, the largest first (of equals the last); without one they stay. `widths`: of each; `gap`: between two.
+function M.fitting(columns, widths, gap, width)
+  local shown, left_out = {}, {}
+  for c = 1, #columns do shown[c] = c end
+  while width do
+    local total, worst = -gap, nil
+    for i, c in ipairs(shown) do
+      total = total + widths[c] + gap
+      local need = columns[c].need
+      if need and (not worst or need >= columns[shown[worst]].need) then worst = i end
+    end
+    if total <= width or not worst then break end
+    left_out[#left_out + 1] = columns[table.remove(shown, worst)][1]
+  end
+  return shown, left_out
+end
+
+--- The line under a table that says which columns are not in it; nil when all are.
+function M.left_out(titles)
+  return #titles > 0 and "no room for: " .. table.concat(titles, ", ") or nil
+end
+
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings (nil: empty),
 --- with a `style` of the row or `styles` of its cells.
--- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first.
-function M.columns(columns, rows, gap, paint)
+-- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width` columns are left
+-- out (see fitting), which a last line says.
+function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
+  gap = gap or "  "
   for c, column in ipairs(columns) do
     widths[c] = M.width(column[1])
     for _, row in ipairs(rows) do widths[c] = math.max(widths[c], M.width(row[c] or "")) end
   end
+  local shown, left_out = M.fitting(columns, widths, #gap, width)
   local function line(cells, heading)
     local out = {}
-    for c, column in ipairs(columns) do
-      local cell = M.pad(cells[c] or "", widths[c], column.align)
-      local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or column.style
-      out[c] = paint and style and paint(cell, style) or cell
+    for i, c in ipairs(shown) do
+      local cell = M.pad(cells[c] or "", widths[c], columns[c].align)
+      local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or columns[c].style
+      out[i] = paint and style and paint(cell, style) or cell
     end
-    return (table.concat(out, gap or "  "):gsub("%s+$", ""))
+    return (table.concat(out, gap):gsub("%s+$", ""))
   end
   local titles = {}
   for c, column in ipairs(columns) do titles[c] = column[1] end
   if table.concat(titles) ~= "" then lines[1] = line(titles, true) end
   for _, row in ipairs(rows) do lines[#lines + 1] = line(row) end
+  local note = M.left_out(left_out)
+  if note then table.move(M.wrap(note, width, "  "), 1, 100, #lines + 1, lines) end
   return lines
 end
 
@@ -127,6 +178,11 @@ function M.command(words)
     quoted[i] = word:find "^[%w_./:=@%%+,-]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
   end
   return table.concat(quoted, " ")
+end
+
+--- For texts that are returned, not printed: the width of a terminal on standard output, and no colour.
+function M.plain()
+  return { width = M.terminal(1).width, utf8 = true, colour = false, paint = function(s) return s end }
 end
 
 --- A bar of `width` characters, `fraction` of it full.

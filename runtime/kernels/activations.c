@@ -44,7 +44,8 @@ FORWARD(leaky_relu, vf_greater(x, vf_set(0), x, option * x))
 BACKWARD(leaky_relu, y, vf_greater(y, vf_set(0), dy, option * dy))   /* y > 0 where x > 0, as the slope is not negative */
 
 FORWARD(elu, vf_greater(x, vf_set(0), x, option * vf_expm1(x)))
-BACKWARD(elu, y, vf_greater(y, vf_set(0), dy, dy * (y + option)))    /* (a (e^x - 1))' = a e^x = y + a */
+/* (a (e^x - 1))' = a e^x: not y + a, where y has been rounded to -a long before e^x is 0 */
+BACKWARD(elu, x, vf_greater(x, vf_set(0), dy, dy * (option * vf_exp(x))))
 
 /* x s,  s = sigmoid(x) */
 FORWARD(silu, x * vf_sigmoid(x))
@@ -70,6 +71,9 @@ static inline vf gelu_tanh_sigmoid(vf x) {
 }
 FORWARD(gelu_tanh, x * gelu_tanh_sigmoid(x))
 static inline vf gelu_tanh_slope(vf x) {   /* s + x (s - s^2) 2 u',  2 u' = 2 sqrt(2/pi) (1 + 3 * 0.044715 x^2) */
+  const vf most = vf_set(64);               /* from there on 0 or 1, before x^2 overflows */
+  x = vf_greater(x, most, most, x);
+  x = vf_greater(-most, x, -most, x);
   vf s = gelu_tanh_sigmoid(x);
   vf inner = vf_fma(x * x, vf_set(0x1.988454p+0f * 3 * 0.044715f), vf_set(0x1.988454p+0f));
   return vf_fma(x * vf_fma(-s, s, s), inner, s);

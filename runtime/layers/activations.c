@@ -73,7 +73,7 @@ static const elu_config elu_defaults = { 1 };
 static const pl_option elu_options[] = {
   { .name = "alpha", .kind = PL_OPTION_NUMBER, .offset = offsetof(elu_config, alpha), .place = 1, .low = 0, .high = 1e15 }, { 0 }
 };
-ACTIVATION("ELU", elu, y, sizeof(elu_config), &elu_defaults, elu_options)
+ACTIVATION("ELU", elu, x, sizeof(elu_config), &elu_defaults, elu_options)
 
 /* y = x / (1 + e^-x).  Elfwing, Uchibe, Doya, Neural Networks 107, 2018 */
 ACTIVATION("SiLU", silu, x, 0, NULL, none)

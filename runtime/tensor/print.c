@@ -1,9 +1,10 @@
 /* A tensor as text: a header with shape and type, then its matrices, each under the Lua indices that lead to it.
-   What does not fit into a few short lines is shown by its ends; all numbers shown have one format and width. */
+   What does not fit into a few short lines is shown by its ends; all numbers shown have one format and width. Rows of up to 20
+   numbers, such as the probabilities of classes, are whole: with fewer decimals, or on several lines, where they are too wide. */
 #include <math.h>
 #include "tensor/internal.h"
 
-enum { WIDTH = 78, MOST_COLUMNS = 38, MOST_ROWS = 12, MOST_MATRICES = 3, GAP = -1 };
+enum { WIDTH = 80, WHOLE_ROW = 20, MOST_COLUMNS = 38, MOST_ROWS = 12, MOST_MATRICES = 3, GAP = -1 };
 
 /* The items of an axis that are shown, in order; GAP stands for those left out. */
 typedef struct shown {
@@ -30,7 +31,7 @@ typedef struct page {
   bool whole;          /* all numbers shown are whole */
   double most;         /* of their absolute values, without infinities */
   enum { WHOLE, DECIMALS, EXPONENT } format;
-  int width;
+  int width, decimals;
 } page;
 
 static double element(const pl_tensor *t, const int64_t *index) {
@@ -44,7 +45,7 @@ static int number_text(char text[32], const page *p, double x) {
   if (isnan(x)) return snprintf(text, 32, "nan");
   if (isinf(x)) return snprintf(text, 32, x > 0 ? "inf" : "-inf");
   if (p->format == WHOLE) return snprintf(text, 32, "%.0f", x + 0.0);   /* no -0 */
-  return snprintf(text, 32, p->format == DECIMALS ? "%.4f" : "%.4e", x);
+  return snprintf(text, 32, p->format == DECIMALS ? "%.*f" : "%.*e", p->decimals, x);
 }
 
 /* Calls see(page, x) for every element shown. */
@@ -87,8 +88,14 @@ static void find_format(page *p) {
 static void write_row(page *p, int64_t *index) {
   int last = p->t->shape.axes - 1;
   char text[32];
+  int column = 0;
   for (int i = 0; i < p->axis[last].n; i++) {
     index[last] = p->axis[last].item[i];
+    if (column + p->width + 2 > WIDTH && p->width + 4 < WIDTH) {
+      fputs("\n  ", p->out);
+      column = 2;
+    }
+    column += p->width + 2;
     if (index[last] == GAP) {
       fputs("  ...", p->out);
       continue;
@@ -126,7 +133,7 @@ void pl_tensor_write_text(const pl_tensor *t, FILE *out) {
   char text[PL_SHAPE_TEXT];
   pl_tensor shown_part = *t;
   int64_t index[PL_MAX_AXES] = { 0 };
-  page p = { .t = &shown_part, .out = out };
+  page p = { .t = &shown_part, .out = out, .decimals = 4 };
   fprintf(out, "tensor %s %s", pl_shape_text(text, &t->shape, false), pl_dtype_name(t->type));
   if (pl_tensor_count(t) == 0) return;
   t = &shown_part;
@@ -139,7 +146,12 @@ void pl_tensor_write_text(const pl_tensor *t, FILE *out) {
     else p.axis[a] = choose(t->shape.size[a], MOST_MATRICES, 1);
   }
   find_format(&p);
-  if (axes > 0 && p.axis[axes - 1].n * (p.width + 2) > WIDTH) {
+  bool whole_row = axes > 0 && t->shape.size[axes - 1] <= WHOLE_ROW;
+  while (whole_row && p.axis[axes - 1].n * (p.width + 2) > WIDTH && p.format != WHOLE && p.decimals > 2) {
+    p.decimals--;
+    find_format(&p);
+  }
+  if (axes > 0 && !whole_row && p.axis[axes - 1].n * (p.width + 2) > WIDTH) {
     p.axis[axes - 1] = choose(t->shape.size[axes - 1], 6, 3);
     find_format(&p);
   }

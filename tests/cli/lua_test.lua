@@ -71,7 +71,7 @@ function TestModule:test_a_stock_interpreter_trains_the_same()
   local out = pipe:read "a"
   lu.assertTrue((pipe:close()), out)
   cli.run "run tiny.lua --out program --quiet --epochs 2"
-  local function digest(name) return cli.run("show " .. name).out:match "SHA%-256 (%x+)" end
+  local function digest(name) return cli.run("show " .. name).out:match "SHA%-256%s+(%x+)" end
   lu.assertNotNil(digest "stock")
   lu.assertEquals(digest "stock", digest "program")
 end

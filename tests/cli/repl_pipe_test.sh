@@ -22,6 +22,10 @@ a
 check "a chunk over several lines" "1
 2" "$(session 'for i = 1, 2 do' '  print(i)' 'end')"
 check "local outlives its line" "5" "$(session 'local x <const>, y = 2, 3' 'x + y')"
+check "quit leaves" "1" "$(session '1' 'quit' '2')"
+check "exit() leaves" "1" "$(session '1' 'exit()' '2')"
+check "unless it is a variable" "3
+2" "$(session 'quit = 3' 'quit' '2')"
 check "an error leaves the session alive" "after" "$(session 'error "first"' 'nothing.here' 'print "after"')"
 check "errors name the line of the input" "stdin:2: first
 stdin:3: attempt to index a nil value (global 'nothing')

@@ -22,7 +22,7 @@ static double d_sigmoid(double y) { return y - y * y; }
 static double f_leaky(double x) { return x > 0 ? x : (double)0.7f * x; }
 static double d_leaky(double y) { return y > 0 ? 1 : (double)0.7f; }
 static double f_elu(double x) { return x > 0 ? x : (double)0.7f * expm1(x); }
-static double d_elu(double y) { return y > 0 ? 1 : y + (double)0.7f; }
+static double d_elu(double x) { return x > 0 ? 1 : (double)0.7f * exp(x); }
 static double f_silu(double x) { return x * f_sigmoid(x); }
 static double d_silu(double x) { return f_sigmoid(x) * (1 + x * f_sigmoid(-x)); }
 static double f_gelu(double x) { return x * normal(x); }
@@ -43,7 +43,7 @@ static const function functions[] = {
   { "tanh", &pl_kernel.tanh_forward, &pl_kernel.tanh_backward, f_tanh, d_tanh, true, false, 4e-7 },
   { "sigmoid", &pl_kernel.sigmoid_forward, &pl_kernel.sigmoid_backward, f_sigmoid, d_sigmoid, true, false, 4e-7 },
   { "leaky_relu", &pl_kernel.leaky_relu_forward, &pl_kernel.leaky_relu_backward, f_leaky, d_leaky, true, false, 7e-8 },
-  { "elu", &pl_kernel.elu_forward, &pl_kernel.elu_backward, f_elu, d_elu, true, false, 3e-7 },
+  { "elu", &pl_kernel.elu_forward, &pl_kernel.elu_backward, f_elu, d_elu, false, false, 3e-7 },
   { "silu", &pl_kernel.silu_forward, &pl_kernel.silu_backward, f_silu, d_silu, false, false, 4e-7 },
   { "gelu", &pl_kernel.gelu_forward, &pl_kernel.gelu_backward, f_gelu, d_gelu, false, true, 2e-7 },
   { "gelu_tanh", &pl_kernel.gelu_tanh_forward, &pl_kernel.gelu_tanh_backward, f_gelu_tanh, d_gelu_tanh, false, true, 2e-7 },
@@ -88,12 +88,41 @@ static void slopes(void **state) {
     const function *f = &functions[k];
     uint64_t at = 0;
     for (size_t n; (n = scan(x, &at, f->by_y ? 1 : 30)) > 0;) {
-      if (f->value == f_elu) for (size_t j = 0; j < n; j++) if (x[j] < -0.7f) x[j] = -0.7f;
       (*f->b)(dx, x, dy, n, 0.7f);
       for (size_t j = 0; j < n; j++) {
         double exact = (double)dy[j] * f->slope((double)x[j]);
         if (!(fabs((double)dx[j] - exact) <= 2e-6 * fabs((double)dy[j]))) fail_msg("%s' at %.9g: %.9g, expected %.9g", f->name, (double)x[j], (double)dx[j], exact);
       }
+    }
+  }
+}
+
+/* As long as e^x is a normal number; from y alone nothing is left below -17. */
+static void elu_far_below_zero(void **state) {
+  static float x[BLOCK], dy[BLOCK], dx[BLOCK];
+  (void)state;
+  for (size_t j = 0; j < BLOCK; j++) x[j] = -87 * (float)j / BLOCK, dy[j] = 3;
+  for (int i = 0; next_isa(&i); i++) {
+    pl_kernel.elu_backward(dx, x, dy, BLOCK, 0.7f);
+    for (size_t j = 0; j < BLOCK; j++) {
+      double exact = 3 * (double)0.7f * exp((double)x[j]);
+      if (!(fabs((double)dx[j] - exact) <= 5e-7 * exact)) fail_msg("elu' at %.9g: %.9g, expected %.9g", (double)x[j], (double)dx[j], exact);
+    }
+  }
+}
+
+/* Slopes are 1 and 0 at both ends, also where a power of x overflows; ELU's, LeakyReLU's as they are. */
+static void slopes_at_the_ends(void **state) {
+  float x[] = { 100, 1e15f, 3e38f, -100, -1e15f, -3e38f }, y[6], dy[] = { 2, 2, 2, 2, 2, 2 }, dx[6];
+  (void)state;
+  for (int i = 0; next_isa(&i); i++) for (size_t k = 0; k < FUNCTIONS; k++) {
+    const function *f = &functions[k];
+    bool flat = f->value == f_tanh || f->value == f_sigmoid;
+    (*f->f)(y, x, 6, 0.7f);
+    (*f->b)(dx, f->by_y ? y : x, dy, 6, 0.7f);
+    for (int j = 0; j < 6; j++) {
+      float expected = j < 3 ? (flat ? 0 : 2) : f->value == f_leaky ? 2 * 0.7f : 0;
+      if (!(fabsf(dx[j] - expected) <= 1e-30f)) fail_msg("%s' at %g: %g, expected %g", f->name, (double)x[j], (double)dx[j] / 2, (double)expected / 2);
     }
   }
 }
@@ -186,7 +215,7 @@ static void elementary_functions(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(values), cmocka_unit_test(slopes), cmocka_unit_test(special_values), cmocka_unit_test(lengths),
+    cmocka_unit_test(values), cmocka_unit_test(slopes), cmocka_unit_test(elu_far_below_zero), cmocka_unit_test(slopes_at_the_ends), cmocka_unit_test(special_values), cmocka_unit_test(lengths),
     cmocka_unit_test(same_on_every_width), cmocka_unit_test(elementary_functions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

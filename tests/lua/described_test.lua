@@ -5,6 +5,7 @@ local pl = require "perilune"
 local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
 require "perilune.plot.figure" -- loaded with the first figure
+require "perilune.terminal.shown"
 
 -- Classes that no user meets.
 local internal = { ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment
@@ -60,6 +61,19 @@ end
 
 function TestDescribed:test_nothing_described_is_missing()
   lu.assertEquals(difference(described(), exported()), "", "described in lua/meta, but not there")
+end
+
+-- A field that may be a function says with what it is called.
+function TestDescribed:test_fields_that_take_a_function_say_so()
+  for _, class in ipairs { "perilune.ExperimentFields", "perilune.Callbacks", "perilune.LambdaOptions" } do
+    for _, field in ipairs(help.fields(class)) do
+      local may = class == "perilune.Callbacks" or field.name == "forward" or field.name == "backward" or field.name == "loss"
+        or field.name == "schedule" or field.name == "augment"
+      if may then lu.assertTrue(field.type:find("fun(", 1, true) ~= nil, class .. "." .. field.name) end
+    end
+    lu.assertTrue(#help.fields(class) > 0, class)
+  end
+  lu.assertStrContains(help.text "nn.Linear", "a function of the shape")
 end
 
 function TestDescribed:test_every_description_says_something()

@@ -46,6 +46,36 @@ function TestProgress:test_columns_that_do_not_fit_are_left_out()
   end
 end
 
+-- The monitored column stays, also one that is not shown otherwise; a last line names what is not there.
+function TestProgress:test_the_monitored_column_is_never_left_out()
+  for _, monitored in ipairs { "val_loss", "val_error", "test_loss", "my_norm", "train_error" } do
+    for width = 40, 140, 10 do
+      local p, out = progress(width, { monitored = monitored })
+      p:row(row)
+      p:row(row)
+      p:finish()
+      lu.assertStrContains(out.text:match "^[^\n]*", (monitored:gsub("_", " ")))
+      for line in out.text:gmatch "[^\n]+" do lu.assertTrue(utf8.len(line) <= width, line) end
+    end
+  end
+  local p, out = progress(80, { monitored = "val_loss" })
+  p:row(row)
+  p:finish()
+  lu.assertEquals(out.text,
+    "epoch  train loss   train acc  val loss  val error  test error    my norm\n" ..
+    "   12      0.4361     99.12 %    0.0500     1.00 %      0.97 %      3.142\n" ..
+    "no room for: samples/s, test loss, time, lr\n")
+end
+
+function TestProgress:test_very_large_numbers_are_short()
+  local p, out = progress(nil)
+  p:row(setmetatable({ train_loss = 1.234567e30, val_loss = -2e12, lr = 1e15, test_loss = 12345.678 }, { __index = row }))
+  lu.assertStrContains(out.text, "1.23e+30")
+  lu.assertStrContains(out.text, "-2.00e+12")
+  lu.assertStrContains(out.text, "1.23e+04")
+  for line in out.text:gmatch "[^\n]+" do lu.assertTrue(#line <= 120, line) end
+end
+
 function TestProgress:test_the_moving_line_fits_and_is_redrawn_in_place()
   for width = 10, 120 do
     local p, out = progress(width)

@@ -157,6 +157,26 @@ function TestCompletion:test_names_of_help()
   lu.assertEquals(complete "help('layer.forw", "help('layer.forward")
 end
 
+function TestCompletion:test_options_in_the_table_of_a_constructor()
+  local env = { pl = pl, nn = pl.nn, optim = pl.optim, train = pl.data.digits { train = 10, test = 0 }.train }
+  lu.assertEquals(complete("optim.Adam { weight", env), "optim.Adam { weight_decay")
+  lu.assertEquals(complete("nn.Conv2d(1, 8, 5, { pad", env), "nn.Conv2d(1, 8, 5, { padding")
+  lu.assertEquals(complete("nn.Conv2d(1, 8, 5, { stride = 2, ini", env), "nn.Conv2d(1, 8, 5, { stride = 2, init")
+  lu.assertEquals(complete("pl.experiment { name = 'x', epo", env), "pl.experiment { name = 'x', epochs")
+  lu.assertEquals(complete("for x, y in train:batches(64, { shuf", env), "for x, y in train:batches(64, { shuffle")
+  lu.assertEquals(complete("e = pl.experiment { model = nn.Sequential { nn.Lin", env), "e = pl.experiment { model = nn.Sequential { nn.Linear")
+  lu.assertStrContains(select(2, complete("optim.SGD { lr = 1, ", env)), "momentum")
+  lu.assertNotStrContains(select(2, complete("optim.SGD { lr = 1, ", env)), "lr ")
+  lu.assertEquals(complete("x = { pad", { pad_value = 1 }), "x = { pad_value")
+end
+
+function TestCompletion:test_names_of_files_in_quotes()
+  local env = { nn = pl.nn }
+  lu.assertEquals(complete('nn.load "tests/lua/repl_te', env), 'nn.load "tests/lua/repl_test.lua')
+  lu.assertEquals(complete("dofile('experiments/progres", env), "dofile('experiments/progression/")
+  lu.assertEquals(complete('x = "no/such/folder/fi', env), 'x = "no/such/folder/fi')
+end
+
 function TestCompletion:test_blank_text_is_indented_and_nonsense_left_alone()
   lu.assertEquals(complete "", "  ")
   for _, text in ipairs { "nothing.here", "x:", "3.", "f(", ")..(", "a[1", "no:t" } do lu.assertEquals(complete(text, {}), text) end

@@ -21,6 +21,11 @@ function TestText:test_numbers()
 end
 
 function TestText:test_columns_align_by_characters_not_bytes()
+  local narrow = { { "a", need = 2 }, { "b" }, { "c", need = 1 }, { "d", need = 2 } }
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 22), { "a     b     c     d", "aaaa  bbbb  cccc  dddd" })
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 21), { "a     b     c", "aaaa  bbbb  cccc", "no room for: d" })
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 4), { "b", "bbbb", "no", "  room", "  for:", "  d,", "  a,", "  c" })
+  lu.assertEquals(text.wrap("one two three", 8, " "), { "one two", " three" })
   lu.assertEquals(text.columns({ { "a" }, { "n", align = "right" } }, { { "·", "1" }, { "xyz", "100" } }), { "a      n", "·      1", "xyz  100" })
 end
 
@@ -39,6 +44,27 @@ function TestText:test_bar_has_its_width_whatever_the_fraction()
 end
 
 TestReport = {}
+
+function TestReport:test_a_confusion_matrix_that_is_too_wide()
+  local function matrix(n)
+    local m = {}
+    for i = 1, n do
+      m[i] = {}
+      for j = 1, n do m[i][j] = i == j and 90 or (i + j) % 7 == 0 and 3 or 0 end
+    end
+    return m
+  end
+  local labels = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot" }
+  for width = 70, 100, 10 do
+    local term = { width = width, utf8 = true, paint = function(s) return s end }
+    local lines = report.confusion(matrix(10), labels, term)
+    lu.assertEquals(#lines, 11)
+    for _, line in ipairs(lines) do lu.assertTrue(text.width(line) <= width, line) end
+    lines = report.confusion(matrix(100), nil, term)
+    lu.assertTrue(#lines == 22 or #lines == 23)
+    for _, line in ipairs(lines) do lu.assertTrue(text.width(line) <= width, line) end
+  end
+end
 
 function TestReport:test_confusion_matrix()
   lu.assertEquals(report.confusion { { 975, 0, 5 }, { 0, 12, 0 }, { 1, 0, 100 } }, {

@@ -41,6 +41,20 @@ function TestPrint.test_long_axes()
   lu.assertEquals(select(2, tostring(pl.rand(12, 3)):gsub("\n", "")), 12)
 end
 
+-- Rows of up to 20 numbers are whole, and no line is wider than a terminal.
+function TestPrint.test_short_rows_are_whole()
+  for _, t in ipairs { pl.full({ 10 }, 0.1), pl.full({ 3, 10 }, -0.123456), pl.full({ 2, 10 }, -12.3456), pl.full({ 20 }, 0.05), pl.full({ 4, 20 }, -1e-9) } do
+    local text, n = tostring(t), 0
+    lu.assertNotStrContains(text, "...")
+    for line in text:gmatch "[^\n]+" do lu.assertTrue(#line <= 80, line) end
+    for _ in text:match "\n(.*)$":gmatch "%S+" do n = n + 1 end
+    lu.assertEquals(n, t:count())
+  end
+  prints(pl.full({ 10 }, 0.1), "tensor [10] f32\n" .. ("  0.1000"):rep(10))
+  prints(pl.full({ 10 }, -12.3456), "tensor [10] f32\n" .. ("  -12.35"):rep(10))
+  lu.assertStrContains(tostring(pl.rand(21)), "...")
+end
+
 function TestPrint.test_views_print_as_they_read()
   lu.assertEquals(tostring(pl.tensor { { 1, 2 }, { 3, 4 } }:T()), "tensor [2, 2] f32\n  1  3\n  2  4")
 end

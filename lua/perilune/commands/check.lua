@@ -43,8 +43,9 @@ local function facts(e, total, term)
   end
   lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4 * total.parameters),
     text.bytes(e.model:arena(e.batch_size, "train"))) }
-  for i, line in ipairs(lines) do lines[i] = term.paint(text.pad(line[1], 10), "dim") .. " " .. line[2] end
-  return lines
+  local out = {}
+  for _, line in ipairs(lines) do table.move(text.beside(line[1], line[2], 11, term), 1, 10, #out + 1, out) end
+  return out
 end
 
 -- Functions of the script are held against finite differences.

@@ -5,9 +5,17 @@ function M.define(parser)
   parser:argument("command", "A command, or a name of the library such as nn.Conv2d, to tell more about."):args "?"
 end
 
+local text = require "perilune.text"
+
+local environment = "Environment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_MEMORY=2G (the most that " ..
+  "tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto, PERILUNE_FUSE=0 (no fused layers; the same bits), " ..
+  "PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
+
 local function overview()
   local cli = require "perilune.cli"
-  print(("Perilune %s: small neural networks, trained from Lua, to the same bits every time.\n"):format(require "perilune".version))
+  local width = require "perilune.help".width()
+  local title = ("Perilune %s: small neural networks, trained from Lua, to the same bits every time."):format(require "perilune".version)
+  print(table.concat(text.wrap(title, width), "\n") .. "\n")
   local lines = {}
   for _, name in ipairs(cli.commands) do
     local command = require("perilune.commands." .. name)
@@ -16,11 +24,15 @@ local function overview()
   lines[#lines + 1] = { "perilune FILE.lua [ARGUMENTS]", "run any Lua script, as lua(1) would" }
   lines[#lines + 1] = { "perilune -e CODE", "run one piece of code" }
   lines[#lines + 1] = { "perilune [-i FILE|RUN]", "an interactive session (after running FILE; with a run)" }
-  for _, line in ipairs(lines) do print(("  %-38s %s"):format(line[1], line[2])) end
-  print "\nEnvironment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_MEMORY=2G"
-  print "(the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto,"
-  print "PERILUNE_FUSE=0 (layer by layer, no steps of weights inside the backward pass, no answers by pieces; the same bits),"
-  print "PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
+  for _, line in ipairs(lines) do
+    local head = ("  %-38s "):format(line[1])
+    local beside = text.wrap(line[2], math.max(width - 41, 20))
+    if #head > 41 or width < 70 then print("  " .. line[1]) else print(head .. table.remove(beside, 1)) end
+    local margin = (" "):rep(width < 70 and 6 or 41)
+    for _, more in ipairs(width < 70 and text.wrap(line[2], width - 6) or beside) do print(margin .. more) end
+  end
+  print()
+  for _, line in ipairs(text.wrap(environment, width, "  ")) do print(line) end
 end
 
 function M.run(options)

@@ -43,13 +43,13 @@ local function summary(record, past, path, term)
       report.value(s.best.monitor, s.best.value)) },
     { "edited", s.edited and ("by hand: %s; its script alone does not make these bits"):format(s.edited) },
     { "skipped", skipped > 0 and ("%d steps, whose loss or gradient was not finite"):format(skipped) },
-    { "weights", s.weights_sha256 and "SHA-256 " .. s.weights_sha256 },
+    { "SHA-256", s.weights_sha256 and s.weights_sha256 .. " (weights)" },
     { "build", ("%s, %s, %s, %s thread(s)"):format(p.build or "?", p.compiler or "?", p.processor or "?", p.threads
       or "?") },
   }
   print(term.paint(identity.name or "model", "bold"))
   for _, row in ipairs(rows) do
-    if row[2] then print(term.paint(text.pad(row[1], 8), "dim") .. " " .. row[2]) end
+    if row[2] then say(text.beside(row[1], row[2], row[1] == "SHA-256" and 8 or 9, term)) end
   end
 end
 
@@ -68,11 +68,14 @@ local function evaluation(name, result, labels, term, heat)
   if not result then return end
   print()
   local line, measured = ("%s: loss %s"):format(name, text.number(result.loss or 0 / 0)), report.measured(result)
-  print(term.paint(measured and line .. ", " .. measured or line, "bold"))
+  line = measured and line .. ", " .. measured or line
+  for _, part in ipairs(text.wrap(line, term.width, "  ")) do print(term.paint(part, "bold")) end
   if not result.confusion then return end
   print()
   say(report.classification(result.confusion, labels, term, result.outside))
-  print "\nConfusion matrix: a row is what the image shows, a column what the network says.\n"
+  print()
+  say(text.wrap("Confusion matrix: a row is what the image shows, a column what the network says.", term.width))
+  print()
   confusion(result, labels, term, heat)
 end
 
@@ -104,7 +107,7 @@ function M.run(options)
   local s = record.state or {}
   if #past > 0 then
     print()
-    say(shortened(report.history(past, term, s.best and s.best.epoch), options.history))
+    say(shortened(report.history(past, term, s.best and s.best.epoch, s.best and s.best.monitor), options.history))
   end
   local results = record.evaluation or {}
   local labels = s.identity and s.identity.labels

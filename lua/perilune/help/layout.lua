@@ -24,11 +24,11 @@ function M.signature(entry)
   return name_of(entry) .. "(" .. text .. ("]"):rep(open) .. ")"
 end
 
---- Words on lines of at most `width`; what stands between backquotes, and "(default x)", is one word.
+--- Words on lines of at most `width`; what stands between backquotes, and "(default x)", is one word if it is short.
 local function wrap(text, width, first, rest)
   local lines, line = {}, first
   local fresh = true
-  local function joined(words) return (words:gsub(" ", "\0")) end
+  local function joined(words) return #words <= 30 and words:gsub(" ", "\0") or nil end
   text = text:gsub("`[^`]*`", joined):gsub("%(default [^()]*%)", joined)
   for word in text:gmatch "%S+" do
     word = word:gsub("%z", " ")
@@ -41,6 +41,17 @@ local function wrap(text, width, first, rest)
   end
   lines[#lines + 1] = line
   return lines
+end
+
+--- Lines that are wider, such as those of examples and tables, go on under themselves, broken at words.
+function M.fit(text, width)
+  local out = {}
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    local first = line:match "^%s*"
+    if #line <= width then out[#out + 1] = line
+    else table.move(wrap(line, width, first, first .. "    "), 1, 1000, #out + 1, out) end
+  end
+  return table.concat(out, "\n")
 end
 
 --- Paragraphs are filled; blocks (fenced, indented, lists) stay as they are written, a fenced block indented.
@@ -86,6 +97,7 @@ local function rows(list, width)
     local name = names > 0 and r[1] .. (" "):rep(names - #r[1] + 2) or ""
     local head = "  " .. name .. r[2] .. (" "):rep(types - #r[2]) .. "  "
     local margin = (" "):rep((names > 0 and names + 2 or 0) + types + 4)
+    if #margin > width - 30 then margin = "      " end      -- a narrow terminal: the text goes below
     if #head > #margin then
       lines[#lines + 1] = (head:gsub("%s+$", ""))
       head = margin

@@ -1,5 +1,6 @@
 --- Completion: what may follow the text before the cursor. Names of variables, fields of tables, methods and
---- fields of objects, and in `help "` the names that help knows.
+--- fields of objects; in `help "` the names that help knows, in other quotes names of files; the options of a function
+--- in the table that it is given.
 local M = {}
 
 local KEYWORDS = {}
@@ -80,10 +81,69 @@ local function globals(env)
   return names
 end
 
+--- What is open at the end of `text`: the quote of a string and where it begins, or nil; and a list of { bracket, place }.
+local function open_at_end(text)
+  local stack, i = {}, 1
+  while i <= #text do
+    local c = text:sub(i, i)
+    if c == '"' or c == "'" then
+      local at = i + 1
+      while at <= #text and text:sub(at, at) ~= c do at = at + (text:sub(at, at) == "\\" and 2 or 1) end
+      if at > #text then return i, stack end
+      i = at
+    elseif c == "(" or c == "{" or c == "[" then stack[#stack + 1] = { c, i }
+    elseif c == ")" or c == "}" or c == "]" then stack[#stack] = nil end
+    i = i + 1
+  end
+  return nil, stack
+end
+
+--- The names of files that may go on with what stands in quotes: the last part of its path, and what its folder holds.
+local function files(given)
+  local folder, word = given:match "^(.*/)([^/]*)$"
+  local store, system = require "perilune.core".store, require "perilune.core".system
+  local names = store.listdir(folder or ".") or {}
+  for i, name in ipairs(names) do
+    if name:sub(1, 1) == "." and (word or given):sub(1, 1) ~= "." then name = "_" .. name end      -- hidden
+    names[i] = name .. (system.kind((folder or "") .. names[i]) == "folder" and "/" or "")
+  end
+  return word or given, names
+end
+
+--- The options that may follow in the table at the end of `text`, whose brackets are open: { "lr", ... } or nil.
+local function options_of(text, stack, env)
+  local brace = stack[#stack]
+  if not brace or brace[1] ~= "{" then return nil end
+  local before = text:sub(1, brace[2] - 1)
+  local call = before:match "([%a_][%w_.:%[%]]*)%s*$"
+  local paren = stack[#stack - 1]
+  if not call and paren and paren[1] == "(" then call = text:sub(1, paren[2] - 1):match "([%a_][%w_.:%[%]]*)%s*$" end
+  local owner, name = (call or ""):match "^(.-)[.:]?([%a_][%w_]*)$"
+  if not name then return nil end
+  local holder = owner == "" and env or value_of(owner, env)
+  if holder == nil then return nil end
+  local help = require "perilune.help"
+  local entry = help.entry(index(holder, name))
+  local names = {}
+  for _, parameter in ipairs(entry and entry.params or {}) do
+    local class = help.options(parameter)
+    for _, field in ipairs(class and class.fields or {}) do
+      if not text:sub(brace[2]):find("%f[%w_]" .. field.name .. "%s*=") then names[#names + 1] = field.name end
+    end
+  end
+  table.sort(names)
+  return #names > 0 and names or nil
+end
+
 --- Before the cursor: the word being written, and all names that could stand in its place.
 local function candidates(before, env)
   local topic = before:match "help%s*%(?%s*[\"']([%w_.:]*)$"
   if topic then return topic, require "perilune.help".names() end
+  local quote, stack = open_at_end(before)
+  if quote then return files(before:sub(quote + 1)) end
+  local begun, key = before:match "^(.*[{,]%s*)([%a_]?[%w_]*)$"
+  local options = begun and options_of(begun, stack, env)
+  if options then return key, options end
   local chain = before:match "[%w_.:%[%]]*$"
   chain = chain:match "^.*%[([%a_][^%[%]]*)$" or chain:match "^.*%.%.(.*)$" or chain
   local path, mark, word = chain:match "^(.*)([.:])([%w_]*)$"

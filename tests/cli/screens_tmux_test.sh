@@ -1,0 +1,27 @@
+# No line of what the commands print wraps, in terminals from 60 to 250 columns; the monitored column is there in each.
+name=screens
+. tests/cli/support_tmux.sh
+ln -sf "$perilune" "$tmp/p"
+cat >"$tmp/x.lua" <<'EOF'
+local pl = require "perilune"
+local nn = pl.nn
+return pl.experiment { name = "Look", data = pl.data.digits { train = 300, test = 100 }, loss = nn.CrossEntropy(),
+  model = nn.Sequential { nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 12 * 12, 10, { name = "out" }) },
+  optimizer = pl.optim.Adam {}, epochs = 2, batch_size = 32, validation = 0.1, metrics = { "macro_f1" },
+  stopping = pl.stopping.patience { monitor = "val_macro_f1", patience = 3 }, documented = { error = 0.03, source = "nowhere, section 9.5" } }
+EOF
+for width in 60 80 140; do
+  for command in "run x.lua --fresh" "show runs/look-s1" "check x.lua" "help" "help nn.Conv2d"; do
+    t kill-server
+    server=$((server + 1))
+    t new-session -d -x "$width" -y 150 "cd '$tmp' && NO_COLOR=1 LC_ALL=C.UTF-8 ./p $command; echo left with status \$?; sleep 60"
+    shows "$command at $width columns ends" '^left with status' 30
+    n=$((n + 1))
+    wrapped=$(t capture-pane -pJ | awk -v w="$width" 'length($0) > w' | grep -v '^ *\(another seed\|by hand\|look closer\|SHA-256\)')
+    if [ -z "$wrapped" ]; then echo "ok $n - $command at $width columns does not wrap"
+    else echo "not ok $n - $command at $width columns does not wrap"; echo "$wrapped" | sed 's/^/# /'; bad=1; fi
+    case $command in run*|show*) shows "$command at $width columns shows what is monitored" 'val macro f1';; esac
+  done
+done
+echo "1..$n"
+exit $bad
