@@ -7,6 +7,10 @@
 ---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
 ---  the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
+---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
+---  step (default true; false: they are meant to differ)
+---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
+---  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A loaded model needs it
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
@@ -21,6 +25,8 @@
 ---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
+---@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each layer, dead units and
+---  sizes of updates in the run file, after each epoch or every so many; the bits do not depend on it (default: none)
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
 ---@field drop_last? boolean leave out a last, smaller batch (default false)
 ---@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and parameter; or its
@@ -110,7 +116,7 @@ local Experiment = {}
 ---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
 ---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
----@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).

@@ -264,7 +264,7 @@ function nn.Lambda(options) end
 ---@return perilune.Layer
 function nn.from_config(config) end
 
----A model from a file that `model:save` or a run wrote, with its weights.
+---A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights.
 ---
 ---```lua
 ---local model = assert(nn.load "digits.h5")
@@ -458,9 +458,27 @@ function Layer:state() end
 ---@return table[] parameters
 function Layer:params() end
 
+---The options of this layer in the order they are declared: { name =, value =, default = (nil: it must be given) }.
+---@return table[]
+function Layer:options() end
+
 ---The model as a table of plain values, from which nn.from_config makes it again.
 ---@return table
 function Layer:config() end
+
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
+---starts with them if it has `start = "keep"`.
+---
+---```lua
+---local list = assert(model:load("runs/digits-s1", { partial = true }))
+---print(list)                          -- a line a parameter: loaded, or why not
+---```
+---@param path string a file, or a run's folder
+---@param options? { partial: boolean }
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
+---  does not fit, and then nothing is changed
+---@return string? message
+function Layer:load(path, options) end
 
 ---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
 ---@return perilune.Layer

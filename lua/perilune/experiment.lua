@@ -25,10 +25,12 @@ local fields = {
   { "shuffle", type = "boolean", default = true },
   { "drop_last", type = "boolean", default = false },
   { "nonfinite", type = "string", default = "stop", choices = { "stop", "skip" } },
+  { "start", type = "string", hint = "\"keep\" (the weights that the model has), \"new\", a file or a run's folder" },
+  { "check_gradients", type = "boolean", default = true },
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
-  { "callbacks", type = "table" },
+  { "callbacks", type = "table" }, { "statistics", type = "table" },
 }
 
 local fields_that_may_change = {}
@@ -73,6 +75,12 @@ local function check_name(name)
   if not utf8.len(name) then refuse "its name is no UTF-8" end
   if name == "." or name == ".." then refuse "such a name means a folder" end
   if name == "columns" or name == "rows" then refuse(("history.%s is the history's own"):format(name)) end
+end
+
+local function check_statistics(given)
+  if given == nil then return nil end
+  return options.check("pl.experiment: statistics", given, { { "every", type = { "string", "integer" }, low = 1, default = "epoch",
+    choices = { "epoch" } } })
 end
 
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
@@ -220,6 +228,7 @@ function M.new(given)
   if e.test == true then e.test = "epoch" end
   e.callbacks = options.check("pl.experiment: callbacks", e.callbacks, callbacks, "function")
   e.documented = e.documented and options.check("pl.experiment: documented", e.documented, documented, "field")
+  e.statistics = check_statistics(e.statistics)
   e.augment, e.metrics = check_augment(e.augment), check_metrics(e.metrics)
   e.data, e.splits = check_data(e)
   e.classes = e.splits.train.classes or 0
@@ -233,6 +242,7 @@ function M.new(given)
   setmetatable(e, Experiment)
   require "perilune.fit".check(e)
   require "perilune.decision".remember(e.model, e.loss)
+  e.start_weights, e.start_digest = require "perilune.weights".start(e)
   return e
 end
 
@@ -247,6 +257,9 @@ function methods:with(changes)
   for name, value in pairs(changes or {}) do copy[name] = value end
   local e = M.new(copy)
   e.script, e.variant = self.script or e.script, true
+  if e.model == self.model and e.start == self.start then      -- the model may have been trained since
+    e.start_weights, e.start_digest = self.start_weights, self.start_digest
+  end
   return e
 end
 

@@ -26,6 +26,8 @@ local known = {
   { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
 }
 
+local CTRL_C = 130      -- the exit status of a process that it ended
+
 local function user_functions(e)
   local list = { { "schedule", e.schedule } }
   for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
@@ -132,6 +134,7 @@ local function train(run, e, o, found, identity)
   end
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
+  if e.start_weights then trainer.restore(e.model, e.start_weights) end
   optimizer:bind(e.model)
   optimizer.lr = optimizer.base_lr      -- an earlier run may have left another
   local base_lr = optimizer.lr
@@ -147,7 +150,8 @@ local function train(run, e, o, found, identity)
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
-    state = state, history = run.history, user = user, evaluation = evaluation, best = best }, {
+    state = state, history = run.history, user = user, evaluation = evaluation, best = best,
+    statistics = found and found.statistics }, {
       progress = function(numbers) progress:update(numbers) end,
       row = function(row, improved, rate)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })
@@ -158,6 +162,7 @@ local function train(run, e, o, found, identity)
       publish_every = run.path and every or nil,
       pause = run.pausable and function(trainer_)
         progress:finish()
+        if system.interrupt_status() ~= CTRL_C then return false end
         system.catch_interrupt(false)
         local goes_on = loaded.collect(nil, nil, require "perilune.pause".open, run, trainer_)
         system.catch_interrupt(true)
@@ -203,6 +208,16 @@ local function recall(run, e, found)
   complete(run, e, found)
 end
 
+-- Functions of the script are held against finite differences before the first step, with random numbers of their own. One that cannot
+-- take made-up numbers shows it in the training.
+local function check_gradients(e)
+  local outer = random.current()
+  random.install(0, 2)
+  local ok, wrong = pcall(require "perilune.gradient_check".experiment, e)
+  random.restore(outer)
+  if ok and wrong then errors.fail(1, "%s", wrong) end
+end
+
 local training = setmetatable({}, { __mode = "k" })     -- models
 
 --- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,
@@ -212,12 +227,13 @@ function M.start(e, given)
   o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
   if o.out == true then o.out = nil end
   if training[e.model] then errors.raise("this model is being trained already; that has to end first") end
+  if training[e.optimizer] then errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own") end
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
-  training[e.model] = true
+  training[e.model], training[e.optimizer] = true, true
   require "perilune.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
@@ -228,8 +244,10 @@ function M.start(e, given)
     local identity = identities.of(e, o.seed)
     run.identity = identity
     local found, nothing_left
-    if o.out ~= false then
+    if o.out == false then check_gradients(e)
+    else
       run.path, found, nothing_left = folder.choose(run, e, o, identity)
+      if not found then check_gradients(e) end
       if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
@@ -238,15 +256,19 @@ function M.start(e, given)
     if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
-  training[e.model] = nil
+  training[e.model], training[e.optimizer] = nil, nil
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)
   if o.threads then system.threads(threads_before) end
   if not ok then error(problem, 0) end
   local cloned, copy = pcall(e.model.clone, e.model)
-  if cloned then run.model = copy end      -- else there is no memory for weights of its own
+  if cloned then
+    run.model = copy
+    require "perilune.weights".mark(copy, ("a run of %q"):format(e.name))
+  end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
+  if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then os.exit(system.interrupt_status(), true) end
   return run
 end
 

@@ -50,33 +50,40 @@ function M.save(path, t)
   return w:commit()
 end
 
-local function load_table(r, path, depth)
+-- `skipped`: takes the data sets that cannot become tensors, path -> why; nil: those are errors.
+local function load_table(r, path, depth, skipped)
   if depth > DEEPEST then error(("groups nest deeper than %d"):format(DEEPEST), 0) end
   local t = assert(r:attrs(path))
   for _, name in ipairs(assert(r:list(path))) do
     local inner = path .. "/" .. name
-    local kind, what = r:info(inner)
-    if kind == "group" then t[name] = load_table(r, inner, depth + 1)
-    elseif kind == "text" then t[name] = assert(r:text(inner))
-    elseif kind then t[name] = assert(r:tensor(inner))
-    else error(what, 0) end
+    local kind, problem = r:info(inner)
+    if kind == "group" then t[name] = load_table(r, inner, depth + 1, skipped)
+    elseif kind then
+      local value
+      value, problem = (kind == "text" and r.text or r.tensor)(r, inner)
+      kind, t[name] = value ~= nil, value
+    end
+    if not kind and not skipped then error(problem, 0) end
+    if not kind then skipped[inner] = printable.text(problem) end
   end
   return t
 end
 
 --- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
---- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole.
+--- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole, and what in them cannot become
+--- a tensor (lists of strings, compounds) is left out: the second value is a table, path -> why.
 function M.load(path, opts)
   if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
   opts = options.read("pl.load", opts, { foreign = false })
   local r <close>, message = store.open(path, opts)
   if not r then return nil, message end
-  local ok, t = pcall(load_table, r, "", 0)
+  local skipped = opts.foreign and {} or nil
+  local ok, t = pcall(load_table, r, "", 0, skipped)
   if not ok then return nil, printable.text(path .. ": " .. tostring(t)) end
   if t.format == FORMAT then
     for name in pairs(reserved) do t[name] = nil end
   end
-  return t
+  return t, skipped
 end
 
 --- Saves a model, its description and its weights: true; or nil and a message.
@@ -87,19 +94,42 @@ function core.nn.methods.save(model, path)
     loss = require "perilune.decision".described(model) })
 end
 
---- The model in a file (a saved model, or any run file); or nil and a message.
-function M.load_model(path)
-  if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
+-- The record of the model in a file, or in a run's folder; or nil and a message.
+local function read_model(path, what)
+  if type(path) ~= "string" then raise("%s takes the name of a file or of a run's folder, got %s", what, options.describe(path)) end
+  if core.system.kind(path) == "folder" then
+    local file = require "perilune.folder".find(path)
+    if not file then return nil, path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" end
+    path = file
+  end
   local record, message = runfile.read(path, { raw = true })
   if not record then return nil, message end
   if not record.config or not record.layers then return nil, path .. ": holds no model" end
+  return record, path
+end
+
+local function has_lambda(config)
+  if type(config) ~= "table" then return false end
+  local found = config.type == "Lambda"
+  for _, inner in ipairs(type(config.layers) == "table" and config.layers or {}) do found = found or has_lambda(inner) end
+  return found
+end
+
+--- The model in a file (a saved model, any file of a run, or the run's folder); or nil and a message.
+function M.load_model(path)
+  local record, file = read_model(path, "load")
+  if not record then return nil, file end
+  if has_lambda(record.config) then
+    return nil, file .. ": its model has a Lambda, whose functions no file keeps; build the model in your script, then model:load(path)"
+  end
   local ok, model = pcall(function()
     local m = core.nn.from_config(record.config)
     return record.input and m:build(record.input) or m
   end)
-  if not ok then return nil, printable.text(("%s: %s"):format(path, tostring(model))) end
+  if not ok then return nil, printable.text(("%s: %s"):format(file, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
-  if not done then return nil, printable.text(("%s: %s"):format(path, why)) end
+  if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
+  require "perilune.weights".mark(model, path)
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
 end

@@ -13,6 +13,7 @@
 #include "store/proof.h"
 
 static char path[400];
+static herr_t (*link_soft)(const char *target, hid_t group, const char *name, hid_t, hid_t);
 static herr_t (*link_hard)(hid_t from, const char *name, hid_t to, const char *other, hid_t, hid_t);
 
 static int set_up(void **state) {
@@ -24,7 +25,8 @@ static int set_up(void **state) {
   Dl_info library;
   void *handle = dladdr(__extension__ (void *)hdf5.H5open, &library) ? dlopen(library.dli_fname, RTLD_NOW) : NULL;
   if (handle != NULL) *(void **)&link_hard = dlsym(handle, "H5Lcreate_hard");
-  return link_hard == NULL;
+  if (handle != NULL) *(void **)&link_soft = dlsym(handle, "H5Lcreate_soft");
+  return link_hard == NULL || link_soft == NULL;
 }
 
 static void fill_doubled(hid_t file);
@@ -140,6 +142,30 @@ static void groups_in_a_circle(void **state) { (void)state; assert_refused(fill_
 static void the_root_below_itself(void **state) { (void)state; assert_refused(fill_up_to_the_root, "linked from several places"); }
 static void groups_without_end(void **state) { (void)state; assert_refused(fill_deep, "nests deeper than"); }
 
+/* Each name in the path of a soft link is a soft link with such a path: 100^12 names. */
+static void fill_paths_of_paths(hid_t file) {
+  for (int i = 0; i < 12; i++) {
+    char name[8], target[100 * 4 + 1] = "";
+    snprintf(name, sizeof name, "s%02d", i);
+    for (int k = 0; k < 100; k++) sprintf(target + strlen(target), "/s%02d", i + 1);
+    if (i == 11) strcpy(target, "/");
+    assert_true(link_soft(target, file, name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  }
+}
+
+static void paths_of_paths(void **state) {
+  (void)state;
+  pl_error err = { 0 };
+  make_file(fill_paths_of_paths, false);
+  pl_store_reader *r = pl_store_open(path, true, &err);
+  assert_non_null(r);
+  assert_false(pl_store_has(r, "/s00"));
+  assert_true(pl_store_has(r, "/s11"));
+  visits = 0;
+  assert_int_equal(walk(r, "", &err), PL_OK);
+  pl_store_close(r);
+}
+
 /* Another program's file may name a dataset twice; we never do. */
 static void a_dataset_linked_twice(void **state) {
   (void)state;
@@ -158,7 +184,7 @@ static void a_dataset_linked_twice(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(groups_linked_twice), cmocka_unit_test(groups_in_a_circle), cmocka_unit_test(the_root_below_itself),
-    cmocka_unit_test(groups_without_end), cmocka_unit_test(a_dataset_linked_twice),
+    cmocka_unit_test(groups_without_end), cmocka_unit_test(paths_of_paths), cmocka_unit_test(a_dataset_linked_twice),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

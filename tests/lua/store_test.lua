@@ -343,6 +343,45 @@ function TestModel.test_training_goes_on_from_a_file_bit_for_bit()
   for i, item in ipairs(opt:state()) do same(item.tensor, opt2:state()[i].tensor) end
 end
 
+function TestSave.test_a_foreign_file_is_read_but_for_what_cannot_be()
+  lu.skipIf(not os.execute "python3 -c 'import h5py' >/dev/null 2>&1", "h5py is not installed")
+  local script = at "make.py"
+  local file = assert(io.open(script, "w"))
+  file:write(([[
+import h5py, numpy as np
+f = h5py.File('%s', 'w')
+f['x'] = np.arange(12, dtype='f4').reshape(4, 3)
+f['y'] = np.array([0, 2, 1, 2], 'u8')
+f['flags'] = np.array([True, False])
+f['names'] = np.array(['a', 'b'], dtype=h5py.string_dtype())
+f['table'] = np.zeros(2, dtype=[('a', 'f4'), ('b', 'i4')])
+f['link'] = h5py.SoftLink('/group/inner')
+f['circle'] = h5py.SoftLink('/')
+f['group/inner'] = np.ones(2)
+for i in range(3000): f.attrs['a%%d' %% i] = i
+many = f.create_group('many')
+for i in range(5000): many.create_group('g%%d' %% i)
+]]):format(at "foreign.h5"))
+  file:close()
+  assert(os.execute("python3 " .. script))
+  local clock = core.system.clock
+  local began = clock()
+  local t, skipped = assert(pl.load(at "foreign.h5", { foreign = true }))
+  lu.assertTrue(clock() - began < 20)
+  lu.assertEquals(t.x:totable()[4], { 9, 10, 11 })
+  lu.assertEquals({ t.y.dtype, t.y:totable() }, { "i32", { 0, 2, 1, 2 } })
+  lu.assertEquals({ t.flags:totable(), t.link:totable(), t.group.inner:totable() }, { { 1, 0 }, { 1, 1 }, { 1, 1 } })
+  lu.assertEquals({ t.a2999, t.circle, t.names, t.table }, { 2999 })
+  local count = 0
+  for _ in pairs(t.many) do count = count + 1 end
+  lu.assertEquals(count, 5000)
+  lu.assertStrContains(skipped["/names"], "strings")
+  lu.assertStrContains(skipped["/table"], "neither whole numbers")
+  local set = pl.data.hdf5 { path = at "foreign.h5", foreign = true }
+  lu.assertEquals({ set.train.count, set.train.classes }, { 4, 3 })
+  raises("data.hdf5: option 'y': '/table' of", pl.data.hdf5, { path = at "foreign.h5", y = "table", foreign = true })
+end
+
 -- Sequentials in each other, `depth` of them, each with a layer of its own beside the next.
 local function nested(depth)
   local layer = nn.Linear(3, 3)
@@ -372,6 +411,56 @@ function TestModel.test_deep_nesting()
   local deepest = model
   while #deepest > 0 do deepest = deepest[1] end
   lu.assertStrMatches(deepest:label(), "layer %.%.%.[1.]+ %(Linear%)")
+end
+
+function TestModel.test_configurations_have_types_of_json_and_counts_are_those_of_check()
+  local model = nn.Sequential { nn.Conv2d(1, 2, 3, { bias = false }), nn.Conv2d(2, 2, 3), nn.BatchNorm(2), nn.Flatten(), nn.Linear(32, 3, { bias = false }) }
+  model:build { 8, 8, 1 }
+  assert(model:save(at "types.h5"))
+  local r = assert(store.open(at "types.h5"))
+  local attrs = r:attrs "/model"
+  lu.assertEquals(attrs.parameters, (model:sizes()))
+  lu.assertNotStrContains(attrs.config, '"false"')
+  lu.assertNotStrContains(attrs.config, '"true"')
+  lu.assertStrContains(attrs.config, '"bias":false')
+  lu.assertStrContains(attrs.config, '"bias":true')
+  local old = exact.decode((attrs.config:gsub('"bias":(%l+)', '"bias":"%1"', 2)))      -- as older files have it
+  lu.assertEquals(core.nn.from_config(old):config(), model:config())
+end
+
+function TestModel.test_an_older_identity_is_the_same()
+  local identity = require "perilune.identity"
+  local function of(config) return { script = "", arguments = {}, files = {}, held_out = "none", recipe = "", setup = { model = config } } end
+  lu.assertEquals(identity.differences(of '{"bias":"true","x":"false"}', of '{"bias":true,"x":"false"}'), {})
+  lu.assertEquals(#identity.differences(of '{"bias":"false"}', of '{"bias":true}'), 1)
+end
+
+local function with_lambda(width)
+  local model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end },
+    nn.Linear(3, width or 2) }
+  model:build { 4 }
+  return model
+end
+
+function TestModel.test_weights_into_a_model_that_is_there()
+  local trained, fresh = with_lambda(), with_lambda()
+  trained:initialize(7)
+  assert(trained:save(at "lambda.h5"))
+  fails("model:load(path)", nn.load(at "lambda.h5"))
+  assert(fresh:load(at "lambda.h5"))
+  for i, item in ipairs(trained:state()) do same(item.tensor, fresh:state()[i].tensor) end
+end
+
+function TestModel.test_a_folder_of_a_run()
+  assert(store.mkdir(at "folder"))
+  local model = with_lambda()
+  fails("folder holds no run", nn.load(at "folder"))
+  assert(model:save(at "folder/run.h5"))
+  assert(with_lambda():load(at "folder"))
+  local plain = nn.Sequential { nn.Linear(2, 2) }
+  plain:build { 2 }
+  assert(plain:save(at "folder/run.h5"))
+  same(assert(nn.load(at "folder"))[1].weight, plain[1].weight)
 end
 
 TestGolden = {}

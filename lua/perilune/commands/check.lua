@@ -9,6 +9,7 @@ local M = { summary = "build it, show shapes, parameters, memory; reads no data"
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
   parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
+  parser:option("--figure", "Also write a drawing of the architecture: .svg, or .png and .pdf where rsvg-convert is installed."):argname "<file>"
 end
 
 local function settings(object)
@@ -48,19 +49,15 @@ local function facts(e, total, term)
   return out
 end
 
--- Functions of the script are held against finite differences.
-local function check_gradients(e)
-  local gradient_check = require "perilune.gradient_check"
-  local _, input, output, has_functions = e.model:sizes()
-  local message = type(e.loss) == "function" and gradient_check.loss(e.loss, output, e.classes)
-    or has_functions and gradient_check.model(e.model, input)
-  if message then errors.fail(1, "%s", message) end
-end
-
 function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
-  check_gradients(e)
+  local wrong = require "perilune.gradient_check".experiment(e)
+  if wrong then errors.fail(1, "%s", wrong) end
   local term = text.terminal(1)
+  if options.figure then
+    e.model:build(e.splits.train.shape)
+    require "perilune.plot.figure".new({ kind = "network", model = e.model, title = e.name }):save(options.figure)
+  end
   local lines, total = report.model(e:rows(), term)
   print(term.paint(e.name, "bold") .. "\n")
   print(table.concat(lines, "\n") .. "\n")
