@@ -264,7 +264,7 @@ function nn.Lambda(options) end
 ---@return perilune.Layer
 function nn.from_config(config) end
 
----A model from a file that `model:save` or a run wrote, with its weights.
+---A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights.
 ---
 ---```lua
 ---local model = assert(nn.load "digits.h5")

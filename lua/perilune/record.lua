@@ -25,7 +25,7 @@ local function by_layer(list, config)
       index[item.layer] = layer
       layers[#layers + 1] = layer
     end
-    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
   end
   return layers
 end

@@ -90,7 +90,7 @@ local function grouped(list)
         by_name[item.layer] = layer
         layers[#layers + 1] = layer
       end
-      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
     end
   end
   return layers
@@ -127,10 +127,13 @@ local function read_layers(r, root, prefix, out)
   return out
 end
 
+-- Numbers that are trained: statistics (of batch normalization) are none.
 local function parameters(layers)
   local count = 0
   for _, layer in ipairs(grouped(layers)) do
-    for _, item in ipairs(layer.tensors) do count = count + item.tensor:count() end
+    for _, item in ipairs(layer.tensors) do
+      if item.trained ~= false then count = count + item.tensor:count() end
+    end
   end
   return count
 end
