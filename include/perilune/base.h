@@ -1,5 +1,11 @@
 /* Foundations: errors, memory, random numbers, elementary functions, threads, processor, options.
-   No function of the library exits, prints or jumps: what can fail returns a status and fills an error. */
+   No function of the library exits, prints or jumps: what can fail returns a status and fills an error.
+
+   Threads of the host. No object is locked: it belongs to one thread at a time, what is counted (tensor storage, data sets,
+   augmentations) included. Different objects may be used in different threads, and Lua states too, each in one at a time, except
+   for files (store.h): libhdf5 is for one thread at a time. Parallel regions take turns.
+   Of the whole process are: the kernels, chosen as it starts; the number of threads; the memory limit and its counts; and, in the
+   binding, the line editor and Ctrl-C, which belong to the state that asked last. No call has to come first. */
 #ifndef PERILUNE_BASE_H
 #define PERILUNE_BASE_H
 

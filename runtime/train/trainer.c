@@ -7,7 +7,12 @@
 
 /* Asked before every step: functions of the script run in between and may bind it anew. */
 static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
-  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model)) return PL_OK;
+  const pl_slice *mine, *its;
+  size_t n = pl_model_slices(o->model, &mine), i = 0;
+  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model) && pl_optimizer_slices(o->optimizer, &its) == n) {
+    while (i < n && mine[i].offset == its[i].offset && mine[i].count == its[i].count) i++;
+    if (i == n) return PL_OK;
+  }
   return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
 }
 
