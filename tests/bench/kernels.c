@@ -85,6 +85,7 @@ ACTIVATION(sigmoid)
 ACTIVATION(leaky_relu)
 ACTIVATION(elu)
 ACTIVATION(silu)
+ACTIVATION(mish)
 ACTIVATION(gelu)
 ACTIVATION(gelu_tanh)
 RUN(softmax_forward, A, B, j->rows, j->cols)
@@ -297,6 +298,7 @@ static void elementwise(void) {
   BOTH(leaky_relu);
   BOTH(elu);
   BOTH(silu);
+  BOTH(mish);
   BOTH(gelu);
   BOTH(gelu_tanh);
   ELEMENTWISE(dropout, 2);
