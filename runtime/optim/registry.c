@@ -2,7 +2,7 @@
 #include "optim/optim.h"
 
 #define OPTIMIZERS(X) \
-  X(sgd) X(adam) X(adamw) X(rmsprop) X(adagrad) X(adadelta) X(adamax) X(nadam) X(eadam) X(adabelief) X(lamb)
+  X(sgd) X(adam) X(adamw) X(rmsprop) X(adagrad) X(adadelta) X(adamax) X(nadam) X(eadam) X(adabelief) X(lamb) X(lion)
 
 #define DECLARE(name) extern const pl_optimizer_class pl_optim_##name;
 OPTIMIZERS(DECLARE)

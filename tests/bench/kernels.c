@@ -66,6 +66,7 @@ UPDATE(adagrad)
 UPDATE(adadelta)
 UPDATE(adamax)
 UPDATE(adabelief)
+UPDATE(lion)
 UPDATE(lamb_direction)
 RUN(descend, A, B, 1e-9f, j->n)
 /* rows: n of the tile, cols: channels, n: floats between planes */
@@ -321,6 +322,7 @@ static void optimizers(void) {
   OPTIMIZER(adadelta, 7);
   OPTIMIZER(adamax, 7);
   OPTIMIZER(adabelief, 7);
+  OPTIMIZER(lion, 5);
   OPTIMIZER(lamb_direction, 7);
   OPTIMIZER(descend, 3);
 }
