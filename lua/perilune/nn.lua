@@ -8,7 +8,7 @@ local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" then M[name] = value end
+  if name ~= "methods" and name ~= "examples" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do

@@ -590,6 +590,27 @@ static int layer_params(lua_State *L) {
   return 1;
 }
 
+/* examples() -> type -> { arguments = {...}, input = shape of a sample }: for tests that try every layer */
+static int nn_examples(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; pl_layer_type_name(i); i++) {
+    const char *text;
+    pl_shape input;
+    if (!pl_layer_example(pl_layer_type_name(i), &text, &input)) continue;
+    lua_createtable(L, 0, 2);
+    bind_push_json(L, cJSON_Parse(text), NULL);
+    lua_setfield(L, -2, "arguments");
+    lua_createtable(L, input.axes, 0);
+    for (int k = 0; k < input.axes; k++) {
+      lua_pushinteger(L, input.size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, "input");
+    lua_setfield(L, -2, pl_layer_type_name(i));
+  }
+  return 1;
+}
+
 int bind_open_model(lua_State *L);   /* adds the methods of bind_model.c to the table on top */
 
 int bind_open_nn(lua_State *L) {
@@ -613,6 +634,8 @@ int bind_open_nn(lua_State *L) {
   }
   lua_pushcfunction(L, from_config);
   lua_setfield(L, -2, "from_config");
+  lua_pushcfunction(L, nn_examples);
+  lua_setfield(L, -2, "examples");
   luaL_newmetatable(L, BIND_LAYER);
   luaL_setfuncs(L, ((luaL_Reg[]){ { "__gc", layer_gc }, { "__newindex", layer_newindex }, { "__len", layer_len }, { NULL, NULL } }), 0);
   bind_hide_metatable(L, BIND_LAYER);
