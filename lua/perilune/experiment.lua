@@ -179,7 +179,8 @@ local function check_clashes(e)
   for _, metric in ipairs(e.metrics.functions) do
     local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
     if taken[metric.name] and not of_values then
-      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'",
+        metric.name, metric.name)
     end
   end
 end

@@ -61,7 +61,8 @@ function M.of(e, seed)
   local _, isa = system.processor()
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
-  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
+  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
+    files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
     start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
@@ -124,7 +125,8 @@ function M.differences(was, now)
   local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
   differ("validation", was.held_out or last, now.held_out)
   if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
-  differ("start", was.start and "weights with SHA-256 " .. was.start or "new weights", now.start and "weights with SHA-256 " .. now.start or "new weights")
+  local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
+  differ("start", start_of(was), start_of(now))
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]

@@ -226,7 +226,8 @@ end
 function methods:value(key)
   local arguments, listed = self.arguments or {}, rawget(self, "state") == nil and rawget(self, "listed") or nil
   if arguments[key] ~= nil then return arguments[key] end
-  local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history],
+  local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
+    last = self.history[#self.history],
     epoch = self.state.epoch, data = self.identity.data }
   if key == "best_epoch" then return self.best and self.best.epoch end
   if key == "tags" then
@@ -252,7 +253,8 @@ function methods:values()
       if type(name) == "string" and (not prefix or type(value) == "number") then found[(prefix or "") .. name] = true end
     end
   end
-  local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics, last = self.history[#self.history] }
+  local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
+    last = self.history[#self.history] }
   for _, name in ipairs(own) do found[name] = true end
   found.tags = true
   add(self.arguments)

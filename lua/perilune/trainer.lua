@@ -46,7 +46,8 @@ Trainer.__index = Trainer
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
-    paused = 0.0, rule = e.schedule, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+    paused = 0.0, rule = e.schedule, history = job.history, best = job.best,
+    evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
@@ -112,10 +113,11 @@ end
 -- Rate of the epoch (or step) that begins: the schedule is given the previous one.
 function Trainer:schedule(per, count)
   if self:scheduled_per() ~= per then return end
-  local before, matters, lr = self.state.rate_before, nil, nil
+  local before, lr = self.state.rate_before, nil
   if before then
     local set = self.optimizer.lr
-    matters, lr = self:rate_matters(count, before)
+    local matters, given = self:rate_matters(count, before)
+    lr = given
     if matters then self:mark_edited(("learning rate %s to %s"):format(text.number(before), text.number(set))) end
     self.state.rate_before = nil
   end

@@ -39,6 +39,10 @@ local function facts(e, total, term)
     { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs), text.count(batches),
       text.count(e.batch_size), e.seed) },
   }
+  local derived = e.source:derivation()
+  if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
+  if e.held_out ~= "none" then lines[#lines + 1] = { "held out", e.held_out } end
+  if e.start_digest then lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has" or "the weights of " .. e.start } end
   if e.stopping then
     lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience, report.title(e.stopping.monitor)) }
   end
