@@ -70,12 +70,20 @@ local function run_all(names)
   return reds == 0
 end
 
+local SANITIZED = 'OPT=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"'
+
 -- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is compiled.
 local function planted_copy(plant)
   local folder = ("%s/plants/%s"):format(build, plant.name)
-  local q, b = quote(folder), quote(build)
+  local from = plant.sanitized and build .. "-asan" or build
+  local q, b = quote(folder), quote(from)
+  if plant.sanitized then
+    assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -j2 all BUILD=%s %s >%s/asan.log 2>&1", make, b, SANITIZED, quote(build)),
+      ("the programs with sanitizers do not build: %s/asan.log"):format(build))
+  end
   assert(shell("rm -rf %s && mkdir -p %s/build/tests && cp -a Makefile runtime include lua tests %s", q, q, q))
-  assert(shell("cp -a %s/runtime %s/embedded.* %s/build && cp -a %s/tests/campaigns %s/tests/fuzz %s/build/tests", b, b, q, b, b, q))
+  assert(shell("cp -a %s/runtime %s/embedded.* %s/build", b, b, q))
+  if not plant.sanitized then assert(shell("cp -a %s/tests/campaigns %s/tests/fuzz %s/build/tests", b, b, q)) end
   local file = assert(io.open(plant.file, "rb"))
   local text = file:read "a"
   file:close()
@@ -84,7 +92,7 @@ local function planted_copy(plant)
   file = assert(io.open(folder .. "/" .. plant.file, "wb"))
   assert(file:write(text:sub(1, first - 1), plant.to, text:sub(last + 1)))
   file:close()
-  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build -j2 campaign-programs >%s/build.log 2>&1", make, q, q),
+  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build %s -j2 >%s/build.log 2>&1", make, q, plant.sanitized and SANITIZED .. " all" or "campaign-programs", q),
     ("plant %s does not build: %s/build.log"):format(plant.name, folder))
   return folder
 end
@@ -99,7 +107,8 @@ local function run_plants(wanted)
     if wanted == "all" or wanted == plant.name then
       count = count + 1
       local folder = planted_copy(plant)
-      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
+      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", 
+        (plant.sanitized and "SANITIZE=address " or "") .. "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
       print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time, green and figure or said[1] or "nothing"))
       if green then
         missed = missed + 1
