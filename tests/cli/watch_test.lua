@@ -14,7 +14,7 @@ return pl.experiment { name = "Watched", seed = 1, data = pl.data.digits { train
 ]]
 
 local has_tmux = os.execute "command -v tmux >/dev/null 2>&1"
-local socket = cli.folder .. "/tmux"
+local socket, servers = cli.folder .. "/tmux", 0
 
 local function tmux(words)
   local pipe = assert(io.popen(("tmux -u -S %s %s 2>&1"):format(cli.quote(socket), words)))
@@ -24,7 +24,9 @@ local function tmux(words)
 end
 
 local function begin(columns, rows, words)
-  tmux("kill-server")
+  tmux "kill-server"
+  servers = servers + 1      -- the last one may still be ending
+  socket = ("%s/tmux%d"):format(cli.folder, servers)
   tmux(("new-session -d -x %d -y %d %s"):format(columns, rows, cli.quote(("cd %s; LC_ALL=C.UTF-8 %s %s; echo EXIT " ..
     "$?; sleep 60"):format(cli.quote(cli.folder),
     cli.quote(cli.program), words))))
@@ -91,13 +93,13 @@ end
 
 function TestWatch:test_run_in_the_view()
   begin(100, 30, "run watched.lua n=30 --watch --fresh --out live")
-  screen "epoch 3 of 30"
+  screen("of 30", "1 training")
   keys "q"
   screen "train loss"           -- the lines go on
   screen "look closer"
   screen "EXIT 0"
   begin(100, 30, "run watched.lua n=300 --watch --fresh --out live2")
-  screen "epoch 3 of 300"
+  screen("of 300", "1 training")
   keys "C-c"
   screen "EXIT 130"
 end
