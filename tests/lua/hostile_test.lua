@@ -15,6 +15,15 @@ local function raises(text, f, ...)
   lu.assertStrContains(tostring(message), text)
 end
 
+function TestHostile:test_numbers_beyond_all_borders()
+  local m = math.mininteger
+  raises("[-9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808]",
+    pl.zeros, m, m, m, m, m, m)
+  raises("-9223372036854775808", pl.zeros(4).reshape, pl.zeros(4), m, m, m, m, m, m)
+  raises("-9223372036854775808", pl.zeros(1).expand, pl.zeros(1), m, m, m, m, m, m)
+  raises("a limit is a number of bytes", core.system.memory_limit, -1)
+end
+
 function TestHostile:test_lengths_that_lie_are_not_believed()
   local endless = setmetatable({ 2, 2 }, { __len = function() return math.maxinteger end })
   lu.assertEquals(nn.Reshape(endless):infer(pl.zeros(3, 4)).shape, { 3, 2, 2 })
