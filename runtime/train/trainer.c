@@ -97,7 +97,7 @@ static void run_load(const pl_team *team, void *arg) {
 pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
-  int threads = pl_threads_get();
+  int threads = pl_loader_threads(&t->loader, index);
   pl_loader_epoch(&t->loader, epoch);
   pl_threads_run_on(threads < t->loader.threads ? threads : t->loader.threads, run_load, &(load_arg){ t, index });
   *n = pl_loader_length(&t->loader, index);
