@@ -36,7 +36,7 @@ PL_API size_t pl_exec_pending(const pl_exec *exec);
 /* dy [n, output...] for that pass, on as many threads as it had. dx may be NULL. Parameter gradients are added to the model's
    gradient block, or replace it after pl_model_zero_grads or pl_model_replace_grads. */
 PL_API pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err);
-/* Output of operation i in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call. Else NULL. */
+/* Output of row i (pl_model_row_at) in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call. Else NULL. */
 PL_API const float *pl_exec_activation(const pl_exec *exec, int i);
 
 /* Threads that are worth their while for the reserved batch; at most what the plan has memory for. */

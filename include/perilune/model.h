@@ -68,18 +68,19 @@ PL_API void pl_model_scan_weights(pl_model *model, bool scan, int threads);
 /* Floats of the largest parameter that has another order for training (pl_exec_pack); 0: none. */
 PL_API size_t pl_model_largest_packed(const pl_model *model);
 
-/* Operations in order, for summaries, activations and profiles. */
-typedef enum pl_model_op_kind { PL_MODEL_LAYER, PL_MODEL_FORK, PL_MODEL_JOIN } pl_model_op_kind;
+/* What a model consists of, in order, for summaries, activations and profiles. */
+typedef enum pl_model_row_kind { PL_MODEL_LAYER, PL_MODEL_BEGIN, PL_MODEL_END } pl_model_row_kind;
 
-typedef struct pl_model_op {
-  pl_model_op_kind kind;     /* fork and join: the two ends of a Residual */
+typedef struct pl_model_row {
+  pl_model_row_kind kind;    /* begin and end: of a container whose ways are added up (Residual) */
   const pl_layer *layer;     /* [borrowed] */
+  int op;                    /* the operation, as profiles count them; -1: none, it is a beginning */
   pl_shape output;           /* one sample */
   double work;               /* multiply-adds a sample */
   size_t memory;             /* bytes of activations kept for one sample */
-} pl_model_op;
-PL_API int pl_model_ops(const pl_model *model);
-PL_API pl_model_op pl_model_op_at(const pl_model *model, int i);
+} pl_model_row;
+PL_API int pl_model_rows(const pl_model *model);                          /* the model is built */
+PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
    Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it to

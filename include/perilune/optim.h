@@ -13,7 +13,8 @@ typedef struct pl_optimizer pl_optimizer;
    groups = { { layers = { "fc1", ... } | match = "conv", parameters = { "bias" }, lr = .. | lr_scale = .., weight_decay = .. }, ... }
    A parameter belongs to the first group that names it: its layer by name or path (`layers`), by a part of either
    (`match`), and its own name (`parameters`); what is not given is not asked. lr: the group's rate where the
-   optimizer's is its configured lr; a schedule moves both in proportion. lr_scale: the same as a factor. */
+   optimizer's is its configured lr; a schedule moves both in proportion. lr_scale: the same as a factor. frozen = true:
+   its parameters never move, by weight decay neither; statistics of layers do (BatchNorm's). */
 PL_API pl_optimizer *pl_optimizer_new(const char *type, const struct cJSON *args, pl_error *err);
 PL_API void pl_optimizer_free(pl_optimizer *opt);
 PL_API const char *pl_optimizer_type(const pl_optimizer *opt);

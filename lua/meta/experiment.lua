@@ -7,6 +7,10 @@
 ---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
 ---  the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
+---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
+---  step (default true; false: they are meant to differ)
+---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
+---  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A loaded model needs it
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
@@ -203,6 +207,23 @@ function pl.sweep(options) end
 ---@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
 ---@return table
 function pl.compare(a, b, options) end
+
+---@class perilune.FindLrOptions
+---@field from? number the smallest rate (default 1e-6)
+---@field to? number the largest rate (default 10)
+---@field steps? integer (default 200)
+---@field seed? integer (default: the experiment's)
+
+---The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the loss
+---diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the bit.
+---
+---```lua
+---e:find_lr()
+---e:find_lr({ to = 1 }).suggestion
+---```
+---@param options? perilune.FindLrOptions
+---@return perilune.Shown result { lr, loss, smooth, suggestion, steepest, least }
+function Experiment:find_lr(options) end
 
 ---A run that was trained: what `experiment:run` and `pl.run` return.
 ---@class perilune.Run

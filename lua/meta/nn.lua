@@ -392,10 +392,42 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`.
+---What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the prompt, or by
+---`:show()`, drawn for the first sample: each channel as an image.
+---
+---```lua
+---model:activations(x):show()
+---```
 ---@param x perilune.Tensor [N, ...]
----@return table[] rows
+---@return perilune.Shown rows
 function Layer:activations(x) end
+
+---@class perilune.MistakesOptions
+---@field count? integer how many (default 12, at most 50)
+---@field loss? function the loss it was trained with, where probabilities depend on it
+
+---The mistakes on a split, the most confident first, as pictures: actual label, predicted label, probability, index.
+---
+---```lua
+---model:mistakes(test)
+---model:mistakes(test)[1].index
+---```
+---@param split perilune.Split
+---@param options? perilune.MistakesOptions
+---@return perilune.Shown list of { index, label, prediction, probability, picture }
+function Layer:mistakes(split, options) end
+
+---Draws the filters of a layer (the kernels of a convolution, or what each output of a layer on pixels looks for), or how its
+---weights are distributed, in the terminal. A model: those of its first layer with weights.
+function Layer:show() end
+
+---Mean, std, least and largest value of each parameter, and the std of its gradient, as a table.
+---
+---```lua
+---model:statistics()
+---```
+---@return perilune.Shown list of { path, name, shape, values, gradient }
+function Layer:statistics() end
 
 ---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
 ---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for
@@ -429,6 +461,20 @@ function Layer:params() end
 ---The model as a table of plain values, from which nn.from_config makes it again.
 ---@return table
 function Layer:config() end
+
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
+---starts with them if it has `start = "keep"`.
+---
+---```lua
+---local list = assert(model:load("runs/digits-s1", { partial = true }))
+---print(list)                          -- a line a parameter: loaded, or why not
+---```
+---@param path string a file, or a run's folder
+---@param options? { partial: boolean }
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
+---  does not fit, and then nothing is changed
+---@return string? message
+function Layer:load(path, options) end
 
 ---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
 ---@return perilune.Layer

@@ -31,6 +31,8 @@ local optim = {}
 ---@field lr? number the group's rate where the optimizer's is its configured lr; schedules move both in proportion
 ---@field lr_scale? number the same as a factor
 ---@field weight_decay? number
+---@field frozen? boolean its parameters never move, by weight decay neither, and count for no clip_norm; BatchNorm's running statistics go on
+---  following the data (default false)
 
 ---@class perilune.SGDOptions : perilune.OptimOptions
 ---@field momentum? number mu, from 0 to 1 (default 0)

@@ -85,3 +85,10 @@ function Figure:display() end
 ---@param runs any folders of runs, runs that were trained, or a list of these
 ---@param path string
 function pl.report(runs, path) end
+
+---A list that draws itself: at the prompt by being the result, in a script by `:show()` or `print`.
+---@class perilune.Shown
+local Shown = {}
+
+---Prints the drawing.
+function Shown:show() end

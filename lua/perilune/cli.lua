@@ -1,5 +1,5 @@
 --- The command line. `perilune COMMAND ...` is one file in commands/; what is not a command is a Lua script, as for
--- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+-- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 128 + n ended by signal n (130: Ctrl-C).
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local printable = require "perilune.printable"
@@ -146,6 +146,7 @@ end
 --- Runs the program with the words of its command line (words[0] is the program); returns its exit status.
 function M.main(words)
   script.program = words[0] or script.program
+  if core.system.isatty(1) then require "perilune.output".install() end      -- before a script keeps a print of its own
   local ok, result = xpcall(dispatch, M.handler, words)
   if ok then return math.tointeger(result) or 0 end
   return M.complain(result)

@@ -176,10 +176,11 @@ function M.hdf5(opts)
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5", foreign = false,
   }, "path")
   if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
-  local content, message = require "perilune.saveload".load(o.path, { foreign = o.foreign })
-  if not content then raise("%s", message) end
+  local content, skipped = require "perilune.saveload".load(o.path, { foreign = o.foreign })
+  if not content then raise("%s", skipped) end
   local function find(option, needed)
-    local value = content
+    local value, why = content, skipped and skipped["/" .. o[option]:gsub("^/", "")]
+    if why then raise("data.hdf5: option '%s': %s", option, why) end
     for name in o[option]:gmatch "[^/]+" do value = type(value) == "table" and value[name] or nil end
     if not value and (needed or (opts and opts[option])) then
       raise("data.hdf5: there is no '%s' in %s (option '%s'); it holds: %s", o[option], o.path, option, contents(content))

@@ -25,6 +25,8 @@ local fields = {
   { "shuffle", type = "boolean", default = true },
   { "drop_last", type = "boolean", default = false },
   { "nonfinite", type = "string", default = "stop", choices = { "stop", "skip" } },
+  { "start", type = "string", hint = "\"keep\" (the weights that the model has), \"new\", a file or a run's folder" },
+  { "check_gradients", type = "boolean", default = true },
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
@@ -233,6 +235,7 @@ function M.new(given)
   setmetatable(e, Experiment)
   require "perilune.fit".check(e)
   require "perilune.decision".remember(e.model, e.loss)
+  e.start_weights, e.start_digest = require "perilune.weights".start(e)
   return e
 end
 
@@ -247,6 +250,9 @@ function methods:with(changes)
   for name, value in pairs(changes or {}) do copy[name] = value end
   local e = M.new(copy)
   e.script, e.variant = self.script or e.script, true
+  if e.model == self.model and e.start == self.start then      -- the model may have been trained since
+    e.start_weights, e.start_digest = self.start_weights, self.start_digest
+  end
   return e
 end
 
@@ -256,6 +262,9 @@ function methods:rows() return self.model:rows(self.splits.train.shape) end
 --- Trains. Options: epochs, seed (instead of the experiment's), threads, out (folder; false: write nothing), quiet,
 -- fresh (start anew where an unfinished run lies), force (continue it though something changed). Returns the run.
 function methods:run(given) return require "perilune.run".start(self, given) end
+
+--- The learning-rate range test: a curve and a suggestion. See look/find_lr.lua.
+function Experiment.__index:find_lr(given) return require "perilune.look.find_lr".find(self, given) end
 
 function Experiment:__tostring()
   return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)

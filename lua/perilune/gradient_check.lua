@@ -17,27 +17,27 @@ end
 local function dot(a, b) return (a * b):sum() end
 
 -- Along a few directions v, f(x + h v) - f(x - h v) = 2 h grad . v; returns the smallest relative difference, because a kink
--- of a ReLU on the way makes some of them large.
+-- of a ReLU on the way makes some of them large. 0 where no value is finite: made-up numbers tell nothing there.
 local function difference(f, x, grad)
-  local least = math.huge
+  local least
   for salt = 1, 5 do
     local v = made_up(x.shape, salt)
     local numeric = (f(x + STEP * v) - f(x - STEP * v)) / (2 * STEP)
     local analytic = dot(grad, v)
-    least = math.min(least, math.abs(numeric - analytic) / math.max(math.abs(numeric), math.abs(analytic), 1e-3))
+    local far = math.abs(numeric - analytic) / math.max(math.abs(numeric), math.abs(analytic), 1e-3)
+    if numeric - numeric == 0 then least = math.min(least or math.huge, far == far and far or math.huge) end
   end
-  return least
+  return least or 0
 end
 
 local function complain(what, how_far, remedy)
   return ("%s: its gradient differs from finite differences by %.0f %%; %s"):format(what, 100 * how_far, remedy)
 end
 
---- Of a loss function, for outputs of that shape (one sample). nil, or a message.
-function M.loss(loss, output, classes)
-  local shape = { 4, table.unpack(output) }
-  local x = made_up(shape, 7)
-  local target = made_up(shape, 9)
+--- Of a loss function, for outputs of that shape (one sample), and targets of that shape (that of the outputs). nil, or a message.
+function M.loss(loss, output, classes, targets)
+  local x = made_up({ 4, table.unpack(output) }, 7)
+  local target = made_up({ 4, table.unpack(targets or output) }, 9)
   if classes > 0 then target = core.tensor.tensor({ 0, 1 % classes, 2 % classes, 0 }, "i32") end
   local function value(at)
     local v = loss(at, target)
@@ -65,6 +65,16 @@ function M.model(model, input)
     return model:backward(weights, true)
   end)())
   if far > TOLERANCE then return complain("the model", far, "look at the backward functions of its layers in Lua (Lambda)") end
+end
+
+--- Of what an experiment takes from the script: its loss, the layers of its model. nil, or a message. The model is a copy, so that nothing
+-- of a training that follows is touched.
+function M.experiment(e)
+  if not e.check_gradients then return nil end
+  local _, input, output, has_functions = e.model:sizes()
+  local wrong = type(e.loss) == "function" and M.loss(e.loss, output, e.classes, e.splits.train.target)
+    or has_functions and M.model(e.model:clone(), input) or nil
+  return wrong and wrong .. " (check_gradients = false in the experiment: meant to be so)"
 end
 
 return M

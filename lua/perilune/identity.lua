@@ -44,7 +44,7 @@ function M.of(e, seed)
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
-    held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
+    start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
 --- The first line in which two texts differ, in words.
@@ -102,6 +102,7 @@ function M.differences(was, now)
   local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
   differ("validation", was.held_out or last, now.held_out)
   if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
+  differ("start", was.start and "weights with SHA-256 " .. was.start or "new weights", now.start and "weights with SHA-256 " .. now.start or "new weights")
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]

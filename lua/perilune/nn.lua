@@ -2,6 +2,7 @@
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
 local decision = require "perilune.decision"
+local weights = require "perilune.weights"
 local errors = require "perilune.errors"
 local options = require "perilune.options"
 
@@ -22,6 +23,7 @@ local clone = methods.clone
 function methods:clone()
   local copy = clone(self)
   decision.remember(copy, decision.loss_of(self))
+  weights.mark(copy, weights.origin(self))
   return copy
 end
 
@@ -78,6 +80,13 @@ end
 function methods:summary(shape)
   return table.concat((require "perilune.report".model(self:rows(shape), require "perilune.text".plain())), "\n")
 end
+
+-- Looking into models; loaded when first used.
+function methods:mistakes(split, opts) return require "perilune.look.model".mistakes(self, split, opts) end
+function methods:show() return require "perilune.look.model".show(self) end
+function methods:statistics() return require "perilune.look.model".statistics(self) end
+local activations = methods.activations
+function methods:activations(x) return require "perilune.look.model".activations(activations(self, x)) end
 
 local function describe(layer, indent, lines)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""

@@ -144,14 +144,21 @@ function M.lines(t, style, width, deep, given)
   return lines
 end
 
+--- How pictures are drawn here: the name of a style, and whether there are 24-bit colours.
+function M.style()
+  local term = text.terminal(1)
+  local how = not term.colour and "plain" or term.utf8 and "half" or "block"
+  local depth = os.getenv "COLORTERM" or ""
+  return how, depth:find "truecolor" ~= nil or depth:find "24bit" ~= nil
+end
+
 --- t:show{ count =, low =, high = }: prints the image or images.
 function M.show(t, given)
   if not core.tensor.is_tensor(t) then errors.raise("show takes a tensor, got a %s", type(t)) end
   given = options.check("show", given, { { "count", type = "integer", low = 1 }, { "low", type = "number" }, { "high", type = "number" } })
   local term = text.terminal(1)
-  local style = not term.colour and "plain" or term.utf8 and "half" or "block"
-  local deep = (os.getenv "COLORTERM" or ""):find "truecolor" or (os.getenv "COLORTERM" or ""):find "24bit"
-  for _, line in ipairs(M.lines(t, style, term.width or 100, deep ~= nil, given)) do print(line) end
+  local style, deep = M.style()
+  for _, line in ipairs(M.lines(t, style, term.width or 100, deep, given)) do print(line) end
 end
 
 return M

@@ -2,6 +2,7 @@
 --- latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first, never the
 --- monitored one.
 local system = require "perilune.core".system
+local output = require "perilune.output"
 local text = require "perilune.text"
 local report = require "perilune.report"
 
@@ -23,6 +24,7 @@ function Progress.new(options)
   local self = setmetatable({ out = options.out or io.stdout, term = options.term, epochs = options.epochs,
     drawn = false,
     quiet = options.quiet }, Progress)
+  if not self.quiet then output.install() end
   local wanted = {}
   for _, name in ipairs(options.columns) do wanted[name] = true end
   self.columns = {}
@@ -58,18 +60,28 @@ local function fitting(self)
   return chosen
 end
 
-local function erase(self)
+local function put(self, ...) output.own(self.out.write, self.out, ...) end
+
+--- Takes the moving line away; whatever is written next begins its line.
+function Progress:hide()
   if self.drawn then
-    self.out:write "\r\27[K"
+    put(self, "\r\27[K")
+    self.out:flush()
     self.drawn = false
   end
+end
+
+local function erase(self)
+  output.stands(nil)
+  if output.take_open() then put(self, "\n") end
+  self:hide()
 end
 
 --- A line of its own, above the moving one.
 function Progress:note(line)
   if self.quiet then return end
   erase(self)
-  self.out:write(line, "\n")
+  put(self, line, "\n")
   self.out:flush()
 end
 
@@ -140,9 +152,11 @@ function Progress:update(state)
     line = line .. "  " .. paint(full, "cyan") .. paint(empty, "dim")
   end
   if #shown > 0 then line = line .. "  " .. table.concat(shown, "  ") end
-  self.out:write("\r", line, "\27[K")
+  if output.take_open() then put(self, "\n") end
+  put(self, "\r", line, "\27[K")
   self.out:flush()
   self.drawn = true
+  output.stands(self)
 end
 
 --- Leaves the terminal as a next program expects it.

@@ -26,6 +26,8 @@ local known = {
   { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
 }
 
+local CTRL_C = 130      -- the exit status of a process that it ended
+
 local function user_functions(e)
   local list = { { "schedule", e.schedule } }
   for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
@@ -132,6 +134,7 @@ local function train(run, e, o, found, identity)
   end
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
+  if e.start_weights then trainer.restore(e.model, e.start_weights) end
   optimizer:bind(e.model)
   optimizer.lr = optimizer.base_lr      -- an earlier run may have left another
   local base_lr = optimizer.lr
@@ -158,6 +161,7 @@ local function train(run, e, o, found, identity)
       publish_every = run.path and every or nil,
       pause = run.pausable and function(trainer_)
         progress:finish()
+        if system.interrupt_status() ~= CTRL_C then return false end
         system.catch_interrupt(false)
         local goes_on = loaded.collect(nil, nil, require "perilune.pause".open, run, trainer_)
         system.catch_interrupt(true)
@@ -203,6 +207,16 @@ local function recall(run, e, found)
   complete(run, e, found)
 end
 
+-- Functions of the script are held against finite differences before the first step, with random numbers of their own. One that cannot
+-- take made-up numbers shows it in the training.
+local function check_gradients(e)
+  local outer = random.current()
+  random.install(0, 2)
+  local ok, wrong = pcall(require "perilune.gradient_check".experiment, e)
+  random.restore(outer)
+  if ok and wrong then errors.fail(1, "%s", wrong) end
+end
+
 local training = setmetatable({}, { __mode = "k" })     -- models
 
 --- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,
@@ -228,8 +242,10 @@ function M.start(e, given)
     local identity = identities.of(e, o.seed)
     run.identity = identity
     local found, nothing_left
-    if o.out ~= false then
+    if o.out == false then check_gradients(e)
+    else
       run.path, found, nothing_left = folder.choose(run, e, o, identity)
+      if not found then check_gradients(e) end
       if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
@@ -245,8 +261,12 @@ function M.start(e, given)
   if o.threads then system.threads(threads_before) end
   if not ok then error(problem, 0) end
   local cloned, copy = pcall(e.model.clone, e.model)
-  if cloned then run.model = copy end      -- else there is no memory for weights of its own
+  if cloned then
+    run.model = copy
+    require "perilune.weights".mark(copy, ("a run of %q"):format(e.name))
+  end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
+  if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then os.exit(system.interrupt_status(), true) end
   return run
 end
 

@@ -50,33 +50,40 @@ function M.save(path, t)
   return w:commit()
 end
 
-local function load_table(r, path, depth)
+-- `skipped`: takes the data sets that cannot become tensors, path -> why; nil: those are errors.
+local function load_table(r, path, depth, skipped)
   if depth > DEEPEST then error(("groups nest deeper than %d"):format(DEEPEST), 0) end
   local t = assert(r:attrs(path))
   for _, name in ipairs(assert(r:list(path))) do
     local inner = path .. "/" .. name
-    local kind, what = r:info(inner)
-    if kind == "group" then t[name] = load_table(r, inner, depth + 1)
-    elseif kind == "text" then t[name] = assert(r:text(inner))
-    elseif kind then t[name] = assert(r:tensor(inner))
-    else error(what, 0) end
+    local kind, problem = r:info(inner)
+    if kind == "group" then t[name] = load_table(r, inner, depth + 1, skipped)
+    elseif kind then
+      local value
+      value, problem = (kind == "text" and r.text or r.tensor)(r, inner)
+      kind, t[name] = value ~= nil, value
+    end
+    if not kind and not skipped then error(problem, 0) end
+    if not kind then skipped[inner] = printable.text(problem) end
   end
   return t
 end
 
 --- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
---- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole.
+--- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole, and what in them cannot become
+--- a tensor (lists of strings, compounds) is left out: the second value is a table, path -> why.
 function M.load(path, opts)
   if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
   opts = options.read("pl.load", opts, { foreign = false })
   local r <close>, message = store.open(path, opts)
   if not r then return nil, message end
-  local ok, t = pcall(load_table, r, "", 0)
+  local skipped = opts.foreign and {} or nil
+  local ok, t = pcall(load_table, r, "", 0, skipped)
   if not ok then return nil, printable.text(path .. ": " .. tostring(t)) end
   if t.format == FORMAT then
     for name in pairs(reserved) do t[name] = nil end
   end
-  return t
+  return t, skipped
 end
 
 --- Saves a model, its description and its weights: true; or nil and a message.
@@ -100,6 +107,7 @@ function M.load_model(path)
   if not ok then return nil, printable.text(("%s: %s"):format(path, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, printable.text(("%s: %s"):format(path, why)) end
+  require "perilune.weights".mark(model, path)
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model
 end

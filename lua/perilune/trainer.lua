@@ -5,6 +5,7 @@ local core = require "perilune.core"
 local system = core.system
 local decision = require "perilune.decision"
 local errors = require "perilune.errors"
+local exact = require "perilune.exact"
 local history = require "perilune.history"
 local metrics = require "perilune.metrics"
 local mistakes = require "perilune.mistakes"
@@ -44,7 +45,7 @@ Trainer.__index = Trainer
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
-    paused = 0.0, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+    paused = 0.0, rule = e.schedule, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
@@ -85,11 +86,38 @@ function Trainer:call(name)
   if f then f(self.ctx) end
 end
 
+--- "epoch" or "step": when the schedule sets the rate; nil without one.
+function Trainer:scheduled_per()
+  local schedule = self.rule
+  return schedule and (type(schedule) == "table" and schedule.per or "epoch") or nil
+end
+
+-- A rate that was set by hand just before the schedule sets it: does that change what the schedule gives? It is asked for both
+-- rates, with the same ctx.state and random numbers.
+function Trainer:rate_matters(count, before)
+  local state = self.ctx.state
+  local ok, kept = pcall(exact.encode, state)
+  if not ok then return true end
+  local drawn = random.state()
+  local other = self.rule(count, before, self.ctx)
+  for key in pairs(state) do state[key] = nil end
+  for key, value in pairs(exact.decode(kept)) do state[key] = value end
+  random.install(self.state.seed, 0, drawn)
+  local lr = self.rule(count, self.optimizer.lr, self.ctx)
+  return lr ~= other, lr
+end
+
 -- Rate of the epoch (or step) that begins: the schedule is given the previous one.
 function Trainer:schedule(per, count)
-  local schedule = self.e.schedule
-  if schedule == nil or (type(schedule) == "table" and schedule.per or "epoch") ~= per then return end
-  local lr = schedule(count, self.optimizer.lr, self.ctx)
+  if self:scheduled_per() ~= per then return end
+  local before, matters, lr = self.state.rate_before, nil, nil
+  if before then
+    local set = self.optimizer.lr
+    matters, lr = self:rate_matters(count, before)
+    if matters then self:mark_edited(("learning rate %s to %s"):format(text.number(before), text.number(set))) end
+    self.state.rate_before = nil
+  end
+  if lr == nil then lr = self.rule(count, self.optimizer.lr, self.ctx) end
   if type(lr) ~= "number" or lr ~= lr or lr < 0 or lr == math.huge then
     error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per, count), 0)
   end
@@ -143,8 +171,8 @@ end
 -- The steps of an epoch from state.batch on. Returns false when it was interrupted.
 function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
-  local each = #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil
-    or (type(self.e.schedule) == "table" and self.e.schedule.per == "step")
+  local function by_step() return #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil or self:scheduled_per() == "step" end
+  local each = by_step()
   local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
   local seconds_before, count = s.seconds, 1
   local saved = system.clock()
@@ -181,8 +209,9 @@ function Trainer:steps(epoch)
     end
     if s.batch < self.batches then
       if self:interrupted() then return false end
+      each = by_step()      -- the pause may have changed the schedule
       if s.stop then return true end
-      if self.hooks.publish_every and now - saved >= self.hooks.publish_every then
+      if self.hooks.publish_every and now - saved >= self.hooks.publish_every and self:due() then
         self:publish()
         saved = system.clock()
       end
@@ -202,8 +231,18 @@ function Trainer:publish()
   self:complete_evaluations()
   self.state.lr = self.optimizer.lr
   self.state.random = random.state()
+  local before = system.clock()
   self.hooks.publish(self)
+  self.published = system.clock()
+  self.publishing = self.published - before      -- seconds that it took
   refresh(self.good, self.model)
+end
+
+-- Is it time to save again? Saving takes a twentieth of the time at most, and short epochs share a save; what is not saved yet is
+-- trained again after a kill, to the same bits. Where each batch is to be saved, or nothing at all, every epoch is.
+function Trainer:due()
+  local every = self.hooks.publish_every
+  return every == nil or every == 0 or not self.published or system.clock() - self.published >= math.max(1, 20 * self.publishing)
 end
 
 -- After Ctrl-C: does the run end here? In a session it is paused, saved, and may go on.
@@ -340,7 +379,7 @@ function Trainer:run()
     end
     if s.batch < self.batches then break end    -- a callback stopped the run inside the epoch
     self:end_epoch(epoch)
-    self:publish()
+    if self:due() then self:publish() end
     if s.epoch < self.epochs and not s.stop and self:interrupted() then
       self:publish()
       return false

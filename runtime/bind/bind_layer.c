@@ -187,7 +187,7 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
         lua_pushvalue(L, -3);
         lua_pushvalue(L, -3);
         lua_settable(L, functions);
-        if (cls->host) {
+        if ((cls->flags & PL_HOST)) {
           lua_pop(L, 1);
           continue;
         }
@@ -234,7 +234,7 @@ static void new_layer(lua_State *L, const pl_layer_class *cls, int first, int to
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  if (cls->host) {
+  if ((cls->flags & PL_HOST)) {
     u->layer->host = call_host;
     u->layer->host_context = u->layer;
   }
@@ -278,7 +278,7 @@ static int from_config(lua_State *L) {
   const char *type = lua_tostring(L, 2);
   const pl_layer_class *cls = NULL;
   for (int i = 0; type != NULL && pl_layer_registry[i]; i++) {
-    if (strcmp(pl_layer_registry[i]->head.type, type) == 0) cls = pl_layer_registry[i];
+    if (strcmp(pl_layer_registry[i]->head.type, type) == 0 && pl_layer_registry[i]->combine == NULL) cls = pl_layer_registry[i];
   }
   if (cls == NULL) return luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
   lua_Integer n = 0;
@@ -324,7 +324,7 @@ static void push_copy(lua_State *L, const pl_layer *layer) {
   luaL_checkstack(L, layer->children + 20, "model nests too deep");
   int first = lua_gettop(L) + 1;
   bind_push_json(L, pl_layer_config(layer), NULL);
-  if (layer->cls->host) {
+  if ((layer->cls->flags & PL_HOST)) {
     push_functions(L, layer);
     for (lua_pushnil(L); lua_next(L, -2);) {
       lua_pushvalue(L, -2);
@@ -342,7 +342,7 @@ static void push_copy(lua_State *L, const pl_layer *layer) {
 
 static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
   luaL_checkstack(L, 8, NULL);
-  if (!from->cls->host) {
+  if (!(from->cls->flags & PL_HOST)) {
     push_layer(L, to);
     push_functions(L, from);
     lua_setiuservalue(L, -2, 1);
@@ -581,6 +581,7 @@ int bind_open_nn(lua_State *L) {
 
   lua_newtable(L);                       /* core.nn */
   for (int i = 0; pl_layer_registry[i]; i++) {
+    if (pl_layer_registry[i]->combine != NULL) continue;   /* no layer */
     lua_pushlightuserdata(L, (void *)pl_layer_registry[i]);
     lua_pushcclosure(L, construct, 1);
     lua_setfield(L, -2, pl_layer_registry[i]->head.type);

@@ -209,28 +209,28 @@ static int model_rows(lua_State *L) {
   }
   if (!pl_model_is_built(model)) return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
   lua_newtable(L);
-  for (int i = 0; i < pl_model_ops(model); i++) {
-    pl_model_op op = pl_model_op_at(model, i);
+  for (int i = 0; i < pl_model_rows(model); i++) {
+    pl_model_row row = pl_model_row_at(model, i);
     char text[PL_PATH_TEXT];
     lua_createtable(L, 0, 8);
-    lua_pushstring(L, pl_layer_path(text, op.layer));
+    lua_pushstring(L, pl_layer_path(text, row.layer));
     lua_setfield(L, -2, "path");
-    lua_pushstring(L, pl_layer_label(text, op.layer));
+    lua_pushstring(L, pl_layer_label(text, row.layer));
     lua_setfield(L, -2, "label");
-    lua_pushstring(L, pl_layer_type(op.layer));
+    lua_pushstring(L, pl_layer_type(row.layer));
     lua_setfield(L, -2, "type");
-    lua_pushstring(L, pl_layer_name(op.layer));
+    lua_pushstring(L, pl_layer_name(row.layer));
     lua_setfield(L, -2, "name");
-    push_shape(L, &op.output);
+    push_shape(L, &row.output);
     lua_setfield(L, -2, "output");
-    lua_pushinteger(L, op.kind == PL_MODEL_LAYER ? trained_numbers(op.layer) : 0);
+    lua_pushinteger(L, row.kind == PL_MODEL_LAYER ? trained_numbers(row.layer) : 0);
     lua_setfield(L, -2, "parameters");
-    lua_pushnumber(L, op.work);
+    lua_pushnumber(L, row.work);
     lua_setfield(L, -2, "work");
-    lua_pushinteger(L, (lua_Integer)op.memory);
+    lua_pushinteger(L, (lua_Integer)row.memory);
     lua_setfield(L, -2, "memory");
-    if (op.kind != PL_MODEL_LAYER) {
-      lua_pushstring(L, op.kind == PL_MODEL_FORK ? "fork" : "join");
+    if (row.kind != PL_MODEL_LAYER) {
+      lua_pushstring(L, row.kind == PL_MODEL_BEGIN ? "fork" : "join");
       lua_setfield(L, -2, "part");
     }
     lua_rawseti(L, -2, i + 1);
@@ -250,20 +250,20 @@ static int model_activations(lua_State *L) {
   lua_pushcfunction(L, model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  int ops = pl_model_ops(model);
-  pl_tensor ***slots = lua_newuserdatauv(L, ((size_t)ops + 1) * sizeof *slots, 0);
-  for (int i = 0; i < ops; i++) {
+  int rows = pl_model_rows(model);
+  pl_tensor ***slots = lua_newuserdatauv(L, ((size_t)rows + 1) * sizeof *slots, 0);
+  for (int i = 0; i < rows; i++) {
     lua_rawgeti(L, -2, i + 1);
     slots[i] = bind_new_tensor(L);
     lua_setfield(L, -2, "output");
     lua_pop(L, 1);
   }
   pl_exec *exec = ready(L, model, &sample, false);
-  if (pl_model_ops(model) != ops) return luaL_error(L, "the model was built anew while it was looked into");
+  if (pl_model_rows(model) != rows) return luaL_error(L, "the model was built anew while it was looked into");
   if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_CAPTURE, &y, &err)) return bind_raise(L, &err);
-  for (int i = 0; i < ops; i++) {
-    pl_model_op op = pl_model_op_at(model, i);
-    float *out = fill_slot(L, slots[i], &op.output, n);
+  for (int i = 0; i < rows; i++) {
+    pl_model_row row = pl_model_row_at(model, i);
+    float *out = fill_slot(L, slots[i], &row.output, n);
     memcpy(out, pl_exec_activation(exec, i), (size_t)pl_tensor_count(*slots[i]) * sizeof *out);
   }
   lua_pop(L, 1);
@@ -284,11 +284,13 @@ static int model_profile(lua_State *L) {
   lua_pushcfunction(L, model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  for (int i = 0; i < p.ops; i++) {
+  for (int i = 0; i < pl_model_rows(model); i++) {
+    int op = pl_model_row_at(model, i).op;
+    bool timed = op >= 0 && op < p.ops;
     lua_rawgeti(L, -1, i + 1);
-    lua_pushnumber(L, p.forward[i]);
+    lua_pushnumber(L, timed ? p.forward[op] : 0);
     lua_setfield(L, -2, "forward");
-    lua_pushnumber(L, p.backward[i]);
+    lua_pushnumber(L, timed ? p.backward[op] : 0);
     lua_setfield(L, -2, "backward");
     lua_pop(L, 1);
   }

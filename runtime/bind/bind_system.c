@@ -105,11 +105,13 @@ static int system_in_c(lua_State *L) {
   return 1;
 }
 
-/* The first Ctrl-C is only noted; a second one does what it did before it was caught: ends the process, or in a
-   session raises an error. */
-static volatile sig_atomic_t interrupts;
+/* The first of these signals (Ctrl-C; what a cluster sends before it takes a machine back; a terminal that goes away) is only noted; a
+   second one does what it did before it was caught: ends the process, or in a session raises an error. */
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+enum { CAUGHT = sizeof caught / sizeof caught[0] };
+static volatile sig_atomic_t interrupts, noted;
 static bool catching;
-static struct sigaction uncaught;
+static struct sigaction uncaught[CAUGHT];
 static pthread_t catcher;               /* the host may have threads of its own, which a signal of the process may reach */
 
 static void note_interrupt(int signal_number) {
@@ -117,27 +119,46 @@ static void note_interrupt(int signal_number) {
     pthread_kill(catcher, signal_number);
     return;
   }
-  if (interrupts++ == 0) return;
-  sigaction(signal_number, &uncaught, NULL);
+  if (interrupts++ == 0) {
+    noted = signal_number;
+    return;
+  }
+  for (int i = 0; i < CAUGHT; i++) {
+    if (caught[i] == signal_number) sigaction(signal_number, &uncaught[i], NULL);
+  }
   raise(signal_number);
 }
 
-/* catch_interrupt(on): note Ctrl-C from now on (and forget an earlier one), or let it do what it did before */
+/* catch_interrupt(on): note such signals from now on (and forget an earlier one), or let them do what they did before. One that the
+   process was started to ignore (nohup) stays ignored; Ctrl-C is for whoever asks for it here. */
 static int system_catch_interrupt(lua_State *L) {
   struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART };
   bool on = lua_toboolean(L, 1);
   sigemptyset(&action.sa_mask);
   interrupts = 0;
   catcher = pthread_self();
-  if (on) sigaction(SIGINT, &action, catching ? NULL : &uncaught);
-  else if (catching) sigaction(SIGINT, &uncaught, NULL);
+  for (int i = 0; i < CAUGHT; i++) {
+    if (on) {
+      noted = 0;
+      if (!catching) sigaction(caught[i], NULL, &uncaught[i]);
+      if (caught[i] == SIGINT || uncaught[i].sa_handler != SIG_IGN) sigaction(caught[i], &action, NULL);
+    } else if (catching) {
+      sigaction(caught[i], &uncaught[i], NULL);
+    }
+  }
   catching = on;
   return 0;
 }
 
-/* interrupted() -> has Ctrl-C been noted? */
+/* interrupted() -> has such a signal been noted? */
 static int system_interrupted(lua_State *L) {
   lua_pushboolean(L, interrupts != 0);
+  return 1;
+}
+
+/* interrupt_status() -> the exit status of a process that such a signal ended: 128 + its number, 130 for Ctrl-C and where there was none */
+static int system_interrupt_status(lua_State *L) {
+  lua_pushinteger(L, 128 + (noted ? noted : SIGINT));
   return 1;
 }
 
@@ -183,7 +204,7 @@ static const luaL_Reg functions[] = {
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
   { "kind", system_kind }, 
-  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "nearest", system_nearest }, { "in_c", system_in_c },
+  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
   { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
   { NULL, NULL },

@@ -14,14 +14,16 @@ enum {
 };
 
 bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode) {
-  return mode == PL_INFER && exec->fuse && !exec->model->has_host && batch >= ENOUGH * (size_t)pl_threads_get();
+  if (mode != PL_INFER || !exec->fuse || batch < ENOUGH * (size_t)pl_threads_get()) return false;
+  for (int i = 0; i < exec->graph->ops; i++) if (!(exec->graph->op[i].cls->flags & PL_PER_SAMPLE)) return false;
+  return true;
 }
 
 /* Weights are read, and transformed by Winograd's convolutions, once a chunk: it should have many more activations than the
    model has weights, whether or not those fit. */
 static size_t smallest_chunk(const pl_exec *exec) {
   size_t values = 1;
-  for (int v = 0; v < exec->graph->values; v++) values += (size_t)pl_shape_count(&exec->graph->value[v]);
+  for (int v = 0; v < exec->graph->values; v++) values += (size_t)pl_shape_count(&exec->graph->value[v].shape);
   return 16 * exec->model->parameters / values + 1;
 }
 
@@ -44,8 +46,8 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
 /* The weights of operation i, if it reads the model's input and skips zeros in it where its weights are known to be zero or normal. */
 static pl_param *first_weights(const pl_run *run, int i) {
   const pl_op *op = &run->graph->op[i];
-  const int *alias = run->plan->act_alias;
-  return op->kind == PL_OP_LAYER && op->layer->cls->param_grads != NULL && alias[op->in[0]] == alias[0] ? &op->layer->param[0] : NULL;
+  const int x = run->plan->act_alias[pl_op_input(run->graph, op, 0)];
+  return op->cls->param_grads != NULL && run->graph->value[x].many_zeros ? &op->layer->param[0] : NULL;
 }
 
 static void set_scanned(const pl_run *run, bool zero_or_normal) {
@@ -64,12 +66,12 @@ static void scan(const pl_run *run, const pl_team *team) {
   }
 }
 
-static size_t values_of(const pl_run *run, int v) { return (size_t)pl_shape_count(&run->graph->value[v]); }
+static size_t values_of(const pl_run *run, int v) { return (size_t)pl_shape_count(&run->graph->value[v].shape); }
 
 const float *pl_chunks_forward(const pl_run *run, const pl_team *team) {
   const pl_plan *plan = run->plan;
   const pl_team one = { .size = 1 };
-  size_t in = values_of(run, 0), out = values_of(run, pl_graph_last_value(run->graph));
+  size_t in = values_of(run, 0), out = values_of(run, pl_graph_output(run->graph));
   size_t share = (run->n + (size_t)team->size - 1) / (size_t)team->size, rounds = (share + plan->chunk - 1) / plan->chunk;
   size_t chunk = (share + rounds - 1) / rounds;   /* as many for each member, if all are as fast */
   atomic_size_t *next = (atomic_size_t *)(void *)run->arena;

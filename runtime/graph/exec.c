@@ -36,8 +36,8 @@ void pl_exec_free(pl_exec *exec) {
 }
 
 pl_model *pl_exec_model(const pl_exec *exec) { return exec->model; }
-const pl_shape *pl_exec_input(const pl_exec *exec) { return &exec->graph->value[0]; }
-const pl_shape *pl_exec_output(const pl_exec *exec) { return &exec->graph->value[pl_graph_last_value(exec->graph)]; }
+const pl_shape *pl_exec_input(const pl_exec *exec) { return &exec->graph->value[0].shape; }
+const pl_shape *pl_exec_output(const pl_exec *exec) { return &exec->graph->value[pl_graph_output(exec->graph)].shape; }
 size_t pl_exec_pending(const pl_exec *exec) { return exec->pending ? exec->run.n : 0; }
 
 void pl_exec_follow(pl_exec *exec) {
@@ -104,8 +104,7 @@ int pl_exec_team_size(const pl_exec *exec) {
   double work = 0;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
-    if (op->kind == PL_OP_LAYER && op->layer->cls->work != NULL)
-      work += op->layer->cls->work(op->layer, &g->value[op->in[0]], &g->value[op->out[0]]);
+    if (op->cls->work != NULL) work += op->cls->work(op->layer, &g->value[pl_op_input(g, op, 0)].shape, &g->value[op->out].shape);
   }
   double most = 1 + work * (double)exec->run.n / ENOUGH;
   int threads = pl_threads_get();
@@ -113,20 +112,30 @@ int pl_exec_team_size(const pl_exec *exec) {
   return most < threads ? (int)most : threads;
 }
 
-static bool is_host(const pl_graph *g, int i) { return g->op[i].kind == PL_OP_LAYER && g->op[i].layer->cls->host; }
+/* Operation that a node, or a step backwards, calls in the script; -1: none. */
+static int host_of_node(const pl_run *run, int n) {
+  int i = run->plan->node[n].op[0];
+  return run->graph->op[i].cls->flags & PL_HOST ? i : -1;
+}
+
+static int host_of_step(const pl_run *run, int b) {
+  const pl_back *back = &run->plan->back[b];
+  return back->kind == PL_BACK_OPS ? host_of_node(run, back->node) : -1;
+}
 
 /* A function of the script. What it may do to the model ends at pl_model_idle. */
 static pl_status host_op(pl_exec *exec, int i, bool forward, pl_error *err) {
   const pl_run *run = &exec->run;
   const pl_op *op = &run->graph->op[i];
+  int x = pl_op_input(run->graph, op, 0);
   pl_host_call call = {
-    .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = run->graph->value[op->in[0]], .out = run->graph->value[op->out[0]],
-    .batch = run->n, .training = run->mode == PL_TRAIN, .x = pl_run_act(run, op->in[0]), .y = pl_run_act(run, op->out[0]),
-    .dy = forward ? NULL : pl_run_grad(run, op->out[0]), .dx = forward ? NULL : pl_run_grad(run, op->in[0]),
+    .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = run->graph->value[x].shape, .out = run->graph->value[op->out].shape,
+    .batch = run->n, .training = run->mode == PL_TRAIN, .x = pl_run_act(run, x), .y = pl_run_act(run, op->out),
+    .dy = forward ? NULL : pl_run_grad(run, op->out), .dx = forward ? NULL : pl_run_input_grad(run, op, 0),
   };
-  if (!forward && call.dx == NULL) return PL_OK;
+  if (!forward && call.dx == NULL) return PL_OK;   /* that of the input, which the caller does not want now */
   if (op->layer->host == NULL)
-    return pl_error_set(err, PL_ERROR_STATE, "%s has no function to call; make it in a script", op->layer->cls->head.type);
+    return pl_error_set(err, PL_ERROR_STATE, "%s has no function to call; make it in a script", op->cls->head.type);
   exec->model->calling = true;
   pl_status status = op->layer->host(op->layer->host_context, &call, err);
   exec->model->calling = false;
@@ -139,17 +148,17 @@ typedef struct { const pl_run *run; int from, to; } stretch;
 static void forward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
-  pl_run_forward_ops(s->run, &stages, s->from, s->to);
+  pl_run_forward_nodes(s->run, &stages, s->from, s->to);
   pl_stage_meet(&stages);
 }
 
-/* The last one, which ends with operation 0, goes on with the gradients of parameters. */
+/* The last one goes on with the gradients of parameters. */
 static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
-  pl_run_backward_ops(s->run, &stages, s->from, s->to);
+  pl_run_backward_steps(s->run, &stages, s->from, s->to);
   pl_stage_meet(&stages);
-  if (s->from == 0) pl_run_param_grads(s->run, team, NULL);
+  if (s->to == s->run->plan->backs) pl_run_param_grads(s->run, team, NULL);
 }
 
 typedef struct { const pl_run *run; const float *y; } chunked;
@@ -165,7 +174,7 @@ pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode,
   pl_status status = prepare(exec, n, mode, true, err);
   if (status) return status;
   pl_run *run = &exec->run;
-  int ops = run->graph->ops, threads = exec->threads = pl_exec_team_size(exec);
+  int threads = exec->threads = pl_exec_team_size(exec);
   pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
   if (mode == PL_TRAIN) model->step++;
   run->x = x;
@@ -176,18 +185,18 @@ pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode,
     *y = c.y;
     return PL_OK;
   }
-  for (int from = 0; from < ops;) {
+  for (int from = 0; from < run->plan->nodes;) {
     int to = from;
-    while (to < ops && !is_host(run->graph, to)) to++;
+    while (to < run->plan->nodes && host_of_node(run, to) < 0) to++;
     if (to > from) pl_threads_run_on(threads, forward_stretch, &(stretch){ run, from, to });
-    if (to < ops && (status = host_op(exec, to, true, err))) {
+    if (to < run->plan->nodes && (status = host_op(exec, host_of_node(run, to), true, err))) {
       run->plan = NULL;
       return status;
     }
     from = to + 1;
   }
   exec->pending = mode == PL_TRAIN;
-  *y = pl_run_act(run, pl_graph_last_value(run->graph));
+  *y = pl_run_act(run, pl_graph_output(run->graph));
   return PL_OK;
 }
 
@@ -196,24 +205,23 @@ pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (!exec->pending) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
   pl_run *run = &exec->run;
-  int ops = run->graph->ops;
   pl_status status = PL_OK;
   pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
   run->dy = dy;
   run->dx = dx;
   run->accumulate = !model->replace_grads;
   exec->pending = false;   /* once begun it cannot be done again: gradients take the places of activations */
-  for (int to = ops;;) {
-    int from = to;
-    while (from > 0 && !is_host(run->graph, from - 1)) from--;
-    if (to > from || from == 0) pl_threads_run_on(exec->threads, backward_stretch, &(stretch){ run, from, to });
-    if (from == 0) break;
-    if ((status = host_op(exec, from - 1, false, err))) return status;
-    to = from - 1;
+  for (int from = 0;;) {
+    int to = from;
+    while (to < run->plan->backs && host_of_step(run, to) < 0) to++;
+    pl_threads_run_on(exec->threads, backward_stretch, &(stretch){ run, from, to });
+    if (to == run->plan->backs) break;
+    if ((status = host_op(exec, host_of_step(run, to), false, err))) return status;
+    from = to + 1;
   }
   /* a model of aliases alone: the output is the input, and so are their gradients */
-  if (dx != NULL && run->plan->grad_alias[0] == run->plan->grad_alias[pl_graph_last_value(run->graph)])
-    memcpy(dx, dy, run->n * (size_t)pl_shape_count(&run->graph->value[0]) * sizeof *dx);
+  if (dx != NULL && run->plan->grad_alias[0] == run->plan->grad_alias[run->plan->output_grad])
+    memcpy(dx, dy, run->n * (size_t)pl_shape_count(pl_exec_input(exec)) * sizeof *dx);
   model->replace_grads = false;
   return PL_OK;
 }
@@ -224,8 +232,8 @@ const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, const floa
   run.n = n;
   run.step = step;
   if (run.plan->chunk != 0) return pl_chunks_forward(&run, team);
-  forward_stretch(team, &(stretch){ &run, 0, run.graph->ops });
-  return pl_run_act(&run, pl_graph_last_value(run.graph));
+  forward_stretch(team, &(stretch){ &run, 0, run.plan->nodes });
+  return pl_run_act(&run, pl_graph_output(run.graph));
 }
 
 /* Each member has a copy of the run: so the next pass may begin without a barrier. */
@@ -245,18 +253,27 @@ const float *pl_exec_forward_stages(const pl_exec *exec, pl_stages *stages, cons
 
 void pl_exec_backward_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch) {
   pl_run run = run_of(exec, batch);
-  pl_run_backward_ops(&run, stages, 0, run.graph->ops);
+  pl_run_backward_steps(&run, stages, 0, run.plan->backs);
 }
 
 bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
   pl_run run = run_of(exec, batch);
   for (int i = 0; i < run.graph->ops; i++) {
-    if (!pl_run_has_param_grads(&run, i)) continue;
     const pl_op *op = &run.graph->op[i];
-    size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[op->in[0]]), outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out[0]]);
-    double x = (double)pl_kernel.largest(pl_run_act(&run, op->in[0]), ins), dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out[0]), outs);
+    if (!(run.plan->param_grads[i] & PL_DEFERS_PARAM_GRADS)) continue;
+    int in = pl_op_input(run.graph, op, 0);
+    size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[in].shape), outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out].shape);
+    double x = (double)pl_kernel.largest(pl_run_act(&run, in), ins), dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out), outs);
     if (!(x * dy * (double)ins < 1e38)) return false;
   }
+  return true;
+}
+
+/* Whether all gradients of the layer's parameters have gone to the sink. */
+static bool has_gone_to_sink(const pl_run *run, const pl_layer *layer) {
+  if (layer->cls->param_grads == NULL) return false;
+  for (int i = 0; run->plan->shares_params && i < run->graph->ops; i++)
+    if (run->graph->op[i].layer == layer && (run->plan->param_grads[i] & PL_SHARES_PARAMS)) return false;
   return true;
 }
 
@@ -265,10 +282,11 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
   pl_run run = run_of(exec, batch);
   const pl_team *team = pl_stage_begin(stages, false);
   pl_run_param_grads(&run, team, sink);
+  if (sink != NULL && run.plan->shares_params) pl_team_barrier(team);
   for (size_t i = 0; sink != NULL && i < model->slices; i++) {
     const pl_slice *s = &model->slice[i];
     size_t from, to;
-    if (s->layer->cls->param_grads != NULL) continue;
+    if (has_gone_to_sink(&run, s->layer)) continue;
     pl_team_share(team, s->count, 16, &from, &to);
     if (from == to) continue;
     sink->take(sink->context, &(pl_grad_tile){ .slice = i, .offset = from, .rows = 1, .cols = to - from, .grad = model->block->grads + s->offset + from });
@@ -276,7 +294,7 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
 }
 
 const float *pl_exec_activation(const pl_exec *exec, int i) {
-  return exec->run.plan != NULL && exec->run.mode == PL_CAPTURE ? pl_run_act(&exec->run, exec->graph->op[i].out[0]) : NULL;
+  return exec->run.plan != NULL && exec->run.mode == PL_CAPTURE ? pl_run_act(&exec->run, exec->graph->row[i].value) : NULL;
 }
 
 /* Visits every parameter that has an order for training. */

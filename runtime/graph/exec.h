@@ -34,18 +34,20 @@ struct pl_exec {
   bool pending;                 /* a training pass waits for its backward */
 };
 
-/* Memory of value v: the caller's input, or a place in the arena; of its gradient: NULL where it is not needed. */
+/* Memory of value v: the caller's input, or a place in the arena; of its gradient, and of that of the k-th input of an operation (a use of
+   a value): NULL where it is not needed. */
 float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);
+float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k);
 
-/* Operations [from, to), in their order or backwards. Every member calls. */
-void pl_run_forward_ops(const pl_run *run, pl_stages *stages, int from, int to);
-void pl_run_backward_ops(const pl_run *run, pl_stages *stages, int from, int to);
-/* All operations forwards; the output. */
+/* Nodes, and steps backwards, [from, to) of the plan. Every member calls. */
+void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to);
+void pl_run_backward_steps(const pl_run *run, pl_stages *stages, int from, int to);
+/* All nodes forwards; the output. */
 const float *pl_run_forward(const pl_run *run, pl_stages *stages);
-/* After all backwards: the gradients of parameters whose layers have a phase of their own for them. */
+/* After all backwards: the gradients of parameters whose layers have a phase of their own for them. Those of a layer that is called
+   several times are added up in memory, whatever the sink. */
 void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_sink *sink);
-bool pl_run_has_param_grads(const pl_run *run, int i);
 
 /* Chunked inference: whether a pass is chunked, its plan, and the pass (every member calls; result in the arena). */
 bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode);

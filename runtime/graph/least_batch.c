@@ -5,10 +5,10 @@ static size_t least_batch(const pl_graph *graph, const pl_layer **layer) {
   size_t least = 1;
   for (int i = 0; i < graph->ops; i++) {
     const pl_op *op = &graph->op[i];
-    if (op->kind != PL_OP_LAYER || op->layer->cls->least_batch == NULL) continue;
-    size_t n = op->layer->cls->least_batch(op->layer, &graph->value[op->in[0]]);
-    if (n <= least) continue;
-    least = n;
+    pl_memory m = { .members = 1 };
+    if (op->cls->memory != NULL) op->cls->memory(op->layer, &graph->value[pl_op_input(graph, op, 0)].shape, &graph->value[op->out].shape, 1, &m);
+    if (m.least_batch <= least) continue;
+    least = m.least_batch;
     *layer = op->layer;
   }
   return least;

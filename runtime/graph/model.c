@@ -29,7 +29,7 @@ static size_t rounded(const pl_shape *shape) { return ((size_t)pl_shape_count(sh
 static void count_layer(pl_layer *layer, void *arg) {
   census *c = arg;
   layer->id = c->layers++;
-  c->host = c->host || layer->cls->host;
+  c->host = c->host || (layer->cls->flags & PL_HOST);
   for (int i = 0; i < layer->params; i++) {
     const pl_param *p = &layer->param[i];
     if (p->shape.axes < 0) c->unknown = true;
@@ -114,12 +114,12 @@ void pl_model_free(pl_model *model) {
 pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
-  if (model->graph != NULL && pl_shape_equal(&model->graph->value[0], sample)) return PL_OK;
+  if (model->graph != NULL && pl_shape_equal(&model->graph->value[0].shape, sample)) return PL_OK;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   pl_graph *graph = pl_graph_new(sample, err);
   int out;
   if (graph == NULL) return PL_ERROR_MEMORY;
-  pl_status status = pl_graph_add(graph, model->root, 0, &out, err);
+  pl_status status = pl_graph_call(graph, model->root, 0, &out, err);
   if (status == PL_OK) status = lay_out(model, err);
   if (status) {
     pl_graph_release(graph);
@@ -169,8 +169,8 @@ uint64_t pl_model_step(const pl_model *model) { return model->step; }
 bool pl_model_is_built(const pl_model *model) { return model->graph != NULL; }
 bool pl_model_has_params(const pl_model *model) { return model->has_params; }
 bool pl_model_has_host(const pl_model *model) { return model->has_host; }
-const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->value[0]; }
-const pl_shape *pl_model_output(const pl_model *model) { return &model->graph->value[pl_graph_last_value(model->graph)]; }
+const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->value[0].shape; }
+const pl_shape *pl_model_output(const pl_model *model) { return &model->graph->value[pl_graph_output(model->graph)].shape; }
 size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
@@ -191,18 +191,20 @@ void pl_model_zero_grads(pl_model *model) {
 
 void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
 
-int pl_model_ops(const pl_model *model) { return model->graph->ops; }
+int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 
-pl_model_op pl_model_op_at(const pl_model *model, int i) {
-  const pl_op *op = &model->graph->op[i];
-  const pl_shape *in = &model->graph->value[op->in[0]], *out = &model->graph->value[op->out[0]];
-  pl_model_op result = { .layer = op->layer, .output = *out };
-  if (op->kind == PL_OP_LAYER) {
-    pl_memory need = { 0 };
-    if (op->layer->cls->memory != NULL) op->layer->cls->memory(op->layer, in, out, 1, &need);
-    if (op->layer->cls->work != NULL) result.work = op->layer->cls->work(op->layer, in, out);
-    result.memory = (size_t)pl_shape_count(out) * sizeof(float) + need.saved;
+pl_model_row pl_model_row_at(const pl_model *model, int i) {
+  const pl_graph *g = model->graph;
+  const pl_row *row = &g->row[i];
+  pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op, .output = g->value[row->value].shape };
+  pl_memory need = { 0 };
+  if (row->op >= 0) {
+    const pl_op *op = &g->op[row->op];
+    const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape;
+    result.kind = op->cls->combine != NULL ? PL_MODEL_END : PL_MODEL_LAYER;
+    if (op->cls->memory != NULL) op->cls->memory(op->layer, in, &result.output, 1, &need);
+    if (op->cls->work != NULL) result.work = op->cls->work(op->layer, in, &result.output);
   }
-  result.kind = op->kind == PL_OP_FORK ? PL_MODEL_FORK : op->kind == PL_OP_JOIN ? PL_MODEL_JOIN : PL_MODEL_LAYER;
+  if (result.kind == PL_MODEL_LAYER) result.memory = (size_t)pl_shape_count(&result.output) * sizeof(float) + need.saved;
   return result;
 }

@@ -1,212 +1,209 @@
-/* Places for a batch: every value, gradient and workspace gets an interval of time and a place in one arena, such that
-   places whose intervals meet do not overlap.
-
-   Time: operation i of n runs forward at time i, the loss at time n, operation i backward at time 2n - i, and what layers
-   have deferred at time 2n + 1. */
+/* Making a plan: fusion (fusion.c), what goes backward in which order, and places in the arena (liveness.c). */
+#include <string.h>
 #include "graph/plan.h"
 
-typedef struct { pl_place *list; int count; } places;
-
-static void want(places *p, size_t bytes, size_t *offset, int birth, int death) {
-  *offset = 0;
-  if (bytes != 0) p->list[p->count++] = (pl_place){ (bytes + 63) / 64 * 64, offset, birth, death };
-}
-
 void pl_plan_clear(pl_plan *plan) {
+  pl_free(plan->node);
+  pl_free(plan->back);
+  pl_free(plan->input_grad);
+  pl_free(plan->part);
   pl_free(plan->needs_grad);
+  pl_free(plan->param_grads);
   pl_free(plan->act_alias);
+  pl_free(plan->grad_alias);
   pl_free(plan->act);
   pl_free(plan->need);
-  pl_free(plan->single_thread);
-  pl_free(plan->fused_into);
-  pl_free(plan->along);
-  pl_free(plan->fused_add);
-  pl_free(plan->relu_grad_in_fork);
   *plan = (pl_plan){ 0 };
 }
 
-static pl_status allocate(pl_plan *plan, int values, int ops, pl_error *err) {
-  plan->needs_grad = pl_alloc_array((size_t)values, sizeof *plan->needs_grad, err);
-  plan->act_alias = pl_alloc_array(2 * (size_t)values, sizeof *plan->act_alias, err);
-  plan->act = pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *plan->act, err);
-  plan->need = pl_alloc_array((size_t)ops + 1, sizeof *plan->need, err);
-  plan->single_thread = pl_alloc_array((size_t)ops + 1, sizeof *plan->single_thread, err);
-  plan->fused_into = pl_alloc_array((size_t)ops + 1, sizeof *plan->fused_into, err);
-  plan->along = pl_alloc_array((size_t)ops + 1, sizeof *plan->along, err);
-  plan->fused_add = pl_alloc_array((size_t)ops + 1, sizeof *plan->fused_add, err);
-  plan->relu_grad_in_fork = pl_alloc_array((size_t)ops + 1, sizeof *plan->relu_grad_in_fork, err);
-  if (!plan->fused_add || !plan->relu_grad_in_fork || !plan->along || !plan->fused_into || !plan->single_thread || !plan->needs_grad || !plan->act_alias || !plan->act || !plan->need) {
+static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
+  size_t values = (size_t)g->values, ops = (size_t)g->ops, inputs = (size_t)g->inputs, grads = values + inputs + 1;
+  plan->node = pl_alloc_array(ops + 1, sizeof *plan->node, err);
+  plan->back = pl_alloc_array(2 * ops + 1, sizeof *plan->back, err);
+  plan->input_grad = pl_alloc_array(inputs + 1, sizeof *plan->input_grad, err);
+  plan->part = pl_alloc_array(inputs + 1, sizeof *plan->part, err);
+  plan->needs_grad = pl_alloc_array(values, sizeof *plan->needs_grad, err);
+  plan->param_grads = pl_alloc_array(ops + 1, sizeof *plan->param_grads, err);
+  plan->act_alias = pl_alloc_array(values, sizeof *plan->act_alias, err);
+  plan->grad_alias = pl_alloc_array(grads, sizeof *plan->grad_alias, err);
+  plan->act = pl_alloc_array(values + grads + 4 * ops, sizeof *plan->act, err);
+  plan->need = pl_alloc_array(ops + 1, sizeof *plan->need, err);
+  if (!plan->node || !plan->back || !plan->input_grad || !plan->part || !plan->needs_grad || !plan->param_grads || !plan->act_alias ||
+      !plan->grad_alias || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
-  plan->grad_alias = plan->act_alias + values;
   plan->grad = plan->act + values;
-  plan->saved = plan->grad + values;
-  plan->scratch[0] = plan->saved + ops;
-  plan->scratch[1] = plan->scratch[0] + ops;
-  plan->scratch[2] = plan->scratch[1] + ops;
+  plan->saved = plan->grad + grads;
+  for (int phase = 0; phase < 3; phase++) plan->scratch[phase] = plan->saved + (size_t)(phase + 1) * ops;
   return PL_OK;
 }
 
-/* A layer that passes its input on in this mode. */
-static bool is_absent(const pl_op *op, pl_mode mode) {
-  return (mode == PL_INFER || mode == PL_CAPTURE) && op->kind == PL_OP_LAYER && op->layer->cls->alias_in_inference;
-}
+/* How often each value is used; `useful`: by operations on the way to the output, and as the output, which is where gradients come
+   from. */
+typedef struct { int *all, *useful; bool *leads_out; } uses;
 
-/* Rows of outputs, an activation and a layer that can take them into its loops: one behind the other. */
-static void find_fusions(const pl_graph *g, pl_plan *plan, pl_mode mode) {
-  for (int i = 1; i < g->ops; i++) {
-    const pl_op *op = &g->op[i], *activation = op - 1, *maker = op - 2;
-    bool layers = op->kind == PL_OP_LAYER && activation->kind == PL_OP_LAYER && activation->out[0] == op->in[0];
-    if (!layers || is_absent(op, mode) || op->layer->cls->fuses == NULL || activation->layer->cls->apply == NULL) continue;
-    if (!op->layer->cls->fuses(op->layer, activation->layer, &g->value[op->in[0]])) continue;
-    plan->fused_into[i - 1] = i;
-    if (i < 2 || maker->kind != PL_OP_LAYER || maker->out[0] != activation->in[0] || maker->layer->cls->rows == NULL) continue;
-    if (maker->layer->cls->rows(maker->layer, &g->value[maker->in[0]], NULL, NULL, NULL)) plan->fused_into[i - 2] = i;
+static void count_uses(const pl_graph *g, uses *u) {
+  u->useful[pl_graph_output(g)] = u->all[pl_graph_output(g)] = 1;
+  for (int i = g->ops - 1; i >= 0; i--) {
+    const pl_op *op = &g->op[i];
+    u->leads_out[i] = u->useful[op->out] > 0;
+    for (int k = 0; k < op->inputs; k++) {
+      u->all[pl_op_input(g, op, k)]++;
+      u->useful[pl_op_input(g, op, k)] += u->leads_out[i];
+    }
   }
 }
 
-/* After find_fusions: an activation that is fused with what is behind it stays there. */
-static void find_along(const pl_graph *g, pl_plan *plan) {
-  for (int i = 0; i + 1 < g->ops; i++) {
-    const pl_op *op = &g->op[i], *next = op + 1;
-    bool layer = op->kind == PL_OP_LAYER;
-    if (next->kind != PL_OP_LAYER || next->in[0] != op->out[0] || plan->fused_into[i + 1] != i + 1) continue;
-    if (op->kind == PL_OP_JOIN && next->layer->cls->clamp) plan->along[i] = PL_ALONG_FORWARD;
-    if (layer && op->layer->cls->activates && next->layer->cls->apply != NULL) plan->along[i] = PL_ALONG_FORWARD;
-    if (layer && op->layer->cls->clamps && next->layer->cls->clamp) plan->along[i] = PL_ALONG_BOTH;
-  }
-}
-
-/* The sum is made where the layer's output would be. */
-static void find_joined(const pl_graph *g, pl_plan *plan) {
-  for (int i = 0; i + 1 < g->ops; i++) {
-    const pl_op *op = &g->op[i], *join = op + 1;
-    plan->fused_add[i] = op->kind == PL_OP_LAYER && op->layer->cls->joins && join->kind == PL_OP_JOIN && (join->in[0] == op->out[0] || join->in[1] == op->out[0]);
-  }
-}
-
-/* After find_along: a rectifier that is inside another layer's loops cannot. */
-static void find_merged(const pl_graph *g, pl_plan *plan) {
-  for (int i = 1; i < g->ops; i++) {
-    const pl_op *op = &g->op[i], *rectifier = op - 1;
-    plan->relu_grad_in_fork[i] = op->kind == PL_OP_FORK && rectifier->kind == PL_OP_LAYER && rectifier->layer->cls->clamp && rectifier->out[0] == op->in[0] &&
-                      plan->fused_into[i - 1] == i - 1 && !pl_plan_is_fused_away(plan, i - 1);
-  }
+static bool has_trained(const pl_layer *layer, const pl_op *op) {
+  if (op->cls != layer->cls) return false;   /* a sum of a container's */
+  for (int k = 0; k < layer->params; k++) if (layer->param[k].trained) return true;
+  return false;
 }
 
 /* Which values share memory, forward and backward; which gradients are needed at all. */
-static void find_roots(const pl_graph *g, pl_plan *plan, pl_mode mode, bool input_gradient) {
-  for (int v = 0; v < g->values; v++) plan->act_alias[v] = plan->grad_alias[v] = v;
-  plan->needs_grad[0] = input_gradient;
+static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const pl_plan_request *request) {
+  for (int v = 0; v < g->values; v++) plan->act_alias[v] = v;
+  for (int id = 0; id < g->values + g->inputs + 1; id++) plan->grad_alias[id] = id;
+  plan->needs_grad[0] = request->input_gradient;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
-    bool params = false;
-    for (int k = 0; op->kind == PL_OP_LAYER && k < op->layer->params; k++) params = params || op->layer->param[k].trained;
-    for (int k = 0; k < 2 && op->out[k] >= 0; k++) {
-      plan->needs_grad[op->out[k]] = params || plan->needs_grad[op->in[0]] || (op->in[1] >= 0 && plan->needs_grad[op->in[1]]);
-      if (op->kind == PL_OP_ALIAS || op->kind == PL_OP_FORK || is_absent(op, mode) || (i > 0 && plan->along[i - 1] != PL_ALONG_NONE))
-        plan->act_alias[op->out[k]] = plan->act_alias[op->in[0]];
+    bool needed = has_trained(op->layer, op);
+    for (int k = 0; k < op->inputs; k++) {
+      int v = pl_op_input(g, op, k);
+      needed = needed || plan->needs_grad[v];
+      plan->input_grad[op->input + k] = u->useful[v] > 1 ? g->values + op->input + k : v;
     }
-    if (i > 0 && plan->fused_add[i - 1]) plan->act_alias[op->out[0]] = plan->act_alias[op[-1].out[0]];
+    plan->needs_grad[op->out] = needed && u->leads_out[i];
+    if (pl_op_is_alias(op, request->mode)) plan->act_alias[op->out] = plan->act_alias[pl_op_input(g, op, 0)];
   }
+  int last = pl_graph_output(g);
+  plan->output_grad = u->useful[last] > 1 ? g->values + g->inputs : last;
   for (int i = g->ops - 1; i >= 0; i--) {
     const pl_op *op = &g->op[i];
-    if (op->kind != PL_OP_ALIAS && op->kind != PL_OP_JOIN && !pl_plan_is_fused_away(plan, i)) continue;
-    for (int k = 0; k < 2 && op->in[k] >= 0; k++) plan->grad_alias[op->in[k]] = plan->grad_alias[op->out[0]];
+    if (!(op->cls->flags & PL_PASSES_GRAD) && !pl_op_is_alias(op, request->mode)) continue;
+    for (int k = 0; k < op->inputs && u->leads_out[i]; k++) plan->grad_alias[plan->input_grad[op->input + k]] = plan->grad_alias[op->out];
   }
 }
 
-/* A barrier costs as much as some thousand numbers take. */
-static bool is_small(const pl_graph *g, const pl_op *op, size_t batch) {
-  enum { WORK = 120000, NUMBERS = 8192 };
-  const pl_shape *in = &g->value[op->in[0]], *out = &g->value[op->out[0]];
-  double work = op->kind == PL_OP_LAYER && op->layer->cls->work ? op->layer->cls->work(op->layer, in, out) : 0;
-  return (double)batch * work <= WORK && batch * (size_t)(pl_shape_count(in) + pl_shape_count(out)) <= NUMBERS;
+/* The uses of a value, in order: their gradients are added up. */
+static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *parts, int value) {
+  pl_back sum = { .kind = PL_BACK_SUM, .value = value, .part = *parts };
+  for (int i = 0; i < g->ops; i++) for (int k = 0; k < g->op[i].inputs; k++) {
+    if (u->leads_out[i] && pl_op_input(g, &g->op[i], k) == value) plan->part[(*parts)++] = plan->input_grad[g->op[i].input + k];
+  }
+  if (value == pl_graph_output(g)) plan->part[(*parts)++] = plan->output_grad;
+  sum.parts = *parts - sum.part;
+  return sum;
 }
 
-static void extend(int *birth, int *death, int time) {
-  if (*birth < 0 || time < *birth) *birth = time;
-  if (time > *death) *death = time;
+static bool wants_input_grad(const pl_graph *g, const pl_plan *plan, const pl_op *op) {
+  for (int k = 0; k < op->inputs; k++) if (plan->needs_grad[pl_op_input(g, op, k)]) return true;
+  return false;
+}
+
+/* From the last node to the first: sums of gradients before what reads them. */
+static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, pl_mode mode) {
+  int parts = 0;
+  for (int n = plan->nodes - 1; n >= 0 && mode == PL_TRAIN; n--) {
+    const pl_node *node = &plan->node[n];
+    int together = node->pattern ? node->pattern->back : 0;
+    for (int last = node->ops - 1, first; last >= 0; last = first - 1) {
+      first = together > 0 && last == node->ops - 1 ? node->ops - together : last;
+      const pl_op *op = &g->op[node->op[last]], *start = &g->op[node->op[first]];
+      if (!plan->needs_grad[op->out]) continue;
+      bool dx = wants_input_grad(g, plan, start);
+      if (u->useful[op->out] > 1) {
+        pl_back sum = sum_of(g, plan, u, &parts, op->out);
+        bool relu = first == last && sum.parts == 2 && strcmp(op->cls->head.type, "ReLU") == 0 && dx;
+        if (relu) sum.kind = PL_BACK_SUM_RELU, sum.node = n, sum.first = first, sum.last = last;
+        plan->back[plan->backs++] = sum;
+        if (relu) continue;
+      }
+      bool no_backward = first == last && ((op->cls->flags & PL_PASSES_GRAD) || pl_op_is_alias(op, mode));
+      bool own_grads = first != last || (has_trained(op->layer, op) && op->cls->param_grads == NULL);
+      if (!no_backward && (dx || own_grads)) plan->back[plan->backs++] = (pl_back){ .kind = PL_BACK_OPS, .node = n, .first = first, .last = last };
+    }
+  }
+  if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1) plan->back[plan->backs++] = sum_of(g, plan, u, &parts, 0);
+}
+
+/* The calls of a layer add their gradients up: in backward the last call is the first to come, in a phase of its own the first. */
+static void order_param_grads(const pl_graph *g, pl_plan *plan, pl_mode mode) {
+  for (int i = 0; i < g->ops && mode == PL_TRAIN; i++) {
+    const pl_op *op = &g->op[i];
+    if (!plan->needs_grad[op->out] || !has_trained(op->layer, op)) continue;
+    bool defers = op->cls->param_grads != NULL, before = false, after = false;
+    for (int k = 0; k < g->ops; k++) {
+      if (k == i || g->op[k].layer != op->layer || !plan->needs_grad[g->op[k].out]) continue;
+      if (k < i) before = true;
+      else after = true;
+    }
+    plan->param_grads[i] = (defers ? PL_DEFERS_PARAM_GRADS : 0) | ((defers ? before : after) ? PL_ACCUMULATES : 0) | (before || after ? PL_SHARES_PARAMS : 0);
+    plan->shares_params = plan->shares_params || before || after;
+  }
+}
+
+/* A barrier costs as much as some thousand values take. */
+static bool is_small(const pl_graph *g, const pl_op *op, size_t batch) {
+  enum { WORK = 120000, VALUES = 8192 };
+  const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape, *out = &g->value[op->out].shape;
+  double work = op->cls->work ? op->cls->work(op->layer, in, out) : 0;
+  return (double)batch * work <= WORK && batch * (size_t)(pl_shape_count(in) + pl_shape_count(out)) <= VALUES;
+}
+
+static void find_small(const pl_graph *g, pl_plan *plan, size_t batch) {
+  for (int n = 0; n < plan->nodes; n++) {
+    pl_node *node = &plan->node[n];
+    node->single_thread = true;
+    for (int k = 0; k < node->ops; k++) node->single_thread = node->single_thread && is_small(g, &g->op[node->op[k]], batch);
+  }
+  for (int b = 0; b < plan->backs; b++) {
+    pl_back *back = &plan->back[b];
+    back->single_thread = true;
+    if (back->kind == PL_BACK_SUM) back->single_thread = batch * 2 * (size_t)pl_shape_count(&g->value[back->value].shape) <= 8192;
+    else for (int k = back->first; k <= back->last; k++) back->single_thread = back->single_thread && is_small(g, &g->op[plan->node[back->node].op[k]], batch);
+  }
+}
+
+static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request *request) {
+  for (int n = 0; n < plan->nodes; n++) {
+    const pl_node *node = &plan->node[n];
+    const pl_op *op[PL_MOST_FUSED];
+    pl_memory *need[PL_MOST_FUSED];
+    for (int k = 0; k < node->ops; k++) {
+      op[k] = &g->op[node->op[k]];
+      need[k] = &plan->need[node->op[k]];
+      need[k]->members = request->members;
+      if (op[k]->cls->memory == NULL || pl_op_is_alias(op[k], request->mode)) continue;
+      op[k]->cls->memory(op[k]->layer, &g->value[pl_op_input(g, op[k], 0)].shape, &g->value[op[k]->out].shape, request->batch, need[k]);
+    }
+    if (node->pattern != NULL && node->pattern->memory != NULL) node->pattern->memory(g, op, need);
+  }
 }
 
 pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
-  const size_t batch = request->batch;
-  const pl_mode mode = request->mode;
-  int values = g->values, ops = g->ops, end = 2 * ops + 1;
   pl_plan_clear(plan);
-  if (allocate(plan, values, ops, err)) return PL_ERROR_MEMORY;
-  plan->members = request->members;
-  int *life = pl_alloc_array(4 * (size_t)values, sizeof *life, err);   /* birth and death of values, then of gradients */
-  places p = { pl_alloc_array(2 * (size_t)values + 4 * (size_t)ops, sizeof *p.list, err), 0 };
-  if (life == NULL || p.list == NULL) {
-    pl_free(life);
-    pl_free(p.list);
-    pl_plan_clear(plan);
-    return PL_ERROR_MEMORY;
+  if (allocate(plan, g, err)) return PL_ERROR_MEMORY;
+  uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err), .leads_out = pl_alloc_array((size_t)g->ops + 1, sizeof *u.leads_out, err) };
+  pl_status status = u.all == NULL || u.leads_out == NULL ? PL_ERROR_MEMORY : PL_OK;
+  if (status == PL_OK) {
+    u.useful = u.all + g->values;
+    plan->members = request->members;
+    count_uses(g, &u);
+    status = pl_plan_fuse(g, plan, u.all, request, err);
   }
-  for (int i = 0; i < ops; i++) plan->fused_into[i] = i;
-  if (request->fuse && mode != PL_CAPTURE) {
-    find_fusions(g, plan, mode);
-    find_along(g, plan);
-    find_joined(g, plan);
-    find_merged(g, plan);
+  if (status == PL_OK) {
+    find_aliases(g, plan, &u, request);
+    order_backward(g, plan, &u, request->mode);
+    order_param_grads(g, plan, request->mode);
+    find_memory(g, plan, request);
+    find_small(g, plan, request->batch);
+    status = pl_plan_place(g, plan, request, err);
+    plan->capacity = request->batch;
   }
-  find_roots(g, plan, mode, request->input_gradient);
-  int *birth = life, *death = life + values, *grad_birth = life + 2 * values, *grad_death = life + 3 * values;
-  for (int v = 0; v < values; v++) birth[v] = grad_birth[v] = -1;
-  for (int i = 0; i < ops; i++) {
-    const pl_op *op = &g->op[i];
-    pl_memory *need = &plan->need[i];
-    bool backward = mode == PL_TRAIN && plan->needs_grad[op->out[0]];
-    int runs = plan->fused_into[i];
-    bool inside = pl_plan_first(plan, i) < i, absorbed = runs == i + 1;   /* an absorbed activation leaves no trace */
-    need->members = plan->members;
-    need->fused = inside && runs == i;
-    bool learns = backward && op->kind == PL_OP_LAYER && op->layer->cls->param_grads != NULL;
-    plan->single_thread[i] = is_small(g, op, batch) && (!inside || plan->single_thread[i - 1]);
-    if (!absorbed && !pl_plan_is_fused_away(plan, i) && op->kind == PL_OP_LAYER && op->layer->cls->memory != NULL)
-      op->layer->cls->memory(op->layer, &g->value[op->in[0]], &g->value[op->out[0]], batch, need);
-    for (int k = 0; k < 2; k++) {
-      if (op->in[k] >= 0 && !inside) {
-        int r = plan->act_alias[op->in[k]];
-        extend(&birth[r], &death[r], i);
-        extend(&birth[r], &death[r], runs);
-        if (backward && need->needs_x) extend(&birth[r], &death[r], learns ? end : 2 * ops - i);
-      }
-      if (op->out[k] >= 0 && runs == i) {
-        int r = plan->act_alias[op->out[k]];
-        extend(&birth[r], &death[r], i);
-        if (backward && need->needs_y) extend(&birth[r], &death[r], 2 * ops - i);
-        if (mode == PL_CAPTURE) extend(&birth[r], &death[r], end);
-      }
-      if (absorbed) continue;
-      /* backward of operation i reads the gradients of its outputs and writes those of its inputs, or of what it has absorbed */
-      int in = need->fused ? op[-1].in[k] : op->in[k], when = 2 * ops - i + plan->relu_grad_in_fork[i];
-      if (backward && op->out[k] >= 0 && !plan->relu_grad_in_fork[i + 1]) {
-        int r = plan->grad_alias[op->out[k]];
-        extend(&grad_birth[r], &grad_death[r], when);
-        if (learns) extend(&grad_birth[r], &grad_death[r], end);
-      }
-      if (backward && in >= 0 && plan->needs_grad[in] && !plan->relu_grad_in_fork[i]) extend(&grad_birth[plan->grad_alias[in]], &grad_death[plan->grad_alias[in]], 2 * ops - i);
-    }
-    want(&p, need->saved, &plan->saved[i], i, backward ? 2 * ops - i : runs);
-    want(&p, need->scratch_forward, &plan->scratch[0][i], i, runs);
-    if (backward) want(&p, need->scratch_backward, &plan->scratch[1][i], 2 * ops - i, 2 * ops - i);
-    if (learns) want(&p, need->scratch_param_grads, &plan->scratch[2][i], end, end);
-  }
-  int last = ops ? g->op[ops - 1].out[0] : 0;
-  extend(&birth[plan->act_alias[last]], &death[plan->act_alias[last]], ops);
-  for (int v = 0; v < values; v++) {
-    size_t bytes = batch * (size_t)pl_shape_count(&g->value[v]) * sizeof(float);
-    if (birth[v] >= 0 && v != plan->act_alias[0] && plan->act_alias[v] == v) want(&p, bytes, &plan->act[v], birth[v], death[v]);
-    /* the gradient of the output is the caller's; that of the input too */
-    bool outside = plan->grad_alias[v] == plan->grad_alias[last] || plan->grad_alias[v] == plan->grad_alias[0];
-    if (grad_birth[v] >= 0 && !outside) want(&p, bytes, &plan->grad[v], grad_birth[v], grad_death[v]);
-  }
-  plan->bytes = pl_arena_arrange(p.list, p.count);
-  plan->capacity = batch;
-  pl_free(life);
-  pl_free(p.list);
-  return PL_OK;
+  pl_free(u.all);
+  pl_free(u.leads_out);
+  if (status) pl_plan_clear(plan);
+  return status;
 }

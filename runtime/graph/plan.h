@@ -1,30 +1,55 @@
-/* Where each value, gradient and workspace of a batch lies in the arena, and which operations run together. */
+/* A plan: what a pass over a graph runs, in which order, and where each value, gradient and workspace of a batch lies in the
+   arena. Made for a mode, a largest batch and a largest team. */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
+#include "layers/fused.h"
 #include "layers/layer.h"
 #include "perilune/model.h"
 
-/* Operations that take the activation behind them along: the value between the two has no place of its own. */
-typedef enum pl_along {
-  PL_ALONG_NONE,
-  PL_ALONG_FORWARD,             /* forwards only: a join, with max(x, 0); a layer that activates */
-  PL_ALONG_BOTH                 /* backwards too: a layer that clamps */
-} pl_along;
+/* Forwards: one operation, or several that a fused one stands for (fusion.c). */
+typedef struct pl_node {
+  const struct pl_pattern *pattern;   /* NULL: one operation */
+  int ops, op[PL_MOST_FUSED];         /* in order; the node's output is that of the last */
+  int other;                          /* the other input of a sum among them; -1: none */
+  bool single_thread;                 /* too small to be shared by a team */
+} pl_node;
 
+typedef enum pl_back_kind {
+  PL_BACK_OPS,        /* the backward of operations `first` to the last of a node */
+  PL_BACK_SUM,        /* the gradient of `value` is the sum of those of its uses */
+  PL_BACK_SUM_RELU    /* the same of two uses, and the backward of the ReLU that made the value */
+} pl_back_kind;
+
+typedef struct pl_back {
+  pl_back_kind kind;
+  int node, first;    /* first: in the node's list; the last of PL_BACK_OPS is node.op[last] */
+  int last;
+  int value, part, parts;   /* a sum: of plan->part[part .. part + parts) */
+  bool single_thread;
+} pl_back;
+
+/* Of an operation: its parameters' gradients are a phase of their own; they are added to those of another call of its layer; there are other
+   calls. */
+enum { PL_DEFERS_PARAM_GRADS = 1, PL_ACCUMULATES = 2, PL_SHARES_PARAMS = 4 };
+
+/* Gradients are numbered: that of value v is v; where a value has several uses, each has a gradient of its own. */
 typedef struct pl_plan {
   size_t capacity;              /* samples it was made for; 0: not yet made */
   int members;                  /* and the largest team */
   size_t bytes;
-  bool *needs_grad;             /* per value: its gradient is needed */
-  int *act_alias, *grad_alias;  /* per value: the value in whose place it lies */
-  size_t *act, *grad;           /* per value: offset in the arena (where it is its own alias) */
+  pl_node *node;
+  pl_back *back;
+  int nodes, backs;
+  int *input_grad;              /* per input of an operation (as graph->input): the gradient of that use */
+  int output_grad;              /* the gradient that the caller gives */
+  int *part;                    /* gradients that are summed */
+  bool *needs_grad;             /* per value */
+  unsigned char *param_grads;   /* per operation: PL_DEFERS_PARAM_GRADS, ... */
+  bool shares_params;           /* some operation does */
+  int *act_alias, *grad_alias;  /* per value, per gradient: the one in whose place it lies */
+  size_t *act, *grad;           /* per value, per gradient: offset in the arena (where it is its own alias) */
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, param_grads */
-  int *fused_into;              /* per operation: the one, of those behind it, into whose loops it is fused; else itself */
-  bool *single_thread;          /* per operation: too small to be shared by a team */
-  unsigned char *along;         /* per operation: pl_along */
-  bool *fused_add;              /* per operation: a layer that takes the join behind it along, forwards */
-  bool *relu_grad_in_fork;      /* per operation: a fork whose branches' gradients the layer y = max(x, 0) before it adds up */
   pl_memory *need;              /* per operation */
   size_t chunk, chunk_arena;    /* chunked inference (chunks.c): samples of a chunk, bytes that a member has for it; 0: all at once */
 } pl_plan;
@@ -40,13 +65,28 @@ typedef struct pl_plan_request {
 
 pl_status pl_plan_make(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
-/* The first of the operations that operation i runs, itself the last. */
-static inline int pl_plan_first(const pl_plan *plan, int i) {
-  while (i > 0 && plan->fused_into[i - 1] == plan->fused_into[i]) i--;
-  return i;
-}
-static inline bool pl_plan_is_fused_away(const pl_plan *plan, int i) { return i > 0 && plan->along[i - 1] == PL_ALONG_BOTH; }
 
+/* ---- fusion.c: operations that follow each other become one ---- */
+typedef struct pl_pattern {
+  const char *name;
+  const char *type[PL_MOST_FUSED];   /* of classes; PL_ANY_ACTIVATION: elementwise, with its derivative written in y */
+  int ops;
+  int back;                          /* its last `back` operations go backward together, the others by themselves */
+  bool (*fits)(const pl_graph *graph, const pl_op *const *op);                                /* more conditions; may be NULL */
+  void (*memory)(const pl_graph *graph, const pl_op *const *op, pl_memory *const *need);      /* beyond that of the classes; may be NULL */
+  void (*forward)(const pl_fused *f);
+  void (*backward)(const pl_fused *f);
+} pl_pattern;
+
+/* Fills plan->node. uses[v]: how often value v is used, the model's output counted. */
+pl_status pl_plan_fuse(const pl_graph *graph, pl_plan *plan, const int *uses, const pl_plan_request *request, pl_error *err);
+/* A layer that passes its input on in this mode. */
+bool pl_op_is_alias(const pl_op *op, pl_mode mode);
+
+/* ---- liveness.c: from when to when memory is needed, and where it lies ---- */
+pl_status pl_plan_place(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);
+
+/* ---- arena.c ---- */
 /* Memory that is wanted from one time to another (both included), and where it is to lie. */
 typedef struct pl_place { size_t bytes, *offset; int birth, death; } pl_place;
 /* Gives each an offset, such that places whose times meet do not overlap. Returns the bytes of the whole. Reorders the list. */

@@ -1,4 +1,4 @@
-/* Runs a plan by a team: the operations forwards, then backwards, then the gradients of parameters. */
+/* Runs a plan by a team: the nodes forwards, then backwards, then the gradients of parameters. */
 #include "graph/exec.h"
 
 enum { FORWARD, BACKWARD, PARAM_GRADS };
@@ -9,125 +9,156 @@ float *pl_run_act(const pl_run *run, int v) {
   return (float *)(void *)(run->arena + run->plan->act[r]);
 }
 
-float *pl_run_grad(const pl_run *run, int v) {
-  int r = run->plan->grad_alias[v], last = pl_graph_last_value(run->graph);
-  if (!run->plan->needs_grad[v]) return NULL;
-  if (r == run->plan->grad_alias[last]) return (float *)run->dy;
-  if (r == run->plan->grad_alias[0]) return run->dx;
-  return (float *)(void *)(run->arena + run->plan->grad[r]);
+/* Gradient `id`, which is needed; NULL: it is the input's, and the caller does not want it now. */
+static float *grad(const pl_run *run, int id) {
+  const pl_plan *plan = run->plan;
+  int r = plan->grad_alias[id];
+  if (r == plan->grad_alias[plan->output_grad]) return (float *)run->dy;
+  if (r == plan->grad_alias[0]) return run->dx;
+  return (float *)(void *)(run->arena + plan->grad[r]);
+}
+
+float *pl_run_grad(const pl_run *run, int v) { return run->plan->needs_grad[v] ? grad(run, v) : NULL; }
+
+float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k) {
+  return run->plan->needs_grad[pl_op_input(run->graph, op, k)] ? grad(run, run->plan->input_grad[op->input + k]) : NULL;
 }
 
 static pl_pass pass_of(const pl_run *run, const pl_team *team, int i, int phase) {
   const pl_plan *plan = run->plan;
-  const pl_op *op = &run->graph->op[i], *join = op + 1;
-  bool fused_add = phase == FORWARD && plan->fused_add[i];
+  const pl_op *op = &run->graph->op[i];
+  int x = pl_op_input(run->graph, op, 0);
   return (pl_pass){
-    .team = team, .batch = run->n, .training = run->mode == PL_TRAIN, .noise = run->mode == PL_INFER_DROPOUT || run->mode == PL_TRAIN,
-    .data = plan->act_alias[op->in[0]] == plan->act_alias[0],
-    .accumulate = run->accumulate, .clamp = plan->along[i] == PL_ALONG_BOTH,
-    .activation = phase == FORWARD && plan->along[i] == PL_ALONG_FORWARD ? op[1].layer : NULL,
-    .plus = fused_add ? pl_run_act(run, join->in[join->in[0] == op->out[0]]) : NULL,
-    .clamp_sum = fused_add && plan->along[i + 1] == PL_ALONG_FORWARD,
-    .seed = run->seed, .step = run->step, .in = run->graph->value[op->in[0]], .out = run->graph->value[op->out[0]],
+    .team = team, .batch = run->n, .training = run->mode == PL_TRAIN, .dropout = run->mode == PL_INFER_DROPOUT || run->mode == PL_TRAIN,
+    .accumulate = run->accumulate || (plan->param_grads[i] & PL_ACCUMULATES), .many_zeros = run->graph->value[plan->act_alias[x]].many_zeros,
+    .seed = run->seed, .stream = op->layer->id + ((uint64_t)op->call << 32), .step = run->step,
+    .in = run->graph->value[x].shape, .out = run->graph->value[op->out].shape, .inputs = op->inputs,
     .saved = run->arena + plan->saved[i], .scratch = run->arena + plan->scratch[phase][i],
   };
 }
 
-/* From the end, as a pass forwards does that follows an ascending one (see layer.h). */
-static void join(const pl_team *team, float *out, const float *a, const float *b, size_t n, bool clamp) {
-  size_t from, to;
-  pl_team_share(team, n, 64, &from, &to);
-  for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
-    (clamp ? pl_kernel.add_clamped : pl_kernel.add)(out + p.start, a + p.start, b + p.start, p.end - p.start);
+/* The inputs of an operation that has several. */
+typedef struct { const float *x[PL_MOST_INPUTS]; float *dx[PL_MOST_INPUTS]; pl_shape shape[PL_MOST_INPUTS]; } operands;
+
+static void take_operands(const pl_run *run, pl_pass *pass, const pl_op *op, operands *o, bool backward, bool needs_x) {
+  for (int k = 0; k < op->inputs; k++) {
+    int v = pl_op_input(run->graph, op, k);
+    o->x[k] = !backward || needs_x ? pl_run_act(run, v) : NULL;
+    o->dx[k] = backward ? pl_run_input_grad(run, op, k) : NULL;
+    o->shape[k] = run->graph->value[v].shape;
+  }
+  pass->input = o->x;
+  pass->input_grad = o->dx;
+  pass->input_shape = o->shape;
 }
 
-/* Both branches received x: dx = da + db; and where x = max(.., 0), if `x` is given, the gradient before that. */
-static void add_branches(const pl_team *team, float *dx, const float *da, const float *db, const float *x, size_t n) {
-  size_t from, to;
-  pl_team_share(team, n, 64, &from, &to);
-  if (x != NULL) pl_kernel.add_rectified(dx + from, da + from, db + from, x + from, to - from);
-  else pl_kernel.add(dx + from, da + from, db + from, to - from);
+static bool is_alias(const pl_run *run, const pl_op *op) { return pl_op_is_alias(op, run->mode); }
+
+static void forward_fused(const pl_run *run, const pl_team *team, const pl_node *node, float *y) {
+  pl_fused f = { .ops = node->ops, .x = pl_run_act(run, pl_op_input(run->graph, &run->graph->op[node->op[0]], 0)), .y = y };
+  for (int k = 0; k < node->ops; k++) {
+    f.layer[k] = run->graph->op[node->op[k]].layer;
+    f.pass[k] = pass_of(run, team, node->op[k], FORWARD);
+  }
+  if (node->other >= 0) f.other = pl_run_act(run, node->other);
+  node->pattern->forward(&f);
 }
 
-/* An operation that is fused into a later one is run by it. */
-static void forward_op(const pl_run *run, pl_stages *stages, int i) {
-  const pl_plan *plan = run->plan;
-  if (plan->fused_into[i] != i) return;
-  const pl_op *op = &run->graph->op[i];
-  int first = pl_plan_first(plan, i), in = run->graph->op[first].in[0];
-  float *y = pl_run_act(run, op->out[0]);
-  bool layer = op->kind == PL_OP_LAYER && y != pl_run_act(run, in);
-  if (!layer && (op->kind != PL_OP_JOIN || plan->fused_add[i - 1])) return;
-  const pl_team *team = pl_stage_begin(stages, plan->single_thread[i]);
-  if (team != NULL && layer) {
-    pl_pass pass = pass_of(run, team, i, FORWARD), makers = first < i ? pass_of(run, team, first, FORWARD) : pass;
-    pl_before before = { .pass = &makers };
-    if (first < i) {
-      before.activation = op[-1].layer;
-      before.maker = first < i - 1 ? op[-2].layer : NULL;
-      pass.before = &before;
-    }
-    op->layer->cls->forward(op->layer, &pass, pl_run_act(run, in), y);
+static void forward_node(const pl_run *run, pl_stages *stages, int n) {
+  const pl_node *node = &run->plan->node[n];
+  const pl_op *op = &run->graph->op[node->op[node->ops - 1]];
+  if (is_alias(run, op)) return;
+  const pl_team *team = pl_stage_begin(stages, node->single_thread);
+  float *y = pl_run_act(run, op->out);
+  if (team != NULL && node->ops > 1) {
+    forward_fused(run, team, node, y);
   } else if (team != NULL) {
-    join(team, y, pl_run_act(run, op->in[0]), pl_run_act(run, op->in[1]), run->n * (size_t)pl_shape_count(&run->graph->value[op->out[0]]),
-         plan->along[i] == PL_ALONG_FORWARD);
+    pl_pass pass = pass_of(run, team, node->op[0], FORWARD);
+    operands o;
+    if (op->inputs > 1) take_operands(run, &pass, op, &o, false, true);
+    op->cls->forward(op->layer, &pass, pl_run_act(run, pl_op_input(run->graph, op, 0)), y);
   }
   pl_stage_end(stages);
-  pl_profile_op(run->watch, stages->team, first, false);
+  pl_profile_op(run->watch, stages->team, node->op[0], false);
 }
 
-/* A fused operation goes back through the activation before it; what made the activation's input has a backward of its own. */
-static void backward_op(const pl_run *run, pl_stages *stages, int i) {
-  const pl_plan *plan = run->plan;
+/* The gradients of a value's uses are added in their order. */
+static void add_up(const pl_run *run, const pl_team *team, const pl_back *back, size_t n) {
+  size_t from, to;
+  const int *part = run->plan->part + back->part;
+  float *sum = grad(run, back->value);
+  if (sum == NULL) return;   /* that of the input, which the caller does not want now */
+  pl_team_share(team, n, 64, &from, &to);
+  for (int k = 1; k < back->parts; k++)
+    pl_kernel.add(sum + from, (k == 1 ? grad(run, part[0]) : sum) + from, grad(run, part[k]) + from, to - from);
+}
+
+/* And y = max(x, 0) gives the gradient before it. */
+static void add_up_relu(const pl_run *run, const pl_team *team, const pl_back *back, float *dx, size_t n) {
+  size_t from, to;
+  const int *part = run->plan->part + back->part;
+  if (dx == NULL) return;
+  pl_team_share(team, n, 64, &from, &to);
+  pl_kernel.add_rectified(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from, pl_run_act(run, back->value) + from, to - from);
+}
+
+static void backward_fused(const pl_run *run, const pl_team *team, const pl_node *node, const pl_back *back) {
+  const pl_op *first = &run->graph->op[node->op[back->first]], *last = &run->graph->op[node->op[back->last]];
+  pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out), .dx = pl_run_input_grad(run, first, 0) };
+  for (int k = 0; k < f.ops; k++) {
+    f.layer[k] = run->graph->op[node->op[back->first + k]].layer;
+    f.pass[k] = pass_of(run, team, node->op[back->first + k], BACKWARD);
+  }
+  if (run->plan->need[node->op[back->first]].needs_x) f.x = pl_run_act(run, pl_op_input(run->graph, first, 0));
+  if (run->plan->need[node->op[back->last]].needs_y) f.y = pl_run_act(run, last->out);
+  node->pattern->backward(&f);
+}
+
+static void backward_op(const pl_run *run, const pl_team *team, int i) {
   const pl_op *op = &run->graph->op[i];
-  const pl_memory *need = &plan->need[i];
-  if (plan->fused_into[i] == i + 1) return;
-  float *dx = pl_run_grad(run, need->fused ? op[-1].in[0] : op->in[0]);
-  if (!plan->needs_grad[op->out[0]] || (op->kind != PL_OP_LAYER && (op->kind != PL_OP_FORK || dx == NULL))) return;
-  if (pl_plan_is_fused_away(plan, i) || plan->relu_grad_in_fork[i]) return;
-  if (dx == NULL && op->layer->cls->param_grads != NULL) return;
-  const pl_team *team = pl_stage_begin(stages, plan->single_thread[i]);
-  size_t n = run->n * (size_t)pl_shape_count(&run->graph->value[op->in[0]]);
-  if (team != NULL && plan->relu_grad_in_fork[i + 1]) {
-    if (dx != NULL) add_branches(team, dx, pl_run_grad(run, op[1].out[0]), pl_run_grad(run, op[1].out[1]), pl_run_act(run, op->out[0]), n);
-  } else if (team != NULL && op->kind == PL_OP_LAYER) {
-    pl_pass pass = pass_of(run, team, i, BACKWARD);
-    pl_before before = { .activation = need->fused ? op[-1].layer : NULL };
-    if (need->fused) pass.before = &before;
-    op->layer->cls->backward(op->layer, &pass, need->needs_x ? pl_run_act(run, op->in[0]) : NULL,
-                             need->needs_y ? pl_run_act(run, op->out[0]) : NULL, pl_run_grad(run, op->out[0]), dx);
-  } else if (team != NULL) {
-    add_branches(team, dx, pl_run_grad(run, op->out[0]), pl_run_grad(run, op->out[1]), NULL, n);
+  const pl_memory *need = &run->plan->need[i];
+  pl_pass pass = pass_of(run, team, i, BACKWARD);
+  operands o;
+  if (op->inputs > 1) take_operands(run, &pass, op, &o, true, need->needs_x);
+  op->cls->backward(op->layer, &pass, need->needs_x ? pl_run_act(run, pl_op_input(run->graph, op, 0)) : NULL,
+                    need->needs_y ? pl_run_act(run, op->out) : NULL, grad(run, op->out), pl_run_input_grad(run, op, 0));
+}
+
+static void backward_step(const pl_run *run, pl_stages *stages, int b) {
+  const pl_back *back = &run->plan->back[b];
+  const pl_node *node = back->kind == PL_BACK_SUM ? NULL : &run->plan->node[back->node];
+  const pl_team *team = pl_stage_begin(stages, back->single_thread);
+  if (team != NULL) {
+    size_t n = back->parts > 0 ? run->n * (size_t)pl_shape_count(&run->graph->value[back->value].shape) : 0;
+    if (back->kind == PL_BACK_SUM) add_up(run, team, back, n);
+    else if (back->kind == PL_BACK_SUM_RELU) add_up_relu(run, team, back, pl_run_input_grad(run, &run->graph->op[node->op[back->first]], 0), n);
+    else if (back->first < back->last) backward_fused(run, team, node, back);
+    else backward_op(run, team, node->op[back->last]);
   }
   pl_stage_end(stages);
-  pl_profile_op(run->watch, stages->team, need->fused ? i - 1 : i, true);
+  if (node != NULL) pl_profile_op(run->watch, stages->team, node->op[back->first], true);
 }
 
-void pl_run_forward_ops(const pl_run *run, pl_stages *stages, int from, int to) {
-  for (int i = from; i < to; i++) forward_op(run, stages, i);
+void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to) {
+  for (int n = from; n < to; n++) forward_node(run, stages, n);
 }
 
-void pl_run_backward_ops(const pl_run *run, pl_stages *stages, int from, int to) {
-  for (int i = to - 1; i >= from; i--) backward_op(run, stages, i);
+void pl_run_backward_steps(const pl_run *run, pl_stages *stages, int from, int to) {
+  for (int b = from; b < to; b++) backward_step(run, stages, b);
 }
 
 const float *pl_run_forward(const pl_run *run, pl_stages *stages) {
-  pl_run_forward_ops(run, stages, 0, run->graph->ops);
-  return pl_run_act(run, pl_graph_last_value(run->graph));
-}
-
-bool pl_run_has_param_grads(const pl_run *run, int i) {
-  const pl_op *op = &run->graph->op[i];
-  return op->kind == PL_OP_LAYER && op->layer->cls->param_grads != NULL && run->plan->needs_grad[op->out[0]];
+  pl_run_forward_nodes(run, stages, 0, run->plan->nodes);
+  return pl_run_act(run, pl_graph_output(run->graph));
 }
 
 void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_sink *sink) {
   for (int i = 0; i < run->graph->ops; i++) {
-    if (!pl_run_has_param_grads(run, i)) continue;
+    if (!(run->plan->param_grads[i] & PL_DEFERS_PARAM_GRADS)) continue;
     const pl_op *op = &run->graph->op[i];
     pl_pass pass = pass_of(run, team, i, PARAM_GRADS);
-    pass.sink = sink;
-    op->layer->cls->param_grads(op->layer, &pass, pl_run_act(run, op->in[0]), pl_run_grad(run, op->out[0]));
+    pass.sink = run->plan->param_grads[i] & PL_SHARES_PARAMS ? NULL : sink;
+    op->cls->param_grads(op->layer, &pass, pl_run_act(run, pl_op_input(run->graph, op, 0)), grad(run, op->out));
     if (sink == NULL) pl_profile_op(run->watch, team, i, true);
   }
 }

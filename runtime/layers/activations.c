@@ -45,12 +45,8 @@ static void keeps_x(const pl_layer *self, const pl_shape *in, const pl_shape *ou
     (void)x, (void)y; \
     apply_back(pass, pl_kernel.name##_backward, kept, dy, dx, option_of(self)); \
   } \
-  static void name##_apply(const pl_layer *self, float *y, const float *x, size_t n) { pl_kernel.name##_forward(y, x, n, option_of(self)); } \
-  static void name##_apply_back(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n) { \
-    pl_kernel.name##_backward(dx, y, dy, n, option_of(self)); \
-  } \
-  const pl_layer_class pl_##name##_layer = { .head = { type, __VA_ARGS__ }, .shape = shape, .memory = keeps_##kept, .forward = name##_forward, .backward = name##_backward, \
-    .apply = keeps_##kept == keeps_y ? name##_apply : NULL, .apply_back = keeps_##kept == keeps_y ? name##_apply_back : NULL };
+  const pl_layer_class pl_##name##_layer = { .head = { type, __VA_ARGS__ }, .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, \
+    .memory = keeps_##kept, .forward = name##_forward, .backward = name##_backward };
 
 static float option_of(const pl_layer *self) { return self->cls->head.config_size ? (float)*(const double *)self->config : 0; }
 
@@ -99,5 +95,5 @@ static void gelu_backward(pl_layer *self, const pl_pass *pass, const float *x, c
 
 const pl_layer_class pl_gelu_layer = {
   .head = { "GELU", sizeof(gelu_config), &gelu_defaults, gelu_options },
-  .shape = shape, .memory = keeps_x, .forward = gelu_forward, .backward = gelu_backward,
+  .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, .memory = keeps_x, .forward = gelu_forward, .backward = gelu_backward,
 };

@@ -6,7 +6,7 @@
    taken from 1). One row has no variance: training on it is an error (`least_batch`). */
 #include <math.h>
 #include "kernels/kernels.h"
-#include "layers/layer.h"
+#include "layers/batchnorm.h"
 
 typedef struct { int64_t features; double momentum, eps; bool affine, unbiased; } config;
 
@@ -57,12 +57,11 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   size_t sums = 2 * pl_column_sums_scratch(rows_of(c, in, batch), (size_t)c->features);
   (void)out;
   m->needs_x = true;
+  m->least_batch = rows_of(c, in, 1) > 1 ? 1 : 2;
   m->saved = sizeof(float) * KEPT * width_of(c);
   m->scratch_forward = sizeof(float) * sums;
   m->scratch_backward = sizeof(float) * (BACKWARD_SUMS * width_of(c) + sums);
 }
-
-static size_t least_batch(const pl_layer *self, const pl_shape *in) { return rows_of(self->config, in, 1) > 1 ? 1 : 2; }
 
 /* This member's columns of m and 1 / sqrt(v + eps), from the batch; the running ones follow. */
 static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x, size_t rows, float *mean, float *inverse, float *sums) {
@@ -80,7 +79,7 @@ static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+void batchnorm_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, const float *residual, bool relu) {
   const config *c = self->config;
   size_t features = (size_t)c->features, width = width_of(c), rows = rows_of(c, &pass->in, pass->batch), from, to;
   float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
@@ -96,23 +95,22 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
   pl_kernel.normalize(y + from * features, x + from * features, mean, scale, c->affine ? self->param[1].value : NULL,
-                      pass->plus ? pass->plus + from * features : NULL, to - from, features, pass->clamp || pass->clamp_sum);
+                      residual ? residual + from * features : NULL, to - from, features, relu);
 }
 
 /* With h = (x - m) / s, s = sqrt(v + eps), R rows:  y = weight h + bias  gives
    dbias = sum dy,  dweight = sum dy h,  dx = weight / s (dy - dbias / R - h dweight / R)
-   (m and v depend on every x: hence the last two terms), written as dx = scale dy + b (x - m) + c. With a clamp
-   behind, y = max(.., 0), dy counts only where y > 0, which x tells again. */
-static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+   (m and v depend on every x: hence the last two terms), written as dx = scale dy + b (x - m) + c. If a ReLU
+   follows, y = max(.., 0), dy counts only where y > 0, which x tells again. */
+void batchnorm_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *dy, float *dx, bool relu) {
   const config *cfg = self->config;
   size_t features = (size_t)cfg->features, width = width_of(cfg), rows = rows_of(cfg, &pass->in, pass->batch), from, to;
   const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
   float *scratch = pass->scratch, *sum_dy = scratch + SUM_DY * width, *sum_dy_x = scratch + SUM_DY_X * width, *sums = scratch + BACKWARD_SUMS * width;
   float *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
   const float *shift = cfg->affine ? self->param[1].value : NULL;
-  (void)y;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, pass->clamp }, rows, sums);
+  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, relu }, rows, sums);
   for (size_t j = from; j < to; j++) {
     float dweight = sum_dy_x[j] * inverse[j], r = (float)rows;
     b[j] = -scale[j] * inverse[j] * dweight / r;
@@ -127,12 +125,18 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   pl_team_share(pass->team, rows, 16, &from, &to);
   for (pl_piece p = { to, to }; pl_descend(&p, from, ROWS_AT_ONCE);) {
     size_t at = p.start * features;
-    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, pass->clamp);
+    pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, relu);
   }
+}
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { batchnorm_forward(self, pass, x, y, NULL, false); }
+
+static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+  (void)y;
+  batchnorm_backward(self, pass, x, dy, dx, false);
 }
 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
-  .clamps = true, .joins = true, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
-  .least_batch = least_batch,
+  .flags = PL_PER_SAMPLE, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
 };

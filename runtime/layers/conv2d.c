@@ -148,7 +148,7 @@ void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
 }
 
 /* How the rows of outputs are made. The team copies the input into its border of zeros, if there is one. */
-static pl_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x) {
+static conv2d_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x) {
   const conv2d_config *c = self->config;
   const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
   bool per_position = c->bias == CONV2D_BIAS_PER_POSITION;
@@ -157,41 +157,58 @@ static pl_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv2d_s
     pl_team_barrier(pass->team);
     x = pass->saved;
   }
-  return (pl_rows){
+  return (conv2d_rows){
     .first = { .a = x, .a_row = (ptrdiff_t)(s->sx * s->in), .a_outer = (ptrdiff_t)(s->pw * s->in), .a_inner = 1, .c_row = (ptrdiff_t)s->out,
                .b = self->param[0].value, .b_outer = (ptrdiff_t)(s->kw * s->in * s->out), .b_inner = (ptrdiff_t)s->out,
                .rows = s->ow, .cols = s->out, .outer = s->kh, .inner = s->kw * s->in, .bias = bias, .accumulate = per_position },
     .a_sample = (ptrdiff_t)(s->ph * s->pw * s->in), .a_next = (ptrdiff_t)(s->sy * s->pw * s->in), .start = per_position ? bias : NULL };
 }
 
-static bool rows(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *out) {
+bool conv2d_makes_rows(const pl_layer *self, const pl_shape *in) {
   conv2d_sizes s = conv2d_sizes_of(self->config, in);
-  if (pass != NULL) *out = rows_of(self, pass, &s, x);
   return !s.winograd && !s.patches && !(s.pointwise && s.ow < CONV2D_TILE);   /* short rows would leave tiles empty */
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+conv2d_rows conv2d_rows_begin(const pl_layer *self, const pl_pass *pass, const float *x) {
+  conv2d_sizes s = conv2d_sizes_of(self->config, &pass->in);
+  return rows_of(self, pass, &s, x);
+}
+
+void conv2d_make_rows(const conv2d_rows *r, size_t n, size_t row, size_t count, float *out) {
+  size_t size = r->first.rows * r->first.cols;
+  for (size_t i = row; i < row + count; i++, out += size) {
+    pl_contraction c = r->first;
+    c.c = out;
+    c.a += (ptrdiff_t)n * r->a_sample + (ptrdiff_t)i * r->a_next;
+    if (r->start != NULL) memcpy(out, r->start + i * size, size * sizeof *out);
+    pl_kernel.contract(&c);
+  }
+}
+
+void conv2d_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation) {
   conv2d_sizes s = conv2d_sizes_of(self->config, &pass->in);
   size_t from, to;
   if (s.winograd) {
-    conv2d_winograd_forward(self, pass, &s, x, y);
+    conv2d_winograd_forward(self, pass, &s, x, y, activation);
     return;
   }
-  pl_rows made = rows_of(self, pass, &s, x);
+  conv2d_rows made = rows_of(self, pass, &s, x);
   if (s.patches) {
-    conv2d_patches_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
+    conv2d_patches_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y, activation);
     return;
   }
   if (s.pointwise) {
-    conv2d_pointwise_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y);
+    conv2d_pointwise_forward(pass, &s, made.first.a, made.first.b, made.first.bias, made.start != NULL, y, activation);
     return;
   }
   pl_work work = pl_work_begin(pass->team, pass->batch * s.oh, s.oh, 1, PL_FROM_START);
   while (pl_work_take(&work, &from, &to)) {
-    pl_make_rows(&made, from / s.oh, 0, s.oh, y + from * s.ow * s.out);
-    pl_activate(pass->activation, y + from * s.ow * s.out, s.oh, s.ow * s.out, s.ow * s.out);
+    conv2d_make_rows(&made, from / s.oh, 0, s.oh, y + from * s.ow * s.out);
+    pl_activate(activation, y + from * s.ow * s.out, s.oh, s.ow * s.out, s.ow * s.out);
   }
 }
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { conv2d_forward(self, pass, x, y, NULL); }
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
@@ -363,6 +380,6 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 const pl_layer_class pl_conv2d = {
-  .head = { "Conv2d", sizeof(conv2d_config), &defaults, options }, .activates = true,
-  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .rows = rows, .work = work,
+  .head = { "Conv2d", sizeof(conv2d_config), &defaults, options }, .flags = PL_PER_SAMPLE,
+  .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .work = work,
 };

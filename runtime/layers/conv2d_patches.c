@@ -30,7 +30,7 @@ static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t
   }
 }
 
-void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y) {
+void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y, pl_layer *activation) {
   const pl_team alone = { .size = 1 };
   size_t size = s->oh * s->ow * s->out;
   float *patches = (float *)pass->scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
@@ -41,7 +41,7 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
     pl_contract_shared(&alone, &(pl_contraction){
       .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
-      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias, .accumulate = per_position }, pass->activation);
+      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias, .accumulate = per_position }, activation);
   }
 }
 

@@ -29,7 +29,7 @@ static void multiply(const pl_contraction *all, size_t from, size_t to, bool des
   }
 }
 
-void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y) {
+void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y, pl_layer *activation) {
   size_t from, to, positions = s->oh * s->ow;
   pl_work work = pl_work_begin(pass->team, pass->batch * positions, positions, 1, PL_FROM_START);
   while (pl_work_take(&work, &from, &to)) {
@@ -37,7 +37,7 @@ void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const 
     multiply(&(pl_contraction){
       .c = y, .c_row = (ptrdiff_t)s->out, .a = x, .a_row = (ptrdiff_t)s->in, .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
       .rows = pass->batch * positions, .cols = s->out, .outer = 1, .inner = s->in, .bias = bias, .accumulate = per_position }, from, to, false);
-    pl_activate(pass->activation, y + from * s->out, to - from, s->out, s->out);
+    pl_activate(activation, y + from * s->out, to - from, s->out, s->out);
   }
 }
 

@@ -166,7 +166,7 @@ static void multiply_group(float *out, float *m, const float *v, const float *u,
   }
 }
 
-void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y) {
+void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y, pl_layer *activation) {
   tiling t = forward_tiling(s, pass->batch);
   places p = forward_places(s, &t, pass->team->size);
   float *u = (float *)pass->scratch + p.filter, *v = (float *)pass->scratch + p.slots + (size_t)pass->team->rank * p.slot;
@@ -179,7 +179,7 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
     size_t samples = to - n;
     transform(v, &t, x + n * s->h * s->w * s->in, s->h, s->w, s->in, 0, s->in, samples, s->top, s->left, 0);
     multiply_group(y + n * s->oh * s->ow * s->out, v + t.planes * plane_of(&t, s->in), v, u, &t, samples, s->in, s->out, bias, s->oh, s->ow);
-    pl_activate(pass->activation, y + n * s->oh * s->ow * s->out, samples, s->oh * s->ow * s->out, s->oh * s->ow * s->out);
+    pl_activate(activation, y + n * s->oh * s->ow * s->out, samples, s->oh * s->ow * s->out, s->oh * s->ow * s->out);
   }
 }
 

@@ -27,6 +27,6 @@ static const pl_option reshape_options[] = {
   { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .place = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
 };
 
-const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .alias = true, .shape = flatten_shape };
-const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options }, .alias = true, .shape = reshape_shape };
-const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .alias = true, .shape = identity_shape };
+const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = flatten_shape };
+const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = reshape_shape };
+const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = identity_shape };

@@ -15,17 +15,36 @@ static pl_status grow(void **list, int used, int *room, size_t size, pl_error *e
   return PL_OK;
 }
 
-static pl_status new_value(pl_graph *graph, const pl_shape *shape, int *out, pl_error *err) {
+static pl_status new_value(pl_graph *graph, const pl_value *value, int *out, pl_error *err) {
   if (grow((void **)&graph->value, graph->values, &graph->room_values, sizeof *graph->value, err)) return PL_ERROR_MEMORY;
-  graph->value[graph->values] = *shape;
+  graph->value[graph->values] = *value;
   *out = graph->values++;
   return PL_OK;
 }
 
-static pl_status new_op(pl_graph *graph, pl_op op, pl_error *err) {
+static pl_status new_row(pl_graph *graph, pl_row row, pl_error *err) {
+  if (grow((void **)&graph->row, graph->rows, &graph->room_rows, sizeof *graph->row, err)) return PL_ERROR_MEMORY;
+  graph->row[graph->rows++] = row;
+  return PL_OK;
+}
+
+static int calls_of(const pl_graph *graph, const pl_layer *layer, const pl_layer_class *cls) {
+  int calls = 0;
+  for (int i = 0; i < graph->ops; i++) calls += graph->op[i].layer == layer && graph->op[i].cls == cls;
+  return calls;
+}
+
+static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs, const pl_shape *shape, int *out, pl_error *err) {
+  pl_op op = { cls, layer, calls_of(graph, layer, cls), graph->inputs, inputs, 0 };
+  for (int k = 0; k < inputs; k++) {
+    if (grow((void **)&graph->input, graph->inputs, &graph->room_inputs, sizeof *graph->input, err)) return PL_ERROR_MEMORY;
+    graph->input[graph->inputs++] = in[k];
+  }
+  if (new_value(graph, &(pl_value){ .shape = *shape }, out, err)) return PL_ERROR_MEMORY;
+  op.out = *out;
   if (grow((void **)&graph->op, graph->ops, &graph->room_ops, sizeof *graph->op, err)) return PL_ERROR_MEMORY;
   graph->op[graph->ops++] = op;
-  return PL_OK;
+  return new_row(graph, (pl_row){ layer, graph->ops - 1, *out }, err);
 }
 
 pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
@@ -33,7 +52,7 @@ pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
   pl_graph *graph = pl_alloc(sizeof *graph, err);
   if (graph == NULL) return NULL;
   atomic_init(&graph->references, 1);
-  if (new_value(graph, input, &first, err) == PL_OK) return graph;
+  if (new_value(graph, &(pl_value){ .shape = *input, .many_zeros = true }, &first, err) == PL_OK) return graph;
   pl_graph_release(graph);
   return NULL;
 }
@@ -47,10 +66,12 @@ void pl_graph_release(pl_graph *graph) {
   if (graph == NULL || atomic_fetch_sub(&graph->references, 1) != 1) return;
   pl_free(graph->value);
   pl_free(graph->op);
+  pl_free(graph->input);
+  pl_free(graph->row);
   pl_free(graph);
 }
 
-int pl_graph_last_value(const pl_graph *graph) { return graph->ops ? graph->op[graph->ops - 1].out[0] : 0; }
+int pl_graph_output(const pl_graph *graph) { return graph->ops ? graph->op[graph->ops - 1].out : 0; }
 
 /* x.lua:12: layer 5 (Linear, "fc1"): what the layer said */
 static pl_status blame(const pl_layer *layer, pl_error *err) {
@@ -60,40 +81,37 @@ static pl_status blame(const pl_layer *layer, pl_error *err) {
   return PL_ERROR_SHAPE;
 }
 
-pl_status pl_graph_add(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err) {
-  if (layer->cls->trace != NULL) return layer->cls->trace(layer, graph, in, out, err);
-  pl_shape shape = { 0 }, input = graph->value[in];
-  if (layer->cls->shape(layer, &input, &shape, err)) return blame(layer, err);
+static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_shape *out, pl_error *err) {
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-  for (int i = 0; i < shape.axes; i++) {
-    if (shape.size[i] > 0) continue;
-    pl_error_set(err, PL_ERROR_SHAPE, "leaves nothing: %s becomes %s", pl_shape_text(a, &input, true), pl_shape_text(b, &shape, true));
+  for (int i = 0; i < out->axes; i++) {
+    if (out->size[i] > 0) continue;
+    pl_error_set(err, PL_ERROR_SHAPE, "leaves nothing: %s becomes %s", pl_shape_text(a, in, true), pl_shape_text(b, out, true));
     return blame(layer, err);
   }
-  int64_t count = pl_shape_count(&shape);
-  if (count < 0 || count > INT32_MAX) {
-    pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s", pl_shape_text(a, &input, true), pl_shape_text(b, &shape, true));
-    return blame(layer, err);
-  }
-  if (new_value(graph, &shape, out, err)) return PL_ERROR_MEMORY;
-  return new_op(graph, (pl_op){ layer->cls->alias ? PL_OP_ALIAS : PL_OP_LAYER, layer, { in, -1 }, { *out, -1 } }, err);
+  int64_t count = pl_shape_count(out);
+  if (count >= 0 && count <= INT32_MAX) return PL_OK;
+  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s", pl_shape_text(a, in, true), pl_shape_text(b, out, true));
+  return blame(layer, err);
 }
 
-pl_status pl_graph_fork(pl_graph *graph, pl_layer *layer, int in, int out[2], pl_error *err) {
-  pl_shape shape = graph->value[in];
-  if (new_value(graph, &shape, &out[0], err) || new_value(graph, &shape, &out[1], err)) return PL_ERROR_MEMORY;
-  return new_op(graph, (pl_op){ PL_OP_FORK, layer, { in, -1 }, { out[0], out[1] } }, err);
+pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err) {
+  if (layer->cls->trace != NULL) return layer->cls->trace(layer, graph, in, out, err);
+  pl_shape shape = { 0 }, input = graph->value[in].shape;
+  if (layer->cls->shape(layer, &input, &shape, err)) return blame(layer, err);
+  pl_status status = check_size(layer, &input, &shape, err);
+  return status ? status : new_op(graph, layer->cls, layer, &in, 1, &shape, out, err);
 }
 
-pl_status pl_graph_join(pl_graph *graph, pl_layer *layer, int a, int b, int *out, pl_error *err) {
-  pl_shape shape = graph->value[a];
-  if (!pl_shape_equal(&shape, &graph->value[b])) {
-    char s[PL_SHAPE_TEXT], t[PL_SHAPE_TEXT];
-    pl_error_set(err, PL_ERROR_SHAPE, "adds two paths of the same shape, got %s from the branch and %s from the shortcut; "
-                 "give the shortcut a projection, such as nn.Conv2d(in, out, 1)",
-                 pl_shape_text(s, &graph->value[a], true), pl_shape_text(t, &graph->value[b], true));
-    return blame(layer, err);
-  }
-  if (new_value(graph, &shape, out, err)) return PL_ERROR_MEMORY;
-  return new_op(graph, (pl_op){ PL_OP_JOIN, layer, { a, b }, { *out, -1 } }, err);
+pl_status pl_graph_combine(pl_graph *graph, const pl_layer_class *cls, pl_layer *owner, const int *in, int inputs, int *out, pl_error *err) {
+  pl_shape list[PL_MOST_INPUTS], shape = { 0 };
+  if (inputs < 1 || inputs > PL_MOST_INPUTS)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s takes from 1 to %d inputs, got %d", cls->head.type, PL_MOST_INPUTS, inputs);
+  for (int k = 0; k < inputs; k++) list[k] = graph->value[in[k]].shape;
+  if (cls->combine(list, inputs, &shape, err)) return blame(owner, err);
+  pl_status status = check_size(owner, &list[0], &shape, err);
+  return status ? status : new_op(graph, cls, owner, in, inputs, &shape, out, err);
+}
+
+pl_status pl_graph_begin(pl_graph *graph, const pl_layer *container, int in, pl_error *err) {
+  return new_row(graph, (pl_row){ container, -1, in }, err);
 }

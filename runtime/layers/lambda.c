@@ -16,4 +16,4 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_lambda = { .head = { "Lambda", 0, NULL, options }, .host = true, .shape = shape, .memory = memory };
+const pl_layer_class pl_lambda = { .head = { "Lambda", 0, NULL, options }, .flags = PL_HOST, .shape = shape, .memory = memory };

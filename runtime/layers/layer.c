@@ -7,17 +7,20 @@
 
 static const pl_layer_class *find_class(const char *type) {
   for (int i = 0; pl_layer_registry[i]; i++) {
-    if (strcmp(pl_layer_registry[i]->head.type, type) == 0) return pl_layer_registry[i];
+    if (strcmp(pl_layer_registry[i]->head.type, type) == 0 && pl_layer_registry[i]->combine == NULL) return pl_layer_registry[i];
   }
   return NULL;
 }
 
-const char *pl_layer_type_name(int i) { return pl_layer_registry[i] ? pl_layer_registry[i]->head.type : NULL; }
+const char *pl_layer_type_name(int i) {
+  for (int k = 0; pl_layer_registry[k]; k++) if (pl_layer_registry[k]->combine == NULL && i-- == 0) return pl_layer_registry[k]->head.type;
+  return NULL;
+}
 
 static pl_status no_such_layer(const char *type, pl_error *err) {
   const char *names[128];
   int n = 0;
-  for (; n < 127 && pl_layer_registry[n]; n++) names[n] = pl_layer_registry[n]->head.type;
+  for (; n < 127 && pl_layer_type_name(n); n++) names[n] = pl_layer_type_name(n);
   names[n] = NULL;
   const char *nearest = pl_nearest_name(type, names);
   return pl_error_set(err, PL_ERROR_VALUE, "there is no layer '%s'%s%s%s", type, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
@@ -223,4 +226,7 @@ bool pl_layer_param_custom(const pl_layer *layer, int i) { return layer->param[i
 float *pl_layer_param_value(const pl_layer *layer, int i) { return layer->param[i].value; }
 float *pl_layer_param_grad(const pl_layer *layer, int i) { return layer->param[i].grad; }
 
-pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass) { return pl_rng_make(pass->seed, PL_FOR_DROPOUT, self->id, pass->step); }
+pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass) {
+  (void)self;
+  return pl_rng_make(pass->seed, PL_FOR_DROPOUT, pass->stream, pass->step);
+}

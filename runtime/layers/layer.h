@@ -27,35 +27,23 @@ typedef struct pl_param {
   _Atomic bool zero_or_normal;   /* during some passes: each value is known to be zero or a normal number */
 } pl_param;
 
-/* Outputs that are made row by row, each by one contraction. */
-typedef struct pl_rows {
-  pl_contraction first;         /* row 0 of sample 0 */
-  ptrdiff_t a_sample, a_next;   /* in its `a`: from sample to sample, from row to row */
-  const float *start;           /* what each row of a sample starts from; NULL: first.bias */
-} pl_rows;
+enum { PL_MOST_INPUTS = 16 };
 
-/* What a layer takes into its own loops: the activation before it, and the layer before that if it makes rows. */
-typedef struct pl_before {
-  const pl_layer *activation;
-  pl_layer *maker;              /* NULL: the input of the activation is in memory */
-  const struct pl_pass *pass;   /* of the maker */
-} pl_before;
-
+/* What an operation is told of a pass. */
 typedef struct pl_pass {
   const pl_team *team;
   size_t batch;
   bool training;              /* batch statistics, dropout */
-  bool noise;                 /* dropout, also where training is false */
+  bool dropout;               /* also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
-  bool data;                  /* x is the model's input: there may be many zeros */
-  bool clamp;                 /* y is max(y, 0), and dy is its gradient: see `clamps` */
-  const struct pl_layer *activation;   /* forward: y is what it makes of y; NULL: none. See `activates` */
-  const float *plus;          /* forward: y is y + plus, or max(y + plus, 0) if `clamp_sum`; NULL: it is not. See `joins` */
-  bool clamp_sum;
+  bool many_zeros;            /* are likely in x: it is the model's input */
   const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: gradients go to the parameters' places */
-  uint64_t seed, step;        /* random numbers: a function of (seed, layer's id, step, element) */
-  const pl_before *before;    /* x is the input of the first of these; backward: of the activation. NULL: none */
-  pl_shape in, out;
+  uint64_t seed, stream, step;   /* random numbers: a function of these and of the element: pl_pass_rng */
+  pl_shape in, out;           /* of one sample; in: of the first input */
+  int inputs;
+  const float *const *input;     /* [inputs] x is the first; given as x is */
+  float *const *input_grad;      /* [inputs] backward: dx is the first; NULL where not wanted */
+  const pl_shape *input_shape;   /* [inputs] */
   void *saved;                /* kept from forward to backward */
   void *scratch;              /* this operation's alone */
 } pl_pass;
@@ -63,26 +51,32 @@ typedef struct pl_pass {
 /* What an operation needs for a batch, filled by `memory`; all zero and false by default. */
 typedef struct pl_memory {
   int members;                             /* given: the largest team that will run it */
-  bool fused;                              /* given: pass->before will be set */
   size_t saved;                            /* bytes for the whole batch */
   size_t scratch_forward, scratch_backward, scratch_param_grads;
   bool needs_x, needs_y;                   /* backward reads the input, the output */
+  size_t least_batch;                      /* the fewest samples of a training pass; 0: 1 */
 } pl_memory;
 
+typedef enum pl_op_flags {
+  PL_ALIAS = 1,                 /* the output is the input's memory under another shape: no forward, no backward */
+  PL_IDENTITY_IN_INFERENCE = 2, /* the same, unless training (or with dropout in inference) */
+  PL_PASSES_GRAD = 4,           /* the gradient of each input is that of the output: no backward */
+  PL_ELEMENTWISE = 8,           /* y[i] = f(x[i]), nothing kept: forward and backward may be called on any part, y may be x, dx may be dy */
+  PL_HOST = 16,                 /* runs on the main thread, between parallel regions, through `host` of the layer */
+  PL_PER_SAMPLE = 32            /* in inference a sample's output depends on that sample alone, and nothing is written but y and scratch */
+} pl_op_flags;
+
+/* The class of an operation. One that can stand alone knows nothing of others, nor of fusion (graph/fusion.c). */
 typedef struct pl_layer_class {
   pl_class head;
   int most_children;                   /* containers; 0: none */
-  bool alias;                          /* the output is the input's memory under another shape */
-  bool alias_in_inference;             /* identity unless training (or noise) */
-  bool clamp;                          /* y = max(x, 0); backward reads y or what it can be told from */
-  bool clamps;                         /* takes such a layer behind it into its own loops, with pass->clamp */
-  bool activates;                      /* takes any activation behind it into its own loops forwards, with pl_activate; backward does not read y */
-  bool joins;                          /* takes a sum behind it into its own loops, with pass->plus; backward does not read y */
-  bool host;                           /* runs on the main thread, between parallel regions, through `callback` */
+  unsigned flags;                      /* pl_op_flags */
   pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
-  /* Output shape of one sample. The message says what is expected and what to do; the layer's label is put before it. */
+  /* Output shape of one sample. The message says what is expected and what to do; the caller prepends the layer's label. */
   pl_status (*shape)(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err);
-  pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);   /* containers; NULL: one operation */
+  /* The same of an operation of several inputs, which has neither options nor parameters and is no layer; else NULL. */
+  pl_status (*combine)(const pl_shape *in, int inputs, pl_shape *out, pl_error *err);
+  pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);   /* containers: calls their children */
   void (*memory)(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m);
   void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
   /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
@@ -90,18 +84,13 @@ typedef struct pl_layer_class {
   /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink each tile
      goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
   void (*param_grads)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
-  /* The order of a parameter's numbers that suits training: whether there is one, and then (out not NULL) from it to the usual
+  /* The order of a parameter's values that suits training: whether there is one, and then (out not NULL) from it to the usual
      one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL: none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
-  /* Fusion; NULL: takes no part. An activation whose derivative is written in y, of any n numbers (y may be x): */
-  void (*apply)(const pl_layer *self, float *y, const float *x, size_t n);
-  void (*apply_back)(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n);
-  /* A layer that can make its output by rows: whether it does for such an input (pass NULL), or how, once all members are through. */
-  bool (*rows)(pl_layer *self, const pl_shape *in, const pl_pass *pass, const float *x, pl_rows *rows);
-  bool (*fuses)(const pl_layer *self, const pl_layer *activation, const pl_shape *in);   /* whether it takes that one before it into its loops */
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
-  size_t (*least_batch)(const pl_layer *self, const pl_shape *in);   /* the fewest samples of a training pass; NULL: 1 */
 } pl_layer_class;
+
+extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */
 
 /* Host layers (functions of the script) are called back on the main thread, between parallel regions. */
 typedef enum pl_host_kind {
@@ -160,12 +149,13 @@ static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16
 /* The stream of a pass's random numbers in this layer. */
 pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
 
-/* Finished rows of outputs become what the activation makes of them, if there is one (pass->activation). */
-void pl_activate(const pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
+/* An elementwise layer on n values; y may be x, dx may be dy. */
+void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n);
+void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n);
+/* Finished rows of outputs become what the activation (elementwise; NULL: none) makes of them. */
+void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
 /* One contraction shared by the team, and an activation of its result: a grid of row and column blocks, each computed by one member. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_layer *activation);
-/* Rows [row, row + count) of sample n. */
-void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out);
+void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation);
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members
    makes the same sums, and two of them read only samples that they have made themselves, not what lies in the other's cache.
    The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first` on, and
@@ -182,9 +172,9 @@ void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows
 /* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have means m_b
    of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`: twice that of sums. */
 void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch);
-/* sums[j] = sum over i of g[i][j], products[j] = sum over i of g[i][j] (x[i][j] - mean[j]), where g is dy, or with `clamp` dy
+/* sums[j] = sum over i of g[i][j], products[j] = sum over i of g[i][j] (x[i][j] - mean[j]), where g is dy, or with `relu` dy
    where (x - mean) scale + shift > 0, else 0; shift may be NULL (0). `scratch`: twice that of sums. */
-typedef struct pl_two_sums { const float *dy, *x, *mean, *scale, *shift; size_t cols; bool clamp; } pl_two_sums;
+typedef struct pl_two_sums { const float *dy, *x, *mean, *scale, *shift; size_t cols; bool relu; } pl_two_sums;
 void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows, float *scratch);
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "layers/layer.h"
+#include "layers/linear.h"
 
 typedef struct { int64_t in, out; bool bias; pl_init init, bias_init; } config;
 
@@ -100,12 +100,12 @@ static size_t sharing(size_t outputs) { return outputs > PANEL ? 6 : 12; }
 static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
   enum { MANY = 32 };   /* samples that are worth a look at all weights */
   const config *c = self->config;
-  if (!pass->data || rows < 2 || c->in > LISTED) return false;
+  if (!pass->many_zeros || rows < 2 || c->in > LISTED) return false;
   if (self->param[0].zero_or_normal) return true;
   return !pass->training && rows >= MANY && pl_kernel.largest(self->param[0].value, (size_t)(c->in * c->out)) < INFINITY;
 }
 
-static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y) {
+static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y, pl_layer *activation) {
   const config *c = self->config;
   const bool packed = self->param[0].packed;
   size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, few = sharing(width), groups = (rows + few - 1) / few;
@@ -121,31 +121,31 @@ static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t row
         .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1, .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
         .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = c->bias ? self->param[1].value + o : NULL };
       if (count > in / 8 * 7 || pl_kernel.contract_listed(&product, list, count)) pl_kernel.contract(&product);
-      pl_activate(pass->activation, product.c, n, product.cols, out);
+      pl_activate(activation, product.c, n, product.cols, out);
     }
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+void linear_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation) {
   enum { HEIGHT = 56 };
   const config *c = self->config;
   const float *weight = self->param[0].value, *bias = c->bias ? self->param[1].value : NULL;
   size_t rows = rows_of(c, &pass->in, pass->batch), from, to;
   if (may_list(self, pass, rows)) {
-    forward_listed(self, pass, rows, x, y);
+    forward_listed(self, pass, rows, x, y, activation);
     return;
   }
   if (rows == 1 && pass->training && self->param[0].zero_or_normal && !self->param[0].packed) {
     pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
     if (from == to) return;
     pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from, (size_t)c->out);
-    pl_activate(pass->activation, y + from, 1, to - from, (size_t)c->out);
+    pl_activate(activation, y + from, 1, to - from, (size_t)c->out);
     return;
   }
   if (!self->param[0].packed) {
     pl_contract_shared(pass->team, &(pl_contraction){
       .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = weight, .b_inner = c->out,
-      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, pass->activation);
+      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, activation);
     return;
   }
   pieces all = share_pieces(pass->team, rows, (size_t)c->out, HEIGHT);
@@ -155,9 +155,11 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
     pl_kernel.contract(&(pl_contraction){
       .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1, .b = weight + at, .b_inner = (ptrdiff_t)stride,
       .rows = p.height, .cols = p.width, .outer = 1, .inner = (size_t)c->in, .bias = bias ? bias + p.o : NULL });
-    pl_activate(pass->activation, y + p.i * (size_t)c->out + p.o, p.height, p.width, (size_t)c->out);
+    pl_activate(activation, y + p.i * (size_t)c->out + p.o, p.height, p.width, (size_t)c->out);
   }
 }
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { linear_forward(self, pass, x, y, NULL); }
 
 /* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed piece by piece so that
    lanes run over i. */
@@ -217,7 +219,7 @@ static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, co
       sum.c = self->param[0].grad + at;
       sum.c_row = (ptrdiff_t)stride;
     }
-    if (pass->sink != NULL && pass->data) contract_runs(&sum, x + p.i, rows, p.height);
+    if (pass->sink != NULL && pass->many_zeros) contract_runs(&sum, x + p.i, rows, p.height);
     else pl_kernel.contract(&sum);
     pl_grad_tile part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width, .stride = stride, .grad = cached, .grad_stride = p.width };
     if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;
@@ -258,6 +260,6 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 const pl_layer_class pl_linear = {
-  .head = { "Linear", sizeof(config), &defaults, options }, .activates = true,
+  .head = { "Linear", sizeof(config), &defaults, options }, .flags = PL_PER_SAMPLE,
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .param_grads = param_grads, .pack = pack, .work = work,
 };

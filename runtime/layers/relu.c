@@ -30,19 +30,9 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     pl_kernel.relu_backward(dx + p.start, y + p.start, dy + p.start, p.end - p.start);
 }
 
-static void apply(const pl_layer *self, float *y, const float *x, size_t n) {
-  (void)self;
-  pl_kernel.relu_forward(y, x, n);
-}
-
-static void apply_back(const pl_layer *self, float *dx, const float *y, const float *dy, size_t n) {
-  (void)self;
-  pl_kernel.relu_backward(dx, y, dy, n);
-}
-
 static const pl_option options[] = { { 0 } };
 
 const pl_layer_class pl_relu = {
-  .head = { "ReLU", 0, NULL, options }, .clamp = true, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
-  .apply = apply, .apply_back = apply_back,
+  .head = { "ReLU", 0, NULL, options }, .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, .memory = memory, .forward = forward,
+  .backward = backward,
 };

@@ -3,13 +3,13 @@
 #include "layers/layer.h"
 
 static pl_status residual_trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err) {
-  int way[2];
+  int way[2] = { in, in };
   if (self->children == 0) return pl_error_set(err, PL_ERROR_VALUE, "Residual needs a branch: nn.Residual(branch [, shortcut])");
-  if (pl_graph_fork(graph, self, in, way, err)) return PL_ERROR_MEMORY;
+  if (pl_graph_begin(graph, self, in, err)) return PL_ERROR_MEMORY;
   for (int i = 0; i < self->children; i++) {
-    if (pl_graph_add(graph, self->child[i], way[i], &way[i], err)) return err ? err->status : PL_ERROR_SHAPE;
+    if (pl_graph_call(graph, self->child[i], in, &way[i], err)) return err ? err->status : PL_ERROR_SHAPE;
   }
-  return pl_graph_join(graph, self, way[0], way[1], out, err);
+  return pl_graph_combine(graph, &pl_add, self, way, 2, out, err);
 }
 
 static const pl_option options[] = { { 0 } };

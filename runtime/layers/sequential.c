@@ -4,7 +4,7 @@
 static pl_status sequential_trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err) {
   *out = in;
   for (int i = 0; i < self->children; i++) {
-    if (pl_graph_add(graph, self->child[i], *out, out, err)) return err ? err->status : PL_ERROR_SHAPE;
+    if (pl_graph_call(graph, self->child[i], *out, out, err)) return err ? err->status : PL_ERROR_SHAPE;
   }
   return PL_OK;
 }

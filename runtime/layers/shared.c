@@ -53,16 +53,26 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
   pl_kernel.contract(&part);
 }
 
-void pl_activate(const pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride) {
+void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n) {
+  const pl_team alone = { .size = 1 };
+  layer->cls->forward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n), .out = PL_SHAPE((int64_t)n) }, x, y);
+}
+
+void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n) {
+  const pl_team alone = { .size = 1 };
+  layer->cls->backward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n), .out = PL_SHAPE((int64_t)n) }, NULL, y, dy, dx);
+}
+
+void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride) {
   if (activation == NULL) return;
   if (stride == cols) cols *= rows, rows = 1;
-  for (size_t i = 0; i < rows; i++) activation->cls->apply(activation, y + i * stride, y + i * stride, cols);
+  for (size_t i = 0; i < rows; i++) pl_elementwise(activation, y + i * stride, y + i * stride, cols);
 }
 
 /* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and b's, copied
    side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that goes on from block to
    block is the same chain. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_layer *activation) {
+void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation) {
   size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block, cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
   size_t depth = c->rows >= MANY_ROWS && c->inner > SUM_DEPTH && c->outer == 1 ? SUM_DEPTH : c->inner, from, to, last;
   while (rows * cols < 2 * (size_t)team->size && row_block > 7) {
@@ -81,17 +91,6 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c, const pl_l
     }
     k += depth;
   } while (k < c->inner);
-}
-
-void pl_make_rows(const pl_rows *r, size_t n, size_t row, size_t count, float *out) {
-  size_t size = r->first.rows * r->first.cols;
-  for (size_t i = row; i < row + count; i++, out += size) {
-    pl_contraction c = r->first;
-    c.c = out;
-    c.a += (ptrdiff_t)n * r->a_sample + (ptrdiff_t)i * r->a_next;
-    if (r->start != NULL) memcpy(out, r->start + i * size, size * sizeof *out);
-    pl_kernel.contract(&c);
-  }
 }
 
 pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second) {
@@ -173,7 +172,7 @@ void pl_column_moments(const pl_team *team, float *mean, float *squares, const f
 /* Both sums over `rows` rows of `cols` columns from `col` on. */
 static void two_sums(float *sums, float *products, const pl_two_sums *s, size_t row, size_t rows, size_t col, size_t cols) {
   size_t at = row * s->cols + col;
-  if (s->clamp) {
+  if (s->relu) {
     pl_kernel.clamped_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ? s->shift + col : NULL, rows, cols, s->cols);
     return;
   }

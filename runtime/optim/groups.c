@@ -3,12 +3,13 @@
 #include <cjson/cJSON.h>
 #include "optim/optim.h"
 
-typedef struct { double lr, lr_scale, weight_decay; } group_config;   /* negative: not given */
+typedef struct { double lr, lr_scale, weight_decay; bool frozen; } group_config;   /* negative: not given */
 
-static const group_config group_defaults = { -1, -1, -1 };
+static const group_config group_defaults = { -1, -1, -1, false };
 static const pl_option group_options[] = {
   PL_OPTIM_NUMBER(group_config, lr, 0, 1e15), PL_OPTIM_NUMBER(group_config, lr_scale, 0, 1e15),
-  PL_OPTIM_NUMBER(group_config, weight_decay, 0, 1e15), { 0 }
+  PL_OPTIM_NUMBER(group_config, weight_decay, 0, 1e15),
+  { .name = "frozen", .kind = PL_OPTION_BOOL, .offset = offsetof(group_config, frozen) }, { 0 }
 };
 static const char *const selectors[] = { "layers", "match", "parameters" };
 enum { SELECTORS = sizeof selectors / sizeof selectors[0] };
@@ -52,6 +53,9 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
   if (c.lr > 0 && common->lr == 0)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
   group->lr_scale = c.lr_scale >= 0 ? c.lr_scale : c.lr > 0 ? c.lr / common->lr : c.lr < 0 ? 1 : 0;
+  if (c.frozen && (c.lr >= 0 || c.lr_scale >= 0 || c.weight_decay >= 0))
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d is frozen, so that it has no lr, lr_scale or weight_decay; give one or the other", type, number);
+  group->frozen = c.frozen;
   group->weight_decay = c.weight_decay >= 0 ? c.weight_decay : common->weight_decay;
   return PL_OK;
 }

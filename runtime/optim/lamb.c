@@ -42,6 +42,7 @@ static bool step(pl_optimizer *opt, const pl_team *team, float *values, const fl
   size_t from, to;
   pl_team_share(team, opt->blocks, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
+    if (opt->group[opt->block[i].group].frozen) continue;
     pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
     pl_kernel.lamb_direction(&u);
     opt->partial[opt->blocks + i] = pl_kernel.sum_squares(u.w, u.count);
@@ -50,6 +51,7 @@ static bool step(pl_optimizer *opt, const pl_team *team, float *values, const fl
   pl_team_barrier(team);
   bool finite = true;
   for (size_t i = from; i < to; i++) {
+    if (opt->group[opt->block[i].group].frozen) continue;
     pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
     finite &= pl_kernel.descend(u.w, u.slot[2], (float)((double)u.rate * trust(opt, i)), u.count);
   }

@@ -46,6 +46,7 @@ typedef struct pl_optimizer_class {
 
 typedef struct pl_optim_group {
   double lr_scale, weight_decay;
+  bool frozen;                /* its parameters never move, and its gradients are in no norm */
   pl_update update;           /* the scalars of this step, the same for all its blocks */
 } pl_optim_group;
 

@@ -50,7 +50,8 @@ pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, 
 static float clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to) {
   const pl_optim_common *c = opt->config;
   if (c->clip_norm == 0) return 1;
-  for (size_t i = from; i < to; i++) opt->partial[i] = pl_kernel.sum_squares(grads + opt->block[i].offset, opt->block[i].count);
+  for (size_t i = from; i < to; i++)
+    opt->partial[i] = opt->group[opt->block[i].group].frozen ? 0 : pl_kernel.sum_squares(grads + opt->block[i].offset, opt->block[i].count);
   pl_team_barrier(team);
   double sum = 0;
   for (size_t i = 0; i < opt->blocks; i++) sum += opt->partial[i];
@@ -65,6 +66,7 @@ bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, co
   float scale = clip_scale(opt, team, grads, from, to);
   if (opt->cls->step) return opt->cls->step(opt, team, values, grads, scale);
   for (size_t i = from; i < to; i++) {
+    if (opt->group[opt->block[i].group].frozen) continue;
     pl_update u = pl_optimizer_update(opt, &opt->block[i], values, grads, scale);
     finite &= opt->cls->update(&u);
   }
@@ -76,7 +78,9 @@ bool pl_optimizer_is_local(const pl_optimizer *opt) {
 }
 
 static bool step_rows(const pl_optimizer *opt, float *values, const pl_grad_tile *p) {
-  pl_update u = opt->group[opt->group_of[p->slice]].update;
+  const pl_optim_group *group = &opt->group[opt->group_of[p->slice]];
+  if (group->frozen) return true;
+  pl_update u = group->update;
   size_t at = opt->slice[p->slice].offset + p->offset;
   bool slots = false;
   u.w = values + at;

@@ -81,23 +81,36 @@ static H5_index_t attr_order(hid_t object) {
   return flags & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
 }
 
+typedef struct visiting {
+  pl_store_reader *r;
+  each_attr *each;
+  void *arg;
+  pl_error *err;
+  pl_status status;
+} visiting;
+
+static herr_t visit_named(hid_t object, const char *name, const H5A_info_t *info, void *arg) {
+  visiting *v = arg;
+  (void)info;
+  hid_t attr = hdf5.H5Aopen(object, name, H5P_DEFAULT);
+  if (attr < 0) v->status = pl_hdf5_error(v->err, PL_ERROR_CORRUPT, "unreadable attribute '%.60s'", name);
+  else {
+    v->status = visit(v->r, attr, v->each, v->arg, v->err);
+    hdf5.H5Aclose(attr);
+  }
+  return v->status == PL_OK ? 0 : 1;
+}
+
 pl_status pl_store_attrs(pl_store_reader *r, const char *path, each_attr *each, void *arg, pl_error *err) {
   pl_error local;
   if (err == NULL) err = &local;
   hid_t object = pl_reader_enter(r, path, err);
   if (object < 0) return err->status;
-  pl_status status = PL_OK;
-  H5_index_t order = attr_order(object);
-  int count = hdf5.H5Aget_num_attrs(object);
-  for (int i = 0; status == PL_OK && i < count; i++) {
-    hid_t attr = hdf5.H5Aopen_by_idx(object, ".", order, H5_ITER_INC, (hsize_t)i, H5P_DEFAULT, H5P_DEFAULT);
-    if (attr < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "unreadable attribute number %d", i);
-    else {
-      status = visit(r, attr, each, arg, err);
-      hdf5.H5Aclose(attr);
-    }
-    if (status == PL_ERROR_CORRUPT) pl_error_prefix(err, "'%s' of %s", path, r->path);
+  visiting v = { r, each, arg, err, PL_OK };
+  if (hdf5.H5Aiterate2(object, attr_order(object), H5_ITER_INC, NULL, visit_named, &v) < 0 && v.status == PL_OK) {
+    v.status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "unreadable attributes");
   }
+  if (v.status == PL_ERROR_CORRUPT) pl_error_prefix(err, "'%s' of %s", path, r->path);
   hdf5.H5Oclose(object);
-  return status;
+  return v.status;
 }

@@ -31,12 +31,35 @@ void pl_store_close(pl_store_reader *r) {
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
 
-/* A link's target in the same file, or -1. */
-static hid_t enter_link(hid_t group, const char *name) {
+static hid_t enter_link(hid_t group, const char *name, int depth, bool *soft);
+
+/* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the file. */
+static hid_t enter_soft(hid_t group, const char *name, size_t size, int depth) {
+  enum { PATH_MOST = 1024 };
+  char path[PATH_MOST], part[STORE_NAME_MOST];
+  const char *rest = path;
+  pl_error bad = { PL_OK, "" };
+  if (size > sizeof path || hdf5.H5Lget_val(group, name, path, sizeof path, H5P_DEFAULT) < 0) return -1;
+  path[sizeof path - 1] = '\0';
+  hid_t object = hdf5.H5Oopen(group, path[0] == '/' ? "/" : ".", H5P_DEFAULT);
+  while (object >= 0 && pl_store_next_name(&rest, part, &bad)) {
+    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, part, depth + 1, NULL) : -1;
+    hdf5.H5Oclose(object);
+    object = next;
+  }
+  if (bad.status == PL_OK || object < 0) return object;
+  hdf5.H5Oclose(object);
+  return -1;
+}
+
+/* A link's target in the same file, or -1. Soft links may lead to soft links, so many times. */
+static hid_t enter_link(hid_t group, const char *name, int depth, bool *soft) {
+  enum { SOFT_MOST = 16 };
   H5L_info_t info;
-  if (hdf5.H5Lexists(group, name, H5P_DEFAULT) <= 0 || hdf5.H5Lget_info(group, name, &info, H5P_DEFAULT) < 0 ||
-      info.type != H5L_TYPE_HARD) return -1;
-  return hdf5.H5Oopen(group, name, H5P_DEFAULT);
+  if (hdf5.H5Lexists(group, name, H5P_DEFAULT) <= 0 || hdf5.H5Lget_info(group, name, &info, H5P_DEFAULT) < 0) return -1;
+  if (soft != NULL) *soft = info.type == H5L_TYPE_SOFT;
+  if (info.type == H5L_TYPE_SOFT) return depth < SOFT_MOST ? enter_soft(group, name, info.u.val_size, depth) : -1;
+  return info.type == H5L_TYPE_HARD ? hdf5.H5Oopen(group, name, H5P_DEFAULT) : -1;
 }
 
 hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
@@ -45,7 +68,7 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
   pl_error bad = { PL_OK, "" };
   hid_t object = hdf5.H5Oopen(r->file, "/", H5P_DEFAULT);
   while (object >= 0 && pl_store_next_name(&rest, name, &bad)) {
-    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name) : -1;
+    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name, 0, NULL) : -1;
     hdf5.H5Oclose(object);
     object = next;
   }
@@ -73,29 +96,38 @@ static H5_index_t child_order(hid_t group) {
   return flags & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
 }
 
+typedef struct listing {
+  pl_status (*each)(void *arg, const char *name, pl_error *err);
+  void *arg;
+  pl_error *err;
+  pl_status status;
+} listing;
+
+/* A group that a soft link leads to is no member: who walks through a file would go in circles. */
+static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *arg) {
+  listing *l = arg;
+  bool soft = false;
+  (void)info;
+  if (strlen(name) >= STORE_NAME_MOST) return 0;
+  hid_t object = enter_link(group, name, 0, &soft);
+  if (object < 0) return 0;
+  H5I_type_t kind = hdf5.H5Iget_type(object);
+  hdf5.H5Oclose(object);
+  if ((kind == H5I_GROUP && !soft) || kind == H5I_DATASET) l->status = l->each(l->arg, name, l->err);
+  return l->status == PL_OK ? 0 : 1;
+}
+
 pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(void *arg, const char *name, pl_error *err), void *arg,
                         pl_error *err) {
-  char name[STORE_NAME_MOST];
-  H5G_info_t info;
-  pl_status status = PL_OK;
+  listing l = { each, arg, err, PL_OK };
   hid_t group = pl_reader_enter(r, path, err);
   if (group < 0) return err ? err->status : PL_ERROR_CORRUPT;
-  if (hdf5.H5Iget_type(group) != H5I_GROUP) status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s is a dataset: it has no members", path, r->path);
-  else if (hdf5.H5Gget_info(group, &info) < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
-  H5_index_t order = status == PL_OK ? child_order(group) : H5_INDEX_NAME;
-  for (hsize_t i = 0; status == PL_OK && i < info.nlinks; i++) {
-    ssize_t length = hdf5.H5Lget_name_by_idx(group, ".", order, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-    if (length < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
-    else if ((size_t)length < sizeof name) {
-      hid_t object = enter_link(group, name);
-      if (object < 0) continue;
-      H5I_type_t kind = hdf5.H5Iget_type(object);
-      hdf5.H5Oclose(object);
-      if (kind == H5I_GROUP || kind == H5I_DATASET) status = each(arg, name, err);
-    }
+  if (hdf5.H5Iget_type(group) != H5I_GROUP) l.status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s is a dataset: it has no members", path, r->path);
+  else if (hdf5.H5Literate(group, child_order(group), H5_ITER_INC, NULL, list_link, &l) < 0 && l.status == PL_OK) {
+    l.status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
   }
   hdf5.H5Oclose(group);
-  return status;
+  return l.status;
 }
 
 enum { STORE_DEPTH_MOST = 64 };

@@ -11,7 +11,7 @@ struct pl_store_reader {
 };
 
 /* The group or dataset at `path` inside the file (close with H5Oclose), or -1 and an error. Links that lead out of the
-   tree (soft, external) are not followed. */
+   file are not followed. */
 hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err);
 
 #endif

@@ -5,18 +5,28 @@
 
 enum { NO_TYPE = -1 };
 
+static int lossless(hid_t type);
+
+/* Enumerations are read as their numbers. */
+static int of_super(hid_t type) {
+  hid_t super = hdf5.H5Tget_super(type);
+  int found = super < 0 ? NO_TYPE : lossless(super);
+  if (super >= 0) hdf5.H5Tclose(super);
+  return found;
+}
+
 /* The element type that holds all values of an HDF5 type; NO_TYPE when there is none. */
 static int lossless(hid_t type) {
   size_t size = hdf5.H5Tget_size(type);
   switch (hdf5.H5Tget_class(type)) {
     case H5T_FLOAT: return size <= 4 ? PL_STORE_F32 : size <= 8 ? PL_STORE_F64 : NO_TYPE;
     case H5T_STRING: return PL_STORE_TEXT;
-    case H5T_ENUM: return size == 1 ? PL_STORE_BOOL : NO_TYPE;
+    case H5T_ENUM: return size == 1 && hdf5.H5Tget_nmembers(type) == 2 ? PL_STORE_U8 : of_super(type);
     case H5T_INTEGER: {
       bool is_signed = hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
       if (size == 1 && !is_signed) return PL_STORE_U8;
       if (size < 4 || (size == 4 && is_signed)) return PL_STORE_I32;
-      return size < 8 || (size == 8 && is_signed) ? PL_STORE_I64 : NO_TYPE;
+      return size <= 8 ? PL_STORE_I64 : NO_TYPE;      /* unsigned ones of 64 bits: if each fits, see pl_store_read */
     }
     default: return NO_TYPE;
   }
@@ -76,7 +86,7 @@ static pl_status dataset_info(const pl_store_reader *r, const char *path, hid_t 
   if (status == PL_OK && found == PL_STORE_TEXT && (hdf5.H5Tis_variable_str(type) != 0 || info->shape.axes > 0)) {
     status = pl_error_set(err, PL_ERROR_TYPE, "'%s' of %s holds strings of variable length or several; expected one of fixed length", path, r->path);
   } else if (status == PL_OK && (found == NO_TYPE || found == PL_STORE_BOOL)) {
-    status = pl_error_set(err, PL_ERROR_TYPE, "'%s' of %s has elements that are neither whole numbers of up to 64 bits (signed), nor "
+    status = pl_error_set(err, PL_ERROR_TYPE, "'%s' of %s has elements that are neither whole numbers of up to 64 bits, nor "
                           "floating-point numbers of up to 64, nor text", path, r->path);
   } else if (status == PL_OK && count < 0) {
     status = pl_error_set(err, PL_ERROR_CORRUPT, "'%s' of %s claims more elements than memory has addresses", path, r->path);
@@ -106,6 +116,15 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
   return status;
 }
 
+/* Reading turns unsigned numbers that do not fit into the largest that does. */
+static bool is_clipped(hid_t set, const int64_t *data, size_t n) {
+  hid_t type = hdf5.H5Dget_type(set);
+  bool wide = hdf5.H5Tget_class(type) == H5T_INTEGER && hdf5.H5Tget_size(type) == 8 && hdf5.H5Tget_sign(type) == H5T_SGN_NONE, clipped = false;
+  hdf5.H5Tclose(type);
+  for (size_t i = 0; wide && !clipped && i < n; i++) clipped = data[i] == INT64_MAX;
+  return clipped;
+}
+
 pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type, void *data, size_t bytes, pl_error *err) {
   pl_store_info info;
   pl_error local;
@@ -126,6 +145,9 @@ pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type
   pl_status status = PL_OK;
   if (bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
     status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read '%s' of %s", path, r->path);
+  }
+  if (status == PL_OK && type == PL_STORE_I64 && is_clipped(set, data, bytes / sizeof(int64_t))) {
+    status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s has a number of 2^63 - 1 or more, which is too large", path, r->path);
   }
   hdf5.H5Tclose(memory);
   hdf5.H5Oclose(set);

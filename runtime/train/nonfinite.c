@@ -37,10 +37,10 @@ void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_resul
   }
   snprintf(r->broken_at, sizeof r->broken_at, "the loss");
   if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
-  for (int i = 0; i < pl_model_ops(m); i++) {
-    pl_model_op op = pl_model_op_at(m, i);
-    if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&op.output))) continue;
-    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, op.layer));
+  for (int i = 0; i < pl_model_rows(m); i++) {
+    pl_model_row row = pl_model_row_at(m, i);
+    if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&row.output))) continue;
+    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, row.layer));
     return;
   }
 }

@@ -216,7 +216,7 @@ static void activations(void **state) {
   pl_model *whole = model_from_text(SEQUENTIAL(LAYER("Conv2d", "1,2,3") NEXT LAYER("ReLU", "") NEXT LAYER("Dropout", "0.5") NEXT LAYER("Flatten", "") NEXT
                                                LAYER("Linear", "32,5") NEXT LAYER("Softmax", "")), &sample);
   assert_int_equal(model_forward(whole, x, 4, PL_CAPTURE, &y, &err), PL_OK);
-  assert_int_equal(pl_model_ops(whole), 6);
+  assert_int_equal(pl_model_rows(whole), 6);
   for (int i = 0; i < 6; i++) {
     if (i) strcat(text, ",");
     strcat(text, layer[i]);
@@ -224,12 +224,12 @@ static void activations(void **state) {
     snprintf(closed, sizeof closed, "%s]}", text);
     pl_model *part = model_from_text(closed, &sample);
     assert_int_equal(model_forward(part, x, 4, PL_INFER, &z, &err), PL_OK);
-    pl_model_op op = pl_model_op_at(whole, i);
+    pl_model_row op = pl_model_row_at(whole, i);
     assert_true(op.kind == PL_MODEL_LAYER && op.layer == pl_layer_child(pl_model_root(whole), i) && pl_shape_equal(&op.output, pl_model_output(part)));
     assert_memory_equal(pl_exec_activation(exec_of(whole), i), z, 4 * (size_t)pl_shape_count(&op.output) * sizeof *z);
     drop_model(part);
   }
-  assert_true(pl_model_op_at(whole, 4).work == 32 * 5 && pl_model_op_at(whole, 0).work == 4 * 4 * 9 * 2);
+  assert_true(pl_model_row_at(whole, 4).work == 32 * 5 && pl_model_row_at(whole, 0).work == 4 * 4 * 9 * 2);
   drop_model(whole);
 }
 

@@ -195,7 +195,7 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     print_message("h5py is not installed: not tested\n");
     skip();
   }
-  char line[2500];
+  char line[4000];
   snprintf(line, sizeof line, "python3 -c \"\n"
     "import h5py, numpy as np\n"
     "with h5py.File('%s/other.h5', 'w') as o: o['secret'] = 1.0\n"
@@ -204,7 +204,10 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     "f.create_dataset('overflow', shape=(2**62, 8), dtype='f4', chunks=(1, 8))\n"
     "f.create_dataset('zip', data=np.zeros((1000, 1000), 'f4'), compression='gzip')\n"
     "f['external'] = h5py.ExternalLink('%s/other.h5', '/secret')\n"
-    "f['soft'] = h5py.SoftLink('/zip')\n"
+    "f['soft'] = h5py.SoftLink('/zip'); f['soft2'] = h5py.SoftLink('soft'); f['away'] = h5py.SoftLink('/external')\n"
+    "f['loop'] = h5py.SoftLink('/loop2'); f['loop2'] = h5py.SoftLink('loop'); f['dangling'] = h5py.SoftLink('/nothing')\n"
+    "f['bool'] = np.array([True, False]); f['labels'] = np.array([0, 7], 'u8')\n"
+    "f.create_dataset('enum', data=[2, 0], dtype=h5py.enum_dtype({'a': 0, 'b': 1, 'c': 2}, basetype='i2'))\n"
     "f['complex'] = np.zeros(2, 'c8')\n"
     "f['u64'] = np.array([2**64 - 1], 'u8')\n"
     "f['axes'] = np.zeros((1,) * 8)\n"
@@ -219,7 +222,7 @@ static void odd_foreign_files_are_clear_errors(void **state) {
   assert_int_equal(system(line), 0);
   static const struct { const char *name, *text; } cases[] = {
     { "huge", "more than the" }, { "overflow", "more elements than memory has addresses" }, { "external", "has no 'external'" },
-    { "soft", "has no 'soft'" }, { "complex", "neither whole numbers" }, { "u64", "neither whole numbers" }, { "axes", "has 8 axes" },
+    { "away", "has no 'away'" }, { "loop", "has no 'loop'" }, { "dangling", "has no 'dangling'" }, { "complex", "neither whole numbers" },  { "axes", "has 8 axes" },
     { "strings", "expected one of fixed length" }, { "virtual", "in another file" }, { "outside", "in another file" },
   };
   pl_error err = { 0 };
@@ -239,8 +242,22 @@ static void odd_foreign_files_are_clear_errors(void **state) {
   assert_int_equal(number, -7);
   assert_int_equal(pl_store_read(r, "u32", PL_STORE_I64, &wide, 8, &err), PL_OK);
   assert_true(wide == 4294967295);
-  assert_int_equal(pl_store_stat(r, "zip", &info, &err), PL_OK);
-  assert_int_equal(info.bytes, 4000000);
+  static const char *const zips[] = { "zip", "soft", "soft2" };
+  for (size_t i = 0; i < sizeof zips / sizeof *zips; i++) {
+    assert_int_equal(pl_store_stat(r, zips[i], &info, &err), PL_OK);
+    assert_int_equal(info.bytes, 4000000);
+  }
+  uint8_t flags[2];
+  int32_t kinds[2];
+  int64_t labels[2];
+  assert_int_equal(pl_store_read(r, "bool", PL_STORE_U8, flags, 2, &err), PL_OK);
+  assert_true(flags[0] == 1 && flags[1] == 0);
+  assert_int_equal(pl_store_read(r, "enum", PL_STORE_I32, kinds, 8, &err), PL_OK);
+  assert_true(kinds[0] == 2 && kinds[1] == 0);
+  assert_int_equal(pl_store_read(r, "labels", PL_STORE_I64, labels, 16, &err), PL_OK);
+  assert_true(labels[0] == 0 && labels[1] == 7);
+  assert_int_equal(pl_store_read(r, "u64", PL_STORE_I64, labels, 8, &err), PL_ERROR_VALUE);
+  assert_non_null(strstr(err.text, "too large"));
   pl_store_close(r);
 }
 

@@ -91,5 +91,64 @@ shows "twice ends at once" '^(\^C)*interrupted$'
 shows "and the session goes on" '^> *$'
 is "with nothing torn" "$(cd_and verify twice)" 'run.h5: whole'
 
+# A rate under a schedule that sets it before each step: it is said that it does nothing, and so it does.
+sed 's/epochs = 40,/epochs = 40, schedule = pl.schedule.cosine { per = "step" },/' "$tmp/slow.lua" >"$tmp/steps.lua"
+cd_and run steps.lua -q --epochs 6 --out steps-whole >"$tmp/whole.txt"
+start -i "$tmp/steps.lua"
+shows "the prompt" '^> *$'
+text "r = e:run { out = '$tmp/steps' }"
+keys Enter
+shows "it trains" '^ +1  '
+keys C-c
+shows "paused under a schedule" '^paused> *$'
+enter "what will happen is said" 'optimizer.lr = 0.5' '^the schedule \(pl.schedule.cosine\) sets the rate anew before the next step; to keep it: schedule = pl'
+keys C-l
+keys C-d
+shows "left so" '^interrupted in epoch [0-9].*; saved in '
+cd_and run steps.lua -q --out steps --epochs 6 >"$tmp/out.txt"
+is "no bit is changed" "$(digest steps)" "$(digest steps-whole)"
+is "so that it is not marked" "$(cd_and show steps | grep -c '^edited')" '^0$'
+is "and the script makes it again" "$(cd_and rerun steps -q)" 'the same bits'
+
+start -i "$tmp/steps.lua"
+shows "the prompt again" '^> *$'
+text "r = e:run { out = '$tmp/steps2', epochs = 4 }"
+keys Enter
+shows "it trains" '^ +1  '
+keys C-c
+shows "paused again" '^paused> *$'
+enter "no schedule is refused" 'schedule = 3' '^a schedule is a function\(epoch, lr, ctx\)'
+enter "another schedule" 'schedule = pl.schedule.constant { lr = 0.25 }' '^the rate is set by pl.schedule.constant \{ lr = 0.25 \} from the next epoch on; in this session'
+keys C-l
+text 'wait = 0 resume()'
+keys Enter
+shows "goes on to its end" '^test error'
+enter "with that rate" 'r.history[4].lr' '^0.25$'
+enter "and is marked" 'r.state.edited' '^"?epoch [0-9]+.*: schedule"?$'
+enter "the experiment has its own still" 'tostring(e.schedule):match "cosine"' '^"?cosine"?$'
+
+# The rate before an epoch, under a function that does not look at it, and one that does.
+for rule in 'return 0.01' 'return lr * 0.5'; do
+  sed "s/epochs = 40,/epochs = 40, schedule = function(epoch, lr, ctx) ctx.state.n = (ctx.state.n or 0) + math.random() $rule end,/" "$tmp/slow.lua" |
+    sed 's/on_batch = /on_epoch = function(ctx) if ctx.epoch == 2 and not os.getenv "FAST" then io.popen("kill -INT " .. io.open "\/proc\/self\/stat":read "n"):close() end end, on_batch = /' >"$tmp/epochs.lua"
+  cd_and run epochs.lua -q --epochs 4 --fresh --out epochs-whole >"$tmp/whole.txt"
+  rm -rf "$tmp/epochs"
+  start -i "$tmp/epochs.lua"
+  shows "the prompt" '^> *$'
+  text "wait = 0 r = e:run { out = '$tmp/epochs', epochs = 4 }"
+  keys Enter
+  shows "paused after an epoch" '^paused after epoch 2; '
+  enter "what will happen is said" 'optimizer.lr = 0.5' '^the schedule \(a function\) sets the rate as epoch 3 begins, and is given 0.5 as the previous one; '
+  keys C-l
+  text 'resume()'
+  keys Enter
+  shows "goes on to its end" '^test error'
+  case $rule in
+  *lr*) is "a bit has changed, and it is marked" "$(cd_and show epochs)" '^edited +by hand: epoch 2: learning rate 0.00025 to 0.5; ';;
+  *) is "no bit has changed" "$(digest epochs)" "$(digest epochs-whole)"
+     is "and it is not marked" "$(cd_and show epochs | grep -c '^edited')" '^0$';;
+  esac
+done
+
 echo "1..$n"
 exit $bad

@@ -84,4 +84,21 @@ function TestSaveFails:test_the_file_of_the_best_weights_is_that_of_their_epoch_
   end
 end
 
+-- Saves of a training of many short epochs: one a second, or fewer; then the end's, which holds all of them.
+function TestSaveFails:test_short_epochs_share_a_save()
+  local many = cli.write("many.lua", ("local e = dofile %q\ne.stopping = nil\nreturn e\n"):format(script))
+  local clock = require "perilune".system.clock
+  local began = clock()
+  cli.program = faulty
+  lu.assertEquals(cli.run(("run %s --quiet --epochs 400 --out many"):format(cli.quote(many)), "CAMPAIGN_RECORD=many_calls").status, 0)
+  local seconds, saves = clock() - began, 0
+  for _, call in ipairs(dofile "tests/campaigns/recorded_calls.lua"(cli.read(cli.folder .. "/many_calls"))) do
+    if call.kind == "rename" and call.path:find "checkpoint%.h5$" then saves = saves + 1 end
+  end
+  lu.assertTrue(saves >= 2 and saves <= seconds + 3, ("%d saves in %.1f s"):format(saves, seconds))
+  local record = assert(require "perilune.runfile".read(cli.folder .. "/many/run.h5"))
+  lu.assertEquals({ record.state.epoch, #record.history.rows, select(2, cli.read(cli.folder .. "/many/log.jsonl"):gsub('"epoch":%d+,"step"', "")) >= 400 },
+    { 400, 400, true })
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -156,13 +156,13 @@ static void tiling_does_not_touch_a_bit(void **state) {
   drop(&p);
 }
 
-static void negate(const pl_layer *self, float *y, const float *x, size_t n) {
+static void negate(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
   (void)self;
-  for (size_t i = 0; i < n; i++) y[i] = -x[i];
+  for (int64_t i = 0; i < (int64_t)pass->batch * pl_shape_count(&pass->in); i++) y[i] = -x[i];
 }
 
-static const pl_layer_class negation = { .apply = negate };
-static const pl_layer activation = { .cls = &negation };
+static const pl_layer_class negation = { .flags = PL_ELEMENTWISE, .forward = negate };
+static pl_layer activation = { .cls = &negation };
 static void member(const pl_team *team, void *x) { pl_contract_shared(team, x, NULL); }
 static void member_and_activation(const pl_team *team, void *x) { pl_contract_shared(team, x, &activation); }
 
@@ -183,7 +183,7 @@ static void shared_is_the_same(void **state) {
         assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
         memcpy(p.c, p.before, p.c_size * sizeof *p.c);
         pl_threads_run_on(threads, member_and_activation, &p.x);
-        for (size_t r = 0; r < p.x.rows; r++) negate(NULL, p.c + (ptrdiff_t)r * p.x.c_row, p.c + (ptrdiff_t)r * p.x.c_row, p.x.cols);
+        for (size_t r = 0; r < p.x.rows; r++) pl_elementwise(&activation, p.c + (ptrdiff_t)r * p.x.c_row, p.c + (ptrdiff_t)r * p.x.c_row, p.x.cols);
         assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
       }
       free(whole);

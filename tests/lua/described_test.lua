@@ -5,6 +5,7 @@ local pl = require "perilune"
 local help = require "perilune.help"
 require "perilune.result"      -- loaded with the first run
 require "perilune.plot.figure" -- loaded with the first figure
+require "perilune.terminal.shown"
 
 -- Classes that no user meets.
 local internal = { ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment

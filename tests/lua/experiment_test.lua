@@ -293,6 +293,21 @@ function TestRun:test_a_loss_as_a_function_is_the_built_in_one()
     local value, grad = cross_entropy(o, y)
     return value, grad * 1.2
   end, { 2 }, 2), "the loss: its gradient differs from finite differences by 17 %")
+  -- a run holds it too, before its first step, and takes other targets than outputs
+  local steps = 0
+  local function wrong(o, y)
+    steps = steps + 1
+    local value, grad = cross_entropy(o, y)
+    return value, grad * 2
+  end
+  local function refusal(changes) return message(function() run(changes) end) end
+  lu.assertStrContains(refusal { loss = wrong, callbacks = { on_batch = function() error "a step was taken" end } },
+    "the loss: its gradient differs from finite differences by")
+  lu.assertEquals(run({ loss = wrong, check_gradients = false, epochs = 1 }).ended, "epochs")
+  lu.assertStrContains(refusal { model = nn.Sequential { nn.Linear(4, 2), nn.Lambda { forward = function(t) return t * 2 end,
+    backward = function(dy) return dy * 3 end } } }, "the model: its gradient differs")
+  local function nothing_finite(o) return 0 / 0, o * 0 end
+  lu.assertNil(gradient_check.loss(nothing_finite, { 2 }, 2))
   lu.assertStrContains(gradient_check.loss(function() return 1 end, { 2 }, 2), "the second value must be a tensor")
 end
 

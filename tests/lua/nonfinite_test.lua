@@ -16,7 +16,7 @@ local function regression(options)
   for _, i in ipairs(options.infinite or {}) do x[i][1] = math.huge end
   local layers = { nn.Linear(3, 4, { name = "first" }), options.layer or nn.Tanh(), nn.Linear(4, 1, { name = "last" }) }
   if options.batch_norm then table.insert(layers, 1, nn.BatchNorm(3)) end
-  return pl.experiment {
+  return pl.experiment { check_gradients = false,
     name = "Regression", data = pl.data.from_tensors { x = pl.tensor(x), y = pl.tensor(y), name = "lines" },
     model = nn.Sequential(layers), loss = options.loss or nn.MSE(), optimizer = options.optimizer or pl.optim.SGD { lr = 0.05 },
     epochs = 2, batch_size = 4, shuffle = false, test = false, nonfinite = options.nonfinite, augment = options.augment,

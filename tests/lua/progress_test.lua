@@ -27,6 +27,34 @@ end
 
 TestProgress = {}
 
+-- What a callback prints has lines of its own, whatever it is printed with, and whether it ends its line or not.
+function TestProgress:test_prints_do_not_glue_to_the_line()
+  local path = os.tmpname()
+  local program = [[
+    local own = print
+    local Progress = require "perilune.progress"
+    local p = Progress.new { out = io.stdout, epochs = 2, columns = { "epoch" },
+      term = { tty = true, width = 60, utf8 = false, paint = function(s) return s end } }
+    local function draw() p:update { epoch = 1, batch = 1, batches = 2 } end
+    draw() print("one", 1)
+    draw() io.write("two\n")
+    draw() io.stdout:write("thr", "ee")
+    draw() io.write "four" io.write ""
+    p:note "five"
+    draw() draw() p:finish()
+    io.write "six" p:note "seven"
+  ]]
+  local file = io.popen(("%s - >%s"):format((os.getenv "BUILD" or "build") .. "/perilune", path), "w")
+  file:write(program)
+  file:close()
+  local shown = {}      -- as a terminal shows it: what stands left of "\r" is overwritten, "\27[K" clears the rest
+  for line in io.open(path):read "a":gmatch "[^\n]*" do
+    shown[#shown + 1] = line:gsub("^.*\27%[K", ""):gsub("^\r", "")
+  end
+  os.remove(path)
+  lu.assertEquals(table.concat(shown, "|"):gsub("|+", "|"), "one\t1|two|three|four|five|six|seven|")
+end
+
 function TestProgress:test_rows_are_aligned_under_their_titles()
   local p, out = progress()
   p:row(row, true)

@@ -219,6 +219,25 @@ function TestHistory:test_a_long_file_is_cut_to_the_newest()
   lu.assertEquals(history.load(path), lines)
 end
 
+function TestHistory:test_whatever_the_file_is()
+  local folder, pipe, binary, huge = scratch .. "/folder", scratch .. "/pipe", scratch .. "/binary", scratch .. "/huge"
+  os.execute(("mkdir -p '%s'; rm -f '%s'; mkfifo '%s'"):format(folder, pipe, pipe))
+  for _, path in ipairs { folder, pipe, "/dev/zero", "/dev/null" } do
+    lu.assertEquals(history.load(path), {})
+    history.add(path, "x")
+  end
+  local file = io.open(binary, "wb")
+  file:write("a\0b\n\xff\xfe\n\27[31mred\n", ("x"):rep(20000), "\nx = 1\r\n\tprint 'ü'")
+  file:close()
+  lu.assertEquals(history.load(binary), { "x = 1", "\tprint 'ü'" })
+  file = io.open(huge, "wb")
+  for _ = 1, 30 do file:write(("y"):rep(1 << 20), "\n") end
+  file:write("last\n")
+  file:close()
+  lu.assertEquals(history.load(huge), { "last" })
+  lu.assertEquals(io.open(huge):seek "end", 5)
+end
+
 function TestHistory:test_what_cannot_be_written_is_no_error()
   history.add("/proc/nowhere/history", "x")
   history.add(nil, "x")

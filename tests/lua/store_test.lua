@@ -343,6 +343,45 @@ function TestModel.test_training_goes_on_from_a_file_bit_for_bit()
   for i, item in ipairs(opt:state()) do same(item.tensor, opt2:state()[i].tensor) end
 end
 
+function TestSave.test_a_foreign_file_is_read_but_for_what_cannot_be()
+  lu.skipIf(not os.execute "python3 -c 'import h5py' >/dev/null 2>&1", "h5py is not installed")
+  local script = at "make.py"
+  local file = assert(io.open(script, "w"))
+  file:write(([[
+import h5py, numpy as np
+f = h5py.File('%s', 'w')
+f['x'] = np.arange(12, dtype='f4').reshape(4, 3)
+f['y'] = np.array([0, 2, 1, 2], 'u8')
+f['flags'] = np.array([True, False])
+f['names'] = np.array(['a', 'b'], dtype=h5py.string_dtype())
+f['table'] = np.zeros(2, dtype=[('a', 'f4'), ('b', 'i4')])
+f['link'] = h5py.SoftLink('/group/inner')
+f['circle'] = h5py.SoftLink('/')
+f['group/inner'] = np.ones(2)
+for i in range(3000): f.attrs['a%%d' %% i] = i
+many = f.create_group('many')
+for i in range(5000): many.create_group('g%%d' %% i)
+]]):format(at "foreign.h5"))
+  file:close()
+  assert(os.execute("python3 " .. script))
+  local clock = core.system.clock
+  local began = clock()
+  local t, skipped = assert(pl.load(at "foreign.h5", { foreign = true }))
+  lu.assertTrue(clock() - began < 20)
+  lu.assertEquals(t.x:totable()[4], { 9, 10, 11 })
+  lu.assertEquals({ t.y.dtype, t.y:totable() }, { "i32", { 0, 2, 1, 2 } })
+  lu.assertEquals({ t.flags:totable(), t.link:totable(), t.group.inner:totable() }, { { 1, 0 }, { 1, 1 }, { 1, 1 } })
+  lu.assertEquals({ t.a2999, t.circle, t.names, t.table }, { 2999 })
+  local count = 0
+  for _ in pairs(t.many) do count = count + 1 end
+  lu.assertEquals(count, 5000)
+  lu.assertStrContains(skipped["/names"], "strings")
+  lu.assertStrContains(skipped["/table"], "neither whole numbers")
+  local set = pl.data.hdf5 { path = at "foreign.h5", foreign = true }
+  lu.assertEquals({ set.train.count, set.train.classes }, { 4, 3 })
+  raises("data.hdf5: option 'y': '/table' of", pl.data.hdf5, { path = at "foreign.h5", y = "table", foreign = true })
+end
+
 -- Sequentials in each other, `depth` of them, each with a layer of its own beside the next.
 local function nested(depth)
   local layer = nn.Linear(3, 3)

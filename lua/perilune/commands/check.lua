@@ -48,18 +48,10 @@ local function facts(e, total, term)
   return out
 end
 
--- Functions of the script are held against finite differences.
-local function check_gradients(e)
-  local gradient_check = require "perilune.gradient_check"
-  local _, input, output, has_functions = e.model:sizes()
-  local message = type(e.loss) == "function" and gradient_check.loss(e.loss, output, e.classes)
-    or has_functions and gradient_check.model(e.model, input)
-  if message then errors.fail(1, "%s", message) end
-end
-
 function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
-  check_gradients(e)
+  local wrong = require "perilune.gradient_check".experiment(e)
+  if wrong then errors.fail(1, "%s", wrong) end
   local term = text.terminal(1)
   local lines, total = report.model(e:rows(), term)
   print(term.paint(e.name, "bold") .. "\n")

@@ -82,7 +82,7 @@ local function verify(list, options)
     if not one.found or one.found ~= one.published then different = different + 1 end
     print(("%s: %s"):format(one.row.name, what))
   end
-  if stopped == "interrupted" then return 130 end
+  if stopped == "interrupted" then return require "perilune.core".system.interrupt_status() end
   return different == 0 and 0 or 1
 end
 
@@ -109,7 +109,7 @@ function M.run(options)
   show(list, by_row, options)
   if stopped == "interrupted" then
     print "interrupted; the same command goes on"
-    return 130
+    return require "perilune.core".system.interrupt_status()
   end
   return missing == 0 and 0 or 1
 end

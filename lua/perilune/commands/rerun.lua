@@ -145,7 +145,7 @@ function M.run(options)
     quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed)), interruptible = true, silent = true }
   if run.ended == "interrupted" then
     print(("interrupted; saved in %s; the same command goes on from there"):format(out))
-    return 130
+    return system.interrupt_status()
   end
   local difference = history_difference(was, run.history, epochs)
   if not difference and not partial and #run.history ~= #was then

@@ -18,7 +18,7 @@ function M.define(parser)
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
   parser:option("--pause-after", "Save and end after this epoch; without it the same command goes on, to the same " ..
     "bits."):convert(whole(1)):argname "<n>"
-  parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); there is always one " ..
+  parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); also one " ..
     "after each epoch.")
     :convert(require "perilune.convert".seconds):argname "<s>"
   memory.option(parser)
@@ -43,7 +43,7 @@ local function train(options, leave)
       run.path, run.unsaved)
   end
   if run.ended ~= "interrupted" then return 0 end
-  return options.pause_after and run.state.epoch >= options.pause_after and 0 or 130
+  return options.pause_after and run.state.epoch >= options.pause_after and 0 or require "perilune.core".system.interrupt_status()
 end
 
 local TAKEN = 75     -- EX_TEMPFAIL

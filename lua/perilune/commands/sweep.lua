@@ -73,7 +73,7 @@ local function finish(r, o, term)
   end
   print()
   for _, line in ipairs(lines) do print(term.paint(text.pad(line[1], 15), "dim") .. line[2]) end
-  if r.stopped == "interrupted" then return 130 end
+  if r.stopped == "interrupted" then return require "perilune.core".system.interrupt_status() end
   return (failed > 0 or rest > 0 and not o.halving) and 1 or 0
 end
 

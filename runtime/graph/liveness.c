@@ -1,0 +1,118 @@
+/* Every value, gradient and workspace gets an interval of time, and a place in one arena such that places whose intervals meet do
+   not overlap.
+
+   Time: node f of F runs forward at time f, the loss at time F, step b of B backward at time F + 1 + b, and the gradients of
+   parameters at F + 1 + B. */
+#include "graph/plan.h"
+
+typedef struct { int birth, death; } life;
+
+typedef struct { pl_place *list; int count; } places;
+
+static void want(places *p, size_t bytes, size_t *offset, life l) {
+  *offset = 0;
+  if (bytes != 0) p->list[p->count++] = (pl_place){ (bytes + 63) / 64 * 64, offset, l.birth, l.death };
+}
+
+static void extend(life *l, int time) {
+  if (l->birth < 0 || time < l->birth) l->birth = time;
+  if (time > l->death) l->death = time;
+}
+
+typedef struct {
+  const pl_graph *g;
+  pl_plan *plan;
+  life *act, *grad, *saved;   /* of values, of gradients, of what operations keep */
+  places places;
+  int end;
+} ledger;
+
+static void act_at(ledger *l, int value, int time) { extend(&l->act[l->plan->act_alias[value]], time); }
+static void grad_at(ledger *l, int id, int time) { extend(&l->grad[l->plan->grad_alias[id]], time); }
+
+static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
+  for (int k = 0; k < node->ops; k++) {
+    const pl_op *op = &l->g->op[node->op[k]];
+    int inside = k > 0 ? l->g->op[node->op[k - 1]].out : -1;
+    for (int in = 0; in < op->inputs; in++) {
+      int v = pl_op_input(l->g, op, in);
+      if (v != inside) act_at(l, v, time);
+    }
+    extend(&l->saved[node->op[k]], time);
+    want(&l->places, l->plan->need[node->op[k]].scratch_forward, &l->plan->scratch[0][node->op[k]], (life){ time, time });
+  }
+  int out = l->g->op[node->op[node->ops - 1]].out;
+  act_at(l, out, time);
+  if (capture) act_at(l, out, l->end);
+}
+
+static void backward_at(ledger *l, const pl_back *back, int time) {
+  const pl_plan *plan = l->plan;
+  for (int k = 0; k < back->parts; k++) grad_at(l, plan->part[back->part + k], time);
+  if (back->kind == PL_BACK_SUM) {
+    grad_at(l, back->value, time);
+    return;
+  }
+  const pl_node *node = &plan->node[back->node];
+  int first = node->op[back->first], last = node->op[back->last];
+  const pl_op *op = &l->g->op[first];
+  if (back->kind == PL_BACK_OPS) grad_at(l, l->g->op[last].out, time);
+  for (int in = 0; in < op->inputs; in++) {
+    int v = pl_op_input(l->g, op, in);
+    if (plan->need[first].needs_x) act_at(l, v, time);
+    if (plan->needs_grad[v]) grad_at(l, plan->input_grad[op->input + in], time);
+  }
+  if (plan->need[last].needs_y) act_at(l, l->g->op[last].out, time);
+  for (int k = back->first; k <= back->last; k++) {
+    extend(&l->saved[node->op[k]], time);
+    want(&l->places, plan->need[node->op[k]].scratch_backward, &plan->scratch[1][node->op[k]], (life){ time, time });
+  }
+}
+
+static void param_grads_at(ledger *l, int i, int time) {
+  const pl_op *op = &l->g->op[i];
+  if (l->plan->need[i].needs_x) act_at(l, pl_op_input(l->g, op, 0), time);
+  grad_at(l, op->out, time);
+  extend(&l->saved[i], time);
+  want(&l->places, l->plan->need[i].scratch_param_grads, &l->plan->scratch[2][i], (life){ time, time });
+}
+
+static void place_all(ledger *l, size_t batch, bool capture) {
+  const pl_graph *g = l->g;
+  pl_plan *plan = l->plan;
+  int grads = g->values + g->inputs + 1, loss = plan->nodes;
+  l->end = loss + 1 + plan->backs;
+  for (int v = 0; v < g->values; v++) l->act[v] = (life){ -1, -1 };
+  for (int id = 0; id < grads; id++) l->grad[id] = (life){ -1, -1 };
+  for (int i = 0; i < g->ops; i++) l->saved[i] = (life){ -1, -1 };
+  for (int n = 0; n < plan->nodes; n++) forward_at(l, &plan->node[n], n, capture);
+  act_at(l, pl_graph_output(g), loss);
+  for (int b = 0; b < plan->backs; b++) backward_at(l, &plan->back[b], loss + 1 + b);
+  for (int i = 0; i < g->ops; i++) if (plan->param_grads[i] & PL_DEFERS_PARAM_GRADS) param_grads_at(l, i, l->end);
+  for (int i = 0; i < g->ops; i++) want(&l->places, plan->need[i].saved, &plan->saved[i], l->saved[i]);
+  for (int v = 0; v < g->values; v++) {
+    size_t bytes = batch * (size_t)pl_shape_count(&g->value[v].shape) * sizeof(float);
+    if (l->act[v].birth >= 0 && v != plan->act_alias[0]) want(&l->places, bytes, &plan->act[v], l->act[v]);
+  }
+  for (int id = 0; id < grads; id++) {   /* the gradient of the output is the caller's; that of the input too */
+    int value = id < g->values ? id : id < g->values + g->inputs ? g->input[id - g->values] : pl_graph_output(g);
+    size_t bytes = batch * (size_t)pl_shape_count(&g->value[value].shape) * sizeof(float);
+    bool outside = id == plan->grad_alias[plan->output_grad] || id == plan->grad_alias[0];
+    if (l->grad[id].birth >= 0 && !outside) want(&l->places, bytes, &plan->grad[id], l->grad[id]);
+  }
+}
+
+pl_status pl_plan_place(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
+  size_t values = (size_t)g->values, ops = (size_t)g->ops, grads = values + (size_t)g->inputs + 1;
+  life *lives = pl_alloc_array(values + grads + ops, sizeof *lives, err);
+  pl_place *list = pl_alloc_array(values + grads + 4 * ops, sizeof *list, err);
+  if (lives != NULL && list != NULL) {
+    ledger l = { .g = g, .plan = plan, .act = lives, .grad = lives + values, .saved = lives + values + grads, .places = { list, 0 } };
+    place_all(&l, request->batch, request->mode == PL_CAPTURE);
+    plan->bytes = pl_arena_arrange(list, l.places.count);
+  }
+  pl_status status = lives != NULL && list != NULL ? PL_OK : PL_ERROR_MEMORY;
+  pl_free(lives);
+  pl_free(list);
+  return status;
+}
