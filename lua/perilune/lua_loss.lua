@@ -17,7 +17,8 @@ function M.new(options)
   -- the core's trainer loads, shuffles and augments; of its own losses it needs one that fits the data
   local info = options.data:info()
   local _, _, output = options.model:sizes()
-  o.loss = info.classes == 0 and core.loss.MSE() or (#output == 1 and output[1] == 1 and core.loss.BCE() or core.loss.CrossEntropy())
+  o.loss = info.classes == 0 and core.loss.MSE() or (#output == 1 and output[1] == 1 and core.loss.BCE()
+    or core.loss.CrossEntropy())
   return setmetatable({ model = options.model, loss = options.loss, seed = options.seed, classes = info.classes,
     outputs = decision.kind(options.model, options.loss), loader = core.trainer.new(o) }, Steps)
 end

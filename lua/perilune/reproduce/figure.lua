@@ -47,7 +47,9 @@ end
 function M.curves(list, task_of, out)
   local runs = runs_of(list, task_of)
   if #runs == 0 then
-    if out then errors.fail(1, "reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw") end
+    if out then
+      errors.fail(1, "reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw")
+    end
     return false
   end
   local metric = runs[1].history.test_error and "test_error" or "train_loss"
