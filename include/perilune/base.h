@@ -37,8 +37,8 @@ typedef struct pl_error {
 
 /* Fills `err` (may be NULL) and returns `status`, so that `return pl_error_set(...)` reads well. */
 PL_API pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...) PL_PRINTF(3, 4);
-/* Puts "<prefix>: " before the text; returns the error's status. */
-PL_API pl_status pl_error_prefix(pl_error *err, const char *format, ...) PL_PRINTF(2, 3);
+/* Puts "<prefix>: " before the text. The status stays what it was, and the caller's to return: err may be NULL. */
+PL_API void pl_error_prefix(pl_error *err, const char *format, ...) PL_PRINTF(2, 3);
 
 /* ---- memory: aligned to 64 bytes, zeroed, counted ---- */
 

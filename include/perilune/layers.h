@@ -50,6 +50,10 @@ typedef struct pl_grad_sink {
   void *context;
 } pl_grad_sink;
 
+/* For tests that try every type: arguments (a JSON list) and the shape of a sample; false: the type has no example, since it takes other
+   layers or functions. */
+PL_API bool pl_layer_example(const char *type, const char **arguments, pl_shape *input);
+
 /* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
 PL_API int pl_layer_params(const pl_layer *layer);
 PL_API const char *pl_layer_param_name(const pl_layer *layer, int i);

@@ -11,9 +11,24 @@
 
 typedef struct pl_trainer pl_trainer;
 
+/* A loss that is a function of the script, called on the main thread between parallel regions: the mean over a batch of outputs y
+   [n, output...], and its gradient for them. */
+typedef struct pl_host_loss_call {
+  const float *y;
+  pl_shape output;                     /* of one sample */
+  pl_target target;
+  size_t n;
+  double value;                        /* [out] */
+  float *grad;                         /* [out] as y */
+} pl_host_loss_call;
+typedef pl_status (*pl_host_loss_fn)(void *context, pl_host_loss_call *call, pl_error *err);
+
 typedef struct pl_trainer_options {
   pl_model *model;                     /* [borrowed], as loss and optimizer; it is built for the data's shape */
-  const pl_loss *loss;
+  const pl_loss *loss;                 /* NULL: host_loss */
+  pl_host_loss_fn host_loss;
+  void *host_loss_context;
+  pl_output_kind outputs;              /* with host_loss: what the outputs mean */
   pl_optimizer *optimizer;             /* bound to the model */
   const pl_dataset *data;              /* retained, as the augmentations */
   const pl_augment *const *augment;    /* applied in order */
@@ -51,12 +66,6 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
    trainer: *n samples at *x and their answers. Then trains on such a batch. */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err);
-
-/* The end of a step, for callers that compute loss and gradients themselves after pl_trainer_load: takes the optimizer's step,
-   or says in the result why not; the batch is counted only when it is skipped. And what to do about a loss that is not
-   finite: skips the batch or breaks off. */
-PL_API pl_status pl_trainer_update(pl_trainer *t, size_t index, pl_train_result *result, pl_error *err);
-PL_API void pl_trainer_refuse(pl_trainer *t, size_t index, pl_train_result *result);
 
 typedef struct pl_evaluation {
   double loss;          /* mean; 0 without a loss */

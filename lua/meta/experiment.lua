@@ -25,6 +25,8 @@
 ---  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
+---@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each layer, dead units and
+---  sizes of updates in the run file, after each epoch or every so many; the bits do not depend on it (default: none)
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
 ---@field drop_last? boolean leave out a last, smaller batch (default false)
 ---@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and parameter; or its
@@ -114,7 +116,7 @@ local Experiment = {}
 ---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
 ---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
----@field interruptible? boolean end with all saved when Ctrl-C was noted; `perilune run` and a session do (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).

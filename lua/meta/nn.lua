@@ -264,7 +264,7 @@ function nn.Lambda(options) end
 ---@return perilune.Layer
 function nn.from_config(config) end
 
----A model from a file that `model:save` or a run wrote, with its weights.
+---A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights.
 ---
 ---```lua
 ---local model = assert(nn.load "digits.h5")
@@ -457,6 +457,10 @@ function Layer:state() end
 ---The parameters of this layer alone: { name =, trained = }.
 ---@return table[] parameters
 function Layer:params() end
+
+---The options of this layer in the order they are declared: { name =, value =, default = (nil: it must be given) }.
+---@return table[]
+function Layer:options() end
 
 ---The model as a table of plain values, from which nn.from_config makes it again.
 ---@return table

@@ -112,11 +112,13 @@ function schedule.one_cycle(options) end
 ---@field factor? number (default 0.1)
 ---@field threshold? number an improvement is larger than this, relative to the best (default 1e-4)
 ---@field cooldown? integer epochs after a drop that are not counted (default 0)
----@field min? number the rate does not fall below (default 0)
+---@field min? number the rate does not fall below; one that lies below stays (default 0)
+---@field eps? number a rate that would fall by no more than this stays (default 1e-8)
 ---@field mode? "min"|"max" is smaller or larger better? (default: known for losses, errors, accuracies)
 ---@field lr? number (default: the optimizer's)
 
----Multiplies the rate by `factor` when a column of the history has stopped improving. The values are PyTorch's.
+---Multiplies the rate by `factor` when a column of the history has stopped improving. The values are PyTorch's; of a column below 0 too only what
+---is better counts as better, and what is not finite never does.
 ---
 ---```lua
 ---pl.schedule.plateau { monitor = "val_loss", patience = 5, factor = 0.5 }

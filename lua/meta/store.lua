@@ -13,7 +13,8 @@
 function pl.save(path, values) end
 
 ---What `pl.save` saved. A damaged file is a message, never other values. A run's file can be loaded so as well, to look
----into it. `{ foreign = true }` reads HDF5 files of other programs; nothing proves that those are whole.
+---into it. `{ foreign = true }` reads HDF5 files of other programs; nothing proves that those are whole,
+---and what in them cannot become a tensor (lists of strings, compounds) is left out.
 ---
 ---```lua
 ---local t = assert(pl.load "x.h5")
@@ -22,7 +23,7 @@ function pl.save(path, values) end
 ---@param path string
 ---@param options? { foreign: boolean }
 ---@return table? values nil and a message when the file cannot be read or is damaged
----@return string? message
+---@return (string|table)? message of a foreign file: what was left out, path -> why
 function pl.load(path, options) end
 
 ---Files: HDF5 trees that prove themselves, and plain files. `pl.store`.

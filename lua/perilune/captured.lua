@@ -1,6 +1,8 @@
 --- Watches the variables that users' functions capture. What a schedule or callback must remember belongs in
 -- ctx.state, which is checkpointed; a captured variable that changes during the run is not, so that such a run
 -- cannot be continued exactly. Looks at numbers, strings, booleans, and plain tables of them.
+local core = require "perilune.core"
+
 local M = {}
 
 local DEPTH, ITEMS = 4, 2000
@@ -57,6 +59,15 @@ local function scan(functions)
     end, {})
   end
   return found
+end
+
+--- A digest of a function: its code, and the plain values that it captures. nil of a function in C.
+function M.fingerprint(f)
+  local ok, code = pcall(string.dump, f, true)
+  if not ok then return nil end
+  local words = { code }
+  for _, found in ipairs(scan { { "", f } }) do words[#words + 1] = found.name .. "=" .. found.digest end
+  return (core.store.sha256(table.concat(words, "\n")):sub(1, 16))
 end
 
 --- `functions`: a list of { "callbacks.on_epoch", f }. Returns check() -> nil, or "callbacks.on_epoch changes its

@@ -30,7 +30,7 @@ local fields = {
   { "validation", type = number_or_table, default = 0 },
   { "test", type = { "string", "boolean" }, default = "epoch", choices = { "epoch", "end" } },
   { "metrics", type = "table" },
-  { "callbacks", type = "table" },
+  { "callbacks", type = "table" }, { "statistics", type = "table" },
 }
 
 local fields_that_may_change = {}
@@ -75,6 +75,12 @@ local function check_name(name)
   if not utf8.len(name) then refuse "its name is no UTF-8" end
   if name == "." or name == ".." then refuse "such a name means a folder" end
   if name == "columns" or name == "rows" then refuse(("history.%s is the history's own"):format(name)) end
+end
+
+local function check_statistics(given)
+  if given == nil then return nil end
+  return options.check("pl.experiment: statistics", given, { { "every", type = { "string", "integer" }, low = 1, default = "epoch",
+    choices = { "epoch" } } })
 end
 
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
@@ -173,7 +179,8 @@ local function check_clashes(e)
   for _, metric in ipairs(e.metrics.functions) do
     local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
     if taken[metric.name] and not of_values then
-      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'", metric.name, metric.name)
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'",
+        metric.name, metric.name)
     end
   end
 end
@@ -222,6 +229,7 @@ function M.new(given)
   if e.test == true then e.test = "epoch" end
   e.callbacks = options.check("pl.experiment: callbacks", e.callbacks, callbacks, "function")
   e.documented = e.documented and options.check("pl.experiment: documented", e.documented, documented, "field")
+  e.statistics = check_statistics(e.statistics)
   e.augment, e.metrics = check_augment(e.augment), check_metrics(e.metrics)
   e.data, e.splits = check_data(e)
   e.classes = e.splits.train.classes or 0

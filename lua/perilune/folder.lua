@@ -11,7 +11,8 @@ local M = {}
 --- UTF-8 are written as numbers.
 function M.slug(name)
   if not utf8.len(name) then name = name:gsub("[\128-\255]", function(c) return ("-%02x-"):format(c:byte()) end) end
-  local slug = name:gsub("[A-Z]", function(c) return string.char(c:byte() + 32) end):gsub("[^a-z0-9\128-\255]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
+  local slug = name:gsub("[A-Z]", function(c) return string.char(c:byte() + 32) end)
+  slug = slug:gsub("[^a-z0-9\128-\255]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
   return slug ~= "" and slug or "run"
 end
 

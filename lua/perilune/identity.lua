@@ -6,24 +6,43 @@ local system = core.system
 
 local M = {}
 
-local function config_of(object)
-  if type(object) == "function" then return "a function" end
+-- A function of a script is told from others by the script's text; elsewhere by a digest of its own.
+local function function_of(f, with_digest)
+  local print_of = with_digest and require "perilune.captured".fingerprint(f)
+  return print_of and "a function " .. print_of or "a function"
+end
+
+-- Named functions, sorted.
+local function functions_of(named, with_digest)
+  local list = {}
+  for name, f in pairs(named) do list[#list + 1] = ("%s = %s"):format(name, function_of(f, with_digest)) end
+  table.sort(list)
+  return #list > 0 and table.concat(list, ", ") or "none"
+end
+
+local function config_of(object, with_digest)
+  if type(object) == "function" then return function_of(object, with_digest) end
   local ok, config = pcall(function() return object:config() end)
   return ok and core.json.encode(config) or tostring(object)
 end
 
 local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "nonfinite",
-  "validation", "test" }
+  "validation", "test", "metrics", "callbacks" }
 
 -- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for variants
 -- that one script makes of another's.
 local function setup_of(e)
+  local digests = e.variant or not e.script
   local augment = {}
   for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
-  for _ = 1, #e.augment.functions do augment[#augment + 1] = "a function" end
+  for _, f in ipairs(e.augment.functions) do augment[#augment + 1] = function_of(f, digests) end
+  local metrics = {}
+  for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
   local rule = e.stopping
-  return { model = config_of(e.model), loss = config_of(e.loss), optimizer = config_of(e.optimizer), augment = table.concat(augment, ", "),
-    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or "a function") or "none",
+  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer), augment = table.concat(augment, ", "),
+    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests)) or "none",
+    metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "", functions_of(metrics, digests)),
+    callbacks = functions_of(e.callbacks, digests),
     stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience, rule.min_delta,
       rule.min_delta_rel) or "none",
     batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, nonfinite = e.nonfinite, test = e.test,
@@ -42,7 +61,8 @@ function M.of(e, seed)
   local _, isa = system.processor()
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
-  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments, files = script.files, seed = seed,
+  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
+    files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
     start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
@@ -73,6 +93,9 @@ function M.carry_over(was, now)
   end
 end
 
+-- Older files wrote the biases of convolutions as "true" and "false".
+local function with_json_bool(word) return (word == "true" or word == "false") and '"bias":' .. word or nil end
+
 --- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
 function M.differences(was, now)
   local list = {}
@@ -102,11 +125,15 @@ function M.differences(was, now)
   local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
   differ("validation", was.held_out or last, now.held_out)
   if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
-  differ("start", was.start and "weights with SHA-256 " .. was.start or "new weights", now.start and "weights with SHA-256 " .. now.start or "new weights")
+  local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
+  differ("start", start_of(was), start_of(now))
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]
-      if before_ ~= nil then differ(name, before_, now.setup[name]) end
+      if type(before_) == "string" then before_ = before_:gsub('"bias":"(%a+)"', with_json_bool) end
+      local after = now.setup[name]
+      local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
+      if before_ ~= nil and before_ ~= bare then differ(name, before_, after) end
     end
   end
   differ("seed", was.seed, now.seed)

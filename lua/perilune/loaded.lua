@@ -7,6 +7,7 @@ local M = {}
 local kept = {}       -- path -> text, in place of what lies there: while a run is made again from its file
 local seen = {}       -- path -> text of every file loaded so far
 local order = {}      -- their paths, in the order of loading
+local modules = {}    -- name -> true of each that require loaded from a file of the script's
 local sink            -- the files of the experiment that is loaded, or trained: a list like `seen`
 local on_change       -- on_change(path, before, now): a file of the sink was loaded again, with another text
 
@@ -109,8 +110,15 @@ local function search(name)
   local path = kept_module(name) or package.searchpath(name, package.path)
   if not path then return M.system.search(name) end
   local chunk, message = M.loadfile(path, "bt")
+  if not errors.is_ours("@" .. path) then modules[name] = true end
   if chunk then return chunk, path end
   error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, message), 0)
+end
+
+--- Another experiment is loaded: a module of the same name may be another file, and is loaded, and noted, anew.
+function M.forget_modules()
+  for name in pairs(modules) do package.loaded[name] = nil end
+  modules = {}
 end
 
 --- Puts the noting dofile, loadfile and require in the place of Lua's, once.

@@ -8,7 +8,7 @@ local options = require "perilune.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" then M[name] = value end
+  if name ~= "methods" and name ~= "examples" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
@@ -88,18 +88,23 @@ function methods:statistics() return require "perilune.look.model".statistics(se
 local activations = methods.activations
 function methods:activations(x) return require "perilune.look.model".activations(activations(self, x)) end
 
+-- The value of an option as one word; nil for none.
+local function option_text(name, value)
+  if type(value) == "number" then return require "perilune.text".number(value) end
+  if type(value) ~= "table" then return value ~= nil and tostring(value) or nil end
+  local same = name ~= "shape" and #value == 2 and value[1] == value[2]
+  return same and tostring(value[1]) or table.concat(value, "x")
+end
+
+-- A line a layer: its options as they are declared, but for those that have their defaults.
 local function describe(layer, indent, lines)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.printable".text(layer.name)) or ""
-  local config = layer:config().config or {}
   local parts = {}
-  for _, key in ipairs { "in", "out", "kernel", "stride", "padding", "features", "p", "shape" } do
-    local value = config[key]
-    if type(value) == "table" then
-      local same = #value == 2 and value[1] == value[2]
-      value = same and value[1] or table.concat(value, "x")
-    end
-    if value ~= nil and not ((key == "stride") and value == 1) and not (key == "padding" and value == 0) then
-      parts[#parts + 1] = (key == "in" or key == "out") and tostring(value) or ("%s=%s"):format(key, tostring(value))
+  for _, option in ipairs(layer:options()) do
+    local value, default = option_text(option.name, option.value), option_text(option.name, option.default)
+    if value and value ~= default then
+      local plain = option.name == "in" or option.name == "out"
+      parts[#parts + 1] = plain and value or ("%s=%s"):format(option.name, value)
     end
   end
   local inside = table.concat(parts, ", "):gsub("^(%S+), (%d+)", "%1 -> %2")

@@ -23,7 +23,9 @@ local function fate(t)
   local keep = ("to keep it: schedule = pl.schedule.constant { lr = %s }"):format(rate)
   if per == "step" then return ("the schedule (%s) sets the rate anew before the next step; %s"):format(rule, keep) end
   local s = t.state
-  if s.batch > 0 then return ("the learning rate is %s until epoch %d ends; then the schedule (%s) sets it; %s"):format(rate, s.epoch + 1, rule, keep) end
+  if s.batch > 0 then
+    return ("the learning rate is %s until epoch %d ends; then the schedule (%s) sets it; %s"):format(rate, s.epoch + 1, rule, keep)
+  end
   return ("the schedule (%s) sets the rate as epoch %d begins, and is given %s as the previous one; %s"):format(rule, s.epoch + 1, rate, keep)
 end
 

@@ -90,7 +90,7 @@ function Progress:warn(line)
   if self.quiet then io.stderr:write("perilune: ", line, "\n") else self:note(line) end
 end
 
-local SPARK = 16
+local SPARK = 10
 
 -- The last epochs as a sparkline behind the row, where a terminal is wide enough for it.
 local function trend(self, row, columns, best)
@@ -100,7 +100,7 @@ local function trend(self, row, columns, best)
   self.trend[self.trend.n] = v
   local used = 6
   for _, column in ipairs(columns) do used = used + column[2] + 2 end
-  if not self.term.tty or used + 6 + SPARK > (system.columns(1) or self.term.width) then return "" end
+  if not self.term.tty or used + 2 + SPARK > (system.columns(1) or self.term.width) then return "" end
   local spark = require "perilune.terminal.marks".spark(self.trend, SPARK, self.term.utf8, true)
   return (best and "  " or "        ") .. self.term.paint(spark, "cyan")
 end

@@ -25,7 +25,7 @@ local function by_layer(list, config)
       index[item.layer] = layer
       layers[#layers + 1] = layer
     end
-    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
   end
   return layers
 end
@@ -65,6 +65,7 @@ function M.of(trainer, kind, identity, threads)
   local _, input = model:sizes()
   local record = {
     kind = kind, config = model:config(), input = input, history = history.saved(trainer.history), evaluation = trainer.evaluation,
+    statistics = trainer.statistics,
     state = state_of(trainer, identity), loss = require "perilune.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,
       build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,

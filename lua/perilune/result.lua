@@ -124,9 +124,8 @@ function methods:ending()
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
   elseif self.ended == "callback" then
-    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason
-      and (" (%s)"):format(s.stop_reason) or "")
-  else parts[1] = plural(s.epoch, "epoch") end
+    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+  else parts[1] = plural(s.epoch or 0, "epoch") end
   if self.best then
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch,
       report.title(self.best.monitor),
@@ -135,9 +134,8 @@ function methods:ending()
   if s.edited then parts[#parts + 1] = ("edited by hand (%s)"):format(s.edited) end
   local skipped = history.sum(self.history, "skipped") + (s.skipped or 0)
   if skipped > 0 then parts[#parts + 1] = ("%s skipped, not finite"):format(plural(math.tointeger(skipped), "step")) end
-  if s.test_evaluations > 0 and self.test then
-    parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once" or s.test_evaluations
-      .. " times")
+  if (s.test_evaluations or 0) > 0 and self.test then
+    parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once" or s.test_evaluations .. " times")
   end
   return table.concat(parts, "; ")
 end

@@ -150,7 +150,8 @@ local function train(run, e, o, found, identity)
   run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
-    state = state, history = run.history, user = user, evaluation = evaluation, best = best }, {
+    state = state, history = run.history, user = user, evaluation = evaluation, best = best,
+    statistics = found and found.statistics }, {
       progress = function(numbers) progress:update(numbers) end,
       row = function(row, improved, rate)
         local shown = setmetatable({ samples_per_second = rate }, { __index = row })
@@ -226,12 +227,13 @@ function M.start(e, given)
   o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
   if o.out == true then o.out = nil end
   if training[e.model] then errors.raise("this model is being trained already; that has to end first") end
+  if training[e.optimizer] then errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own") end
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
-  training[e.model] = true
+  training[e.model], training[e.optimizer] = true, true
   require "perilune.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
@@ -254,7 +256,7 @@ function M.start(e, given)
     if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
-  training[e.model] = nil
+  training[e.model], training[e.optimizer] = nil, nil
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)

@@ -14,6 +14,9 @@
 --                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); right in /evaluation/right/test
 --                  (u8, 1 where the prediction is the label); mistakes, the most confident first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
 --                  picture (u8 [n, H, W, C]) where samples are images
+--   statistics     /statistics: epoch; below, a group a layer with weights_moments [epochs, 9] (mean, std, min, max, ends of the
+--                  histogram, counts of finite values, zeros, others), weights_histogram [epochs, 64], the same of gradients and outputs;
+--                  dead, update [epochs]
 --   provenance     /provenance: attributes; script as a dataset
 --
 -- What is written comes back equal, to the last bit and with whole floats still floats (perilune.exact).
@@ -21,6 +24,7 @@ local core = require "perilune.core"
 local exact = require "perilune.exact"
 local printable = require "perilune.printable"
 local raise = require "perilune.raise"
+local statistics = require "perilune.statistics"
 local store = core.store
 
 local M = { format = "perilune-run", version = 2 }
@@ -29,6 +33,7 @@ local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
   kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
+  statistics = "table",
 }
 
 local function sorted_names(t, what)
@@ -85,7 +90,7 @@ local function grouped(list)
         by_name[item.layer] = layer
         layers[#layers + 1] = layer
       end
-      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor }
+      layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
     end
   end
   return layers
@@ -122,10 +127,13 @@ local function read_layers(r, root, prefix, out)
   return out
 end
 
+-- Numbers that are trained: statistics (of batch normalization) are none.
 local function parameters(layers)
   local count = 0
   for _, layer in ipairs(grouped(layers)) do
-    for _, item in ipairs(layer.tensors) do count = count + item.tensor:count() end
+    for _, item in ipairs(layer.tensors) do
+      if item.trained ~= false then count = count + item.tensor:count() end
+    end
   end
   return count
 end
@@ -326,6 +334,7 @@ local function fill(w, record)
   if record.state then write_fields(w, "/state", record.state, "state") end
   if record.history then write_history(w, record.history) end
   if record.evaluation then write_evaluation(w, record.evaluation) end
+  if record.statistics then statistics.write(w, record.statistics, exact.encode) end
   if record.provenance then write_provenance(w, record.provenance) end
 end
 
@@ -359,6 +368,7 @@ local function read_all(r, tensors)
   if r:has "/state" then record.state = read_fields(r, "/state") end
   if r:has "/history" then record.history = read_history(r) end
   if r:has "/evaluation" then record.evaluation = read_evaluation(r) end
+  if r:has "/statistics" then record.statistics = statistics.read(r, exact.decode) end
   if r:has "/provenance" then record.provenance = read_provenance(r) end
   return record
 end

@@ -94,19 +94,41 @@ function core.nn.methods.save(model, path)
     loss = require "perilune.decision".described(model) })
 end
 
---- The model in a file (a saved model, or any run file); or nil and a message.
-function M.load_model(path)
-  if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
+-- The record of the model in a file, or in a run's folder; or nil and a message.
+local function read_model(path, what)
+  if type(path) ~= "string" then raise("%s takes the name of a file or of a run's folder, got %s", what, options.describe(path)) end
+  if core.system.kind(path) == "folder" then
+    local file = require "perilune.folder".find(path)
+    if not file then return nil, path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" end
+    path = file
+  end
   local record, message = runfile.read(path, { raw = true })
   if not record then return nil, message end
   if not record.config or not record.layers then return nil, path .. ": holds no model" end
+  return record, path
+end
+
+local function has_lambda(config)
+  if type(config) ~= "table" then return false end
+  local found = config.type == "Lambda"
+  for _, inner in ipairs(type(config.layers) == "table" and config.layers or {}) do found = found or has_lambda(inner) end
+  return found
+end
+
+--- The model in a file (a saved model, any file of a run, or the run's folder); or nil and a message.
+function M.load_model(path)
+  local record, file = read_model(path, "load")
+  if not record then return nil, file end
+  if has_lambda(record.config) then
+    return nil, file .. ": its model has a Lambda, whose functions no file keeps; build the model in your script, then model:load(path)"
+  end
   local ok, model = pcall(function()
     local m = core.nn.from_config(record.config)
     return record.input and m:build(record.input) or m
   end)
-  if not ok then return nil, printable.text(("%s: %s"):format(path, tostring(model))) end
+  if not ok then return nil, printable.text(("%s: %s"):format(file, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
-  if not done then return nil, printable.text(("%s: %s"):format(path, why)) end
+  if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
   require "perilune.weights".mark(model, path)
   if record.loss then require "perilune.decision".remember(model, core.loss.from_config(record.loss)) end
   return model

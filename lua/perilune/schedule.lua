@@ -136,21 +136,30 @@ function M.one_cycle(given)
       local most, total = self.max or base_rate(self, ctx), length(self, ctx)
       local low, last = most / self.div, total - 1
       local peak = math.max(self.warmup * total - 1, 0)
-      if t >= last then return low / self.final_div end
+      if t >= last then return self.warmup < 1 and low / self.final_div or most end
       if t < peak then return anneal(low, most, t / peak) end
       return anneal(most, low / self.final_div, (t - peak) / (last - peak))
     end)
 end
 
---- Multiplies the rate by `factor` when the monitored column of the history has not improved for more than `patience`
--- epochs in a row; an improvement is one by more than `threshold`, relative to the best. After a drop, `cooldown`
--- epochs pass before bad ones are counted again. A function of the history alone, so there is nothing else to remember.
--- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), mode ("min", "max"), lr.
+-- Is a better than b by more than `threshold`, relative to b? As in PyTorch, but of a b below 0 too.
+local function is_better(mode, threshold, a, b)
+  if mode == "min" then return a < (b > 0 and b * (1 - threshold) or b * (1 + threshold)) end
+  return a > (b > 0 and b * (1 + threshold) or b * (1 - threshold))
+end
+
+--- Multiplies the rate by `factor`, but not below `min`, when the monitored column of the history has not improved for more than
+-- `patience` epochs in a row; an improvement is one by more than `threshold`, relative to the best, and never a value that is not
+-- finite. A rate that would fall by no more than `eps` stays. After a drop, `cooldown` epochs pass before bad ones are counted
+-- again. A function of the history alone, so there is nothing else to remember.
+-- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), eps (1e-8), mode ("min",
+-- "max"), lr.
 function M.plateau(given)
   local self = make("plateau", given, {
       { "monitor", type = "string", default = "train_loss" }, { "patience", type = "integer", low = 0, default = 10 },
       FACTOR, { "threshold", type = "number", low = 0, default = 1e-4 }, { "cooldown", type = "integer", low = 0, default = 0 },
-      { "min", type = "number", low = 0, default = 0 }, { "mode", type = "string", choices = { "min", "max" } }, LR,
+      { "min", type = "number", low = 0, default = 0 }, { "eps", type = "number", low = 0, default = 1e-8 },
+      { "mode", type = "string", choices = { "min", "max" } }, LR,
     },
     function(self, t, _, ctx)
       local rate, best, bad, rest = base_rate(self, ctx), nil, 0, 0
@@ -158,10 +167,14 @@ function M.plateau(given)
         or errors.raise("pl.schedule.plateau: the history has no column '%s'; monitor one that it has", self.monitor))
       for epoch = 1, t do
         local value = column[epoch] or 0 / 0     -- what was no number is not kept
-        local gain = best and (self.mode == "min" and best - value or value - best)
-        if value == value and (not best or gain > self.threshold * math.abs(best)) then best, bad = value, 0 else bad = bad + 1 end
+        local finite = value - value == 0
+        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value, 0 else bad = bad + 1 end
         if rest > 0 then rest, bad = rest - 1, 0 end
-        if bad > self.patience then rate, rest, bad = math.max(rate * self.factor, self.min), self.cooldown, 0 end
+        if bad > self.patience then
+          local lower = math.max(rate * self.factor, self.min)
+          if rate - lower > self.eps then rate = lower end
+          rest, bad = self.cooldown, 0
+        end
       end
       return rate
     end)

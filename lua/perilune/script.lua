@@ -69,6 +69,7 @@ function M.experiment(path, words)
   local chunk, text = M.load(path)
   add_to_path(path)
   loaded.install()
+  loaded.forget_modules()
   random.install(0, 1)      -- a script that draws numbers while it is loaded draws the same ones each time
   local files = {}
   local e = loaded.collect(files, nil, chunk)

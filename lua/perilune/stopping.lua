@@ -55,9 +55,12 @@ local function rule(name, given, list, class)
   return setmetatable(self, class)
 end
 
--- How much worse than b is a? Negative when better. NaN is worse than anything.
+-- What is not finite improves nothing, and is worse than all that is.
+local function is_finite(x) return x ~= nil and x - x == 0 end
+
+-- How much worse than b, which is finite, is a? Negative when better.
 local function worse_by(mode, a, b)
-  if a ~= a then return math.huge end
+  if not is_finite(a) then return math.huge end
   return mode == "min" and a - b or b - a
 end
 
@@ -65,7 +68,8 @@ local Window = { __name = "pl.stopping rule" }
 Window.__index = Window
 
 --- The documented rule. Keep the last `patience` values of the monitored column; once there are that many, stop
--- when the oldest of them is no worse than the best of them by more than `min_delta_rel`, relative to the best.
+-- when the oldest of them is no worse than the best of them by more than `min_delta_rel`, relative to the best; or when
+-- none of them is finite.
 -- Options: monitor ("train_loss"), patience (epochs, at least 2), min_delta_rel (0.005), mode ("min", "max").
 function M.window(given)
   return rule("window", given, {
@@ -78,14 +82,13 @@ function Window:start() return { window = {} } end
 
 function Window:update(state, epoch, value)
   local window, improved = state.window, false
-  if state.best == nil or worse_by(self.mode, value, state.best) < 0 then
-    if value == value then
-      state.best, state.epoch, improved = value, epoch, true
-    end
+  if is_finite(value) and (state.best == nil or worse_by(self.mode, value, state.best) < 0) then
+    state.best, state.epoch, improved = value, epoch, true
   end
-  window[#window + 1] = value
+  window[#window + 1] = is_finite(value) and value or 0 / 0
   if #window > self.patience then table.remove(window, 1) end
-  if #window < self.patience or state.best == nil then return improved, false end
+  if #window < self.patience then return improved, false end
+  if state.best == nil then return false, true end      -- a whole window without a finite value
   return improved, worse_by(self.mode, window[1], state.best) <= self.min_delta_rel * math.abs(state.best)
 end
 
@@ -106,7 +109,8 @@ end
 function Patience:start() return { waited = 0 } end
 
 function Patience:update(state, epoch, value)
-  local gain = state.best == nil and (value == value and math.huge or -1) or -worse_by(self.mode, value, state.best)
+  local gain = -math.huge
+  if is_finite(value) then gain = state.best == nil and math.huge or -worse_by(self.mode, value, state.best) end
   local needed = state.best == nil and 0 or math.max(self.min_delta, self.min_delta_rel * math.abs(state.best))
   if gain > needed then
     state.best, state.epoch, state.waited = value, epoch, 0

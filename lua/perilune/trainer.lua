@@ -10,6 +10,7 @@ local history = require "perilune.history"
 local metrics = require "perilune.metrics"
 local mistakes = require "perilune.mistakes"
 local random = require "perilune.random"
+local statistics = require "perilune.statistics"
 local text = require "perilune.text"
 
 local M = {}
@@ -45,7 +46,8 @@ Trainer.__index = Trainer
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
-    paused = 0.0, rule = e.schedule, history = job.history, best = job.best, evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
+    paused = 0.0, rule = e.schedule, history = job.history, best = job.best,
+    evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
@@ -66,6 +68,7 @@ function M.new(job, hooks)
     self.state.stop_reason = reason ~= nil and tostring(reason) or nil
   end
   self.good = M.snapshot(self.model)
+  self.statistics = job.statistics
   return self
 end
 
@@ -110,10 +113,11 @@ end
 -- Rate of the epoch (or step) that begins: the schedule is given the previous one.
 function Trainer:schedule(per, count)
   if self:scheduled_per() ~= per then return end
-  local before, matters, lr = self.state.rate_before, nil, nil
+  local before, lr = self.state.rate_before, nil
   if before then
     local set = self.optimizer.lr
-    matters, lr = self:rate_matters(count, before)
+    local matters, given = self:rate_matters(count, before)
+    lr = given
     if matters then self:mark_edited(("learning rate %s to %s"):format(text.number(before), text.number(set))) end
     self.state.rate_before = nil
   end
@@ -173,12 +177,16 @@ function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
   local function by_step() return #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil or self:scheduled_per() == "step" end
   local each = by_step()
+  local watched = statistics.due(self.e.statistics, epoch)
   local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
   local seconds_before, count = s.seconds, 1
   local saved = system.clock()
   while s.batch < self.batches do
     local before = system.clock()
     count = each and 1 or math.min(count, self.batches - s.batch)
+    -- statistics are of the last step, whose weights before it are kept
+    if watched and s.batch == self.batches - 1 then self.before_last = statistics.before(self.model)
+    elseif watched then count = math.min(count, self.batches - 1 - s.batch) end
     local loss, correct, samples, done, bad, absolute, squared
     if each then
       ctx.batch, ctx.step = s.batch + 1, s.step + 1
@@ -302,9 +310,22 @@ function Trainer:own_metrics(row, with_test)
   end
 end
 
+-- Statistics of the layers after the last step, and what is to be said of them.
+function Trainer:record_statistics(epoch)
+  if not statistics.due(self.e.statistics, epoch) then return end
+  self.statistics = self.statistics or {}
+  local list, s = self.statistics, self.state
+  local entry = statistics.collect(self, epoch, self.before_last)
+  self.before_last = nil
+  list[#list + 1] = entry
+  s.said = s.said or {}
+  for _, line in ipairs(statistics.warnings(entry, list[1], s.said)) do self.hooks.note(line) end
+end
+
 function Trainer:end_epoch(epoch)
   local s, ctx = self.state, self.ctx
   local before = system.clock()
+  self:record_statistics(epoch)
   if s.samples == 0 then errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch) end
   local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, skipped = s.skipped or 0 }
   ctx.train = self:of_training()

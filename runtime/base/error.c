@@ -14,8 +14,8 @@ pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...)
   return status;
 }
 
-pl_status pl_error_prefix(pl_error *err, const char *format, ...) {
-  if (err == NULL) return PL_ERROR_STATE;
+void pl_error_prefix(pl_error *err, const char *format, ...) {
+  if (err == NULL) return;
   char old[sizeof err->text];
   memcpy(old, err->text, sizeof old);
   va_list args;
@@ -24,5 +24,4 @@ pl_status pl_error_prefix(pl_error *err, const char *format, ...) {
   va_end(args);
   int room = (int)sizeof err->text - n - 3;   /* for what was there: without the colon, the space and the end */
   if (n >= 0 && room >= 0) snprintf(err->text + n, (size_t)room + 3, ": %.*s", room, old);
-  return err->status;
 }

@@ -299,6 +299,12 @@ void pl_json_add(cJSON **json, const char *name, cJSON *item) {
 
 static cJSON *two_numbers(double a, double b) { return cJSON_CreateDoubleArray((double[]){ a, b }, 2); }
 
+/* A choice that is true or false is JSON's; read_choice takes the words too, which older files have. */
+static cJSON *write_choice(const char *word) {
+  bool yes = strcmp(word, "true") == 0;
+  return yes || strcmp(word, "false") == 0 ? cJSON_CreateBool(yes) : cJSON_CreateString(word);
+}
+
 static cJSON *write_init(const pl_init *init) {
   int i = 0;
   while (inits[i].kind != init->kind) i++;
@@ -318,7 +324,7 @@ static cJSON *write_option(const pl_option *o, const void *field) {
     case PL_OPTION_SIZE: return cJSON_CreateNumber((double)*pair);
     case PL_OPTION_NUMBER: return cJSON_CreateNumber(*number);
     case PL_OPTION_BOOL: return cJSON_CreateBool(*(const bool *)field);
-    case PL_OPTION_CHOICE: return cJSON_CreateString(o->choices[*(const int *)field]);
+    case PL_OPTION_CHOICE: return write_choice(o->choices[*(const int *)field]);
     case PL_OPTION_PADDING:
       if (pair[0] < 0) return cJSON_CreateString("same"); /* fallthrough */
     case PL_OPTION_PAIR: return two_numbers((double)pair[0], (double)pair[1]);

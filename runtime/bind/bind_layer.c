@@ -435,6 +435,7 @@ static int protected_host(lua_State *L) {
 static lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
+lua_State *bind_state(void) { return calling_state; }
 
 /* The core must not be jumped over: an error in the script's function becomes a status. */
 static pl_status call_host(void *context, pl_host_call *call, pl_error *err) {
@@ -519,6 +520,30 @@ static int layer_config(lua_State *L) {
   return 1;
 }
 
+/* layer:options() -> { { name =, value =, default = (nil: it must be given) }, ... } in the order of declaration */
+static int layer_options(lua_State *L) {
+  const pl_layer *layer = bind_check_layer(L, 1)->layer;
+  const pl_class *head = &layer->cls->head;
+  lua_newtable(L);
+  if (head->config_size == 0) return 1;
+  bind_push_json(L, pl_options_write(head, layer->config), NULL);
+  bind_push_json(L, pl_options_write(head, head->defaults), NULL);
+  for (int i = 0; head->options[i].name; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, head->options[i].name);
+    lua_setfield(L, -2, "name");
+    lua_getfield(L, -3, head->options[i].name);
+    lua_setfield(L, -2, "value");
+    if (!head->options[i].required) {
+      lua_getfield(L, -2, head->options[i].name);
+      lua_setfield(L, -2, "default");
+    }
+    lua_rawseti(L, -4, i + 1);
+  }
+  lua_pop(L, 2);
+  return 1;
+}
+
 static int layer_path(lua_State *L) {
   char text[PL_PATH_TEXT];
   lua_pushstring(L, pl_layer_path(text, bind_check_layer(L, 1)->layer));
@@ -565,11 +590,32 @@ static int layer_params(lua_State *L) {
   return 1;
 }
 
+/* examples() -> type -> { arguments = {...}, input = shape of a sample }: for tests that try every layer */
+static int nn_examples(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; pl_layer_type_name(i); i++) {
+    const char *text;
+    pl_shape input;
+    if (!pl_layer_example(pl_layer_type_name(i), &text, &input)) continue;
+    lua_createtable(L, 0, 2);
+    bind_push_json(L, cJSON_Parse(text), NULL);
+    lua_setfield(L, -2, "arguments");
+    lua_createtable(L, input.axes, 0);
+    for (int k = 0; k < input.axes; k++) {
+      lua_pushinteger(L, input.size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, "input");
+    lua_setfield(L, -2, pl_layer_type_name(i));
+  }
+  return 1;
+}
+
 int bind_open_model(lua_State *L);   /* adds the methods of bind_model.c to the table on top */
 
 int bind_open_nn(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "config", layer_config }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params },
+    { "config", layer_config }, { "options", layer_options }, { "path", layer_path }, { "label", layer_label }, { "find", layer_find }, { "params", layer_params },
     { "clone", layer_clone }, { NULL, NULL },
   };
   lua_newtable(L);
@@ -588,6 +634,8 @@ int bind_open_nn(lua_State *L) {
   }
   lua_pushcfunction(L, from_config);
   lua_setfield(L, -2, "from_config");
+  lua_pushcfunction(L, nn_examples);
+  lua_setfield(L, -2, "examples");
   luaL_newmetatable(L, BIND_LAYER);
   luaL_setfuncs(L, ((luaL_Reg[]){ { "__gc", layer_gc }, { "__newindex", layer_newindex }, { "__len", layer_len }, { NULL, NULL } }), 0);
   bind_hide_metatable(L, BIND_LAYER);

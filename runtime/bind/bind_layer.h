@@ -41,6 +41,7 @@ pl_exec *bind_infer_exec(lua_State *L, int index);
 void bind_custom_init(lua_State *L, const pl_layer *layer);
 /* The state in which functions of the script are to be called by the pass that follows. */
 void bind_use_state(lua_State *L);
+lua_State *bind_state(void);
 /* A new f32 tensor [batch, sample...] on the stack, filled from `data` unless NULL. */
 pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data);
 /* Pushes a tensor over parameter i (or its gradient). */

@@ -16,7 +16,7 @@ static bind_trainer *check_trainer(lua_State *L) {
   luaL_argcheck(L, u->trainer != NULL, 1, "the trainer was not made completely");
   for (int i = 1; i <= 3; i++) lua_getiuservalue(L, 1, i);
   bind_check_model(L, -3);
-  bind_check_loss(L, -2);
+  if (!lua_isfunction(L, -2)) bind_check_loss(L, -2);
   bind_check_optimizer(L, -1);
   lua_pop(L, 3);
   return u;
@@ -46,7 +46,61 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = } */
+/* loss(output, target) -> value, gradient. */
+static int protected_loss(lua_State *L) {
+  pl_host_loss_call *call = lua_touserdata(L, 2);
+  char want[PL_SHAPE_TEXT], got[PL_SHAPE_TEXT];
+  pl_error err;
+  lua_pushvalue(L, 1);
+  bind_push_batch(L, &call->output, call->n, call->y);
+  if (call->target.labels != NULL) {
+    pl_tensor **labels = bind_new_tensor(L);
+    *labels = pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)call->n } }, &err);
+    if (*labels == NULL) return bind_raise(L, &err);
+    memcpy(pl_tensor_data(*labels), call->target.labels, call->n * sizeof *call->target.labels);
+  } else {
+    bind_push_batch(L, &call->output, call->n, call->target.values);
+  }
+  lua_call(L, 2, 2);
+  if (lua_isuserdata(L, -2) && pl_tensor_count(bind_check_tensor(L, -2)) == 1) {
+    lua_pushnumber(L, pl_tensor_get(bind_check_tensor(L, -2), 0));
+    lua_replace(L, -3);
+  }
+  if (lua_type(L, -2) != LUA_TNUMBER) return luaL_error(L, "the loss must return its value, a number, and its gradient, got %s", luaL_typename(L, -2));
+  call->value = lua_tonumber(L, -2);
+  if (!isfinite(call->value)) return 0;
+  const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
+  pl_shape shape = { call->output.axes + 1, { (int64_t)call->n } };
+  memcpy(shape.size + 1, call->output.size, (size_t)call->output.axes * sizeof shape.size[0]);
+  if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
+    return luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s", pl_shape_text(want, &shape, false),
+                      pl_dtype_name(pl_tensor_type(grad)), pl_shape_text(got, pl_tensor_shape(grad), false));
+  pl_tensor *plain = pl_tensor_to_contiguous(grad, &err);
+  if (plain == NULL) return bind_raise(L, &err);
+  memcpy(call->grad, pl_tensor_data(plain), (size_t)pl_tensor_count(plain) * sizeof *call->grad);
+  pl_tensor_free(plain);
+  return 0;
+}
+
+/* Called while a method of the trainer runs, which has it at index 1. The core must not be jumped over. */
+static pl_status call_loss(void *context, pl_host_loss_call *call, pl_error *err) {
+  lua_State *L = bind_state();
+  (void)context;
+  if (!lua_checkstack(L, 8)) return pl_error_set(err, PL_ERROR_MEMORY, "Lua's stack is full");
+  lua_pushcfunction(L, protected_loss);
+  lua_getiuservalue(L, 1, 2);
+  lua_pushlightuserdata(L, call);
+  int result = lua_pcall(L, 2, 0, 0);
+  bind_use_state(L);
+  if (result == LUA_OK) return PL_OK;
+  const char *text = lua_tostring(L, -1);
+  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
+  lua_pop(L, 1);
+  return PL_ERROR_STATE;
+}
+
+/* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = }
+   loss may be a function (see protected_loss); then outputs = "logits", ... says what the outputs mean */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -79,7 +133,14 @@ static int trainer_new(lua_State *L) {
   o.augment = list;
   pl_error err;
   bind_use_state(L);
-  o.loss = bind_check_loss(L, LOSS);
+  if (lua_isfunction(L, LOSS)) {
+    o.host_loss = call_loss;
+    lua_getfield(L, 1, "outputs");
+    o.outputs = bind_check_outputs(L, lua_gettop(L));
+    lua_pop(L, 1);
+  } else {
+    o.loss = bind_check_loss(L, LOSS);
+  }
   o.optimizer = bind_check_optimizer(L, OPTIMIZER);
   o.data = u->data = bind_check_dataset(L, DATA);
   u->trainer = pl_trainer_new(&o, &err);
@@ -205,25 +266,6 @@ static int trainer_step(lua_State *L) {
   return push_result(L, &result);
 }
 
-/* trainer:update() -> nil, or trouble: the optimizer's step on the gradients of the batch that trainer:batch gave */
-static int trainer_update(lua_State *L) {
-  bind_trainer *u = check_trainer(L);
-  pl_train_result result = { 0 };
-  pl_error err;
-  if (pl_trainer_update(u->trainer, u->index, &result, &err)) return bind_raise(L, &err);
-  push_trouble(L, &result);
-  return 1;
-}
-
-/* trainer:refuse() -> trouble: the loss of that batch is not finite */
-static int trainer_refuse(lua_State *L) {
-  bind_trainer *u = check_trainer(L);
-  pl_train_result result = { .broken_what = "the loss", .broken_at = "the loss" };
-  pl_trainer_refuse(u->trainer, u->index, &result);
-  push_trouble(L, &result);
-  return 1;
-}
-
 /* Pushes confusion[i][j], and how many of each label were given none of the classes (nil when none were). */
 static void push_confusion(lua_State *L, const int64_t *confusion, lua_Integer classes) {
   int64_t outside = 0;
@@ -336,7 +378,7 @@ int bind_open_trainer(lua_State *L);
 int bind_open_trainer(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch }, { "step", trainer_step },
-    { "update", trainer_update }, { "refuse", trainer_refuse }, { NULL, NULL },
+    { NULL, NULL },
   };
   bind_new_class(L, BIND_TRAINER, methods);
   lua_pop(L, 1);

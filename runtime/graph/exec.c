@@ -70,7 +70,8 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
     char *arena = pl_alloc(bytes, err);
     if (arena == NULL) {
       pl_plan_clear(&fresh);
-      return pl_error_prefix(err, "the activations of a batch of %zu samples (a smaller batch_size needs less)", batch);
+      pl_error_prefix(err, "the activations of a batch of %zu samples (a smaller batch_size needs less)", batch);
+      return PL_ERROR_MEMORY;
     }
     pl_free(exec->arena);
     exec->arena = arena;

@@ -80,7 +80,8 @@ static pl_status lay_out(pl_model *model, pl_error *err) {
     pl_block_release(b);
     pl_free(model->slice);
     model->slice = NULL;
-    return pl_error_prefix(err, "the parameters of the model and their gradients");
+    pl_error_prefix(err, "the parameters of the model and their gradients");
+    return PL_ERROR_MEMORY;
   }
   model->block = b;
   walk(model->root, place_layer, &(layout){ model, 0, 0 });

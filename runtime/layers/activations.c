@@ -46,7 +46,7 @@ static void keeps_x(const pl_layer *self, const pl_shape *in, const pl_shape *ou
     apply_back(pass, pl_kernel.name##_backward, kept, dy, dx, option_of(self)); \
   } \
   const pl_layer_class pl_##name##_layer = { .head = { type, __VA_ARGS__ }, .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, \
-    .memory = keeps_##kept, .forward = name##_forward, .backward = name##_backward };
+    .memory = keeps_##kept, .forward = name##_forward, .backward = name##_backward, .example = { "[]", { 1, { 70 } } } };
 
 static float option_of(const pl_layer *self) { return self->cls->head.config_size ? (float)*(const double *)self->config : 0; }
 
@@ -96,4 +96,5 @@ static void gelu_backward(pl_layer *self, const pl_pass *pass, const float *x, c
 const pl_layer_class pl_gelu_layer = {
   .head = { "GELU", sizeof(gelu_config), &gelu_defaults, gelu_options },
   .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, .memory = keeps_x, .forward = gelu_forward, .backward = gelu_backward,
+  .example = { "[{\"approximate\": \"tanh\"}]", { 1, { 70 } } },
 };

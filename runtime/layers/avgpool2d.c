@@ -38,4 +38,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 const pl_layer_class pl_avgpool2d = {
   .head = { "AvgPool2d", sizeof(config), &defaults, options }, .flags = PL_PER_SAMPLE,
   .setup = pl_pool_setup, .shape = pl_pool_shape, .forward = forward, .backward = backward,
+  .example = { "[2]", { 3, { 6, 4, 3 } } },
 };

@@ -139,4 +139,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 const pl_layer_class pl_batchnorm = {
   .head = { "BatchNorm", sizeof(config), &defaults, options },
   .flags = PL_PER_SAMPLE, .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .example = { "[5]", { 2, { 4, 5 } } },
 };

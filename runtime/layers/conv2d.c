@@ -382,4 +382,5 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 const pl_layer_class pl_conv2d = {
   .head = { "Conv2d", sizeof(conv2d_config), &defaults, options }, .flags = PL_PER_SAMPLE,
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .work = work,
+  .example = { "[3, 4, 3]", { 3, { 6, 5, 3 } } },
 };

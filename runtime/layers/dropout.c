@@ -51,4 +51,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 const pl_layer_class pl_dropout = {
   .head = { "Dropout", sizeof(config), &defaults, options },
   .flags = PL_IDENTITY_IN_INFERENCE | PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .example = { "[0.3]", { 1, { 70 } } },
 };

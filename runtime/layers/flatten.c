@@ -27,6 +27,7 @@ static const pl_option reshape_options[] = {
   { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .place = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
 };
 
-const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = flatten_shape };
-const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = reshape_shape };
-const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = identity_shape };
+const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = flatten_shape, .example = { "[]", { 2, { 2, 3 } } } };
+const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = reshape_shape,
+                                      .example = { "[[3, 2]]", { 1, { 6 } } } };
+const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = identity_shape, .example = { "[]", { 1, { 5 } } } };

@@ -34,4 +34,6 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_globalavgpool2d = { .head = { "GlobalAvgPool2d", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .forward = forward, .backward = backward };
+const pl_layer_class pl_globalavgpool2d = { .head = { "GlobalAvgPool2d", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .forward = forward, .backward = backward,
+  .example = { "[]", { 3, { 3, 4, 5 } } },
+};

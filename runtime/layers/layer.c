@@ -17,6 +17,14 @@ const char *pl_layer_type_name(int i) {
   return NULL;
 }
 
+bool pl_layer_example(const char *type, const char **arguments, pl_shape *input) {
+  const pl_layer_class *cls = find_class(type);
+  if (cls == NULL || cls->example.arguments == NULL) return false;
+  *arguments = cls->example.arguments;
+  *input = cls->example.input;
+  return true;
+}
+
 static pl_status no_such_layer(const char *type, pl_error *err) {
   const char *names[128];
   int n = 0;

@@ -88,6 +88,7 @@ typedef struct pl_layer_class {
      one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL: none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
+  struct { const char *arguments; pl_shape input; } example;   /* for tests, which try every class: JSON, and a sample's shape; NULL: none */
 } pl_layer_class;
 
 extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */

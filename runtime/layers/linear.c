@@ -262,4 +262,5 @@ static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out
 const pl_layer_class pl_linear = {
   .head = { "Linear", sizeof(config), &defaults, options }, .flags = PL_PER_SAMPLE,
   .setup = setup, .shape = shape, .memory = memory, .forward = forward, .backward = backward, .param_grads = param_grads, .pack = pack, .work = work,
+  .example = { "[6, 5]", { 1, { 6 } } },
 };

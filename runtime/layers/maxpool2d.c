@@ -34,4 +34,5 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 const pl_layer_class pl_maxpool2d = {
   .head = { "MaxPool2d", sizeof(pl_pool_config), &defaults, options }, .flags = PL_PER_SAMPLE,
   .setup = pl_pool_setup, .shape = pl_pool_shape, .memory = memory, .forward = forward, .backward = backward,
+  .example = { "[2]", { 3, { 6, 4, 3 } } },
 };

@@ -50,5 +50,7 @@ static void log_softmax_backward(pl_layer *self, const pl_pass *pass, const floa
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_softmax = { .head = { "Softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = softmax_forward, .backward = softmax_backward };
-const pl_layer_class pl_log_softmax = { .head = { "LogSoftmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = log_softmax_forward, .backward = log_softmax_backward };
+const pl_layer_class pl_softmax = { .head = { "Softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = softmax_forward, .backward = softmax_backward,
+                                    .example = { "[]", { 1, { 7 } } } };
+const pl_layer_class pl_log_softmax = { .head = { "LogSoftmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = log_softmax_forward, .backward = log_softmax_backward,
+                                        .example = { "[]", { 1, { 7 } } } };

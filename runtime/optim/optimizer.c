@@ -133,8 +133,10 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
   opt->cls->slots(opt->config, opt->slot_name);
   pl_shape flat = { 1, { (int64_t)size } };
   for (int i = 0; i < PL_MOST_SLOTS; i++) {
-    if (opt->slot_name[i] && (opt->slot[i] = pl_tensor_new(PL_F32, &flat, err)) == NULL)
-      return pl_error_prefix(err, "what %s remembers of each parameter", opt->cls->head.type);
+    if (opt->slot_name[i] && (opt->slot[i] = pl_tensor_new(PL_F32, &flat, err)) == NULL) {
+      pl_error_prefix(err, "what %s remembers of each parameter", opt->cls->head.type);
+      return PL_ERROR_MEMORY;
+    }
   }
   return PL_OK;
 }

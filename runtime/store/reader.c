@@ -19,7 +19,10 @@ pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
     status = pl_proof_check(path, data, r->image.size, r->digest, err);
   }
   if (status == PL_OK) status = pl_hdf5_load(err);
-  if (status == PL_OK && (r->file = pl_image_open(&r->image, err)) < 0) status = pl_error_prefix(err, "%s", path);
+  if (status == PL_OK && (r->file = pl_image_open(&r->image, err)) < 0) {
+    pl_error_prefix(err, "%s", path);
+    status = PL_ERROR_CORRUPT;
+  }
   if (status == PL_OK) return r;
   reader_free(r);
   return NULL;

@@ -3,6 +3,13 @@
 #include <string.h>
 #include "tensor/internal.h"
 
+pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err) {
+  char have[PL_SHAPE_TEXT];
+  if (!t->expanded || pl_tensor_count(t) == 0) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE, "%s: the tensor of shape %s was expanded, so several elements are one in memory; "
+                      "clone it first", what, pl_shape_text(have, &t->shape, false));
+}
+
 double pl_tensor_get(const pl_tensor *t, int64_t index) {
   double value;
   pl_cursor c = pl_cursor_open(t, &t->shape, index);
@@ -11,6 +18,8 @@ double pl_tensor_get(const pl_tensor *t, int64_t index) {
 }
 
 pl_status pl_tensor_set(pl_tensor *t, int64_t index, double value, pl_error *err) {
+  pl_status status = pl_tensor_check_writable(t, "set", err);
+  if (status) return status;
   pl_cursor c = pl_cursor_open(t, &t->shape, index);
   return pl_cursor_write(&c, &value, 1) == 1 ? PL_OK : pl_element_misfit(t->type, value, "set", err);
 }
@@ -18,6 +27,8 @@ pl_status pl_tensor_set(pl_tensor *t, int64_t index, double value, pl_error *err
 pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err) {
   double chunk[PL_CHUNK];
   int64_t count = pl_tensor_count(t);
+  pl_status status = pl_tensor_check_writable(t, "fill", err);
+  if (status) return status;
   for (size_t i = 0; i < PL_CHUNK; i++) chunk[i] = value;
   pl_cursor c = pl_cursor_open(t, &t->shape, 0);
   for (int64_t i = 0; i < count; i += PL_CHUNK) {
@@ -78,13 +89,7 @@ pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, con
   if (!pl_shape_equal(&t->shape, result))
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: the result has shape %s, which does not fit into the tensor of shape %s", what,
                         pl_shape_text(need, result, false), pl_shape_text(have, &t->shape, false));
-  for (int a = 0; a < t->shape.axes && pl_tensor_count(t) > 0; a++) {
-    if (t->stride[a] == 0 && t->shape.size[a] > 1)
-      return pl_error_set(err, PL_ERROR_STATE,
-                          "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",
-                          what, pl_shape_text(have, &t->shape, false));
-  }
-  return PL_OK;
+  return pl_tensor_check_writable(t, what, err);
 }
 
 pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err) {

@@ -21,6 +21,7 @@ struct pl_tensor {
   pl_dtype type;
   pl_shape shape;
   int64_t stride[PL_MAX_AXES];       /* in elements; 0 along an expanded axis, never negative */
+  bool expanded;                     /* or a view of what is: its elements may be others' too, so none is written through it */
 };
 
 /* Strides of rows in order without gaps. */
@@ -80,6 +81,8 @@ bool pl_operand_whole(const pl_operand *x);
 /* The element type of a result; `whole`: all operands are. */
 pl_dtype pl_result_type(pl_gives gives, bool whole);
 
+/* Before any write: an error if the tensor was expanded. */
+pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);
 /* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);
 /* An input that shares storage with the target in another order is replaced by a copy: [out] *copy, to be freed, or NULL. */

@@ -137,6 +137,7 @@ pl_tensor *pl_tensor_expand(const pl_tensor *t, const pl_shape *shape, pl_error 
   for (int a = 0; a < shape->axes; a++) {
     bool repeated = a < more || (t->shape.size[a - more] == 1 && shape->size[a] != 1);
     view->stride[a] = repeated ? 0 : t->stride[a - more];
+    view->expanded = view->expanded || (repeated && shape->size[a] > 1);
   }
   return view;
 }

@@ -36,7 +36,9 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
     s->label = pl_alloc_array(l->batch_size, sizeof *s->label, err);
     ok = ok && s->x && s->targets && s->label;
   }
-  return ok ? PL_OK : pl_error_prefix(err, "a batch of %zu samples", l->batch_size);
+  if (ok) return PL_OK;
+  pl_error_prefix(err, "a batch of %zu samples", l->batch_size);
+  return PL_ERROR_MEMORY;
 }
 
 void pl_loader_close(pl_loader *l) {

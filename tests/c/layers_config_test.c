@@ -168,7 +168,7 @@ static void descriptions_come_back(void **state) {
   /* what was given is in the description */
   const char *const parts[] = {
     "\"stride\":[2,1]", "\"padding\":[1,2]", "\"bias\":\"per-position\"", "\"init\":[\"normal\",0.1,0.2]", "\"bias_init\":[\"constant\",3]", "\"name\":\"first\"",
-    "\"padding\":\"same\"", "\"bias\":\"false\"", "\"init\":\"xavier\"", "\"momentum\":0.25", "\"eps\":0.002", "\"affine\":false", "\"unbiased\":false",
+    "\"padding\":\"same\"", "\"bias\":false", "\"init\":\"xavier\"", "\"momentum\":0.25", "\"eps\":0.002", "\"affine\":false", "\"unbiased\":false",
     "\"count_include_pad\":false", "\"slope\":0.125", "\"alpha\":0.375", "\"approximate\":\"tanh\"", "\"p\":0.0625", "\"shape\":[2,3]",
     "\"init\":[\"uniform\",-0.5,0.25]", "\"init\":\"fan_in\"", "\"kernel\":[3,2]",
   };

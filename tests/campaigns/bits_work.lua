@@ -28,15 +28,6 @@ local layers = {
   { "Sequential { Conv2d(16, 16, 3), ELU(), MaxPool2d(2), Conv2d(16, 4, 3), ReLU(), Dropout(0.2) }", image },
 }
 
--- A layer that is new must be tried too.
-local text = {}
-for i, case in ipairs(layers) do text[i] = case[1] end
-text = table.concat(text, " ")
-for name in pairs(core.nn) do
-  local tried = not name:find "^%u" or text:find(name .. "[ (]")
-  assert(tried, name .. " is not among the layers tried here")
-end
-
 local function make(source) return assert(load("return " .. source, source, "t", nn))() end
 
 local function join(list, tensors)
@@ -54,8 +45,8 @@ end
 -- Output, gradients, running statistics and outputs of inference, for a few sizes of batches. (One row has no statistics.)
 local function layer(source, shape)
   local tensors = {}
-  for _, n in ipairs { source:find "^BatchNorm" and #shape == 1 and 2 or 1, 6, 37 } do
-    local model = nn.Sequential { make(source) }
+  for _, n in ipairs { type(source) == "string" and source:find "^BatchNorm" and #shape == 1 and 2 or 1, 6, 37 } do
+    local model = nn.Sequential { type(source) == "function" and source() or make(source) }
     model:build(shape)
     model:initialize(3)
     model:random(7, n)
@@ -168,6 +159,10 @@ for _, word in ipairs(arg) do
   pl.system.threads(threads)
   local function say(what, digest) print(("%d\t%s\t%s"):format(threads, what, digest)) end
   for _, case in ipairs(layers) do say(("%s on [N, %s]"):format(case[1], table.concat(case[2], ", ")), layer(case[1], case[2])) end
+  for _, type in ipairs(sorted(core.nn.examples())) do   -- each class's own example: so a new one is tried too
+    local example = core.nn.examples()[type]
+    say(type .. "'s example", layer(function() return nn[type](table.unpack(example.arguments)) end, example.input))
+  end
   for _, name in ipairs(losses) do say(name, loss(name)) end
   for _, name in ipairs(optimizers) do say(name, optimizer(name)) end
   for _, name in ipairs(losses) do

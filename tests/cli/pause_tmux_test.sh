@@ -18,7 +18,7 @@ is() { # name, text, extended regular expression
   n=$((n + 1))
   if printf '%s\n' "$2" | grep -qE -- "$3"; then echo "ok $n - $1"; else bad=1; echo "not ok $n - $1"; echo "expected a line like: $3, got: $2" | sed 's/^/# /'; fi
 }
-digest() { cd_and show "$1" | grep -o 'SHA-256.*'; }
+digest() { cd_and show "$1" | grep -oE 'SHA-256 [0-9a-f]+'; }
 
 cd_and run slow.lua -q --out whole >"$tmp/whole.txt"
 

@@ -25,6 +25,12 @@ function TestShow:test_json_holds_history_and_final_results()
   lu.assertEquals(run.test.error, run.test.count == 20 and (20 - run.test.correct) / 20)
 end
 
+function TestShow:test_says_what_was_held_out()
+  local rule = "held out +fraction=0.2, shuffled with seed 1, stratified\n"
+  lu.assertStrMatches(cli.run "show done".out, ".*" .. rule:gsub(" %+", " ") .. ".*")
+  lu.assertStrMatches(cli.run("check " .. script).out, ".*" .. rule .. ".*")
+end
+
 function TestShow:test_csv_ends_with_the_final_results()
   local r = cli.run "show done --csv"
   local head, first, _, final = r.out:match "^([^\n]+)\n([^\n]+)\n([^\n]+)\n([^\n]+)\n$"

@@ -100,11 +100,8 @@ function TestDescribed:test_every_parameter_is_an_argument_and_every_argument_a_
 end
 
 -- Arguments that make one of each; those that are missing are made without.
-local arguments = {
-  ["nn.Linear"] = { 4, 2 }, ["nn.Conv2d"] = { 1, 2, 3 }, ["nn.MaxPool2d"] = { 2 }, ["nn.AvgPool2d"] = { 2 },
-    ["nn.BatchNorm"] = { 4 },
-  ["nn.Reshape"] = { { 2, 2 } }, ["nn.Residual"] = { pl.nn.ReLU() }, ["nn.Lambda"] = { { forward = function(x) return x end } },
-}
+local arguments = { ["nn.Residual"] = { pl.nn.ReLU() }, ["nn.Lambda"] = { { forward = function(x) return x end } } }
+for type, example in pairs(require "perilune.core".nn.examples()) do arguments["nn." .. type] = example.arguments end
 -- What a constructor calls its arguments where the option's own name would be a word of Lua; what is not configuration.
 local other_names = { inputs = "in", outputs = "out" }
 local not_config = { options = true, name = true, layers = true, branch = true, shortcut = true, forward = true,

@@ -124,4 +124,63 @@ function TestValidation:test_is_the_experiments_whatever_the_seed_of_a_run()
   lu.assertNotEquals(rows(e), rows(small { validation = 0.2, seed = 8 }))
 end
 
+TestFunctions = {}
+
+-- Without a script's text that tells them apart, functions are known by what they do.
+function TestFunctions:test_of_variants_are_told_apart()
+  local function with(factor) return { schedule = function(_, lr) return lr * factor end } end
+  local base = small()
+  local out = folder()
+  train(base:with(with(0.5)), out)
+  lu.assertStrContains(refusal(base:with(with(0.25)), out), "schedule: was a function ")
+  lu.assertStrContains(refusal(base:with { schedule = function() return 0.1 end }, out), "schedule: was a function ")
+  lu.assertEquals(refusal(base:with(with(0.5)), out), "it went on")
+  out = folder()
+  train(base:with { metrics = { own = function() return 1 end } }, out)
+  lu.assertStrContains(refusal(base:with { metrics = { own = function() return 2 end } }, out), "metrics: was own = a function ")
+  out = folder()
+  train(base:with { callbacks = { on_epoch = function(ctx) ctx.state.a = 1 end } }, out)
+  lu.assertStrContains(refusal(base:with { callbacks = { on_epoch = function(ctx) ctx.state.a = 2 end } }, out), "callbacks: was on_epoch = a function ")
+end
+
+function TestFunctions:test_an_older_checkpoint_does_not_know_them()
+  local e, out = small():with { schedule = function(_, lr) return lr end }, folder()
+  train(e, out)
+  change_identity(out, function(identity)
+    identity.setup.schedule, identity.setup.metrics, identity.setup.callbacks = "a function", nil, nil
+  end)
+  lu.assertEquals(refusal(e, out), "it went on")
+end
+
+TestShared = {}
+
+function TestShared:test_an_optimizer_in_use()
+  local inner
+  local outer = small { callbacks = { on_batch = function(ctx) if ctx.step == 2 then inner:run { out = false, quiet = true, silent = true } end end } }
+  inner = outer:with { model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }, callbacks = {} }
+  lu.assertErrorMsgContains("this optimizer is in a training already", train, outer, false)
+  inner = inner:with { optimizer = optim.SGD { lr = 0.1 } }
+  lu.assertEquals(train(outer, false).ended, "epochs")
+end
+
+-- Two experiments of one process whose modules have the same name.
+function TestShared:test_modules_of_the_same_name()
+  local script = require "perilune.script"
+  for _, name in ipairs { "a", "b" } do
+    os.execute(("mkdir -p '%s/%s'"):format(scratch, name))
+    local file = assert(io.open(("%s/%s/beside_it.lua"):format(scratch, name), "w"))
+    file:write(("return %q"):format(name))
+    file:close()
+    file = assert(io.open(("%s/%s/main.lua"):format(scratch, name), "w"))
+    file:write [[local pl = require "perilune"
+      return pl.experiment { name = require "beside_it", data = pl.data.digits { train = 20, test = 0 }, epochs = 1, batch_size = 10,
+        model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 } }]]
+    file:close()
+  end
+  for _, name in ipairs { "a", "b", "a" } do
+    local e = script.experiment(("%s/%s/main.lua"):format(scratch, name), {})
+    lu.assertEquals({ e.name, #e.script.files, e.script.files[1].text }, { name, 1, ("return %q"):format(name) })
+  end
+end
+
 os.exit(require("luaunit").LuaUnit.run("-o", "tap"), true)

@@ -42,6 +42,30 @@ function TestSchedule:test_as_pytorch()
   for _, name in ipairs { "step", "multi_step", "exponential", "inverse", "cosine", "one_cycle", "plateau" } do lu.assertTrue(types[name]) end
 end
 
+-- Values that are never finite, constant, first so and then so; rates below the least, and below eps.
+function TestSchedule:test_plateau_at_its_edges_as_pytorch()
+  local file <close> = assert(io.open "tests/golden/schedule.json")
+  local names = { nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge }
+  for i, case in ipairs(core.json.decode(file:read "a").plateaus) do
+    local column = {}
+    for t, value in ipairs(case.values) do
+      value = names[value] or value
+      column[t] = value == value and value or nil       -- a history does not keep NaN
+    end
+    case.options.monitor = "val_loss"
+    local got = run(schedule.plateau(case.options), #case.rates, { base_lr = case.lr, history = { val_loss = column } })
+    for t, rate in ipairs(case.rates) do
+      lu.assertAlmostEquals(got[t], rate, 1e-12 * rate, ("case %d, epoch %d"):format(i, t))
+    end
+  end
+end
+
+function TestSchedule:test_plateau_of_negative_values_counts_only_what_is_better()
+  local worse = { -1, -0.99995, -0.9999, -0.99985 }
+  local s = schedule.plateau { patience = 0, factor = 0.5, monitor = "val_loss" }
+  lu.assertEquals(run(s, 4, { base_lr = 1, history = { val_loss = worse } }), { 1, 1, 0.5, 0.25 })
+end
+
 -- The rates that the document's log shows for P12, by the one-based epoch.
 function TestSchedule:test_tunable_as_logged()
   local s = schedule.tunable { lr = 0.001, halve_after = 5, late = { after = 20, every = 3 } }

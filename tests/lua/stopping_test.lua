@@ -146,4 +146,61 @@ function TestOptions:test_names_the_split()
   lu.assertEquals(stopping.split_of "test_error", "test set")
 end
 
+TestNeverFinite = {}
+
+local function after(rule, values)
+  local state, best = rule:start(), nil
+  for epoch, value in ipairs(values) do
+    local improved, stop = rule:update(state, epoch, value)
+    if improved then best = epoch end
+    if stop then return epoch, best end
+  end
+  return nil, best
+end
+
+function TestNeverFinite:test_both_rules_stop_and_keep_nothing()
+  for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do
+    for _, mode in ipairs { "min", "max" } do
+      local values = {}
+      for i = 1, 10 do values[i] = bad end
+      lu.assertEquals({ after(stopping.patience { patience = 3, mode = mode }, values) }, { 3 })
+      lu.assertEquals({ after(stopping.window { patience = 3, mode = mode }, values) }, { 3 })
+      lu.assertEquals({ after(stopping.patience { patience = 1, mode = mode }, values) }, { 1 })
+    end
+  end
+end
+
+function TestNeverFinite:test_what_is_finite_later_counts()
+  local inf = math.huge
+  for _, first in ipairs { inf, -inf, 0 / 0 } do
+    for _, relative in ipairs { 0, 0.1 } do
+      lu.assertEquals({ after(stopping.patience { patience = 3, min_delta_rel = relative }, { first, first, 5, 4, 4, 4, 4, 3 }) }, { 7, 4 })
+    end
+    lu.assertEquals({ after(stopping.window { patience = 3 }, { first, first, 5, 4, 4, 4, 4, 3 }) }, { 6, 4 })
+  end
+end
+
+function TestNeverFinite:test_constant_values_and_the_first_epoch()
+  lu.assertEquals({ after(stopping.patience { patience = 1 }, { 1, 1, 1 }) }, { 2, 1 })
+  lu.assertEquals({ after(stopping.patience { patience = 3 }, { 0, 0, 0, 0, 0 }) }, { 4, 1 })
+  lu.assertEquals({ after(stopping.window { patience = 2 }, { 0, 0, 0 }) }, { 2, 1 })
+end
+
+-- A state goes through a checkpoint as JSON between any two epochs.
+function TestNeverFinite:test_after_resume()
+  local exact = require "perilune.exact"
+  local values = { 0 / 0, 3, math.huge, 2.5, 2.5, 0 / 0, 2.4, 2.5, 2.6, 2.7, 2.8 }
+  for _, rule in ipairs { stopping.patience { patience = 3 }, stopping.window { patience = 3, min_delta_rel = 0 } } do
+    local whole = { after(rule, values) }
+    local state, stopped, best = rule:start(), nil, nil
+    for epoch, value in ipairs(values) do
+      state = exact.decode(exact.encode(state))
+      local improved, stop = rule:update(state, epoch, value)
+      best = improved and epoch or best
+      if stop then stopped = epoch break end
+    end
+    lu.assertEquals({ stopped, best }, whole)
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -413,6 +413,56 @@ function TestModel.test_deep_nesting()
   lu.assertStrMatches(deepest:label(), "layer %.%.%.[1.]+ %(Linear%)")
 end
 
+function TestModel.test_configurations_have_types_of_json_and_counts_are_those_of_check()
+  local model = nn.Sequential { nn.Conv2d(1, 2, 3, { bias = false }), nn.Conv2d(2, 2, 3), nn.BatchNorm(2), nn.Flatten(), nn.Linear(32, 3, { bias = false }) }
+  model:build { 8, 8, 1 }
+  assert(model:save(at "types.h5"))
+  local r = assert(store.open(at "types.h5"))
+  local attrs = r:attrs "/model"
+  lu.assertEquals(attrs.parameters, (model:sizes()))
+  lu.assertNotStrContains(attrs.config, '"false"')
+  lu.assertNotStrContains(attrs.config, '"true"')
+  lu.assertStrContains(attrs.config, '"bias":false')
+  lu.assertStrContains(attrs.config, '"bias":true')
+  local old = exact.decode((attrs.config:gsub('"bias":(%l+)', '"bias":"%1"', 2)))      -- as older files have it
+  lu.assertEquals(core.nn.from_config(old):config(), model:config())
+end
+
+function TestModel.test_an_older_identity_is_the_same()
+  local identity = require "perilune.identity"
+  local function of(config) return { script = "", arguments = {}, files = {}, held_out = "none", recipe = "", setup = { model = config } } end
+  lu.assertEquals(identity.differences(of '{"bias":"true","x":"false"}', of '{"bias":true,"x":"false"}'), {})
+  lu.assertEquals(#identity.differences(of '{"bias":"false"}', of '{"bias":true}'), 1)
+end
+
+local function with_lambda(width)
+  local model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end },
+    nn.Linear(3, width or 2) }
+  model:build { 4 }
+  return model
+end
+
+function TestModel.test_weights_into_a_model_that_is_there()
+  local trained, fresh = with_lambda(), with_lambda()
+  trained:initialize(7)
+  assert(trained:save(at "lambda.h5"))
+  fails("model:load(path)", nn.load(at "lambda.h5"))
+  assert(fresh:load(at "lambda.h5"))
+  for i, item in ipairs(trained:state()) do same(item.tensor, fresh:state()[i].tensor) end
+end
+
+function TestModel.test_a_folder_of_a_run()
+  assert(store.mkdir(at "folder"))
+  local model = with_lambda()
+  fails("folder holds no run", nn.load(at "folder"))
+  assert(model:save(at "folder/run.h5"))
+  assert(with_lambda():load(at "folder"))
+  local plain = nn.Sequential { nn.Linear(2, 2) }
+  plain:build { 2 }
+  assert(plain:save(at "folder/run.h5"))
+  same(assert(nn.load(at "folder"))[1].weight, plain[1].weight)
+end
+
 TestGolden = {}
 
 -- Files of every version of the format stay readable for ever.

@@ -181,4 +181,40 @@ function TestInPlace.test_errors()
   raises("copy: shapes [3] and [2] do not broadcast", t.copy_, t, pl.ones(2))
 end
 
+TestExpanded = {}
+
+-- Every in-place method and every assignment, on an expanded tensor and on views of it; none may change the one row there is.
+function TestExpanded.test_nothing_is_written_through_it()
+  local source = pl.ones(1, 3)
+  local w = source:expand(2, 3)
+  local views = { w, w[1], w:slice(1, 1, 1), w:transpose(1, 2), w:slice(2, 2, 3)[2], w[2]:contiguous(), w:unsqueeze(1), w:slice(1, 2, 2):squeeze(1) }
+  local arguments = { masked_fill_ = { pl.ones(1), 5 }, copy_ = { pl.zeros(1) }, clamp_ = { 2, 3 }, where_ = { pl.ones(1), 2 } }
+  local tried = 0
+  for name in pairs(debug.getmetatable(source)) do
+    if name:match "%l_$" and not name:match "^__" then
+      tried = tried + 1
+      for _, view in ipairs(views) do
+        raises("was expanded, so several elements are one in memory", function() view[name](view, table.unpack(arguments[name] or { 7 })) end)
+      end
+    end
+  end
+  lu.assertTrue(tried >= 20, tried .. " methods")
+  raises("was expanded", function() w[1] = 5 end)
+  raises("was expanded", function() w[2] = pl.zeros(3) end)
+  raises("was expanded", function() w[1][2] = 5 end)
+  raises("was expanded", function() w:transpose(1, 2)[1] = 5 end)
+  lu.assertEquals(source:totable(), { { 1, 1, 1 } })
+end
+
+function TestExpanded.test_what_repeats_nothing_may_be_changed()
+  local source = pl.ones(1, 3)
+  source:expand(1, 3)[1] = 5
+  source:unsqueeze(1):fill_(6)
+  lu.assertEquals(source:totable(), { { 6, 6, 6 } })
+  local copy = source:expand(2, 3):clone()
+  copy[1] = 1
+  lu.assertEquals(copy:totable(), { { 1, 1, 1 }, { 6, 6, 6 } })
+  source:expand(0, 3):fill_(1)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

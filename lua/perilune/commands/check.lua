@@ -9,6 +9,7 @@ local M = { summary = "build it, show shapes, parameters, memory; reads no data"
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
   parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
+  parser:option("--figure", "Also write a drawing of the architecture: .svg, or .png and .pdf where rsvg-convert is installed."):argname "<file>"
 end
 
 local function settings(object)
@@ -38,6 +39,10 @@ local function facts(e, total, term)
     { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs), text.count(batches),
       text.count(e.batch_size), e.seed) },
   }
+  local derived = e.source:derivation()
+  if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
+  if e.held_out ~= "none" then lines[#lines + 1] = { "held out", e.held_out } end
+  if e.start_digest then lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has" or "the weights of " .. e.start } end
   if e.stopping then
     lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience, report.title(e.stopping.monitor)) }
   end
@@ -53,6 +58,10 @@ function M.run(options)
   local wrong = require "perilune.gradient_check".experiment(e)
   if wrong then errors.fail(1, "%s", wrong) end
   local term = text.terminal(1)
+  if options.figure then
+    e.model:build(e.splits.train.shape)
+    require "perilune.plot.figure".new({ kind = "network", model = e.model, title = e.name }):save(options.figure)
+  end
   local lines, total = report.model(e:rows(), term)
   print(term.paint(e.name, "bold") .. "\n")
   print(table.concat(lines, "\n") .. "\n")

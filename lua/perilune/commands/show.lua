@@ -38,6 +38,9 @@ local function summary(record, past, path, term)
     { "script", identity.path and identity.path .. (p.arguments and p.arguments ~= "" and " " .. p.arguments or "")
       or "none (made in a session)" },
     { "data", identity.data },
+    { "derived", identity.recipe ~= "" and identity.recipe or nil },
+    { "held out", identity.held_out ~= "none" and identity.held_out or nil },
+    { "start", identity.start and "weights with SHA-256 " .. identity.start },
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },
     { "best", s.best and ("epoch %d: %s %s"):format(s.best.epoch, report.title(s.best.monitor),

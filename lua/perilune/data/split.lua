@@ -168,10 +168,10 @@ function Split:validation(how)
   end
   local percent = ("%.4g%%"):format(100 * o.fraction)
   local rule = rule_of(o)
-  return derived(self, ("without validation %s"):format(rule),
-    { name = self.name .. " without " .. percent, count = self.count - held, load = part(1) }),
-         derived(self, ("validation %s"):format(rule),
-           { name = ("%s, %s held out"):format(self.name, percent), count = held, load = part(2) }),
+  return derived(self, ("without validation %s"):format(rule), {
+           name = self.name .. " without " .. percent, count = self.count - held, load = part(1) }),
+         derived(self, ("validation %s"):format(rule), {
+           name = ("%s, %s held out"):format(self.name, percent), count = held, load = part(2) }),
          rule
 end
 

@@ -8,6 +8,7 @@ local M = {}
 M.__index = M
 
 local T = escape.text
+local POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 function M.new() return setmetatable({ parts = {}, figures = 0 }, M) end
 
@@ -60,8 +61,9 @@ function M:pictures(list, size)
   for _, image in ipairs(list) do
     local h, w = #image.pixels, #image.pixels[1]
     local scale = size / math.max(h, w)
-    out[#out + 1] = ('<figure><img alt="%s" title="%s" width="%d" height="%d" src="data:image/png;base64,%s">'):format(T(image.title or image.caption),
-      T(image.title or image.caption), math.floor(w * scale + 0.5), math.floor(h * scale + 0.5),
+    local title = T(image.title or image.caption)
+    out[#out + 1] = ('<figure><img alt="%s" title="%s" width="%d" height="%d" src="data:image/png;base64,%s">'):format(
+      title, title, math.floor(w * scale + 0.5), math.floor(h * scale + 0.5),
         escape.base64(images.encode(image)))
     out[#out + 1] = ("<figcaption>%s%s</figcaption></figure>\n"):format(T(image.caption or ""), image.second
       and ("<span>%s</span>"):format(T(image.second)) or "")
@@ -114,7 +116,7 @@ end
 function M:text(title)
   return table.concat({ "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    [[<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">]],
+    ('<meta http-equiv="Content-Security-Policy" content="%s">'):format(POLICY),
     ("<title>%s</title>"):format(T(title)), '<link rel="icon" href="data:,">', "<style>"
       .. require "perilune.html.style".text() .. "</style>", "</head>",
     "<body>", table.concat(self.parts, "\n"), "<script>" .. require "perilune.html.script" .. "</script>", "</body>",

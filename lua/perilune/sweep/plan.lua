@@ -101,7 +101,7 @@ end
 -- Is something there that no sweep put there?
 local function is_strange(folder)
   for _, name in ipairs(core.system.kind(folder) == "folder" and store.listdir(folder) or {}) do
-    if name:sub(1, 1) ~= "." and name ~= "sweep.json.tmp" then return true end
+    if name:sub(1, 1) ~= "." and name:sub(1, 10) ~= "sweep.json" then return true end
   end
   return false
 end
@@ -112,8 +112,7 @@ local function trial(folder, words, seed)
 end
 
 --- Makes or widens the sweep in a folder: `configurations` of experiment `e`. o: file, seeds, epochs, out. Returns
---   { folder, file, experiment, epochs, trials = those of this command, configurations, all = those that the folder
--- knows }
+--   { folder, file, experiment, epochs, configurations, trials = of this command, all = those that the folder knows }
 -- where a trial is { name, words, seed, folder, configuration = index }.
 function M.make(o, configurations, e)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")

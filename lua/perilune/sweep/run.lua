@@ -46,13 +46,14 @@ local function train(plan, trials, o, shown, pause)
   local function is_done(_, s)
     return s.state == "finished" or pause and s.epoch >= pause and s.state == "unfinished"
   end
-  local waiting = {}
+  local waiting, done = {}, 0
   for _, t in ipairs(trials) do
     local s = trial.status(t.folder)
-    if is_done(t, s) or s.state == "failed" then
-      watch:trial(t.name, s, s.state == "finished" and final_row(t, shown) or nil)
+    if is_done(t, s) then done = done + 1
+    elseif s.state == "failed" then watch:trial(t.name, s)
     else waiting[#waiting + 1] = t end
   end
+  watch:earlier(done)
   local stopped = jobs.run(waiting, { jobs = count, fail_fast = o.fail_fast, is_done = is_done,
     command = function(t) return M.command(plan, t, { threads = threads, memory = o.memory, pause_after = pause }) end,
     hooks = {

@@ -30,6 +30,13 @@ function Watch:say(line)
   io.flush()
 end
 
+--- So many trials were settled by an earlier command.
+function Watch:earlier(count)
+  if count == 0 then return end
+  self.settled = self.settled + count
+  self:say(self.term.paint(("%d of %d done already"):format(count, self.total), "dim"))
+end
+
 local function results(self, row)
   local parts = {}
   for _, name in ipairs(self.shown) do
