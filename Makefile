@@ -116,6 +116,10 @@ C_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*_test.c tes
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/c/support*.c)) $(CORE)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LIBS)
 
+# Tests of the binding are hosts of Lua states.
+$(BUILD)/tests/c/bind_%_test: $(BUILD)/tests/c/bind_%_test.o $(OBJECTS) $(EMBED)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LUA_LIBS) $(LDLIBS) $(TEST_LIBS)
+
 # A harness of fuzzing, with the whole library: for the tests with a main that runs its corpus, and mutations of it, through it;
 # for the campaign with libFuzzer, in a build of its own.
 FUZZ      := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))

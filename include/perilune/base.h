@@ -1,5 +1,11 @@
 /* Foundations: errors, memory, random numbers, elementary functions, threads, processor, options.
-   No function of the library exits, prints or jumps: what can fail returns a status and fills an error. */
+   No function of the library exits, prints or jumps: what can fail returns a status and fills an error.
+
+   Threads of the host. No object is locked: it belongs to one thread at a time, what is counted (tensor storage, data sets,
+   augmentations) included. Different objects may be used in different threads, and Lua states too, each in one at a time, except
+   for files (store.h): libhdf5 is for one thread at a time. Parallel regions take turns.
+   Of the whole process are: the kernels, chosen as it starts; the number of threads; the memory limit and its counts; and, in the
+   binding, the line editor and Ctrl-C, which belong to the state that asked last. No call has to come first. */
 #ifndef PERILUNE_BASE_H
 #define PERILUNE_BASE_H
 
@@ -113,8 +119,10 @@ typedef struct pl_team {
 
 typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 
-PL_API void pl_threads_set(int n);   /* 0: as many as cores (default) */
+PL_API void pl_threads_set(int n);   /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
 PL_API int pl_threads_get(void);
+PL_API int pl_threads_for(double steps);     /* threads that are worth their while for so many steps, each about a nanosecond: small
+                                                work stays on one. (Passes of a model: pl_exec_team_size.) */
 PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most that there may be */
 PL_API long pl_threads_displaced(void);      /* how often the system took a processor from a thread of this process, so far */
 PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all threads; returns when all are done */

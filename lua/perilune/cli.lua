@@ -48,7 +48,7 @@ local function run_command(name, words)
   return command.run(options)
 end
 
--- The options of lua(1): any number of -e CODE, -i; then perhaps a script. Returns the index of the script's name.
+-- The options of lua(1): any number of -e CODE, -i; and --threads N; then perhaps a script. Returns the index of the script's name.
 local function read_options(words)
   local asked, i = { code = {} }, 1
   while words[i] do
@@ -59,10 +59,21 @@ local function read_options(words)
       asked.code[#asked.code + 1] = words[i]
     elseif word:match "^%-e." then asked.code[#asked.code + 1] = word:sub(3)
     elseif word == "-i" then asked.interactive = true
+    elseif word == "--threads" or word:match "^%-%-threads=" then
+      local value = word:match "=(.*)$"
+      if not value then
+        i = i + 1
+        value = words[i]
+      end
+      local n = math.tointeger(tonumber(value or ""))
+      if not n or n < 0 or n > 1024 then
+        errors.fail(2, "option '--threads' is followed by a whole number from 0 (all) to 1024, got '%s'", value or "nothing")
+      end
+      core.system.threads(n)
     elseif word == "--" then return i + 1, asked
     elseif word == "-" or word:sub(1, 1) ~= "-" then return i, asked
     else
-      local near = core.system.nearest(word, { "-e", "-i", "--help", "--version" })
+      local near = core.system.nearest(word, { "-e", "-i", "--threads", "--help", "--version" })
       errors.fail(2, "unknown option '%s'%s (see: perilune help)", word, near and ("; did you mean '%s'?"):format(near) or "")
     end
     i = i + 1

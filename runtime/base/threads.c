@@ -22,10 +22,16 @@ struct pl_barrier {
 static atomic_int wanted;
 
 void pl_threads_set(int n) { wanted = n > 0 ? n : 0; }
-bool pl_threads_chosen(void) { return wanted > 0; }
+bool pl_threads_chosen(void) { return wanted > 0 || omp_get_max_threads() != omp_get_num_procs(); }
 int pl_threads_get(void) {
   int n = wanted;
-  return n > 0 ? n : omp_get_num_procs();
+  return n > 0 ? n : omp_get_max_threads();
+}
+
+/* A region costs microseconds, and on a busy machine as long as another program keeps a processor: milliseconds. */
+int pl_threads_for(double steps) {
+  enum { WORTH_A_TEAM = 1 << 18 };
+  return steps < WORTH_A_TEAM ? 1 : pl_threads_get();
 }
 
 long pl_threads_displaced(void) {

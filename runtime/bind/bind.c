@@ -1,4 +1,5 @@
 /* Helpers shared by the binding: raising, slots, arguments as JSON, memory accounting. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -76,12 +77,11 @@ bool bind_in_finalizer(lua_State *L) {
    once enough has been allocated anew, so that a loop of small tensors does not collect all the time. */
 void bind_account(lua_State *L, size_t bytes) {
   enum { LEAST = 16 << 20 };
-  static size_t fresh;
-  fresh += bytes;
-  size_t half = pl_alloc_live() / 2;
+  static atomic_size_t all;
+  size_t fresh = atomic_fetch_add(&all, bytes) + bytes, half = pl_alloc_live() / 2;
   if (fresh < (half > LEAST ? half : LEAST) || !lua_gc(L, LUA_GCISRUNNING)) return;
   size_t kilobytes = fresh / 1024;
-  fresh = 0;
+  atomic_store(&all, 0);
   lua_gc(L, LUA_GCSTEP, (int)(kilobytes < 1 << 30 ? kilobytes : 1 << 30));
 }
 

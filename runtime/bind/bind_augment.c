@@ -108,7 +108,7 @@ static int augment_apply(lua_State *L) {
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_tensor_clone(x, &err)) == NULL) return bind_raise(L, &err);
   const int64_t *size = shape->size + (shape->axes - 3);
-  int threads = pl_threads_get();
+  int threads = pl_threads_for(32.0 * (double)pl_tensor_count(x));
   float *scratch = lua_newuserdatauv(L, (pl_augment_scratch(a, size[0], size[1], size[2], threads) + 16) * sizeof *scratch, 0);
   work w = { a, pl_tensor_data(*out), scratch, shape->axes == 4 ? (size_t)shape->size[0] : 1, size, rng };
   if (pl_tensor_count(x) > 0) pl_threads_run_on(threads, apply, &w);

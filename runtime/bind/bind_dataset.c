@@ -149,8 +149,7 @@ static int push_batch(lua_State *L, const pl_dataset *ds, const uint32_t *positi
     else g.targets = pl_tensor_data(*y);
   } else lua_pushnil(L);
   g.x = pl_tensor_data(*x);
-  if (n < 64) pl_threads_run_on(1, gather, &g);
-  else pl_threads_run(gather, &g);
+  pl_threads_run_on(pl_threads_for((double)pl_tensor_count(*x)), gather, &g);
   bind_account(L, (size_t)pl_tensor_count(*x) * sizeof(float));
   return 2;
 }

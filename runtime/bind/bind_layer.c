@@ -432,7 +432,7 @@ static int protected_host(lua_State *L) {
   return 0;
 }
 
-static lua_State *calling_state;
+static _Thread_local lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
 lua_State *bind_state(void) { return calling_state; }

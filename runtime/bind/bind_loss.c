@@ -104,7 +104,7 @@ static double run(lua_State *L, bool gradient) {
   }
   if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
-  pl_threads_run_on(c.rows * c.width < 8192 ? 1 : pl_threads_get(), member, &c);
+  pl_threads_run_on(pl_threads_for(32.0 * (double)(c.rows * c.width)), member, &c);
   return pl_loss_value(c.loss, c.values, c.rows);
 }
 

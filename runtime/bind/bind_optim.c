@@ -84,7 +84,7 @@ static int optim_step(lua_State *L) {
     return luaL_error(L, "%s: the model has changed; call optimizer:bind(model) again", pl_optimizer_type(opt));
   step s = { opt, pl_model_values(model), pl_model_grads(model) };
   pl_optimizer_advance(opt);
-  pl_threads_run_on(pl_optimizer_size(opt) < 16384 ? 1 : pl_threads_get(), member, &s);
+  pl_threads_run_on(pl_threads_for(16.0 * (double)pl_optimizer_size(opt)), member, &s);
   return 0;
 }
 

@@ -5,7 +5,24 @@
 
 enum { STREAM_OF_TENSORS = 0x7E45 };   /* apart from those of math.random */
 
-static uint64_t script_seed, script_calls;
+/* Of each Lua state its own. */
+typedef struct script_stream {
+  uint64_t seed, calls;
+} script_stream;
+
+static script_stream *stream_of(lua_State *L) {
+  static const char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+    script_stream *fresh = lua_newuserdatauv(L, sizeof *fresh, 0);
+    *fresh = (script_stream){ 0 };
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+    lua_replace(L, -2);
+  }
+  script_stream *stream = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return stream;
+}
 
 typedef struct random_options {
   double seed;
@@ -25,7 +42,10 @@ static pl_rng take_rng(lua_State *L, const char *what) {
     bind_read_options(L, lua_gettop(L), &options, &cls);
     lua_pop(L, 1);
   }
-  if (options.seed < 0) return pl_rng_make(script_seed, PL_FOR_SCRIPT, ++script_calls, STREAM_OF_TENSORS);
+  if (options.seed < 0) {
+    script_stream *stream = stream_of(L);
+    return pl_rng_make(stream->seed, PL_FOR_SCRIPT, ++stream->calls, STREAM_OF_TENSORS);
+  }
   if (options.seed != floor(options.seed)) luaL_error(L, "%s: the seed must be a whole number, got %f", what, options.seed);
   return pl_rng_make((uint64_t)options.seed, PL_FOR_USER, 0, 0);
 }
@@ -68,15 +88,16 @@ static int make_randint(lua_State *L) {
 
 /* seed([n]) -> seed, number of streams taken. seed(n, taken) sets both. */
 static int seed(lua_State *L) {
+  script_stream *stream = stream_of(L);
   if (!lua_isnoneornil(L, 1)) {
     lua_Integer value = luaL_checkinteger(L, 1), taken = luaL_optinteger(L, 2, 0);
     luaL_argcheck(L, value >= 0 && value <= (lua_Integer)1 << 53, 1, "a seed is a whole number from 0 to 2^53");
     luaL_argcheck(L, taken >= 0, 2, "the number of streams taken is 0 or more");
-    script_seed = (uint64_t)value;
-    script_calls = (uint64_t)taken;
+    stream->seed = (uint64_t)value;
+    stream->calls = (uint64_t)taken;
   }
-  lua_pushinteger(L, (lua_Integer)script_seed);
-  lua_pushinteger(L, (lua_Integer)script_calls);
+  lua_pushinteger(L, (lua_Integer)stream->seed);
+  lua_pushinteger(L, (lua_Integer)stream->calls);
   return 2;
 }
 

@@ -204,7 +204,7 @@ pl_dataset *pl_dataset_digits(size_t count, uint64_t seed, uint64_t stream, pl_e
   pl_tensor *labels = images ? pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)count } }, err) : NULL;
   if (images != NULL && labels != NULL) {
     digits work = { pl_tensor_data(images), pl_tensor_data(labels), count, pl_rng_make(seed, PL_FOR_DATA, stream, 0) };
-    pl_threads_run(write_digits, &work);
+    pl_threads_run_on(pl_threads_for(50000.0 * (double)count), write_digits, &work);
     ds = pl_dataset_new(images, labels, 10, err);
   }
   pl_tensor_free(images);

@@ -110,7 +110,7 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
   shape.size[2] = width;
   if ((images = pl_tensor_new(pl_tensor_type(ds->samples), &shape, err)) == NULL) goto fail;
   if (!compact_answers(out, ds, err)) goto fail;
-  pl_threads_run(resize_images, &(resizing){ ds, images, rows, columns });
+  pl_threads_run_on(pl_threads_for(8.0 * (double)pl_shape_count(&shape)), resize_images, &(resizing){ ds, images, rows, columns });
   put(&out->samples, images);
   pl_epoch_order(out->rows, out->count, 0, 0, false);
   pl_free(rows);

@@ -64,7 +64,8 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const p
   if (deviation != NULL) *deviation = NULL;
   if (positions == NULL || x == NULL || center == NULL || sum == NULL) goto done;
   pl_epoch_order(positions, count, 0, 0, false);
-  pl_threads_run(add_up, &(summing){ ds, positions, size, x, center, false, sum });
+  int threads = pl_threads_for((double)count * (double)size);
+  pl_threads_run_on(threads, add_up, &(summing){ ds, positions, size, x, center, false, sum });
   fold(sum, size, count, per, channels);
   if ((*mean = to_tensor(sum, &shape, per, false, err)) == NULL) goto done;
   if (deviation != NULL) {
@@ -72,7 +73,7 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const p
       center[e] = sum[e];
       sum[e] = 0;
     }
-    pl_threads_run(add_up, &(summing){ ds, positions, size, x, center, true, sum });
+    pl_threads_run_on(threads, add_up, &(summing){ ds, positions, size, x, center, true, sum });
     fold(sum, size, count, per, channels);
     if ((*deviation = to_tensor(sum, &shape, per, true, err)) == NULL) goto done;
   }

@@ -13,6 +13,15 @@
 #define H5CHECK
 #define H5OPEN
 
+/* The kinds of this call that count an object's links. */
+#if H5_VERSION_GE(1, 12, 0)
+#define OBJECT_INFO H5Oget_info3
+typedef H5O_info2_t pl_object_info;
+#else
+#define OBJECT_INFO H5Oget_info2
+typedef H5O_info_t pl_object_info;
+#endif
+
 #define HDF5_FUNCTIONS(X) \
   X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) X(H5Iget_type) \
   X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) X(H5Pset_fapl_core) \
@@ -21,7 +30,7 @@
   X(H5Pset_chunk) X(H5Pget_chunk) X(H5Pget_layout) X(H5Pset_layout) X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_deflate) \
   X(H5Pget_nfilters) X(H5Pget_external_count) \
   X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
-  X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) \
+  X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) \
   X(H5Dcreate2) X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) \
   X(H5Screate) X(H5Screate_simple) X(H5Sclose) X(H5Sget_simple_extent_type) X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) \
   X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) X(H5Aread) X(H5Awrite) X(H5Aclose) \

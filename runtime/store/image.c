@@ -2,6 +2,7 @@
    H5Pset_file_image_callbacks. A closing core driver gives its buffer to the `free` callback, and there it is the
    finished file; H5Fget_file_image, which needs the file still open, gives one whose superblock has its flags cleared
    but not its checksum mended, and h5dump refuses that. In reading, no copy is made. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "store/hdf5.h"
@@ -51,8 +52,8 @@ static herr_t udata_free(void *udata) {
 /* A name is all by which libhdf5 tells open files in memory apart: each gets its own, below something that is no
    folder, because it tries to open the file of that name before it creates one. */
 static void new_name(char name[40]) {
-  static unsigned long count;
-  snprintf(name, 40, "/dev/null/%lu", ++count);
+  static atomic_ulong count;
+  snprintf(name, 40, "/dev/null/%lu", atomic_fetch_add(&count, 1) + 1);
 }
 
 static hid_t access_list(pl_image *image) {

@@ -34,10 +34,18 @@ void pl_store_close(pl_store_reader *r) {
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
 
-static hid_t enter_link(hid_t group, const char *name, int depth, bool *soft);
+/* Whoever walks through a file visits an object as often as there are ways to it: with two links to each group 2^depth times, with
+   a link back up for ever. A group may have one link. So may a dataset of ours, since we make no other. */
+static bool has_one_link(const pl_store_reader *r, hid_t object) {
+  pl_object_info info;
+  if (hdf5.OBJECT_INFO(object, &info, H5O_INFO_BASIC) < 0) return false;
+  return info.rc <= 1 || (r->digest[0] == '\0' && hdf5.H5Iget_type(object) == H5I_DATASET);
+}
+
+static hid_t enter_link(hid_t group, const char *name, int *names, bool *soft);
 
 /* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the file. */
-static hid_t enter_soft(hid_t group, const char *name, size_t size, int depth) {
+static hid_t enter_soft(hid_t group, const char *name, size_t size, int *names) {
   enum { PATH_MOST = 1024 };
   char path[PATH_MOST], part[STORE_NAME_MOST];
   const char *rest = path;
@@ -46,7 +54,7 @@ static hid_t enter_soft(hid_t group, const char *name, size_t size, int depth) {
   path[sizeof path - 1] = '\0';
   hid_t object = hdf5.H5Oopen(group, path[0] == '/' ? "/" : ".", H5P_DEFAULT);
   while (object >= 0 && pl_store_next_name(&rest, part, &bad)) {
-    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, part, depth + 1, NULL) : -1;
+    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, part, names, NULL) : -1;
     hdf5.H5Oclose(object);
     object = next;
   }
@@ -55,13 +63,14 @@ static hid_t enter_soft(hid_t group, const char *name, size_t size, int depth) {
   return -1;
 }
 
-/* A link's target in the same file, or -1. Soft links may lead to soft links, so many times. */
-static hid_t enter_link(hid_t group, const char *name, int depth, bool *soft) {
-  enum { SOFT_MOST = 16 };
+/* A link's target in the same file, or -1. Of *names one is used up, and one for each name in soft links: these may lead to soft
+   links, in circles or in paths whose every name is a path. */
+static hid_t enter_link(hid_t group, const char *name, int *names, bool *soft) {
+  if (--*names < 0) return -1;
   H5L_info_t info;
   if (hdf5.H5Lexists(group, name, H5P_DEFAULT) <= 0 || hdf5.H5Lget_info(group, name, &info, H5P_DEFAULT) < 0) return -1;
   if (soft != NULL) *soft = info.type == H5L_TYPE_SOFT;
-  if (info.type == H5L_TYPE_SOFT) return depth < SOFT_MOST ? enter_soft(group, name, info.u.val_size, depth) : -1;
+  if (info.type == H5L_TYPE_SOFT) return enter_soft(group, name, info.u.val_size, names);
   return info.type == H5L_TYPE_HARD ? hdf5.H5Oopen(group, name, H5P_DEFAULT) : -1;
 }
 
@@ -70,16 +79,23 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
   const char *rest = path;
   pl_error bad = { PL_OK, "" };
   hid_t object = hdf5.H5Oopen(r->file, "/", H5P_DEFAULT);
+  int names = STORE_PATH_MOST;
   while (object >= 0 && pl_store_next_name(&rest, name, &bad)) {
-    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name, 0, NULL) : -1;
+    hid_t next = hdf5.H5Iget_type(object) == H5I_GROUP ? enter_link(object, name, &names, NULL) : -1;
     hdf5.H5Oclose(object);
     object = next;
+  }
+  if (object >= 0 && !has_one_link(r, object)) {
+    hdf5.H5Oclose(object);
+    pl_error_set(err, PL_ERROR_CORRUPT, "'%.120s' of %s is linked from several places; what is read here is a tree", path, r->path);
+    return -1;
   }
   if (bad.status != PL_OK && object >= 0) {
     hdf5.H5Oclose(object);
     object = -1;
   }
-  if (bad.status != PL_OK) pl_error_set(err, bad.status, "%s has no '%.120s': %s", r->path, path, bad.text);
+  if (names < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups at '%.60s...'", r->path, STORE_PATH_MOST, path);
+  else if (bad.status != PL_OK) pl_error_set(err, bad.status, "%s has no '%.120s': %s", r->path, path, bad.text);
   else if (object < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s has no '%s'", r->path, path);
   return object;
 }
@@ -110,9 +126,10 @@ typedef struct listing {
 static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *arg) {
   listing *l = arg;
   bool soft = false;
+  int names = STORE_PATH_MOST;
   (void)info;
   if (strlen(name) >= STORE_NAME_MOST) return 0;
-  hid_t object = enter_link(group, name, 0, &soft);
+  hid_t object = enter_link(group, name, &names, &soft);
   if (object < 0) return 0;
   H5I_type_t kind = hdf5.H5Iget_type(object);
   hdf5.H5Oclose(object);

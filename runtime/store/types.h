@@ -6,6 +6,7 @@
 #include "store/hdf5.h"
 
 enum { STORE_NAME_MOST = 256 };   /* bytes of one name in a path, its zero included */
+enum { STORE_PATH_MOST = 128 };   /* names in a path that is read */
 
 hid_t pl_store_file_type(pl_store_type type);     /* [borrowed] not of TEXT and BOOL */
 hid_t pl_store_memory_type(pl_store_type type);   /* [borrowed] */

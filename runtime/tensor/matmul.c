@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "tensor/internal.h"
 
-enum { WORTH_A_TEAM = 1 << 18, BLOCK = 256 };   /* multiply-adds; k of a block: its part of b stays in the cache */
+enum { BLOCK = 256 };   /* k of a block: its part of b stays in the cache */
 
 typedef struct job {
   const pl_tensor *a, *b;   /* [..., rows, inner], [..., inner, cols], leading axes expanded to those of c; b's rows have no gaps */
@@ -112,7 +112,7 @@ static pl_tensor *product(pl_tensor *a, pl_tensor *b, pl_error *err) {
     if (c != NULL && pl_tensor_count(c) > 0) {
       job j = { a, b, c, shape.size[axes - 2], shape.size[axes - 1], a->shape.size[axes - 1] };
       double work = (double)pl_tensor_count(c) * (double)j.inner;
-      pl_threads_run_on(work < WORTH_A_TEAM ? 1 : pl_threads_get(), multiply, &j);
+      pl_threads_run_on(pl_threads_for(work), multiply, &j);
     }
   }
   pl_tensor_free(a);

@@ -2,7 +2,7 @@
    output depends on another, so that the number of threads changes no bit. */
 #include "tensor/internal.h"
 
-enum { WORTH_A_TEAM = 1 << 15, LINE = 64 };   /* elements read; elements of out that one member writes together */
+enum { ELEMENT = 8, LINE = 64 };   /* steps for an element read; elements of out that one member writes together */
 
 typedef struct job {
   pl_misfit (*run)(int64_t from, int64_t to, void *arg);
@@ -24,7 +24,6 @@ pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
                        pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err) {
   job j = { run, arg, pl_tensor_count(out), work, { false, 0 } };
   /* Only results in an integer type can misfit; one thread then finds the first. */
-  bool alone = out->type != PL_F32 || (double)j.count * (double)work < WORTH_A_TEAM;
-  pl_threads_run_on(alone ? 1 : pl_threads_get(), member, &j);
+  pl_threads_run_on(out->type != PL_F32 ? 1 : pl_threads_for((double)j.count * (double)work * ELEMENT), member, &j);
   return j.misfit.found ? pl_element_misfit(out->type, j.misfit.value, what, err) : PL_OK;
 }

@@ -141,7 +141,7 @@ pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs
   if ((status = pl_check_fit(pl_exec_output(exec), loss, data, err))) return status;
   w.width = (size_t)pl_shape_count(pl_exec_output(exec));
   if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
-  if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, BATCH, mode, err)) == PL_OK) {
+  if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, length(&w, 0), mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
     else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);

@@ -82,6 +82,10 @@ static void load(const pl_loader *l, int rank, size_t index, size_t i) {
                    l->scratch + (size_t)rank * l->scratch_each);
 }
 
+int pl_loader_threads(const pl_loader *l, size_t index) {
+  return pl_threads_for((double)(pl_loader_length(l, index) * l->size) * (1 + 32 * (double)l->augments));
+}
+
 void pl_loader_load(pl_loader *l, const pl_team *team, size_t index) {
   size_t from, to;
   pl_team_share(team, pl_loader_length(l, index), 1, &from, &to);

@@ -32,6 +32,7 @@ void pl_loader_epoch(pl_loader *l, uint64_t epoch);                     /* batch
 size_t pl_loader_length(const pl_loader *l, size_t index);              /* samples in a batch */
 float *pl_loader_x(const pl_loader *l, size_t index);
 pl_target pl_loader_target(const pl_loader *l, size_t index);
+int pl_loader_threads(const pl_loader *l, size_t index);                 /* that a batch is worth, loaded by itself */
 void pl_loader_load(pl_loader *l, const pl_team *team, size_t index);   /* the whole batch, by the team; a barrier behind it */
 /* One sample of the batch, by one member (`rank`); false if all are taken on. Complete when every member has been told so. */
 bool pl_loader_take(pl_loader *l, int rank, size_t index);

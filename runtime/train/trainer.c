@@ -7,7 +7,12 @@
 
 /* Asked before every step: functions of the script run in between and may bind it anew. */
 static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
-  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model)) return PL_OK;
+  const pl_slice *mine, *its;
+  size_t n = pl_model_slices(o->model, &mine), i = 0;
+  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model) && pl_optimizer_slices(o->optimizer, &its) == n) {
+    while (i < n && mine[i].offset == its[i].offset && mine[i].count == its[i].count) i++;
+    if (i == n) return PL_OK;
+  }
   return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
 }
 
@@ -92,7 +97,7 @@ static void run_load(const pl_team *team, void *arg) {
 pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
-  int threads = pl_threads_get();
+  int threads = pl_loader_threads(&t->loader, index);
   pl_loader_epoch(&t->loader, epoch);
   pl_threads_run_on(threads < t->loader.threads ? threads : t->loader.threads, run_load, &(load_arg){ t, index });
   *n = pl_loader_length(&t->loader, index);

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include "kernels/kernels.h"
 #include "perilune/base.h"
 
@@ -101,9 +103,36 @@ static void there_are_kernels_at_the_start(void **state) {
   assert_float_equal(pl_kernel.sum_squares(x, 16), 25, 0);
 }
 
+/* Those that the system shows all features of: the compiler may use any feature of a level. */
+static void the_kernels_suit_the_processor(void **state) {
+  (void)state;
+  static const char *const v3[] = { "pni", "ssse3", "cx16", "sse4_1", "sse4_2", "popcnt", "fma", "movbe", "avx", "f16c", "bmi1", "avx2", "bmi2",
+                                    "lahf_lm", "abm", NULL };
+  static const char *const v4[] = { "avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl", NULL };
+  static char line[1 << 16];
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL && strncmp(line, "flags", 5) != 0) continue;
+  if (f != NULL) fclose(f);
+  if (strncmp(line, "flags", 5) != 0 || getenv("PERILUNE_ISA") != NULL) {
+    print_message("the system does not show the processor's flags, or PERILUNE_ISA is set: not tested\n");
+    skip();
+  }
+  line[strcspn(line, "\n")] = ' ';
+  const char *expected = "avx512", *const *lists[] = { v3, v4 };
+  for (int level = 1; level >= 0; level--) {
+    for (const char *const *flag = lists[level]; *flag; flag++) {
+      char word[32];
+      snprintf(word, sizeof word, " %s ", *flag);
+      if (strstr(line, word) == NULL) expected = level == 1 ? "avx2" : "baseline";
+    }
+  }
+  assert_string_equal(pl_cpu_isa(), expected);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(workers_block_signals),
+    cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(the_kernels_suit_the_processor),
+    cmocka_unit_test(workers_block_signals),
     cmocka_unit_test(hosts_have_regions_of_their_own), cmocka_unit_test(the_limit_holds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 -- The Lua API called at random: wrong types, freed and nil objects, huge and negative sizes, NaN, tables that lie about their
--- length, functions that throw, yield and call back, also in the middle of a training. Only Lua errors may come of it: no
+-- length, functions that throw, yield and call back, also in the middle of a training; other limits of memory and other threads between
+-- calls, finalizers and <close> that end what is in use, passes that fail before others. Only Lua errors may come of it: no
 -- crash, no hang, no leak, no exhausted memory. In full form under AddressSanitizer and UndefinedBehaviorSanitizer.
 local campaign = dofile "tests/campaigns/support.lua"
 
-local calls, a_process = campaign.count(200000, 6000), 2000
+local calls, a_process = campaign.count(tonumber(os.getenv "API_CALLS" or "") or 500000, 6000), 2000
 local script = os.getenv "PWD" .. "/tests/campaigns/api_calls.lua"
 local sanitized, with_asan = campaign.sanitized, (os.getenv "SANITIZE" or ""):find "address" ~= nil
 local program = campaign.program
@@ -23,7 +24,7 @@ local made, raised, functions = 0, 0, 0
 local seed = 1000 * campaign.seed
 while made < calls do
   seed = seed + 1
-  local command = ("%s env %s timeout 600 %s %s %d %d"):format(limits, settings, campaign.quote(program), campaign.quote(script), seed, a_process)
+  local command = ("%s env %s timeout %d %s %s %d %d"):format(limits, settings, campaign.count(600, 240), campaign.quote(program), campaign.quote(script), seed, a_process)
   local r = campaign.shell("rm -rf calls && mkdir calls && cd calls && " .. command)
   local done, bad, reached = r.out:match "(%d+) calls, (%d+) raised, (%d+) functions"
   campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s", campaign.read(campaign.folder .. "/calls/last-call") or "",

@@ -16,7 +16,8 @@ local function pick(list) return list[random(#list)] end
 math.random = function(n) return random(n or 1 << 20) end
 
 local LARGEST = 5000      -- elements of a tensor, samples of a data set that is called with again
-pl.system.memory_limit(48 << 20)
+local MEMORY = 48 << 20
+pl.system.memory_limit(MEMORY)
 pl.system.threads(2)
 
 -- What is there to call --------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ local function object_of(class)
   return list and pick(list)
 end
 
-local hostile
+local hostile, disturb, closing
 local numbers, texts = {}, {}
 for _, value in ipairs(values.plain) do
   if type(value) == "number" then numbers[#numbers + 1] = value elseif type(value) == "string" then texts[#texts + 1] = value end
@@ -225,7 +226,10 @@ function hostile()
   local wait = random(6)
   return function(...)
     wait = wait - 1
+    if random(12) == 1 then disturb() end
     if wait > 0 then return nil end
+    if random(8) == 1 then error(pick { "thrown on purpose", false, {}, 5 }, 0) end
+    if random(8) == 1 then closing() end
     local die = random(4)
     if die == 1 then return f(...) end
     if die == 2 then
@@ -278,6 +282,114 @@ local function training()
   math.random = function(n) return random(n or 1 << 20) end
 end
 
+-- What surrounds calls ---------------------------------------------------------------------------------------------
+
+-- Other limits of memory, hardly above what is held; another number of threads. Sooner or later it is as before.
+function disturb()
+  local die = random(6)
+  if die == 1 then core.system.memory_limit(core.system.memory() + pick { 1, 4096, 1 << 16, 1 << 20, 4 << 20 })
+  elseif die == 2 then core.system.threads(pick { 1, 2, 3, 5, 8, 16 })
+  else core.system.memory_limit(MEMORY) end
+end
+
+-- Garbage whose finalizer uses and ends what others use, some of it garbage too.
+local finalizing = false
+local function trap()
+  local held = { pick_object(), random(3) == 1 and pick_object() or nil }
+  setmetatable(held, { __gc = function(t)
+    if finalizing then return end
+    finalizing = true
+    for _, object in pairs(t) do
+      local methods = collect_methods(object)
+      local method = methods and #methods > 0 and pick(methods)
+      if random(4) == 1 then pcall(function() object:free() end) end
+      if method then pcall(call, method, arguments(method.name, object)) end
+    end
+    if random(8) == 1 then pcall(random_call) end
+    finalizing = false
+  end })
+  if random(4) == 1 then
+    local class = pick(classes)
+    objects_of[class][random(#objects_of[class])] = held[1] or pick_object()      -- the class's own object may be garbage now
+  end
+end
+
+-- An object is closed while a call goes on, or a training that uses it.
+function closing()
+  local object = pick_object()
+  local meta = debug.getmetatable(object)
+  if not rawget(meta, "__close") then return random_call() end
+  local _ <close> = object
+  random_call()
+end
+
+-- Passes of one model in any order: a large batch before a small one, other threads and limits in between, functions of the script
+-- that throw, or answer in another width; by hand and by a trainer.
+local function passes()
+  local width, throw, thrown = 3, random(3) == 1, 0
+  core.system.memory_limit(MEMORY)
+  local function maybe_throw()
+    thrown = thrown + 1
+    if throw and random(4) == 1 then error("thrown on purpose", 0) end
+    if random(12) == 1 then disturb() end
+    if random(12) == 1 then closing() end
+  end
+  local function resized(x)
+    if x:size(2) >= width then return x:slice(2, 1, width) end
+    return pl.cat({ x, pl.zeros(x:size(1), width - x:size(2)) }, 2)
+  end
+  local widths = pl.nn.Lambda { shape = function(shape) return { shape[1] > 0 and width or 1 } end,
+    forward = function(x) maybe_throw() return resized(x) end, backward = function(dy, x) maybe_throw() return pl.zeros(x:size(1), x:size(2)) + dy:mean() end }
+  local dense = { 16, function(n) return pl.rand(n, 16) end }
+  local images = { 144, function(n) return pl.rand(n, 12, 12, 1) end }
+  local kinds = {
+    function() return pl.nn.Sequential { pl.nn.Linear(16, 128), pl.nn.Tanh(), pl.nn.Linear(128, 3) }, dense end,
+    function() return pl.nn.Sequential { pl.nn.Linear(16, 64), pl.nn.ReLU(), widths }, dense end,
+    function() return pl.nn.Sequential { pl.nn.Conv2d(1, 8, 3), pl.nn.Conv2d(8, 16, 5), pl.nn.MaxPool2d(2), pl.nn.Flatten(), pl.nn.Linear(144, 3) }, images end,
+    function() return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3, { padding = "same" }), pl.nn.BatchNorm(4), pl.nn.ReLU(), pl.nn.Flatten(), pl.nn.Linear(576, 3), widths }, images end,
+  }
+  local model, kind = pick(kinds)()
+  local sizes, n, x, y = { 1, 2, 3, 8, 30, 64, 400, 3000 }, 1, nil, nil
+  local optimizer, trainer = pl.optim.SGD { lr = 0.01 }, nil
+  local steps = {
+    function() n = pick(sizes); x = kind[2](n); y = model:forward(x) end, function() y = model:forward(kind[2](pick(sizes))) end,
+    function() model:backward(pl.ones(n, width), random(2) == 1) end, function() model:backward(y) end,
+    function() model:infer(kind[2](pick(sizes))) end, function() model:activations(kind[2](random(20))) end,
+    function() x:free() end, disturb, disturb, collectgarbage, closing, random_call,
+    function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function() model:build { kind[1] } end,
+    function() optimizer:bind(model) end, function() optimizer:step() end, function() model:zero_grad() end,
+    function() model:clone():forward(kind[2](2)) end,
+    function() trainer:run(random(3), 1, random(3)) end, function() trainer:step(trainer:batch(1, 1)) end,
+    function()
+      local count = pick { 8, 40, 200 }
+      trainer = core.trainer.new { model = model, loss = pick { pl.nn.CrossEntropy(), pl.nn.MSE() }, optimizer = optimizer:bind(model), batch_size = pick { 1, 7, 32 },
+        data = core.data.new(kind[2](count), pl.randint(0, 2, count)) }
+    end,
+  }
+  note "passes of a model"
+  for _ = 1, 4 + random(12) do
+    if not pcall(pick(steps)) then raised = raised + 1 end
+    made = made + 1
+  end
+  core.system.memory_limit(MEMORY)
+end
+
+local linked = (os.getenv "PERILUNE_SOURCES" or here .. "/../..") .. "/tests/golden/linked_groups.h5"      -- 2^60 ways through it
+local function walks()
+  note "walks through a file"
+  core.system.memory_limit(MEMORY)
+  assert(not pl.store.verify(linked) and not pl.load(linked) and not pl.nn.load(linked))
+end
+
+-- Layers with more parameters, shapes with larger numbers than anybody needs.
+local function borders()
+  local m = pick { math.mininteger, math.maxinteger, -1 << 40 }
+  note "borders"
+  for _, f in ipairs { pl.zeros, function(...) return pl.zeros(4):reshape(...) end, function(...) return pl.zeros(1):expand(...) end } do
+    assert(not pcall(f, m, m, m, m, m, m))
+  end
+end
+
 assert(pl.save("file.h5", { weight = pl.rand(3, 4), lr = 0.5, x = pl.rand(12, 4), y = pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2 }, "i32") }))
 for _, maker in ipairs(values.makers) do keep(maker()) end
 io.stdout:setvbuf "no"
@@ -287,10 +399,20 @@ io.write = function() return io.stdout end
 
 while made < calls do
   if random(10) == 1 then make() end
-  if random(60) == 1 then training() else random_call() end
+  if random(10) == 1 then trap() end
+  if random(10) == 1 then disturb() end
+  local die = random(240)
+  if die <= 4 then training()
+  elseif die <= 9 then pcall(passes)
+  elseif die <= 19 then pcall(closing)
+  elseif die == 20 then walks()
+  elseif die == 21 then borders()
+  else random_call() end
   if random(200) == 1 then collectgarbage() end
 end
 note "the end"
+core.system.memory_limit(MEMORY)
+core.system.threads(2)
 
 objects_of = nil
 collectgarbage()

@@ -31,8 +31,8 @@ local function duration(seconds)
   return ("%d min %02d s"):format(seconds // 60, math.floor(seconds % 60))
 end
 
--- Runs a campaign in a folder of sources, with what was built from them. Returns whether it was green, its figure, its
--- duration, what it said before, and where all of that is.
+-- Runs a campaign in a folder of sources, with what was built from them. Returns whether it was green, its figure, its duration,
+-- what it said before, and where all of that is.
 local function run(name, folder, built, environment)
   local log = ("%s/campaigns/%s.log"):format(built, name)
   local began = system.clock()
@@ -70,25 +70,29 @@ local function run_all(names)
   return reds == 0
 end
 
--- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is
--- compiled.
+local SANITIZED = 'OPT=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"'
+
+-- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is compiled.
 local function planted_copy(plant)
   local folder = ("%s/plants/%s"):format(build, plant.name)
-  local q, b = quote(folder), quote(build)
+  local from = plant.sanitized and build .. "-asan" or build
+  local q, b = quote(folder), quote(from)
+  if plant.sanitized then
+    assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -j2 all BUILD=%s %s >%s/asan.log 2>&1", make, b, SANITIZED, quote(build)),
+      ("the programs with sanitizers do not build: %s/asan.log"):format(build))
+  end
   assert(shell("rm -rf %s && mkdir -p %s/build/tests && cp -a Makefile runtime include lua tests %s", q, q, q))
-  assert(shell("cp -a %s/runtime %s/embedded.* %s/build && cp -a %s/tests/campaigns %s/tests/fuzz %s/build/tests", b, b,
-    q, b, b, q))
+  assert(shell("cp -a %s/runtime %s/embedded.* %s/build", b, b, q))
+  if not plant.sanitized then assert(shell("cp -a %s/tests/campaigns %s/tests/fuzz %s/build/tests", b, b, q)) end
   local file = assert(io.open(plant.file, "rb"))
   local text = file:read "a"
   file:close()
   local first, last = text:find(plant.from, 1, true)
-  assert(first and not text:find(plant.from, last + 1, true),
-    ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
+  assert(first and not text:find(plant.from, last + 1, true), ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
   file = assert(io.open(folder .. "/" .. plant.file, "wb"))
   assert(file:write(text:sub(1, first - 1), plant.to, text:sub(last + 1)))
   file:close()
-  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build -j2 campaign-programs >%s/build.log 2>&1", make,
-    q, q),
+  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build %s -j2 >%s/build.log 2>&1", make, q, plant.sanitized and SANITIZED .. " all" or "campaign-programs", q),
     ("plant %s does not build: %s/build.log"):format(plant.name, folder))
   return folder
 end
@@ -103,10 +107,9 @@ local function run_plants(wanted)
     if wanted == "all" or wanted == plant.name then
       count = count + 1
       local folder = planted_copy(plant)
-      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", "CAMPAIGN_SHORT=1 PLANT="
-        .. plant.name)
-      print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time, green and figure or said[1]
-        or "nothing"))
+      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", 
+        (plant.sanitized and "SANITIZE=address " or "") .. "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
+      print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time, green and figure or said[1] or "nothing"))
       if green then
         missed = missed + 1
         show_reason(said, log)
@@ -119,8 +122,7 @@ local function run_plants(wanted)
     print(("no planted fault is called '%s'; there are: all, %s"):format(wanted, table.concat(names, ", ")))
     return false
   end
-  print(missed == 0 and ("%d planted, all found"):format(count)
-    or ("%d of %d planted faults MISSED"):format(missed, count))
+  print(missed == 0 and ("%d planted, all found"):format(count) or ("%d of %d planted faults MISSED"):format(missed, count))
   return missed == 0
 end
 

@@ -189,6 +189,19 @@ function TestOwnership:test_finalizers_that_free_what_is_in_use()
   collectgarbage("setstepmul", step)
 end
 
+-- As many numbers, in other parameters.
+function TestOwnership:test_an_optimizer_of_another_model()
+  local layers = {}
+  for i = 1, 16 do layers[i] = nn.Linear(i == 1 and 16 or 1, 1, { bias = false }) end
+  local m, other = nn.Sequential(layers):build { 16 }, nn.Sequential { nn.Linear(256, 1, { bias = false }) }:build { 256 }
+  local options = { model = m, loss = nn.MSE(), optimizer = optim.Adam():bind(other), data = core.data.new(pl.rand(64, 16), pl.rand(64, 1)), batch_size = 8 }
+  lu.assertErrorMsgContains("not bound to this model", core.trainer.new, options)
+  options.optimizer = optim.Adam():bind(m)
+  local trainer = core.trainer.new(options)
+  options.optimizer:bind(other)
+  lu.assertErrorMsgContains("not bound to this model", trainer.run, trainer, 1, 1, 4)
+end
+
 function TestOwnership:test_freeing_gives_memory_back_at_once_outside_finalizers()
   collect()
   local before = core.system.memory()

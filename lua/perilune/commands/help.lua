@@ -23,6 +23,7 @@ local function overview()
   end
   lines[#lines + 1] = { "perilune FILE.lua [ARGUMENTS]", "run any Lua script, as lua(1) would" }
   lines[#lines + 1] = { "perilune -e CODE", "run one piece of code" }
+  lines[#lines + 1] = { "perilune --threads N FILE.lua | -e CODE", "the same, on N threads" }
   lines[#lines + 1] = { "perilune [-i FILE|RUN]", "an interactive session (after running FILE; with a run)" }
   for _, line in ipairs(lines) do
     local head = ("  %-38s "):format(line[1])
