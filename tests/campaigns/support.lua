@@ -59,7 +59,8 @@ function M.shell(command)
   return { out = M.read(out), err = M.read(err), status = how == "signal" and 128 + status or status }
 end
 
-local plain = "env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8"
+-- Without a home nothing is noted there of what was trained: each training makes the same system calls.
+local plain = "env -u PERILUNE_TRACEBACK -u XDG_DATA_HOME HOME= NO_COLOR=1 LC_ALL=C.UTF-8"
 
 --- Runs the program. `words`: as typed; `environment`: "A=1 B=2"; `program`: another one, or a command that ends with one.
 function M.run(words, environment, program)
