@@ -38,6 +38,13 @@ static double ref_cross_entropy(const double *x, const double *t, int n, double 
   return loss;
 }
 
+static double ref_focal(const double *x, const double *t, int n, double gamma) {
+  double s = 0, loss = 0;
+  for (int j = 0; j < n; j++) s += exp(x[j]);
+  for (int j = 0; j < n; j++) loss -= t[j] * pow(1 - exp(x[j]) / s, gamma) * log(exp(x[j]) / s);
+  return loss;
+}
+
 static double ref_probability(const double *x, const double *t, int n, double unused) {
   double loss = 0;
   (void)unused;
@@ -88,6 +95,9 @@ static const struct {
   { "Huber", "[0.3]", ref_huber, 0.3, false, true },
   { "CrossEntropy", "{}", ref_cross_entropy, 0, false, false },
   { "CrossEntropy", "{\"label_smoothing\": 0.1}", ref_cross_entropy, 0.1, false, false },
+  { "FocalLoss", "{}", ref_focal, 2, false, false },
+  { "FocalLoss", "[0.5]", ref_focal, 0.5, false, false },
+  { "FocalLoss", "[0]", ref_cross_entropy, 0, false, false },
   { "ProbabilityCrossEntropy", "{}", ref_probability, 0, true, false },
   { "ProbabilityCrossEntropy", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", ref_normalized, 0.0213, true, false },
   { "NLL", "{}", ref_nll, 0, false, false },
