@@ -57,6 +57,16 @@ function nn.MSE(options) end
 ---@return perilune.Loss
 function nn.CrossEntropy(options) end
 
+---@class perilune.FocalLossOptions : perilune.LossOptions
+---@field gamma? number not negative; 0 is cross entropy (default 2)
+
+---Cross entropy on logits in which samples that are already told apart count less: -sum over classes of t (1 - p)^gamma log p,
+---p = softmax(x). Lin et al., ICCV 2017.
+---@param gamma? number
+---@param options? perilune.FocalLossOptions
+---@return perilune.Loss
+function nn.FocalLoss(gamma, options) end
+
 ---@class perilune.ProbabilityCrossEntropyOptions : perilune.LossOptions
 ---@field clip? number the reported probability is held in [clip, 1 - clip] (default 1e-7)
 ---@field clip_gradient? boolean no gradient where it was clipped; else that of the unclipped loss (default false)

@@ -205,6 +205,11 @@ function nn.GELU(options) end
 ---@return perilune.Layer
 function nn.SiLU(options) end
 
+---x times tanh(log(1 + exp(x))). Misra, BMVC 2020.
+---@param options? perilune.LayerOptions
+---@return perilune.Layer
+function nn.Mish(options) end
+
 ---exp(x) divided by its sum over the last axis. For training use nn.CrossEntropy on the outputs before it instead.
 ---@param options? perilune.LayerOptions
 ---@return perilune.Layer

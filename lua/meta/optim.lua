@@ -136,6 +136,14 @@ function optim.AdaBelief(options) end
 ---@return perilune.Optimizer
 function optim.LAMB(options) end
 
+---@class perilune.LionOptions : perilune.OptimOptions
+---@field betas? number[] b1 and b2, below 1 (default {0.9, 0.99})
+
+---A step of the same length for every parameter, in the direction of an average of gradients. Chen et al., 2023.
+---@param options? perilune.LionOptions lr is 0.0001 unless given
+---@return perilune.Optimizer
+function optim.Lion(options) end
+
 ---The optimizer that `opt:config()` described, not yet bound.
 ---@param config table { type = "Adam", config = { ... } }
 ---@return perilune.Optimizer

@@ -53,8 +53,9 @@ function M.plot(sources, metric, given)
     if axis and axis.unit ~= of.unit then of.unit = nil end
     axis = { label = axis and "value" or of.label, unit = of.unit }
   end
-  if #series == 1 and not o.title then o.title = (#list > 1 and series[1].name or list[1].name) .. ": "
-    .. axis.label end
+  if #series == 1 and not o.title and list[1].name ~= "" then
+    o.title = (#list > 1 and series[1].name or list[1].name) .. ": " .. axis.label
+  end
   o.title = o.title or #metrics == 1 and axis.label or nil
   put(series, o, { label = "epoch" }, axis)
 end
@@ -64,7 +65,9 @@ function M.tensor(t, given)
   local o = options.check("plot", given, known)
   if not core.tensor.is_tensor(t) then errors.raise("plot takes a tensor, got a %s", type(t)) end
   local dims = t:dim()
-  if dims < 1 or dims > 2 then errors.raise("plot takes a tensor of one or two axes, got %d; slice or select it first", dims) end
+  if dims < 1 or dims > 2 then
+    errors.raise("plot takes a tensor of one or two axes, got %d; slice or select it first", dims)
+  end
   local series = require "perilune.plot.series"
   local list = {}
   if dims == 1 then list[1] = series.new({ y = t }, "plot")

@@ -55,6 +55,23 @@ static inline vf silu_slope(vf x) {   /* s + x s',  s' = s - s^2 */
 }
 BACKWARD(silu, x, dy * silu_slope(x))
 
+/* x t,  t = tanh(ln(1 + e)) = n / (n + 2),  e = e^x,  n = e (e + 2); from 20 on t is 1, long before n overflows */
+static inline vf mish_exponential(vf x) {
+  const vf most = vf_set(20);
+  return vf_exp(vf_greater(x, most, most, x));
+}
+static inline vf mish_value(vf x) {
+  vf e = mish_exponential(x), n = vf_fma(e, e, e + e);
+  return x * (n / (n + vf_set(2)));
+}
+FORWARD(mish, mish_value(x))
+static inline vf mish_slope(vf x) {   /* t + x t',  t' = (1 - t^2) e / (1 + e) = 4 e (1 + e) / (n + 2)^2 */
+  const vf most = vf_set(20);
+  vf e = mish_exponential(x), n = vf_fma(e, e, e + e), d = n + vf_set(2), bounded = vf_greater(x, most, most, x);
+  return vf_fma(bounded, vf_set(4) * vf_fma(e, e, e) / d / d, n / d);
+}
+BACKWARD(mish, x, dy * mish_slope(x))
+
 /* x P,  P = (1 + erf(x / sqrt 2)) / 2, the normal distribution */
 static inline vf normal_probability(vf x) { return vf_fma(vf_set(0.5f), vf_erf(x * vf_set(0x1.6a09e6p-1f)), vf_set(0.5f)); }
 FORWARD(gelu, x * normal_probability(x))

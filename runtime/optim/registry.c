@@ -1,20 +1,10 @@
-/* All optimizers; a new one is one line. */
+/* Every optimizer once: a new one is one file and one line in this list. */
 #include "optim/optim.h"
 
-extern const pl_optimizer_class pl_optim_sgd, pl_optim_adam, pl_optim_adamw, pl_optim_rmsprop, pl_optim_adagrad,
-  pl_optim_adadelta, pl_optim_adamax, pl_optim_nadam, pl_optim_eadam, pl_optim_adabelief, pl_optim_lamb;
+#define OPTIMIZERS(X) \
+  X(sgd) X(adam) X(adamw) X(rmsprop) X(adagrad) X(adadelta) X(adamax) X(nadam) X(eadam) X(adabelief) X(lamb) X(lion)
 
-const pl_optimizer_class *const pl_optimizer_registry[] = {
-  &pl_optim_sgd,
-  &pl_optim_adam,
-  &pl_optim_adamw,
-  &pl_optim_rmsprop,
-  &pl_optim_adagrad,
-  &pl_optim_adadelta,
-  &pl_optim_adamax,
-  &pl_optim_nadam,
-  &pl_optim_eadam,
-  &pl_optim_adabelief,
-  &pl_optim_lamb,
-  NULL
-};
+#define DECLARE(name) extern const pl_optimizer_class pl_optim_##name;
+OPTIMIZERS(DECLARE)
+#define ENTRY(name) &pl_optim_##name,
+const pl_optimizer_class *const pl_optimizer_registry[] = { OPTIMIZERS(ENTRY) NULL };

@@ -66,6 +66,7 @@ UPDATE(adagrad)
 UPDATE(adadelta)
 UPDATE(adamax)
 UPDATE(adabelief)
+UPDATE(lion)
 UPDATE(lamb_direction)
 RUN(descend, A, B, 1e-9f, j->n)
 /* rows: n of the tile, cols: channels, n: floats between planes */
@@ -85,6 +86,7 @@ ACTIVATION(sigmoid)
 ACTIVATION(leaky_relu)
 ACTIVATION(elu)
 ACTIVATION(silu)
+ACTIVATION(mish)
 ACTIVATION(gelu)
 ACTIVATION(gelu_tanh)
 RUN(softmax_forward, A, B, j->rows, j->cols)
@@ -297,6 +299,7 @@ static void elementwise(void) {
   BOTH(leaky_relu);
   BOTH(elu);
   BOTH(silu);
+  BOTH(mish);
   BOTH(gelu);
   BOTH(gelu_tanh);
   ELEMENTWISE(dropout, 2);
@@ -319,6 +322,7 @@ static void optimizers(void) {
   OPTIMIZER(adadelta, 7);
   OPTIMIZER(adamax, 7);
   OPTIMIZER(adabelief, 7);
+  OPTIMIZER(lion, 5);
   OPTIMIZER(lamb_direction, 7);
   OPTIMIZER(descend, 3);
 }

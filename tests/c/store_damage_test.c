@@ -222,7 +222,7 @@ static void odd_foreign_files_are_clear_errors(void **state) {
   assert_int_equal(system(line), 0);
   static const struct { const char *name, *text; } cases[] = {
     { "huge", "more than the" }, { "overflow", "more elements than memory has addresses" }, { "external", "has no 'external'" },
-    { "away", "has no 'away'" }, { "loop", "has no 'loop'" }, { "dangling", "has no 'dangling'" }, { "complex", "neither whole numbers" },  { "axes", "has 8 axes" },
+    { "away", "has no 'away'" }, { "loop", "nests deeper than" }, { "dangling", "has no 'dangling'" }, { "complex", "neither whole numbers" },  { "axes", "has 8 axes" },
     { "strings", "expected one of fixed length" }, { "virtual", "in another file" }, { "outside", "in another file" },
   };
   pl_error err = { 0 };

@@ -142,6 +142,13 @@ function TestRunsCommand:test_filters_and_columns()
   lu.assertEquals({ rows[1].lr, rows[6].lr }, { "0.3", "0.001" })
 end
 
+function TestRunsCommand:test_tags()
+  lu.assertEquals(cli.run("note o --tag mine").status, 0)
+  lu.assertEquals(rows_of("o")[1].tags, "mine")
+  lu.assertNil(rows_of("s")[1].tags)
+  lu.assertEquals(#rows_of "o tags~mine", 1)
+end
+
 -- Numbers as numbers, what is missing last, whichever way.
 function TestRunsCommand:test_missing_values_come_last()
   cli.write("third.lua", (script:gsub("pl.nn.CrossEntropy%(%),", "pl.nn.CrossEntropy(), test = false,"):gsub('"small"', '"third"')))
@@ -176,6 +183,22 @@ function TestRunsCommand:test_mistakes()
   fails("s o", "runs: 'o' is a second folder; a condition has one of = != < <= > >= ~ in it")
   fails("s state=done", "runs: state=done: a state is finished or unfinished, compared with = or !=")
   fails("s --csv --json", "runs: one of --csv, --json and --markdown is enough")
+end
+
+-- What a file from elsewhere holds does not reach the terminal as it is.
+function TestRunsCommand:test_escapes_of_a_strange_run()
+  local runfile = require "perilune.runfile"
+  local record = assert(runfile.read(at "o/run.h5"))
+  record.state.identity.name, record.provenance.values.evil = "\27[31mred\27]0;title\7", "\27[2J"
+  record.state.identity.script = "-- \27[5mblink\n" .. record.state.identity.script
+  os.execute(("mkdir -p %s"):format(at "../strange"))
+  assert(runfile.write(at "../strange/run.h5", record))
+  for _, words in ipairs { "runs ../strange --columns name,evil", "runs ../strange --markdown", "compare ../strange o" } do
+    local r = cli.run(words)
+    lu.assertEquals(r.status, 0, words)
+    lu.assertNil(r.out:find "[\27\7]", words)
+  end
+  lu.assertStrContains(cli.run("runs ../strange").out, "red")
 end
 
 -- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine is shared.

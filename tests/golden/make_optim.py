@@ -101,6 +101,15 @@ def decoupled_sgd(wd):
     return update
 
 
+def lion(b1, b2, wd):
+    def update(w, g, s, t, epoch, lr):
+        m = s[0]
+        step = np.sign(b1 * m + (1 - b1) * g) + wd * w
+        m[:] = b2 * m + (1 - b2) * g
+        w -= lr * step
+    return update
+
+
 O = torch.optim
 cases = []
 
@@ -157,6 +166,7 @@ torch_case("Nadam", {"momentum_decay": 0.5, "weight_decay": 0.1}, lambda p: O.NA
 case("EAdam", {"lr": 0.01, "eps": 1e-4}, by_hand(adam_like(form="eadam", eps=1e-4), 0.01))
 case("AdaBelief", {"lr": 0.01, "eps": 1e-8}, by_hand(adam_like(form="adabelief", eps=1e-8), 0.01))
 case("LAMB", {"lr": 0.01, "weight_decay": 0.1}, by_hand(adam_like(form="lamb", eps=1e-6, wd=0.1), 0.01))
+case("Lion", {"lr": 0.01, "betas": [0.8, 0.95], "weight_decay": 0.1}, by_hand(lion(0.8, 0.95, 0.1), 0.01))
 
 
 def short(value):

@@ -25,6 +25,11 @@ static double f_elu(double x) { return x > 0 ? x : (double)0.7f * expm1(x); }
 static double d_elu(double x) { return x > 0 ? 1 : (double)0.7f * exp(x); }
 static double f_silu(double x) { return x * f_sigmoid(x); }
 static double d_silu(double x) { return f_sigmoid(x) * (1 + x * f_sigmoid(-x)); }
+static double f_mish(double x) { return x * tanh(log1p(exp(x))); }
+static double d_mish(double x) {
+  double t = tanh(log1p(exp(x)));
+  return t + x * (1 - t * t) * f_sigmoid(x);
+}
 static double f_gelu(double x) { return x * normal(x); }
 static double d_gelu(double x) { return normal(x) + x * density(x); }
 static double inner(double x) { return 0.79788456080286536 * (x + 0.044715 * x * x * x); }
@@ -45,6 +50,7 @@ static const function functions[] = {
   { "leaky_relu", &pl_kernel.leaky_relu_forward, &pl_kernel.leaky_relu_backward, f_leaky, d_leaky, true, false, 7e-8 },
   { "elu", &pl_kernel.elu_forward, &pl_kernel.elu_backward, f_elu, d_elu, false, false, 3e-7 },
   { "silu", &pl_kernel.silu_forward, &pl_kernel.silu_backward, f_silu, d_silu, false, false, 4e-7 },
+  { "mish", &pl_kernel.mish_forward, &pl_kernel.mish_backward, f_mish, d_mish, false, false, 6e-7 },
   { "gelu", &pl_kernel.gelu_forward, &pl_kernel.gelu_backward, f_gelu, d_gelu, false, true, 2e-7 },
   { "gelu_tanh", &pl_kernel.gelu_tanh_forward, &pl_kernel.gelu_tanh_backward, f_gelu_tanh, d_gelu_tanh, false, true, 2e-7 },
 };

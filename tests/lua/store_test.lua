@@ -473,6 +473,13 @@ function TestGolden.test_run_v1()
   lu.assertTrue(store.verify "tests/golden/run_v1.h5")
 end
 
+function TestGolden.test_run_v2()
+  local record, message = runfile.read("tests/golden/run_v2.h5", { raw = true })
+  lu.assertNotNil(record, message)
+  same(dofile "tests/golden/run_v2.lua"(), record)
+  lu.assertTrue(store.verify "tests/golden/run_v2.h5")
+end
+
 function TestGolden.test_the_same_record_is_the_same_tree()
   runfile.write(at "golden.h5", sample_record())
   local old, new = assert(store.open "tests/golden/run_v1.h5"), assert(store.open(at "golden.h5"))

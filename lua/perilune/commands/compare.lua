@@ -4,6 +4,7 @@ local core = require "perilune.core"
 local errors = require "perilune.errors"
 local report = require "perilune.report"
 local text = require "perilune.text"
+local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
 
 local M = { summary = "what differs in the settings, what in the results, and is it luck?", usage = "A B [C ...]",
   description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ " ..
@@ -51,11 +52,11 @@ end
 local function who(group)
   local run = group.first
   if #group.runs == 1 then
-    return ("%s, seed %s%s"):format(run.path, run.seed, run.ended == "interrupted" and ", unfinished" or "")
+    return ("%s, seed %s%s"):format(clean(run.path), run.seed, run.ended == "interrupted" and ", unfinished" or "")
   end
   local seeds = {}
   for i, one in ipairs(group.runs) do seeds[i] = tostring(one.seed) end
-  return ("%s and %d more: seeds %s"):format(run.path, #group.runs - 1, table.concat(seeds, ", "))
+  return ("%s and %d more: seeds %s"):format(clean(run.path), #group.runs - 1, table.concat(seeds, ", "))
 end
 
 local function show(name, s)
@@ -75,8 +76,8 @@ local function print_settings(settings, labels, term)
   for i, label in ipairs(labels) do columns[i + 1] = { label } end
   for _, row in ipairs(settings) do
     if row.values then
-      local cells = { row.name }
-      for i, value in ipairs(row.values) do cells[i + 1] = text.clip(value, 60) end
+      local cells = { clean(row.name) }
+      for i, value in ipairs(row.values) do cells[i + 1] = text.clip(clean(value), 60) end
       rows[#rows + 1] = cells
     end
   end
@@ -85,10 +86,10 @@ local function print_settings(settings, labels, term)
   end
   for _, row in ipairs(settings) do
     if row.lines then
-      print(("%s, %s beside %s:"):format(row.name, labels[row.group], labels[1]))
+      print(("%s, %s beside %s:"):format(clean(row.name), labels[row.group], labels[1]))
       for _, change in ipairs(row.lines) do
-        if change.was then print(("  %4d %s"):format(change.line, term.paint("- " .. change.was, "red"))) end
-        if change.now then print(("  %4d %s"):format(change.line, term.paint("+ " .. change.now, "green"))) end
+        if change.was then print(("  %4d %s"):format(change.line, term.paint("- " .. clean(change.was), "red"))) end
+        if change.now then print(("  %4d %s"):format(change.line, term.paint("+ " .. clean(change.now), "green"))) end
       end
       if row.more > 0 then print(("  ... and %d more lines"):format(row.more)) end
     end
@@ -99,7 +100,7 @@ local function print_results(results, labels, term)
   local columns, rows = { { "" } }, {}
   for i, label in ipairs(labels) do columns[i + 1] = { label, align = "right" } end
   for r, row in ipairs(results) do
-    rows[r] = { report.title(row.name) }
+    rows[r] = { clean(report.title(row.name)) }
     for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i]) end
   end
   print(term.paint("\nResults", "bold"))

@@ -21,8 +21,8 @@ function M.define(parser)
     :convert(whole(1)):argname "<n>"
   parser:flag("--verify", "Train seed 1 again: are its weights the published ones?")
   parser:flag("--show", "Train nothing, only show.")
-  parser:option("--figure", "Also draw: of a family the errors, of rows the curves of the runs here; .svg, .png or .pdf.")
-    :argname "<file>"
+  parser:option("--figure", "Also draw: of a family the errors, of rows the curves of the runs here; .svg, .png or " ..
+    ".pdf."):argname "<file>"
   parser:flag("--retry", "Train again what failed.")
   parser:option("--import", "Add finished run folders to results.csv, where script, arguments and data are those " ..
     "of a row; make the table anew."):args "*"

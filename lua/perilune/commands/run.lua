@@ -43,7 +43,8 @@ local function train(options, leave)
       run.path, run.unsaved)
   end
   if run.ended ~= "interrupted" then return 0 end
-  return options.pause_after and run.state.epoch >= options.pause_after and 0 or require "perilune.core".system.interrupt_status()
+  if options.pause_after and run.state.epoch >= options.pause_after then return 0 end
+  return require "perilune.core".system.interrupt_status()
 end
 
 local TAKEN = 75     -- EX_TEMPFAIL

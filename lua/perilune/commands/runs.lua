@@ -4,6 +4,7 @@ local csv = require "perilune.csv"
 local errors = require "perilune.errors"
 local report = require "perilune.report"
 local text = require "perilune.text"
+local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
 
 local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
   description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. " ..
@@ -133,18 +134,18 @@ end
 
 local function cell(name, value)
   if value == nil then return "" end
-  if type(value) == "table" then return core.json.encode(value) end
+  if type(value) == "table" then return clean(core.json.encode(value)) end
   if math.type(value) == "integer" then return ("%d"):format(value) end
   if type(value) == "number" then
     return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
   end
-  return tostring(value)
+  return clean(tostring(value))
 end
 
 local function print_table(list, columns, markdown)
   local term = text.terminal(1)
   local titles, rows = {}, {}
-  for i, name in ipairs(columns) do titles[i] = { report.title(name) } end
+  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)) } end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do

@@ -26,7 +26,9 @@ function M.folders(path, found, depth, begun)
   if (depth or 0) >= DEEP then return found end
   for _, name in ipairs(store.listdir(path) or {}) do
     local inner = path .. "/" .. name
-    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then M.folders(inner, found, (depth or 0) + 1, begun) end
+    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then
+      M.folders(inner, found, (depth or 0) + 1, begun)
+    end
   end
   return found
 end
@@ -78,7 +80,7 @@ local function add(list, source, what, tensors)
   local meta = getmetatable(source)
   local class = type(meta) == "table" and meta.__name
   if class == "perilune.history" then
-    list[#list + 1] = { name = "history", label = "history " .. #list + 1, history = source, state = {},
+    list[#list + 1] = { name = "", label = "history " .. #list + 1, history = source, state = {},
       identity = {}, evaluation = {}, provenance = {} }
   elseif class == "perilune.run" then
     local path, name = source.path, source.name

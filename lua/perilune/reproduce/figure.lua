@@ -47,8 +47,8 @@ end
 function M.curves(list, task_of, out)
   local runs = runs_of(list, task_of)
   if #runs == 0 then
-    if out then errors.fail(1, "reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw") end
-    return false
+    if not out then return false end
+    errors.fail(1, "reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw")
   end
   local metric = runs[1].history.test_error and "test_error" or "train_loss"
   require "perilune".plot(runs, metric, { log = true, bands = #runs > 1, out = out })

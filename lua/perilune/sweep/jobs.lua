@@ -9,6 +9,7 @@ local process, system = core.process, core.system
 local M = {}
 
 local TAKEN = 75          -- exit status of a trial that another process trains
+local interrupted = { [129] = true, [130] = true, [143] = true }      -- by SIGHUP, SIGINT, SIGTERM: all is saved
 local MOST_STARTS = 4     -- of a task whose process was killed, until it is left as it is
 
 local function describe(exit, signal)
@@ -59,7 +60,7 @@ function Pool:finished(task, exit, signal)
     return
   end
   if self.stopping then return end
-  if signal or exit == 130 then
+  if signal or interrupted[exit] then
     if task.starts < MOST_STARTS then self.queue[#self.queue + 1] = task
     else
       local message = describe(exit, signal) .. ", again and again"

@@ -3,6 +3,7 @@
 local report = require "perilune.report"
 local system = require "perilune.core".system
 local text = require "perilune.text"
+local clean = require "perilune.terminal.style".clean
 local trial = require "perilune.sweep.trial"
 
 local M = {}
@@ -51,7 +52,7 @@ function Watch:trial(name, status, row)
   local what
   if status.state == "failed" then
     self.failed = self.failed + 1
-    what = self.term.paint("failed: ", "bad") .. status.message
+    what = self.term.paint("failed: ", "bad") .. clean(status.message)
   elseif status.state == "finished" then
     what = ("%d epochs, %s"):format(status.epoch, results(self, row or status.row))
   else what = ("epoch %d, %s"):format(status.epoch, status.message or results(self, status.row)) end
