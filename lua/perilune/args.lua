@@ -22,15 +22,20 @@ function M.set(words)
   return true
 end
 
-local booleans = { ["true"] = true, yes = true, on = true, ["1"] = true, ["false"] = false, no = false, off = false, ["0"] = false }
+local booleans = { ["true"] = true, yes = true, on = true, ["1"] = true, ["false"] = false, no = false, off = false,
+  ["0"] = false }
 
 local function number(name, text, default)
   local value = tonumber(text)
   local wanted = math.type(default) == "integer" and "a whole number" or "a number"
-  if value == nil or value ~= value then errors.raise("argument %s=%s: expects %s, such as %s=%s", name, text, wanted, name, default) end
+  if value == nil or value ~= value then
+    errors.raise("argument %s=%s: expects %s, such as %s=%s", name, text, wanted, name, default)
+  end
   if math.type(default) == "float" then return value + 0.0 end
   local whole = math.tointeger(value)
-  if whole == nil then errors.raise("argument %s=%s: expects a whole number, such as %s=%d", name, text, name, default) end
+  if whole == nil then
+    errors.raise("argument %s=%s: expects a whole number, such as %s=%d", name, text, name, default)
+  end
   return whole
 end
 
@@ -59,7 +64,8 @@ function M.get(name, default, choices)
   end
   local text, value = given[name], default
   if text ~= nil then value = convert(name, text, default)
-  elseif default == nil then errors.raise("the script needs the argument %s: write %s=... on the command line", name, name) end
+  elseif default == nil then errors.raise("the script needs the argument %s: write %s=... on the command line", name,
+    name) end
   if choices then
     local names, found = {}, false
     for i, choice in ipairs(choices) do

@@ -12,7 +12,9 @@ Compose.__name = "perilune.compose"
 
 --- Several augmentations one after the other: a list that an experiment takes like a single one.
 function M.compose(list)
-  if type(list) ~= "table" then raise("compose takes a list of augmentations, %s", names.uncalled(list) or "got " .. names.describe(list)) end
+  if type(list) ~= "table" then
+    raise("compose takes a list of augmentations, %s", names.uncalled(list) or "got " .. names.describe(list))
+  end
   local flat = setmetatable({}, Compose)
   for i, item in ipairs(list) do
     if getmetatable(item) == Compose then table.move(item, 1, #item, #flat + 1, flat)

@@ -51,7 +51,8 @@ function M.training(e, augment)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, piece = 1 }, Training)
-  self.core = steps.new { model = e.model, loss = e.loss, optimizer = e.optimizer, data = e.splits.train:read(), batch_size = e.batch_size,
+  self.core = steps.new { model = e.model, loss = e.loss, optimizer = e.optimizer, data = e.splits.train:read(),
+    batch_size = e.batch_size,
     seed = e.seed, augment = augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
   self.batches = self.core:batches()
   self.batch = self.batches
@@ -86,7 +87,10 @@ function Training:run(seconds)
     local count = math.min(self.piece, self.batches - self.batch)
     local before = now
     local _, _, n, _, bad = self:steps(count)
-    if bad then errors.fail(1, "bench: %s: epoch %d, batch %d: the loss is not a finite number", self.e.name, self.epoch, bad.batch) end
+    if bad then
+      errors.fail(1, "bench: %s: epoch %d, batch %d: the loss is not a finite number", self.e.name, self.epoch,
+        bad.batch)
+    end
     samples, self.batch = samples + n, self.batch + count
     now = system.clock()
     -- pieces as long as those of a run, so that what is done once a piece counts as much
@@ -112,7 +116,8 @@ function M.summary(list)
   local sorted = table.move(list, 1, #list, 1, {})
   table.sort(sorted)
   local n = #sorted
-  return { median = n % 2 == 1 and sorted[n // 2 + 1] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2, low = sorted[1], high = sorted[n] }
+  return { median = n % 2 == 1 and sorted[n // 2 + 1] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2, low = sorted[1],
+    high = sorted[n] }
 end
 
 --- The summary of measured samples per second, with `all` of them, `gflops`, and the `share` of the peak.

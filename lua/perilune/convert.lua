@@ -1,4 +1,5 @@
---- What the options of commands take: word of the command line -> value, or nil and a message. For parser:option():convert().
+--- What the options of commands take: word of the command line -> value, or nil and a message. For
+--- parser:option():convert().
 local M = {}
 
 --- A converter to whole numbers from `low` to `high` (nil: no end).

@@ -1,6 +1,7 @@
---- What a model's outputs mean, and pl.accuracy. A loss says what its outputs are ("logits", "probabilities", ...: runtime/loss/
--- decision.c has the rules); a model remembers the loss that it was trained with. Where none is known, the last layer says it:
--- Softmax and Sigmoid make probabilities, LogSoftmax log-probabilities, and all else is taken for logits.
+--- What a model's outputs mean, and pl.accuracy. A loss says what its outputs are ("logits", "probabilities", ...:
+--- runtime/loss/ decision.c has the rules); a model remembers the loss that it was trained with. Where none is known,
+--- the last layer says it: Softmax and Sigmoid make probabilities, LogSoftmax log-probabilities, and all else is taken
+--- for logits.
 local core = require "perilune.core"
 local options = require "perilune.options"
 
@@ -45,8 +46,8 @@ function M.kind(model, loss)
   return kind == "values" and of_layers(model) or kind
 end
 
---- The share of rows that are right: pl.accuracy(scores, labels [, { loss = }]). Without a loss scores are logits, of which one a row
--- decides for label 1 above 0.
+--- The share of rows that are right: pl.accuracy(scores, labels [, { loss = }]). Without a loss scores are logits, of
+--- which one a row decides for label 1 above 0.
 function M.accuracy(scores, labels, opts)
   local loss = options.check("pl.accuracy", opts, { { "loss", type = "userdata", hint = "such as nn.BCE { logits = false }" } }).loss
   local right, count = core.loss.outputs.hits(scores, labels, loss and loss:outputs() or "logits")

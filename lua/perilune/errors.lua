@@ -7,7 +7,8 @@ if folder == "" then folder = nil end
 
 --- Is this chunk one of the library's own files (embedded, or from the folder $PERILUNE_LUA)?
 function M.is_ours(source)
-  return source:sub(1, 10) == "=perilune/" or (folder ~= nil and source:sub(1, #folder + 11) == "@" .. folder .. "/perilune/")
+  return source:sub(1, 10) == "=perilune/" or (folder ~= nil and source:sub(1, #folder + 11) == "@" .. folder
+    .. "/perilune/")
 end
 
 --- "file.lua:12: ", the nearest calling line outside the library; "" when there is none.
@@ -15,7 +16,8 @@ function M.where()
   for level = 2, 1000 do
     local info = debug.getinfo(level, "Sl")
     if info == nil then return "" end
-    if info.currentline > 0 and not M.is_ours(info.source) then return ("%s:%d: "):format(info.short_src, info.currentline) end
+    if info.currentline > 0 and not M.is_ours(info.source) then return ("%s:%d: "):format(info.short_src,
+      info.currentline) end
   end
   return ""
 end
@@ -26,7 +28,8 @@ function M.strip(message)
   repeat
     local before = message
     message = message:gsub("^perilune/[%w_/]+%.lua:%d+: ", "")
-    if folder and message:sub(1, #folder + 10) == folder .. "/perilune/" then message = message:gsub("^.-%.lua:%d+: ", "", 1) end
+    if folder and message:sub(1, #folder + 10) == folder .. "/perilune/" then message = message:gsub("^.-%.lua:%d+: ",
+      "", 1) end
     changed = message ~= before
   until not changed
   return message
@@ -47,8 +50,8 @@ end
 local Failure = { __name = "failure" }
 function Failure:__tostring() return self.message end
 
---- Raises a message that needs no place in a script: a file, a folder, the command line. `status` of the process: 1, or 2 for
--- wrong usage.
+--- Raises a message that needs no place in a script: a file, a folder, the command line. `status` of the process: 1, or
+--- 2 for wrong usage.
 function M.fail(status, format, ...)
   error(setmetatable({ message = format:format(...), status = status }, Failure), 0)
 end

@@ -1,5 +1,5 @@
---- Fetching data sets: mirror after mirror, going on where an earlier attempt stopped. A file takes its place only after
---- its SHA-256 has been found right; until then it is called <name>.gz.part.
+--- Fetching data sets: mirror after mirror, going on where an earlier attempt stopped. A file takes its place only
+--- after its SHA-256 has been found right; until then it is called <name>.gz.part.
 local core = require "perilune.core"
 local locate = require "perilune.data.locate"
 local registry = require "perilune.data.registry"
@@ -14,7 +14,8 @@ local function entry_of(name)
     names[i] = entry.name
   end
   local near = system.nearest(name, names)
-  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near) or "",
+  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near)
+    or "",
     table.concat(names, ", "))
 end
 

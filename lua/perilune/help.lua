@@ -222,7 +222,8 @@ local function find(name)
   local beginning = {}
   for _, entry in ipairs(index.entries) do
     local full = M.name_of(entry):lower()
-    if full:sub(1, #key) == key or (entry.name or ""):lower():sub(1, #key) == key then beginning[#beginning + 1] = entry end
+    if full:sub(1, #key) == key or (entry.name or ""):lower():sub(1,
+      #key) == key then beginning[#beginning + 1] = entry end
   end
   return key ~= "" and beginning or {}
 end
@@ -253,7 +254,8 @@ local function page(topic, width)
     if #found == 1 then return layout.entry(found[1], M.options, width) end
     if #found > 1 then return layout.list(found, width, ("%d names fit \"%s\":"):format(#found, topic)) end
     local near = M.nearest(topic)
-    return nil, ("help knows no \"%s\"; %s"):format(topic, near and ("nearest is " .. near) or "help() lists the topics")
+    return nil, ("help knows no \"%s\"; %s"):format(topic, near and ("nearest is " .. near)
+      or "help() lists the topics")
   end
   local entry = load_values()[topic] or load_values(true)[topic]
   if not entry and type(topic) ~= "function" then entry = class_of(topic) end

@@ -1,4 +1,5 @@
---- The history of a run: one row an epoch, columns by name. run.history.test_error[3], #run.history, print(run.history).
+--- The history of a run: one row an epoch, columns by name. run.history.test_error[3], #run.history,
+--- print(run.history).
 local text = require "perilune.text"
 
 local M = {}

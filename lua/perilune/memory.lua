@@ -1,4 +1,5 @@
---- The limit on what tensors, models and data sets may hold together: --memory 2G on the command line, or PERILUNE_MEMORY.
+--- The limit on what tensors, models and data sets may hold together: --memory 2G on the command line, or
+--- PERILUNE_MEMORY.
 local errors = require "perilune.errors"
 local memory_limit = require "perilune.core".system.memory_limit
 

@@ -6,8 +6,9 @@ local function ratio(a, b) return b > 0 and a / b or 0.0 end
 --- Per class and averaged: { classes = { { precision, recall, f1, support }, ... }, macro = {...}, weighted = {...},
 -- accuracy =, support =, absent = }. A ratio with nothing below the line is 0, as in the usual reports.
 --   precision = right / predicted as this class      recall = right / actually this class      f1 = harmonic mean
--- The macro average is over the classes that occur, as actual or as predicted ones, as in scikit-learn; `absent` of them do not.
--- outside[i] (may be nil): samples of class i that were given none of the classes, an output of NaN for one.
+-- The macro average is over the classes that occur, as actual or as predicted ones, as in scikit-learn; `absent` of
+-- them do not. outside[i] (may be nil): samples of class i that were given none of the classes, an output of NaN for
+-- one.
 function M.classification(confusion, outside)
   local k, present = #confusion, 0
   local predicted, supports = {}, {}
@@ -19,12 +20,14 @@ function M.classification(confusion, outside)
     if supports[i] > 0 or predicted[i] > 0 then present = present + 1 end
   end
   local names, right, total = { "precision", "recall", "f1" }, 0, 0
-  local report = { classes = {}, macro = { precision = 0.0, recall = 0.0, f1 = 0.0 }, weighted = { precision = 0.0, recall = 0.0, f1 = 0.0 },
+  local report = { classes = {}, macro = { precision = 0.0, recall = 0.0, f1 = 0.0 },
+    weighted = { precision = 0.0, recall = 0.0, f1 = 0.0 },
     absent = k - present }
   for i = 1, k do
     local hit, support = confusion[i][i], supports[i]
     local precision, recall = ratio(hit, predicted[i]), ratio(hit, support)
-    local class = { precision = precision, recall = recall, f1 = ratio(2 * precision * recall, precision + recall), support = support }
+    local class = { precision = precision, recall = recall, f1 = ratio(2 * precision * recall, precision + recall),
+      support = support }
     report.classes[i] = class
     right, total = right + hit, total + support
     for _, name in ipairs(names) do
@@ -44,8 +47,8 @@ M.named = {}
 
 --- Names of the metrics that always are in the history, then of those that can be asked for.
 M.standard, M.more = { "loss", "accuracy", "error" }, {}
---- Of targets that are values: mean absolute error, root mean squared error, and R2, the share of their variance that is
--- explained (of all outputs together, each about its own mean: scikit-learn's "variance_weighted").
+--- Of targets that are values: mean absolute error, root mean squared error, and R2, the share of their variance that
+--- is explained (of all outputs together, each about its own mean: scikit-learn's "variance_weighted").
 M.of_values = { "loss", "mae", "rmse", "r2" }
 
 --- Which values of a metric are better: "min" or "max".

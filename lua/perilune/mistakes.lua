@@ -16,8 +16,8 @@ local function pictures(x, low, high)
   return scaled:clamp(0, 255):round():to "u8"
 end
 
---- The mistakes of a split, the most confident first: { index, label, prediction, probability, picture (u8, of images) } each;
--- at most M.most. `predictions`, `probabilities`: a tensor each, a number a sample.
+--- The mistakes of a split, the most confident first: { index, label, prediction, probability, picture (u8, of images)
+--- } each; at most M.most. `predictions`, `probabilities`: a tensor each, a number a sample.
 function M.worst(split, predictions, probabilities)
   local ds = split:read()
   local labels, guesses, sure = ds:all_labels():totable(), predictions:totable(), probabilities:totable()
@@ -42,8 +42,8 @@ function M.worst(split, predictions, probabilities)
   return list
 end
 
---- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept, which of
---- them are right (u8, 1 or 0 a sample), mistakes.
+--- Completes the result of an evaluation of labelled data, before it goes into a file: predictions as they are kept,
+--- which of them are right (u8, 1 or 0 a sample), mistakes.
 function M.complete(result, split)
   if result.mistakes or not result.probabilities then return end
   result.mistakes = M.worst(split, result.predictions, result.probabilities)

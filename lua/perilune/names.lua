@@ -1,22 +1,24 @@
---- One answer for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest name, why
--- it is not needed; with the line of the script. Tables and classes are handed over with `module` and `class`; the C side calls
--- `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
+--- One answer for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
+--- name, why it is not needed; with the line of the script. Tables and classes are handed over with `module` and
+--- `class`; the C side calls `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local foreign = require "perilune.foreign"
 
 local M = { where = errors.where }
 
-local nouns = { tensor = "a tensor", layer = "a layer", optimizer = "an optimizer", loss = "a loss", dataset = "a data set", split = "a split",
-  experiment = "an experiment", run = "a run", augmentation = "an augmentation", compose = "an augmentation", reader = "a reader",
-  writer = "a writer", lock = "a lock", column = "a column", history = "the history" }
+local nouns = { tensor = "a tensor", layer = "a layer", optimizer = "an optimizer", loss = "a loss",
+  dataset = "a data set", split = "a split", experiment = "an experiment", run = "a run",
+  augmentation = "an augmentation", compose = "an augmentation", reader = "a reader", writer = "a writer",
+  lock = "a lock", column = "a column", history = "the history" }
 -- What a script would call an object of the class, in examples of calls.
-local variables = { tensor = "t", layer = "model", optimizer = "opt", dataset = "set", experiment = "e", augmentation = "a", history = "h" }
+local variables = { tensor = "t", layer = "model", optimizer = "opt", dataset = "set", experiment = "e",
+  augmentation = "a", history = "h" }
 
 local function short(meta) return meta.__name:match "[^.]*$" end
 
--- Was it the library itself that looked? What it does not find is nil for it. The C side looks up names through its own __index
--- ("metamethod"); other C code only tries. `level`: as for debug.getinfo, of the function that looked.
+-- Was it the library itself that looked? What it does not find is nil for it. The C side looks up names through its own
+-- __index ("metamethod"); other C code only tries. `level`: as for debug.getinfo, of the function that looked.
 local function by_library(level)
   local info = debug.getinfo(level + 1, "Sn")
   if info and info.what == "C" then
@@ -34,8 +36,8 @@ local function has(names, name)
   end
 end
 
---- What to say of an unknown name: "write ...", "did you mean '...'?"; nil when there is nothing to say. `rooms`: tables of
--- perilune.foreign, the first first.
+--- What to say of an unknown name: "write ...", "did you mean '...'?"; nil when there is nothing to say. `rooms`:
+--- tables of perilune.foreign, the first first.
 function M.advice(name, names, ...)
   if type(name) ~= "string" then return nil end
   local rooms = { ... }
@@ -77,7 +79,8 @@ function M.module(t, name)
   return setmetatable(t, { __index = function(_, key)
     if type(key) ~= "string" or by_library(2) then return nil end
     local full = name == "pl" and name or "pl." .. name
-    errors.raise("%s has no '%s'; %s", name, key, M.advice(key, sorted_names(t), name) or ("help(%s) lists what it has"):format(full))
+    errors.raise("%s has no '%s'; %s", name, key, M.advice(key, sorted_names(t), name)
+      or ("help(%s) lists what it has"):format(full))
   end })
 end
 
@@ -113,7 +116,8 @@ function M.missing(object, key, level)
     for _, column in ipairs(object.columns) do names[#names + 1] = column end
     if require "perilune.metrics".is_column(key) then return nil end
   end
-  errors.raise("%s has no %s '%s'%s", nouns[room] or "a " .. room, room == "history" and "column" or "field or method", key,
+  errors.raise("%s has no %s '%s'%s", nouns[room] or "a " .. room, room == "history" and "column" or "field or method",
+    key,
     "; " .. (M.advice(key, names, room) or ("help \"%s\" lists what it has"):format(room)))
 end
 
@@ -126,7 +130,8 @@ local function refuse(object, key)
     errors.raise("the field '%s' of %s cannot be set%s", tostring(key), noun,
       room == "experiment" and (": e:with { %s = ... } makes a copy that has it"):format(tostring(key)) or "")
   end
-  errors.raise("%s has no field '%s'; %s", noun, tostring(key), M.advice(key, names, room) or "nothing can be added to it")
+  errors.raise("%s has no field '%s'; %s", noun, tostring(key), M.advice(key, names, room)
+    or "nothing can be added to it")
 end
 
 --- The context that users' functions are given: fields that its declaration does not have are errors.
@@ -140,14 +145,16 @@ function M.context(ctx)
     __index = function(_, key)
       if type(key) ~= "string" or by_library(2) then return nil end
       local names = unknown(key)
-      if names then errors.raise("ctx has no field '%s'; %s", key, M.advice(key, names, "ctx") or "help \"perilune.Context\" lists what it has") end
+      if names then errors.raise("ctx has no field '%s'; %s", key, M.advice(key, names, "ctx")
+        or "help \"perilune.Context\" lists what it has") end
     end,
     __newindex = function(self, key, value)
       local names = not by_library(2) and unknown(key)
       if not names then return rawset(self, key, value) end
       local advice = foreign.ctx[plain(key)]
       errors.raise("ctx has no field '%s'; %s", tostring(key), advice and not advice:find "^=" and advice
-        or ("what is to be remembered goes into ctx.state, which every checkpoint keeps: ctx.state.%s = ..."):format(tostring(key)))
+        or ("what is to be remembered goes into ctx.state, which every checkpoint keeps: ctx.state.%s = ...")
+          :format(tostring(key)))
     end,
   })
 end
@@ -170,9 +177,9 @@ local function with_colon(meta, name, f)
   return method
 end
 
---- A class of objects that are tables: `meta` with __name and an __index that is a table of methods or a function. Unknown names
--- are errors, read or assigned, by scripts (the library may add to its objects); methods say so when they are called with a dot.
--- `methods`: that table, when __index is a function.
+--- A class of objects that are tables: `meta` with __name and an __index that is a table of methods or a function.
+--- Unknown names are errors, read or assigned, by scripts (the library may add to its objects); methods say so when
+--- they are called with a dot. `methods`: that table, when __index is a function.
 function M.class(meta, methods)
   local access = meta.__index
   methods = methods or access
@@ -202,7 +209,8 @@ function M.methods(meta, methods)
   end
 end
 
-local kinds = { number = "a number", integer = "a whole number", string = "a string", table = "a table", boolean = "true or false",
+local kinds = { number = "a number", integer = "a whole number", string = "a string", table = "a table",
+  boolean = "true or false",
   ["function"] = "a function" }
 
 local function in_words(expected)
@@ -221,7 +229,8 @@ function M.describe(value)
   return value == nil and "nothing" or "a " .. t
 end
 
--- The declaration of a function, and whether that of the function itself: else of the one on the stack that a script called.
+-- The declaration of a function, and whether that of the function itself: else of the one on the stack that a script
+-- called.
 local function declared(f)
   local help = require "perilune.help"
   local function entry_of(g) return help.entry(originals[g] and originals[g].kept or g) end
@@ -253,13 +262,15 @@ function M.argument(f, position, message, expected, given, value)
   local problem = message or ("takes %s, got %s"):format(in_words(expected), came)
   if not entry then
     local info = debug.getinfo(2, "n")
-    errors.raise("%s: %s%s", info.name or "function", info.namewhat == "metamethod" and "" or ("argument %d "):format(position), problem)
+    errors.raise("%s: %s%s", info.name or "function", info.namewhat == "metamethod" and ""
+      or ("argument %d "):format(position), problem)
   end
   local layout = require "perilune.help.layout"
   local name = entry.room ~= "" and entry.room .. "." .. entry.name or entry.name
   if exact and entry.method then
     if position == 1 and not message and entry.room ~= "" then
-      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name, variables[entry.room] or entry.room, entry.name)
+      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name, variables[entry.room] or entry.room,
+        entry.name)
     end
     name, position = name:gsub("%.", ":"), position - 1
   end
@@ -308,7 +319,8 @@ function M.not_an_option(value)
   local uncalled = M.uncalled(value)
   if uncalled then errors.raise("%s: %s", name or "an option", uncalled) end
   if entry and entry.room == "optim" then
-    errors.raise("%s takes options only, such as %s { lr = 0.001 }; the parameters come with opt:bind(model), or the experiment", name, name)
+    errors.raise("%s takes options only, such as %s { lr = 0.001 }; the parameters come with opt:bind(model), or the "
+      .. "experiment", name, name)
   end
   errors.raise("%s: %s cannot be an option%s", name or "an option", M.describe(value),
     entry and "; it takes " .. require "perilune.help.layout".signature(entry) or " here")

@@ -35,7 +35,8 @@ M.describe = names_of.describe
 function M.unknown(what, name, names, noun)
   noun = noun or "option"
   what = what:gsub("%(.*$", "")
-  local advice = names_of.advice(name, names, what == "run" and "runoption" or noun, noun == "field" and "option" or noun)
+  local advice = names_of.advice(name, names, what == "run" and "runoption" or noun, noun == "field" and "option"
+    or noun)
   if advice then errors.raise("%s has no %s '%s'; %s", what, noun, name, advice) end
   errors.raise("%s has no %s '%s'; it has: %s", what, noun, tostring(name), table.concat(names, ", "))
 end
@@ -45,7 +46,8 @@ local function not_a_table(what, given, list, noun, first)
   local meant
   for _, option in ipairs(list) do
     local types = type(option.type) == "table" and option.type or { option.type }
-    if fits(given, types) and (not meant or option[1] == first or option.required and not meant.required) then meant = option end
+    if fits(given, types) and (not meant or option[1] == first or option.required
+      and not meant.required) then meant = option end
   end
   local t, form = type(given), what .. " { %s = %s }"
   if what:sub(-1) == ")" then form = what:sub(1, -2) .. ", { %s = %s })" end
@@ -63,12 +65,14 @@ local function check(what, option, value, noun)
   if uncalled then errors.raise("%s: %s '%s' %s", what, noun, name, uncalled) end
   local types = type(option.type) == "table" and option.type or { option.type }
   if not fits(value, types) then
-    errors.raise("%s: %s '%s' takes %s, got %s%s", what, noun, name, describe(types), M.describe(value), option.hint and "; " .. option.hint or "")
+    errors.raise("%s: %s '%s' takes %s, got %s%s", what, noun, name, describe(types), M.describe(value), option.hint
+      and "; " .. option.hint or "")
   end
   if type(value) == "number" then
     local low, high = option.low, option.high
     if value ~= value or (low and value < low) or (high and value > high) then
-      local range = low and high and ("from %s to %s"):format(low, high) or low and ("at least %s"):format(low) or ("at most %s"):format(high)
+      local range = low and high and ("from %s to %s"):format(low, high) or low and ("at least %s"):format(low)
+        or ("at most %s"):format(high)
       errors.raise("%s: %s '%s' must be %s, got %s", what, noun, name, range, tostring(value))
     end
   end
@@ -89,7 +93,8 @@ end
 -- `first`: the option that a value given without a table is likely to be.
 function M.check(what, given, list, noun, first)
   noun = noun or "option"
-  if given ~= nil and (type(given) ~= "table" or getmetatable(given) ~= nil) then not_a_table(what, given, list, noun, first) end
+  if given ~= nil and (type(given) ~= "table" or getmetatable(given) ~= nil) then not_a_table(what, given, list, noun,
+    first) end
   local names, known, result = {}, {}, {}
   for i, option in ipairs(list) do
     names[i], known[option[1]] = option[1], true

@@ -60,7 +60,8 @@ end
 local function colour(pixel, deep, place)
   local r, g, b = pixel[1], pixel[2] or pixel[1], pixel[3] or pixel[1]
   if deep then
-    return ("%d;2;%d;%d;%d"):format(place, math.floor(r * 255 + 0.5), math.floor(g * 255 + 0.5), math.floor(b * 255 + 0.5))
+    return ("%d;2;%d;%d;%d"):format(place, math.floor(r * 255 + 0.5), math.floor(g * 255 + 0.5),
+      math.floor(b * 255 + 0.5))
   end
   if r == g and g == b then
     local step = math.floor(r * 25 + 0.5)
@@ -78,7 +79,8 @@ painters.half = { wide = 1, paint = function(image, deep)
   for y = 1, #image, 2 do
     local cells, before = {}, nil
     for x = 1, #image[1] do
-      local style = colour(image[y][x], deep, 38) .. (image[y + 1] and ";" .. colour(image[y + 1][x], deep, 48) or ";49")
+      local style = colour(image[y][x], deep, 38) .. (image[y + 1] and ";" .. colour(image[y + 1][x], deep, 48)
+        or ";49")
       cells[x] = (style ~= before and "\27[" .. style .. "m" or "") .. "▀"
       before = style
     end
@@ -155,7 +157,8 @@ end
 --- t:show{ count =, low =, high = }: prints the image or images.
 function M.show(t, given)
   if not core.tensor.is_tensor(t) then errors.raise("show takes a tensor, got a %s", type(t)) end
-  given = options.check("show", given, { { "count", type = "integer", low = 1 }, { "low", type = "number" }, { "high", type = "number" } })
+  given = options.check("show", given, { { "count", type = "integer", low = 1 }, { "low", type = "number" },
+    { "high", type = "number" } })
   local term = text.terminal(1)
   local style, deep = M.style()
   for _, line in ipairs(M.lines(t, style, term.width or 100, deep, given)) do print(line) end

@@ -64,7 +64,9 @@ function M.tensor(t, given)
   local o = options.check("plot", given, known)
   if not core.tensor.is_tensor(t) then errors.raise("plot takes a tensor, got a %s", type(t)) end
   local dims = t:dim()
-  if dims < 1 or dims > 2 then errors.raise("plot takes a tensor of one or two axes, got %d; slice or select it first", dims) end
+  if dims < 1 or dims > 2 then
+    errors.raise("plot takes a tensor of one or two axes, got %d; slice or select it first", dims)
+  end
   local series = require "perilune.plot.series"
   local list = {}
   if dims == 1 then list[1] = series.new({ y = t }, "plot")

@@ -1,10 +1,12 @@
---- Text from files and scripts made safe to print: what could move a terminal's cursor, colour, rename or reprogram it is shown
---- as an escape: \27 as "\x1b", bytes that are not UTF-8 as "\xff", controls and directions of Unicode as "\u{202e}".
+--- Text from files and scripts made safe to print: what could move a terminal's cursor, colour, rename or reprogram it
+--- is shown as an escape: \27 as "\x1b", bytes that are not UTF-8 as "\xff", controls and directions of Unicode as
+--- "\u{202e}".
 local M = {}
 
 local named = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
 
--- C1 controls, line and paragraph separators, marks and overrides of writing direction, zero-width and other invisible characters.
+-- C1 controls, line and paragraph separators, marks and overrides of writing direction, zero-width and other invisible
+-- characters.
 local function is_hidden(code)
   return code >= 0x80 and code <= 0x9f or code >= 0x200b and code <= 0x200f or code >= 0x2028 and code <= 0x202e
     or code >= 0x2060 and code <= 0x206f or code == 0xfeff or code >= 0xe0000 and code <= 0xe007f

@@ -1,5 +1,6 @@
---- What a run shows while it works: on a terminal a line redrawn in place under one line an epoch, elsewhere only
--- the latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first, never the monitored one.
+--- What a run shows while it works: on a terminal a line redrawn in place under one line an epoch, elsewhere only the
+--- latter. Rows are aligned; columns that do not fit a narrow terminal are left out, the least needed first, never the
+--- monitored one.
 local system = require "perilune.core".system
 local output = require "perilune.output"
 local text = require "perilune.text"
@@ -10,15 +11,18 @@ Progress.__index = Progress
 
 -- Columns in the order they are shown, and their widths.
 local known = {
-  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error", 9 },
-  { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 }, { "test_r2", 8 }, { "lr", 9 }, { "seconds", 7 },
+  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error",
+    9 },
+  { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 }, { "test_r2", 8 }, { "lr", 9 },
+    { "seconds", 7 },
   { "samples_per_second", 9 },
 }
 
---- `columns`: names of the history's columns; `monitored`: the one that early stopping watches; `out`: a file; `term`: text.terminal
--- of it; `epochs`: how many there will be.
+--- `columns`: names of the history's columns; `monitored`: the one that early stopping watches; `out`: a file; `term`:
+--- text.terminal of it; `epochs`: how many there will be.
 function Progress.new(options)
-  local self = setmetatable({ out = options.out or io.stdout, term = options.term, epochs = options.epochs, drawn = false,
+  local self = setmetatable({ out = options.out or io.stdout, term = options.term, epochs = options.epochs,
+    drawn = false,
     quiet = options.quiet }, Progress)
   if not self.quiet then output.install() end
   local wanted = {}
@@ -26,13 +30,15 @@ function Progress.new(options)
   self.columns = {}
   local function add(name, width, title)
     wanted[name] = nil
-    self.columns[#self.columns + 1] = { title or report.title(name), width, name = name, need = report.need(name, options.monitored) }
+    self.columns[#self.columns + 1] = { title or report.title(name), width, name = name, need = report.need(name,
+      options.monitored) }
   end
   for _, column in ipairs(known) do
     if wanted[column[1]] then add(column[1], column[2], column.title) end
   end
   for _, name in ipairs(options.columns) do
-    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$" or name:match "^%l+_mae$" or name == "train_rmse"
+    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$" or name:match "^%l+_mae$"
+      or name == "train_rmse"
       or name:match "^%l+_r2$"
     if wanted[name] and (not derived or name == options.monitored) then add(name, math.max(9, #report.title(name))) end
   end
@@ -45,7 +51,8 @@ end
 local function fitting(self)
   local widths, chosen = {}, {}
   for c, column in ipairs(self.columns) do widths[c] = column[2] end
-  local shown, left_out = text.fitting(self.columns, widths, 2, self.term.tty and (system.columns(1) or self.term.width) or nil)
+  local shown, left_out = text.fitting(self.columns, widths, 2, self.term.tty and (system.columns(1) or self.term.width)
+    or nil)
   for i, c in ipairs(shown) do
     if self.columns[c].name then chosen[i] = self.columns[c] end
   end
@@ -107,10 +114,11 @@ function Progress:row(row, best)
   for i, column in ipairs(columns) do
     titles[i] = text.pad(column[1], column[2], "right")
     local cell = text.pad(report.value(column.name, row[column.name]), column[2], "right")
-    cells[i] = column.name == "test_error" and paint(cell, "bold") or (column.need or 0) >= 5 and paint(cell, "dim") or cell
+    cells[i] = column.name == "test_error" and paint(cell, "bold") or (column.need or 0) >= 5 and paint(cell, "dim")
+      or cell
   end
   local heading = table.concat(titles, "  ")
-  if heading ~= self.heading then self:note(paint(heading, "dim")) end      -- first, and when the terminal's width has changed
+  if heading ~= self.heading then self:note(paint(heading, "dim")) end      -- also when the width has changed
   self.heading = heading
   if best then cells[#cells + 1] = paint("best", "green") end
   self:note(table.concat(cells, "  ") .. trend(self, row, columns, best))
@@ -155,7 +163,8 @@ end
 function Progress:finish()
   erase(self)
   local note = not self.quiet and text.left_out(self.left_out)
-  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do self:note(self.term.paint(line, "dim")) end
+  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do self:note(self.term.paint(line,
+    "dim")) end
   self.left_out = {}
   self.out:flush()
 end

@@ -36,7 +36,9 @@ end
 
 local function integer(value, position)
   local i = math.tointeger(value)
-  if i == nil then error(("bad argument #%d to 'random' (number has no integer representation)"):format(position), 3) end
+  if i == nil then
+    error(("bad argument #%d to 'random' (number has no integer representation)"):format(position), 3)
+  end
   return i
 end
 
@@ -64,7 +66,8 @@ local function leave()
   if state then state.tensors = at else outside = at end
 end
 
---- Replaces math.random from now on. `part`: 0 for a run, 1 while its script is loaded. `saved`: what M.state() returned.
+--- Replaces math.random from now on. `part`: 0 for a run, 1 while its script is loaded. `saved`: what M.state()
+--- returned.
 function M.install(seed, part, saved)
   leave()
   saved = saved or { stream = 0, index = 0 }

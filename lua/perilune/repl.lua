@@ -5,7 +5,8 @@ local errors = require "perilune.errors"
 local source = require "perilune.repl.source"
 local printing = require "perilune.repl.printing"
 
---- pausable: a person is at the keyboard, so that a training which Ctrl-C interrupts is paused; env: the session's variables.
+--- pausable: a person is at the keyboard, so that a training which Ctrl-C interrupts is paused; env: the session's
+--- variables.
 local M = { pausable = false, env = _G }
 
 local print, tostring = print, tostring   -- whatever the session does to its own
@@ -72,7 +73,8 @@ end
 
 --- The calls that led to an error, without those of the session itself.
 local function calls(message)
-  return (debug.traceback(message, 3):gsub("in upvalue 'chunk'", "in the session"):gsub("\n[^\n]*perilune/repl%.lua.*", ""))
+  return (debug.traceback(message, 3):gsub("in upvalue 'chunk'", "in the session"):gsub("\n[^\n]*perilune/repl%.lua.*",
+    ""))
 end
 
 local running = false     -- is a chunk of a session with Ctrl-C?
@@ -119,10 +121,10 @@ local function read_chunk(session)
   return text
 end
 
---- Runs a session until its input ends; returns the exit status.
---- options.interactive: prompts, editing, Ctrl-C (default: is the input a terminal?); options.env: the table of
---- the session's variables (default _G); options.banner: greet (default: when interactive); options.prompt; options.finished():
---- asked after each chunk, ends the session too. A session may be started by what another one runs.
+--- Runs a session until its input ends; returns the exit status. options.interactive: prompts, editing, Ctrl-C
+--- (default: is the input a terminal?); options.env: the table of the session's variables (default _G); options.banner:
+--- greet (default: when interactive); options.prompt; options.finished(): asked after each chunk, ends the session too.
+--- A session may be started by what another one runs.
 function M.start(options)
   options = options or {}
   local interactive = options.interactive

@@ -9,7 +9,8 @@ local M = {}
 local plain = { paint = function(s) return s end, colour = false, utf8 = true }
 
 local function is_share(column)
-  return column:match "_accuracy$" or column:match "_error$" or column:match "_precision$" or column:match "_recall$" or column:match "_f1$"
+  return column:match "_accuracy$" or column:match "_error$" or column:match "_precision$" or column:match "_recall$"
+    or column:match "_f1$"
 end
 
 --- One value of a history column as text.
@@ -28,10 +29,13 @@ function M.value(column, x)
 end
 
 -- How long a column is kept where there is little room: the smaller, the longer.
-local needs = { epoch = 0, train_loss = 1, val_error = 2, test_error = 2, train_accuracy = 3, val_accuracy = 4, test_accuracy = 4, train_error = 4,
-  val_rmse = 2, test_rmse = 2, val_loss = 4, lr = 5, test_r2 = 5, seconds = 6, test_loss = 7, samples_per_second = 8, step = 9 }
+local needs = { epoch = 0, train_loss = 1, val_error = 2, test_error = 2, train_accuracy = 3, val_accuracy = 4,
+  test_accuracy = 4, train_error = 4,
+  val_rmse = 2, test_rmse = 2, val_loss = 4, lr = 5, test_r2 = 5, seconds = 6, test_loss = 7, samples_per_second = 8,
+    step = 9 }
 
---- The need of a history's column (text.fitting); of the one that is monitored and of the epoch there is none: they stay.
+--- The need of a history's column (text.fitting); of the one that is monitored and of the epoch there is none: they
+--- stay.
 function M.need(column, monitored)
   if column == monitored or column == "epoch" then return nil end
   return needs[column] or 3
@@ -46,21 +50,26 @@ function M.title(column)
   return (column:gsub("_", " "):gsub("%w+$", spelt))
 end
 
---- What an evaluation measured, in words: "error 1.60 % (8 of 500 wrong)", "RMSE 0.0599, MAE 0.0475, R2 0.9925"; nil if nothing
--- but a loss.
+--- What an evaluation measured, in words: "error 1.60 % (8 of 500 wrong)", "RMSE 0.0599, MAE 0.0475, R2 0.9925"; nil if
+--- nothing but a loss.
 function M.measured(result)
   if result.error then
-    return ("error %s (%s of %s wrong)"):format(text.percent(result.error), text.count(result.count - result.correct), text.count(result.count))
+    return ("error %s (%s of %s wrong)"):format(text.percent(result.error), text.count(result.count - result.correct),
+      text.count(result.count))
   elseif result.rmse then
-    return ("RMSE %s, MAE %s, R2 %s"):format(text.number(result.rmse), text.number(result.mae), M.value("_r2", result.r2))
+    return ("RMSE %s, MAE %s, R2 %s"):format(text.number(result.rmse), text.number(result.mae),
+      M.value("_r2", result.r2))
   end
 end
 
---- The history as a table, one line an epoch; `best` marks that epoch; the `monitored` column is shown however narrow it is.
+--- The history as a table, one line an epoch; `best` marks that epoch; the `monitored` column is shown however narrow
+--- it is.
 function M.history(history, term, best, monitored)
   term = term or plain
   local columns, rows = {}, {}
-  for c, name in ipairs(history.columns) do columns[c] = { M.title(name), align = "right", need = M.need(name, monitored) } end
+  for c, name in ipairs(history.columns) do
+    columns[c] = { M.title(name), align = "right", need = M.need(name, monitored) }
+  end
   columns[#columns + 1] = { "" }
   for r, row in ipairs(history.rows) do
     local cells = {}
@@ -71,8 +80,9 @@ function M.history(history, term, best, monitored)
   return text.columns(columns, rows, "  ", term.paint, term.width)
 end
 
---- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final weights: a last row;
--- a first column then says of each row whether it is of the "history" or "final". false: that column, but no such row.
+--- The history as comma-separated values, with all digits. `final`: { name = number }, the results of the final
+--- weights: a last row; a first column then says of each row whether it is of the "history" or "final". false: that
+--- column, but no such row.
 function M.csv(history, final)
   local columns, known = {}, {}
   for _, name in ipairs(history.columns) do
@@ -125,8 +135,8 @@ local function cut_titles(columns, rows, width)
   return total - 2 <= width
 end
 
---- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are its
--- last column.
+--- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are
+--- its last column.
 function M.confusion(confusion, labels, term, outside)
   term = term or plain
   local columns, rows = { { "", align = "right", style = "dim" } }, {}
@@ -157,14 +167,16 @@ function M.classification(confusion, labels, term, outside)
   local report = metrics.classification(confusion, outside)
   local rows = {}
   local function row(name, r)
-    rows[#rows + 1] = { name, ("%.4f"):format(r.precision), ("%.4f"):format(r.recall), ("%.4f"):format(r.f1), text.count(r.support) }
+    rows[#rows + 1] = { name, ("%.4f"):format(r.precision), ("%.4f"):format(r.recall), ("%.4f"):format(r.f1),
+      text.count(r.support) }
   end
   for i, class in ipairs(report.classes) do row(label(labels, i), class) end
   rows[#rows + 1] = { "" }
   rows[#rows + 1] = { "accuracy", "", "", ("%.4f"):format(report.accuracy), text.count(report.support) }
   row("macro average", report.macro)
   row("weighted average", report.weighted)
-  local lines = text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" }, { "F1", align = "right" },
+  local lines = text.columns({ { "class" }, { "precision", align = "right" }, { "recall", align = "right" },
+    { "F1", align = "right" },
     { "support", align = "right", need = 1 } }, rows, "  ", term.paint, term.width)
   if report.absent > 0 then
     local note = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(#confusion - report.absent)
@@ -177,7 +189,8 @@ end
 function M.layer(row)
   local _, depth = row.path:gsub("/", "")
   local number = row.path:match "(%d+)_[^/]*$" or ""
-  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type .. (row.name ~= "" and (' "%s"'):format(printable.text(row.name)) or "")
+  local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type
+    .. (row.name ~= "" and (' "%s"'):format(printable.text(row.name)) or "")
   return layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
 end
 
@@ -189,13 +202,16 @@ function M.model(rows, term)
   local total = { parameters = 0, work = 0, memory = 0 }
   local function amount(n, format) return n == 0 and "" or format(n) end
   for i, row in ipairs(rows) do
-    cells[i] = { M.layer(row), "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]", amount(row.parameters, text.count),
+    cells[i] = { M.layer(row), "[N" .. (#row.output > 0 and ", " or "") .. table.concat(row.output, ", ") .. "]",
+      amount(row.parameters, text.count),
       amount(row.work, text.count), amount(row.memory, text.bytes) }
     for name in pairs(total) do total[name] = total[name] + row[name] end
   end
-  cells[#cells + 1] = { "total", "", text.count(total.parameters), text.count(total.work), text.bytes(total.memory), style = "bold" }
+  cells[#cells + 1] = { "total", "", text.count(total.parameters), text.count(total.work), text.bytes(total.memory),
+    style = "bold" }
   local lines = text.columns({ { "layer" }, { "output", need = 1 }, { "parameters", align = "right" },
-    { "multiply-adds", align = "right", need = 2 }, { "memory", align = "right", need = 3 } }, cells, "  ", term.paint, term.width)
+    { "multiply-adds", align = "right", need = 2 }, { "memory", align = "right", need = 3 } }, cells, "  ", term.paint,
+      term.width)
   return lines, total
 end
 
@@ -206,7 +222,8 @@ function M.against(documented, measured, count, term)
   term = term or plain
   if documented == nil or documented.error == nil or measured == nil then return nil end
   local verdict = metrics.verdict(measured, documented.error, count)
-  return ("documented %s%s: %s"):format(text.percent(documented.error), documented.source and (" (%s)"):format(documented.source) or "",
+  return ("documented %s%s: %s"):format(text.percent(documented.error), documented.source
+    and (" (%s)"):format(documented.source) or "",
     term.paint(verdict, verdict_style[verdict]))
 end
 

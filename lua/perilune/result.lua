@@ -1,4 +1,5 @@
---- The run that experiment:run returns, and what is said about it: heading, result, where the files are, what to try next.
+--- The run that experiment:run returns, and what is said about it: heading, result, where the files are, what to try
+--- next.
 local core = require "perilune.core"
 local system = core.system
 local text = require "perilune.text"
@@ -40,8 +41,10 @@ function M.is(value) return getmetatable(value) == Run end
 
 --- A run that has not begun.
 function M.new(e, o, threads)
-  return setmetatable({ experiment = e, model = e.model, name = e.name, seed = o.seed, epochs = o.epochs, planned = e.epochs, threads = threads,
-    documented = e.documented, labels = e.data.labels, arguments = e.script and e.script.values or {}, out = o.out or nil }, Run)
+  return setmetatable({ experiment = e, model = e.model, name = e.name, seed = o.seed, epochs = o.epochs,
+    planned = e.epochs, threads = threads,
+    documented = e.documented, labels = e.data.labels, arguments = e.script and e.script.values or {}, out = o.out
+      or nil }, Run)
 end
 
 --- A run from a file; see runs.lua.
@@ -69,7 +72,8 @@ function M.heading(run, e, o, found, term)
   if run.path then
     local s, at = found and found.state, ""
     if s then
-      at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0 and (", after %d batches"):format(s.batch) or "")
+      at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0
+        and (", after %d batches"):format(s.batch) or "")
       if s.epoch >= o.epochs then at = "   continuing after the last epoch" end
     end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
@@ -123,7 +127,8 @@ function methods:ending()
     parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
   else parts[1] = plural(s.epoch or 0, "epoch") end
   if self.best then
-    parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch, report.title(self.best.monitor),
+    parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch,
+      report.title(self.best.monitor),
       stopping.split_of(self.best.monitor))
   end
   if s.edited then parts[#parts + 1] = ("edited by hand (%s)"):format(s.edited) end
@@ -166,7 +171,9 @@ end
 --- Where an interrupted run can be gone on with.
 function methods:kept()
   if not self.path then return "nothing was saved (out = false)" end
-  if self.unsaved then return ("this could not be saved: the same command goes on from what %s holds of before"):format(self.path) end
+  if self.unsaved then
+    return ("this could not be saved: the same command goes on from what %s holds of before"):format(self.path)
+  end
   return ("saved in %s; the same command goes on from there"):format(self.path)
 end
 
@@ -177,7 +184,8 @@ function methods:report(given)
   local function say(line) out[#out + 1] = line or "" end
   if self.ended == "interrupted" then
     local s = self.state
-    say(("interrupted in epoch %d%s; %s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", after %d batches"):format(s.batch) or "",
+    say(("interrupted in epoch %d%s; %s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0
+      and (", after %d batches"):format(s.batch) or "",
       self:kept()))
     print(table.concat(out, "\n"))
     return
@@ -202,7 +210,9 @@ function methods:report(given)
   say()
   for _, pointer in ipairs(pointers(self)) do     -- commands stay on one line, to be copied
     local files = pointer[1] == "weights" or pointer[1] == "history"
-    for _, line in ipairs(text.beside(pointer[1], pointer[2], 14, files and term or { paint = term.paint })) do say(line) end
+    for _, line in ipairs(text.beside(pointer[1], pointer[2], 14, files and term or { paint = term.paint })) do
+      say(line)
+    end
   end
   print(table.concat(out, "\n"))
 end
@@ -221,8 +231,9 @@ local function evaluated(part, key)
   return type(value) == "number" and value or nil
 end
 
---- One number or word of a run by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data", "path", "best_epoch",
--- "seconds", "created"), a result of the final weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
+--- One number or word of a run by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data",
+--- "path", "best_epoch", "seconds", "created"), a result of the final weights ("test_error", "val_loss", a metric), or
+--- else of the last epoch ("train_loss").
 function methods:value(key)
   local arguments, listed = self.arguments or {}, rawget(self, "state") == nil and rawget(self, "listed") or nil
   if arguments[key] ~= nil then return arguments[key] end
@@ -250,7 +261,9 @@ function methods:values()
   local listed = rawget(self, "state") == nil and rawget(self, "listed") or nil
   local function add(t, prefix)
     for name, value in pairs(t or {}) do
-      if type(name) == "string" and (not prefix or type(value) == "number") then found[(prefix or "") .. name] = true end
+      if type(name) == "string" and (not prefix or type(value) == "number") then
+        found[(prefix or "") .. name] = true
+      end
     end
   end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
@@ -283,7 +296,8 @@ local function whole_log(h)
 end
 
 --- Keeps the log of a run up with its history, one line an epoch. `logged`: how many lines are there (nil: the file is
--- written anew); `summary`: a last line, once the run has ended. Returns the new number; nil and a message when it could not be written.
+--- written anew); `summary`: a last line, once the run has ended. Returns the new number; nil and a message when it
+--- could not be written.
 function M.log(path, h, logged, summary)
   if logged == nil or logged > #h then
     local ok, message = core.store.write_text(path, whole_log(h) .. (summary and summary .. "\n" or ""))

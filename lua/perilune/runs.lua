@@ -21,17 +21,22 @@ function M.fields(record)
     if name then given[name] = tonumber(value) or value end
   end
   return {
-    name = identity.name or "model", seed = s.seed, epochs = p.epochs, threads = p.threads, state = s, history = past, identity = identity,
+    name = identity.name or "model", seed = s.seed, epochs = p.epochs, threads = p.threads, state = s, history = past,
+      identity = identity,
     labels = identity.labels, planned = p.planned or p.epochs, documented = p.documented, arguments = p.values or given,
-    evaluation = evaluation, test = evaluation.test, val = evaluation.val, predictions = (evaluation.test or {}).predictions,
-    best = s.best, ended = s.ended or "interrupted", seconds = history.sum(past, "seconds") + (s.seconds or 0), created = record.created,
+    evaluation = evaluation, test = evaluation.test, val = evaluation.val,
+      predictions = (evaluation.test or {}).predictions,
+    best = s.best, ended = s.ended or "interrupted", seconds = history.sum(past, "seconds") + (s.seconds or 0),
+      created = record.created,
   }
 end
 
 local function load_fields(run)
   local record, message = require "perilune.runfile".read(run.file, { tensors = false })
   if not record then return nil, message end
-  if not record.state then return nil, ("%s is a %s, not a run"):format(run.file, record.kind == "model" and "model" or "file") end
+  if not record.state then
+    return nil, ("%s is a %s, not a run"):format(run.file, record.kind == "model" and "model" or "file")
+  end
   for name, value in pairs(M.fields(record)) do run[name] = value end
   return true
 end
@@ -48,7 +53,9 @@ end
 
 --- The run in a folder (or in one of its files: best.h5 has the weights of the best epoch); or nil and a message.
 function M.run(path)
-  if type(path) ~= "string" then raise('run takes a folder, such as pl.run "runs/a-first-network-s1", got a %s', type(path)) end
+  if type(path) ~= "string" then
+    raise('run takes a folder, such as pl.run "runs/a-first-network-s1", got a %s', type(path))
+  end
   path = #path > 1 and path:gsub("/+$", "") or path
   local kind = core.system.kind(path)
   if not kind then return nil, ("there is no run %s"):format(path) end
@@ -65,7 +72,8 @@ function M.run(path)
   return run
 end
 
---- The results of a run's final weights, and whose they are, as a row of the history: { epoch =, seconds =, test_error =, ... }.
+--- The results of a run's final weights, and whose they are, as a row of the history: { epoch =, seconds =, test_error
+--- =, ... }.
 function M.final(run)
   local row = { epoch = run.best and run.best.epoch or run.state.epoch, step = run.state.step, seconds = run.seconds }
   for split, found in pairs { test = run.test or {}, val = run.val or {} } do
@@ -87,8 +95,8 @@ local function plain(value)
   return copy
 end
 
---- A run as JSON: what it is, its history (a list of rows), and the results of its final weights (of classes: with the confusion
--- matrix, [actual][predicted]).
+--- A run as JSON: what it is, its history (a list of rows), and the results of its final weights (of classes: with the
+--- confusion matrix, [actual][predicted]).
 function M.json(run)
   local s, identity = run.state, run.identity
   local rows = {}
@@ -113,9 +121,11 @@ function M.summary(run)
     return of and found
   end
   return core.json.encode { summary = {
-    name = run.name, seed = run.seed, epochs = run.epochs, planned = run.planned, epoch = run.state.epoch, arguments = run.arguments,
+    name = run.name, seed = run.seed, epochs = run.epochs, planned = run.planned, epoch = run.state.epoch,
+      arguments = run.arguments,
     ended = run.ended,
-    best = scalars(run.best), test = scalars(run.test), val = scalars(run.val), metrics = scalars(run.evaluation.metrics), seconds = run.seconds,
+    best = scalars(run.best), test = scalars(run.test), val = scalars(run.val),
+      metrics = scalars(run.evaluation.metrics), seconds = run.seconds,
     created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, edited = run.state.edited,
     last = scalars(run.history[#run.history]),
   } }
@@ -139,7 +149,9 @@ local function from_log(path, file)
   local summary = ok and type(found) == "table" and found.summary
   if type(summary) ~= "table" or type(summary.name) ~= "string" then return nil end
   local run = new(path, file)
-  for _, name in ipairs { "name", "seed", "epochs", "planned", "arguments", "ended", "best", "seconds", "created" } do run[name] = summary[name] end
+  for _, name in ipairs { "name", "seed", "epochs", "planned", "arguments", "ended", "best", "seconds", "created" } do
+    run[name] = summary[name]
+  end
   run.listed = summary
   return run
 end
@@ -158,8 +170,9 @@ local function each_folder(path, depth, visit)
   end
 end
 
---- All runs in the folders below `path` ("runs"), sorted by folder; second, a list of { path =, message = } of what could not be
--- read. `filter`: a function(run) -> boolean, or text such as "lr>=1e-3 ended=epochs name~lenet" (see runs_filter.lua).
+--- All runs in the folders below `path` ("runs"), sorted by folder; second, a list of { path =, message = } of what
+--- could not be read. `filter`: a function(run) -> boolean, or text such as "lr>=1e-3 ended=epochs name~lenet" (see
+--- runs_filter.lua).
 function M.runs(path, filter)
   path = path == nil and "runs" or path
   if type(path) ~= "string" then raise('runs takes a folder, such as pl.runs "runs", got a %s', type(path)) end

@@ -1,5 +1,5 @@
---- Which runs of a list are meant: "lr>=1e-3 ended=epochs name~lenet", all of its conditions. A condition is a name, one of
---- = != < <= > >= ~ (contains, whatever the case), and a value; names are those of run:value.
+--- Which runs of a list are meant: "lr>=1e-3 ended=epochs name~lenet", all of its conditions. A condition is a name,
+--- one of = != < <= > >= ~ (contains, whatever the case), and a value; names are those of run:value.
 local core = require "perilune.core"
 local raise = require "perilune.raise"
 

@@ -7,9 +7,12 @@ local M = { program = "perilune" }    -- program: as it was called
 
 -- Files that are mistaken for scripts, by their first bytes.
 local binary = {
-  { "^PERILUNE", "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, load a model with nn.load(path)" },
-  { "^\137HDF", "is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) or data.hdf5 { path = ..., foreign = true }" },
-  { "^\31\139", "is a gzip file, not a script" }, { "^%z", "is not a Lua script" }, { "^\127ELF", "is a program, not a Lua script" },
+  { "^PERILUNE", "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, "
+    .. "load a model with nn.load(path)" },
+  { "^\137HDF", "is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) "
+    .. "or data.hdf5 { path = ..., foreign = true }" },
+  { "^\31\139", "is a gzip file, not a script" }, { "^%z", "is not a Lua script" }, { "^\127ELF",
+    "is a program, not a Lua script" },
   { "^\137PNG", "is a picture, not a Lua script" }, { "^#!.-python", "is a Python script; a Lua file is expected" },
 }
 
@@ -23,8 +26,8 @@ local function check_kind(path)
   end
 end
 
---- The function of a Lua file ("-": standard input), and its text, which is read once. Raises one line with file and line when it
--- cannot be read.
+--- The function of a Lua file ("-": standard input), and its text, which is read once. Raises one line with file and
+--- line when it cannot be read.
 function M.load(path)
   if path == "-" and not loaded.is_kept "-" then
     local text = io.read "a" or ""
@@ -32,7 +35,8 @@ function M.load(path)
     local chunk, message = loaded.compile(text, "=stdin", "t")
     return chunk or errors.fail(1, "%s", message), text
   end
-  if not loaded.is_kept(path) and system.kind(path) == "folder" then errors.fail(1, "%s is a folder; a Lua file is expected", path) end
+  if not loaded.is_kept(path) and system.kind(path) == "folder" then errors.fail(1,
+    "%s is a folder; a Lua file is expected", path) end
   local text = loaded.text(path)
   local chunk, message
   if text then chunk, message = loaded.compile(text, path == "-" and "=stdin" or "@" .. path, "t")
@@ -73,14 +77,15 @@ function M.experiment(path, words)
   local stranger = args.unasked()
   if stranger then errors.fail(2, "%s: %s", path, stranger) end
   if not require "perilune.experiment".is_experiment(e) then
-    errors.fail(1, "%s: returns %s; an experiment file ends with: return pl.experiment { ... }", path, e == nil and "nothing" or "a " .. type(e))
+    errors.fail(1, "%s: returns %s; an experiment file ends with: return pl.experiment { ... }", path, e == nil
+      and "nothing" or "a " .. type(e))
   end
   e.script = { path = path, text = text, arguments = args.list(), values = args.values(), files = files }
   return e
 end
 
---- The experiment of a run, made again from `identity` (see identity.lua): what its file keeps of script, arguments and the
--- files that the script loaded, then or later. What it loads from now on is what is kept.
+--- The experiment of a run, made again from `identity` (see identity.lua): what its file keeps of script, arguments and
+--- the files that the script loaded, then or later. What it loads from now on is what is kept.
 function M.again(identity)
   local files = { { path = identity.path, text = identity.script } }
   loaded.keep(table.move(identity.files or {}, 1, #(identity.files or {}), 2, files))

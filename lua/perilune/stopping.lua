@@ -48,7 +48,8 @@ local function rule(name, given, list, class)
   self.mode = self.mode or M.direction(self.monitor)
   if self.mode == nil then
     local near = near_column(self.monitor)
-    errors.raise("pl.stopping.%s: is a larger or a smaller '%s' better? %sAdd mode = \"max\" or mode = \"min\"", name, self.monitor,
+    errors.raise("pl.stopping.%s: is a larger or a smaller '%s' better? %sAdd mode = \"max\" or mode = \"min\"", name,
+      self.monitor,
       near and near ~= self.monitor and ("(Did you mean '%s'?) "):format(near) or "")
   end
   return setmetatable(self, class)
@@ -94,9 +95,9 @@ end
 local Patience = { __name = "pl.stopping rule" }
 Patience.__index = Patience
 
---- The usual rule: stop after `patience` epochs in a row without an improvement. An epoch improves when it is
--- better than the best so far by more than min_delta, and by more than min_delta_rel relative to it.
--- Options: monitor ("train_loss"), patience (epochs, at least 1), min_delta (0), min_delta_rel (0), mode ("min", "max").
+--- The usual rule: stop after `patience` epochs in a row without an improvement. An epoch improves when it is better
+--- than the best so far by more than min_delta, and by more than min_delta_rel relative to it. Options: monitor
+--- ("train_loss"), patience (epochs, at least 1), min_delta (0), min_delta_rel (0), mode ("min", "max").
 function M.patience(given)
   return rule("patience", given, {
     { "patience", type = "integer", low = 1, required = "add patience = the number of epochs without improvement" },

@@ -46,7 +46,8 @@ end
 function M.bytes(n)
   local units, i = { "B", "KB", "MB", "GB", "TB" }, 1
   while n >= 1000 and i < #units do n, i = n / 1000, i + 1 end
-  return i == 1 and ("%d B"):format(n) or (n < 10 and "%.2f %s" or n < 100 and "%.1f %s" or "%.0f %s"):format(n, units[i])
+  return i == 1 and ("%d B"):format(n) or (n < 10 and "%.2f %s" or n < 100 and "%.1f %s" or "%.0f %s"):format(n,
+    units[i])
 end
 
 --- {28, 28, 1} -> "[28, 28, 1]"
@@ -87,15 +88,18 @@ function M.wrap(s, width, indent)
   return lines
 end
 
---- What something is called, and beside it, from column `margin` on, what there is to say, on as many lines as it takes.
+--- What something is called, and beside it, from column `margin` on, what there is to say, on as many lines as it
+--- takes.
 function M.beside(name, s, margin, term)
   local lines = M.wrap(s, term.width and term.width - margin)
-  for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin)) .. line end
+  for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin))
+    .. line end
   return lines
 end
 
---- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns are left out by
--- their `need`, the largest first (of equals the last); without one they stay. `widths`: of each; `gap`: between two.
+--- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns
+--- are left out by their `need`, the largest first (of equals the last); without one they stay. `widths`: of each;
+--- `gap`: between two.
 function M.fitting(columns, widths, gap, width)
   local shown, left_out = {}, {}
   for c = 1, #columns do shown[c] = c end
@@ -117,10 +121,10 @@ function M.left_out(titles)
   return #titles > 0 and "no room for: " .. table.concat(titles, ", ") or nil
 end
 
---- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings (nil: empty),
---- with a `style` of the row or `styles` of its cells.
--- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width` columns are left
--- out (see fitting), which a last line says.
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings
+--- (nil: empty), with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell.
+--- Returns the lines, the titles first. Of what is wider than `width` columns are left out (see fitting), which a last
+--- line says.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "
@@ -147,7 +151,8 @@ function M.columns(columns, rows, gap, paint, width)
   return lines
 end
 
-local styles = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36", good = "1;32", bad = "1;31", warn = "1;33" }
+local styles = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36", good = "1;32",
+  bad = "1;31", warn = "1;33" }
 
 local function locale_is_utf8()
   local name = os.getenv "LC_ALL"
@@ -156,13 +161,14 @@ local function locale_is_utf8()
   return name ~= nil and name:lower():gsub("-", ""):find("utf8", 1, true) ~= nil
 end
 
---- What the file descriptor is good for: { tty =, width = (nil: unknown), colour =, utf8 =, paint = function(text, style) }.
--- Colour only on a terminal, and not with NO_COLOR set or TERM=dumb.
+--- What the file descriptor is good for: { tty =, width = (nil: unknown), colour =, utf8 =, paint = function(text,
+--- style) }. Colour only on a terminal, and not with NO_COLOR set or TERM=dumb.
 function M.terminal(descriptor)
   local tty = system.isatty(descriptor)
   local no_colour = os.getenv "NO_COLOR"
   local dumb = os.getenv "TERM" == "dumb"
-  local t = { tty = tty and not dumb, width = tty and (system.columns(descriptor) or 80) or nil, utf8 = locale_is_utf8(),
+  local t = { tty = tty and not dumb, width = tty and (system.columns(descriptor) or 80) or nil,
+    utf8 = locale_is_utf8(),
     colour = tty and not dumb and (no_colour == nil or no_colour == "") }
   function t.paint(s, style)
     if not t.colour or styles[style] == nil or s == "" then return s end

@@ -1,5 +1,5 @@
---- Which scripts this user has trained on this machine: a digest a line in $XDG_DATA_HOME/perilune/trained (~/.local/share). The data
---- sets may lie elsewhere, in folders that come from others; this list never does.
+--- Which scripts this user has trained on this machine: a digest a line in $XDG_DATA_HOME/perilune/trained
+--- (~/.local/share). The data sets may lie elsewhere, in folders that come from others; this list never does.
 local core = require "perilune.core"
 local exact = require "perilune.exact"
 local store = core.store

@@ -47,7 +47,9 @@ static int system_memory(lua_State *L) {
 }
 
 static int system_memory_limit(lua_State *L) {
-  pl_alloc_set_limit((size_t)luaL_checkinteger(L, 1));
+  lua_Integer bytes = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, bytes >= 0, 1, "a limit is a number of bytes, or 0 for none");
+  pl_alloc_set_limit((size_t)bytes);
   return 0;
 }
 

@@ -71,7 +71,11 @@ static inline vf vf_pow2(vf k) {
 #include <emmintrin.h>
 #endif
 #define PL_LANES 4
+#if defined(PL_ISA_neon)
+#define PL_REGISTERS 32
+#else
 #define PL_REGISTERS 16
+#endif
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 static inline vf vf_load(const float *p) { vf x; memcpy(&x, p, sizeof x); return x; }

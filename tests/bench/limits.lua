@@ -21,7 +21,8 @@ local function percent(x) return ("%.1f %%"):format(100 * x) end
 
 local function memory()
   local bytes = tonumber((output_of(("'%s' %s/memory.lua"):format(program, here))))
-  return { what = "P12, most memory beyond the data set", found = ("%.1f MiB"):format(bytes / 2 ^ 20), wanted = "60 MiB", ok = bytes <= 60 * 2 ^ 20 }
+  return { what = "P12, most memory beyond the data set", found = ("%.1f MiB"):format(bytes / 2 ^ 20),
+    wanted = "60 MiB", ok = bytes <= 60 * 2 ^ 20 }
 end
 
 -- Shares of the time, from pieces of training in turns, with and without augmentation.
@@ -63,7 +64,8 @@ end
 
 -- Training rate in a process with that environment.
 local function rate(environment, network, seconds)
-  local out = output_of(("env %s '%s' bench %s --json --threads %d --repeat 3 --seconds %g"):format(environment, program, network, system.threads(), seconds))
+  local out = output_of(("env %s '%s' bench %s --json --threads %d --repeat 3 --seconds %g"):format(environment,
+    program, network, system.threads(), seconds))
   return core.json.decode(out).results[1].training.median
 end
 
@@ -71,15 +73,18 @@ local function narrower(seconds, list)
   local _, isa = system.processor()
   if isa ~= "avx512" then return end
   local ratio = rate("PERILUNE_ISA=avx2", "P12", seconds) / rate("PERILUNE_ISA=avx512", "P12", seconds)
-  list[#list + 1] = { what = "P12, AVX2 against AVX-512", found = percent(ratio), wanted = "at least 45 %", ok = ratio >= 0.45 }
+  list[#list + 1] = { what = "P12, AVX2 against AVX-512", found = percent(ratio), wanted = "at least 45 %",
+    ok = ratio >= 0.45 }
 end
 
 local function convolutions(seconds, list)
   for _, network in ipairs { "P09", "P10", "P11", "P12" } do
-    local direct, winograd = rate("PERILUNE_CONV=direct", network, seconds), rate("PERILUNE_CONV=winograd", network, seconds)
+    local direct, winograd = rate("PERILUNE_CONV=direct", network, seconds),
+      rate("PERILUNE_CONV=winograd", network, seconds)
     local auto = rate("PERILUNE_CONV=auto", network, seconds)
     local ok = auto >= 0.95 * math.max(direct, winograd)
-    list[#list + 1] = { what = network .. ", direct / Winograd / auto", found = ("%.0f / %.0f / %.0f"):format(direct, winograd, auto),
+    list[#list + 1] = { what = network .. ", direct / Winograd / auto",
+      found = ("%.0f / %.0f / %.0f"):format(direct, winograd, auto),
       wanted = "auto is the better", ok = ok }
   end
 end
@@ -100,7 +105,8 @@ function M.measure(seconds)
   local list = {}
   for _, case in ipairs { { "-e ''", 0.012 }, { "check " .. bench.find "P12", 0.030 } } do
     local found = start_up(case[1])
-    list[#list + 1] = { what = "perilune " .. case[1]:gsub("%S*/", ""):gsub("''", '""'), found = ("%.1f ms"):format(1e3 * found),
+    list[#list + 1] = { what = "perilune " .. case[1]:gsub("%S*/", ""):gsub("''", '""'),
+      found = ("%.1f ms"):format(1e3 * found),
       wanted = ("%.0f ms"):format(1e3 * case[2]), ok = found <= case[2] }
   end
   list[#list + 1] = augmentation(seconds)

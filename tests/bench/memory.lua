@@ -1,5 +1,5 @@
--- Trains P12 for a few steps, saves and tests it as a run does; prints the most bytes of memory that the process ever held
--- beyond the pixels and labels of its data set.
+-- Trains P12 for a few steps, saves and tests it as a run does; prints the most bytes of memory that the process ever
+-- held beyond the pixels and labels of its data set.
 local pl = require "perilune"
 local bench = require "perilune.bench"
 
@@ -16,5 +16,6 @@ os.execute(("rm -rf '%s'"):format(folder))
 local train, test = e.data:splits()
 local data = (#train + #test) * (28 * 28 + 1)
 local file = io.open "/proc/self/status"
-local most = file and tonumber(file:read "a":match "VmHWM:%s*(%d+) kB") * 1024 or select(2, pl.memory and pl.memory() or 0)
+local most = file and tonumber(file:read "a":match "VmHWM:%s*(%d+) kB") * 1024
+  or select(2, pl.memory and pl.memory() or 0)
 print(("%d"):format(most - data))

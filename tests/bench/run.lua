@@ -24,7 +24,8 @@ local python, peer = setting("PYTHON", "python3"), setting("PEER", "fresh")
 local seconds, repeats, compile = setting("SECONDS", 1), setting("REPEAT", 5), setting("COMPILE", 300)
 
 -- Samples per second that a training is to reach with two threads.
-local bars = { P01 = 120000, P04 = 350000, P08 = 200000, P09 = 40000, P12 = 3000, P13 = 900, LeNet = 80000, U02 = 15000, C03 = 2000, A05 = 300 }
+local bars = { P01 = 120000, P04 = 350000, P08 = 200000, P09 = 40000, P12 = 3000, P13 = 900, LeNet = 80000, U02 = 15000,
+  C03 = 2000, A05 = 300 }
 local least_ratio, mean_ratio, inference_ratio = 1.5, 4, 2
 
 local function read(path)
@@ -51,7 +52,8 @@ end
 local function has_torch() return output_of(python .. " -c 'import torch; print(torch.__version__)' 2>/dev/null") ~= nil end
 
 local function measure_peer(name)
-  local out = output_of(("%s %s/peer.py %s --seconds %g --repeat %d --compile-limit %g"):format(python, here, name, seconds, repeats, compile))
+  local out = output_of(("%s %s/peer.py %s --seconds %g --repeat %d --compile-limit %g"):format(python, here, name,
+    seconds, repeats, compile))
   return out and core.json.decode(out) or nil
 end
 
@@ -75,7 +77,8 @@ local function network(name, peers, ask)
       peaks[threads] = math.max(peaks[threads] or 0, system.peak(threads, 0.2))
       local found = measure(e, threads, count)
       local sum = rates[threads] or { training = {}, inference = {} }
-      rates[threads] = { training = join(sum.training, found.training), inference = join(sum.inference, found.inference) }
+      rates[threads] = { training = join(sum.training, found.training),
+        inference = join(sum.inference, found.inference) }
     end
   end
   half((repeats + 1) // 2)
@@ -83,11 +86,13 @@ local function network(name, peers, ask)
   if repeats > 1 then half(repeats // 2) end
   local train_flops, infer_flops = bench.flops(e)
   local processor, isa = system.processor()
-  local result = { name = e.name, batch = e.batch_size, threads = all, date = os.date "%Y-%m-%d", processor = processor, isa = isa,
+  local result = { name = e.name, batch = e.batch_size, threads = all, date = os.date "%Y-%m-%d", processor = processor,
+    isa = isa,
     data = bench.has_mnist() and "MNIST" or "generated digits" }
   for key, threads in pairs { one = 1, all = all } do
     local sums = rates[threads]
-    result[key] = { training = bench.rate(sums.training, train_flops, peaks[threads]), inference = bench.rate(sums.inference, infer_flops, peaks[threads]) }
+    result[key] = { training = bench.rate(sums.training, train_flops, peaks[threads]),
+      inference = bench.rate(sums.inference, infer_flops, peaks[threads]) }
   end
   return result
 end
@@ -104,7 +109,8 @@ local function short(x) return x < 10 and ("%.1f"):format(x) or ("%.0f"):format(
 local function times(x) return ("%.1f"):format(x) end
 
 local heads = {
-  training = { "training, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "bar", "PyTorch", "with", "ratio" },
+  training = { "training, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "bar", "PyTorch", "with",
+    "ratio" },
   inference = { "inference, batch", "samples/s", "±", "GFLOP/s", "of peak", "one thread", "PyTorch", "with", "ratio" },
 }
 
@@ -116,10 +122,12 @@ local function rows_of(kind, ours, peers)
     if r then
       local all, other = r.all[kind], best(peers[name], kind)
       local row = { ("%s, %d"):format(name, kind == "training" and r.batch or 256), text.count(all.median),
-        ("%.0f %%"):format(50 * (all.high - all.low) / all.median), short(all.gflops), text.percent(all.share, 0), text.count(r.one[kind].median) }
+        ("%.0f %%"):format(50 * (all.high - all.low) / all.median), short(all.gflops), text.percent(all.share, 0),
+          text.count(r.one[kind].median) }
       if kind == "training" then
         local bar = bars[name]
-        row[#row + 1] = bar and ("%s%s"):format(text.count(bar), all.median >= bar and "" or (" (%.0f %%)"):format(100 * all.median / bar)) or ""
+        row[#row + 1] = bar and ("%s%s"):format(text.count(bar), all.median >= bar and ""
+          or (" (%.0f %%)"):format(100 * all.median / bar)) or ""
       end
       if other then
         ratios[#ratios + 1] = all.median / other.median
@@ -159,7 +167,8 @@ local function circumstances(ours, peers)
     if not last or r.date > last.date then last = r end
   end
   for _, found in pairs(peers) do version = found.version or version end
-  return last and { ("%s, %d threads, %s kernels, %s, %s, %s."):format(last.processor, last.threads, last.isa, last.data, last.date,
+  return last and { ("%s, %d threads, %s kernels, %s, %s, %s."):format(last.processor, last.threads, last.isa,
+    last.data, last.date,
     version and "PyTorch " .. version or "without PyTorch"), "" } or {}
 end
 
@@ -171,14 +180,17 @@ local function tables(ours, peers, limits, layout)
     if #rows > 0 then join(join(lines, layout(heads[kind], rows)), { "" }) end
     if #ratios > 0 then
       local mean, least = mean_and_least(ratios)
-      local wanted = kind == "training" and ("wanted: %g and %g"):format(mean_ratio, least_ratio) or ("wanted: each %g"):format(inference_ratio)
+      local wanted = kind == "training" and ("wanted: %g and %g"):format(mean_ratio, least_ratio)
+        or ("wanted: each %g"):format(inference_ratio)
       join(lines, { ("%s: %s times as fast as PyTorch (geometric mean of %d networks), each at least %s times (%s)."):format(
         kind == "training" and "Training" or "Inference", times(mean), #ratios, times(least), wanted), "" })
     end
   end
   if #limits > 0 then
     local cells = {}
-    for i, limit in ipairs(limits) do cells[i] = { limit.what, limit.found, limit.wanted, limit.ok and "yes" or "no" } end
+    for i, limit in ipairs(limits) do
+      cells[i] = { limit.what, limit.found, limit.wanted, limit.ok and "yes" or "no" }
+    end
     join(lines, layout({ "what", "measured", "limit", "kept" }, cells))
   end
   return lines
@@ -199,7 +211,8 @@ local function scaling(ours)
     local r = ours[name]
     if r and r.threads == 2 then
       local ratio = r.all.training.median / r.one.training.median
-      list[#list + 1] = { what = name .. ", two threads against one", found = ("%.2f times"):format(ratio), wanted = "at least 1.75", ok = ratio >= 1.75 }
+      list[#list + 1] = { what = name .. ", two threads against one", found = ("%.2f times"):format(ratio),
+        wanted = "at least 1.75", ok = ratio >= 1.75 }
     end
   end
   return list
@@ -210,7 +223,8 @@ local function into_readme(lines)
   local file = assert(io.open("tests/bench/README.md", "rb"))
   local all = file:read "a"
   file:close()
-  local from, to = select(2, all:find("<!-- make bench ARGS=readme writes from here -->\n", 1, true)), all:find("<!-- to here -->", 1, true)
+  local from, to = select(2, all:find("<!-- make bench ARGS=readme writes from here -->\n", 1, true)),
+    all:find("<!-- to here -->", 1, true)
   assert(from and to, "tests/bench/README.md has lost the comments between which the tables go")
   write("tests/bench/README.md", all:sub(1, from) .. table.concat(lines, "\n") .. "\n" .. all:sub(to, -2))
 end
@@ -222,9 +236,12 @@ local function main()
   end
   if #arg == 0 then wanted = bench.networks end
   os.execute(("mkdir -p '%s'"):format(folder))
-  local ours, peers, limits = read(folder .. "/ours.json"), peer ~= "none" and read(folder .. "/peer.json") or {}, read(folder .. "/limits.json")
+  local ours, peers, limits = read(folder .. "/ours.json"), peer ~= "none" and read(folder .. "/peer.json") or {},
+    read(folder .. "/limits.json")
   local ask = peer == "fresh" and #wanted > 0 and has_torch()
-  if peer == "fresh" and #wanted > 0 and not ask then print(("PyTorch is not there (%s -c 'import torch' fails): ours alone.\n"):format(python)) end
+  if peer == "fresh" and #wanted > 0 and not ask then
+    print(("PyTorch is not there (%s -c 'import torch' fails): ours alone.\n"):format(python))
+  end
   for _, name in ipairs(wanted) do
     io.stderr:write(("measuring %s\n"):format(name))
     ours[name] = network(name, peers, ask)

@@ -11,6 +11,7 @@
 #include "base/balance.h"
 #include "perilune/settings.h"
 #include "support_model.h"
+#include "support_isa.h"
 
 static const char net[] = SEQUENTIAL(
   LAYER("Conv2d", "3,16,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "16") NEXT LAYER("ReLU", "") NEXT
@@ -102,7 +103,7 @@ static void threads_and_widths(void **state) {
   char fused[SHA256_DIGEST_STRING_LENGTH] = "", first[SHA256_DIGEST_STRING_LENGTH], other[SHA256_DIGEST_STRING_LENGTH];
   (void)state;
   for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-    if (pl_cpu_select(isas[i], NULL)) continue;
+    if (!has_isa(isas[i])) continue;
     digest(first, 1, false, NULL);
     for (int threads = 1; threads <= 4; threads++) {
       digest(other, threads, false, NULL);

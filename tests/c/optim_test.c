@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 #include "kernels/kernels.h"
 #include "perilune/optim.h"
+#include "support_isa.h"
 
 /* A weight of several blocks, a bias, and one that ends inside a block. */
 static const size_t counts[] = { 5000, 37, 1, 10000 };
@@ -103,7 +104,8 @@ static void same_bits_for_threads_and_widths(void **state) {
   (void)state;
   for (int i = 0; i < all_settings; i++) {
     pl_cpu_select(NULL, NULL);
-    bool wide = strcmp(pl_cpu_isa(), "avx512") == 0;
+    bool wide = has_isa("avx512");
+    if (!wide) pl_cpu_select(NULL, NULL);
     training first = start(settings[i]);
     train(&first, 0, 7, 1);
     for (int round = 1; round < (wide ? 8 : 4); round++) {
@@ -229,9 +231,9 @@ static void sum_squares(void **state) {
   static float x[4096];
   (void)state;
   pl_rng_fill_normal(x, 4096, pl_rng_make(4, PL_FOR_USER, 0, 0), 0, 3);
-  const char *const isas[] = { "baseline", "avx2", "avx512" };
-  for (size_t i = 0; i < 3; i++) {
-    if (pl_cpu_select(isas[i], NULL)) continue;
+  const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };
+  for (size_t i = 0; i < 4; i++) {
+    if (!has_isa(isas[i])) continue;
     for (size_t n = 0; n <= 4096; n += n < 64 ? 16 : 1008) {
       double expected = 0;
       for (size_t k = 0; k < n; k++) expected += (double)x[k] * (double)x[k];

@@ -1,12 +1,16 @@
--- The n-th allocation fails, for every n, of a save, a load, reading data, a prediction, a small training and its continuation:
--- in the core, in cJSON and in Lua. A clean error or none, no memory or file lost, earlier files whole (allocations_each.lua).
+-- The n-th allocation fails, for every n, of a save, a load, reading data, a prediction, a small training and its
+-- continuation: in the core, in cJSON and in Lua. A clean error or none, no memory or file lost, earlier files whole
+-- (allocations_each.lua).
 local campaign = dofile "tests/campaigns/support.lua"
 
 -- Side by side, in memory where there is such a folder: a training is saved some ten thousand times.
 local parts = { "1 10", "11 11", "12 12" }
 local folder = campaign.folder
-if campaign.shell("test -d /dev/shm && test -w /dev/shm").status == 0 then folder = ("/dev/shm/allocations.%d"):format(os.time()) end
-local program, script = campaign.quote(campaign.build .. "/campaigns/allocations"), campaign.quote(os.getenv "PWD" .. "/tests/campaigns/allocations_each.lua")
+if campaign.shell("test -d /dev/shm && test -w /dev/shm").status == 0 then
+  folder = ("/dev/shm/allocations.%d"):format(os.time())
+end
+local program, script = campaign.quote(campaign.build .. "/campaigns/allocations"),
+  campaign.quote(os.getenv "PWD" .. "/tests/campaigns/allocations_each.lua")
 local all = {}
 for i, part in ipairs(parts) do
   all[i] = ("{ mkdir -p %s/%d; OMP_NUM_THREADS=1 %s %s %s/%d %d %s >%d.log 2>&1; echo $? >%d.status; } &"):format(folder, i, program, script, folder, i,

@@ -1,7 +1,7 @@
--- Inside the program of allocations.c: does something small again and again, and each time the next allocation fails. It then
--- raises or returns an error that speaks of memory, or does as if nothing had happened; nothing is lost, and no file damaged.
--- usage: allocations tests/campaigns/allocations_each.lua FOLDER STEP FIRST LAST
--- FIRST, LAST: which things. STEP 0: every n. Else n grows by a part of itself: n + 1 + n // STEP.
+-- Inside the program of allocations.c: does something small again and again, and each time the next allocation fails.
+-- It then raises or returns an error that speaks of memory, or does as if nothing had happened; nothing is lost, and no
+-- file damaged. usage: allocations tests/campaigns/allocations_each.lua FOLDER STEP FIRST LAST FIRST, LAST: which
+-- things. STEP 0: every n. Else n grows by a part of itself: n + 1 + n // STEP.
 local pl = require "perilune"
 local core = require "perilune.core"
 local record = require "perilune.record"
@@ -20,7 +20,8 @@ local function read(path)
 end
 
 local function model()
-  return nn.Sequential { nn.Conv2d(1, 2, 5, { stride = 3, name = "first" }), nn.BatchNorm(2), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(128, 10) }
+  return nn.Sequential { nn.Conv2d(1, 2, 5, { stride = 3, name = "first" }), nn.BatchNorm(2), nn.ReLU(),
+    nn.Dropout(0.1), nn.Flatten(), nn.Linear(128, 10) }
 end
 
 local ready = model():build { 28, 28, 1 }
@@ -33,8 +34,10 @@ data.train:read()
 data.test:read()
 
 local function experiment()
-  return pl.experiment { name = "allocations", seed = 2, epochs = 1, batch_size = 8, data = data, model = model(), loss = nn.CrossEntropy(),
-    optimizer = pl.optim.Adam { lr = 0.01 }, validation = 0.25, test = "end", schedule = pl.schedule.cosine(), augment = pl.augment.affine { shift = 0.1 },
+  return pl.experiment { name = "allocations", seed = 2, epochs = 1, batch_size = 8, data = data, model = model(),
+    loss = nn.CrossEntropy(),
+    optimizer = pl.optim.Adam { lr = 0.01 }, validation = 0.25, test = "end", schedule = pl.schedule.cosine(),
+      augment = pl.augment.affine { shift = 0.1 },
     stopping = pl.stopping.patience { monitor = "val_loss", patience = 3 } }
 end
 
@@ -139,7 +142,9 @@ local function try(thing, kind, n, expected)
   failures = failures + 1
   if not ok or not value then
     raised = raised + 1
-    if not says_why(ok and message or value) then error(("%s: the message is: %s"):format(what, tostring(ok and message or value)), 0) end
+    if not says_why(ok and message or value) then
+      error(("%s: the message is: %s"):format(what, tostring(ok and message or value)), 0)
+    end
   elseif value ~= expected then
     error(("%s: another result: %s, expected %s"):format(what, tostring(value), tostring(expected)), 0)
   end
@@ -168,4 +173,5 @@ for _, thing in ipairs(things) do
   end
   io.stderr:write(("%s: %d so far\n"):format(thing[1], failures))
 end
-print(("%d failures, %d errors, %d things: %d of the core, %d of JSON, %d of Lua"):format(failures, raised, #things, sums.core, sums.json, sums.lua))
+print(("%d failures, %d errors, %d things: %d of the core, %d of JSON, %d of Lua"):format(failures, raised, #things,
+  sums.core, sums.json, sums.lua))

@@ -1,5 +1,5 @@
--- Arguments after the declarations in lua/meta: what a function says it takes is what gets past its first checks. Whatever is
--- declared there is therefore called with nearly right arguments, without a word about it here.
+-- Arguments after the declarations in lua/meta: what a function says it takes is what gets past its first checks.
+-- Whatever is declared there is therefore called with nearly right arguments, without a word about it here.
 local core = require "perilune.core"
 local parse = require "perilune.help.parse".parse
 
@@ -32,7 +32,8 @@ end
 
 local M = {}
 
---- Two makers: call(path) -> arguments for that function, without `self` (nil: it is not declared); of(type) -> one value. `give`: { random(n), pick(list), object(class name) or nil, anything(), callback(), numbers, texts }.
+--- Two makers: call(path) -> arguments for that function, without `self` (nil: it is not declared); of(type) -> one
+--- value. `give`: { random(n), pick(list), object(class name) or nil, anything(), callback(), numbers, texts }.
 function M.new(give)
   local random, pick = give.random, give.pick
   local typed
@@ -67,7 +68,9 @@ function M.new(give)
     if kind:find '^"' then return kind:sub(2, -2) end
     if kind:find "^fun%(" then return give.callback() end
     if kind:find "%[%]$" then return list_of(kind:sub(1, -3), depth) end
-    if kind:find "^table" or kind:find "^{" then return list_of(pick { "number", "integer", "integer[]", "number[]", "perilune.Tensor" }, depth) end
+    if kind:find "^table" or kind:find "^{" then
+      return list_of(pick { "number", "integer", "integer[]", "number[]", "perilune.Tensor" }, depth)
+    end
     local class = classes[kind]
     if class and #class.fields > 0 and kind:find "s$" then return fields_of(class, {}, depth) end      -- ...Options, ...Fields, Callbacks
     local object = give.object(kind)
@@ -78,7 +81,8 @@ function M.new(give)
 
   -- `path`: "pl.nn.Linear", "perilune.tensor.sum", "core.tensor.zeros"
   local function call(path)
-    local inner = path:gsub("^core%.", "pl."):gsub("^pl%.tensor%.", "pl."):gsub("%.methods%.", "."):gsub("^pl%.(.+%.)", "%1"):gsub("^perilune%.", "")
+    local inner = path:gsub("^core%.", "pl."):gsub("^pl%.tensor%.", "pl."):gsub("%.methods%.", "."):gsub("^pl%.(.+%.)",
+      "%1"):gsub("^perilune%.", "")
     local entry = functions[inner] or functions[inner:gsub("^nn%.", "layer.")]
     if not entry then return nil end
     local list = { n = 0 }

@@ -1,7 +1,7 @@
--- The same bits. Every layer forward and backward in several shapes, every loss and optimizer, and a training of two epochs
--- (bits_work.lua) on 1 to 8 threads, with AVX2 and AVX-512, built by gcc and clang with -O2 and -O3: one digest of each for each
--- way of computing convolutions, and one for the baseline kernels, which have no fused multiply-add. The short form: this build, on
--- a few threads.
+-- The same bits. Every layer forward and backward in several shapes, every loss and optimizer, and a training of two
+-- epochs (bits_work.lua) on 1 to 8 threads, with AVX2 and AVX-512, built by gcc and clang with -O2 and -O3: one digest
+-- of each for each way of computing convolutions, and one for the baseline kernels, which have no fused multiply-add.
+-- The short form: this build, on a few threads.
 local campaign = dofile "tests/campaigns/support.lua"
 local sha256 = require "perilune".store.sha256
 
@@ -39,7 +39,8 @@ local ways = {}
 for _, isa in ipairs(fused) do
   for _, convolution in ipairs { "chosen", "direct", "winograd" } do
     if not campaign.short or convolution == "chosen" or isa == fused[#fused] and convolution == "direct" then
-      ways[#ways + 1] = { convolution, ("PERILUNE_ISA=%s %s"):format(isa, convolution == "chosen" and "" or "PERILUNE_CONV=" .. convolution) }
+      ways[#ways + 1] = { convolution, ("PERILUNE_ISA=%s %s"):format(isa, convolution == "chosen" and ""
+        or "PERILUNE_CONV=" .. convolution) }
     end
   end
 end
@@ -48,7 +49,8 @@ if not campaign.short then ways[#ways + 1] = { "baseline", "PERILUNE_ISA=baselin
 local expected, first_from, compared, combinations = {}, {}, 0, 0
 for _, build in ipairs(builds) do
   for _, way in ipairs(ways) do
-    local r = campaign.run(("%s %s"):format(campaign.quote(os.getenv "PWD" .. "/tests/campaigns/bits_work.lua"), build.threads), way[2],
+    local r = campaign.run(("%s %s"):format(campaign.quote(os.getenv "PWD" .. "/tests/campaigns/bits_work.lua"),
+      build.threads), way[2],
       campaign.quote(build.program))
     campaign.check(r.status == 0, "%s, %s: %s", build.name, way[2], r.err)
     for threads, what, digest in r.out:gmatch "(%d+)\t([^\t]+)\t(%x+)\n" do
@@ -59,7 +61,8 @@ for _, build in ipairs(builds) do
         digests[what], first_from[way[1] .. what] = digest, from
         digests[#digests + 1] = digest
       end
-      campaign.check(digests[what] == digest, "%s: %s on %s,\n%s on %s", what, digest, from, digests[what], first_from[way[1] .. what])
+      campaign.check(digests[what] == digest, "%s: %s on %s,\n%s on %s", what, digest, from, digests[what],
+        first_from[way[1] .. what])
       compared = compared + 1
       if what:find "training" then combinations = combinations + 1 end
     end
@@ -74,6 +77,7 @@ for _, name in ipairs { "chosen", "direct", "winograd", "baseline" } do
     names[#names + 1] = name .. " " .. sha256(table.concat(expected[name])):sub(1, 8)
   end
 end
-campaign.check(compared == combinations * things and things > 40, "digests are missing: %d of %d times %d", compared, combinations, things)
+campaign.check(compared == combinations * things and things > 40, "digests are missing: %d of %d times %d", compared,
+  combinations, things)
 campaign.green("%d layers, losses, optimizers and a training in %d combinations of builds (%s), kernels (%s) and threads: one digest each (%s)", things,
   combinations, table.concat(built, ", "), table.concat(fused, ", "), table.concat(names, ", "))

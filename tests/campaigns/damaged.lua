@@ -1,6 +1,7 @@
--- Damaged run files: flipped bits, every truncation, swapped blocks, bytes appended, taken out and put in. Each is refused with
--- a message that names the file, before libhdf5 has seen a byte of it: this process never even loads libhdf5, which is what
--- its list of mapped files shows. Some go through the commands too, which must end with an exit status that tells.
+-- Damaged run files: flipped bits, every truncation, swapped blocks, bytes appended, taken out and put in. Each is
+-- refused with a message that names the file, before libhdf5 has seen a byte of it: this process never even loads
+-- libhdf5, which is what its list of mapped files shows. Some go through the commands too, which must end with an exit
+-- status that tells.
 local campaign = dofile "tests/campaigns/support.lua"
 local pl = require "perilune"
 local runfile = require "perilune.runfile"
@@ -17,12 +18,15 @@ end
 local r = campaign.run(("run %s --out whole --quiet"):format(script))
 campaign.check(r.status == 0, "the training fails: %s", r.err)
 local files = {}
-for i, name in ipairs { "checkpoint.h5", "run.h5" } do files[i] = campaign.read(campaign.folder .. "/whole/" .. name) end
+for i, name in ipairs { "checkpoint.h5", "run.h5" } do
+  files[i] = campaign.read(campaign.folder .. "/whole/" .. name)
+end
 
 local function flipped(bytes)
   local at = math.random(4) == 1 and math.random(512) or math.random(#bytes)
   local bit = 1 << math.random(0, 7)
-  return bytes:sub(1, at - 1) .. string.char(bytes:byte(at) ~ bit) .. bytes:sub(at + 1), ("bit %d of byte %d flipped"):format(bit, at)
+  return bytes:sub(1, at - 1) .. string.char(bytes:byte(at) ~ bit) .. bytes:sub(at + 1),
+    ("bit %d of byte %d flipped"):format(bit, at)
 end
 
 local BLOCK = 512
@@ -32,7 +36,8 @@ local function swapped(bytes)
   if a > b then a, b = b, a end
   local function block(i) return bytes:sub((i - 1) * BLOCK + 1, i * BLOCK) end
   if block(a) == block(b) then return nil end
-  return bytes:sub(1, (a - 1) * BLOCK) .. block(b) .. bytes:sub(a * BLOCK + 1, (b - 1) * BLOCK) .. block(a) .. bytes:sub(b * BLOCK + 1),
+  return bytes:sub(1, (a - 1) * BLOCK) .. block(b) .. bytes:sub(a * BLOCK + 1, (b - 1) * BLOCK) .. block(a)
+    .. bytes:sub(b * BLOCK + 1),
     ("blocks %d and %d swapped"):format(a, b)
 end
 
@@ -43,7 +48,9 @@ end
 
 local function shifted(bytes)
   local at, n = math.random(#bytes), math.random(16)
-  if math.random(2) == 1 then return bytes:sub(1, at) .. ("x"):rep(n) .. bytes:sub(at + 1), ("%d bytes put in after byte %d"):format(n, at) end
+  if math.random(2) == 1 then
+    return bytes:sub(1, at) .. ("x"):rep(n) .. bytes:sub(at + 1), ("%d bytes put in after byte %d"):format(n, at)
+  end
   return bytes:sub(1, at - 1) .. bytes:sub(at + n), ("bytes from %d taken out"):format(at)
 end
 
@@ -66,7 +73,8 @@ local readers = {
   { "nn.load", function(path) return pl.nn.load(path) end },
 }
 
--- What is not ours any more may be opened as foreign by libhdf5, when asked; only the damage to what is ours is looked at.
+-- What is not ours any more may be opened as foreign by libhdf5, when asked; only the damage to what is ours is looked
+-- at.
 local function refused(bytes, what)
   campaign.write("bad.h5", bytes)
   for _, reader in ipairs(readers) do
@@ -81,7 +89,8 @@ local function refused(bytes, what)
 end
 
 local commands = {
-  { "verify bad.h5", 1 }, { "show bad.h5", 1 }, { "-e 'assert(pl.nn.load \"bad.h5\")'", 1 }, { "verify damaged", 1 }, { "show damaged", 1 },
+  { "verify bad.h5", 1 }, { "show bad.h5", 1 }, { "-e 'assert(pl.nn.load \"bad.h5\")'", 1 }, { "verify damaged", 1 },
+    { "show damaged", 1 },
   { ("run %s --out damaged --quiet"):format(script), 1 },
 }
 campaign.shell "mkdir damaged"
@@ -91,8 +100,10 @@ local function refused_by_commands(bytes, what, turn)
   campaign.write("damaged/checkpoint.h5", bytes)
   local command = commands[turn % #commands + 1]
   local result = campaign.run(command[1])
-  campaign.check(result.status == command[2], "perilune %s, with %s: exit status %d: %s", command[1], what, result.status, result.err)
-  campaign.check((result.out .. result.err):find "%.h5" and not (result.out .. result.err):find "HDF5 says", "perilune %s, with %s: %s",
+  campaign.check(result.status == command[2], "perilune %s, with %s: exit status %d: %s", command[1], what,
+    result.status, result.err)
+  campaign.check((result.out .. result.err):find "%.h5" and not (result.out .. result.err):find "HDF5 says",
+    "perilune %s, with %s: %s",
     command[1], what, result.out .. result.err)
 end
 

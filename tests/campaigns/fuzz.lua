@@ -1,6 +1,6 @@
--- The readers of what comes from outside (IDX and gzip, descriptions in JSON, JSON inside HDF5) with files that nobody wrote:
--- in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which follows the branches that it
--- reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
+-- The readers of what comes from outside (IDX and gzip, descriptions in JSON, JSON inside HDF5) with files that nobody
+-- wrote: in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which follows the
+-- branches that it reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
 local campaign = dofile "tests/campaigns/support.lua"
 
 local readers = { { "idx", 550000, 20000 }, { "config", 400000, 6000 }, { "record", 50000, 100 } }
@@ -15,7 +15,8 @@ end
 
 local function command_for(name, number)
   if campaign.short then
-    return ("cd %s && %s/tests/fuzz/%s_fuzz_test %d %d"):format(campaign.quote(os.getenv "PWD"), campaign.quote(campaign.build), name, number, campaign.seed)
+    return ("cd %s && %s/tests/fuzz/%s_fuzz_test %d %d"):format(campaign.quote(os.getenv "PWD"),
+      campaign.quote(campaign.build), name, number, campaign.seed)
   end
   local corpus = ("%s/tests/fuzz/corpus/%s"):format(os.getenv "PWD", name)
   local found = ("%s/%s"):format(campaign.folder, name)
@@ -29,14 +30,16 @@ local commands, all = {}, {}
 for i, reader in ipairs(readers) do
   local name = reader[1]
   commands[i] = command_for(name, campaign.count(reader[2], reader[3]))
-  all[i] = ("{ env %s sh -c %s >%s.log 2>&1; echo $? >%s.status; } &"):format(settings, campaign.quote(commands[i]), name, name)
+  all[i] = ("{ env %s sh -c %s >%s.log 2>&1; echo $? >%s.status; } &"):format(settings, campaign.quote(commands[i]),
+    name, name)
 end
 campaign.shell(table.concat(all, " ") .. " wait")
 
 local parts, executions = {}, 0
 for i, reader in ipairs(readers) do
   local name, number = reader[1], campaign.count(reader[2], reader[3])
-  local said, status = campaign.read(("%s/%s.log"):format(campaign.folder, name)), tonumber(campaign.read(("%s/%s.status"):format(campaign.folder, name)))
+  local said, status = campaign.read(("%s/%s.log"):format(campaign.folder, name)),
+    tonumber(campaign.read(("%s/%s.status"):format(campaign.folder, name)))
   campaign.check(status == 0, "%s: exit status %s\n%s\nagain: %s", name, status, said:sub(-3000), commands[i])
   local ran = tonumber(said:match "number_of_executed_units:%s*(%d+)" or said:match "# (%d+) mutations")
   campaign.check(ran and ran >= number, "%s: only %s of %d executions", name, ran, number)
@@ -45,4 +48,5 @@ for i, reader in ipairs(readers) do
   executions = executions + ran
 end
 
-campaign.green("%d executions%s: %s; 0 findings", executions, campaign.short and "" or " under ASan and UBSan", table.concat(parts, ", "))
+campaign.green("%d executions%s: %s; 0 findings", executions, campaign.short and "" or " under ASan and UBSan",
+  table.concat(parts, ", "))

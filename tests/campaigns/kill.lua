@@ -1,7 +1,7 @@
--- kill -9 at random moments of a training that saves after each batch, and aimed: before, in the middle of and after each
--- system call by which a whole training changes the disk. After each kill every file must be whole, and the checkpoint no
--- older than the step that was last acknowledged; the same command goes on, and a training killed dozens of times ends with
--- the bits of one never killed, in every file.
+-- kill -9 at random moments of a training that saves after each batch, and aimed: before, in the middle of and after
+-- each system call by which a whole training changes the disk. After each kill every file must be whole, and the
+-- checkpoint no older than the step that was last acknowledged; the same command goes on, and a training killed dozens
+-- of times ends with the bits of one never killed, in every file.
 local campaign = dofile "tests/campaigns/support.lua"
 local files = dofile "tests/campaigns/run_files.lua"(campaign)
 
@@ -28,7 +28,8 @@ local function piece(how, expected, options, program, environment)
     return true
   end
   campaign.check(r.status == 0, "after a %s the same command fails: %s", how, r.err)
-  campaign.check(files.result(run, how) == expected, "after a %s the files at the end are not those of a training that was never killed", how)
+  campaign.check(files.result(run, how) == expected,
+    "after a %s the files at the end are not those of a training that was never killed", how)
   finished = finished + 1
   begin_anew()
   return false
@@ -57,7 +58,8 @@ local calls = dofile "tests/campaigns/recorded_calls.lua"(campaign.read(campaign
 local aimed = 0
 local function aim(call, what)
   local how = ("kill at system call %d of %d (%s, %s)"):format(call, #calls, calls[call].line, what)
-  campaign.check(piece(how, expected, short, faulty, ("'CAMPAIGN_FAULT=%d 1 %s'"):format(call, what)), "the program outlived a %s", how)
+  campaign.check(piece(how, expected, short, faulty, ("'CAMPAIGN_FAULT=%d 1 %s'"):format(call, what)),
+    "the program outlived a %s", how)
   piece(how, expected, short)
   aimed = aimed + 1
 end

@@ -1,4 +1,5 @@
--- Power cuts. The system calls of a training's saves are recorded; then the disk is imagined after a cut at each of them:
+-- Power cuts. The system calls of a training's saves are recorded; then the disk is imagined after a cut at each of
+-- them:
 --
 --   a file's bytes      are safe once the file was fsynced; of the unsynced ones nothing may be there, all, a part, or zeros
 --   names in a folder   (made, renamed, removed) are safe once the folder was; of the unsynced changes any subset may be there
@@ -135,7 +136,8 @@ local function go_on(where)
   continued = continued + 1
   local r = campaign.run(("%s --epochs %d"):format(command, 2 * epochs))
   campaign.check(r.status == 0, "after a power cut %s the training does not go on: %s", where, r.err)
-  campaign.check(weights(campaign.folder .. "/run") == expected, "after a power cut %s the training ends with other bits", where)
+  campaign.check(weights(campaign.folder .. "/run") == expected,
+    "after a power cut %s the training ends with other bits", where)
 end
 
 local function inspect(where)
@@ -180,9 +182,11 @@ campaign.check(reference.status == 0, "the training fails: %s", reference.err)
 expected = weights(campaign.folder .. "/run")
 os.execute("rm -rf " .. campaign.quote(campaign.folder .. "/run"))
 
-local environment = ("ACKNOWLEDGED=%s/record CAMPAIGN_RECORD=%s/record"):format(campaign.quote(campaign.folder), campaign.quote(campaign.folder))
+local environment = ("ACKNOWLEDGED=%s/record CAMPAIGN_RECORD=%s/record"):format(campaign.quote(campaign.folder),
+  campaign.quote(campaign.folder))
 for piece = 1, 2 do
-  local r = campaign.run(("%s --epochs %d"):format(command, piece * epochs), environment, campaign.quote(campaign.faulty_program))
+  local r = campaign.run(("%s --epochs %d"):format(command, piece * epochs), environment,
+    campaign.quote(campaign.faulty_program))
   campaign.check(r.status == 0, "the recorded training fails: %s", r.err)
 end
 local calls = calls_of(campaign.read(campaign.folder .. "/record"))
@@ -190,7 +194,8 @@ for i, call in ipairs(calls) do
   if call.kind == "ack" then acknowledged = call.step
   elseif call.kind ~= "failed" then
     step[call.kind](call)
-    -- a write may also reach the disk in part although it was made: states with and without its bytes come before the fsync
+    -- a write may also reach the disk in part although it was made: states with and without its bytes come before the
+    -- fsync
     cut(("after system call %d of %d (%s)"):format(i, #calls, call.line))
   end
 end

@@ -1,11 +1,12 @@
--- Readers. Another program, h5py, opens the files of a training again and again while it runs and rewrites them many times a
--- second: no open fails, what is read is whole and fits together, and no epoch goes back.
+-- Readers. Another program, h5py, opens the files of a training again and again while it runs and rewrites them many
+-- times a second: no open fails, what is read is whole and fits together, and no epoch goes back.
 local campaign = dofile "tests/campaigns/support.lua"
 
 if campaign.shell "python3 -c 'import h5py'".status ~= 0 then campaign.skip "python3 has no h5py" end
 local opens = campaign.count(5000, 300)
 
-campaign.write("endless.lua", ("local e = dofile %q\ne.stopping = nil\nreturn e\n"):format(os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua"))
+campaign.write("endless.lua", ("local e = dofile %q\ne.stopping = nil\nreturn e\n"):format(os.getenv "PWD"
+  .. "/tests/campaigns/tiny_experiment.lua"))
 campaign.write("reader.py", [[
 import os, sys, time
 import h5py
@@ -37,4 +38,5 @@ campaign.check(r.status ~= 5, "the training ended meanwhile: %s", campaign.read(
 campaign.check(r.status == 0, "%s", r.err)
 local epochs, last = r.out:match "(%d+) (%d+)"
 campaign.check(tonumber(epochs) > 1, "the reader saw only one epoch")
-campaign.green("%d opens by h5py during a training of %s epochs, %s of them seen: 0 failures, epoch never went back", opens, last, epochs)
+campaign.green("%d opens by h5py during a training of %s epochs, %s of them seen: 0 failures, epoch never went back",
+  opens, last, epochs)

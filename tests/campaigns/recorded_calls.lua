@@ -1,5 +1,6 @@
--- The system calls that a program with CAMPAIGN_RECORD wrote down (syscalls.c), and what others added to it as "ack STEP":
--- text -> { { kind ("failed": of whichever kind), line, and by kind fd, how, path, from, data, size, step }, ... }
+-- The system calls that a program with CAMPAIGN_RECORD wrote down (syscalls.c), and what others added to it as "ack
+-- STEP": text -> { { kind ("failed": of whichever kind), line, and by kind fd, how, path, from, data, size, step }, ...
+-- }
 return function(text)
   local list, at = {}, 1
   while at <= #text do

@@ -1,6 +1,7 @@
--- Exact resume. Three trainings (resume_experiments.lua), several seeds of each, are killed at random moments, up to five times a
--- run, and go on with the same command, each piece on another number of threads and with other intervals between
--- checkpoints. At the end weights, optimizer, state and history equal those of a training that was never killed.
+-- Exact resume. Three trainings (resume_experiments.lua), several seeds of each, are killed at random moments, up to
+-- five times a run, and go on with the same command, each piece on another number of threads and with other intervals
+-- between checkpoints. At the end weights, optimizer, state and history equal those of a training that was never
+-- killed.
 local campaign = dofile "tests/campaigns/support.lua"
 local files = dofile "tests/campaigns/run_files.lua"(campaign)
 local clock = require "perilune".system.clock
@@ -12,7 +13,8 @@ local script = campaign.quote(os.getenv "PWD" .. "/tests/campaigns/resume_experi
 local program, run = campaign.quote(campaign.program), campaign.folder .. "/run"
 
 local function command(model, seed)
-  return ("run %s model=%s --seed %d --out run --quiet --threads %d --checkpoint-every %s"):format(script, model, seed, math.random(4),
+  return ("run %s model=%s --seed %d --out run --quiet --threads %d --checkpoint-every %s"):format(script, model, seed,
+    math.random(4),
     intervals[math.random(#intervals)])
 end
 local function begin_anew() os.execute("rm -rf " .. campaign.quote(run)) end
@@ -61,7 +63,8 @@ for i = 1, runs do
   local how = ("training %s, seed %d, killed %d times (%s)"):format(model, seed, #pieces, table.concat(pieces, "; "))
   campaign.check(r.status == 0, "%s: the same command fails: %s", how, r.err)
   local all, weights = files.everything(run, how)
-  campaign.check(weights == expected.weights, "%s: the weights at the end are %s, of the undisturbed training %s\n%s", how, weights, expected.weights,
+  campaign.check(weights == expected.weights, "%s: the weights at the end are %s, of the undisturbed training %s\n%s",
+    how, weights, expected.weights,
     first_difference(expected.all, all))
   campaign.check(all == expected.all, "%s: the files at the end differ:\n%s", how, first_difference(expected.all, all))
 end

@@ -1,11 +1,13 @@
--- Looks at the folder of a run of tiny_experiment.lua. What is wrong there ends the campaign red; `how` says after what.
+-- Looks at the folder of a run of tiny_experiment.lua. What is wrong there ends the campaign red; `how` says after
+-- what.
 local runfile = require "perilune.runfile"
 local store = require "perilune".store
 
 return function(campaign)
   local M = {}
 
-  --- What a finished training left, in one string: weights of run.h5 and best.h5, how it ended, the log without its times.
+  --- What a finished training left, in one string: weights of run.h5 and best.h5, how it ended, the log without its
+  --- times.
   function M.result(folder, how)
     local parts = {}
     for _, name in ipairs { "run.h5", "best.h5" } do
@@ -13,7 +15,8 @@ return function(campaign)
       campaign.check(record, "%s: of a finished run: %s", how, message)
       parts[#parts + 1] = record.state.weights_sha256 .. (name == "run.h5" and record.state.ended or "")
     end
-    return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
+    return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*',
+      ""):gsub('"created":"[^"]*"', "")
   end
 
   local function text_of(value, skip)
@@ -27,8 +30,8 @@ return function(campaign)
     return "{" .. table.concat(parts, ",") .. "}"
   end
 
-  --- All that the files of a finished training hold, but for times and what it ran on: digests of weights, best weights and
-  -- optimizer slots; state, history and evaluation. And the weights' SHA-256 alone.
+  --- All that the files of a finished training hold, but for times and what it ran on: digests of weights, best weights
+  --- and optimizer slots; state, history and evaluation. And the weights' SHA-256 alone.
   function M.everything(folder, how)
     local skip = { seconds = true, seconds_elsewhere = true, created = true, provenance = true }
     local parts, weights = {}, nil
@@ -56,11 +59,12 @@ return function(campaign)
     return record.state.step
   end
 
-  --- Every file is whole, the checkpoint at least of the step that was acknowledged, nothing derived from it newer. Returns
-  -- the checkpoint's step.
+  --- Every file is whole, the checkpoint at least of the step that was acknowledged, nothing derived from it newer.
+  --- Returns the checkpoint's step.
   function M.whole(folder, acknowledged, how)
     local kept = M.step(folder, "checkpoint.h5", how)
-    campaign.check(kept >= acknowledged, "lost, by a %s: the checkpoint is of step %d, though step %d was acknowledged", how, kept, acknowledged)
+    campaign.check(kept >= acknowledged, "lost, by a %s: the checkpoint is of step %d, though step %d was acknowledged",
+      how, kept, acknowledged)
     for _, name in ipairs { "run.h5", "best.h5" } do
       campaign.check(M.step(folder, name, how) <= kept, "%s is newer than checkpoint.h5 after a %s", name, how)
     end

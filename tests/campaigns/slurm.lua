@@ -1,6 +1,6 @@
--- A sweep on other engines: a real Slurm on this machine (munged, slurmctld and slurmd on loopback, with everything they keep in the
--- campaign's folder), its job array submitted twice; and GNU parallel, twice at once. Every trial is trained once, with the bits
--- of a sweep of its own.
+-- A sweep on other engines: a real Slurm on this machine (munged, slurmctld and slurmd on loopback, with everything
+-- they keep in the campaign's folder), its job array submitted twice; and GNU parallel, twice at once. Every trial is
+-- trained once, with the bits of a sweep of its own.
 local campaign = dofile "tests/campaigns/support.lua"
 local core = require "perilune.core"
 local runfile = require "perilune.runfile"
@@ -108,7 +108,8 @@ local function wait_for(what, command, seconds)
 end
 
 local function configuration(host)
-  local lines = { "ClusterName=perilune", "SlurmctldHost=" .. host .. "(127.0.0.1)", "SlurmUser=root", "SlurmdUser=root",
+  local lines = { "ClusterName=perilune", "SlurmctldHost=" .. host .. "(127.0.0.1)", "SlurmUser=root",
+    "SlurmdUser=root",
     "AuthType=auth/munge", "CredType=cred/munge", "AuthInfo=socket=" .. campaign.folder .. "/munge/socket",
     "SlurmctldPort=26817", "SlurmdPort=26818", "SlurmctldPidFile=" .. campaign.folder .. "/slurmctld.pid",
     "SlurmdPidFile=" .. campaign.folder .. "/slurmd.pid", "StateSaveLocation=" .. campaign.folder .. "/state",
@@ -128,12 +129,15 @@ local function with_slurm()
     end
   end
   if not os.execute "test $(id -u) = 0" then return print "only root may start slurmd; Slurm is not tried" end
-  if #campaign.folder > 80 then return print "the path of the campaign's folder is too long for a socket; Slurm is not tried" end
+  if #campaign.folder > 80 then
+    return print "the path of the campaign's folder is too long for a socket; Slurm is not tried"
+  end
   local host = campaign.shell("hostname -s").out:gsub("%s", "")
   local conf = configuration(host)
   campaign.shell "mkdir -p munge state spool && chmod 755 munge && dd if=/dev/urandom of=munge/key bs=1024 count=1 && chmod 600 munge/key"
   local munge = campaign.folder .. "/munge/"
-  start("munged", { "/usr/sbin/munged", "--foreground", "--force", "--socket=" .. munge .. "socket", "--key-file=" .. munge .. "key",
+  start("munged", { "/usr/sbin/munged", "--foreground", "--force", "--socket=" .. munge .. "socket", "--key-file="
+    .. munge .. "key",
     "--pid-file=" .. munge .. "pid", "--log-file=" .. munge .. "log", "--seed-file=" .. munge .. "seed" })
   wait_for("munged", ("munge -n --socket=%ssocket"):format(munge), 20)
   start("slurmctld", { "/usr/sbin/slurmctld", "-D", "-f", conf })

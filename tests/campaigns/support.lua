@@ -1,6 +1,6 @@
--- What the campaigns share. A campaign is tests/campaigns/NAME.lua (no underscore in its name), run by `make campaign`, and
--- in a short form by `make test`. It looks for something that must never happen; it ends with green, red or skip, which
--- print TAP and then, as the last line, "figure: ..." with how much was tried.
+-- What the campaigns share. A campaign is tests/campaigns/NAME.lua (no underscore in its name), run by `make campaign`,
+-- and in a short form by `make test`. It looks for something that must never happen; it ends with green, red or skip,
+-- which print TAP and then, as the last line, "figure: ..." with how much was tried.
 --   CAMPAIGN_SHORT=1   a few seconds only
 --   CAMPAIGN_SEED=n    other random choices (default 1)
 --   PLANT=name         a fault is planted in the program (plants.lua): the campaign must end red
@@ -52,17 +52,20 @@ function M.write(name, text)
   return path
 end
 
---- Runs a shell command in the campaign's folder. Returns { status, out, err }; a death by a signal is status 128 + its number.
+--- Runs a shell command in the campaign's folder. Returns { status, out, err }; a death by a signal is status 128 + its
+--- number.
 function M.shell(command)
   local out, err = M.folder .. "/.out", M.folder .. "/.err"
-  local _, how, status = os.execute(("cd %s && { %s ; } >%s 2>%s </dev/null"):format(quote(M.folder), command, quote(out), quote(err)))
+  local _, how, status = os.execute(("cd %s && { %s ; } >%s 2>%s </dev/null"):format(quote(M.folder), command,
+    quote(out), quote(err)))
   return { out = M.read(out), err = M.read(err), status = how == "signal" and 128 + status or status }
 end
 
 -- Without a home nothing is noted there of what was trained: each training makes the same system calls.
 local plain = "env -u PERILUNE_TRACEBACK -u XDG_DATA_HOME HOME= NO_COLOR=1 LC_ALL=C.UTF-8"
 
---- Runs the program. `words`: as typed; `environment`: "A=1 B=2"; `program`: another one, or a command that ends with one.
+--- Runs the program. `words`: as typed; `environment`: "A=1 B=2"; `program`: another one, or a command that ends with
+--- one.
 function M.run(words, environment, program)
   return M.shell(("%s %s %s %s"):format(plain, environment or "", program or quote(M.program), words))
 end

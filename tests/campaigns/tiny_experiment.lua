@@ -9,7 +9,8 @@ if log then log:setvbuf "no" end
 return pl.experiment {
   name = "Tiny", seed = 3, epochs = 30, batch_size = 16, validation = 0.25, test = "end",
   data = pl.data.digits { train = 64, test = 16, seed = 5 },
-  model = nn.Sequential { nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 12), nn.BatchNorm(12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, 10) },
+  model = nn.Sequential { nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 12), nn.BatchNorm(12), nn.ReLU(),
+    nn.Dropout(0.2), nn.Linear(12, 10) },
   loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.01 },
   schedule = function(_, lr) return lr * (0.95 + 0.05 * math.random()) end,
   augment = pl.augment.affine { chance = 0.5, shift = 0.1 },

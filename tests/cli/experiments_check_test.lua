@@ -1,5 +1,5 @@
--- Every experiment file passes `perilune check`, says what is documented, and has its row in experiments/index.lua; a record has
--- its row in records/README.md.
+-- Every experiment file passes `perilune check`, says what is documented, and has its row in experiments/index.lua; a
+-- record has its row in records/README.md.
 local lu = require "luaunit"
 
 local program = (os.getenv "BUILD" or "build") .. "/perilune"

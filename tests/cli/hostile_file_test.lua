@@ -1,5 +1,5 @@
--- A run's file made by an attacker: script, names, labels, configurations and JSON. Nothing in it is executed by what looks at it,
--- and no control character of it reaches the terminal.
+-- A run's file made by an attacker: script, names, labels, configurations and JSON. Nothing in it is executed by what
+-- looks at it, and no control character of it reaches the terminal.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/hostile_file"
@@ -20,16 +20,22 @@ local function record(changes)
   local r = {
     kind = "run", created = name, config = model:config(), input = { 4 }, layers = model:state(),
     state = {
-      epoch = 1, batch = 0, step = 3, seed = 1, lr = 0.1, ended = "epochs", best = { epoch = 1, value = 0.5, monitor = "val_" .. name },
+      epoch = 1, batch = 0, step = 3, seed = 1, lr = 0.1, ended = "epochs",
+        best = { epoch = 1, value = 0.5, monitor = "val_" .. name },
       edited = name, weights_sha256 = name, user = { [name] = escapes },
-      identity = { name = name, path = cli.folder .. "/evil.lua", script = touch .. "\n-- " .. name .. "\nreturn 1", files = { { path = name, text = touch } },
-        arguments = { "a=" .. name }, seed = 1, data = name, data_sha256 = name, labels = { name, "b" .. name, "c" }, algorithm = name,
+      identity = { name = name, path = cli.folder .. "/evil.lua", script = touch .. "\n-- " .. name .. "\nreturn 1",
+        files = { { path = name, text = touch } },
+        arguments = { "a=" .. name }, seed = 1, data = name, data_sha256 = name, labels = { name, "b" .. name, "c" },
+          algorithm = name,
         setup = { model = name, loss = touch, batch_size = 3 } },
     },
-    history = { columns = { "epoch", "train_loss", "val_" .. name:gsub("/", "") }, rows = { { 1, 0.5, 2 }, { 2, 0.25, 1 } } },
-    evaluation = { test = { loss = 0.5, correct = 1, count = 3, error = 2 / 3, accuracy = 1 / 3, confusion = { { 1, 1, 0 }, { 0, 0, 1 }, { 0, 0, 0 } } },
+    history = { columns = { "epoch", "train_loss", "val_" .. name:gsub("/", "") },
+      rows = { { 1, 0.5, 2 }, { 2, 0.25, 1 } } },
+    evaluation = { test = { loss = 0.5, correct = 1, count = 3, error = 2 / 3, accuracy = 1 / 3,
+      confusion = { { 1, 1, 0 }, { 0, 0, 1 }, { 0, 0, 0 } } },
       metrics = { [name] = 0.5 } },
-    provenance = { script = touch, arguments = name, build = name, compiler = name, processor = name, threads = 2, epochs = 2 },
+    provenance = { script = touch, arguments = name, build = name, compiler = name, processor = name, threads = 2,
+      epochs = 2 },
   }
   for key, value in pairs(changes or {}) do r[key] = value end
   return r
@@ -47,7 +53,8 @@ local function harmless(words, input)
     r = cli.run(words .. " <input")
   else r = cli.run(words) end
   for _, stream in ipairs { r.out, r.err } do
-    local bad = stream:find "[%z\1-\8\11-\31\127]" or stream:find "\xc2[\x80-\x9f]" or stream:find "\xe2\x80\xae" or (not utf8.len(stream) and 1)
+    local bad = stream:find "[%z\1-\8\11-\31\127]" or stream:find "\xc2[\x80-\x9f]" or stream:find "\xe2\x80\xae"
+      or (not utf8.len(stream) and 1)
     lu.assertNil(bad and ("%s: %q"):format(words, stream:sub(math.max(1, bad - 60), bad + 60)) or nil)
   end
   lu.assertNil(system.kind(cli.folder .. "/pwned"), words .. " executed the file's code")
@@ -98,7 +105,8 @@ function TestHostileFile.test_descriptions_of_models_that_are_none()
   local deep = { type = "Linear", config = { ["in"] = 3, out = 3 } }
   for _ = 1, 60 do deep = { type = "Sequential", layers = { deep } } end
   for i, config in ipairs { { type = name }, { type = "Sequential", layers = { lambda } }, lambda, deep, { type = "Linear", config = { ["in"] = name, out = -1 } },
-    { type = "Conv2d", config = { ["in"] = 1 << 40, out = 1 << 40, kernel = { 1 << 40, 3 } } }, { name, touch }, { type = { type = "Linear" } },
+    { type = "Conv2d", config = { ["in"] = 1 << 40, out = 1 << 40, kernel = { 1 << 40, 3 } } }, { name, touch },
+      { type = { type = "Linear" } },
     { type = "Sequential", layers = { { type = "Linear", config = { name = ("x"):rep(5000) } } } } } do
     assert(runfile.write(cli.folder .. "/model.h5", { kind = "model", config = config, input = { 4 }, layers = {} }))
     local script = cli.write("model.lua", "print(require 'perilune'.nn.load 'model.h5')")

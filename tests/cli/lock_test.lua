@@ -22,16 +22,19 @@ function TestLock:test_a_second_process_is_refused_and_the_first_goes_on()
   local second = ("{ %s run %s --out one --epochs 1; %s run %s --out two --epochs 1 --quiet; } 2>refused"):format(cli.program, script, cli.program, script)
   local r = cli.run(("run %s --out one --quiet"):format(script), meanwhile("unset MEANWHILE; " .. second))
   lu.assertEquals({ r.status, r.err }, { 0, "" })
-  lu.assertStrMatches(cli.read(cli.folder .. "/refused"), "perilune: another run is training into one %(one/%.lock is held by process %d+%); " ..
+  lu.assertStrMatches(cli.read(cli.folder .. "/refused"),
+    "perilune: another run is training into one %(one/%.lock is held by process %d+%); " ..
     "wait until it ends, or choose another folder with %-%-out DIR\n")
   lu.assertStrContains(cli.run("show one").out, "epochs   5\n")
   lu.assertNil(system.kind(cli.folder .. "/one/.lock"))
 end
 
 function TestLock:test_the_process_named_is_the_one_that_trains()
-  local r = cli.run(("run %s --out named --quiet"):format(script), meanwhile(("unset MEANWHILE; echo $PPID >pid; %s run %s --out named 2>message"):format(cli.program, script)))
+  local r = cli.run(("run %s --out named --quiet"):format(script),
+    meanwhile(("unset MEANWHILE; echo $PPID >pid; %s run %s --out named 2>message"):format(cli.program, script)))
   lu.assertEquals(r.status, 0)
-  lu.assertStrContains(cli.read(cli.folder .. "/message"), "held by process " .. cli.read(cli.folder .. "/pid"):match "%d+" .. ")")
+  lu.assertStrContains(cli.read(cli.folder .. "/message"), "held by process "
+    .. cli.read(cli.folder .. "/pid"):match "%d+" .. ")")
 end
 
 function TestLock:test_a_killed_process_holds_nothing_nor_does_a_program_that_it_started()

@@ -29,7 +29,9 @@ end
 
 function TestInterpreter:test_version_and_help()
   local r = cli.run "version"
-  for _, word in ipairs { "Perilune", "processor", "kernels", "threads", "compiler", "Lua", "HDF5" } do lu.assertStrContains(r.out, word) end
+  for _, word in ipairs { "Perilune", "processor", "kernels", "threads", "compiler", "Lua", "HDF5" } do
+    lu.assertStrContains(r.out, word)
+  end
   lu.assertEquals(cli.run("--version").out, r.out)
   local overview = cli.run("help").out
   for _, command in ipairs { "run", "check", "show", "verify", "bench", "data", "version", "help" } do
@@ -67,7 +69,8 @@ function TestModule:test_a_stock_interpreter_trains_the_same()
   cli.write("tiny.lua", (dofile "tests/cli/problem.lua":gsub(", EXTRA", ""):gsub("CALLBACKS", "")))
   cli.write("stock.lua", 'local e = dofile "tiny.lua"\nlocal run = e:run { out = "stock", quiet = true, epochs = 2 }\nprint(run.history.train_loss)')
   local folder = cli.program:match "^(.*)/"
-  local pipe = io.popen(("cd %s && LUA_CPATH=%s %s stock.lua 2>&1"):format(cli.quote(cli.folder), cli.quote(folder .. "/?.so"), os.getenv "LUA" or "lua5.4"))
+  local pipe = io.popen(("cd %s && LUA_CPATH=%s %s stock.lua 2>&1"):format(cli.quote(cli.folder),
+    cli.quote(folder .. "/?.so"), os.getenv "LUA" or "lua5.4"))
   local out = pipe:read "a"
   lu.assertTrue((pipe:close()), out)
   cli.run "run tiny.lua --out program --quiet --epochs 2"

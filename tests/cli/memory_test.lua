@@ -53,7 +53,9 @@ function TestMemory:test_sizes()
   lu.assertEquals(memory.bytes "2G", 2 << 30)
   lu.assertEquals(memory.bytes "1.5 GiB", 3 << 29)
   lu.assertEquals(memory.bytes "800mb", 800 << 20)
-  for _, word in ipairs { "", "G", "0", "-1", "1.2.3", "1e30", "5P", "9999999999G" } do lu.assertNil((memory.bytes(word)), word) end
+  for _, word in ipairs { "", "G", "0", "-1", "1.2.3", "1e30", "5P", "9999999999G" } do
+    lu.assertNil((memory.bytes(word)), word)
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

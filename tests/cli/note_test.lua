@@ -16,7 +16,8 @@ end
 function TestNote:test_notes_and_tags()
   local before = cli.read(path)
   lu.assertEquals(cli.run "note run".out, "")
-  lu.assertStrMatches(cli.run "note run 'the first one' --tag good --tag lenet-5".out, "%d+%-%d+%-%d+T.-Z  the first one\ntags: good, lenet%-5\n")
+  lu.assertStrMatches(cli.run "note run 'the first one' --tag good --tag lenet-5".out,
+    "%d+%-%d+%-%d+T.-Z  the first one\ntags: good, lenet%-5\n")
   lu.assertStrContains(cli.run "note run/run.h5 'again' --untag good".out, "again\ntags: lenet-5\n")
   lu.assertNil(cli.run "note run '\27[31mred'".out:find "\27")
   lu.assertEquals(cli.read(path), before)

@@ -28,7 +28,8 @@ function M.write(name, text)
   return path
 end
 
---- Runs the program in the scratch folder. `words`: as typed; `environment`: "A=1 B=2". Returns { out =, err =, status = }.
+--- Runs the program in the scratch folder. `words`: as typed; `environment`: "A=1 B=2". Returns { out =, err =, status
+--- = }.
 function M.run(words, environment)
   local out, err = M.folder .. "/.out", M.folder .. "/.err"
   local _, how, status = os.execute(("cd %s && env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8 XDG_DATA_HOME=%s env %s %s %s >%s 2>%s </dev/null"):format(quote(M.folder),

@@ -18,7 +18,8 @@ end
 local function network() return nn.Sequential { nn.Flatten(), nn.Linear(784, 10) } end
 
 local function experiment(changes)
-  local fields = { name = "mistake", data = data.digits { train = 64, test = 16 }, model = network(), loss = nn.CrossEntropy(),
+  local fields = { name = "mistake", data = data.digits { train = 64, test = 16 }, model = network(),
+    loss = nn.CrossEntropy(),
     optimizer = optim.Adam { lr = 0.001 }, epochs = 2, batch_size = 32 }
   for name, value in pairs(changes) do fields[name] = value end
   return pl.experiment(fields)
@@ -29,7 +30,8 @@ local e = experiment {}
 local run = e:run { out = false, quiet = true, silent = true, epochs = 1 }
 
 local function environment()
-  return setmetatable({ pl = pl, nn = nn, optim = optim, data = data, x = pl.zeros(4, 28, 28, 1), y = pl.zeros({ 4 }, "i32"),
+  return setmetatable({ pl = pl, nn = nn, optim = optim, data = data, x = pl.zeros(4, 28, 28, 1),
+    y = pl.zeros({ 4 }, "i32"),
     t = pl.zeros(2, 3), set = set, train = set.train, model = network(), loss = nn.CrossEntropy(), opt = optim.Adam {},
     e = e, run = run, fields = experiment }, { __index = _G })
 end
@@ -44,7 +46,9 @@ local function fault(mistake)
   ok, answer = pcall(chunk)
   if ok then return "no error" end
   answer = tostring(answer)
-  if not answer:match "^mistake%.lua:%d+: " and not answer:match "^tests/lua/answers_test%.lua:%d+: " then return answer .. "  (no line)" end
+  if not answer:match "^mistake%.lua:%d+: " and not answer:match "^tests/lua/answers_test%.lua:%d+: " then
+    return answer .. "  (no line)"
+  end
   for _, bad in ipairs { "attempt to", "bad argument", "'?'", "perilune/", "\n", "for iterator" } do
     if answer:find(bad, 1, true) then return answer .. "  (holds: " .. bad .. ")" end
   end

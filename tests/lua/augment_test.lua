@@ -33,7 +33,8 @@ end
 
 function TestAugment:test_config()
   local config = augment.affine { chance = 0.25, per = "batch", zoom = 0.2, unit = "whole" }:config()
-  lu.assertEquals({ config.type, config.chance, config.per, config.zoom, config.unit }, { "affine", 0.25, "batch", { -0.2, 0.2 }, "whole" })
+  lu.assertEquals({ config.type, config.chance, config.per, config.zoom, config.unit },
+    { "affine", 0.25, "batch", { -0.2, 0.2 }, "whole" })
   lu.assertEquals(augment.cutout(5).type, "cutout")
   lu.assertStrContains(tostring(augment.noise(0.5)), "noise {")
 end

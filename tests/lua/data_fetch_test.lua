@@ -22,16 +22,19 @@ local function read(path)
   return bytes
 end
 
-local served = { ["train-images"] = ("train images "):rep(500), ["train-labels"] = ("train labels"):rep(50), ["test-images"] = "test images",
+local served = { ["train-images"] = ("train images "):rep(500), ["train-labels"] = ("train labels"):rep(50),
+  ["test-images"] = "test images",
   ["test-labels"] = "test labels" }
 local files = {}
 for name, bytes in pairs(served) do
   write(("%s/served/%s"):format(scratch, name), bytes)
   files[(name:gsub("-", "_"))] = { name = name, sha256 = store.sha256(bytes) }
 end
-registry[#registry + 1] = { name = "toy", title = "toy", train = 1, test = 1, shape = { 1 }, labels = { "0" }, mirrors = {}, files = files }
+registry[#registry + 1] = { name = "toy", title = "toy", train = 1, test = 1, shape = { 1 }, labels = { "0" },
+  mirrors = {}, files = files }
 
-local server = os.execute "python3 -c '' 2>/dev/null" and io.popen(("exec python3 '%s' '%s/served' 2>&1"):format(here .. "http_server.py", scratch))
+local server = os.execute "python3 -c '' 2>/dev/null"
+  and io.popen(("exec python3 '%s' '%s/served' 2>&1"):format(here .. "http_server.py", scratch))
 local port = server and server:read "l"
 local base = ("http://127.0.0.1:%s"):format(port)
 
@@ -99,7 +102,8 @@ end
 function TestFetch:test_a_wrong_checksum_is_refused()
   local ok, message, _, folder = run { "wrong" }
   lu.assertNil(ok)
-  lu.assertStrContains(message, "test-images could not be fetched: " .. base .. "/wrong/test-images.gz: its SHA-256 is ")
+  lu.assertStrContains(message, "test-images could not be fetched: " .. base
+    .. "/wrong/test-images.gz: its SHA-256 is ")
   lu.assertStrContains(message, "expected " .. store.sha256(served["test-images"]))
   lu.assertEquals(store.listdir(folder), {})
   assert_whole((run { "wrong", "ok" }))

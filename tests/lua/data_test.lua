@@ -33,7 +33,8 @@ local function tiny(n, test)
   if test then tiny_files(scratch, test, "test") end
   return data.idx {
     train_images = scratch .. "/train-images", train_labels = scratch .. "/train-labels",
-    test_images = test and scratch .. "/test-images", test_labels = test and scratch .. "/test-labels", labels = 3, name = "tiny",
+    test_images = test and scratch .. "/test-images", test_labels = test and scratch .. "/test-labels", labels = 3,
+      name = "tiny",
   }
 end
 
@@ -136,7 +137,8 @@ end
 function TestSplit:test_a_class_with_too_few_samples()
   tiny_files(scratch, 12, "train")
   write(scratch .. "/train-labels", idx({ 12 }, ("\0\0\0\0\0\0\0\0\1\1\2\2")))
-  local d = data.idx { train_images = scratch .. "/train-images", train_labels = scratch .. "/train-labels", labels = 3 }
+  local d = data.idx { train_images = scratch .. "/train-images", train_labels = scratch .. "/train-labels",
+    labels = 3 }
   local sub = d:subset { per_class = 3 }
   fails("class 1 has 2 samples, 3 of each are wanted", sub.train.get, sub.train, 1)
 end
@@ -162,7 +164,8 @@ function TestSplit:test_validation()
   lu.assertNotEquals(chosen(1), chosen(2))
   local _, _, rule = tiny(12).train:validation(0.5)
   lu.assertEquals(rule, "fraction=0.5, shuffled with seed 1, stratified")
-  fails('validation: order is "shuffled" or "last", got "first"', d.train.validation, d.train, { fraction = 0.5, order = "first" })
+  fails('validation: order is "shuffled" or "last", got "first"', d.train.validation, d.train,
+    { fraction = 0.5, order = "first" })
   fails('order = "last" takes no seed', d.train.validation, d.train, { fraction = 0.5, order = "last", seed = 1 })
   fails("validation takes a fraction between 0 and 1, got 5", d.train.validation, d.train, 5)
   fails("3 samples are too few to hold out a fraction of 0.1", d.test.validation, d.test, 0.1)
@@ -175,7 +178,9 @@ function TestSplit:test_validation_is_of_all_classes_by_default()
   for i = 1, 100 do labels[i] = (i - 1) // 25 end
   local d = data.from_tensors { x = pl.zeros(100, 2), y = pl.tensor(labels, "i32") }
   local counts = { 0, 0, 0, 0 }
-  for _, label in ipairs(d:validation(0.2).held:read():all_labels():totable()) do counts[label + 1] = counts[label + 1] + 1 end
+  for _, label in ipairs(d:validation(0.2).held:read():all_labels():totable()) do
+    counts[label + 1] = counts[label + 1] + 1
+  end
   lu.assertEquals(counts, { 5, 5, 5, 5 })
   local targets = data.from_tensors { x = pl.arange(1, 100):to "f32":reshape(100, 1), y = pl.zeros(100, 1) }
   local x = targets:validation(0.2).held:read():range(1, 20)
@@ -189,7 +194,9 @@ function TestSplit:test_standardize()
   for _, b in ipairs(bytes) do square = square + (b - mean) ^ 2 / 5 end
   local deviation = math.sqrt(square)
   for _, part in ipairs { d.train, d.test } do
-    for i, v in ipairs(part:tensors():reshape(#part, -1):select(2, 4):totable()) do lu.assertAlmostEquals(v, (i - mean) / deviation, 1e-5) end
+    for i, v in ipairs(part:tensors():reshape(#part, -1):select(2, 4):totable()) do
+      lu.assertAlmostEquals(v, (i - mean) / deviation, 1e-5)
+    end
   end
   local only = tiny(5, 9):standardize { std = false, per = "pixel" }
   lu.assertAlmostEquals(only.test:get(9):totable()[1][1][1], (9 - mean) / 255, 1e-6)
@@ -286,7 +293,8 @@ local function with_entry(sums, test)
   registry[#registry + 1] = {
     name = "tiny", title = "tiny", train = 4, test = 4, shape = { 2, 3, 1 }, labels = { "a", "b", "c" }, mirrors = {},
     files = {
-      train_images = { name = "train-images-idx3-ubyte", sha256 = sums[1] }, train_labels = { name = "train-labels-idx1-ubyte", sha256 = sums[2] },
+      train_images = { name = "train-images-idx3-ubyte", sha256 = sums[1] },
+        train_labels = { name = "train-labels-idx1-ubyte", sha256 = sums[2] },
       test_images = { name = "t10k-images-idx3-ubyte" }, test_labels = { name = "t10k-labels-idx1-ubyte" },
     },
   }
@@ -327,7 +335,8 @@ end
 
 function TestFiles:test_idx_names_what_is_missing()
   fails("data.idx needs train_images and train_labels", data.idx, { train_images = "x" })
-  fails("cannot open /nowhere/images: No such file or directory", data.idx, { train_images = "/nowhere/images", train_labels = "/nowhere/labels" })
+  fails("cannot open /nowhere/images: No such file or directory", data.idx,
+    { train_images = "/nowhere/images", train_labels = "/nowhere/labels" })
 end
 
 function TestFiles:test_mnist()

@@ -1,5 +1,5 @@
--- What outputs mean: predict, probabilities, pl.accuracy, evaluate, the training's accuracy and the confusion matrix agree, for each
--- loss, with one output and with several, and where there is NaN.
+-- What outputs mean: predict, probabilities, pl.accuracy, evaluate, the training's accuracy and the confusion matrix
+-- agree, for each loss, with one output and with several, and where there is NaN.
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
@@ -30,7 +30,8 @@ local function check(model, loss, x, labels, expected, probabilities)
   for i, label in ipairs(expected) do right = right + (label == labels[i] and 1 or 0) end
   lu.assertEquals(pl.accuracy(model:infer(x), labels, opts), right / #expected)
   local result = model:evaluate(data.train, opts)
-  lu.assertEquals({ result.correct, result.accuracy, result.error }, { right, right / #expected, (#expected - right) / #expected })
+  lu.assertEquals({ result.correct, result.accuracy, result.error },
+    { right, right / #expected, (#expected - right) / #expected })
   local diagonal, all = 0, 0
   for i, row in ipairs(result.confusion) do
     for j, n in ipairs(row) do
@@ -75,15 +76,18 @@ function TestDecision:test_several_outputs_of_each_loss()
   local x, y = pl.tensor { { 1, 3, 2 }, { 0, 0, -1 }, { -5, -4, -3 } }, pl.tensor({ 1, 1, 2 }, "i32")
   local e = math.exp
   local function softmax(a, b, c) local s = e(a) + e(b) + e(c) return { e(a) / s, e(b) / s, e(c) / s } end
-  check(passes_on(3), nn.CrossEntropy(), x, y, { 1, 0, 2 }, { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
+  check(passes_on(3), nn.CrossEntropy(), x, y, { 1, 0, 2 },
+    { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
   check(passes_on(3), nil, x, y, { 1, 0, 2 }, { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
   check(passes_on(3), nn.BCE(), x, y, { 1, 0, 2 }, { { sigmoid(1), sigmoid(3), sigmoid(2) }, { 0.5, 0.5, sigmoid(-1) },
     { sigmoid(-5), sigmoid(-4), sigmoid(-3) } })
   check(passes_on(3), nn.NLL(), x, y, { 1, 0, 2 }, { { e(1), e(3), e(2) }, { 1, 1, e(-1) }, { e(-5), e(-4), e(-3) } })
   check(passes_on(3), nn.ProbabilityCrossEntropy(), x, y, { 1, 0, 2 }, { { 1, 3, 2 }, { 0, 0, -1 }, { -5, -4, -3 } })
   check(passes_on(3), nn.MSE(), x, y, { 1, 0, 2 })
-  check(passes_on(3, nn.Softmax()), nn.MSE(), x, y, { 1, 0, 2 }, { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
-  check(passes_on(3, nn.LogSoftmax()), nil, x, y, { 1, 0, 2 }, { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
+  check(passes_on(3, nn.Softmax()), nn.MSE(), x, y, { 1, 0, 2 },
+    { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
+  check(passes_on(3, nn.LogSoftmax()), nil, x, y, { 1, 0, 2 },
+    { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
 end
 
 function TestDecision:test_a_row_with_nan_is_never_right()
@@ -102,7 +106,8 @@ function TestDecision:test_a_row_with_nan_is_never_right()
   end
   local one = passes_on(1)
   one[1].weight:fill_(nan)
-  lu.assertEquals(one:evaluate(pl.data.from_tensors { x = pl.zeros(4, 1), y = pl.zeros({ 4 }, "i32") }.train).accuracy, 0.0)
+  lu.assertEquals(one:evaluate(pl.data.from_tensors { x = pl.zeros(4, 1), y = pl.zeros({ 4 }, "i32") }.train).accuracy,
+    0.0)
 end
 
 function TestDecision:test_outputs_beyond_the_classes_count_as_wrong_in_the_metrics_too()
@@ -122,8 +127,10 @@ end
 local function binary(loss, ...)
   local x, y = signs(64)
   local model = nn.Sequential { nn.Linear(1, 1), ... }
-  local run = pl.experiment { name = "signs", data = pl.data.from_tensors { x = x, y = y, test_x = x, test_y = y }, model = model, loss = loss,
-    optimizer = optim.Adam { lr = 0.1 }, epochs = 40, batch_size = 16, shuffle = false }:run { out = false, quiet = true }
+  local run = pl.experiment { name = "signs", data = pl.data.from_tensors { x = x, y = y, test_x = x, test_y = y },
+    model = model, loss = loss,
+    optimizer = optim.Adam { lr = 0.1 }, epochs = 40, batch_size = 16, shuffle = false }:run { out = false,
+      quiet = true }
   return run, x, y
 end
 
@@ -141,7 +148,8 @@ end
 function TestDecision:test_files_keep_the_loss()
   local x, y = pl.tensor { { 0.3 }, { 0.7 } }, pl.tensor({ 0, 1 }, "i32")
   local model = passes_on(1)
-  pl.experiment { name = "m", data = pl.data.from_tensors { x = x, y = y }, model = model, loss = nn.MSE(), optimizer = optim.SGD { lr = 1 },
+  pl.experiment { name = "m", data = pl.data.from_tensors { x = x, y = y }, model = model, loss = nn.MSE(),
+    optimizer = optim.SGD { lr = 1 },
     epochs = 1, batch_size = 1 }
   local path = os.tmpname()
   assert(model:save(path))

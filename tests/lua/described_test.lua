@@ -67,7 +67,8 @@ end
 function TestDescribed:test_fields_that_take_a_function_say_so()
   for _, class in ipairs { "perilune.ExperimentFields", "perilune.Callbacks", "perilune.LambdaOptions" } do
     for _, field in ipairs(help.fields(class)) do
-      local may = class == "perilune.Callbacks" or field.name == "forward" or field.name == "backward" or field.name == "loss"
+      local may = class == "perilune.Callbacks" or field.name == "forward" or field.name == "backward"
+        or field.name == "loss"
         or field.name == "schedule" or field.name == "augment"
       if may then lu.assertTrue(field.type:find("fun(", 1, true) ~= nil, class .. "." .. field.name) end
     end
@@ -90,7 +91,9 @@ function TestDescribed:test_every_parameter_is_an_argument_and_every_argument_a_
     if entry.kind == "function" then
       local declared = {}
       for _, p in ipairs(entry.params) do declared[#declared + 1] = p.name end
-      if table.concat(declared, ",") ~= table.concat(entry.arguments, ",") then wrong[#wrong + 1] = help.name_of(entry) end
+      if table.concat(declared, ",") ~= table.concat(entry.arguments, ",") then
+        wrong[#wrong + 1] = help.name_of(entry)
+      end
     end
   end
   lu.assertEquals(table.concat(wrong, " "), "", "@param lines that do not fit the arguments")
@@ -101,7 +104,8 @@ local arguments = { ["nn.Residual"] = { pl.nn.ReLU() }, ["nn.Lambda"] = { { forw
 for type, example in pairs(require "perilune.core".nn.examples()) do arguments["nn." .. type] = example.arguments end
 -- What a constructor calls its arguments where the option's own name would be a word of Lua; what is not configuration.
 local other_names = { inputs = "in", outputs = "out" }
-local not_config = { options = true, name = true, layers = true, branch = true, shortcut = true, forward = true, backward = true,
+local not_config = { options = true, name = true, layers = true, branch = true, shortcut = true, forward = true,
+  backward = true,
   shape = true, groups = true }
 
 local function described_options(entry)
@@ -128,7 +132,9 @@ function TestDescribed:test_options_are_those_described()
           if not found[option] then wrong[#wrong + 1] = ("%s has an undescribed '%s'"):format(name, option) end
         end
         for option in pairs(found) do
-          if config[option] == nil and not not_config[option] then wrong[#wrong + 1] = ("%s has no '%s'"):format(name, option) end
+          if config[option] == nil and not not_config[option] then
+            wrong[#wrong + 1] = ("%s has no '%s'"):format(name, option)
+          end
         end
       end
     end

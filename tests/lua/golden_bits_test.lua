@@ -1,5 +1,5 @@
---- Every layer, loss, optimizer and kind of training makes the bits that it has always made (tests/golden/bits.txt), whatever
--- the instruction set, compiler and number of threads. Without fused multiply-adds they are others.
+--- Every layer, loss, optimizer and kind of training makes the bits that it has always made (tests/golden/bits.txt),
+--- whatever the instruction set, compiler and number of threads. Without fused multiply-adds they are others.
 local lu = require "luaunit"
 local bits = dofile "tests/golden/make_bits.lua"
 
@@ -16,7 +16,8 @@ function TestGoldenBits:test_every_line_is_reproduced()
   local p = assert(io.popen(program .. " version"))
   local isa = p:read "a":match "kernels%s+(%w+)"
   p:close()
-  lu.skipIf(isa == "baseline" or isa == "neon", "the recorded bits are those of AVX2 and AVX-512, these kernels are " .. isa)
+  lu.skipIf(isa == "baseline" or isa == "neon", "the recorded bits are those of AVX2 and AVX-512, these kernels are "
+    .. isa)
   local list = recorded()
   local now, changed = bits.lines(program), {}
   local have = {}

@@ -40,7 +40,8 @@ function TestParse:test_everything_is_read()
   local list = parse.parse(declarations)
   lu.assertEquals(#list, 4)
   local class, options, paint, free = list[1], list[2], list[3], list[4]
-  lu.assertEquals({ class.kind, class.class, class.room, class.text }, { "class", "perilune.Picture", "picture", { "Pictures. They have pixels." } })
+  lu.assertEquals({ class.kind, class.class, class.room, class.text },
+    { "class", "perilune.Picture", "picture", { "Pictures. They have pixels." } })
   lu.assertEquals(class.fields, { { name = "size", optional = false, type = "integer[]", text = "rows and columns" } })
   lu.assertEquals(class.operators, { "add" })
   lu.assertEquals({ options.class, options.room }, { "perilune.PaintOptions", nil })
@@ -63,7 +64,9 @@ function TestHelp:test_a_function_is_described_by_name_and_by_value()
   lu.assertStrContains(page, "padding?")
   lu.assertStrContains(page, '(default "valid")')
   lu.assertStrContains(page, 'nn.Conv2d(1, 8, 5, { padding = "same" })')
-  for _, topic in ipairs { "Conv2d", "conv2d", "pl.nn.Conv2d", "nn.conv2d(1, 8)", pl.nn.Conv2d } do lu.assertEquals(help.text(topic), page) end
+  for _, topic in ipairs { "Conv2d", "conv2d", "pl.nn.Conv2d", "nn.conv2d(1, 8)", pl.nn.Conv2d } do
+    lu.assertEquals(help.text(topic), page)
+  end
 end
 
 function TestHelp:test_objects_rooms_and_the_list_of_topics()
@@ -78,7 +81,9 @@ end
 
 function TestHelp:test_options_that_a_class_extends()
   local page = help.text "optim.Nadam"
-  for _, option in ipairs { "momentum_decay", "betas", "weight_decay", "groups" } do lu.assertStrContains(page, "\n  " .. option .. "?") end
+  for _, option in ipairs { "momentum_decay", "betas", "weight_decay", "groups" } do
+    lu.assertStrContains(page, "\n  " .. option .. "?")
+  end
 end
 
 function TestHelp:test_an_unknown_name_gets_the_nearest()

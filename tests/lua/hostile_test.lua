@@ -1,5 +1,5 @@
--- What found its way past the checks once, and crashed, hung or read beyond its memory: tables that lie, functions of the
--- script that take away what is in use. The api campaign looks for more.
+-- What found its way past the checks once, and crashed, hung or read beyond its memory: tables that lie, functions of
+-- the script that take away what is in use. The api campaign looks for more.
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -13,6 +13,15 @@ local function raises(text, f, ...)
   local ok, message = pcall(f, ...)
   lu.assertFalse(ok)
   lu.assertStrContains(tostring(message), text)
+end
+
+function TestHostile:test_numbers_beyond_all_borders()
+  local m = math.mininteger
+  raises("[-9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808]",
+    pl.zeros, m, m, m, m, m, m)
+  raises("-9223372036854775808", pl.zeros(4).reshape, pl.zeros(4), m, m, m, m, m, m)
+  raises("-9223372036854775808", pl.zeros(1).expand, pl.zeros(1), m, m, m, m, m, m)
+  raises("a limit is a number of bytes", core.system.memory_limit, -1)
 end
 
 function TestHostile:test_lengths_that_lie_are_not_believed()
@@ -53,7 +62,8 @@ end
 
 function TestHostile:test_a_data_set_that_only_a_function_holds_is_kept()
   local model = classifier(10):build { 28, 28, 1 }
-  local t = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = pl.optim.Adam():bind(model), batch_size = 10,
+  local t = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = pl.optim.Adam():bind(model),
+    batch_size = 10,
     data = { read = function() return digits(50).train:read() end } }
   collectgarbage()
   collectgarbage()
@@ -64,7 +74,8 @@ end
 function TestHostile:test_an_optimizer_that_was_bound_elsewhere_does_not_step()
   local function elsewhere(ctx) ctx.optimizer:bind(nn.Sequential { nn.Linear(2, 2) }:build { 2 }) end
   local function experiment(fields)
-    return pl.experiment { name = "bound", epochs = 1, batch_size = 5, data = digits(20), model = fields.model or classifier(10), loss = nn.CrossEntropy(),
+    return pl.experiment { name = "bound", epochs = 1, batch_size = 5, data = digits(20), model = fields.model
+      or classifier(10), loss = nn.CrossEntropy(),
       optimizer = pl.optim.Adam(), callbacks = fields.callbacks, test = false }
   end
   local e = experiment { callbacks = { on_batch = elsewhere } }
@@ -82,14 +93,16 @@ end
 
 function TestHostile:test_labels_beyond_the_outputs_are_refused_in_evaluation()
   local model = classifier(3)
-  raises("the model has 3 outputs but the data set has 10 classes", model.evaluate, model, digits(50).train, { loss = nn.CrossEntropy() })
+  raises("the model has 3 outputs but the data set has 10 classes", model.evaluate, model, digits(50).train,
+    { loss = nn.CrossEntropy() })
 end
 
 function TestHostile:test_a_number_of_classes_beyond_reason_is_refused()
   local far = core.data.new(pl.rand(2, 3), pl.tensor({ 0, 2000000000 }, "i32"))
   local model = nn.Sequential { nn.Linear(3, 2) }
   raises("too many classes", model.evaluate, model, far)
-  raises("a number of classes from 1 to 65536", pl.data.idx, { train_images = "x", train_labels = "y", labels = 1 << 40 })
+  raises("a number of classes from 1 to 65536", pl.data.idx,
+    { train_images = "x", train_labels = "y", labels = 1 << 40 })
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -58,12 +58,16 @@ function TestLoss:test_messages()
   local x = pl.zeros(2, 10)
   lu.assertStrContains(error_of(loss, x, pl.tensor({ 1, 10 }, "i32")), "label 10 of sample 2 is outside 0 to 9")
   lu.assertStrContains(error_of(loss, x, pl.tensor({ 1, 2, 3 }, "i32")), "CrossEntropy: 2 outputs and 3 targets")
-  lu.assertStrContains(error_of(loss, x, pl.tensor { 1, 2 }), 'class labels are whole numbers; make them so with labels:to("i32")')
-  lu.assertStrContains(error_of(loss, pl.zeros(2, 3, 4), pl.tensor({ 1, 2 }, "i32")), "expects outputs [N, classes], got [N, 3, 4]")
+  lu.assertStrContains(error_of(loss, x, pl.tensor { 1, 2 }),
+    'class labels are whole numbers; make them so with labels:to("i32")')
+  lu.assertStrContains(error_of(loss, pl.zeros(2, 3, 4), pl.tensor({ 1, 2 }, "i32")),
+    "expects outputs [N, classes], got [N, 3, 4]")
   lu.assertStrContains(error_of(loss, x, 3), "tensor")
-  lu.assertStrContains(error_of(nn.CrossEntropy, { label_smoothing = 2 }), "option 'label_smoothing' must be between 0 and 1, got 2")
+  lu.assertStrContains(error_of(nn.CrossEntropy, { label_smoothing = 2 }),
+    "option 'label_smoothing' must be between 0 and 1, got 2")
   lu.assertStrContains(error_of(nn.CrossEntropy, { smoothing = 0.1 }), "did you mean 'label_smoothing'?")
-  lu.assertStrContains(error_of(nn.MSE, { reduction = "median" }), 'option \'reduction\' is one of "mean", "sum", got "median"')
+  lu.assertStrContains(error_of(nn.MSE, { reduction = "median" }),
+    'option \'reduction\' is one of "mean", "sum", got "median"')
   lu.assertStrMatches(error_of(function() nn.MSE { reduction = 3 } end), ".*loss_test.lua:%d+: MSE: .*")
 end
 

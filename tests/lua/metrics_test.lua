@@ -35,14 +35,17 @@ function TestClassification:test_scikit_learn_s_numbers_also_where_classes_occur
     local r = metrics.classification(case.confusion)
     lu.assertAlmostEquals(r.accuracy, case.accuracy, 1e-12)
     for _, average in ipairs { "macro", "weighted" } do
-      for name, value in pairs(case[average]) do lu.assertAlmostEquals(r[average][name], value, 1e-12, ("case %d, %s %s"):format(i, average, name)) end
+      for name, value in pairs(case[average]) do
+        lu.assertAlmostEquals(r[average][name], value, 1e-12, ("case %d, %s %s"):format(i, average, name))
+      end
     end
   end
 end
 
 function TestClassification:test_an_absent_class_has_zeros_and_is_left_out_of_the_macro_average()
   local r = metrics.classification { { 3, 0 }, { 0, 0 } }
-  lu.assertEquals({ r.classes[2].precision, r.classes[2].recall, r.classes[2].f1, r.classes[2].support }, { 0.0, 0.0, 0.0, 0 })
+  lu.assertEquals({ r.classes[2].precision, r.classes[2].recall, r.classes[2].f1, r.classes[2].support },
+    { 0.0, 0.0, 0.0, 0 })
   lu.assertEquals({ r.macro.recall, r.absent }, { 1.0, 1 })
   lu.assertEquals(r.weighted.recall, 1.0)
 end
@@ -57,7 +60,8 @@ function TestClassification:test_regressions_have_scikit_learn_s_numbers()
     local x, y = pl.tensor(case.outputs), pl.tensor(case.targets)
     local result = pl.nn.Sequential { pl.nn.Identity() }:evaluate(pl.data.from_tensors { x = x, y = y }.train)
     for _, name in ipairs { "mae", "rmse", "r2" } do
-      lu.assertAlmostEquals(result[name], case[name], 1e-9 * math.max(1, math.abs(case[name])), ("case %d, %s"):format(i, name))
+      lu.assertAlmostEquals(result[name], case[name], 1e-9 * math.max(1, math.abs(case[name])),
+        ("case %d, %s"):format(i, name))
     end
     lu.assertNil(result.accuracy)
   end

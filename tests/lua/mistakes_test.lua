@@ -6,8 +6,10 @@ local nn, data, optim = pl.nn, pl.data, pl.optim
 local scratch = dofile "tests/lua/support_scratch.lua" "mistakes"
 
 local function trained(changes, resume)
-  local fields = { name = "m", data = data.digits { train = 300, test = 120 }, loss = nn.CrossEntropy(), epochs = 1, batch_size = 30,
-    model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }, optimizer = optim.SGD { lr = 0.02 }, validation = 0.2, test = "end" }
+  local fields = { name = "m", data = data.digits { train = 300, test = 120 }, loss = nn.CrossEntropy(), epochs = 1,
+    batch_size = 30,
+    model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }, optimizer = optim.SGD { lr = 0.02 }, validation = 0.2,
+      test = "end" }
   for name, value in pairs(changes or {}) do fields[name] = value end
   return pl.experiment(fields):run { out = scratch .. "/run", quiet = true, silent = true, fresh = not resume }
 end
@@ -44,7 +46,8 @@ local function check(split, kept, model)
   lu.assertEquals(kept.count - kept.correct, #wrong)
   for n, mistake in ipairs(kept.mistakes) do
     lu.assertAlmostEquals(mistake.probability, wrong[n].probability, 1e-5)
-    lu.assertEquals({ mistake.label, mistake.prediction }, { each[mistake.index].label, each[mistake.index].prediction })
+    lu.assertEquals({ mistake.label, mistake.prediction },
+      { each[mistake.index].label, each[mistake.index].prediction })
     lu.assertNotEquals(mistake.label, mistake.prediction)
     lu.assertEquals(mistake.picture.dtype, "u8")
     local x = split:get(mistake.index)
@@ -66,7 +69,8 @@ function TestMistakes.test_they_are_what_the_model_says()
 end
 
 function TestMistakes.test_of_the_best_epoch_when_that_is_what_is_kept()
-  local r = trained { epochs = 4, test = "epoch", optimizer = optim.SGD { lr = 0.5 }, stopping = pl.stopping.patience { monitor = "val_loss", patience = 3 } }
+  local r = trained { epochs = 4, test = "epoch", optimizer = optim.SGD { lr = 0.5 },
+    stopping = pl.stopping.patience { monitor = "val_loss", patience = 3 } }
   check(r.experiment.splits.test, read().evaluation.test, r.model)
 end
 
@@ -87,11 +91,13 @@ end
 function TestMistakes.test_rows_of_numbers_have_no_pictures_and_targets_no_mistakes()
   local x = pl.randn(60, 4)
   local y = x:slice(2, 1, 1):reshape(60):gt(0):to "i32"
-  trained { data = data.from_tensors { x = x, y = y, test_x = x, test_y = y }, validation = 0, model = nn.Sequential { nn.Linear(4, 2) } }
+  trained { data = data.from_tensors { x = x, y = y, test_x = x, test_y = y }, validation = 0,
+    model = nn.Sequential { nn.Linear(4, 2) } }
   local kept = read().evaluation.test
   lu.assertTrue(#kept.mistakes > 0)
   lu.assertNil(kept.mistakes[1].picture)
-  trained { data = data.from_tensors { x = x, y = x, test_x = x, test_y = x }, validation = 0, model = nn.Sequential { nn.Linear(4, 4) }, loss = nn.MSE() }
+  trained { data = data.from_tensors { x = x, y = x, test_x = x, test_y = x }, validation = 0,
+    model = nn.Sequential { nn.Linear(4, 4) }, loss = nn.MSE() }
   kept = read().evaluation.test
   lu.assertNil(kept.mistakes)
   lu.assertNil(kept.predictions)

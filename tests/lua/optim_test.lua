@@ -139,7 +139,8 @@ end
 
 function TestOptim:test_groups()
   local model = make_model()
-  local opt = optim.SGD { lr = 0.5, groups = { { layers = "hidden", lr = 0 }, { match = "03", parameters = { "bias" }, lr_scale = 2 } } }:bind(model)
+  local opt = optim.SGD { lr = 0.5, groups = { { layers = "hidden", lr = 0 },
+    { match = "03", parameters = { "bias" }, lr_scale = 2 } } }:bind(model)
   local _, grad = nn.CrossEntropy()(model:forward(x), y)
   model:zero_grad()
   model:backward(grad)
@@ -183,19 +184,22 @@ function TestOptim:test_messages()
   lu.assertStrContains(error_of(opt.state, opt), "call optimizer:bind(model) first")
   lu.assertStrMatches(error_of(function() optim.Adam { lr = -1 } end), ".*optim_test.lua:%d+: Adam: option 'lr' must be at least 0, got %-1")
   lu.assertStrContains(error_of(optim.Adam, { beta = 1 }), "Adam has no option 'beta'; did you mean 'betas'?")
-  lu.assertStrContains(error_of(optim.Adam, { betas = { 0.9, 1 } }), "Adam: option 'betas' must be between 0 and 0.999999, got 1")
+  lu.assertStrContains(error_of(optim.Adam, { betas = { 0.9, 1 } }),
+    "Adam: option 'betas' must be between 0 and 0.999999, got 1")
   lu.assertStrContains(error_of(optim.Adam, { group = {} }), "Adam has no option 'group'; did you mean 'groups'?")
   lu.assertStrContains(error_of(optim.SGD, { momentum_form = "heavy" }), "option 'momentum_form' is one of")
   lu.assertStrContains(error_of(function() opt.lr = "fast" end), "Adam: lr takes a number of at least 0, got fast")
   lu.assertStrContains(error_of(function() opt.eps = 1 end), "only lr can be set, not 'eps'")
   lu.assertStrContains(error_of(opt.set_counters, opt, { steps = 1 }), "counter 'epochs' is missing")
   local function grouped(group) return function() optim.SGD { groups = { group } }:bind(model) end end
-  lu.assertStrContains(error_of(grouped { layers = { "hiden" } }), "SGD: group 1: no layer 'hiden' has parameters; did you mean 'hidden'?")
+  lu.assertStrContains(error_of(grouped { layers = { "hiden" } }),
+    "SGD: group 1: no layer 'hiden' has parameters; did you mean 'hidden'?")
   lu.assertStrContains(error_of(grouped { match = "conv" }), "SGD: group 1 meets no parameter of the model")
   lu.assertStrContains(error_of(grouped { lr = 1 }), "SGD: group 1 names nothing")
   lu.assertStrContains(error_of(grouped { match = "h", momentum = 1 }), "SGD: group 1: group has no option 'momentum'")
   lu.assertStrContains(error_of(grouped { match = 3 }), "SGD: group 1: 'match' takes a name or a list of names")
-  lu.assertStrContains(error_of(grouped { match = "h", lr = 1, lr_scale = 2 }), "SGD: group 1 has both lr and lr_scale; give one")
+  lu.assertStrContains(error_of(grouped { match = "h", lr = 1, lr_scale = 2 }),
+    "SGD: group 1 has both lr and lr_scale; give one")
   lu.assertStrContains(error_of(function() optim.SGD { groups = 3 } end), "option 'groups' takes a list of groups")
   lu.assertStrContains(error_of(function() optim.SGD():bind(3) end), "argument 'model' takes a layer, got 3")
 end

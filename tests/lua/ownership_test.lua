@@ -1,5 +1,5 @@
--- Who owns what, when scripts end things early (free, close, <close>), when the collector's finalizers meet objects in any order,
--- and when a function of the script takes away what is being used. Each of these once read freed memory.
+-- Who owns what, when scripts end things early (free, close, <close>), when the collector's finalizers meet objects in
+-- any order, and when a function of the script takes away what is being used. Each of these once read freed memory.
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -10,7 +10,8 @@ TestOwnership = {}
 local function images(n) return pl.data.from_tensors { x = pl.rand({ n, 4, 4, 1 }, { seed = 1 }), y = pl.randint(0, 2, n), name = "p" } end
 local function model() return nn.Sequential { nn.Flatten(), nn.Linear(16, 3) } end
 local function experiment(d, fields)
-  local e = { name = "own", data = d, model = model(), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }, epochs = 3, batch_size = 8, test = false }
+  local e = { name = "own", data = d, model = model(), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
+    epochs = 3, batch_size = 8, test = false }
   for k, v in pairs(fields) do e[k] = v end
   return pl.experiment(e)
 end
@@ -38,7 +39,8 @@ function TestOwnership:test_a_layer_whose_parent_was_finalized()
     local child = nn.Linear(2, 2)
     local holder = setmetatable({}, { __gc = function(h)
       local y = h.child.weight
-      seen = { label = h.child:label(), path = h.child:path(), weight = y:totable(), grad = h.child.grad.weight:totable() }
+      seen = { label = h.child:label(), path = h.child:path(), weight = y:totable(),
+        grad = h.child.grad.weight:totable() }
     end })
     holder.child = child
     local parent = nn.Sequential { nn.ReLU(), child }
@@ -46,7 +48,8 @@ function TestOwnership:test_a_layer_whose_parent_was_finalized()
     child.weight = pl.tensor { { 1, 2 }, { 3, 4 } }
   end
   collect()
-  lu.assertEquals(seen, { label = "layer 2 (Linear)", path = "02_linear", weight = { { 1, 2 }, { 3, 4 } }, grad = { { 0, 0 }, { 0, 0 } } })
+  lu.assertEquals(seen, { label = "layer 2 (Linear)", path = "02_linear", weight = { { 1, 2 }, { 3, 4 } },
+    grad = { { 0, 0 }, { 0, 0 } } })
 end
 
 function TestOwnership:test_all_that_can_be_done_in_a_finalizer()
@@ -70,11 +73,15 @@ function TestOwnership:test_all_that_can_be_done_in_a_finalizer()
         h.outer:build { 16 }
         h.opt, h.loss, h.tensor = h.opt or optim.Adam(), h.loss or nn.CrossEntropy(), pl.ones(3)
         h.opt:bind(h.outer)
-        h.augment, h.data = pl.augment.noise(0.1), core.data.new(pl.rand(8, 16), pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1 }, "i32"))
-        h.trainer = core.trainer.new { model = h.outer, loss = h.loss, optimizer = h.opt, data = h.data, batch_size = 4 }
+        h.augment, h.data = pl.augment.noise(0.1), core.data.new(pl.rand(8, 16),
+          pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1 }, "i32"))
+        h.trainer = core.trainer.new { model = h.outer, loss = h.loss, optimizer = h.opt, data = h.data,
+          batch_size = 4 }
       end, f)
-      lu.assertTrue(why == nil or type(why) ~= "string" or why:find "freed" ~= nil or why:find "closed" ~= nil or why:find "expected" ~= nil
-        or why:find "completely" ~= nil or why:find "collected" ~= nil or why:find "part of a" ~= nil or why:find "Linear" ~= nil, why)
+      lu.assertTrue(why == nil or type(why) ~= "string" or why:find "freed" ~= nil or why:find "closed" ~= nil
+        or why:find "expected" ~= nil
+        or why:find "completely" ~= nil or why:find "collected" ~= nil or why:find "part of a" ~= nil
+          or why:find "Linear" ~= nil, why)
     end
   end
 end
@@ -108,7 +115,8 @@ function TestOwnership:test_a_trainer_keeps_what_it_was_made_of()
   local options, watch
   do
     local m = model():build { 4, 4, 1 }
-    options = { model = m, loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }:bind(m), data = core.data.new(pl.rand(32, 4, 4, 1),
+    options = { model = m, loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }:bind(m),
+      data = core.data.new(pl.rand(32, 4, 4, 1),
       pl.randint(0, 2, 32)), augment = { pl.augment.noise(0.1) }, batch_size = 8 }
     watch = setmetatable({ m }, { __mode = "v" })
   end
@@ -144,13 +152,15 @@ function TestOwnership:test_augmentations_that_a_shape_takes_away()
   local optimizer = optim.SGD { lr = 0.1 }:bind(m)
   m:build { 2, 8, 1 }
   list = { pl.augment.noise(0.1), pl.augment.cutout(1) }
-  local trainer = core.trainer.new { model = m, loss = nn.CrossEntropy(), optimizer = optimizer, augment = list, batch_size = 8,
+  local trainer = core.trainer.new { model = m, loss = nn.CrossEntropy(), optimizer = optimizer, augment = list,
+    batch_size = 8,
     data = core.data.new(pl.rand(32, 4, 4, 1), pl.randint(0, 2, 32)) }
   lu.assertEquals(#list, 0)
   trainer:run(1, 1, 4)
 end
 
--- A finalizer that runs where a function of the library asks Lua for memory may free what that function is about to read.
+-- A finalizer that runs where a function of the library asks Lua for memory may free what that function is about to
+-- read.
 function TestOwnership:test_finalizers_that_free_what_is_in_use()
   local t, r, w
   local function trap()
@@ -220,7 +230,8 @@ function TestOwnership:test_everything_is_given_back()
     local m = nn.Sequential { inner, nn.Residual { nn.Linear(3, 3) } }
     m:forward(pl.ones(2, 16))
     lu.assertFalse((pcall(nn.Sequential, { m, m })))
-    local options = { model = nn.Sequential { nn.Linear(16, 3) }:build { 16 }, loss = nn.MSE(), optimizer = optim.SGD { lr = 1 },
+    local options = { model = nn.Sequential { nn.Linear(16, 3) }:build { 16 }, loss = nn.MSE(),
+      optimizer = optim.SGD { lr = 1 },
       data = core.data.new(pl.rand(8, 16), pl.rand(8, 3)), augment = {} }
     options.optimizer:bind(options.model)
     core.trainer.new(options):run(1, 1, 1)

@@ -1,5 +1,5 @@
---- What a script may do between a forward and its backward, in the callbacks of a training and in the functions of a Lambda: the
--- passes around it keep their state.
+--- What a script may do between a forward and its backward, in the callbacks of a training and in the functions of a
+--- Lambda: the passes around it keep their state.
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -38,7 +38,8 @@ function TestPasses:test_between_forward_and_backward()
   lu.assertEquals(gradients(function(model) model:infer(pl.ones(500, 6)) end), plain)
   lu.assertEquals(gradients(function(model) model:activations(pl.ones(5, 6)) end), plain)
   lu.assertEquals(gradients(function(model)
-    model:evaluate(pl.data.from_tensors { x = pl.ones(70, 6), y = pl.zeros({ 70 }, "i32"), labels = { "a", "b", "c" } }.train)
+    model:evaluate(pl.data.from_tensors { x = pl.ones(70, 6), y = pl.zeros({ 70 }, "i32"),
+      labels = { "a", "b", "c" } }.train)
   end), plain)
 end
 
@@ -72,7 +73,8 @@ end
 local function trained(on_batch, on_epoch, host)
   local layers = { nn.Flatten(), nn.Linear(784, 20), nn.Dropout(0.2), nn.ReLU(), nn.Linear(20, 10) }
   if host then table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end }) end
-  local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3, data = pl.data.digits { train = 80, test = 20, seed = 2 },
+  local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3,
+    data = pl.data.digits { train = 80, test = 20, seed = 2 },
     model = nn.Sequential(layers), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
     callbacks = { on_batch = on_batch, on_epoch = on_epoch } }
   local run = e:run { out = false, quiet = true }
@@ -157,12 +159,14 @@ function TestPasses:test_a_lambda_that_changes_its_width()
       return shape
     end, backward = function(_, x) return pl.zeros(x.shape) end } }
   local data = pl.data.from_tensors { x = pl.ones(32, 4), y = pl.zeros({ 32 }, "i32"), labels = { "a", "b", "c" } }
-  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }:bind(model),
+  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(),
+    optimizer = optim.SGD { lr = 0.1 }:bind(model),
     data = data.train:read(), batch_size = 16, seed = 1 }
   trainer:run(1, 1, 2)
   width = 12
   model:infer(pl.ones(2, 3, 4))
-  lu.assertErrorMsgContains("Lambda: forward must return an f32 tensor of shape [16, 5], got f32 [16, 12]", trainer.run, trainer, 1, 1, 2)
+  lu.assertErrorMsgContains("Lambda: forward must return an f32 tensor of shape [16, 5], got f32 [16, 12]", trainer.run,
+    trainer, 1, 1, 2)
   width = 5
   trainer:run(1, 1, 2)
 end

@@ -13,8 +13,10 @@ function TestText:test_numbers()
   lu.assertEquals(text.count(999), "999")
   lu.assertEquals(text.count(-1234567), "-1,234,567")
   lu.assertEquals(text.percent(0.0097), "0.97 %")
-  lu.assertEquals({ text.number(0.001), text.number(1.53e-7), text.number(3), text.number(0 / 0) }, { "0.001", "1.53e-07", "3", "nan" })
-  lu.assertEquals({ text.duration(0.417), text.duration(8.13), text.duration(59.97), text.duration(83.4), text.duration(7391) },
+  lu.assertEquals({ text.number(0.001), text.number(1.53e-7), text.number(3), text.number(0 / 0) },
+    { "0.001", "1.53e-07", "3", "nan" })
+  lu.assertEquals({ text.duration(0.417), text.duration(8.13), text.duration(59.97), text.duration(83.4),
+    text.duration(7391) },
     { "0.42 s", "8.1 s", "1:00", "1:23", "2:03:11" })
   lu.assertEquals({ text.bytes(999), text.bytes(51240), text.bytes(3400000) }, { "999 B", "51.2 KB", "3.40 MB" })
   lu.assertEquals(text.shape { 28, 28, 1 }, "[28, 28, 1]")
@@ -22,11 +24,15 @@ end
 
 function TestText:test_columns_align_by_characters_not_bytes()
   local narrow = { { "a", need = 2 }, { "b" }, { "c", need = 1 }, { "d", need = 2 } }
-  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 22), { "a     b     c     d", "aaaa  bbbb  cccc  dddd" })
-  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 21), { "a     b     c", "aaaa  bbbb  cccc", "no room for: d" })
-  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 4), { "b", "bbbb", "no", "  room", "  for:", "  d,", "  a,", "  c" })
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 22),
+    { "a     b     c     d", "aaaa  bbbb  cccc  dddd" })
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 21),
+    { "a     b     c", "aaaa  bbbb  cccc", "no room for: d" })
+  lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 4),
+    { "b", "bbbb", "no", "  room", "  for:", "  d,", "  a,", "  c" })
   lu.assertEquals(text.wrap("one two three", 8, " "), { "one two", " three" })
-  lu.assertEquals(text.columns({ { "a" }, { "n", align = "right" } }, { { "·", "1" }, { "xyz", "100" } }), { "a      n", "·      1", "xyz  100" })
+  lu.assertEquals(text.columns({ { "a" }, { "n", align = "right" } }, { { "·", "1" }, { "xyz", "100" } }),
+    { "a      n", "·      1", "xyz  100" })
 end
 
 function TestText:test_clip()
@@ -54,7 +60,8 @@ function TestReport:test_a_confusion_matrix_that_is_too_wide()
     end
     return m
   end
-  local labels = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot" }
+  local labels = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot" }
   for width = 70, 100, 10 do
     local term = { width = width, utf8 = true, paint = function(s) return s end }
     local lines = report.confusion(matrix(10), labels, term)
@@ -86,20 +93,28 @@ function TestReport:test_history_table_and_csv()
   local h = history.new()
   history.append(h, { "epoch", "train_loss", "test_error" }, { epoch = 1, train_loss = 0.25 })
   history.append(h, { "epoch", "train_loss", "test_error" }, { epoch = 2, train_loss = 0.125, test_error = 0.02 })
-  lu.assertEquals(report.history(h, nil, 2), { "epoch  train loss  test error", "    1      0.2500           -", "    2      0.1250      2.00 %  best" })
+  lu.assertEquals(report.history(h, nil, 2), { "epoch  train loss  test error", "    1      0.2500           -",
+    "    2      0.1250      2.00 %  best" })
   lu.assertEquals(report.csv(h), { "epoch,train_loss,test_error", "1,0.25,", "2,0.125,0.02" })
-  lu.assertEquals(report.csv(h, false), { "part,epoch,train_loss,test_error", "history,1,0.25,", "history,2,0.125,0.02" })
-  lu.assertEquals(report.csv(h, { epoch = 1, test_error = 0.5, ['a "b",c'] = 3 }), { 'part,epoch,train_loss,test_error,"a ""b"",c"', "history,1,0.25,,",
+  lu.assertEquals(report.csv(h, false), { "part,epoch,train_loss,test_error", "history,1,0.25,",
+    "history,2,0.125,0.02" })
+  lu.assertEquals(report.csv(h, { epoch = 1, test_error = 0.5, ['a "b",c'] = 3 }),
+    { 'part,epoch,train_loss,test_error,"a ""b"",c"', "history,1,0.25,,",
     "history,2,0.125,0.02,", "final,1,,0.5,3" })
 end
 
 function TestReport:test_model_table_adds_up()
   local lines, total = report.model {
-    { path = "01_conv2d", type = "Conv2d", name = "", output = { 28, 28, 8 }, parameters = 208, work = 156800, memory = 25088 },
-    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0, part = "fork" },
-    { path = "02_residual/01_relu", type = "ReLU", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 25088 },
-    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0, part = "join" },
-    { path = "03_linear", type = "Linear", name = "fc1", output = { 10 }, parameters = 62730, work = 62720, memory = 40 } }
+    { path = "01_conv2d", type = "Conv2d", name = "", output = { 28, 28, 8 }, parameters = 208, work = 156800,
+      memory = 25088 },
+    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0,
+      part = "fork" },
+    { path = "02_residual/01_relu", type = "ReLU", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0,
+      memory = 25088 },
+    { path = "02_residual", type = "Residual", name = "", output = { 28, 28, 8 }, parameters = 0, work = 0, memory = 0,
+      part = "join" },
+    { path = "03_linear", type = "Linear", name = "fc1", output = { 10 }, parameters = 62730, work = 62720,
+      memory = 40 } }
   lu.assertEquals(total, { parameters = 62938, work = 219520, memory = 50216 })
   lu.assertEquals(lines, {
     "layer            output          parameters  multiply-adds   memory",

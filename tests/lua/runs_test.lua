@@ -13,7 +13,8 @@ local function digest(model)
 end
 
 local function small(changes)
-  local fields = { name = "small", data = pl.data.digits { train = 60, test = 20 }, model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
+  local fields = { name = "small", data = pl.data.digits { train = 60, test = 20 },
+    model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
     loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }, epochs = 2, batch_size = 20, validation = 0.2 }
   for name, value in pairs(changes or {}) do fields[name] = value end
   return pl.experiment(fields)
@@ -71,13 +72,19 @@ function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
   local run = small { stopping = pl.stopping.patience { monitor = "val_loss", patience = 1 }, metrics = { "macro_f1", own = function() return 3 end } }
     :run(quiet(path))
   local again = assert(pl.run(path))
-  for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do lu.assertEquals(again[name], run[name], name) end
+  for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do
+    lu.assertEquals(again[name], run[name], name)
+  end
   lu.assertTrue(again.predictions:equal(run.predictions))
   lu.assertTrue(again.test.right:equal(run.test.right))
   for _, of in ipairs { run, again } do
-    for _, split in ipairs { "test", "val" } do of[split].predictions, of[split].right, of[split].mistakes = nil, nil, nil end
+    for _, split in ipairs { "test", "val" } do
+      of[split].predictions, of[split].right, of[split].mistakes = nil, nil, nil
+    end
   end
-  for _, name in ipairs { "test", "val", "best", "evaluation", "labels", "arguments" } do lu.assertEquals(again[name], run[name], name) end
+  for _, name in ipairs { "test", "val", "best", "evaluation", "labels", "arguments" } do
+    lu.assertEquals(again[name], run[name], name)
+  end
   lu.assertEquals(tostring(again.history), tostring(run.history))
   lu.assertEquals(tostring(again), tostring(run))
   lu.assertEquals(again:ending(), run:ending())
@@ -101,7 +108,9 @@ end
 
 function TestRuns:test_lists_and_filters()
   local place = scratch "runs_test/list"
-  for _, lr in ipairs { 0.001, 0.1 } do small { optimizer = optim.SGD { lr = lr }, name = "lr " .. lr }:run(quiet(("%s/deep/lr%s"):format(place, lr))) end
+  for _, lr in ipairs { 0.001, 0.1 } do
+    small { optimizer = optim.SGD { lr = lr }, name = "lr " .. lr }:run(quiet(("%s/deep/lr%s"):format(place, lr)))
+  end
   small { name = "other", callbacks = { on_batch = function(ctx) if ctx.step == 2 then ctx.stop() end end } }:run(quiet(place .. "/other"))
   assert(core.store.write_text(scratch "runs_test/list/torn" .. "/run.h5", "nonsense"))
   local list, problems = pl.runs(place)
@@ -111,7 +120,8 @@ function TestRuns:test_lists_and_filters()
   lu.assertEquals(#list[1].history, 2)
   lu.assertEquals(list[1].path, place .. "/deep/lr0.001")
   local function found(filter) return #pl.runs(place, filter) end
-  lu.assertEquals({ found "ended=epochs", found "ended!=epochs", found "name~LR", found "epoch>=1 lr>0.01", found "seed=2" }, { 2, 1, 2, 1, 0 })
+  lu.assertEquals({ found "ended=epochs", found "ended!=epochs", found "name~LR", found "epoch>=1 lr>0.01",
+    found "seed=2" }, { 2, 1, 2, 1, 0 })
   lu.assertEquals(found(function(run) return run.name == "other" end), 1)
   lu.assertErrorMsgContains("no run has a 'lrr'", pl.runs, place, "lrr=1")
   lu.assertErrorMsgContains("is not a condition", pl.runs, place, "lr")

@@ -87,7 +87,8 @@ function TestProcess:test_signals()
 end
 
 function TestProcess:test_mistakes()
-  lu.assertEquals({ core.process.spawn { "no-such-program" } }, { nil, "cannot start no-such-program: No such file or directory" })
+  lu.assertEquals({ core.process.spawn { "no-such-program" } },
+    { nil, "cannot start no-such-program: No such file or directory" })
   lu.assertError(core.process.spawn, {})
   lu.assertError(core.process.spawn, { "sh", 3 })
   lu.assertError(core.process.kill, 1, "KILL")

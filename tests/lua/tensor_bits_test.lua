@@ -53,7 +53,9 @@ for _, list in ipairs { cases, with_fma } do
   for name, case in pairs(list) do
     TestBits["test_" .. name] = function()
       local _, isa = system.processor()
-      if list == with_fma and isa == "baseline" then lu.skip("the baseline instruction set has no fused multiply-add") end
+      if list == with_fma and isa == "baseline" then
+        lu.skip("the baseline instruction set has no fused multiply-add")
+      end
       for _, threads in ipairs { 1, 2, 3 } do
         system.threads(threads)
         local found = checksum(case[2]())

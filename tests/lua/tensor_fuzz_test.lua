@@ -3,7 +3,8 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
 
-local odd = { "f32", "i32", "x", 0 / 0, 1 / 0, -1 / 0, math.maxinteger, math.mininteger, 2 ^ 31, -2 ^ 31 - 1, 0.5, true, false }
+local odd = { "f32", "i32", "x", 0 / 0, 1 / 0, -1 / 0, math.maxinteger, math.mininteger, 2 ^ 31, -2 ^ 31 - 1, 0.5, true,
+  false }
 local options = { { keepdim = true }, { seed = 3 }, { descending = true }, { correction = 1 }, {}, { foo = 1 } }
 
 local function sorted_functions(t, without)

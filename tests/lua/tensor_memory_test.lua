@@ -34,7 +34,8 @@ function TestMemory.test_everything_is_given_back()
   local start = memory()
   for _ = 1, 10 do
     local t = pl.rand(20, 30)
-    local _ = { t:T():matmul(t):sum(1, { keepdim = true }), t:index(1, { 1, 2 }), t:gather(1, { { 1 } }), pl.cat { t, t }, t:sort(1) }
+    local _ = { t:T():matmul(t):sum(1, { keepdim = true }), t:index(1, { 1, 2 }), t:gather(1, { { 1 } }),
+      pl.cat { t, t }, t:sort(1) }
     pcall(function() return t + pl.zeros(7) end)
     pcall(t.index, t, 1, { 99 })
     pcall(t.add_, t, pl.zeros(2, 20, 30))

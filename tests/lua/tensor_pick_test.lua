@@ -29,7 +29,8 @@ function TestPick.test_gather()
   lu.assertEquals(t:gather(2, { { 3 }, { 1 } }):totable(), { { 3 }, { 4 } })
   lu.assertEquals(t:gather(1, { { 2, 1, -1 } }):totable(), { { 4, 2, 6 } })
   raises("gather: index 4 is out of range: axis 2 has items 1 to 3", t.gather, t, 2, { { 4 } })
-  raises("gather: indices of shape [3, 1] do not fit a tensor of shape [2, 3]: axis 1 is longer", t.gather, t, 2, { { 1 }, { 1 }, { 1 } })
+  raises("gather: indices of shape [3, 1] do not fit a tensor of shape [2, 3]: axis 1 is longer", t.gather, t, 2,
+    { { 1 }, { 1 }, { 1 } })
 end
 
 function TestPick.test_masks()
@@ -57,7 +58,8 @@ function TestJoin.test_cat_and_stack()
   lu.assertEquals(pl.cat { pl.zeros(0, 2), a }:totable(), { { 1, 2 } })
   lu.assertEquals(pl.stack { pl.tensor { 1, 2 }, pl.tensor { 3, 4 } }:totable(), { { 1, 2 }, { 3, 4 } })
   lu.assertEquals(pl.stack({ pl.tensor { 1, 2 }, pl.tensor { 3, 4 } }, -1):totable(), { { 1, 3 }, { 2, 4 } })
-  raises("cat: shapes [1, 2] (tensor 1) and [2, 2] (tensor 2) must be equal but for the axis of joining", pl.cat, { a, b }, 2)
+  raises("cat: shapes [1, 2] (tensor 1) and [2, 2] (tensor 2) must be equal but for the axis of joining", pl.cat,
+    { a, b }, 2)
   raises("cat: tensor 1 is f32 and tensor 2 is u8", pl.cat, { a, a:to("u8") })
   raises("stack: shapes [1, 2] (tensor 1) and [2, 2] (tensor 2) must be equal", pl.stack, { a, b })
   raises("expects a list of at least one tensor", pl.cat, {})

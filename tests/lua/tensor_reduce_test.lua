@@ -127,7 +127,8 @@ function TestProduct.test_errors()
   raises("the last axis of the first (3) must equal the axis of the second (4)", a.matmul, a, pl.ones(4))
   raises("matmul: expects f32 tensors, got f32 and u8", a.matmul, a, pl.ones(3, 3, "u8"))
   raises("both need at least one axis", a.matmul, a, pl.tensor(3))
-  raises("matmul (leading axes): shapes [2] and [3] do not broadcast", pl.ones(1).matmul, pl.ones(2, 1, 1), pl.ones(3, 1, 1))
+  raises("matmul (leading axes): shapes [2] and [3] do not broadcast", pl.ones(1).matmul, pl.ones(2, 1, 1),
+    pl.ones(3, 1, 1))
 end
 
 TestCompare = {}
@@ -145,7 +146,8 @@ end
 function TestCompare.test_accuracy()
   local scores = pl.tensor { { 0.1, 0.9 }, { 0.8, 0.2 }, { 0.3, 0.7 }, { 0 / 0, 1 } }
   lu.assertEquals(pl.accuracy(scores, pl.tensor({ 1, 0, 0, 0 }, "u8")), 0.5)
-  raises("accuracy: expects scores [N, K] and i32 or u8 labels [N], got [4, 2] and u8 [3]", pl.accuracy, scores, pl.zeros(3, "u8"))
+  raises("accuracy: expects scores [N, K] and i32 or u8 labels [N], got [4, 2] and u8 [3]", pl.accuracy, scores,
+    pl.zeros(3, "u8"))
   raises("accuracy: of no rows", pl.accuracy, pl.zeros(0, 2), pl.zeros(0, "u8"))
 end
 

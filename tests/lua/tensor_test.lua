@@ -26,7 +26,8 @@ function TestMake.test_nested()
 end
 
 function TestMake.test_nested_errors()
-  raises("item [2] has 1 items where its first neighbour has 2; rows must be equally long", pl.tensor, { { 1, 2 }, { 3 } })
+  raises("item [2] has 1 items where its first neighbour has 2; rows must be equally long", pl.tensor,
+    { { 1, 2 }, { 3 } })
   raises("item [2] is a number where its first neighbour is a table of 1 items", pl.tensor, { { 1 }, 2 })
   raises("item [1][2] is a string", pl.tensor, { { 1, "x" } })
   raises("item [2]: set: 256 does not fit in u8 (whole numbers from 0 to 255)", pl.tensor, { 1, 256 }, "u8")

@@ -6,11 +6,13 @@ local nn, optim = pl.nn, pl.optim
 
 local function setup(augment, samples)
   local train = pl.data.digits { train = samples or 96, test = 16, seed = 3 }:splits()
-  local model = nn.Sequential { nn.Conv2d(1, 4, 3, { padding = "same" }), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Dropout(0.2), nn.Linear(4, 10) }
+  local model = nn.Sequential { nn.Conv2d(1, 4, 3, { padding = "same" }), nn.ReLU(), nn.GlobalAvgPool2d(),
+    nn.Dropout(0.2), nn.Linear(4, 10) }
   model:initialize(5)
   local optimizer = optim.Adam { lr = 0.01 }
   optimizer:bind(model)
-  return model, core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, data = train, batch_size = 32,
+  return model, core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, data = train,
+    batch_size = 32,
     seed = 7, augment = augment }
 end
 

@@ -15,7 +15,8 @@ end
 local function bare(line) return (line:gsub("\27%[[%d;]*m", "")) end
 
 local function log_line(epoch, error)
-  return ('{"epoch":%d,"step":%d,"lr":0.01,"train_loss":%g,"test_error":%g,"seconds":2.0}\n'):format(epoch, epoch * 100, 1 / epoch, error)
+  return ('{"epoch":%d,"step":%d,"lr":0.01,"train_loss":%g,"test_error":%g,"seconds":2.0}\n'):format(epoch, epoch * 100,
+    1 / epoch, error)
 end
 
 local function folder(name, epochs)

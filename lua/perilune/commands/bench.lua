@@ -23,7 +23,9 @@ local function counts(word)
   local list = {}
   for part in (word .. ","):gmatch "([^,]*)," do
     local n = math.tointeger(tonumber(part))
-    if not n or n < 1 or n > 64 then return nil, ("numbers of threads from 1 to 64 are expected, such as 1,2; got '%s'"):format(word) end
+    if not n or n < 1 or n > 64 then
+      return nil, ("numbers of threads from 1 to 64 are expected, such as 1,2; got '%s'"):format(word)
+    end
     list[#list + 1] = n
   end
   return list
@@ -35,8 +37,10 @@ function M.define(parser)
   parser:option("--threads", "Numbers of threads, such as 1,2 (1 and as many as cores; --layers: as many as cores).")
     :convert(counts):argname "<n>"
   parser:option("--seconds", "Duration of one measurement."):convert(number):default("1"):argname "<s>"
-  parser:option("--repeat", "Measurements, of which the median is shown."):convert(whole(1, 1000)):default("3"):argname "<n>":target "repeats"
-  parser:mutex(parser:flag("--csv", "As comma-separated values."), parser:flag("--json", "As one JSON object, with all that was measured."))
+  parser:option("--repeat", "Measurements, of which the median is shown."):convert(whole(1,
+    1000)):default("3"):argname "<n>":target "repeats"
+  parser:mutex(parser:flag("--csv", "As comma-separated values."),
+    parser:flag("--json", "As one JSON object, with all that was measured."))
 end
 
 local function gflops(x) return x < 9.95 and ("%.1f"):format(x) or text.count(x) end
@@ -61,8 +65,10 @@ local function facts(peaks, threads)
   }
 end
 
-local columns = { { "network" }, { "batch", align = "right" }, { "threads", align = "right" }, { "training/s", align = "right" },
-  { "+-", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" }, { "answers/s", align = "right" },
+local columns = { { "network" }, { "batch", align = "right" }, { "threads", align = "right" },
+  { "training/s", align = "right" },
+  { "+-", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" },
+    { "answers/s", align = "right" },
   { "+-", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" } }
 
 local function print_table(results, term)
@@ -70,7 +76,8 @@ local function print_table(results, term)
   for i, r in ipairs(results) do
     local cells = { r.name, ("%d"):format(r.batch), ("%d"):format(r.threads) }
     for _, what in ipairs { r.training, r.inference } do
-      table.move({ text.count(what.median), spread(what), gflops(what.gflops), text.percent(what.share, 0) }, 1, 4, #cells + 1, cells)
+      table.move({ text.count(what.median), spread(what), gflops(what.gflops), text.percent(what.share, 0) }, 1, 4,
+        #cells + 1, cells)
     end
     rows[i] = cells
   end
@@ -86,14 +93,18 @@ local function print_csv(results)
   for _, r in ipairs(results) do
     local cells = { r.network, (r.name:gsub(",", "")), ("%d"):format(r.batch), ("%d"):format(r.threads) }
     for _, what in ipairs { r.training, r.inference } do
-      for _, name in ipairs { "median", "low", "high", "gflops", "share" } do cells[#cells + 1] = ("%.6g"):format(what[name]) end
+      for _, name in ipairs { "median", "low", "high", "gflops", "share" } do
+        cells[#cells + 1] = ("%.6g"):format(what[name])
+      end
     end
     print(table.concat(cells, ","))
   end
 end
 
-local layer_columns = { { "layer" }, { "output" }, { "forward", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" },
-  { "backward", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" }, { "of step", align = "right" } }
+local layer_columns = { { "layer" }, { "output" }, { "forward", align = "right" }, { "GFLOP/s", align = "right" },
+  { "of peak", align = "right" },
+  { "backward", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" },
+    { "of step", align = "right" } }
 
 -- A layer's flops are forward `work` times two, backward twice that.
 local function print_layers(e, threads, peak, seconds, term)
@@ -112,7 +123,8 @@ local function print_layers(e, threads, peak, seconds, term)
     local a, b, c = pass(forward, flops)
     local d, f, g = pass(backward, 2 * flops)
     local time = forward + backward
-    cells[#cells + 1] = { name, output, a, b, c, d, f, g, time > 0 and text.percent(time / step, 1) or "", style = style }
+    cells[#cells + 1] = { name, output, a, b, c, d, f, g, time > 0 and text.percent(time / step, 1) or "",
+      style = style }
   end
   local flops = 0
   for _, row in ipairs(rows) do
@@ -146,7 +158,9 @@ local function measure(networks, threads, peaks, options)
   for _, name in ipairs(networks) do
     local e = bench.load(name)
     for _, n in ipairs(threads) do
-      if watched then io.stderr:write(("\r\27[Kmeasuring %s with %d thread%s"):format(e.name, n, n == 1 and "" or "s")) end
+      if watched then
+        io.stderr:write(("\r\27[Kmeasuring %s with %d thread%s"):format(e.name, n, n == 1 and "" or "s"))
+      end
       local r = bench.measure(e, { threads = n, seconds = options.seconds, repeats = options.repeats, peak = peaks[n] })
       r.network = name
       results[#results + 1] = r

@@ -16,7 +16,8 @@ end
 local function list()
   local rows = {}
   for i, set in ipairs(require "perilune.fetch".list()) do
-    rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder or "not here: perilune data fetch " .. set.name }
+    rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder
+      or "not here: perilune data fetch " .. set.name }
   end
   rows[#rows + 1] = { "digits", "digits drawn by a generator", "any", "any", "built in" }
   local columns = { { "name" }, { "what" }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }

@@ -22,7 +22,9 @@ function M.run(options)
   end
   for _, list in ipairs { options.tag, options.untag } do
     for _, tag in ipairs(list) do
-      if not tag:find "^[%w%._%-]+$" then errors.fail(2, "note: a tag has letters, digits, '.', '_' and '-', got '%s'", tag) end
+      if not tag:find "^[%w%._%-]+$" then
+        errors.fail(2, "note: a tag has letters, digits, '.', '_' and '-', got '%s'", tag)
+      end
     end
   end
   if options.text or #options.tag > 0 or #options.untag > 0 then

@@ -4,7 +4,8 @@ local text = require "perilune.text"
 local report = require "perilune.report"
 local history = require "perilune.history"
 
-local M = { summary = "a run's history, confusion matrix, precision, recall, F1", usage = "RUN [--csv | --json] [--heat]",
+local M = { summary = "a run's history, confusion matrix, precision, recall, F1",
+  usage = "RUN [--csv | --json] [--heat]",
   description = "Shows a run: its folder, or one of the files in it (run.h5, checkpoint.h5, best.h5)." }
 
 function M.define(parser)

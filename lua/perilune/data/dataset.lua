@@ -42,7 +42,8 @@ function Dataset:validation(how)
 end
 
 local function each(self, change)
-  return M.new { name = self.name, train = change(self.train), test = self.test and change(self.test), held = self.held and change(self.held) }
+  return M.new { name = self.name, train = change(self.train), test = self.test and change(self.test), held = self.held
+    and change(self.held) }
 end
 
 --- All splits minus the mean of the training split, divided by its standard deviation. See split:standardize.

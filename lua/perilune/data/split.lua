@@ -38,7 +38,8 @@ function class.__tostring(self)
     self.classes > 0 and (", %d classes"):format(self.classes) or "")
 end
 
---- The data set in memory (userdata), read now if it has not been. Each call gives a handle of its own, which may be closed.
+--- The data set in memory (userdata), read now if it has not been. Each call gives a handle of its own, which may be
+--- closed.
 function Split:read()
   local ds = self._core
   if not ds then
@@ -49,17 +50,20 @@ function Split:read()
   return ds:share()
 end
 
--- `step`: what was done, in words that are part of a run's identity; or a function that says so once the data have been read.
+-- `step`: what was done, in words that are part of a run's identity; or a function that says so once the data have been
+-- read.
 local function derived(self, step, changes)
   local recipe = table.move(self.recipe or {}, 1, #(self.recipe or {}), 1, {})
   recipe[#recipe + 1] = step
   return M.new {
-    recipe = recipe, name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape or self.shape,
+    recipe = recipe, name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape
+      or self.shape,
     labels = self.labels, classes = self.classes, target = self.target, load = changes.load,
   }
 end
 
---- How the split was derived from what its file or its tensors hold: "subset first=100; standardize per=all std=true", or "".
+--- How the split was derived from what its file or its tensors hold: "subset first=100; standardize per=all std=true",
+--- or "".
 function Split:derivation()
   local words = {}
   for i, step in ipairs(self.recipe or {}) do words[i] = type(step) == "function" and step() or step end
@@ -68,8 +72,12 @@ end
 
 --- One sample: its values (a tensor of shape `split.shape`) and its label or target.
 function Split:get(i)
-  if math.type(i) ~= "integer" then raise("get takes the position of a sample, from 1 to %d, got %s", self.count, tostring(i)) end
-  if i < 1 or i > self.count then raise("sample %d is out of range: %s has samples 1 to %d", i, self.name, self.count) end
+  if math.type(i) ~= "integer" then
+    raise("get takes the position of a sample, from 1 to %d, got %s", self.count, tostring(i))
+  end
+  if i < 1 or i > self.count then
+    raise("sample %d is out of range: %s has samples 1 to %d", i, self.name, self.count)
+  end
   local x, y = self:read():range(i, i)
   x = x:reshape(table.unpack(self.shape))
   if y == nil then return x end
@@ -80,7 +88,9 @@ end
 --- Samples from..to as tensors x [n, ...] and y; all of them by default.
 function Split:tensors(from, to)
   from, to = from or 1, to or self.count
-  if from < 1 or to > self.count or from > to then raise("samples %d to %d are out of range: %s has 1 to %d", from, to, self.name, self.count) end
+  if from < 1 or to > self.count or from > to then
+    raise("samples %d to %d are out of range: %s has 1 to %d", from, to, self.name, self.count)
+  end
   return self:read():range(from, to)
 end
 
@@ -119,25 +129,36 @@ local function rule_of(o)
   return ("fraction=%s, %s%s"):format(csv.number(o.fraction), rows, o.stratified and ", stratified" or "")
 end
 
---- Holds a fraction out: returns what is kept, what is held out, and the rule in words. `how`: a fraction, or { fraction =,
---- order = "shuffled" (a random choice, from `seed`) or "last" (the last rows), stratified = (that fraction of each class; so by
---- default where there are labels and order is not "last"), seed = 1 }.
+--- Holds a fraction out: returns what is kept, what is held out, and the rule in words. `how`: a fraction, or {
+--- fraction =, order = "shuffled" (a random choice, from `seed`) or "last" (the last rows), stratified = (that fraction
+--- of each class; so by default where there are labels and order is not "last"), seed = 1 }.
 function Split:validation(how)
   if type(how) == "number" then how = { fraction = how } end
-  local o = options.read("validation", how, { fraction = options.none, order = options.none, stratified = options.none, seed = options.none })
+  local o = options.read("validation", how, { fraction = options.none, order = options.none, stratified = options.none,
+    seed = options.none })
   if type(o.fraction) ~= "number" or not (o.fraction > 0 and o.fraction < 1) then
     raise("validation takes a fraction between 0 and 1, got %s", tostring(o.fraction))
   end
   o.order = o.order or M.default_order
-  if o.order ~= "shuffled" and o.order ~= "last" then raise("validation: order is \"shuffled\" or \"last\", got %s", options.describe(o.order)) end
+  if o.order ~= "shuffled" and o.order ~= "last" then
+    raise("validation: order is \"shuffled\" or \"last\", got %s", options.describe(o.order))
+  end
   if o.stratified == nil then o.stratified = o.order == "shuffled" and self.classes > 0 end
-  if type(o.stratified) ~= "boolean" then raise("validation: stratified is true or false, got %s", options.describe(o.stratified)) end
-  if o.stratified and self.classes == 0 then raise("a stratified validation split needs labels, and %s has none", self.name) end
+  if type(o.stratified) ~= "boolean" then
+    raise("validation: stratified is true or false, got %s", options.describe(o.stratified))
+  end
+  if o.stratified and self.classes == 0 then
+    raise("a stratified validation split needs labels, and %s has none", self.name)
+  end
   if o.order == "last" and o.seed then raise 'validation: order = "last" takes no seed; leave one of them out' end
-  if o.seed and math.type(o.seed) ~= "integer" then raise("validation: seed is a whole number, got %s", options.describe(o.seed)) end
+  if o.seed and math.type(o.seed) ~= "integer" then
+    raise("validation: seed is a whole number, got %s", options.describe(o.seed))
+  end
   if o.order == "shuffled" then o.seed = o.seed or 1 end
   local held = math.floor(o.fraction * self.count + 0.5)
-  if held == 0 or held == self.count then raise("validation: %d samples are too few to hold out a fraction of %g", self.count, o.fraction) end
+  if held == 0 or held == self.count then
+    raise("validation: %d samples are too few to hold out a fraction of %g", self.count, o.fraction)
+  end
   local parts
   local function part(i)
     return function()
@@ -182,9 +203,13 @@ end
 function Split:resize(height, width)
   width = width or height
   for _, n in ipairs { height, width } do
-    if math.type(n) ~= "integer" or n < 1 or n > 65536 then raise("resize takes a height and a width in pixels, got %s", tostring(n)) end
+    if math.type(n) ~= "integer" or n < 1 or n > 65536 then
+      raise("resize takes a height and a width in pixels, got %s", tostring(n))
+    end
   end
-  if #self.shape ~= 3 then raise("resize works on images [H, W, C], and the samples of %s are [%s]", self.name, table.concat(self.shape, ", ")) end
+  if #self.shape ~= 3 then
+    raise("resize works on images [H, W, C], and the samples of %s are [%s]", self.name, table.concat(self.shape, ", "))
+  end
   return derived(self, ("resize %dx%d"):format(height, width), {
     name = ("%s, %dx%d"):format(self.name, height, width), shape = { height, width, self.shape[3] },
     load = function() return self:read():resize(height, width) end,

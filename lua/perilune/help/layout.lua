@@ -193,7 +193,8 @@ function M.topics(index, width)
   for _, e in ipairs(index.entries) do
     if e.kind == "class" then rooms[#rooms + 1] = e end
   end
-  return M.list(rooms, width, "Topics, each with help \"name\"; help(nn.Conv2d) or help \"conv2d\" describes one function:")
+  return M.list(rooms, width,
+    "Topics, each with help \"name\"; help(nn.Conv2d) or help \"conv2d\" describes one function:")
 end
 
 return M

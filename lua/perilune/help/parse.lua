@@ -84,8 +84,8 @@ local function placed(name)
   return table.concat(parts, "."):lower(), last
 end
 
---- All declarations in `text`, in order: { kind = "class" | "function", room =, name =, method =, class =, text = {lines},
---- params =, returns =, fields =, operators =, arguments = {names} }.
+--- All declarations in `text`, in order: { kind = "class" | "function", room =, name =, method =, class =, text =
+--- {lines}, params =, returns =, fields =, operators =, arguments = {names} }.
 function M.parse(text)
   local list, entry = {}, blank()
   local function finish(kind, room, name)

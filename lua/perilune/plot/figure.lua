@@ -111,7 +111,9 @@ function M.new(given)
       or 0 / 0 } end
   elseif kind == "heat" then self.matrix = matrix_of(self.matrix, "pl.figure: matrix")
   elseif kind == "images" then
-    if not is_tensor(self.images) then errors.raise "pl.figure: images = a tensor [N, H, W] or [N, H, W, C] is missing" end
+    if not is_tensor(self.images) then
+      errors.raise "pl.figure: images = a tensor [N, H, W] or [N, H, W, C] is missing"
+    end
   elseif kind == "network" then
     if not self.model then errors.raise "pl.figure: model = a model is missing" end
   end

@@ -26,7 +26,9 @@ function M.folders(path, found, depth, begun)
   if (depth or 0) >= DEEP then return found end
   for _, name in ipairs(store.listdir(path) or {}) do
     local inner = path .. "/" .. name
-    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then M.folders(inner, found, (depth or 0) + 1, begun) end
+    if name:sub(1, 1) ~= "." and system.kind(inner) == "folder" then
+      M.folders(inner, found, (depth or 0) + 1, begun)
+    end
   end
   return found
 end

@@ -55,7 +55,9 @@ function M.label(v, step, unit)
     elseif step >= 1e3 and largest >= 1e4 then v, step, suffix = v / 1e3, step / 1e3, "k" end
     local digits = math.max(0, math.min(15, -exponent(step)))
     -- 0.25 has a digit more than the power of ten of its step says
-    while digits < 12 and math.abs(step * 10 ^ digits - math.floor(step * 10 ^ digits + 0.5)) > 1e-6 do digits = digits + 1 end
+    while digits < 12 and math.abs(step * 10 ^ digits - math.floor(step * 10 ^ digits + 0.5)) > 1e-6 do
+      digits = digits + 1
+    end
     text = (("%%.%df"):format(digits)):format(v)
     if suffix == "" and not text:find("%.") then text = text:reverse():gsub("(%d%d%d)(%d)", "%1,%2"):reverse() end
   end

@@ -81,7 +81,8 @@ local function globals(env)
   return names
 end
 
---- What is open at the end of `text`: the quote of a string and where it begins, or nil; and a list of { bracket, place }.
+--- What is open at the end of `text`: the quote of a string and where it begins, or nil; and a list of { bracket, place
+--- }.
 local function open_at_end(text)
   local stack, i = {}, 1
   while i <= #text do

@@ -96,7 +96,8 @@ end
 --- Does it print itself, or is it an object of the C side?
 local function is_object(value)
   local meta = debug.getmetatable(value)
-  return type(value) == "userdata" or type(value) == "table" and type(meta) == "table" and rawget(meta, "__tostring") ~= nil
+  return type(value) == "userdata" or type(value) == "table" and type(meta) == "table"
+    and rawget(meta, "__tostring") ~= nil
 end
 
 --- An object inside a table: one line.
