@@ -26,7 +26,7 @@ while made < calls do
   seed = seed + 1
   local command = ("%s env %s timeout %d %s %s %d %d"):format(limits, settings, campaign.count(600, 240), campaign.quote(program), campaign.quote(script), seed, a_process)
   local r = campaign.shell("rm -rf calls && mkdir calls && cd calls && " .. command)
-  local done, bad, reached = r.out:match "(%d+) calls, (%d+) raised, (%d+) functions"
+  local done, bad, reached = (campaign.read(campaign.folder .. "/calls/last-call") or ""):match "^(%d+) calls, (%d+) raised, (%d+) functions"
   campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s", campaign.read(campaign.folder .. "/calls/last-call") or "",
     r.status, (r.out .. r.err):sub(1, 4000), command)
   made, raised, functions = made + done, raised + bad, math.max(functions, tonumber(reached))
