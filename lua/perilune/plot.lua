@@ -53,8 +53,9 @@ function M.plot(sources, metric, given)
     if axis and axis.unit ~= of.unit then of.unit = nil end
     axis = { label = axis and "value" or of.label, unit = of.unit }
   end
-  if #series == 1 and not o.title then o.title = (#list > 1 and series[1].name or list[1].name) .. ": "
-    .. axis.label end
+  if #series == 1 and not o.title and list[1].name ~= "" then
+    o.title = (#list > 1 and series[1].name or list[1].name) .. ": " .. axis.label
+  end
   o.title = o.title or #metrics == 1 and axis.label or nil
   put(series, o, { label = "epoch" }, axis)
 end

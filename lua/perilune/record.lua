@@ -57,6 +57,13 @@ local function state_of(trainer, identity)
   return state
 end
 
+--- Are the evaluations that a trainer in this state has those of the weights that a file of this kind holds?
+function M.is_evaluated(kind, state)
+  if kind == "checkpoint" or state.ended then return true end
+  if kind == "best" then return state.best.epoch == state.epoch end
+  return state.batch == 0
+end
+
 --- The record of a trainer. kind: "checkpoint" (the weights being trained, and all that continuing takes), "run" (the weights
 -- as they are now) or "best".
 function M.of(trainer, kind, identity, threads)
@@ -64,7 +71,8 @@ function M.of(trainer, kind, identity, threads)
   local opt, model = trainer.optimizer, trainer.model
   local _, input = model:sizes()
   local record = {
-    kind = kind, config = model:config(), input = input, history = history.saved(trainer.history), evaluation = trainer.evaluation,
+    kind = kind, config = model:config(), input = input, history = history.saved(trainer.history),
+    evaluation = M.is_evaluated(kind, trainer.state) and trainer.evaluation or nil,
     statistics = trainer.statistics,
     state = state_of(trainer, identity), loss = require "perilune.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,

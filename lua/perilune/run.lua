@@ -48,8 +48,8 @@ local function take_over(run, t)
   run.seconds = trained_seconds(run)
 end
 
--- Publishes: the checkpoint first, because it alone counts; then what is derived from it. run.unsaved: why the last
--- attempt failed.
+-- Publishes: the checkpoint first, because it alone counts; then what is derived from it. When the run ends all is written anew:
+-- it must not show when a run was saved on its way. run.unsaved: why the last attempt failed.
 local function publisher(run, identity, warn)
   if not run.path then return function() end end
   local runfile, record = require "perilune.runfile", require "perilune.record"
@@ -61,17 +61,19 @@ local function publisher(run, identity, warn)
       if not ok then problem = message end
       return ok
     end
-    t.state.captured = run.changed_capture()
+    local s = t.state
+    s.captured = run.changed_capture()
     if write("checkpoint.h5", "checkpoint") then
-      if t.state.batch == 0 or t.state.ended then
+      -- inside an epoch too, when epochs have ended since the last save
+      if s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0) then
         write("run.h5", "run")
-        if t.state.best and run.best_written ~= t.state.best.epoch and write("best.h5", "best") then run.best_written = t.state.best.epoch end
+        if s.best and (s.ended or run.best_written ~= s.best.epoch) and write("best.h5", "best") then run.best_written = s.best.epoch end
         local message
         take_over(run, t)
-        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged, t.state.ended and require "perilune.runs".summary(run))
+        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged, s.ended and require "perilune.runs".summary(run))
         problem = problem or message
       end
-      run.saved = { epoch = t.state.epoch, batch = t.state.batch }
+      run.saved = { epoch = s.epoch, batch = s.batch }
     end
     run.unsaved = problem
     if problem then warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem)) end
@@ -79,16 +81,17 @@ local function publisher(run, identity, warn)
 end
 
 -- Writes a file that is derived from the checkpoint `found`, unless it is there: where the process died, or the disk was full,
--- between the two. `list`: the weights, as model:state() or a snapshot gives them; epoch_of(state): what tells it from an older one.
-local function derive(run, model, found, name, kind, list, epoch_of)
+-- between the two. `list`: the weights, as model:state() or a snapshot gives them; version(state): what tells it from an older one.
+local function derive(run, model, found, name, kind, list, version)
   local record, runfile = require "perilune.record", require "perilune.runfile"
   local there = runfile.read(run.path .. "/" .. name, { tensors = false })
-  if there and there.state and epoch_of(there.state) == epoch_of(found.state) then return true end
+  if there and there.state and version(there.state) == version(found.state) then return true end
   local copy, state = {}, {}
   for key, value in pairs(found) do copy[key] = value end
   for key, value in pairs(found.state) do state[key] = value end
   state.weights_sha256 = record.digest(list)
   copy.kind, copy.state, copy.layers, copy.best, copy.optimizer = kind, state, record.layers(model, list), nil, nil
+  copy.evaluation = record.is_evaluated(kind, state) and found.evaluation or nil
   return runfile.write(run.path .. "/" .. name, copy)
 end
 
@@ -192,8 +195,9 @@ end
 -- end are in e.model.
 local function complete(run, e, found)
   local list = e.model:state()
-  local ok, message = derive(run, e.model, found, "run.h5", "run", list, function(state) return state.ended and state.epoch end)
-  if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, best_epoch) end
+  local function ending(state) return state.ended and state.step end
+  local ok, message = derive(run, e.model, found, "run.h5", "run", list, ending)
+  if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, ending) end
   if ok then ok, message = result.complete_log(run.path .. "/log.jsonl", run.history, require "perilune.runs".summary(run)) end
   if not ok then run.unsaved = message end
 end

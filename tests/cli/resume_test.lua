@@ -77,6 +77,64 @@ function TestResume:test_killed_with_steps_skipped()
 end
 function TestResume:test_killed_with_augmentation_in_lua() killed("in_lua", in_lua) end
 
+-- All that the files of a finished run hold but for its times; of the log, with the times left out.
+local function everything(folder)
+  local function check(ok, ...) if not ok then error((...):format(select(2, ...)), 0) end end
+  local path = cli.folder .. "/" .. folder
+  local log = cli.read(path .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
+  return dofile "tests/campaigns/run_files.lua"({ check = check }).everything(path, folder) .. "\n" .. log
+end
+
+-- Saves are a second apart at least, so that epochs end of which none is saved. The best epoch is one before the last.
+local sinking = by_callback:gsub("return lr %* .-\n", "return epoch <= 3 and 0.01 or 50\n"):gsub("patience = 3", "patience = 30")
+
+function TestResume:test_the_files_at_the_end_do_not_depend_on_when_the_run_was_saved()
+  local script = cli.write("sinking.lua", sinking)
+  local function train(out, every, die)
+    local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out, every), die and "DIE=" .. die)
+    lu.assertEquals({ r.status, die and "" or r.err }, { die and 137 or 0, "" })
+  end
+  train("saved-always", "0")
+  local expected = everything "saved-always"
+  lu.assertStrMatches(cli.run("show saved-always").out, ".*best     epoch [23]:.*")
+  train("saved-seldom", "30")
+  lu.assertEquals(everything "saved-seldom", expected)
+  for _, steps in ipairs { { 43 }, { 20, 58 } } do
+    local out = "saved-killed-" .. steps[1]
+    for _, step in ipairs(steps) do train(out, "30", step) end
+    train(out, "30")
+    lu.assertEquals(everything(out), expected)
+    train(out, "30")      -- finished: its files are shown and stay
+    lu.assertEquals(everything(out), expected)
+  end
+end
+
+function TestResume:test_lines_of_the_log_beyond_the_checkpoint_are_written_again()
+  local script = cli.write("ahead.lua", sinking)
+  local command = ("run %s --quiet --out "):format(script)
+  lu.assertEquals(cli.run(command .. "ahead-whole").status, 0)
+  lu.assertEquals(cli.run(command .. "ahead", "DIE=43").status, 137)
+  local path = cli.folder .. "/ahead/log.jsonl"
+  cli.write("ahead/log.jsonl", cli.read(path) .. '{"epoch":4,"step":48,"lr":7}\n{"epoch":5,"st')
+  lu.assertEquals(cli.run(command .. "ahead").status, 0)
+  lu.assertEquals(everything "ahead", everything "ahead-whole")
+end
+
+-- Ctrl-C inside an epoch, after epochs that were not saved: the files hold these too, and evaluations only of their own weights.
+function TestResume:test_epochs_that_ended_before_an_interrupt_are_in_every_file()
+  local text = sinking:gsub("on_batch = function%(ctx%).*$", "") .. interrupt .. " } }\n"
+  local script = cli.write("hurried.lua", text)
+  lu.assertEquals(cli.run(("run %s --out hurried --quiet"):format(script), "DIE=52").status, 130)
+  for name, evaluated in pairs { ["checkpoint.h5"] = true, ["run.h5"] = false, ["best.h5"] = false } do
+    local record = assert(require "perilune.runfile".read(cli.folder .. "/hurried/" .. name))
+    lu.assertEquals({ name, #record.history.rows, record.evaluation ~= nil }, { name, 4, evaluated })
+  end
+  lu.assertEquals(select(2, cli.read(cli.folder .. "/hurried/log.jsonl"):gsub("\n", "")), 4)
+  local shown = cli.run "show hurried"
+  lu.assertEquals({ shown.status, shown.err }, { 0, "" })
+  lu.assertStrContains(shown.out, "4, unfinished")
+end
+
 function TestResume:test_best_weights_from_before_the_kill_are_restored()
   local wild = by_callback:gsub("return lr %* .-\n", "return epoch <= 2 and 0.01 or 50\n"):gsub("patience = 3", "patience = 30")
   local expected, script = whole("wild", wild)

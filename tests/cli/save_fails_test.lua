@@ -12,6 +12,7 @@ local function run(out, options, environment)
     "XDG_DATA_HOME= HOME= " .. (environment or ""))      -- nothing is noted there: each training makes the same system calls
 end
 
+run("before", "--quiet")      -- the first training makes the file in which trainings are noted: calls that the others do not have
 run("recorded", "--quiet", "CAMPAIGN_RECORD=calls")
 local calls = dofile "tests/campaigns/recorded_calls.lua"(cli.read(cli.folder .. "/calls"))
 
@@ -68,7 +69,7 @@ function TestSaveFails:test_killed_between_the_last_checkpoint_and_what_is_deriv
   end
 end
 
-function TestSaveFails:test_the_file_of_the_best_weights_is_that_of_their_epoch_after_a_kill_too()
+function TestSaveFails:test_the_file_of_the_best_weights_is_the_same_after_a_kill()
   script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 or 3 end\nreturn e\n"):format(script))
   local function best(out)
     local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/best.h5"))
@@ -76,7 +77,8 @@ function TestSaveFails:test_the_file_of_the_best_weights_is_that_of_their_epoch_
   end
   lu.assertEquals(run("worse", "--quiet").status, 0)
   local expected = best "worse"
-  lu.assertEquals({ expected[1], expected[2], expected[4] }, { 1, 1, 1 })
+  lu.assertEquals({ expected[1], expected[2] }, { 1, expected[4] })
+  lu.assertTrue(expected[4] > 1)
   for _, path in ipairs { "checkpoint.h5", "log.jsonl" } do        -- before and after best.h5 is written
     local out = "worse-" .. path
     lu.assertEquals(run(out, "--quiet", ("'CAMPAIGN_FAULT=%d 1 die-after'"):format(number_of("rename", path, true))).status, 137)

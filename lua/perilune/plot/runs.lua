@@ -80,7 +80,7 @@ local function add(list, source, what, tensors)
   local meta = getmetatable(source)
   local class = type(meta) == "table" and meta.__name
   if class == "perilune.history" then
-    list[#list + 1] = { name = "history", label = "history " .. #list + 1, history = source, state = {},
+    list[#list + 1] = { name = "", label = "history " .. #list + 1, history = source, state = {},
       identity = {}, evaluation = {}, provenance = {} }
   elseif class == "perilune.run" then
     local path, name = source.path, source.name
