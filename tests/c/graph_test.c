@@ -152,6 +152,59 @@ static void differences(void **state) {
   pl_threads_set(0);
 }
 
+/* Output, gradient of the input, of the weight and of the bias, by PyTorch: tests/golden/make_graph.py. */
+static const float torch_twice[] = {
+  -0.0614578503f, -0.0269500823f, -0.222511317f, 0.292248994f, -0.363888104f, 0.274458245f, -0.024701465f,
+  0.0199366845f, -0.0449896051f, -0.0205010302f, -0.204517937f, 0.191513257f, -0.00915275065f, 0.0567600716f,
+  -0.0649987403f, 0.114270197f, 0.390404502f, -0.10800019f, 0.218722701f, -0.129314374f, -0.269940218f,
+  0.103198499f, -0.134324264f, 0.10016537f, -0.210074599f, -0.0492380562f, -0.171771328f, -0.0223311783f,
+  -0.526333731f, 0.283111134f, 0.0212465806f, 0.221675557f, 0.541334231f, -0.301293666f, 0.0526096179f,
+  -0.242760795f, 0.00112126314f, -0.239162698f, -0.154465257f, -0.209359117f, -0.288921098f, 0.24058723f,
+  0.571245426f, -0.157380714f
+};
+static const float torch_thrice[] = {
+  -0.0187629451f, -0.0109598227f, 0.0649852252f, -0.162914349f, -0.75f, -0.125f, 0.5f,
+  -0.5f, -0.171875f, 0.296875f, -0.375f, -0.59375f, 3.03596196e-05f, 0.0620262649f,
+  -0.0574626061f, 0.101137977f, 0.125f, 0.75f, -0.25f, 0.375f, -0.015625f,
+  -0.3125f, 0.484375f, 0.53125f, -0.0391306933f, 0, 0.0438697046f, -0.119773261f,
+  -0.625f, 0, 0.625f, -0.375f, -0.265625f, 0.296875f, -0.28125f,
+  -0.578125f, 0.565433177f, -0.528344559f, 0.266528668f, -0.660556332f, 0.402183874f, 0.101749038f,
+  -0.300419982f, -0.00986789643f, -0.829590286f, 0.243925373f, 0.33760161f, 0.113674485f, -0.0560795044f,
+  -0.178077626f, 0.0754805164f, 0.112825485f, 0.104712965f, -0.365340759f, 0.0986020747f, 0.258574439f,
+  0.0608017333f, 0.137405253f, -0.0228596985f, -0.205051606f, 0.00823748319f, -0.252982879f, 0.0847291397f,
+  0.171125067f, 0.25726795f, -0.299621012f, 0.0369944933f, 0.233198327f
+};
+
+static void numbers(float *out, size_t n, size_t step, size_t modulus) {
+  for (size_t i = 0; i < n; i++) out[i] = ((float)(i * step % modulus) - (float)(modulus / 2)) / 8;
+}
+
+static void check_torch(wire_fn fn, const char *const *children, const float *expected, size_t outputs) {
+  float input[12], given[36], dx[12], got[200];
+  const float *y;
+  pl_error err = { 0 };
+  pl_model *model = model_of(fn, children, &(pl_shape){ 1, { 4 } });
+  numbers(pl_model_values(model), 16, 7, 11);
+  numbers(pl_model_values(model) + 16, 4, 3, 5);
+  numbers(input, 12, 5, 13);
+  numbers(given, 3 * outputs, 3, 7);
+  assert_int_equal(model_forward(model, input, 3, PL_TRAIN, &y, &err), PL_OK);
+  memcpy(got, y, 3 * outputs * sizeof *y);
+  assert_int_equal(model_backward(model, given, dx, &err), PL_OK);
+  memcpy(got + 3 * outputs, dx, sizeof dx);
+  memcpy(got + 3 * outputs + 12, pl_model_grads(model), 20 * sizeof *got);
+  for (size_t i = 0; i < 3 * outputs + 32; i++)
+    if (!(fabs((double)got[i] - (double)expected[i]) <= 2e-6))
+      fail_msg("%zu: %g, PyTorch %g", i, (double)got[i], (double)expected[i]);
+  drop_model(model);
+}
+
+static void as_pytorch(void **state) {
+  (void)state;
+  check_torch(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, torch_twice, 4);
+  check_torch(use_thrice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, torch_thrice, 12);
+}
+
 static pl_status in_a_row(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   for (int k = 0; k < self->children; k++) if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
   *out = in;
@@ -259,7 +312,8 @@ static void shapes_that_do_not_fit(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(differences), cmocka_unit_test(shared_weights),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(differences), cmocka_unit_test(as_pytorch),
+                                      cmocka_unit_test(shared_weights),
     cmocka_unit_test(calls_have_random_numbers_of_their_own), cmocka_unit_test(shapes_that_do_not_fit) };
   if (pl_cpu_select(NULL, NULL)) return 1;
   pl_rng_fill_normal(x, MOST, (pl_rng){ 1, 1 }, 0, 1);
