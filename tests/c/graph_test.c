@@ -1,5 +1,5 @@
-/* Graphs that containers do not build: a layer used twice, a value used three times, operations of several inputs. Gradients are those
-   of finite differences and of models in which the same is written out. */
+/* Graphs that containers do not build: a layer used twice, a value used three times, operations of several inputs.
+   Gradients are those of finite differences and of models in which the same is written out. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,9 @@
 /* A container for tests: `wire` calls its children as it likes. */
 typedef pl_status (*wire_fn)(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err);
 static wire_fn wire;
-static pl_status trace(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) { return wire(self, g, in, out, err); }
+static pl_status trace(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
+  return wire(self, g, in, out, err);
+}
 static const pl_option none[] = { { 0 } };
 static const pl_layer_class wired = { .head = { "Wired", 0, NULL, none }, .most_children = 10, .trace = trace };
 
@@ -31,7 +33,8 @@ static pl_model *model_of(wire_fn fn, const char *const *children, const pl_shap
   wire = fn;
   for (; *children; children++) assert_int_equal(pl_layer_add(root, layer(*children), &err), PL_OK);
   pl_model *model = pl_model_new(root, &err);
-  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 3, &err)) fail_msg("%s", err.text);
+  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 3, &err))
+    fail_msg("%s", err.text);
   return model;
 }
 
@@ -49,7 +52,8 @@ static double value_of(pl_model *model, pl_exec *exec) {
 }
 
 static void near(double got, double wanted, const char *what, size_t i) {
-  if (fabs(got - wanted) > 2e-2 * (fabs(got) + fabs(wanted)) + 3e-3) fail_msg("%s %zu: %g, by differences %g", what, i, got, wanted);
+  if (fabs(got - wanted) > 2e-2 * (fabs(got) + fabs(wanted)) + 3e-3)
+    fail_msg("%s %zu: %g, by differences %g", what, i, got, wanted);
 }
 
 /* All gradients against central differences; twice, since the second pass adds to the first. */
@@ -64,7 +68,8 @@ static void check_differences(pl_model *model) {
   for (int twice = 1; twice <= 2; twice++) {
     value_of(model, exec);
     assert_int_equal(pl_exec_backward(exec, dy, dx, &err), PL_OK);
-    for (size_t i = 0; i < params; i++) if (twice == 2) near((double)pl_model_grads(model)[i], 2 * (double)grads[i], "added", i);
+    for (size_t i = 0; i < params; i++) if (twice == 2)
+      near((double)pl_model_grads(model)[i], 2 * (double)grads[i], "added", i);
     if (params) memcpy(grads, pl_model_grads(model), params * sizeof *grads);
   }
   for (size_t i = 0; i < params; i++) grads[i] /= 2;
@@ -90,7 +95,8 @@ static void check_differences(pl_model *model) {
 }
 
 static pl_status call_twice(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
-  for (int i = 0; i < 2; i++) for (int k = 0; k < self->children; k++) if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
+  for (int i = 0; i < 2; i++) for (int k = 0; k < self->children; k++)
+    if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
   *out = in;
   return PL_OK;
 }
@@ -98,7 +104,8 @@ static pl_status call_twice(pl_layer *self, pl_graph *g, int in, int *out, pl_er
 /* y = (a a b) | a, where a and b are made of x, and x is used three times. */
 static pl_status use_thrice(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b, c;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], in, &b, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], in, &b, err))
+    return PL_ERROR_SHAPE;
   if (pl_graph_combine(g, &pl_multiply, self, (int[]){ a, a, b }, 3, &c, err)) return PL_ERROR_SHAPE;
   return pl_graph_combine(g, &pl_concat, self, (int[]){ c, in, a }, 3, out, err);
 }
@@ -106,15 +113,18 @@ static pl_status use_thrice(pl_layer *self, pl_graph *g, int in, int *out, pl_er
 /* Sums of three, and of one value twice; a way that leads nowhere. */
 static pl_status sum_up(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b, nowhere;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &nowhere, err)) return PL_ERROR_SHAPE;
-  if (pl_graph_combine(g, &pl_add, self, (int[]){ a, a }, 2, &b, err) || pl_graph_combine(g, &pl_add, self, (int[]){ b, in, a }, 3, out, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &nowhere, err))
+    return PL_ERROR_SHAPE;
+  if (pl_graph_combine(g, &pl_add, self, (int[]){ a, a }, 2, &b, err) || pl_graph_combine(g, &pl_add, self,
+      (int[]){ b, in, a }, 3, out, err)) return PL_ERROR_SHAPE;
   return PL_OK;
 }
 
 /* What fused operations must see: a ReLU whose input, or whose output, another operation uses. */
 static pl_status no_fusion(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &b, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &b, err))
+    return PL_ERROR_SHAPE;
   return pl_graph_combine(g, &pl_add, self, (int[]){ a, b, b }, 3, out, err);
 }
 
@@ -148,7 +158,8 @@ static pl_status in_a_row(pl_layer *self, pl_graph *g, int in, int *out, pl_erro
   return PL_OK;
 }
 
-/* One layer twice, and two layers with the same weights: the same output; its gradient is the sum of theirs, to the bit. Through a sink too:
+/* One layer twice, and two layers with the same weights: the same output; its gradient is the sum of theirs, to the
+   bit. Through a sink too:
    gradients of shared weights come from memory. */
 static bool count(void *context, const pl_grad_tile *tile) {
   (void)tile;
@@ -174,8 +185,10 @@ static void shared_weights(void **state) {
   const float *y, *z;
   pl_error err = { 0 };
   (void)state;
-  pl_model *shared = model_of(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
-  pl_model *apart = model_of(in_a_row, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
+  pl_model *shared = model_of(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL },
+                              &four);
+  pl_model *apart = model_of(in_a_row, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""),
+                                                              LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
   memcpy(pl_model_values(apart), pl_model_values(shared), 32 * sizeof(float));
   memcpy(pl_model_values(apart) + 32, pl_model_values(shared), 32 * sizeof(float));
   assert_int_equal(model_forward(shared, x, BATCH, PL_TRAIN, &y, &err), PL_OK);
