@@ -1,9 +1,10 @@
-/* An exec is what passes through a model need: a plan, memory for a batch (the arena), and the state of the last pass. A model
-   may have several, for instance one that trains and one that evaluates: their passes do not disturb each other.
+/* An exec is what passes through a model need: a plan, memory for a batch (the arena), and the state of the last pass.
+   A model may have several, for instance one that trains and one that evaluates: their passes do not disturb each
+   other.
 
-   An exec keeps to the shapes that the model was built for when it was made, until pl_exec_follow. It borrows the model, and
-   may be freed after it. Its functions may be called by one thread of the host at a time; those that end in _team or _stages
-   by every member of a team, inside a parallel region.
+   An exec keeps to the shapes that the model was built for when it was made, until pl_exec_follow. It borrows the
+   model, and may be freed after it. Its functions may be called by one thread of the host at a time; those that end in
+   _team or _stages by every member of a team, inside a parallel region.
 
    Intended use:  pl_exec_new(model)  ->  pl_exec_forward(x, n, PL_TRAIN)  ->  pl_exec_backward(dy)  ... */
 #ifndef PERILUNE_EXEC_H
@@ -19,40 +20,44 @@ PL_API void pl_exec_free(pl_exec *exec);                       /* NULL is allowe
 PL_API pl_model *pl_exec_model(const pl_exec *exec);
 PL_API const pl_shape *pl_exec_input(const pl_exec *exec);     /* [borrowed] one sample */
 PL_API const pl_shape *pl_exec_output(const pl_exec *exec);    /* [borrowed] one sample */
-/* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is dropped. */
+/* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is
+   dropped. */
 PL_API void pl_exec_follow(pl_exec *exec);
 
-/* Makes the plan and takes the memory for batches of up to `batch` samples; forward does it by itself. On an error the exec is as
-   it was before, its pending pass included. */
+/* Makes the plan and takes the memory for batches of up to `batch` samples; forward does it by itself. On an error the
+   exec is as it was before, its pending pass included. */
 PL_API pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_error *err);
-PL_API size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode);   /* bytes that a batch needs; 0: not built, or no memory */
+/* bytes that a batch needs; 0: not built, or no memory */
+PL_API size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode);
 
-/* x [n, sample...] must stay until the backward of a training pass; the result [n, output...] is borrowed until the exec's next
-   call. An error before anything is computed (memory, state) leaves the exec as it was; one of a function of the script
-   leaves it without a pass. */
+/* x [n, sample...] must stay until the backward of a training pass; the result [n, output...] is borrowed until the
+   exec's next call. An error before anything is computed (memory, state) leaves the exec as it was; one of a function
+   of the script leaves it without a pass. */
 PL_API pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err);
 /* Samples of the training pass that waits for its backward; 0: there is none. */
 PL_API size_t pl_exec_pending(const pl_exec *exec);
-/* dy [n, output...] for that pass, on as many threads as it had. dx may be NULL. Parameter gradients are added to the model's
-   gradient block, or replace it after pl_model_zero_grads or pl_model_replace_grads. */
+/* dy [n, output...] for that pass, on as many threads as it had. dx may be NULL. Parameter gradients are added to the
+   model's gradient block, or replace it after pl_model_zero_grads or pl_model_replace_grads. */
 PL_API pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err);
-/* Output of row i (pl_model_row_at) in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call. Else NULL. */
+/* Output of row i (pl_model_row_at) in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call.
+   Else NULL. */
 PL_API const float *pl_exec_activation(const pl_exec *exec, int i);
 
 /* Threads that are worth their while for the reserved batch; at most what the plan has memory for. */
 PL_API int pl_exec_team_size(const pl_exec *exec);
 
 /* For callers that are already inside a parallel region, with a model that has no host layers; first, outside it,
-   pl_exec_reserve for the mode and the largest batch, and a team of at most pl_exec_team_size. Every member calls, with the same
-   arguments; `step` is what dropout masks are a function of. */
+   pl_exec_reserve for the mode and the largest batch, and a team of at most pl_exec_team_size. Every member calls,
+   with the same arguments; `step` is what dropout masks are a function of. */
 PL_API const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, const float *x, size_t n, uint64_t step);
 
-/* Training in stages: passes without a barrier between operations that are too small to share. Reserved for PL_TRAIN as above.
+/* Training in stages: passes without a barrier between operations that are too small to share. Reserved for PL_TRAIN
+   as above.
    Every member calls, with the same batch.
    forward: the result is there for the leader at once, for the others after pl_stage_meet.
    backward: gradients of inputs, and of those parameters whose layers have no phase of their own for them.
-   param_grads: that phase. With a sink each tile of a gradient is handed to it, and need not be written anywhere; with NULL
-   gradients are written. The caller ends its stage (pl_stage_end), and may do more in it. */
+   param_grads: that phase. With a sink each tile of a gradient is handed to it, and need not be written anywhere; with
+   NULL gradients are written. The caller ends its stage (pl_stage_end), and may do more in it. */
 typedef struct pl_batch {
   const float *x, *dy;       /* dy: the place for the gradient of the output */
   size_t n;
@@ -60,14 +65,15 @@ typedef struct pl_batch {
 } pl_batch;
 PL_API const float *pl_exec_forward_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch);
 PL_API void pl_exec_backward_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch);
-PL_API void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch, const pl_grad_sink *sink);
+PL_API void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch,
+                                       const pl_grad_sink *sink);
 /* After backward, by one member: whether all gradients of the param_grads phase are sure to be finite. */
 PL_API bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch);
 
-/* Weights for training (the exec is reserved for PL_TRAIN). Some layers train faster with their weights in another order. For each
-   such parameter `reorder` is called, to bring what lies at [offset, offset + count) of the flat blocks (values, gradients, what the
-   optimizer keeps) into that order with pl_order_apply, or back. Until it is undone no other exec runs the model
-   (PL_ERROR_STATE). */
+/* Weights for training (the exec is reserved for PL_TRAIN). Some layers train faster with their weights in another
+   order. For each such parameter `reorder` is called, to bring what lies at [offset, offset + count) of the flat
+   blocks (values, gradients, what the optimizer keeps) into that order with pl_order_apply, or back. Until it is
+   undone no other exec runs the model (PL_ERROR_STATE). */
 typedef struct pl_order { const pl_layer *layer; int param; bool back; } pl_order;
 typedef void (*pl_reorder_fn)(void *context, const pl_order *order, size_t offset, size_t count);
 PL_API void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back);

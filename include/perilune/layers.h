@@ -43,15 +43,15 @@ typedef struct pl_grad_tile {
   const float *grad, *x, *dy;
 } pl_grad_tile;
 
-/* Where the gradients of parameters go, tile by tile, as soon as they are there: takes the optimizer's step of a tile while it is in
-   the cache, and returns whether the new values are finite. */
+/* Where the gradients of parameters go, tile by tile, as soon as they are there: takes the optimizer's step of a tile
+   while it is in the cache, and returns whether the new values are finite. */
 typedef struct pl_grad_sink {
   bool (*take)(void *context, const pl_grad_tile *tile);
   void *context;
 } pl_grad_sink;
 
-/* For tests that try every type: arguments (a JSON list) and the shape of a sample; false: the type has no example, since it takes other
-   layers or functions. */
+/* For tests that try every type: arguments (a JSON list) and the shape of a sample; false: the type has no example,
+   since it takes other layers or functions. */
 PL_API bool pl_layer_example(const char *type, const char **arguments, pl_shape *input);
 
 /* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */

@@ -1,5 +1,5 @@
-/* A model: a tree of layers, the graph of its operations, one flat block of parameter values and one of gradients. What a
-   pass needs besides is an exec's.
+/* A model: a tree of layers, the graph of its operations, one flat block of parameter values and one of gradients.
+   What a pass needs besides is an exec's.
 
    Intended use:  pl_model_new(root)  ->  pl_model_build(input shape)  ->  pl_model_initialize(seed); passes: exec.h */
 #ifndef PERILUNE_MODEL_H
@@ -39,9 +39,11 @@ PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, 
 PL_API size_t pl_model_parameters(const pl_model *model); /* trained numbers, padding not included */
 PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
 PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
-PL_API size_t pl_model_states_size(const pl_model *model);   /* floats that are learned but not trained: running statistics */
+/* floats that are learned but not trained: running statistics */
+PL_API size_t pl_model_states_size(const pl_model *model);
 PL_API float *pl_model_states(pl_model *model);              /* [borrowed] */
-/* The block is counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its release. */
+/* The block is counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its
+   release. */
 PL_API void *pl_model_block(pl_model *model);
 PL_API void pl_block_retain(void *block);
 PL_API void pl_block_release(void *block);
@@ -62,8 +64,8 @@ PL_API void pl_model_zero_grads(pl_model *model);      /* and the next backward 
 PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
 PL_API bool pl_model_has_host(const pl_model *model);  /* whether a layer is a function of the script */
 
-/* scan = true: finds out, on `threads`, which weights are all zero or normal numbers, before a training that leaves them so: layers may
-   then skip zero inputs. scan = false: after it, or when weights may change otherwise. */
+/* scan = true: finds out, on `threads`, which weights are all zero or normal numbers, before a training that leaves
+   them so: layers may then skip zero inputs. scan = false: after it, or when weights may change otherwise. */
 PL_API void pl_model_scan_weights(pl_model *model, bool scan, int threads);
 /* Floats of the largest parameter that has another order for training (pl_exec_pack); 0: none. */
 PL_API size_t pl_model_largest_packed(const pl_model *model);
@@ -83,8 +85,8 @@ PL_API int pl_model_rows(const pl_model *model);                          /* the
 PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
-   Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it to
-   what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
+   Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it
+   to what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
 typedef enum pl_stage {
   PL_STAGE_OTHER,    /* between steps and passes */
   PL_STAGE_DATA,     /* gathering and augmenting a batch */
@@ -99,8 +101,10 @@ typedef struct pl_profile {
   const double *forward, *backward; /* seconds, per operation */
 } pl_profile;
 
-PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);   /* all times zero, and on; the model is built */
-PL_API pl_profile pl_model_profile_stop(pl_model *model);                  /* off; the times are [borrowed] until the next start */
+/* all times zero, and on; the model is built */
+PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);
+/* off; the times are [borrowed] until the next start */
+PL_API pl_profile pl_model_profile_stop(pl_model *model);
 /* A stage has ended. Every member may call it, after the barrier. */
 PL_API void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage);
 

@@ -202,7 +202,7 @@ function pl.sweep(options) end
 ---
 ---```lua
 ---print(pl.compare("runs/a-s1", "runs/b-s1").words)
----print(pl.compare(pl.runs("runs", "lr=0.1"), pl.runs("runs", "lr=0.01")).words)
+---print(pl.compare(pl.runs("runs", "name~wide"), pl.runs("runs", "name~narrow")).words)
 ---```
 ---@param a perilune.Run|string|table a run, its folder, or a list of these
 ---@param b perilune.Run|string|table

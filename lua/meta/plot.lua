@@ -14,7 +14,7 @@
 ---
 ---```lua
 ---pl.plot("runs/my-first-s1", "train_loss", { log = true })
----pl.plot({ run_a, run_b, "runs/other-s1" }, "test_error", { out = "errors.svg" })
+---pl.plot({ "runs/a-s1", "runs/b-s1" }, "test_error", { out = "errors.svg" })
 ---```
 ---@param runs any folders of runs, runs that were trained, or a list of these
 ---@param metric string|string[] columns of their histories

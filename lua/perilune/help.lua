@@ -140,11 +140,19 @@ local function value_of(entry, classes)
   return entry.kind == "class" and meta or M.methods(meta)[entry.name]
 end
 
-local by_value
+local by_value, modules_then
 
---- `anew`: modules may have been loaded since.
+local function count_modules()
+  local count = 0
+  for name in next, package.loaded do
+    if name:find "^perilune" then count = count + 1 end
+  end
+  return count
+end
+
+--- `anew`: made again if modules were loaded since; the walk through all of them takes milliseconds.
 local function load_values(anew)
-  if by_value and not anew then return by_value end
+  if by_value and not (anew and modules_then ~= count_modules()) then return by_value end
   load_index()
   by_value = {}
   local classes = {}
@@ -154,6 +162,7 @@ local function load_values(anew)
     if value ~= nil and by_value[value] == nil then by_value[value] = entry end
   end
   by_value[M.help] = index.by_name.help
+  modules_then = count_modules()
   return by_value
 end
 

@@ -1,7 +1,7 @@
-/* Chunked inference. Where nothing is kept for a backward pass, and no output of a sample depends on another sample, each
-   member of the team takes samples through all operations, a chunk at a time, and then the next chunk that nobody has taken:
-   activations stay in its second-level cache, and no member waits for a slower one before the end. The outputs are those of one
-   pass over the batch, bit for bit. */
+/* Chunked inference. Where nothing is kept for a backward pass, and no output of a sample depends on another sample,
+   each member of the team takes samples through all operations, a chunk at a time, and then the next chunk that nobody
+   has taken: activations stay in its second-level cache, and no member waits for a slower one before the end. The
+   outputs are those of one pass over the batch, bit for bit. */
 #include <stdatomic.h>
 #include <string.h>
 #include "graph/exec.h"
@@ -19,8 +19,8 @@ bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode) {
   return true;
 }
 
-/* Weights are read, and transformed by Winograd's convolutions, once a chunk: it should have many more activations than the
-   model has weights, whether or not those fit. */
+/* Weights are read, and transformed by Winograd's convolutions, once a chunk: it should have many more activations
+   than the model has weights, whether or not those fit. */
 static size_t smallest_chunk(const pl_exec *exec) {
   size_t values = 1;
   for (int v = 0; v < exec->graph->values; v++) values += (size_t)pl_shape_count(&exec->graph->value[v].shape);
@@ -31,19 +31,22 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
   size_t chunk = (batch + (size_t)members - 1) / (size_t)members, smallest = smallest_chunk(exec);
   if (exec->model->parameters * sizeof(float) <= CACHE && chunk > FEW) chunk = FEW;
   for (;; chunk = (chunk + 1) / 2) {
-    pl_status status = pl_plan_make(exec->graph, plan, &(pl_plan_request){ chunk, 1, PL_INFER, false, exec->fuse }, err);
+    pl_status status = pl_plan_make(exec->graph, plan, &(pl_plan_request){ chunk, 1, PL_INFER, false, exec->fuse },
+                                    err);
     if (status) return status;
     if (plan->bytes <= CACHE || chunk <= smallest || chunk == 1) break;
   }
   plan->chunk = chunk;
   plan->chunk_arena = plan->bytes + PL_GAP * sizeof(float);
-  plan->bytes = LINE + (size_t)members * plan->chunk_arena + batch * (size_t)pl_shape_count(pl_exec_output(exec)) * sizeof(float);
+  size_t outputs = batch * (size_t)pl_shape_count(pl_exec_output(exec));
+  plan->bytes = LINE + (size_t)members * plan->chunk_arena + outputs * sizeof(float);
   plan->capacity = batch;
   plan->members = members;
   return PL_OK;
 }
 
-/* The weights of operation i, if it reads the model's input and skips zeros in it where its weights are known to be zero or normal. */
+/* The weights of operation i, if it reads the model's input and skips zeros in it where its weights are known to be
+   zero or normal. */
 static pl_param *first_weights(const pl_run *run, int i) {
   const pl_op *op = &run->graph->op[i];
   const int x = run->plan->act_alias[pl_op_input(run->graph, op, 0)];
@@ -72,7 +75,8 @@ const float *pl_chunks_forward(const pl_run *run, const pl_team *team) {
   const pl_plan *plan = run->plan;
   const pl_team one = { .size = 1 };
   size_t in = values_of(run, 0), out = values_of(run, pl_graph_output(run->graph));
-  size_t share = (run->n + (size_t)team->size - 1) / (size_t)team->size, rounds = (share + plan->chunk - 1) / plan->chunk;
+  size_t share = (run->n + (size_t)team->size - 1) / (size_t)team->size,
+    rounds = (share + plan->chunk - 1) / plan->chunk;
   size_t chunk = (share + rounds - 1) / rounds;   /* as many for each member, if all are as fast */
   atomic_size_t *next = (atomic_size_t *)(void *)run->arena;
   float *y = (float *)(void *)(run->arena + LINE + (size_t)plan->members * plan->chunk_arena);

@@ -1,4 +1,5 @@
-/* Execs: plans and memory for passes, and passes as one parallel region for every stretch of operations without a host layer. */
+/* Execs: plans and memory for passes, and passes as one parallel region for every stretch of operations without a host
+   layer. */
 #include <stdatomic.h>
 #include <string.h>
 #include "graph/exec.h"
@@ -7,11 +8,13 @@
 pl_status pl_model_idle(const pl_model *model, pl_error *err) {
   if (!model->calling) return PL_OK;
   return pl_error_set(err, PL_ERROR_STATE,
-                      "the model is in the middle of a pass: the functions of a Lambda may not run or rebuild the model that it is part of");
+                      "the model is in the middle of a pass: the functions of a Lambda may not run or rebuild "
+                      "the model that it is part of");
 }
 
 pl_status pl_not_built(pl_error *err) {
-  return pl_error_set(err, PL_ERROR_STATE, "the model has not seen the shape of its input; call model:build{...} first");
+  return pl_error_set(err, PL_ERROR_STATE,
+                      "the model has not seen the shape of its input; call model:build{...} first");
 }
 
 pl_exec *pl_exec_new(pl_model *model, pl_error *err) {
@@ -54,15 +57,18 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
   pl_model *model = exec->model;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
   if (model->packed_for != NULL && model->packed_for != exec)
-    return pl_error_set(err, PL_ERROR_STATE, "the model's weights are in another order for a training that is under way");
+    return pl_error_set(err, PL_ERROR_STATE,
+                        "the model's weights are in another order for a training that is under way");
   if (mode == PL_TRAIN && pl_check_batch(exec->graph, batch, err)) return PL_ERROR_VALUE;
   bool chunked = pl_chunks_wanted(exec, batch, mode);
-  pl_plan *kept = &exec->plan[chunked ? PLAN_CHUNKED : mode == PL_TRAIN && input_gradient ? PLAN_TRAIN_INPUT : (int)mode], fresh = { 0 };
+  int which = chunked ? PLAN_CHUNKED : mode == PL_TRAIN && input_gradient ? PLAN_TRAIN_INPUT : (int)mode;
+  pl_plan *kept = &exec->plan[which], fresh = { 0 };
   int members = pl_threads_get();
   bool remake = kept->capacity < batch || kept->members < members;
   if (remake) {
     pl_plan_request request = { batch, members, mode, input_gradient, exec->fuse };
-    pl_status status = chunked ? pl_chunks_plan(exec, &fresh, batch, members, err) : pl_plan_make(exec->graph, &fresh, &request, err);
+    pl_status status = chunked ? pl_chunks_plan(exec, &fresh, batch, members, err)
+                               : pl_plan_make(exec->graph, &fresh, &request, err);
     if (status) return status;
   }
   size_t bytes = remake ? fresh.bytes : kept->bytes;
@@ -82,12 +88,15 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
     *kept = fresh;
   }
   exec->pending = false;
-  exec->run = (pl_run){ .model = model, .graph = exec->graph, .plan = kept, .arena = exec->arena, .n = batch, .mode = mode, .seed = model->seed,
+  exec->run = (pl_run){ .model = model, .graph = exec->graph, .plan = kept, .arena = exec->arena, .n = batch,
+                        .mode = mode, .seed = model->seed,
                         .step = model->step, .watch = model->watch };
   return PL_OK;
 }
 
-pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_error *err) { return prepare(exec, batch, mode, false, err); }
+pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_error *err) {
+  return prepare(exec, batch, mode, false, err);
+}
 
 size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode) {
   pl_plan plan = { 0 };
@@ -105,7 +114,8 @@ int pl_exec_team_size(const pl_exec *exec) {
   double work = 0;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
-    if (op->cls->work != NULL) work += op->cls->work(op->layer, &g->value[pl_op_input(g, op, 0)].shape, &g->value[op->out].shape);
+    if (op->cls->work != NULL)
+      work += op->cls->work(op->layer, &g->value[pl_op_input(g, op, 0)].shape, &g->value[op->out].shape);
   }
   double most = 1 + work * (double)exec->run.n / ENOUGH;
   int threads = pl_threads_get();
@@ -130,7 +140,8 @@ static pl_status host_op(pl_exec *exec, int i, bool forward, pl_error *err) {
   const pl_op *op = &run->graph->op[i];
   int x = pl_op_input(run->graph, op, 0);
   pl_host_call call = {
-    .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = run->graph->value[x].shape, .out = run->graph->value[op->out].shape,
+    .kind = forward ? PL_HOST_FORWARD : PL_HOST_BACKWARD, .in = run->graph->value[x].shape,
+    .out = run->graph->value[op->out].shape,
     .batch = run->n, .training = run->mode == PL_TRAIN, .x = pl_run_act(run, x), .y = pl_run_act(run, op->out),
     .dy = forward ? NULL : pl_run_grad(run, op->out), .dx = forward ? NULL : pl_run_input_grad(run, op, 0),
   };
@@ -204,7 +215,9 @@ pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode,
 pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err) {
   pl_model *model = exec->model;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
-  if (!exec->pending) return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
+  if (!exec->pending)
+    return pl_error_set(err, PL_ERROR_STATE, "backward follows a forward (a training pass); "
+                        "infer, predict and evaluate keep nothing");
   pl_run *run = &exec->run;
   pl_status status = PL_OK;
   pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
@@ -263,8 +276,10 @@ bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
     const pl_op *op = &run.graph->op[i];
     if (!(run.plan->param_grads[i] & PL_DEFERS_PARAM_GRADS)) continue;
     int in = pl_op_input(run.graph, op, 0);
-    size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[in].shape), outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out].shape);
-    double x = (double)pl_kernel.largest(pl_run_act(&run, in), ins), dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out), outs);
+    size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[in].shape),
+      outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out].shape);
+    double x = (double)pl_kernel.largest(pl_run_act(&run, in), ins),
+      dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out), outs);
     if (!(x * dy * (double)ins < 1e38)) return false;
   }
   return true;
@@ -278,7 +293,8 @@ static bool has_gone_to_sink(const pl_run *run, const pl_layer *layer) {
   return true;
 }
 
-void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch, const pl_grad_sink *sink) {
+void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl_batch *batch,
+                                const pl_grad_sink *sink) {
   const pl_model *model = exec->model;
   pl_run run = run_of(exec, batch);
   const pl_team *team = pl_stage_begin(stages, false);
@@ -290,12 +306,14 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
     if (has_gone_to_sink(&run, s->layer)) continue;
     pl_team_share(team, s->count, 16, &from, &to);
     if (from == to) continue;
-    sink->take(sink->context, &(pl_grad_tile){ .slice = i, .offset = from, .rows = 1, .cols = to - from, .grad = model->block->grads + s->offset + from });
+    sink->take(sink->context, &(pl_grad_tile){ .slice = i, .offset = from, .rows = 1, .cols = to - from,
+                                               .grad = model->block->grads + s->offset + from });
   }
 }
 
 const float *pl_exec_activation(const pl_exec *exec, int i) {
-  return exec->run.plan != NULL && exec->run.mode == PL_CAPTURE ? pl_run_act(&exec->run, exec->graph->row[i].value) : NULL;
+  if (exec->run.plan == NULL || exec->run.mode != PL_CAPTURE) return NULL;
+  return pl_run_act(&exec->run, exec->graph->row[i].value);
 }
 
 /* Visits every parameter that has an order for training. */
@@ -305,7 +323,8 @@ static size_t visit_packed(pl_model *model, pl_reorder_fn reorder, void *context
     pl_layer *layer = (pl_layer *)model->slice[i].layer;
     for (int k = 0; k < layer->params; k++) {
       pl_param *p = &layer->param[k];
-      if (layer->cls->pack == NULL || !p->trained || p->slice != i || !layer->cls->pack(layer, k, NULL, NULL, back)) continue;
+      if (layer->cls->pack == NULL || !p->trained || p->slice != i || !layer->cls->pack(layer, k, NULL, NULL, back))
+        continue;
       if (model->slice[i].count > most) most = model->slice[i].count;
       if (reorder == NULL) continue;
       reorder(context, &(pl_order){ layer, k, back }, model->slice[i].offset, model->slice[i].count);
@@ -322,4 +341,6 @@ void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back
   exec->model->packed_for = back ? NULL : exec;
 }
 
-void pl_order_apply(const pl_order *order, float *out, const float *in) { order->layer->cls->pack(order->layer, order->param, out, in, order->back); }
+void pl_order_apply(const pl_order *order, float *out, const float *in) {
+  order->layer->cls->pack(order->layer, order->param, out, in, order->back);
+}

@@ -34,8 +34,8 @@ struct pl_exec {
   bool pending;                 /* a training pass waits for its backward */
 };
 
-/* Memory of value v: the caller's input, or a place in the arena; of its gradient, and of that of the k-th input of an operation (a use of
-   a value): NULL where it is not needed. */
+/* Memory of value v: the caller's input, or a place in the arena; of its gradient, and of that of the k-th input of an
+   operation (a use of a value): NULL where it is not needed. */
 float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);
 float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k);
@@ -45,8 +45,8 @@ void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to
 void pl_run_backward_steps(const pl_run *run, pl_stages *stages, int from, int to);
 /* All nodes forwards; the output. */
 const float *pl_run_forward(const pl_run *run, pl_stages *stages);
-/* After all backwards: the gradients of parameters whose layers have a phase of their own for them. Those of a layer that is called
-   several times are added up in memory, whatever the sink. */
+/* After all backwards: the gradients of parameters whose layers have a phase of their own for them. Those of a layer
+   that is called several times are added up in memory, whatever the sink. */
 void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_sink *sink);
 
 /* Chunked inference: whether a pass is chunked, its plan, and the pass (every member calls; result in the arena). */

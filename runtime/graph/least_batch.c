@@ -6,7 +6,8 @@ static size_t least_batch(const pl_graph *graph, const pl_layer **layer) {
   for (int i = 0; i < graph->ops; i++) {
     const pl_op *op = &graph->op[i];
     pl_memory m = { .members = 1 };
-    if (op->cls->memory != NULL) op->cls->memory(op->layer, &graph->value[pl_op_input(graph, op, 0)].shape, &graph->value[op->out].shape, 1, &m);
+    if (op->cls->memory != NULL)
+      op->cls->memory(op->layer, &graph->value[pl_op_input(graph, op, 0)].shape, &graph->value[op->out].shape, 1, &m);
     if (m.least_batch <= least) continue;
     least = m.least_batch;
     *layer = op->layer;
@@ -14,13 +15,17 @@ static size_t least_batch(const pl_graph *graph, const pl_layer **layer) {
   return least;
 }
 
-size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) { return model->graph ? least_batch(model->graph, layer) : 1; }
+size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) {
+  return model->graph ? least_batch(model->graph, layer) : 1;
+}
 
 pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err) {
   const pl_layer *layer = NULL;
   size_t least = least_batch(graph, &layer);
   char label[PL_PATH_TEXT];
   if (batch >= least) return PL_OK;
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: has no variance of one row: a training batch has %zu samples or more, got %zu; "
-                      "add drop_last = true if it is the last one, or use model:infer", pl_layer_label(label, layer), least, batch);
+  return pl_error_set(err, PL_ERROR_VALUE,
+                      "%s: has no variance of one row: a training batch has %zu samples or more, got %zu; "
+                      "add drop_last = true if it is the last one, or use model:infer", pl_layer_label(label, layer),
+                        least, batch);
 }

@@ -1,8 +1,8 @@
-/* Every value, gradient and workspace gets an interval of time, and a place in one arena such that places whose intervals meet do
-   not overlap.
+/* Every value, gradient and workspace gets an interval of time, and a place in one arena such that places whose
+   intervals meet do not overlap.
 
-   Time: node f of F runs forward at time f, the loss at time F, step b of B backward at time F + 1 + b, and the gradients of
-   parameters at F + 1 + B. */
+   Time: node f of F runs forward at time f, the loss at time F, step b of B backward at time F + 1 + b, and the
+   gradients of parameters at F + 1 + B. */
 #include "graph/plan.h"
 
 typedef struct { int birth, death; } life;
@@ -39,7 +39,8 @@ static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
       if (v != inside) act_at(l, v, time);
     }
     extend(&l->saved[node->op[k]], time);
-    want(&l->places, l->plan->need[node->op[k]].scratch_forward, &l->plan->scratch[0][node->op[k]], (life){ time, time });
+    want(&l->places, l->plan->need[node->op[k]].scratch_forward, &l->plan->scratch[0][node->op[k]],
+         (life){ time, time });
   }
   int out = l->g->op[node->op[node->ops - 1]].out;
   act_at(l, out, time);
@@ -107,7 +108,8 @@ pl_status pl_plan_place(const pl_graph *g, pl_plan *plan, const pl_plan_request 
   life *lives = pl_alloc_array(values + grads + ops, sizeof *lives, err);
   pl_place *list = pl_alloc_array(values + grads + 4 * ops, sizeof *list, err);
   if (lives != NULL && list != NULL) {
-    ledger l = { .g = g, .plan = plan, .act = lives, .grad = lives + values, .saved = lives + values + grads, .places = { list, 0 } };
+    ledger l = { .g = g, .plan = plan, .act = lives, .grad = lives + values, .saved = lives + values + grads,
+                 .places = { list, 0 } };
     place_all(&l, request->batch, request->mode == PL_CAPTURE);
     plan->bytes = pl_arena_arrange(list, l.places.count);
   }

@@ -155,7 +155,10 @@ static void fill_layer(pl_layer *layer, void *arg) {
 }
 
 pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err) {
-  if (!model->has_params) return pl_error_set(err, PL_ERROR_STATE, "the shapes of some parameters depend on the input's; call model:build{...} with the shape of one sample first");
+  if (!model->has_params)
+    return pl_error_set(err, PL_ERROR_STATE,
+                        "the shapes of some parameters depend on the input's; call model:build{...} with the shape of "
+                        "one sample first");
   walk(model->root, fill_layer, &seed);
   pl_model_zero_grads(model);
   return PL_OK;
@@ -171,7 +174,9 @@ bool pl_model_is_built(const pl_model *model) { return model->graph != NULL; }
 bool pl_model_has_params(const pl_model *model) { return model->has_params; }
 bool pl_model_has_host(const pl_model *model) { return model->has_host; }
 const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->value[0].shape; }
-const pl_shape *pl_model_output(const pl_model *model) { return &model->graph->value[pl_graph_output(model->graph)].shape; }
+const pl_shape *pl_model_output(const pl_model *model) {
+  return &model->graph->value[pl_graph_output(model->graph)].shape;
+}
 size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
@@ -197,7 +202,8 @@ int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 pl_model_row pl_model_row_at(const pl_model *model, int i) {
   const pl_graph *g = model->graph;
   const pl_row *row = &g->row[i];
-  pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op, .output = g->value[row->value].shape };
+  pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op,
+                          .output = g->value[row->value].shape };
   pl_memory need = { 0 };
   if (row->op >= 0) {
     const pl_op *op = &g->op[row->op];
@@ -206,6 +212,7 @@ pl_model_row pl_model_row_at(const pl_model *model, int i) {
     if (op->cls->memory != NULL) op->cls->memory(op->layer, in, &result.output, 1, &need);
     if (op->cls->work != NULL) result.work = op->cls->work(op->layer, in, &result.output);
   }
-  if (result.kind == PL_MODEL_LAYER) result.memory = (size_t)pl_shape_count(&result.output) * sizeof(float) + need.saved;
+  if (result.kind == PL_MODEL_LAYER)
+    result.memory = (size_t)pl_shape_count(&result.output) * sizeof(float) + need.saved;
   return result;
 }

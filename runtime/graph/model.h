@@ -33,7 +33,8 @@ struct pl_model {
   bool calling;                 /* a function of the script runs, in the middle of a pass */
 };
 
-/* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is in. */
+/* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is
+   in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 pl_status pl_not_built(pl_error *err);
 /* Operation i has ended, forward or backward. */

@@ -28,7 +28,8 @@ static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
   plan->grad_alias = pl_alloc_array(grads, sizeof *plan->grad_alias, err);
   plan->act = pl_alloc_array(values + grads + 4 * ops, sizeof *plan->act, err);
   plan->need = pl_alloc_array(ops + 1, sizeof *plan->need, err);
-  if (!plan->node || !plan->back || !plan->input_grad || !plan->part || !plan->needs_grad || !plan->param_grads || !plan->act_alias ||
+  if (!plan->node || !plan->back || !plan->input_grad || !plan->part || !plan->needs_grad || !plan->param_grads ||
+      !plan->act_alias ||
       !plan->grad_alias || !plan->act || !plan->need) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
@@ -39,8 +40,8 @@ static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
   return PL_OK;
 }
 
-/* How often each value is used; `useful`: by operations on the way to the output, and as the output, which is where gradients come
-   from. */
+/* How often each value is used; `useful`: by operations on the way to the output, and as the output, which is where
+   gradients come from. */
 typedef struct { int *all, *useful; bool *leads_out; } uses;
 
 static void count_uses(const pl_graph *g, uses *u) {
@@ -82,7 +83,8 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
   for (int i = g->ops - 1; i >= 0; i--) {
     const pl_op *op = &g->op[i];
     if (!(op->cls->flags & PL_PASSES_GRAD) && !pl_op_is_alias(op, request->mode)) continue;
-    for (int k = 0; k < op->inputs && u->leads_out[i]; k++) plan->grad_alias[plan->input_grad[op->input + k]] = plan->grad_alias[op->out];
+    for (int k = 0; k < op->inputs && u->leads_out[i]; k++)
+      plan->grad_alias[plan->input_grad[op->input + k]] = plan->grad_alias[op->out];
   }
 }
 
@@ -90,7 +92,8 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
 static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *parts, int value) {
   pl_back sum = { .kind = PL_BACK_SUM, .value = value, .part = *parts };
   for (int i = 0; i < g->ops; i++) for (int k = 0; k < g->op[i].inputs; k++) {
-    if (u->leads_out[i] && pl_op_input(g, &g->op[i], k) == value) plan->part[(*parts)++] = plan->input_grad[g->op[i].input + k];
+    if (u->leads_out[i] && pl_op_input(g, &g->op[i], k) == value)
+      plan->part[(*parts)++] = plan->input_grad[g->op[i].input + k];
   }
   if (value == pl_graph_output(g)) plan->part[(*parts)++] = plan->output_grad;
   sum.parts = *parts - sum.part;
@@ -122,13 +125,16 @@ static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, pl_m
       }
       bool no_backward = first == last && ((op->cls->flags & PL_PASSES_GRAD) || pl_op_is_alias(op, mode));
       bool own_grads = first != last || (has_trained(op->layer, op) && op->cls->param_grads == NULL);
-      if (!no_backward && (dx || own_grads)) plan->back[plan->backs++] = (pl_back){ .kind = PL_BACK_OPS, .node = n, .first = first, .last = last };
+      if (!no_backward && (dx || own_grads))
+        plan->back[plan->backs++] = (pl_back){ .kind = PL_BACK_OPS, .node = n, .first = first, .last = last };
     }
   }
-  if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1) plan->back[plan->backs++] = sum_of(g, plan, u, &parts, 0);
+  if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1)
+    plan->back[plan->backs++] = sum_of(g, plan, u, &parts, 0);
 }
 
-/* The calls of a layer add their gradients up: in backward the last call is the first to come, in a phase of its own the first. */
+/* The calls of a layer add their gradients up: in backward the last call is the first to come, in a phase of its own
+   the first. */
 static void order_param_grads(const pl_graph *g, pl_plan *plan, pl_mode mode) {
   for (int i = 0; i < g->ops && mode == PL_TRAIN; i++) {
     const pl_op *op = &g->op[i];
@@ -139,7 +145,8 @@ static void order_param_grads(const pl_graph *g, pl_plan *plan, pl_mode mode) {
       if (k < i) before = true;
       else after = true;
     }
-    plan->param_grads[i] = (defers ? PL_DEFERS_PARAM_GRADS : 0) | ((defers ? before : after) ? PL_ACCUMULATES : 0) | (before || after ? PL_SHARES_PARAMS : 0);
+    plan->param_grads[i] = (defers ? PL_DEFERS_PARAM_GRADS : 0) | ((defers ? before : after) ? PL_ACCUMULATES : 0) |
+                           (before || after ? PL_SHARES_PARAMS : 0);
     plan->shares_params = plan->shares_params || before || after;
   }
 }
@@ -156,13 +163,16 @@ static void find_small(const pl_graph *g, pl_plan *plan, size_t batch) {
   for (int n = 0; n < plan->nodes; n++) {
     pl_node *node = &plan->node[n];
     node->single_thread = true;
-    for (int k = 0; k < node->ops; k++) node->single_thread = node->single_thread && is_small(g, &g->op[node->op[k]], batch);
+    for (int k = 0; k < node->ops; k++)
+      node->single_thread = node->single_thread && is_small(g, &g->op[node->op[k]], batch);
   }
   for (int b = 0; b < plan->backs; b++) {
     pl_back *back = &plan->back[b];
     back->single_thread = true;
-    if (back->kind == PL_BACK_SUM) back->single_thread = batch * 2 * (size_t)pl_shape_count(&g->value[back->value].shape) <= 8192;
-    else for (int k = back->first; k <= back->last; k++) back->single_thread = back->single_thread && is_small(g, &g->op[plan->node[back->node].op[k]], batch);
+    if (back->kind == PL_BACK_SUM)
+      back->single_thread = batch * 2 * (size_t)pl_shape_count(&g->value[back->value].shape) <= 8192;
+    else for (int k = back->first; k <= back->last; k++) back->single_thread = back->single_thread &&
+      is_small(g, &g->op[plan->node[back->node].op[k]], batch);
   }
 }
 
@@ -176,7 +186,8 @@ static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request 
       need[k] = &plan->need[node->op[k]];
       need[k]->members = request->members;
       if (op[k]->cls->memory == NULL || pl_op_is_alias(op[k], request->mode)) continue;
-      op[k]->cls->memory(op[k]->layer, &g->value[pl_op_input(g, op[k], 0)].shape, &g->value[op[k]->out].shape, request->batch, need[k]);
+      op[k]->cls->memory(op[k]->layer, &g->value[pl_op_input(g, op[k], 0)].shape, &g->value[op[k]->out].shape,
+                         request->batch, need[k]);
     }
     if (node->pattern != NULL && node->pattern->memory != NULL) node->pattern->memory(g, op, need);
   }
@@ -185,7 +196,8 @@ static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request 
 pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
   pl_plan_clear(plan);
   if (allocate(plan, g, err)) return PL_ERROR_MEMORY;
-  uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err), .leads_out = pl_alloc_array((size_t)g->ops + 1, sizeof *u.leads_out, err) };
+  uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err),
+             .leads_out = pl_alloc_array((size_t)g->ops + 1, sizeof *u.leads_out, err) };
   pl_status status = u.all == NULL || u.leads_out == NULL ? PL_ERROR_MEMORY : PL_OK;
   if (status == PL_OK) {
     u.useful = u.all + g->values;

@@ -1,5 +1,5 @@
-/* A plan: what a pass over a graph runs, in which order, and where each value, gradient and workspace of a batch lies in the
-   arena. Made for a mode, a largest batch and a largest team. */
+/* A plan: what a pass over a graph runs, in which order, and where each value, gradient and workspace of a batch lies
+   in the arena. Made for a mode, a largest batch and a largest team. */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
@@ -29,8 +29,8 @@ typedef struct pl_back {
   bool single_thread;
 } pl_back;
 
-/* Of an operation: its parameters' gradients are a phase of their own; they are added to those of another call of its layer; there are other
-   calls. */
+/* Of an operation: its parameters' gradients are a phase of their own; they are added to those of another call of its
+   layer; there are other calls. */
 enum { PL_DEFERS_PARAM_GRADS = 1, PL_ACCUMULATES = 2, PL_SHARES_PARAMS = 4 };
 
 /* Gradients are numbered: that of value v is v; where a value has several uses, each has a gradient of its own. */
@@ -51,10 +51,12 @@ typedef struct pl_plan {
   size_t *act, *grad;           /* per value, per gradient: offset in the arena (where it is its own alias) */
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, param_grads */
   pl_memory *need;              /* per operation */
-  size_t chunk, chunk_arena;    /* chunked inference (chunks.c): samples of a chunk, bytes that a member has for it; 0: all at once */
+  /* chunked inference (chunks.c): samples of a chunk, bytes that a member has for it; 0: all at once */
+  size_t chunk, chunk_arena;
 } pl_plan;
 
-enum { PLAN_TRAIN_INPUT = PL_TRAIN + 1, PLAN_CHUNKED, PLANS };   /* plans: one a mode, then variants of PL_TRAIN and of PL_INFER */
+/* plans: one a mode, then variants of PL_TRAIN and of PL_INFER */
+enum { PLAN_TRAIN_INPUT = PL_TRAIN + 1, PLAN_CHUNKED, PLANS };
 
 typedef struct pl_plan_request {
   size_t batch;
@@ -72,14 +74,17 @@ typedef struct pl_pattern {
   const char *type[PL_MOST_FUSED];   /* of classes; PL_ANY_ACTIVATION: elementwise, with its derivative written in y */
   int ops;
   int back;                          /* its last `back` operations go backward together, the others by themselves */
-  bool (*fits)(const pl_graph *graph, const pl_op *const *op);                                /* more conditions; may be NULL */
-  void (*memory)(const pl_graph *graph, const pl_op *const *op, pl_memory *const *need);      /* beyond that of the classes; may be NULL */
+  /* more conditions; may be NULL */
+  bool (*fits)(const pl_graph *graph, const pl_op *const *op);
+  /* beyond that of the classes; may be NULL */
+  void (*memory)(const pl_graph *graph, const pl_op *const *op, pl_memory *const *need);
   void (*forward)(const pl_fused *f);
   void (*backward)(const pl_fused *f);
 } pl_pattern;
 
 /* Fills plan->node. uses[v]: how often value v is used, the model's output counted. */
-pl_status pl_plan_fuse(const pl_graph *graph, pl_plan *plan, const int *uses, const pl_plan_request *request, pl_error *err);
+pl_status pl_plan_fuse(const pl_graph *graph, pl_plan *plan, const int *uses, const pl_plan_request *request,
+                       pl_error *err);
 /* A layer that passes its input on in this mode. */
 bool pl_op_is_alias(const pl_op *op, pl_mode mode);
 
@@ -89,7 +94,8 @@ pl_status pl_plan_place(const pl_graph *graph, pl_plan *plan, const pl_plan_requ
 /* ---- arena.c ---- */
 /* Memory that is wanted from one time to another (both included), and where it is to lie. */
 typedef struct pl_place { size_t bytes, *offset; int birth, death; } pl_place;
-/* Gives each an offset, such that places whose times meet do not overlap. Returns the bytes of the whole. Reorders the list. */
+/* Gives each an offset, such that places whose times meet do not overlap. Returns the bytes of the whole. Reorders the
+   list. */
 size_t pl_arena_arrange(pl_place *list, int count);
 
 #endif

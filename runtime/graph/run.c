@@ -29,8 +29,10 @@ static pl_pass pass_of(const pl_run *run, const pl_team *team, int i, int phase)
   const pl_op *op = &run->graph->op[i];
   int x = pl_op_input(run->graph, op, 0);
   return (pl_pass){
-    .team = team, .batch = run->n, .training = run->mode == PL_TRAIN, .dropout = run->mode == PL_INFER_DROPOUT || run->mode == PL_TRAIN,
-    .accumulate = run->accumulate || (plan->param_grads[i] & PL_ACCUMULATES), .many_zeros = run->graph->value[plan->act_alias[x]].many_zeros,
+    .team = team, .batch = run->n, .training = run->mode == PL_TRAIN, .dropout = run->mode == PL_INFER_DROPOUT ||
+        run->mode == PL_TRAIN,
+    .accumulate = run->accumulate || (plan->param_grads[i] & PL_ACCUMULATES),
+    .many_zeros = run->graph->value[plan->act_alias[x]].many_zeros,
     .seed = run->seed, .stream = op->layer->id + ((uint64_t)op->call << 32), .step = run->step,
     .in = run->graph->value[x].shape, .out = run->graph->value[op->out].shape, .inputs = op->inputs,
     .saved = run->arena + plan->saved[i], .scratch = run->arena + plan->scratch[phase][i],
@@ -55,7 +57,8 @@ static void take_operands(const pl_run *run, pl_pass *pass, const pl_op *op, ope
 static bool is_alias(const pl_run *run, const pl_op *op) { return pl_op_is_alias(op, run->mode); }
 
 static void forward_fused(const pl_run *run, const pl_team *team, const pl_node *node, float *y) {
-  pl_fused f = { .ops = node->ops, .x = pl_run_act(run, pl_op_input(run->graph, &run->graph->op[node->op[0]], 0)), .y = y };
+  pl_fused f = { .ops = node->ops, .x = pl_run_act(run, pl_op_input(run->graph, &run->graph->op[node->op[0]], 0)),
+                 .y = y };
   for (int k = 0; k < node->ops; k++) {
     f.layer[k] = run->graph->op[node->op[k]].layer;
     f.pass[k] = pass_of(run, team, node->op[k], FORWARD);
@@ -99,12 +102,14 @@ static void add_up_relu(const pl_run *run, const pl_team *team, const pl_back *b
   const int *part = run->plan->part + back->part;
   if (dx == NULL) return;
   pl_team_share(team, n, 64, &from, &to);
-  pl_kernel.add_rectified(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from, pl_run_act(run, back->value) + from, to - from);
+  pl_kernel.add_rectified(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from,
+                          pl_run_act(run, back->value) + from, to - from);
 }
 
 static void backward_fused(const pl_run *run, const pl_team *team, const pl_node *node, const pl_back *back) {
   const pl_op *first = &run->graph->op[node->op[back->first]], *last = &run->graph->op[node->op[back->last]];
-  pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out), .dx = pl_run_input_grad(run, first, 0) };
+  pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out), .dx = pl_run_input_grad(run, first,
+      0) };
   for (int k = 0; k < f.ops; k++) {
     f.layer[k] = run->graph->op[node->op[back->first + k]].layer;
     f.pass[k] = pass_of(run, team, node->op[back->first + k], BACKWARD);
@@ -131,7 +136,9 @@ static void backward_step(const pl_run *run, pl_stages *stages, int b) {
   if (team != NULL) {
     size_t n = back->parts > 0 ? run->n * (size_t)pl_shape_count(&run->graph->value[back->value].shape) : 0;
     if (back->kind == PL_BACK_SUM) add_up(run, team, back, n);
-    else if (back->kind == PL_BACK_SUM_RELU) add_up_relu(run, team, back, pl_run_input_grad(run, &run->graph->op[node->op[back->first]], 0), n);
+    else if (back->kind == PL_BACK_SUM_RELU) add_up_relu(run, team, back,
+                                                         pl_run_input_grad(run, &run->graph->op[node->op[back->first]],
+                                                             0), n);
     else if (back->first < back->last) backward_fused(run, team, node, back);
     else backward_op(run, team, node->op[back->last]);
   }

@@ -1,9 +1,12 @@
-/* What is known of a model's weights for a while: that all are zero or normal numbers, which lets layers skip zero inputs. */
+/* What is known of a model's weights for a while: that all are zero or normal numbers, which lets layers skip zero
+   inputs. */
 #include <stdatomic.h>
 #include "graph/model.h"
 #include "kernels/kernels.h"
 
-static bool is_scanned(const pl_layer *layer, const pl_param *p) { return layer->cls->param_grads != NULL && p->trained; }
+static bool is_scanned(const pl_layer *layer, const pl_param *p) {
+  return layer->cls->param_grads != NULL && p->trained;
+}
 
 /* Each member its share of each parameter. */
 static void scan_share(const pl_team *team, void *arg) {
@@ -14,7 +17,8 @@ static void scan_share(const pl_team *team, void *arg) {
       pl_param *p = &layer->param[k];
       size_t from, to;
       pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
-      if (is_scanned(layer, p) && !pl_kernel.ordinary(p->value + from, to - from)) atomic_store(&p->zero_or_normal, false);
+      if (is_scanned(layer, p) && !pl_kernel.ordinary(p->value + from, to - from))
+        atomic_store(&p->zero_or_normal, false);
     }
   }
 }
@@ -23,7 +27,8 @@ void pl_model_scan_weights(pl_model *model, bool scan, int threads) {
   enum { MANY = 1 << 18 };   /* parameters that are worth a team */
   for (size_t i = 0; i < model->slices; i++) {
     pl_layer *layer = (pl_layer *)model->slice[i].layer;
-    for (int k = 0; k < layer->params; k++) atomic_store(&layer->param[k].zero_or_normal, scan && is_scanned(layer, &layer->param[k]));
+    for (int k = 0; k < layer->params; k++)
+      atomic_store(&layer->param[k].zero_or_normal, scan && is_scanned(layer, &layer->param[k]));
   }
   if (scan) pl_threads_run_on(model->parameters < MANY ? 1 : threads, scan_share, model);
 }

@@ -10,7 +10,8 @@ ACTIVATION("Sigmoid", sigmoid, y, 0, NULL, none)
 typedef struct { double slope; } leaky_relu_config;
 static const leaky_relu_config leaky_relu_defaults = { 0.01 };
 static const pl_option leaky_relu_options[] = {
-  { .name = "slope", .kind = PL_OPTION_NUMBER, .offset = offsetof(leaky_relu_config, slope), .place = 1, .low = 0, .high = 1e15 }, { 0 }
+  { .name = "slope", .kind = PL_OPTION_NUMBER, .offset = offsetof(leaky_relu_config, slope), .place = 1, .low = 0,
+    .high = 1e15 }, { 0 }
 };
 ACTIVATION("LeakyReLU", leaky_relu, y, sizeof(leaky_relu_config), &leaky_relu_defaults, leaky_relu_options)
 
@@ -18,7 +19,8 @@ ACTIVATION("LeakyReLU", leaky_relu, y, sizeof(leaky_relu_config), &leaky_relu_de
 typedef struct { double alpha; } elu_config;
 static const elu_config elu_defaults = { 1 };
 static const pl_option elu_options[] = {
-  { .name = "alpha", .kind = PL_OPTION_NUMBER, .offset = offsetof(elu_config, alpha), .place = 1, .low = 0, .high = 1e15 }, { 0 }
+  { .name = "alpha", .kind = PL_OPTION_NUMBER, .offset = offsetof(elu_config, alpha), .place = 1, .low = 0,
+    .high = 1e15 }, { 0 }
 };
 ACTIVATION("ELU", elu, x, sizeof(elu_config), &elu_defaults, elu_options)
 
@@ -30,7 +32,8 @@ typedef struct { int approximate; } gelu_config;
 static const char *const gelu_choices[] = { "none", "tanh", NULL };
 static const gelu_config gelu_defaults;
 static const pl_option gelu_options[] = {
-  { .name = "approximate", .kind = PL_OPTION_CHOICE, .offset = offsetof(gelu_config, approximate), .choices = gelu_choices }, { 0 }
+  { .name = "approximate", .kind = PL_OPTION_CHOICE, .offset = offsetof(gelu_config, approximate),
+    .choices = gelu_choices }, { 0 }
 };
 
 static bool gelu_by_tanh(const pl_layer *self) { return ((const gelu_config *)self->config)->approximate == 1; }
@@ -39,13 +42,16 @@ static void gelu_forward(pl_layer *self, const pl_pass *pass, const float *x, fl
   activation_apply(pass, gelu_by_tanh(self) ? pl_kernel.gelu_tanh_forward : pl_kernel.gelu_forward, x, y, 0);
 }
 
-static void gelu_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+static void gelu_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy,
+                          float *dx) {
   (void)y;
-  activation_apply_back(pass, gelu_by_tanh(self) ? pl_kernel.gelu_tanh_backward : pl_kernel.gelu_backward, x, dy, dx, 0);
+  activation_apply_back(pass, gelu_by_tanh(self) ? pl_kernel.gelu_tanh_backward : pl_kernel.gelu_backward, x, dy, dx,
+                        0);
 }
 
 const pl_layer_class pl_gelu_layer = {
   .head = { "GELU", sizeof(gelu_config), &gelu_defaults, gelu_options },
-  .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = activation_shape, .memory = activation_keeps_x, .forward = gelu_forward, .backward = gelu_backward,
+  .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = activation_shape, .memory = activation_keeps_x,
+  .forward = gelu_forward, .backward = gelu_backward,
   .example = { "[{\"approximate\": \"tanh\"}]", { 1, { 70 } } },
 };

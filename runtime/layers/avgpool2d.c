@@ -7,7 +7,8 @@ typedef struct { pl_pool_config pool; bool count_include_pad; } config;
 
 static const config defaults = { .count_include_pad = true };
 static const pl_option options[] = {
-  PL_POOL_OPTIONS, { .name = "count_include_pad", .kind = PL_OPTION_BOOL, .offset = offsetof(config, count_include_pad) }, { 0 }
+  PL_POOL_OPTIONS, { .name = "count_include_pad", .kind = PL_OPTION_BOOL,
+                     .offset = offsetof(config, count_include_pad) }, { 0 }
 };
 
 static pl_windows windows_of(const config *c, const pl_shape *in) {

@@ -12,7 +12,8 @@ typedef struct { int64_t features; double momentum, eps; bool affine, unbiased; 
 
 static const config defaults = { .momentum = 0.1, .eps = 1e-5, .affine = true, .unbiased = true };
 static const pl_option options[] = {
-  { .name = "features", .kind = PL_OPTION_SIZE, .offset = offsetof(config, features), .place = 1, .required = true, .low = 1, .high = 1 << 24 },
+  { .name = "features", .kind = PL_OPTION_SIZE, .offset = offsetof(config, features), .place = 1, .required = true,
+    .low = 1, .high = 1 << 24 },
   { .name = "momentum", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, momentum), .low = 0, .high = 1 },
   { .name = "eps", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, eps), .low = 1e-30, .high = 1 },
   { .name = "affine", .kind = PL_OPTION_BOOL, .offset = offsetof(config, affine) },
@@ -38,7 +39,9 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   const config *c = self->config;
   char text[PL_SHAPE_TEXT];
   if (in->axes < 1 || in->size[in->axes - 1] != c->features)
-    return pl_error_set(err, PL_ERROR_SHAPE, "expects %lld features in the last axis, got %s; its first argument is the number of features (or channels)",
+    return pl_error_set(err, PL_ERROR_SHAPE,
+                        "expects %lld features in the last axis, got %s; its first argument is the number of features "
+                        "(or channels)",
                         (long long)c->features, pl_shape_text(text, in, true));
   *out = *in;
   return PL_OK;
@@ -50,7 +53,9 @@ enum { SUM_DY, SUM_DY_X, TIMES_X, PLUS, BACKWARD_SUMS };
 enum { ROWS_AT_ONCE = 64 };
 
 static size_t width_of(const config *c) { return ((size_t)c->features + 15) / 16 * 16; }
-static size_t rows_of(const config *c, const pl_shape *in, size_t batch) { return batch * (size_t)(pl_shape_count(in) / c->features); }
+static size_t rows_of(const config *c, const pl_shape *in, size_t batch) {
+  return batch * (size_t)(pl_shape_count(in) / c->features);
+}
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
   const config *c = self->config;
@@ -64,7 +69,8 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 /* This member's columns of m and 1 / sqrt(v + eps), from the batch; the running ones follow. */
-static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x, size_t rows, float *mean, float *inverse, float *sums) {
+static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x, size_t rows, float *mean,
+                             float *inverse, float *sums) {
   const config *c = self->config;
   size_t features = (size_t)c->features, from, to;
   float *running_mean = self->param[self->params - 2].value, *running_var = self->param[self->params - 1].value;
@@ -79,10 +85,12 @@ static void batch_statistics(pl_layer *self, const pl_pass *pass, const float *x
   }
 }
 
-void batchnorm_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, const float *residual, bool relu) {
+void batchnorm_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, const float *residual,
+                       bool relu) {
   const config *c = self->config;
   size_t features = (size_t)c->features, width = width_of(c), rows = rows_of(c, &pass->in, pass->batch), from, to;
-  float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
+  float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width,
+    *scale = kept + SCALE * width;
   pl_team_share(pass->team, features, 16, &from, &to);
   if (pass->training) {
     batch_statistics(self, pass, x, rows, mean, inverse, pass->scratch);
@@ -105,12 +113,15 @@ void batchnorm_forward(pl_layer *self, const pl_pass *pass, const float *x, floa
 void batchnorm_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *dy, float *dx, bool relu) {
   const config *cfg = self->config;
   size_t features = (size_t)cfg->features, width = width_of(cfg), rows = rows_of(cfg, &pass->in, pass->batch), from, to;
-  const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width, *scale = kept + SCALE * width;
-  float *scratch = pass->scratch, *sum_dy = scratch + SUM_DY * width, *sum_dy_x = scratch + SUM_DY_X * width, *sums = scratch + BACKWARD_SUMS * width;
+  const float *kept = pass->saved, *mean = kept + MEAN * width, *inverse = kept + INVERSE * width,
+    *scale = kept + SCALE * width;
+  float *scratch = pass->scratch, *sum_dy = scratch + SUM_DY * width, *sum_dy_x = scratch + SUM_DY_X * width,
+    *sums = scratch + BACKWARD_SUMS * width;
   float *b = scratch + TIMES_X * width, *c = scratch + PLUS * width;
   const float *shift = cfg->affine ? self->param[1].value : NULL;
   pl_team_share(pass->team, features, 16, &from, &to);
-  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, relu }, rows, sums);
+  pl_column_two_sums(pass->team, sum_dy, sum_dy_x, &(pl_two_sums){ dy, x, mean, scale, shift, features, relu }, rows,
+                     sums);
   for (size_t j = from; j < to; j++) {
     float dweight = sum_dy_x[j] * inverse[j], r = (float)rows;
     b[j] = -scale[j] * inverse[j] * dweight / r;
@@ -129,7 +140,9 @@ void batchnorm_backward(pl_layer *self, const pl_pass *pass, const float *x, con
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { batchnorm_forward(self, pass, x, y, NULL, false); }
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  batchnorm_forward(self, pass, x, y, NULL, false);
+}
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   (void)y;

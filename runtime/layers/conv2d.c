@@ -1,5 +1,6 @@
 /* Conv2d: y[n][oy][ox][o] = bias[o] + sum over ky, kx, i of x[n][oy*sy + ky - py][ox*sx + kx - px][i] w[ky][kx][i][o],
-   with zeros outside the image. x [N, H, W, in], weight [kh, kw, in, out], bias [out] or, "per-position", [OH, OW, out].
+   with zeros outside the image. x [N, H, W, in], weight [kh, kw, in, out], bias [out] or, "per-position", [OH, OW,
+   out].
 
    The input is copied once into a buffer with its border of zeros. A row of outputs is then one contraction: pixels
    are rows, output channels are lanes, kernel rows the outer and (kernel column, input channel) the inner part of the
@@ -11,11 +12,15 @@
 
 static const char *const bias_choices[] = { "false", "true", "per-position", NULL };
 
-static const conv2d_config defaults = { .stride = { 1, 1 }, .bias = CONV2D_BIAS, .init = { PL_INIT_HE, 0, 0 }, .bias_init = { PL_INIT_ZEROS, 0, 0 } };
+static const conv2d_config defaults = { .stride = { 1, 1 }, .bias = CONV2D_BIAS, .init = { PL_INIT_HE, 0, 0 },
+                                        .bias_init = { PL_INIT_ZEROS, 0, 0 } };
 static const pl_option options[] = {
-  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, in), .place = 1, .required = true, .low = 1, .high = 65536 },
-  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, out), .place = 2, .required = true, .low = 1, .high = 65536 },
-  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, kernel), .place = 3, .required = true, .low = 1, .high = 1024 },
+  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, in), .place = 1, .required = true,
+    .low = 1, .high = 65536 },
+  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, out), .place = 2, .required = true,
+    .low = 1, .high = 65536 },
+  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, kernel), .place = 3, .required = true,
+    .low = 1, .high = 1024 },
   { .name = "stride", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, stride), .low = 1, .high = 1024 },
   { .name = "padding", .kind = PL_OPTION_PADDING, .offset = offsetof(conv2d_config, padding), .low = 0, .high = 1024 },
   { .name = "bias", .kind = PL_OPTION_CHOICE, .offset = offsetof(conv2d_config, bias), .choices = bias_choices },
@@ -26,19 +31,23 @@ static const pl_option options[] = {
 
 /* PERILUNE_CONV=direct or winograd overrides the choice, which otherwise depends on the layer's shape alone. */
 static bool choose_winograd(const conv2d_config *c, const conv2d_sizes *s) {
-  bool possible = s->sy == 1 && s->sx == 1 && s->kh == s->kw && (s->kh == 3 || s->kh == 5) && c->bias != CONV2D_BIAS_PER_POSITION &&
+  bool possible = s->sy == 1 && s->sx == 1 && s->kh == s->kw && (s->kh == 3 || s->kh == 5) &&
+      c->bias != CONV2D_BIAS_PER_POSITION &&
                   s->top < s->kh && s->left < s->kw;
   if (!possible || c->algorithm == PL_CONV_DIRECT) return false;
   if (c->algorithm == PL_CONV_WINOGRAD) return true;
   size_t n = s->kh + 3, tiles = (s->oh + 3) / 4 * ((s->ow + 3) / 4);   /* see conv2d_winograd.c */
-  bool much_less = 2 * s->oh * s->ow * s->kh * s->kw >= 5 * tiles * n * n;   /* multiplications, not counting transforms */
+  /* multiplications, not counting transforms */
+  bool much_less = 2 * s->oh * s->ow * s->kh * s->kw >= 5 * tiles * n * n;
   return s->in >= 16 && s->out >= 16 && much_less;
 }
 
 conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in) {
-  conv2d_sizes s = { .kh = (size_t)c->kernel[0], .kw = (size_t)c->kernel[1], .sy = (size_t)c->stride[0], .sx = (size_t)c->stride[1],
+  conv2d_sizes s = { .kh = (size_t)c->kernel[0], .kw = (size_t)c->kernel[1], .sy = (size_t)c->stride[0],
+                     .sx = (size_t)c->stride[1],
                      .h = (size_t)in->size[0], .w = (size_t)in->size[1], .in = (size_t)c->in, .out = (size_t)c->out };
-  if (c->padding[0] < 0) {   /* "same": ceil(size / stride) outputs; an odd border puts the extra zero below and to the right */
+  /* "same": ceil(size / stride) outputs; an odd border puts the extra zero below and to the right */
+  if (c->padding[0] < 0) {
     s.oh = (s.h + s.sy - 1) / s.sy;
     s.ow = (s.w + s.sx - 1) / s.sx;
     size_t ph = (s.oh - 1) * s.sy + s.kh, pw = (s.ow - 1) * s.sx + s.kw;
@@ -69,7 +78,8 @@ static pl_status setup(pl_layer *self, pl_error *err) {
   double area = (double)(c->kernel[0] * c->kernel[1]);
   (void)err;
   c->algorithm = pl_settings_get().conv;
-  pl_layer_declare(self, "weight", PL_SHAPE(c->kernel[0], c->kernel[1], c->in, c->out), c->init, area * (double)c->in, area * (double)c->out, true);
+  pl_layer_declare(self, "weight", PL_SHAPE(c->kernel[0], c->kernel[1], c->in, c->out), c->init, area * (double)c->in,
+                   area * (double)c->out, true);
   if (c->bias == CONV2D_NO_BIAS) return PL_OK;
   pl_shape shape = PL_SHAPE(c->out);
   if (c->bias == CONV2D_BIAS_PER_POSITION) shape.axes = -1;
@@ -82,41 +92,32 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   char text[PL_SHAPE_TEXT];
   if (in->axes != 3 || in->size[2] != c->in) {
     pl_shape_text(text, in, true);
-    if (in->axes == 2 && c->in == 1) return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, 1], got %s; put nn.Reshape{%lld, %lld, 1} before it", text, (long long)in->size[0], (long long)in->size[1]);
+    if (in->axes == 2 && c->in == 1)
+      return pl_error_set(err, PL_ERROR_SHAPE,
+                          "expects images [N, H, W, 1], got %s; put nn.Reshape{%lld, %lld, 1} before it", text,
+                            (long long)in->size[0], (long long)in->size[1]);
     if (in->axes == 3 && in->size[0] == c->in)
-      return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], channels last, got %s; x:permute(1, 3, 4, 2) puts them last",
+      return pl_error_set(err, PL_ERROR_SHAPE,
+                          "expects images [N, H, W, %lld], channels last, got %s; x:permute(1, 3, 4, 2) puts them last",
                           (long long)c->in, text);
     return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], got %s%s", (long long)c->in, text,
-                        in->axes == 3 ? "; its first argument is the number of input channels" : "; it needs height, width and channels");
+                        in->axes == 3 ? "; its first argument is the number of input channels" :
+                            "; it needs height, width and channels");
   }
   conv2d_sizes s = conv2d_sizes_of(c, in);
   if (s.oh == 0 || s.ow == 0)
-    return pl_error_set(err, PL_ERROR_SHAPE, "its %zux%zu kernel is larger than the (padded) %zux%zu image, got %s; use padding = \"same\" or a smaller kernel",
+    return pl_error_set(err, PL_ERROR_SHAPE,
+                        "its %zux%zu kernel is larger than the (padded) %zux%zu image, got %s; use "
+                        "padding = \"same\" or a smaller kernel",
                         s.kh, s.kw, s.ph, s.pw, pl_shape_text(text, in, true));
   *out = PL_SHAPE((int64_t)s.oh, (int64_t)s.ow, c->out);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     if (self->param[1].value != NULL && !pl_shape_equal(&self->param[1].shape, out))
-      return pl_error_set(err, PL_ERROR_SHAPE, "has a bias for every position of another image size; got %s", pl_shape_text(text, in, true));
+      return pl_error_set(err, PL_ERROR_SHAPE, "has a bias for every position of another image size; got %s",
+                          pl_shape_text(text, in, true));
     self->param[1].shape = *out;
   }
   return PL_OK;
-}
-
-/* Few input channels would leave lanes of dx empty. Where they fill half of them, see backward_data_by_planes; else, conv2d_patches.c. */
-static bool is_narrow(const conv2d_sizes *s) { return s->in <= 8 && s->kh * s->kw > 1; }
-static bool by_planes(const conv2d_sizes *s) {
-  bool mostly_zeros = 4 * s->h * s->w > 5 * s->oh * s->ow;   /* of what the kernel meets from a pixel of dx */
-  return is_narrow(s) && s->in > 4 && s->sy * s->sx == 1 && s->top < s->kh && s->left < s->kw && !mostly_zeros && !s->patches;
-}
-
-static size_t planes_memory(const conv2d_sizes *s) { return pl_member_floats((s->h + s->kh - 1) * (s->w + s->kw - 1) * s->out); }
-
-/* Floats of workspace that the backward pass takes: kernel, then planes or patches of each member, or dy with its border. */
-static size_t data_memory(const conv2d_sizes *s, size_t batch, int members) {
-  size_t kernel = conv2d_weights(s);
-  if (s->pointwise) return kernel;
-  if (!s->patches && !is_narrow(s)) return kernel + batch * s->eh * s->ew * s->out;
-  return kernel + (size_t)members * (by_planes(s) ? planes_memory(s) : conv2d_patches_memory(s));
 }
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
@@ -129,10 +130,12 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   if (has_border(&s)) m->saved = sizeof(float) * batch * s.ph * s.pw * s.in;
   else m->needs_x = true;
   if (s.patches) m->scratch_forward = sizeof(float) * (size_t)m->members * conv2d_patches_memory(&s);
-  m->scratch_backward = sizeof(float) * (data_memory(&s, batch, m->members) + conv2d_weights(&s) + pl_column_sums_scratch(batch * s.oh * s.ow, s.out));
+  size_t sums = pl_column_sums_scratch(batch * s.oh * s.ow, s.out);
+  m->scratch_backward = sizeof(float) * (conv2d_data_memory(&s, batch, m->members) + conv2d_weights(&s) + sums);
 }
 
-void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h, size_t w, size_t channels,
+void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
+                  size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x) {
   size_t from, to;
   pl_team_share(team, batch * fh, 1, &from, &to);
@@ -143,7 +146,8 @@ void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const f
     if (y < top || (y - top) % step_y || (y - top) / step_y >= h) continue;
     const float *from_row = in + (n * h + (y - top) / step_y) * w * channels;
     if (step_x == 1) memcpy(row + left * channels, from_row, w * channels * sizeof *row);
-    else for (size_t x = 0; x < w; x++) memcpy(row + (left + x * step_x) * channels, from_row + x * channels, channels * sizeof *row);
+    else for (size_t x = 0; x < w; x++) memcpy(row + (left + x * step_x) * channels, from_row + x * channels,
+                                               channels * sizeof *row);
   }
 }
 
@@ -158,10 +162,13 @@ static conv2d_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv
     x = pass->saved;
   }
   return (conv2d_rows){
-    .first = { .a = x, .a_row = (ptrdiff_t)(s->sx * s->in), .a_outer = (ptrdiff_t)(s->pw * s->in), .a_inner = 1, .c_row = (ptrdiff_t)s->out,
+    .first = { .a = x, .a_row = (ptrdiff_t)(s->sx * s->in), .a_outer = (ptrdiff_t)(s->pw * s->in), .a_inner = 1,
+               .c_row = (ptrdiff_t)s->out,
                .b = self->param[0].value, .b_outer = (ptrdiff_t)(s->kw * s->in * s->out), .b_inner = (ptrdiff_t)s->out,
-               .rows = s->ow, .cols = s->out, .outer = s->kh, .inner = s->kw * s->in, .bias = bias, .accumulate = per_position },
-    .a_sample = (ptrdiff_t)(s->ph * s->pw * s->in), .a_next = (ptrdiff_t)(s->sy * s->pw * s->in), .start = per_position ? bias : NULL };
+               .rows = s->ow, .cols = s->out, .outer = s->kh, .inner = s->kw * s->in, .bias = bias,
+               .accumulate = per_position },
+    .a_sample = (ptrdiff_t)(s->ph * s->pw * s->in), .a_next = (ptrdiff_t)(s->sy * s->pw * s->in),
+    .start = per_position ? bias : NULL };
 }
 
 bool conv2d_makes_rows(const pl_layer *self, const pl_shape *in) {
@@ -208,23 +215,30 @@ void conv2d_forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   }
 }
 
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) { conv2d_forward(self, pass, x, y, NULL); }
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  conv2d_forward(self, pass, x, y, NULL);
+}
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
-static pl_contraction weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy, size_t n) {
+static pl_contraction weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy,
+                                 size_t n) {
   return (pl_contraction){
     .c = half->sum, .c_row = (ptrdiff_t)s->out,
-    .a = x + (half->first + n) * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in), .a_inner = (ptrdiff_t)(s->sx * s->in),
-    .b = dy + (half->first + n) * s->oh * s->ow * s->out, .b_outer = (ptrdiff_t)(s->ow * s->out), .b_inner = (ptrdiff_t)s->out,
+    .a = x + (half->first + n) * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in),
+    .a_inner = (ptrdiff_t)(s->sx * s->in),
+    .b = dy + (half->first + n) * s->oh * s->ow * s->out, .b_outer = (ptrdiff_t)(s->ow * s->out),
+    .b_inner = (ptrdiff_t)s->out,
     .rows = s->kw * s->in, .cols = s->out, .outer = s->oh, .inner = s->ow, .accumulate = n > 0 || half->accumulate };
 }
 
 /* One input channel: kernel rows, or parts of the outputs, are the items. */
-static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *second) {
+static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x,
+                                    const float *dy, float *second) {
   enum { STRIP = 16 };
   size_t strips = (s->out + STRIP - 1) / STRIP, members = ((size_t)pass->team->size + 1) / 2;   /* for a half */
-  size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members, pieces = (s->kh + height - 1) / height;
+  size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members,
+    pieces = (s->kh + height - 1) / height;
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, strips * pieces, self->param[0].grad, second);
     for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
@@ -243,15 +257,19 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
   }
 }
 
-static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *second) {
+static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x,
+                             const float *dy, float *second) {
   enum { COLS = 32 };
-  size_t inner = s->kw * s->in, blocks = (inner + CONV2D_TILE - 1) / CONV2D_TILE, strips = (s->out + COLS - 1) / COLS, tiles = s->kh * blocks;
-  bool halve_dy = s->out > s->in;   /* members at the same half read their part of the wider of dy and x, and all of the other */
+  size_t inner = s->kw * s->in, blocks = (inner + CONV2D_TILE - 1) / CONV2D_TILE, strips = (s->out + COLS - 1) / COLS,
+    tiles = s->kh * blocks;
+  /* members at the same half read their part of the wider of dy and x, and all of the other */
+  bool halve_dy = s->out > s->in;
   for (int h = 0; h < 2; h++) {
     pl_half half = pl_half_of(pass, h, tiles * strips, self->param[0].grad, second);
     for (size_t n = 0; n < half.samples; n++) {
       for (size_t item = half.from; item < half.to; item++) {
-        size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS, ky = at / blocks, block = at % blocks;
+        size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS,
+          ky = at / blocks, block = at % blocks;
         size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
         pl_contraction c = weights_of(s, &half, x, dy, n);
         c.c += (ky * inner + first) * s->out + o;
@@ -265,89 +283,12 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_s
   }
 }
 
-/* ... and dx[iy][ix][i] = sum over ky, kx, o of e[iy - ky][ix - kx][o] w[ky][kx][i][o], where e is dy spread out by the
-   stride; with a border of kernel - 1 around e and the kernel flipped, w'[ky][kx][o][i] = w[kh-1-ky][kw-1-kx][i][o],
-   this is a forward convolution of stride 1. */
-void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped) {
-  enum { CHANNELS = 16 };   /* of a piece of work: a kernel may have one tap */
-  size_t taps = s->kh * s->kw, blocks = (s->in + CHANNELS - 1) / CHANNELS, from, to;
-  pl_team_share(team, taps * blocks, 1, &from, &to);
-  for (size_t item = from; item < to; item++) {
-    size_t t = item / blocks, i = item % blocks * CHANNELS, count = s->in - i < CHANNELS ? s->in - i : CHANNELS;
-    pl_kernel.transpose(flipped + t * s->in * s->out + i, self->param[0].value + ((taps - 1 - t) * s->in + i) * s->out, count, s->out, s->in, s->out);
-  }
-}
-
-static const float *framed(const conv2d_sizes *s, const float *dy, const float *scratch) { return s->eh == s->oh && s->ew == s->ow ? dy : scratch + conv2d_weights(s); }
-
-static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *flipped) {
-  size_t from, to;
-  const float *e = framed(s, dy, flipped);
-  pl_work work = pl_work_begin(pass->team, pass->batch * s->h, s->h, 1, PL_FROM_END);
-  while (pl_work_take(&work, &from, &to)) for (size_t r = to; r-- > from;) {
-    size_t n = r / s->h, iy = r % s->h;
-    pl_kernel.contract(&(pl_contraction){
-      .c = dx + r * s->w * s->in, .c_row = (ptrdiff_t)s->in,
-      .a = e + ((n * s->eh + iy + s->top) * s->ew + s->left) * s->out, .a_row = (ptrdiff_t)s->out, .a_outer = (ptrdiff_t)(s->ew * s->out), .a_inner = 1,
-      .b = flipped, .b_outer = (ptrdiff_t)(s->kw * s->in * s->out), .b_inner = (ptrdiff_t)s->in,
-      .rows = s->w, .cols = s->in, .outer = s->kh, .inner = s->kw * s->out });
-  }
-}
-
-/* The same sum as in backward_data_by_rows, kernel columns outside: e[iy][o][ix] has its pixels side by side, which lets the
-   contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] = w[kh-1-ky][kw-1-kx][i][o]. */
-static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
-  size_t from, to, taps = s->kh * s->kw, plane = s->in * s->out;
-  pl_team_share(team, taps, 1, &from, &to);
-  for (size_t t = from; t < to; t++)
-    pl_kernel.transpose(turned + (t % s->kw * s->kh + t / s->kw) * plane, weight + (taps - 1 - t) * plane, s->in, s->out, s->in, s->out);
-}
-
-static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *members) {
-  const pl_team *team = pass->team;
-  size_t height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
-  float *e = members + (size_t)team->rank * planes_memory(s), *inside = e + (s->kh - 1 - s->top) * s->out * width + s->kw - 1 - s->left;
-  memset(e, 0, height * width * s->out * sizeof *e);
-  pl_work work = pl_work_begin(team, pass->batch, 1, 1, PL_FROM_START);
-  for (size_t n, end; pl_work_take(&work, &n, &end);) {
-    for (size_t oy = 0; oy < s->oh; oy++)
-      pl_kernel.transpose(inside + oy * s->out * width, dy + (n * s->oh + oy) * s->ow * s->out, s->ow, s->out, width, s->out);
-    for (size_t iy = 0; iy < s->h; iy++) {
-      pl_kernel.contract(&(pl_contraction){
-        .c = dx + (n * s->h + iy) * s->w * s->in, .c_row = (ptrdiff_t)s->in,
-        .a = e + iy * s->out * width, .a_row = 1, .a_outer = 1, .a_inner = (ptrdiff_t)width,
-        .b = turned, .b_outer = (ptrdiff_t)(s->kh * plane), .b_inner = (ptrdiff_t)s->in,
-        .rows = s->w, .cols = s->in, .outer = s->kw, .inner = s->kh * s->out });
-    }
-  }
-}
-
-/* What backward_data needs of all members: the kernel in its order, at `turned`, and dy with its border behind it. */
-static void prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *turned) {
-  const pl_team *team = pass->team;
-  const float *weight = self->param[0].value;
-  if (by_planes(s)) {
-    turn_planes(team, s, weight, turned);
-  } else if (is_narrow(s) || s->patches) {
-    conv2d_patches_turn(team, s, weight, turned);
-  } else {
-    conv2d_flip(self, team, s, turned);
-    if (framed(s, dy, turned) != dy) conv2d_frame(team, turned + conv2d_weights(s), s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1, s->kw - 1, s->sy, s->sx);
-  }
-}
-
-static void backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *members) {
-  if (s->pointwise) conv2d_pointwise_data(pass, s, dy, dx, turned);
-  else if (by_planes(s)) backward_data_by_planes(pass, s, dy, dx, turned, members);
-  else if (is_narrow(s) || s->patches) conv2d_patches_data(pass, s, dy, dx, turned, members);
-  else backward_data_by_rows(pass, s, dy, dx, turned);
-}
-
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   const conv2d_config *c = self->config;
   conv2d_sizes s = conv2d_sizes_of(c, &pass->in);
   size_t positions = s.oh * s.ow;
-  float *scratch = pass->scratch, *second = scratch + data_memory(&s, pass->batch, pass->team->size), *sums = second + conv2d_weights(&s), *members = scratch + conv2d_weights(&s);
+  float *scratch = pass->scratch, *second = scratch + conv2d_data_memory(&s, pass->batch, pass->team->size),
+    *sums = second + conv2d_weights(&s), *members = scratch + conv2d_weights(&s);
   (void)y;
   if (s.winograd) {
     conv2d_winograd_backward(self, pass, &s, x, dy, dx);
@@ -355,21 +296,24 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   }
   if (has_border(&s)) x = pass->saved;
   if (dx != NULL) {
-    prepare_data(self, pass, &s, dy, scratch);
+    conv2d_prepare_data(self, pass, &s, dy, scratch);
     pl_team_barrier(pass->team);
   }
   if (s.patches) conv2d_patches_weights(pass, &s, x, dy, self->param[0].grad, second, members);
   else if (s.pointwise) conv2d_pointwise_weights(pass, &s, x, dy, self->param[0].grad, second);
-  else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy, second);
+  else (s.in == 1 && (s.kw == 3 || s.kw == 5) ? backward_weights_narrow : backward_weights)(self, pass, &s, x, dy,
+      second);
   if (c->bias == CONV2D_BIAS) pl_column_sums_parts(pass->team, dy, pass->batch * positions, s.out, sums);
   if (c->bias == CONV2D_BIAS_PER_POSITION) {
     size_t from, to, width = positions * s.out;
     pl_team_share(pass->team, width, 16, &from, &to);
-    if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width, pass->accumulate);
+    if (from < to) pl_kernel.column_sums(self->param[1].grad + from, dy + from, pass->batch, to - from, width,
+                                         pass->accumulate);
   }
-  if (dx != NULL) backward_data(pass, &s, dy, dx, scratch, members);
+  if (dx != NULL) conv2d_backward_data(pass, &s, dy, dx, scratch, members);
   pl_team_barrier(pass->team);
-  if (c->bias == CONV2D_BIAS) pl_column_sums_total(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
+  if (c->bias == CONV2D_BIAS)
+    pl_column_sums_total(pass->team, self->param[1].grad, dy, pass->batch * positions, s.out, pass->accumulate, sums);
   pl_add_halves(pass, self->param[0].grad, second, conv2d_weights(&s));
 }
 

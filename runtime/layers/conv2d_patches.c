@@ -19,7 +19,9 @@ static size_t block_of(const conv2d_sizes *s) {
   return pixels < ENOUGH_ROWS ? ENOUGH_ROWS / pixels : 1;
 }
 
-size_t conv2d_patches_memory(const conv2d_sizes *s) { return pl_member_floats(block_of(s) * s->oh * s->ow * patch_of(s) + s->ph * s->pw * s->in); }
+size_t conv2d_patches_memory(const conv2d_sizes *s) {
+  return pl_member_floats(block_of(s) * s->oh * s->ow * patch_of(s) + s->ph * s->pw * s->in);
+}
 
 static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t samples) {
   size_t run = s->kw * s->in, row = s->pw * s->in;
@@ -30,7 +32,8 @@ static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t
   }
 }
 
-void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight, const float *bias, bool per_position, float *y, pl_layer *activation) {
+void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight,
+                            const float *bias, bool per_position, float *y, pl_layer *activation) {
   const pl_team alone = { .size = 1 };
   size_t size = s->oh * s->ow * s->out;
   float *patches = (float *)pass->scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
@@ -40,12 +43,15 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
     gather(patches, s, x + n * s->ph * s->pw * s->in, count);
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
     pl_contract_shared(&alone, &(pl_contraction){
-      .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1, .b = weight, .b_inner = (ptrdiff_t)s->out,
-      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias, .accumulate = per_position }, activation);
+      .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1,
+      .b = weight, .b_inner = (ptrdiff_t)s->out,
+      .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias,
+      .accumulate = per_position }, activation);
   }
 }
 
-void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad, float *second, float *scratch) {
+void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad,
+                            float *second, float *scratch) {
   size_t patch = patch_of(s), tiles = (patch + CONV2D_TILE - 1) / CONV2D_TILE;
   float *patches = scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
   for (int h = 0; h < 2; h++) {
@@ -55,9 +61,11 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
       count = half.samples - n < block_of(s) ? half.samples - n : block_of(s);
       gather(patches, s, x + (half.first + n) * s->ph * s->pw * s->in, count);
       pl_kernel.contract(&(pl_contraction){
-        .c = half.sum + first * s->out, .c_row = (ptrdiff_t)s->out, .a = patches + first, .a_row = 1, .a_inner = (ptrdiff_t)patch,
+        .c = half.sum + first * s->out, .c_row = (ptrdiff_t)s->out, .a = patches + first, .a_row = 1,
+        .a_inner = (ptrdiff_t)patch,
         .b = dy + (half.first + n) * s->oh * s->ow * s->out, .b_inner = (ptrdiff_t)s->out,
-        .rows = rows, .cols = s->out, .outer = 1, .inner = count * s->oh * s->ow, .accumulate = n > 0 || half.accumulate });
+        .rows = rows, .cols = s->out, .outer = 1, .inner = count * s->oh * s->ow, .accumulate = n > 0 ||
+            half.accumulate });
     }
   }
 }
@@ -68,10 +76,12 @@ void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float
   pl_kernel.transpose(turned + from, weight + from * s->out, to - from, s->out, patch_of(s), s->out);
 }
 
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned, float *scratch) {
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+                         float *scratch) {
   const pl_team *team = pass->team;
   size_t patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
-  float *patches = scratch + (size_t)team->rank * conv2d_patches_memory(s), *padded = patches + block_of(s) * pixels * patch;
+  float *patches = scratch + (size_t)team->rank * conv2d_patches_memory(s),
+    *padded = patches + block_of(s) * pixels * patch;
   pl_work work = pl_work_begin(team, pass->batch, 1, block_of(s), PL_FROM_START);
   for (size_t n, to; pl_work_take(&work, &n, &to);) {
     size_t count = to - n;
@@ -83,7 +93,8 @@ void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float
       pl_kernel.scatter_patches(padded, (ptrdiff_t)row, patches + i * pixels * patch, &(pl_patches){
         s->oh, s->ow, s->kh, s->kw * s->in, (ptrdiff_t)(s->sy * row), (ptrdiff_t)(s->sx * s->in) });
       for (size_t y = 0; y < s->h; y++)
-        memcpy(dx + ((n + i) * s->h + y) * s->w * s->in, padded + (y + s->top) * row + s->left * s->in, s->w * s->in * sizeof *dx);
+        memcpy(dx + ((n + i) * s->h + y) * s->w * s->in, padded + (y + s->top) * row + s->left * s->in,
+               s->w * s->in * sizeof *dx);
     }
   }
 }

@@ -9,7 +9,8 @@ typedef struct { double p; } config;
 
 static const config defaults = { .p = 0.5 };
 static const pl_option options[] = {
-  { .name = "p", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, p), .place = 1, .low = 0, .high = 0.999999 }, { 0 }
+  { .name = "p", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, p), .place = 1, .low = 0, .high = 0.999999 },
+    { 0 }
 };
 
 static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
@@ -23,7 +24,8 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   m->saved = (batch * (size_t)pl_shape_count(in) + DROPOUT_GROUP - 1) / DROPOUT_GROUP * sizeof(uint64_t);
 }
 
-void dropout_range(const pl_layer *self, const pl_pass *pass, const float *x, float *y, size_t first, size_t n, bool relu) {
+void dropout_range(const pl_layer *self, const pl_pass *pass, const float *x, float *y, size_t first, size_t n,
+                   bool relu) {
   double p = ((const config *)self->config)->p;
   pl_rng rng = pl_pass_rng(self, pass);
   pl_kernel.dropout(y, x, n, rng.seed, rng.stream, first, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)),
@@ -50,6 +52,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 
 const pl_layer_class pl_dropout = {
   .head = { "Dropout", sizeof(config), &defaults, options },
-  .flags = PL_IDENTITY_IN_INFERENCE | PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = forward, .backward = backward,
+  .flags = PL_IDENTITY_IN_INFERENCE | PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = forward,
+  .backward = backward,
   .example = { "[0.3]", { 1, { 70 } } },
 };

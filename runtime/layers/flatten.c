@@ -11,8 +11,10 @@ static pl_status reshape_shape(pl_layer *self, const pl_shape *in, pl_shape *out
   *out = *(const pl_shape *)self->config;
   if (pl_shape_count(out) == pl_shape_count(in)) return PL_OK;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-  return pl_error_set(err, PL_ERROR_SHAPE, "makes %s (%lld numbers a sample) of %s (%lld numbers a sample); the counts must be equal",
-                      pl_shape_text(a, out, true), (long long)pl_shape_count(out), pl_shape_text(b, in, true), (long long)pl_shape_count(in));
+  return pl_error_set(err, PL_ERROR_SHAPE,
+                      "makes %s (%lld numbers a sample) of %s (%lld numbers a sample); the counts must be equal",
+                      pl_shape_text(a, out, true), (long long)pl_shape_count(out), pl_shape_text(b, in, true),
+                        (long long)pl_shape_count(in));
 }
 
 static pl_status identity_shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
@@ -27,7 +29,10 @@ static const pl_option reshape_options[] = {
   { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .place = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
 };
 
-const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = flatten_shape, .example = { "[]", { 2, { 2, 3 } } } };
-const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = reshape_shape,
+const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE,
+                                    .shape = flatten_shape, .example = { "[]", { 2, { 2, 3 } } } };
+const pl_layer_class pl_reshape = { .head = { "Reshape", sizeof(pl_shape), &no_shape, reshape_options },
+                                    .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = reshape_shape,
                                       .example = { "[[3, 2]]", { 1, { 6 } } } };
-const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE, .shape = identity_shape, .example = { "[]", { 1, { 5 } } } };
+const pl_layer_class pl_identity = { .head = { "Identity", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE,
+                                     .shape = identity_shape, .example = { "[]", { 1, { 5 } } } };

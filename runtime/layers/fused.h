@@ -1,5 +1,5 @@
-/* Operations that stand for several which follow each other: one pass over memory where there were two or three. Their bits are
-   those of the parts. graph/fusion.c says where they are used. */
+/* Operations that stand for several which follow each other: one pass over memory where there were two or three. Their
+   bits are those of the parts. graph/fusion.c says where they are used. */
 #ifndef LAYERS_FUSED_H
 #define LAYERS_FUSED_H
 
@@ -28,9 +28,11 @@ void pl_fused_norm_relu(const pl_fused *f);
 void pl_fused_norm_relu_backward(const pl_fused *f);
 void pl_fused_norm_add(const pl_fused *f);
 void pl_fused_norm_add_relu(const pl_fused *f);
-/* [Conv2d that makes rows, then] an activation whose derivative is written in y, then MaxPool2d with windows side by side. */
+/* [Conv2d that makes rows, then] an activation whose derivative is written in y, then MaxPool2d with windows side by
+   side. */
 bool pl_fused_pool_fits(const pl_layer *pool, const pl_shape *in);
-void pl_fused_pool_memory(const pl_layer *pool, const pl_shape *in, pl_memory *m);   /* added to what the pool itself asks for */
+/* added to what the pool itself asks for */
+void pl_fused_pool_memory(const pl_layer *pool, const pl_shape *in, pl_memory *m);
 void pl_fused_activation_pool(const pl_fused *f);
 void pl_fused_conv2d_activation_pool(const pl_fused *f);
 void pl_fused_activation_pool_backward(const pl_fused *f);

@@ -16,8 +16,10 @@ void pl_fused_conv2d_relu_dropout(const pl_fused *f) {
   size_t from, to, together = 1;
   conv2d_rows made = conv2d_rows_begin(f->layer[0], &f->pass[0], f->x);
   size_t row = made.first.rows * made.first.cols, height = (size_t)pl_shape_count(&pass->in) / row;
-  while (together * row % (2 * DROPOUT_GROUP)) together *= 2;   /* the kernel makes random words for two groups at a time */
-  pl_work work = pl_work_begin(pass->team, pass->batch * height, together, (height + together - 1) / together, PL_FROM_START);
+  /* the kernel makes random words for two groups at a time */
+  while (together * row % (2 * DROPOUT_GROUP)) together *= 2;
+  pl_work work = pl_work_begin(pass->team, pass->batch * height, together, (height + together - 1) / together,
+                               PL_FROM_START);
   while (pl_work_take(&work, &from, &to)) for (size_t r = from, end; r < to; r = end) {
     end = r + together < to ? r + together : to;
     for (size_t k = r; k < end; k++) conv2d_make_rows(&made, k / height, k % height, 1, f->y + k * row);

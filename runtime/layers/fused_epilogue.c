@@ -4,8 +4,12 @@
 #include "layers/fused.h"
 #include "layers/linear.h"
 
-void pl_fused_conv2d_activation(const pl_fused *f) { conv2d_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]); }
-void pl_fused_linear_activation(const pl_fused *f) { linear_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]); }
+void pl_fused_conv2d_activation(const pl_fused *f) {
+  conv2d_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
+}
+void pl_fused_linear_activation(const pl_fused *f) {
+  linear_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
+}
 
 void pl_fused_add_relu(const pl_fused *f) {
   size_t from, to;
@@ -15,6 +19,10 @@ void pl_fused_add_relu(const pl_fused *f) {
 }
 
 void pl_fused_norm_relu(const pl_fused *f) { batchnorm_forward(f->layer[0], &f->pass[0], f->x, f->y, NULL, true); }
-void pl_fused_norm_relu_backward(const pl_fused *f) { batchnorm_backward(f->layer[0], &f->pass[0], f->x, f->dy, f->dx, true); }
+void pl_fused_norm_relu_backward(const pl_fused *f) {
+  batchnorm_backward(f->layer[0], &f->pass[0], f->x, f->dy, f->dx, true);
+}
 void pl_fused_norm_add(const pl_fused *f) { batchnorm_forward(f->layer[0], &f->pass[0], f->x, f->y, f->other, false); }
-void pl_fused_norm_add_relu(const pl_fused *f) { batchnorm_forward(f->layer[0], &f->pass[0], f->x, f->y, f->other, true); }
+void pl_fused_norm_add_relu(const pl_fused *f) {
+  batchnorm_forward(f->layer[0], &f->pass[0], f->x, f->y, f->other, true);
+}

@@ -1,6 +1,6 @@
-/* MaxPool2d with windows side by side, which no two rows share: the activation before it, and the rows of outputs before that, are
-   computed window by window in the cache. Only what is largest is kept; what the activation sends back is worked out for it
-   alone. */
+/* MaxPool2d with windows side by side, which no two rows share: the activation before it, and the rows of outputs
+   before that, are computed window by window in the cache. Only what is largest is kept; what the activation sends
+   back is worked out for it alone. */
 #include <string.h>
 #include "layers/conv2d.h"
 #include "layers/fused.h"
@@ -53,13 +53,15 @@ void pl_fused_activation_pool_backward(const pl_fused *f) {
   band.oh = 1;
   if (f->dx == NULL) return;
   pl_team_share(pass->team, pass->batch * w.oh, 1, &from, &to);
-  for (size_t r = from, end; r < to; r = end) {   /* as many rows as an image has: what is just written is not yet to be read */
+  /* as many rows as an image has: what is just written is not yet to be read */
+  for (size_t r = from, end; r < to; r = end) {
     end = r + w.oh < to ? r + w.oh : to;
     pl_elementwise_backward(f->layer[f->ops - 2], back, f->y + r * row, f->dy + r * row, (end - r) * row);
     for (size_t k = r; k < end; k++) {
       size_t n = k / w.oh, oy = k % w.oh, below = oy + 1 < w.oh ? 0 : w.h - w.oh * w.kh;
       float *out = f->dx + (n * w.h + oy * w.kh) * width;
-      for (size_t ky = 0; ky < w.kh; ky++) pl_kernel.maxpool_backward(out + ky * width, back + (k - r) * row, tap + k * row, &band, ky);
+      for (size_t ky = 0; ky < w.kh; ky++)
+        pl_kernel.maxpool_backward(out + ky * width, back + (k - r) * row, tap + k * row, &band, ky);
       memset(out + w.kh * width, 0, below * width * sizeof *out);
     }
   }

@@ -6,7 +6,9 @@
 static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
   char text[PL_SHAPE_TEXT];
   (void)self;
-  if (in->axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, C], got %s; it needs height, width and channels", pl_shape_text(text, in, true));
+  if (in->axes != 3) return pl_error_set(err, PL_ERROR_SHAPE,
+                                         "expects images [N, H, W, C], got %s; it needs height, width and channels",
+                                           pl_shape_text(text, in, true));
   *out = PL_SHAPE(in->size[2]);
   return PL_OK;
 }
@@ -34,6 +36,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_globalavgpool2d = { .head = { "GlobalAvgPool2d", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .forward = forward, .backward = backward,
+const pl_layer_class pl_globalavgpool2d = { .head = { "GlobalAvgPool2d", 0, NULL, options }, .flags = PL_PER_SAMPLE,
+                                            .shape = shape, .forward = forward, .backward = backward,
   .example = { "[]", { 3, { 3, 4, 5 } } },
 };

@@ -16,7 +16,8 @@ static pl_status grow(void **list, int used, int *room, size_t size, pl_error *e
 }
 
 static pl_status new_value(pl_graph *graph, const pl_value *value, int *out, pl_error *err) {
-  if (grow((void **)&graph->value, graph->values, &graph->room_values, sizeof *graph->value, err)) return PL_ERROR_MEMORY;
+  if (grow((void **)&graph->value, graph->values, &graph->room_values, sizeof *graph->value, err))
+    return PL_ERROR_MEMORY;
   graph->value[graph->values] = *value;
   *out = graph->values++;
   return PL_OK;
@@ -34,10 +35,12 @@ static int calls_of(const pl_graph *graph, const pl_layer *layer, const pl_layer
   return calls;
 }
 
-static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs, const pl_shape *shape, int *out, pl_error *err) {
+static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs,
+                        const pl_shape *shape, int *out, pl_error *err) {
   pl_op op = { cls, layer, calls_of(graph, layer, cls), graph->inputs, inputs, 0 };
   for (int k = 0; k < inputs; k++) {
-    if (grow((void **)&graph->input, graph->inputs, &graph->room_inputs, sizeof *graph->input, err)) return PL_ERROR_MEMORY;
+    if (grow((void **)&graph->input, graph->inputs, &graph->room_inputs, sizeof *graph->input, err))
+      return PL_ERROR_MEMORY;
     graph->input[graph->inputs++] = in[k];
   }
   if (new_value(graph, &(pl_value){ .shape = *shape }, out, err)) return PL_ERROR_MEMORY;
@@ -85,12 +88,14 @@ static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   for (int i = 0; i < out->axes; i++) {
     if (out->size[i] > 0) continue;
-    pl_error_set(err, PL_ERROR_SHAPE, "leaves nothing: %s becomes %s", pl_shape_text(a, in, true), pl_shape_text(b, out, true));
+    pl_error_set(err, PL_ERROR_SHAPE, "leaves nothing: %s becomes %s", pl_shape_text(a, in, true),
+                 pl_shape_text(b, out, true));
     return blame(layer, err);
   }
   int64_t count = pl_shape_count(out);
   if (count >= 0 && count <= INT32_MAX) return PL_OK;
-  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s", pl_shape_text(a, in, true), pl_shape_text(b, out, true));
+  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s",
+               pl_shape_text(a, in, true), pl_shape_text(b, out, true));
   return blame(layer, err);
 }
 
@@ -102,10 +107,12 @@ pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_e
   return status ? status : new_op(graph, layer->cls, layer, &in, 1, &shape, out, err);
 }
 
-pl_status pl_graph_combine(pl_graph *graph, const pl_layer_class *cls, pl_layer *owner, const int *in, int inputs, int *out, pl_error *err) {
+pl_status pl_graph_combine(pl_graph *graph, const pl_layer_class *cls, pl_layer *owner, const int *in, int inputs,
+                           int *out, pl_error *err) {
   pl_shape list[PL_MOST_INPUTS], shape = { 0 };
   if (inputs < 1 || inputs > PL_MOST_INPUTS)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s takes from 1 to %d inputs, got %d", cls->head.type, PL_MOST_INPUTS, inputs);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s takes from 1 to %d inputs, got %d", cls->head.type, PL_MOST_INPUTS,
+                        inputs);
   for (int k = 0; k < inputs; k++) list[k] = graph->value[in[k]].shape;
   if (cls->combine(list, inputs, &shape, err)) return blame(owner, err);
   pl_status status = check_size(owner, &list[0], &shape, err);

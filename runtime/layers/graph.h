@@ -1,6 +1,6 @@
-/* The dataflow of a model: values, and operations in an order in which they can run. Value 0 is the input; the output of the last
-   operation is the output. A value may be used any number of times; the plan adds up its gradients in order of use. A graph is
-   built by calling layers on values, and does not change after that. */
+/* The dataflow of a model: values, and operations in an order in which they can run. Value 0 is the input; the output
+   of the last operation is the output. A value may be used any number of times; the plan adds up its gradients in
+   order of use. A graph is built by calling layers on values, and does not change after that. */
 #ifndef LAYERS_GRAPH_H
 #define LAYERS_GRAPH_H
 
@@ -43,10 +43,12 @@ pl_graph *pl_graph_retain(pl_graph *graph);
 void pl_graph_release(pl_graph *graph);          /* NULL is allowed; layers are not touched */
 int pl_graph_output(const pl_graph *graph);      /* the value */
 
-/* Calls `layer` on value `in`: shapes are checked, its operations (a container's are many) are added; *out is the result. */
+/* Calls `layer` on value `in`: shapes are checked, its operations (a container's are many) are added; *out is the
+   result. */
 pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err);
 /* Adds an operation without parameters of any number of inputs. `owner`: the layer that is named in messages. */
-pl_status pl_graph_combine(pl_graph *graph, const struct pl_layer_class *cls, pl_layer *owner, const int *in, int inputs, int *out, pl_error *err);
+pl_status pl_graph_combine(pl_graph *graph, const struct pl_layer_class *cls, pl_layer *owner, const int *in,
+                           int inputs, int *out, pl_error *err);
 /* Notes that a container which is shown with its ends begins here, on value `in`. */
 pl_status pl_graph_begin(pl_graph *graph, const pl_layer *container, int in, pl_error *err);
 

@@ -7,13 +7,15 @@
 
 static const pl_layer_class *find_class(const char *type) {
   for (int i = 0; pl_layer_registry[i]; i++) {
-    if (strcmp(pl_layer_registry[i]->head.type, type) == 0 && pl_layer_registry[i]->combine == NULL) return pl_layer_registry[i];
+    if (strcmp(pl_layer_registry[i]->head.type, type) == 0 && pl_layer_registry[i]->combine == NULL)
+      return pl_layer_registry[i];
   }
   return NULL;
 }
 
 const char *pl_layer_type_name(int i) {
-  for (int k = 0; pl_layer_registry[k]; k++) if (pl_layer_registry[k]->combine == NULL && i-- == 0) return pl_layer_registry[k]->head.type;
+  for (int k = 0; pl_layer_registry[k]; k++) if (pl_layer_registry[k]->combine == NULL && i-- == 0)
+    return pl_layer_registry[k]->head.type;
   return NULL;
 }
 
@@ -31,7 +33,8 @@ static pl_status no_such_layer(const char *type, pl_error *err) {
   for (; n < 127 && pl_layer_type_name(n); n++) names[n] = pl_layer_type_name(n);
   names[n] = NULL;
   const char *nearest = pl_nearest_name(type, names);
-  return pl_error_set(err, PL_ERROR_VALUE, "there is no layer '%s'%s%s%s", type, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+  return pl_error_set(err, PL_ERROR_VALUE, "there is no layer '%s'%s%s%s", type, nearest ? "; did you mean '" : "",
+                      nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 /* Takes the option "name" out of the arguments, so that a class lists only what is its own. */
@@ -42,7 +45,8 @@ static pl_status take_name(pl_layer *layer, cJSON *args, pl_error *err) {
   const char *text = cJSON_GetStringValue(name);
   pl_status status = PL_OK;
   if (text != NULL && strlen(text) < sizeof layer->name) snprintf(layer->name, sizeof layer->name, "%s", text);
-  else status = pl_error_set(err, PL_ERROR_VALUE, "%s: option 'name' takes a string of at most %zu letters", layer->cls->head.type, sizeof layer->name - 1);
+  else status = pl_error_set(err, PL_ERROR_VALUE, "%s: option 'name' takes a string of at most %zu letters",
+                             layer->cls->head.type, sizeof layer->name - 1);
   cJSON_Delete(name);
   return status;
 }
@@ -62,7 +66,8 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
             pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
-  if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type) == PL_OK;
+  if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type)
+    == PL_OK;
   cJSON_Delete(copy);
   if (ok) return layer;
   pl_layer_free(layer);
@@ -112,7 +117,8 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
     return pl_error_set(err, PL_ERROR_VALUE, "%s: layer %d (%s) already belongs to a %s; make a new one for each place",
                         type, parent->children + 1, child->cls->head.type, child->parent->cls->head.type);
   if (depth(parent) + height(child) > PL_MOST_DEPTH)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type, PL_MOST_DEPTH);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type,
+                        PL_MOST_DEPTH);
   pl_layer **list = pl_alloc_array((size_t)parent->children + 1, sizeof *list, err);
   if (list == NULL) return PL_ERROR_MEMORY;
   if (parent->children) memcpy(list, parent->child, (size_t)parent->children * sizeof *list);
@@ -128,7 +134,9 @@ const char *pl_layer_name(const pl_layer *layer) { return layer->name; }
 int pl_layer_children(const pl_layer *layer) { return layer->children; }
 pl_layer *pl_layer_child(const pl_layer *layer, int i) { return layer->child[i]; }
 pl_layer *pl_layer_parent(const pl_layer *layer) { return layer->parent; }
-void pl_layer_set_origin(pl_layer *layer, const char *origin) { snprintf(layer->origin, sizeof layer->origin, "%s", origin); }
+void pl_layer_set_origin(pl_layer *layer, const char *origin) {
+  snprintf(layer->origin, sizeof layer->origin, "%s", origin);
+}
 const char *pl_layer_origin(const pl_layer *layer) { return layer->origin; }
 
 /* From 1, among its parent's children. */
@@ -213,7 +221,8 @@ pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
   return layer;
 }
 
-int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained) {
+int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out,
+                     bool trained) {
   pl_param *more = pl_alloc_array((size_t)self->params + 1, sizeof *more, NULL);
   if (more == NULL) {
     self->undeclared = true;
@@ -222,7 +231,8 @@ int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init i
   if (self->params > 0) memcpy(more, self->param, (size_t)self->params * sizeof *more);
   pl_free(self->param);
   self->param = more;
-  self->param[self->params] = (pl_param){ .name = name, .shape = shape, .init = init, .fan_in = fan_in, .fan_out = fan_out, .trained = trained };
+  self->param[self->params] = (pl_param){ .name = name, .shape = shape, .init = init, .fan_in = fan_in,
+                                          .fan_out = fan_out, .trained = trained };
   return self->params++;
 }
 

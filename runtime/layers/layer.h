@@ -4,10 +4,10 @@
    by outputs. The caller puts a barrier between operations; a layer that needs one inside calls pl_team_barrier.
    Shapes are those of one sample; buffers hold pass->batch samples, contiguous.
 
-   What a member has written last is still in its cache, if all of it is too much. So passes that follow each other go through the
-   samples in opposite directions where they can. Ascending: convolutions and normalizations forwards; sums over samples (in whose
-   order bits are) and gradients of kernels, the sum of two branches' gradients. Descending: moments, pooling and joins forwards;
-   backwards all that makes the gradient of an input. */
+   What a member has written last is still in its cache, if all of it is too much. So passes that follow each other go
+   through the samples in opposite directions where they can. Ascending: convolutions and normalizations forwards; sums
+   over samples (in whose order bits are) and gradients of kernels, the sum of two branches' gradients. Descending:
+   moments, pooling and joins forwards; backwards all that makes the gradient of an input. */
 #ifndef LAYERS_LAYER_H
 #define LAYERS_LAYER_H
 
@@ -61,9 +61,11 @@ typedef enum pl_op_flags {
   PL_ALIAS = 1,                 /* the output is the input's memory under another shape: no forward, no backward */
   PL_IDENTITY_IN_INFERENCE = 2, /* the same, unless training (or with dropout in inference) */
   PL_PASSES_GRAD = 4,           /* the gradient of each input is that of the output: no backward */
-  PL_ELEMENTWISE = 8,           /* y[i] = f(x[i]), nothing kept: forward and backward may be called on any part, y may be x, dx may be dy */
+  /* y[i] = f(x[i]), nothing kept: forward and backward may be called on any part, y may be x, dx may be dy */
+  PL_ELEMENTWISE = 8,
   PL_HOST = 16,                 /* runs on the main thread, between parallel regions, through `host` of the layer */
-  PL_PER_SAMPLE = 32            /* in inference a sample's output depends on that sample alone, and nothing is written but y and scratch */
+  /* in inference a sample's output depends on that sample alone, and nothing is written but y and scratch */
+  PL_PER_SAMPLE = 32
 } pl_op_flags;
 
 /* The class of an operation. One that can stand alone knows nothing of others, nor of fusion (graph/fusion.c). */
@@ -71,24 +73,29 @@ typedef struct pl_layer_class {
   pl_class head;
   int most_children;                   /* containers; 0: none */
   unsigned flags;                      /* pl_op_flags */
-  pl_status (*setup)(pl_layer *self, pl_error *err);   /* options are read: check them, declare parameters; may be NULL */
-  /* Output shape of one sample. The message says what is expected and what to do; the caller prepends the layer's label. */
+  /* options are read: check them, declare parameters; may be NULL */
+  pl_status (*setup)(pl_layer *self, pl_error *err);
+  /* Output shape of one sample. The message says what is expected and what to do; the caller prepends the layer's
+     label. */
   pl_status (*shape)(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err);
   /* The same of an operation of several inputs, which has neither options nor parameters and is no layer; else NULL. */
   pl_status (*combine)(const pl_shape *in, int inputs, pl_shape *out, pl_error *err);
-  pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);   /* containers: calls their children */
+  /* containers: calls their children */
+  pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);
   void (*memory)(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m);
   void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
   /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
   void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
-  /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink each tile
-     goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
+  /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink
+     each tile goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
   void (*param_grads)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
-  /* The order of a parameter's values that suits training: whether there is one, and then (out not NULL) from it to the usual
-     one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL: none. */
+  /* The order of a parameter's values that suits training: whether there is one, and then (out not NULL) from it to
+     the usual one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL:
+     none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
-  struct { const char *arguments; pl_shape input; } example;   /* for tests, which try every class: JSON, and a sample's shape; NULL: none */
+  /* for tests, which try every class: JSON, and a sample's shape; NULL: none */
+  struct { const char *arguments; pl_shape input; } example;
 } pl_layer_class;
 
 extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */
@@ -126,9 +133,10 @@ struct pl_layer {
   void *host_context;
 };
 
-/* Declares a parameter (shape.axes = -1 when it depends on the input), in `setup` only; its index. Memory that is short shows
-   in self->undeclared, which pl_layer_new looks at. */
-int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out, bool trained);
+/* Declares a parameter (shape.axes = -1 when it depends on the input), in `setup` only; its index. Memory that is
+   short shows in self->undeclared, which pl_layer_new looks at. */
+int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out,
+                     bool trained);
 
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
@@ -142,8 +150,9 @@ static inline bool pl_descend(pl_piece *p, size_t from, size_t most) {
   return p->end > from;
 }
 
-/* Floats from a member's part of a workspace to the next member's: whole cache lines, and a gap, since a processor that reads a
-   part fetches lines behind its end too, which the next member would have to take back each time it writes them. */
+/* Floats from a member's part of a workspace to the next member's: whole cache lines, and a gap, since a processor
+   that reads a part fetches lines behind its end too, which the next member would have to take back each time it
+   writes them. */
 enum { PL_GAP = 512 };
 static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16 * 16 + PL_GAP; }
 
@@ -155,28 +164,36 @@ void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n);
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n);
 /* Finished rows of outputs become what the activation (elementwise; NULL: none) makes of them. */
 void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
-/* One contraction shared by the team, and an activation of its result: a grid of row and column blocks, each computed by one member. */
+/* One contraction shared by the team, and an activation of its result: a grid of row and column blocks, each computed
+   by one member. */
 void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation);
-/* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number of members
-   makes the same sums, and two of them read only samples that they have made themselves, not what lies in the other's cache.
-   The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first` on, and
-   writes to `sum`: `grad`, or for the second half `second`. After a barrier, pl_add_halves ends it. */
+/* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number
+   of members makes the same sums, and two of them read only samples that they have made themselves, not what lies in
+   the other's cache.
+   The work on each half is cut into `items`; this member does [from, to) of them, on `samples` samples from `first`
+   on, and writes to `sum`: `grad`, or for the second half `second`. After a barrier, pl_add_halves ends it. */
 typedef struct pl_half { size_t first, samples, from, to; float *sum; bool accumulate; } pl_half;
 pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second);
 void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
-   share of the columns (pl_team_share in grains of 16) written. Or what is before that barrier, and what is behind it. */
+   share of the columns (pl_team_share in grains of 16) written. Or what is before that barrier, and what is behind
+   it. */
 void pl_column_sums_parts(const pl_team *team, const float *a, size_t rows, size_t cols, float *scratch);
-void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, const float *scratch);
-void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch);
-/* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have means m_b
-   of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`: twice that of sums. */
-void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch);
-/* sums[j] = sum over i of g[i][j], products[j] = sum over i of g[i][j] (x[i][j] - mean[j]), where g is dy, or with `relu` dy
-   where (x - mean) scale + shift > 0, else 0; shift may be NULL (0). `scratch`: twice that of sums. */
+void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                          const float *scratch);
+void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                    float *scratch);
+/* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have
+   means m_b of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`:
+   twice that of sums. */
+void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols,
+                       float *scratch);
+/* sums[j] = sum over i of g[i][j], products[j] = sum over i of g[i][j] (x[i][j] - mean[j]), where g is dy, or with
+   `relu` dy where (x - mean) scale + shift > 0, else 0; shift may be NULL (0). `scratch`: twice that of sums. */
 typedef struct pl_two_sums { const float *dy, *x, *mean, *scale, *shift; size_t cols; bool relu; } pl_two_sums;
-void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows, float *scratch);
+void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows,
+                        float *scratch);
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 
 extern const pl_layer_class *const pl_layer_registry[];   /* ends with NULL */

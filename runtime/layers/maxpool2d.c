@@ -28,7 +28,8 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * w.h, 1, &from, &to);
   /* y = x[tap]  gives  dx[tap] += dy */
-  for (size_t r = to; r-- > from;) pl_kernel.maxpool_backward(dx + r * row, dy + r / w.h * out, tap + r / w.h * out, &w, r % w.h);
+  for (size_t r = to; r-- > from;)
+    pl_kernel.maxpool_backward(dx + r * row, dy + r / w.h * out, tap + r / w.h * out, &w, r % w.h);
 }
 
 const pl_layer_class pl_maxpool2d = {

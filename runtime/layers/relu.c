@@ -33,7 +33,8 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
 static const pl_option options[] = { { 0 } };
 
 const pl_layer_class pl_relu = {
-  .head = { "ReLU", 0, NULL, options }, .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, .memory = memory, .forward = forward,
+  .head = { "ReLU", 0, NULL, options }, .flags = PL_PER_SAMPLE | PL_ELEMENTWISE, .shape = shape, .memory = memory,
+  .forward = forward,
   .backward = backward,
   .example = { "[]", { 1, { 70 } } },
 };

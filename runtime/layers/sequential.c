@@ -11,4 +11,5 @@ static pl_status sequential_trace(pl_layer *self, pl_graph *graph, int in, int *
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_sequential = { .head = { "Sequential", 0, NULL, options }, .most_children = 10000, .trace = sequential_trace };
+const pl_layer_class pl_sequential = { .head = { "Sequential", 0, NULL, options }, .most_children = 10000,
+                                       .trace = sequential_trace };

@@ -6,7 +6,8 @@
 enum { ROW_BLOCK = 28, COLUMN_BLOCK = 32, SUM_BLOCK = 256 };   /* 32 columns: no two members write one cache line */
 enum { SUM_DEPTH = 192, MANY_ROWS = 56 };   /* inner steps that are done at once, where there are so many rows */
 
-/* The part's product; meanwhile, what the next part will copy comes to the cache: from `next` on, COLUMN_BLOCK floats an inner step. */
+/* The part's product; meanwhile, what the next part will copy comes to the cache: from `next` on, COLUMN_BLOCK floats
+   an inner step. */
 static void contract_and_fetch(const pl_contraction *part, const float *next, ptrdiff_t next_inner) {
   enum { ROWS = 28, LINE = 16 };   /* rows between fetches; floats of a cache line */
   size_t tiles = (part->rows + ROWS - 1) / ROWS;
@@ -24,7 +25,8 @@ static void contract_and_fetch(const pl_contraction *part, const float *next, pt
   }
 }
 
-/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns behind them are next. */
+/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns behind them
+   are next. */
 static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
   float block[SUM_DEPTH * COLUMN_BLOCK];
   pl_contraction part = *c;
@@ -39,7 +41,8 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
   if (depth < c->inner) {
     for (size_t row = 0; row < part.inner; row++) {
       const float *from = part.b + (ptrdiff_t)row * c->b_inner;
-      if (part.cols == COLUMN_BLOCK) memcpy(block + row * COLUMN_BLOCK, from, COLUMN_BLOCK * sizeof *block);   /* a size that the compiler knows */
+      /* a size that the compiler knows */
+      if (part.cols == COLUMN_BLOCK) memcpy(block + row * COLUMN_BLOCK, from, COLUMN_BLOCK * sizeof *block);
       else memcpy(block + row * COLUMN_BLOCK, from, part.cols * sizeof *block);
     }
     const float *next = part.b + COLUMN_BLOCK;
@@ -55,12 +58,14 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
 
 void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n) {
   const pl_team alone = { .size = 1 };
-  layer->cls->forward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n), .out = PL_SHAPE((int64_t)n) }, x, y);
+  layer->cls->forward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n),
+                                         .out = PL_SHAPE((int64_t)n) }, x, y);
 }
 
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n) {
   const pl_team alone = { .size = 1 };
-  layer->cls->backward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n), .out = PL_SHAPE((int64_t)n) }, NULL, y, dy, dx);
+  layer->cls->backward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n),
+                                          .out = PL_SHAPE((int64_t)n) }, NULL, y, dy, dx);
 }
 
 void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride) {
@@ -69,11 +74,12 @@ void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_
   for (size_t i = 0; i < rows; i++) pl_elementwise(activation, y + i * stride, y + i * stride, cols);
 }
 
-/* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and b's, copied
-   side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that goes on from block to
-   block is the same chain. */
+/* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and
+   b's, copied side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that
+   goes on from block to block is the same chain. */
 void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation) {
-  size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block, cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
+  size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block,
+    cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
   size_t depth = c->rows >= MANY_ROWS && c->inner > SUM_DEPTH && c->outer == 1 ? SUM_DEPTH : c->inner, from, to, last;
   while (rows * cols < 2 * (size_t)team->size && row_block > 7) {
     row_block /= 2;
@@ -83,11 +89,13 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *
   size_t k = 0;
   do {
     for (size_t item = from; item < to; item = last) {
-      size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK, end, width = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
+      size_t i = item % rows * row_block, j = item / rows * COLUMN_BLOCK, end, width = c->cols - j < COLUMN_BLOCK ?
+          c->cols - j : COLUMN_BLOCK;
       last = (item / rows + 1) * rows < to ? (item / rows + 1) * rows : to;
       end = i + (last - item) * row_block < c->rows ? i + (last - item) * row_block : c->rows;
       contract_part(c, i, end, j, k, depth, last < to);
-      if (k + depth >= c->inner) pl_activate(activation, c->c + i * (size_t)c->c_row + j, end - i, width, (size_t)c->c_row);
+      if (k + depth >= c->inner)
+        pl_activate(activation, c->c + i * (size_t)c->c_row + j, end - i, width, (size_t)c->c_row);
     }
     k += depth;
   } while (k < c->inner);
@@ -95,7 +103,8 @@ void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *
 
 pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, float *second) {
   size_t from, to, before = (pass->batch + 1) / 2, start = half ? items : 0;
-  pl_half h = { .first = half ? before : 0, .samples = half ? pass->batch - before : before, .sum = half ? second : grad, .accumulate = !half && pass->accumulate };
+  pl_half h = { .first = half ? before : 0, .samples = half ? pass->batch - before : before, .sum = half ?
+                second : grad, .accumulate = !half && pass->accumulate };
   pl_team_share(pass->team, pass->batch > 1 ? 2 * items : items, 1, &from, &to);
   h.from = from > start ? from - start : 0;
   h.to = to > start ? to - start : 0;
@@ -111,18 +120,24 @@ void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t
   pl_kernel.add(grad + from, grad + from, second + from, to - from);
 }
 
-size_t pl_column_sums_scratch(size_t rows, size_t cols) { return rows > SUM_BLOCK ? (rows + SUM_BLOCK - 1) / SUM_BLOCK * cols : 0; }
+size_t pl_column_sums_scratch(size_t rows, size_t cols) {
+  return rows > SUM_BLOCK ? (rows + SUM_BLOCK - 1) / SUM_BLOCK * cols : 0;
+}
 
 static size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }
-static size_t block_rows(size_t rows, size_t block) { return rows - block * SUM_BLOCK < SUM_BLOCK ? rows - block * SUM_BLOCK : SUM_BLOCK; }
+static size_t block_rows(size_t rows, size_t block) {
+  return rows - block * SUM_BLOCK < SUM_BLOCK ? rows - block * SUM_BLOCK : SUM_BLOCK;
+}
 
 void pl_column_sums_parts(const pl_team *team, const float *a, size_t rows, size_t cols, float *scratch) {
   size_t from, to, blocks = blocks_of(rows);
   pl_team_share(team, blocks > 1 ? blocks : 0, 1, &from, &to);
-  for (size_t b = from; b < to; b++) pl_kernel.column_sums(scratch + b * cols, a + b * SUM_BLOCK * cols, block_rows(rows, b), cols, cols, false);
+  for (size_t b = from; b < to; b++)
+    pl_kernel.column_sums(scratch + b * cols, a + b * SUM_BLOCK * cols, block_rows(rows, b), cols, cols, false);
 }
 
-void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, const float *scratch) {
+void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                          const float *scratch) {
   size_t from, to, blocks = blocks_of(rows);
   pl_team_share(team, cols, 16, &from, &to);
   if (from == to) return;
@@ -130,13 +145,15 @@ void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_
   else pl_kernel.column_sums(out + from, a + from, rows, to - from, cols, accumulate);
 }
 
-void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate, float *scratch) {
+void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                    float *scratch) {
   pl_column_sums_parts(team, a, rows, cols, scratch);
   if (blocks_of(rows) > 1) pl_team_barrier(team);
   pl_column_sums_total(team, out, a, rows, cols, accumulate, scratch);
 }
 
-void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols, float *scratch) {
+void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols,
+                       float *scratch) {
   size_t from, to, first, last, blocks = blocks_of(rows);
   float *means = scratch, *parts = scratch + blocks * cols;
   pl_team_share(team, cols, 16, &first, &last);
@@ -144,7 +161,8 @@ void pl_column_moments(const pl_team *team, float *mean, float *squares, const f
     if (first == last) return;
     pl_kernel.column_sums(mean + first, x + first, rows, last - first, cols, false);
     for (size_t j = first; j < last; j++) mean[j] /= (float)rows;
-    pl_kernel.column_products(squares + first, x + first, mean + first, x + first, mean + first, rows, last - first, cols);
+    pl_kernel.column_products(squares + first, x + first, mean + first, x + first, mean + first, rows, last - first,
+                              cols);
     return;
   }
   pl_team_share(team, blocks, 1, &from, &to);
@@ -170,17 +188,20 @@ void pl_column_moments(const pl_team *team, float *mean, float *squares, const f
 }
 
 /* Both sums over `rows` rows of `cols` columns from `col` on. */
-static void two_sums(float *sums, float *products, const pl_two_sums *s, size_t row, size_t rows, size_t col, size_t cols) {
+static void two_sums(float *sums, float *products, const pl_two_sums *s, size_t row, size_t rows, size_t col,
+                     size_t cols) {
   size_t at = row * s->cols + col;
   if (s->relu) {
-    pl_kernel.clamped_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ? s->shift + col : NULL, rows, cols, s->cols);
+    pl_kernel.clamped_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ?
+                           s->shift + col : NULL, rows, cols, s->cols);
     return;
   }
   pl_kernel.column_sums(sums, s->dy + at, rows, cols, s->cols, false);
   pl_kernel.column_products(products, s->dy + at, NULL, s->x + at, s->mean + col, rows, cols, s->cols);
 }
 
-void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows, float *scratch) {
+void pl_column_two_sums(const pl_team *team, float *sums, float *products, const pl_two_sums *s, size_t rows,
+                        float *scratch) {
   size_t from, to, first, last, blocks = blocks_of(rows), cols = s->cols;
   float *block_products = scratch + blocks * cols;
   pl_team_share(team, cols, 16, &first, &last);
@@ -189,7 +210,8 @@ void pl_column_two_sums(const pl_team *team, float *sums, float *products, const
     return;
   }
   pl_team_share(team, blocks, 1, &from, &to);
-  for (size_t b = from; b < to; b++) two_sums(scratch + b * cols, block_products + b * cols, s, b * SUM_BLOCK, block_rows(rows, b), 0, cols);
+  for (size_t b = from; b < to; b++)
+    two_sums(scratch + b * cols, block_products + b * cols, s, b * SUM_BLOCK, block_rows(rows, b), 0, cols);
   pl_team_barrier(team);
   if (first == last) return;
   pl_kernel.column_sums(sums + first, scratch + first, blocks, last - first, cols, false);

@@ -5,7 +5,8 @@
 
 static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
   (void)self;
-  if (in->axes < 1) return pl_error_set(err, PL_ERROR_SHAPE, "acts along the last axis of a sample, got samples that are single numbers");
+  if (in->axes < 1) return pl_error_set(err, PL_ERROR_SHAPE,
+                                        "acts along the last axis of a sample, got samples that are single numbers");
   *out = *in;
   return PL_OK;
 }
@@ -30,7 +31,8 @@ static void softmax_forward(pl_layer *self, const pl_pass *pass, const float *x,
   pl_kernel.softmax_forward(y + at, x + at, rows, cols);
 }
 
-static void softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+static void softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy,
+                             float *dx) {
   size_t cols, at, rows = rows_of(pass, &cols, &at);
   (void)self, (void)x;
   if (dx != NULL) pl_kernel.softmax_backward(dx + at, y + at, dy + at, rows, cols);
@@ -42,7 +44,8 @@ static void log_softmax_forward(pl_layer *self, const pl_pass *pass, const float
   pl_kernel.log_softmax_forward(y + at, x + at, rows, cols);
 }
 
-static void log_softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+static void log_softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy,
+                                 float *dx) {
   size_t cols, at, rows = rows_of(pass, &cols, &at);
   (void)self, (void)x;
   if (dx != NULL) pl_kernel.log_softmax_backward(dx + at, y + at, dy + at, rows, cols);
@@ -50,7 +53,10 @@ static void log_softmax_backward(pl_layer *self, const pl_pass *pass, const floa
 
 static const pl_option options[] = { { 0 } };
 
-const pl_layer_class pl_softmax = { .head = { "Softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = softmax_forward, .backward = softmax_backward,
+const pl_layer_class pl_softmax = { .head = { "Softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape,
+                                    .memory = memory, .forward = softmax_forward, .backward = softmax_backward,
                                     .example = { "[]", { 1, { 7 } } } };
-const pl_layer_class pl_log_softmax = { .head = { "LogSoftmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .shape = shape, .memory = memory, .forward = log_softmax_forward, .backward = log_softmax_backward,
+const pl_layer_class pl_log_softmax = { .head = { "LogSoftmax", 0, NULL, options }, .flags = PL_PER_SAMPLE,
+                                        .shape = shape, .memory = memory, .forward = log_softmax_forward,
+                                        .backward = log_softmax_backward,
                                         .example = { "[]", { 1, { 7 } } } };

@@ -1,5 +1,5 @@
-/* Training steps: many in one parallel region, or, where functions of the script take part, one after the other; and what is done about
-   those whose numbers are not finite. */
+/* Training steps: many in one parallel region, or, where functions of the script take part, one after the other; and
+   what is done about those whose numbers are not finite. */
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"
@@ -58,7 +58,8 @@ static pl_status run_in_one_region(pl_steps *s, pl_error *err) {
   pl_status status = pl_exec_reserve(t->exec, t->o.batch_size, PL_TRAIN, err);
   if (status) return status;
   if (pack) pl_exec_pack(t->exec, reorder, t, false);
-  if (pack || (t->fuse && one_by_one && s->given == NULL)) pl_model_scan_weights(model, true, pl_exec_team_size(t->exec));
+  if (pack || (t->fuse && one_by_one && s->given == NULL))
+    pl_model_scan_weights(model, true, pl_exec_team_size(t->exec));
   for (size_t side = 0; side < 2; side++) pl_loader_reset(&t->loader, side);
   run_paced(s);
   pl_model_scan_weights(model, false, 1);
@@ -77,7 +78,8 @@ static void load_region(const pl_team *team, void *arg) {
 
 static pl_status run_in_parts(pl_steps *s, pl_error *err) {
   int threads = pl_threads_get();
-  if (s->given == NULL) pl_threads_run_on(threads < s->t->loader.threads ? threads : s->t->loader.threads, load_region, s);
+  if (s->given == NULL)
+    pl_threads_run_on(threads < s->t->loader.threads ? threads : s->t->loader.threads, load_region, s);
   return pl_step_in_parts(s, s->first, err);
 }
 
@@ -93,7 +95,8 @@ static void settle(pl_steps *s) {
     r->broken = true;
     return;
   }
-  if (pl_model_states_size(t->o.model) > 0) memcpy(pl_model_states(t->o.model), t->states, pl_model_states_size(t->o.model) * sizeof *t->states);
+  if (pl_model_states_size(t->o.model) > 0)
+    memcpy(pl_model_states(t->o.model), t->states, pl_model_states_size(t->o.model) * sizeof *t->states);
   r->skipped++;
   r->batches++;
 }

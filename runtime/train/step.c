@@ -1,16 +1,20 @@
-/* One training step:  forward -> loss -> backward -> check -> gradients of parameters and update; beside it the next batch is loaded.
-   A step that is not to be taken shows in its loss before it, or in its weights after it. Only where steps may be skipped are all gradients
-   written and looked at first. */
+/* One training step:  forward -> loss -> backward -> check -> gradients of parameters and update; beside it the next
+   batch is loaded.
+   A step that is not to be taken shows in its loss before it, or in its weights after it. Only where steps may be
+   skipped are all gradients written and looked at first. */
 #include <math.h>
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"
 
-uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index) { return (epoch - 1) * t->loader.batches + index + 1; }
+uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index) {
+  return (epoch - 1) * t->loader.batches + index + 1;
+}
 
 pl_given pl_step_batch(const pl_steps *s, size_t index) {
   if (s->given != NULL) return *s->given;
-  return (pl_given){ pl_loader_x(&s->t->loader, index), pl_loader_target(&s->t->loader, index), pl_loader_length(&s->t->loader, index) };
+  return (pl_given){ pl_loader_x(&s->t->loader, index), pl_loader_target(&s->t->loader, index),
+                     pl_loader_length(&s->t->loader, index) };
 }
 
 static bool has_next(const pl_member *m) { return m->index + 1 < m->steps->end; }
@@ -33,7 +37,8 @@ static void compute_loss(pl_trainer *t, const pl_team *team, const float *y, con
       continue;
     }
     int32_t guess = pl_decide(t->outputs, row, t->width);
-    int32_t wanted = b->target.labels ? b->target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES, b->target.values + i * t->width, t->width);
+    int32_t wanted = b->target.labels ? b->target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES,
+        b->target.values + i * t->width, t->width);
     t->hit[i] = guess == wanted && guess != PL_NO_LABEL;
   }
 }
@@ -80,7 +85,8 @@ static bool update_tile(void *context, const pl_grad_tile *tile) {
 
 static void update_all(pl_steps *s, const pl_team *team) {
   pl_model *model = s->t->o.model;
-  if (!pl_optimizer_step(s->t->o.optimizer, team, pl_model_values(model), pl_model_grads(model))) atomic_store(&s->not_finite, true);
+  if (!pl_optimizer_step(s->t->o.optimizer, team, pl_model_values(model), pl_model_grads(model)))
+    atomic_store(&s->not_finite, true);
 }
 
 /* The loss of a batch, by the team if it is large; then what one member does. */
@@ -101,15 +107,16 @@ static void loss_stages(const pl_member *m, pl_stages *stages, const float *y, c
   pl_model_profile_stage(s->t->o.model, stages->team, PL_STAGE_LOSS);
 }
 
-/* After backward, by one member: may updates be made as gradients come? Where a gradient might not be finite they are written, to be
-   found; and in the last step of a run, to be looked at. */
+/* After backward, by one member: may updates be made as gradients come? Where a gradient might not be finite they are
+   written, to be found; and in the last step of a run, to be looked at. */
 static void decide_stage(const pl_member *m, pl_stages *stages, const pl_batch *batch) {
   pl_steps *s = m->steps;
   if (pl_stage_begin(stages, true) != NULL) {
     s->fused = s->t->fuse && has_next(m) && pl_exec_grads_cannot_overflow(s->t->exec, batch);
     if (!s->fused) pl_model_scan_weights(s->t->o.model, false, 1);
     double now = s->balance != NULL ? pl_clock() : 0;
-    if (s->balance != NULL && pl_balance_is_due(s->balance, now)) pl_balance_adjust(s->balance, now, pl_threads_displaced());
+    if (s->balance != NULL && pl_balance_is_due(s->balance, now))
+      pl_balance_adjust(s->balance, now, pl_threads_displaced());
   }
   pl_stage_end(stages);
   pl_stage_meet(stages);
@@ -182,7 +189,8 @@ static void update_part(const pl_team *team, void *arg) {
 
 /* A loss that is a function of the script: the mean over the batch, and its gradient. */
 static pl_status host_loss(pl_steps *s, const pl_given *b, const float *y, pl_error *err) {
-  pl_host_loss_call call = { .y = y, .output = *pl_exec_output(s->t->exec), .target = b->target, .n = b->n, .grad = s->t->grad };
+  pl_host_loss_call call = { .y = y, .output = *pl_exec_output(s->t->exec), .target = b->target, .n = b->n,
+                             .grad = s->t->grad };
   pl_status status = s->t->o.host_loss(s->t->o.host_loss_context, &call, err);
   s->total = call.value * (double)b->n;
   return status;
@@ -204,7 +212,8 @@ pl_status pl_step_in_parts(pl_steps *s, size_t index, pl_error *err) {
     return PL_OK;
   }
   pl_model_replace_grads(t->o.model);
-  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err)) || (status = pl_trainer_check_optimizer(t, err))) return status;
+  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err)) || (status = pl_trainer_check_optimizer(t, err)))
+    return status;
   int threads = pl_exec_team_size(t->exec);
   if (t->states != NULL) pl_threads_run_on(threads, check_part, &p);
   if (s->not_finite) {

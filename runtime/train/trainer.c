@@ -1,6 +1,6 @@
 /* A trainer: what it checks, what memory it takes, and how it is asked for steps. The steps are in step.c and loop.c.
-   The state of a step (which samples, which random numbers) is a function of (seed, epoch, batch), so that training may be
-   stopped and taken up between any two steps. */
+   The state of a step (which samples, which random numbers) is a function of (seed, epoch, batch), so that training
+   may be stopped and taken up between any two steps. */
 #include <string.h>
 #include "perilune/settings.h"
 #include "train/trainer.h"
@@ -20,7 +20,8 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
-  if ((status = pl_check_fit(pl_model_output(o->model), o->loss, o->data, err)) || (status = check_optimizer(o, err))) return status;
+  if ((status = pl_check_fit(pl_model_output(o->model), o->loss, o->data, err)) || (status = check_optimizer(o, err)))
+    return status;
   return pl_check_batches(o->model, pl_dataset_count(o->data), o->batch_size, o->drop_last, err);
 }
 
@@ -33,7 +34,8 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
   t->errors = pl_alloc_array(t->values ? n : 1, sizeof *t->errors, err);
   t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
-  if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err)) == NULL) return PL_ERROR_MEMORY;
+  if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states,
+                                                         err)) == NULL) return PL_ERROR_MEMORY;
   if (t->grad && t->losses && t->hit && t->errors && t->spare) return pl_exec_reserve(t->exec, n, PL_TRAIN, err);
   pl_error_prefix(err, "a batch of %zu samples", n);
   return PL_ERROR_MEMORY;
@@ -47,7 +49,8 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   t->fuse = pl_settings_get().fuse && pl_optimizer_is_local(options->optimizer) && !options->skip_nonfinite;
   t->exec = pl_exec_new(options->model, err);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
-  t->values = pl_dataset_has_targets(options->data) && (options->loss == NULL || !pl_loss_is_for_classes(options->loss));
+  t->values = pl_dataset_has_targets(options->data) &&
+      (options->loss == NULL || !pl_loss_is_for_classes(options->loss));
   t->outputs = options->loss ? pl_loss_outputs(options->loss) : t->values ? PL_OUTPUT_VALUES : options->outputs;
   if (t->exec != NULL && allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
@@ -71,17 +74,20 @@ size_t pl_trainer_batches(const pl_trainer *t) { return t->loader.batches; }
 
 static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_error *err) {
   if (epoch >= 1 && first <= t->loader.batches && count <= t->loader.batches - first) return PL_OK;
-  return pl_error_set(err, PL_ERROR_VALUE, "batches %zu to %zu of epoch %llu: an epoch has %zu, and epochs count from 1",
+  return pl_error_set(err, PL_ERROR_VALUE,
+                      "batches %zu to %zu of epoch %llu: an epoch has %zu, and epochs count from 1",
                       first + 1, first + count, (unsigned long long)epoch, t->loader.batches);
 }
 
 pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err) { return check_optimizer(&t->o, err); }
 
-pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err) {
+pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result,
+                         pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
   if (status) return status;
   pl_loader_epoch(&t->loader, epoch);
-  return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = first, .end = first + count, .result = result }, err);
+  return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = first, .end = first + count, .result = result },
+                      err);
 }
 
 typedef struct { pl_trainer *t; size_t index; } load_arg;
@@ -94,7 +100,8 @@ static void run_load(const pl_team *team, void *arg) {
   pl_model_profile_stage(a->t->o.model, team, PL_STAGE_DATA);
 }
 
-pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err) {
+pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
+                          pl_error *err) {
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
   int threads = pl_loader_threads(&t->loader, index);
@@ -106,12 +113,17 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
   return PL_OK;
 }
 
-pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err) {
-  if (n > t->o.batch_size) return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n, t->o.batch_size);
+pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n,
+                          pl_train_result *result, pl_error *err) {
+  if (n > t->o.batch_size)
+    return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
+                        t->o.batch_size);
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->width, err);
-  else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n, t->width, err);
+  else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n,
+      t->width, err);
   if (status) return status;
   const pl_given given = { x, target, n };
-  return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = index, .end = index + 1, .given = &given, .result = result }, err);
+  return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = index, .end = index + 1, .given = &given,
+                                   .result = result }, err);
 }

@@ -13,7 +13,8 @@ struct pl_trainer {
   pl_loader loader;
   pl_pace pace;
   pl_balance balance;
-  bool fuse;               /* updates may be made as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
+  /* updates may be made as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
+  bool fuse;
   bool values;             /* targets are values: errors are summed; else hits */
   pl_output_kind outputs;
   size_t width;            /* outputs a sample */
@@ -53,7 +54,8 @@ typedef struct pl_steps {
 /* One member's place among the steps, for the stages of a step. */
 typedef struct pl_member { pl_steps *steps; size_t index; } pl_member;
 
-/* ---- step.c: one training step; the same whether many are taken in one region, or each is cut where the script takes part ---- */
+/* ---- step.c: one training step; the same whether many are taken in one region, or each is cut where the script takes
+   part ---- */
 /* Every member calls; false: this was the last step (steps->trouble says why). */
 bool pl_step_in_stages(pl_member *m, pl_stages *stages);
 /* The same, from outside a region, for a model or a loss with functions of the script. */

@@ -1,5 +1,5 @@
-/* Execs: a pass has its state to itself. Whatever fails, changes or runs between a forward and its backward, the gradients are those
-   of a model to which nothing happened. */
+/* Execs: a pass has its state to itself. Whatever fails, changes or runs between a forward and its backward, the
+   gradients are those of a model to which nothing happened. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,9 +9,11 @@
 #include "support_model.h"
 
 static const char net[] = SEQUENTIAL(
-  LAYER("Conv2d", "2,8,5,{'padding':'same'}") NEXT LAYER("BatchNorm", "8") NEXT LAYER("ReLU", "") NEXT LAYER("MaxPool2d", "2") NEXT
+  LAYER("Conv2d", "2,8,5,{'padding':'same'}") NEXT LAYER("BatchNorm", "8") NEXT LAYER("ReLU",
+      "") NEXT LAYER("MaxPool2d", "2") NEXT
   LAYER("Conv2d", "8,24,3,{'stride':2}") NEXT LAYER("ReLU", "") NEXT LAYER("Dropout", "0.3") NEXT
-  RESIDUAL(LAYER("Conv2d", "24,24,3,{'padding':'same'}")) NEXT LAYER("Flatten", "") NEXT LAYER("Linear", "216,64") NEXT LAYER("Tanh", "") NEXT
+  RESIDUAL(LAYER("Conv2d", "24,24,3,{'padding':'same'}")) NEXT LAYER("Flatten", "") NEXT LAYER("Linear",
+      "216,64") NEXT LAYER("Tanh", "") NEXT
   LAYER("Linear", "64,10"));
 static const pl_shape sample = { 3, { 14, 14, 2 } };
 
@@ -95,7 +97,8 @@ static void run(float *all, event_fn event, int threads) {
 
 static void between_the_passes(void **state) {
   enum { ALL = BATCH * (OUT + PIXELS) + 100000 };
-  static const event_fn events[] = { nothing, large_forward_fails, allocations_fail, fewer_threads, more_threads, another_exec_runs, built_for_another_shape };
+  static const event_fn events[] = { nothing, large_forward_fails, allocations_fail, fewer_threads, more_threads,
+                                     another_exec_runs, built_for_another_shape };
   static float expected[ALL], got[ALL];
   (void)state;
   run(expected, nothing, 1);
@@ -122,7 +125,8 @@ static void functions_that_fail(void **state) {
   const float *y;
   bool broken = true;
   (void)state;
-  pl_layer *root = layer_from_text(SEQUENTIAL(LAYER("Linear", "4,3") NEXT "{'type':'Lambda'}" NEXT LAYER("Linear", "3,2")), &err);
+  pl_layer *root = layer_from_text(SEQUENTIAL(LAYER("Linear", "4,3") NEXT "{'type':'Lambda'}" NEXT LAYER("Linear",
+      "3,2")), &err);
   pl_layer_child(root, 1)->host = fails;
   pl_layer_child(root, 1)->host_context = &broken;
   pl_model *model = pl_model_new(root, &err);
@@ -143,7 +147,9 @@ static void functions_that_fail(void **state) {
   pl_layer_free_tree(root);
 }
 
-static void no_reorder(void *context, const pl_order *order, size_t offset, size_t count) { (void)context, (void)order, (void)offset, (void)count; }
+static void no_reorder(void *context, const pl_order *order, size_t offset, size_t count) {
+  (void)context, (void)order, (void)offset, (void)count;
+}
 
 static void packed_weights_are_the_trainings_alone(void **state) {
   pl_error err = { 0 };

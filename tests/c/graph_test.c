@@ -1,5 +1,5 @@
-/* Graphs that containers do not build: a layer used twice, a value used three times, operations of several inputs. Gradients are those
-   of finite differences and of models in which the same is written out. */
+/* Graphs that containers do not build: a layer used twice, a value used three times, operations of several inputs.
+   Gradients are those of finite differences and of models in which the same is written out. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,9 @@
 /* A container for tests: `wire` calls its children as it likes. */
 typedef pl_status (*wire_fn)(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err);
 static wire_fn wire;
-static pl_status trace(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) { return wire(self, g, in, out, err); }
+static pl_status trace(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
+  return wire(self, g, in, out, err);
+}
 static const pl_option none[] = { { 0 } };
 static const pl_layer_class wired = { .head = { "Wired", 0, NULL, none }, .most_children = 10, .trace = trace };
 
@@ -31,7 +33,8 @@ static pl_model *model_of(wire_fn fn, const char *const *children, const pl_shap
   wire = fn;
   for (; *children; children++) assert_int_equal(pl_layer_add(root, layer(*children), &err), PL_OK);
   pl_model *model = pl_model_new(root, &err);
-  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 3, &err)) fail_msg("%s", err.text);
+  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 3, &err))
+    fail_msg("%s", err.text);
   return model;
 }
 
@@ -49,7 +52,8 @@ static double value_of(pl_model *model, pl_exec *exec) {
 }
 
 static void near(double got, double wanted, const char *what, size_t i) {
-  if (fabs(got - wanted) > 2e-2 * (fabs(got) + fabs(wanted)) + 3e-3) fail_msg("%s %zu: %g, by differences %g", what, i, got, wanted);
+  if (fabs(got - wanted) > 2e-2 * (fabs(got) + fabs(wanted)) + 3e-3)
+    fail_msg("%s %zu: %g, by differences %g", what, i, got, wanted);
 }
 
 /* All gradients against central differences; twice, since the second pass adds to the first. */
@@ -64,7 +68,8 @@ static void check_differences(pl_model *model) {
   for (int twice = 1; twice <= 2; twice++) {
     value_of(model, exec);
     assert_int_equal(pl_exec_backward(exec, dy, dx, &err), PL_OK);
-    for (size_t i = 0; i < params; i++) if (twice == 2) near((double)pl_model_grads(model)[i], 2 * (double)grads[i], "added", i);
+    for (size_t i = 0; i < params; i++) if (twice == 2)
+      near((double)pl_model_grads(model)[i], 2 * (double)grads[i], "added", i);
     if (params) memcpy(grads, pl_model_grads(model), params * sizeof *grads);
   }
   for (size_t i = 0; i < params; i++) grads[i] /= 2;
@@ -90,7 +95,8 @@ static void check_differences(pl_model *model) {
 }
 
 static pl_status call_twice(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
-  for (int i = 0; i < 2; i++) for (int k = 0; k < self->children; k++) if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
+  for (int i = 0; i < 2; i++) for (int k = 0; k < self->children; k++)
+    if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
   *out = in;
   return PL_OK;
 }
@@ -98,7 +104,8 @@ static pl_status call_twice(pl_layer *self, pl_graph *g, int in, int *out, pl_er
 /* y = (a a b) | a, where a and b are made of x, and x is used three times. */
 static pl_status use_thrice(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b, c;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], in, &b, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], in, &b, err))
+    return PL_ERROR_SHAPE;
   if (pl_graph_combine(g, &pl_multiply, self, (int[]){ a, a, b }, 3, &c, err)) return PL_ERROR_SHAPE;
   return pl_graph_combine(g, &pl_concat, self, (int[]){ c, in, a }, 3, out, err);
 }
@@ -106,15 +113,18 @@ static pl_status use_thrice(pl_layer *self, pl_graph *g, int in, int *out, pl_er
 /* Sums of three, and of one value twice; a way that leads nowhere. */
 static pl_status sum_up(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b, nowhere;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &nowhere, err)) return PL_ERROR_SHAPE;
-  if (pl_graph_combine(g, &pl_add, self, (int[]){ a, a }, 2, &b, err) || pl_graph_combine(g, &pl_add, self, (int[]){ b, in, a }, 3, out, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &nowhere, err))
+    return PL_ERROR_SHAPE;
+  if (pl_graph_combine(g, &pl_add, self, (int[]){ a, a }, 2, &b, err) || pl_graph_combine(g, &pl_add, self,
+      (int[]){ b, in, a }, 3, out, err)) return PL_ERROR_SHAPE;
   return PL_OK;
 }
 
 /* What fused operations must see: a ReLU whose input, or whose output, another operation uses. */
 static pl_status no_fusion(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   int a, b;
-  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &b, err)) return PL_ERROR_SHAPE;
+  if (pl_graph_call(g, self->child[0], in, &a, err) || pl_graph_call(g, self->child[1], a, &b, err))
+    return PL_ERROR_SHAPE;
   return pl_graph_combine(g, &pl_add, self, (int[]){ a, b, b }, 3, out, err);
 }
 
@@ -142,13 +152,67 @@ static void differences(void **state) {
   pl_threads_set(0);
 }
 
+/* Output, gradient of the input, of the weight and of the bias, by PyTorch: tests/golden/make_graph.py. */
+static const float torch_twice[] = {
+  -0.0614578503f, -0.0269500823f, -0.222511317f, 0.292248994f, -0.363888104f, 0.274458245f, -0.024701465f,
+  0.0199366845f, -0.0449896051f, -0.0205010302f, -0.204517937f, 0.191513257f, -0.00915275065f, 0.0567600716f,
+  -0.0649987403f, 0.114270197f, 0.390404502f, -0.10800019f, 0.218722701f, -0.129314374f, -0.269940218f,
+  0.103198499f, -0.134324264f, 0.10016537f, -0.210074599f, -0.0492380562f, -0.171771328f, -0.0223311783f,
+  -0.526333731f, 0.283111134f, 0.0212465806f, 0.221675557f, 0.541334231f, -0.301293666f, 0.0526096179f,
+  -0.242760795f, 0.00112126314f, -0.239162698f, -0.154465257f, -0.209359117f, -0.288921098f, 0.24058723f,
+  0.571245426f, -0.157380714f
+};
+static const float torch_thrice[] = {
+  -0.0187629451f, -0.0109598227f, 0.0649852252f, -0.162914349f, -0.75f, -0.125f, 0.5f,
+  -0.5f, -0.171875f, 0.296875f, -0.375f, -0.59375f, 3.03596196e-05f, 0.0620262649f,
+  -0.0574626061f, 0.101137977f, 0.125f, 0.75f, -0.25f, 0.375f, -0.015625f,
+  -0.3125f, 0.484375f, 0.53125f, -0.0391306933f, 0, 0.0438697046f, -0.119773261f,
+  -0.625f, 0, 0.625f, -0.375f, -0.265625f, 0.296875f, -0.28125f,
+  -0.578125f, 0.565433177f, -0.528344559f, 0.266528668f, -0.660556332f, 0.402183874f, 0.101749038f,
+  -0.300419982f, -0.00986789643f, -0.829590286f, 0.243925373f, 0.33760161f, 0.113674485f, -0.0560795044f,
+  -0.178077626f, 0.0754805164f, 0.112825485f, 0.104712965f, -0.365340759f, 0.0986020747f, 0.258574439f,
+  0.0608017333f, 0.137405253f, -0.0228596985f, -0.205051606f, 0.00823748319f, -0.252982879f, 0.0847291397f,
+  0.171125067f, 0.25726795f, -0.299621012f, 0.0369944933f, 0.233198327f
+};
+
+static void numbers(float *out, size_t n, size_t step, size_t modulus) {
+  for (size_t i = 0; i < n; i++) out[i] = ((float)(i * step % modulus) - (float)(modulus / 2)) / 8;
+}
+
+static void check_torch(wire_fn fn, const char *const *children, const float *expected, size_t outputs) {
+  float input[12], given[36], dx[12], got[200];
+  const float *y;
+  pl_error err = { 0 };
+  pl_model *model = model_of(fn, children, &(pl_shape){ 1, { 4 } });
+  numbers(pl_model_values(model), 16, 7, 11);
+  numbers(pl_model_values(model) + 16, 4, 3, 5);
+  numbers(input, 12, 5, 13);
+  numbers(given, 3 * outputs, 3, 7);
+  assert_int_equal(model_forward(model, input, 3, PL_TRAIN, &y, &err), PL_OK);
+  memcpy(got, y, 3 * outputs * sizeof *y);
+  assert_int_equal(model_backward(model, given, dx, &err), PL_OK);
+  memcpy(got + 3 * outputs, dx, sizeof dx);
+  memcpy(got + 3 * outputs + 12, pl_model_grads(model), 20 * sizeof *got);
+  for (size_t i = 0; i < 3 * outputs + 32; i++)
+    if (!(fabs((double)got[i] - (double)expected[i]) <= 2e-6))
+      fail_msg("%zu: %g, PyTorch %g", i, (double)got[i], (double)expected[i]);
+  drop_model(model);
+}
+
+static void as_pytorch(void **state) {
+  (void)state;
+  check_torch(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, torch_twice, 4);
+  check_torch(use_thrice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, torch_thrice, 12);
+}
+
 static pl_status in_a_row(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err) {
   for (int k = 0; k < self->children; k++) if (pl_graph_call(g, self->child[k], in, &in, err)) return PL_ERROR_SHAPE;
   *out = in;
   return PL_OK;
 }
 
-/* One layer twice, and two layers with the same weights: the same output; its gradient is the sum of theirs, to the bit. Through a sink too:
+/* One layer twice, and two layers with the same weights: the same output; its gradient is the sum of theirs, to the
+   bit. Through a sink too:
    gradients of shared weights come from memory. */
 static bool count(void *context, const pl_grad_tile *tile) {
   (void)tile;
@@ -174,8 +238,10 @@ static void shared_weights(void **state) {
   const float *y, *z;
   pl_error err = { 0 };
   (void)state;
-  pl_model *shared = model_of(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
-  pl_model *apart = model_of(in_a_row, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
+  pl_model *shared = model_of(call_twice, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL },
+                              &four);
+  pl_model *apart = model_of(in_a_row, (const char *const[]){ LAYER("Linear", "4,4"), LAYER("Tanh", ""),
+                                                              LAYER("Linear", "4,4"), LAYER("Tanh", ""), NULL }, &four);
   memcpy(pl_model_values(apart), pl_model_values(shared), 32 * sizeof(float));
   memcpy(pl_model_values(apart) + 32, pl_model_values(shared), 32 * sizeof(float));
   assert_int_equal(model_forward(shared, x, BATCH, PL_TRAIN, &y, &err), PL_OK);
@@ -246,7 +312,8 @@ static void shapes_that_do_not_fit(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(differences), cmocka_unit_test(shared_weights),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(differences), cmocka_unit_test(as_pytorch),
+                                      cmocka_unit_test(shared_weights),
     cmocka_unit_test(calls_have_random_numbers_of_their_own), cmocka_unit_test(shapes_that_do_not_fit) };
   if (pl_cpu_select(NULL, NULL)) return 1;
   pl_rng_fill_normal(x, MOST, (pl_rng){ 1, 1 }, 0, 1);

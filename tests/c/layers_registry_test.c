@@ -1,5 +1,6 @@
-/* Every class of layer by its own example: a new one is tried without a word here. Its description gives it back; its gradients are the
-   differences of its outputs; its bits do not depend on threads, instruction sets, chunks of the batch or fusion; its flags are true. */
+/* Every class of layer by its own example: a new one is tried without a word here. Its description gives it back; its
+   gradients are the differences of its outputs; its bits do not depend on threads, instruction sets, chunks of the
+   batch or fusion; its flags are true. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,8 @@ static bool next_example(int *i, example *e) {
 }
 
 static const pl_layer_class *class_of(const char *type) {
-  for (int i = 0; pl_layer_registry[i]; i++) if (strcmp(pl_layer_registry[i]->head.type, type) == 0) return pl_layer_registry[i];
+  for (int i = 0; pl_layer_registry[i]; i++) if (strcmp(pl_layer_registry[i]->head.type, type) == 0)
+    return pl_layer_registry[i];
   return NULL;
 }
 
@@ -65,7 +67,8 @@ static double value_of(pl_model *model) {
   double sum = 0;
   pl_model_set_random(model, 4, 0);
   if (model_forward(model, x, BATCH, PL_TRAIN, &y, &err)) fail_msg("%s", err.text);
-  for (size_t i = 0; i < BATCH * (size_t)pl_shape_count(pl_model_output(model)); i++) sum += (double)y[i] * (double)dy[i];
+  for (size_t i = 0; i < BATCH * (size_t)pl_shape_count(pl_model_output(model)); i++)
+    sum += (double)y[i] * (double)dy[i];
   return sum;
 }
 
@@ -80,7 +83,8 @@ static double slope(pl_model *model, float *place) {
 }
 
 static void near(const example *e, const char *what, size_t i, double got, double expected) {
-  if (!(fabs(got - expected) <= 1e-2 * fabs(expected) + 4e-3)) fail_msg("%s: %s %zu is %g, by differences %g", e->text, what, i, got, expected);
+  if (!(fabs(got - expected) <= 1e-2 * fabs(expected) + 4e-3))
+    fail_msg("%s: %s %zu is %g, by differences %g", e->text, what, i, got, expected);
 }
 
 static void gradients(void **state) {
@@ -93,8 +97,10 @@ static void gradients(void **state) {
     value_of(model);
     if (model_backward(model, dy, dx, &err)) fail_msg("%s: %s", e.text, err.text);
     if (pl_model_size(model)) memcpy(grads, pl_model_grads(model), pl_model_size(model) * sizeof *grads);
-    for (size_t k = 0; k < BATCH * (size_t)pl_shape_count(&e.input); k++) near(&e, "dx", k, (double)dx[k], slope(model, &x[k]));
-    for (size_t k = 0; k < pl_model_size(model); k++) near(&e, "gradient", k, (double)grads[k], slope(model, pl_model_values(model) + k));
+    for (size_t k = 0; k < BATCH * (size_t)pl_shape_count(&e.input); k++)
+      near(&e, "dx", k, (double)dx[k], slope(model, &x[k]));
+    for (size_t k = 0; k < pl_model_size(model); k++)
+      near(&e, "gradient", k, (double)grads[k], slope(model, pl_model_values(model) + k));
     drop_model(model);
   }
 }
@@ -107,7 +113,8 @@ static size_t all_of(float *all, const char *text, const pl_shape *input, bool f
   pl_settings_set((pl_settings){ .fuse = fuse, .conv = settings.conv });
   pl_model *model = model_from_text(text, input);
   pl_exec *exec = exec_of(model);
-  size_t in = BATCH * (size_t)pl_shape_count(input), out = BATCH * (size_t)pl_shape_count(pl_model_output(model)), size = pl_model_size(model);
+  size_t in = BATCH * (size_t)pl_shape_count(input), out = BATCH * (size_t)pl_shape_count(pl_model_output(model)),
+    size = pl_model_size(model);
   pl_model_set_random(model, 4, 0);
   if (pl_exec_forward(exec, x, BATCH, PL_TRAIN, &y, &err)) fail_msg("%s: %s", text, err.text);
   memcpy(all, y, out * sizeof *y);
@@ -129,12 +136,14 @@ static void bits(void **state) {
     bool have = false;
     for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
       if (pl_cpu_select(isas[k], NULL)) continue;
-      size_t n = have && k > 1 ? 0 : all_of(expected, e.text, &e.input, true);   /* one digest for all that fuse multiply-adds */
+      /* one digest for all that fuse multiply-adds */
+      size_t n = have && k > 1 ? 0 : all_of(expected, e.text, &e.input, true);
       have = have || k > 0;
       for (int threads = 1; threads <= 4; threads++) {
         pl_threads_set(threads);
         size_t more = all_of(got, e.text, &e.input, true);
-        if (memcmp(got, expected, (n ? n : more) * sizeof *got)) fail_msg("%s: other bits with %s on %d threads", e.text, isas[k], threads);
+        if (memcmp(got, expected, (n ? n : more) * sizeof *got))
+          fail_msg("%s: other bits with %s on %d threads", e.text, isas[k], threads);
       }
     }
     pl_threads_set(0);
@@ -190,7 +199,8 @@ static void fusion(void **state) {
     { "{\"type\":\"Conv2d\",\"config\":[2,5,3]}", ",{\"type\":\"Dropout\",\"config\":[0.3]}", { 3, { 8, 8, 2 } } },
     { "{\"type\":\"BatchNorm\",\"config\":[2]}", "", { 3, { 8, 8, 2 } } },
     { "{\"type\":\"Residual\",\"layers\":[{\"type\":\"BatchNorm\",\"config\":[2]}]}", "", { 3, { 8, 8, 2 } } },
-    { "{\"type\":\"Residual\",\"layers\":[{\"type\":\"Tanh\"}]}", ",{\"type\":\"Residual\",\"layers\":[{\"type\":\"Tanh\"}]}", { 3, { 8, 8, 2 } } },
+    { "{\"type\":\"Residual\",\"layers\":[{\"type\":\"Tanh\"}]}",
+      ",{\"type\":\"Residual\",\"layers\":[{\"type\":\"Tanh\"}]}", { 3, { 8, 8, 2 } } },
   };
   static float fused[4 * MOST], plain[4 * MOST];
   example e;
@@ -199,7 +209,8 @@ static void fusion(void **state) {
     if (!(class_of(e.type)->flags & PL_ELEMENTWISE)) continue;
     for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
       char text[2000];
-      snprintf(text, sizeof text, "{\"type\":\"Sequential\",\"layers\":[%s,%s%s]}", places[p].before, e.text, places[p].after);
+      snprintf(text, sizeof text, "{\"type\":\"Sequential\",\"layers\":[%s,%s%s]}", places[p].before, e.text,
+               places[p].after);
       size_t n = all_of(plain, text, &places[p].input, false);
       assert_int_equal(all_of(fused, text, &places[p].input, true), n);
       if (memcmp(fused, plain, n * sizeof *plain)) fail_msg("%s: other bits when fused", text);
@@ -208,10 +219,12 @@ static void fusion(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(every_class_has_an_example), cmocka_unit_test(descriptions_give_them_back), cmocka_unit_test(gradients),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(every_class_has_an_example),
+                                      cmocka_unit_test(descriptions_give_them_back), cmocka_unit_test(gradients),
     cmocka_unit_test(bits), cmocka_unit_test(flags), cmocka_unit_test(fusion) };
   if (pl_cpu_select(NULL, NULL)) return 1;
-  for (size_t i = 0; i < MOST; i++) x[i] = (float)(i * 37 % 101) / 25 - 2 + 0.013f;   /* no two neighbours are near, nor is any to 0 */
+  /* no two neighbours are near, nor is any to 0 */
+  for (size_t i = 0; i < MOST; i++) x[i] = (float)(i * 37 % 101) / 25 - 2 + 0.013f;
   pl_rng_fill_normal(dy, MOST, (pl_rng){ 1, 2 }, 0, 1);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

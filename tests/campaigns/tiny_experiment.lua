@@ -15,5 +15,5 @@ return pl.experiment {
   schedule = function(_, lr) return lr * (0.95 + 0.05 * math.random()) end,
   augment = pl.augment.affine { chance = 0.5, shift = 0.1 },
   stopping = pl.stopping.patience { monitor = "val_loss", patience = 100 },
-  callbacks = { on_batch = log and function(ctx) log:write(("ack %d\n"):format(ctx.step - 1)) end or nil },
+  callbacks = { on_batch = function(ctx) if log then log:write(("ack %d\n"):format(ctx.step - 1)) end end },
 }

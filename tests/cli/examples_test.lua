@@ -14,13 +14,15 @@ assert(require "perilune.args".set { "lr=0.002" })
 
 local function network() return nn.Sequential { nn.Conv2d(1, 8, 5, { padding = "same", name = "conv" }), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 14 * 14, 10) } end
 local e = pl.experiment { name = "A first network", data = small, model = network(), loss = nn.CrossEntropy(),
-  optimizer = optim.Adam { lr = pl.arg("lr", 0.001) }, epochs = 1, batch_size = 100, validation = 0.1 }
-e:run { quiet = true, silent = true }
+  optimizer = optim.Adam { lr = pl.arg("lr", 0.001) }, epochs = 1, batch_size = 100, validation = 0.1, test = "epoch" }
+local run = e:run { quiet = true, silent = true }
+for _, name in ipairs { "wide", "narrow" } do e:with { name = name }:run { quiet = true, silent = true } end
+for _, name in ipairs { "my-first", "a", "b", "digits" } do e:run { quiet = true, silent = true, out = "runs/" .. name .. "-s1" } end
 local model = network():build { 28, 28, 1 }
 model:save "digits.h5"
 local train, test = small:splits()
 local x, y = train:tensors(1, 8)
-local given = setmetatable({ pl = pl, nn = nn, optim = optim, data = data, e = e, model = model, train = train, test = test, x = x, y = y,
+local given = setmetatable({ pl = pl, nn = nn, optim = optim, data = data, e = e, run = run, model = model, train = train, test = test, x = x, y = y,
   labels = y, images = x, opt = optim.SGD { lr = 0.1 }:bind(model), loss = nn.CrossEntropy(), epoch = 1, branch = nn.Linear(64, 128),
   w = pl.ones(3), b = pl.zeros(3), t = pl.rand(2, 3), help = require "perilune.help".help }, { __index = _G })
 
@@ -70,10 +72,22 @@ end
 print("examples", n)
 ]==]
 
+-- The script that the example of pl.sweep names.
+local swept = [[
+local pl = require "perilune"
+local width = pl.arg("width", 16)
+return pl.experiment {
+  name = "swept", data = pl.data.digits { train = 200, test = 20 },
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.ReLU(), pl.nn.Linear(width, 10) },
+  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = pl.arg("lr", 1e-3) }, epochs = 1, batch_size = 50, validation = 0.2,
+}
+]]
+
 TestExamples = {}
 
 function TestExamples:test_each_runs()
   cli.write("examples.lua", driver)
+  cli.write("my.lua", swept)
   local r = cli.run "examples.lua"
   local failures = {}
   for line in r.out:gmatch "[^\n]+" do

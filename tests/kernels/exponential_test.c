@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "kernels/kernels.h"
 #include "perilune/base.h"
-#include "support_isa.h"
+#include "../c/support_isa.h"
 
 static const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };
 
