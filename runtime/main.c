@@ -40,7 +40,8 @@ static int run(lua_State *L) {
 static int output_status(int status) {
   int lost_before = ferror(stdout);
   if (fflush(stdout) == 0 && !lost_before) return status;
-  fprintf(stderr, "perilune: cannot write standard output: %s\n", lost_before ? "some of it is lost (is the disk full?)" : strerror(errno));
+  fprintf(stderr, "perilune: cannot write standard output: %s\n",
+          lost_before ? "some of it is lost (is the disk full?)" : strerror(errno));
   return status ? status : EXIT_FAILURE;
 }
 

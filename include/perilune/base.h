@@ -1,9 +1,9 @@
 /* Foundations: errors, memory, random numbers, elementary functions, threads, processor, options.
    No function of the library exits, prints or jumps: what can fail returns a status and fills an error.
 
-   Threads of the host. No object is locked: it belongs to one thread at a time, what is counted (tensor storage, data sets,
-   augmentations) included. Different objects may be used in different threads, and Lua states too, each in one at a time, except
-   for files (store.h): libhdf5 is for one thread at a time. Parallel regions take turns.
+   Threads of the host. No object is locked: it belongs to one thread at a time, what is counted (tensor storage, data
+   sets, augmentations) included. Different objects may be used in different threads, and Lua states too, each in one at
+   a time, except for files (store.h): libhdf5 is for one thread at a time. Parallel regions take turns.
    Of the whole process are: the kernels, chosen as it starts; the number of threads; the memory limit and its counts; and, in the
    binding, the line editor and Ctrl-C, which belong to the state that asked last. No call has to come first. */
 #ifndef PERILUNE_BASE_H
@@ -123,16 +123,19 @@ PL_API void pl_threads_set(int n);   /* 0: as many as OMP_NUM_THREADS says, or a
 PL_API int pl_threads_get(void);
 PL_API int pl_threads_for(double steps);     /* threads that are worth their while for so many steps, each about a nanosecond: small
                                                 work stays on one. (Passes of a model: pl_exec_team_size.) */
-PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most that there may be */
-PL_API long pl_threads_displaced(void);      /* how often the system took a processor from a thread of this process, so far */
+PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most that there may
+                                                be */
+PL_API long pl_threads_displaced(void);      /* how often the system took a processor from a thread of this process,
+                                                so far */
 PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all threads; returns when all are done */
 PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);    /* on n threads; 1 costs nothing */
 PL_API void pl_team_barrier(const pl_team *team);                  /* all members wait for each other */
 /* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
-/* Work in pieces of `grain` items of [0, n), of which a member takes up to `most` at a time: those of its own share first, in
-   order, and then, if the team has a balance and there are less than 2^24 pieces, what other members have not begun of theirs,
+/* Work in pieces of `grain` items of [0, n), of which a member takes up to `most` at a time: those of its own share
+   first, in order, and then, if the team has a balance and there are less than 2^24 pieces, what other members have not
+   begun of theirs,
    from the other end. Chance decides who does a piece: neither its result nor the place of that may depend on it.  Each member:
    pl_work w = pl_work_begin(team, n, grain, most, order);  while (pl_work_take(&w, &from, &to)) do [from, to);  */
 typedef enum pl_order_of_work {
@@ -158,7 +161,8 @@ PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
    all, and wait there. Each member:  const pl_team *t = pl_stage_begin(s, alone);  if (t) work, shared by t;  pl_stage_end(s); */
 typedef struct pl_stages {
   const pl_team *team;
-  void (*meanwhile)(const pl_team *team, void *context);   /* for those who would wait for the first member; may be NULL */
+  void (*meanwhile)(const pl_team *team, void *context);   /* for those who would wait for the first member; may be
+                                                              NULL */
   void *context;
   bool alone, pending;        /* of the stage; the others have not waited yet for what the first member did alone */
 } pl_stages;
@@ -174,7 +178,8 @@ PL_API double pl_clock(void);             /* seconds since some moment, never ru
 PL_API const char *pl_cpu_name(void);     /* as the system names it */
 /* The rest is defined with the kernels (runtime/kernels/dispatch.c, peak.c). */
 PL_API const char *pl_cpu_isa(void);      /* "baseline", "avx2", "avx512" or "neon": the kernels in use */
-/* The kernels are chosen as the library is loaded: PERILUNE_ISA from the environment, else the widest that the processor has.
+/* The kernels are chosen as the library is loaded: PERILUNE_ISA from the environment, else the widest that the
+   processor has.
    Whether the environment's wish could be met (else they are the widest). */
 PL_API pl_status pl_cpu_check(pl_error *err);
 /* Tests and measurements: chooses others for the whole process (NULL: as at the start), while nothing is computed. */
@@ -235,8 +240,8 @@ struct cJSON;
 PL_API pl_status pl_options_read(void *config, const pl_class *cls, const struct cJSON *args, pl_error *err);
 /* All options by name, as an object that pl_options_read takes. NULL when memory is short. */
 PL_API struct cJSON *pl_options_write(const pl_class *cls, const void *config);
-/* Adds `item`, which it takes over, to an object, or with name NULL to an array. Once memory runs short *json is freed and NULL,
-   and stays so: what is made in many steps is complete or NULL. */
+/* Adds `item`, which it takes over, to an object, or with name NULL to an array. Once memory runs short *json is freed
+   and NULL, and stays so: what is made in many steps is complete or NULL. */
 PL_API void pl_json_add(struct cJSON **json, const char *name, struct cJSON *item);
 /* The entry of `names` (ends with NULL) closest to `word` in edits, or NULL when none is near. */
 PL_API const char *pl_nearest_name(const char *word, const char *const *names);

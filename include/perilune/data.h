@@ -67,15 +67,18 @@ typedef struct pl_split_options {
   uint64_t seed;
 } pl_split_options;
 /* *kept and *held: two data sets that share the storage of `ds`, both in its order. */
-PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how, pl_error *err);
+PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds,
+                                  const pl_split_options *how, pl_error *err);
 
 typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
 
 /* *mean, *deviation (may be NULL): new f32 tensors of one number, or of the sample's shape. The deviation divides
    by N; where it is 0 (a pixel that never changes) it is given as 1. */
-PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per, pl_error *err);
+PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+                                       pl_error *err);
 /* The same data with the values (value - mean) / deviation; either may be NULL. Shapes as above. */
-PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation, pl_error *err);
+PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+                                          pl_error *err);
 /* Images [H, W, C] resized to height x width: bilinear, pixel centres at +0.5, edges repeated. New storage of the
    same type (u8 is rounded). Errors: not images, standardized element by element before. */
 PL_API pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t width, pl_error *err);
@@ -105,7 +108,8 @@ struct cJSON;
 
 /* type: "affine", "elastic", "noise", "cutout"; args: its options, as pl_options_read takes them (may be NULL). */
 PL_API pl_augment *pl_augment_new(const char *type, const struct cJSON *args, pl_error *err);
-PL_API pl_augment *pl_augment_retain(const pl_augment *a);               /* one more who uses it, and frees it; returns a */
+/* one more who uses it, and frees it; returns a */
+PL_API pl_augment *pl_augment_retain(const pl_augment *a);
 PL_API void pl_augment_free(pl_augment *a);                        /* when the last one does; NULL is allowed */
 PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed] */
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
@@ -117,7 +121,8 @@ PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int 
 PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads);
 /* images: f32 [n, height, width, channels]. For every member of a team to call, with the same arguments (the images
    are shared out; no barrier inside). */
-PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
+PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height,
+                             int64_t width,
                              int64_t channels, pl_rng rng, float *scratch);
 /* The same for image i of the batch alone; scratch: pl_augment_scratch(.., 1) floats that nobody else uses meanwhile. */
 PL_API void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
@@ -135,7 +140,8 @@ PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_
 /* Element type and shape alone. */
 PL_API pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_error *err);
 /* A data set from a pair of IDX files; images [N, H, W] become [N, H, W, 1]. sums may be NULL. */
-PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err);
+PL_API pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums,
+                                       pl_error *err);
 /* Handwritten-looking digits: u8 [count, 28, 28, 1] with labels 0 to 9, each about as often. Image i is a function of
    (seed, stream, i): two streams (say 0 for training and 1 for test) have no image in common. */
 PL_API pl_dataset *pl_dataset_digits(size_t count, uint64_t seed, uint64_t stream, pl_error *err);

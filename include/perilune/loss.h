@@ -32,13 +32,15 @@ PL_API pl_loss *pl_loss_from_json(const struct cJSON *json, pl_error *err);
 PL_API const char *pl_loss_type_name(int i);
 
 /* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). */
-PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels, pl_error *err);
+PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
+                               pl_error *err);
 /* Are all labels in 0 .. width-1 (width 1: 0 or 1)? The message names the first that is not; rows count from 1. */
 PL_API pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err);
 
-/* Are all wanted values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The message
-   names the first that is not. `rows` rows from sample `first` (from 0) on. */
-PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width, pl_error *err);
+/* Are all wanted values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The
+   message names the first that is not. `rows` rows from sample `first` (from 0) on. */
+PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width,
+                                      pl_error *err);
 
 /* values[i] [out, rows]: the loss of row i. grad [out, rows * width, or NULL]: d(loss of the batch)/d(output).
    Shapes and labels have been checked. SPMD: every member of the team calls it, rows are shared, no barrier inside. */

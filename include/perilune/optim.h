@@ -41,18 +41,20 @@ PL_API void pl_optimizer_epoch(pl_optimizer *opt);
    or inside with a barrier behind it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
 /* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is shared
-   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns whether all
+   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns whether
+   all
    weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes infinite
    gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
-/* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make up
-   the parameters, does to the bit what pl_optimizer_step does. (Not so with clip_norm or LAMB.) */
+/* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make
+   up the parameters, does to the bit what pl_optimizer_step does. (Not so with clip_norm or LAMB.) */
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */
 PL_API bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile);
 /* The same as pl_optimizer_step for one slice, if it is local. */
-PL_API void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice);
+PL_API void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads,
+                                    size_t slice);
 
 /* Exact state, for checkpoints. Counters: "steps", "epochs", "lr", and what a type remembers besides. */
 PL_API int pl_optimizer_counters(const pl_optimizer *opt);

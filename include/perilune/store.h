@@ -1,8 +1,8 @@
 /* Files: whole or a clear error, never torn, never silently different.
    A saved file is an HDF5 file behind a 512-byte user block that proves it (runtime/store/proof.c): h5dump, h5py and
-   file(1) read it as HDF5. It is built in memory, written to a temporary file beside <path>, synced, renamed over <path>, and the
-   folder is synced: at every moment <path> is the old file or the new one. Loading reads the file once, checks its digest,
-   and only then lets libhdf5 parse that memory.
+   file(1) read it as HDF5. It is built in memory, written to a temporary file beside <path>, synced, renamed over
+   <path>, and the folder is synced: at every moment <path> is the old file or the new one. Loading reads the file once,
+   checks its digest, and only then lets libhdf5 parse that memory.
    All functions of this header that touch HDF5 belong on one thread, the main one. */
 #ifndef PERILUNE_STORE_H
 #define PERILUNE_STORE_H
@@ -60,11 +60,13 @@ PL_API const char *pl_store_digest(const pl_store_reader *r);
 PL_API bool pl_store_has(pl_store_reader *r, const char *path);
 PL_API pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *info, pl_error *err);
 /* Calls `each` for every child of a group, in order of creation. Stops when it returns a failure, and returns it. */
-PL_API pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(void *arg, const char *name, pl_error *err),
+PL_API pl_status pl_store_list(pl_store_reader *r, const char *path,
+                               pl_status (*each)(void *arg, const char *name, pl_error *err),
                                void *arg, pl_error *err);
 /* The elements of the dataset at `path`, converted to `type`: u8 to i32 and i64, i32 to i64, any number to f64; also
    f64 and u8 to f32, rounded. `bytes` must be what `type` and the shape make. */
-PL_API pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type, void *data, size_t bytes, pl_error *err);
+PL_API pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type, void *data, size_t bytes,
+                               pl_error *err);
 
 typedef struct pl_store_value {
   pl_store_type type;    /* F64, I64, BOOL or TEXT */
@@ -79,7 +81,8 @@ PL_API size_t pl_store_text_length(const char *text, size_t size);
 
 /* Calls `each` for every single-valued attribute of a group or dataset; others (arrays, references) are passed over. */
 PL_API pl_status pl_store_attrs(pl_store_reader *r, const char *path,
-                                pl_status (*each)(void *arg, const char *name, const pl_store_value *value, pl_error *err),
+                                pl_status (*each)(void *arg, const char *name, const pl_store_value *value,
+                                                  pl_error *err),
                                 void *arg, pl_error *err);
 
 PL_API pl_status pl_store_library(char text[40], pl_error *err);   /* version of the HDF5 library, "1.10.8" */

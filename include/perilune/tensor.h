@@ -17,7 +17,8 @@ PL_API pl_status pl_dtype_from_name(pl_dtype *out, const char *name, pl_error *e
 /* A new zeroed tensor with storage of its own; NULL and an error when refused. Free with pl_tensor_free. */
 PL_API pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *err);
 /* A tensor over memory that is `owner`'s: `release(owner)` is called when the last view is freed (may be NULL). */
-PL_API pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner), void *owner,
+PL_API pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner),
+                                 void *owner,
                                  pl_error *err);
 PL_API void pl_tensor_free(pl_tensor *t);          /* this view; storage goes with its last view */
 
@@ -25,7 +26,8 @@ PL_API pl_dtype pl_tensor_type(const pl_tensor *t);
 PL_API const pl_shape *pl_tensor_shape(const pl_tensor *t);   /* [borrowed] */
 PL_API const int64_t *pl_tensor_strides(const pl_tensor *t);  /* [borrowed] in elements */
 PL_API int64_t pl_tensor_count(const pl_tensor *t);
-PL_API size_t pl_tensor_footprint(const pl_tensor *t);        /* bytes that this view adds: its storage if it is alone in it */
+PL_API size_t pl_tensor_footprint(const pl_tensor *t);        /* bytes that this view adds: its storage if it is
+                                                                 alone in it */
 PL_API void *pl_tensor_data(const pl_tensor *t);              /* [borrowed] the first element */
 PL_API bool pl_tensor_contiguous(const pl_tensor *t);         /* rows in order without gaps */
 /* A new contiguous tensor with the same elements (a view of `t` if it already is contiguous). */
@@ -36,13 +38,16 @@ PL_API pl_tensor *pl_tensor_clone(const pl_tensor *t, pl_error *err);   /* alway
    A negative axis counts from the end. */
 PL_API pl_tensor *pl_tensor_view(const pl_tensor *t, pl_error *err);    /* the same again */
 PL_API pl_tensor *pl_tensor_select(const pl_tensor *t, int axis, int64_t index, pl_error *err);   /* without `axis` */
-PL_API pl_tensor *pl_tensor_slice(const pl_tensor *t, int axis, int64_t from, int64_t to, pl_error *err); /* from <= i < to */
+/* from <= i < to */
+PL_API pl_tensor *pl_tensor_slice(const pl_tensor *t, int axis, int64_t from, int64_t to, pl_error *err);
 PL_API pl_tensor *pl_tensor_transpose(const pl_tensor *t, int a, int b, pl_error *err);
-PL_API pl_tensor *pl_tensor_permute(const pl_tensor *t, const int *axes, int n, pl_error *err);   /* axis i was axes[i] */
+/* axis i was axes[i] */
+PL_API pl_tensor *pl_tensor_permute(const pl_tensor *t, const int *axes, int n, pl_error *err);
 PL_API pl_tensor *pl_tensor_squeeze(const pl_tensor *t, int axis, pl_error *err);        /* `axis` must have size 1 */
 PL_API pl_tensor *pl_tensor_squeeze_all(const pl_tensor *t, pl_error *err);              /* every axis of size 1 */
 PL_API pl_tensor *pl_tensor_unsqueeze(const pl_tensor *t, int axis, pl_error *err);      /* a new axis of size 1 */
-PL_API pl_tensor *pl_tensor_expand(const pl_tensor *t, const pl_shape *shape, pl_error *err);   /* repeats axes of size 1 */
+/* repeats axes of size 1 */
+PL_API pl_tensor *pl_tensor_expand(const pl_tensor *t, const pl_shape *shape, pl_error *err);
 /* The same elements in row order under another shape, one size of which may be -1 (deduced). A view if `t` is
    contiguous, else a copy. */
 PL_API pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, pl_error *err);
@@ -51,7 +56,8 @@ PL_API pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, p
 PL_API double pl_tensor_get(const pl_tensor *t, int64_t index);
 PL_API pl_status pl_tensor_set(pl_tensor *t, int64_t index, double value, pl_error *err);
 PL_API pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err);
-PL_API pl_status pl_tensor_copy(pl_tensor *t, const pl_tensor *src, pl_error *err);   /* `src` is broadcast and converted */
+/* `src` is broadcast and converted */
+PL_API pl_status pl_tensor_copy(pl_tensor *t, const pl_tensor *src, pl_error *err);
 /* A copy of another element type. Fractions are dropped; what does not fit is an error. */
 PL_API pl_tensor *pl_tensor_to(const pl_tensor *t, pl_dtype type, pl_error *err);
 
@@ -76,8 +82,10 @@ typedef struct pl_binary_op {
 
 PL_API extern const pl_binary_op pl_binary_ops[];             /* ends with a NULL name */
 PL_API const pl_binary_op *pl_binary_find(const char *name);  /* NULL when there is none */
-PL_API pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err);   /* shapes broadcast */
-PL_API pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err);  /* t = t op b */
+/* shapes broadcast */
+PL_API pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err);
+/* t = t op b */
+PL_API pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err);
 
 typedef struct pl_unary_op {
   const char *name;           /* "exp", "clamp", ... */
@@ -113,9 +121,11 @@ typedef struct pl_reduction_op {
 
 PL_API extern const pl_reduction_op pl_reduction_ops[];             /* ends with a NULL name */
 PL_API const pl_reduction_op *pl_reduction_find(const char *name);
-PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter, pl_error *err);
+PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter,
+                                      pl_error *err);
 /* Over the axes marked in `reduced`, which are dropped or, with `keep`, stay with size 1. */
-PL_API pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep,
+PL_API pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES],
+                                   bool keep,
                                    double parameter, pl_error *err);
 
 /* ---- products, f32 ----
@@ -134,7 +144,8 @@ PL_API pl_tensor *pl_tensor_masked_select(const pl_tensor *t, const pl_tensor *m
 PL_API pl_status pl_tensor_masked_fill(pl_tensor *t, const pl_tensor *mask, double value, pl_error *err);
 /* Joins along `axis`; the other sizes and the types are equal. */
 PL_API pl_tensor *pl_tensor_cat(const pl_tensor *const *list, size_t n, int axis, pl_error *err);
-PL_API pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int axis, pl_error *err);   /* along a new axis */
+/* along a new axis */
+PL_API pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int axis, pl_error *err);
 /* Row i has a 1 in column labels[i]; f32 [N, classes]. */
 PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error *err);
 /* Stable; NaN last. [out] *places: i32, where each came from. */
@@ -155,7 +166,8 @@ PL_API pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, d
 /* ---- random fills: element i in row order is a function of (rng, i) ---- */
 PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);
 PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err);
-PL_API pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err);   /* both included */
+/* both included */
+PL_API pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err);
 
 /* Writes a few aligned lines with shape and type; long axes show their ends. */
 PL_API void pl_tensor_write_text(const pl_tensor *t, FILE *out);

@@ -46,8 +46,8 @@ void *pl_alloc(size_t bytes, pl_error *err) {
     return NULL;
   }
   if (!reserve(rounded, &held, &most)) {
-    pl_error_set(err, PL_ERROR_MEMORY, "the memory limit of %.1f MiB is reached: %.1f MiB are held and %.1f MiB more are needed; "
-                 "allow more with --memory or PERILUNE_MEMORY",
+    pl_error_set(err, PL_ERROR_MEMORY, "the memory limit of %.1f MiB is reached: %.1f MiB are held and %.1f MiB "
+                                       "more are needed; allow more with --memory or PERILUNE_MEMORY",
                  (double)most / 1048576, (double)held / 1048576, (double)bytes / 1048576);
     return NULL;
   }
@@ -66,7 +66,8 @@ void *pl_alloc(size_t bytes, pl_error *err) {
 
 void *pl_alloc_array(size_t count, size_t size, pl_error *err) {
   if (size != 0 && count > SIZE_MAX / size) {
-    pl_error_set(err, PL_ERROR_MEMORY, "cannot allocate %zu items of %zu bytes: more than the address space holds", count, size);
+    pl_error_set(err, PL_ERROR_MEMORY, "cannot allocate %zu items of %zu bytes: more than the address space holds",
+                 count, size);
     return NULL;
   }
   return pl_alloc(count * size, err);

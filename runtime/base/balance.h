@@ -1,10 +1,11 @@
-/* Shares that follow the speeds of a team's members. Processors have cores of two kinds, and other programs slow one core and
+/* Shares that follow the speeds of a team's members. Processors have cores of two kinds, and other programs slow one
+   core and
    not the next; members with equal shares then wait for the slowest at every barrier. Who computes what changes no bit. But where
-   the system takes cores away from the threads themselves, for some milliseconds each time, waiting times say who had bad luck and
-   not who is slow: shares stay equal.
+   the system takes cores away from the threads themselves, for some milliseconds each time, waiting times say who had
+   bad luck and not who is slow: shares stay equal.
 
-   A caller that runs many steps with one team keeps a pl_balance, gives each member a copy of its team with `balance` set to
-   it, and lets one member call pl_balance_adjust now and then, in a stage of its own that all wait for. */
+   A caller that runs many steps with one team keeps a pl_balance, gives each member a copy of its team with `balance`
+   set to it, and lets one member call pl_balance_adjust now and then, in a stage of its own that all wait for. */
 #ifndef BASE_BALANCE_H
 #define BASE_BALANCE_H
 
@@ -23,11 +24,12 @@ struct pl_balance {
   double seen[PL_MOST_BALANCED];           /* of `waited`, when last adjusted */
   struct { _Alignas(64) _Atomic double waited; unsigned begun; } member[PL_MOST_BALANCED];   /* seconds at barriers, and rounds of
                                               work, so far; written by the member alone */
-  struct { _Alignas(64) _Atomic uint64_t pieces; } left[PL_MOST_BALANCED];   /* of each one's share of the work: see work.c */
+  /* of each one's share of the work: see work.c */
+  struct { _Alignas(64) _Atomic uint64_t pieces; } left[PL_MOST_BALANCED];
 };
 
-/* For a run of steps by a team of `size`, which begins now (seconds). Shares are equal at first, and those of the run before where
-   that was by such a team. NULL: the team is too large, or has one member. */
+/* For a run of steps by a team of `size`, which begins now (seconds). Shares are equal at first, and those of the run
+   before where that was by such a team. NULL: the team is too large, or has one member. */
 pl_balance *pl_balance_begin(pl_balance *b, int size, double now);
 /* More seconds that this member has waited. */
 void pl_balance_waited(const pl_team *team, double seconds);

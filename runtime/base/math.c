@@ -1,6 +1,6 @@
-/* Elementary functions in plain IEEE arithmetic: argument reduction and a Taylor polynomial whose first omitted term is below
-   1e-17 of the result. Accurate to three units in the last place, but for powers: see pl_pow. What matters is that every compiler
-   and C library gives the same bits. Sine and cosine: trigonometry.c. */
+/* Elementary functions in plain IEEE arithmetic: argument reduction and a Taylor polynomial whose first omitted term is
+   below 1e-17 of the result. Accurate to three units in the last place, but for powers: see pl_pow. What matters is
+   that every compiler and C library gives the same bits. Sine and cosine: trigonometry.c. */
 #include <float.h>
 #include <math.h>
 #include "perilune/base.h"
@@ -42,7 +42,8 @@ static double power_of_integer(double x, unsigned n) {
 
 static bool is_odd(double y) { return fabs(y) < 0x1p53 && y == floor(y) && fmod(y, 2) != 0; }
 
-/* |x| finite and above 0, y finite: by squaring where y is a small whole number and nothing is too small or too large on the way. */
+/* |x| finite and above 0, y finite: by squaring where y is a small whole number and nothing is too small or too large
+   on the way. */
 static double power(double x, double y) {
   if (y == floor(y) && fabs(y) <= 1024) {
     double p = power_of_integer(x, (unsigned)fabs(y));
@@ -52,7 +53,8 @@ static double power(double x, double y) {
   return pl_exp(y * pl_log(x));
 }
 
-/* The cases are those of IEEE 754. Relative error below 3e-13: y log x, up to 745, is rounded before its exponential. */
+/* The cases are those of IEEE 754. Relative error below 3e-13: y log x, up to 745, is rounded before its
+   exponential. */
 double pl_pow(double x, double y) {
   if (y == 0 || x == 1) return 1;
   if (x != x || y != y) return NAN;

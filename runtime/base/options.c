@@ -38,7 +38,8 @@ const char *pl_nearest_name(const char *word, const char *const *names) {
   int best = (int)strlen(word) / 3 + 2;
   for (; *names; names++) {
     int d = distance(word, *names);
-    bool part = strlen(*names) > 3 && strlen(word) > 3 && (strstr(*names, word) != NULL || strstr(word, *names) != NULL);
+    bool part = strlen(*names) > 3 && strlen(word) > 3 && (strstr(*names, word) != NULL ||
+                                                           strstr(word, *names) != NULL);
     bool short_for = strlen(*names) > 2 && strncmp(word, *names, strlen(*names)) == 0;
     if ((part || short_for) && d > 2) d = 2;
     if (d < best) {
@@ -60,7 +61,8 @@ static pl_status unknown_option(const pl_class *cls, const char *word, pl_error 
   }
   names[n] = NULL;
   const char *nearest = pl_nearest_name(word, names);
-  if (nearest != NULL) return pl_error_set(err, PL_ERROR_VALUE, "%s has no option '%s'; did you mean '%s'?", cls->type, word, nearest);
+  if (nearest != NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s has no option '%s'; did you mean '%s'?", cls->type, word, nearest);
   return pl_error_set(err, PL_ERROR_VALUE, "%s has no option '%s'; it has: %s", cls->type, word, n ? list : "none");
 }
 
@@ -76,22 +78,28 @@ static pl_status wrong(const pl_class *cls, const pl_option *o, const char *expe
   return pl_error_set(err, PL_ERROR_TYPE, "%s: option '%s' takes %s, got %s", cls->type, o->name, expected, kind_of(v));
 }
 
-static pl_status read_number(double *out, const pl_class *cls, const pl_option *o, const cJSON *v, bool whole, pl_error *err) {
+static pl_status read_number(double *out, const pl_class *cls, const pl_option *o, const cJSON *v, bool whole,
+                             pl_error *err) {
   if (!cJSON_IsNumber(v)) return wrong(cls, o, whole ? "a whole number" : "a number", v, err);
   double x = v->valuedouble;
   if (whole && (x != floor(x) || fabs(x) > 1e15))
     return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' takes a whole number, got %g", cls->type, o->name, x);
-  if (!isfinite(x)) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %g", cls->type, o->name, x);
+  if (!isfinite(x))
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %g", cls->type, o->name, x);
   if ((o->low != 0 || o->high != 0) && (x < o->low || x > o->high)) {
-    if (o->high >= 1e15 && x < o->low) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name, o->low, x);
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %g", cls->type, o->name, o->low, o->high, x);
+    if (o->high >= 1e15 && x < o->low)
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name,
+                          o->low, x);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %g", cls->type, o->name,
+                        o->low, o->high, x);
   }
   *out = x;
   return PL_OK;
 }
 
 /* Two numbers from one (both the same, or -x and x for a range) or from an array of two. */
-static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o, const cJSON *v, bool whole, pl_error *err) {
+static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o, const cJSON *v, bool whole,
+                          pl_error *err) {
   if (cJSON_IsArray(v) && cJSON_GetArraySize(v) == 2) {
     for (int i = 0; i < 2; i++) {
       if (read_number(&out[i], cls, o, cJSON_GetArrayItem(v, i), whole, err)) return err ? err->status : PL_ERROR_TYPE;
@@ -99,7 +107,8 @@ static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o
     return PL_OK;
   }
   if (!cJSON_IsNumber(v) || o->kind == PL_OPTION_NUMBERS)
-    return wrong(cls, o, o->kind == PL_OPTION_NUMBERS ? "a table of two numbers" : "a number or a table of two numbers", v, err);
+    return wrong(cls, o, o->kind == PL_OPTION_NUMBERS ? "a table of two numbers" : "a number or a table of two numbers",
+                 v, err);
   pl_status status = read_number(&out[1], cls, o, v, whole, err);
   out[0] = o->kind == PL_OPTION_RANGE ? -out[1] : out[1];
   return status;
@@ -116,7 +125,9 @@ static pl_status read_choice(int *out, const pl_class *cls, const pl_option *o, 
     size_t used = strlen(list);
     snprintf(list + used, sizeof list - used, "%s\"%s\"", i ? ", " : "", o->choices[i]);
   }
-  if (word == NULL) return pl_error_set(err, PL_ERROR_TYPE, "%s: option '%s' is one of %s, got %s", cls->type, o->name, list, kind_of(v));
+  if (word == NULL)
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: option '%s' is one of %s, got %s", cls->type, o->name, list,
+                        kind_of(v));
   return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is one of %s, got \"%s\"", cls->type, o->name, list, word);
 }
 
@@ -139,7 +150,8 @@ static pl_status read_shape(pl_shape *out, const pl_class *cls, const pl_option 
 static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
   const cJSON *head = cJSON_IsArray(v) ? cJSON_GetArrayItem(v, 0) : v;
   const char *word = cJSON_GetStringValue(head);
-  if (word == NULL) return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, deviation} or a function", v, err);
+  if (word == NULL)
+    return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, deviation} or a function", v, err);
   const char *names[INITS + 1] = { 0 };
   for (int i = 0; i < INITS; i++) {
     names[i] = inits[i].name;
@@ -147,7 +159,8 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
     int given = cJSON_IsArray(v) ? cJSON_GetArraySize(v) - 1 : 0;
     double number[2] = { 0, 0 };
     if (given != inits[i].numbers)
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': initializer \"%s\" takes %d numbers, got %d", cls->type, o->name, word, inits[i].numbers, given);
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': initializer \"%s\" takes %d numbers, got %d",
+                          cls->type, o->name, word, inits[i].numbers, given);
     for (int k = 0; k < given; k++) {
       pl_status status = read_number(&number[k], cls, o, cJSON_GetArrayItem(v, k + 1), false, err);
       if (status) return status;
@@ -156,7 +169,8 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
     return PL_OK;
   }
   const char *nearest = pl_nearest_name(word, names);
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; did you mean \"%s\"?", cls->type, o->name, word, nearest ? nearest : "he");
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; did you mean \"%s\"?", cls->type,
+                      o->name, word, nearest ? nearest : "he");
 }
 
 static pl_status read_option(void *config, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {
@@ -182,7 +196,8 @@ static pl_status read_option(void *config, const pl_class *cls, const pl_option 
       if (cJSON_IsString(v)) {
         bool same = strcmp(v->valuestring, "same") == 0;
         if (!same && strcmp(v->valuestring, "valid"))
-          return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is \"same\", \"valid\" or a number, got \"%s\"", cls->type, o->name, v->valuestring);
+          return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is \"same\", \"valid\" or a number, got \"%s\"",
+                              cls->type, o->name, v->valuestring);
         ((int64_t *)field)[0] = ((int64_t *)field)[1] = same ? -1 : 0;
         break;
       } /* fallthrough */
@@ -218,7 +233,8 @@ static bool takes(const pl_option *o, const cJSON *v) {
     case PL_OPTION_CHOICE:
       for (int i = 0; word != NULL && o->choices[i]; i++) if (strcmp(word, o->choices[i]) == 0) return true;
       return false;
-    case PL_OPTION_PADDING: return cJSON_IsNumber(v) || (word != NULL && (!strcmp(word, "same") || !strcmp(word, "valid")));
+    case PL_OPTION_PADDING: return cJSON_IsNumber(v) || (word != NULL &&
+                                                         (!strcmp(word, "same") || !strcmp(word, "valid")));
     case PL_OPTION_INIT: case PL_OPTION_SHAPE: case PL_OPTION_NUMBERS: return false;
     default: return cJSON_IsNumber(v);
   }
@@ -252,8 +268,11 @@ static pl_status too_many(const pl_class *cls, int argument, const cJSON *v, uin
   bool places = find_option(cls, NULL, 1) != NULL;
   int n = write_call(call, sizeof call, cls);
   if (!places) call[--n] = '\0';
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: argument %d (%s) is one too many; options go into a table: %s%s%s%s%s }%s", cls->type, argument,
-                      kind_of(v), call, places ? ", { " : " { ", name, fitting ? " = " : "", fitting ? value : "", places ? ")" : "");
+  return pl_error_set(err, PL_ERROR_VALUE,
+                      "%s: argument %d (%s) is one too many; options go into a table: %s%s%s%s%s }%s", cls->type,
+                      argument,
+                      kind_of(v), call, places ? ", { " : " { ", name, fitting ? " = " : "", fitting ? value : "",
+                      places ? ")" : "");
 }
 
 pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, pl_error *err) {
@@ -276,7 +295,8 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
   if (named != NULL) cJSON_ArrayForEach(item, named) {
     const pl_option *o = find_option(cls, item->string, 0);
     if (o == NULL) return unknown_option(cls, item->string, err);
-    if (seen & 1ull << (o - cls->options)) return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is given twice", cls->type, o->name);
+    if (seen & 1ull << (o - cls->options))
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is given twice", cls->type, o->name);
     if ((status = read_option(config, cls, o, item, err))) return status;
     seen |= 1ull << (o - cls->options);
   }
@@ -284,14 +304,16 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
     char call[256] = "";
     if (!o->required || seen & 1ull << (o - cls->options)) continue;
     if (o->place) write_call(call, sizeof call, cls);
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s%s%s", cls->type, o->name, o->place ? "; write " : "", call,
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s%s%s", cls->type, o->name,
+                        o->place ? "; write " : "", call,
                         o->place ? ")" : "");
   }
   return PL_OK;
 }
 
 void pl_json_add(cJSON **json, const char *name, cJSON *item) {
-  if (*json != NULL && item != NULL && (name ? cJSON_AddItemToObject(*json, name, item) : cJSON_AddItemToArray(*json, item))) return;
+  if (*json != NULL && item != NULL && (name ? cJSON_AddItemToObject(*json, name, item)
+                                        : cJSON_AddItemToArray(*json, item))) return;
   cJSON_Delete(item);
   cJSON_Delete(*json);
   *json = NULL;

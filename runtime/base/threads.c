@@ -79,8 +79,8 @@ void __tsan_release(void *place);
 #define BEFORE(place) ((void)(place))
 #endif
 
-/* The region that is running: one at a time, whatever threads the host has. Reached through here and not captured, so that the
-   sanitizer sees the order of its use. */
+/* The region that is running: one at a time, whatever threads the host has. Reached through here and not captured, so
+   that the sanitizer sees the order of its use. */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 static struct region {
   pl_team_fn fn;
@@ -88,8 +88,8 @@ static struct region {
   struct pl_barrier barrier;
 } *running;
 
-/* Signals are for the host's threads, where handlers may touch what these own (Lua's hooks): workers are born with all of them
-   blocked. More members than last time are new threads. */
+/* Signals are for the host's threads, where handlers may touch what these own (Lua's hooks): workers are born with all
+   of them blocked. More members than last time are new threads. */
 static void start_workers(int n) {
   static _Thread_local int there;
   if (n > there) {

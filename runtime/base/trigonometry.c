@@ -29,7 +29,8 @@ static const uint64_t two_over_pi[] = {
 static uint64_t bits_at(int at) {
   enum { WORDS = sizeof two_over_pi / sizeof *two_over_pi };
   int word = (at + 64) / 64 - 1, shift = at - 64 * word;
-  uint64_t high = word >= 0 && word < WORDS ? two_over_pi[word] : 0, low = word + 1 >= 0 && word + 1 < WORDS ? two_over_pi[word + 1] : 0;
+  uint64_t high = word >= 0 && word < WORDS ? two_over_pi[word] : 0,
+    low = word + 1 >= 0 && word + 1 < WORDS ? two_over_pi[word + 1] : 0;
   return shift == 0 ? high : high << shift | low >> (64 - shift);
 }
 
@@ -60,7 +61,8 @@ static double reduce_exactly(double x, int *quarter) {
   return (above ? -fraction : fraction) * 1.5707963267948966;
 }
 
-/* Small arguments: pi/2 in three parts (Cody and Waite), of which the first has 33 bits, so that k times it is exact. */
+/* Small arguments: pi/2 in three parts (Cody and Waite), of which the first has 33 bits, so that k times it is
+   exact. */
 static double sin_quarter(double x, int quarter) {
   int nearest;
   double r;

@@ -1,18 +1,23 @@
-/* Work that moves between members (see base.h). What nobody has begun of a member's share is one word, (round, first, last) in
-   pieces. Its owner takes from the one end and the others from the other. A word of an earlier round stands for the whole share,
+/* Work that moves between members (see base.h). What nobody has begun of a member's share is one word, (round, first,
+   last) in pieces. Its owner takes from the one end and the others from the other. A word of an earlier round stands
+   for the whole share,
    which all compute alike; one of a later round for nothing, since a member goes on only when all pieces are taken. */
 #include "base/balance.h"
 
 enum { PLACE = 24 };   /* bits of a piece's number */
 
-static uint64_t pack(unsigned round, size_t first, size_t last) { return (uint64_t)round << 2 * PLACE | (uint64_t)first << PLACE | last; }
+static uint64_t pack(unsigned round, size_t first, size_t last) {
+  return (uint64_t)round << 2 * PLACE | (uint64_t)first << PLACE | last;
+}
 static size_t first_of(uint64_t left) { return (size_t)(left >> PLACE & ((1u << PLACE) - 1)); }
 static size_t last_of(uint64_t left) { return (size_t)(left & ((1u << PLACE) - 1)); }
 
 /* By how many rounds a word is ahead of this one; 16 bits of their number are enough. */
 static int ahead_of(uint64_t left, unsigned round) { return (int16_t)(uint16_t)((left >> 2 * PLACE) - round); }
 
-static bool goes_back(const pl_work *w, int rank) { return w->order == PL_FROM_END || (w->order == PL_FROM_ENDS && 2 * rank >= w->team->size); }
+static bool goes_back(const pl_work *w, int rank) {
+  return w->order == PL_FROM_END || (w->order == PL_FROM_ENDS && 2 * rank >= w->team->size);
+}
 
 pl_work pl_work_begin(const pl_team *team, size_t n, size_t grain, size_t most, pl_order_of_work order) {
   pl_work w = { .team = team, .n = n, .grain = grain, .most = most, .order = order };
@@ -33,7 +38,9 @@ static bool take_from(pl_work *w, int rank, size_t *first, size_t *last) {
     int ahead = ahead_of(seen, w->round);
     *first = first_of(seen);
     *last = last_of(seen);
-    if (ahead < 0) pl_team_share(&(pl_team){ .rank = rank, .size = w->team->size, .balance = w->team->balance }, w->pieces, 1, first, last);
+    if (ahead < 0)
+      pl_team_share(&(pl_team){ .rank = rank, .size = w->team->size, .balance = w->team->balance }, w->pieces, 1, first,
+                    last);
     if (ahead > 0 || (ahead == 0 && *first == *last)) return false;
     size_t left = *last - *first, count = own && left > w->most ? w->most : least(w->most, (left + 1) / 2);
     uint64_t rest = from_end ? pack(w->round, *first, *last - count) : pack(w->round, *first + count, *last);

@@ -59,8 +59,8 @@ static bool holds_something(lua_State *L, lua_Debug *frame) {
   return f != pcall_function && f != xpcall_function;
 }
 
-/* A function called as __gc, or one that such a function has left its place to by a tail call, above a function in C. What goes on
-   below a coroutine is not to be seen. */
+/* A function called as __gc, or one that such a function has left its place to by a tail call, above a function in C.
+   What goes on below a coroutine is not to be seen. */
 bool bind_in_finalizer(lua_State *L) {
   lua_Debug frame;
   bool found = !lua_pushthread(L), tail = false;
@@ -85,7 +85,8 @@ void bind_account(lua_State *L, size_t bytes) {
   lua_gc(L, LUA_GCSTEP, (int)(kilobytes < 1 << 30 ? kilobytes : 1 << 30));
 }
 
-/* Tables are read raw: a metamethod could lie about a length, or raise while JSON is held. What has no JSON form is found
+/* Tables are read raw: a metamethod could lie about a length, or raise while JSON is held. What has no JSON form is
+   found
    by check_json, before anything is allocated; to_json raises nothing, and clears *ok when memory is short. */
 static void check_json(lua_State *L, int index, int depth) {
   int type = lua_type(L, index);
@@ -94,8 +95,11 @@ static void check_json(lua_State *L, int index, int depth) {
     if (depth > 192) luaL_error(L, "table nests too deep (or contains itself)");
     lua_Unsigned n = lua_rawlen(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-      if (n == 0 && lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a table of options has string keys; found a key of type %s", luaL_typename(L, -2));
-      if (n > 0 && !lua_isinteger(L, -2)) luaL_error(L, "a table holds either a list or named options, not both (found '%s')", luaL_tolstring(L, -2, NULL));
+      if (n == 0 && lua_type(L, -2) != LUA_TSTRING)
+        luaL_error(L, "a table of options has string keys; found a key of type %s", luaL_typename(L, -2));
+      if (n > 0 && !lua_isinteger(L, -2))
+        luaL_error(L, "a table holds either a list or named options, not both (found '%s')",
+                   luaL_tolstring(L, -2, NULL));
       check_json(L, lua_gettop(L), depth + 1);
     }
   } else if (type == LUA_TFUNCTION || type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA || type == LUA_TTHREAD) {
@@ -120,7 +124,9 @@ static cJSON *list_to_json(lua_State *L, int index, lua_Unsigned n, bool *ok) {
 
 typedef struct member { const char *name; cJSON *value; } member;
 
-static int compare_names(const void *a, const void *b) { return strcmp(((const member *)a)->name, ((const member *)b)->name); }
+static int compare_names(const void *a, const void *b) {
+  return strcmp(((const member *)a)->name, ((const member *)b)->name);
+}
 
 /* String keys in sorted order: nothing that reaches a file follows the order of a hash table. */
 static cJSON *object_to_json(lua_State *L, int index, bool *ok) {
@@ -130,7 +136,8 @@ static cJSON *object_to_json(lua_State *L, int index, bool *ok) {
   cJSON *object = cJSON_CreateObject();
   if (members == NULL) *ok = false;
   else {
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), i++) members[i] = (member){ lua_tostring(L, -2), to_json(L, lua_gettop(L), ok) };
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), i++)
+      members[i] = (member){ lua_tostring(L, -2), to_json(L, lua_gettop(L), ok) };
     qsort(members, n, sizeof *members, compare_names);
   }
   for (i = 0; members != NULL && i < n; i++) {
@@ -149,7 +156,8 @@ static cJSON *to_json(lua_State *L, int index, bool *ok) {
     case LUA_TBOOLEAN: json = cJSON_CreateBool(lua_toboolean(L, index)); break;
     case LUA_TNUMBER: json = cJSON_CreateNumber(lua_tonumber(L, index)); break;
     case LUA_TSTRING: json = cJSON_CreateString(lua_tostring(L, index)); break;
-    case LUA_TTABLE: json = (n = lua_rawlen(L, index)) > 0 ? list_to_json(L, index, n, ok) : object_to_json(L, index, ok); break;
+    case LUA_TTABLE: json = (n = lua_rawlen(L, index)) > 0 ? list_to_json(L, index, n, ok)
+      : object_to_json(L, index, ok); break;
     default: json = cJSON_CreateNull();
   }
   if (json == NULL) *ok = false;

@@ -21,7 +21,8 @@ int bind_fail(lua_State *L, const pl_error *err);
 struct cJSON *bind_to_json(lua_State *L, int index);
 /* Arguments first..last as a JSON array (caller frees). */
 struct cJSON *bind_args_to_json(lua_State *L, int first, int last);
-/* Pushes the value, or its member of that name unless NULL (nil when there is none), and frees the JSON, also when it raises. */
+/* Pushes the value, or its member of that name unless NULL (nil when there is none), and frees the JSON, also when it
+   raises. */
 void bind_push_json(lua_State *L, struct cJSON *json, const char *member);
 /* The same for its text; `pretty`: on several lines. */
 void bind_push_json_text(lua_State *L, struct cJSON *json, const char *member, bool pretty);
@@ -35,8 +36,8 @@ pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a liv
 pl_shape bind_check_shape(lua_State *L, int index);
 
 /* Data sets: a core.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
-   it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes the place of
-   the argument on the stack, and lives as long as it is there. */
+   it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes
+   the place of the argument on the stack, and lives as long as it is there. */
 #define BIND_DATASET "core.dataset"
 struct pl_dataset *bind_check_dataset(lua_State *L, int index);
 
@@ -49,14 +50,16 @@ struct pl_loss *bind_check_loss(lua_State *L, int index);             /* raises 
 #define BIND_OPTIMIZER "perilune.optimizer"
 struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises unless an optimizer */
 
-/* Makes a metatable `name` with `methods` (metamethods among them) and, unless one of them is __index, an __index to a table of
+/* Makes a metatable `name` with `methods` (metamethods among them) and, unless one of them is __index, an __index to a
+   table of
    the others; leaves it on the stack.
 
-   Who owns what. An object of the core belongs to its userdata. What uses it beyond a call holds it: by a count (data sets,
-   augmentations, tensors), or by its userdata in a user value of its own, or, since finalizers may meet a layer after its parent,
-   by the family that layers share (bind_layer.c). __gc is called by the collector alone: no script can get at it. What a script can
-   end (free, close, <close>) it may end at any moment, also in a finalizer that runs where a function of the binding asks Lua for
-   memory: so such a function takes the pointer out of the userdata last, or the end is only noted (bind_in_finalizer). */
+   Who owns what. An object of the core belongs to its userdata. What uses it beyond a call holds it: by a count (data
+   sets, augmentations, tensors), or by its userdata in a user value of its own, or, since finalizers may meet a layer
+   after its parent, by the family that layers share (bind_layer.c). __gc is called by the collector alone: no script
+   can get at it. What a script can end (free, close, <close>) it may end at any moment, also in a finalizer that runs
+   where a function of the binding asks Lua for memory: so such a function takes the pointer out of the userdata last,
+   or the end is only noted (bind_in_finalizer). */
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
 /* getmetatable() of an object gives the name of the class whose metatable is on top. */
 void bind_hide_metatable(lua_State *L, const char *name);
@@ -67,8 +70,10 @@ void bind_know_pcall(lua_State *L);
 /* Whether a finalizer runs, as far as the stack tells; true where it does not. */
 bool bind_in_finalizer(lua_State *L);
 
-/* A wrong argument: an error that names the function as the script knows it, the argument, what came, and the script's line.
-   `expected`: a type of Lua, the name of a class, or in words. In the binding luaL_check... and luaL_opt... are these. */
+/* A wrong argument: an error that names the function as the script knows it, the argument, what came, and the script's
+   line.
+   `expected`: a type of Lua, the name of a class, or in words. In the binding luaL_check... and luaL_opt... are
+   these. */
 int bind_argerror(lua_State *L, int arg, const char *message);
 int bind_typeerror(lua_State *L, int arg, const char *expected);
 void *bind_checkudata(lua_State *L, int arg, const char *name);
@@ -86,7 +91,8 @@ int bind_error(lua_State *L, const char *format, ...);
 int bind_raise_options(lua_State *L, const pl_error *err);
 /* A value that no option takes; raises. */
 int bind_not_an_option(lua_State *L, int index);
-/* In an __index(object, name) that found nothing: pushes nil for a name that may be there, raises for one that nothing has. */
+/* In an __index(object, name) that found nothing: pushes nil for a name that may be there, raises for one that nothing
+   has. */
 int bind_unknown_name(lua_State *L);
 
 #ifndef BIND_ARGUMENTS_C
@@ -109,7 +115,8 @@ void bind_account(lua_State *L, size_t bytes);
 
 /* Pushes the environment of the library's own Lua files. */
 void bind_push_environment(lua_State *L);
-/* Numbers keep their point in this thread: to be called after every setlocale. bind_fix_locale does, and sees to os.setlocale. */
+/* Numbers keep their point in this thread: to be called after every setlocale. bind_fix_locale does, and sees to
+   os.setlocale. */
 void bind_numbers_with_a_point(void);
 void bind_fix_locale(lua_State *L);
 

@@ -1,5 +1,5 @@
-/* Arguments of the wrong kind, and names that nothing has: both are put into words by lua/perilune/names.lua, which knows what
-   the functions and their arguments are called. */
+/* Arguments of the wrong kind, and names that nothing has: both are put into words by lua/perilune/names.lua, which
+   knows what the functions and their arguments are called. */
 #define BIND_ARGUMENTS_C
 #include <stdarg.h>
 #include "bind/bind.h"
@@ -61,7 +61,8 @@ static int complain(lua_State *L, int arg, const char *message, const char *expe
   if (given) lua_pushvalue(L, arg);
   else lua_pushnil(L);
   call_names(L, "argument", 6);
-  return (luaL_argerror)(L, arg, message ? message : lua_pushfstring(L, "%s expected, got %s", expected, luaL_typename(L, arg)));
+  return (luaL_argerror)(L, arg, message ? message : lua_pushfstring(L, "%s expected, got %s", expected,
+                                                                     luaL_typename(L, arg)));
 }
 
 int bind_argerror(lua_State *L, int arg, const char *message) { return complain(L, arg, message, NULL); }

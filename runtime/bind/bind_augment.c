@@ -20,7 +20,8 @@ pl_augment *bind_check_augment(lua_State *L, int index) {
 static int augment_new(lua_State *L) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_augment **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector comes */
+  pl_augment **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
+                                                                      comes */
   slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_AUGMENT);
   cJSON *args = bind_args_to_json(L, 1, top);
@@ -97,10 +98,12 @@ static int augment_apply(lua_State *L) {
   pl_augment *a = bind_check_augment(L, 1);
   pl_tensor *x = bind_check_tensor(L, 2);
   const pl_shape *shape = pl_tensor_shape(x);
-  if (pl_tensor_type(x) != PL_F32) return luaL_error(L, "apply takes images as f32, got %s", pl_dtype_name(pl_tensor_type(x)));
+  if (pl_tensor_type(x) != PL_F32)
+    return luaL_error(L, "apply takes images as f32, got %s", pl_dtype_name(pl_tensor_type(x)));
   if (shape->axes != 3 && shape->axes != 4) {
     char text[PL_SHAPE_TEXT];
-    return luaL_error(L, "apply takes images [N, H, W, C] or one image [H, W, C], got %s", pl_shape_text(text, shape, false));
+    return luaL_error(L, "apply takes images [N, H, W, C] or one image [H, W, C], got %s",
+                      pl_shape_text(text, shape, false));
   }
   lua_Integer place = field_integer(L, 3, "place");
   pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed"), (uint64_t)field_integer(L, 3, "epoch"),
@@ -109,7 +112,8 @@ static int augment_apply(lua_State *L) {
   if ((*out = pl_tensor_clone(x, &err)) == NULL) return bind_raise(L, &err);
   const int64_t *size = shape->size + (shape->axes - 3);
   int threads = pl_threads_for(32.0 * (double)pl_tensor_count(x));
-  float *scratch = lua_newuserdatauv(L, (pl_augment_scratch(a, size[0], size[1], size[2], threads) + 16) * sizeof *scratch, 0);
+  float *scratch = lua_newuserdatauv(L, (pl_augment_scratch(a, size[0], size[1], size[2],
+                                                            threads) + 16) * sizeof *scratch, 0);
   work w = { a, pl_tensor_data(*out), scratch, shape->axes == 4 ? (size_t)shape->size[0] : 1, size, rng };
   if (pl_tensor_count(x) > 0) pl_threads_run_on(threads, apply, &w);
   lua_settop(L, -2);
@@ -117,7 +121,8 @@ static int augment_apply(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "__gc", augment_gc }, { "__close", augment_close }, { "__tostring", augment_tostring }, { "__index", augment_index },
+  { "__gc", augment_gc }, { "__close", augment_close }, { "__tostring", augment_tostring },
+  { "__index", augment_index },
   { "config", augment_config }, { "apply", augment_apply },
   { NULL, NULL },
 };

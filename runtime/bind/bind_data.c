@@ -56,7 +56,8 @@ static int data_digits(lua_State *L) {
   lua_Integer count = luaL_checkinteger(L, 1);
   luaL_argcheck(L, count > 0, 1, "a number of images from 1 is expected");
   pl_dataset **out = bind_new_dataset(L);
-  if ((*out = pl_dataset_digits((size_t)count, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_checkinteger(L, 3), &err)) == NULL)
+  if ((*out = pl_dataset_digits((size_t)count, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_checkinteger(L, 3),
+                                &err)) == NULL)
     return bind_raise(L, &err);
   bind_account(L, (size_t)count * 28 * 28);
   return 1;

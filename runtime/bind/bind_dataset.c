@@ -4,7 +4,8 @@
 #include "bind/bind_data.h"
 
 pl_dataset **bind_new_dataset(lua_State *L) {
-  pl_dataset **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector comes */
+  pl_dataset **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
+                                                                      comes */
   slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_DATASET);
   return slot;
@@ -164,7 +165,8 @@ static uint32_t *check_positions(lua_State *L, int index, const pl_dataset *ds, 
     lua_rawgeti(L, index, (lua_Integer)i + 1);
     lua_Integer p = lua_tointegerx(L, -1, &whole);
     if (!whole || p < 1 || p > (lua_Integer)pl_dataset_count(ds))
-      luaL_error(L, "position %s is out of range: the data set has samples 1 to %I", luaL_tolstring(L, -1, NULL), (lua_Integer)pl_dataset_count(ds));
+      luaL_error(L, "position %s is out of range: the data set has samples 1 to %I", luaL_tolstring(L, -1, NULL),
+                 (lua_Integer)pl_dataset_count(ds));
     positions[i] = (uint32_t)(p - 1);
     lua_pop(L, 1);
   }
@@ -186,7 +188,8 @@ static int dataset_labels(lua_State *L) {
   pl_dataset *ds = self(L);
   if (pl_dataset_classes(ds) == 0) return 0;
   pl_tensor **y = bind_new_tensor(L);
-  if ((*y = pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)pl_dataset_count(ds) } }, &err)) == NULL) return bind_raise(L, &err);
+  if ((*y = pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)pl_dataset_count(ds) } }, &err)) == NULL)
+    return bind_raise(L, &err);
   int32_t *label = pl_tensor_data(*y);
   for (size_t i = 0; i < pl_dataset_count(ds); i++) label[i] = pl_dataset_label(ds, i);
   return 1;
@@ -206,7 +209,8 @@ static int dataset_extent(lua_State *L) {
 static int dataset_range(lua_State *L) {
   pl_dataset *ds = self(L);
   lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3), count = (lua_Integer)pl_dataset_count(ds);
-  if (from < 1 || to > count || from > to) return luaL_error(L, "samples %I to %I are out of range: the data set has 1 to %I", from, to, count);
+  if (from < 1 || to > count || from > to)
+    return luaL_error(L, "samples %I to %I are out of range: the data set has 1 to %I", from, to, count);
   size_t n = (size_t)(to - from + 1);
   uint32_t *positions = lua_newuserdatauv(L, n * sizeof *positions, 0);
   for (size_t i = 0; i < n; i++) positions[i] = (uint32_t)(from - 1) + (uint32_t)i;
@@ -283,13 +287,16 @@ static int dataset_first_per_class(lua_State *L) {
 static int dataset_split(lua_State *L) {
   pl_error err;
   pl_dataset *ds = self(L);
-  pl_split_options how = { luaL_checknumber(L, 2), lua_toboolean(L, 3), !lua_isnoneornil(L, 4), (uint64_t)luaL_optinteger(L, 4, 0) };
+  pl_split_options how = { luaL_checknumber(L, 2), lua_toboolean(L, 3), !lua_isnoneornil(L, 4),
+                           (uint64_t)luaL_optinteger(L, 4, 0) };
   pl_dataset **kept = bind_new_dataset(L), **held = bind_new_dataset(L);
   if (pl_dataset_split(kept, held, ds, &how, &err)) return bind_raise(L, &err);
   return 2;
 }
 
-static pl_tensor *optional_tensor(lua_State *L, int index) { return lua_isnoneornil(L, index) ? NULL : bind_check_tensor(L, index); }
+static pl_tensor *optional_tensor(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? NULL : bind_check_tensor(L, index);
+}
 
 /* ds:statistics("all" | "channel" | "pixel", with deviation) -> mean, deviation (tensors) */
 static int dataset_statistics(lua_State *L) {
@@ -337,7 +344,8 @@ const luaL_Reg bind_dataset_methods[] = {
   { "__gc", dataset_gc }, { "__close", dataset_close },
   { "share", dataset_share }, { "info", dataset_info }, { "describe", dataset_describe }, { "digest", dataset_digest },
   { "spread", dataset_spread },
-  { "gather", dataset_gather }, { "range", dataset_range }, { "extent", dataset_extent }, { "all_labels", dataset_labels }, { "batches", dataset_batches },
+  { "gather", dataset_gather }, { "range", dataset_range }, { "extent", dataset_extent },
+  { "all_labels", dataset_labels }, { "batches", dataset_batches },
   { "select", dataset_select }, { "first", dataset_first }, { "first_per_class", dataset_first_per_class },
   { "split", dataset_split }, { "statistics", dataset_statistics }, { "standardize", dataset_standardize },
   { "resize", dataset_resize },

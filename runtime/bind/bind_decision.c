@@ -62,7 +62,8 @@ static int hits(lua_State *L) {
   bool fits = scores->axes == 2 && scores->size[1] > 0 && shape->axes == 1 && shape->size[0] == scores->size[0];
   if (!fits || pl_tensor_type(labels) == PL_F32)
     return luaL_error(L, "accuracy: expects scores [N, K] and i32 or u8 labels [N], got %s and %s %s",
-                      pl_shape_text(first, scores, false), pl_dtype_name(pl_tensor_type(labels)), pl_shape_text(second, shape, false));
+                      pl_shape_text(first, scores, false), pl_dtype_name(pl_tensor_type(labels)),
+                      pl_shape_text(second, shape, false));
   const float *y = check_scores(L, &rows, &width);
   pl_tensor **slot = bind_new_tensor(L);
   *slot = pl_tensor_to(labels, PL_I32, &err);
@@ -84,10 +85,12 @@ static int errors(lua_State *L) {
   size_t width;
   const pl_tensor *targets = bind_check_tensor(L, 2);
   pl_output_kind kind = bind_check_outputs(L, 3);
-  if (pl_tensor_count(targets) != pl_tensor_count(bind_check_tensor(L, 1))) return luaL_error(L, "outputs and targets differ in number");
+  if (pl_tensor_count(targets) != pl_tensor_count(bind_check_tensor(L, 1)))
+    return luaL_error(L, "outputs and targets differ in number");
   const float *y = check_scores(L, &rows, &width);
   pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_type(targets) == PL_F32 ? pl_tensor_to_contiguous(targets, &err) : pl_tensor_to(targets, PL_F32, &err);
+  *slot = pl_tensor_type(targets) == PL_F32 ? pl_tensor_to_contiguous(targets, &err)
+    : pl_tensor_to(targets, PL_F32, &err);
   if (*slot == NULL) return bind_raise(L, &err);
   const float *t = pl_tensor_data(*slot);
   pl_row_errors sum = { 0 };

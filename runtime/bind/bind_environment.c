@@ -1,5 +1,5 @@
-/* What a script changes is the script's: the library's own Lua files see the standard functions as they were when it was loaded,
-   and numbers are written and read with a point whatever the locale. */
+/* What a script changes is the script's: the library's own Lua files see the standard functions as they were when it
+   was loaded, and numbers are written and read with a point whatever the locale. */
 #include <locale.h>
 #ifdef __APPLE__
 #include <xlocale.h>
@@ -27,7 +27,8 @@ static void push_copy(lua_State *L) {
 static void keep_string_methods(lua_State *L) {
   int top = lua_gettop(L);
   lua_pushliteral(L, "");
-  if (lua_getmetatable(L, -1) && lua_getfield(L, -1, "__index") == LUA_TTABLE && lua_getglobal(L, "string") == LUA_TTABLE && lua_rawequal(L, -1, -2)) {
+  if (lua_getmetatable(L, -1) && lua_getfield(L, -1, "__index") == LUA_TTABLE &&
+      lua_getglobal(L, "string") == LUA_TTABLE && lua_rawequal(L, -1, -2)) {
     push_copy(L);
     lua_createtable(L, 0, 1);
     lua_pushvalue(L, -3);
@@ -84,7 +85,8 @@ static int set_locale(lua_State *L) {
 void bind_fix_locale(lua_State *L) {
   static const char done_key;
   bind_numbers_with_a_point();
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done_key) == LUA_TNIL && lua_getglobal(L, "os") == LUA_TTABLE && lua_getfield(L, -1, "setlocale") == LUA_TFUNCTION) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done_key) == LUA_TNIL && lua_getglobal(L, "os") == LUA_TTABLE &&
+      lua_getfield(L, -1, "setlocale") == LUA_TFUNCTION) {
     lua_pushcclosure(L, set_locale, 1);
     lua_setfield(L, -2, "setlocale");
     lua_pushboolean(L, 1);

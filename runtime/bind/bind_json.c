@@ -38,7 +38,8 @@ static int json_decode(lua_State *L) {
   cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, 0);
   if (json == NULL) {
     lua_pushnil(L);
-    lua_pushfstring(L, "not JSON (or memory is too short to read it): unexpected text at byte %d", (int)(end - text) + 1);
+    lua_pushfstring(L, "not JSON (or memory is too short to read it): unexpected text at byte %d",
+                    (int)(end - text) + 1);
     return 2;
   }
   bind_push_json(L, json, NULL);

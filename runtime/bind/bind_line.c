@@ -184,7 +184,8 @@ static int line_read(lua_State *L) {
   }
   int size = 0;
   const char *text = el_gets(line.edit, &size);
-  sigprocmask(SIG_SETMASK, &unblocked, NULL);        /* first: a signal that waits is noted, not left to who had it before */
+  sigprocmask(SIG_SETMASK, &unblocked, NULL);        /* first: a signal that waits is noted, not left to who had it
+                                                        before */
   for (int i = 0; i < CAUGHT; i++) sigaction(caught[i], &before[i], NULL);
   if (take(SIGTERM)) raise(SIGTERM);                 /* the terminal is restored by now */
   if (take(SIGHUP)) raise(SIGHUP);

@@ -84,7 +84,8 @@ static double run(lua_State *L, bool gradient) {
   pl_error err;
   call c = { .loss = bind_check_loss(L, 1) };
   lua_settop(L, 3);
-  bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 && pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
+  bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 &&
+    pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
   const pl_tensor *output = push_contiguous(L, 2, PL_F32), *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
   pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
   c.rows = (size_t)pl_tensor_shape(output)->size[0];

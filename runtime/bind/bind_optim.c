@@ -1,4 +1,5 @@
-/* core.optim: one constructor an optimizer, by its registered name. opt:bind(model), then opt:step() after each backward. */
+/* core.optim: one constructor an optimizer, by its registered name. opt:bind(model), then opt:step() after each
+   backward. */
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
@@ -12,8 +13,8 @@ pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   return *slot;
 }
 
-/* From the arguments of the call, or with type NULL from the description that is the first. User value 1: the model that it is
-   bound to. */
+/* From the arguments of the call, or with type NULL from the description that is the first. User value 1: the model
+   that it is bound to. */
 static int push_optimizer(lua_State *L, const char *type) {
   pl_error err;
   int top = lua_gettop(L);
@@ -51,7 +52,8 @@ static int optim_bind(lua_State *L) {
   pl_model *model = bind_check_model(L, 2);
   const pl_slice *slices;
   if (!pl_model_has_params(model))
-    return luaL_error(L, "%s: the model's parameters are not known yet; call model:build{ shape of one sample } first", pl_optimizer_type(opt));
+    return luaL_error(L, "%s: the model's parameters are not known yet; call model:build{ shape of one sample } first",
+                      pl_optimizer_type(opt));
   size_t n = pl_model_slices(model, &slices), before = pl_alloc_live();
   if (pl_optimizer_bind(opt, slices, n, pl_model_size(model), &err)) return bind_raise(L, &err);
   lua_pushvalue(L, 2);
@@ -203,11 +205,13 @@ static int optim_newindex(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "lr") != 0)
-    return luaL_error(L, "%s: only lr can be set, not '%s'; other settings are given to the constructor", pl_optimizer_type(opt), key);
+    return luaL_error(L, "%s: only lr can be set, not '%s'; other settings are given to the constructor",
+                      pl_optimizer_type(opt), key);
   int is_number;
   double lr = lua_tonumberx(L, 3, &is_number);
   if (!is_number || !(lr >= 0 && lr <= 1e15))
-    return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt), luaL_tolstring(L, 3, NULL));
+    return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt),
+                      luaL_tolstring(L, 3, NULL));
   pl_optimizer_set_lr(opt, lr);
   return 0;
 }
@@ -215,7 +219,8 @@ static int optim_newindex(lua_State *L) {
 static const luaL_Reg methods[] = {
   { "__index", optim_index }, { "__newindex", optim_newindex }, { "__gc", optim_gc }, { "__tostring", optim_tostring },
   { "bind", optim_bind }, { "step", optim_step }, { "epoch", optim_epoch },
-  { "state", optim_state }, { "counters", optim_counters }, { "set_counters", optim_set_counters }, { "config", optim_config },
+  { "state", optim_state }, { "counters", optim_counters }, { "set_counters", optim_set_counters },
+  { "config", optim_config },
   { NULL, NULL },
 };
 

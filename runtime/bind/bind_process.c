@@ -1,5 +1,7 @@
-/* core.process: other programs, started by posix_spawn (never by fork alone: the threads of OpenMP would not outlive it).
-   A child is the leader of a process group of its own, so that Ctrl-C in the terminal reaches only the parent, which passes
+/* core.process: other programs, started by posix_spawn (never by fork alone: the threads of OpenMP would not outlive
+   it).
+   A child is the leader of a process group of its own, so that Ctrl-C in the terminal reaches only the parent, which
+   passes
    it on. Its input is empty; its output goes to a file, or where the parent's does. */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +116,8 @@ static int process_sleep(lua_State *L) {
 int bind_open_process(lua_State *L);
 
 int bind_open_process(lua_State *L) {
-  luaL_newlib(L, ((luaL_Reg[]){ { "spawn", process_spawn }, { "wait", process_wait }, { "kill", process_kill }, { "id", process_id },
+  luaL_newlib(L, ((luaL_Reg[]){ { "spawn", process_spawn }, { "wait", process_wait }, { "kill", process_kill },
+                                { "id", process_id },
     { "sleep", process_sleep }, { NULL, NULL } }));
   return 1;
 }

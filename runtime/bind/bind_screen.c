@@ -4,8 +4,8 @@
      s:size() -> rows, columns   s:colours() -> n   s:erase()   s:put(row, column, text [, bold, dim, reverse, colour])   s:refresh()
      s:key(milliseconds) -> "q", "up", "resize", "hangup", ... or nil
 
-   Rows and columns count from 0. The screen is a window of our own, made anew when the terminal changes its size: newwin(0, 0, 0, 0)
-   is as large as the terminal is. newterm, unlike initscr, returns when it cannot begin. */
+   Rows and columns count from 0. The screen is a window of our own, made anew when the terminal changes its size:
+   newwin(0, 0, 0, 0) is as large as the terminal is. newterm, unlike initscr, returns when it cannot begin. */
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 #include <dlfcn.h>
@@ -41,7 +41,8 @@ static struct {
 } screen;
 
 static const char *load(void) {
-  static const char *const names[] = { "libncursesw.so.6", "libncursesw.so.5", "libncursesw.so", "libncursesw.6.dylib", "libncurses.dylib", NULL };
+  static const char *const names[] = { "libncursesw.so.6", "libncursesw.so.5", "libncursesw.so", "libncursesw.6.dylib",
+                                       "libncurses.dylib", NULL };
   static const struct { const char *name; void **at; } functions[] = {
 #define FUNCTION(f) { #f, (void **)&curses.f },
     FUNCTIONS(FUNCTION)
@@ -50,10 +51,13 @@ static const char *load(void) {
   if (loaded) return NULL;
   void *library = NULL;
   for (int i = 0; library == NULL && names[i]; i++) library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL) return "a full screen needs ncursesw, and it is not installed (Debian: libncursesw6, Fedora: ncurses-libs, Arch, Homebrew: ncurses)";
+  if (library == NULL)
+    return "a full screen needs ncursesw, and it is not installed (Debian: libncursesw6, Fedora: ncurses-libs, "
+           "Arch, Homebrew: ncurses)";
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     *functions[i].at = dlsym(library, functions[i].name);
-    if (*functions[i].at == NULL) return "the installed ncursesw lacks functions that a full screen needs; install a newer one";
+    if (*functions[i].at == NULL)
+      return "the installed ncursesw lacks functions that a full screen needs; install a newer one";
   }
   loaded = true;
   return NULL;
@@ -84,7 +88,8 @@ static int screen_open(lua_State *L) {
   void *owner = lua_newuserdatauv(L, 1, 0);
   luaL_setmetatable(L, NAME);
   screen.screen = curses.newterm(NULL, stdout, stdin);
-  if (screen.screen == NULL) return refuse(L, "this terminal cannot be used as a full screen (see the environment variable TERM)");
+  if (screen.screen == NULL)
+    return refuse(L, "this terminal cannot be used as a full screen (see the environment variable TERM)");
   screen.window = curses.newwin(0, 0, 0, 0);
   if (screen.window == NULL) {
     curses.endwin();
@@ -100,7 +105,8 @@ static int screen_open(lua_State *L) {
   curses.keypad(screen.window, TRUE);
   screen.colours = 0;
   screen.pairs = 0;
-  if (curses.tigetnum("colors") >= 8 && curses.start_color() == OK && curses.use_default_colors() == OK) screen.colours = curses.tigetnum("colors");
+  if (curses.tigetnum("colors") >= 8 && curses.start_color() == OK && curses.use_default_colors() == OK)
+    screen.colours = curses.tigetnum("colors");
   return 1;
 }
 
@@ -147,9 +153,11 @@ static int screen_put(lua_State *L) {
   lua_Integer row = luaL_checkinteger(L, 2), column = luaL_checkinteger(L, 3);
   const char *text = luaL_checkstring(L, 4);
   int pair = pair_of((int)luaL_optinteger(L, 8, -1));
-  attr_t attributes = (lua_toboolean(L, 5) ? A_BOLD : 0) | (lua_toboolean(L, 6) ? A_DIM : 0) | (lua_toboolean(L, 7) ? A_REVERSE : 0) |
+  attr_t attributes = (lua_toboolean(L, 5) ? A_BOLD : 0) | (lua_toboolean(L, 6) ? A_DIM : 0) | (lua_toboolean(L, 7)
+      ? A_REVERSE : 0) |
     (attr_t)COLOR_PAIR(pair);
-  if (row < 0 || column < 0 || row >= curses.getmaxy(screen.window) || column >= curses.getmaxx(screen.window)) return 0;
+  if (row < 0 || column < 0 || row >= curses.getmaxy(screen.window) || column >= curses.getmaxx(screen.window))
+    return 0;
   curses.wmove(screen.window, (int)row, (int)column);
   curses.wattr_on(screen.window, attributes, NULL);
   curses.waddnstr(screen.window, text, -1);
@@ -225,8 +233,10 @@ static int screen_close(lua_State *L) {
 
 int bind_open_screen(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "size", screen_size }, { "colours", screen_colours }, { "erase", screen_erase }, { "refresh", screen_refresh }, { "put", screen_put },
-    { "key", screen_key }, { "close", screen_close }, { "__gc", screen_close }, { "__close", screen_close }, { NULL, NULL },
+    { "size", screen_size }, { "colours", screen_colours }, { "erase", screen_erase }, { "refresh", screen_refresh },
+    { "put", screen_put },
+    { "key", screen_key }, { "close", screen_close }, { "__gc", screen_close }, { "__close", screen_close },
+    { NULL, NULL },
   };
   static const luaL_Reg functions[] = { { "open", screen_open }, { NULL, NULL } };
   luaL_newmetatable(L, NAME);

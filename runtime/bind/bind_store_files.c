@@ -82,7 +82,8 @@ static int store_listdir(lua_State *L) {
     return bind_fail(L, &err);
   }
   for (const struct dirent *e; status == PL_OK && (e = readdir(folder)) != NULL; ) {
-    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) status = bind_box_add(box, e->d_name, strlen(e->d_name) + 1, &err);
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+      status = bind_box_add(box, e->d_name, strlen(e->d_name) + 1, &err);
   }
   closedir(folder);
   if (status != PL_OK) return bind_raise(L, &err);
@@ -151,7 +152,8 @@ static int lock_release(lua_State *L) {
 }
 
 void bind_store_lock_class(lua_State *L) {
-  bind_new_class(L, LOCK, (luaL_Reg[]){ { "release", lock_release }, { "__gc", lock_release }, { "__close", lock_release }, { NULL, NULL } });
+  bind_new_class(L, LOCK, (luaL_Reg[]){ { "release", lock_release }, { "__gc", lock_release },
+                                        { "__close", lock_release }, { NULL, NULL } });
   lua_pop(L, 1);
 }
 
@@ -165,7 +167,8 @@ static int store_library(lua_State *L) {
 }
 
 const luaL_Reg bind_store_file_functions[] = {
-  { "write_text", store_write_text }, { "read_text", store_read_text }, { "append", store_append }, { "mkdir", store_mkdir },
+  { "write_text", store_write_text }, { "read_text", store_read_text }, { "append", store_append },
+  { "mkdir", store_mkdir },
   { "remove", store_remove }, { "exists", store_exists }, { "listdir", store_listdir }, { "sha256", store_sha256 },
   { "lock", store_lock }, { "library", store_library }, { NULL, NULL },
 };

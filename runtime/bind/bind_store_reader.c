@@ -45,7 +45,9 @@ static int store_verify(lua_State *L) {
   return 1;
 }
 
-static pl_status add_name(void *box, const char *name, pl_error *err) { return bind_box_add(box, name, strlen(name) + 1, err); }
+static pl_status add_name(void *box, const char *name, pl_error *err) {
+  return bind_box_add(box, name, strlen(name) + 1, err);
+}
 
 /* r:list([path]) -> names of the members of a group, in order of creation */
 static int reader_list(lua_State *L) {
@@ -113,7 +115,8 @@ static int reader_info(lua_State *L) {
 }
 
 /* Reads a dataset into a new box on the stack, as `type`. */
-static pl_status read_box(lua_State *L, const char *path, const pl_store_info *info, pl_store_type type, bind_box **box, pl_error *err) {
+static pl_status read_box(lua_State *L, const char *path, const pl_store_info *info, pl_store_type type, bind_box **box,
+                          pl_error *err) {
   size_t bytes = info->bytes / pl_store_type_size(info->type) * pl_store_type_size(type);
   *box = bind_new_box(L);
   if (bind_box_add(*box, NULL, bytes, err)) return err->status;
@@ -126,7 +129,8 @@ static pl_status narrow(pl_tensor *t, const bind_box *box, const char *path, pl_
   int32_t *to = pl_tensor_data(t);
   for (int64_t i = 0; i < pl_tensor_count(t); i++) {
     if (from[i] < INT32_MIN || from[i] > INT32_MAX) {
-      return pl_error_set(err, PL_ERROR_VALUE, "'%s': %lld at place %lld does not fit an i32 tensor", path, (long long)from[i], (long long)i + 1);
+      return pl_error_set(err, PL_ERROR_VALUE, "'%s': %lld at place %lld does not fit an i32 tensor", path,
+                          (long long)from[i], (long long)i + 1);
     }
     to[i] = (int32_t)from[i];
   }
@@ -145,7 +149,8 @@ static int reader_tensor(lua_State *L) {
     lua_pushfstring(L, "'%s' is a %s; expected numbers", path, info.group ? "group" : "text");
     return 2;
   }
-  pl_dtype type = info.type == PL_STORE_U8 ? PL_U8 : info.type == PL_STORE_F32 || info.type == PL_STORE_F64 ? PL_F32 : PL_I32;
+  pl_dtype type = info.type == PL_STORE_U8 ? PL_U8 : info.type == PL_STORE_F32 ||
+    info.type == PL_STORE_F64 ? PL_F32 : PL_I32;
   pl_tensor **slot = bind_new_tensor(L);
   if ((*slot = pl_tensor_new(type, &info.shape, &err)) == NULL) return bind_raise(L, &err);
   pl_status status;
@@ -175,7 +180,8 @@ static int reader_numbers(lua_State *L) {
   int64_t n = pl_shape_count(&info.shape);
   if (info.group || info.type == PL_STORE_TEXT || n > INT_MAX) {
     lua_pushnil(L);
-    lua_pushfstring(L, "'%s' is a %s; expected a list of numbers", path, info.group ? "group" : info.type == PL_STORE_TEXT ? "text" : "very long list");
+    lua_pushfstring(L, "'%s' is a %s; expected a list of numbers", path,
+                    info.group ? "group" : info.type == PL_STORE_TEXT ? "text" : "very long list");
     return 2;
   }
   if (read_box(L, path, &info, whole ? PL_STORE_I64 : PL_STORE_F64, &box, &err)) return read_failed(L, &err);

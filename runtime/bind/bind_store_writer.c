@@ -51,7 +51,8 @@ static pl_status put_attr(lua_State *L, const char *path, const char *name, int 
         return pl_store_attr(self(L), path, name, PL_STORE_F64, &value, 0, err);
       }
     default:
-      return pl_error_set(err, PL_ERROR_TYPE, "attribute '%s' of %s: expected a number, string or boolean, got a %s", name, path, luaL_typename(L, index));
+      return pl_error_set(err, PL_ERROR_TYPE, "attribute '%s' of %s: expected a number, string or boolean, got a %s",
+                          name, path, luaL_typename(L, index));
   }
 }
 
@@ -68,7 +69,8 @@ static int compare_names(const void *a, const void *b) { return strcmp(*(char *c
 static pl_status put_attrs(lua_State *L, const char *path, int index, pl_error *err) {
   int first = lua_gettop(L) + 1;
   for (lua_pushnil(L); lua_next(L, index);) {
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "attributes of %s: expected names, got a key of type %s", path, luaL_typename(L, -2));
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "attributes of %s: expected names, got a key of type %s", path, luaL_typename(L, -2));
     luaL_checkstack(L, 4, "too many attributes");
     lua_pop(L, 1);
     lua_pushvalue(L, -1);         /* a copy stays, below the key that lua_next takes */
@@ -110,7 +112,8 @@ static int writer_tensor(lua_State *L) {
     if ((*slot = pl_tensor_to_contiguous(t, &err)) == NULL) return bind_raise(L, &err);
     t = *slot;
   }
-  return put_done(L, pl_store_data(self(L), path, of_tensor[pl_tensor_type(t)], pl_tensor_shape(t), pl_tensor_data(t), (int)gzip, &err), &err);
+  return put_done(L, pl_store_data(self(L), path, of_tensor[pl_tensor_type(t)], pl_tensor_shape(t), pl_tensor_data(t),
+                                   (int)gzip, &err), &err);
 }
 
 static bool all_integers(lua_State *L, int index, lua_Integer n) {
@@ -142,7 +145,8 @@ static int writer_numbers(lua_State *L) {
     if (whole) ((int64_t *)(void *)box->data)[i] = lua_tointegerx(L, -1, &is_number);
     else ((double *)(void *)box->data)[i] = lua_tonumberx(L, -1, &is_number);
     if (!is_number || lua_type(L, -1) != LUA_TNUMBER) {
-      return luaL_error(L, "%s: item %I is %s, not a %s", path, i + 1, luaL_tolstring(L, -1, NULL), whole ? "whole number" : "number");
+      return luaL_error(L, "%s: item %I is %s, not a %s", path, i + 1, luaL_tolstring(L, -1, NULL),
+                        whole ? "whole number" : "number");
     }
     lua_pop(L, 1);
   }

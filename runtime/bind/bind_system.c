@@ -114,7 +114,8 @@ enum { CAUGHT = sizeof caught / sizeof caught[0] };
 static volatile sig_atomic_t interrupts, noted;
 static bool catching;
 static struct sigaction uncaught[CAUGHT];
-static pthread_t catcher;               /* the host may have threads of its own, which a signal of the process may reach */
+static pthread_t catcher;               /* the host may have threads of its own, which a signal of the process may
+                                           reach */
 
 static void note_interrupt(int signal_number) {
   if (!pthread_equal(pthread_self(), catcher)) {
@@ -131,7 +132,8 @@ static void note_interrupt(int signal_number) {
   raise(signal_number);
 }
 
-/* catch_interrupt(on): note such signals from now on (and forget an earlier one), or let them do what they did before. One that the
+/* catch_interrupt(on): note such signals from now on (and forget an earlier one), or let them do what they did before.
+   One that the
    process was started to ignore (nohup) stays ignored; Ctrl-C is for whoever asks for it here. */
 static int system_catch_interrupt(lua_State *L) {
   struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART };
@@ -158,7 +160,8 @@ static int system_interrupted(lua_State *L) {
   return 1;
 }
 
-/* interrupt_status() -> the exit status of a process that such a signal ended: 128 + its number, 130 for Ctrl-C and where there was none */
+/* interrupt_status() -> the exit status of a process that such a signal ended: 128 + its number, 130 for Ctrl-C and
+   where there was none */
 static int system_interrupt_status(lua_State *L) {
   lua_pushinteger(L, 128 + (noted ? noted : SIGINT));
   return 1;
@@ -206,7 +209,8 @@ static const luaL_Reg functions[] = {
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
   { "kind", system_kind }, 
-  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted }, { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
+  { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted },
+  { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },
   { "tanh", system_tanh }, { "pow", system_pow }, { "random", system_random },
   { NULL, NULL },

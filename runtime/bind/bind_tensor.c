@@ -19,7 +19,8 @@ pl_tensor *bind_test_tensor(lua_State *L, int index) {
 pl_tensor *bind_check_tensor(lua_State *L, int index) {
   pl_tensor **slot = luaL_testudata(L, index, BIND_TENSOR);
   if (slot == NULL) luaL_typeerror(L, index, "a tensor");
-  else if (*slot == NULL) luaL_argerror(L, index, "this tensor was freed (by :free() or at the end of a <close> block)");
+  else if (*slot == NULL)
+    luaL_argerror(L, index, "this tensor was freed (by :free() or at the end of a <close> block)");
   return *slot;
 }
 
@@ -46,7 +47,8 @@ int bind_check_axis(lua_State *L, int index) {
 pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise) {
   pl_error err;
   pl_dtype type = otherwise;
-  if (!lua_isnoneornil(L, index) && pl_dtype_from_name(&type, luaL_checkstring(L, index), &err)) luaL_argerror(L, index, err.text);
+  if (!lua_isnoneornil(L, index) && pl_dtype_from_name(&type, luaL_checkstring(L, index), &err))
+    luaL_argerror(L, index, err.text);
   return type;
 }
 
@@ -229,7 +231,8 @@ static int tensor_item(lua_State *L) {
   const pl_tensor *t = bind_check_tensor(L, 1);
   char text[PL_SHAPE_TEXT];
   if (pl_tensor_count(t) != 1)
-    return luaL_error(L, "item: expects a tensor of one element, got shape %s", pl_shape_text(text, pl_tensor_shape(t), false));
+    return luaL_error(L, "item: expects a tensor of one element, got shape %s",
+                      pl_shape_text(text, pl_tensor_shape(t), false));
   push_element(L, t, 0);
   return 1;
 }
@@ -252,7 +255,8 @@ static int tensor_totable(lua_State *L) {
   enum { MOST_EMPTY = 1 << 20 };
   int64_t next = 0, rows = 1;
   const pl_tensor *t = bind_check_tensor(L, 1);
-  for (int a = 0; a < pl_tensor_shape(t)->axes && rows > 0 && rows <= MOST_EMPTY; a++) rows *= pl_tensor_shape(t)->size[a];
+  for (int a = 0; a < pl_tensor_shape(t)->axes && rows > 0 && rows <= MOST_EMPTY; a++)
+    rows *= pl_tensor_shape(t)->size[a];
   if (pl_tensor_count(t) == 0 && rows > MOST_EMPTY) return luaL_error(L, "totable: too many rows with nothing in them");
   push_nested(L, t, 0, &next);
   return 1;

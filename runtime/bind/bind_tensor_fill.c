@@ -46,7 +46,8 @@ static pl_rng take_rng(lua_State *L, const char *what) {
     script_stream *stream = stream_of(L);
     return pl_rng_make(stream->seed, PL_FOR_SCRIPT, ++stream->calls, STREAM_OF_TENSORS);
   }
-  if (options.seed != floor(options.seed)) luaL_error(L, "%s: the seed must be a whole number, got %f", what, options.seed);
+  if (options.seed != floor(options.seed))
+    luaL_error(L, "%s: the seed must be a whole number, got %f", what, options.seed);
   return pl_rng_make((uint64_t)options.seed, PL_FOR_USER, 0, 0);
 }
 

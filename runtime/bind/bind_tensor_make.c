@@ -33,17 +33,20 @@ static const char *push_path(lua_State *L, const int64_t *path, int depth) {
 static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *next) {
   const pl_shape *shape = pl_tensor_shape(t);
   luaL_checkstack(L, 4, NULL);
-  const char *kind = bind_test_tensor(L, -1) ? "tensor of its own; join tensors with pl.stack or pl.cat" : luaL_typename(L, -1);
+  const char *kind = bind_test_tensor(L, -1) ? "tensor of its own; join tensors with pl.stack or pl.cat"
+    : luaL_typename(L, -1);
   if (axis == shape->axes) {
     pl_error err;
     if (lua_type(L, -1) != LUA_TNUMBER && lua_type(L, -1) != LUA_TBOOLEAN)
       luaL_error(L, "tensor: expects numbers, item %s is a %s", push_path(L, path, axis), kind);
     double value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
-    if (pl_tensor_set(t, (*next)++, value, &err)) luaL_error(L, "tensor: item %s: %s", push_path(L, path, axis), err.text);
+    if (pl_tensor_set(t, (*next)++, value, &err))
+      luaL_error(L, "tensor: item %s: %s", push_path(L, path, axis), err.text);
     return;
   }
   if (!lua_istable(L, -1))
-    luaL_error(L, "tensor: item %s is a %s where its first neighbour is a table of %I items", push_path(L, path, axis), kind,
+    luaL_error(L, "tensor: item %s is a %s where its first neighbour is a table of %I items", push_path(L, path, axis),
+               kind,
                (lua_Integer)shape->size[axis]);
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   if (n != shape->size[axis])
@@ -170,7 +173,8 @@ static int is_tensor(lua_State *L) {
 }
 
 const luaL_Reg bind_tensor_make_functions[] = {
-  { "tensor", bind_tensor_from_table }, { "zeros", make_zeros }, { "ones", make_ones }, { "full", make_full }, { "eye", make_eye },
+  { "tensor", bind_tensor_from_table }, { "zeros", make_zeros }, { "ones", make_ones }, { "full", make_full },
+  { "eye", make_eye },
   { "arange", make_arange }, { "linspace", make_linspace }, { "is_tensor", is_tensor },
   { NULL, NULL },
 };

@@ -3,7 +3,8 @@
 #include "bind/bind_tensor.h"
 
 pl_operand bind_check_operand(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TNUMBER) return (pl_operand){ .number = lua_tonumber(L, index), .whole = lua_isinteger(L, index) };
+  if (lua_type(L, index) == LUA_TNUMBER)
+    return (pl_operand){ .number = lua_tonumber(L, index), .whole = lua_isinteger(L, index) };
   if (luaL_testudata(L, index, BIND_TENSOR) == NULL) luaL_typeerror(L, index, "a tensor or a number");
   return (pl_operand){ .tensor = bind_check_tensor(L, index) };
 }
@@ -54,7 +55,8 @@ static void set_closure(lua_State *L, const char *name, lua_CFunction f, const v
 }
 
 /* Under its own name, and with a trailing _ in place. */
-static void set_both(lua_State *L, const char *name, lua_CFunction f, lua_CFunction in_place, pl_gives gives, const void *op) {
+static void set_both(lua_State *L, const char *name, lua_CFunction f, lua_CFunction in_place, pl_gives gives,
+                     const void *op) {
   char with_underscore[32];
   set_closure(L, name, f, op);
   if (gives == PL_GIVES_MASK) return;
@@ -69,8 +71,10 @@ static const char *const metamethods[][2] = {
 };
 
 void bind_tensor_add_math(lua_State *L) {
-  for (const pl_binary_op *op = pl_binary_ops; op->name; op++) set_both(L, op->name, binary, binary_in_place, op->gives, op);
-  for (const pl_unary_op *op = pl_unary_ops; op->name; op++) set_both(L, op->name, unary, unary_in_place, op->gives, op);
+  for (const pl_binary_op *op = pl_binary_ops; op->name; op++)
+    set_both(L, op->name, binary, binary_in_place, op->gives, op);
+  for (const pl_unary_op *op = pl_unary_ops; op->name; op++)
+    set_both(L, op->name, unary, unary_in_place, op->gives, op);
   for (size_t i = 0; i < sizeof metamethods / sizeof *metamethods; i++)
     set_closure(L, metamethods[i][0], binary, pl_binary_find(metamethods[i][1]));
   set_closure(L, "__unm", unary, pl_unary_find("neg"));

@@ -26,7 +26,8 @@ static pl_tensor *push_indices(lua_State *L, int index) {
   return *slot;
 }
 
-static int pick(lua_State *L, pl_tensor *(*how)(const pl_tensor *t, int axis, const pl_tensor *indices, pl_error *err)) {
+static int pick(lua_State *L, pl_tensor *(*how)(const pl_tensor *t, int axis, const pl_tensor *indices,
+                                                pl_error *err)) {
   const pl_tensor *t = bind_check_tensor(L, 1);
   int axis = bind_check_axis(L, 2);
   pl_tensor *indices = push_indices(L, 3);
@@ -80,7 +81,8 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
   for (lua_Integer i = 0; i < n; i++) {
     lua_rawgeti(L, 1, i + 1);
     list[i] = bind_test_tensor(L, -1);
-    if (list[i] == NULL) return luaL_error(L, "item %I of the list is not a tensor (a %s)", i + 1, luaL_typename(L, -1));
+    if (list[i] == NULL)
+      return luaL_error(L, "item %I of the list is not a tensor (a %s)", i + 1, luaL_typename(L, -1));
     lua_pop(L, 1);
   }
   pl_error err;
@@ -104,7 +106,8 @@ static void sort(lua_State *L, const pl_tensor *t, int axis, bool descending) {
   pl_error err;
   pl_tensor **values = bind_new_tensor(L), **places = bind_new_tensor(L);
   if (pl_tensor_sort(values, places, t, axis, descending, &err)) bind_raise(L, &err);
-  if (pl_tensor_binary_in_place(*places, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err)) bind_raise(L, &err);
+  if (pl_tensor_binary_in_place(*places, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err))
+    bind_raise(L, &err);
   bind_account(L, pl_tensor_footprint(*values) + pl_tensor_footprint(*places));
 }
 

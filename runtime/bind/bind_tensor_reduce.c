@@ -30,7 +30,8 @@ static void mark_axis(lua_State *L, int value, const pl_shape *shape, bool *redu
   int whole;
   lua_Integer axis = lua_tointegerx(L, value, &whole), found = axis < 0 ? axis + shape->axes : axis - 1;
   if (!whole || axis == 0)
-    luaL_error(L, "%s: an axis is a whole number from 1 (or from -1, the last), got %s", what, luaL_tolstring(L, value, NULL));
+    luaL_error(L, "%s: an axis is a whole number from 1 (or from -1, the last), got %s", what,
+               luaL_tolstring(L, value, NULL));
   if (found < 0 || found >= shape->axes)
     luaL_error(L, "%s: axis %I is out of range; the tensor has %d axes", what, axis, shape->axes);
   if (reduced[found]) luaL_error(L, "%s: axis %I is named twice", what, axis);
@@ -64,7 +65,8 @@ static int reduce(lua_State *L) {
   }
   if (!list && !number) for (int a = 0; a < shape->axes; a++) reduced[a] = true;
   if (!lua_isnoneornil(L, after)) {
-    pl_class cls = { op->name, sizeof options, &(reduce_options){ 0 }, op->corrected ? keepdim_and_correction : keepdim_only };
+    pl_class cls = { op->name, sizeof options, &(reduce_options){ 0 },
+                     op->corrected ? keepdim_and_correction : keepdim_only };
     luaL_checktype(L, after, LUA_TTABLE);
     bind_read_options(L, after, &options, &cls);
   }
@@ -123,9 +125,11 @@ static int tensor_histogram(lua_State *L) {
   luaL_argcheck(L, !(low > high), 4, "histogram: the high end lies below the low one");
   int64_t counts[MOST];
   pl_histogram h = pl_tensor_histogram(counts, (int)bins, low, high, t);
-  const struct { const char *name; double value; } fields[] = { { "low", h.low }, { "high", h.high }, { "mean", h.mean },
+  const struct { const char *name; double value; } fields[] = { { "low", h.low }, { "high", h.high },
+                                                                { "mean", h.mean },
     { "std", h.std }, { "min", h.min }, { "max", h.max } };
-  const struct { const char *name; int64_t value; } whole[] = { { "count", h.count }, { "zeros", h.zeros }, { "nonfinite", h.nonfinite } };
+  const struct { const char *name; int64_t value; } whole[] = { { "count", h.count }, { "zeros", h.zeros },
+                                                                { "nonfinite", h.nonfinite } };
   lua_createtable(L, 0, 10);
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     lua_pushnumber(L, fields[i].value);

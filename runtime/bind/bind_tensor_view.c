@@ -65,7 +65,8 @@ static int tensor_permute(lua_State *L) {
   int axes[PL_MAX_AXES];
   for (int i = 0; i < order.axes; i++) {
     int64_t a = order.size[i];
-    luaL_argcheck(L, a != 0 && a >= -PL_MAX_AXES && a <= PL_MAX_AXES, 2 + i, "axes count from 1 (or from -1, the last)");
+    luaL_argcheck(L, a != 0 && a >= -PL_MAX_AXES && a <= PL_MAX_AXES, 2 + i,
+                  "axes count from 1 (or from -1, the last)");
     axes[i] = (int)(a > 0 ? a - 1 : a);
   }
   pl_error err;
@@ -116,6 +117,7 @@ static int tensor_to(lua_State *L) {
 const luaL_Reg bind_tensor_view_methods[] = {
   { "slice", tensor_slice }, { "select", tensor_select }, { "reshape", tensor_reshape }, { "expand", tensor_expand },
   { "transpose", tensor_transpose }, { "T", tensor_T }, { "permute", tensor_permute }, { "squeeze", tensor_squeeze },
-  { "unsqueeze", tensor_unsqueeze }, { "clone", tensor_clone }, { "contiguous", tensor_contiguous }, { "to", tensor_to },
+  { "unsqueeze", tensor_unsqueeze }, { "clone", tensor_clone }, { "contiguous", tensor_contiguous },
+  { "to", tensor_to },
   { NULL, NULL },
 };

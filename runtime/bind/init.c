@@ -90,7 +90,8 @@ int luaopen_perilune_core(lua_State *L) {
   return 1;
 }
 
-/* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources) and there, else from the program itself. */
+/* Loader of one Lua module: from $PERILUNE_LUA if set (for working on the sources) and there, else from the program
+   itself. */
 static int load_module(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct bind_embedded *e = lua_touserdata(L, lua_upvalueindex(1));

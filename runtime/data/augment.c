@@ -10,7 +10,8 @@ struct pl_augment {
   void *config;
 };
 
-static const pl_augment_class *const classes[] = { &pl_affine_class, &pl_elastic_class, &pl_noise_class, &pl_cutout_class };
+static const pl_augment_class *const classes[] = { &pl_affine_class, &pl_elastic_class, &pl_noise_class,
+                                                   &pl_cutout_class };
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
 const char *const pl_augment_per[] = { "batch", "image", NULL };
@@ -24,7 +25,8 @@ const char *const *pl_augment_types(void) {
 static const pl_augment_class *find_class(const char *type, pl_error *err) {
   for (int i = 0; i < CLASSES; i++) if (strcmp(classes[i]->base.type, type) == 0) return classes[i];
   const char *near = pl_nearest_name(type, pl_augment_types());
-  pl_error_set(err, PL_ERROR_VALUE, "there is no augmentation '%s'%s%s%s", type, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  pl_error_set(err, PL_ERROR_VALUE, "there is no augmentation '%s'%s%s%s", type, near ? "; did you mean '" : "",
+               near ? near : "", near ? "'?" : "");
   return NULL;
 }
 
@@ -36,7 +38,8 @@ pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {
   a->references = 1;
   a->cls = cls;
   a->config = pl_alloc(cls->base.config_size, err);
-  if (a->config == NULL || pl_options_read(a->config, &cls->base, args, err) || (cls->check && cls->check(a->config, err))) {
+  if (a->config == NULL || pl_options_read(a->config, &cls->base, args, err) ||
+      (cls->check && cls->check(a->config, err))) {
     pl_augment_free(a);
     return NULL;
   }
@@ -82,12 +85,14 @@ void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height,
   const pl_augment_head *head = a->config;
   const pl_image_size size = { height, width, channels };
   pl_draws draws = { rng, (uint64_t)(i + 1) * DRAWS_OF_AN_IMAGE };
-  if (head->chance < 1 && (head->per == PL_AUGMENT_BATCH ? pl_rng_uniform(rng, 0) : pl_draw(draws, 0)) >= head->chance) return;
+  if (head->chance < 1 && (head->per == PL_AUGMENT_BATCH ? pl_rng_uniform(rng, 0) : pl_draw(draws, 0)) >= head->chance)
+    return;
   draws.first += 4;
   a->cls->alter(image, a->config, size, draws, scratch);
 }
 
-void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width, int64_t channels,
+void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height, int64_t width,
+                      int64_t channels,
                       pl_rng rng, float *scratch) {
   size_t from, to;
   float *own = scratch ? scratch + (size_t)team->rank * pl_augment_scratch(a, height, width, channels, 1) : NULL;
@@ -98,5 +103,6 @@ void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, s
 
 pl_status pl_augment_check_range(const char *type, const char *option, const double range[2], pl_error *err) {
   if (range[0] <= range[1]) return PL_OK;
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is a range {low, high}, got {%g, %g}", type, option, range[0], range[1]);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is a range {low, high}, got {%g, %g}", type, option,
+                      range[0], range[1]);
 }

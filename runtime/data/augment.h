@@ -16,7 +16,9 @@ typedef struct pl_draws {
 } pl_draws;
 
 static inline double pl_draw(pl_draws d, uint64_t k) { return pl_rng_uniform(d.rng, d.first + k); }
-static inline double pl_draw_between(pl_draws d, uint64_t k, const double range[2]) { return range[0] + (range[1] - range[0]) * pl_draw(d, k); }
+static inline double pl_draw_between(pl_draws d, uint64_t k, const double range[2]) {
+  return range[0] + (range[1] - range[0]) * pl_draw(d, k);
+}
 /* A normal number; uses draws 2k and 2k + 1. */
 static inline double pl_draw_normal(pl_draws d, uint64_t k) { return pl_rng_normal(d.rng, d.first / 2 + k); }
 

@@ -80,13 +80,17 @@ static void alter(float *image, const void *config, pl_image_size size, pl_draws
     float step_y = (float)yx, step_x = (float)xx;
     float *out = image + i * size.width * size.channels;
     if (a->sample == 0 && size.channels == 1) {
-      pl_kernel.bilinear(out, frame.origin, (int32_t)frame.row, frame.bottom, frame.right, y, x, step_y, step_x, (size_t)size.width);
+      pl_kernel.bilinear(out, frame.origin, (int32_t)frame.row, frame.bottom, frame.right, y, x, step_y, step_x,
+                         (size_t)size.width);
     } else if (a->sample == 0) {
-      for (int64_t j = 0; j < size.width; j++, out += size.channels) pl_frame_bilinear(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
+      for (int64_t j = 0; j < size.width; j++, out += size.channels)
+        pl_frame_bilinear(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
     } else {
-      for (int64_t j = 0; j < size.width; j++, out += size.channels) pl_frame_nearest(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
+      for (int64_t j = 0; j < size.width; j++, out += size.channels)
+        pl_frame_nearest(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
     }
   }
 }
 
-const pl_augment_class pl_affine_class = { { "affine", sizeof(affine), &defaults, options }, check, scratch_floats, alter };
+const pl_augment_class pl_affine_class = { { "affine", sizeof(affine), &defaults, options }, check, scratch_floats,
+                                           alter };

@@ -33,7 +33,8 @@ static void alter(float *image, const void *config, pl_image_size s, pl_draws dr
     draw_extent(&top, &bottom, s.height, cut->size, pl_draw(draws, 2 * (uint64_t)k));
     draw_extent(&left, &right, s.width, cut->size, pl_draw(draws, 2 * (uint64_t)k + 1));
     for (int64_t y = top; y < bottom; y++)
-      for (int64_t i = (y * s.width + left) * s.channels; i < (y * s.width + right) * s.channels; i++) image[i] = (float)cut->value;
+      for (int64_t i = (y * s.width + left) * s.channels; i < (y * s.width + right) * s.channels; i++)
+        image[i] = (float)cut->value;
   }
 }
 

@@ -41,7 +41,8 @@ static void smooth(float *out, const float *in, int64_t n, int64_t stride, const
 }
 
 /* Smoothed noise in `field`; `line` is as large. */
-static void make_field(float *field, float *line, pl_image_size s, pl_draws draws, uint64_t first, const float *weight, int radius) {
+static void make_field(float *field, float *line, pl_image_size s, pl_draws draws, uint64_t first, const float *weight,
+                       int radius) {
   for (int64_t i = 0; i < s.height * s.width; i++) field[i] = (float)(2 * pl_draw(draws, first + (uint64_t)i) - 1);
   for (int64_t y = 0; y < s.height; y++) smooth(line + y * s.width, field + y * s.width, s.width, 1, weight, radius);
   for (int64_t x = 0; x < s.width; x++) smooth(field + x, line + x, s.height, s.width, weight, radius);
@@ -53,7 +54,8 @@ static void alter(float *image, const void *config, pl_image_size s, pl_draws dr
   float weight[2 * RADIUS_MOST + 1];
   double sum = 0;
   for (int k = -radius; k <= radius; k++) sum += pl_exp(-0.5 * k * k / (e->sigma * e->sigma));
-  for (int k = -radius; k <= radius; k++) weight[k + radius] = (float)(pl_exp(-0.5 * k * k / (e->sigma * e->sigma)) / sum);
+  for (int k = -radius; k <= radius; k++)
+    weight[k + radius] = (float)(pl_exp(-0.5 * k * k / (e->sigma * e->sigma)) / sum);
   int64_t pixels = s.height * s.width;
   float *dy = scratch + pl_frame_floats(s), *dx = dy + pixels, *line = dx + pixels, alpha = (float)e->alpha;
   make_field(dy, line, s, draws, PL_DRAW_FIELD, weight, radius);
@@ -64,4 +66,5 @@ static void alter(float *image, const void *config, pl_image_size s, pl_draws dr
       pl_frame_bilinear(image + i * s.channels, &frame, (float)y + alpha * dy[i], (float)x + alpha * dx[i]);
 }
 
-const pl_augment_class pl_elastic_class = { { "elastic", sizeof(elastic), &defaults, options }, NULL, scratch_floats, alter };
+const pl_augment_class pl_elastic_class = { { "elastic", sizeof(elastic), &defaults, options }, NULL, scratch_floats,
+                                            alter };

@@ -42,9 +42,12 @@ static pl_status check_labels(pl_dataset *ds, pl_error *err) {
   int64_t known = ds->classes, n = pl_tensor_count(ds->labels);
   for (int64_t i = 0; i < n; i++) {
     if (label[i] < 0 || (known > 0 && label[i] >= known)) {
-      if (known > 0) return pl_error_set(err, PL_ERROR_VALUE, "label %d of sample %lld is out of range: %lld classes have labels 0 to %lld",
+      if (known > 0)
+        return pl_error_set(err, PL_ERROR_VALUE,
+                            "label %d of sample %lld is out of range: %lld classes have labels 0 to %lld",
                                          label[i], (long long)i + 1, (long long)known, (long long)known - 1);
-      return pl_error_set(err, PL_ERROR_VALUE, "label %d of sample %lld is negative; labels count from 0", label[i], (long long)i + 1);
+      return pl_error_set(err, PL_ERROR_VALUE, "label %d of sample %lld is negative; labels count from 0", label[i],
+                          (long long)i + 1);
     }
     if (known == 0 && label[i] >= ds->classes) ds->classes = (int64_t)label[i] + 1;
   }
@@ -57,15 +60,20 @@ static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers,
   if (pl_tensor_type(samples) == PL_I32)
     return pl_error_set(err, PL_ERROR_TYPE, "the samples of a data set are u8 (pixels) or f32, got i32");
   if (x->axes < 2)
-    return pl_error_set(err, PL_ERROR_SHAPE, "samples are [N, ...] with at least one axis for each sample, got %s", pl_shape_text(text, x, false));
+    return pl_error_set(err, PL_ERROR_SHAPE, "samples are [N, ...] with at least one axis for each sample, got %s",
+                        pl_shape_text(text, x, false));
   if (pl_shape_count(x) == 0)
-    return pl_error_set(err, PL_ERROR_VALUE, "the data set is empty: its samples are %s", pl_shape_text(text, x, false));
-  if (x->size[0] > UINT32_MAX) return pl_error_set(err, PL_ERROR_VALUE, "a data set holds at most 2^32 - 1 samples, got %lld", (long long)x->size[0]);
+    return pl_error_set(err, PL_ERROR_VALUE, "the data set is empty: its samples are %s",
+                        pl_shape_text(text, x, false));
+  if (x->size[0] > UINT32_MAX)
+    return pl_error_set(err, PL_ERROR_VALUE, "a data set holds at most 2^32 - 1 samples, got %lld",
+                        (long long)x->size[0]);
   if (answers == NULL) return PL_OK;
   if (pl_tensor_type(answers) == PL_U8)
     return pl_error_set(err, PL_ERROR_TYPE, "answers are i32 (labels) or f32 (targets), got u8");
   if (y->axes < 1 || y->size[0] != x->size[0])
-    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and answers %s differ in number", pl_shape_text(text, x, false), pl_shape_text(other, y, false));
+    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and answers %s differ in number",
+                        pl_shape_text(text, x, false), pl_shape_text(other, y, false));
   if (pl_tensor_type(answers) == PL_I32 && y->axes != 1)
     return pl_error_set(err, PL_ERROR_SHAPE, "labels are [N], got %s", pl_shape_text(text, y, false));
   return PL_OK;
@@ -80,7 +88,8 @@ pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, i
   ds->count = (size_t)pl_tensor_shape(samples)->size[0];
   ds->classes = labelled ? classes : 0;
   ds->rows = pl_alloc_array(ds->count, sizeof *ds->rows, err);
-  if (ds->rows == NULL || !share(&ds->samples, samples, err) || !share(labelled ? &ds->labels : &ds->targets, answers, err) ||
+  if (ds->rows == NULL || !share(&ds->samples, samples, err) ||
+      !share(labelled ? &ds->labels : &ds->targets, answers, err) ||
       (labelled && check_labels(ds, err))) {
     pl_dataset_free(ds);
     return NULL;
@@ -101,7 +110,8 @@ pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
   out->rows = pl_alloc_array(count, sizeof *out->rows, err);
   if (ds->label_names) out->label_names = pl_alloc(ds->label_bytes, err);
   if (out->rows == NULL || (ds->label_names && out->label_names == NULL) || !share(&out->samples, ds->samples, err) ||
-      !share(&out->labels, ds->labels, err) || !share(&out->targets, ds->targets, err) || !share(&out->mean, ds->mean, err) ||
+      !share(&out->labels, ds->labels, err) || !share(&out->targets, ds->targets, err) ||
+      !share(&out->mean, ds->mean, err) ||
       !share(&out->deviation, ds->deviation, err)) {
     pl_dataset_free(out);
     return NULL;
@@ -115,12 +125,15 @@ pl_shape pl_dataset_shape(const pl_dataset *ds) { return without_first_axis(ds->
 int64_t pl_dataset_classes(const pl_dataset *ds) { return ds->classes; }
 bool pl_dataset_has_targets(const pl_dataset *ds) { return ds->targets != NULL; }
 pl_shape pl_dataset_target_shape(const pl_dataset *ds) { return without_first_axis(ds->targets); }
-int32_t pl_dataset_label(const pl_dataset *ds, size_t position) { return ((const int32_t *)pl_tensor_data(ds->labels))[ds->rows[position]]; }
+int32_t pl_dataset_label(const pl_dataset *ds, size_t position) {
+    return ((const int32_t *)pl_tensor_data(ds->labels))[ds->rows[position]]; }
 
 const char *pl_dataset_name(const pl_dataset *ds) { return ds->name; }
 void pl_dataset_set_name(pl_dataset *ds, const char *name) { snprintf(ds->name, sizeof ds->name, "%s", name); }
 const char *pl_dataset_sha256(const pl_dataset *ds) { return ds->sha256; }
-void pl_dataset_set_sha256(pl_dataset *ds, const char *sha256) { snprintf(ds->sha256, sizeof ds->sha256, "%s", sha256); }
+void pl_dataset_set_sha256(pl_dataset *ds, const char *sha256) {
+  snprintf(ds->sha256, sizeof ds->sha256, "%s", sha256);
+}
 
 const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k) {
   if (ds->label_names == NULL || k < 0 || k >= ds->classes) return NULL;
@@ -156,7 +169,8 @@ static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_ten
   }
 }
 
-void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t *positions, size_t n, float *x, int32_t *labels, float *targets) {
+void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t *positions, size_t n, float *x,
+                       int32_t *labels, float *targets) {
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]), from, to;
   size_t target_size = ds->targets ? (size_t)(pl_tensor_count(ds->targets) / pl_tensor_shape(ds->targets)->size[0]) : 0;
   bool bytes = pl_tensor_type(ds->samples) == PL_U8;
@@ -175,7 +189,8 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
     }
     if (labels != NULL && ds->labels != NULL) labels[i] = ((const int32_t *)pl_tensor_data(ds->labels))[row];
     if (targets != NULL && ds->targets != NULL)
-      memcpy(targets + i * target_size, (const float *)pl_tensor_data(ds->targets) + row * target_size, target_size * sizeof *targets);
+      memcpy(targets + i * target_size, (const float *)pl_tensor_data(ds->targets) + row * target_size,
+             target_size * sizeof *targets);
   }
 }
 
@@ -204,7 +219,8 @@ pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_er
 }
 
 void pl_dataset_prefetch(const pl_dataset *ds, uint32_t position) {
-  size_t bytes = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]) * (pl_tensor_type(ds->samples) == PL_U8 ? 1 : sizeof(float));
+  size_t bytes = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0])
+  * (pl_tensor_type(ds->samples) == PL_U8 ? 1 : sizeof(float));
   const char *at = (const char *)pl_tensor_data(ds->samples) + ds->rows[position] * bytes;
   for (size_t i = 0; i < bytes && i < 4096; i += 64) __builtin_prefetch(at + i);
 }

@@ -12,12 +12,14 @@ void pl_digest_text(char text[PL_SHA256_TEXT], const SHA2_CTX *running) {
 
 pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool uncompressed, pl_error *err) {
   if (!uncompressed) {
-    if (SHA256File(path, sha256) == NULL) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+    if (SHA256File(path, sha256) == NULL)
+      return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
     return PL_OK;
   }
   errno = 0;
   gzFile file = gzopen(path, "rb");
-  if (file == NULL) return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
+  if (file == NULL)
+    return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
   SHA2_CTX digest;
   uint8_t buffer[65536];
   int got, code;
@@ -35,7 +37,8 @@ pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool unc
 static void digest_rows(SHA2_CTX *digest, const pl_dataset *ds, const pl_tensor *t) {
   if (t == NULL) return;
   size_t bytes = (size_t)(pl_tensor_count(t) / pl_tensor_shape(t)->size[0]) * pl_dtype_size(pl_tensor_type(t));
-  for (size_t i = 0; i < ds->count; i++) pl_sha256_update(digest, (const uint8_t *)pl_tensor_data(t) + ds->rows[i] * bytes, bytes);
+  for (size_t i = 0; i < ds->count; i++)
+    pl_sha256_update(digest, (const uint8_t *)pl_tensor_data(t) + ds->rows[i] * bytes, bytes);
 }
 
 void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds) {

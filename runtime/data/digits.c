@@ -38,7 +38,9 @@ typedef struct chance {
   uint64_t next;
 } chance;
 
-static double between(chance *c, double low, double high) { return low + (high - low) * pl_rng_uniform(c->rng, c->next++); }
+static double between(chance *c, double low, double high) {
+  return low + (high - low) * pl_rng_uniform(c->rng, c->next++);
+}
 
 /* Mean 0, deviation 1, within +-3: the sum of three uniform numbers. */
 static double around(chance *c) { return 2 * (between(c, -0.5, 0.5) + between(c, -0.5, 0.5) + between(c, -0.5, 0.5)); }
@@ -72,7 +74,8 @@ static void add_stroke(drawing *d, const control *at, int n) {
     const control *p = &at[i > 0 ? i - 1 : 0], *q = &at[i], *r = &at[i + 1], *s = &at[i + 2 < n ? i + 2 : n - 1];
     for (int k = i > 0 ? 1 : 0; k <= STEPS && d->count < POINTS_MOST; k++) {
       double t = (double)k / STEPS;
-      d->point[d->count++] = (pen_point){ catmull_rom(p->x, q->x, r->x, s->x, t), catmull_rom(p->y, q->y, r->y, s->y, t),
+      d->point[d->count++] = (pen_point){ catmull_rom(p->x, q->x, r->x, s->x, t),
+                                          catmull_rom(p->y, q->y, r->y, s->y, t),
                                           q->press + t * (r->press - q->press), i == 0 && k == 0 };
     }
   }
@@ -104,8 +107,10 @@ static void trace(drawing *d, const pl_glyph *g, chance *c) {
   d->count = 0;
   for (int i = 0; i <= g->count; i++) {
     if (i < g->count && g->points[i].x >= 0) {
-      double x = (g->points[i].x - 50) / 100.0 + wobble * around(c), y = (g->points[i].y - 50) / 100.0 + wobble * around(c);
-      at[n++] = (control){ x + wave(&w, 0, x, y) + wave(&w, 1, x, y), y + wave(&w, 2, x, y) + wave(&w, 3, x, y), 1 + wave(&w, 4, x, y) };
+      double x = (g->points[i].x - 50) / 100.0 + wobble * around(c),
+      y = (g->points[i].y - 50) / 100.0 + wobble * around(c);
+      at[n++] = (control){ x + wave(&w, 0, x, y) + wave(&w, 1, x, y), y + wave(&w, 2, x, y) + wave(&w, 3, x, y),
+                           1 + wave(&w, 4, x, y) };
     } else {
       add_stroke(d, at, n);
       n = 0;

@@ -23,7 +23,8 @@ typedef struct curl_api {
 } curl_api;
 
 static pl_status load_curl(const curl_api **out, pl_error *err) {
-  static const char *const files[] = { "libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.so", "libcurl.4.dylib", "libcurl.dylib", NULL };
+  static const char *const files[] = { "libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.so", "libcurl.4.dylib",
+                                       "libcurl.dylib", NULL };
   static curl_api api;
   static bool ready;
   *out = &api;
@@ -31,7 +32,8 @@ static pl_status load_curl(const curl_api **out, pl_error *err) {
   void *library = NULL;
   for (int i = 0; library == NULL && files[i]; i++) library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL);
   if (library == NULL)
-    return pl_error_set(err, PL_ERROR_IO, "fetching needs libcurl, which is not installed here (Debian: apt install libcurl4); or put the files in place by hand");
+    return pl_error_set(err, PL_ERROR_IO, "fetching needs libcurl, which is not installed here (Debian: apt "
+                                          "install libcurl4); or put the files in place by hand");
   const struct { const char *name; void *slot; } symbols[] = {
     { "curl_global_init", &api.global_init }, { "curl_easy_init", &api.init }, { "curl_easy_setopt", &api.setopt },
     { "curl_easy_perform", &api.perform }, { "curl_easy_getinfo", &api.getinfo }, { "curl_easy_cleanup", &api.cleanup },
@@ -104,20 +106,24 @@ static void set_up(const curl_api *c, CURL *handle, const char *url, transfer *t
   c->setopt(handle, CURLOPT_XFERINFODATA, t);
 }
 
-static pl_status explain(const curl_api *c, CURLcode code, long http, const char *url, const char *path, const transfer *t, const char *text, pl_error *err) {
+static pl_status explain(const curl_api *c, CURLcode code, long http, const char *url, const char *path,
+                         const transfer *t, const char *text, pl_error *err) {
   if (code == CURLE_OK) return PL_OK;
   if (t->write_error) return pl_error_set(err, PL_ERROR_IO, "cannot write %s: %s", path, strerror(t->write_error));
-  if (t->full) return pl_error_set(err, PL_ERROR_IO, "%s sends more than %lld bytes; stopped", url, (long long)PL_DOWNLOAD_MOST);
+  if (t->full)
+    return pl_error_set(err, PL_ERROR_IO, "%s sends more than %lld bytes; stopped", url, (long long)PL_DOWNLOAD_MOST);
   if (t->stopped) return pl_error_set(err, PL_ERROR_IO, "stopped; what was fetched of %s is kept", url);
   if (code == CURLE_HTTP_RETURNED_ERROR) return pl_error_set(err, PL_ERROR_IO, "%s: the server answers %ld", url, http);
   return pl_error_set(err, PL_ERROR_IO, "%s: %s", url, text[0] ? text : c->text(code));
 }
 
 /* One attempt; *cannot_resume: the server sends whole files only. */
-static pl_status attempt(const curl_api *c, const char *url, const char *path, bool resume, bool *cannot_resume, pl_progress_fn progress, void *arg, pl_error *err) {
+static pl_status attempt(const curl_api *c, const char *url, const char *path, bool resume, bool *cannot_resume,
+                         pl_progress_fn progress, void *arg, pl_error *err) {
   char text[CURL_ERROR_SIZE] = "";
   transfer t = { .progress = progress, .arg = arg };
-  if ((t.file = fopen(path, resume ? "ab" : "wb")) == NULL) return pl_error_set(err, PL_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
+  if ((t.file = fopen(path, resume ? "ab" : "wb")) == NULL)
+    return pl_error_set(err, PL_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
   struct stat info;
   if (resume && fstat(fileno(t.file), &info) == 0) t.start = info.st_size;
   CURL *handle = c->init();

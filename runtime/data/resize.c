@@ -32,7 +32,8 @@ static double at(const void *image, bool bytes, int64_t i) {
 static void resize_images(const pl_team *team, void *arg) {
   const resizing *r = arg;
   const int64_t *from_size = pl_tensor_shape(r->ds->samples)->size, *to_size = pl_tensor_shape(r->out)->size;
-  int64_t width = from_size[2], channels = from_size[3], in_size = from_size[1] * width * channels, out_size = to_size[1] * to_size[2] * channels;
+  int64_t width = from_size[2], channels = from_size[3], in_size = from_size[1] * width * channels,
+    out_size = to_size[1] * to_size[2] * channels;
   bool bytes = pl_tensor_type(r->out) == PL_U8;
   size_t unit = pl_dtype_size(pl_tensor_type(r->out)), from, to;
   pl_team_share(team, r->ds->count, 1, &from, &to);
@@ -44,8 +45,10 @@ static void resize_images(const pl_team *team, void *arg) {
       for (int64_t x = 0; x < to_size[2]; x++) {
         const tap *v = &r->rows[y], *h = &r->columns[x];
         for (int64_t c = 0; c < channels; c++, o++) {
-          double a = at(in, bytes, (v->low * width + h->low) * channels + c), b = at(in, bytes, (v->low * width + h->high) * channels + c);
-          double d = at(in, bytes, (v->high * width + h->low) * channels + c), e = at(in, bytes, (v->high * width + h->high) * channels + c);
+          double a = at(in, bytes, (v->low * width + h->low) * channels + c),
+          b = at(in, bytes, (v->low * width + h->high) * channels + c);
+          double d = at(in, bytes, (v->high * width + h->low) * channels + c),
+            e = at(in, bytes, (v->high * width + h->high) * channels + c);
           double top = a + (b - a) * h->fraction, bottom = d + (e - d) * h->fraction;
           double value = top + (bottom - top) * v->fraction;
           if (bytes) ((uint8_t *)out)[o] = (uint8_t)floor(value + 0.5);
@@ -88,18 +91,21 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
   char text[PL_SHAPE_TEXT];
   if (shape.axes != 4) {
     pl_shape sample = pl_dataset_shape(ds);
-    pl_error_set(err, PL_ERROR_SHAPE, "only images [H, W, C] can be resized; these samples are %s", pl_shape_text(text, &sample, false));
+    pl_error_set(err, PL_ERROR_SHAPE, "only images [H, W, C] can be resized; these samples are %s",
+                 pl_shape_text(text, &sample, false));
     return NULL;
   }
   if (height < 1 || width < 1 || height > 65536 || width > 65536) {
-    pl_error_set(err, PL_ERROR_VALUE, "images are resized to 1 to 65536 pixels, got %lld x %lld", (long long)height, (long long)width);
+    pl_error_set(err, PL_ERROR_VALUE, "images are resized to 1 to 65536 pixels, got %lld x %lld", (long long)height,
+                 (long long)width);
     return NULL;
   }
   if (by_element(ds->mean) || by_element(ds->deviation)) {
     pl_error_set(err, PL_ERROR_STATE, "resize before standardizing pixel by pixel: the mean image has the old size");
     return NULL;
   }
-  tap *rows = pl_alloc_array((size_t)height, sizeof *rows, err), *columns = pl_alloc_array((size_t)width, sizeof *columns, err);
+  tap *rows = pl_alloc_array((size_t)height, sizeof *rows, err),
+    *columns = pl_alloc_array((size_t)width, sizeof *columns, err);
   pl_dataset *out = pl_dataset_like(ds, ds->count, err);
   pl_tensor *images = NULL;
   if (rows == NULL || columns == NULL || out == NULL) goto fail;
@@ -110,7 +116,8 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
   shape.size[2] = width;
   if ((images = pl_tensor_new(pl_tensor_type(ds->samples), &shape, err)) == NULL) goto fail;
   if (!compact_answers(out, ds, err)) goto fail;
-  pl_threads_run_on(pl_threads_for(8.0 * (double)pl_shape_count(&shape)), resize_images, &(resizing){ ds, images, rows, columns });
+  pl_threads_run_on(pl_threads_for(8.0 * (double)pl_shape_count(&shape)), resize_images,
+                    &(resizing){ ds, images, rows, columns });
   put(&out->samples, images);
   pl_epoch_order(out->rows, out->count, 0, 0, false);
   pl_free(rows);

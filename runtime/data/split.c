@@ -9,7 +9,8 @@ pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, s
   }
   for (size_t i = 0; i < n; i++) {
     if (positions[i] >= ds->count) {
-      pl_error_set(err, PL_ERROR_VALUE, "position %lld is out of range: the data set has %zu samples", (long long)positions[i] + 1, ds->count);
+      pl_error_set(err, PL_ERROR_VALUE, "position %lld is out of range: the data set has %zu samples",
+                   (long long)positions[i] + 1, ds->count);
       return NULL;
     }
   }
@@ -20,7 +21,8 @@ pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, s
 
 static pl_status need_labels(const pl_dataset *ds, const char *what, pl_error *err) {
   if (ds->labels != NULL) return PL_OK;
-  return pl_error_set(err, PL_ERROR_STATE, "%s needs labels; this data set has %s", what, ds->targets ? "targets" : "none");
+  return pl_error_set(err, PL_ERROR_STATE, "%s needs labels; this data set has %s", what,
+                      ds->targets ? "targets" : "none");
 }
 
 /* counts[k] = samples of class k; NULL when memory is short. */
@@ -41,7 +43,8 @@ pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error 
   pl_dataset *out = NULL;
   for (int64_t k = 0; k < ds->classes; k++) {
     if (counts[k] < n) {
-      pl_error_set(err, PL_ERROR_VALUE, "class %lld has %zu samples, %zu of each are wanted", (long long)k, counts[k], n);
+      pl_error_set(err, PL_ERROR_VALUE, "class %lld has %zu samples, %zu of each are wanted", (long long)k, counts[k],
+                   n);
       goto done;
     }
     counts[k] = n;   /* from here on: how many are still to be taken */
@@ -72,19 +75,22 @@ static void hold_out(uint8_t *held, const pl_dataset *ds, const uint32_t *order,
 
 /* Class by class: quotas of the running total, so that each class is within one sample of its fraction and their sum
    is that of the whole. */
-static void hold_out_classes(uint8_t *held, const pl_dataset *ds, const uint32_t *order, const size_t *counts, double fraction) {
+static void hold_out_classes(uint8_t *held, const pl_dataset *ds, const uint32_t *order, const size_t *counts,
+                             double fraction) {
   size_t before = 0;
   for (int64_t k = 0; k < ds->classes; before += counts[k++])
     hold_out(held, ds, order, k, quota(fraction, before + counts[k]) - quota(fraction, before));
 }
 
-pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how, pl_error *err) {
+pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_dataset *ds, const pl_split_options *how,
+                           pl_error *err) {
   *kept = *held = NULL;
   if (!(how->fraction > 0 && how->fraction < 1))
     return pl_error_set(err, PL_ERROR_VALUE, "the fraction held out lies between 0 and 1, got %g", how->fraction);
   size_t n = quota(how->fraction, ds->count);
   if (n == 0 || n == ds->count)
-    return pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold out a fraction of %g", ds->count, how->fraction);
+    return pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold out a fraction of %g", ds->count,
+                        how->fraction);
   pl_status status = how->stratified ? need_labels(ds, "a stratified split", err) : PL_OK;
   if (status) return status;
   status = PL_ERROR_MEMORY;

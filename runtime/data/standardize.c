@@ -53,7 +53,8 @@ static pl_tensor *to_tensor(const double *value, const pl_shape *shape, pl_per p
   return t;
 }
 
-pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per, pl_error *err) {
+pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+                                pl_error *err) {
   pl_shape shape = pl_dataset_shape(ds);
   size_t size = (size_t)pl_shape_count(&shape), channels = (size_t)shape.size[shape.axes - 1], count = ds->count;
   pl_status status = PL_ERROR_MEMORY;
@@ -94,14 +95,16 @@ static pl_status check(const pl_dataset *ds, const pl_tensor *t, const char *wha
   pl_shape shape = pl_dataset_shape(ds);
   char text[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   if (t == NULL) return PL_OK;
-  if (pl_tensor_type(t) != PL_F32) return pl_error_set(err, PL_ERROR_TYPE, "the %s is f32, got %s", what, pl_dtype_name(pl_tensor_type(t)));
+  if (pl_tensor_type(t) != PL_F32)
+    return pl_error_set(err, PL_ERROR_TYPE, "the %s is f32, got %s", what, pl_dtype_name(pl_tensor_type(t)));
   if (pl_tensor_count(t) != 1 && !pl_shape_equal(pl_tensor_shape(t), &shape))
     return pl_error_set(err, PL_ERROR_SHAPE, "the %s is %s; one number or the shape of a sample, %s, is expected", what,
                         pl_shape_text(text, pl_tensor_shape(t), false), pl_shape_text(other, &shape, false));
   return PL_OK;
 }
 
-pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation, pl_error *err) {
+pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+                                   pl_error *err) {
   if (check(ds, mean, "mean", err) || check(ds, deviation, "deviation", err)) return NULL;
   if (ds->mean != NULL || ds->deviation != NULL) {
     pl_error_set(err, PL_ERROR_STATE, "this data set is already standardized");

@@ -1,7 +1,8 @@
 /* Binary cross entropy: -sum over j of t_j log p_j + (1 - t_j) log(1 - p_j), where p = sigmoid(x) (logits, the default)
    or the output itself. On logits, with e = e^-|x|:
      the loss is  max(x, 0) - x t + log(1 + e),  and  p = 1 / (1 + e) for x >= 0, else e / (1 + e).
-   On probabilities, as in PyTorch: a logarithm counts as -100 at least, and p (1 - p) in the gradient as 1e-12 at least. */
+   On probabilities, as in PyTorch: a logarithm counts as -100 at least, and p (1 - p) in the gradient as 1e-12 at
+   least. */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "loss/loss.h"
@@ -62,6 +63,7 @@ static pl_output_kind outputs(const void *settings) {
 }
 
 const pl_loss_class pl_loss_bce = {
-  .head = { "BCE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs_of = outputs, .probabilities = true,
+  .head = { "BCE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs_of = outputs,
+  .probabilities = true,
   .row = row
 };

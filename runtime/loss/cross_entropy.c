@@ -8,7 +8,8 @@ typedef struct { pl_loss_common common; double label_smoothing; } config;
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 0 };
 static const pl_option options[] = {
-  { .name = "label_smoothing", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, label_smoothing), .low = 0, .high = 1 },
+  { .name = "label_smoothing", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, label_smoothing), .low = 0,
+    .high = 1 },
   PL_LOSS_COMMON(config), { 0 }
 };
 

@@ -1,5 +1,5 @@
-/* From a row of outputs to a label and to probabilities. What the outputs are is the loss's to say: predictions, accuracy,
-   evaluation and confusion all come here with it. With s the sigmoid:
+/* From a row of outputs to a label and to probabilities. What the outputs are is the loss's to say: predictions,
+   accuracy, evaluation and confusion all come here with it. With s the sigmoid:
 
                          several outputs                 one output: two classes, p of label 1
      logits              p = softmax(y)                  p = s(y)      label 1 where y > 0
@@ -14,7 +14,8 @@
 #include "kernels/kernels.h"
 #include "loss/loss.h"
 
-static const char *const names[] = { "logits", "independent logits", "probabilities", "log-probabilities", "values", NULL };
+static const char *const names[] = { "logits", "independent logits", "probabilities", "log-probabilities", "values",
+                                     NULL };
 
 const char *const *pl_output_names(void) { return names; }
 

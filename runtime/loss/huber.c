@@ -7,7 +7,8 @@ typedef struct { pl_loss_common common; double delta; } config;
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 1 };
 static const pl_option options[] = {
-  { .name = "delta", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, delta), .place = 1, .low = 1e-30, .high = 1e15 },
+  { .name = "delta", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, delta), .place = 1, .low = 1e-30,
+    .high = 1e15 },
   PL_LOSS_COMMON(config), { 0 }
 };
 
@@ -25,5 +26,6 @@ static double row(const void *settings, const pl_loss_row *r) {
 }
 
 const pl_loss_class pl_loss_huber = {
-  .head = { "Huber", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES, .row = row
+  .head = { "Huber", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES,
+  .row = row
 };

@@ -53,11 +53,13 @@ cJSON *pl_loss_to_json(const pl_loss *loss) {
 pl_loss *pl_loss_from_json(const cJSON *json, pl_error *err) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
   if (type != NULL) return pl_loss_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
-  pl_error_set(err, PL_ERROR_VALUE, "a loss is described as { type = \"CrossEntropy\", config = { ... } }; there is no type");
+  pl_error_set(err, PL_ERROR_VALUE, "a loss is described as { type = \"CrossEntropy\", config = { ... } }; there "
+                                    "is no type");
   return NULL;
 }
 
-pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels, pl_error *err) {
+pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
+                        pl_error *err) {
   char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   const char *type = loss->cls->head.type;
   bool classes = loss->cls->kind == PL_LOSS_CLASSES;
@@ -73,7 +75,8 @@ pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_sh
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", type,
                         pl_shape_text(got, target, true));
   if (!labels && classes && target->axes == 0)
-    return pl_error_set(err, PL_ERROR_TYPE, "%s: class labels are whole numbers; make them so with labels:to(\"i32\")", type);
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: class labels are whole numbers; make them so with labels:to(\"i32\")",
+                        type);
   if (!labels && !pl_shape_equal(output, target))
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects targets shaped like the outputs, %s, got %s", type,
                         pl_shape_text(other, output, true), pl_shape_text(got, target, true));
@@ -91,12 +94,15 @@ pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width,
   return PL_OK;
 }
 
-pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width, pl_error *err) {
+pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width,
+                               pl_error *err) {
   if (!loss->cls->probabilities) return PL_OK;
   for (size_t i = 0; i < rows * width; i++) {
     if (values[i] >= 0 && values[i] <= 1) continue;
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: target %g of sample %zu is outside 0 to 1: its targets are probabilities; "
-                        "scale them, or take MSE for values and labels (i32) for classes", loss->cls->head.type, (double)values[i],
+    return pl_error_set(err, PL_ERROR_VALUE,
+                        "%s: target %g of sample %zu is outside 0 to 1: its targets are probabilities; scale "
+                        "them, or take MSE for values and labels (i32) for classes", loss->cls->head.type,
+                          (double)values[i],
                         first + i / width + 1);
   }
   return PL_OK;

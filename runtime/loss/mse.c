@@ -19,5 +19,6 @@ static double row(const void *unused, const pl_loss_row *r) {
 }
 
 const pl_loss_class pl_loss_mse = {
-  .head = { "MSE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES, .row = row
+  .head = { "MSE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES,
+  .row = row
 };

@@ -18,6 +18,7 @@ static double row(const void *unused, const pl_loss_row *r) {
 }
 
 const pl_loss_class pl_loss_nll = {
-  .head = { "NLL", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES, .outputs = PL_OUTPUT_LOG_PROBABILITIES,
+  .head = { "NLL", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
+  .outputs = PL_OUTPUT_LOG_PROBABILITIES,
   .probabilities = true, .row = row
 };

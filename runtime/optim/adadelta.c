@@ -6,7 +6,8 @@
 typedef struct { pl_optim_common common; double rho, eps; } config;
 
 static const config defaults = { .common = { .lr = 1 }, .rho = 0.9, .eps = 1e-6 };
-static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, rho, 0, 1), PL_OPTIM_EPS(config), { 0 } };
+static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, rho, 0, 1), PL_OPTIM_EPS(config),
+                                     { 0 } };
 
 static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
   (void)settings;

@@ -1,5 +1,5 @@
-/* EAdam (Yuan and Gao, EAdam optimizer: how epsilon impact Adam, 2020): Adam with epsilon added to the second average in
-   each step, and none in the denominator:
+/* EAdam (Yuan and Gao, EAdam optimizer: how epsilon impact Adam, 2020): Adam with epsilon added to the second average
+   in each step, and none in the denominator:
      m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2 + eps,   w <- w - lr (m / (1 - b1^t)) / sqrt(v / (1 - b2^t))
    weight_decay w is added to g. */
 #include "optim/optim.h"
@@ -19,5 +19,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adam(u); }
 
 const pl_optimizer_class pl_optim_eadam = {
-  .head = { "EAdam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare, .update = update
+  .head = { "EAdam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare,
+  .update = update
 };

@@ -30,17 +30,21 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
   const char *type = opt->cls->head.type;
   bool selects = false;
   if (!cJSON_IsObject(spec))
-    return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }", type, number);
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }",
+                        type, number);
   for (int i = 0; i < SELECTORS; i++) {
     cJSON *names = cJSON_DetachItemFromObjectCaseSensitive(spec, selectors[i]);
     bool ok = names == NULL || is_names(names);
     selects = selects || names != NULL;
     cJSON_Delete(names);
-    if (!ok) return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d: '%s' takes a name or a list of names", type, number, selectors[i]);
+    if (!ok)
+      return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d: '%s' takes a name or a list of names", type, number,
+                          selectors[i]);
   }
   if (!selects)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d names nothing; give it layers = { \"fc1\" }, match = \"conv\" "
-                        "or parameters = { \"bias\" }", type, number);
+    return pl_error_set(err, PL_ERROR_VALUE,
+                        "%s: group %d names nothing; give it layers = { \"fc1\" }, match = \"conv\" or parameters "
+                        "= { \"bias\" }", type, number);
   const pl_class cls = { "group", sizeof(group_config), &group_defaults, group_options };
   group_config c;
   pl_status status = pl_options_read(&c, &cls, spec, err);
@@ -51,10 +55,13 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
   if (c.lr >= 0 && c.lr_scale >= 0)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has both lr and lr_scale; give one", type, number);
   if (c.lr > 0 && common->lr == 0)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
+    return pl_error_set(err, PL_ERROR_VALUE,
+                        "%s: group %d has an lr, which is relative to the optimizer's, and that is 0", type, number);
   group->lr_scale = c.lr_scale >= 0 ? c.lr_scale : c.lr > 0 ? c.lr / common->lr : c.lr < 0 ? 1 : 0;
   if (c.frozen && (c.lr >= 0 || c.lr_scale >= 0 || c.weight_decay >= 0))
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d is frozen, so that it has no lr, lr_scale or weight_decay; give one or the other", type, number);
+    return pl_error_set(err, PL_ERROR_VALUE,
+                        "%s: group %d is frozen, so that it has no lr, lr_scale or weight_decay; give one or the other",
+                        type, number);
   group->frozen = c.frozen;
   group->weight_decay = c.weight_decay >= 0 ? c.weight_decay : common->weight_decay;
   return PL_OK;
@@ -99,7 +106,8 @@ static const char *layer_name(const pl_slice *slice) { return slice->layer ? pl_
 
 static bool meets(const cJSON *spec, const pl_slice *slice) {
   const char *name = layer_name(slice);
-  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"), *match = cJSON_GetObjectItemCaseSensitive(spec, "match");
+  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"),
+    *match = cJSON_GetObjectItemCaseSensitive(spec, "match");
   const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(spec, "parameters");
   if (layers && !any(layers, slice->path, same) && !any(layers, name, same)) return false;
   if (match && !any(match, slice->path, contains) && !any(match, name, contains)) return false;
@@ -127,11 +135,13 @@ static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *
     names[k++] = slices[i].path;
   }
   const char *nearest = pl_nearest_name(name, names);
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: no layer '%s' has parameters%s%s%s", opt->cls->head.type, number, name,
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: no layer '%s' has parameters%s%s%s", opt->cls->head.type,
+                      number, name,
                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, const pl_slice *slices, size_t n, pl_error *err) {
+pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, const pl_slice *slices, size_t n,
+                                pl_error *err) {
   for (size_t i = 0; i < n; i++) group_of[i] = (uint32_t)opt->groups - 1;
   for (size_t g = opt->groups - 1; g-- > 0;) {   /* backwards, so that the first group has the last word */
     const cJSON *spec = cJSON_GetArrayItem(opt->groups_json, (int)g);
@@ -144,7 +154,8 @@ pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, con
       met = true;
     }
     if (!met)
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d meets no parameter of the model", opt->cls->head.type, (int)g + 1);
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d meets no parameter of the model", opt->cls->head.type,
+                          (int)g + 1);
   }
   return PL_OK;
 }

@@ -1,5 +1,5 @@
-/* LAMB (You et al., Large batch optimization for deep learning, 2020): Adam's direction, made as long as the weights that it
-   moves, parameter by parameter:
+/* LAMB (You et al., Large batch optimization for deep learning, 2020): Adam's direction, made as long as the weights
+   that it moves, parameter by parameter:
      m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
      r = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) + weight_decay w
      w <- w - lr (|w| / |r|) r          (lr r where either length is 0)

@@ -77,12 +77,14 @@ void pl_optim_slots_mv(const void *config, const char *names[PL_MOST_SLOTS]);
 /* The two averages of Adam and their corrections: b1, 1 - b1, b2, 1 - b2, lr / (1 - b1^t), 1 / (1 - b2^t). */
 void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u);
 /* The scalars of block b with its pointers and the factor on its gradient. */
-pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads, float scale);
+pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads,
+                              float scale);
 
 /* groups.c: checks the shape of `json` (an array, or NULL) and allocates opt->group. */
 pl_status pl_optim_groups_read(pl_optimizer *opt, const struct cJSON *json, pl_error *err);
 /* group_of[i] [out]: the group of slice i. Every group must have met a slice. */
-pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, const pl_slice *slices, size_t n, pl_error *err);
+pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, const pl_slice *slices, size_t n,
+                                pl_error *err);
 
 extern const pl_optimizer_class *const pl_optimizer_registry[];   /* ends with NULL */
 

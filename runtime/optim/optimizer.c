@@ -1,9 +1,11 @@
-/* Making, binding and describing optimizers. The step is in step.c, groups in groups.c, each formula in its own file. */
+/* Making, binding and describing optimizers. The step is in step.c, groups in groups.c, each formula in its own
+   file. */
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "optim/optim.h"
 
-const char *pl_optimizer_type_name(int i) { return pl_optimizer_registry[i] ? pl_optimizer_registry[i]->head.type : NULL; }
+const char *pl_optimizer_type_name(int i) { return pl_optimizer_registry[i] ? pl_optimizer_registry[i]->head.type
+                                            : NULL; }
 
 static const pl_optimizer_class *find_class(const char *type, pl_error *err) {
   const char *names[64] = { 0 };
@@ -43,7 +45,8 @@ pl_optimizer *pl_optimizer_new(const char *type, const cJSON *args, pl_error *er
   opt->config = pl_alloc(cls->head.config_size, err);
   if (opt->config != NULL) {
     cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
-    pl_status status = args && copy == NULL ? pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of %s", type) : configure(opt, copy, err);
+    pl_status status = args && copy == NULL ? pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of %s",
+                                                           type) : configure(opt, copy, err);
     cJSON_Delete(copy);
     if (status == PL_OK) return opt;
   }
@@ -89,7 +92,8 @@ cJSON *pl_optimizer_to_json(const pl_optimizer *opt) {
 pl_optimizer *pl_optimizer_from_json(const cJSON *json, pl_error *err) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
   if (type != NULL) return pl_optimizer_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
-  pl_error_set(err, PL_ERROR_VALUE, "an optimizer is described as { type = \"Adam\", config = { ... } }; there is no type");
+  pl_error_set(err, PL_ERROR_VALUE, "an optimizer is described as { type = \"Adam\", config = { ... } }; there is "
+                                    "no type");
   return NULL;
 }
 
@@ -112,7 +116,8 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
   size_t blocks = 0;
   for (size_t i = 0; i < n; i++) {
     if (slices[i].offset % 16 || slices[i].offset + padded(slices[i].count) > size)
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: parameter %s of %s does not lie in the model's block at a multiple of 16",
+      return pl_error_set(err, PL_ERROR_VALUE,
+                          "%s: parameter %s of %s does not lie in the model's block at a multiple of 16",
                           opt->cls->head.type, slices[i].name, slices[i].path);
     blocks += (padded(slices[i].count) + PL_OPTIM_BLOCK - 1) / PL_OPTIM_BLOCK;
   }

@@ -1,14 +1,15 @@
 /* RMSprop (Tieleman and Hinton, Neural networks for machine learning, lecture 6.5, 2012):
      v <- beta v + (1 - beta) g^2,   q = g / (sqrt(v) + eps),   w <- w - lr q
-   centered (Graves, Generating sequences with recurrent neural networks, 2013): with a <- beta a + (1 - beta) g, the root is
-   of v - a^2. With momentum: b <- momentum b + q takes the place of q. weight_decay w is added to g. */
+   centered (Graves, Generating sequences with recurrent neural networks, 2013): with a <- beta a + (1 - beta) g, the
+   root is of v - a^2. With momentum: b <- momentum b + q takes the place of q. weight_decay w is added to g. */
 #include "optim/optim.h"
 
 typedef struct { pl_optim_common common; double beta, eps, momentum; bool centered; } config;
 
 static const config defaults = { .common = { .lr = 1e-3 }, .beta = 0.9, .eps = 1e-8 };
 static const pl_option options[] = {
-  PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, beta, 0, 1), PL_OPTIM_EPS(config), PL_OPTIM_NUMBER(config, momentum, 0, 1),
+  PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, beta, 0, 1), PL_OPTIM_EPS(config),
+  PL_OPTIM_NUMBER(config, momentum, 0, 1),
   { .name = "centered", .kind = PL_OPTION_BOOL, .offset = offsetof(config, centered) }, { 0 }
 };
 

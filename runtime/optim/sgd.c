@@ -19,7 +19,8 @@ static const config defaults = { .common = { .lr = 0.01 } };
 static const pl_option options[] = {
   PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, momentum, 0, 1),
   { .name = "nesterov", .kind = PL_OPTION_BOOL, .offset = offsetof(config, nesterov) },
-  { .name = "momentum_form", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, momentum_form), .choices = momentum_forms },
+  { .name = "momentum_form", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, momentum_form),
+    .choices = momentum_forms },
   { .name = "decay_form", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, decay_form), .choices = decay_forms },
   { 0 }
 };

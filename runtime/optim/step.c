@@ -34,14 +34,16 @@ void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u) 
   u->root = (float)(1 / (1 - pl_pow(betas[1], t)));
 }
 
-pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads, float scale) {
+pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads,
+                              float scale) {
   pl_update u = opt->group[b->group].update;
   u.w = values + b->offset;
   u.g = grads + b->offset;
   u.rows = 1;
   u.count = b->count;
   u.scale = scale;
-  for (int i = 0; i < PL_MOST_SLOTS; i++) u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + b->offset : NULL;
+  for (int i = 0; i < PL_MOST_SLOTS; i++)
+    u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + b->offset : NULL;
   return u;
 }
 
@@ -51,7 +53,8 @@ static float clip_scale(pl_optimizer *opt, const pl_team *team, const float *gra
   const pl_optim_common *c = opt->config;
   if (c->clip_norm == 0) return 1;
   for (size_t i = from; i < to; i++)
-    opt->partial[i] = opt->group[opt->block[i].group].frozen ? 0 : pl_kernel.sum_squares(grads + opt->block[i].offset, opt->block[i].count);
+    opt->partial[i] = opt->group[opt->block[i].group].frozen ? 0 : pl_kernel.sum_squares(grads + opt->block[i].offset,
+        opt->block[i].count);
   pl_team_barrier(team);
   double sum = 0;
   for (size_t i = 0; i < opt->blocks; i++) sum += opt->partial[i];
@@ -104,12 +107,15 @@ bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile
   static const float zeros[16];
   size_t count = opt->slice[tile->slice].count, padding = (16 - count % 16) % 16;
   bool finite = step_rows(opt, values, tile);
-  if (padding == 0 || tile->rows == 0 || tile->offset + (tile->rows - 1) * tile->stride + tile->cols != count) return finite;
-  return step_rows(opt, values, &(pl_grad_tile){ .slice = tile->slice, .offset = count, .rows = 1, .cols = padding, .grad = zeros }) && finite;
+  if (padding == 0 || tile->rows == 0 || tile->offset + (tile->rows - 1) * tile->stride + tile->cols != count)
+    return finite;
+  return step_rows(opt, values, &(pl_grad_tile){ .slice = tile->slice, .offset = count, .rows = 1, .cols = padding,
+                                                 .grad = zeros }) && finite;
 }
 
 void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice) {
   size_t from, to, first = opt->slice[slice].offset, count = (opt->slice[slice].count + 15) / 16 * 16;
   pl_team_share(team, count, 16, &from, &to);
-  step_rows(opt, values, &(pl_grad_tile){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from, .grad = grads + first + from });
+  step_rows(opt, values, &(pl_grad_tile){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from,
+                                          .grad = grads + first + from });
 }

@@ -2,7 +2,8 @@
 #include <string.h>
 #include "store/reader.h"
 
-static pl_status read_fixed_text(hid_t attr, hid_t type, size_t most, pl_store_value *value, void **text, pl_error *err) {
+static pl_status read_fixed_text(hid_t attr, hid_t type, size_t most, pl_store_value *value, void **text,
+                                 pl_error *err) {
   size_t size = hdf5.H5Tget_size(type);
   if (size > most) return pl_error_set(err, PL_ERROR_CORRUPT, "a text of %zu bytes does not fit into the file", size);
   if ((*text = pl_alloc(size + 1, err)) == NULL) return PL_ERROR_MEMORY;
@@ -14,7 +15,8 @@ static pl_status read_fixed_text(hid_t attr, hid_t type, size_t most, pl_store_v
 
 /* Reads one value. A text lies in *text (free with pl_free) or, of variable length, in *foreign (libhdf5's memory).
    `known` is false when the attribute is of a kind that is passed over. */
-static pl_status read_value(hid_t attr, hid_t type, size_t most, pl_store_value *value, bool *known, void **text, char **foreign, pl_error *err) {
+static pl_status read_value(hid_t attr, hid_t type, size_t most, pl_store_value *value, bool *known, void **text,
+                            char **foreign, pl_error *err) {
   herr_t good = 0;
   *known = true;
   switch (hdf5.H5Tget_class(type)) {

@@ -71,7 +71,8 @@ static pl_status fill_temporary(int fd, const char *temporary, const void *data,
   return status;
 }
 
-static pl_status replace(const char *path, const char *target, const char *folder, const void *data, size_t size, pl_error *err) {
+static pl_status replace(const char *path, const char *target, const char *folder, const void *data, size_t size,
+                         pl_error *err) {
   char *temporary;
   pl_store_remove_stale(target);
   int fd = pl_store_temporary(target, &temporary, err);
@@ -123,7 +124,8 @@ pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_err
   char *bytes = NULL;
   size_t have = 0;
   if (fstat(fd, &st) != 0) status = refused(err, path, "inspect");
-  else if (!S_ISREG(st.st_mode)) status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: expected a file, found a %s", path,
+  else if (!S_ISREG(st.st_mode))
+    status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: expected a file, found a %s", path,
                                                        S_ISDIR(st.st_mode) ? "folder" : "device or pipe");
   else if ((bytes = pl_alloc((size_t)st.st_size + 1, err)) == NULL) {
     pl_error_prefix(err, "reading %s", path);
@@ -132,7 +134,8 @@ pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_err
   while (status == PL_OK && have < (size_t)st.st_size) {
     ssize_t n = read(fd, bytes + have, (size_t)st.st_size - have);
     if (n > 0) have += (size_t)n;
-    else if (n == 0) status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: it became shorter while being read", path);
+    else if (n == 0)
+      status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: it became shorter while being read", path);
     else if (errno != EINTR) status = refused(err, path, "read");
   }
   close(fd);
@@ -152,7 +155,8 @@ pl_status pl_store_append(const char *path, const void *data, size_t size, pl_er
   pl_status status = PL_OK;
   ssize_t n = 0;
   if (fstat(fd, &st) != 0) status = refused(err, path, "inspect");
-  else if (!S_ISREG(st.st_mode)) status = pl_error_set(err, PL_ERROR_IO, "cannot append to %s: it is a device or pipe", path);
+  else if (!S_ISREG(st.st_mode))
+    status = pl_error_set(err, PL_ERROR_IO, "cannot append to %s: it is a device or pipe", path);
   else {
     do n = SYS.write(fd, data, size); while (n < 0 && errno == EINTR);
     if (n < 0 || (size_t)n != size) {

@@ -25,19 +25,23 @@ pl_status pl_hdf5_load(pl_error *err) {
   static bool loaded;
   if (loaded) return PL_OK;
   void *library = dlopen(PL_HDF5_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL) return pl_error_set(err, PL_ERROR_IO, "files need the HDF5 library, and it cannot be loaded: %s", dlerror());
+  if (library == NULL)
+    return pl_error_set(err, PL_ERROR_IO, "files need the HDF5 library, and it cannot be loaded: %s", dlerror());
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     *functions[i].at = dlsym(library, functions[i].name);
-    if (*functions[i].at == NULL) return pl_error_set(err, PL_ERROR_IO, "%s has no %s; install the HDF5 that Perilune was built with (%d.%d)",
+    if (*functions[i].at == NULL)
+      return pl_error_set(err, PL_ERROR_IO, "%s has no %s; install the HDF5 that Perilune was built with (%d.%d)",
                                                       PL_HDF5_LIBRARY, functions[i].name, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
-  /* Before anything else, which would start it: no file waits for the library's end, and that crashes where closing one has run
+  /* Before anything else, which would start it: no file waits for the library's end, and that crashes where closing one
+     has run
      out of memory. */
   hdf5.H5dont_atexit();
   unsigned major = 0, minor = 0, release = 0;
   hdf5.H5get_libversion(&major, &minor, &release);
   if (major != H5_VERS_MAJOR || minor != H5_VERS_MINOR) {
-    return pl_error_set(err, PL_ERROR_IO, "%s is version %u.%u, and Perilune was built with %d.%d: build it again", PL_HDF5_LIBRARY,
+    return pl_error_set(err, PL_ERROR_IO, "%s is version %u.%u, and Perilune was built with %d.%d: build it again",
+                        PL_HDF5_LIBRARY,
                         major, minor, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
   if (hdf5.H5open() < 0) return pl_error_set(err, PL_ERROR_IO, "the HDF5 library does not start");
@@ -62,7 +66,8 @@ pl_status pl_store_library(char text[40], pl_error *err) {
 /* The stack is walked from the failing function outwards: the first entry says what really happened. */
 static herr_t innermost(unsigned n, const H5E_error2_t *entry, void *text) {
   (void)n;
-  snprintf(text, 160, "%s (%s)", entry->desc ? entry->desc : "no description", entry->func_name ? entry->func_name : "?");
+  snprintf(text, 160, "%s (%s)", entry->desc ? entry->desc : "no description",
+           entry->func_name ? entry->func_name : "?");
   return 1;
 }
 

@@ -67,6 +67,7 @@ typedef struct pl_image {
 
 hid_t pl_image_create(pl_image *image, pl_error *err);   /* an HDF5 file id, or -1 */
 hid_t pl_image_open(pl_image *image, pl_error *err);
-pl_status pl_image_close(pl_image *image, hid_t file, pl_error *err);   /* all objects of the file with it; the id is gone in any case */
+pl_status pl_image_close(pl_image *image, hid_t file, pl_error *err);   /* all objects of the file with it; the id is
+                                                                           gone in any case */
 
 #endif

@@ -58,9 +58,11 @@ static void new_name(char name[40]) {
 
 static hid_t access_list(pl_image *image) {
   enum { INCREMENT = 64 << 10 };
-  H5FD_file_image_callbacks_t callbacks = { image_malloc, image_copy, image_realloc, image_free, udata_copy, udata_free, image };
+  H5FD_file_image_callbacks_t callbacks = { image_malloc, image_copy, image_realloc, image_free, udata_copy, udata_free,
+                                            image };
   hid_t access = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_ACCESS_ID_g);
-  if (access >= 0 && hdf5.H5Pset_fapl_core(access, INCREMENT, 0) >= 0 && hdf5.H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
+  if (access >= 0 && hdf5.H5Pset_fapl_core(access, INCREMENT, 0) >= 0 &&
+      hdf5.H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
       hdf5.H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
       hdf5.H5Pset_file_image_callbacks(access, &callbacks) >= 0) return access;
   hdf5.H5Pclose(access);
@@ -72,7 +74,8 @@ hid_t pl_image_create(pl_image *image, pl_error *err) {
   *image = (pl_image){ 0 };
   new_name(name);
   hid_t file = -1, access = access_list(image), creation = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_CREATE_ID_g);
-  if (access >= 0 && hdf5.H5Pset_userblock(creation, PROOF_SIZE) >= 0 && hdf5.H5Pset_obj_track_times(creation, 0) >= 0 &&
+  if (access >= 0 && hdf5.H5Pset_userblock(creation, PROOF_SIZE) >= 0 &&
+      hdf5.H5Pset_obj_track_times(creation, 0) >= 0 &&
       hdf5.H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
       hdf5.H5Pset_attr_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0) {
     file = hdf5.H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
@@ -88,7 +91,8 @@ hid_t pl_image_open(pl_image *image, pl_error *err) {
   image->reading = true;
   new_name(name);
   hid_t file = -1, access = access_list(image);
-  if (access >= 0 && hdf5.H5Pset_file_image(access, image->data, image->size) >= 0) file = hdf5.H5Fopen(name, H5F_ACC_RDONLY, access);
+  if (access >= 0 && hdf5.H5Pset_file_image(access, image->data, image->size) >= 0)
+    file = hdf5.H5Fopen(name, H5F_ACC_RDONLY, access);
   if (file < 0) pl_hdf5_error(err, PL_ERROR_CORRUPT, "not readable as an HDF5 file");
   hdf5.H5Pclose(access);
   return file;
@@ -99,10 +103,12 @@ static pl_status find_end(pl_image *image, pl_error *err) {
   enum { AT_VERSION = PROOF_SIZE + 8, AT_END = PROOF_SIZE + 28 };
   static const unsigned char signature[8] = { 0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n' };
   uint64_t end = 0;
-  if (image->size >= AT_END + 8 && memcmp(image->data + PROOF_SIZE, signature, sizeof signature) == 0 && image->data[AT_VERSION] == 3) {
+  if (image->size >= AT_END + 8 && memcmp(image->data + PROOF_SIZE, signature, sizeof signature) == 0 &&
+      image->data[AT_VERSION] == 3) {
     for (int i = 0; i < 8; i++) end |= (uint64_t)image->data[AT_END + i] << 8 * i;
   }
-  if (end <= PROOF_SIZE || end > image->size) return pl_error_set(err, PL_ERROR_STATE, "libhdf5 left a file without a valid superblock");
+  if (end <= PROOF_SIZE || end > image->size)
+    return pl_error_set(err, PL_ERROR_STATE, "libhdf5 left a file without a valid superblock");
   image->size = (size_t)end;
   return PL_OK;
 }

@@ -13,7 +13,8 @@
 #include "base/sha256.h"
 #include "store/proof.h"
 
-enum { VERSION = 1, AT_VERSION = 8, AT_BLOCK = 12, AT_LENGTH = 16, AT_DIGEST = 24, AT_PADDING = AT_DIGEST + SHA256_DIGEST_LENGTH };
+enum { VERSION = 1, AT_VERSION = 8, AT_BLOCK = 12, AT_LENGTH = 16, AT_DIGEST = 24,
+       AT_PADDING = AT_DIGEST + SHA256_DIGEST_LENGTH };
 static const char magic[AT_VERSION] = { 'P', 'E', 'R', 'I', 'L', 'U', 'N', 'E' };
 
 static void put(unsigned char *at, uint64_t value, int bytes) {
@@ -50,18 +51,24 @@ bool pl_proof_present(const unsigned char *file, size_t size) {
 pl_status pl_proof_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX], pl_error *err) {
   if (size == 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is empty", path);
   if (!pl_proof_present(file, size)) {
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s does not begin as a Perilune file does: it is damaged, or was written by another "
+    return pl_error_set(err, PL_ERROR_CORRUPT,
+                        "%s does not begin as a Perilune file does: it is damaged, or was written by another "
                         "program (an HDF5 file of another program is read with foreign = true)", path);
   }
-  if (size < PROOF_SIZE) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it is cut off after %zu bytes", path, size);
+  if (size < PROOF_SIZE)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it is cut off after %zu bytes", path, size);
   uint64_t version = get(file + AT_VERSION, 4), length = get(file + AT_LENGTH, 8);
-  if (version == 0 || get(file + AT_BLOCK, 4) != PROOF_SIZE) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged in its header", path);
+  if (version == 0 || get(file + AT_BLOCK, 4) != PROOF_SIZE)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged in its header", path);
   if (version > VERSION) {
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s has file version %llu, and this program reads up to %d: it is damaged or needs a newer Perilune",
+    return pl_error_set(err, PL_ERROR_CORRUPT,
+                        "%s has file version %llu, and this program reads up to %d: it is damaged or needs a "
+                        "newer Perilune",
                         path, (unsigned long long)version, VERSION);
   }
   if (length != size) {
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it should have %llu bytes and has %zu", path, (unsigned long long)length, size);
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it should have %llu bytes and has %zu", path,
+                        (unsigned long long)length, size);
   }
   for (int i = AT_PADDING; i < PROOF_SIZE; i++) {
     if (file[i] != 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged in its header", path);

@@ -34,8 +34,8 @@ void pl_store_close(pl_store_reader *r) {
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
 
-/* Whoever walks through a file visits an object as often as there are ways to it: with two links to each group 2^depth times, with
-   a link back up for ever. A group may have one link. So may a dataset of ours, since we make no other. */
+/* Whoever walks through a file visits an object as often as there are ways to it: with two links to each group 2^depth
+   times, with a link back up for ever. A group may have one link. So may a dataset of ours, since we make no other. */
 static bool has_one_link(const pl_store_reader *r, hid_t object) {
   pl_object_info info;
   if (hdf5.OBJECT_INFO(object, &info, H5O_INFO_BASIC) < 0) return false;
@@ -63,8 +63,8 @@ static hid_t enter_soft(hid_t group, const char *name, size_t size, int *names) 
   return -1;
 }
 
-/* A link's target in the same file, or -1. Of *names one is used up, and one for each name in soft links: these may lead to soft
-   links, in circles or in paths whose every name is a path. */
+/* A link's target in the same file, or -1. Of *names one is used up, and one for each name in soft links: these may
+   lead to soft links, in circles or in paths whose every name is a path. */
 static hid_t enter_link(hid_t group, const char *name, int *names, bool *soft) {
   if (--*names < 0) return -1;
   H5L_info_t info;
@@ -87,14 +87,16 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
   }
   if (object >= 0 && !has_one_link(r, object)) {
     hdf5.H5Oclose(object);
-    pl_error_set(err, PL_ERROR_CORRUPT, "'%.120s' of %s is linked from several places; what is read here is a tree", path, r->path);
+    pl_error_set(err, PL_ERROR_CORRUPT, "'%.120s' of %s is linked from several places; what is read here is a tree",
+                 path, r->path);
     return -1;
   }
   if (bad.status != PL_OK && object >= 0) {
     hdf5.H5Oclose(object);
     object = -1;
   }
-  if (names < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups at '%.60s...'", r->path, STORE_PATH_MOST, path);
+  if (names < 0)
+    pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups at '%.60s...'", r->path, STORE_PATH_MOST, path);
   else if (bad.status != PL_OK) pl_error_set(err, bad.status, "%s has no '%.120s': %s", r->path, path, bad.text);
   else if (object < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s has no '%s'", r->path, path);
   return object;
@@ -137,12 +139,14 @@ static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, v
   return l->status == PL_OK ? 0 : 1;
 }
 
-pl_status pl_store_list(pl_store_reader *r, const char *path, pl_status (*each)(void *arg, const char *name, pl_error *err), void *arg,
+pl_status pl_store_list(pl_store_reader *r, const char *path,
+                        pl_status (*each)(void *arg, const char *name, pl_error *err), void *arg,
                         pl_error *err) {
   listing l = { each, arg, err, PL_OK };
   hid_t group = pl_reader_enter(r, path, err);
   if (group < 0) return err ? err->status : PL_ERROR_CORRUPT;
-  if (hdf5.H5Iget_type(group) != H5I_GROUP) l.status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s is a dataset: it has no members", path, r->path);
+  if (hdf5.H5Iget_type(group) != H5I_GROUP)
+    l.status = pl_error_set(err, PL_ERROR_VALUE, "'%s' of %s is a dataset: it has no members", path, r->path);
   else if (hdf5.H5Literate(group, child_order(group), H5_ITER_INC, NULL, list_link, &l) < 0 && l.status == PL_OK) {
     l.status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
   }

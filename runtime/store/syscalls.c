@@ -14,6 +14,7 @@ static int sync_file(int fd) { return fsync(fd); }
 #endif
 
 pl_syscalls pl_store_syscalls = {
-  .open = open_file, .write = write, .ftruncate = ftruncate, .fsync = sync_file, .fchmod = fchmod, .fchown = fchown, .close = close,
+  .open = open_file, .write = write, .ftruncate = ftruncate, .fsync = sync_file, .fchmod = fchmod, .fchown = fchown,
+  .close = close,
   .rename = rename, .unlink = unlink, .mkdir = mkdir,
 };

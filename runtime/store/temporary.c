@@ -84,7 +84,8 @@ char *pl_store_target(const char *path, pl_error *err) {
     target = next;
   }
   if (target == NULL || stat(target, &st) != 0 || S_ISREG(st.st_mode)) return target;
-  pl_error_set(err, PL_ERROR_IO, "cannot save %s: it is a %s; only files are replaced", path, S_ISDIR(st.st_mode) ? "folder" : "device or pipe");
+  pl_error_set(err, PL_ERROR_IO, "cannot save %s: it is a %s; only files are replaced", path,
+               S_ISDIR(st.st_mode) ? "folder" : "device or pipe");
   pl_free(target);
   return NULL;
 }
@@ -94,7 +95,8 @@ static int keep_owner_and_mode(int fd, const struct stat *old) {
   struct stat st;
   if (fstat(fd, &st) != 0) return -1;
   if (st.st_uid != old->st_uid || st.st_gid != old->st_gid) {
-    if (SYS.fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM && errno != EINVAL && errno != ENOTSUP) return -1;
+    if (SYS.fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM && errno != EINVAL && errno != ENOTSUP)
+      return -1;
     if (fstat(fd, &st) != 0) return -1;
   }
   return (st.st_mode & 0777) == (old->st_mode & 0777) ? 0 : SYS.fchmod(fd, old->st_mode & 0777);
@@ -110,7 +112,8 @@ int pl_store_temporary(const char *target, char **name, pl_error *err) {
   if (temporary == NULL) return -1;
   int fd = -1;
   for (int i = 0; fd < 0 && i < TRIES; i++) {
-    snprintf(temporary + length, SUFFIX_MOST, ".%lx-%08lx-%lx.tmp", (unsigned long)getpid(), (unsigned long)place(), atomic_fetch_add(&next_count, 1));
+    snprintf(temporary + length, SUFFIX_MOST, ".%lx-%08lx-%lx.tmp", (unsigned long)getpid(), (unsigned long)place(),
+             atomic_fetch_add(&next_count, 1));
     fd = SYS.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (fd < 0 && errno != EEXIST) break;
   }
@@ -133,7 +136,8 @@ int pl_store_temporary(const char *target, char **name, pl_error *err) {
 static bool is_stale(const char *suffix) {
   unsigned long pid, where, count;
   int end = 0;
-  if (sscanf(suffix, ".%lx-%8lx-%lx.tmp%n", &pid, &where, &count, &end) != 3 || end == 0 || suffix[end] != '\0' || where != place()) return false;
+  if (sscanf(suffix, ".%lx-%8lx-%lx.tmp%n", &pid, &where, &count, &end) != 3 || end == 0 || suffix[end] != '\0' ||
+      where != place()) return false;
   if (pid == (unsigned long)getpid()) return atomic_load(&saving) == 1;
   return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }

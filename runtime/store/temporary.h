@@ -5,7 +5,8 @@
 #include <sys/types.h>
 #include "perilune/store.h"
 
-/* The file that saving to `path` replaces: symbolic links are followed, also to a file that is not there yet. To be freed.
+/* The file that saving to `path` replaces: symbolic links are followed, also to a file that is not there yet. To be
+   freed.
    NULL: a loop of links, or what is there is no regular file. */
 char *pl_store_target(const char *path, pl_error *err);
 

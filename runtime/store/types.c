@@ -27,7 +27,8 @@ hid_t pl_store_text_type(size_t length) {
 hid_t pl_store_bool_type(hid_t base) {
   static const char no = 0, yes = 1;
   hid_t type = hdf5.H5Tenum_create(base);
-  if (type >= 0 && hdf5.H5Tenum_insert(type, "FALSE", &no) >= 0 && hdf5.H5Tenum_insert(type, "TRUE", &yes) >= 0) return type;
+  if (type >= 0 && hdf5.H5Tenum_insert(type, "FALSE", &no) >= 0 && hdf5.H5Tenum_insert(type, "TRUE", &yes) >= 0)
+    return type;
   hdf5.H5Tclose(type);
   return -1;
 }
@@ -38,9 +39,11 @@ bool pl_store_next_name(const char **path, char name[STORE_NAME_MOST], pl_error 
   if (*from == '/') from++;
   if (*from == '\0') return false;
   size_t length = strcspn(from, "/");
-  if (length == 0 || length >= STORE_NAME_MOST || (length == 1 && *from == '.') || (length == 2 && from[0] == '.' && from[1] == '.')) {
-    pl_error_set(err, PL_ERROR_VALUE, "'%.60s' does not go on as a path inside a file: expected names of 1 to %d bytes, other than '.' "
-                 "and '..', between single slashes", *path, STORE_NAME_MOST - 1);
+  if (length == 0 || length >= STORE_NAME_MOST || (length == 1 && *from == '.') ||
+      (length == 2 && from[0] == '.' && from[1] == '.')) {
+    pl_error_set(err, PL_ERROR_VALUE, "'%.60s' does not go on as a path inside a file: expected names of 1 to %d "
+                                      "bytes, other than '.' and '..', between single slashes", *path,
+                                        STORE_NAME_MOST - 1);
     return false;
   }
   memcpy(name, from, length);

@@ -47,8 +47,10 @@ static pl_status done(const pl_store_writer *w, pl_error *err) {
 /* The group `name` in `parent`, made if it is not there; -1 on failure. Closes `parent`. */
 static hid_t enter_group(pl_store_writer *w, hid_t parent, const char *name, const char *path) {
   htri_t there = hdf5.H5Lexists(parent, name, H5P_DEFAULT);
-  hid_t group = there > 0 ? hdf5.H5Gopen2(parent, name, H5P_DEFAULT) : hdf5.H5Gcreate2(parent, name, w->links, w->groups, H5P_DEFAULT);
-  if (group < 0 && there > 0) pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %s: '%s' is a dataset, not a group", path, name);
+  hid_t group = there > 0 ? hdf5.H5Gopen2(parent, name, H5P_DEFAULT)
+    : hdf5.H5Gcreate2(parent, name, w->links, w->groups, H5P_DEFAULT);
+  if (group < 0 && there > 0)
+    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %s: '%s' is a dataset, not a group", path, name);
   else if (group < 0) pl_hdf5_error(&w->failure, PL_ERROR_MEMORY, "cannot make the group '%s' of %s", name, path);
   hdf5.H5Gclose(parent);
   return group;
@@ -91,10 +93,12 @@ static void value_types(pl_store_type type, size_t length, hid_t *file, hid_t *m
   *file = type == PL_STORE_TEXT ? pl_store_text_type(length)
         : type == PL_STORE_BOOL ? pl_store_bool_type(hdf5.H5T_STD_I8LE_g) : hdf5.H5Tcopy(pl_store_file_type(type));
   *memory = type == PL_STORE_TEXT ? pl_store_text_type(length)
-          : type == PL_STORE_BOOL ? pl_store_bool_type(hdf5.H5T_NATIVE_INT8_g) : hdf5.H5Tcopy(pl_store_memory_type(type));
+          : type == PL_STORE_BOOL ? pl_store_bool_type(hdf5.H5T_NATIVE_INT8_g)
+            : hdf5.H5Tcopy(pl_store_memory_type(type));
 }
 
-static void write_attr(pl_store_writer *w, hid_t object, const char *path, const char *name, hid_t file, hid_t memory, const void *value) {
+static void write_attr(pl_store_writer *w, hid_t object, const char *path, const char *name, hid_t file, hid_t memory,
+                       const void *value) {
   hid_t names = hdf5.H5Pcreate(hdf5.H5P_CLS_ATTRIBUTE_CREATE_ID_g), space = hdf5.H5Screate(H5S_SCALAR), attr = -1;
   if (hdf5.H5Pset_char_encoding(names, H5T_CSET_UTF8) >= 0 && space >= 0) {
     attr = hdf5.H5Acreate2(object, name, file, space, names, H5P_DEFAULT);
@@ -107,18 +111,23 @@ static void write_attr(pl_store_writer *w, hid_t object, const char *path, const
   hdf5.H5Pclose(names);
 }
 
-pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type, const void *value, size_t length, pl_error *err) {
+pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type, const void *value,
+                        size_t length, pl_error *err) {
   char leaf[STORE_NAME_MOST];
   hid_t file, memory;
   if (w->failure.status == PL_OK && (name[0] == '\0' || strlen(name) >= STORE_NAME_MOST)) {
-    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write an attribute '%.40s' of %s: expected a name of 1 to %d bytes", name, path, STORE_NAME_MOST - 1);
+    pl_error_set(&w->failure, PL_ERROR_VALUE,
+                 "cannot write an attribute '%.40s' of %s: expected a name of 1 to %d bytes", name, path,
+                 STORE_NAME_MOST - 1);
   }
   if (w->failure.status || (type == PL_STORE_TEXT && !text_fits(w, path, value, length))) return done(w, err);
   hid_t parent = enter_parent(w, path, leaf);
   if (parent < 0) return done(w, err);
   hid_t object = hdf5.H5Oopen(parent, leaf[0] ? leaf : ".", H5P_DEFAULT);
   value_types(type, length, &file, &memory);
-  if (object < 0) pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot give '%s' the attribute '%s': write the group or dataset first", path, name);
+  if (object < 0)
+    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot give '%s' the attribute '%s': write the group or dataset first",
+                 path, name);
   else write_attr(w, object, path, name, file, memory, length == 0 && type == PL_STORE_TEXT ? "" : value);
   hdf5.H5Tclose(memory);
   hdf5.H5Tclose(file);
@@ -128,11 +137,13 @@ pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, 
 }
 
 /* Creates and writes one dataset; takes over `space` and `creation`. */
-static pl_status write_data(pl_store_writer *w, const char *path, hid_t file, hid_t memory, hid_t space, hid_t creation, const void *data,
+static pl_status write_data(pl_store_writer *w, const char *path, hid_t file, hid_t memory, hid_t space, hid_t creation,
+                            const void *data,
                             pl_error *err) {
   char leaf[STORE_NAME_MOST];
   hid_t set = -1, parent = enter_parent(w, path, leaf);
-  if (parent >= 0 && leaf[0] == '\0') pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write a dataset '%s': its name is missing", path);
+  if (parent >= 0 && leaf[0] == '\0')
+    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write a dataset '%s': its name is missing", path);
   else if (parent >= 0 && hdf5.H5Lexists(parent, leaf, H5P_DEFAULT) > 0) {
     pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %s: it is there already", path);
   } else if (parent >= 0) {
@@ -172,13 +183,15 @@ static void set_chunks(hid_t creation, const pl_shape *shape, size_t size, int g
   hdf5.H5Pset_fletcher32(creation);
 }
 
-pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type, const pl_shape *shape, const void *data, int gzip, pl_error *err) {
+pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type, const pl_shape *shape,
+                        const void *data, int gzip, pl_error *err) {
   hsize_t size[PL_MAX_AXES];
   int64_t count = pl_shape_count(shape);
   if (w->failure.status) return done(w, err);
   if (type > PL_STORE_I64 || count < 0 || gzip < 0 || gzip > 9) {
     char text[PL_SHAPE_TEXT];
-    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %s: expected numbers and gzip from 0 to 9, found %s %s and gzip %d", path,
+    pl_error_set(&w->failure, PL_ERROR_VALUE,
+                 "cannot write %s: expected numbers and gzip from 0 to 9, found %s %s and gzip %d", path,
                  pl_store_type_name(type), pl_shape_text(text, shape, false), gzip);
     return done(w, err);
   }
@@ -187,7 +200,8 @@ pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type
   hid_t space = shape->axes ? hdf5.H5Screate_simple(shape->axes, size, NULL) : hdf5.H5Screate(H5S_SCALAR);
   if (shape->axes == 0) hdf5.H5Pset_layout(creation, H5D_COMPACT);
   else if (count > 0) set_chunks(creation, shape, pl_store_type_size(type), gzip);
-  return write_data(w, path, pl_store_file_type(type), pl_store_memory_type(type), space, creation, data ? data : "", err);
+  return write_data(w, path, pl_store_file_type(type), pl_store_memory_type(type), space, creation, data ? data : "",
+                    err);
 }
 
 /* In one piece; a short one lies in the object's header, whose checksum covers it. */
@@ -206,7 +220,8 @@ pl_status pl_store_scale(pl_store_writer *w, const char *path, const char *name,
   static const char class[] = "DIMENSION_SCALE";
   if (w->failure.status) return done(w, err);
   hid_t object = hdf5.H5Oopen(w->file, path, H5P_DEFAULT), type = hdf5.H5Tcopy(hdf5.H5T_C_S1_g);
-  if (object < 0) pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot make '%s' a dimension scale: write the dataset first", path);
+  if (object < 0)
+    pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot make '%s' a dimension scale: write the dataset first", path);
   else {
     hdf5.H5Tset_size(type, sizeof class);
     write_attr(w, object, path, "CLASS", type, type, class);

@@ -98,17 +98,21 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
-static pl_status compute(pl_tensor *out, const pl_binary_op *op, const pl_operand *a, const pl_operand *b, pl_error *err) {
+static pl_status compute(pl_tensor *out, const pl_binary_op *op, const pl_operand *a, const pl_operand *b,
+                         pl_error *err) {
   job j = { op, a, b, out };
   return pl_range_run(out, 1, op->name, run, &j, err);
 }
 
-static pl_status result_shape(pl_shape *shape, const pl_operand *a, const pl_operand *b, const char *what, pl_error *err) {
+static pl_status result_shape(pl_shape *shape, const pl_operand *a, const pl_operand *b, const char *what,
+                              pl_error *err) {
   static const pl_shape scalar = { 0 };
-  return pl_shape_broadcast(shape, a->tensor ? &a->tensor->shape : &scalar, b->tensor ? &b->tensor->shape : &scalar, what, err);
+  return pl_shape_broadcast(shape, a->tensor ? &a->tensor->shape : &scalar, b->tensor ? &b->tensor->shape : &scalar,
+                            what, err);
 }
 
-static pl_tensor *binary(const pl_binary_op *op, const pl_operand *a, const pl_operand *b, pl_dtype type, pl_error *err) {
+static pl_tensor *binary(const pl_binary_op *op, const pl_operand *a, const pl_operand *b, pl_dtype type,
+                         pl_error *err) {
   pl_shape shape;
   if (result_shape(&shape, a, b, op->name, err)) return NULL;
   pl_tensor *out = pl_tensor_new(type, &shape, err);

@@ -6,8 +6,9 @@
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err) {
   char have[PL_SHAPE_TEXT];
   if (!t->expanded || pl_tensor_count(t) == 0) return PL_OK;
-  return pl_error_set(err, PL_ERROR_STATE, "%s: the tensor of shape %s was expanded, so several elements are one in memory; "
-                      "clone it first", what, pl_shape_text(have, &t->shape, false));
+  return pl_error_set(err, PL_ERROR_STATE,
+                      "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",
+                      what, pl_shape_text(have, &t->shape, false));
 }
 
 double pl_tensor_get(const pl_tensor *t, int64_t index) {
@@ -87,7 +88,8 @@ pl_tensor *pl_tensor_to(const pl_tensor *t, pl_dtype type, pl_error *err) {
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err) {
   char have[PL_SHAPE_TEXT], need[PL_SHAPE_TEXT];
   if (!pl_shape_equal(&t->shape, result))
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: the result has shape %s, which does not fit into the tensor of shape %s", what,
+    return pl_error_set(err, PL_ERROR_SHAPE,
+                        "%s: the result has shape %s, which does not fit into the tensor of shape %s", what,
                         pl_shape_text(need, result, false), pl_shape_text(have, &t->shape, false));
   return pl_tensor_check_writable(t, what, err);
 }
@@ -97,7 +99,8 @@ pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_ten
   *copy = NULL;
   if (t->storage != target->storage) return PL_OK;
   size_t used = (size_t)t->shape.axes * sizeof t->stride[0];
-  if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) && memcmp(t->stride, target->stride, used) == 0)
+  if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) &&
+      memcmp(t->stride, target->stride, used) == 0)
     return PL_OK;
   *in = *copy = pl_tensor_clone(t, err);
   return *copy == NULL ? PL_ERROR_MEMORY : PL_OK;

@@ -21,7 +21,8 @@ struct pl_tensor {
   pl_dtype type;
   pl_shape shape;
   int64_t stride[PL_MAX_AXES];       /* in elements; 0 along an expanded axis, never negative */
-  bool expanded;                     /* or a view of what is: its elements may be others' too, so none is written through it */
+  bool expanded;                     /* or a view of what is: its elements may be others' too, so none is written
+                                        through it */
 };
 
 /* Strides of rows in order without gaps. */
@@ -52,7 +53,8 @@ static inline size_t pl_chunk_size(int64_t from, int64_t count) {
 
 pl_cursor pl_cursor_open(const pl_tensor *t, const pl_shape *shape, int64_t start);
 void pl_cursor_read(pl_cursor *c, double *out, size_t n);
-size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does not fit */
+size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does
+                                                                       not fit */
 
 /* "<what>: 300 does not fit in u8 ..." */
 pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err);
@@ -85,7 +87,8 @@ pl_dtype pl_result_type(pl_gives gives, bool whole);
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);
 /* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);
-/* An input that shares storage with the target in another order is replaced by a copy: [out] *copy, to be freed, or NULL. */
+/* An input that shares storage with the target in another order is replaced by a copy: [out] *copy, to be freed, or
+   NULL. */
 pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err);
 
 #endif

@@ -65,7 +65,8 @@ pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int axis, pl_
 pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error *err) {
   char text[PL_SHAPE_TEXT];
   if (labels->shape.axes != 1 || labels->type == PL_F32) {
-    pl_error_set(err, PL_ERROR_SHAPE, "one_hot: expects labels as an i32 or u8 vector, got %s %s", pl_dtype_name(labels->type),
+    pl_error_set(err, PL_ERROR_SHAPE, "one_hot: expects labels as an i32 or u8 vector, got %s %s",
+                 pl_dtype_name(labels->type),
                  pl_shape_text(text, &labels->shape, false));
     return NULL;
   }

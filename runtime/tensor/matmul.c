@@ -8,7 +8,8 @@
 enum { BLOCK = 256 };   /* k of a block: its part of b stays in the cache */
 
 typedef struct job {
-  const pl_tensor *a, *b;   /* [..., rows, inner], [..., inner, cols], leading axes expanded to those of c; b's rows have no gaps */
+  const pl_tensor *a, *b;   /* [..., rows, inner], [..., inner, cols], leading axes expanded to those of c; b's rows
+                               have no gaps */
   pl_tensor *c;             /* [..., rows, cols], contiguous */
   int64_t rows, cols, inner;
 } job;
@@ -70,7 +71,8 @@ static pl_status check(const pl_tensor *a, const pl_tensor *b, pl_error *err) {
   if (inner == other) return PL_OK;
   char why[160];
   bool turned = b->shape.axes > 1 && inner == b->shape.size[b->shape.axes - 1];
-  snprintf(why, sizeof why, "the last axis of the first (%lld) must equal the %s of the second (%lld)%s", (long long)inner,
+  snprintf(why, sizeof why, "the last axis of the first (%lld) must equal the %s of the second (%lld)%s",
+           (long long)inner,
            b->shape.axes > 1 ? "last but one" : "axis", (long long)other,
            turned ? "; transpose the second, with transpose(-2, -1)" : "");
   return misfit(a, b, why, err);

@@ -16,7 +16,8 @@ static pl_status check_indices(const pl_tensor *indices, int axes, const char *w
   if (indices->type == PL_F32)
     return pl_error_set(err, PL_ERROR_TYPE, "%s: indices are an i32 tensor, got f32; convert with :to(\"i32\")", what);
   if (indices->shape.axes != axes)
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects indices with %d axes, got %d", what, axes, indices->shape.axes);
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: expects indices with %d axes, got %d", what, axes,
+                        indices->shape.axes);
   return PL_OK;
 }
 
@@ -49,7 +50,8 @@ static pl_status check_gather(const pl_tensor *t, int axis, const pl_tensor *ind
   for (int a = 0; status == PL_OK && a < t->shape.axes; a++) {
     if (a == axis || indices->shape.size[a] <= t->shape.size[a]) continue;
     char first[PL_SHAPE_TEXT], second[PL_SHAPE_TEXT];
-    status = pl_error_set(err, PL_ERROR_SHAPE, "gather: indices of shape %s do not fit a tensor of shape %s: axis %d is longer",
+    status = pl_error_set(err, PL_ERROR_SHAPE,
+                          "gather: indices of shape %s do not fit a tensor of shape %s: axis %d is longer",
                           pl_shape_text(first, &indices->shape, false), pl_shape_text(second, &t->shape, false), a + 1);
   }
   return status;
@@ -127,7 +129,8 @@ static pl_status check_mask(const pl_tensor *t, const pl_tensor *mask, const cha
 
 pl_tensor *pl_tensor_masked_select(const pl_tensor *t, const pl_tensor *mask, pl_error *err) {
   pl_shape shape;
-  if (pl_shape_broadcast(&shape, &t->shape, &mask->shape, "masked_select", err) || pl_shape_check(&shape, err)) return NULL;
+  if (pl_shape_broadcast(&shape, &t->shape, &mask->shape, "masked_select", err) || pl_shape_check(&shape, err))
+    return NULL;
   int64_t count = pl_shape_count(&shape), picked = 0;
   double value, chosen;
   pl_cursor m = pl_cursor_open(mask, &shape, 0), from = pl_cursor_open(t, &shape, 0);
@@ -160,7 +163,8 @@ pl_status pl_tensor_masked_fill(pl_tensor *t, const pl_tensor *mask, double valu
     pl_cursor here = to;
     pl_cursor_read(&m, &chosen, 1);
     pl_cursor_read(&to, &old, 1);
-    if (chosen != 0 && pl_cursor_write(&here, &value, 1) < 1) status = pl_element_misfit(t->type, value, "masked_fill", err);
+    if (chosen != 0 && pl_cursor_write(&here, &value, 1) < 1)
+      status = pl_element_misfit(t->type, value, "masked_fill", err);
   }
   pl_tensor_free(copy);
   return status;

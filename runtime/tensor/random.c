@@ -22,7 +22,8 @@ static double integer(const plan *p, uint64_t i) {
   return p->a + (double)(uint64_t)(((unsigned __int128)bits * range) >> 64);
 }
 
-static pl_status fill(pl_tensor *t, double (*draw)(const plan *p, uint64_t i), plan p, const char *what, pl_error *err) {
+static pl_status fill(pl_tensor *t, double (*draw)(const plan *p, uint64_t i), plan p, const char *what,
+                      pl_error *err) {
   double chunk[PL_CHUNK];
   int64_t count = pl_tensor_count(t);
   pl_status status = pl_tensor_check_target(t, &t->shape, what, err);
@@ -48,7 +49,8 @@ pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double de
 
 pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err) {
   if (low > high)
-    return pl_error_set(err, PL_ERROR_VALUE, "randint: the range %lld to %lld is empty", (long long)low, (long long)high);
+    return pl_error_set(err, PL_ERROR_VALUE, "randint: the range %lld to %lld is empty", (long long)low,
+                        (long long)high);
   for (int end = 0; end < 2; end++) {
     int64_t value = end ? high : low;
     if (t->type == PL_U8 ? value < 0 || value > UINT8_MAX : value < INT32_MIN || value > INT32_MAX)

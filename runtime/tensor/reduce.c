@@ -90,8 +90,10 @@ static double row_norm(pl_cursor *c, int64_t n, double p) { return sqrt(sum_of_s
 /* NaN wins: once `value` is NaN no comparison replaces it. */
 FOLD_OF(row_max, -INFINITY, value, if (x > value || x != x) value = x)
 FOLD_OF(row_min, INFINITY, value, if (x < value || x != x) value = x)
-FOLD_OF(row_argmax, NAN, (double)place, if (i == 0 || x > value || (x != x && value == value)) { value = x; place = i; })
-FOLD_OF(row_argmin, NAN, (double)place, if (i == 0 || x < value || (x != x && value == value)) { value = x; place = i; })
+FOLD_OF(row_argmax, NAN, (double)place, if (i == 0 || x > value || (x != x && value == value)) { value = x;
+    place = i; })
+FOLD_OF(row_argmin, NAN, (double)place, if (i == 0 || x < value || (x != x && value == value)) { value = x;
+    place = i; })
 FOLD_OF(row_prod, 1, value, value *= x)
 FOLD_OF(row_all, 1, value, if (x == 0) value = 0)
 FOLD_OF(row_any, 0, value, if (x != 0) value = 1)
@@ -102,7 +104,8 @@ const pl_reduction_op pl_reduction_ops[] = {
   { "var", row_var, PL_REDUCES_TO_FRACTION, false, true }, { "std", row_std, PL_REDUCES_TO_FRACTION, false, true },
   { "norm", row_norm, PL_REDUCES_TO_FRACTION, true, false },
   { "max", row_max, PL_REDUCES_TO_ELEMENT, false, false }, { "min", row_min, PL_REDUCES_TO_ELEMENT, false, false },
-  { "argmax", row_argmax, PL_REDUCES_TO_PLACE, false, false }, { "argmin", row_argmin, PL_REDUCES_TO_PLACE, false, false },
+  { "argmax", row_argmax, PL_REDUCES_TO_PLACE, false, false }, { "argmin", row_argmin, PL_REDUCES_TO_PLACE, false,
+                                                                 false },
   { "all", row_all, PL_REDUCES_TO_MASK, true, false }, { "any", row_any, PL_REDUCES_TO_MASK, true, false },
   { NULL, NULL, PL_REDUCES_TO_NUMBER, false, false },
 };
@@ -134,7 +137,8 @@ static pl_status check(const pl_reduction_op *op, const pl_tensor *t, int64_t le
   return PL_OK;
 }
 
-pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter, pl_error *err) {
+pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter,
+                               pl_error *err) {
   int64_t count = pl_tensor_count(t);
   pl_status status = check(op, t, count, parameter, err);
   if (status) return status;
@@ -153,7 +157,8 @@ typedef struct job {
 
 static pl_misfit run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
-  pl_cursor in = pl_cursor_open(j->in, &j->in->shape, from * j->length), out = pl_cursor_open(j->out, &j->out->shape, from);
+  pl_cursor in = pl_cursor_open(j->in, &j->in->shape, from * j->length),
+    out = pl_cursor_open(j->out, &j->out->shape, from);
   for (int64_t i = from; i < to; i++) {
     double value = j->op->row(&in, j->length, j->parameter);
     if (pl_cursor_write(&out, &value, 1) < 1) return (pl_misfit){ true, value };

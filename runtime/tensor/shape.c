@@ -12,7 +12,8 @@ pl_status pl_shape_check(const pl_shape *shape, pl_error *err) {
       return pl_error_set(err, PL_ERROR_SHAPE, "shape %s: sizes are 0 or more, axis %d has %lld",
                           pl_shape_text(text, shape, false), a + 1, (long long)n);
     if (__builtin_mul_overflow(product, n > 0 ? n : 1, &product) || product > PL_MOST_ELEMENTS)
-      return pl_error_set(err, PL_ERROR_MEMORY, "shape %s: more elements than any memory holds", pl_shape_text(text, shape, false));
+      return pl_error_set(err, PL_ERROR_MEMORY, "shape %s: more elements than any memory holds",
+                          pl_shape_text(text, shape, false));
   }
   return PL_OK;
 }
@@ -26,7 +27,8 @@ pl_status pl_axis_resolve(int *axis, int axes, const char *what, pl_error *err) 
   }
   int shown = *axis < 0 ? *axis : *axis + 1;
   if (axes == 0) return pl_error_set(err, PL_ERROR_SHAPE, "%s: axis %d of a tensor without axes", what, shown);
-  return pl_error_set(err, PL_ERROR_SHAPE, "%s: axis %d is out of range; the tensor has axes 1 to %d (or -1 to -%d)", what,
+  return pl_error_set(err, PL_ERROR_SHAPE, "%s: axis %d is out of range; the tensor has axes 1 to %d (or -1 to -%d)",
+                      what,
                       shown, axes, axes);
 }
 
@@ -38,7 +40,8 @@ pl_status pl_shape_broadcast(pl_shape *out, const pl_shape *a, const pl_shape *b
     if (m != n && m != 1 && n != 1) {
       char first[PL_SHAPE_TEXT], second[PL_SHAPE_TEXT], *advice = "";
       if (a->axes != b->axes) advice = "; add or move axes with unsqueeze or reshape";
-      return pl_error_set(err, PL_ERROR_SHAPE, "%s: shapes %s and %s do not broadcast: axis %d has %lld and %lld%s", what,
+      return pl_error_set(err, PL_ERROR_SHAPE, "%s: shapes %s and %s do not broadcast: axis %d has %lld and %lld%s",
+                          what,
                           pl_shape_text(first, a, false), pl_shape_text(second, b, false),
                           axes - i + 1, (long long)m, (long long)n, advice);
     }

@@ -32,7 +32,8 @@ static item *merge_sort(item *items, item *other, int64_t n, bool descending) {
   return items;
 }
 
-static void sort_rows(pl_tensor *values, pl_tensor *places, const pl_tensor *t, item *items, int64_t n, bool descending) {
+static void sort_rows(pl_tensor *values, pl_tensor *places, const pl_tensor *t, item *items, int64_t n,
+                      bool descending) {
   pl_cursor in = pl_cursor_open(t, &t->shape, 0);
   pl_cursor value = pl_cursor_open(values, &values->shape, 0), place = pl_cursor_open(places, &places->shape, 0);
   int64_t rows = n > 0 ? pl_tensor_count(t) / n : 0;
@@ -50,7 +51,8 @@ static void sort_rows(pl_tensor *values, pl_tensor *places, const pl_tensor *t, 
   }
 }
 
-pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending, pl_error *err) {
+pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
+                         pl_error *err) {
   pl_status status = pl_axis_resolve(&axis, t->shape.axes, "sort", err);
   if (status) return status;
   int64_t n = t->shape.size[axis];

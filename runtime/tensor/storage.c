@@ -37,4 +37,6 @@ void pl_storage_release(pl_storage *storage) {
   pl_free(storage);
 }
 
-bool pl_storage_shared(const pl_storage *storage) { return atomic_load_explicit(&storage->views, memory_order_relaxed) > 1; }
+bool pl_storage_shared(const pl_storage *storage) {
+  return atomic_load_explicit(&storage->views, memory_order_relaxed) > 1;
+}

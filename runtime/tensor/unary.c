@@ -35,10 +35,14 @@ UNARY(isfinite, fabs(x) < INFINITY)
 
 const pl_unary_op pl_unary_ops[] = {
   { "neg", op_neg, PL_GIVES_NUMBER, 0 }, { "abs", op_abs, PL_GIVES_NUMBER, 0 }, { "sign", op_sign, PL_GIVES_NUMBER, 0 },
-  { "square", op_square, PL_GIVES_NUMBER, 0 }, { "floor", op_floor, PL_GIVES_NUMBER, 0 }, { "ceil", op_ceil, PL_GIVES_NUMBER, 0 },
-  { "round", op_round, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, PL_GIVES_NUMBER, 0 }, { "clamp", op_clamp, PL_GIVES_NUMBER, 2 },
-  { "exp", op_exp, PL_GIVES_FRACTION, 0 }, { "log", op_log, PL_GIVES_FRACTION, 0 }, { "sqrt", op_sqrt, PL_GIVES_FRACTION, 0 },
-  { "sin", op_sin, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, PL_GIVES_FRACTION, 0 }, { "tanh", op_tanh, PL_GIVES_FRACTION, 0 },
+  { "square", op_square, PL_GIVES_NUMBER, 0 }, { "floor", op_floor, PL_GIVES_NUMBER, 0 },
+  { "ceil", op_ceil, PL_GIVES_NUMBER, 0 },
+  { "round", op_round, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, PL_GIVES_NUMBER, 0 },
+  { "clamp", op_clamp, PL_GIVES_NUMBER, 2 },
+  { "exp", op_exp, PL_GIVES_FRACTION, 0 }, { "log", op_log, PL_GIVES_FRACTION, 0 },
+  { "sqrt", op_sqrt, PL_GIVES_FRACTION, 0 },
+  { "sin", op_sin, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, PL_GIVES_FRACTION, 0 },
+  { "tanh", op_tanh, PL_GIVES_FRACTION, 0 },
   { "sigmoid", op_sigmoid, PL_GIVES_FRACTION, 0 },
   { "logical_not", op_logical_not, PL_GIVES_MASK, 0 }, { "isnan", op_isnan, PL_GIVES_MASK, 0 },
   { "isfinite", op_isfinite, PL_GIVES_MASK, 0 },
@@ -72,7 +76,8 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
-static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_dtype type, pl_error *err) {
+static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_dtype type,
+                        pl_error *err) {
   pl_tensor *out = pl_tensor_new(type, &t->shape, err);
   job j = { op, t, parameters, out };
   if (out != NULL && pl_range_run(out, 1, op->name, run, &j, err)) {
@@ -93,7 +98,8 @@ pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const do
   pl_status status = pl_tensor_check_target(t, &t->shape, op->name, err);
   if (status) return status;
   if (t->type == PL_F32) return pl_range_run(t, 1, op->name, run, &j, err);
-  pl_tensor *copy = unary(op, t, parameters, t->type, err);   /* a result that does not fit must leave the tensor as it was */
+  pl_tensor *copy = unary(op, t, parameters, t->type, err);   /* a result that does not fit must leave the tensor as
+                                                                 it was */
   status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);
   pl_tensor_free(copy);
   return status;

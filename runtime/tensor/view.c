@@ -19,7 +19,8 @@ pl_tensor *pl_tensor_select(const pl_tensor *t, int axis, int64_t index, pl_erro
   if (i < 0 || i >= n) {
     char text[PL_SHAPE_TEXT];
     pl_error_set(err, PL_ERROR_VALUE, "index %lld is out of range: axis %d of shape %s has %lld items",
-                 (long long)(index < 0 ? index : index + 1), axis + 1, pl_shape_text(text, &t->shape, false), (long long)n);
+                 (long long)(index < 0 ? index : index + 1), axis + 1, pl_shape_text(text, &t->shape, false),
+                 (long long)n);
     return NULL;
   }
   pl_tensor *view = pl_tensor_view(t, err);
@@ -46,7 +47,8 @@ pl_tensor *pl_tensor_slice(const pl_tensor *t, int axis, int64_t from, int64_t t
 }
 
 pl_tensor *pl_tensor_transpose(const pl_tensor *t, int a, int b, pl_error *err) {
-  if (pl_axis_resolve(&a, t->shape.axes, "transpose", err) || pl_axis_resolve(&b, t->shape.axes, "transpose", err)) return NULL;
+  if (pl_axis_resolve(&a, t->shape.axes, "transpose", err) || pl_axis_resolve(&b, t->shape.axes, "transpose", err))
+    return NULL;
   pl_tensor *view = pl_tensor_view(t, err);
   if (view == NULL) return NULL;
   view->shape.size[a] = t->shape.size[b];
@@ -60,7 +62,8 @@ pl_tensor *pl_tensor_permute(const pl_tensor *t, const int *axes, int n, pl_erro
   int order[PL_MAX_AXES];
   bool used[PL_MAX_AXES] = { false };
   if (n != t->shape.axes) {
-    pl_error_set(err, PL_ERROR_SHAPE, "permute: expects every axis of the tensor once (%d axes), got %d", t->shape.axes, n);
+    pl_error_set(err, PL_ERROR_SHAPE, "permute: expects every axis of the tensor once (%d axes), got %d", t->shape.axes,
+                 n);
     return NULL;
   }
   for (int i = 0; i < n; i++) {
@@ -85,7 +88,8 @@ pl_tensor *pl_tensor_squeeze(const pl_tensor *t, int axis, pl_error *err) {
   if (pl_axis_resolve(&axis, t->shape.axes, "squeeze", err)) return NULL;
   if (t->shape.size[axis] != 1) {
     char text[PL_SHAPE_TEXT];
-    pl_error_set(err, PL_ERROR_SHAPE, "squeeze: axis %d of shape %s has size %lld; only an axis of size 1 can be dropped", axis + 1,
+    pl_error_set(err, PL_ERROR_SHAPE, "squeeze: axis %d of shape %s has size %lld; only an axis of size 1 can be "
+                                      "dropped", axis + 1,
                  pl_shape_text(text, &t->shape, false), (long long)t->shape.size[axis]);
     return NULL;
   }
@@ -123,11 +127,13 @@ pl_tensor *pl_tensor_unsqueeze(const pl_tensor *t, int axis, pl_error *err) {
 pl_tensor *pl_tensor_expand(const pl_tensor *t, const pl_shape *shape, pl_error *err) {
   int more = shape->axes - t->shape.axes;
   bool fits = more >= 0;
-  for (int a = 0; fits && a < t->shape.axes; a++) fits = t->shape.size[a] == 1 || t->shape.size[a] == shape->size[a + more];
+  for (int a = 0; fits && a < t->shape.axes; a++)
+    fits = t->shape.size[a] == 1 || t->shape.size[a] == shape->size[a + more];
   if (fits && pl_shape_check(shape, err)) return NULL;
   if (!fits) {
     char from[PL_SHAPE_TEXT], to[PL_SHAPE_TEXT];
-    pl_error_set(err, PL_ERROR_SHAPE, "expand: shape %s cannot become %s; only axes of size 1 (and new ones in front) are repeated",
+    pl_error_set(err, PL_ERROR_SHAPE, "expand: shape %s cannot become %s; only axes of size 1 (and new ones in "
+                                      "front) are repeated",
                  pl_shape_text(from, &t->shape, false), pl_shape_text(to, shape, false));
     return NULL;
   }
@@ -163,7 +169,8 @@ pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, pl_error
   if (!deduce(&wanted, pl_tensor_count(t))) {
     char from[PL_SHAPE_TEXT], to[PL_SHAPE_TEXT];
     pl_error_set(err, PL_ERROR_SHAPE,
-                 "reshape: shape %s (%lld elements) cannot become %s; the number of elements must stay the same (one size may be -1)",
+                 "reshape: shape %s (%lld elements) cannot become %s; the number of elements must stay the same "
+                 "(one size may be -1)",
                  pl_shape_text(from, &t->shape, false), (long long)pl_tensor_count(t), pl_shape_text(to, shape, false));
     return NULL;
   }

@@ -31,7 +31,8 @@ static pl_status read_problem(const idx *f, pl_error *err) {
   int code;
   const char *text = gzerror(f->file, &code);
   if (code == Z_ERRNO) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", f->path, strerror(errno));
-  if (code == Z_BUF_ERROR || code == Z_OK) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is truncated (the file ends too early); fetch it again", f->path);
+  if (code == Z_BUF_ERROR || code == Z_OK)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is truncated (the file ends too early); fetch it again", f->path);
   return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged (gzip: %s); fetch it again", f->path, text);
 }
 
@@ -46,17 +47,22 @@ static pl_status read_bytes(const idx *f, uint8_t *out, size_t n, pl_error *err)
   return PL_OK;
 }
 
-static uint32_t big_endian(const uint8_t *b) { return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]; }
+static uint32_t big_endian(const uint8_t *b) {
+  return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
 
 static pl_status check_size(const idx *f, pl_error *err) {
   char text[PL_SHAPE_TEXT];
   int64_t promised = (int64_t)(f->head_size + f->bytes);
   pl_shape_text(text, &f->shape, false);
   if (f->plain && promised != f->length)
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is %s: its header says %s, which is %lld bytes, and it has %lld", f->path,
-                        f->length < promised ? "truncated" : "damaged", text, (long long)promised, (long long)f->length);
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is %s: its header says %s, which is %lld bytes, and it has %lld",
+                        f->path,
+                        f->length < promised ? "truncated" : "damaged", text, (long long)promised,
+                        (long long)f->length);
   if (!f->plain && promised / MOST_EXPANSION > f->length)
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s, which is %lld bytes, more than %lld bytes of gzip can hold",
+    return pl_error_set(err, PL_ERROR_CORRUPT,
+                        "%s is damaged: its header says %s, which is %lld bytes, more than %lld bytes of gzip can hold",
                         f->path, text, (long long)promised, (long long)f->length);
   return PL_OK;
 }
@@ -68,16 +74,21 @@ static pl_status read_head(idx *f, pl_error *err) {
   f->plain = gzdirect(f->file);
   int axes = f->head[3];
   if (f->head[0] != 0 || f->head[1] != 0 || axes == 0)
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is not an IDX file: it begins with %02x %02x %02x %02x, expected 00 00, a type, a number of axes",
+    return pl_error_set(err, PL_ERROR_CORRUPT,
+                        "%s is not an IDX file: it begins with %02x %02x %02x %02x, expected 00 00, a type, a "
+                        "number of axes",
                         f->path, f->head[0], f->head[1], f->head[2], f->head[3]);
   switch (f->head[2]) {
     case 0x08: f->type = PL_U8; break;
     case 0x0C: f->type = PL_I32; break;
     case 0x0D: f->type = PL_F32; break;
     default:
-      return pl_error_set(err, PL_ERROR_CORRUPT, "%s: IDX element type 0x%02x is not read here; 0x08 (u8), 0x0c (i32) and 0x0d (f32) are", f->path, f->head[2]);
+      return pl_error_set(err, PL_ERROR_CORRUPT,
+                          "%s: IDX element type 0x%02x is not read here; 0x08 (u8), 0x0c (i32) and 0x0d (f32) are",
+                          f->path, f->head[2]);
   }
-  if (axes > PL_MAX_AXES) return pl_error_set(err, PL_ERROR_CORRUPT, "%s has %d axes; at most %d are read", f->path, axes, PL_MAX_AXES);
+  if (axes > PL_MAX_AXES)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s has %d axes; at most %d are read", f->path, axes, PL_MAX_AXES);
   f->head_size = 4 + 4 * (size_t)axes;
   if ((status = read_bytes(f, f->head + 4, f->head_size - 4, err))) return status;
   f->shape.axes = axes;
@@ -85,7 +96,8 @@ static pl_status read_head(idx *f, pl_error *err) {
   int64_t count = pl_shape_count(&f->shape);
   char text[PL_SHAPE_TEXT];
   if (count < 0 || count > INT64_MAX / 8)
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s", f->path, pl_shape_text(text, &f->shape, false));
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s", f->path,
+                        pl_shape_text(text, &f->shape, false));
   f->bytes = (size_t)count * pl_dtype_size(f->type);
   return check_size(f, err);
 }
@@ -119,7 +131,8 @@ static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, 
   if (status == PL_OK) {
     int code, more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
     gzerror(f->file, &code);
-    if (more > 0) status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
+    if (more > 0)
+      status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
     else if (code != Z_OK) status = read_problem(f, err);
   }
   if (status) {
@@ -139,7 +152,8 @@ static pl_status open_file(idx *f, const char *path, pl_error *err) {
   f->length = info.st_size;
   errno = 0;
   if ((f->file = gzopen(path, "rb")) == NULL)
-    return pl_error_set(err, errno ? PL_ERROR_IO : PL_ERROR_MEMORY, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
+    return pl_error_set(err, errno ? PL_ERROR_IO : PL_ERROR_MEMORY, "cannot open %s: %s", path,
+                        errno ? strerror(errno) : "not enough memory");
   gzbuffer(f->file, 1 << 17);
   pl_status status = read_head(f, err);
   if (status) gzclose_r(f->file);
@@ -192,7 +206,8 @@ static pl_status make_labels(pl_tensor **t, pl_error *err) {
   return pl_tensor_type(*t) == PL_U8 ? replace(t, pl_tensor_to(*t, PL_I32, err)) : PL_OK;
 }
 
-pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums, pl_error *err) {
+pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t classes, pl_idx_sums *sums,
+                                pl_error *err) {
   SHA2_CTX both, second;
   pl_tensor *x, *y = NULL;
   pl_dataset *ds = NULL;
