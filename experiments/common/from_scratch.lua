@@ -16,7 +16,8 @@ function M.network(kernels, drop)
   local normal = { "normal", 0, 1 }
   local small = { init = { "normal", 0, 0.01 }, bias_init = "zeros" }
   return nn.Sequential {
-    nn.Conv2d(1, kernels, 3, { bias = "per-position", init = normal, bias_init = normal }), nn.ReLU(), nn.Dropout(drop[1]),
+    nn.Conv2d(1, kernels, 3, { bias = "per-position", init = normal, bias_init = normal }), nn.ReLU(),
+    nn.Dropout(drop[1]),
     nn.Flatten(),
     nn.Linear(kernels * 26 * 26, 128, small), nn.ReLU(), nn.Dropout(drop[2]),
     nn.Linear(128, 10, small), nn.ReLU(), nn.Dropout(drop[3]),

@@ -11,7 +11,8 @@ local optim = pl.optim
 
 return pl.experiment {
   name       = "A04 from scratch, Adam",
-  documented = { error = 0.50, source = "001, section 1.2.1, third case: never above 50 %", metric = "test_error_with_dropout" },
+  documented = { error = 0.50, source = "001, section 1.2.1, third case: never above 50 %",
+    metric = "test_error_with_dropout" },
   seed       = 1,
   data       = from_scratch.balanced(2000),
   model      = from_scratch.network(10, { 0, 0.2, 0.2 }),

@@ -14,7 +14,10 @@ function M.set(words)
   given, order, asked, asked_for = {}, {}, {}, {}
   for _, word in ipairs(words) do
     local name, value = word:match "^([%a_][%w_]*)=(.*)$"
-    if not name then return nil, ("'%s' is not an argument of a script; arguments are written name=value, such as lr=0.01"):format(word) end
+    if not name then
+      return nil, ("'%s' is not an argument of a script; arguments are written name=value, " ..
+        "such as lr=0.01"):format(word)
+    end
     if given[name] then return nil, ("argument '%s' is given twice"):format(name) end
     given[name] = value
     order[#order + 1] = name

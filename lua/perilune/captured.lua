@@ -81,7 +81,9 @@ function M.watch(functions)
   return function()
     for i, now in ipairs(scan(list)) do
       local was = before[i]
-      if was == nil or was.digest ~= now.digest then return ("%s changes the captured variable '%s'"):format(now.where, now.name) end
+      if was == nil or was.digest ~= now.digest then
+        return ("%s changes the captured variable '%s'"):format(now.where, now.name)
+      end
     end
   end
 end

@@ -9,7 +9,8 @@ local M = {}
 
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
-M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun", "reproduce", "bench",
+M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun",
+  "reproduce", "bench",
   "data", "version", "help" }
 
 -- What a converter says of an option's word begins with the option.
@@ -20,7 +21,8 @@ local function name_options(parser)
       option._convert = function(word)
         local value, problem = convert(word)
         if value ~= nil then return value end
-        return nil, ("option '%s': %s"):format(option._name:match "%-%-[%w-]+" or option._name, problem or ("'%s' is not understood"):format(word))
+        return nil, ("option '%s': %s"):format(option._name:match "%-%-[%w-]+" or option._name,
+          problem or ("'%s' is not understood"):format(word))
       end
     end
   end
@@ -42,13 +44,15 @@ local function run_command(name, words)
   local parser, command = M.parser(name)
   local ok, options = parser:pparse(words)
   if not ok then
-    local message = tostring(options):gsub("^unknown option '(%-[%d.]+)'.*$", "'%1' is taken for an option; a number here is not negative"):gsub("\nDid", "; did"):gsub("\n", " ")
+    local message = tostring(options):gsub("^unknown option '(%-[%d.]+)'.*$",
+      "'%1' is taken for an option; a number here is not negative"):gsub("\nDid", "; did"):gsub("\n", " ")
     errors.fail(2, "%s: %s (see: perilune help %s)", name, message, name)
   end
   return command.run(options)
 end
 
--- The options of lua(1): any number of -e CODE, -i; and --threads N; then perhaps a script. Returns the index of the script's name.
+-- The options of lua(1): any number of -e CODE, -i; and --threads N; then perhaps a script. Returns the index of the
+-- script's name.
 local function read_options(words)
   local asked, i = { code = {} }, 1
   while words[i] do
@@ -67,14 +71,16 @@ local function read_options(words)
       end
       local n = math.tointeger(tonumber(value or ""))
       if not n or n < 0 or n > 1024 then
-        errors.fail(2, "option '--threads' is followed by a whole number from 0 (all) to 1024, got '%s'", value or "nothing")
+        errors.fail(2, "option '--threads' is followed by a whole number from 0 (all) to 1024, got '%s'",
+          value or "nothing")
       end
       core.system.threads(n)
     elseif word == "--" then return i + 1, asked
     elseif word == "-" or word:sub(1, 1) ~= "-" then return i, asked
     else
       local near = core.system.nearest(word, { "-e", "-i", "--threads", "--help", "--version" })
-      errors.fail(2, "unknown option '%s'%s (see: perilune help)", word, near and ("; did you mean '%s'?"):format(near) or "")
+      errors.fail(2, "unknown option '%s'%s (see: perilune help)", word,
+        near and ("; did you mean '%s'?"):format(near) or "")
     end
     i = i + 1
   end
@@ -84,7 +90,8 @@ end
 local function check_name(path)
   if path == "-" or core.system.kind(path) ~= nil or path:find "[./]" then return end
   local near = core.system.nearest(path, M.commands)
-  errors.fail(2, "there is no command and no file '%s'%s (see: perilune help)", path, near and ("; did you mean '%s'?"):format(near) or "")
+  errors.fail(2, "there is no command and no file '%s'%s (see: perilune help)", path,
+    near and ("; did you mean '%s'?"):format(near) or "")
 end
 
 local function run_lua(words)
@@ -136,7 +143,8 @@ function M.handler(problem)
     local text = type(problem) == "string" and problem or nil
     if text == nil then
       local meta = getmetatable(problem)
-      text = type(meta) == "table" and meta.__tostring and tostring(problem) or ("(error object is a %s value)"):format(type(problem))
+      text = type(meta) == "table" and meta.__tostring and tostring(problem)
+        or ("(error object is a %s value)"):format(type(problem))
     end
     problem = { message = text }
   end

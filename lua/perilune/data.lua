@@ -54,7 +54,8 @@ local function named(entry)
   local parts = { name = entry.name }
   for _, part in ipairs { "train", "test" } do
     parts[part] = split.new {
-      name = entry.name .. " " .. part, count = entry[part], shape = entry.shape, labels = entry.labels, classes = #entry.labels,
+      name = entry.name .. " " .. part, count = entry[part], shape = entry.shape, labels = entry.labels,
+      classes = #entry.labels,
       load = function() return read_named(entry, part) end,
     }
   end
@@ -96,11 +97,13 @@ end
 --- labels = names of the classes; name. Pixels given as u8 have the value byte / 255.
 function M.from_tensors(opts)
   local o = options.read("data.from_tensors", opts, {
-    x = options.none, y = options.none, test_x = options.none, test_y = options.none, labels = options.none, name = "tensors",
+    x = options.none, y = options.none, test_x = options.none, test_y = options.none, labels = options.none,
+    name = "tensors",
   }, "x")
   if not o.x then raise "data.from_tensors needs x, the samples [N, ...]" end
   if o.labels and (type(o.labels) ~= "table" or type(o.labels[1]) ~= "string") then
-    raise("data.from_tensors: option 'labels' takes the names of the classes, such as { \"cat\", \"dog\" }, got %s; the label of each sample is in y",
+    raise("data.from_tensors: option 'labels' takes the names of the classes, such as { \"cat\", \"dog\" }, got " ..
+      "%s; the label of each sample is in y",
       options.describe(o.labels))
   end
   if o.test_y and not o.test_x then raise "data.from_tensors got test_y without test_x" end
@@ -118,7 +121,9 @@ end
 
 local function idx_part(o, part, labels)
   local images, answers = o[part .. "_images"], o[part .. "_labels"]
-  if not images or not answers then raise("data.idx needs %s_images and %s_labels, the paths of two IDX files", part, part) end
+  if not images or not answers then
+    raise("data.idx needs %s_images and %s_labels, the paths of two IDX files", part, part)
+  end
   local shape, kind = core.data.idx_head(images)
   if not shape then raise("%s", kind) end
   local count = table.remove(shape, 1)
@@ -143,12 +148,14 @@ function M.idx(opts)
   local labels = o.labels or 10
   if type(labels) ~= "table" then
     if math.type(labels) ~= "integer" or labels < 1 or labels > MOST_CLASSES then
-      raise("data.idx: option 'labels' takes a list of names, or a number of classes from 1 to %d, got %s", MOST_CLASSES, tostring(labels))
+      raise("data.idx: option 'labels' takes a list of names, or a number of classes from 1 to %d, got %s",
+        MOST_CLASSES, tostring(labels))
     end
     labels = numbered_labels(labels)
   end
   local train = idx_part(o, "train", labels)
-  return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels) and idx_part(o, "test", labels) or nil }
+  return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels)
+    and idx_part(o, "test", labels) or nil }
 end
 
 -- "x [60000, 28, 28, 1], group/y [60000]": the tensors of a loaded file.
@@ -161,7 +168,9 @@ local function contents(content)
     for _, name in ipairs(keys) do
       local value = t[name]
       if type(value) == "table" then visit(value, path .. name .. "/")
-      elseif core.tensor.is_tensor(value) then list[#list + 1] = ("%s%s [%s]"):format(path, name, table.concat(value.shape, ", ")) end
+      elseif core.tensor.is_tensor(value) then
+        list[#list + 1] = ("%s%s [%s]"):format(path, name, table.concat(value.shape, ", "))
+      end
     end
   end
   visit(content, "")
@@ -173,7 +182,8 @@ end
 --- and name as for from_tensors. foreign = true reads files that other programs wrote.
 function M.hdf5(opts)
   local o = options.read("data.hdf5", opts, {
-    path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5", foreign = false,
+    path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5",
+    foreign = false,
   }, "path")
   if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
   local content, skipped = require "perilune.saveload".load(o.path, { foreign = o.foreign })
@@ -183,7 +193,8 @@ function M.hdf5(opts)
     if why then raise("data.hdf5: option '%s': %s", option, why) end
     for name in o[option]:gmatch "[^/]+" do value = type(value) == "table" and value[name] or nil end
     if not value and (needed or (opts and opts[option])) then
-      raise("data.hdf5: there is no '%s' in %s (option '%s'); it holds: %s", o[option], o.path, option, contents(content))
+      raise("data.hdf5: there is no '%s' in %s (option '%s'); it holds: %s", o[option], o.path, option,
+        contents(content))
     end
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
     return value

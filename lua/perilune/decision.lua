@@ -49,7 +49,8 @@ end
 --- The share of rows that are right: pl.accuracy(scores, labels [, { loss = }]). Without a loss scores are logits, of
 --- which one a row decides for label 1 above 0.
 function M.accuracy(scores, labels, opts)
-  local loss = options.check("pl.accuracy", opts, { { "loss", type = "userdata", hint = "such as nn.BCE { logits = false }" } }).loss
+  local loss = options.check("pl.accuracy", opts,
+    { { "loss", type = "userdata", hint = "such as nn.BCE { logits = false }" } }).loss
   local right, count = core.loss.outputs.hits(scores, labels, loss and loss:outputs() or "logits")
   if count == 0 then error("accuracy: of no rows; expects at least one", 0) end
   return right / count

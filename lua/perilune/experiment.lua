@@ -13,8 +13,10 @@ local fields = {
   { "documented", type = "table" },
   { "seed", type = "integer", low = 0, default = 1 },
   { "data", type = "any", required = "add data = pl.data.mnist() or another data set" },
-  { "model", type = "userdata", required = "add model = pl.nn.Sequential { ... }", hint = "such as pl.nn.Sequential { ... }" },
-  { "loss", type = { "userdata", "function" }, required = "add loss = pl.nn.CrossEntropy() or another loss", hint = "such as pl.nn.CrossEntropy()" },
+  { "model", type = "userdata", required = "add model = pl.nn.Sequential { ... }",
+    hint = "such as pl.nn.Sequential { ... }" },
+  { "loss", type = { "userdata", "function" }, required = "add loss = pl.nn.CrossEntropy() or another loss",
+    hint = "such as pl.nn.CrossEntropy()" },
   { "optimizer", type = "userdata", required = "add optimizer = pl.optim.Adam { lr = 0.001 } or another one",
     hint = "such as pl.optim.Adam { lr = 0.001 }" },
   { "schedule", type = { "function", "table" } },
@@ -39,7 +41,8 @@ for i, field in ipairs(fields) do fields_that_may_change[i] = { field[1], type =
 local callbacks = {}
 for i, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do callbacks[i] = { name, type = "function" } end
 local documented = {
-  { "error", type = "number", low = 0, high = 1 }, { "source", type = "string" }, { "metric", type = "string", default = "test_error" },
+  { "error", type = "number", low = 0, high = 1 }, { "source", type = "string" },
+  { "metric", type = "string", default = "test_error" },
   { "note", type = "string" }, { "seconds", type = "number" }, { "epochs", type = "integer" },
 }
 
@@ -57,9 +60,11 @@ local function check_augment(augment)
     if uncalled then errors.raise("pl.experiment: field 'augment': item %d: %s", i, uncalled) end
     if type(item) == "function" then split.functions[#split.functions + 1] = item
     elseif type(item) ~= "userdata" then
-      errors.raise("pl.experiment: field 'augment' takes augmentations and functions, got %s as item %d", options.describe(item), i)
+      errors.raise("pl.experiment: field 'augment' takes augmentations and functions, got %s as item %d",
+        options.describe(item), i)
     elseif #split.functions > 0 then
-      errors.raise("pl.experiment: field 'augment': functions come after the built-in augmentations; move item %d forward", i)
+      errors.raise("pl.experiment: field 'augment': functions come after the built-in augmentations; move item %d " ..
+        "forward", i)
     else split.built_in[#split.built_in + 1] = item end
   end
   return split
@@ -67,9 +72,13 @@ end
 
 -- A metric of the user's is a column of the history: in HDF5, in CSV, in JSON lines, on the screen.
 local function check_name(name)
-  local function refuse(why) errors.raise("pl.experiment: metric '%s' cannot be a column of the history: %s", name:gsub("%c", "?"), why) end
+  local function refuse(why)
+    errors.raise("pl.experiment: metric '%s' cannot be a column of the history: %s", name:gsub("%c", "?"), why)
+  end
   if name == "" then refuse "its name is empty" end
-  if #name > 255 then errors.raise("pl.experiment: a metric's name has at most 255 bytes, and '%s...' has %d", name:sub(1, 20), #name) end
+  if #name > 255 then
+    errors.raise("pl.experiment: a metric's name has at most 255 bytes, and '%s...' has %d", name:sub(1, 20), #name)
+  end
   if name:find "/" then refuse(("a name has no '/'; write '%s'"):format((name:gsub("/+", "_")))) end
   if name:find "%c" then refuse "a name has no control characters" end
   if not utf8.len(name) then refuse "its name is no UTF-8" end
@@ -79,7 +88,8 @@ end
 
 local function check_statistics(given)
   if given == nil then return nil end
-  return options.check("pl.experiment: statistics", given, { { "every", type = { "string", "integer" }, low = 1, default = "epoch",
+  return options.check("pl.experiment: statistics", given,
+    { { "every", type = { "string", "integer" }, low = 1, default = "epoch",
     choices = { "epoch" } } })
 end
 
@@ -88,7 +98,8 @@ local function check_metrics(given)
   local result = { named = {}, functions = {} }
   for i, name in ipairs(given or {}) do
     if type(name) ~= "string" then
-      errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i, options.describe(name))
+      errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i,
+        options.describe(name))
     end
     local standard = false
     for _, list in ipairs { metrics.standard, metrics.of_values } do
@@ -101,7 +112,9 @@ local function check_metrics(given)
   end
   for name, f in pairs(given or {}) do
     if type(name) == "string" then
-      if type(f) ~= "function" then errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f)) end
+      if type(f) ~= "function" then
+        errors.raise("pl.experiment: metric '%s' takes a function(ctx), got %s", name, options.describe(f))
+      end
       check_name(name)
       result.functions[#result.functions + 1] = { name = name, f = f, of_test = name:match "^test_" ~= nil }
     end
@@ -113,12 +126,15 @@ end
 local function check_data(o)
   local data = o.data
   if not require "perilune.data.dataset".is(data) then
-    errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s", options.describe(data))
+    errors.raise("pl.experiment: field 'data' takes a data set, such as pl.data.mnist(), got %s",
+      options.describe(data))
   end
   local how, rule = o.validation, "none"
   if how ~= 0 then      -- the same rows for every --seed, so that runs can be compared
     how = {}
-    for name, value in pairs(type(o.validation) == "table" and o.validation or { fraction = o.validation }) do how[name] = value end
+    for name, value in pairs(type(o.validation) == "table" and o.validation or { fraction = o.validation }) do
+      how[name] = value
+    end
     how.order = how.order or require "perilune.data.split".default_order
     if how.order ~= "last" and how.seed == nil then how.seed = o.seed end
     data, rule = errors.guard(data.validation, data, how)
@@ -128,14 +144,15 @@ local function check_data(o)
   return data, { train = train, test = test, val = held }
 end
 
--- How outputs are scored: "classes" where there are labels, or a loss on classes with distributions over them as targets; else
--- "values". And what is measured, on each split.
+-- How outputs are scored: "classes" where there are labels, or a loss on classes with distributions over them as
+-- targets; else "values". And what is measured, on each split.
 local function score(e)
   local for_classes = type(e.loss) == "userdata" and select(2, e.loss:outputs())
   e.scored = (e.classes > 0 or for_classes) and "classes" or "values"
   e.measures = e.scored == "classes" and metrics.standard or metrics.of_values
   if e.classes == 0 and e.metrics.named[1] then
-    errors.raise("pl.experiment: metric '%s' is of classes, and %s has no labels; there are: %s", e.metrics.named[1], e.data.name,
+    errors.raise("pl.experiment: metric '%s' is of classes, and %s has no labels; there are: %s", e.metrics.named[1],
+      e.data.name,
       table.concat(e.measures, ", "))
   end
 end
@@ -158,7 +175,8 @@ local function columns_of(e, own)
     end
   end
   for _, metric in ipairs(own) do
-    metric.instead = e.scored == "values" and known[metric.name] and not metric.name:match "_loss$"   -- the script's own stands
+    -- the script's own stands
+    metric.instead = e.scored == "values" and known[metric.name] and not metric.name:match "_loss$"
     if not metric.of_test or e.test == "epoch" then add(metric.name) end
   end
   if e.nonfinite == "skip" then add "skipped" end
@@ -166,8 +184,8 @@ local function columns_of(e, own)
   return columns
 end
 
--- No metric of the user's may stand for a column that is there anyway, now or with another option; but for MAE, RMSE and R2,
--- which scripts have measured themselves: theirs stands.
+-- No metric of the user's may stand for a column that is there anyway, now or with another option; but for MAE, RMSE
+-- and R2, which scripts have measured themselves: theirs stands.
 local function check_clashes(e)
   local taken = { samples_per_second = true, skipped = true, part = true }
   for _, column in ipairs(columns_of(e, {})) do taken[column] = true end
@@ -179,7 +197,8 @@ local function check_clashes(e)
   for _, metric in ipairs(e.metrics.functions) do
     local of_values = metric.name:match "_mae$" or metric.name:match "_rmse$" or metric.name:match "_r2$"
     if taken[metric.name] and not of_values then
-      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, such as 'own_%s'",
+      errors.raise("pl.experiment: metric '%s': that is a column of the history already; choose another name, " ..
+        "such as 'own_%s'",
         metric.name, metric.name)
     end
   end
@@ -191,19 +210,22 @@ local function check_stopping(e)
   local rule = e.stopping
   if rule == nil then return end
   if type(rule.update) ~= "function" or type(rule.start) ~= "function" then
-    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... }, got %s", options.describe(rule))
+    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... " ..
+      "}, got %s", options.describe(rule))
   end
   for _, column in ipairs(e.columns) do
     if column == rule.monitor then return end
   end
   local why = rule.monitor:match "^val_" and not e.splits.val and "; nothing is held out: add validation = 0.1"
-    or rule.monitor:match "^test_" and e.test ~= "epoch" and '; the test set is evaluated at the end only: add test = "epoch"' or ""
+    or rule.monitor:match "^test_" and e.test ~= "epoch"
+      and '; the test set is evaluated at the end only: add test = "epoch"' or ""
   local monitors = {}
   for _, column in ipairs(e.columns) do
     if not unmonitored[column] then monitors[#monitors + 1] = column end
   end
   local near = core.system.nearest(rule.monitor, monitors)
-  errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)", rule.monitor, why,
+  errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)",
+    rule.monitor, why,
     table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
 end
 
@@ -214,16 +236,20 @@ local function calling_script()
     local info = debug.getinfo(level, "S")
     if info == nil then return nil end
     local source = info.source
-    local path = source:sub(1, 1) == "@" and not errors.is_ours(source) and source:sub(2) or source == "=stdin" and loaded.knows "-" and "-"
+    local path = source:sub(1, 1) == "@" and not errors.is_ours(source) and source:sub(2) or source == "=stdin"
+      and loaded.knows "-" and "-"
     if path then
-      return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(), files = loaded.since(path) }
+      return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(),
+        files = loaded.since(path) }
     end
   end
 end
 
 --- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
 function M.new(given)
-  if given == nil then errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one" end
+  if given == nil then
+    errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one"
+  end
   local e = options.check("pl.experiment", given, fields, "field")
   e.given = given
   if e.test == true then e.test = "epoch" end
@@ -275,7 +301,8 @@ function methods:run(given) return require "perilune.run".start(self, given) end
 function Experiment.__index:find_lr(given) return require "perilune.look.find_lr".find(self, given) end
 
 function Experiment:__tostring()
-  return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs, self.batch_size)
+  return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs,
+    self.batch_size)
 end
 
 require "perilune.names".class(Experiment)

@@ -18,8 +18,6 @@ local function same(a, b)
   return true
 end
 
-local split_names = { train = "training", val = "validation", test = "test" }
-
 -- What the answers of a split are.
 local function answers(split)
   return split.classes > 0 and "labels" or split.target and "targets of " .. shape(split.target)
@@ -39,7 +37,8 @@ local function check_splits(e)
       shape(test.shape), shape(train.shape))
   end
   if test.classes == 0 and not test.target then
-    refuse("the test set of %s has no labels to compare with; give it test_y, or say test = false (model:predict then labels it)", e.data.name)
+    refuse("the test set of %s has no labels to compare with; give it test_y, or say test = false (model:predict " ..
+      "then labels it)", e.data.name)
   end
   if answers(test) ~= answers(train) then
     refuse("the test set has %s, the training set %s; make them alike, or say test = false", answers(test),
@@ -120,7 +119,8 @@ end
 local function check_classes(e, width)
   if e.classes == 0 then return end
   if width == 1 and e.classes > 2 then
-    refuse("the model has one output, which tells two classes apart, but %s has %d classes; give the last layer %d outputs, and "
+    refuse("the model has one output, which tells two classes apart, but %s has %d classes; give the last layer " ..
+      "%d outputs, and "
       .. "take the loss nn.CrossEntropy()", e.data.name, e.classes, e.classes)
   elseif width > 1 and width < e.classes then
     refuse("the model has %d outputs but %s has %d classes; give the last layer %d outputs", width, e.data.name,

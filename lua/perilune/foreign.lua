@@ -2,7 +2,8 @@
 --- are not needed. Keys are in lower case without underscores. An answer that begins with "=" is the name here, used
 --- where the object has it; others are sentences, said after "there is no 'x'; ". `any` is for every table and object.
 local no_gpu = "everything runs on the processor, there is no GPU to choose; pl.system.threads(n) says how many threads"
-local passes = "there is no mode to set: model:forward(x) is a training pass, model:infer(x) and model:evaluate(split) are not"
+local passes = "there is no mode to set: model:forward(x) is a training pass, model:infer(x) and " ..
+  "model:evaluate(split) are not"
 local experiment = "training is an experiment's: pl.experiment { model = ..., loss = ..., ... } and e:run()"
 local conv, pool, norm = "write nn.Conv2d(in, out, kernel)", "write nn.MaxPool2d(size)", "write nn.BatchNorm(features)"
 local average, linear, entropy = "write nn.AvgPool2d(size)", "write nn.Linear(in, out)",
@@ -38,7 +39,8 @@ return {
     dropout2d = "write nn.Dropout(p)", spatialdropout = "write nn.Dropout(p)", view = flatten,
       unflatten = "write nn.Reshape { sizes }",
     logsoftmax = "=LogSoftmax", activation = "an activation is a layer: nn.ReLU(), nn.Tanh(), nn.Sigmoid(), ...",
-    module = "models are nn.Sequential { ... } and nn.Residual { ... }; a layer of your own is nn.Lambda { forward = ..., backward = ... }",
+    module = "models are nn.Sequential { ... } and nn.Residual { ... }; a layer of your own is nn.Lambda { " ..
+      "forward = ..., backward = ... }",
     modulelist = "write nn.Sequential { ... }", container = "write nn.Sequential { ... }",
       model = "write nn.Sequential { ... }",
     functional = "activations are layers (nn.ReLU()) and methods of tensors (t:relu())",
@@ -83,7 +85,8 @@ return {
     dataloader = loop, loader = loop, tensordataset = "write data.from_tensors { x = x, y = y }",
       arraydataset = "write data.from_tensors { x = x, y = y }",
     load = "data sets are functions: data.mnist(), data.digits {}, data.from_tensors {}, data.idx {}, data.hdf5 {}",
-    cifar10 = "there are data.mnist, data.fashion_mnist, data.kmnist, and data.idx, data.hdf5 and data.from_tensors for your own",
+    cifar10 = "there are data.mnist, data.fashion_mnist, data.kmnist, and data.idx, data.hdf5 and " ..
+      "data.from_tensors for your own",
     imagefolder = "images come as tensors, IDX or HDF5: data.from_tensors {}, data.idx {}, data.hdf5 {}",
     csv = "read it with io.lines into tables, then data.from_tensors { x = pl.tensor(rows), y = ... }",
   },
@@ -189,7 +192,8 @@ return {
   },
   experiment = {
     lr = "the learning rate is the optimizer's: e.optimizer.lr, or e:with { optimizer = optim.Adam { lr = 0.001 } }",
-    learningrate = "the learning rate is the optimizer's: e.optimizer.lr, or e:with { optimizer = optim.Adam { lr = 0.001 } }",
+    learningrate = "the learning rate is the optimizer's: e.optimizer.lr, or e:with { optimizer = optim.Adam { lr " ..
+      "= 0.001 } }",
     fit = "write e:run()", train = "write e:run()", start = "write e:run()", evaluate = "write e.model:evaluate(split)",
     history = "a run has it: local run = e:run(); run.history", test_ = "=test", predict = "write e.model:predict(x)",
   },

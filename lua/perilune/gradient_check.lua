@@ -1,4 +1,5 @@
---- Compares gradients that users' functions return with finite differences: of losses, and of models with layers in Lua.
+--- Compares gradients that users' functions return with finite differences: of losses, and of models with layers in
+-- Lua.
 local core = require "perilune.core"
 
 local M = {}
@@ -16,8 +17,8 @@ end
 
 local function dot(a, b) return (a * b):sum() end
 
--- Along a few directions v, f(x + h v) - f(x - h v) = 2 h grad . v; returns the smallest relative difference, because a kink
--- of a ReLU on the way makes some of them large. 0 where no value is finite: made-up numbers tell nothing there.
+-- Along a few directions v, f(x + h v) - f(x - h v) = 2 h grad . v; returns the smallest relative difference, because a
+-- kink of a ReLU on the way makes some of them large. 0 where no value is finite: made-up numbers tell nothing there.
 local function difference(f, x, grad)
   local least
   for salt = 1, 5 do
@@ -34,7 +35,8 @@ local function complain(what, how_far, remedy)
   return ("%s: its gradient differs from finite differences by %.0f %%; %s"):format(what, 100 * how_far, remedy)
 end
 
---- Of a loss function, for outputs of that shape (one sample), and targets of that shape (that of the outputs). nil, or a message.
+--- Of a loss function, for outputs of that shape (one sample), and targets of that shape (that of the outputs). nil, or
+-- a message.
 function M.loss(loss, output, classes, targets)
   local x = made_up({ 4, table.unpack(output) }, 7)
   local target = made_up({ 4, table.unpack(targets or output) }, 9)
@@ -44,9 +46,13 @@ function M.loss(loss, output, classes, targets)
     return type(v) == "number" and v or v:item()
   end
   local _, grad = loss(x, target)
-  if not core.tensor.is_tensor(grad) then return "the loss returns (value, gradient): the second value must be a tensor" end
+  if not core.tensor.is_tensor(grad) then
+    return "the loss returns (value, gradient): the second value must be a tensor"
+  end
   local far = difference(value, x, grad)
-  if far > TOLERANCE then return complain("the loss", far, "it returns (mean over the batch, gradient of that mean for the output)") end
+  if far > TOLERANCE then
+    return complain("the loss", far, "it returns (mean over the batch, gradient of that mean for the output)")
+  end
 end
 
 --- Of a model with layers in Lua, for its input. nil, or a message.
@@ -64,11 +70,13 @@ function M.model(model, input)
     value(x)
     return model:backward(weights, true)
   end)())
-  if far > TOLERANCE then return complain("the model", far, "look at the backward functions of its layers in Lua (Lambda)") end
+  if far > TOLERANCE then
+    return complain("the model", far, "look at the backward functions of its layers in Lua (Lambda)")
+  end
 end
 
---- Of what an experiment takes from the script: its loss, the layers of its model. nil, or a message. The model is a copy, so that nothing
--- of a training that follows is touched.
+--- Of what an experiment takes from the script: its loss, the layers of its model. nil, or a message. The model is a
+-- copy, so that nothing of a training that follows is touched.
 function M.experiment(e)
   if not e.check_gradients then return nil end
   local _, input, output, has_functions = e.model:sizes()

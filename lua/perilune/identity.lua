@@ -26,11 +26,12 @@ local function config_of(object, with_digest)
   return ok and core.json.encode(config) or tostring(object)
 end
 
-local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle", "drop_last", "nonfinite",
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
+  "drop_last", "nonfinite",
   "validation", "test", "metrics", "callbacks" }
 
--- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for variants
--- that one script makes of another's.
+-- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for
+-- variants that one script makes of another's.
 local function setup_of(e)
   local digests = e.variant or not e.script
   local augment = {}
@@ -39,11 +40,15 @@ local function setup_of(e)
   local metrics = {}
   for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
   local rule = e.stopping
-  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer), augment = table.concat(augment, ", "),
-    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests)) or "none",
-    metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "", functions_of(metrics, digests)),
+  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer),
+    augment = table.concat(augment, ", "),
+    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
+    or "none",
+    metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "",
+      functions_of(metrics, digests)),
     callbacks = functions_of(e.callbacks, digests),
-    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience, rule.min_delta,
+    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor,
+      rule.patience, rule.min_delta,
       rule.min_delta_rel) or "none",
     batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, nonfinite = e.nonfinite, test = e.test,
     validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
@@ -60,10 +65,12 @@ function M.of(e, seed)
   end
   local _, isa = system.processor()
   local convolution = os.getenv "PERILUNE_CONV" or ""
-  local algorithm = (isa == "baseline" and "unfused" or "fused") .. (convolution ~= "" and ", convolution " .. convolution or "")
+  local algorithm = (isa == "baseline" and "unfused" or "fused") ..
+    (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
     files = script.files, seed = seed,
-    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels, algorithm = algorithm,
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
+    algorithm = algorithm,
     start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
@@ -100,7 +107,10 @@ local function with_json_bool(word) return (word == "true" or word == "false") a
 function M.differences(was, now)
   local list = {}
   local function differ(what, a, b)
-    if a ~= b then list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a), b == "" and "none" or tostring(b)) end
+    if a ~= b then
+      list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a),
+        b == "" and "none" or tostring(b))
+    end
   end
   if was.script ~= now.script then list[#list + 1] = "script: " .. M.difference(was.script, now.script) end
   local before, seen = {}, {}
@@ -110,7 +120,9 @@ function M.differences(was, now)
     seen[file.path] = true
     if before[file.path] == nil then
       if not file.late and not old then list[#list + 1] = file.path .. " is loaded now and was not" end
-    elseif before[file.path] ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(before[file.path], file.text) end
+    elseif before[file.path] ~= file.text then
+      list[#list + 1] = file.path .. ": " .. M.difference(before[file.path], file.text)
+    end
   end
   for _, file in ipairs(was.files or {}) do
     local text = not seen[file.path] and file.late and loaded.text(file.path)
@@ -119,12 +131,16 @@ function M.differences(was, now)
   end
   differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
   differ("data set", was.data, now.data)
-  if was.data == now.data and was.data_sha256 ~= now.data_sha256 then list[#list + 1] = ("the contents of data set %s changed"):format(now.data) end
+  if was.data == now.data and was.data_sha256 ~= now.data_sha256 then
+    list[#list + 1] = ("the contents of data set %s changed"):format(now.data)
+  end
   differ("derivation of the data", was.recipe or "", now.recipe)
   -- programs that did not note the rule held out the last rows
   local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
   differ("validation", was.held_out or last, now.held_out)
-  if was.held_out == nil and now.held_out ~= last then list[#list] = list[#list] .. ' (order = "last" holds out those rows)' end
+  if was.held_out == nil and now.held_out ~= last then
+    list[#list] = list[#list] .. ' (order = "last" holds out those rows)'
+  end
   local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
   differ("start", start_of(was), start_of(now))
   if #list == 0 then

@@ -1,5 +1,5 @@
---- Which Lua files a script has loaded with require, dofile and loadfile, and what they held then: part of the identity of its
--- run, whenever they are loaded. And the reverse: files that are loaded from what a run's file keeps of them.
+--- Which Lua files a script has loaded with require, dofile and loadfile, and what they held then: part of the identity
+-- of its run, whenever they are loaded. And the reverse: files that are loaded from what a run's file keeps of them.
 local errors = require "perilune.errors"
 
 local M = {}
@@ -73,8 +73,9 @@ end
 --- Was this file loaded here?
 function M.knows(path) return seen[path] ~= nil end
 
---- Calls f(...) while noting the files that it loads in `list` (nil: nowhere). In training there is changed(path, before, now): it
--- is called for a file of the list that is loaded again and has changed, and what is added to the list is marked as `late`.
+--- Calls f(...) while noting the files that it loads in `list` (nil: nowhere). In training there is changed(path,
+-- before, now): it is called for a file of the list that is loaded again and has changed, and what is added to the list
+-- is marked as `late`.
 function M.collect(list, changed, f, ...)
   local outer_sink, outer_change = sink, on_change
   sink, on_change = list, changed

@@ -17,7 +17,8 @@ end
 
 --- Adds the option to the parser of a command; M.limit(options.memory) then sets it.
 function M.option(parser)
-  parser:option("--memory", "The most that tensors, models and data may hold, such as 500M or 2G; more is an error."):convert(M.bytes)
+  parser:option("--memory", "The most that tensors, models and data may hold, such as 500M or 2G; more is an error.")
+    :convert(M.bytes)
     :argname "<size>"
 end
 

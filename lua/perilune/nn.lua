@@ -33,7 +33,8 @@ end
 
 local LOSS = { "loss", type = { "userdata", "function" } }
 
---- Labels (i32 [N], from 0) that the outputs decide for, by the rule of the loss (options: loss); -1 where they are NaN.
+--- Labels (i32 [N], from 0) that the outputs decide for, by the rule of the loss (options: loss); -1 where they are
+-- NaN.
 function methods:predict(x, opts)
   local loss = only("predict", opts, LOSS).loss
   return core.loss.outputs.decide(self:infer(x), decision.kind(self, loss))
@@ -43,17 +44,23 @@ end
 function methods:probabilities(x, opts)
   local kind = decision.kind(self, only("probabilities", opts, LOSS).loss)
   return core.loss.outputs.probabilities(self:infer(x), kind)
-    or errors.raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or name the loss: { loss = nn.CrossEntropy() }")
+    or errors.raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or " ..
+      "name the loss: { loss = nn.CrossEntropy() }")
 end
 
---- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and confusion[actual][predicted],
---- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares the table;
---- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and its probability.
+--- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and
+-- confusion[actual][predicted],
+--- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares
+-- the table;
+--- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and
+-- its probability.
 function methods:evaluate(data, opts)
-  local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" }, { "confusion", type = "boolean", default = true },
+  local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" },
+    { "confusion", type = "boolean", default = true },
     { "predictions", type = "boolean" })
   if type(o.loss) == "function" then return require "perilune.lua_loss".evaluate(self, data, o.loss, o.predictions) end
-  local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), o.dropout and "noise" or "infer", o.confusion,
+  local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss),
+    o.dropout and "noise" or "infer", o.confusion,
     o.predictions)
   if result.correct then
     result.accuracy, result.error = result.correct / result.count, (result.count - result.correct) / result.count
@@ -116,7 +123,8 @@ end
 -- run:model() is run.model: the weights of a run are asked for either way.
 debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
   if require "perilune.result".is(of) then return layer end
-  require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; it is no function")
+  require "perilune.errors".raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; " ..
+    "it is no function")
 end
 
 --- A layer prints as itself and what it contains, a line each.

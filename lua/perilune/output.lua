@@ -1,5 +1,5 @@
---- What a script prints while a line of progress stands on the terminal: the line is taken away first, and text that did not end its
--- line keeps it to itself.
+--- What a script prints while a line of progress stands on the terminal: the line is taken away first, and text that
+-- did not end its line keeps it to itself.
 local M = {}
 
 local standing        -- the progress whose line stands on the terminal

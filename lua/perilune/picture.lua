@@ -19,7 +19,8 @@ local function as_batch(t)
   if #s == 3 and coloured then return t:reshape(1, s[1], s[2], s[3]) end
   if #s == 3 then return t:reshape(s[1], s[2], s[3], 1) end
   if #s == 4 and coloured then return t end
-  errors.raise("show takes [H, W], [H, W, 1 or 3], [N, H, W] or [N, H, W, 1 or 3], got %s; slice, select or permute it first",
+  errors.raise("show takes [H, W], [H, W, 1 or 3], [N, H, W] or [N, H, W, 1 or 3], got %s; slice, select or " ..
+    "permute it first",
     text.shape(s))
 end
 

@@ -64,8 +64,8 @@ function M.is_evaluated(kind, state)
   return state.batch == 0
 end
 
---- The record of a trainer. kind: "checkpoint" (the weights being trained, and all that continuing takes), "run" (the weights
--- as they are now) or "best".
+--- The record of a trainer. kind: "checkpoint" (the weights being trained, and all that continuing takes), "run" (the
+-- weights as they are now) or "best".
 function M.of(trainer, kind, identity, threads)
   local processor, isa = system.processor()
   local opt, model = trainer.optimizer, trainer.model
@@ -75,7 +75,8 @@ function M.of(trainer, kind, identity, threads)
     evaluation = M.is_evaluated(kind, trainer.state) and trainer.evaluation or nil,
     statistics = trainer.statistics,
     state = state_of(trainer, identity), loss = require "perilune.decision".described(model),
-    provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "), data_sha256 = identity.data_sha256,
+    provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
+      data_sha256 = identity.data_sha256,
       build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,
       threads = threads, documented = trainer.e.documented, values = trainer.e.script and trainer.e.script.values,
       processor = ("%s (%s)"):format(processor, isa) },
@@ -88,7 +89,8 @@ function M.of(trainer, kind, identity, threads)
   record.layers = M.layers(model, trainer.last)
   record.best = trainer.best and M.layers(model, trainer.best) or nil
   local config = opt:config()
-  record.optimizer = { type = config.type, config = config.config, counters = opt:counters(), layers = by_layer(opt:state()) }
+  record.optimizer = { type = config.type, config = config.config, counters = opt:counters(),
+    layers = by_layer(opt:state()) }
   return record
 end
 

@@ -14,7 +14,8 @@ local print, tostring = print, tostring   -- whatever the session does to its ow
 local function banner()
   local processor, isa = core.system.processor()
   local threads = core.system.threads()
-  return ("Perilune %s, %s, %s with %d thread%s (%s)\nhelp() lists topics, Tab completes, Ctrl-C stops, quit or Ctrl-D leaves."):format(
+  return ("Perilune %s, %s, %s with %d thread%s (%s)\nhelp() lists topics, Tab completes, Ctrl-C stops, quit or " ..
+    "Ctrl-D leaves."):format(
     core.system.version(), _VERSION, processor, threads, threads == 1 and "" or "s", isa)
 end
 

@@ -114,11 +114,11 @@ local function label(labels, i) return labels and printable.text(tostring(labels
 
 -- A matrix that no terminal has room for: its commonest confusions.
 local function commonest(confusion, labels, term)
-  local lines, rows = {}, {}
+  local rows = {}
   for i, w in ipairs(metrics.confused(confusion, 20)) do
     rows[i] = { label(labels, w.actual), label(labels, w.predicted), text.count(w.count) }
   end
-  lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint, term.width)
+  local lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint, term.width)
   local note = ("(the %d commonest; the matrix of %d classes is wider than the terminal)"):format(#rows, #confusion)
   return table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
 end
@@ -145,7 +145,9 @@ function M.confusion(confusion, labels, term, outside)
   if outside then columns[#confusion + 2] = { "none", align = "right" } end
   for i, counts in ipairs(confusion) do     -- the diagonal stands out, so do the commonest confusions
     local cells = { label(labels, i), styles = {} }
-    local function put(c, n, style) cells[c], cells.styles[c] = n == 0 and none or ("%d"):format(n), n == 0 and "dim" or style end
+    local function put(c, n, style)
+      cells[c], cells.styles[c] = n == 0 and none or ("%d"):format(n), n == 0 and "dim" or style
+    end
     for j, n in ipairs(counts) do put(j + 1, n, j == i and "green" or nil) end
     if outside then put(#counts + 2, outside[i], "yellow") end
     for _, w in ipairs(worst) do
@@ -179,7 +181,8 @@ function M.classification(confusion, labels, term, outside)
     { "F1", align = "right" },
     { "support", align = "right", need = 1 } }, rows, "  ", term.paint, term.width)
   if report.absent > 0 then
-    local note = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(#confusion - report.absent)
+    local note = ("macro average: over the %d classes that occur, actual or predicted (as scikit-learn)"):format(
+      #confusion - report.absent)
     table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
   end
   return lines

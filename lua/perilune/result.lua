@@ -15,7 +15,8 @@ local Run = { __name = "perilune.run" }
 
 --- The fields of a run from a file that a list of runs does not read.
 M.late = {}
-for _, name in ipairs { "state", "history", "identity", "evaluation", "test", "val", "predictions", "labels", "threads", "documented" } do
+for _, name in ipairs { "state", "history", "identity", "evaluation", "test", "val", "predictions", "labels", "threads",
+  "documented" } do
   M.late[name] = true
 end
 
@@ -124,7 +125,8 @@ function methods:ending()
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
   elseif self.ended == "callback" then
-    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch, s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch,
+      s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
   else parts[1] = plural(s.epoch or 0, "epoch") end
   if self.best then
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch,
@@ -135,7 +137,8 @@ function methods:ending()
   local skipped = history.sum(self.history, "skipped") + (s.skipped or 0)
   if skipped > 0 then parts[#parts + 1] = ("%s skipped, not finite"):format(plural(math.tointeger(skipped), "step")) end
   if (s.test_evaluations or 0) > 0 and self.test then
-    parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once" or s.test_evaluations .. " times")
+    parts[#parts + 1] = ("test set evaluated %s"):format(s.test_evaluations == 1 and "once"
+      or s.test_evaluations .. " times")
   end
   return table.concat(parts, "; ")
 end
@@ -198,8 +201,8 @@ function methods:report(given)
   say()
   wrapped(self:line(term))
   if held then
-    local measured = report.measured(held)
-    wrapped(("validation %sloss %s"):format(measured and measured .. ", " or "", text.number(held.loss)))
+    local measures = report.measured(held)
+    wrapped(("validation %sloss %s"):format(measures and measures .. ", " or "", text.number(held.loss)))
   end
   wrapped(self:ending(), "dim")
   if given and given.confusion and self.test and self.test.confusion then
@@ -218,7 +221,8 @@ function methods:report(given)
 end
 
 function Run:__tostring()
-  return ("run of %q, seed %d: %s"):format(self.name, self.seed, self:line { paint = function(s) return s end, utf8 = true })
+  return ("run of %q, seed %d: %s"):format(self.name, self.seed,
+    self:line { paint = function(s) return s end, utf8 = true })
 end
 
 -- Names of run:value besides those of arguments, evaluations and the history.

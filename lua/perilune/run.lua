@@ -4,7 +4,7 @@ local system = core.system
 local errors = require "perilune.errors"
 local options = require "perilune.options"
 local history = require "perilune.history"
-local trainer = require "perilune.trainer"
+local trainer = require "perilune.epochs"
 local random = require "perilune.random"
 local folder = require "perilune.folder"
 local loaded = require "perilune.loaded"
@@ -18,12 +18,15 @@ local identities = require "perilune.identity"
 local M = {}
 
 local known = {
-  { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 }, { "threads", type = "integer", low = 0, high = 1024 },
-  { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false }, { "fresh", type = "boolean", default = false },
+  { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 },
+  { "threads", type = "integer", low = 0, high = 1024 },
+  { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false },
+  { "fresh", type = "boolean", default = false },
   { "force", type = "boolean", default = false }, { "interruptible", type = "boolean", default = false },
   { "silent", type = "boolean", default = false }, { "checkpoint_every", type = "number", default = 30 },
   { "confusion", type = "boolean", default = false },
-  { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 }, { "leave", type = "function" },
+  { "watch", type = "boolean", default = false }, { "pause_after", type = "integer", low = 1 },
+  { "leave", type = "function" },
 }
 
 local CTRL_C = 130      -- the exit status of a process that it ended
@@ -43,13 +46,14 @@ local function trained_seconds(run) return history.sum(run.history, "seconds") +
 
 -- What a trainer knows, as the run's.
 local function take_over(run, t)
-  run.state, run.evaluation, run.test, run.val, run.best = t.state, t.evaluation, t.evaluation.test, t.evaluation.val, t.state.best
+  run.state, run.evaluation, run.test, run.val, run.best = t.state, t.evaluation, t.evaluation.test, t.evaluation.val,
+    t.state.best
   run.predictions, run.ended = (run.test or {}).predictions, t.state.ended or "interrupted"
   run.seconds = trained_seconds(run)
 end
 
--- Publishes: the checkpoint first, because it alone counts; then what is derived from it. When the run ends all is written anew:
--- it must not show when a run was saved on its way. run.unsaved: why the last attempt failed.
+-- Publishes: the checkpoint first, because it alone counts; then what is derived from it. When the run ends all is
+-- written anew: it must not show when a run was saved on its way. run.unsaved: why the last attempt failed.
 local function publisher(run, identity, warn)
   if not run.path then return function() end end
   local runfile, record = require "perilune.runfile", require "perilune.record"
@@ -67,21 +71,27 @@ local function publisher(run, identity, warn)
       -- inside an epoch too, when epochs have ended since the last save
       if s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0) then
         write("run.h5", "run")
-        if s.best and (s.ended or run.best_written ~= s.best.epoch) and write("best.h5", "best") then run.best_written = s.best.epoch end
+        if s.best and (s.ended or run.best_written ~= s.best.epoch) and write("best.h5", "best") then
+          run.best_written = s.best.epoch
+        end
         local message
         take_over(run, t)
-        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged, s.ended and require "perilune.runs".summary(run))
+        logged, message = result.log(run.path .. "/log.jsonl", t.history, logged,
+          s.ended and require "perilune.runs".summary(run))
         problem = problem or message
       end
       run.saved = { epoch = s.epoch, batch = s.batch }
     end
     run.unsaved = problem
-    if problem then warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem)) end
+    if problem then
+      warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem))
+    end
   end
 end
 
--- Writes a file that is derived from the checkpoint `found`, unless it is there: where the process died, or the disk was full,
--- between the two. `list`: the weights, as model:state() or a snapshot gives them; version(state): what tells it from an older one.
+-- Writes a file that is derived from the checkpoint `found`, unless it is there: where the process died, or the disk
+-- was full, between the two. `list`: the weights, as model:state() or a snapshot gives them; version(state): what tells
+-- it from an older one.
 local function derive(run, model, found, name, kind, list, version)
   local record, runfile = require "perilune.record", require "perilune.runfile"
   local there = runfile.read(run.path .. "/" .. name, { tensors = false })
@@ -122,7 +132,8 @@ local function where_kept(run)
   if not run.path then return "the weights are those of the epoch's start" end
   local s = run.saved
   if not s then return "nothing was saved yet" end
-  return ("the weights after epoch %d%s are kept in %s"):format(s.epoch, s.batch > 0 and (" and %d batches"):format(s.batch) or "", run.path)
+  return ("the weights after epoch %d%s are kept in %s"):format(s.epoch,
+    s.batch > 0 and (" and %d batches"):format(s.batch) or "", run.path)
 end
 
 local function train(run, e, o, found, identity)
@@ -132,7 +143,8 @@ local function train(run, e, o, found, identity)
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
     monitored = e.stopping and e.stopping.monitor }
   if o.watch then
-    progress = require "perilune.terminal.watch_progress".new(progress, { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
+    progress = require "perilune.terminal.watch_progress".new(progress,
+      { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
       epochs = o.epochs, labels = e.data.labels })
   end
   local optimizer = e.optimizer
@@ -172,7 +184,8 @@ local function train(run, e, o, found, identity)
         return goes_on
       end,
       interrupted = function()
-        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave and o.leave()
+        return o.interruptible and system.interrupted() or o.pause_after and state.epoch >= o.pause_after or o.leave
+          and o.leave()
           or progress.interrupted or false
       end,
       kept = function() return where_kept(run) end,
@@ -181,7 +194,8 @@ local function train(run, e, o, found, identity)
     for _, line in ipairs(result.heading(run, e, o, found, term)) do progress:note(line) end
   end
   local function changed(path, before, now)
-    progress:warn(("%s has changed since it was loaded (%s); the run is marked as edited"):format(path, identities.difference(before, now)))
+    progress:warn(("%s has changed since it was loaded (%s); the run is marked as edited"):format(path,
+      identities.difference(before, now)))
     t:mark_edited(path .. " changed")
   end
   local ok, finished = pcall(loaded.collect, identity.files, changed, t.run, t)
@@ -191,14 +205,16 @@ local function train(run, e, o, found, identity)
   if not finished then run.ended = "interrupted" end
 end
 
--- A finished run whose folder was named again: nothing is trained, its files are shown, and completed. Before: the weights of the
--- end are in e.model.
+-- A finished run whose folder was named again: nothing is trained, its files are shown, and completed. Before: the
+-- weights of the end are in e.model.
 local function complete(run, e, found)
   local list = e.model:state()
   local function ending(state) return state.ended and state.step end
   local ok, message = derive(run, e.model, found, "run.h5", "run", list, ending)
   if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, ending) end
-  if ok then ok, message = result.complete_log(run.path .. "/log.jsonl", run.history, require "perilune.runs".summary(run)) end
+  if ok then
+    ok, message = result.complete_log(run.path .. "/log.jsonl", run.history, require "perilune.runs".summary(run))
+  end
   if not ok then run.unsaved = message end
 end
 
@@ -212,8 +228,8 @@ local function recall(run, e, found)
   complete(run, e, found)
 end
 
--- Functions of the script are held against finite differences before the first step, with random numbers of their own. One that cannot
--- take made-up numbers shows it in the training.
+-- Functions of the script are held against finite differences before the first step, with random numbers of their own.
+-- One that cannot take made-up numbers shows it in the training.
 local function check_gradients(e)
   local outer = random.current()
   random.install(0, 2)
@@ -231,7 +247,9 @@ function M.start(e, given)
   o.epochs, o.seed = o.epochs or e.epochs, o.seed or e.seed
   if o.out == true then o.out = nil end
   if training[e.model] then errors.raise("this model is being trained already; that has to end first") end
-  if training[e.optimizer] then errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own") end
+  if training[e.optimizer] then
+    errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own")
+  end
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
@@ -272,7 +290,9 @@ function M.start(e, given)
     require "perilune.weights".mark(copy, ("a run of %q"):format(e.name))
   end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
-  if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then os.exit(system.interrupt_status(), true) end
+  if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then
+    os.exit(system.interrupt_status(), true)
+  end
   return run
 end
 

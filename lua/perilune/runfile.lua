@@ -1,27 +1,32 @@
 --- Run files: how a training lies in an HDF5 file. runfile.write(path, record) and runfile.read(path) -> record.
 --
 --   record field   in the file
---   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best", "model")
---   config, input, loss, layers
+--   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best",
+--   "model") config, input, loss, layers
 --                  /model: attributes config, input, loss (that it was trained with; all JSON), parameters;
---                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest: 03_residual/01_conv2d
+--                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest:
+--                  03_residual/01_conv2d
 --   best           /best/layers: the same again, for the best weights so far
 --   optimizer      /optimizer: attributes type, config, counters (JSON); below, a group a layer as in /model, whose
 --                  datasets are the slots ("weight.m") and whose attributes repeat type and step
 --   state          /state: attributes, one a field; tables as JSON
 --   history        /history: a dataset a column; epoch is the dimension scale
 --   evaluation     /evaluation: attributes; lists and matrices of numbers as datasets. Of a split "test" that has them:
---                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); right in /evaluation/right/test
---                  (u8, 1 where the prediction is the label); mistakes, the most confident first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
+--                  predictions in /evaluation/predictions/test (u8 or i32, a label a sample); right in
+--                  /evaluation/right/test (u8, 1 where the prediction is the label); mistakes, the most confident
+--                  first, in /evaluation/mistakes/test: datasets index (from 1), label, prediction, probability, and
 --                  picture (u8 [n, H, W, C]) where samples are images
---   statistics     /statistics: epoch; below, a group a layer with weights_moments [epochs, 9] (mean, std, min, max, ends of the
---                  histogram, counts of finite values, zeros, others), weights_histogram [epochs, 64], the same of gradients and outputs;
---                  dead, update [epochs]
+--   statistics     /statistics: epoch; below, a group a layer with weights_moments [epochs, 9] (mean, std, min, max,
+--   ends of the
+--                  histogram, counts of finite values, zeros, others), weights_histogram [epochs, 64], the same of
+--                  gradients and outputs; dead, update [epochs]
 --   provenance     /provenance: attributes; script as a dataset
 --
 -- What is written comes back equal, to the last bit and with whole floats still floats (perilune.exact).
 local core = require "perilune.core"
 local exact = require "perilune.exact"
+local evaluation = require "perilune.runfile_evaluation"
+local fields_of = require "perilune.runfile_fields"
 local printable = require "perilune.printable"
 local raise = require "perilune.raise"
 local statistics = require "perilune.statistics"
@@ -31,49 +36,11 @@ local M = { format = "perilune-run", version = 2 }
 
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
-  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table", optimizer = "table", state = "table",
+  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table",
+  optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
   statistics = "table",
 }
-
-local function sorted_names(t, what)
-  local names = {}
-  for name in pairs(t) do
-    if type(name) ~= "string" or name == "" or #name > 255 or name:find "[/%z]" or name:find "^%.%.?$" then
-      raise("%s: '%s' cannot be a name in a file: expected 1 to 255 bytes without '/'", what, tostring(name))
-    end
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
--- A value as an attribute: tables are JSON. So are strings that begin like JSON, so that reading can tell, and those
--- that hold more than UTF-8 without zeros.
-local function attribute(value, what)
-  local kind = type(value)
-  local plain = kind == "string" and not value:find '^[%[{"]' and utf8.len(value) and not value:find "%z"
-  if kind == "boolean" or kind == "number" or plain then return value end
-  return exact.encode(value, what)
-end
-
-local function value_of(attr)
-  if type(attr) ~= "string" or not attr:find '^[%[{"]' then return attr end
-  return assert(exact.decode(attr))
-end
-
-local function write_fields(w, path, fields_, what)
-  w:group(path)
-  for _, name in ipairs(sorted_names(fields_, what)) do
-    w:attr(path, name, attribute(fields_[name], what .. "." .. name))
-  end
-end
-
-local function read_fields(r, path)
-  local out = {}
-  for name, attr in pairs(assert(r:attrs(path))) do out[name] = value_of(attr) end
-  return out
-end
 
 -- Layers ---------------------------------------------------------------------------------------------------------
 
@@ -118,7 +85,8 @@ local function read_layers(r, root, prefix, out)
       if attrs.type then out[#out + 1] = layer end
       for _, child in ipairs(assert(r:list(root .. "/" .. path))) do
         if assert(r:info(root .. "/" .. path .. "/" .. child)) ~= "group" then
-          layer.tensors[#layer.tensors + 1] = { name = child, tensor = assert(r:tensor(root .. "/" .. path .. "/" .. child)) }
+          layer.tensors[#layer.tensors + 1] = { name = child,
+            tensor = assert(r:tensor(root .. "/" .. path .. "/" .. child)) }
         end
       end
       read_layers(r, root, path .. "/", out)
@@ -141,9 +109,11 @@ end
 -- Optimizer, history, evaluation ------------------------------------------------------------------------------------
 
 local function write_optimizer(w, optimizer)
-  w:group("/optimizer", { type = optimizer.type, config = exact.encode(optimizer.config or {}), counters = exact.encode(optimizer.counters or {}) })
+  w:group("/optimizer", { type = optimizer.type, config = exact.encode(optimizer.config or {}),
+    counters = exact.encode(optimizer.counters or {}) })
   local counters = optimizer.counters or {}
-  write_layers(w, "/optimizer", optimizer.layers or {}, { type = optimizer.type, step = math.tointeger(counters.steps) })
+  write_layers(w, "/optimizer", optimizer.layers or {}, { type = optimizer.type,
+    step = math.tointeger(counters.steps) })
 end
 
 local function read_optimizer(r)
@@ -158,11 +128,13 @@ local function write_history(w, history)
   w:group "/history"
   local names = {}
   for _, name in ipairs(history.columns) do names[name] = true end
-  sorted_names(names, "history")
+  fields_of.names(names, "history")
   for c, name in ipairs(history.columns) do
     local column = {}
     for i, row in ipairs(history.rows) do
-      if row[c] ~= nil and type(row[c]) ~= "number" then raise("history: row %d, column '%s' is a %s, not a number", i, name, type(row[c])) end
+      if row[c] ~= nil and type(row[c]) ~= "number" then
+        raise("history: row %d, column '%s' is a %s, not a number", i, name, type(row[c]))
+      end
       column[i] = row[c] == nil and 0 / 0 or row[c]
     end
     w:numbers("/history/" .. name, column)
@@ -182,127 +154,16 @@ local function read_history(r)
   return history
 end
 
-local function is_list(t)
-  if type(t) ~= "table" then return false end
-  local count = 0
-  for _ in pairs(t) do count = count + 1 end
-  return count > 0 and count == #t
-end
-
--- The shape of a list of numbers of one kind, or of rows of them, and the numbers in one list; else nil.
-local function matrix(value)
-  if not is_list(value) then return nil end
-  local nested = type(value[1]) == "table"
-  local rows, flat = nested and value or { value }, {}
-  for _, row in ipairs(rows) do
-    if not is_list(row) or #row ~= #rows[1] then return nil end
-    for _, x in ipairs(row) do
-      if type(x) ~= "number" or math.type(x) ~= math.type(rows[1][1]) then return nil end
-      flat[#flat + 1] = x
-    end
-  end
-  return nested and { #rows, #rows[1] } or { #flat }, flat
-end
-
-local mistake_fields = { { "index", "i64" }, { "label", "i64" }, { "prediction", "i64" }, { "probability", "f64" } }
-
-local function write_mistakes(w, path, list)
-  w:group(path)
-  for _, field in ipairs(mistake_fields) do
-    local column = {}
-    for i, mistake in ipairs(list) do column[i] = mistake[field[1]] end
-    w:numbers(path .. "/" .. field[1], column, field[2])
-  end
-  local pictures = {}
-  for i, mistake in ipairs(list) do pictures[i] = mistake.picture end
-  if #list > 0 and #pictures == #list then w:tensor(path .. "/picture", core.tensor.stack(pictures, 1), 6) end
-end
-
-local function read_mistakes(r, path)
-  local columns, list = {}, {}
-  for _, field in ipairs(mistake_fields) do columns[field[1]] = assert(r:numbers(path .. "/" .. field[1])) end
-  local pictures = r:has(path .. "/picture") and assert(r:tensor(path .. "/picture"))
-  for _, field in ipairs(mistake_fields) do
-    if #columns[field[1]] ~= #columns.index then error(path .. ": its columns differ in length", 0) end
-  end
-  if pictures and pictures:size(1) ~= #columns.index then error(path .. "/picture: not a picture a mistake", 0) end
-  for i, index in ipairs(columns.index) do
-    list[i] = { index = index, label = columns.label[i], prediction = columns.prediction[i], probability = columns.probability[i],
-      picture = pictures and pictures[i] or nil }
-  end
-  return list
-end
-
--- Fields of a split's evaluation that are groups of their own: what writes and what reads one.
-local function write_tensor(w, path, tensor) w:tensor(path, tensor, 6) end
-local function read_tensor(r, path) return assert(r:tensor(path)) end
-local grouped = { "predictions", "right", "mistakes", write = { predictions = write_tensor, right = write_tensor, mistakes = write_mistakes },
-  read = { predictions = read_tensor, right = read_tensor, mistakes = read_mistakes } }
-
-local function write_evaluation(w, evaluation)
-  local rest, splits = {}, {}
-  w:group "/evaluation"
-  for _, name in ipairs(sorted_names(evaluation, "evaluation")) do
-    local value = evaluation[name]
-    local shape, flat = matrix(value)
-    if shape then w:numbers("/evaluation/" .. name, flat, nil, shape)
-    elseif type(value) == "table" then
-      rest[name] = {}
-      for key, item in pairs(value) do
-        if not grouped.write[key] then rest[name][key] = item end
-      end
-      splits[#splits + 1] = name
-    else rest[name] = value end
-  end
-  for _, kind in ipairs(grouped) do
-    for _, name in ipairs(splits) do
-      local item, group = evaluation[name][kind], "/evaluation/" .. kind
-      if item then
-        w:group(group)
-        grouped.write[kind](w, group .. "/" .. name, item)
-      end
-    end
-  end
-  write_fields(w, "/evaluation", rest, "evaluation")
-end
-
--- What a group of /evaluation holds of each split.
-local function read_splits(r, evaluation, kind)
-  local path = "/evaluation/" .. kind
-  for _, name in ipairs(assert(r:list(path))) do
-    if type(evaluation[name]) ~= "table" then evaluation[name] = {} end
-    evaluation[name][kind] = grouped.read[kind](r, path .. "/" .. name)
-  end
-end
-
-local function read_evaluation(r)
-  local evaluation = read_fields(r, "/evaluation")
-  for _, name in ipairs(assert(r:list "/evaluation")) do
-    if r:info("/evaluation/" .. name) == "group" then
-      if grouped.read[name] then read_splits(r, evaluation, name) end
-    else
-      local flat, shape = assert(r:numbers("/evaluation/" .. name))
-      if #shape == 2 then
-        local rows = {}
-        for i = 1, shape[1] do rows[i] = table.move(flat, (i - 1) * shape[2] + 1, i * shape[2], 1, {}) end
-        flat = rows
-      end
-      evaluation[name] = flat
-    end
-  end
-  return evaluation
-end
-
 local function write_provenance(w, provenance)
   local rest = {}
   for name, value in pairs(provenance) do rest[name] = value end
   rest.script = nil
-  write_fields(w, "/provenance", rest, "provenance")
+  fields_of.write(w, "/provenance", rest, "provenance")
   if provenance.script then w:text("/provenance/script", provenance.script) end
 end
 
 local function read_provenance(r)
-  local provenance = read_fields(r, "/provenance")
+  local provenance = fields_of.read(r, "/provenance")
   if r:has "/provenance/script" then provenance.script = assert(r:text "/provenance/script") end
   return provenance
 end
@@ -310,30 +171,36 @@ end
 -- The whole -----------------------------------------------------------------------------------------------------------
 
 local function check(record)
-  for _, name in ipairs(sorted_names(record, "record")) do
+  for _, name in ipairs(fields_of.names(record, "record")) do
     if not fields[name] then raise("a run record has no field '%s'", name) end
-    if type(record[name]) ~= fields[name] then raise("record.%s: expected a %s, got a %s", name, fields[name], type(record[name])) end
+    if type(record[name]) ~= fields[name] then
+      raise("record.%s: expected a %s, got a %s", name, fields[name], type(record[name]))
+    end
   end
-  if not kinds[record.kind] then raise("record.kind: expected 'run', 'checkpoint', 'best' or 'model', got '%s'", tostring(record.kind)) end
+  if not kinds[record.kind] then
+    raise("record.kind: expected 'run', 'checkpoint', 'best' or 'model', got '%s'", tostring(record.kind))
+  end
 end
 
 local function fill(w, record)
   local root = {
-    format = M.format, format_version = M.version, kind = record.kind, created_by = "Perilune " .. core.system.version(),
+    format = M.format, format_version = M.version, kind = record.kind,
+    created_by = "Perilune " .. core.system.version(),
     created_utc = record.created or os.date "!%Y-%m-%dT%H:%M:%SZ",
   }
   w:group("/", root)
   if record.config or record.layers then
-    w:group("/model", { config = record.config and exact.encode(record.config, "config"), parameters = parameters(record.layers or {}) })
+    w:group("/model", { config = record.config and exact.encode(record.config, "config"),
+      parameters = parameters(record.layers or {}) })
     if record.input then w:attr("/model", "input", exact.encode(record.input)) end
     if record.loss then w:attr("/model", "loss", exact.encode(record.loss)) end
     if record.layers then write_layers(w, "/model/layers", record.layers) end
   end
   if record.best then write_layers(w, "/best/layers", record.best) end
   if record.optimizer then write_optimizer(w, record.optimizer) end
-  if record.state then write_fields(w, "/state", record.state, "state") end
+  if record.state then fields_of.write(w, "/state", record.state, "state") end
   if record.history then write_history(w, record.history) end
-  if record.evaluation then write_evaluation(w, record.evaluation) end
+  if record.evaluation then evaluation.write(w, record.evaluation) end
   if record.statistics then statistics.write(w, record.statistics, exact.encode) end
   if record.provenance then write_provenance(w, record.provenance) end
 end
@@ -351,9 +218,12 @@ end
 
 local function read_all(r, tensors)
   local root = assert(r:attrs "/")
-  if root.format ~= M.format then error("it holds no Perilune run (its format is " .. tostring(root.format) .. ")", 0) end
+  if root.format ~= M.format then
+    error("it holds no Perilune run (its format is " .. tostring(root.format) .. ")", 0)
+  end
   if math.type(root.format_version) ~= "integer" or root.format_version > M.version then
-    error(("it has format version %s, and this program reads up to %d: use a newer Perilune"):format(tostring(root.format_version), M.version), 0)
+    error(("it has format version %s, and this program reads up to %d: use a newer Perilune"):format(
+      tostring(root.format_version), M.version), 0)
   end
   local record = { kind = root.kind, created = root.created_utc }
   if r:has "/model" then
@@ -365,16 +235,17 @@ local function read_all(r, tensors)
   end
   if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end
   if tensors and r:has "/optimizer" then record.optimizer = read_optimizer(r) end
-  if r:has "/state" then record.state = read_fields(r, "/state") end
+  if r:has "/state" then record.state = fields_of.read(r, "/state") end
   if r:has "/history" then record.history = read_history(r) end
-  if r:has "/evaluation" then record.evaluation = read_evaluation(r) end
+  if r:has "/evaluation" then record.evaluation = evaluation.read(r) end
   if r:has "/statistics" then record.statistics = statistics.read(r, exact.decode) end
   if r:has "/provenance" then record.provenance = read_provenance(r) end
   return record
 end
 
 --- The record in a file; or nil and a message. { tensors = false } leaves out weights and optimizer. The second value
---- is the file's SHA-256. Names and texts in it are safe to print; { raw = true }: as they are, to be compared and gone on with.
+--- is the file's SHA-256. Names and texts in it are safe to print; { raw = true }: as they are, to be compared and gone
+-- on with.
 function M.read(path, opts)
   local r <close>, message = store.open(path)
   if not r then return nil, message end

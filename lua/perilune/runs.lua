@@ -104,7 +104,8 @@ function M.json(run)
   return core.json.encode({
     name = run.name, path = run.path, script = identity.path, arguments = plain(run.arguments), data = identity.data,
     labels = run.labels, seed = run.seed,
-    ended = run.ended, epoch = s.epoch, epochs = run.epochs, best = plain(run.best), seconds = plain(run.seconds), saved = run.created,
+    ended = run.ended, epoch = s.epoch, epochs = run.epochs, best = plain(run.best), seconds = plain(run.seconds),
+    saved = run.created,
     edited = s.edited, weights_sha256 = s.weights_sha256, test_evaluations = s.test_evaluations, history = rows,
     test = plain(run.test), val = plain(run.val),
     metrics = plain(run.evaluation.metrics),

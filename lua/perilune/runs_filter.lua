@@ -61,7 +61,9 @@ function M.apply(runs, filter)
       end
       return true
     end
-  elseif type(filter) ~= "function" then raise("runs: the filter is a text such as \"lr>=1e-3\" or a function(run), got a %s", type(filter)) end
+  elseif type(filter) ~= "function" then
+    raise("runs: the filter is a text such as \"lr>=1e-3\" or a function(run), got a %s", type(filter))
+  end
   local kept = {}
   for _, run in ipairs(runs) do
     if test(run) then kept[#kept + 1] = run end

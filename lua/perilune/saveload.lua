@@ -23,7 +23,9 @@ local function save_table(w, path, t, depth)
   local names = {}
   for name in pairs(t) do
     check_name(name, path == "" and "the table" or path)
-    if depth == 0 and reserved[name] then raise("save: '%s' is reserved for the file itself; choose another name", name) end
+    if depth == 0 and reserved[name] then
+      raise("save: '%s' is reserved for the file itself; choose another name", name)
+    end
     names[#names + 1] = name
   end
   table.sort(names)
@@ -41,8 +43,12 @@ end
 --- Saves a table of tensors, numbers, strings and booleans; nested tables become groups. Atomic: on failure (nil,
 --- message) an earlier file is as it was. pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }) -> true
 function M.save(path, t)
-  if type(path) ~= "string" then raise("save takes the name of a file and a table, got %s first", options.describe(path)) end
-  if type(t) ~= "table" then raise("save takes a table of named tensors, got %s; write pl.save(path, { name = tensor })", options.describe(t)) end
+  if type(path) ~= "string" then
+    raise("save takes the name of a file and a table, got %s first", options.describe(path))
+  end
+  if type(t) ~= "table" then
+    raise("save takes a table of named tensors, got %s; write pl.save(path, { name = tensor })", options.describe(t))
+  end
   local w <close>, message = store.create(path)
   if not w then return nil, message end
   w:group("/", { format = FORMAT, format_version = VERSION, created_by = "Perilune " .. core.system.version() })
@@ -70,7 +76,8 @@ local function load_table(r, path, depth, skipped)
 end
 
 --- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
---- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole, and what in them cannot become
+--- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole, and what in them
+-- cannot become
 --- a tensor (lists of strings, compounds) is left out: the second value is a table, path -> why.
 function M.load(path, opts)
   if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
@@ -88,7 +95,9 @@ end
 
 --- Saves a model, its description and its weights: true; or nil and a message.
 function core.nn.methods.save(model, path)
-  if type(path) ~= "string" then raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path)) end
+  if type(path) ~= "string" then
+    raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path))
+  end
   local _, input = model:sizes()
   return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state(),
     loss = require "perilune.decision".described(model) })
@@ -96,7 +105,9 @@ end
 
 -- The record of the model in a file, or in a run's folder; or nil and a message.
 local function read_model(path, what)
-  if type(path) ~= "string" then raise("%s takes the name of a file or of a run's folder, got %s", what, options.describe(path)) end
+  if type(path) ~= "string" then
+    raise("%s takes the name of a file or of a run's folder, got %s", what, options.describe(path))
+  end
   if core.system.kind(path) == "folder" then
     local file = require "perilune.folder".find(path)
     if not file then return nil, path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" end
@@ -111,7 +122,9 @@ end
 local function has_lambda(config)
   if type(config) ~= "table" then return false end
   local found = config.type == "Lambda"
-  for _, inner in ipairs(type(config.layers) == "table" and config.layers or {}) do found = found or has_lambda(inner) end
+  for _, inner in ipairs(type(config.layers) == "table" and config.layers or {}) do
+    found = found or has_lambda(inner)
+  end
   return found
 end
 
@@ -120,7 +133,8 @@ function M.load_model(path)
   local record, file = read_model(path, "load")
   if not record then return nil, file end
   if has_lambda(record.config) then
-    return nil, file .. ": its model has a Lambda, whose functions no file keeps; build the model in your script, then model:load(path)"
+    return nil, file .. ": its model has a Lambda, whose functions no file keeps; build the model in your script, " ..
+      "then model:load(path)"
   end
   local ok, model = pcall(function()
     local m = core.nn.from_config(record.config)

@@ -44,17 +44,22 @@ local EPOCHS = { "epochs", type = "integer", low = 1 }
 
 local function base_rate(self, ctx)
   local base = self.lr or ctx.base_lr or ctx.optimizer and ctx.optimizer.base_lr
-  return base or errors.raise("pl.schedule.%s: no rate to start from; add lr = ..., which an experiment's optimizer gives otherwise", self.type)
+  return base or errors.raise("pl.schedule.%s: no rate to start from; add lr = ..., which an experiment's " ..
+    "optimizer gives otherwise", self.type)
 end
 
 -- The whole length, and the number of units in an epoch: 1, or the steps of one. The length is what the script says:
 -- --epochs ends a run earlier or later on the same course, so that a continued run is the uninterrupted one.
 local function length(self, ctx)
   local epochs = self.epochs or ctx.experiment and ctx.experiment.epochs or ctx.epochs
-  if not epochs then errors.raise("pl.schedule.%s: add epochs = ..., which an experiment gives otherwise", self.type) end
+  if not epochs then
+    errors.raise("pl.schedule.%s: add epochs = ..., which an experiment gives otherwise", self.type)
+  end
   if self.per == "epoch" then return epochs, 1 end
   local steps = self.steps_per_epoch or ctx.batches or ctx.steps_per_epoch
-  if not steps then errors.raise("pl.schedule.%s: add steps_per_epoch = ..., which an experiment gives otherwise", self.type) end
+  if not steps then
+    errors.raise("pl.schedule.%s: add steps_per_epoch = ..., which an experiment gives otherwise", self.type)
+  end
   return epochs * steps, steps
 end
 
@@ -66,7 +71,8 @@ end
 --- base * factor^floor(t / every). Options: every (epochs or steps), factor (0.1), lr, per ("epoch", "step").
 function M.step(given)
   return make("step", given, {
-      { "every", type = "integer", low = 1, required = "add every = the number of epochs between two drops" }, FACTOR, LR, PER,
+      { "every", type = "integer", low = 1, required = "add every = the number of epochs between two drops" }, FACTOR,
+      LR, PER,
     },
     function(self, t, _, ctx) return base_rate(self, ctx) * system.pow(self.factor, t // self.every) end)
 end
@@ -75,7 +81,8 @@ end
 -- Options: at, factor (0.1), lr, per ("epoch", "step").
 function M.multi_step(given)
   local self = make("multi_step", given, {
-      { "at", type = "table", required = "add at = { 30, 60 }: the epochs that begin with a lower rate" }, FACTOR, LR, PER,
+      { "at", type = "table", required = "add at = { 30, 60 }: the epochs that begin with a lower rate" }, FACTOR, LR,
+      PER,
     },
     function(self, t, _, ctx)
       local come = 0
@@ -86,7 +93,8 @@ function M.multi_step(given)
     end)
   for i, at in ipairs(self.at) do
     if math.type(at) ~= "integer" or at < 1 then
-      errors.raise("pl.schedule.multi_step: option 'at' lists whole numbers from 1, got %s as item %d", options.describe(at), i)
+      errors.raise("pl.schedule.multi_step: option 'at' lists whole numbers from 1, got %s as item %d",
+        options.describe(at), i)
     end
   end
   return self
@@ -94,12 +102,15 @@ end
 
 --- base * factor^t. Options: factor (0.1), lr, per ("epoch", "step").
 function M.exponential(given)
-  return make("exponential", given, { FACTOR, LR, PER }, function(self, t, _, ctx) return base_rate(self, ctx) * system.pow(self.factor, t) end)
+  return make("exponential", given, { FACTOR, LR, PER }, function(self, t, _, ctx)
+    return base_rate(self, ctx) * system.pow(self.factor, t)
+  end)
 end
 
 --- base / (1 + k t). Options: k, lr, per ("epoch", "step").
 function M.inverse(given)
-  return make("inverse", given, { { "k", type = "number", low = 0, required = "add k = ... of base / (1 + k t)" }, LR, PER },
+  return make("inverse", given, { { "k", type = "number", low = 0, required = "add k = ... of base / (1 + k t)" }, LR,
+    PER },
     function(self, t, _, ctx) return base_rate(self, ctx) / (1 + self.k * t) end)
 end
 
@@ -111,7 +122,8 @@ local function anneal(from, to, x) return to + (from - to) * 0.5 * (1 + system.c
 -- Options: epochs (T; the script's), warmup (W, in epochs; 0), min (0), lr, per ("epoch", "step"), steps_per_epoch.
 function M.cosine(given)
   return make("cosine", given, {
-      EPOCHS, { "warmup", type = "number", low = 0, default = 0 }, { "min", type = "number", low = 0, default = 0 }, LR, PER,
+      EPOCHS, { "warmup", type = "number", low = 0, default = 0 }, { "min", type = "number", low = 0, default = 0 }, LR,
+      PER,
       { "steps_per_epoch", type = "integer", low = 1 },
     },
     function(self, t, _, ctx)
@@ -125,12 +137,14 @@ end
 
 --- One cycle (Smith and Topin, Super-convergence, 2018; as in PyTorch): from max / div up to max along half a cosine in
 -- the first `warmup` part of all units, then down to max / div / final_div at the last.
--- Options: max (base), epochs (the script's), warmup (0.3), div (25), final_div (1e4), per ("step", "epoch"), steps_per_epoch.
+-- Options: max (base), epochs (the script's), warmup (0.3), div (25), final_div (1e4), per ("step", "epoch"),
+-- steps_per_epoch.
 function M.one_cycle(given)
   return make("one_cycle", given, {
       { "max", type = "number", low = 0 }, EPOCHS, { "warmup", type = "number", low = 0, high = 1, default = 0.3 },
       { "div", type = "number", low = 1, default = 25 }, { "final_div", type = "number", low = 1, default = 1e4 },
-      { "per", type = "string", choices = { "epoch", "step" }, default = "step" }, { "steps_per_epoch", type = "integer", low = 1 },
+      { "per", type = "string", choices = { "epoch", "step" }, default = "step" },
+      { "steps_per_epoch", type = "integer", low = 1 },
     },
     function(self, t, _, ctx)
       local most, total = self.max or base_rate(self, ctx), length(self, ctx)
@@ -148,16 +162,17 @@ local function is_better(mode, threshold, a, b)
   return a > (b > 0 and b * (1 + threshold) or b * (1 - threshold))
 end
 
---- Multiplies the rate by `factor`, but not below `min`, when the monitored column of the history has not improved for more than
--- `patience` epochs in a row; an improvement is one by more than `threshold`, relative to the best, and never a value that is not
--- finite. A rate that would fall by no more than `eps` stays. After a drop, `cooldown` epochs pass before bad ones are counted
--- again. A function of the history alone, so there is nothing else to remember.
--- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), eps (1e-8), mode ("min",
--- "max"), lr.
+--- Multiplies the rate by `factor`, but not below `min`, when the monitored column of the history has not improved for
+-- more than `patience` epochs in a row; an improvement is one by more than `threshold`, relative to the best, and never
+-- a value that is not finite. A rate that would fall by no more than `eps` stays. After a drop, `cooldown` epochs pass
+-- before bad ones are counted again. A function of the history alone, so there is nothing else to remember.
+-- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), eps (1e-8),
+-- mode ("min", "max"), lr.
 function M.plateau(given)
   local self = make("plateau", given, {
       { "monitor", type = "string", default = "train_loss" }, { "patience", type = "integer", low = 0, default = 10 },
-      FACTOR, { "threshold", type = "number", low = 0, default = 1e-4 }, { "cooldown", type = "integer", low = 0, default = 0 },
+      FACTOR, { "threshold", type = "number", low = 0, default = 1e-4 },
+      { "cooldown", type = "integer", low = 0, default = 0 },
       { "min", type = "number", low = 0, default = 0 }, { "eps", type = "number", low = 0, default = 1e-8 },
       { "mode", type = "string", choices = { "min", "max" } }, LR,
     },
@@ -168,7 +183,8 @@ function M.plateau(given)
       for epoch = 1, t do
         local value = column[epoch] or 0 / 0     -- what was no number is not kept
         local finite = value - value == 0
-        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value, 0 else bad = bad + 1 end
+        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value,
+          0 else bad = bad + 1 end
         if rest > 0 then rest, bad = rest - 1, 0 end
         if bad > self.patience then
           local lower = math.max(rate * self.factor, self.min)
@@ -179,7 +195,8 @@ function M.plateau(given)
       return rate
     end)
   self.mode = self.mode or stopping.direction(self.monitor)
-    or errors.raise("pl.schedule.plateau: is a larger or a smaller '%s' better? Add mode = \"max\" or mode = \"min\"", self.monitor)
+    or errors.raise("pl.schedule.plateau: is a larger or a smaller '%s' better? Add mode = \"max\" or mode = \"min\"",
+      self.monitor)
   return self
 end
 
@@ -188,7 +205,8 @@ end
 -- `halve_after` except 5 itself. With late = { after = 20, every = 3 }: after epoch 20 at every multiple of 3 instead.
 -- Options: halve_after (5), late (none), lr (base).
 function M.tunable(given)
-  local self = make("tunable", given, { { "halve_after", type = "integer", low = 1, default = 5 }, { "late", type = "table" }, LR },
+  local self = make("tunable", given, { { "halve_after", type = "integer", low = 1, default = 5 },
+    { "late", type = "table" }, LR },
     function(self, e, previous, ctx)
       local late = self.late
       if e == 0 then return base_rate(self, ctx) end

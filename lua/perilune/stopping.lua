@@ -27,7 +27,7 @@ end
 
 -- The column that a monitor of an unknown name may mean.
 local function near_column(monitor)
-  local metrics, names = require "perilune.metrics", {}
+  local names = {}
   for _, split in ipairs { "train_", "val_", "test_" } do
     for _, list in ipairs { metrics.standard, split ~= "train_" and metrics.more or {} } do
       for _, name in ipairs(list) do names[#names + 1] = split .. name end

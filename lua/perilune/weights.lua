@@ -1,4 +1,5 @@
---- Weights for models that are there already: model:load, and where an experiment's training starts (its field `start`).
+--- Weights for models that are there already: model:load, and where an experiment's training starts (its field
+-- `start`).
 local core = require "perilune.core"
 local errors = require "perilune.errors"
 local options = require "perilune.options"
@@ -22,7 +23,8 @@ end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end
 
--- What of `layers` (of a file) fits the parameters and statistics in `state`: entries { name =, loaded =, why =, from =, to = }.
+-- What of `layers` (of a file) fits the parameters and statistics in `state`: entries { name =, loaded =, why =, from
+-- =, to = }.
 local function match(state, layers)
   local given, list = {}, setmetatable({}, List)
   for _, layer in ipairs(layers) do
@@ -65,11 +67,13 @@ local function read(path)
   return record
 end
 
---- Loads the weights of a file, or of the run in a folder, into this model: the list of what was loaded, a parameter or statistic an
--- entry { name =, loaded = true } or { name =, loaded = false, why = }; or nil and a message, and nothing is changed. All must
--- fit, unless partial = true.
+--- Loads the weights of a file, or of the run in a folder, into this model: the list of what was loaded, a parameter or
+-- statistic an entry { name =, loaded = true } or { name =, loaded = false, why = }; or nil and a message, and nothing
+-- is changed. All must fit, unless partial = true.
 function core.nn.methods.load(model, path, opts)
-  if type(path) ~= "string" then raise("load takes the name of a file or a run's folder, got %s", options.describe(path)) end
+  if type(path) ~= "string" then
+    raise("load takes the name of a file or a run's folder, got %s", options.describe(path))
+  end
   local o = options.read("load", opts, { partial = false })
   local record, message = read(path)
   if not record then return nil, message end
@@ -77,7 +81,9 @@ function core.nn.methods.load(model, path, opts)
   if not input and record.input then model:build(record.input) end
   local list = match(model:state(), record.layers)
   local misfit = first_misfit(list)
-  if misfit and not o.partial then return nil, ("%s does not fit this model: %s; { partial = true } loads what fits"):format(path, misfit) end
+  if misfit and not o.partial then
+    return nil, ("%s does not fit this model: %s; { partial = true } loads what fits"):format(path, misfit)
+  end
   for _, entry in ipairs(list) do
     if entry.loaded then
       entry.to:copy_(entry.from)
@@ -88,19 +94,21 @@ function core.nn.methods.load(model, path, opts)
   return list
 end
 
--- The weights of a file as a snapshot of this model (see trainer.lua).
+-- The weights of a file as a snapshot of this model (see epochs.lua).
 local function from_file(model, path)
   local record, message = read(path)
   if not record then errors.raise("pl.experiment: start: %s", message) end
   local list = match(model:state(), record.layers)
   local misfit = first_misfit(list)
   if misfit then
-    errors.raise("pl.experiment: start: %s does not fit the model: %s; to take what fits: model:load(%q, { partial = true }) and start = \"keep\"",
+    errors.raise("pl.experiment: start: %s does not fit the model: %s; to take what fits: model:load(%q, { " ..
+      "partial = true }) and start = \"keep\"",
       path, misfit, path)
   end
   local snapshot = {}
   for i, item in ipairs(model:state()) do
-    snapshot[i] = { layer = item.layer, type = item.type, name = item.name, trained = item.trained, tensor = list[i].from }
+    snapshot[i] = { layer = item.layer, type = item.type, name = item.name, trained = item.trained,
+      tensor = list[i].from }
   end
   return snapshot
 end
@@ -109,11 +117,12 @@ end
 function M.start(e)
   local start, from = e.start, M.origin(e.model)
   if start == nil and from then
-    errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; add start = "keep" (these weights) or ' ..
+    errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; ' ..
+      'add start = "keep" (these weights) or ' ..
       'start = "new" (from the seed)', from)
   end
   if start == nil or start == "new" then return nil end
-  local snapshot = start == "keep" and require "perilune.trainer".snapshot(e.model) or from_file(e.model, start)
+  local snapshot = start == "keep" and require "perilune.epochs".snapshot(e.model) or from_file(e.model, start)
   return snapshot, require "perilune.record".digest(snapshot)
 end
 

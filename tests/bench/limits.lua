@@ -34,7 +34,8 @@ local function augmentation(seconds)
   without:run(piece)
   for i = 1, 15 do
     local slow, fast
-    if i % 2 == 0 then slow, fast = with:run(piece), without:run(piece) else fast, slow = without:run(piece), with:run(piece) end
+    if i % 2 == 0 then slow, fast = with:run(piece), without:run(piece) else fast, slow = without:run(piece),
+      with:run(piece) end
     costs[i] = 1 - slow / fast
   end
   local cost = bench.summary(costs).median

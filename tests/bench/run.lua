@@ -2,8 +2,8 @@
 -- Markdown to build/bench/table.md.
 --
 --   make bench ARGS="P01 LeNet limits"    only these; what was measured before stays in the tables
---   make bench ARGS=table                 nothing new; ARGS=readme: nor that, and the tables go into tests/bench/README.md
---   make bench PEER=cached                PyTorch as it was measured last; PEER=none: without it
+--   make bench ARGS=table                 nothing new; ARGS=readme: nor that, and the tables go into
+--   tests/bench/README.md make bench PEER=cached                PyTorch as it was measured last; PEER=none: without it
 --   make bench SECONDS=1 REPEAT=5         of one measurement; how many, half of them before and half after PyTorch's
 --   make bench COMPILE=300                seconds that torch.compile may take for a network; 0: not tried
 local core = require "perilune.core"
@@ -49,7 +49,9 @@ local function output_of(command)
   return pipe:close() and out or nil
 end
 
-local function has_torch() return output_of(python .. " -c 'import torch; print(torch.__version__)' 2>/dev/null") ~= nil end
+local function has_torch()
+  return output_of(python .. " -c 'import torch; print(torch.__version__)' 2>/dev/null") ~= nil
+end
 
 local function measure_peer(name)
   local out = output_of(("%s %s/peer.py %s --seconds %g --repeat %d --compile-limit %g"):format(python, here, name,
@@ -232,7 +234,8 @@ end
 local function main()
   local wanted, asked = {}, { limits = #arg == 0 }
   for _, word in ipairs(arg) do
-    if word == "limits" or word == "table" or word == "readme" then asked[word] = true else wanted[#wanted + 1] = word end
+    if word == "limits" or word == "table" or word
+      == "readme" then asked[word] = true else wanted[#wanted + 1] = word end
   end
   if #arg == 0 then wanted = bench.networks end
   os.execute(("mkdir -p '%s'"):format(folder))

@@ -1,11 +1,13 @@
-/* Shares of a team on a machine that is made up: each member's speed is given, and all wait for the slowest at every barrier. */
+/* Shares of a team on a machine that is made up: each member's speed is given, and all wait for the slowest at every
+   barrier. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include "base/balance.h"
 
-typedef struct { pl_balance balance; double now, speed[4], displacements, displaced; } machine;   /* displacements: a second */
+/* displacements: a second */
+typedef struct { pl_balance balance; double now, speed[4], displacements, displaced; } machine;
 
 static double share(const machine *m, int r) { return (double)(m->balance.cut[r + 1] - m->balance.cut[r]) / PL_WHOLE; }
 
@@ -16,7 +18,8 @@ static void steps(machine *m, int count, int size) {
   for (int i = 0; i < 10 * count; i++) {
     double slowest = 0;
     for (int r = 0; r < size; r++) if (share(m, r) / m->speed[r] > slowest) slowest = share(m, r) / m->speed[r];
-    for (int r = 0; r < size; r++) b->member[r].waited = b->member[r].waited + 0.001 * (slowest - share(m, r) / m->speed[r]);
+    for (int r = 0; r < size; r++)
+      b->member[r].waited = b->member[r].waited + 0.001 * (slowest - share(m, r) / m->speed[r]);
     m->now += 0.001 * slowest;
     m->displaced += 0.001 * slowest * m->displacements;
     if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_balance_adjust(b, m->now, (long)m->displaced);
@@ -84,7 +87,8 @@ static void every_item_once(void **state) {
   static pl_balance b;
   pl_balance_begin(&b, 3, 0);
   (void)state;
-  for (unsigned first = 0; first <= PL_WHOLE; first += 4321) for (unsigned second = first; second <= PL_WHOLE; second += 777) for (size_t n = 0; n < 40; n++) {
+  for (unsigned first = 0; first <= PL_WHOLE; first += 4321)
+  for (unsigned second = first; second <= PL_WHOLE; second += 777) for (size_t n = 0; n < 40; n++) {
     size_t next = 0, from, to;
     b.cut[1] = first, b.cut[2] = second;
     for (int r = 0; r < 3; r++) {
@@ -98,7 +102,8 @@ static void every_item_once(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(shares_follow_speeds), cmocka_unit_test(small_differences), cmocka_unit_test(many_short_runs), cmocka_unit_test(displaced),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(shares_follow_speeds), cmocka_unit_test(small_differences),
+                                      cmocka_unit_test(many_short_runs), cmocka_unit_test(displaced),
                                       cmocka_unit_test(no_team), cmocka_unit_test(every_item_once) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

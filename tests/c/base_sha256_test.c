@@ -45,6 +45,7 @@ static void equals_the_standard(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(equals_libmd_in_any_pieces), cmocka_unit_test(equals_the_standard) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(equals_libmd_in_any_pieces),
+                                      cmocka_unit_test(equals_the_standard) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

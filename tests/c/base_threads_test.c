@@ -1,4 +1,5 @@
-/* Regions: no signal reaches a worker, and the regions of two host threads do not meet. The limit of memory is one step. */
+/* Regions: no signal reaches a worker, and the regions of two host threads do not meet. The limit of memory is one
+   step. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -106,7 +107,8 @@ static void there_are_kernels_at_the_start(void **state) {
 /* Those that the system shows all features of: the compiler may use any feature of a level. */
 static void the_kernels_suit_the_processor(void **state) {
   (void)state;
-  static const char *const v3[] = { "pni", "ssse3", "cx16", "sse4_1", "sse4_2", "popcnt", "fma", "movbe", "avx", "f16c", "bmi1", "avx2", "bmi2",
+  static const char *const v3[] = { "pni", "ssse3", "cx16", "sse4_1", "sse4_2", "popcnt", "fma", "movbe", "avx", "f16c",
+                                    "bmi1", "avx2", "bmi2",
                                     "lahf_lm", "abm", NULL };
   static const char *const v4[] = { "avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl", NULL };
   static char line[1 << 16];

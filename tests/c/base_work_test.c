@@ -1,5 +1,5 @@
-/* Work in pieces that move between members: each item is done once, whatever the team, the order and the speeds; a member that is
-   held up loses its pieces to the others. */
+/* Work in pieces that move between members: each item is done once, whatever the team, the order and the speeds; a
+   member that is held up loses its pieces to the others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,8 @@ enum { ITEMS = 1000, ROUNDS = 60 };
 typedef struct {
   pl_balance balance;
   bool balanced, barriers;
-  int slow;                       /* this member waits in its first piece of each round until the others are through; -1: none */
+  int slow;                       /* this member waits in its first piece of each round until the others are through;
+                                     -1: none */
   size_t n, grain, most;
   pl_order_of_work order;
   atomic_int done[ROUNDS][ITEMS], mine[ROUNDS][8], away[ROUNDS];
@@ -30,10 +31,12 @@ static void work(const pl_team *team, void *arg) {
     size_t from, to, before = (size_t)-1;
     pl_work w = pl_work_begin(&own, j->n, j->grain, j->most, j->order);
     while (pl_work_take(&w, &from, &to)) {
-      if (from % j->grain || (to % j->grain && to != j->n) || from >= to || to - from > j->most * j->grain) atomic_store(&j->misplaced, true);
+      if (from % j->grain || (to % j->grain && to != j->n) || from >= to || to - from > j->most * j->grain)
+        atomic_store(&j->misplaced, true);
       for (size_t i = from; i < to; i++) atomic_fetch_add(&j->done[round][i], 1);
       atomic_fetch_add(&j->mine[round][team->rank], (int)(to - from));
-      if (before == (size_t)-1 && team->rank == j->slow) while (atomic_load(&j->away[round]) < team->size - 1) pl_clock();
+      if (before == (size_t)-1 && team->rank == j->slow)
+        while (atomic_load(&j->away[round]) < team->size - 1) pl_clock();
       before = from;
     }
     atomic_fetch_add(&j->away[round], 1);
@@ -56,8 +59,10 @@ static void each_item_once(void **state) {
   job *j = calloc(1, sizeof *j);
   (void)state;
   j->slow = -1;
-  for (int threads = 1; threads <= 5; threads++) for (int order = PL_FROM_START; order <= PL_FROM_ENDS; order++) for (int kind = 0; kind < 3; kind++) {
-    static const size_t sizes[][3] = { { 0, 1, 1 }, { 1, 1, 1 }, { 7, 3, 2 }, { 100, 1, 1 }, { 97, 10, 4 }, { ITEMS, 1, 7 }, { 3, 5, 9 } };
+  for (int threads = 1; threads <= 5; threads++)
+  for (int order = PL_FROM_START; order <= PL_FROM_ENDS; order++) for (int kind = 0; kind < 3; kind++) {
+    static const size_t sizes[][3] = { { 0, 1, 1 }, { 1, 1, 1 }, { 7, 3, 2 }, { 100, 1, 1 }, { 97, 10, 4 },
+                                       { ITEMS, 1, 7 }, { 3, 5, 9 } };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
       j->n = sizes[s][0], j->grain = sizes[s][1], j->most = sizes[s][2];
       j->order = (pl_order_of_work)order;
@@ -75,7 +80,8 @@ static void others_take_over(void **state) {
   (void)state;
   j->n = 100, j->grain = j->most = 1;
   j->balanced = j->barriers = true;
-  for (int threads = 2; threads <= 4; threads++) for (int order = PL_FROM_START; order <= PL_FROM_ENDS; order++) for (j->slow = 0; j->slow < threads; j->slow++) {
+  for (int threads = 2; threads <= 4; threads++)
+  for (int order = PL_FROM_START; order <= PL_FROM_ENDS; order++) for (j->slow = 0; j->slow < threads; j->slow++) {
     j->order = (pl_order_of_work)order;
     run(j, threads);
     for (int round = 0; round < ROUNDS; round++) assert_int_equal(j->mine[round][j->slow], j->mine[round][j->slow] > 0);
@@ -108,6 +114,7 @@ static void long_without_a_share(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(each_item_once), cmocka_unit_test(others_take_over), cmocka_unit_test(long_without_a_share) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(each_item_once), cmocka_unit_test(others_take_over),
+                                      cmocka_unit_test(long_without_a_share) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

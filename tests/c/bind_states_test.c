@@ -1,4 +1,5 @@
-/* Several Lua states in one process, by turns and in threads of the host: what one computes does not depend on the others. */
+/* Several Lua states in one process, by turns and in threads of the host: what one computes does not depend on the
+   others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,20 +12,24 @@
 
 int luaopen_perilune(lua_State *L);
 
-/* A training with random numbers of the script, dropout, augmentation and a function of the script in the model, then its digest. */
+/* A training with random numbers of the script, dropout, augmentation and a function of the script in the model, then
+   its digest. */
 static const char script[] =
   "local pl = require 'perilune'; local nn, core = pl.nn, require 'perilune.core'\n"
   "local step, seed = ...\n"
   "pl.seed(seed)\n"
-  "local m = nn.Sequential { nn.Conv2d(1, 8, 3, { padding = 'same' }), nn.ReLU(), nn.Lambda { forward = function(x) step() return x * 1 end,\n"
+  "local m = nn.Sequential { nn.Conv2d(1, 8, 3, { padding = 'same' }), nn.ReLU(), nn.Lambda { forward = "
+  "function(x) step() return x * 1 end,\n"
   "  backward = function(dy) return dy end }, nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.1), nn.Linear(8 * 36, 10) }\n"
   "local d = core.data.new(pl.rand(192, 12, 12, 1), pl.randint(0, 9, 192))\n"
   "m:build { 12, 12, 1 }; m:initialize(seed)\n"
   "local opt = pl.optim.Adam { lr = 0.01 }:bind(m)\n"
-  "local t = core.trainer.new { model = m, loss = nn.CrossEntropy(), optimizer = opt, data = d, batch_size = 32, augment = { pl.augment.noise(0.1) } }\n"
+  "local t = core.trainer.new { model = m, loss = nn.CrossEntropy(), optimizer = opt, data = d, batch_size = 32, "
+  "augment = { pl.augment.noise(0.1) } }\n"
   "for epoch = 1, 3 do t:run(epoch, 1, 6); step() end\n"
   "local plain = nn.Sequential { nn.Flatten(), nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 10) }:build { 12, 12, 1 }\n"
-  "t = core.trainer.new { model = plain, loss = nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 }:bind(plain), data = d, batch_size = 64 }\n"
+  "t = core.trainer.new { model = plain, loss = nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 "
+  "}:bind(plain), data = d, batch_size = 64 }\n"
   "for epoch = 1, 20 do t:run(epoch, 1, 3) end\n"
   "return pl.store.sha256(m[1].weight, m[7].weight, plain[2].weight, pl.randn(3), m:infer(pl.ones(2, 12, 12, 1)))\n";
 
@@ -43,7 +48,8 @@ static void run_in(lua_State *L, lua_CFunction step, void *arg, result *r) {
   lua_pushlightuserdata(L, arg);
   lua_pushcclosure(L, step, 1);
   lua_pushinteger(L, r->seed);
-  strcpy(r->digest, lua_pcall(L, 2, 1, 0) == LUA_OK && strlen(lua_tostring(L, -1)) < sizeof r->digest ? lua_tostring(L, -1) : "failed");
+  strcpy(r->digest, lua_pcall(L, 2, 1, 0) == LUA_OK && strlen(lua_tostring(L, -1)) < sizeof r->digest
+         ? lua_tostring(L, -1) : "failed");
   if (strcmp(r->digest, "failed") == 0) print_message("%s\n", lua_tostring(L, -1));
 }
 

@@ -33,7 +33,8 @@ static void work(const pl_team *team, void *arg) {
   pl_augment_apply(j->a, team, j->images, j->n, j->h, j->w, j->c, j->rng, j->scratch);
 }
 
-static void apply(const pl_augment *a, float *images, size_t n, int64_t h, int64_t w, int64_t c, pl_rng rng, int threads) {
+static void apply(const pl_augment *a, float *images, size_t n, int64_t h, int64_t w, int64_t c, pl_rng rng,
+                  int threads) {
   float *scratch = malloc((pl_augment_scratch(a, h, w, c, threads) + 1) * sizeof *scratch);
   pl_threads_run_on(threads, work, &(job){ a, images, scratch, n, h, w, c, rng });
   free(scratch);
@@ -46,7 +47,8 @@ static float *noise_images(size_t n) {
 }
 
 /* Bilinear with `value` outside, or the nearest edge: a sum of tents over a generous neighbourhood. */
-static double look_up(const float *image, int64_t h, int64_t w, int64_t channels, int64_t c, double y, double x, bool edge, double value) {
+static double look_up(const float *image, int64_t h, int64_t w, int64_t channels, int64_t c, double y, double x,
+                      bool edge, double value) {
   double sum = 0;
   for (int64_t i = (int64_t)floor(y); i <= (int64_t)floor(y) + 1; i++) {
     for (int64_t j = (int64_t)floor(x); j <= (int64_t)floor(x) + 1; j++) {
@@ -71,20 +73,24 @@ static void affine_matches_the_definition(void **state) {
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
     char json[400];
     snprintf(json, sizeof json, "{\"zoom\":[%g,%g],\"rotate\":[%g,%g],\"shear\":[%g,%g],\"shift\":[%g,%g],\"fill\":\"%s\",\"value\":0.5}",
-             cases[k].zoom, cases[k].zoom, cases[k].angle, cases[k].angle, cases[k].shear, cases[k].shear, cases[k].shift, cases[k].shift, cases[k].fill);
+             cases[k].zoom, cases[k].zoom, cases[k].angle, cases[k].angle, cases[k].shear, cases[k].shear,
+             cases[k].shift, cases[k].shift, cases[k].fill);
     pl_augment *a = make("affine", json);
     float *in = noise_images(N * Y * X * C), *out = malloc(N * Y * X * C * sizeof *out);
     memcpy(out, in, N * Y * X * C * sizeof *out);
     apply(a, out, N, Y, X, C, pl_augment_rng(1, 1, 0, 0), 2);
     double z = 1 + cases[k].zoom, t = cases[k].angle * acos(-1) / 180, s = cases[k].shear;
-    /* rows: y down, x right. counter-clockwise: (y, x) -> (y cos t - x sin t, y sin t + x cos t); after x += s y, after zoom */
+    /* rows: y down, x right. counter-clockwise: (y, x) -> (y cos t - x sin t, y sin t + x cos t); after x += s y, after
+       zoom */
     double m[2][2] = { { z * (cos(t) - s * sin(t)), -z * sin(t) }, { z * (sin(t) + s * cos(t)), z * cos(t) } };
     double det = m[0][0] * m[1][1] - m[0][1] * m[1][0];
     double inverse[2][2] = { { m[1][1] / det, -m[0][1] / det }, { -m[1][0] / det, m[0][0] / det } };
     for (int n = 0; n < N; n++) for (int y = 0; y < Y; y++) for (int x = 0; x < X; x++) for (int c = 0; c < C; c++) {
       double v = y - (Y - 1) / 2.0 - cases[k].shift * Y, h = x - (X - 1) / 2.0 - cases[k].shift * X;
-      double sy = (Y - 1) / 2.0 + inverse[0][0] * v + inverse[0][1] * h, sx = (X - 1) / 2.0 + inverse[1][0] * v + inverse[1][1] * h;
-      double want = look_up(in + n * Y * X * C, Y, X, C, c, sy, sx, cases[k].fill[0] == 'e', cases[k].fill[0] == 'v' ? 0.5 : 0);
+      double sy = (Y - 1) / 2.0 + inverse[0][0] * v + inverse[0][1] * h,
+        sx = (X - 1) / 2.0 + inverse[1][0] * v + inverse[1][1] * h;
+      double want = look_up(in + n * Y * X * C, Y, X, C, c, sy, sx, cases[k].fill[0] == 'e',
+                            cases[k].fill[0] == 'v' ? 0.5 : 0);
       assert_float_equal(out[((n * Y + y) * X + x) * C + c], want, 2e-5);
     }
     free(in);
@@ -129,7 +135,8 @@ static void whole_shifts_are_whole_and_even(void **state) {
     }
     assert_int_equal(found, 1);
   }
-  for (int axis = 0; axis < 2; axis++) for (int s = 0; s < 11; s++) assert_true(abs(seen[axis][s] - N / 11) < 5 * sqrt(N / 11.0));
+  for (int axis = 0; axis < 2; axis++)
+    for (int s = 0; s < 11; s++) assert_true(abs(seen[axis][s] - N / 11) < 5 * sqrt(N / 11.0));
   free(x);
   pl_augment_free(a);
 }
@@ -167,7 +174,8 @@ static void bits_do_not_depend_on_threads(void **state) {
   static const struct { const char *type, *json; } all[] = {
     { "affine", "{\"zoom\":0.2,\"rotate\":25,\"shift\":0.2,\"shear\":0.2,\"zoom_per_axis\":true}" },
     { "affine", "{\"zoom\":0.2,\"rotate\":25,\"sample\":\"nearest\",\"fill\":\"edge\",\"chance\":0.5}" },
-    { "elastic", "{\"alpha\":30,\"sigma\":3,\"chance\":0.7}" }, { "noise", "{\"std\":0.1}" }, { "cutout", "{\"size\":5,\"count\":2}" },
+    { "elastic", "{\"alpha\":30,\"sigma\":3,\"chance\":0.7}" }, { "noise", "{\"std\":0.1}" },
+    { "cutout", "{\"size\":5,\"count\":2}" },
   };
   enum { N = 13, SIZE = 28 * 28 };
   for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
@@ -180,7 +188,8 @@ static void bits_do_not_depend_on_threads(void **state) {
       apply(a, many, N, 28, 28, 1, pl_augment_rng(9, 4, 2, 0), threads);
       assert_memory_equal(one, many, N * SIZE * sizeof *one);
     }
-    pl_rng others[4] = { pl_augment_rng(8, 4, 2, 0), pl_augment_rng(9, 5, 2, 0), pl_augment_rng(9, 4, 3, 0), pl_augment_rng(9, 4, 2, 1) };
+    pl_rng others[4] = { pl_augment_rng(8, 4, 2, 0), pl_augment_rng(9, 5, 2, 0), pl_augment_rng(9, 4, 3, 0),
+                         pl_augment_rng(9, 4, 2, 1) };
     for (int o = 0; o < 4; o++) {
       memcpy(many, before, N * SIZE * sizeof *many);
       apply(a, many, N, 28, 28, 1, others[o], 2);

@@ -77,7 +77,8 @@ static void gathers_values_and_labels(void **state) {
     pl_threads_run_on(threads, gather, &(job){ ds, order, 7, x, y });
     for (int i = 0; i < 7; i++) {
       assert_int_equal(y[i], label_of((int)order[i]));
-      for (int e = 0; e < SIZE; e++) assert_float_equal(x[i * SIZE + e], pixel[order[i] * SIZE + (uint32_t)e] / 255.0, 1e-7);
+      for (int e = 0; e < SIZE; e++)
+        assert_float_equal(x[i * SIZE + e], pixel[order[i] * SIZE + (uint32_t)e] / 255.0, 1e-7);
     }
     if (threads == 1) memcpy(again, x, sizeof x);
     assert_memory_equal(x, again, sizeof x);
@@ -201,7 +202,8 @@ static void statistics_match_naive_sums(void **state) {
     float *z = values(standard, NULL);
     for (int i = 0; i < N * SIZE; i++) {
       int e = per == PL_PER_ALL ? 0 : i % SIZE;
-      assert_float_equal(z[i], (x[i] - ((float *)pl_tensor_data(mean))[e]) / ((float *)pl_tensor_data(deviation))[e], 1e-6);
+      assert_float_equal(z[i], (x[i] - ((float *)pl_tensor_data(mean))[e]) / ((float *)pl_tensor_data(deviation))[e],
+                         1e-6);
     }
     assert_null(pl_dataset_standardize(standard, mean, NULL, &err));
     assert_string_equal(err.text, "this data set is already standardized");
@@ -245,7 +247,8 @@ static void resizes_bilinearly(void **state) {
   for (int s = 0; s < 5; s++) {
     int h = sizes[s][0], w = sizes[s][1];
     uint32_t pick[3] = { 9, 3, 50 };
-    pl_dataset *all = sample_set(), *ds = pl_dataset_select(all, pick, 3, &err), *bytes = pl_dataset_resize(ds, h, w, &err);
+    pl_dataset *all = sample_set(), *ds = pl_dataset_select(all, pick, 3, &err),
+      *bytes = pl_dataset_resize(ds, h, w, &err);
     int32_t y[3];
     float *x = values(ds, NULL), *b = values(bytes, y);
     pl_tensor *t = pl_tensor_new(PL_F32, &(pl_shape){ 4, { 3, H, W, C } }, &err);
@@ -308,8 +311,10 @@ static void survives_every_refused_allocation(void **state) {
     pl_alloc_fail_at(n);
     pl_dataset *ds = pl_dataset_new(x, y, 0, &err);
     pl_split_options options = { .fraction = 0.5, .stratified = true, .shuffled = true };
-    complete = ds != NULL && (sub = pl_dataset_first_per_class(ds, 2, &err)) != NULL && pl_dataset_split(&kept, &held, ds, &options, &err) == PL_OK &&
-               pl_dataset_statistics(&mean, &deviation, ds, PL_PER_ELEMENT, &err) == PL_OK && (big = pl_dataset_resize(ds, 9, 9, &err)) != NULL;
+    complete = ds != NULL && (sub = pl_dataset_first_per_class(ds, 2, &err)) != NULL &&
+      pl_dataset_split(&kept, &held, ds, &options, &err) == PL_OK &&
+               pl_dataset_statistics(&mean, &deviation, ds, PL_PER_ELEMENT, &err) == PL_OK &&
+               (big = pl_dataset_resize(ds, 9, 9, &err)) != NULL;
     if (!complete) assert_int_equal(err.status, PL_ERROR_MEMORY);
     pl_tensor_free(mean);
     pl_tensor_free(deviation);

@@ -1,4 +1,5 @@
-/* The generator of digits: the same bits everywhere, every image by its index alone, neither trivial nor unlearnable. */
+/* The generator of digits: the same bits everywhere, every image by its index alone, neither trivial nor
+   unlearnable. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,7 +56,8 @@ static float *values(const pl_dataset *ds, int32_t *y) {
 static void an_image_depends_on_seed_stream_and_index_alone(void **state) {
   (void)state;
   int32_t ya[200], yb[200];
-  pl_dataset *few = generate(50, 7, 0), *many = generate(200, 7, 0), *other = generate(200, 8, 0), *test = generate(200, 7, 1);
+  pl_dataset *few = generate(50, 7, 0), *many = generate(200, 7, 0), *other = generate(200, 8, 0),
+    *test = generate(200, 7, 1);
   float *a = values(few, ya), *b = values(many, yb), *c = values(other, NULL), *d = values(test, NULL);
   assert_memory_equal(a, b, 50 * PIXELS * sizeof *a);
   assert_memory_equal(ya, yb, 50 * sizeof *ya);
@@ -101,7 +103,8 @@ static void classes_are_even_and_ink_is_inside(void **state) {
 }
 
 /* Multinomial logistic regression by plain gradient descent on single samples. */
-static double linear_accuracy(const float *x, const int32_t *y, int n, const float *tx, const int32_t *ty, int tn, int epochs) {
+static double linear_accuracy(const float *x, const int32_t *y, int n, const float *tx, const int32_t *ty, int tn,
+                              int epochs) {
   static float w[10][PIXELS + 1];
   memset(w, 0, sizeof w);
   for (int step = 0; step < epochs * n; step++) {
@@ -165,7 +168,8 @@ static void refuses_no_images(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(bits_do_not_depend_on_threads_or_compiler), cmocka_unit_test(an_image_depends_on_seed_stream_and_index_alone),
+    cmocka_unit_test(bits_do_not_depend_on_threads_or_compiler),
+    cmocka_unit_test(an_image_depends_on_seed_stream_and_index_alone),
     cmocka_unit_test(classes_are_even_and_ink_is_inside), cmocka_unit_test(a_linear_model_learns_something_but_not_all),
     cmocka_unit_test(refuses_no_images),
   };

@@ -34,7 +34,8 @@ static void write_gzip(const char *path, const void *bytes, size_t n) {
 }
 
 /* u8 [3, 2, 2]: header of 16 bytes, then 12. */
-static const uint8_t images[] = { 0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255 };
+static const uint8_t images[] = { 0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                  255 };
 static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9 };
 
 static void reads_plain_and_gzip_alike(void **state) {
@@ -167,7 +168,8 @@ static void refuses_what_cannot_fit(void **state) {
   write_gzip(path, large, sizeof large);
   refused(path, PL_ERROR_CORRUPT, "bytes of gzip can hold");
   write_plain(path, large, sizeof large);
-  refused(path, PL_ERROR_CORRUPT, " is truncated: its header says [65536, 1048576], which is 68719476748 bytes, and it has 15");
+  refused(path, PL_ERROR_CORRUPT, " is truncated: its header says [65536, 1048576], which is 68719476748 bytes, "
+                                  "and it has 15");
   assert_int_equal(pl_alloc_peak(), before);
 }
 
@@ -204,7 +206,8 @@ static void no_damage_to_gzip_goes_unseen(void **state) {
 static void refuses_an_empty_data_set(void **state) {
   (void)state;
   pl_error err;
-  static const uint8_t none[] = { 0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28 }, no_labels[] = { 0, 0, 8, 1, 0, 0, 0, 0 };
+  static const uint8_t none[] = { 0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28 },
+    no_labels[] = { 0, 0, 8, 1, 0, 0, 0, 0 };
   write_plain(scratch("none"), none, sizeof none);
   write_plain(scratch("no-labels"), no_labels, sizeof no_labels);
   assert_null(pl_dataset_read_idx(scratch("none"), scratch("no-labels"), 10, NULL, &err));
@@ -216,8 +219,10 @@ static void refuses_an_empty_data_set(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(reads_plain_and_gzip_alike), cmocka_unit_test(words_are_big_endian), cmocka_unit_test(a_pair_of_files_is_a_data_set),
-    cmocka_unit_test(refuses_what_is_missing), cmocka_unit_test(refuses_what_is_damaged), cmocka_unit_test(refuses_what_cannot_fit),
+    cmocka_unit_test(reads_plain_and_gzip_alike), cmocka_unit_test(words_are_big_endian),
+    cmocka_unit_test(a_pair_of_files_is_a_data_set),
+    cmocka_unit_test(refuses_what_is_missing), cmocka_unit_test(refuses_what_is_damaged),
+    cmocka_unit_test(refuses_what_cannot_fit),
     cmocka_unit_test(no_damage_to_gzip_goes_unseen), cmocka_unit_test(refuses_an_empty_data_set),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* Conv2d, each way of computing it: on 1 to 4 threads, and for a batch smaller than the one that there is room for, the outputs and
-   gradients are to the bit those of one thread with nothing before. (That they are right: layers_gradient_test.c.) */
+/* Conv2d, each way of computing it: on 1 to 4 threads, and for a batch smaller than the one that there is room for, the
+   outputs and gradients are to the bit those of one thread with nothing before. (That they are right:
+   layers_gradient_test.c.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ static float *normal(size_t count, uint64_t stream) {
 static results run(const char *text, const pl_shape *in, size_t before, size_t n, int threads) {
   pl_model *model = model_from_text(text, in);
   pl_error err = { 0 };
-  size_t sample = (size_t)pl_shape_count(in), out = (size_t)pl_shape_count(pl_model_output(model)), most = before > n ? before : n;
+  size_t sample = (size_t)pl_shape_count(in), out = (size_t)pl_shape_count(pl_model_output(model)),
+    most = before > n ? before : n;
   results r = { .outputs = n * out, .inputs = n * sample, .weights = pl_model_size(model) };
   float *x = normal(most * sample, 1), *dy = normal(most * out, 2), *dx = malloc(most * sample * sizeof *dx);
   const float *y = NULL;
@@ -45,9 +47,11 @@ static void same(const char *text, pl_shape in, size_t before, size_t n) {
   results expected = run(text, &in, 0, n, 1);
   for (int threads = 1; threads <= 4; threads++) {
     results found = run(text, &in, before, n, threads);
-    const char *wrong = memcmp(found.y, expected.y, found.outputs * sizeof *found.y) ? "outputs" : memcmp(found.dx, expected.dx, found.inputs * sizeof *found.dx) ? "dx" :
+    const char *wrong = memcmp(found.y, expected.y, found.outputs * sizeof *found.y) ? "outputs"
+      : memcmp(found.dx, expected.dx, found.inputs * sizeof *found.dx) ? "dx" :
                         memcmp(found.grads, expected.grads, found.weights * sizeof *found.grads) ? "gradients" : NULL;
-    if (wrong != NULL) fail_msg("%s: other %s for %zu samples after %zu, on %d threads", text, wrong, n, before, threads);
+    if (wrong != NULL)
+      fail_msg("%s: other %s for %zu samples after %zu, on %d threads", text, wrong, n, before, threads);
     drop(&found);
   }
   drop(&expected);
@@ -58,7 +62,8 @@ static void same(const char *text, pl_shape in, size_t before, size_t n) {
 
 static void every_way(void **state) {
   static const struct { const char *text; pl_shape in; } ways[] = {
-    { CONV2D("1,8,5,{'padding':'same'}"), { 3, { 12, 12, 1 } } },                        /* one input channel, pairs of rows */
+    /* one input channel, pairs of rows */
+    { CONV2D("1,8,5,{'padding':'same'}"), { 3, { 12, 12, 1 } } },
     { CONV2D("1,20,3"), { 3, { 9, 11, 1 } } },
     { CONV2D("8,16,5,{'padding':'same'}"), { 3, { 10, 9, 8 } } },                        /* data gradient by planes */
     { CONV2D("6,16,5"), { 3, { 12, 12, 6 } } },                                          /* data gradient by patches */
@@ -73,7 +78,8 @@ static void every_way(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     static const size_t counts[][2] = { { 0, 16 }, { 16, 1 }, { 16, 2 }, { 16, 3 }, { 9, 8 }, { 2, 33 } };
-    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) same(ways[i].text, ways[i].in, counts[k][0], counts[k][1]);
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+      same(ways[i].text, ways[i].in, counts[k][0], counts[k][1]);
   }
 }
 

@@ -37,7 +37,8 @@ static void compare(const cJSON *c, const char *what, const float *found, size_t
   for (size_t i = 0; i < count; i++) most = fmax(most, fabs((double)expected[i]));
   for (size_t i = 0; i < count; i++) {
     if (!(fabs((double)found[i * step] - (double)expected[i]) <= 1e-5 * most))
-      fail_msg("%s, %s: %s[%zu] is %.9g, PyTorch says %.9g", name_of(c), pl_cpu_isa(), what, i * step, (double)found[i * step], (double)expected[i]);
+      fail_msg("%s, %s: %s[%zu] is %.9g, PyTorch says %.9g", name_of(c), pl_cpu_isa(), what, i * step,
+               (double)found[i * step], (double)expected[i]);
   }
 }
 
@@ -47,18 +48,21 @@ static void set_params(pl_model *model) {
   for (size_t i = 0; i < n; i++) {
     const pl_shape *shape = NULL;
     for (int k = 0; k < pl_layer_params(slice[i].layer); k++)
-      if (strcmp(pl_layer_param_name(slice[i].layer, k), slice[i].name) == 0) shape = pl_layer_param_shape(slice[i].layer, k);
+      if (strcmp(pl_layer_param_name(slice[i].layer, k), slice[i].name) == 0)
+        shape = pl_layer_param_shape(slice[i].layer, k);
     assert_non_null(shape);
     double fan = 1;
     for (int k = 0; k + 1 < shape->axes; k++) fan *= (double)shape->size[k];
-    numbers(pl_model_values(model) + slice[i].offset, slice[i].count, 100 + (uint32_t)i, (float)exp2(-nearbyint(log2(fan) / 2)));
+    numbers(pl_model_values(model) + slice[i].offset, slice[i].count, 100 + (uint32_t)i,
+            (float)exp2(-nearbyint(log2(fan) / 2)));
   }
 }
 
 static void compare_states(const cJSON *c, const pl_layer *layer, const cJSON **next) {
   for (int i = 0; i < pl_layer_params(layer); i++) {
     if (pl_layer_param_trained(layer, i)) continue;
-    compare(c, pl_layer_param_name(layer, i), pl_layer_param_value(layer, i), (size_t)pl_shape_count(pl_layer_param_shape(layer, i)), *next);
+    compare(c, pl_layer_param_name(layer, i), pl_layer_param_value(layer, i),
+            (size_t)pl_shape_count(pl_layer_param_shape(layer, i)), *next);
     *next = (*next)->next;
   }
   for (int i = 0; i < pl_layer_children(layer); i++) compare_states(c, pl_layer_child(layer, i), next);
@@ -78,7 +82,8 @@ static void check(const cJSON *c) {
   const cJSON *output = field(c, "output");
   assert_int_equal(out->axes, cJSON_GetArraySize(output));
   for (int i = 0; i < out->axes; i++) assert_int_equal(out->size[i], cJSON_GetArrayItem(output, i)->valueint);
-  size_t n = (size_t)field(c, "n")->valueint, inputs = n * (size_t)pl_shape_count(&sample), outputs = n * (size_t)pl_shape_count(out);
+  size_t n = (size_t)field(c, "n")->valueint, inputs = n * (size_t)pl_shape_count(&sample),
+    outputs = n * (size_t)pl_shape_count(out);
   float *x = malloc(inputs * sizeof *x), *dx = malloc(inputs * sizeof *dx), *dy = malloc(outputs * sizeof *dy);
   const float *y;
   numbers(x, inputs, 1, (float)field(c, "spread")->valuedouble);
@@ -90,7 +95,9 @@ static void check(const cJSON *c) {
   const pl_slice *slice;
   size_t slices = pl_model_slices(model, &slice);
   assert_int_equal(slices, cJSON_GetArraySize(field(c, "grads")));
-  for (size_t i = 0; i < slices; i++) compare(c, slice[i].name, pl_model_grads(model) + slice[i].offset, slice[i].count, cJSON_GetArrayItem(field(c, "grads"), (int)i));
+  for (size_t i = 0; i < slices; i++)
+    compare(c, slice[i].name, pl_model_grads(model) + slice[i].offset, slice[i].count,
+            cJSON_GetArrayItem(field(c, "grads"), (int)i));
   const cJSON *state = field(c, "states")->child;
   compare_states(c, pl_model_root(model), &state);
   assert_null(state);

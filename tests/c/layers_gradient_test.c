@@ -98,10 +98,12 @@ static double largest(const double *a, size_t n) {
   return most;
 }
 
-static void compare(const net *t, const char *what, const float *found, const double *expected, size_t n, double tolerance) {
+static void compare(const net *t, const char *what, const float *found, const double *expected, size_t n,
+                    double tolerance) {
   for (size_t i = 0; i < n; i++) {
     if (!(fabs((double)found[i] - expected[i]) <= tolerance))
-      fail_msg("%s: %s[%zu] is %.9g, expected %.9g, give or take %g", t->text, what, i, (double)found[i], expected[i], tolerance);
+      fail_msg("%s: %s[%zu] is %.9g, expected %.9g, give or take %g", t->text, what, i, (double)found[i], expected[i],
+               tolerance);
   }
 }
 
@@ -113,7 +115,8 @@ static void check_output(const net *t, pl_mode mode) {
   double *expected = reference_forward(&r, pl_model_root(t->model), t->n, pl_model_input(t->model), t->input, &out);
   must(model_forward(t->model, t->x, t->n, mode, &y, &err), &err, t->text);
   if (!pl_shape_equal(&out, pl_model_output(t->model))) fail_msg("%s: wrong output shape", t->text);
-  compare(t, mode == PL_TRAIN ? "output" : "inference", y, expected, t->outputs, 3e-6 * slack * largest(expected, t->outputs));
+  compare(t, mode == PL_TRAIN ? "output" : "inference", y, expected, t->outputs,
+          3e-6 * slack * largest(expected, t->outputs));
   free(expected);
 }
 
@@ -135,7 +138,8 @@ static void check_gradients(const net *t) {
     compare(t, "dx", t->dx, dx, t->inputs, tolerance);
     for (size_t i = 0; i < slices; i++) {
       if (times == 2) for (size_t k = 0; k < slice[i].count; k++) expected[slice[i].offset + k] *= 2;
-      compare(t, slice[i].name, pl_model_grads(t->model) + slice[i].offset, expected + slice[i].offset, slice[i].count, tolerance);
+      compare(t, slice[i].name, pl_model_grads(t->model) + slice[i].offset, expected + slice[i].offset, slice[i].count,
+              tolerance);
     }
   }
   /* the same bits, replaced instead of added, without a gradient for the input */
@@ -196,13 +200,16 @@ static void conv2d(void **state) {
   char padding[32];
   (void)state;
   for (int i = 0; i < 80; i++) {
-    int kh = pick(1, 5), kw = pick(1, 5), h = kh + pick(0, 4), w = kw + pick(0, 4), in = pick(1, 4), out = i % 8 == 7 ? pick(15, 34) : pick(1, 5);
-    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
+    int kh = pick(1, 5), kw = pick(1, 5), h = kh + pick(0, 4), w = kw + pick(0, 4), in = pick(1, 4),
+    out = i % 8 == 7 ? pick(15, 34) : pick(1, 5);
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d",
+                "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
                 in, out, kh, kw, pick(1, 3), pick(1, 3), padding_text(padding, 3), biases[i % 3]);
   }
   for (int i = 0; i < 20; i++) {   /* half a vector of input channels, or of outputs */
     int kh = pick(1, 5), kw = pick(1, 5), h = kh + pick(0, 9), w = kw + pick(0, 9), in = pick(4, 9), out = pick(1, 9);
-    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'padding':%s", in, out, kh, kw, padding_text(padding, 5));
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'padding':%s", in,
+                out, kh, kw, padding_text(padding, 5));
   }
 }
 
@@ -221,7 +228,8 @@ static void conv2d_patches(void **state) {
   (void)state;
   for (int i = 0; i < 12; i++) {
     int kh = pick(1, 3), kw = pick(2, 4), in = 31 / kw + pick(1, 2), out = i % 6 == 5 ? pick(31, 33) : pick(1, 3);
-    check_layer((size_t)pick(1, 3), SHAPE(kh + pick(0, 2), kw + pick(0, 2), in), "Conv2d", "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
+    check_layer((size_t)pick(1, 3), SHAPE(kh + pick(0, 2), kw + pick(0, 2), in), "Conv2d",
+                "'in':%d,'out':%d,'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'bias':%s",
                 in, out, kh, kw, pick(1, 2), pick(1, 2), padding_text(padding, 2), biases[i % 3]);
   }
   check_layer(9, SHAPE(3, 7, 8), "Conv2d", "'in':8,'out':2,'kernel':[2,4]");
@@ -234,7 +242,8 @@ static void conv2d_winograd(void **state) {
   pl_settings_set((pl_settings){ .fuse = settings.fuse, .conv = PL_CONV_WINOGRAD });
   slack = 10;
   for (int i = 0; i < 40; i++) {
-    int k = i % 2 ? 3 : 5, h = k + pick(0, 6), w = k + pick(0, 6), in = pick(1, 3), out = i % 8 == 7 ? pick(15, 20) : pick(1, 3);
+    int k = i % 2 ? 3 : 5, h = k + pick(0, 6), w = k + pick(0, 6), in = pick(1, 3),
+    out = i % 8 == 7 ? pick(15, 20) : pick(1, 3);
     check_layer((size_t)pick(1, 3), SHAPE(h, w, in), "Conv2d", "'in':%d,'out':%d,'kernel':%d,'padding':%s,'bias':%s",
                 in, out, k, padding_text(padding, k - 1), i % 3 ? "true" : "false");
   }
@@ -252,16 +261,20 @@ static void pools(void **state) {
   char padding[32];
   (void)state;
   for (int i = 0; i < 120; i++) {
-    int kh = pick(1, 4), kw = pick(1, 4), h = kh + pick(0, 5), w = kw + pick(0, 5), channels = i % 6 == 5 ? pick(15, 34) : pick(1, 5);
+    int kh = pick(1, 4), kw = pick(1, 4), h = kh + pick(0, 5), w = kw + pick(0, 5),
+    channels = i % 6 == 5 ? pick(15, 34) : pick(1, 5);
     padding_text(padding, (kh < kw ? kh : kw) - 1);
-    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "MaxPool2d", "'kernel':[%d,%d],'stride':[%d,%d],'padding':%s",
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "MaxPool2d",
+                "'kernel':[%d,%d],'stride':[%d,%d],'padding':%s",
                 kh, kw, pick(1, 5), pick(1, 5), padding);
-    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "AvgPool2d", "'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'count_include_pad':%s",
+    check_layer((size_t)pick(1, 3), SHAPE(h, w, channels), "AvgPool2d",
+                "'kernel':[%d,%d],'stride':[%d,%d],'padding':%s,'count_include_pad':%s",
                 kh, kw, pick(1, 5), pick(1, 5), padding, i % 2 ? "true" : "false");
   }
   check_layer(2, SHAPE(6, 7, 3), "MaxPool2d", "'kernel':2");
   check_layer(2, SHAPE(7, 7, 3), "AvgPool2d", "'kernel':3");
-  for (int i = 0; i < 10; i++) check_layer((size_t)pick(1, 4), SHAPE(pick(1, 6), pick(1, 6), pick(1, 34)), "GlobalAvgPool2d", "%s", "");
+  for (int i = 0; i < 10; i++)
+    check_layer((size_t)pick(1, 4), SHAPE(pick(1, 6), pick(1, 6), pick(1, 34)), "GlobalAvgPool2d", "%s", "");
 }
 
 static void batch_norm(void **state) {
@@ -276,12 +289,16 @@ static void batch_norm(void **state) {
 
 static void activations(void **state) {
   static const struct { const char *type, *options; } each[] = {
-    { "ReLU", "" }, { "Tanh", "" }, { "Sigmoid", "" }, { "SiLU", "" }, { "LeakyReLU", "" }, { "LeakyReLU", "'slope':0.3" },
-    { "ELU", "" }, { "ELU", "'alpha':0.7" }, { "GELU", "" }, { "GELU", "'approximate':'tanh'" }, { "Softmax", "" }, { "LogSoftmax", "" },
+    { "ReLU", "" }, { "Tanh", "" }, { "Sigmoid", "" }, { "SiLU", "" }, { "LeakyReLU", "" },
+    { "LeakyReLU", "'slope':0.3" },
+    { "ELU", "" }, { "ELU", "'alpha':0.7" }, { "GELU", "" }, { "GELU", "'approximate':'tanh'" }, { "Softmax", "" },
+    { "LogSoftmax", "" },
   };
   (void)state;
   for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
-    for (int k = 0; k < 6; k++) check_layer((size_t)pick(1, 4), k % 2 ? SHAPE(pick(1, 40)) : SHAPE(pick(1, 3), pick(1, 3), pick(1, 20)), each[i].type, "%s", each[i].options);
+    for (int k = 0; k < 6; k++)
+      check_layer((size_t)pick(1, 4), k % 2 ? SHAPE(pick(1, 40)) : SHAPE(pick(1, 3), pick(1, 3), pick(1, 20)),
+                  each[i].type, "%s", each[i].options);
   }
 }
 
@@ -291,15 +308,20 @@ static void nets(void **state) {
   check(SEQUENTIAL(LAYER("Conv2d", "1,3,3,{'padding':'same'}") NEXT LAYER("ReLU", "") NEXT LAYER("MaxPool2d", "2") NEXT
                    LAYER("Conv2d", "3,4,2") NEXT LAYER("BatchNorm", "4") NEXT LAYER("Sigmoid", "") NEXT
                    LAYER("Flatten", "") NEXT LAYER("Linear", "16,5") NEXT LAYER("LogSoftmax", "")), 3, SHAPE(6, 6, 1));
-  check(SEQUENTIAL(LAYER("Linear", "6,12") NEXT LAYER("Reshape", "[3,2,2]") NEXT LAYER("Conv2d", "2,3,2,{'bias':'per-position'}") NEXT
-                   LAYER("GELU", "") NEXT LAYER("AvgPool2d", "[2,1]") NEXT LAYER("GlobalAvgPool2d", "") NEXT LAYER("Softmax", "")), 4, SHAPE(6));
+  check(SEQUENTIAL(LAYER("Linear", "6,12") NEXT LAYER("Reshape", "[3,2,2]") NEXT LAYER("Conv2d",
+      "2,3,2,{'bias':'per-position'}") NEXT
+                   LAYER("GELU", "") NEXT LAYER("AvgPool2d", "[2,1]") NEXT LAYER("GlobalAvgPool2d",
+                       "") NEXT LAYER("Softmax", "")), 4, SHAPE(6));
   check(RESIDUAL(SEQUENTIAL(LAYER("Linear", "5,4") NEXT LAYER("Tanh", "") NEXT LAYER("Linear", "4,5"))), 4, SHAPE(5));
   check(SEQUENTIAL(LAYER("Conv2d", "2,2,3,{'padding':1}") NEXT
-                   RESIDUAL(SEQUENTIAL(LAYER("BatchNorm", "2") NEXT LAYER("SiLU", "") NEXT LAYER("Conv2d", "2,4,3,{'padding':1,'stride':2}")) NEXT
+                   RESIDUAL(SEQUENTIAL(LAYER("BatchNorm", "2") NEXT LAYER("SiLU", "") NEXT LAYER("Conv2d",
+                       "2,4,3,{'padding':1,'stride':2}")) NEXT
                             LAYER("Conv2d", "2,4,1,{'stride':2,'bias':false}")) NEXT
                    LAYER("ELU", "") NEXT LAYER("GlobalAvgPool2d", "") NEXT LAYER("Linear", "4,2")), 3, SHAPE(5, 5, 2));
-  check(RESIDUAL(RESIDUAL(LAYER("Linear", "3,3")) NEXT RESIDUAL(LAYER("Tanh", "") NEXT LAYER("Linear", "3,3"))), 4, SHAPE(3));
-  check(SEQUENTIAL(SEQUENTIAL(SEQUENTIAL(LAYER("Linear", "3,4")) NEXT LAYER("Identity", "")) NEXT SEQUENTIAL(LAYER("Linear", "4,2"))), 2, SHAPE(3));
+  check(RESIDUAL(RESIDUAL(LAYER("Linear", "3,3")) NEXT RESIDUAL(LAYER("Tanh", "") NEXT LAYER("Linear", "3,3"))), 4,
+        SHAPE(3));
+  check(SEQUENTIAL(SEQUENTIAL(SEQUENTIAL(LAYER("Linear", "3,4")) NEXT LAYER("Identity",
+      "")) NEXT SEQUENTIAL(LAYER("Linear", "4,2"))), 2, SHAPE(3));
 }
 
 /* Nets that move no numbers, or hardly any: their output may be the input's memory. */
@@ -309,9 +331,11 @@ static void nets_of_views(void **state) {
   check(SEQUENTIAL(LAYER("Identity", "") NEXT LAYER("Reshape", "[3,2]")), 2, SHAPE(6));
   check(RESIDUAL(LAYER("Identity", "")), 2, SHAPE(3));
   check(RESIDUAL(LAYER("Flatten", "") NEXT SEQUENTIAL(LAYER("Flatten", "") NEXT LAYER("Tanh", ""))), 2, SHAPE(3, 2));
-  check(SEQUENTIAL(LAYER("Flatten", "") NEXT RESIDUAL(LAYER("Identity", "") NEXT LAYER("Identity", "")) NEXT LAYER("Reshape", "[2,3]")), 2, SHAPE(3, 2));
+  check(SEQUENTIAL(LAYER("Flatten", "") NEXT RESIDUAL(LAYER("Identity", "") NEXT LAYER("Identity",
+      "")) NEXT LAYER("Reshape", "[2,3]")), 2, SHAPE(3, 2));
   check(SEQUENTIAL(LAYER("Flatten", "") NEXT LAYER("Linear", "6,2") NEXT LAYER("Reshape", "[2,1]")), 3, SHAPE(3, 2));
-  check(SEQUENTIAL(LAYER("Dropout", "0") NEXT LAYER("Linear", "3,2") NEXT LAYER("Dropout", "0") NEXT LAYER("ReLU", "")), 3, SHAPE(3));
+  check(SEQUENTIAL(LAYER("Dropout", "0") NEXT LAYER("Linear", "3,2") NEXT LAYER("Dropout", "0") NEXT LAYER("ReLU", "")),
+        3, SHAPE(3));
 }
 
 /* Appends a random piece that keeps a sample of WIDTH numbers. */
@@ -352,7 +376,8 @@ static void random_nets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_pointwise), cmocka_unit_test(conv2d_patches), cmocka_unit_test(conv2d_winograd),
+    cmocka_unit_test(linear), cmocka_unit_test(conv2d), cmocka_unit_test(conv2d_pointwise),
+    cmocka_unit_test(conv2d_patches), cmocka_unit_test(conv2d_winograd),
     cmocka_unit_test(pools), cmocka_unit_test(batch_norm), cmocka_unit_test(activations),
     cmocka_unit_test(nets), cmocka_unit_test(nets_of_views), cmocka_unit_test(random_nets),
   };

@@ -17,7 +17,8 @@ static const float *run(pl_model *model, const float *x, size_t n, pl_mode mode)
 
 static float *param(const pl_model *model, const char *name) {
   const pl_layer *root = pl_model_root((pl_model *)(uintptr_t)model);
-  for (int i = 0; i < pl_layer_params(root); i++) if (strcmp(pl_layer_param_name(root, i), name) == 0) return pl_layer_param_value(root, i);
+  for (int i = 0; i < pl_layer_params(root); i++)
+    if (strcmp(pl_layer_param_name(root, i), name) == 0) return pl_layer_param_value(root, i);
   fail_msg("no parameter %s", name);
   return NULL;
 }
@@ -34,7 +35,8 @@ static void check_statistics(const char *text, size_t rows, size_t features, dou
     for (size_t j = 0; j < features; j++) {
       double m = 0, v = 0;
       for (size_t i = 0; i < rows; i++) m += (double)x[i * features + j] / (double)rows;
-      for (size_t i = 0; i < rows; i++) v += pow((double)x[i * features + j] - m, 2) / (double)(unbiased && rows > 1 ? rows - 1 : rows);
+      for (size_t i = 0; i < rows; i++)
+        v += pow((double)x[i * features + j] - m, 2) / (double)(unbiased && rows > 1 ? rows - 1 : rows);
       mean[j] = (1 - momentum) * mean[j] + momentum * m;
       var[j] = (1 - momentum) * var[j] + momentum * v;
       assert_true(fabs((double)param(model, "running_mean")[j] - mean[j]) < 1e-5);
@@ -42,7 +44,8 @@ static void check_statistics(const char *text, size_t rows, size_t features, dou
     }
     float before = param(model, "running_mean")[0];
     const float *y = run(model, x, rows, PL_INFER);
-    for (size_t i = 0; i < rows * features; i++) assert_true(fabs((double)y[i] - ((double)x[i] - mean[i % features]) / sqrt(var[i % features] + 1e-5)) < 1e-4);
+    for (size_t i = 0; i < rows * features; i++)
+      assert_true(fabs((double)y[i] - ((double)x[i] - mean[i % features]) / sqrt(var[i % features] + 1e-5)) < 1e-4);
     run(model, x, rows, PL_INFER_DROPOUT);
     run(model, x, rows, PL_CAPTURE);
     assert_true(param(model, "running_mean")[0] == before);
@@ -85,7 +88,8 @@ static void large_means(void **state) {
   pl_rng_fill_normal(x, ROWS, (pl_rng){ 8, 8 }, 1000, 0.5);
   pl_model *model = model_from_text(LAYER("BatchNorm", "1,{'momentum':1}"), &SHAPE(1));
   run(model, x, ROWS, PL_TRAIN);
-  assert_true(fabs((double)param(model, "running_var")[0] - 0.25) < 0.03 && fabs((double)param(model, "running_mean")[0] - 1000) < 0.1);
+  assert_true(fabs((double)param(model, "running_var")[0] - 0.25) < 0.03 &&
+              fabs((double)param(model, "running_mean")[0] - 1000) < 0.1);
   drop_model(model);
 }
 
@@ -139,9 +143,12 @@ static void two_dropouts_differ(void **state) {
 /* A NaN in the input is seen in the output, whatever the layer and the instruction set. */
 static void nan_is_passed_on(void **state) {
   static const char *const layers[] = {
-    LAYER("Linear", "4,3"), LAYER("Conv2d", "4,3,2"), LAYER("Conv2d", "4,20,3,{'padding':'same'}"), LAYER("MaxPool2d", "2"), LAYER("AvgPool2d", "2"),
-    LAYER("GlobalAvgPool2d", ""), LAYER("BatchNorm", "4"), LAYER("ReLU", ""), LAYER("LeakyReLU", ""), LAYER("ELU", ""), LAYER("Tanh", ""),
-    LAYER("Sigmoid", ""), LAYER("GELU", ""), LAYER("GELU", "{'approximate':'tanh'}"), LAYER("SiLU", ""), LAYER("Softmax", ""), LAYER("LogSoftmax", ""),
+    LAYER("Linear", "4,3"), LAYER("Conv2d", "4,3,2"), LAYER("Conv2d", "4,20,3,{'padding':'same'}"),
+    LAYER("MaxPool2d", "2"), LAYER("AvgPool2d", "2"),
+    LAYER("GlobalAvgPool2d", ""), LAYER("BatchNorm", "4"), LAYER("ReLU", ""), LAYER("LeakyReLU", ""), LAYER("ELU", ""),
+    LAYER("Tanh", ""),
+    LAYER("Sigmoid", ""), LAYER("GELU", ""), LAYER("GELU", "{'approximate':'tanh'}"), LAYER("SiLU", ""),
+    LAYER("Softmax", ""), LAYER("LogSoftmax", ""),
     LAYER("Flatten", ""), LAYER("Dropout", "0"), RESIDUAL(LAYER("ReLU", "")),
   };
   static const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };
@@ -184,7 +191,8 @@ static void initial_values(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(running_statistics), cmocka_unit_test(a_batch_of_one_row), cmocka_unit_test(large_means), cmocka_unit_test(dropout_masks),
+    cmocka_unit_test(running_statistics), cmocka_unit_test(a_batch_of_one_row), cmocka_unit_test(large_means),
+    cmocka_unit_test(dropout_masks),
     cmocka_unit_test(two_dropouts_differ), cmocka_unit_test(nan_is_passed_on), cmocka_unit_test(initial_values),
   };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

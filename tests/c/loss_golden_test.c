@@ -11,7 +11,9 @@
 
 enum { MOST = 512 };
 
-static bool near(double got, double expected, double scale) { return fabs(got - expected) <= 1e-6 * (fabs(expected) + scale); }
+static bool near(double got, double expected, double scale) {
+  return fabs(got - expected) <= 1e-6 * (fabs(expected) + scale);
+}
 
 static void check(const cJSON *c) {
   float output[MOST], values[MOST], grad[MOST], expected[MOST], numbers[MOST];
@@ -22,7 +24,8 @@ static void check(const cJSON *c) {
   pl_error err = { 0 };
   pl_loss *loss = pl_loss_from_json(c, &err);
   if (loss == NULL) fail_msg("%s", err.text);
-  size_t n = golden_floats(output, MOST, cJSON_GetObjectItem(c, "output")), rows = (size_t)cJSON_GetArraySize(cJSON_GetObjectItem(c, "output"));
+  size_t n = golden_floats(output, MOST, cJSON_GetObjectItem(c, "output")),
+    rows = (size_t)cJSON_GetArraySize(cJSON_GetObjectItem(c, "output"));
   pl_target target = { NULL, values };
   if (label_list) {
     golden_floats(numbers, MOST, label_list);
@@ -36,7 +39,8 @@ static void check(const cJSON *c) {
   if (!near(value, wanted, 1)) fail_msg("%s: loss %.9g, PyTorch has %.9g", type, value, wanted);
   golden_floats(expected, MOST, cJSON_GetObjectItem(c, "grad"));
   for (size_t i = 0; i < n; i++) {
-    if (!near((double)grad[i], (double)expected[i], 0.1)) fail_msg("%s: gradient %zu is %.9g, PyTorch has %.9g", type, i, (double)grad[i], (double)expected[i]);
+    if (!near((double)grad[i], (double)expected[i], 0.1))
+      fail_msg("%s: gradient %zu is %.9g, PyTorch has %.9g", type, i, (double)grad[i], (double)expected[i]);
   }
   pl_loss_free(loss);
 }

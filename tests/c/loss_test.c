@@ -99,7 +99,8 @@ static const struct {
   { "FocalLoss", "[0.5]", ref_focal, 0.5, false, false },
   { "FocalLoss", "[0]", ref_cross_entropy, 0, false, false },
   { "ProbabilityCrossEntropy", "{}", ref_probability, 0, true, false },
-  { "ProbabilityCrossEntropy", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", ref_normalized, 0.0213, true, false },
+  { "ProbabilityCrossEntropy", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", ref_normalized,
+    0.0213, true, false },
   { "NLL", "{}", ref_nll, 0, false, false },
   { "BCE", "{}", ref_bce_logits, 0, false, true },
   { "BCE", "{\"logits\": false}", ref_bce, 0, true, true },
@@ -166,19 +167,22 @@ static void check_against_reference(int c, const batch *b, double scale) {
   for (size_t i = 0; i < b->rows; i++) {
     double expected = reference_row(c, b, i, SIZE_MAX, 0);
     if (fabs(b->values[i] - expected) > 1e-6 * (1 + fabs(expected)))
-      fail_msg("%s %s: row %zu of %zu x %zu: loss %.9g, expected %.9g", cases[c].type, cases[c].options, i, b->rows, b->width, b->values[i], expected);
+      fail_msg("%s %s: row %zu of %zu x %zu: loss %.9g, expected %.9g", cases[c].type, cases[c].options, i, b->rows,
+               b->width, b->values[i], expected);
     for (size_t j = 0; j < b->width; j++) {
       double h = 1e-5, slope = (reference_row(c, b, i, j, h) - reference_row(c, b, i, j, -h)) / (2 * h) * scale;
       double got = (double)b->grad[i * b->width + j];
       if (fabs(got - slope) > 2e-6 * scale * (1 + fabs(slope / scale)))
-        fail_msg("%s %s: gradient (%zu, %zu) of %zu x %zu: %.9g, expected %.9g", cases[c].type, cases[c].options, i, j, b->rows, b->width, got, slope);
+        fail_msg("%s %s: gradient (%zu, %zu) of %zu x %zu: %.9g, expected %.9g", cases[c].type, cases[c].options, i, j,
+                 b->rows, b->width, got, slope);
     }
   }
 }
 
 /* ---- tests ---- */
 
-static const size_t shapes[][2] = { { 1, 2 }, { 1, 10 }, { 16, 10 }, { 7, 3 }, { 33, 15 }, { 5, 16 }, { 4, 17 }, { 2, 65 }, { 3, 200 } };
+static const size_t shapes[][2] = { { 1, 2 }, { 1, 10 }, { 16, 10 }, { 7, 3 }, { 33, 15 }, { 5, 16 }, { 4, 17 },
+                                    { 2, 65 }, { 3, 200 } };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static void values_and_gradients(void **state) {
@@ -212,7 +216,8 @@ static void sum_reduction(void **state) {
     b->use_labels = b->no_grad = false;
     b->loss = mean;
     pl_threads_run_on(1, member, b);
-    double expected = pl_loss_value(mean, b->values, 6) * (cases[c].elements ? 72 : 6), first = (double)b->grad[0] * (cases[c].elements ? 72 : 6);
+    double expected = pl_loss_value(mean, b->values, 6) * (cases[c].elements ? 72 : 6),
+      first = (double)b->grad[0] * (cases[c].elements ? 72 : 6);
     b->loss = loss;
     pl_threads_run_on(1, member, b);
     assert_true(fabs(pl_loss_value(loss, b->values, 6) - expected) < 1e-9 * fabs(expected));
@@ -311,9 +316,11 @@ static void wrong_shapes_and_labels(void **state) {
   assert_int_equal(pl_loss_check(ce, &ten, &ten, false, &err), PL_OK);
   assert_int_equal(pl_loss_check(mse, &image, &image, false, &err), PL_OK);
   assert_int_equal(pl_loss_check(ce, &image, &scalar, true, &err), PL_ERROR_SHAPE);
-  assert_string_equal(err.text, "CrossEntropy: expects outputs [N, classes], got [N, 28, 28, 1]; end the model with nn.Flatten() and nn.Linear(inputs, classes)");
+  assert_string_equal(err.text, "CrossEntropy: expects outputs [N, classes], got [N, 28, 28, 1]; end the model "
+                                "with nn.Flatten() and nn.Linear(inputs, classes)");
   assert_int_equal(pl_loss_check(ce, &one, &scalar, true, &err), PL_ERROR_SHAPE);
-  assert_string_equal(err.text, "CrossEntropy: expects outputs [N, classes] with two classes or more, got [N, 1]; for one output take BCE");
+  assert_string_equal(err.text, "CrossEntropy: expects outputs [N, classes] with two classes or more, got [N, 1]; "
+                                "for one output take BCE");
   assert_int_equal(pl_loss_check(mse, &ten, &image, false, &err), PL_ERROR_SHAPE);
   assert_string_equal(err.text, "MSE: expects targets shaped like the outputs, [N, 10], got [N, 28, 28, 1]");
   assert_int_equal(pl_loss_check(mse, &ten, &ten, true, &err), PL_ERROR_SHAPE);
@@ -376,7 +383,8 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(values_and_gradients), cmocka_unit_test(sum_reduction), cmocka_unit_test(clip_acts_on_the_report),
-    cmocka_unit_test(extreme_outputs), cmocka_unit_test(same_bits_for_threads_and_widths), cmocka_unit_test(wrong_shapes_and_labels),
+    cmocka_unit_test(extreme_outputs), cmocka_unit_test(same_bits_for_threads_and_widths),
+    cmocka_unit_test(wrong_shapes_and_labels),
     cmocka_unit_test(described_and_made_again), cmocka_unit_test(short_of_memory),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,5 +1,6 @@
-/* The same bits: a net of many layers (each alone: layers_registry_test.c), with dropout, trained for a few steps on 1 to 4 threads, with AVX2 and with
-   AVX-512, through both ways of running it. (The same as ever: tests/golden/bits.txt.) */
+/* The same bits: a net of many layers (each alone: layers_registry_test.c), with dropout, trained for a few steps on 1
+   to 4 threads, with AVX2 and with AVX-512, through both ways of running it. (The same as ever:
+   tests/golden/bits.txt.) */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,15 +16,22 @@
 
 static const char net[] = SEQUENTIAL(
   LAYER("Conv2d", "3,16,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "16") NEXT LAYER("ReLU", "") NEXT
-  LAYER("Conv2d", "16,16,5,{'padding':'same'}") NEXT LAYER("LeakyReLU", "0.1") NEXT LAYER("MaxPool2d", "2") NEXT LAYER("Dropout", "0.3") NEXT
-  LAYER("Conv2d", "16,6,3,{'padding':'same'}") NEXT LAYER("ReLU", "") NEXT LAYER("Conv2d", "6,16,5,{'padding':'same'}") NEXT
-  RESIDUAL(SEQUENTIAL(LAYER("Conv2d", "16,16,3,{'padding':'same','bias':false}") NEXT LAYER("BatchNorm", "16,{'affine':false}") NEXT LAYER("Tanh", "")) NEXT
+  LAYER("Conv2d", "16,16,5,{'padding':'same'}") NEXT LAYER("LeakyReLU", "0.1") NEXT LAYER("MaxPool2d",
+      "2") NEXT LAYER("Dropout", "0.3") NEXT
+  LAYER("Conv2d", "16,6,3,{'padding':'same'}") NEXT LAYER("ReLU", "") NEXT LAYER("Conv2d",
+      "6,16,5,{'padding':'same'}") NEXT
+  RESIDUAL(SEQUENTIAL(LAYER("Conv2d", "16,16,3,{'padding':'same','bias':false}") NEXT LAYER("BatchNorm",
+      "16,{'affine':false}") NEXT LAYER("Tanh", "")) NEXT
            LAYER("Conv2d", "16,16,1")) NEXT
-  LAYER("Conv2d", "16,8,[3,2],{'stride':2,'padding':1,'bias':'per-position'}") NEXT LAYER("ELU", "") NEXT LAYER("AvgPool2d", "2,{'stride':1}") NEXT
-  LAYER("GELU", "") NEXT LAYER("MaxPool2d", "3,{'stride':1,'padding':'same'}") NEXT LAYER("Reshape", "[3,2,8]") NEXT LAYER("SiLU", "") NEXT
+  LAYER("Conv2d", "16,8,[3,2],{'stride':2,'padding':1,'bias':'per-position'}") NEXT LAYER("ELU",
+      "") NEXT LAYER("AvgPool2d", "2,{'stride':1}") NEXT
+  LAYER("GELU", "") NEXT LAYER("MaxPool2d", "3,{'stride':1,'padding':'same'}") NEXT LAYER("Reshape",
+      "[3,2,8]") NEXT LAYER("SiLU", "") NEXT
   LAYER("Identity", "") NEXT
-  RESIDUAL(SEQUENTIAL(LAYER("Linear", "8,40") NEXT LAYER("GELU", "{'approximate':'tanh'}") NEXT LAYER("Linear", "40,8"))) NEXT
-  LAYER("GlobalAvgPool2d", "") NEXT LAYER("Flatten", "") NEXT LAYER("Linear", "8,20") NEXT LAYER("Sigmoid", "") NEXT LAYER("Dropout", "0.2") NEXT
+  RESIDUAL(SEQUENTIAL(LAYER("Linear", "8,40") NEXT LAYER("GELU", "{'approximate':'tanh'}") NEXT LAYER("Linear",
+      "40,8"))) NEXT
+  LAYER("GlobalAvgPool2d", "") NEXT LAYER("Flatten", "") NEXT LAYER("Linear", "8,20") NEXT LAYER("Sigmoid",
+      "") NEXT LAYER("Dropout", "0.2") NEXT
   LAYER("Linear", "20,10") NEXT LAYER("Softmax", "") NEXT LAYER("Linear", "10,10") NEXT LAYER("LogSoftmax", ""));
 
 enum { BATCH = 37, STEPS = 3 };
@@ -57,7 +65,8 @@ static void member(const pl_team *equal, void *arg) {
 
 static void states_into(SHA2_CTX *sha, const pl_layer *layer) {
   for (int i = 0; i < pl_layer_params(layer); i++) {
-    SHA256Update(sha, (const uint8_t *)pl_layer_param_value(layer, i), (size_t)pl_shape_count(pl_layer_param_shape(layer, i)) * sizeof(float));
+    SHA256Update(sha, (const uint8_t *)pl_layer_param_value(layer, i),
+                 (size_t)pl_shape_count(pl_layer_param_shape(layer, i)) * sizeof(float));
   }
   for (int i = 0; i < pl_layer_children(layer); i++) states_into(sha, pl_layer_child(layer, i));
 }
@@ -119,7 +128,9 @@ static void threads_and_widths(void **state) {
 
 /* Members with shares of any size, from nothing to everything. */
 static void unequal_shares(void **state) {
-  static const unsigned cuts[][3] = { { 30, 50, 90 }, { 3, 3, 60 }, { 0, 20, 100 }, { 100, 100, 100 }, { 0, 0, 0 }, { 57, 58, 59 } };   /* percent */
+  /* percent */
+  static const unsigned cuts[][3] = { { 30, 50, 90 }, { 3, 3, 60 }, { 0, 20, 100 }, { 100, 100, 100 }, { 0, 0, 0 },
+                                      { 57, 58, 59 } };
   char first[SHA256_DIGEST_STRING_LENGTH], other[SHA256_DIGEST_STRING_LENGTH];
   (void)state;
   digest(first, 1, false, NULL);
@@ -151,28 +162,32 @@ static void chunked_inference(void **state) {
     if (pl_exec_forward(plain, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     memcpy(at_once, y, n * 10 * sizeof *y);
     if (model_forward(model, x, n, PL_INFER, &y, &err)) fail_msg("%s", err.text);
-    if (memcmp(y, at_once, n * 10 * sizeof *y)) fail_msg("%zu samples on %d threads: other outputs in chunks", n, threads);
+    if (memcmp(y, at_once, n * 10 * sizeof *y))
+      fail_msg("%zu samples on %d threads: other outputs in chunks", n, threads);
   }
   pl_threads_set(0);
   pl_exec_free(plain);
   drop_model(model);
 }
 
-/* Inputs that are zero in all samples are passed over, many samples at once; one at a time they are not. Each sample's answer is
-   the same, also where the weight of such an input is infinite: 0 times infinity is not a number. */
+/* Inputs that are zero in all samples are passed over, many samples at once; one at a time they are not. Each sample's
+   answer is the same, also where the weight of such an input is infinite: 0 times infinity is not a number. */
 static void zeros_among_the_inputs(void **state) {
   enum { MANY = 100, IN = 300, OUT = 70 };
   static const float odd[] = { 0, 1e30f, -INFINITY, NAN };
   static float x[MANY * IN], one_by_one[MANY * OUT];
   const pl_shape shape = { 1, { IN } };
   (void)state;
-  for (size_t i = 0; i < MANY; i++) for (size_t k = 0; k < IN; k++) x[i * IN + k] = k % 3 == 0 && (k + i) % 4 < 2 ? 0.25f * (float)(k % 7 + i % 5) - 1 : 0;
+  for (size_t i = 0; i < MANY; i++)
+    for (size_t k = 0; k < IN; k++)
+      x[i * IN + k] = k % 3 == 0 && (k + i) % 4 < 2 ? 0.25f * (float)(k % 7 + i % 5) - 1 : 0;
   for (size_t w = 0; w < sizeof odd / sizeof *odd; w++) {
     pl_model *model = model_from_text(SEQUENTIAL(LAYER("Linear", "300,70")), &shape);
     pl_error err = { 0 };
     const float *y;
     size_t bad = 0;
-    if (model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);   /* what it finds of the weights ends with it */
+    /* what it finds of the weights ends with it */
+    if (model_forward(model, x, MANY, PL_INFER, &y, &err)) fail_msg("%s", err.text);
     pl_model_values(model)[1 * OUT + 5] = odd[w];   /* input 1 is zero in all samples */
     for (size_t i = 0; i < MANY; i++) {
       if (model_forward(model, x + i * IN, 1, PL_INFER, &y, &err)) fail_msg("%s", err.text);
@@ -184,7 +199,8 @@ static void zeros_among_the_inputs(void **state) {
     for (size_t at = 0; at < MANY * OUT; at++) {
       bad += isnan(y[at]);
       if (isnan(y[at]) ? !isnan(one_by_one[at]) : memcmp(&y[at], &one_by_one[at], sizeof *y) != 0)
-        fail_msg("weight %g: output %zu of sample %zu is %g among many, %g alone", (double)odd[w], at % OUT, at / OUT, (double)y[at], (double)one_by_one[at]);
+        fail_msg("weight %g: output %zu of sample %zu is %g among many, %g alone", (double)odd[w], at % OUT, at / OUT,
+                 (double)y[at], (double)one_by_one[at]);
     }
     assert_int_equal(bad, w < 2 ? 0 : MANY);
     drop_model(model);

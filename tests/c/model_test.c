@@ -10,7 +10,8 @@
 #include "support_model.h"
 
 static const char net[] = SEQUENTIAL(
-  LAYER("Conv2d", "1,3,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "3") NEXT LAYER("ReLU", "") NEXT LAYER("MaxPool2d", "2") NEXT
+  LAYER("Conv2d", "1,3,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "3") NEXT LAYER("ReLU",
+      "") NEXT LAYER("MaxPool2d", "2") NEXT
   RESIDUAL(SEQUENTIAL(LAYER("Conv2d", "3,3,3,{'padding':1}") NEXT LAYER("Tanh", ""))) NEXT LAYER("Dropout", "0.5") NEXT
   LAYER("Flatten", "") NEXT LAYER("Linear", "27,4") NEXT LAYER("LogSoftmax", ""));
 static const pl_shape sample = { 3, { 6, 6, 1 } };
@@ -115,12 +116,14 @@ static void other_input_shapes(void **state) {
   const float *y;
   pl_error err = { 0 };
   (void)state;
-  pl_model *model = model_from_text(SEQUENTIAL(LAYER("Conv2d", "1,2,3") NEXT LAYER("GlobalAvgPool2d", "")), &SHAPE(5, 5, 1));
+  pl_model *model = model_from_text(SEQUENTIAL(LAYER("Conv2d", "1,2,3") NEXT LAYER("GlobalAvgPool2d", "")),
+                                    &SHAPE(5, 5, 1));
   float before = pl_model_values(model)[3];
   assert_int_equal(pl_model_build(model, &SHAPE(9, 4, 1), &err), PL_OK);
   assert_int_equal(model_forward(model, x, 10, PL_TRAIN, &y, &err), PL_OK);
   assert_int_equal(pl_model_build(model, &SHAPE(2, 2, 1), &err), PL_ERROR_SHAPE);
-  assert_true(pl_shape_equal(pl_model_input(model), &SHAPE(9, 4, 1)));   /* a shape that does not fit leaves things as they were */
+  /* a shape that does not fit leaves things as they were */
+  assert_true(pl_shape_equal(pl_model_input(model), &SHAPE(9, 4, 1)));
   assert_int_equal(model_forward(model, x, 10, PL_INFER, &y, &err), PL_OK);
   assert_true(pl_model_values(model)[3] == before);
   drop_model(model);
@@ -141,7 +144,8 @@ static void calls_in_the_wrong_order(void **state) {
   pl_model *model = pl_model_new(root, &err);
   assert_false(pl_model_is_built(model) || pl_model_has_params(model));
   assert_int_equal(pl_model_initialize(model, 1, &err), PL_ERROR_STATE);
-  assert_string_equal(err.text, "the shapes of some parameters depend on the input's; call model:build{...} with the shape of one sample first");
+  assert_string_equal(err.text, "the shapes of some parameters depend on the input's; call model:build{...} with "
+                                "the shape of one sample first");
   assert_null(pl_exec_new(model, &err));
   assert_int_equal(err.status, PL_ERROR_STATE);
   assert_string_equal(err.text, "the model has not seen the shape of its input; call model:build{...} first");
@@ -184,7 +188,8 @@ static void slices_cover_the_block(void **state) {
   assert_int_equal(n, 8);
   for (size_t i = 0; i < n; i++) {
     assert_true(slice[i].offset % 16 == 0 && slice[i].offset >= end && slice[i].offset < end + 16);
-    for (; end < slice[i].offset; end++) assert_true(pl_model_values(model)[end] == 0 && pl_model_grads(model)[end] == 0);
+    for (; end < slice[i].offset; end++)
+      assert_true(pl_model_values(model)[end] == 0 && pl_model_grads(model)[end] == 0);
     end = slice[i].offset + slice[i].count;
     parameters += slice[i].count;
   }
@@ -198,7 +203,8 @@ static void slices_cover_the_block(void **state) {
 /* In a chain of equal layers inference needs the memory of two. */
 static void places_are_reused(void **state) {
   (void)state;
-  pl_model *model = model_from_text(SEQUENTIAL(LAYER("Tanh", "") NEXT LAYER("Tanh", "") NEXT LAYER("Tanh", "") NEXT LAYER("Tanh", "") NEXT LAYER("Tanh", "")), &SHAPE(64));
+  pl_model *model = model_from_text(SEQUENTIAL(LAYER("Tanh", "") NEXT LAYER("Tanh", "") NEXT LAYER("Tanh",
+      "") NEXT LAYER("Tanh", "") NEXT LAYER("Tanh", "")), &SHAPE(64));
   size_t one = 10 * 64 * sizeof(float);
   assert_int_equal(pl_exec_arena(model, 10, PL_INFER), 2 * one);
   assert_int_equal(pl_exec_arena(model, 10, PL_CAPTURE), 5 * one);
@@ -208,12 +214,14 @@ static void places_are_reused(void **state) {
 
 /* Activation i of a look is the output of the first i + 1 layers. */
 static void activations(void **state) {
-  const char *const layer[] = { LAYER("Conv2d", "1,2,3"), LAYER("ReLU", ""), LAYER("Dropout", "0.5"), LAYER("Flatten", ""), LAYER("Linear", "32,5"), LAYER("Softmax", "") };
+  const char *const layer[] = { LAYER("Conv2d", "1,2,3"), LAYER("ReLU", ""), LAYER("Dropout", "0.5"),
+                                LAYER("Flatten", ""), LAYER("Linear", "32,5"), LAYER("Softmax", "") };
   const float *y, *z;
   pl_error err;
   char text[1000] = "{'type':'Sequential','layers':[";
   (void)state;
-  pl_model *whole = model_from_text(SEQUENTIAL(LAYER("Conv2d", "1,2,3") NEXT LAYER("ReLU", "") NEXT LAYER("Dropout", "0.5") NEXT LAYER("Flatten", "") NEXT
+  pl_model *whole = model_from_text(SEQUENTIAL(LAYER("Conv2d", "1,2,3") NEXT LAYER("ReLU", "") NEXT LAYER("Dropout",
+      "0.5") NEXT LAYER("Flatten", "") NEXT
                                                LAYER("Linear", "32,5") NEXT LAYER("Softmax", "")), &sample);
   assert_int_equal(model_forward(whole, x, 4, PL_CAPTURE, &y, &err), PL_OK);
   assert_int_equal(pl_model_rows(whole), 6);
@@ -225,7 +233,8 @@ static void activations(void **state) {
     pl_model *part = model_from_text(closed, &sample);
     assert_int_equal(model_forward(part, x, 4, PL_INFER, &z, &err), PL_OK);
     pl_model_row op = pl_model_row_at(whole, i);
-    assert_true(op.kind == PL_MODEL_LAYER && op.layer == pl_layer_child(pl_model_root(whole), i) && pl_shape_equal(&op.output, pl_model_output(part)));
+    assert_true(op.kind == PL_MODEL_LAYER && op.layer == pl_layer_child(pl_model_root(whole), i) &&
+                pl_shape_equal(&op.output, pl_model_output(part)));
     assert_memory_equal(pl_exec_activation(exec_of(whole), i), z, 4 * (size_t)pl_shape_count(&op.output) * sizeof *z);
     drop_model(part);
   }
@@ -235,8 +244,10 @@ static void activations(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(works_after_a_failure), cmocka_unit_test(batches_shrink_and_grow),
-    cmocka_unit_test(other_input_shapes), cmocka_unit_test(calls_in_the_wrong_order), cmocka_unit_test(blocks_outlive_the_model),
+    cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(works_after_a_failure),
+    cmocka_unit_test(batches_shrink_and_grow),
+    cmocka_unit_test(other_input_shapes), cmocka_unit_test(calls_in_the_wrong_order),
+    cmocka_unit_test(blocks_outlive_the_model),
     cmocka_unit_test(slices_cover_the_block), cmocka_unit_test(places_are_reused), cmocka_unit_test(activations),
   };
   if (pl_cpu_select(NULL, NULL)) return 1;

@@ -25,18 +25,22 @@ static void member(const pl_team *team, void *arg) {
 static size_t lay_out(pl_slice slices[PARAMETERS], const cJSON *all) {
   size_t size = 0;
   for (int i = 0; i < PARAMETERS; i++) {
-    slices[i] = (pl_slice){ .name = "weight", .offset = size, .count = (size_t)cJSON_GetArrayItem(cJSON_GetObjectItem(all, "sizes"), i)->valuedouble };
-    snprintf(slices[i].path, sizeof slices[i].path, "%s", cJSON_GetArrayItem(cJSON_GetObjectItem(all, "layers"), i)->valuestring);
+    slices[i] = (pl_slice){ .name = "weight", .offset = size,
+                            .count = (size_t)cJSON_GetArrayItem(cJSON_GetObjectItem(all, "sizes"), i)->valuedouble };
+    snprintf(slices[i].path, sizeof slices[i].path, "%s", cJSON_GetArrayItem(cJSON_GetObjectItem(all, "layers"),
+        i)->valuestring);
     size += (slices[i].count + 15) / 16 * 16;
   }
   return size;
 }
 
 static void load(float *block, const pl_slice slices[PARAMETERS], const cJSON *lists) {
-  for (int i = 0; i < PARAMETERS; i++) golden_floats(block + slices[i].offset, slices[i].count, cJSON_GetArrayItem(lists, i));
+  for (int i = 0; i < PARAMETERS; i++)
+    golden_floats(block + slices[i].offset, slices[i].count, cJSON_GetArrayItem(lists, i));
 }
 
-static void compare(const training *t, const pl_slice slices[PARAMETERS], const cJSON *expected, const char *name, int step) {
+static void compare(const training *t, const pl_slice slices[PARAMETERS], const cJSON *expected, const char *name,
+                    int step) {
   float wanted[MOST];
   load(wanted, slices, expected);
   for (int p = 0; p < PARAMETERS; p++) {
@@ -44,7 +48,8 @@ static void compare(const training *t, const pl_slice slices[PARAMETERS], const 
     for (size_t i = slices[p].offset; i < end; i++) {
       double got = (double)t->values[i], want = (double)wanted[i];
       if (!(fabs(got - want) <= 2e-6 * (1 + fabs(want))))
-        fail_msg("%s: after step %d, weight %zu of parameter %d is %.8g, expected %.8g", name, step, i - slices[p].offset, p, got, want);
+        fail_msg("%s: after step %d, weight %zu of parameter %d is %.8g, expected %.8g", name, step,
+                 i - slices[p].offset, p, got, want);
     }
     for (; end % 16; end++) assert_true(t->values[end] == 0);
   }
@@ -59,7 +64,8 @@ static void run(const cJSON *all, const cJSON *c, int threads) {
   size_t size = lay_out(slices, all);
   if (pl_optimizer_bind(t.opt, slices, PARAMETERS, size, &err)) fail_msg("%s: %s", name, err.text);
   load(t.values, slices, cJSON_GetObjectItem(all, "start"));
-  int steps = cJSON_GetObjectItem(all, "steps")->valueint, halved_after = cJSON_GetObjectItem(all, "halved_after")->valueint;
+  int steps = cJSON_GetObjectItem(all, "steps")->valueint, halved_after = cJSON_GetObjectItem(all,
+      "halved_after")->valueint;
   for (int step = 1; step <= steps; step++) {
     char key[16];
     snprintf(key, sizeof key, "%d", step);
@@ -105,7 +111,8 @@ static void every_type_has_a_case(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(baseline), cmocka_unit_test(avx2), cmocka_unit_test(avx512), cmocka_unit_test(by_default), cmocka_unit_test(every_type_has_a_case),
+    cmocka_unit_test(baseline), cmocka_unit_test(avx2), cmocka_unit_test(avx512), cmocka_unit_test(by_default),
+    cmocka_unit_test(every_type_has_a_case),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,8 @@ static void fill_gradients(float *grads, int step) {
   pl_slice slices[SLICES];
   lay_out(slices);
   for (int i = 0; i < SLICES; i++)
-    pl_rng_fill_normal(grads + slices[i].offset, counts[i], pl_rng_make(2, PL_FOR_USER, (uint64_t)i, (uint64_t)step), 0, 0.1);
+    pl_rng_fill_normal(grads + slices[i].offset, counts[i], pl_rng_make(2, PL_FOR_USER, (uint64_t)i, (uint64_t)step), 0,
+                       0.1);
 }
 
 static void train(training *t, int first, int steps, int threads) {
@@ -95,7 +96,8 @@ static void train(training *t, int first, int steps, int threads) {
 static void assert_same(const training *a, const training *b, const char *name) {
   if (memcmp(a->values, b->values, SIZE * sizeof(float))) fail_msg("weights differ: %s", name);
   for (int s = 0; s < pl_optimizer_slots(a->opt); s++) {
-    if (memcmp(pl_tensor_data(pl_optimizer_slot(a->opt, s)), pl_tensor_data(pl_optimizer_slot(b->opt, s)), SIZE * sizeof(float)))
+    if (memcmp(pl_tensor_data(pl_optimizer_slot(a->opt, s)), pl_tensor_data(pl_optimizer_slot(b->opt, s)),
+               SIZE * sizeof(float)))
       fail_msg("slot %s differs: %s", pl_optimizer_slot_name(a->opt, s), name);
   }
 }
@@ -160,8 +162,10 @@ static void counters_and_slots_continue_exactly(void **state) {
     memcpy(b.values, a.values, SIZE * sizeof(float));
     assert_int_equal(pl_optimizer_slots(a.opt), pl_optimizer_slots(b.opt));
     for (int s = 0; s < pl_optimizer_slots(a.opt); s++)
-      memcpy(pl_tensor_data(pl_optimizer_slot(b.opt, s)), pl_tensor_data(pl_optimizer_slot(a.opt, s)), SIZE * sizeof(float));
-    for (int c = 0; c < pl_optimizer_counters(a.opt); c++) pl_optimizer_set_counter(b.opt, c, pl_optimizer_counter(a.opt, c));
+      memcpy(pl_tensor_data(pl_optimizer_slot(b.opt, s)), pl_tensor_data(pl_optimizer_slot(a.opt, s)),
+             SIZE * sizeof(float));
+    for (int c = 0; c < pl_optimizer_counters(a.opt); c++)
+      pl_optimizer_set_counter(b.opt, c, pl_optimizer_counter(a.opt, c));
     train(&a, 5, 6, 1);
     train(&b, 5, 6, 1);
     assert_same(&a, &b, settings[i]);
@@ -175,7 +179,8 @@ static void lengths_run_over_all_blocks(void **state) {
   pl_slice slices[SLICES];
   (void)state;
   lay_out(slices);
-  training t = start("{\"type\": \"SGD\", \"config\": {\"lr\": 1, \"clip_norm\": 2}}"), before = start("{\"type\": \"SGD\", \"config\": {}}");
+  training t = start("{\"type\": \"SGD\", \"config\": {\"lr\": 1, \"clip_norm\": 2}}"),
+    before = start("{\"type\": \"SGD\", \"config\": {}}");
   train(&t, 0, 1, 2);
   double sum = 0;
   for (size_t k = 0; k < SIZE; k++) sum += (double)t.grads[k] * (double)t.grads[k];
@@ -189,7 +194,8 @@ static void lengths_run_over_all_blocks(void **state) {
   train(&t, 0, 1, 2);
   for (int s = 0; s < SLICES; s++) {
     double weights = 0;
-    for (size_t k = slices[s].offset; k < slices[s].offset + counts[s]; k++) weights += (double)before.values[k] * (double)before.values[k];
+    for (size_t k = slices[s].offset; k < slices[s].offset + counts[s]; k++)
+      weights += (double)before.values[k] * (double)before.values[k];
     double length = 0.1 * sqrt(weights) / sqrt((double)counts[s]);
     for (size_t k = slices[s].offset; k < slices[s].offset + counts[s]; k++) {
       double expected = (double)before.values[k] - copysign(length, (double)t.grads[k]);
@@ -295,9 +301,11 @@ static void add_every_type(void) {
 int main(void) {
   add_every_type();
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(same_bits_for_threads_and_widths), cmocka_unit_test(padding_stays_zero), cmocka_unit_test(no_gradient_no_step),
+    cmocka_unit_test(same_bits_for_threads_and_widths), cmocka_unit_test(padding_stays_zero),
+    cmocka_unit_test(no_gradient_no_step),
     cmocka_unit_test(counters_and_slots_continue_exactly), cmocka_unit_test(lengths_run_over_all_blocks),
-    cmocka_unit_test(not_a_number_is_passed_on), cmocka_unit_test(centered_rmsprop_with_constant_gradients), cmocka_unit_test(sum_squares),
+    cmocka_unit_test(not_a_number_is_passed_on), cmocka_unit_test(centered_rmsprop_with_constant_gradients),
+    cmocka_unit_test(sum_squares),
     cmocka_unit_test(misuse), cmocka_unit_test(short_of_memory),
   };
   return cmocka_run_group_tests(tests, setup, NULL);

@@ -142,7 +142,8 @@ static void swapped_blocks_are_refused(void **state) {
 static void messages_name_the_damage(void **state) {
   (void)state;
   static const struct { size_t place; const char *text; } cases[] = {
-    { 0, "does not begin as a Perilune file does" }, { 8, "file version 3, and this program reads up to 1" }, { 12, "in its header" },
+    { 0, "does not begin as a Perilune file does" }, { 8, "file version 3, and this program reads up to 1" },
+    { 12, "in its header" },
     { 16, "it should have" }, { 30, "SHA-256" }, { 100, "in its header" }, { 600, "SHA-256" },
   };
   size_t size;
@@ -188,7 +189,8 @@ static void foreign_files_are_read_only_when_asked(void **state) {
   pl_free(bytes);
 }
 
-/* h5py makes what only a hostile or odd file holds; none of it may allocate by what the file claims, or follow a link out. */
+/* h5py makes what only a hostile or odd file holds; none of it may allocate by what the file claims, or follow a link
+   out. */
 static void odd_foreign_files_are_clear_errors(void **state) {
   (void)state;
   if (system("python3 -c 'import h5py' >/dev/null 2>&1") != 0) {
@@ -205,7 +207,8 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     "f.create_dataset('zip', data=np.zeros((1000, 1000), 'f4'), compression='gzip')\n"
     "f['external'] = h5py.ExternalLink('%s/other.h5', '/secret')\n"
     "f['soft'] = h5py.SoftLink('/zip'); f['soft2'] = h5py.SoftLink('soft'); f['away'] = h5py.SoftLink('/external')\n"
-    "f['loop'] = h5py.SoftLink('/loop2'); f['loop2'] = h5py.SoftLink('loop'); f['dangling'] = h5py.SoftLink('/nothing')\n"
+    "f['loop'] = h5py.SoftLink('/loop2'); f['loop2'] = h5py.SoftLink('loop'); f['dangling'] = "
+    "h5py.SoftLink('/nothing')\n"
     "f['bool'] = np.array([True, False]); f['labels'] = np.array([0, 7], 'u8')\n"
     "f.create_dataset('enum', data=[2, 0], dtype=h5py.enum_dtype({'a': 0, 'b': 1, 'c': 2}, basetype='i2'))\n"
     "f['complex'] = np.zeros(2, 'c8')\n"
@@ -213,7 +216,8 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     "f['axes'] = np.zeros((1,) * 8)\n"
     "f['strings'] = np.array([b'a', b'b'])\n"
     "f['half'] = np.array([0.5], 'f2'); f['i16'] = np.array([-7], '>i2'); f['u32'] = np.array([2**32 - 1], 'u4')\n"
-    "f.attrs['name'] = 'vlen'; f.attrs['list'] = [1, 2]; f.attrs['u64'] = np.uint64(2**64 - 1); f.attrs['half'] = np.float16(0.5)\n"
+    "f.attrs['name'] = 'vlen'; f.attrs['list'] = [1, 2]; f.attrs['u64'] = np.uint64(2**64 - 1); f.attrs['half'] = "
+    "np.float16(0.5)\n"
     "g = f.create_group('g'); g['self'] = g\n"
     "v = h5py.VirtualLayout(shape=(1,), dtype='f8'); v[0] = h5py.VirtualSource('%s/other.h5', 'secret', shape=())\n"
     "f.create_virtual_dataset('virtual', v)\n"
@@ -221,8 +225,10 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     "f.close()\"", folder, folder, folder, folder, folder);
   assert_int_equal(system(line), 0);
   static const struct { const char *name, *text; } cases[] = {
-    { "huge", "more than the" }, { "overflow", "more elements than memory has addresses" }, { "external", "has no 'external'" },
-    { "away", "has no 'away'" }, { "loop", "nests deeper than" }, { "dangling", "has no 'dangling'" }, { "complex", "neither whole numbers" },  { "axes", "has 8 axes" },
+    { "huge", "more than the" }, { "overflow", "more elements than memory has addresses" },
+    { "external", "has no 'external'" },
+    { "away", "has no 'away'" }, { "loop", "nests deeper than" }, { "dangling", "has no 'dangling'" },
+    { "complex", "neither whole numbers" },  { "axes", "has 8 axes" },
     { "strings", "expected one of fixed length" }, { "virtual", "in another file" }, { "outside", "in another file" },
   };
   pl_error err = { 0 };

@@ -42,7 +42,9 @@ static int faulty(const char *name) {
   if (hit && fault == DIE_AFTER) raise(SIGKILL); \
   return result;
 
-static int my_open(const char *path, int flags, mode_t mode) { FINISH(flags & O_DIRECTORY ? "opendir" : "open", real.open(path, flags, mode)) }
+static int my_open(const char *path, int flags, mode_t mode) {
+  FINISH(flags & O_DIRECTORY ? "opendir" : "open", real.open(path, flags, mode))
+}
 static int my_fsync(int fd) { FINISH("fsync", real.fsync(fd)) }
 static int my_ftruncate(int fd, off_t size) { FINISH("ftruncate", real.ftruncate(fd, size)) }
 static int my_fchmod(int fd, mode_t mode) { FINISH("fchmod", real.fchmod(fd, mode)) }
@@ -82,7 +84,8 @@ static void arm(int at, enum fault kind, int number) {
   fault = kind;
   fault_errno = number;
   pl_store_syscalls = (pl_syscalls){ .open = my_open, .write = my_write, .ftruncate = my_ftruncate, .fsync = my_fsync,
-                                     .fchmod = my_fchmod, .fchown = my_fchown, .close = my_close, .rename = my_rename, .unlink = my_unlink, .mkdir = my_mkdir };
+                                     .fchmod = my_fchmod, .fchown = my_fchown, .close = my_close, .rename = my_rename,
+                                     .unlink = my_unlink, .mkdir = my_mkdir };
 }
 
 static void disarm(void) { pl_store_syscalls = real; }
@@ -122,7 +125,8 @@ static int left_behind(const char *name) {
   int n = 0;
   DIR *dir = opendir(folder);
   assert_non_null(dir);
-  for (const struct dirent *e; (e = readdir(dir)) != NULL; ) n += strncmp(e->d_name, name, strlen(name)) == 0 && strstr(e->d_name, ".tmp") != NULL;
+  for (const struct dirent *e; (e = readdir(dir)) != NULL; )
+    n += strncmp(e->d_name, name, strlen(name)) == 0 && strstr(e->d_name, ".tmp") != NULL;
   closedir(dir);
   return n;
 }
@@ -170,7 +174,8 @@ static void every_failing_call_leaves_the_old_file(void **state) {
 
 static void messages_say_what_failed(void **state) {
   (void)state;
-  static const char *const words[SAVE_CALLS] = { "create ", "write ", "sync ", "close ", "rename ", "open the folder ", "sync the folder ", "close the folder " };
+  static const char *const words[SAVE_CALLS] = { "create ", "write ", "sync ", "close ", "rename ", "open the folder ",
+                                                 "sync the folder ", "close the folder " };
   for (int k = 1; k <= SAVE_CALLS; k++) {
     pl_error err = { 0 };
     arm(k, FAIL, ENOSPC);
@@ -272,7 +277,8 @@ static void reading_refuses_what_is_no_file(void **state) {
   assert_int_equal(pl_store_read_file(folder, &data, &size, &err), PL_ERROR_IO);
   assert_non_null(strstr(err.text, "found a folder"));
   assert_int_equal(mkfifo(at("pipe"), 0666), 0);
-  assert_int_equal(pl_store_read_file(at("pipe"), &data, &size, &err), PL_ERROR_IO);   /* and does not wait for a writer */
+  /* and does not wait for a writer */
+  assert_int_equal(pl_store_read_file(at("pipe"), &data, &size, &err), PL_ERROR_IO);
   assert_non_null(strstr(err.text, "device or pipe"));
   assert_int_equal(pl_store_read_file(at("missing"), &data, &size, &err), PL_ERROR_IO);
   assert_non_null(strstr(err.text, "cannot open"));

@@ -1,5 +1,5 @@
-/* Files whose groups can be reached in several ways: each would be walked through as often as there are ways. They are crafted
-   with libhdf5 and carry a digest of their own, as a hostile file would. */
+/* Files whose groups can be reached in several ways: each would be walked through as often as there are ways. They are
+   crafted with libhdf5 and carry a digest of their own, as a hostile file would. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -45,12 +45,15 @@ static void make_file(void (*fill)(hid_t file), bool ours) {
   assert_int_equal(pl_store_read_file(path, &bytes, &size, NULL), PL_OK);
   if (ours) pl_proof_write(bytes, size);
   assert_int_equal(pl_store_write_file(path, bytes, size, NULL), PL_OK);
-  const char *keep = ours && fill == fill_doubled ? getenv("KEEP_LINKED_GROUPS") : NULL;   /* how tests/golden/linked_groups.h5 came about */
+  /* how tests/golden/linked_groups.h5 came about */
+  const char *keep = ours && fill == fill_doubled ? getenv("KEEP_LINKED_GROUPS") : NULL;
   if (keep != NULL) assert_int_equal(pl_store_write_file(keep, bytes, size, NULL), PL_OK);
   pl_free(bytes);
 }
 
-static void group(hid_t file, const char *name) { hdf5.H5Gclose(hdf5.H5Gcreate2(file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)); }
+static void group(hid_t file, const char *name) {
+  hdf5.H5Gclose(hdf5.H5Gcreate2(file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+}
 static void link_to(hid_t file, const char *target, const char *name) {
   assert_true(link_hard(file, target, file, name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
 }
@@ -137,9 +140,15 @@ static void assert_refused(void (*fill)(hid_t file), const char *what) {
   }
 }
 
-static void groups_linked_twice(void **state) { (void)state; assert_refused(fill_doubled, "linked from several places"); }
+static void groups_linked_twice(void **state) {
+  (void)state;
+  assert_refused(fill_doubled, "linked from several places");
+}
 static void groups_in_a_circle(void **state) { (void)state; assert_refused(fill_circle, "linked from several places"); }
-static void the_root_below_itself(void **state) { (void)state; assert_refused(fill_up_to_the_root, "linked from several places"); }
+static void the_root_below_itself(void **state) {
+  (void)state;
+  assert_refused(fill_up_to_the_root, "linked from several places");
+}
 static void groups_without_end(void **state) { (void)state; assert_refused(fill_deep, "nests deeper than"); }
 
 /* Each name in the path of a soft link is a soft link with such a path: 100^12 names. */
@@ -183,7 +192,8 @@ static void a_dataset_linked_twice(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(groups_linked_twice), cmocka_unit_test(groups_in_a_circle), cmocka_unit_test(the_root_below_itself),
+    cmocka_unit_test(groups_linked_twice), cmocka_unit_test(groups_in_a_circle),
+    cmocka_unit_test(the_root_below_itself),
     cmocka_unit_test(groups_without_end), cmocka_unit_test(paths_of_paths), cmocka_unit_test(a_dataset_linked_twice),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

@@ -1,4 +1,5 @@
-/* Trees: what is written comes back bit for bit, in order, the same tree makes the same bytes, and other programs read it. */
+/* Trees: what is written comes back bit for bit, in order, the same tree makes the same bytes, and other programs read
+   it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -85,7 +86,8 @@ static pl_status gather(void *arg, const char *name, pl_error *err) {
   return PL_OK;
 }
 
-static void check_data(pl_store_reader *r, const char *path, pl_store_type type, int axes, const void *data, size_t size) {
+static void check_data(pl_store_reader *r, const char *path, pl_store_type type, int axes, const void *data,
+                       size_t size) {
   pl_store_info info;
   char found[64];
   GOOD(pl_store_stat(r, path, &info, &err));
@@ -253,9 +255,12 @@ static void the_same_tree_is_the_same_bytes(void **state) {
 /* After each misuse the tree must not be published. */
 static void misuse_is_an_error_and_is_never_published(void **state) {
   (void)state;
-  static const char *const expected[] = { "as a path inside a file", "as a path inside a file", "write the group or dataset first", "is there already",
-                                          "is a dataset, not a group", "its name is missing", "end with a zero byte", "expected numbers",
-                                          "as a path inside a file", "write the dataset first", "expected a name of 1 to 255 bytes", "expected a name of 1 to 255 bytes" };
+  static const char *const expected[] = { "as a path inside a file", "as a path inside a file",
+                                          "write the group or dataset first", "is there already",
+                                          "is a dataset, not a group", "its name is missing", "end with a zero byte",
+                                          "expected numbers",
+                                          "as a path inside a file", "write the dataset first",
+                                          "expected a name of 1 to 255 bytes", "expected a name of 1 to 255 bytes" };
   float x = 1;
   pl_shape one = { 1, { 1 } }, bad = { 1, { -1 } };
   char long_name[400];
@@ -315,7 +320,8 @@ static void a_file_replaced_while_open_is_read_as_it_was(void **state) {
   pl_store_close(r[1]);
 }
 
-/* A save of `count` numbers and of groups with a text each, in which each allocation fails in turn. Returns how many there are. */
+/* A save of `count` numbers and of groups with a text each, in which each allocation fails in turn. Returns how many
+   there are. */
 static long save_with_failures(int64_t count, int groups) {
   long n = 1;
   for (int clean = 0; !clean; n++) {
@@ -377,8 +383,8 @@ static void h5dump_reads_the_file(void **state) {
   }
   write_sample(at("dump.h5"));
   char line[900];
-  snprintf(line, sizeof line, "cd %s && h5dump dump.h5 >dump.txt 2>&1 && grep -q inner dump.txt && grep -q DIMENSION_SCALE dump.txt && "
-           "grep -q 9223372036854775807 dump.txt", folder);
+  snprintf(line, sizeof line, "cd %s && h5dump dump.h5 >dump.txt 2>&1 && grep -q inner dump.txt && grep -q "
+                              "DIMENSION_SCALE dump.txt && grep -q 9223372036854775807 dump.txt", folder);
   assert_int_equal(system(line), 0);
 }
 
@@ -395,11 +401,14 @@ static void h5py_reads_the_file(void **state) {
     "f = h5py.File('%s', 'r')\n"
     "assert f.userblock_size == 512 and f.attrs['format'].decode() == 'sample'\n"
     "z = f['zeta']\n"
-    "assert math.isnan(z.attrs['nan']) and z.attrs['pi'] == math.pi and z.attrs['big'] == -2**63 and z.attrs['yes'] == True\n"
+    "assert math.isnan(z.attrs['nan']) and z.attrs['pi'] == math.pi and z.attrs['big'] == -2**63 and "
+    "z.attrs['yes'] == True\n"
     "assert z.attrs['yes'].dtype == bool and z.attrs['größe'].decode().startswith('naïve')\n"
-    "assert z['f32'].shape == (2, 3) and z['f32'].fletcher32 and z['f32'].dtype == '<f4' and z['f32'][1, 2] == np.float32(0.1)\n"
+    "assert z['f32'].shape == (2, 3) and z['f32'].fletcher32 and z['f32'].dtype == '<f4' and z['f32'][1, 2] == "
+    "np.float32(0.1)\n"
     "a = f['alpha']\n"
-    "assert a['f64'].is_scale and a['i64'][0] == -2**63 and a['u8'].compression == 'gzip' and a['none'].shape == (3, 0)\n"
+    "assert a['f64'].is_scale and a['i64'][0] == -2**63 and a['u8'].compression == 'gzip' and a['none'].shape == "
+    "(3, 0)\n"
     "assert f['text/short'][()].decode() == 'return {}\\n'\n\"", at("python.h5"));
   assert_int_equal(system(line), 0);
 }

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Selects the kernels of `isa`; without these (a lesser processor, another architecture) false, and once in the output a test that
-   was skipped. */
+/* Selects the kernels of `isa`; without these (a lesser processor, another architecture) false, and once in the output
+   a test that was skipped. */
 bool has_isa(const char *isa);
 
 #endif

@@ -43,6 +43,7 @@ void same_bits(float **bits, const float *found, size_t n, const char *what) {
   }
   for (size_t i = 0; i < n; i++) {
     if (memcmp(&(*bits)[i], &found[i], sizeof *found))
-      fail_msg("%s: element %zu of %zu is %a on %s, %a before", what, i, n, (double)found[i], pl_cpu_isa(), (double)(*bits)[i]);
+      fail_msg("%s: element %zu of %zu is %a on %s, %a before", what, i, n, (double)found[i], pl_cpu_isa(),
+               (double)(*bits)[i]);
   }
 }

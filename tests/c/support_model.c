@@ -23,7 +23,8 @@ pl_model *model_from_text(const char *text, const pl_shape *sample) {
   pl_layer *root = layer_from_text(text, &err);
   if (root == NULL) fail_msg("%s: %s", text, err.text);
   pl_model *model = pl_model_new(root, &err);
-  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 1, &err)) fail_msg("%s: %s", text, err.text);
+  if (model == NULL || pl_model_build(model, sample, &err) || pl_model_initialize(model, 1, &err))
+    fail_msg("%s: %s", text, err.text);
   return model;
 }
 

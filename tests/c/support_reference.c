@@ -15,7 +15,9 @@ static const cJSON *field(const cJSON *config, const char *name) {
 }
 
 static double number(const cJSON *config, const char *name) { return field(config, name)->valuedouble; }
-static int two(const cJSON *config, const char *name, int i) { return cJSON_GetArrayItem(field(config, name), i)->valueint; }
+static int two(const cJSON *config, const char *name, int i) {
+  return cJSON_GetArrayItem(field(config, name), i)->valueint;
+}
 static bool is(const cJSON *config, const char *name, const char *word) {
   const cJSON *item = field(config, name);
   return cJSON_IsString(item) && strcmp(item->valuestring, word) == 0;
@@ -28,15 +30,19 @@ static double *param(const reference *r, const pl_layer *layer, const char *name
     size_t n = (size_t)pl_shape_count(pl_layer_param_shape(layer, i));
     const float *value = pl_layer_param_value(layer, i);
     double *copy = malloc(n * sizeof *copy);
-    for (size_t k = 0; k < n; k++) copy[k] = pl_layer_param_trained(layer, i) ? r->doubles[value - r->floats + (ptrdiff_t)k] : (double)value[k];
+    for (size_t k = 0; k < n; k++)
+      copy[k] = pl_layer_param_trained(layer, i) ? r->doubles[value - r->floats + (ptrdiff_t)k] : (double)value[k];
     return copy;
   }
   return NULL;
 }
 
-static double *room(size_t n, const pl_shape *shape) { return calloc(n * (size_t)pl_shape_count(shape), sizeof(double)); }
+static double *room(size_t n, const pl_shape *shape) {
+  return calloc(n * (size_t)pl_shape_count(shape), sizeof(double));
+}
 
-static double *linear(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
+static double *linear(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in,
+                      const double *x, pl_shape *out) {
   size_t from = (size_t)number(config, "in"), to = (size_t)number(config, "out");
   *out = *in;
   out->size[in->axes - 1] = (int64_t)to;
@@ -66,14 +72,18 @@ static int outputs(const cJSON *config, int axis, int size, int *front) {
   return (size + 2 * *front - k) / s + 1;
 }
 
-static double *conv2d(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
-  int h = (int)in->size[0], w = (int)in->size[1], channels = (int)in->size[2], filters = (int)number(config, "out"), top, left;
-  int kh = two(config, "kernel", 0), kw = two(config, "kernel", 1), sy = two(config, "stride", 0), sx = two(config, "stride", 1);
+static double *conv2d(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in,
+                      const double *x, pl_shape *out) {
+  int h = (int)in->size[0], w = (int)in->size[1], channels = (int)in->size[2], filters = (int)number(config, "out"),
+  top, left;
+  int kh = two(config, "kernel", 0), kw = two(config, "kernel", 1), sy = two(config, "stride", 0),
+    sx = two(config, "stride", 1);
   int oh = outputs(config, 0, h, &top), ow = outputs(config, 1, w, &left);
   bool everywhere = is(config, "bias", "per-position");
   *out = (pl_shape){ 3, { oh, ow, filters } };
   double *y = room(n, out), *weight = param(r, layer, "weight"), *bias = param(r, layer, "bias"), *at = y;
-  for (int b = 0; b < (int)n; b++) for (int oy = 0; oy < oh; oy++) for (int ox = 0; ox < ow; ox++) for (int o = 0; o < filters; o++) {
+  for (int b = 0; b < (int)n; b++)
+  for (int oy = 0; oy < oh; oy++) for (int ox = 0; ox < ow; ox++) for (int o = 0; o < filters; o++) {
     double sum = bias == NULL ? 0 : everywhere ? bias[(oy * ow + ox) * filters + o] : bias[o];
     for (int ky = 0; ky < kh; ky++) for (int kx = 0; kx < kw; kx++) {
       int iy = oy * sy + ky - top, ix = ox * sx + kx - left;
@@ -90,11 +100,13 @@ static double *conv2d(const reference *r, const pl_layer *layer, const cJSON *co
 
 static double *pool(const cJSON *config, size_t n, const pl_shape *in, const double *x, pl_shape *out, bool largest) {
   int h = (int)in->size[0], w = (int)in->size[1], channels = (int)in->size[2], top, left;
-  int kh = two(config, "kernel", 0), kw = two(config, "kernel", 1), sy = two(config, "stride", 0), sx = two(config, "stride", 1);
+  int kh = two(config, "kernel", 0), kw = two(config, "kernel", 1), sy = two(config, "stride", 0),
+    sx = two(config, "stride", 1);
   int oh = outputs(config, 0, h, &top), ow = outputs(config, 1, w, &left);
   *out = (pl_shape){ 3, { oh, ow, channels } };
   double *y = room(n, out), *at = y;
-  for (int b = 0; b < (int)n; b++) for (int oy = 0; oy < oh; oy++) for (int ox = 0; ox < ow; ox++) for (int c = 0; c < channels; c++) {
+  for (int b = 0; b < (int)n; b++)
+  for (int oy = 0; oy < oh; oy++) for (int ox = 0; ox < ow; ox++) for (int c = 0; c < channels; c++) {
     double sum = 0, most = -INFINITY;
     int inside = 0;
     for (int ky = 0; ky < kh; ky++) for (int kx = 0; kx < kw; kx++) {
@@ -114,11 +126,13 @@ static double *global_average(size_t n, const pl_shape *in, const double *x, pl_
   size_t pixels = (size_t)(in->size[0] * in->size[1]), channels = (size_t)in->size[2];
   *out = (pl_shape){ 1, { (int64_t)channels } };
   double *y = room(n, out);
-  for (size_t i = 0; i < n * pixels * channels; i++) y[i / (pixels * channels) * channels + i % channels] += x[i] / (double)pixels;
+  for (size_t i = 0; i < n * pixels * channels; i++)
+    y[i / (pixels * channels) * channels + i % channels] += x[i] / (double)pixels;
   return y;
 }
 
-static double *batch_norm(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
+static double *batch_norm(const reference *r, const pl_layer *layer, const cJSON *config, size_t n, const pl_shape *in,
+                          const double *x, pl_shape *out) {
   size_t features = (size_t)number(config, "features"), rows = n * (size_t)pl_shape_count(in) / features;
   *out = *in;
   double *y = room(n, out), *weight = param(r, layer, "weight"), *bias = param(r, layer, "bias");
@@ -132,7 +146,8 @@ static double *batch_norm(const reference *r, const pl_layer *layer, const cJSON
       var = running_var[j];
     }
     for (size_t i = 0; i < rows; i++)
-      y[i * features + j] = (x[i * features + j] - mean) / sqrt(var + number(config, "eps")) * (weight ? weight[j] : 1) + (bias ? bias[j] : 0);
+      y[i * features + j] = (x[i * features + j] - mean) / sqrt(var + number(config, "eps")) * (weight ? weight[j]
+          : 1) + (bias ? bias[j] : 0);
   }
   free(weight);
   free(bias);
@@ -161,7 +176,8 @@ static double *softmax(size_t n, const pl_shape *in, const double *x, bool logar
   for (size_t i = 0; i < rows; i++) {
     double sum = 0;
     for (size_t j = 0; j < width; j++) sum += exp(x[i * width + j]);
-    for (size_t j = 0; j < width; j++) y[i * width + j] = logarithm ? x[i * width + j] - log(sum) : exp(x[i * width + j]) / sum;
+    for (size_t j = 0; j < width; j++)
+      y[i * width + j] = logarithm ? x[i * width + j] - log(sum) : exp(x[i * width + j]) / sum;
   }
   return y;
 }
@@ -172,7 +188,8 @@ static double *copy_of(size_t n, const pl_shape *shape, const double *x) {
   return y;
 }
 
-static double *sequence(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
+static double *sequence(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x,
+                        pl_shape *out) {
   double *y = copy_of(n, in, x);
   *out = *in;
   for (int i = 0; i < pl_layer_children(layer); i++) {
@@ -184,15 +201,18 @@ static double *sequence(const reference *r, const pl_layer *layer, size_t n, con
   return y;
 }
 
-static double *residual(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
+static double *residual(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x,
+                        pl_shape *out) {
   double *y = reference_forward(r, pl_layer_child(layer, 0), n, in, x, out);
-  double *other = pl_layer_children(layer) > 1 ? reference_forward(r, pl_layer_child(layer, 1), n, in, x, out) : copy_of(n, in, x);
+  double *other = pl_layer_children(layer) > 1 ? reference_forward(r, pl_layer_child(layer, 1), n, in, x, out)
+    : copy_of(n, in, x);
   for (size_t i = 0; i < n * (size_t)pl_shape_count(out); i++) y[i] += other[i];
   free(other);
   return y;
 }
 
-double *reference_forward(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x, pl_shape *out) {
+double *reference_forward(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x,
+                          pl_shape *out) {
   const char *type = pl_layer_type(layer);
   cJSON *config = pl_layer_config(layer);
   double *y;

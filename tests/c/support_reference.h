@@ -12,6 +12,7 @@ typedef struct reference {
 } reference;
 
 /* Output of `layer` (and its children) for x [n, in...]: allocated with malloc; *out is its shape. */
-double *reference_forward(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x, pl_shape *out);
+double *reference_forward(const reference *r, const pl_layer *layer, size_t n, const pl_shape *in, const double *x,
+                          pl_shape *out);
 
 #endif

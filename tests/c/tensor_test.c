@@ -102,7 +102,9 @@ static bool ok(pl_status status) { return status == PL_OK; }
 static pl_operand of(const pl_tensor *t) { return (pl_operand){ .tensor = t }; }
 
 static bool try_clone(inputs *x, pl_error *err) { return done(pl_tensor_clone(x->turned, err)); }
-static bool try_reshape(inputs *x, pl_error *err) { return done(pl_tensor_reshape(x->turned, &(pl_shape){ 1, { 9 } }, err)); }
+static bool try_reshape(inputs *x, pl_error *err) {
+  return done(pl_tensor_reshape(x->turned, &(pl_shape){ 1, { 9 } }, err));
+}
 static bool try_to(inputs *x, pl_error *err) { return done(pl_tensor_to(x->a, PL_I32, err)); }
 static bool try_binary(inputs *x, pl_error *err) {
   return done(pl_tensor_binary(pl_binary_find("add"), of(x->a), of(x->turned), err));
@@ -111,7 +113,8 @@ static bool try_in_place(inputs *x, pl_error *err) {
   return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->turned), err));
 }
 static bool try_in_place_bytes(inputs *x, pl_error *err) {
-  return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, err));
+  return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true },
+                                      err));
 }
 static bool try_unary(inputs *x, pl_error *err) { return done(pl_tensor_unary(pl_unary_find("exp"), x->a, NULL, err)); }
 static bool try_unary_in_place(inputs *x, pl_error *err) {
@@ -139,7 +142,9 @@ static bool try_gather(inputs *x, pl_error *err) {
 static bool try_where(inputs *x, pl_error *err) { return done(pl_tensor_where(x->mask, of(x->a), of(x->turned), err)); }
 static bool try_masked_select(inputs *x, pl_error *err) { return done(pl_tensor_masked_select(x->a, x->mask, err)); }
 static bool try_masked_fill(inputs *x, pl_error *err) { return ok(pl_tensor_masked_fill(x->a, x->turned, 1, err)); }
-static bool try_cat(inputs *x, pl_error *err) { return done(pl_tensor_cat((const pl_tensor *[]){ x->a, x->turned }, 2, 1, err)); }
+static bool try_cat(inputs *x, pl_error *err) {
+  return done(pl_tensor_cat((const pl_tensor *[]){ x->a, x->turned }, 2, 1, err));
+}
 static bool try_stack(inputs *x, pl_error *err) {
   return done(pl_tensor_stack((const pl_tensor *[]){ x->a, x->turned }, 2, 0, err));
 }
@@ -154,8 +159,10 @@ static bool try_sort(inputs *x, pl_error *err) {
 }
 
 static bool (*const tries[])(inputs *, pl_error *) = {
-  try_clone, try_reshape, try_to, try_binary, try_in_place, try_in_place_bytes, try_unary, try_unary_in_place, try_copy, try_copy_bytes,
-  try_reduce, try_matmul, try_vector, try_index, try_gather, try_where, try_masked_select, try_masked_fill, try_cat, try_stack,
+  try_clone, try_reshape, try_to, try_binary, try_in_place, try_in_place_bytes, try_unary, try_unary_in_place, try_copy,
+  try_copy_bytes,
+  try_reduce, try_matmul, try_vector, try_index, try_gather, try_where, try_masked_select, try_masked_fill, try_cat,
+  try_stack,
   try_one_hot, try_sort,
 };
 

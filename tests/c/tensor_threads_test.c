@@ -94,8 +94,10 @@ static void products_against_double_loops(void **state) {
 static void sums_do_not_depend_on_layout(void **state) {
   (void)state;
   pl_tensor *a = normal(7, 700, 3), *turned = pl_tensor_transpose(a, 0, 1, NULL), *copy = pl_tensor_clone(turned, NULL);
-  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), turned, (bool[PL_MAX_AXES]){ false, true }, false, 0, NULL);
-  pl_tensor *from_copy = pl_tensor_reduce(pl_reduction_find("sum"), copy, (bool[PL_MAX_AXES]){ false, true }, false, 0, NULL);
+  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), turned, (bool[PL_MAX_AXES]){ false, true }, false,
+                                          0, NULL);
+  pl_tensor *from_copy = pl_tensor_reduce(pl_reduction_find("sum"), copy, (bool[PL_MAX_AXES]){ false, true }, false, 0,
+                                          NULL);
   assert_memory_equal(pl_tensor_data(from_view), pl_tensor_data(from_copy), 3 * sizeof(float));
   for (int64_t c = 0; c < 3; c++) {
     double sum = 0;

@@ -1,4 +1,5 @@
-/* A training on a machine that is made up: how fast each size of team is, and whether the system takes processors away. */
+/* A training on a machine that is made up: how fast each size of team is, and whether the system takes processors
+   away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,7 +84,8 @@ static void what_starts_anew(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(undisturbed), cmocka_unit_test(beside_a_busy_program_and_after_it), cmocka_unit_test(fewer_are_no_faster),
+    cmocka_unit_test(undisturbed), cmocka_unit_test(beside_a_busy_program_and_after_it),
+    cmocka_unit_test(fewer_are_no_faster),
     cmocka_unit_test(many_cores), cmocka_unit_test(what_starts_anew),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* The program whose allocations fail when its script says so.     usage: allocations SCRIPT [ARGUMENT...]
-   The script finds fail.lua(n), fail.core(n) and fail.json(n): the n-th allocation from now, of Lua, of the core or of cJSON,
-   fails; Lua's twice, because Lua collects its garbage and tries again. fail.off() -> did it fail? */
+   The script finds fail.lua(n), fail.core(n) and fail.json(n): the n-th allocation from now, of Lua, of the core or of
+   cJSON, fails; Lua's twice, because Lua collects its garbage and tries again. fail.off() -> did it fail? */
 #include <stdio.h>
 #include <stdlib.h>
 #include <lua.h>
@@ -52,7 +52,8 @@ static int fail_off(lua_State *L) {
 }
 
 static int run(lua_State *L) {
-  static const luaL_Reg functions[] = { { "lua", fail_lua }, { "core", fail_core }, { "json", fail_json }, { "off", fail_off }, { NULL, NULL } };
+  static const luaL_Reg functions[] = { { "lua", fail_lua }, { "core", fail_core }, { "json", fail_json },
+                                        { "off", fail_off }, { NULL, NULL } };
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);
   luaL_openlibs(L);

@@ -27,5 +27,5 @@ for i, part in ipairs(parts) do
   for k, count in ipairs(counts) do sums[k] = sums[k] + math.tointeger(count) end
 end
 local failures, errors, things, core, json, lua = table.unpack(sums)
-campaign.green("%d failed allocations (%d of the core, %d of JSON, %d of Lua) in %d things: %d clean errors, the rest went on to the same result; " ..
-  "0 bytes lost, files whole", failures, core, json, lua, things, errors)
+campaign.green("%d failed allocations (%d of the core, %d of JSON, %d of Lua) in %d things: %d clean errors, the " ..
+  "rest went on to the same result; 0 bytes lost, files whole", failures, core, json, lua, things, errors)

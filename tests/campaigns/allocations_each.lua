@@ -78,7 +78,9 @@ local things = {
   { "digits", function() return pl.data.digits { train = 3, test = 0, seed = 9 }.train:read():digest() end },
   { "prediction", function() return ready:predict(images):equal(labels) and ready:probabilities(images):size(2) end },
   { "evaluation", function() return ready:evaluate(data.test, { loss = nn.CrossEntropy() }).loss end },
-  { "description", function() return ready:summary() .. tostring(ready) .. tostring(pl.optim.Adam()) .. tostring(images) end },
+  { "description", function()
+    return ready:summary() .. tostring(ready) .. tostring(pl.optim.Adam()) .. tostring(images)
+  end },
   { "training", function()
     local run = experiment():run { out = file "run", quiet = true, fresh = true }
     return record.digest(run.model:state()) .. run.history.train_loss[1]
@@ -98,7 +100,8 @@ local function whole(what, success)
   end
   if success then
     local found, loaded = assert(pl.load(file "saved.h5")), assert(nn.load(file "model.h5"))
-    if not (found.a:equal(tensors.a) and found.b.c:equal(tensors.b.c) and found.b.name == "text" and found.b.rate == 0.5) then
+    if not (found.a:equal(tensors.a) and found.b.c:equal(tensors.b.c) and found.b.name == "text"
+      and found.b.rate == 0.5) then
       error(what .. ": saved.h5 has another content", 0)
     end
     if record.digest(loaded:state()) ~= record.digest(ready:state()) or tostring(loaded) ~= tostring(ready) then

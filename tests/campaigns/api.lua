@@ -1,7 +1,8 @@
--- The Lua API called at random: wrong types, freed and nil objects, huge and negative sizes, NaN, tables that lie about their
--- length, functions that throw, yield and call back, also in the middle of a training; other limits of memory and other threads between
--- calls, finalizers and <close> that end what is in use, passes that fail before others. Only Lua errors may come of it: no
--- crash, no hang, no leak, no exhausted memory. In full form under AddressSanitizer and UndefinedBehaviorSanitizer.
+-- The Lua API called at random: wrong types, freed and nil objects, huge and negative sizes, NaN, tables that lie about
+-- their length, functions that throw, yield and call back, also in the middle of a training; other limits of memory and
+-- other threads between calls, finalizers and <close> that end what is in use, passes that fail before others. Only Lua
+-- errors may come of it: no crash, no hang, no leak, no exhausted memory. In full form under AddressSanitizer and
+-- UndefinedBehaviorSanitizer.
 local campaign = dofile "tests/campaigns/support.lua"
 
 local calls, a_process = campaign.count(tonumber(os.getenv "API_CALLS" or "") or 500000, 6000), 2000
@@ -11,7 +12,8 @@ local program = campaign.program
 if not campaign.has "timeout" then campaign.skip "there is no timeout(1)" end
 if not campaign.short then
   local build = os.getenv "BUILD" or "build"
-  campaign.check(os.execute(("%s -s asan-program BUILD=%s"):format(os.getenv "MAKE" or "make", campaign.quote(build))), "the program with sanitizers does not build")
+  campaign.check(os.execute(("%s -s asan-program BUILD=%s"):format(os.getenv "MAKE" or "make", campaign.quote(build))),
+    "the program with sanitizers does not build")
   program, sanitized, with_asan = campaign.build .. "-asan/perilune", true, true
 end
 
@@ -27,13 +29,17 @@ local made, raised, functions = 0, 0, 0
 local seed = 1000 * campaign.seed
 while made < calls do
   seed = seed + 1
-  local command = ("%s env %s timeout %d %s %s %d %d"):format(limits, settings, campaign.count(600, 240), campaign.quote(program), campaign.quote(script), seed, a_process)
+  local command = ("%s env %s timeout %d %s %s %d %d"):format(limits, settings, campaign.count(600, 240),
+    campaign.quote(program), campaign.quote(script), seed, a_process)
   local r = campaign.shell("rm -rf calls && mkdir calls && cd calls && " .. command)
-  local done, bad, reached = (campaign.read(campaign.folder .. "/calls/last-call") or ""):match "^(%d+) calls, (%d+) raised, (%d+) functions"
-  campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s", campaign.read(campaign.folder .. "/calls/last-call") or "",
+  local done, bad, reached = (campaign.read(campaign.folder .. "/calls/last-call")
+    or ""):match "^(%d+) calls, (%d+) raised, (%d+) functions"
+  campaign.check(r.status == 0 and done, "%s\nexit status %d\n%s\nagain, in an empty folder: %s",
+    campaign.read(campaign.folder .. "/calls/last-call") or "",
     r.status, (r.out .. r.err):sub(1, 4000), command)
   made, raised, functions = made + done, raised + bad, math.max(functions, tonumber(reached))
 end
 
-campaign.green("%d calls of %d functions%s: %d gave results, %d raised errors; 0 crashes, hangs, leaks", made, functions,
+campaign.green("%d calls of %d functions%s: %d gave results, %d raised errors; 0 crashes, hangs, leaks", made,
+  functions,
   with_asan and " under ASan and UBSan" or "", made - raised, raised)

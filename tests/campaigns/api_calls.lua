@@ -1,6 +1,6 @@
--- One process of the api campaign: random calls of everything that can be reached, decided by a seed alone. Only Lua errors
--- may come of it. usage: perilune tests/campaigns/api_calls.lua SEED CALLS      (in a folder that may be written to)
--- The call under way is kept in the file last-call, for when there is nobody left to tell.
+-- One process of the api campaign: random calls of everything that can be reached, decided by a seed alone. Only Lua
+-- errors may come of it. usage: perilune tests/campaigns/api_calls.lua SEED CALLS      (in a folder that may be written
+-- to) The call under way is kept in the file last-call, for when there is nobody left to tell.
 local pl = require "perilune"
 local core = require "perilune.core"
 local here = arg[0]:match "^(.*)/" or "."
@@ -22,9 +22,11 @@ pl.system.threads(2)
 
 -- What is there to call --------------------------------------------------------------------------------------------
 
--- Not called: what takes the process or the terminal away, goes to the network, lifts the limits of this test; runs without
--- end, or as long, as it is told, which the experiments below do within bounds; and what Lua calls an object's end by, which no script does.
-local left_alone = { exit = true, line = true, download = true, fetch = true, catch_interrupt = true, memory_limit = true, threads = true,
+-- Not called: what takes the process or the terminal away, goes to the network, lifts the limits of this test; runs
+-- without end, or as long, as it is told, which the experiments below do within bounds; and what Lua calls an object's
+-- end by, which no script does.
+local left_alone = { exit = true, line = true, download = true, fetch = true, catch_interrupt = true,
+  memory_limit = true, threads = true,
   run = true, __gc = true, digits = true, peak = true, bench = true }
 
 local functions, seen = {}, {}
@@ -72,7 +74,9 @@ local function pick_object() return pick(objects_of[pick(classes)]) end
 
 local function small(object)
   local ok, size = pcall(function()
-    if type(object) == "table" then return math.max(rawget(object, "count") or 0, rawget(object, "train") and object.train.count or 0) end
+    if type(object) == "table" then
+      return math.max(rawget(object, "count") or 0, rawget(object, "train") and object.train.count or 0)
+    end
     if pl.is_tensor(object) then return object:count() end
     return 0
   end)
@@ -118,8 +122,10 @@ local function argument(depth)
   if die == 13 and depth > 0 then
     local t = {}
     for _ = 1, random(3) do
-      t[pick { "x", "y", "seed", "shape", "train", "model", "loss", "data", "forward", "backward", "name", "p", "lr", "kernel", "stride", "keepdim",
-        "path", "type", "config", "layers", "epochs", "per", "weight", "monitor", "patience", "foreign", "labels", "init" }] = argument(depth - 1)
+      t[pick { "x", "y", "seed", "shape", "train", "model", "loss", "data", "forward", "backward", "name", "p", "lr",
+        "kernel", "stride", "keepdim",
+        "path", "type", "config", "layers", "epochs", "per", "weight", "monitor", "patience", "foreign", "labels",
+        "init" }] = argument(depth - 1)
     end
     return t
   end
@@ -141,9 +147,11 @@ end
 local hostile, disturb, closing
 local numbers, texts = {}, {}
 for _, value in ipairs(values.plain) do
-  if type(value) == "number" then numbers[#numbers + 1] = value elseif type(value) == "string" then texts[#texts + 1] = value end
+  if type(value) == "number" then numbers[#numbers + 1] = value elseif type(value)
+    == "string" then texts[#texts + 1] = value end
 end
-local declared_arguments = declared.new { random = random, pick = pick, numbers = numbers, texts = texts, object = object_of,
+local declared_arguments = declared.new { random = random, pick = pick, numbers = numbers, texts = texts,
+  object = object_of,
   anything = function() return argument(1) end, callback = function() return hostile() end }
 
 -- For three calls in four what is declared, if anything is; `self`, where there is one, is put before it.
@@ -261,13 +269,18 @@ local function training()
   maybe("loss", function() return random(2) == 1 and hostile() or argument(0) end)
   maybe("augment", function() return random(2) == 1 and hostile() or { pl.augment.noise(0.1), hostile() } end)
   maybe("metrics", function() return { mine = hostile(), test_mine = hostile() } end)
-  maybe("callbacks", function() return { on_start = hostile(), on_batch = hostile(), on_epoch = hostile(), on_end = hostile() } end)
-  maybe("stopping", function() return pick { pl.stopping.patience { monitor = "train_loss", patience = 1 }, argument(0) } end)
+  maybe("callbacks", function()
+    return { on_start = hostile(), on_batch = hostile(), on_epoch = hostile(), on_end = hostile() }
+  end)
+  maybe("stopping", function()
+    return pick { pl.stopping.patience { monitor = "train_loss", patience = 1 }, argument(0) }
+  end)
   maybe("validation", function() return argument(0) end)
   maybe("test", function() return argument(0) end)
   maybe("batch_size", function() return argument(0) end)
   if random(2) == 1 then
-    fields.model = pl.nn.Sequential { pl.nn.Conv2d(1, 2, 3), lambda(), pl.nn.Dropout(0.1), pl.nn.Flatten(), pl.nn.Linear(8, 3), lambda() }
+    fields.model = pl.nn.Sequential { pl.nn.Conv2d(1, 2, 3), lambda(), pl.nn.Dropout(0.1), pl.nn.Flatten(),
+      pl.nn.Linear(8, 3), lambda() }
   end
   note "pl.experiment"
   local ok, e = pcall(values.experiment, fields)
@@ -275,8 +288,11 @@ local function training()
     raised = raised + 1
     return
   end
-  local options = { quiet = true, out = random(3) == 1 and "run" or false, fresh = random(2) == 1, epochs = random(2), checkpoint_every = random(2) - 1 }
-  if random(6) == 1 then options[pick { "seed", "threads", "out", "force", "confusion", "checkpoint_every" }] = argument(0) end
+  local options = { quiet = true, out = random(3) == 1 and "run" or false, fresh = random(2) == 1, epochs = random(2),
+    checkpoint_every = random(2) - 1 }
+  if random(6) == 1 then
+    options[pick { "seed", "threads", "out", "force", "confusion", "checkpoint_every" }] = argument(0)
+  end
   if math.type(options.threads) == "integer" and options.threads > 8 then options.threads = 8 end
   if math.type(options.out) == "string" and options.out ~= "run" then options.out = "run" end
   call({ name = "perilune.experiment.run", f = e.run }, { n = 2, e, options })
@@ -311,7 +327,8 @@ local function trap()
   end })
   if random(4) == 1 then
     local class = pick(classes)
-    objects_of[class][random(#objects_of[class])] = held[1] or pick_object()      -- the class's own object may be garbage now
+    -- the class's own object may be garbage now
+    objects_of[class][random(#objects_of[class])] = held[1] or pick_object()
   end
 end
 
@@ -324,8 +341,8 @@ function closing()
   random_call()
 end
 
--- Passes of one model in any order: a large batch before a small one, other threads and limits in between, functions of the script
--- that throw, or answer in another width; by hand and by a trainer.
+-- Passes of one model in any order: a large batch before a small one, other threads and limits in between, functions of
+-- the script that throw, or answer in another width; by hand and by a trainer.
 local function passes()
   local width, throw, thrown = 3, random(3) == 1, 0
   core.system.memory_limit(MEMORY)
@@ -340,30 +357,43 @@ local function passes()
     return pl.cat({ x, pl.zeros(x:size(1), width - x:size(2)) }, 2)
   end
   local widths = pl.nn.Lambda { shape = function(shape) return { shape[1] > 0 and width or 1 } end,
-    forward = function(x) maybe_throw() return resized(x) end, backward = function(dy, x) maybe_throw() return pl.zeros(x:size(1), x:size(2)) + dy:mean() end }
+    forward = function(x) maybe_throw() return resized(x) end, backward = function(dy, x)
+      maybe_throw() return pl.zeros(x:size(1), x:size(2)) + dy:mean()
+    end }
   local dense = { 16, function(n) return pl.rand(n, 16) end }
   local images = { 144, function(n) return pl.rand(n, 12, 12, 1) end }
-  local kinds = {
+  local makers = {
     function() return pl.nn.Sequential { pl.nn.Linear(16, 128), pl.nn.Tanh(), pl.nn.Linear(128, 3) }, dense end,
     function() return pl.nn.Sequential { pl.nn.Linear(16, 64), pl.nn.ReLU(), widths }, dense end,
-    function() return pl.nn.Sequential { pl.nn.Conv2d(1, 8, 3), pl.nn.Conv2d(8, 16, 5), pl.nn.MaxPool2d(2), pl.nn.Flatten(), pl.nn.Linear(144, 3) }, images end,
-    function() return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3, { padding = "same" }), pl.nn.BatchNorm(4), pl.nn.ReLU(), pl.nn.Flatten(), pl.nn.Linear(576, 3), widths }, images end,
+    function()
+      return pl.nn.Sequential { pl.nn.Conv2d(1, 8, 3), pl.nn.Conv2d(8, 16, 5), pl.nn.MaxPool2d(2), pl.nn.Flatten(),
+        pl.nn.Linear(144, 3) }, images
+    end,
+    function()
+      return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3, { padding = "same" }), pl.nn.BatchNorm(4), pl.nn.ReLU(),
+        pl.nn.Flatten(), pl.nn.Linear(576, 3), widths }, images
+    end,
   }
-  local model, kind = pick(kinds)()
+  local model, kind = pick(makers)()
   local sizes, n, x, y = { 1, 2, 3, 8, 30, 64, 400, 3000 }, 1, nil, nil
   local optimizer, trainer = pl.optim.SGD { lr = 0.01 }, nil
   local steps = {
-    function() n = pick(sizes); x = kind[2](n); y = model:forward(x) end, function() y = model:forward(kind[2](pick(sizes))) end,
+    function() n = pick(sizes); x = kind[2](n); y = model:forward(x) end, function()
+      y = model:forward(kind[2](pick(sizes)))
+    end,
     function() model:backward(pl.ones(n, width), random(2) == 1) end, function() model:backward(y) end,
     function() model:infer(kind[2](pick(sizes))) end, function() model:activations(kind[2](random(20))) end,
     function() x:free() end, disturb, disturb, collectgarbage, closing, random_call,
-    function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function() model:build { kind[1] } end,
+    function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function()
+      model:build { kind[1] }
+    end,
     function() optimizer:bind(model) end, function() optimizer:step() end, function() model:zero_grad() end,
     function() model:clone():forward(kind[2](2)) end,
     function() trainer:run(random(3), 1, random(3)) end, function() trainer:step(trainer:batch(1, 1)) end,
     function()
       local count = pick { 8, 40, 200 }
-      trainer = core.trainer.new { model = model, loss = pick { pl.nn.CrossEntropy(), pl.nn.MSE() }, optimizer = optimizer:bind(model), batch_size = pick { 1, 7, 32 },
+      trainer = core.trainer.new { model = model, loss = pick { pl.nn.CrossEntropy(), pl.nn.MSE() },
+        optimizer = optimizer:bind(model), batch_size = pick { 1, 7, 32 },
         data = core.data.new(kind[2](count), pl.randint(0, 2, count)) }
     end,
   }
@@ -375,7 +405,8 @@ local function passes()
   core.system.memory_limit(MEMORY)
 end
 
-local linked = (os.getenv "PERILUNE_SOURCES" or here .. "/../..") .. "/tests/golden/linked_groups.h5"      -- 2^60 ways through it
+-- 2^60 ways through it
+local linked = (os.getenv "PERILUNE_SOURCES" or here .. "/../..") .. "/tests/golden/linked_groups.h5"
 local function walks()
   note "walks through a file"
   core.system.memory_limit(MEMORY)
@@ -386,12 +417,14 @@ end
 local function borders()
   local m = pick { math.mininteger, math.maxinteger, -1 << 40 }
   note "borders"
-  for _, f in ipairs { pl.zeros, function(...) return pl.zeros(4):reshape(...) end, function(...) return pl.zeros(1):expand(...) end } do
+  for _, f in ipairs { pl.zeros, function(...) return pl.zeros(4):reshape(...) end,
+    function(...) return pl.zeros(1):expand(...) end } do
     assert(not pcall(f, m, m, m, m, m, m))
   end
 end
 
-assert(pl.save("file.h5", { weight = pl.rand(3, 4), lr = 0.5, x = pl.rand(12, 4), y = pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2 }, "i32") }))
+assert(pl.save("file.h5", { weight = pl.rand(3, 4), lr = 0.5, x = pl.rand(12, 4),
+  y = pl.tensor({ 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2 }, "i32") }))
 for _, maker in ipairs(values.makers) do keep(maker()) end
 io.stdout:setvbuf "no"
 local silent = { print = print, write = io.write }
@@ -418,8 +451,10 @@ core.system.threads(2)
 objects_of = nil
 collectgarbage()
 collectgarbage()
-assert(pl.ones(2, 3):sum() == 6 and pl.nn.Linear(2, 2):build { 2 }:infer(pl.ones(1, 2)):dim() == 2, "a plain call fails afterwards")
-local figure = ("%d calls, %d raised, %d functions, %d bytes held"):format(made, raised, #functions, (core.system.memory()))
+assert(pl.ones(2, 3):sum() == 6 and pl.nn.Linear(2, 2):build { 2 }:infer(pl.ones(1, 2)):dim() == 2,
+  "a plain call fails afterwards")
+local figure = ("%d calls, %d raised, %d functions, %d bytes held"):format(made, raised, #functions,
+  (core.system.memory()))
 last:seek "set"
 last:write(figure, ("\n"):rep(2))      -- standard output may have been closed, or wound back
 last:close()

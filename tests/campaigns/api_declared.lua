@@ -72,7 +72,8 @@ function M.new(give)
       return list_of(pick { "number", "integer", "integer[]", "number[]", "perilune.Tensor" }, depth)
     end
     local class = classes[kind]
-    if class and #class.fields > 0 and kind:find "s$" then return fields_of(class, {}, depth) end      -- ...Options, ...Fields, Callbacks
+    -- ...Options, ...Fields, Callbacks
+    if class and #class.fields > 0 and kind:find "s$" then return fields_of(class, {}, depth) end
     local object = give.object(kind)
     if object ~= nil then return object end
     if class then return fields_of(class, {}, depth) end

@@ -38,7 +38,8 @@ M.plain = {
   { train = 20, test = 10 }, { first = 5 }, { per_class = 1 }, { fraction = 0.3 }, { out = false, quiet = true },
     { kernel = 3, stride = 0 },
   endless, coroutine.create(yielder), io.stdout, os.time, print, nothing, echo, thrower, thrower_of_objects, yielder,
-  lying { __len = function() return math.maxinteger end }, lying { __len = function() return -5 end }, lying { __len = function() return "many" end },
+  lying { __len = function() return math.maxinteger end }, lying { __len = function() return -5 end },
+  lying { __len = function() return "many" end },
   lying { __len = thrower }, lying { __index = thrower }, lying { __index = echo }, lying { __len = yielder },
     lying { __name = 5, __tostring = nothing },
   lying { __call = thrower, __eq = thrower, __lt = thrower, __add = thrower, __concat = thrower, __newindex = thrower },
@@ -46,7 +47,8 @@ M.plain = {
 }
 for i = 1, 40 do M.plain[#M.plain + 1] = i % 9 - 1 end     -- small numbers get furthest
 
-M.functions = { nothing, echo, thrower, thrower_of_objects, yielder, collectgarbage, function() return 0 / 0 end, function() return "text" end,
+M.functions = { nothing, echo, thrower, thrower_of_objects, yielder, collectgarbage, function() return 0 / 0 end,
+  function() return "text" end,
   function() return pl.zeros(1) end, function() return -1 end, function(x) return x and collectgarbage() and x end }
 
 local function freed()
@@ -84,22 +86,43 @@ end
 --- Makers of objects; each is called anew when its objects are used up.
 M.makers = {
   function() return pl.rand(2, 3) end, function() return pl.randn(4) end, function() return pl.tensor { 1, 2, 3 } end,
-  function() return pl.arange(0, 11):reshape(3, 4) end, function() return pl.ones(2, 3):T() end, function() return pl.zeros(0, 3) end,
-  function() return pl.tensor(5) end, function() return pl.tensor({ 0, 1, 2 }, "i32") end, function() return pl.tensor({ 1, 255 }, "u8") end,
-  function() return pl.full({ 2, 2 }, 0 / 0) end, function() return pl.rand(12, 4, 4, 1) end, function() return pl.rand(2, 16) end,
-  function() return pl.rand(1, 2, 1, 2, 1, 2) end, function() return pl.rand(5):expand(3, 5) end, function() return pl.rand(6, 4):slice(1, 2, 3) end,
+  function() return pl.arange(0, 11):reshape(3, 4) end, function() return pl.ones(2, 3):T() end, function()
+    return pl.zeros(0, 3)
+  end,
+  function() return pl.tensor(5) end, function() return pl.tensor({ 0, 1, 2 }, "i32") end, function()
+    return pl.tensor({ 1, 255 }, "u8")
+  end,
+  function() return pl.full({ 2, 2 }, 0 / 0) end, function() return pl.rand(12, 4, 4, 1) end, function()
+    return pl.rand(2, 16)
+  end,
+  function() return pl.rand(1, 2, 1, 2, 1, 2) end, function() return pl.rand(5):expand(3, 5) end, function()
+    return pl.rand(6, 4):slice(1, 2, 3)
+  end,
   freed, function() return pl.tensor { 1, -2, 3 }:gt(0) end,
-  small_model, conv_model, function() return small_model():build { 16 } end, function() return conv_model():build { 4, 4, 1 } end,
-  function() return pl.nn.Linear(4, 2) end, function() return pl.nn.Residual { pl.nn.Linear(3, 3) } end, function() return pl.nn.Dropout(0.5) end,
-  function() return pl.nn.Lambda { forward = M.functions[math.random(#M.functions)], backward = M.functions[math.random(#M.functions)] } end,
+  small_model, conv_model, function() return small_model():build { 16 } end, function()
+    return conv_model():build { 4, 4, 1 }
+  end,
+  function() return pl.nn.Linear(4, 2) end, function() return pl.nn.Residual { pl.nn.Linear(3, 3) } end, function()
+    return pl.nn.Dropout(0.5)
+  end,
+  function()
+    return pl.nn.Lambda { forward = M.functions[math.random(#M.functions)],
+      backward = M.functions[math.random(#M.functions)] }
+  end,
   function() return pl.nn.CrossEntropy() end, function() return pl.nn.MSE() end, function() return pl.nn.Huber() end,
-  function() return pl.optim.SGD { lr = 0.1, momentum = 0.9 } end, function() return bound(pl.optim.Adam(), small_model():build { 16 }) end,
+  function() return pl.optim.SGD { lr = 0.1, momentum = 0.9 } end, function()
+    return bound(pl.optim.Adam(), small_model():build { 16 })
+  end,
   function() return bound(pl.optim.LAMB(), conv_model():build { 4, 4, 1 }) end,
   function() return pl.augment.affine { rotate = 10, shift = 0.1 } end, function() return pl.augment.noise(0.1) end,
   function() return pl.augment.compose { pl.augment.cutout(2), pl.augment.elastic() } end,
-  M.data, function() return M.data().train end, function() return M.data().test:read() end, function() return M.data():validation(0.25) end,
+  M.data, function() return M.data().train end, function() return M.data().test:read() end, function()
+    return M.data():validation(0.25)
+  end,
   function() return pl.data.digits { train = 30, test = 10 } end,
-  function() return pl.schedule.cosine { epochs = 5 } end, function() return pl.schedule.step { every = 2, factor = 0.5 } end,
+  function() return pl.schedule.cosine { epochs = 5 } end, function()
+    return pl.schedule.step { every = 2, factor = 0.5 }
+  end,
   function() return pl.stopping.patience { monitor = "train_loss", patience = 1 } end,
   function() return pl.store.create "made.h5" end, function() return discarded(pl.store.create "other.h5") end,
   function() return pl.store.open "file.h5" end, function() return closed(pl.store.open "file.h5") end,

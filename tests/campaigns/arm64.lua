@@ -1,13 +1,18 @@
--- arm64 by a cross compiler and an emulator: all builds, the C tests pass, and trainings end with the bits of this machine.
--- Debian: dpkg --add-architecture arm64; apt-get update; apt-get install gcc-aarch64-linux-gnu qemu-user libhdf5-dev:arm64
--- liblua5.4-dev:arm64 libedit-dev:arm64 libcjson-dev:arm64 libmd-dev:arm64 zlib1g-dev:arm64 libcurl4-openssl-dev:arm64
--- libcmocka-dev:arm64
+-- arm64 by a cross compiler and an emulator: all builds, the C tests pass, and trainings end with the bits of this
+-- machine.
+-- Debian: dpkg --add-architecture arm64; apt-get update; apt-get install gcc-aarch64-linux-gnu qemu-user
+-- libhdf5-dev:arm64 liblua5.4-dev:arm64 libedit-dev:arm64 libcjson-dev:arm64 libmd-dev:arm64 zlib1g-dev:arm64
+-- libcurl4-openssl-dev:arm64 libcmocka-dev:arm64
 local campaign = dofile "tests/campaigns/support.lua"
 
 if campaign.short then campaign.skip "building for arm64 and emulating it takes minutes" end
-if jit or require "perilune".system.processor():find "aarch64" then campaign.skip "this is no machine of another kind" end
+if require "perilune".system.processor():find "aarch64" then
+  campaign.skip "this is no machine of another kind"
+end
 for _, command in ipairs { "aarch64-linux-gnu-gcc", "qemu-aarch64" } do
-  if not campaign.has(command) then campaign.skip(command .. " is not there (Debian: gcc-aarch64-linux-gnu, qemu-user)") end
+  if not campaign.has(command) then
+    campaign.skip(command .. " is not there (Debian: gcc-aarch64-linux-gnu, qemu-user)")
+  end
 end
 local packages = "PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig"
 for _, name in ipairs { "lua5.4", "hdf5", "libedit", "libcjson", "libmd", "zlib", "libcurl", "cmocka" } do
@@ -31,14 +36,16 @@ local make = ("cd %s && %s %s --no-print-directory CC=aarch64-linux-gnu-gcc UNAM
 local built = campaign.shell(make)
 campaign.check(built.status == 0, "it does not build:\n%s", built.err:sub(-2000))
 
--- An emulator that is older than the kernel may run no second thread: then everything runs on one, and what needs two is left out.
+-- An emulator that is older than the kernel may run no second thread: then everything runs on one, and what needs two
+-- is left out.
 local function emulated(limit, words, environment)
   return campaign.shell(("QEMU_LD_PREFIX=/usr/aarch64-linux-gnu CMOCKA_MESSAGE_OUTPUT=TAP %s timeout %d qemu-aarch64 %s"):format(environment or "", limit, words))
 end
 local program = campaign.quote(build .. "/perilune")
 local two = emulated(60, program .. " -e 'pl.system.threads(2) local a = pl.rand(300, 300) print(a:matmul(a):size(1))'").status == 0
 local threads = two and "" or "OMP_THREAD_LIMIT=1"
-local need_two = { base_work_test = true, model_bits_test = true, store_file_test = true, store_tree_test = true, train_pace_test = true,
+local need_two = { base_work_test = true, model_bits_test = true, store_file_test = true, store_tree_test = true,
+  train_pace_test = true,
   tensor_threads_test = true, base_balance_test = true }
 
 local passed, left_out = 0, 0

@@ -19,7 +19,8 @@ if not campaign.short then
       local name = compiler .. " " .. level
       local folder = ("%s/bits/%s%s"):format(campaign.build, compiler, level)
       if campaign.has(compiler) and name ~= this then
-        local r = campaign.shell(("cd %s && env -u MAKEFLAGS -u MAKELEVEL make -s -j2 CC=%s OPT=%s BUILD=%s SANITIZE= %s/perilune"):format(
+        local r = campaign.shell(("cd %s && env -u MAKEFLAGS -u MAKELEVEL make -s -j2 CC=%s OPT=%s BUILD=%s " ..
+          "SANITIZE= %s/perilune"):format(
           campaign.quote(os.getenv "PWD"), compiler, level, campaign.quote(folder), campaign.quote(folder)))
         campaign.check(r.status == 0, "%s does not build: %s", name, r.err)
         builds[#builds + 1] = { name = name, program = folder .. "/perilune", threads = "1 3" }
@@ -79,5 +80,6 @@ for _, name in ipairs { "chosen", "direct", "winograd", "baseline" } do
 end
 campaign.check(compared == combinations * things and things > 40, "digests are missing: %d of %d times %d", compared,
   combinations, things)
-campaign.green("%d layers, losses, optimizers and a training in %d combinations of builds (%s), kernels (%s) and threads: one digest each (%s)", things,
+campaign.green("%d layers, losses, optimizers and a training in %d combinations of builds (%s), kernels (%s) and " ..
+  "threads: one digest each (%s)", things,
   combinations, table.concat(built, ", "), table.concat(fused, ", "), table.concat(names, ", "))

@@ -1,5 +1,6 @@
--- Work whose bits must not depend on how it is done: prints "THREADS <tab> what <tab> SHA-256" for every layer forward and
--- backward in several shapes, every loss, every optimizer, and trainings of many kinds. usage: perilune bits_work.lua THREADS...
+-- Work whose bits must not depend on how it is done: prints "THREADS <tab> what <tab> SHA-256" for every layer forward
+-- and backward in several shapes, every loss, every optimizer, and trainings of many kinds. usage: perilune
+-- bits_work.lua THREADS...
 local core = require "perilune.core"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
@@ -10,20 +11,27 @@ local image, wide, flat = { 14, 14, 16 }, { 9, 7, 5 }, { 70 }
 -- Constructor calls, with the shape of a sample. What takes several shapes or options stands several times.
 local layers = {
   { "Linear(70, 33)", flat }, { "Linear(16, 40, { bias = false })", image }, { "Linear(300, 10)", { 300 } },
-  { "Conv2d(16, 16, 5, { padding = 'same' })", image }, { "Conv2d(16, 20, 3, { padding = 1 })", image }, { "Conv2d(16, 17, 3)", image },
-  { "Conv2d(16, 32, 5)", image }, { "Conv2d(5, 7, 3)", wide }, { "Conv2d(5, 16, { 3, 2 }, { stride = 2, padding = 1, bias = 'per-position' })", wide },
+  { "Conv2d(16, 16, 5, { padding = 'same' })", image }, { "Conv2d(16, 20, 3, { padding = 1 })", image },
+  { "Conv2d(16, 17, 3)", image },
+  { "Conv2d(16, 32, 5)", image }, { "Conv2d(5, 7, 3)", wide },
+  { "Conv2d(5, 16, { 3, 2 }, { stride = 2, padding = 1, bias = 'per-position' })", wide },
   { "Conv2d(1, 8, 5, { padding = 'same' })", { 28, 28, 1 } }, { "Conv2d(16, 24, 1, { bias = false })", image },
   { "Conv2d(16, 8, 3)", { 5, 5, 16 } }, { "Conv2d(6, 8, 3, { stride = 3 })", { 11, 8, 6 } },
   { "MaxPool2d(2)", image }, { "MaxPool2d(3, { stride = 2, padding = 'same' })", wide }, { "AvgPool2d(2)", image },
-  { "AvgPool2d(3, { stride = 1, padding = 1, count_include_pad = false })", wide }, { "GlobalAvgPool2d()", image }, { "BatchNorm(16)", image },
-  { "BatchNorm(70, { affine = false })", flat }, { "Dropout(0.3)", image }, { "Dropout()", flat }, { "Flatten()", image },
-  { "Reshape { 7, 28, 16 }", image }, { "ReLU()", image }, { "LeakyReLU(0.1)", flat }, { "ELU()", image }, { "ELU(0.5)", flat }, { "Tanh()", image },
-  { "Sigmoid()", flat }, { "GELU()", image }, { "GELU { approximate = 'tanh' }", image }, { "SiLU()", image }, { "Softmax()", flat },
+  { "AvgPool2d(3, { stride = 1, padding = 1, count_include_pad = false })", wide }, { "GlobalAvgPool2d()", image },
+  { "BatchNorm(16)", image },
+  { "BatchNorm(70, { affine = false })", flat }, { "Dropout(0.3)", image }, { "Dropout()", flat },
+  { "Flatten()", image },
+  { "Reshape { 7, 28, 16 }", image }, { "ReLU()", image }, { "LeakyReLU(0.1)", flat }, { "ELU()", image },
+  { "ELU(0.5)", flat }, { "Tanh()", image },
+  { "Sigmoid()", flat }, { "GELU()", image }, { "GELU { approximate = 'tanh' }", image }, { "SiLU()", image },
+  { "Softmax()", flat },
   { "LogSoftmax()", image }, { "Identity()", flat },
   { "Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }", flat },
   { "Residual(Sequential { Conv2d(16, 16, 3, { padding = 1 }), BatchNorm(16), ReLU() })", image },
   { "Residual(Conv2d(16, 32, 3, { padding = 1 }), Conv2d(16, 32, 1))", image },
-  { "Sequential { ReLU(), Residual(Residual(ReLU()), Sequential { Flatten(), Reshape { 14, 14, 16 } }), ReLU() }", image },
+  { "Sequential { ReLU(), Residual(Residual(ReLU()), Sequential { Flatten(), Reshape { 14, 14, 16 } }), ReLU() }",
+    image },
   { "Sequential { Flatten(), Linear(16 * 196, 50), ReLU(), Dropout(0.2), Linear(50, 10) }", image },
   { "Sequential { Conv2d(16, 16, 3), ELU(), MaxPool2d(2), Conv2d(16, 4, 3), ReLU(), Dropout(0.2) }", image },
 }
@@ -42,7 +50,8 @@ local function gradients(layer, tensors)
   for i = 1, #layer do gradients(layer[i], tensors) end
 end
 
--- Output, gradients, running statistics and outputs of inference, for a few sizes of batches. (One row has no statistics.)
+-- Output, gradients, running statistics and outputs of inference, for a few sizes of batches. (One row has no
+-- statistics.)
 local function layer(source, shape)
   local tensors = {}
   for _, n in ipairs { type(source) == "string" and source:find "^BatchNorm" and #shape == 1 and 2 or 1, 6, 37 } do
@@ -97,19 +106,25 @@ end
 
 local function training(threads)
   local e = pl.experiment {
-    name = "Bits", epochs = 2, batch_size = 32, seed = 4, validation = { fraction = 0.2, order = "last" }, data = pl.data.digits { train = 240, test = 64, seed = 5 },
+    name = "Bits", epochs = 2, batch_size = 32, seed = 4, validation = { fraction = 0.2, order = "last" },
+    data = pl.data.digits { train = 240, test = 64, seed = 5 },
     model = nn.Sequential {
-      nn.Conv2d(1, 16, 5, { padding = "same" }), nn.BatchNorm(16), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.ELU(),
-      nn.Residual { nn.Sequential { nn.Conv2d(16, 16, 3, { padding = "same" }), nn.GELU() } }, nn.AvgPool2d(2), nn.Dropout(0.2),
+      nn.Conv2d(1, 16, 5, { padding = "same" }), nn.BatchNorm(16), nn.ReLU(), nn.MaxPool2d(2),
+      nn.Conv2d(16, 16, 5, { padding = "same" }), nn.ELU(),
+      nn.Residual { nn.Sequential { nn.Conv2d(16, 16, 3, { padding = "same" }), nn.GELU() } }, nn.AvgPool2d(2),
+      nn.Dropout(0.2),
       nn.Flatten(), nn.Linear(784, 64), nn.Tanh(), nn.Linear(64, 10) },
     loss = nn.CrossEntropy { label_smoothing = 0.05 }, optimizer = optim.Adam { lr = 0.002, clip_norm = 1 },
     schedule = pl.schedule.cosine { warmup = 0.5, per = "step" },
-    augment = { pl.augment.affine { chance = 0.7, per = "image", rotate = 20, zoom = 0.2, shift = 0.1 }, pl.augment.noise { std = 0.02 },
+    augment = { pl.augment.affine { chance = 0.7, per = "image", rotate = 20, zoom = 0.2, shift = 0.1 },
+      pl.augment.noise { std = 0.02 },
       pl.augment.elastic {}, pl.augment.cutout {} },
   }
   local run = e:run { out = false, quiet = true, threads = threads }
   local numbers = {}
-  for _, row in ipairs { run.history[1], run.history[2] } do numbers[#numbers + 1] = ("%a %a %a"):format(row.train_loss, row.val_loss, row.lr) end
+  for _, row in ipairs { run.history[1], run.history[2] } do
+    numbers[#numbers + 1] = ("%a %a %a"):format(row.train_loss, row.val_loss, row.lr)
+  end
   return sha256(table.concat(numbers, " "), table.unpack(join(e.model:state(), join(e.optimizer:state(), {}))))
 end
 
@@ -141,7 +156,8 @@ local function steps(net, opt, batch_size, criterion)
   model:build { 28, 28, 1 }
   model:initialize(5)
   local bound = opt:bind(model)
-  local trainer = core.trainer.new { model = model, loss = criterion or nn.CrossEntropy(), optimizer = bound, data = train, batch_size = batch_size, seed = 7,
+  local trainer = core.trainer.new { model = model, loss = criterion or nn.CrossEntropy(), optimizer = bound,
+    data = train, batch_size = batch_size, seed = 7,
     shuffle = true, augment = { pl.augment.affine { chance = 0.5, rotate = 20, shift = 0.1 } } }
   local n, sums, tensors = trainer:batches(), {}, {}
   for i, piece in ipairs { { 1, 1, n }, { 2, 1, n - 2 }, { 2, n - 1, 1 } } do
@@ -158,7 +174,9 @@ for _, word in ipairs(arg) do
   local threads = math.tointeger(tonumber(word))
   pl.system.threads(threads)
   local function say(what, digest) print(("%d\t%s\t%s"):format(threads, what, digest)) end
-  for _, case in ipairs(layers) do say(("%s on [N, %s]"):format(case[1], table.concat(case[2], ", ")), layer(case[1], case[2])) end
+  for _, case in ipairs(layers) do
+    say(("%s on [N, %s]"):format(case[1], table.concat(case[2], ", ")), layer(case[1], case[2]))
+  end
   for _, type in ipairs(sorted(core.nn.examples())) do   -- each class's own example: so a new one is tried too
     local example = core.nn.examples()[type]
     say(type .. "'s example", layer(function() return nn[type](table.unpack(example.arguments)) end, example.input))
@@ -166,14 +184,22 @@ for _, word in ipairs(arg) do
   for _, name in ipairs(losses) do say(name, loss(name)) end
   for _, name in ipairs(optimizers) do say(name, optimizer(name)) end
   for _, name in ipairs(losses) do
-    if not takes_targets[name] then say("steps: mlp, SGD, batches of 7, " .. name, steps("mlp", optim.SGD { lr = 0.01 }, 7, nn[name]())) end
+    if not takes_targets[name] then
+      say("steps: mlp, SGD, batches of 7, " .. name, steps("mlp", optim.SGD { lr = 0.01 }, 7, nn[name]()))
+    end
   end
-  for _, name in ipairs(optimizers) do say(("steps: mlp, %s, batches of 7"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 7)) end
-  for _, name in ipairs { "Adam", "SGD" } do say(("steps: mlp, %s, batches of 1"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 1)) end
-  say("steps: mlp, SGD with momentum, weight decay, clipping, batches of 7", steps("mlp", optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3, clip_norm = 1 }, 7))
+  for _, name in ipairs(optimizers) do
+    say(("steps: mlp, %s, batches of 7"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 7))
+  end
+  for _, name in ipairs { "Adam", "SGD" } do
+    say(("steps: mlp, %s, batches of 1"):format(name), steps("mlp", optim[name] { lr = 0.01 }, 1))
+  end
+  say("steps: mlp, SGD with momentum, weight decay, clipping, batches of 7",
+    steps("mlp", optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3, clip_norm = 1 }, 7))
   for _, name in ipairs(sorted { Packed = 1, Residual = 1, Pooled = 1, Dropped = 1, Scripted = 1, Activated = 1 }) do
     for _, batch_size in ipairs { 1, 7 } do
-      say(("steps: %s, Adam, batches of %d"):format(name:lower(), batch_size), steps(name:lower(), optim.Adam { lr = 0.01 }, batch_size))
+      say(("steps: %s, Adam, batches of %d"):format(name:lower(), batch_size),
+        steps(name:lower(), optim.Adam { lr = 0.01 }, batch_size))
     end
   end
   say("training of two epochs", training(threads))

@@ -125,5 +125,6 @@ while tried < truncations + number do
   if bytes and bytes ~= files[1] and bytes ~= files[2] then try(bytes, what) end
 end
 
-campaign.green("%d damaged files (%d truncations of %d bytes) refused by %d readers each with a message, libhdf5 never loaded; %d through commands, all exit 1",
+campaign.green("%d damaged files (%d truncations of %d bytes) refused by %d readers each with a message, libhdf5 " ..
+  "never loaded; %d through commands, all exit 1",
   tried, truncations, #files[1], #readers, commanded)

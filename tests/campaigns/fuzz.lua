@@ -9,7 +9,8 @@ local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
 
 if not campaign.short then
   if not campaign.has "clang" then campaign.skip "there is no clang, whose libFuzzer this needs" end
-  campaign.check(os.execute(("%s -s fuzzers BUILD=%s"):format(os.getenv "MAKE" or "make", campaign.quote(os.getenv "BUILD" or "build"))),
+  campaign.check(os.execute(("%s -s fuzzers BUILD=%s"):format(os.getenv "MAKE" or "make",
+    campaign.quote(os.getenv "BUILD" or "build"))),
     "the fuzzers do not build")
 end
 
@@ -21,7 +22,8 @@ local function command_for(name, number)
   local corpus = ("%s/tests/fuzz/corpus/%s"):format(os.getenv "PWD", name)
   local found = ("%s/%s"):format(campaign.folder, name)
   os.execute("mkdir -p " .. campaign.quote(found))
-  return ("%s-fuzz/tests/fuzz/%s_fuzzer -runs=%d -seed=%d -max_len=4096 -timeout=600 -rss_limit_mb=2500 -detect_leaks=1 -print_final_stats=1 %s %s"):format(
+  return ("%s-fuzz/tests/fuzz/%s_fuzzer -runs=%d -seed=%d -max_len=4096 -timeout=600 -rss_limit_mb=2500 " ..
+    "-detect_leaks=1 -print_final_stats=1 %s %s"):format(
     campaign.quote(campaign.build), name, number, campaign.seed, campaign.quote(found), campaign.quote(corpus))
 end
 

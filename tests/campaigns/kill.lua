@@ -48,7 +48,8 @@ local expected = undisturbed ""
 local killed = 0
 while killed < random_kills do
   local seconds = ("%.4f"):format(0.005 + 0.15 * math.random())
-  if piece("kill at a random moment", expected, "", ("timeout -s KILL %s %s"):format(seconds, campaign.quote(campaign.program))) then killed = killed + 1 end
+  if piece("kill at a random moment", expected, "", ("timeout -s KILL %s %s"):format(seconds,
+    campaign.quote(campaign.program))) then killed = killed + 1 end
 end
 begin_anew()
 
@@ -67,5 +68,6 @@ end
 for call = 1, #calls, campaign.count(1, 9) do aim(call, "die-before") end
 for call = campaign.count(1, #calls - 27), #calls, campaign.count(1, 3) do aim(call, "die-half") end
 
-campaign.green("%d kills at random moments, %d inside saves (%d system calls): 0 lost, 0 torn; %d trainings went on to their end, all with equal bits",
+campaign.green("%d kills at random moments, %d inside saves (%d system calls): 0 lost, 0 torn; %d trainings went " ..
+  "on to their end, all with equal bits",
   killed, aimed, #calls, finished)

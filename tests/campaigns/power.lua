@@ -1,8 +1,9 @@
 -- Power cuts. The system calls of a training's saves are recorded; then the disk is imagined after a cut at each of
 -- them:
 --
---   a file's bytes      are safe once the file was fsynced; of the unsynced ones nothing may be there, all, a part, or zeros
---   names in a folder   (made, renamed, removed) are safe once the folder was; of the unsynced changes any subset may be there
+--   a file's bytes      are safe once the file was fsynced; of the unsynced ones nothing may be there, all, a part, or
+--   zeros names in a folder   (made, renamed, removed) are safe once the folder was; of the unsynced changes any subset
+--   may be there
 --
 -- (The log, which nothing reads back and which a training that goes on writes anew, counts for no state of its own.)
 -- Each state is laid out as files and opened by the real reader: the checkpoint is whole, at least as new as the last
@@ -142,7 +143,8 @@ end
 
 local function inspect(where)
   local kept = step_of("checkpoint.h5", where)
-  campaign.check(kept >= acknowledged, "a power cut %s loses step %d, which was acknowledged: the checkpoint is of step %d", where, acknowledged, kept)
+  campaign.check(kept >= acknowledged, "a power cut %s loses step %d, which was acknowledged: the checkpoint is " ..
+    "of step %d", where, acknowledged, kept)
   for _, name in ipairs { "run.h5", "best.h5" } do
     campaign.check(step_of(name, where) <= kept, "a power cut %s leaves a %s newer than the checkpoint", where, name)
   end
@@ -199,5 +201,6 @@ for i, call in ipairs(calls) do
     cut(("after system call %d of %d (%s)"):format(i, #calls, call.line))
   end
 end
-campaign.green("%d different states of the disk after a cut at each of %d system calls: the old files or the new ones; from %d the training went on, to equal bits",
+campaign.green("%d different states of the disk after a cut at each of %d system calls: the old files or the new " ..
+  "ones; from %d the training went on, to equal bits",
   states, #calls, continued)

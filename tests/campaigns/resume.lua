@@ -69,5 +69,6 @@ for i = 1, runs do
   campaign.check(all == expected.all, "%s: the files at the end differ:\n%s", how, first_difference(expected.all, all))
 end
 
-campaign.green("%d runs of %d models, %d kills (%d with a checkpoint inside an epoch), 1 to 4 threads: all equal to the undisturbed ones",
+campaign.green("%d runs of %d models, %d kills (%d with a checkpoint inside an epoch), 1 to 4 threads: all equal " ..
+  "to the undisturbed ones",
   runs, #models, kills, inside)

@@ -37,10 +37,16 @@ return common { epochs = 14, test = "epoch", optimizer = pl.optim.RMSprop { lr =
   model = nn.Sequential { nn.AvgPool2d(2), nn.Flatten(), nn.Linear(196, 32), nn.BatchNorm(32), nn.ReLU(),
     nn.Dropout(0.2), nn.Linear(32, 10) },
   stopping = pl.stopping.patience { monitor = "val_loss", patience = 2 },
-  schedule = function(_, lr, ctx) return lr * (0.9 + 0.1 * math.random()) / (1 + 1e-3 * remember(ctx, "schedule", lr).count) end,
-  augment = { pl.augment.affine { chance = 0.5, shift = 0.1 }, function(x) return x + pl.randn(x.shape) * 0.02 * math.random() end },
+  schedule = function(_, lr, ctx)
+    return lr * (0.9 + 0.1 * math.random()) / (1 + 1e-3 * remember(ctx, "schedule", lr).count)
+  end,
+  augment = { pl.augment.affine { chance = 0.5, shift = 0.1 }, function(x)
+    return x + pl.randn(x.shape) * 0.02 * math.random()
+  end },
   callbacks = {
     on_batch = function(ctx) remember(ctx, "loss", ctx.loss) end,
-    on_epoch = function(ctx) ctx.optimizer.lr = ctx.optimizer.lr * (remember(ctx, "epoch", ctx.row.val_loss).count % 3 == 0 and 0.7 or 1) end,
+    on_epoch = function(ctx)
+      ctx.optimizer.lr = ctx.optimizer.lr * (remember(ctx, "epoch", ctx.row.val_loss).count % 3 == 0 and 0.7 or 1)
+    end,
   },
 }

@@ -1,6 +1,7 @@
--- Runs campaigns one after another and prints a table.     usage: [PLANT=name] perilune tests/campaigns/run.lua [NAME...]
--- With PLANT, a fault (plants.lua; "all": each in turn) is planted in a copy of the sources, built below BUILD/plants, and
--- its campaign, in short form, must end red. Exit status: 0 when every campaign was green, or every planted fault found.
+-- Runs campaigns one after another and prints a table.     usage: [PLANT=name] perilune tests/campaigns/run.lua
+-- [NAME...] With PLANT, a fault (plants.lua; "all": each in turn) is planted in a copy of the sources, built below
+-- BUILD/plants, and its campaign, in short form, must end red. Exit status: 0 when every campaign was green, or every
+-- planted fault found.
 local system = require "perilune".system
 
 local build, make = os.getenv "BUILD" or "build", os.getenv "MAKE" or "make"
@@ -31,18 +32,20 @@ local function duration(seconds)
   return ("%d min %02d s"):format(seconds // 60, math.floor(seconds % 60))
 end
 
--- Runs a campaign in a folder of sources, with what was built from them. Returns whether it was green, its figure, its duration,
--- what it said before, and where all of that is.
+-- Runs a campaign in a folder of sources, with what was built from them. Returns whether it was green, its figure, its
+-- duration, what it said before, and where all of that is.
 local function run(name, folder, built, environment)
   local log = ("%s/campaigns/%s.log"):format(built, name)
   local began = system.clock()
   assert(shell("mkdir -p %s/campaigns", quote(built)))
-  local ok, how, code = shell("cd %s && env -u CAMPAIGN_SHORT %s BUILD=%s %s/perilune tests/campaigns/%s.lua >%s 2>&1 </dev/null",
+  local ok, how, code = shell("cd %s && env -u CAMPAIGN_SHORT %s BUILD=%s %s/perilune tests/campaigns/%s.lua >%s " ..
+    "2>&1 </dev/null",
     quote(folder), environment, quote(built), quote(built), name, quote(log))
   if how == "signal" and code == 2 then os.exit(130) end
   local said, figure = {}, "no figure"
   for line in io.lines(log) do
-    if line:find "^figure: " then figure = line:sub(9) elseif not line:find "^n?o?t? ?ok 1" then said[#said + 1] = line end
+    if line:find "^figure: " then figure = line:sub(9) elseif not line:find "^n?o?t? ?ok 1" then said[#said
+      + 1] = line end
   end
   return ok == true and figure ~= "no figure", figure, duration(system.clock() - began), said, log
 end
@@ -72,13 +75,15 @@ end
 
 local SANITIZED = 'OPT=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"'
 
--- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is compiled.
+-- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is
+-- compiled.
 local function planted_copy(plant)
   local folder = ("%s/plants/%s"):format(build, plant.name)
   local from = plant.sanitized and build .. "-asan" or build
   local q, b = quote(folder), quote(from)
   if plant.sanitized then
-    assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -j2 all BUILD=%s %s >%s/asan.log 2>&1", make, b, SANITIZED, quote(build)),
+    assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -j2 all BUILD=%s %s >%s/asan.log 2>&1", make, b, SANITIZED,
+      quote(build)),
       ("the programs with sanitizers do not build: %s/asan.log"):format(build))
   end
   assert(shell("rm -rf %s && mkdir -p %s/build/tests && cp -a Makefile runtime include lua tests %s", q, q, q))
@@ -88,11 +93,13 @@ local function planted_copy(plant)
   local text = file:read "a"
   file:close()
   local first, last = text:find(plant.from, 1, true)
-  assert(first and not text:find(plant.from, last + 1, true), ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
+  assert(first and not text:find(plant.from, last + 1, true),
+    ("plant %s: its text is not found exactly once in %s"):format(plant.name, plant.file))
   file = assert(io.open(folder .. "/" .. plant.file, "wb"))
   assert(file:write(text:sub(1, first - 1), plant.to, text:sub(last + 1)))
   file:close()
-  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build %s -j2 >%s/build.log 2>&1", make, q, plant.sanitized and SANITIZED .. " all" or "campaign-programs", q),
+  assert(shell("env -u MAKEFLAGS -u MAKELEVEL %s -s -C %s BUILD=build %s -j2 >%s/build.log 2>&1", make, q,
+    plant.sanitized and SANITIZED .. " all" or "campaign-programs", q),
     ("plant %s does not build: %s/build.log"):format(plant.name, folder))
   return folder
 end
@@ -107,9 +114,10 @@ local function run_plants(wanted)
     if wanted == "all" or wanted == plant.name then
       count = count + 1
       local folder = planted_copy(plant)
-      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build", 
+      local green, figure, time, said, log = run(plant.campaign, folder, folder .. "/build",
         (plant.sanitized and "SANITIZE=address " or "") .. "CAMPAIGN_SHORT=1 PLANT=" .. plant.name)
-      print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time, green and figure or said[1] or "nothing"))
+      print(form:format(plant.name, plant.campaign, green and "MISSED" or "red", time,
+        green and figure or said[1] or "nothing"))
       if green then
         missed = missed + 1
         show_reason(said, log)
@@ -122,7 +130,8 @@ local function run_plants(wanted)
     print(("no planted fault is called '%s'; there are: all, %s"):format(wanted, table.concat(names, ", ")))
     return false
   end
-  print(missed == 0 and ("%d planted, all found"):format(count) or ("%d of %d planted faults MISSED"):format(missed, count))
+  print(missed == 0 and ("%d planted, all found"):format(count)
+    or ("%d of %d planted faults MISSED"):format(missed, count))
   return missed == 0
 end
 

@@ -30,7 +30,8 @@ local function model(i)
       nn.Dropout(0.2), nn.Flatten(), nn.Linear(144, 10) }
   end
   if i % 4 == 1 then
-    return nn.Sequential { nn.AvgPool2d(4), nn.Flatten(), nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end },
+    return nn.Sequential { nn.AvgPool2d(4), nn.Flatten(), nn.Lambda { forward = function(x) return x * 2 end,
+      backward = function(dy) return dy * 2 end },
       nn.Linear(49, 10) }
   end
   return nn.Sequential { nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 20), nn.Residual { nn.Linear(20, 20) }, nn.Tanh(),
@@ -46,7 +47,8 @@ local function experiment(i)
     loss = nn.CrossEntropy(),
     optimizer = i % 2 == 0 and pl.optim.Adam { lr = 0.001 } or pl.optim.SGD { lr = 0.01, momentum = 0.9 }, test = "end",
       validation = i % 3 == 0 and 0.2 or 0,
-    schedule = i % 2 == 0 and pl.schedule.cosine() or function(_, lr) return lr end, augment = i % 5 == 0 and pl.augment.noise(0.05) or nil,
+    schedule = i % 2 == 0 and pl.schedule.cosine() or function(_, lr) return lr end,
+    augment = i % 5 == 0 and pl.augment.noise(0.05) or nil,
     stopping = i % 3 == 0 and pl.stopping.patience { monitor = "val_loss", patience = 1000 } or nil }
   local run = e:run { quiet = true, out = out, fresh = true }
   steps = steps + run.history[#run.history].step
@@ -115,7 +117,8 @@ campaign.check(campaign.sanitized or resident_growth <= campaign.count(0.01, 0.2
   experiments)
 local files_after = open_files()
 campaign.check(files_after == files, "%d files are open, %d were after the warm-up", files_after, files)
-campaign.green("%d steps, %d experiments in one process, against the warm-up: held %.0f kB (%+.3f %% over experiments, %+.3f %% over %d small steps), " ..
-  "resident %.1f MB (%+.2f %%); %d open files all along", steps, experiments, bytes / 1e3, 100 * growth, 100 * by_steps,
+campaign.green("%d steps, %d experiments in one process, against the warm-up: held %.0f kB (%+.3f %% over " ..
+  "experiments, %+.3f %% over %d small steps), resident %.1f MB (%+.2f %%); %d open files all along", steps,
+  experiments, bytes / 1e3, 100 * growth, 100 * by_steps,
     small_steps - steps_to_warm_up,
   last / 1e6, 100 * resident_growth, files)

@@ -4,7 +4,8 @@
                         die-before, die-after    SIGKILL before or after the call (die-half: a write writes half first)
                         ENOSPC, EIO, EDQUOT      the call fails
                         short                    a write writes half and says so; other calls succeed
-                                           and with "die" the process kills itself before the next file is opened after that
+                                           and with "die" the process kills itself before the next file is opened after
+                                           that
      CAMPAIGN_RECORD=PATH                  every call is appended to the file: a line, then a write's bytes */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,11 +52,14 @@ static void note(const void *bytes, size_t size, const char *format, ...) {
 
 static int my_open(const char *path, int flags, mode_t mode) {
   if (then_die && calls >= last && !(flags & O_DIRECTORY)) raise(SIGKILL);
-  AROUND(real.open(path, flags, mode), "open %d %s %s\n", result, flags & O_DIRECTORY ? "folder" : flags & O_EXCL ? "new" : "append", path)
+  AROUND(real.open(path, flags, mode), "open %d %s %s\n", result,
+         flags & O_DIRECTORY ? "folder" : flags & O_EXCL ? "new" : "append", path)
 }
 
 static int my_fsync(int fd) { AROUND(real.fsync(fd), "fsync %d\n", fd) }
-static int my_ftruncate(int fd, off_t size) { AROUND(real.ftruncate(fd, size), "ftruncate %d %lld\n", fd, (long long)size) }
+static int my_ftruncate(int fd, off_t size) {
+  AROUND(real.ftruncate(fd, size), "ftruncate %d %lld\n", fd, (long long)size)
+}
 static int my_fchmod(int fd, mode_t mode) { AROUND(real.fchmod(fd, mode), "fchmod %d\n", fd) }
 static int my_fchown(int fd, uid_t user, gid_t group) { AROUND(real.fchown(fd, user, group), "fchown %d\n", fd) }
 static int my_rename(const char *from, const char *to) { AROUND(real.rename(from, to), "rename %s\t%s\n", from, to) }
@@ -102,5 +106,6 @@ __attribute__((constructor)) static void obey(void) {
   if (wish == NULL && path == NULL) return;
   real = pl_store_syscalls;
   pl_store_syscalls = (pl_syscalls){ .open = my_open, .write = my_write, .ftruncate = my_ftruncate, .fsync = my_fsync,
-                                     .fchmod = my_fchmod, .fchown = my_fchown, .close = my_close, .rename = my_rename, .unlink = my_unlink, .mkdir = my_mkdir };
+                                     .fchmod = my_fchmod, .fchown = my_fchown, .close = my_close, .rename = my_rename,
+                                     .unlink = my_unlink, .mkdir = my_mkdir };
 }

@@ -24,7 +24,9 @@ TestBench = {}
 
 function TestBench:test_a_file()
   local out = bench(file .. " --repeat 2 --threads 1,3")
-  for _, word in ipairs { "processor", "GFLOP/s of fused multiply-adds", "training/s", "of peak" } do lu.assertStrContains(out, word) end
+  for _, word in ipairs { "processor", "GFLOP/s of fused multiply-adds", "training/s", "of peak" } do
+    lu.assertStrContains(out, word)
+  end
   for _, threads in ipairs { 1, 3 } do
     lu.assertStrMatches(out, (".*\nSmall +16 +%d +[%%d,]+ +[%%d.]+ %%%% +[%%d.,]+ +%%d+ %%%% +[%%d,]+ .*"):format(threads))
   end
@@ -45,7 +47,8 @@ function TestBench:test_for_machines()
   for _, what in ipairs { one.training, one.inference } do
     lu.assertTrue(what.low > 0 and what.low <= what.median and what.median <= what.high)
   end
-  -- multiply-adds of a sample: two convolutions at 26x26 and the last layer; two operations each, a step is three answers
+  -- multiply-adds of a sample: two convolutions at 26x26 and the last layer; two operations each, a step is three
+  -- answers
   local flops = 2 * (26 * 26 * 2 * (9 + 18) + 20)
   lu.assertAlmostEquals(one.inference.gflops, one.inference.median * flops / 1e9, 1e-9)
   lu.assertAlmostEquals(one.training.gflops, 3 * one.training.median * flops / 1e9, 1e-9)
@@ -70,7 +73,8 @@ end
 function TestBench:test_layers()
   local out = bench(file .. " --layers --threads 1")
   lu.assertStrContains(out, "Small, batch 16, 1 thread: ")
-  for _, word in ipairs { " 1 Conv2d", " 3 Residual {", "   1 Conv2d", " 3 Residual } +", " 5 Linear", "passes", "data", "loss", "optimizer", "between steps" } do
+  for _, word in ipairs { " 1 Conv2d", " 3 Residual {", "   1 Conv2d", " 3 Residual } +", " 5 Linear", "passes", "data",
+    "loss", "optimizer", "between steps" } do
     lu.assertStrContains(out, "\n" .. word)
   end
   local sum = 0
@@ -89,7 +93,8 @@ function TestBench:test_mistakes()
   end
   fails("P99", "bench: there is no row, family or file 'P99'; did you mean 'P09'? (perilune reproduce lists them)", 2)
   fails("--layers --json", "bench: --layers is a table for people; it takes no --csv and no --json", 2)
-  lu.assertStrContains(cli.run("bench P09 --threads 1,no").err, "numbers of threads from 1 to 64 are expected, such as 1,2; got '1,no'")
+  lu.assertStrContains(cli.run("bench P09 --threads 1,no").err,
+    "numbers of threads from 1 to 64 are expected, such as 1,2; got '1,no'")
   lu.assertStrContains(cli.run("bench P09 --seconds 0").err, "a number above 0 is expected, got '0'")
 end
 
@@ -104,7 +109,8 @@ local function make_bench(words, peer)
     kept:write(core.json.encode(peer))
     kept:close()
   end
-  local command = ("BUILD=%s PERILUNE_DATA=/nowhere XDG_DATA_HOME=/nowhere PEER=%s SECONDS=0.01 REPEAT=2 %s tests/bench/run.lua %s 2>/dev/null")
+  local command = ("BUILD=%s PERILUNE_DATA=/nowhere XDG_DATA_HOME=/nowhere PEER=%s SECONDS=0.01 REPEAT=2 %s " ..
+    "tests/bench/run.lua %s 2>/dev/null")
     :format(folder, peer and "cached" or "none", cli.program, words)
   local pipe = assert(io.popen(command))
   local out = pipe:read "a"

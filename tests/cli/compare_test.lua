@@ -42,7 +42,8 @@ local function counted(a, b)
   end
   local x, y, first, second, wrong = right(a), right(b), 0, 0, 0
   for i = 1, #x do
-    if x[i] and not y[i] then first = first + 1 elseif y[i] and not x[i] then second = second + 1 elseif not x[i] then wrong = wrong + 1 end
+    if x[i] and not y[i] then first = first + 1 elseif y[i]
+      and not x[i] then second = second + 1 elseif not x[i] then wrong = wrong + 1 end
   end
   return first, second, wrong
 end
@@ -53,7 +54,8 @@ function TestCompare:test_two_runs()
   local a, b = assert(pl.run(at(good:format(1)))), assert(pl.run(at(bad:format(1))))
   local first, second, wrong = counted(a, b)
   local c = pl.compare(a, b)
-  lu.assertEquals({ c.kind, c.first_only, c.second_only, c.both_wrong, c.count }, { "mcnemar", first, second, wrong, 100 })
+  lu.assertEquals({ c.kind, c.first_only, c.second_only, c.both_wrong, c.count },
+    { "mcnemar", first, second, wrong, 100 })
   lu.assertEquals(c.p, mcnemar.p_value(first, second))
   lu.assertTrue(c.p < 0.05)
   lu.assertStrMatches(c.words, "the first is better on this test set: of %d+ test samples .*")
@@ -79,7 +81,8 @@ function TestCompare:test_groups_of_seeds()
   local c = pl.compare(group(bad), group(good))
   lu.assertEquals({ c.kind, c.seeds }, { "difference", { 3, 3 } })
   lu.assertTrue(c.low > 0 and c.low <= c.difference and c.difference <= c.high)
-  lu.assertStrMatches(c.words, "the second has the lower test error, by .* over 3 and 3 seeds%); with fewer than 5 seeds a side, .*")
+  lu.assertStrMatches(c.words, "the second has the lower test error, by .* over 3 and 3 seeds%); with fewer than " ..
+    "5 seeds a side, .*")
   lu.assertEquals(pl.compare(group(bad), group(good)).low, c.low)
   c = pl.compare(group(good), { at(good:format(2)), at(good:format(1)), at(good:format(3)) })
   lu.assertStrContains(c.words, "no difference can be told with 3 seeds: ")
@@ -93,7 +96,8 @@ end
 
 function TestCompare:test_lines_of_scripts()
   local r = cli.run(("compare '%s' o"):format(good:format(1)))
-  lu.assertStrContains(r.out, "script, B beside A:\n     4 -   model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.Tanh()")
+  lu.assertStrContains(r.out, "script, B beside A:\n     4 -   model = pl.nn.Sequential { pl.nn.Flatten(), " ..
+    "pl.nn.Linear(784, width), pl.nn.Tanh()")
   lu.assertStrContains(r.out, "     5 +   -- of the logits\n")
   lu.assertNil(r.out:find("optimizer = ", 1, true))
 end
@@ -109,14 +113,16 @@ function TestCompare:test_mistakes()
   fails("compare o empty", "compare: there is no finished run in empty", 1)
   lu.assertErrorMsgContains("the first is a run, its folder or a list of these, got 3", pl.compare, 3, at "o")
   lu.assertErrorMsgContains("the second is an empty list", pl.compare, at "o", {})
-  lu.assertErrorMsgContains("pl.compare has no option 'sed'; did you mean 'seed'?", pl.compare, at "o", at "o", { sed = 1 })
+  lu.assertErrorMsgContains("pl.compare has no option 'sed'; did you mean 'seed'?", pl.compare, at "o", at "o",
+    { sed = 1 })
 end
 
 -- Runs on different test sets, and runs of older programs, are not tested against each other.
 function TestCompare:test_what_cannot_be_tested()
   local a, b = assert(pl.run(at "o")), assert(pl.run(at "o"))
   b.test.right = nil
-  lu.assertEquals({ compare.mcnemar(a, b) }, { nil, "one of them does not keep which predictions are right (it was made by an older program)" })
+  lu.assertEquals({ compare.mcnemar(a, b) },
+    { nil, "one of them does not keep which predictions are right (it was made by an older program)" })
   b = assert(pl.run(at "o"))
   b.identity.data_sha256 = "0 1"
   lu.assertEquals({ compare.mcnemar(a, b) }, { nil, "their test sets differ" })
@@ -151,7 +157,8 @@ end
 
 -- Numbers as numbers, what is missing last, whichever way.
 function TestRunsCommand:test_missing_values_come_last()
-  cli.write("third.lua", (script:gsub("pl.nn.CrossEntropy%(%),", "pl.nn.CrossEntropy(), test = false,"):gsub('"small"', '"third"')))
+  cli.write("third.lua", (script:gsub("pl.nn.CrossEntropy%(%),", "pl.nn.CrossEntropy(), test = false,"):gsub('"small"',
+    '"third"')))
   cli.run "run third.lua lr=10 --quiet --out t/third"
   cli.run "run third.lua lr=9 --quiet --out t/nine"
   cli.run "run small.lua lr=0.01 --quiet --out t/small"
@@ -166,7 +173,8 @@ end
 function TestRunsCommand:test_formats()
   local r = cli.run "runs s --columns lr,seed,state --markdown"
   lu.assertStrContains(r.out, "| lr | seed | state |\n|---:|---:|---|\n| 0.001 | 1 | finished |\n")
-  lu.assertEquals(core.json.decode(cli.run("runs s seed=3 --json --columns lr,seed").out), { { lr = 0.001, seed = 3 }, { lr = 0.3, seed = 3 } })
+  lu.assertEquals(core.json.decode(cli.run("runs s seed=3 --json --columns lr,seed").out),
+    { { lr = 0.001, seed = 3 }, { lr = 0.3, seed = 3 } })
   lu.assertStrContains(cli.run("runs s").out, "6 runs\n")
 end
 
@@ -193,7 +201,8 @@ function TestRunsCommand:test_escapes_of_a_strange_run()
   record.state.identity.script = "-- \27[5mblink\n" .. record.state.identity.script
   os.execute(("mkdir -p %s"):format(at "../strange"))
   assert(runfile.write(at "../strange/run.h5", record))
-  for _, words in ipairs { "runs ../strange --columns name,evil", "runs ../strange --markdown", "compare ../strange o" } do
+  for _, words in ipairs { "runs ../strange --columns name,evil", "runs ../strange --markdown",
+    "compare ../strange o" } do
     local r = cli.run(words)
     lu.assertEquals(r.status, 0, words)
     lu.assertNil(r.out:find "[\27\7]", words)
@@ -201,7 +210,8 @@ function TestRunsCommand:test_escapes_of_a_strange_run()
   lu.assertStrContains(cli.run("runs ../strange").out, "red")
 end
 
--- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine is shared.
+-- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine
+-- is shared.
 function TestRunsCommand:test_a_thousand_runs()
   local log = cli.read(at "o/log.jsonl")
   for i = 1, 1000 do
@@ -233,13 +243,15 @@ function TestFromLua:test_sweep()
   lu.assertEquals(r.err, "")
   lu.assertEquals(r.out, "0.3\t12\t3\t2\t6\tval_error\ts\ntrue\t3\n" ..
     "false\ts.lua:7: pl.sweep: arguments are named, such as arguments = { lr = { 0.01, 0.1 } }\n" ..
-    "false\ts.lua:8: small.lua: the script has no argument 'lrr'; did you mean 'lr'?\nfalse\ts.lua:9: sweep: there is no file none.lua\n")
+    "false\ts.lua:8: small.lua: the script has no argument 'lrr'; did you mean 'lr'?\nfalse\ts.lua:9: sweep: " ..
+    "there is no file none.lua\n")
 end
 
 function TestFromLua:test_prompt_with_a_run()
   local function prompt(path, line)
     local name = cli.write("line", line .. "\n")
-    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s -i '%s' <%s 2>&1"):format(cli.folder, cli.home, cli.quote(cli.program), path, name))
+    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s -i '%s' <%s 2>&1"):format(cli.folder, cli.home,
+      cli.quote(cli.program), path, name))
     local out = pipe:read "a"
     pipe:close()
     return out
@@ -247,8 +259,10 @@ function TestFromLua:test_prompt_with_a_run()
   local out = prompt("o", "print(model:evaluate(dataset.test).error == run.test.error, e.name)")
   lu.assertStrContains(out, "run, model, dataset, e are here\ntrue\tsmall\n")
   cli.write("other.lua", "os.exit(3)")
-  out = prompt("o", "print(model:evaluate(pl.data.digits { train = 200, test = 100 }.test).error == run.test.error, dataset)")
-  lu.assertStrContains(out, "run, model are here; its data are not here: they were made by other.lua, which is not here as it was\ntrue\tnil\n")
+  out = prompt("o", "print(model:evaluate(pl.data.digits { train = 200, test = 100 }.test).error == " ..
+    "run.test.error, dataset)")
+  lu.assertStrContains(out, "run, model are here; its data are not here: they were made by other.lua, which is " ..
+    "not here as it was\ntrue\tnil\n")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -1,5 +1,5 @@
--- What a script does to its environment is its own trouble: the locale, and the standard functions, which it overwrites here
--- before anything else. Results and files are those of the same script without that.
+-- What a script does to its environment is its own trouble: the locale, and the standard functions, which it overwrites
+-- here before anything else. Results and files are those of the same script without that.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 
@@ -16,7 +16,8 @@ return pl.experiment {
 
 local function files(out)
   local record = assert(require "perilune.runfile".read(("%s/%s/run.h5"):format(cli.folder, out)))
-  local log = cli.read(("%s/%s/log.jsonl"):format(cli.folder, out)):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
+  local log = cli.read(("%s/%s/log.jsonl"):format(cli.folder, out)):gsub('"seconds":[^,}]*',
+    ""):gsub('"created":"[^"]*"', "")
   return { record.state.weights_sha256, log, record.config, record.history.columns }
 end
 
@@ -33,7 +34,9 @@ TestEnvironment = {}
 
 -- A locale with a decimal comma; made for the test where the sources of locales are installed.
 local function comma_locale()
-  if not os.execute(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1"):format(cli.quote(cli.folder))) then lu.skip "localedef cannot make de_DE.UTF-8 (Debian: locales)" end
+  if not os.execute(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1"):format(cli.quote(cli.folder))) then
+    lu.skip "localedef cannot make de_DE.UTF-8 (Debian: locales)"
+  end
   return "LOCPATH=" .. cli.quote(cli.folder)
 end
 
@@ -44,7 +47,8 @@ function TestEnvironment.test_a_locale_with_a_decimal_comma()
   local shown = cli.run("show comma --csv", environment)
   lu.assertEquals(shown.status, 0)
   lu.assertNotStrContains(shown.out:match "\n(.-)\n", ",,")
-  lu.assertEquals(select(2, shown.out:match "\n(.-)\n":gsub(",", "")), select(2, shown.out:match "^(.-)\n":gsub(",", "")))
+  lu.assertEquals(select(2, shown.out:match "\n(.-)\n":gsub(",", "")),
+    select(2, shown.out:match "^(.-)\n":gsub(",", "")))
   local script = cli.write("comma_tools.lua", set .. [[
     local pl = require "perilune"
     assert(pl.save("comma.h5", { x = 0.5, t = pl.tensor { 1.5 } }))
@@ -81,7 +85,8 @@ function TestEnvironment.test_standard_functions_overwritten()
     end
   ]]
   lu.assertEquals(train("overwritten", "local pl = require 'perilune'\n" .. overwrite .. experiment), whole)
-  local callbacks = experiment:gsub("metrics =", "callbacks = { on_start = function() " .. overwrite .. " end }, metrics =")
+  local callbacks = experiment:gsub("metrics =", "callbacks = { on_start = function() " .. overwrite ..
+    " end }, metrics =")
   lu.assertEquals(train("overwritten_late", callbacks), whole)
 end
 

@@ -24,36 +24,54 @@ function TestUsage:test_unknown_options_and_commands()
 end
 
 function TestUsage:test_values_of_options()
-  expect(2, "run: option '--epochs': a whole number from 1 is expected, got '0' (see: perilune help run)", "run x.lua --epochs 0")
-  expect(2, "run: option '--threads': a whole number from 0 is expected, got 'many' (see: perilune help run)", "run x.lua --threads many")
-  expect(2, "run: option '--checkpoint-every': a number of seconds from 0 is expected, got '-x' (see: perilune help run)", "run x.lua --checkpoint-every=-x")
-  expect(2, "run: '-1' is taken for an option; a number here is not negative (see: perilune help run)", "run x.lua --seed -1")
+  expect(2, "run: option '--epochs': a whole number from 1 is expected, got '0' (see: perilune help run)",
+    "run x.lua --epochs 0")
+  expect(2, "run: option '--threads': a whole number from 0 is expected, got 'many' (see: perilune help run)",
+    "run x.lua --threads many")
+  expect(2, "run: option '--checkpoint-every': a number of seconds from 0 is expected, got '-x' (see: perilune " ..
+    "help run)", "run x.lua --checkpoint-every=-x")
+  expect(2, "run: '-1' is taken for an option; a number here is not negative (see: perilune help run)",
+    "run x.lua --seed -1")
 end
 
 function TestUsage:test_files_that_are_no_scripts()
-  local what = "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, load a model with nn.load(path)"
+  local what = "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, load a model " ..
+    "with nn.load(path)"
   cli.write("x.h5", "PERILUNE\0\1")
   for _, words in ipairs { "run x.h5", "check x.h5", "x.h5" } do expect(1, "x.h5 " .. what, words) end
   cli.write("y.h5", "\137HDF\r\n\26\n")
-  expect(1, "y.h5 is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) or data.hdf5 { path = ..., foreign = true }", "run y.h5")
+  expect(1, "y.h5 is an HDF5 file, not a script; read it with pl.load(path, { foreign = true }) or data.hdf5 { " ..
+    "path = ..., foreign = true }", "run y.h5")
 end
 
 function TestUsage:test_arguments_of_the_script()
   expect(2, "x.lua: the script has no argument 'lrr'; did you mean 'lr'?", "run x.lua lrr=1", good)
-  expect(2, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01", "run x.lua lr", good)
+  expect(2, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01", "run x.lua lr",
+    good)
   expect(1, "x.lua:19: argument lr=fast: expects a number, such as lr=0.01", "run x.lua lr=fast", good)
 end
 
 TestScripts = {}
 
-function TestScripts:test_syntax_error() expect(1, "x.lua:2: <name> expected near '='", "run x.lua", "local a = 1\nlocal = 2\n") end
-function TestScripts:test_runtime_error() expect(1, "x.lua:2: attempt to index a nil value (global 'nm')", "run x.lua", "local pl = 1\nlocal m = nm.Linear(1, 2)\n") end
-function TestScripts:test_no_such_file() expect(1, "cannot open nowhere.lua: No such file or directory", "run nowhere.lua") end
+function TestScripts:test_syntax_error()
+  expect(1, "x.lua:2: <name> expected near '='", "run x.lua", "local a = 1\nlocal = 2\n")
+end
+function TestScripts:test_runtime_error()
+  expect(1, "x.lua:2: attempt to index a nil value (global 'nm')", "run x.lua",
+    "local pl = 1\nlocal m = nm.Linear(1, 2)\n")
+end
+function TestScripts:test_no_such_file()
+  expect(1, "cannot open nowhere.lua: No such file or directory", "run nowhere.lua")
+end
 function TestScripts:test_a_folder() expect(1, ". is a folder; a Lua file is expected", "run .") end
-function TestScripts:test_missing_module() expect(1, "x.lua:1: module 'common.nothing' not found (looked for in package.path and package.cpath)", "run x.lua", 'require "common.nothing"') end
+function TestScripts:test_missing_module()
+  expect(1, "x.lua:1: module 'common.nothing' not found (looked for in package.path and package.cpath)", "run x.lua",
+    'require "common.nothing"')
+end
 
 function TestScripts:test_returns_no_experiment()
-  expect(1, "x.lua: returns nothing; an experiment file ends with: return pl.experiment { ... }", "check x.lua", "local pl = require 'perilune'")
+  expect(1, "x.lua: returns nothing; an experiment file ends with: return pl.experiment { ... }", "check x.lua",
+    "local pl = require 'perilune'")
 end
 
 function TestScripts:test_precompiled_code_is_refused()
@@ -84,17 +102,20 @@ function TestExperiments:test_wrong_shape_names_file_line_layer_and_remedy()
 end
 
 function TestExperiments:test_unknown_field_and_option()
-  expect(1, "x.lua:14: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua", (good:gsub("epochs = 5", "epoch = 5")))
+  expect(1, "x.lua:14: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua",
+    (good:gsub("epochs = 5", "epoch = 5")))
   expect(1, "x.lua:19: Adam has no option 'wieght_decay'; did you mean 'weight_decay'?", "check x.lua",
     (good:gsub("{ lr = pl.arg%(\"lr\", 0.01%) }", "{ wieght_decay = 1 }")))
 end
 
 function TestExperiments:test_missing_data()
-  local script = good:gsub("data = pl.data.from_tensors.-\n", "data = pl.data.mnist(),\n"):gsub("nn.Linear%(64, 2%)", "nn.Linear(784, 10)")
+  local script = good:gsub("data = pl.data.from_tensors.-\n", "data = pl.data.mnist(),\n"):gsub("nn.Linear%(64, 2%)",
+    "nn.Linear(784, 10)")
   cli.write("x.lua", script)
   lu.assertEquals(cli.run("check x.lua", "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere").status, 0)     -- no data is read
-  expect(1, "mnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in data/mnist, /nowhere/perilune/mnist; " ..
-    "get it with: perilune data fetch mnist (or set PERILUNE_DATA)", "run x.lua", nil, "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere")
+  expect(1, "mnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in data/mnist, " ..
+    "/nowhere/perilune/mnist; get it with: perilune data fetch mnist (or set PERILUNE_DATA)", "run x.lua", nil,
+    "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere")
 end
 
 function TestExperiments:test_unwritable_folder_is_said_before_training()
@@ -103,17 +124,20 @@ function TestExperiments:test_unwritable_folder_is_said_before_training()
   cli.write("taken", "a file")
   local r = cli.run "run x.lua --out taken/here"
   lu.assertEquals({ r.status, r.out }, { 1, "" })
-  lu.assertStrMatches(r.err, "perilune: cannot write into the run's folder taken/here: .*taken is a file; choose another with %-%-out DIR\n")
+  lu.assertStrMatches(r.err, "perilune: cannot write into the run's folder taken/here: .*taken is a file; choose " ..
+    "another with %-%-out DIR\n")
 end
 
 function TestExperiments:test_a_loss_that_is_not_finite()
-  local script = good:gsub("return lr %* .-\n", "return epoch < 3 and 0.01 or 1e12\n"):gsub("Adam", "SGD"):gsub("stopping = .-\n", "")
+  local script = good:gsub("return lr %* .-\n", "return epoch < 3 and 0.01 or 1e12\n"):gsub("Adam",
+    "SGD"):gsub("stopping = .-\n", "")
     :gsub("validation = 0.2", 'validation = { fraction = 0.2, order = "last" }')
   cli.write("x.lua", script)
   local r = cli.run "run x.lua --out broken --quiet"
   lu.assertEquals(r.status, 1)
-  lu.assertStrMatches(r.err, "perilune: epoch 3, batch %d+: the loss is not a finite number; first seen in .*layer %d.*; stopped, " ..
-    "the weights after epoch [12] are kept in broken; a smaller learning rate than 1e%+12 may help\n")
+  lu.assertStrMatches(r.err, "perilune: epoch 3, batch %d+: the loss is not a finite number; first seen in " ..
+    ".*layer %d.*; stopped, the weights after epoch [12] are kept in broken; a smaller learning rate than 1e%+12 " ..
+    "may help\n")
   lu.assertStrContains(cli.run("verify broken").out, "broken/run.h5: whole")
   lu.assertStrContains(cli.run("show broken").out, "epochs   ")
 end
@@ -124,7 +148,8 @@ function TestExperiments:test_errors_in_callbacks_have_their_own_line()
 end
 
 function TestExperiments:test_state_that_no_file_can_keep()
-  expect(1, "ctx.state.f is a function, which a file cannot keep; keep numbers, strings, booleans and tables of them there", "run x.lua -q --out state",
+  expect(1, "ctx.state.f is a function, which a file cannot keep; keep numbers, strings, booleans and tables of " ..
+    "them there", "run x.lua -q --out state",
     (good:gsub("callbacks = {%s*}", "callbacks = { on_epoch = function(ctx) ctx.state.f = print end }")))
 end
 

@@ -65,7 +65,8 @@ end
 TestHostileFile = {}
 
 function TestHostileFile.test_commands_that_look()
-  for _, words in ipairs { "show run", "show run/checkpoint.h5", "show run --history", "show run --heat", "verify run", "runs", "runs run", "compare run run/checkpoint.h5",
+  for _, words in ipairs { "show run", "show run/checkpoint.h5", "show run --history", "show run --heat", "verify run",
+    "runs", "runs run", "compare run run/checkpoint.h5",
     "compare run", "plot run", "plot run train_loss" } do
     harmless(words)
   end
@@ -104,7 +105,8 @@ function TestHostileFile.test_descriptions_of_models_that_are_none()
   local lambda = { type = "Lambda", config = { forward = touch, shape = "return os.exit(3)" } }
   local deep = { type = "Linear", config = { ["in"] = 3, out = 3 } }
   for _ = 1, 60 do deep = { type = "Sequential", layers = { deep } } end
-  for i, config in ipairs { { type = name }, { type = "Sequential", layers = { lambda } }, lambda, deep, { type = "Linear", config = { ["in"] = name, out = -1 } },
+  for i, config in ipairs { { type = name }, { type = "Sequential", layers = { lambda } }, lambda, deep,
+    { type = "Linear", config = { ["in"] = name, out = -1 } },
     { type = "Conv2d", config = { ["in"] = 1 << 40, out = 1 << 40, kernel = { 1 << 40, 3 } } }, { name, touch },
       { type = { type = "Linear" } },
     { type = "Sequential", layers = { { type = "Linear", config = { name = ("x"):rep(5000) } } } } } do

@@ -28,7 +28,8 @@ function TestMemory:test_what_was_being_made_is_named()
     ["n=3000 --memory 1M"] = "a tensor %[3000, 28, 28, 1%] of u8",
     ["width=4000 --memory 3M"] = "the parameters of the model and their gradients",
     ["width=800 --memory 6M"] = "what Adam remembers of each parameter: a tensor %[636016%] of f32",
-    ["n=2000 width=400 batch=2000 --memory 21M"] = "the activations of a batch of 2000 samples %(a smaller batch_size needs less%)",
+    ["n=2000 width=400 batch=2000 --memory 21M"] =
+    "the activations of a batch of 2000 samples %(a smaller batch_size needs less%)",
     ["n=2000 batch=2000 --memory 3MiB"] = "a batch of 2000 samples",
   } do
     local r = cli.run(("run %s %s --quiet --out short"):format(script, words))
@@ -40,9 +41,11 @@ end
 function TestMemory:test_the_environment_limits_every_command()
   local code = cli.quote "print(pcall(require 'perilune'.zeros, 1000, 1000)) print(#require 'perilune'.zeros(1000))"
   local r = cli.run("-e " .. code, "PERILUNE_MEMORY=2M")
-  lu.assertStrMatches(r.out, "false\t.*a tensor %[1000, 1000%] of f32: the memory limit of 2%.0 MiB is reached.*\n1000\n")
+  lu.assertStrMatches(r.out, "false\t.*a tensor %[1000, 1000%] of f32: the memory limit of 2%.0 MiB is " ..
+    "reached.*\n1000\n")
   r = cli.run("version", "PERILUNE_MEMORY=lots")
-  lu.assertEquals({ r.status, r.err }, { 2, "perilune: PERILUNE_MEMORY: a size such as 500M or 2G is expected, got 'lots'\n" })
+  lu.assertEquals({ r.status, r.err }, { 2,
+    "perilune: PERILUNE_MEMORY: a size such as 500M or 2G is expected, got 'lots'\n" })
   r = cli.run(("run %s --memory x"):format(script))
   lu.assertEquals(r.status, 2)
   lu.assertStrContains(r.err, "a size such as 500M or 2G is expected, got 'x'")

@@ -30,7 +30,8 @@ end
 
 function TestNote:test_mistakes()
   local r = cli.run "note nowhere x"
-  lu.assertEquals({ r.status, r.err }, { 1, "perilune: nowhere is no run: a note is kept in a run's folder, such as runs/my-first-s1\n" })
+  lu.assertEquals({ r.status, r.err }, { 1,
+    "perilune: nowhere is no run: a note is kept in a run's folder, such as runs/my-first-s1\n" })
   r = cli.run "note run x --tag 'a b'"
   lu.assertEquals(r.status, 2)
   lu.assertStrContains(r.err, "a tag has letters")

@@ -1,5 +1,6 @@
 -- A small experiment for the tests of the command line: images of two bars, upright or lying, that a network with
--- every kind of state learns (dropout, batch normalization, augmentation, Adam). DIE=n in the environment kills the process at step n.
+-- every kind of state learns (dropout, batch normalization, augmentation, Adam). DIE=n in the environment kills the
+-- process at step n.
 return [[
 local pl = require "perilune"
 local nn = pl.nn

@@ -1,4 +1,5 @@
--- What makes a run repeatable: the script as it was run, whatever way it was given, and every file that it loads, whenever.
+-- What makes a run repeatable: the script as it was run, whatever way it was given, and every file that it loads,
+-- whenever.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/repeat_test"
@@ -21,7 +22,9 @@ local function same_bits(folder)
   lu.assertStrContains(r.out, "the same bits")
 end
 
-local function record(folder) return assert(require "perilune.runfile".read(cli.folder .. "/" .. folder .. "/checkpoint.h5", { tensors = false })) end
+local function record(folder)
+  return assert(require "perilune.runfile".read(cli.folder .. "/" .. folder .. "/checkpoint.h5", { tensors = false }))
+end
 
 TestLate = {}
 
@@ -37,7 +40,8 @@ function TestLate:test_a_module_required_in_a_schedule_is_part_of_the_run()
   cli.write("late/late_rate.lua", "return function() return 0.5 end")
   local r = cli.run(("run %s -q --out late-run"):format(file))
   lu.assertEquals(r.status, 1)
-  lu.assertStrContains(r.err, "late_rate.lua: line 1 was 'return function() return 0.1 end', now 'return function() return 0.5 end'")
+  lu.assertStrContains(r.err, "late_rate.lua: line 1 was 'return function() return 0.1 end', now 'return " ..
+    "function() return 0.5 end'")
   cli.write("late/late_rate.lua", "return function() return 0.1 end")
   lu.assertEquals(cli.run(("run %s -q --out late-run"):format(file)).status, 0)
   cli.write("late/late_rate.lua", "return function() return 0.5 end")
@@ -52,7 +56,8 @@ function TestLate:test_a_file_that_changes_under_the_run_is_said()
     'return dofile(%q) end'):format(rate, rate)))
   local r = cli.run(("run %s --out live-run"):format(file))
   lu.assertEquals(r.status, 0)
-  lu.assertStrContains(r.out, "rate.lua has changed since it was loaded (line 1 was 'return 0.1', now 'return 0.2'); the run is marked as edited")
+  lu.assertStrContains(r.out, "rate.lua has changed since it was loaded (line 1 was 'return 0.1', now 'return " ..
+    "0.2'); the run is marked as edited")
   lu.assertEquals(select(2, r.out:gsub("has changed since", "")), 1)
   lu.assertStrMatches(record "live-run".state.edited, "epoch 2: .*live/rate%.lua changed")
   lu.assertStrContains(cli.run "rerun live-run -q".err, "was edited by hand")
@@ -79,15 +84,19 @@ function TestGiven:test_by_other_ways()
   cli.write("ways/beside.lua", "#!/usr/bin/env lua\nreturn 3")
   os.execute(("ln -sf main.lua %s/ways/link.lua"):format(cli.folder))
   cli.write("plain.lua", script())
-  for name, words in pairs { relative = "run ways/../ways/main.lua", symlink = "run ways/link.lua", stdin = "run - < plain.lua",
+  for name, words in pairs { relative = "run ways/../ways/main.lua", symlink = "run ways/link.lua",
+    stdin = "run - < plain.lua",
       device = "run /dev/stdin < plain.lua" } do
     local input = words:match "<.*" or ""
     words = ("%s -q --out by-%s %s"):format(words:gsub(" <.*", ""), name, input)
-    lu.assertTrue(os.execute(("cd %s && %s %s >/dev/null"):format(cli.quote(cli.folder), cli.quote(cli.program), words)), name)
-    lu.assertEquals(record("by-" .. name).state.identity.script, cli.read(input == "" and file or cli.folder .. "/plain.lua"))
+    lu.assertTrue(os.execute(("cd %s && %s %s >/dev/null"):format(cli.quote(cli.folder), cli.quote(cli.program),
+      words)), name)
+    lu.assertEquals(record("by-" .. name).state.identity.script,
+      cli.read(input == "" and file or cli.folder .. "/plain.lua"))
     same_bits("by-" .. name)
   end
-  lu.assertTrue(os.execute(("cd %s && %s check - <plain.lua >/dev/null"):format(cli.quote(cli.folder), cli.quote(cli.program))))
+  lu.assertTrue(os.execute(("cd %s && %s check - <plain.lua >/dev/null"):format(cli.quote(cli.folder),
+    cli.quote(cli.program))))
 end
 
 -- A script that loads an experiment and trains it: the experiment's file, and what it loaded.

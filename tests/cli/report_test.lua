@@ -203,7 +203,8 @@ function TestReport:test_in_a_browser()
   end
   if not browser then lu.skip "no chromium is installed" end
   page "all"
-  local pipe = assert(io.popen(("timeout 300 %s --headless --no-sandbox --disable-gpu --enable-logging=stderr --user-data-dir=%s --dump-dom file://%s/page.html 2>&1")
+  local pipe = assert(io.popen(("timeout 300 %s --headless --no-sandbox --disable-gpu --enable-logging=stderr " ..
+    "--user-data-dir=%s --dump-dom file://%s/page.html 2>&1")
     :format(browser, cli.quote(cli.folder .. "/browser"), cli.folder)))
   local said = pipe:read "a"
   pipe:close()

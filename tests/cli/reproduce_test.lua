@@ -1,4 +1,5 @@
--- perilune reproduce: the table of experiments/README.md is that of results.csv; run folders become lines; what is no row's run is refused.
+-- perilune reproduce: the table of experiments/README.md is that of results.csv; run folders become lines; what is no
+-- row's run is refused.
 local lu = require "luaunit"
 local core = require "perilune.core"
 local csv = require "perilune.csv"
@@ -17,7 +18,8 @@ TestResults = {}
 
 function TestResults:test_the_table_is_that_of_the_results()
   local readme = cli.read "experiments/README.md"
-  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments", results.peer "experiments")), readme,
+  lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments", results.peer "experiments")),
+    readme,
     "experiments/README.md is not made of results.csv; perilune reproduce --import (without a folder) makes it anew")
 end
 
@@ -54,7 +56,9 @@ end
 function TestResults:test_a_mean_and_its_seeds()
   local row = { name = "X", metric = "test_error", error = 0.02 }
   local by_row = { X = { { row = "X", seed = "1-3", error = 0.03 } } }
-  local function measure(seed, error_) results.put(by_row, { row = "X", seed = seed, error = error_, epochs = 2, seconds = 1 }) end
+  local function measure(seed, error_)
+    results.put(by_row, { row = "X", seed = seed, error = error_, epochs = 2, seconds = 1 })
+  end
   measure(1, 0.010)
   measure(2, 0.020)
   local v = verdict.of(row, by_row.X)
@@ -113,24 +117,29 @@ function TestImport:test_finished_runs_become_lines()
   local r = run "reproduce --import a b c"
   lu.assertEquals({ r.out, r.err, r.status }, { "3 runs added to experiments/results.csv\n", "", 0 })
   local list = csv.decode(cli.read(home .. "/experiments/results.csv"))
-  lu.assertEquals({ list[1].row, list[1].seed, list[2].seed, list[3].row, list[3].seed }, { "T01", "1", "2", "T01 lr=0.2", "1" })
+  lu.assertEquals({ list[1].row, list[1].seed, list[2].seed, list[3].row, list[3].seed },
+    { "T01", "1", "2", "T01 lr=0.2", "1" })
   local digest = require "perilune.runfile".read(home .. "/a/run.h5", { tensors = false }).state.weights_sha256
   lu.assertEquals(list[1].weights_sha256, digest)
   local readme = cli.read(home .. "/experiments/README.md")
-  lu.assertStrMatches(readme, "# Title\n\n| experiment .*\n| T01 `tiny/T01.lua` | 50.00 | [%d.]+ | .* | 2 | 2 | .*\n| T02 `tiny/T02.lua` | 50.00 |[ |]+\n\nafter\n")
+  lu.assertStrMatches(readme, "# Title\n\n| experiment .*\n| T01 `tiny/T01.lua` | 50.00 | [%d.]+ | .* | 2 | 2 | " ..
+    ".*\n| T02 `tiny/T02.lua` | 50.00 |[ |]+\n\nafter\n")
   -- a comment is no difference; a number is
   cli.write("experiments/tiny/T01.lua", "-- A comment.\n" .. small:format "T01")
   lu.assertEquals(run("reproduce --import a").status, 0)
   cli.write("experiments/common/rate.lua", "return 0.3\n")
   r = run "reproduce --import a"
-  lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not experiments/common/rate.lua\n", 1 })
+  lu.assertEquals({ r.err, r.status }, { "perilune: a: the experiments/common/rate.lua that it loaded is not " ..
+    "experiments/common/rate.lua\n", 1 })
 end
 
 -- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
 function TestImport:test_runs_of_older_programs()
   local runfile = require "perilune.runfile"
   fresh()
-  local function with(rule) return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ",")) end
+  local function with(rule)
+    return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ","))
+  end
   cli.write("experiments/tiny/T02.lua", with '{ fraction = 0.25, order = "last" }')
   lu.assertEquals(run("run experiments/tiny/T02.lua --quiet --out old").status, 0)
   local record = assert(runfile.read(home .. "/old/run.h5"))
@@ -148,12 +157,14 @@ function TestImport:test_what_is_no_run_of_a_row()
   lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --epochs 1 --out short").status, 0)
   lu.assertEquals(run("run experiments/tiny/T01.lua lr=0.7 --quiet --out other").status, 0)
   local r = run "reproduce --import short other"
-  lu.assertEquals(r.err, "perilune: short: it ended after 1 of 2 epochs\nperilune: other: no row has the arguments 'lr=0.7'\n")
+  lu.assertEquals(r.err, "perilune: short: it ended after 1 of 2 epochs\nperilune: other: no row has the " ..
+    "arguments 'lr=0.7'\n")
   lu.assertEquals({ r.status, store.exists(home .. "/experiments/results.csv") }, { 1 })
   r = run "reproduce --import nowhere"
   lu.assertEquals({ r.err, r.status }, { "perilune: reproduce: there is no nowhere\n", 1 })
   r = run "reproduce T03"
-  lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?" ~= nil, r.status }, { true, 2 })
+  lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?"
+    ~= nil, r.status }, { true, 2 })
 end
 
 TestTraining = {}
@@ -211,7 +222,8 @@ function TestTraining:test_verify()
   lu.assertStrContains(r.out, ("T01: different: SHA-256 %s was published, now %s"):format(("0"):rep(64), digest))
   r = run "reproduce T02 --verify"
   lu.assertEquals({ r.out, r.status }, { "T02: no digest of seed 1 is published\n", 1 })
-  lu.assertEquals(run("reproduce --verify").err, "perilune: reproduce: --verify needs a row, such as: perilune reproduce P09 --verify\n")
+  lu.assertEquals(run("reproduce --verify").err,
+    "perilune: reproduce: --verify needs a row, such as: perilune reproduce P09 --verify\n")
 end
 
 -- Where results cannot be written, as in the share folder of an installed program.

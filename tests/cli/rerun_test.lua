@@ -20,7 +20,8 @@ end
 TestRerun = {}
 
 function TestRerun:test_the_same_bits_from_the_file_alone()
-  local script = cli.write("kept/main.lua", 'local lr = require "rate"\nlocal factor = dofile "kept/factor.lua"\n' .. plain:gsub('pl.arg%("lr", 0.01%)',
+  local script = cli.write("kept/main.lua", 'local lr = require "rate"\nlocal factor = dofile "kept/factor.lua"\n' ..
+    plain:gsub('pl.arg%("lr", 0.01%)',
     'lr * factor * pl.arg("more", 1)'))
   cli.write("kept/rate.lua", "return 0.005")
   cli.write("kept/factor.lua", "return 2")
@@ -40,9 +41,11 @@ end
 
 function TestRerun:test_runs_that_did_not_finish()
   local script = cli.write("unfinished.lua", plain)
-  for die, expected in pairs { [30] = "%d epochs? of history, weights with SHA.*", [25] = "2 epochs of history, weights with SHA.*" } do
+  for die, expected in pairs { [30] = "%d epochs? of history, weights with SHA.*",
+    [25] = "2 epochs of history, weights with SHA.*" } do
     local out = "unfinished-" .. die
-    cli.run(("run %s --quiet --out %s%s"):format(script, out, die == 25 and " --checkpoint-every 0" or ""), "DIE=" .. die)
+    cli.run(("run %s --quiet --out %s%s"):format(script, out, die == 25 and " --checkpoint-every 0" or ""),
+      "DIE=" .. die)
     local r = cli.run(("rerun %s/run.h5 -q"):format(out))
     lu.assertEquals(r.err, "")
     lu.assertStrMatches(r.out, "the same bits: " .. expected)
@@ -50,7 +53,8 @@ function TestRerun:test_runs_that_did_not_finish()
   cli.run(("run %s --quiet --out inside --checkpoint-every 0"):format(script), "DIE=30")
   lu.assertEquals(cli.run("rerun inside/checkpoint.h5 -q").out, "the same bits: 2 epochs of history\n")
   cli.run(("run %s --quiet --out early --checkpoint-every 0"):format(script), "DIE=3")
-  lu.assertEquals(cli.run("rerun early/checkpoint.h5 -q").err, "perilune: early/checkpoint.h5: no epoch is finished; there is nothing to compare\n")
+  lu.assertEquals(cli.run("rerun early/checkpoint.h5 -q").err,
+    "perilune: early/checkpoint.h5: no epoch is finished; there is nothing to compare\n")
 end
 
 function TestRerun:test_an_interrupted_second_run_goes_on()
@@ -63,7 +67,8 @@ function TestRerun:test_an_interrupted_second_run_goes_on()
 end
 
 function TestRerun:test_what_differs_is_named()
-  local script = cli.write("differs.lua", (plain:gsub("return lr %*", "return (epoch == 3 and os.getenv 'RATE' or 1) * lr *")))
+  local script = cli.write("differs.lua", (plain:gsub("return lr %*",
+    "return (epoch == 3 and os.getenv 'RATE' or 1) * lr *")))
   run(script .. " --out differs")
   local r = cli.run("rerun differs -q", "RATE=1.5")
   lu.assertEquals({ r.status, r.err }, { 1, "" })
@@ -78,20 +83,24 @@ function TestRerun:test_what_is_known_to_differ_before_training()
   run(script .. " --out data")
   local r = cli.run("rerun data -q", "MORE=1")
   lu.assertEquals({ r.status, r.out }, { 1, "" })
-  lu.assertEquals(r.err, "perilune: data/run.h5 cannot become the same bits: the contents of data set bars changed; train nevertheless with --force\n")
+  lu.assertEquals(r.err, "perilune: data/run.h5 cannot become the same bits: the contents of data set bars " ..
+    "changed; train nevertheless with --force\n")
   r = cli.run("rerun data -q --force", "MORE=1")
   lu.assertEquals(r.status, 1)
   lu.assertStrMatches(r.out, "different: epoch 1: train_loss was .*\n  the contents of data set bars changed\n.*")
   r = cli.run("rerun data -q", "PERILUNE_CONV=direct")
-  lu.assertStrContains(r.err, "cannot become the same bits: algorithm: was fused, now fused, convolution direct; train nevertheless with --force")
+  lu.assertStrContains(r.err, "cannot become the same bits: algorithm: was fused, now fused, convolution direct; " ..
+    "train nevertheless with --force")
 end
 
 function TestRerun:test_what_cannot_be_run_again()
   lu.assertStrContains(cli.run("rerun nothing.h5").err, "perilune: ")
   lu.assertStrContains(cli.run("rerun .").err, "holds no run: there is neither run.h5 nor checkpoint.h5 in it")
-  local script = cli.write("session.lua", plain:gsub("return pl.experiment", "local e = pl.experiment") .. 'e.script = nil e:run { out = "session", quiet = true }')
+  local script = cli.write("session.lua", plain:gsub("return pl.experiment", "local e = pl.experiment") ..
+    'e.script = nil e:run { out = "session", quiet = true }')
   lu.assertEquals(cli.run(script).err, "")
-  lu.assertEquals(cli.run("rerun session").err, "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
+  lu.assertEquals(cli.run("rerun session").err,
+    "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
 end
 
 function TestRerun:test_a_script_of_somebody_else_is_not_run_without_a_word()
@@ -107,7 +116,8 @@ function TestRerun:test_a_script_of_somebody_else_is_not_run_without_a_word()
   lu.assertStrContains(r.err, "add --trust if you do trust trust/run.h5")
   lu.assertNil(system.kind(cli.folder .. "/trust-rerun"))
   -- the list of what was trained is never taken from where data sets lie
-  os.execute(("mkdir -p %s/data && cp %s/stranger/perilune/trained %s/data/trained"):format(cli.folder, cli.folder, cli.folder))
+  os.execute(("mkdir -p %s/data && cp %s/stranger/perilune/trained %s/data/trained"):format(cli.folder, cli.folder,
+    cli.folder))
   lu.assertEquals(cli.run("rerun trust -q", "PERILUNE_DATA=" .. cli.quote(cli.folder .. "/data")).status, 1)
   r = cli.run "rerun trust -q --trust"
   lu.assertEquals({ r.status, r.err }, { 0, "" })

@@ -46,7 +46,8 @@ function TestResume:test_stopped_after_an_epoch_and_continued()
   local expected, script = whole("in_c", in_c)
   for _, epochs in ipairs { 1, 3 } do
     local out = "epochs-" .. epochs
-    lu.assertEquals(cli.run(("run %s --out %s --quiet --epochs %d --threads %d"):format(script, out, epochs, epochs)).status, 0)
+    lu.assertEquals(cli.run(("run %s --out %s --quiet --epochs %d --threads %d"):format(script, out, epochs,
+      epochs)).status, 0)
     local r = cli.run(("run %s --out %s --threads 2"):format(script, out))
     lu.assertStrContains(r.out, ("continuing with epoch %d of 5\n"):format(epochs + 1))
     lu.assertEquals(result(out), expected)
@@ -54,14 +55,16 @@ function TestResume:test_stopped_after_an_epoch_and_continued()
 end
 
 -- An image in each epoch is infinite, so that its step is skipped, now before the kill and now after it.
-local skipping = by_callback:gsub('seed = 3,', 'seed = 3, nonfinite = "skip",'):gsub("images%[i%], labels", "if i == 50 then image[1][1] = { 1 / 0 } end\n  %0")
+local skipping = by_callback:gsub('seed = 3,', 'seed = 3, nonfinite = "skip",'):gsub("images%[i%], labels",
+  "if i == 50 then image[1][1] = { 1 / 0 } end\n  %0")
 
 local function killed(name, text)
   local expected, script = whole(name, text)
   for _, steps in ipairs { { 5 }, { 12, 13 }, { 20, 37, 59 } } do
     local out = ("killed-%s-%d"):format(name, steps[1])
     for _, step in ipairs(steps) do
-      local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out, step % 2 == 0 and "0" or "30"), "DIE=" .. step)
+      local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out,
+        step % 2 == 0 and "0" or "30"), "DIE=" .. step)
       lu.assertEquals(r.status, 137)
     end
     local r = cli.run(("run %s --out %s --quiet"):format(script, out))
@@ -86,12 +89,14 @@ local function everything(folder)
 end
 
 -- Saves are a second apart at least, so that epochs end of which none is saved. The best epoch is one before the last.
-local sinking = by_callback:gsub("return lr %* .-\n", "return epoch <= 3 and 0.01 or 50\n"):gsub("patience = 3", "patience = 30")
+local sinking = by_callback:gsub("return lr %* .-\n", "return epoch <= 3 and 0.01 or 50\n"):gsub("patience = 3",
+  "patience = 30")
 
 function TestResume:test_the_files_at_the_end_do_not_depend_on_when_the_run_was_saved()
   local script = cli.write("sinking.lua", sinking)
   local function train(out, every, die)
-    local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out, every), die and "DIE=" .. die)
+    local r = cli.run(("run %s --out %s --quiet --checkpoint-every %s"):format(script, out, every),
+      die and "DIE=" .. die)
     lu.assertEquals({ r.status, die and "" or r.err }, { die and 137 or 0, "" })
   end
   train("saved-always", "0")
@@ -120,7 +125,8 @@ function TestResume:test_lines_of_the_log_beyond_the_checkpoint_are_written_agai
   lu.assertEquals(everything "ahead", everything "ahead-whole")
 end
 
--- Ctrl-C inside an epoch, after epochs that were not saved: the files hold these too, and evaluations only of their own weights.
+-- Ctrl-C inside an epoch, after epochs that were not saved: the files hold these too, and evaluations only of their own
+-- weights.
 function TestResume:test_epochs_that_ended_before_an_interrupt_are_in_every_file()
   local text = sinking:gsub("on_batch = function%(ctx%).*$", "") .. interrupt .. " } }\n"
   local script = cli.write("hurried.lua", text)
@@ -136,7 +142,8 @@ function TestResume:test_epochs_that_ended_before_an_interrupt_are_in_every_file
 end
 
 function TestResume:test_best_weights_from_before_the_kill_are_restored()
-  local wild = by_callback:gsub("return lr %* .-\n", "return epoch <= 2 and 0.01 or 50\n"):gsub("patience = 3", "patience = 30")
+  local wild = by_callback:gsub("return lr %* .-\n", "return epoch <= 2 and 0.01 or 50\n"):gsub("patience = 3",
+    "patience = 30")
   local expected, script = whole("wild", wild)
   lu.assertStrMatches(cli.run("show whole-wild").out, ".*best     epoch [12]:.*")
   lu.assertEquals(cli.run(("run %s --out killed-wild --quiet"):format(script), "DIE=50").status, 137)
@@ -150,7 +157,8 @@ function TestResume:test_interrupted_by_the_keyboard()
     local out = "interrupted-" .. step
     local r = cli.run(("run %s --out %s"):format(script, out), "DIE=" .. step)
     lu.assertEquals({ r.status, r.err }, { 130, "" })
-    lu.assertStrContains(r.out, step == 12 and "interrupted in epoch 1; saved in" or ("interrupted in epoch %d, after %d batches; saved in"):format(step // 12 + 1, step % 12))
+    lu.assertStrContains(r.out, step == 12 and "interrupted in epoch 1; saved in"
+      or ("interrupted in epoch %d, after %d batches; saved in"):format(step // 12 + 1, step % 12))
     lu.assertStrContains(r.out, "the same command goes on from there")
     lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out), "DIE=" .. step + 20).status, 130)
     lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out)).status, 0)
@@ -160,7 +168,8 @@ end
 
 function TestResume:test_a_second_interrupt_ends_at_once()
   local ignored = io.open("/proc/self/status"):read("a"):match "SigIgn:%s*(%x+)"
-  lu.skipIf(tonumber(ignored, 16) & 2 ~= 0, "SIGINT is ignored here, as for a job in the background; so is a second one")
+  lu.skipIf(tonumber(ignored, 16) & 2 ~= 0,
+    "SIGINT is ignored here, as for a job in the background; so is a second one")
   local script = cli.write("twice.lua", (problem:gsub(", EXTRA", ""):gsub("CALLBACKS", interrupt)))
   -- no checkpoint inside the epoch, also when the machine takes half a minute for it
   local r = cli.run(("run %s --out twice --quiet --checkpoint-every 1e6"):format(script), "DIE=30 TWICE=1")
@@ -201,12 +210,12 @@ function TestResume:test_what_differs_is_refused_and_shown()
   cli.run(("run %s --out differs --quiet"):format(script), "DIE=30")
   local r = cli.run(("run %s lr=0.02 --out differs --seed 4"):format(script))
   lu.assertEquals(r.status, 1)
-  lu.assertEquals(r.err, "perilune: differs holds an unfinished run that differs: arguments: was none, now lr=0.02; seed: was 3, now 4; " ..
-    "start anew with --fresh, choose another folder with --out DIR, or go on regardless with --force\n")
+  lu.assertEquals(r.err, "perilune: differs holds an unfinished run that differs: arguments: was none, now " ..
+    "lr=0.02; seed: was 3, now 4; start anew with --fresh, choose another folder with --out DIR, or go on " ..
+    "regardless with --force\n")
   cli.write("differs.lua", (by_callback:gsub("patience = 3", "patience = 4")))
   r = cli.run(("run %s --out differs"):format(script))
-  lu.assertStrContains(r.err, "script: line 26 was 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 3 },', " ..
-    "now 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 4 },'")
+  lu.assertStrContains(r.err, "script: line 26 was 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 3 },', now 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 4 },'")
   lu.assertEquals(cli.run(("run %s --out differs --quiet --force"):format(script)).status, 0)
 end
 
@@ -215,16 +224,19 @@ function TestResume:test_files_that_the_script_requires_count_too()
   cli.write("parts/rate.lua", "return 0.01")
   lu.assertEquals(cli.run(("run %s --out parts-run --quiet --epochs 1"):format(script)).err, "")
   cli.write("parts/rate.lua", "return 0.02")
-  lu.assertStrContains(cli.run(("run %s --out parts-run"):format(script)).err, "rate.lua: line 1 was 'return 0.01', now 'return 0.02'")
+  lu.assertStrContains(cli.run(("run %s --out parts-run"):format(script)).err,
+    "rate.lua: line 1 was 'return 0.01', now 'return 0.02'")
 end
 
 function TestResume:test_a_captured_variable_that_changes_makes_it_refuse()
-  local text = problem:gsub(", EXTRA", ""):gsub("local die", "local seen = 0\nlocal die"):gsub("CALLBACKS", "on_epoch = function() seen = seen + 1 end, " .. kill)
+  local text = problem:gsub(", EXTRA", ""):gsub("local die", "local seen = 0\nlocal die"):gsub("CALLBACKS",
+    "on_epoch = function() seen = seen + 1 end, " .. kill)
   local script = cli.write("captured.lua", text)
   cli.run(("run %s --out captured --quiet"):format(script), "DIE=30")
   local r = cli.run(("run %s --out captured"):format(script))
-  lu.assertEquals(r.err, "perilune: captured cannot be continued exactly: callbacks.on_epoch changes the captured variable 'seen', which is in no checkpoint; " ..
-    "keep it in ctx.state and start anew with --fresh, or go on regardless with --force\n")
+  lu.assertEquals(r.err, "perilune: captured cannot be continued exactly: callbacks.on_epoch changes the captured " ..
+    "variable 'seen', which is in no checkpoint; keep it in ctx.state and start anew with --fresh, or go on " ..
+    "regardless with --force\n")
 end
 
 function TestResume:test_a_damaged_checkpoint_is_said_so()

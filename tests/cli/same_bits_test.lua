@@ -1,5 +1,5 @@
--- The same weights and history for any number of threads and for AVX2 and AVX-512: a run with convolutions, pooling, batch
--- normalization, dropout and augmentation, large enough that the threads share every layer.
+-- The same weights and history for any number of threads and for AVX2 and AVX-512: a run with convolutions, pooling,
+-- batch normalization, dropout and augmentation, large enough that the threads share every layer.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 
@@ -22,7 +22,8 @@ return pl.experiment {
 local function result(name, options, environment)
   local r = cli.run(("run %s --out %s --quiet %s"):format(script, name, options), environment)
   lu.assertEquals({ r.status, r.err }, { 0, "" })
-  return cli.run("show " .. name).out:match "SHA%-256 (%x+)" .. "\n" .. cli.run(("show %s --csv"):format(name)).out:gsub(",[^,\n]*\n", "\n")
+  return cli.run("show " .. name).out:match "SHA%-256 (%x+)" .. "\n" ..
+    cli.run(("show %s --csv"):format(name)).out:gsub(",[^,\n]*\n", "\n")
 end
 
 local expected = result("threads-1", "--threads 1")

@@ -1,4 +1,5 @@
--- Saves that fail, or are the last thing a process does: what is said, the exit status, and what the same command makes of it.
+-- Saves that fail, or are the last thing a process does: what is said, the exit status, and what the same command makes
+-- of it.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 
@@ -9,10 +10,12 @@ local script = os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua"
 local function run(out, options, environment)
   cli.program = environment and faulty or plain
   return cli.run(("run %s --epochs 2 --out %s %s"):format(cli.quote(script), out, options or ""),
-    "XDG_DATA_HOME= HOME= " .. (environment or ""))      -- nothing is noted there: each training makes the same system calls
+    "XDG_DATA_HOME= HOME= " .. (environment or ""))      -- nothing is noted there: each training makes the same system
+                                                         -- calls
 end
 
-run("before", "--quiet")      -- the first training makes the file in which trainings are noted: calls that the others do not have
+run("before", "--quiet")      -- the first training makes the file in which trainings are noted: calls that the others
+                              -- do not have
 run("recorded", "--quiet", "CAMPAIGN_RECORD=calls")
 local calls = dofile "tests/campaigns/recorded_calls.lua"(cli.read(cli.folder .. "/calls"))
 
@@ -33,7 +36,8 @@ local function files(out)
   for _, name in ipairs { "run.h5", "best.h5" } do
     list[name] = cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)"
   end
-  list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"', "")
+  list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"',
+    "")
   return list
 end
 
@@ -70,10 +74,12 @@ function TestSaveFails:test_killed_between_the_last_checkpoint_and_what_is_deriv
 end
 
 function TestSaveFails:test_the_file_of_the_best_weights_is_the_same_after_a_kill()
-  script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 or 3 end\nreturn e\n"):format(script))
+  script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 " ..
+    "or 3 end\nreturn e\n"):format(script))
   local function best(out)
     local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/best.h5"))
-    return { record.state.best.epoch, record.state.epoch, record.state.weights_sha256, #record.history.rows, record.evaluation.val.loss }
+    return { record.state.best.epoch, record.state.epoch, record.state.weights_sha256, #record.history.rows,
+      record.evaluation.val.loss }
   end
   lu.assertEquals(run("worse", "--quiet").status, 0)
   local expected = best "worse"
@@ -81,7 +87,8 @@ function TestSaveFails:test_the_file_of_the_best_weights_is_the_same_after_a_kil
   lu.assertTrue(expected[4] > 1)
   for _, path in ipairs { "checkpoint.h5", "log.jsonl" } do        -- before and after best.h5 is written
     local out = "worse-" .. path
-    lu.assertEquals(run(out, "--quiet", ("'CAMPAIGN_FAULT=%d 1 die-after'"):format(number_of("rename", path, true))).status, 137)
+    lu.assertEquals(run(out, "--quiet", ("'CAMPAIGN_FAULT=%d 1 die-after'"):format(number_of("rename", path,
+      true))).status, 137)
     lu.assertEquals(run(out, "--quiet").status, 0)
     lu.assertEquals(best(out), expected)
   end
@@ -93,14 +100,16 @@ function TestSaveFails:test_short_epochs_share_a_save()
   local clock = require "perilune".system.clock
   local began = clock()
   cli.program = faulty
-  lu.assertEquals(cli.run(("run %s --quiet --epochs 400 --out many"):format(cli.quote(many)), "CAMPAIGN_RECORD=many_calls").status, 0)
+  lu.assertEquals(cli.run(("run %s --quiet --epochs 400 --out many"):format(cli.quote(many)),
+    "CAMPAIGN_RECORD=many_calls").status, 0)
   local seconds, saves = clock() - began, 0
   for _, call in ipairs(dofile "tests/campaigns/recorded_calls.lua"(cli.read(cli.folder .. "/many_calls"))) do
     if call.kind == "rename" and call.path:find "checkpoint%.h5$" then saves = saves + 1 end
   end
   lu.assertTrue(saves >= 2 and saves <= seconds + 3, ("%d saves in %.1f s"):format(saves, seconds))
   local record = assert(require "perilune.runfile".read(cli.folder .. "/many/run.h5"))
-  lu.assertEquals({ record.state.epoch, #record.history.rows, select(2, cli.read(cli.folder .. "/many/log.jsonl"):gsub('"epoch":%d+,"step"', "")) >= 400 },
+  lu.assertEquals({ record.state.epoch, #record.history.rows, select(2,
+    cli.read(cli.folder .. "/many/log.jsonl"):gsub('"epoch":%d+,"step"', "")) >= 400 },
     { 400, 400, true })
 end
 

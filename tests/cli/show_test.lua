@@ -42,10 +42,12 @@ end
 
 -- What check accepts as a metric's name comes back from every file.
 function TestShow:test_names_of_metrics()
-  local names = { "größe", "a.b", " x ", "100%", "%d", 'a"b', "a,b", "it's", "-", "1", "nan", "~", "[1]", ".hidden", "a\\b", "日本", ("x"):rep(255), "F1 (own)" }
+  local names = { "größe", "a.b", " x ", "100%", "%d", 'a"b', "a,b", "it's", "-", "1", "nan", "~", "[1]", ".hidden",
+    "a\\b", "日本", ("x"):rep(255), "F1 (own)" }
   local list = {}
   for i, name in ipairs(names) do list[i] = ("[%q] = function() return %d + 0.5 end"):format(name, i) end
-  local text = cli.read(script):gsub("own = .- end }", function() return table.concat(list, ", ") .. " }" end):gsub('name = "small"', 'name = "names"')
+  local text = cli.read(script):gsub("own = .- end }",
+    function() return table.concat(list, ", ") .. " }" end):gsub('name = "small"', 'name = "names"')
   local file = cli.write("names.lua", text)
   for _, words in ipairs { "check " .. file, ("run %s -q --out names"):format(file) } do
     local r = cli.run(words)
@@ -53,14 +55,18 @@ function TestShow:test_names_of_metrics()
   end
   local run = assert(core.json.decode(cli.run("show names --json").out))
   local rows = {}
-  for line in cli.read(cli.folder .. "/names/log.jsonl"):gmatch "[^\n]+" do rows[#rows + 1] = assert(core.json.decode(line)) end
+  for line in cli.read(cli.folder .. "/names/log.jsonl"):gmatch "[^\n]+" do
+    rows[#rows + 1] = assert(core.json.decode(line))
+  end
   local record = assert(require "perilune.runfile".read(cli.folder .. "/names/run.h5", { tensors = false }))
   local csv = require "perilune.csv".decode(cli.run("show names --csv").out)
   local history = require "perilune.history".new(record.history)
   for i, name in ipairs(names) do
     local value = i + 0.5
-    lu.assertEquals({ run.history[1][name], run.metrics[name], rows[2][name], rows[3].summary.metrics[name], history[1][name],
-      record.evaluation.metrics[name], tonumber(csv[1][name]), tonumber(csv[3][name]) }, { value, value, value, value, value, value, value, value }, name)
+    lu.assertEquals({ run.history[1][name], run.metrics[name], rows[2][name], rows[3].summary.metrics[name],
+      history[1][name],
+      record.evaluation.metrics[name], tonumber(csv[1][name]), tonumber(csv[3][name]) },
+      { value, value, value, value, value, value, value, value }, name)
   end
 end
 

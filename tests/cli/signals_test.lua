@@ -30,7 +30,8 @@ function TestSignals:test_the_first_one_saves_and_ends()
     local r = cli.run(("run %s -q --out %s"):format(script, out), ("SIGNAL_AT=7 SIGNAL=%s"):format(signal))
     lu.assertEquals({ r.status, r.err }, { status, "" }, signal)
     lu.assertStrContains(r.out, "interrupted; saved in " .. out)
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5", { tensors = false }))
+    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
+      { tensors = false }))
     lu.assertEquals({ record.state.epoch, record.state.batch }, { 1, 2 })
     lu.assertEquals(cli.run(("run %s -q --out %s"):format(script, out)).status, 0)
     lu.assertEquals(digest(out), digest "whole")
@@ -40,10 +41,12 @@ end
 function TestSignals:test_a_second_one_ends_at_once()
   for _, pair in ipairs { { "TERM", "TERM", 143 }, { "HUP", "TERM", 143 }, { "TERM", "HUP", 129 } } do
     local out = "second-" .. pair[1] .. pair[2]
-    local r = cli.run(("run %s -q --out %s"):format(script, out), ("SIGNAL_AT=7 SIGNAL=%s TWICE=%s"):format(pair[1], pair[2]))
+    local r = cli.run(("run %s -q --out %s"):format(script, out),
+      ("SIGNAL_AT=7 SIGNAL=%s TWICE=%s"):format(pair[1], pair[2]))
     lu.assertEquals(r.status, pair[3])
     lu.assertEquals(r.out, "")
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5", { tensors = false }))
+    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
+      { tensors = false }))
     lu.assertEquals({ record.state.epoch, record.state.batch }, { 1, 0 })
   end
 end

@@ -32,7 +32,8 @@ end
 --- = }.
 function M.run(words, environment)
   local out, err = M.folder .. "/.out", M.folder .. "/.err"
-  local _, how, status = os.execute(("cd %s && env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8 XDG_DATA_HOME=%s env %s %s %s >%s 2>%s </dev/null"):format(quote(M.folder),
+  local _, how, status = os.execute(("cd %s && env -u PERILUNE_TRACEBACK NO_COLOR=1 LC_ALL=C.UTF-8 " ..
+    "XDG_DATA_HOME=%s env %s %s %s >%s 2>%s </dev/null"):format(quote(M.folder),
     quote(M.home), environment or "", quote(M.program), words, quote(out), quote(err)))
   return { out = read(out), err = read(err), status = how == "signal" and 128 + status or status }
 end

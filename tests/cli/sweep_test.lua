@@ -1,4 +1,5 @@
--- perilune sweep: what is trained, what a second command adds, what is refused, what it chooses by, halving, failures, lists for others.
+-- perilune sweep: what is trained, what a second command adds, what is refused, what it chooses by, halving, failures,
+-- lists for others.
 local lu = require "luaunit"
 local core = require "perilune.core"
 local csv = require "perilune.csv"
@@ -77,7 +78,9 @@ end
 function TestSweep:test_drawn_values_are_the_same_each_time_and_more_begin_with_them()
   local function names(words)
     local list = {}
-    for line in sweep(words .. " --list").out:gmatch "[^\n]+" do list[#list + 1] = line:match "run small.lua (.-) %-%-seed" end
+    for line in sweep(words .. " --list").out:gmatch "[^\n]+" do
+      list[#list + 1] = line:match "run small.lua (.-) %-%-seed"
+    end
     return list
   end
   local three = names "small.lua lr=log:1e-3..1 width=lin:2..9 --trials 3 --out drawn"
@@ -95,7 +98,8 @@ end
 function TestSweep:test_failed_trials_are_marked_and_others_go_on()
   local r = sweep "small.lua lr=7,0.1 --out failing"
   lu.assertEquals(r.status, 1)
-  lu.assertStrMatches(r.out, ".*lr=7%-s1  failed: small.lua:%d+: seven is a bad rate\n.*failed         1; %-%-retry trains it again\n.*")
+  lu.assertStrMatches(r.out, ".*lr=7%-s1  failed: small.lua:%d+: seven is a bad rate\n.*failed         1; " ..
+    "%-%-retry trains it again\n.*")
   local rows = table_of "failing"
   lu.assertEquals({ rows["lr=7-s1"].state, rows["lr=0.1-s1"].state }, { "failed", "finished" })
   lu.assertStrContains(rows["lr=7-s1"].message, "seven is a bad rate")
@@ -117,7 +121,9 @@ function TestSweep:test_halving()
   lu.assertStrContains(r.out, "rung 1 of 2: 4 configurations to epoch 1; the best 2 by val_error go on")
   lu.assertStrContains(r.out, "rung 2 of 2: 2 configurations to epoch 2; the best 1 by val_error go on")
   local epochs = {}
-  for name, row in pairs((table_of "halved")) do epochs[#epochs + 1] = tonumber(row.epochs) .. " " .. row.state .. (name and "") end
+  for name, row in pairs((table_of "halved")) do
+    epochs[#epochs + 1] = tonumber(row.epochs) .. " " .. row.state .. (name and "")
+  end
   table.sort(epochs)
   lu.assertEquals(epochs, { "1 unfinished", "1 unfinished", "2 unfinished", "4 finished" })
   local begun = ledger()
@@ -127,7 +133,10 @@ function TestSweep:test_halving()
   for name, row in pairs((table_of "halved")) do
     if row.state == "finished" then
       sweep(("small.lua lr=%s --out alone"):format(row.lr))
-      local function digest(folder) return require "perilune.runfile".read(("%s/%s/%s/run.h5"):format(cli.folder, folder, name)).state.weights_sha256 end
+      local function digest(folder)
+        return require "perilune.runfile".read(("%s/%s/%s/run.h5"):format(cli.folder, folder,
+          name)).state.weights_sha256
+      end
       lu.assertEquals(digest "halved", digest "alone")
     end
   end
@@ -135,8 +144,8 @@ function TestSweep:test_halving()
 end
 
 function TestSweep:test_choosing()
-  fails("plain.lua lr=0.1,0.2", "sweep: nothing is held out, so there is nothing to choose by: add validation = 0.1 to the experiment; or say --select " ..
-    "none (a table only), or --select test (and the table says so)", 2)
+  fails("plain.lua lr=0.1,0.2", "sweep: nothing is held out, so there is nothing to choose by: add validation = " ..
+    "0.1 to the experiment; or say --select none (a table only), or --select test (and the table says so)", 2)
   lu.assertNil(core.system.kind(cli.folder .. "/runs/sweep-plain"))
   local r = sweep "plain.lua lr=0.1,0.2 --select test --quiet"
   lu.assertStrContains(r.out, "best by the TEST set")
@@ -144,10 +153,14 @@ function TestSweep:test_choosing()
   r = sweep "plain.lua lr=0.1,0.2 --select none --quiet"
   lu.assertEquals(r.status, 0)
   lu.assertNil(r.out:find "best")
-  fails("small.lua lr=0.1,0.2 --select test_error", "sweep: test_error is of the test set; say --select test to choose by that", 2)
-  fails("small.lua lr=0.1,0.2 --select vall_loss", "sweep: the experiment does not measure 'vall_loss'; did you mean 'val_loss'?", 2)
-  fails("small.lua lr=0.1,0.2 kind=end --select test --halving", 'sweep: --halving --select test needs test = "epoch" in the experiment', 2)
-  fails("small.lua lr=0.1 --halving --select none", "sweep: --halving chooses by a metric; --select none leaves it none", 2)
+  fails("small.lua lr=0.1,0.2 --select test_error",
+    "sweep: test_error is of the test set; say --select test to choose by that", 2)
+  fails("small.lua lr=0.1,0.2 --select vall_loss",
+    "sweep: the experiment does not measure 'vall_loss'; did you mean 'val_loss'?", 2)
+  fails("small.lua lr=0.1,0.2 kind=end --select test --halving",
+    'sweep: --halving --select test needs test = "epoch" in the experiment', 2)
+  fails("small.lua lr=0.1 --halving --select none",
+    "sweep: --halving chooses by a metric; --select none leaves it none", 2)
   ledger()
 end
 
@@ -155,7 +168,8 @@ function TestSweep:test_mistakes()
   fails("none.lua lr=1", "sweep: there is no file none.lua", 1)
   fails("small.lua lrr=1,2", "small.lua: the script has no argument 'lrr'; did you mean 'lr'?", 2)
   fails("small.lua width=5..1", "sweep: width=5..1: the range is empty: 5 is above 1", 2)
-  fails("small.lua width=1.5..2", "sweep: width=1.5..2: a range counts whole numbers; lin:1.5..2 draws between its ends, with --trials", 2)
+  fails("small.lua width=1.5..2", "sweep: width=1.5..2: a range counts whole numbers; lin:1.5..2 draws between " ..
+    "its ends, with --trials", 2)
   fails("small.lua lr=lin:2..1 --trials 3", "sweep: lr=lin:2..1: the range is empty: 2 is not below 1", 2)
   fails("small.lua lr=log:0..1 --trials 3", "sweep: lr=log:0..1: a logarithmic range begins above 0, got 0", 2)
   fails("small.lua lr=log:1..x --trials 3", "sweep: lr=log:1..x: an end of a range is a number, got 'x'", 2)
@@ -172,11 +186,13 @@ end
 
 function TestSweep:test_folders_of_others()
   sweep "small.lua lr=0.1 --out mine --quiet"
-  fails("plain.lua lr=0.1 --out mine", "mine belongs to a sweep of another script (small.lua, or what it was before it was changed); choose another " ..
-    "folder with --out DIR", 1)
-  fails("small.lua lr=0.1 --epochs 2 --out mine", "mine belongs to a sweep of all epochs; choose another folder with --out DIR", 1)
+  fails("plain.lua lr=0.1 --out mine", "mine belongs to a sweep of another script (small.lua, or what it was " ..
+    "before it was changed); choose another folder with --out DIR", 1)
+  fails("small.lua lr=0.1 --epochs 2 --out mine",
+    "mine belongs to a sweep of all epochs; choose another folder with --out DIR", 1)
   cli.write("strange/notes.txt", "mine")
-  fails("small.lua lr=0.1 --out strange", "strange is there and holds no sweep; choose another folder with --out DIR", 1)
+  fails("small.lua lr=0.1 --out strange", "strange is there and holds no sweep; choose another folder with --out DIR",
+    1)
   cli.write("future/sweep.json", '{ "format": "perilune sweep", "version": 2 }')
   fails("small.lua lr=0.1 --out future", "future/sweep.json has version 2; this program knows version 1", 1)
   cli.write("torn/sweep.json", '{ "format": "perilu')
@@ -214,10 +230,13 @@ function TestSweep:test_lists_for_other_engines()
   r = sweep "small.lua lr=0.3,0.4 width=2 --slurm --threads 3 --time 10:00 --memory 1G --out elsewhere"
   lu.assertEquals(r.out, "2 tasks; submit with: sbatch elsewhere/sweep.sbatch\n")
   local batch = cli.read(cli.folder .. "/elsewhere/sweep.sbatch")
-  for _, line in ipairs { "--array=1-2", "--cpus-per-task=3", "--time=10:00", "--mem=1480M" } do lu.assertStrContains(batch, "#SBATCH " .. line .. "\n") end
+  for _, line in ipairs { "--array=1-2", "--cpus-per-task=3", "--time=10:00", "--mem=1480M" } do
+    lu.assertStrContains(batch, "#SBATCH " .. line .. "\n")
+  end
   lu.assertTrue(os.execute(("cd / && SLURM_ARRAY_TASK_ID=2 sh %s/elsewhere/sweep.sbatch >/dev/null"):format(cli.folder)))
   lu.assertEquals(ledger(), { "0.4 2 1 from 0" })
-  fails("small.lua lr=0.3,0.4 --halving --list", "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm", 2)
+  fails("small.lua lr=0.3,0.4 --halving --list",
+    "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm", 2)
 end
 
 -- A trial that another process trains is left to it.

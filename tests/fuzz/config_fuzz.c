@@ -1,5 +1,5 @@
-/* Descriptions of models, losses, optimizers and augmentations as JSON, as they stand in files: read, checked, built, described
-   again. Byte 0 says which of the four. */
+/* Descriptions of models, losses, optimizers and augmentations as JSON, as they stand in files: read, checked, built,
+   described again. Byte 0 says which of the four. */
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
@@ -33,7 +33,8 @@ static lua_State *start(void) {
   luaL_openlibs(L);
   luaL_requiref(L, "perilune", luaopen_perilune, 0);
   lua_settop(L, 0);
-  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK, "the script of the harness fails");
+  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK,
+              "the script of the harness fails");
   pl_alloc_set_limit(64u << 20);
   return L;
 }
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_pushinteger(L, data[0] % 4);
   lua_pushlstring(L, (const char *)data + 1, size - 1);
   int status = lua_pcall(L, 2, 0, 0);
-  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error without a message");
+  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1)
+              : "an error without a message");
   lua_gc(L, LUA_GCSTEP, 0);
   return 0;
 }

@@ -1,5 +1,5 @@
-/* What the harnesses of fuzzing share. A harness is tests/fuzz/NAME_fuzz.c: it defines LLVMFuzzerTestOneInput, which is linked
-   with libFuzzer by the fuzz campaign, and with replay.c for `make test`, which runs the corpus through it. */
+/* What the harnesses of fuzzing share. A harness is tests/fuzz/NAME_fuzz.c: it defines LLVMFuzzerTestOneInput, which is
+   linked with libFuzzer by the fuzz campaign, and with replay.c for `make test`, which runs the corpus through it. */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 

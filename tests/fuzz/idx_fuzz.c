@@ -1,5 +1,6 @@
-/* IDX files, plain and gzip. Byte 0 of the input says how the rest is laid out: bit 0: the images are compressed here, so that
-   mutations reach what is inside; bit 1: the rest is a pair, images of as many bytes as bytes 1 and 2 say, then labels. */
+/* IDX files, plain and gzip. Byte 0 of the input says how the rest is laid out: bit 0: the images are compressed here,
+   so that mutations reach what is inside; bit 1: the rest is a pair, images of as many bytes as bytes 1 and 2 say, then
+   labels. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -24,21 +25,24 @@ static const char *file_of(int which, int compress, const uint8_t *data, size_t 
   return (compress ? gzip_file : fuzz_file)(which, data, size);
 }
 
-/* The format in a few lines, as another reader than the one under test: is this a whole IDX file, and how long is its header?
-   An empty tensor whose other axes multiply beyond any memory counts as damaged. */
+/* The format in a few lines, as another reader than the one under test: is this a whole IDX file, and how long is its
+   header? An empty tensor whose other axes multiply beyond any memory counts as damaged. */
 static size_t header_of(const uint8_t *data, size_t size) {
   size_t axes = size < 4 ? 0 : data[3], type = size < 4 ? 0 : data[2];
   size_t wide = 1, length = type == 0x08 ? 1 : type == 0x0C || type == 0x0D ? 4 : 0;
   if (axes < 1 || axes > 6 || length == 0 || data[0] != 0 || data[1] != 0 || size < 4 + 4 * axes) return 0;
   for (size_t a = 0; a < axes; a++) {
-    uint32_t n = (uint32_t)data[4 + 4 * a] << 24 | (uint32_t)data[5 + 4 * a] << 16 | (uint32_t)data[6 + 4 * a] << 8 | data[7 + 4 * a];
-    if (__builtin_mul_overflow(length, n, &length) || __builtin_mul_overflow(wide, n ? n : 1, &wide) || wide > (size_t)1 << 48) return 0;
+    uint32_t n = (uint32_t)data[4 + 4 * a] << 24 | (uint32_t)data[5 + 4 * a] << 16 | (uint32_t)data[6 + 4
+        * a] << 8 | data[7 + 4 * a];
+    if (__builtin_mul_overflow(length, n, &length) || __builtin_mul_overflow(wide, n ? n : 1, &wide) ||
+        wide > (size_t)1 << 48) return 0;
   }
   return length == size - 4 - 4 * axes ? 4 + 4 * axes : 0;
 }
 
 static void check_tensor(const pl_tensor *t, const pl_shape *shape, pl_dtype type, const uint8_t *data, size_t header) {
-  fuzz_assert(pl_tensor_type(t) == type && pl_shape_equal(pl_tensor_shape(t), shape), "the header says another shape than the tensor has");
+  fuzz_assert(pl_tensor_type(t) == type && pl_shape_equal(pl_tensor_shape(t), shape),
+              "the header says another shape than the tensor has");
   size_t bytes = (size_t)pl_tensor_count(t) * pl_dtype_size(type), word = type == PL_U8 ? 0 : 3;
   for (size_t i = 0; data != NULL && i < bytes; i++)   /* words are turned round */
     fuzz_assert(((const uint8_t *)pl_tensor_data(t))[i ^ word] == data[header + i], "another byte than the file has");

@@ -1,5 +1,5 @@
-/* JSON inside an HDF5 file: run files whose descriptions, counters and states are the input, proven by a right digest, so that
-   only the readers of what is inside stand between them and the program. Byte 0 says which text is replaced. */
+/* JSON inside an HDF5 file: run files whose descriptions, counters and states are the input, proven by a right digest,
+   so that only the readers of what is inside stand between them and the program. Byte 0 says which text is replaced. */
 #include <stdlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -15,18 +15,22 @@ static const char script[] =
   "local history, record = require 'perilune.history', require 'perilune.record'\n"
   "local path = core.system.kind '/dev/shm' == 'folder' and os.tmpname():gsub('^.*/', '/dev/shm/') or os.tmpname()\n"
   "pl.system.threads(1)\n"
-  "local config = '{\"type\":\"Sequential\",\"config\":{},\"layers\":[{\"type\":\"Linear\",\"config\":{\"in\":4,\"out\":2}}]}'\n"
+  "local config = "
+  "'{\"type\":\"Sequential\",\"config\":{},\"layers\":[{\"type\":\"Linear\",\"config\":{\"in\":4,\"out\":2}}]}'\n"
   "local places = { 'config', 'input', 'optimizer', 'counters', 'state', 'identity', 'layer', 'best' }\n"
   "local function save(which, text)\n"
   "  local function either(name, usual) return places[which] == name and text or usual end\n"
   "  local w <close> = assert(core.store.create(path))\n"
-  "  w:group('/', { format = 'perilune-run', format_version = 1, kind = 'checkpoint', created_by = 'fuzz', created_utc = 'now' })\n"
+  "  w:group('/', { format = 'perilune-run', format_version = 1, kind = 'checkpoint', created_by = 'fuzz', "
+  "created_utc = 'now' })\n"
   "  w:group('/model', { config = either('config', config), input = either('input', '[4]'), parameters = 10 })\n"
   "  w:group('/model/layers/01_linear', { type = 'Linear', config = either('layer', '{}') })\n"
   "  w:tensor('/model/layers/01_linear/weight', pl.zeros(4, 2))\n"
   "  w:tensor('/model/layers/01_linear/bias', pl.zeros(2))\n"
-  "  w:group('/optimizer', { type = 'SGD', config = either('optimizer', '{\"lr\":0.1}'), counters = either('counters', '{\"steps\":1,\"epochs\":1,\"lr\":0.1}') })\n"
-  "  w:group('/state', { epoch = 1, seed = 1, state = either('state', '{}'), identity = either('identity', '{\"name\":\"x\"}'), best = either('best', '{}') })\n"
+  "  w:group('/optimizer', { type = 'SGD', config = either('optimizer', '{\"lr\":0.1}'), counters = "
+  "either('counters', '{\"steps\":1,\"epochs\":1,\"lr\":0.1}') })\n"
+  "  w:group('/state', { epoch = 1, seed = 1, state = either('state', '{}'), identity = either('identity', "
+  "'{\"name\":\"x\"}'), best = either('best', '{}') })\n"
   "  w:group('/history')\n"
   "  w:numbers('/history/epoch', { 1, 2 })\n"
   "  return w:commit()\n"
@@ -60,7 +64,8 @@ static void start(void) {
   luaL_openlibs(L);
   luaL_requiref(L, "perilune", luaopen_perilune, 0);
   lua_settop(L, 0);
-  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 2, 0) == LUA_OK, "the script of the harness fails");
+  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 2, 0) == LUA_OK,
+              "the script of the harness fails");
   pl_alloc_set_limit(64u << 20);
   atexit(finish);
 }
@@ -72,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_pushinteger(L, data[0]);
   lua_pushlstring(L, (const char *)data + 1, size - 1);
   int status = lua_pcall(L, 2, 0, 0);
-  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error without a message");
+  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1)
+              : "an error without a message");
   lua_gc(L, LUA_GCSTEP, 0);
   return 0;
 }

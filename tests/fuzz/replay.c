@@ -1,6 +1,6 @@
-/* Runs every file of a harness' corpus through it, once whole and once cut in two. With a number also so many files that
-   differ from those at random places.                                              usage: NAME_fuzz_test [number [seed]]
-   The corpus of NAME is tests/fuzz/corpus/NAME. */
+/* Runs every file of a harness' corpus through it, once whole and once cut in two. With a number also so many files
+   that differ from those at random places.                                              usage: NAME_fuzz_test [number
+   [seed]] The corpus of NAME is tests/fuzz/corpus/NAME. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +26,11 @@ static uint64_t random_below(uint64_t n) {   /* Marsaglia's xorshift */
   return state % n;
 }
 
-/* A few of: a bit flipped, a byte replaced by one at a border, a piece taken out, doubled, or taken from another file. */
+/* A few of: a bit flipped, a byte replaced by one at a border, a piece taken out, doubled, or taken from another
+   file. */
 static size_t mutate(uint8_t *bytes, size_t size, int files) {
-  static const uint8_t borders[] = { 0, 1, 2, 3, 4, 6, 7, 8, 10, 0x0c, 0x0d, 0x1f, 0x7f, 0x80, 0xff, '"', '{', '[', ',', ':', '-', 'e', '9' };
+  static const uint8_t borders[] = { 0, 1, 2, 3, 4, 6, 7, 8, 10, 0x0c, 0x0d, 0x1f, 0x7f, 0x80, 0xff, '"', '{', '[', ',',
+                                     ':', '-', 'e', '9' };
   for (uint64_t times = 1 + random_below(4); times > 0 && size > 3; times--) {
     size_t at = random_below(size), n = 1 + random_below(size - at < 16 ? size - at : 16);
     switch (random_below(5)) {

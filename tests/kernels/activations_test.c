@@ -43,7 +43,8 @@ typedef void (*forward)(float *, const float *, size_t, float);
 typedef void (*backward)(float *, const float *, const float *, size_t, float);
 
 /* Errors: relative to |y|, or (the Gaussian ones, which lose digits where y is far below x) to |x|. */
-typedef struct { const char *name; forward *f; backward *b; double (*value)(double), (*slope)(double); bool by_y, to_x; double bound; } function;
+typedef struct { const char *name; forward *f; backward *b; double (*value)(double), (*slope)(double); bool by_y, to_x;
+                 double bound; } function;
 static const function functions[] = {
   { "tanh", &pl_kernel.tanh_forward, &pl_kernel.tanh_backward, f_tanh, d_tanh, true, false, 4e-7 },
   { "sigmoid", &pl_kernel.sigmoid_forward, &pl_kernel.sigmoid_backward, f_sigmoid, d_sigmoid, true, false, 4e-7 },
@@ -52,7 +53,8 @@ static const function functions[] = {
   { "silu", &pl_kernel.silu_forward, &pl_kernel.silu_backward, f_silu, d_silu, false, false, 4e-7 },
   { "mish", &pl_kernel.mish_forward, &pl_kernel.mish_backward, f_mish, d_mish, false, false, 6e-7 },
   { "gelu", &pl_kernel.gelu_forward, &pl_kernel.gelu_backward, f_gelu, d_gelu, false, true, 2e-7 },
-  { "gelu_tanh", &pl_kernel.gelu_tanh_forward, &pl_kernel.gelu_tanh_backward, f_gelu_tanh, d_gelu_tanh, false, true, 2e-7 },
+  { "gelu_tanh", &pl_kernel.gelu_tanh_forward, &pl_kernel.gelu_tanh_backward, f_gelu_tanh, d_gelu_tanh, false, true,
+    2e-7 },
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions, BLOCK = 4096, STEP = 1709 };
 
@@ -78,7 +80,8 @@ static void values(void **state) {
     for (size_t n; (n = scan(x, &at, 80)) > 0;) {
       (*f->f)(y, x, n, 0.7f);
       for (size_t j = 0; j < n; j++) {
-        double exact = f->value((double)x[j]), size = f->to_x ? fabs((double)x[j]) : fabs(exact), error = fabs((double)y[j] - exact) / fmax(size, (double)FLT_MIN);
+        double exact = f->value((double)x[j]), size = f->to_x ? fabs((double)x[j]) : fabs(exact),
+        error = fabs((double)y[j] - exact) / fmax(size, (double)FLT_MIN);
         if (!(error <= worst)) worst = error, where = (double)x[j];
       }
     }
@@ -97,7 +100,8 @@ static void slopes(void **state) {
       (*f->b)(dx, x, dy, n, 0.7f);
       for (size_t j = 0; j < n; j++) {
         double exact = (double)dy[j] * f->slope((double)x[j]);
-        if (!(fabs((double)dx[j] - exact) <= 2e-6 * fabs((double)dy[j]))) fail_msg("%s' at %.9g: %.9g, expected %.9g", f->name, (double)x[j], (double)dx[j], exact);
+        if (!(fabs((double)dx[j] - exact) <= 2e-6 * fabs((double)dy[j])))
+          fail_msg("%s' at %.9g: %.9g, expected %.9g", f->name, (double)x[j], (double)dx[j], exact);
       }
     }
   }
@@ -112,7 +116,8 @@ static void elu_far_below_zero(void **state) {
     pl_kernel.elu_backward(dx, x, dy, BLOCK, 0.7f);
     for (size_t j = 0; j < BLOCK; j++) {
       double exact = 3 * (double)0.7f * exp((double)x[j]);
-      if (!(fabs((double)dx[j] - exact) <= 5e-7 * exact)) fail_msg("elu' at %.9g: %.9g, expected %.9g", (double)x[j], (double)dx[j], exact);
+      if (!(fabs((double)dx[j] - exact) <= 5e-7 * exact))
+        fail_msg("elu' at %.9g: %.9g, expected %.9g", (double)x[j], (double)dx[j], exact);
     }
   }
 }
@@ -128,7 +133,8 @@ static void slopes_at_the_ends(void **state) {
     (*f->b)(dx, f->by_y ? y : x, dy, 6, 0.7f);
     for (int j = 0; j < 6; j++) {
       float expected = j < 3 ? (flat ? 0 : 2) : f->value == f_leaky ? 2 * 0.7f : 0;
-      if (!(fabsf(dx[j] - expected) <= 1e-30f)) fail_msg("%s' at %g: %g, expected %g", f->name, (double)x[j], (double)dx[j] / 2, (double)expected / 2);
+      if (!(fabsf(dx[j] - expected) <= 1e-30f))
+        fail_msg("%s' at %g: %g, expected %g", f->name, (double)x[j], (double)dx[j] / 2, (double)expected / 2);
     }
   }
 }
@@ -213,7 +219,9 @@ static void elementary_functions(void **state) {
       for (size_t j = 0; j < n; j++) {
         double e = exact[which]((double)x[j]);
         if (fabs(e) < 2 * (double)FLT_MIN) continue;
-        if (!(fabs((double)y[j] - e) <= bound[which] * fabs(e))) fail_msg("function %d of %.9g: %.9g, expected %.9g: %g", which, (double)x[j], (double)y[j], e, fabs((double)y[j] / e - 1));
+        if (!(fabs((double)y[j] - e) <= bound[which] * fabs(e)))
+          fail_msg("function %d of %.9g: %.9g, expected %.9g: %g", which, (double)x[j], (double)y[j], e,
+                   fabs((double)y[j] / e - 1));
       }
     }
   }
@@ -221,7 +229,8 @@ static void elementary_functions(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(values), cmocka_unit_test(slopes), cmocka_unit_test(elu_far_below_zero), cmocka_unit_test(slopes_at_the_ends), cmocka_unit_test(special_values), cmocka_unit_test(lengths),
+    cmocka_unit_test(values), cmocka_unit_test(slopes), cmocka_unit_test(elu_far_below_zero),
+    cmocka_unit_test(slopes_at_the_ends), cmocka_unit_test(special_values), cmocka_unit_test(lengths),
     cmocka_unit_test(same_on_every_width), cmocka_unit_test(elementary_functions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,9 +19,11 @@ static void near(double found, double expected, double size, const char *what) {
 
 static void column_sums(void **state) {
   (void)state;
-  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 0; rows <= 21; rows += rows < 9 ? 1 : 4) for (int accumulate = 0; accumulate < 2; accumulate++) {
+  for (size_t w = 0; w < WIDTHS; w++)
+  for (size_t rows = 0; rows <= 21; rows += rows < 9 ? 1 : 4) for (int accumulate = 0; accumulate < 2; accumulate++) {
     size_t cols = widths[w], stride = cols + rows % 3;
-    float *a = random_floats(rows ? (rows - 1) * stride + cols : 0), *before = random_floats(cols), *out = copy_floats(before, cols), *bits = NULL;
+    float *a = random_floats(rows ? (rows - 1) * stride + cols : 0), *before = random_floats(cols),
+      *out = copy_floats(before, cols), *bits = NULL;
     for (int i = 0; next_isa(&i); i++) {
       memcpy(out, before, cols * sizeof *out);
       pl_kernel.column_sums(out, a, rows, cols, stride, accumulate);
@@ -38,15 +40,18 @@ static void column_sums(void **state) {
 
 static void column_products(void **state) {
   (void)state;
-  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 21; rows += rows < 9 ? 1 : 4) for (int centred = 0; centred < 2; centred++) {
+  for (size_t w = 0; w < WIDTHS; w++)
+  for (size_t rows = 1; rows <= 21; rows += rows < 9 ? 1 : 4) for (int centred = 0; centred < 2; centred++) {
     size_t cols = widths[w], stride = cols + rows % 3, size = (rows - 1) * stride + cols;
-    float *a = random_floats(size), *b = random_floats(size), *a_mean = random_floats(cols), *b_mean = random_floats(cols), *out = random_floats(cols), *bits = NULL;
+    float *a = random_floats(size), *b = random_floats(size), *a_mean = random_floats(cols),
+      *b_mean = random_floats(cols), *out = random_floats(cols), *bits = NULL;
     for (int i = 0; next_isa(&i); i++) {
       pl_kernel.column_products(out, a, centred ? a_mean : NULL, b, b_mean, rows, cols, stride);
       for (size_t j = 0; j < cols; j++) {
         double sum = 0, absolute = 0;
         for (size_t r = 0; r < rows; r++) {
-          double term = ((double)a[r * stride + j] - (centred ? (double)a_mean[j] : 0)) * ((double)b[r * stride + j] - (double)b_mean[j]);
+          double term = ((double)a[r * stride + j] - (centred ? (double)a_mean[j] : 0))
+          * ((double)b[r * stride + j] - (double)b_mean[j]);
           sum += term;
           absolute += fabs(term);
         }
@@ -62,7 +67,8 @@ static void transpose(void **state) {
   (void)state;
   for (size_t rows = 1; rows <= 35; rows++) for (size_t cols = 1; cols <= 35; cols += 2) {
     size_t stride = cols + 1, out_stride = rows + 2;
-    float *a = random_floats((rows - 1) * stride + cols), *out = random_floats((cols - 1) * out_stride + rows), *before = copy_floats(out, (cols - 1) * out_stride + rows);
+    float *a = random_floats((rows - 1) * stride + cols), *out = random_floats((cols - 1) * out_stride + rows),
+      *before = copy_floats(out, (cols - 1) * out_stride + rows);
     for (int i = 0; next_isa(&i); i++) {
       pl_kernel.transpose(out, a, rows, cols, out_stride, stride);
       for (size_t at = 0; at < (cols - 1) * out_stride + rows; at++) {
@@ -78,7 +84,8 @@ static void normalize(void **state) {
   (void)state;
   for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 131; rows += rows < 4 ? 1 : 61) {
     size_t cols = widths[w], n = rows * cols;
-    float *x = random_floats(n), *dy = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols), *b = random_floats(cols), *c = random_floats(cols);
+    float *x = random_floats(n), *dy = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols),
+      *b = random_floats(cols), *c = random_floats(cols);
     float *y = random_floats(n), *dx = random_floats(n), *bits[3] = { NULL, NULL, NULL };
     for (int i = 0; next_isa(&i); i++) {
       for (int shifted = 0; shifted < 2; shifted++) {
@@ -93,21 +100,25 @@ static void normalize(void **state) {
       pl_kernel.normalize_backward(dx, dy, x, mean, a, b, c, NULL, rows, cols, false);
       for (size_t k = 0; k < n; k++) {
         size_t j = k % cols;
-        double first = (double)a[j] * (double)dy[k], second = (double)b[j] * ((double)x[k] - (double)mean[j]), third = (double)c[j];
+        double first = (double)a[j] * (double)dy[k], second = (double)b[j] * ((double)x[k] - (double)mean[j]),
+          third = (double)c[j];
         near((double)dx[k], first + second + third, fabs(first) + fabs(second) + fabs(third), "normalize_backward");
       }
       same_bits(&bits[2], dx, n, "normalize_backward");
     }
-    free(x), free(dy), free(mean), free(a), free(b), free(c), free(y), free(dx), free(bits[0]), free(bits[1]), free(bits[2]);
+    free(x), free(dy), free(mean), free(a), free(b), free(c), free(y), free(dx), free(bits[0]), free(bits[1]),
+      free(bits[2]);
   }
 }
 
 /* With max(y, 0) in the same loops: the bits of one after the other. */
 static void clamped(void **state) {
   (void)state;
-  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 71; rows += rows < 6 ? 1 : 13) for (int shifted = 0; shifted < 2; shifted++) {
+  for (size_t w = 0; w < WIDTHS; w++)
+  for (size_t rows = 1; rows <= 71; rows += rows < 6 ? 1 : 13) for (int shifted = 0; shifted < 2; shifted++) {
     size_t cols = widths[w], n = rows * cols, bytes = n * sizeof(float);
-    float *x = random_floats(n), *dy = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols), *b = random_floats(cols), *c = random_floats(cols);
+    float *x = random_floats(n), *dy = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols),
+      *b = random_floats(cols), *c = random_floats(cols);
     float *shift = random_floats(cols), *y = random_floats(n), *expected = random_floats(n), *g = random_floats(n);
     float *sums = random_floats(4 * cols);
     const float *t = shifted ? shift : NULL;
@@ -135,7 +146,8 @@ static void joined(void **state) {
   (void)state;
   for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 1; rows <= 5; rows += 2) for (int kind = 0; kind < 4; kind++) {
     size_t cols = widths[w], n = rows * cols;
-    float *x = random_floats(n), *other = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols), *shift = random_floats(cols);
+    float *x = random_floats(n), *other = random_floats(n), *mean = random_floats(cols), *a = random_floats(cols),
+      *shift = random_floats(cols);
     float *y = random_floats(n), *expected = random_floats(n);
     const float *t = kind & 1 ? shift : NULL;
     for (int i = 0; next_isa(&i); i++) {
@@ -178,7 +190,8 @@ static void dropout(void **state) {
     float *x = random_floats(n), *y = random_floats(n), *dx = random_floats(n);
     uint64_t kept[4];
     x[n / 2] = NAN;
-    for (int i = 0; next_isa(&i); i++) for (int clamp = 0; clamp < 2; clamp++) for (int in_place = 0; in_place < 2; in_place++) {
+    for (int i = 0; next_isa(&i); i++)
+    for (int clamp = 0; clamp < 2; clamp++) for (int in_place = 0; in_place < 2; in_place++) {
       memcpy(y, x, n * sizeof *y);
       pl_kernel.dropout(y, in_place ? y : x, n, seed, stream, first, threshold, 1.75f, kept, clamp);
       pl_kernel.dropout_backward(dx, x, kept, n, 1.75f);
@@ -188,7 +201,8 @@ static void dropout(void **state) {
         pl_rng_block((pl_rng){ seed, stream }, 16 * group + r % 16, word);
         float value = clamp && x[k] < 0 ? 0 : x[k], due = word[r / 16] >= threshold ? value * 1.75f : 0;
         assert_memory_equal(&y[k], &due, sizeof due);
-        if (clamp && isnan(due)) due = 0;   /* what is sent back is not a number's: relu_backward takes it for no gradient */
+        if (clamp && isnan(due)) due = 0;   /* what is sent back is not a number's: relu_backward takes it for no
+                                               gradient */
         assert_memory_equal(&dx[k], &due, sizeof due);
       }
     }
@@ -198,7 +212,8 @@ static void dropout(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose), cmocka_unit_test(normalize), cmocka_unit_test(clamped), cmocka_unit_test(joined),
+    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose),
+    cmocka_unit_test(normalize), cmocka_unit_test(clamped), cmocka_unit_test(joined),
     cmocka_unit_test(relu_and_add), cmocka_unit_test(dropout),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

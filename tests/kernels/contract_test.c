@@ -10,7 +10,8 @@
 #include "layers/layer.h"
 
 typedef enum { PLAIN, BIAS, ACCUMULATE } start;
-typedef enum { ROWS_APART, TRANSPOSED, ALL_APART, LAYOUTS } layout;   /* a's neighbours: the terms of a sum, the rows, none */
+typedef enum { ROWS_APART, TRANSPOSED, ALL_APART, LAYOUTS } layout;   /* a's neighbours: the terms of a sum, the
+                                                                         rows, none */
 
 typedef struct {
   pl_contraction x;
@@ -74,7 +75,8 @@ static void check_numbers(const problem *p) {
       size += fabs(term(x, i, j, o, k));
     }
     if (!(fabs((double)p->c[at] - sum) <= 1e-6 * size))
-      fail_msg("%zux%zux%zux%zu: c[%zu][%zu] is %g, expected %g", x->rows, x->cols, x->outer, x->inner, i, j, (double)p->c[at], sum);
+      fail_msg("%zux%zux%zux%zu: c[%zu][%zu] is %g, expected %g", x->rows, x->cols, x->outer, x->inner, i, j,
+               (double)p->c[at], sum);
   }
 }
 
@@ -94,8 +96,10 @@ static void check(size_t rows, size_t cols, size_t outer, size_t inner, start ho
 static void every_number_of_rows_and_columns(void **state) {
   (void)state;
   for (size_t rows = 1; rows <= 30; rows++) {
-    for (size_t cols = 1; cols <= 70; cols++) check(rows, cols, 1, 3, (start)((rows + cols) % 3), (layout)((rows + cols / 3) % LAYOUTS), 0);
-    for (size_t cols = 16; cols <= 128; cols += 16) for (int a = 0; a < LAYOUTS; a++) check(rows, cols, 1, 4 + rows % 2, (start)(rows % 3), (layout)a, 1);
+    for (size_t cols = 1; cols <= 70; cols++)
+      check(rows, cols, 1, 3, (start)((rows + cols) % 3), (layout)((rows + cols / 3) % LAYOUTS), 0);
+    for (size_t cols = 16; cols <= 128; cols += 16)
+      for (int a = 0; a < LAYOUTS; a++) check(rows, cols, 1, 4 + rows % 2, (start)(rows % 3), (layout)a, 1);
   }
 }
 
@@ -104,7 +108,8 @@ static void strides_and_lengths(void **state) {
   (void)state;
   for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
     for (int times = 0; times < 12; times++) {
-      check((size_t)random_int(1, 45), widths[w], (size_t)random_int(1, 4), (size_t)random_int(1, 40), (start)random_int(0, 2),
+      check((size_t)random_int(1, 45), widths[w], (size_t)random_int(1, 4), (size_t)random_int(1, 40),
+            (start)random_int(0, 2),
             (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
     }
   }
@@ -116,7 +121,8 @@ static void overlapping_rows(void **state) {
   float *a = random_floats(60), *b = random_floats(12 * 20), *c = random_floats(15 * 20);
   (void)state;
   for (int i = 0; next_isa(&i); i++) {
-    pl_contraction x = { .c = c, .c_row = 20, .a = a, .a_row = 2, .a_outer = 17, .a_inner = 1, .b = b, .b_outer = 80, .b_inner = 20,
+    pl_contraction x = { .c = c, .c_row = 20, .a = a, .a_row = 2, .a_outer = 17, .a_inner = 1, .b = b, .b_outer = 80,
+                         .b_inner = 20,
                          .rows = 13, .cols = 20, .outer = 2, .inner = 4 };
     pl_kernel.contract(&x);
     for (size_t r = 0; r < 13; r++) for (size_t j = 0; j < 20; j++) {
@@ -172,7 +178,8 @@ static void shared_is_the_same(void **state) {
   for (int times = 0; times < 60; times++) {
     bool long_sums = times % 4 != 0;
     size_t outer = times % 8 == 1 ? 2 : 1, inner = (size_t)(long_sums ? random_int(180, 600) : random_int(1, 30));
-    problem p = make((size_t)random_int(40, 150), (size_t)random_int(1, 100), outer, inner, (start)random_int(0, 2), (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
+    problem p = make((size_t)random_int(40, 150), (size_t)random_int(1, 100), outer, inner, (start)random_int(0, 2),
+                     (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
     for (int i = 0; next_isa(&i); i++) {
       memcpy(p.c, p.before, p.c_size * sizeof *p.c);
       pl_kernel.contract(&p.x);
@@ -183,7 +190,8 @@ static void shared_is_the_same(void **state) {
         assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
         memcpy(p.c, p.before, p.c_size * sizeof *p.c);
         pl_threads_run_on(threads, member_and_activation, &p.x);
-        for (size_t r = 0; r < p.x.rows; r++) pl_elementwise(&activation, p.c + (ptrdiff_t)r * p.x.c_row, p.c + (ptrdiff_t)r * p.x.c_row, p.x.cols);
+        for (size_t r = 0; r < p.x.rows; r++)
+          pl_elementwise(&activation, p.c + (ptrdiff_t)r * p.x.c_row, p.c + (ptrdiff_t)r * p.x.c_row, p.x.cols);
         assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
       }
       free(whole);
@@ -196,7 +204,8 @@ static void shared_is_the_same(void **state) {
 static void shared_without_terms(void **state) {
   (void)state;
   float a = 1, b[3] = { 1, 2, 3 }, bias[3] = { 4, 5, 6 }, c[6] = { 0 };
-  pl_contraction x = { .c = c, .c_row = 3, .a = &a, .a_inner = 1, .b = b, .b_inner = 3, .rows = 2, .cols = 3, .outer = 1, .inner = 0, .bias = bias };
+  pl_contraction x = { .c = c, .c_row = 3, .a = &a, .a_inner = 1, .b = b, .b_inner = 3, .rows = 2, .cols = 3,
+                       .outer = 1, .inner = 0, .bias = bias };
   pl_threads_run_on(1, member, &x);
   for (int i = 0; i < 6; i++) assert_true(c[i] == bias[i % 3]);
 }
@@ -208,15 +217,18 @@ static void nan_stays_in_its_row_or_column(void **state) {
   p.b[4 * 37 + 33] = NAN;
   for (int i = 0; next_isa(&i); i++) {
     pl_kernel.contract(&p.x);
-    for (size_t r = 0; r < 17; r++) for (size_t j = 0; j < 37; j++) assert_int_equal(isnan(p.c[r * 37 + j]) != 0, r == 9 || j == 33);
+    for (size_t r = 0; r < 17; r++)
+      for (size_t j = 0; j < 37; j++) assert_int_equal(isnan(p.c[r * 37 + j]) != 0, r == 9 || j == 33);
   }
   drop(&p);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(every_number_of_rows_and_columns), cmocka_unit_test(strides_and_lengths), cmocka_unit_test(overlapping_rows),
-    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(shared_is_the_same), cmocka_unit_test(shared_without_terms),
+    cmocka_unit_test(every_number_of_rows_and_columns), cmocka_unit_test(strides_and_lengths),
+    cmocka_unit_test(overlapping_rows),
+    cmocka_unit_test(tiling_does_not_touch_a_bit), cmocka_unit_test(shared_is_the_same),
+    cmocka_unit_test(shared_without_terms),
     cmocka_unit_test(nan_stays_in_its_row_or_column),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

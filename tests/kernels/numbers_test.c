@@ -1,4 +1,5 @@
-/* row_product and contract_listed against contract, to the bit; what nonzero, largest and ordinary say of every kind of number. */
+/* row_product and contract_listed against contract, to the bit; what nonzero, largest and ordinary say of every kind of
+   number. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +14,10 @@
 static void row_product(void **state) {
   (void)state;
   for (int times = 0; times < 300; times++) {
-    size_t in = (size_t)random_int(1, times % 10 ? 90 : 700), cols = (size_t)random_int(1, times % 7 ? 70 : 300), stride = cols + (size_t)random_int(0, 3);
-    float *x = random_floats(in), *w = random_floats((in - 1) * stride + cols), *bias = random_floats(cols), *y = random_floats(cols), *expected = random_floats(cols);
+    size_t in = (size_t)random_int(1, times % 10 ? 90 : 700), cols = (size_t)random_int(1, times % 7 ? 70 : 300),
+    stride = cols + (size_t)random_int(0, 3);
+    float *x = random_floats(in), *w = random_floats((in - 1) * stride + cols), *bias = random_floats(cols),
+      *y = random_floats(cols), *expected = random_floats(cols);
     for (size_t k = 0; k < in; k++) if (random_int(0, 4) > 0) x[k] = k % 2 ? -0.0f : 0;
     for (size_t j = 0; j < cols; j += 5) {
       bias[j] = j % 2 ? -0.0f : 0;
@@ -22,8 +25,10 @@ static void row_product(void **state) {
     }
     for (int biased = 0; biased < 2; biased++) for (int i = 0; next_isa(&i); i++) {
       pl_kernel.row_product(y, x, w, biased ? bias : NULL, in, cols, stride);
-      pl_kernel.contract(&(pl_contraction){ .c = expected, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)in, .a_inner = 1, .b = w, .b_inner = (ptrdiff_t)stride,
-                                            .rows = 1, .cols = cols, .outer = 1, .inner = in, .bias = biased ? bias : NULL });
+      pl_kernel.contract(&(pl_contraction){ .c = expected, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)in,
+                                            .a_inner = 1, .b = w, .b_inner = (ptrdiff_t)stride,
+                                            .rows = 1, .cols = cols, .outer = 1, .inner = in, .bias = biased ? bias
+                                            : NULL });
       assert_memory_equal(y, expected, cols * sizeof *y);
     }
     free(x), free(w), free(bias), free(y), free(expected);
@@ -34,7 +39,8 @@ static void row_product(void **state) {
 static void nonzero(void **state) {
   (void)state;
   for (int times = 0; times < 300; times++) {
-    size_t rows = (size_t)random_int(1, 13), n = (size_t)random_int(0, times % 3 ? 40 : 900), stride = n + (size_t)random_int(0, 3), count = 0;
+    size_t rows = (size_t)random_int(1, 13), n = (size_t)random_int(0, times % 3 ? 40 : 900),
+    stride = n + (size_t)random_int(0, 3), count = 0;
     float *x = random_floats((rows - 1) * stride + n + 1);
     uint32_t *list = malloc((n + 16) * sizeof *list), *expected = malloc((n + 1) * sizeof *expected);
     for (size_t k = 0; k < n; k++) {
@@ -51,25 +57,31 @@ static void nonzero(void **state) {
   }
 }
 
-/* Against all terms: equal to the bit, or told that a sum may not be. Some inputs are zero in all rows, of either sign; some
-   columns of w are zero or make tiny numbers, which give sums of zero, of either sign. */
+/* Against all terms: equal to the bit, or told that a sum may not be. Some inputs are zero in all rows, of either sign;
+   some columns of w are zero or make tiny numbers, which give sums of zero, of either sign. */
 static void contract_listed(void **state) {
   (void)state;
   size_t told = 0, calls = 0;
   for (int times = 0; times < 400; times++) {
-    size_t rows = (size_t)random_int(1, 26), in = (size_t)random_int(1, times % 10 ? 90 : 700), cols = (size_t)random_int(1, times % 7 ? 70 : 300);
-    size_t x_row = in + (size_t)random_int(0, 3), stride = cols + (size_t)random_int(0, 3), y_row = cols + (size_t)random_int(0, 3);
+    size_t rows = (size_t)random_int(1, 26), in = (size_t)random_int(1, times % 10 ? 90 : 700),
+    cols = (size_t)random_int(1, times % 7 ? 70 : 300);
+    size_t x_row = in + (size_t)random_int(0, 3), stride = cols + (size_t)random_int(0, 3),
+      y_row = cols + (size_t)random_int(0, 3);
     bool odd = times % 2;
-    float *x = random_floats(rows * x_row), *w = random_floats(in * stride), *bias = random_floats(cols), *y = random_floats(rows * y_row), *expected = copy_floats(y, rows * y_row);
+    float *x = random_floats(rows * x_row), *w = random_floats(in * stride), *bias = random_floats(cols),
+      *y = random_floats(rows * y_row), *expected = copy_floats(y, rows * y_row);
     float *before = copy_floats(y, rows * y_row);
     uint32_t *list = malloc((in + 16) * sizeof *list);
-    for (size_t k = 0; k < in; k++) if (random_int(0, 3) > 0) for (size_t i = 0; i < rows; i++) x[i * x_row + k] = (i + k) % 2 ? -0.0f : 0;
+    for (size_t k = 0; k < in; k++)
+      if (random_int(0, 3) > 0) for (size_t i = 0; i < rows; i++) x[i * x_row + k] = (i + k) % 2 ? -0.0f : 0;
     for (size_t j = 0; odd && j < cols; j += 5) {
       bias[j] = j % 2 ? -0.0f : 0;
-      for (size_t k = 0; k < in; k++) w[k * stride + j] = j % 3 == 0 ? 1e-44f * w[k * stride + j] : (k + j) % 3 ? -0.0f : 0;
+      for (size_t k = 0; k < in; k++)
+        w[k * stride + j] = j % 3 == 0 ? 1e-44f * w[k * stride + j] : (k + j) % 3 ? -0.0f : 0;
     }
     for (int biased = 0; biased < 2; biased++) for (int i = 0; next_isa(&i); i++) {
-      pl_contraction p = { .c = y, .c_row = (ptrdiff_t)y_row, .a = x, .a_row = (ptrdiff_t)x_row, .a_inner = 1, .b = w, .b_inner = (ptrdiff_t)stride,
+      pl_contraction p = { .c = y, .c_row = (ptrdiff_t)y_row, .a = x, .a_row = (ptrdiff_t)x_row, .a_inner = 1, .b = w,
+                           .b_inner = (ptrdiff_t)stride,
                            .rows = rows, .cols = cols, .outer = 1, .inner = in, .bias = biased ? bias : NULL };
       memcpy(y, before, rows * y_row * sizeof *y);
       bool zero = pl_kernel.contract_listed(&p, list, pl_kernel.nonzero(list, x, rows, x_row, in));
@@ -108,6 +120,7 @@ static void largest_and_ordinary(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(row_product), cmocka_unit_test(nonzero), cmocka_unit_test(contract_listed), cmocka_unit_test(largest_and_ordinary) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(row_product), cmocka_unit_test(nonzero),
+                                      cmocka_unit_test(contract_listed), cmocka_unit_test(largest_and_ordinary) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

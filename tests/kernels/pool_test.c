@@ -15,8 +15,10 @@ typedef struct {
   float *x, *dy, *y, *dx, *tap;
 } problem;
 
-static problem make(size_t h, size_t w, size_t channels, size_t kh, size_t kw, size_t sy, size_t sx, size_t top, size_t left, size_t bottom, size_t right) {
-  problem p = { .w = { .h = h, .w = w, .channels = channels, .kh = kh, .kw = kw, .sy = sy, .sx = sx, .top = top, .left = left } };
+static problem make(size_t h, size_t w, size_t channels, size_t kh, size_t kw, size_t sy, size_t sx, size_t top,
+                    size_t left, size_t bottom, size_t right) {
+  problem p = { .w = { .h = h, .w = w, .channels = channels, .kh = kh, .kw = kw, .sy = sy, .sx = sx, .top = top,
+                       .left = left } };
   p.w.oh = (h + top + bottom - kh) / sy + 1;
   p.w.ow = (w + left + right - kw) / sx + 1;
   p.in = h * w * channels;
@@ -39,8 +41,10 @@ static void drop(problem *p) {
 
 static void run_max(problem *p) {
   const pl_windows *w = &p->w;
-  for (size_t oy = 0; oy < w->oh; oy++) pl_kernel.maxpool_forward(p->y + oy * w->ow * w->channels, p->tap + oy * w->ow * w->channels, p->x, w, oy);
-  for (size_t iy = 0; iy < w->h; iy++) pl_kernel.maxpool_backward(p->dx + iy * w->w * w->channels, p->dy, p->tap, w, iy);
+  for (size_t oy = 0; oy < w->oh; oy++)
+    pl_kernel.maxpool_forward(p->y + oy * w->ow * w->channels, p->tap + oy * w->ow * w->channels, p->x, w, oy);
+  for (size_t iy = 0; iy < w->h; iy++)
+    pl_kernel.maxpool_backward(p->dx + iy * w->w * w->channels, p->dy, p->tap, w, iy);
 }
 
 static void run_average(problem *p) {
@@ -51,7 +55,8 @@ static void run_average(problem *p) {
 
 /* Where tap t of window (oy, ox) lies in the input; -1: outside. */
 static ptrdiff_t place(const pl_windows *w, size_t oy, size_t ox, size_t c, size_t t) {
-  ptrdiff_t y = (ptrdiff_t)(oy * w->sy + t / w->kw) - (ptrdiff_t)w->top, x = (ptrdiff_t)(ox * w->sx + t % w->kw) - (ptrdiff_t)w->left;
+  ptrdiff_t y = (ptrdiff_t)(oy * w->sy + t / w->kw) - (ptrdiff_t)w->top,
+  x = (ptrdiff_t)(ox * w->sx + t % w->kw) - (ptrdiff_t)w->left;
   if (y < 0 || x < 0 || y >= (ptrdiff_t)w->h || x >= (ptrdiff_t)w->w) return -1;
   return (y * (ptrdiff_t)w->w + x) * (ptrdiff_t)w->channels + (ptrdiff_t)c;
 }
@@ -68,7 +73,8 @@ static void check_max(const problem *p) {
     }
     assert_true(best >= 0);
     assert_memory_equal(&p->y[o], &p->x[best], sizeof(float));
-    if (place(w, oy, ox, c, (size_t)p->tap[o]) != best) fail_msg("output %zu: tap %g is not the first of the largest", o, (double)p->tap[o]);
+    if (place(w, oy, ox, c, (size_t)p->tap[o]) != best)
+      fail_msg("output %zu: tap %g is not the first of the largest", o, (double)p->tap[o]);
     dx[best] += (double)p->dy[o];
   }
   for (size_t i = 0; i < p->in; i++) assert_true(fabs((double)p->dx[i] - dx[i]) < 1e-5);
@@ -124,7 +130,8 @@ static void windows(void **state) {
     check(make(6, 8, channels[c], 2, 2, 2, 2, 0, 0, 0, 0));
     for (int times = 0; times < 25; times++) {
       size_t kh = some(1, 5), kw = some(1, 5), top = some(0, (int)kh - 1), left = some(0, (int)kw - 1);
-      check(make(kh + some(0, 6), kw + some(0, 6), channels[c], kh, kw, some(1, 6), some(1, 6), top, left, some(0, (int)kh - 1), some(0, (int)kw - 1)));
+      check(make(kh + some(0, 6), kw + some(0, 6), channels[c], kh, kw, some(1, 6), some(1, 6), top, left,
+                 some(0, (int)kh - 1), some(0, (int)kw - 1)));
     }
   }
   check(make(20, 30, 3, 20, 30, 1, 1, 0, 0, 0, 0));   /* more taps than a byte counts */
@@ -177,6 +184,7 @@ static void nan_is_passed_on(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(windows), cmocka_unit_test(equal_values), cmocka_unit_test(nan_is_passed_on) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(windows), cmocka_unit_test(equal_values),
+                                      cmocka_unit_test(nan_is_passed_on) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Softmax kernels against double loops: every width around a vector, large logits, NaN, the same bits on every width. */
+/* Softmax kernels against double loops: every width around a vector, large logits, NaN, the same bits on every
+   width. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,8 @@ static void near(double found, double expected, double tolerance, const char *wh
 
 static void check(size_t rows, size_t cols, float scale, float shift) {
   size_t n = rows * cols;
-  float *x = random_floats(n), *dy = random_floats(n), *y = random_floats(n), *dx = random_floats(n), *bits[4] = { NULL, NULL, NULL, NULL };
+  float *x = random_floats(n), *dy = random_floats(n), *y = random_floats(n), *dx = random_floats(n),
+    *bits[4] = { NULL, NULL, NULL, NULL };
   double *p = malloc(cols * sizeof *p);
   for (size_t i = 0; i < n; i++) x[i] = x[i] * scale + shift;
   for (int isa = 0; next_isa(&isa); isa++) {
@@ -34,13 +36,15 @@ static void check(size_t rows, size_t cols, float scale, float shift) {
         for (size_t j = 0; j < cols; j++) sum_dy += (double)dy[i * cols + j];
         for (size_t j = 0; j < cols; j++) {
           size_t at = i * cols + j;
-          double far = 1 + fabs((double)x[at] - most);   /* rounding of x - most becomes a relative error of its exponential */
+          double far = 1 + fabs((double)x[at] - most);   /* rounding of x - most becomes a relative error of its
+                                                            exponential */
           if (logarithm) {
             near((double)y[at], (double)x[at] - most - log(sum), 5e-7 * far, "log_softmax");
             near((double)dx[at], (double)dy[at] - p[j] * sum_dy, 1e-6 * far * (1 + total), "log_softmax_backward");
           } else {
             near((double)y[at], p[j], 5e-7 * far * p[j] + 1e-37, "softmax");
-            near((double)dx[at], p[j] * ((double)dy[at] - mean), 1e-6 * far * p[j] * (1 + total) + 1e-37, "softmax_backward");
+            near((double)dx[at], p[j] * ((double)dy[at] - mean), 1e-6 * far * p[j] * (1 + total) + 1e-37,
+                 "softmax_backward");
           }
         }
       }
@@ -80,6 +84,7 @@ static void one_nan_makes_the_row_nan(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(widths), cmocka_unit_test(large_numbers), cmocka_unit_test(one_nan_makes_the_row_nan) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(widths), cmocka_unit_test(large_numbers),
+                                      cmocka_unit_test(one_nan_makes_the_row_nan) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

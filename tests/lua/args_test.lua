@@ -27,11 +27,13 @@ end
 function TestArgs:test_wrong_values()
   args.set { "lr=fast", "width=1.5", "deep=maybe", "act=tahn" }
   lu.assertEquals(message(function() pl.arg("lr", 0.1) end), "@ argument lr=fast: expects a number, such as lr=0.1")
-  lu.assertEquals(message(function() pl.arg("width", 32) end), "@ argument width=1.5: expects a whole number, such as width=32")
+  lu.assertEquals(message(function() pl.arg("width", 32) end),
+    "@ argument width=1.5: expects a whole number, such as width=32")
   lu.assertEquals(message(function() pl.arg("deep", true) end), "@ argument deep=maybe: expects true or false")
   lu.assertEquals(message(function() pl.arg("act", "tanh", { "tanh", "relu" }) end),
     "@ argument act=tahn: one of tanh, relu is expected, did you mean tanh?")
-  lu.assertEquals(message(function() pl.arg "folder" end), "@ the script needs the argument folder: write folder=... on the command line")
+  lu.assertEquals(message(function() pl.arg "folder" end),
+    "@ the script needs the argument folder: write folder=... on the command line")
 end
 
 function TestArgs:test_unasked_arguments_name_the_nearest()
@@ -44,7 +46,8 @@ function TestArgs:test_unasked_arguments_name_the_nearest()
 end
 
 function TestArgs:test_words_that_are_no_arguments()
-  lu.assertEquals({ args.set { "lr" } }, { nil, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01" })
+  lu.assertEquals({ args.set { "lr" } }, { nil,
+    "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01" })
   lu.assertEquals({ args.set { "a=1", "a=2" } }, { nil, "argument 'a' is given twice" })
   args.set { "b=2", "a=1" }
   lu.assertEquals(args.list(), { "a=1", "b=2" })

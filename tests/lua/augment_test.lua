@@ -15,7 +15,8 @@ function TestAugment:test_apply_is_a_function_of_seed_epoch_and_batch()
   local y = a:apply(x, { seed = 1, epoch = 2, index = 3 })
   lu.assertTrue(same(x, before))
   lu.assertTrue(same(y, a:apply(x, { seed = 1, epoch = 2, index = 3 })))
-  for _, other in ipairs { { seed = 2, epoch = 2, index = 3 }, { seed = 1, epoch = 3, index = 3 }, { seed = 1, epoch = 2, index = 4 },
+  for _, other in ipairs { { seed = 2, epoch = 2, index = 3 }, { seed = 1, epoch = 3, index = 3 },
+    { seed = 1, epoch = 2, index = 4 },
     { seed = 1, epoch = 2, index = 3, place = 2 } } do
     lu.assertFalse(same(y, a:apply(x, other)))
   end

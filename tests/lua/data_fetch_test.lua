@@ -48,12 +48,16 @@ local function run(mirrors, prepare)
   assert(store.mkdir(to .. "/toy"))
   if prepare then prepare(to .. "/toy") end
   for i, name in ipairs(mirrors) do mirrors[i] = base .. "/" .. name end
-  local ok, message = fetch.fetch("toy", { mirrors = mirrors, to = to, say = function(line) said[#said + 1] = line end })
+  local ok, message = fetch.fetch("toy", { mirrors = mirrors, to = to, say = function(line)
+    said[#said + 1] = line
+  end })
   return ok, message, table.concat(said, "\n"), to .. "/toy"
 end
 
 -- What the server was asked for: "/ok/train-images.gz 0" and so on.
-local function requests() return store.exists(scratch .. "/served/requests") and read(scratch .. "/served/requests") or "" end
+local function requests()
+  return store.exists(scratch .. "/served/requests") and read(scratch .. "/served/requests") or ""
+end
 
 local function assert_whole(folder)
   local names = {}
@@ -79,7 +83,8 @@ function TestFetch:test_what_is_there_is_not_fetched_again()
   local folder = run { "ok" }
   os.remove(scratch .. "/served/requests")
   local lines = {}
-  lu.assertEquals(fetch.fetch("toy", { mirrors = { base .. "/ok" }, to = folder:match "^(.*)/", say = function(l) lines[#lines + 1] = l end }), folder)
+  lu.assertEquals(fetch.fetch("toy", { mirrors = { base .. "/ok" }, to = folder:match "^(.*)/",
+    say = function(l) lines[#lines + 1] = l end }), folder)
   lu.assertEquals(requests(), "")
   lu.assertStrContains(table.concat(lines, "\n"), "train-images.gz  is there")
 end
@@ -143,7 +148,8 @@ function TestFetch:test_follows_redirections() assert_whole((run { "moved" })) e
 function TestFetch:test_errors()
   local ok, message = fetch.fetch "mnits"
   lu.assertNil(ok)
-  lu.assertEquals(message, "there is no data set 'mnits', did you mean 'mnist'?; there are: mnist, fashion_mnist, kmnist, toy")
+  lu.assertEquals(message, "there is no data set 'mnits', did you mean 'mnist'?; there are: mnist, fashion_mnist, " ..
+    "kmnist, toy")
   ok, message = fetch.fetch("toy", { to = "/proc/nowhere", say = function() end })
   lu.assertNil(ok)
   lu.assertStrContains(message, "/proc/nowhere")

@@ -248,7 +248,8 @@ end
 
 function TestTensors:test_hdf5()
   local path = scratch .. "/points.h5"
-  assert(pl.save(path, { x = pl.tensor { { 1, 2 }, { 3, 4 } }, y = pl.tensor({ 1, 0 }, "i32"), more = { x = pl.ones(1, 2) } }))
+  assert(pl.save(path, { x = pl.tensor { { 1, 2 }, { 3, 4 } }, y = pl.tensor({ 1, 0 }, "i32"),
+    more = { x = pl.ones(1, 2) } }))
   local d = data.hdf5 { path = path, test_x = "more/x" }
   lu.assertEquals({ #d.train, d.classes, d.test:get(1):totable() }, { 2, 2, { 1, 1 } })
   fails("there is no 'z' in " .. path, data.hdf5, { path = path, x = "z" })
@@ -278,8 +279,10 @@ function TestFiles:test_a_missing_data_set_says_where_it_was_looked_for()
   local ok, message = pcall(function() return data.kmnist().train:get(1) end)
   locate.getenv = os.getenv
   lu.assertFalse(ok)
-  lu.assertStrContains(message, "kmnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in "
-    .. "/nowhere/a/kmnist, data/kmnist, /nowhere/b/perilune/kmnist; get it with: perilune data fetch kmnist (or set PERILUNE_DATA)")
+  lu.assertStrContains(message, "kmnist: no train-images-idx3-ubyte (.gz or not; also spelt " ..
+    "train-images.idx3-ubyte) in "
+    .. "/nowhere/a/kmnist, data/kmnist, /nowhere/b/perilune/kmnist; get it with: perilune data fetch kmnist (or " ..
+      "set PERILUNE_DATA)")
   lu.assertStrMatches(message, "^[^:]*data_test.lua:%d+: .*")
 end
 
@@ -319,7 +322,8 @@ function TestFiles:test_a_named_data_set_is_found_verified_and_read()
   end)
   with_entry(known, function(d) lu.assertEquals(bytes_of(d.train), { 1, 2, 3, 4 }) end)
   with_entry({ known[1], known[1] }, function(d, folder)
-    fails(("%s/train-labels-idx1-ubyte is not the published file: its SHA-256 (uncompressed) is %s, expected %s; delete it and fetch it again")
+    fails(("%s/train-labels-idx1-ubyte is not the published file: its SHA-256 (uncompressed) is %s, expected %s; " ..
+      "delete it and fetch it again")
       :format(folder, known[2], known[1]), d.train.get, d.train, 1)
   end)
 end
@@ -345,7 +349,8 @@ function TestFiles:test_mnist()
   local train, test = data.mnist():splits()
   local image, label = train:get(1)
   lu.assertEquals(label, 5)
-  lu.assertAlmostEquals(image:select(1, 6):totable()[13][1], 3 / 255, 1e-7)   -- row 5 (from 0) begins with 3 18 18 18 126
+  -- row 5 (from 0) begins with 3 18 18 18 126
+  lu.assertAlmostEquals(image:select(1, 6):totable()[13][1], 3 / 255, 1e-7)
   lu.assertEquals((select(2, test:get(1))), 7)
   -- zcat train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz | sha256sum
   lu.assertEquals(train.sha256, "c5097fdd51cfdbe7695fd9df3612695696864b5c424f58d843ffdc5d335e9914")

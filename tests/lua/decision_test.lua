@@ -102,7 +102,8 @@ function TestDecision:test_a_row_with_nan_is_never_right()
     local result = m:evaluate(pl.data.from_tensors { x = x, y = y }.train, opts)
     lu.assertEquals(result.correct, 1)
     lu.assertEquals(result.outside, { 2, 0, 1 })
-    lu.assertEquals(require "perilune.metrics".named.macro_recall(result), 0.25)     -- 0 and 1/2, of the classes that occur
+    -- 0 and 1/2, of the classes that occur
+    lu.assertEquals(require "perilune.metrics".named.macro_recall(result), 0.25)
   end
   local one = passes_on(1)
   one[1].weight:fill_(nan)

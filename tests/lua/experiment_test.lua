@@ -32,7 +32,8 @@ local test_x, test_y = points(50, 99)
 
 local function fields(changes)
   local f = {
-    name = "Sum of four", data = pl.data.from_tensors { x = train_x, y = train_y, test_x = test_x, test_y = test_y, name = "points" },
+    name = "Sum of four", data = pl.data.from_tensors { x = train_x, y = train_y, test_x = test_x, test_y = test_y,
+      name = "points" },
     model = nn.Sequential { nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 2) },
     loss = nn.CrossEntropy(), optimizer = optim.Adam { lr = 0.02 }, epochs = 4, batch_size = 16,
   }
@@ -59,11 +60,14 @@ end
 TestFields = {}
 
 function TestFields:test_unknown_and_missing_fields()
-  lu.assertEquals(message(pl.experiment, fields { optimiser = 1 }), "@ pl.experiment has no field 'optimiser'; did you mean 'optimizer'?")
+  lu.assertEquals(message(pl.experiment, fields { optimiser = 1 }),
+    "@ pl.experiment has no field 'optimiser'; did you mean 'optimizer'?")
   local f = fields()
   f.batch_size = nil
-  lu.assertEquals(message(pl.experiment, f), "@ pl.experiment: field 'batch_size' is missing; add batch_size = the number of samples a step")
-  lu.assertEquals(message(function() pl.experiment(fields { epochs = 0 }) end), "@ pl.experiment: field 'epochs' must be at least 1, got 0")
+  lu.assertEquals(message(pl.experiment, f),
+    "@ pl.experiment: field 'batch_size' is missing; add batch_size = the number of samples a step")
+  lu.assertEquals(message(function() pl.experiment(fields { epochs = 0 }) end),
+    "@ pl.experiment: field 'epochs' must be at least 1, got 0")
   lu.assertEquals(message(function() pl.experiment(fields { test = "never" }) end),
     "@ pl.experiment: field 'test' is one of epoch, end; got 'never'")
   lu.assertEquals(message(function() pl.experiment(fields { model = "cnn" }) end),
@@ -72,29 +76,40 @@ function TestFields:test_unknown_and_missing_fields()
     "@ pl.experiment: callbacks has no function 'on_epochs'; did you mean 'on_epoch'?")
   lu.assertEquals(message(function() pl.experiment(fields { metrics = { "macro_f2" } }) end),
     "@ pl.experiment has no metric 'macro_f2'; did you mean 'macro_f1'?")
-  for name, why in pairs { [""] = "its name is empty", ["val/acc"] = "a name has no '/'; write 'val_acc'", [("x"):rep(256)] = "at most 255 bytes",
-      ["."] = "means a folder", [".."] = "means a folder", ["a\nb"] = "no control characters", ["a\0b"] = "no control characters",
-      ["\xff"] = "no UTF-8", rows = "the history's own", train_loss = "a column of the history already", epoch = "a column of the history already",
+  for name, why in pairs { [""] = "its name is empty", ["val/acc"] = "a name has no '/'; write 'val_acc'",
+    [("x"):rep(256)] = "at most 255 bytes",
+      ["."] = "means a folder", [".."] = "means a folder", ["a\nb"] = "no control characters",
+      ["a\0b"] = "no control characters",
+      ["\xff"] = "no UTF-8", rows = "the history's own", train_loss = "a column of the history already",
+      epoch = "a column of the history already",
       val_error = "a column of the history already", skipped = "already" } do
-    lu.assertStrContains(message(function() pl.experiment(fields { metrics = { [name] = function() return 1 end } }) end), why)
+    lu.assertStrContains(message(function() pl.experiment(fields {
+      metrics = { [name] = function() return 1 end } }) end), why)
   end
 end
 
 function TestFields:test_shapes_are_checked_before_any_data_is_read()
-  local text = message(function() pl.experiment(fields { model = nn.Sequential { nn.Linear(4, 8), nn.ReLU(), nn.Linear(7, 2, { name = "out" }) } }) end)
+  local text = message(function()
+    pl.experiment(fields { model = nn.Sequential { nn.Linear(4, 8), nn.ReLU(), nn.Linear(7, 2, { name = "out" }) } })
+  end)
   lu.assertStrContains(text, "layer 3 (Linear, \"out\")")
   lu.assertStrContains(text, "7")
   lu.assertStrContains(text, "8")
-  lu.assertEquals(message(function() pl.experiment(fields { data = pl.data.mnist(), model = nn.Sequential { nn.Flatten(), nn.Linear(784, 9) } }) end),
+  lu.assertEquals(message(function()
+    pl.experiment(fields { data = pl.data.mnist(), model = nn.Sequential { nn.Flatten(), nn.Linear(784, 9) } })
+  end),
     "@ pl.experiment: the model has 9 outputs but mnist has 10 classes; give the last layer 10 outputs")
 end
 
 function TestFields:test_stopping_must_monitor_what_is_measured()
-  lu.assertStrContains(message(pl.experiment, fields { stopping = pl.stopping.patience { monitor = "val_loss", patience = 2 } }),
+  lu.assertStrContains(message(pl.experiment,
+    fields { stopping = pl.stopping.patience { monitor = "val_loss", patience = 2 } }),
     "stopping monitors 'val_loss', which this experiment does not measure; nothing is held out: add validation = 0.1")
-  lu.assertStrContains(message(pl.experiment, fields { test = "end", stopping = pl.stopping.patience { monitor = "test_loss", patience = 2 } }),
+  lu.assertStrContains(message(pl.experiment, fields { test = "end",
+    stopping = pl.stopping.patience { monitor = "test_loss", patience = 2 } }),
     "the test set is evaluated at the end only: add test = \"epoch\"")
-  lu.assertStrContains(message(pl.experiment, fields { stopping = pl.stopping.patience { monitor = "train_los", mode = "min", patience = 2 } }),
+  lu.assertStrContains(message(pl.experiment,
+    fields { stopping = pl.stopping.patience { monitor = "train_los", mode = "min", patience = 2 } }),
     "did you mean 'train_loss'?")
 end
 
@@ -108,7 +123,8 @@ function TestRun:test_learns_and_keeps_a_history()
   lu.assertEquals(r.test.error, r.history.test_error[12])
   lu.assertEquals(r.state.test_evaluations, 12)
   lu.assertEquals(r.ended, "epochs")
-  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "test_loss", "test_accuracy",
+  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error",
+    "test_loss", "test_accuracy",
     "test_error", "seconds" })
   lu.assertEquals(r.history.step[12], 12 * 13)
 end
@@ -143,7 +159,8 @@ function TestRun:test_schedule_as_a_function_is_given_the_previous_rate()
   end }
   lu.assertEquals(calls, { { 1, 0.02, 4 }, { 2, 0.01, 4 }, { 3, 0.005, 4 }, { 4, 0.0025, 4 } })
   lu.assertEquals(r.history.lr[4], 0.00125)
-  lu.assertStrContains(message(run, { schedule = function() return "fast" end }), "schedule: returned fast for epoch 1; a learning rate of at least 0 is expected")
+  lu.assertStrContains(message(run, { schedule = function() return "fast" end }),
+    "schedule: returned fast for epoch 1; a learning rate of at least 0 is expected")
 end
 
 function TestRun:test_a_second_run_begins_with_the_configured_rate()
@@ -157,7 +174,9 @@ end
 
 function TestRun:test_schedule_a_step()
   local rates = {}
-  run { epochs = 1, schedule = pl.schedule.one_cycle { max = 0.05 }, callbacks = { on_batch = function(ctx) rates[#rates + 1] = ctx.lr end } }
+  run { epochs = 1, schedule = pl.schedule.one_cycle { max = 0.05 }, callbacks = { on_batch = function(ctx)
+    rates[#rates + 1] = ctx.lr
+  end } }
   lu.assertEquals(#rates, 13)
   lu.assertAlmostEquals(math.max(table.unpack(rates)), 0.05, 1e-4)
   lu.assertTrue(rates[13] < rates[1])
@@ -180,7 +199,8 @@ end
 function TestRun:test_stopping_restores_the_best_weights()
   -- the learning rate is wild from epoch 3 on, so that the best epoch is an early one
   local e_weights = {}
-  local r = run { epochs = 8, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end, stopping = pl.stopping.patience { patience = 3 },
+  local r = run { epochs = 8, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end,
+    stopping = pl.stopping.patience { patience = 3 },
     callbacks = { on_epoch = function(ctx) e_weights[ctx.epoch] = bits(ctx.model) end } }
   lu.assertEquals(r.ended, "stopping")
   lu.assertEquals(r.best.epoch, 2)
@@ -192,7 +212,8 @@ end
 
 function TestRun:test_best_weights_also_when_the_epochs_are_over()
   local weights = {}
-  local r = run { epochs = 4, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end, stopping = pl.stopping.patience { patience = 30 },
+  local r = run { epochs = 4, schedule = function(epoch) return epoch <= 2 and 0.02 or 5 end,
+    stopping = pl.stopping.patience { patience = 30 },
     callbacks = { on_epoch = function(ctx) weights[ctx.epoch] = bits(ctx.model) end } }
   lu.assertEquals({ r.ended, r.best.epoch }, { "epochs", 2 })
   lu.assertEquals(bits(r.model), weights[2])
@@ -215,13 +236,14 @@ function TestRun:test_stopped_inside_an_epoch_the_splits_are_seen_with_the_last_
 end
 
 function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
-  local trainer, history = require "perilune.trainer", require "perilune.history"
+  local trainer, history = require "perilune.epochs", require "perilune.history"
   local e = pl.experiment(fields { epochs = 1, callbacks = { on_batch = function() end } })
   e.optimizer:bind(e.model)
   require "perilune.random".install(1, 0)
   local h, asked, clock = history.new(), 0, pl.system.clock
   local nothing = function() end
-  local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1, state = trainer.fresh(1), history = h }, {
+  local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1,
+    state = trainer.fresh(1), history = h }, {
     progress = nothing, row = nothing, note = nothing, publish = nothing,
     interrupted = function() asked = asked + 1 return asked == 3 end,
     pause = function()
@@ -242,7 +264,8 @@ function TestRun:test_validation_and_metrics()
     weight_norm = function(ctx) return ctx.model[1].weight:norm() end,
     often = function() often = often + 1 return often end,
     test_looked = function(ctx) asked = asked + 1 return ctx.test.count end } }
-  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_accuracy", "val_error",
+  lu.assertEquals(r.history.columns, { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss",
+    "val_accuracy", "val_error",
     "val_macro_f1", "often", "weight_norm", "seconds" })
   lu.assertEquals({ often, r.evaluation.metrics.often }, { 4, 4 })      -- not once more for the same weights
   lu.assertEquals(r.history.step[1], 10)      -- 150 samples left
@@ -267,9 +290,12 @@ end
 
 function TestRun:test_a_loss_that_is_not_finite_stops_and_goes_back()
   local before
-  local text = message(run, { optimizer = optim.SGD { lr = 0.1 }, schedule = function(epoch) return epoch < 3 and 0.1 or 1e15 end,
+  local text = message(run, { optimizer = optim.SGD { lr = 0.1 }, schedule = function(epoch)
+    return epoch < 3 and 0.1 or 1e15
+  end,
     callbacks = { on_epoch = function(ctx) before = { bits(ctx.model), ctx.model } end } })
-  lu.assertStrMatches(text, "epoch 3, batch %d+: the loss is not a finite number; first seen in .+; stopped, .+; a smaller learning rate than 1e%+15 may help")
+  lu.assertStrMatches(text, "epoch 3, batch %d+: the loss is not a finite number; first seen in .+; stopped, .+; " ..
+    "a smaller learning rate than 1e%+15 may help")
   lu.assertEquals(bits(before[2]), before[1])
 end
 
@@ -304,7 +330,9 @@ function TestRun:test_a_loss_as_a_function_is_the_built_in_one()
   lu.assertStrContains(refusal { loss = wrong, callbacks = { on_batch = function() error "a step was taken" end } },
     "the loss: its gradient differs from finite differences by")
   lu.assertEquals(run({ loss = wrong, check_gradients = false, epochs = 1 }).ended, "epochs")
-  lu.assertStrContains(refusal { model = nn.Sequential { nn.Linear(4, 2), nn.Lambda { forward = function(t) return t * 2 end,
+  lu.assertStrContains(refusal { model = nn.Sequential { nn.Linear(4, 2), nn.Lambda { forward = function(t)
+    return t * 2
+  end,
     backward = function(dy) return dy * 3 end } } }, "the model: its gradient differs")
   local function nothing_finite(o) return 0 / 0, o * 0 end
   lu.assertNil(gradient_check.loss(nothing_finite, { 2 }, 2))
@@ -315,10 +343,12 @@ function TestRun:test_gradients_of_layers_in_lua_are_checked()
   local gradient_check = require "perilune.gradient_check"
   local function model(factor)
     return nn.Sequential { nn.Linear(4, 6), nn.Dropout(0.3),
-      nn.Lambda { forward = function(x) return x * x end, backward = function(dy, x) return dy * x * factor end }, nn.Linear(6, 2) }:build { 4 }
+      nn.Lambda { forward = function(x) return x * x end, backward = function(dy, x) return dy * x * factor end },
+      nn.Linear(6, 2) }:build { 4 }
   end
   lu.assertNil(gradient_check.model(model(2), { 4 }))
-  lu.assertStrContains(gradient_check.model(model(3), { 4 }), "look at the backward functions of its layers in Lua (Lambda)")
+  lu.assertStrContains(gradient_check.model(model(3), { 4 }),
+    "look at the backward functions of its layers in Lua (Lambda)")
 end
 
 function TestRun:test_a_variant_shares_the_rest()
@@ -326,7 +356,8 @@ function TestRun:test_a_variant_shares_the_rest()
   local longer = e:with { epochs = 6 }
   lu.assertEquals({ e.epochs, longer.epochs, longer.batch_size }, { 4, 6, 16 })
   lu.assertEquals(#longer:run { out = false, quiet = true }.history, 6)
-  lu.assertEquals(message(function() e:with { epoch = 6 } end), "@ experiment:with has no field 'epoch'; did you mean 'epochs'?")
+  lu.assertEquals(message(function() e:with { epoch = 6 } end),
+    "@ experiment:with has no field 'epoch'; did you mean 'epochs'?")
   lu.assertEquals(message(function() e:run { epoch = 6 } end), "@ run has no option 'epoch'; did you mean 'epochs'?")
 end
 

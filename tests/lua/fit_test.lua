@@ -59,7 +59,8 @@ function TestLoss:test_what_fits_is_taken()
   make { model = last(nn.Sigmoid()), loss = nn.MSE() }
   make { model = last(nn.Sigmoid()), loss = nn.BCE { logits = false } }
   make { model = last(nn.Tanh()), loss = nn.MSE() }
-  make { model = last(nn.Lambda { forward = function(x) return x end, backward = function(_, _, dy) return dy end }), loss = nn.NLL() }
+  make { model = last(nn.Lambda { forward = function(x) return x end, backward = function(_, _, dy) return dy end }),
+    loss = nn.NLL() }
   make { model = last(nn.ReLU()) }
 end
 
@@ -90,7 +91,8 @@ end
 
 function TestSplits:test_data_of_another_shape_or_kind()
   local x, y = pl.zeros(12, 4), pl.zeros({ 12 }, "i32")
-  refused({ data = data.from_tensors { x = x, y = y, test_x = pl.zeros(5, 3), test_y = pl.zeros({ 5 }, "i32"), labels = { "a", "b", "c" } } },
+  refused({ data = data.from_tensors { x = x, y = y, test_x = pl.zeros(5, 3), test_y = pl.zeros({ 5 }, "i32"),
+    labels = { "a", "b", "c" } } },
     "the test set's samples are [3], the training set's [4]")
   refused({ data = data.from_tensors { x = x, y = y, test_x = x, test_y = pl.zeros(12, 3) } },
     "the test set has targets of [3], the training set labels")
@@ -118,7 +120,8 @@ end
 TestBatches = {}
 
 function TestBatches:test_drop_last_with_fewer_samples_than_a_batch()
-  refused({ batch_size = 13, drop_last = true }, "drop_last leaves nothing to train on: 12 samples are fewer than a batch of 13")
+  refused({ batch_size = 13, drop_last = true },
+    "drop_last leaves nothing to train on: 12 samples are fewer than a batch of 13")
   make { batch_size = 12, drop_last = true }
   make { batch_size = 13 }
 end

@@ -1,9 +1,12 @@
---- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside the loops
---- of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0): weights, what the optimizer
+--- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside
+-- the loops
+--- of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0): weights, what
+-- the optimizer
 --- keeps, the gradients after each piece, and answers agree to the bit.
 local lu = require "luaunit"
 
--- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three pieces.
+-- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three
+-- pieces.
 local script = [=[
 local core = require "perilune.core"
 local pl = require "perilune"
@@ -90,7 +93,8 @@ local function lines(fuse, isa)
   local f <close> = assert(io.open(path, "w"))
   f:write(script)
   f:flush()
-  local p = assert(io.popen(("PERILUNE_FUSE=%d PERILUNE_ISA=%s %s/perilune %s %s 2>&1"):format(fuse, isa or "", os.getenv "BUILD" or "build", path, isa or "")))
+  local p = assert(io.popen(("PERILUNE_FUSE=%d PERILUNE_ISA=%s %s/perilune %s %s 2>&1"):format(fuse, isa or "",
+    os.getenv "BUILD" or "build", path, isa or "")))
   local list = {}
   for line in p:lines() do list[#list + 1] = line end
   p:close()

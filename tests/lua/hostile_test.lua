@@ -17,7 +17,8 @@ end
 
 function TestHostile:test_numbers_beyond_all_borders()
   local m = math.mininteger
-  raises("[-9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808]",
+  raises("[-9223372036854775808, -9223372036854775808, -9223372036854775808, -9223372036854775808, " ..
+    "-9223372036854775808, -9223372036854775808]",
     pl.zeros, m, m, m, m, m, m)
   raises("-9223372036854775808", pl.zeros(4).reshape, pl.zeros(4), m, m, m, m, m, m)
   raises("-9223372036854775808", pl.zeros(1).expand, pl.zeros(1), m, m, m, m, m, m)
@@ -29,7 +30,8 @@ function TestHostile:test_lengths_that_lie_are_not_believed()
   lu.assertEquals(nn.Reshape(endless):infer(pl.zeros(3, 4)).shape, { 3, 2, 2 })
   raises("not a layer", nn.Sequential, setmetatable({ nn.ReLU(), 5 }, { __len = function() return 1 << 62 end }))
   lu.assertNil(core.system.nearest("x", setmetatable({}, { __len = function() return -1 end })))
-  raises("no positions given", core.data.digits(10, 1, 1).gather, core.data.digits(10, 1, 1), setmetatable({}, { __len = function() return 1 << 62 end }))
+  raises("no positions given", core.data.digits(10, 1, 1).gather, core.data.digits(10, 1, 1),
+    setmetatable({}, { __len = function() return 1 << 62 end }))
 end
 
 function TestHostile:test_a_function_in_a_model_may_not_run_that_model()
@@ -43,7 +45,8 @@ function TestHostile:test_a_function_in_a_model_may_not_run_that_model()
   raises("in the middle of a pass", model.infer, model, pl.rand(3, 4))
   deep = 9
   lu.assertEquals(model:infer(pl.rand(3, 4)).shape, { 3, 4 })
-  local other = nn.Sequential { nn.Lambda { forward = function(x) return model:build { 2, 4 } and x end }, nn.Linear(4, 4) }
+  local other = nn.Sequential { nn.Lambda { forward = function(x) return model:build { 2, 4 } and x end },
+    nn.Linear(4, 4) }
   lu.assertEquals(other:infer(pl.rand(3, 4)).shape, { 3, 4 })      -- another model is its own business
 end
 

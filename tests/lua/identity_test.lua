@@ -12,7 +12,8 @@ local function folder()
 end
 
 local function small(changes)
-  local fields = { name = "small", data = pl.data.digits { train = 100, test = 20 }, model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
+  local fields = { name = "small", data = pl.data.digits { train = 100, test = 20 },
+    model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
     loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 }, epochs = 1, batch_size = 20, test = "end" }
   for name, value in pairs(changes or {}) do fields[name] = value end
   return pl.experiment(fields)
@@ -102,7 +103,8 @@ function TestValidation:test_the_rule_is_part_of_the_run()
   local shuffled, last = small { validation = 0.2 }, small { validation = { fraction = 0.2, order = "last" } }
   local out = folder()
   train(shuffled, out)
-  lu.assertStrContains(refusal(last, out), "validation: was fraction=0.2, shuffled with seed 1, stratified, now fraction=0.2, the last rows")
+  lu.assertStrContains(refusal(last, out),
+    "validation: was fraction=0.2, shuffled with seed 1, stratified, now fraction=0.2, the last rows")
   lu.assertEquals(refusal(shuffled, out), "it went on")
 end
 
@@ -137,10 +139,12 @@ function TestFunctions:test_of_variants_are_told_apart()
   lu.assertEquals(refusal(base:with(with(0.5)), out), "it went on")
   out = folder()
   train(base:with { metrics = { own = function() return 1 end } }, out)
-  lu.assertStrContains(refusal(base:with { metrics = { own = function() return 2 end } }, out), "metrics: was own = a function ")
+  lu.assertStrContains(refusal(base:with { metrics = { own = function() return 2 end } }, out),
+    "metrics: was own = a function ")
   out = folder()
   train(base:with { callbacks = { on_epoch = function(ctx) ctx.state.a = 1 end } }, out)
-  lu.assertStrContains(refusal(base:with { callbacks = { on_epoch = function(ctx) ctx.state.a = 2 end } }, out), "callbacks: was on_epoch = a function ")
+  lu.assertStrContains(refusal(base:with { callbacks = { on_epoch = function(ctx) ctx.state.a = 2 end } }, out),
+    "callbacks: was on_epoch = a function ")
 end
 
 function TestFunctions:test_an_older_checkpoint_does_not_know_them()
@@ -156,7 +160,9 @@ TestShared = {}
 
 function TestShared:test_an_optimizer_in_use()
   local inner
-  local outer = small { callbacks = { on_batch = function(ctx) if ctx.step == 2 then inner:run { out = false, quiet = true, silent = true } end end } }
+  local outer = small { callbacks = { on_batch = function(ctx)
+    if ctx.step == 2 then inner:run { out = false, quiet = true, silent = true } end
+  end } }
   inner = outer:with { model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }, callbacks = {} }
   lu.assertErrorMsgContains("this optimizer is in a training already", train, outer, false)
   inner = inner:with { optimizer = optim.SGD { lr = 0.1 } }

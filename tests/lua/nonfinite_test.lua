@@ -1,11 +1,12 @@
--- Numbers that are not finite stop a training, which says where, or are skipped and counted; they reach no weight that is kept.
+-- Numbers that are not finite stop a training, which says where, or are skipped and counted; they reach no weight that
+-- is kept.
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
 local nn = pl.nn
 
--- 40 samples in batches of 4; those in `huge` are 1e25, which makes a gradient infinite though the loss is finite; those in
--- `infinite` make the loss so.
+-- 40 samples in batches of 4; those in `huge` are 1e25, which makes a gradient infinite though the loss is finite;
+-- those in `infinite` make the loss so.
 local function regression(options)
   local x, y = {}, {}
   for i = 1, 40 do
@@ -18,7 +19,8 @@ local function regression(options)
   if options.batch_norm then table.insert(layers, 1, nn.BatchNorm(3)) end
   return pl.experiment { check_gradients = false,
     name = "Regression", data = pl.data.from_tensors { x = pl.tensor(x), y = pl.tensor(y), name = "lines" },
-    model = nn.Sequential(layers), loss = options.loss or nn.MSE(), optimizer = options.optimizer or pl.optim.SGD { lr = 0.05 },
+    model = nn.Sequential(layers), loss = options.loss or nn.MSE(),
+    optimizer = options.optimizer or pl.optim.SGD { lr = 0.05 },
     epochs = 2, batch_size = 4, shuffle = false, test = false, nonfinite = options.nonfinite, augment = options.augment,
   }
 end
@@ -49,7 +51,8 @@ TestStop = {}
 function TestStop:tearDown() core.system.threads(0) end
 
 function TestStop:test_a_gradient_is_named_with_epoch_batch_layer_and_parameter()
-  local optimizers = { pl.optim.SGD { lr = 0.05, momentum = 0.9 }, pl.optim.SGD { lr = 0, momentum = 0.9, nesterov = true },
+  local optimizers = { pl.optim.SGD { lr = 0.05, momentum = 0.9 },
+    pl.optim.SGD { lr = 0, momentum = 0.9, nesterov = true },
     pl.optim.RMSprop { centered = true, momentum = 0.9 }, pl.optim.SGD { lr = 0.05, clip_norm = 1 } }
   for name, constructor in pairs(core.optim) do
     if name:find "^%u" then optimizers[#optimizers + 1] = constructor {} end
@@ -79,8 +82,8 @@ end
 
 function TestStop:test_a_loss_before_it()
   local e = regression { infinite = { 9 }, layer = nn.LeakyReLU() }
-  lu.assertStrContains(message(e), "epoch 1, batch 3: the loss is not a finite number; first seen in the input; stopped, " ..
-    "the weights are those of the epoch's start; the data set or an augmentation made it")
+  lu.assertStrContains(message(e), "epoch 1, batch 3: the loss is not a finite number; first seen in the input; " ..
+    "stopped, the weights are those of the epoch's start; the data set or an augmentation made it")
 end
 
 function TestStop:test_with_a_loss_in_lua()
@@ -112,7 +115,8 @@ function TestSkip:test_a_skipped_batch_leaves_no_trace_but_its_count()
   for _, batch_norm in ipairs { false, true } do
     for _, way in ipairs { "in C", "augmented in Lua", "loss in Lua" } do
       local mse = nn.MSE()
-      local options = { layer = nn.LeakyReLU(), nonfinite = "skip", batch_norm = batch_norm, optimizer = pl.optim.Nadam { lr = 0.01 } }
+      local options = { layer = nn.LeakyReLU(), nonfinite = "skip", batch_norm = batch_norm,
+        optimizer = pl.optim.Nadam { lr = 0.01 } }
       if way == "augmented in Lua" then options.augment = function() end end
       if way == "loss in Lua" then options.loss = function(y, target) return mse(y, target) end end
       options.huge, options.infinite = { not batch_norm and 22 or nil }, { 9 }
@@ -147,7 +151,8 @@ end
 function TestSkip:test_an_epoch_of_nothing_else_stops()
   local all = {}
   for i = 1, 40 do all[i] = i end
-  lu.assertStrContains(message(regression { nonfinite = "skip", infinite = all, layer = nn.LeakyReLU() }), "epoch 1: every step was skipped, because no loss and gradient was finite; stopped")
+  lu.assertStrContains(message(regression { nonfinite = "skip", infinite = all, layer = nn.LeakyReLU() }),
+    "epoch 1: every step was skipped, because no loss and gradient was finite; stopped")
 end
 
 function TestSkip:test_what_may_be_asked_for()

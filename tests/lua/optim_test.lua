@@ -182,7 +182,8 @@ function TestOptim:test_messages()
   local opt = optim.Adam()
   lu.assertStrContains(error_of(opt.step, opt), "Adam: no parameters yet; call optimizer:bind(model) first")
   lu.assertStrContains(error_of(opt.state, opt), "call optimizer:bind(model) first")
-  lu.assertStrMatches(error_of(function() optim.Adam { lr = -1 } end), ".*optim_test.lua:%d+: Adam: option 'lr' must be at least 0, got %-1")
+  lu.assertStrMatches(error_of(function() optim.Adam { lr = -1 } end),
+    ".*optim_test.lua:%d+: Adam: option 'lr' must be at least 0, got %-1")
   lu.assertStrContains(error_of(optim.Adam, { beta = 1 }), "Adam has no option 'beta'; did you mean 'betas'?")
   lu.assertStrContains(error_of(optim.Adam, { betas = { 0.9, 1 } }),
     "Adam: option 'betas' must be between 0 and 0.999999, got 1")

@@ -7,7 +7,9 @@ local nn, optim = pl.nn, pl.optim
 
 TestOwnership = {}
 
-local function images(n) return pl.data.from_tensors { x = pl.rand({ n, 4, 4, 1 }, { seed = 1 }), y = pl.randint(0, 2, n), name = "p" } end
+local function images(n)
+  return pl.data.from_tensors { x = pl.rand({ n, 4, 4, 1 }, { seed = 1 }), y = pl.randint(0, 2, n), name = "p" }
+end
 local function model() return nn.Sequential { nn.Flatten(), nn.Linear(16, 3) } end
 local function experiment(d, fields)
   local e = { name = "own", data = d, model = model(), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
@@ -57,9 +59,15 @@ function TestOwnership:test_all_that_can_be_done_in_a_finalizer()
     function(h) return h.inner:forward(pl.ones(2, 16)) end, function(h) return h.inner:infer(pl.ones(2, 16)) end,
     function(h) return tostring(h.inner), h.outer:summary() end, function(h) return h.outer[1][1], h.outer:find "x" end,
     function(h) return h.outer:state() end, function(h) h.opt:step() end, function(h) return h.opt:state() end,
-    function(h) return h.trainer:run(1, 1, 1) end, function(h) return h.trainer:batch(1, 1) end, function(h) return h.data:range(1, 2) end,
-    function(h) return h.augment:apply(pl.ones(2, 4, 4, 1)) end, function(h) return h.loss(pl.ones(2, 3), pl.tensor({ 1, 2 }, "i32")) end,
-    function(h) return h.tensor + h.tensor end, function(h) return core.trainer.evaluate(h.outer, h.data, h.loss, "logits") end,
+    function(h) return h.trainer:run(1, 1, 1) end, function(h) return h.trainer:batch(1, 1) end, function(h)
+      return h.data:range(1, 2)
+    end,
+    function(h) return h.augment:apply(pl.ones(2, 4, 4, 1)) end, function(h)
+      return h.loss(pl.ones(2, 3), pl.tensor({ 1, 2 }, "i32"))
+    end,
+    function(h) return h.tensor + h.tensor end, function(h)
+      return core.trainer.evaluate(h.outer, h.data, h.loss, "logits")
+    end,
     function(h) return h.outer:infer(pl.ones(2, 16)) end,
     function(h) return nn.Sequential { h.outer } end, function(h) return nn.Sequential { h.inner } end,
   }
@@ -68,7 +76,8 @@ function TestOwnership:test_all_that_can_be_done_in_a_finalizer()
       local _, why = in_a_finalizer(function(h)
         local inner = nn.Linear(16, 3, { name = "x" })
         if order == 1 then h.opt, h.loss = optim.Adam(), nn.CrossEntropy() end
-        h.outer = nn.Sequential { nn.Sequential { inner, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end } } }
+        h.outer = nn.Sequential { nn.Sequential { inner, nn.Lambda { forward = function(x) return x end,
+          backward = function(dy) return dy end } } }
         h.inner = inner
         h.outer:build { 16 }
         h.opt, h.loss, h.tensor = h.opt or optim.Adam(), h.loss or nn.CrossEntropy(), pl.ones(3)
@@ -99,7 +108,9 @@ function TestOwnership:test_a_training_goes_on_when_the_script_closes_what_it_us
     end } })
     e:run { out = false, quiet = true }
     lu.assertEquals(weights(e), weights(plain))
-      if what == "augment" then lu.assertErrorMsgContains("was closed", function() return a:apply(pl.ones(1, 4, 4, 1)) end) end
+      if what == "augment" then
+        lu.assertErrorMsgContains("was closed", function() return a:apply(pl.ones(1, 4, 4, 1)) end)
+      end
   end
   lu.assertEquals(d.train:tensors(1, 2).shape, { 2, 4, 4, 1 })      -- a handle was closed, not the data set
 end
@@ -142,7 +153,8 @@ end
 
 function TestOwnership:test_augmentations_that_a_shape_takes_away()
   local list = { pl.augment.noise(0.1), pl.augment.cutout(1) }
-  local m = nn.Sequential { nn.Flatten(), nn.Linear(16, 3), nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end, shape = function(s)
+  local m = nn.Sequential { nn.Flatten(), nn.Linear(16, 3), nn.Lambda { forward = function(x) return x end,
+    backward = function(dy) return dy end, shape = function(s)
     for i = 1, #list do list[i] = nil end
     collect()
     return s
@@ -181,9 +193,15 @@ function TestOwnership:test_finalizers_that_free_what_is_in_use()
     for _ = 1, 20 do trap() end
     local ok, sum = pcall(function() return (t2 + t2):sum() end)
     lu.assertTrue(not ok or sum == 400)
-    pcall(function() return pl.cat { t2, t2 }, t2:totable(), t2.shape, t2:slice(1, 1, 2), t2:sort(), t2:index(1, { 1, 2 }) end)
+    pcall(function()
+      return pl.cat { t2, t2 }, t2:totable(), t2.shape, t2:slice(1, 1, 2), t2:sort(), t2:index(1, { 1, 2 })
+    end)
     if r then pcall(function() return r:list(), r:attrs(), r:tensor "x", r:numbers "x" end) end
-    if w then pcall(function() return w:group("/a", { b = 1, c = "x" }), w:tensor("/t", t2:T()), w:numbers("/n", { 1, 2, 3 }) end) end
+    if w then
+      pcall(function()
+        return w:group("/a", { b = 1, c = "x" }), w:tensor("/t", t2:T()), w:numbers("/n", { 1, 2, 3 })
+      end)
+    end
   end
   collectgarbage("setpause", pause)
   collectgarbage("setstepmul", step)
@@ -193,8 +211,10 @@ end
 function TestOwnership:test_an_optimizer_of_another_model()
   local layers = {}
   for i = 1, 16 do layers[i] = nn.Linear(i == 1 and 16 or 1, 1, { bias = false }) end
-  local m, other = nn.Sequential(layers):build { 16 }, nn.Sequential { nn.Linear(256, 1, { bias = false }) }:build { 256 }
-  local options = { model = m, loss = nn.MSE(), optimizer = optim.Adam():bind(other), data = core.data.new(pl.rand(64, 16), pl.rand(64, 1)), batch_size = 8 }
+  local m, other = nn.Sequential(layers):build { 16 },
+    nn.Sequential { nn.Linear(256, 1, { bias = false }) }:build { 256 }
+  local options = { model = m, loss = nn.MSE(), optimizer = optim.Adam():bind(other),
+    data = core.data.new(pl.rand(64, 16), pl.rand(64, 1)), batch_size = 8 }
   lu.assertErrorMsgContains("not bound to this model", core.trainer.new, options)
   options.optimizer = optim.Adam():bind(m)
   local trainer = core.trainer.new(options)
@@ -214,7 +234,8 @@ end
 
 function TestOwnership:test_finalizers_are_not_for_scripts()
   local m = model()
-  for _, object in ipairs { pl.ones(1), m, nn.MSE(), optim.SGD { lr = 1 }, pl.augment.noise(1), images(4).train:read() } do
+  for _, object in ipairs { pl.ones(1), m, nn.MSE(), optim.SGD { lr = 1 }, pl.augment.noise(1),
+    images(4).train:read() } do
     lu.assertEquals(type(getmetatable(object)), "string")
     lu.assertTrue(not pcall(function() object.__gc(object) end))
   end

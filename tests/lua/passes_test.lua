@@ -72,7 +72,9 @@ end
 --- Weights after two epochs, with what a callback does in between.
 local function trained(on_batch, on_epoch, host)
   local layers = { nn.Flatten(), nn.Linear(784, 20), nn.Dropout(0.2), nn.ReLU(), nn.Linear(20, 10) }
-  if host then table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end }) end
+  if host then
+    table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end })
+  end
   local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3,
     data = pl.data.digits { train = 80, test = 20, seed = 2 },
     model = nn.Sequential(layers), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
@@ -102,15 +104,18 @@ function TestPasses:test_passes_in_callbacks_of_a_training()
   end
 end
 
---- A loss that is a function is called between the passes of a step; what it does to other models and what it throws leave the
--- training as it was.
+--- A loss that is a function is called between the passes of a step; what it does to other models and what it throws
+-- leave the training as it was.
 function TestPasses:test_passes_in_a_loss_that_is_a_function()
   local function weights(interfere, host)
     local layers = { nn.Flatten(), nn.Linear(784, 20), nn.Dropout(0.2), nn.ReLU(), nn.Linear(20, 10) }
-    if host then table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end }) end
+    if host then
+      table.insert(layers, 3, nn.Lambda { forward = function(x) return x end, backward = function(dy) return dy end })
+    end
     local model, criterion = nn.Sequential(layers), nn.CrossEntropy()
     local x = pl.rand({ 9, 28, 28, 1 }, { seed = 5 })
-    local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3, data = pl.data.digits { train = 80, test = 20, seed = 2 },
+    local e = pl.experiment { name = "Passes", epochs = 2, batch_size = 16, seed = 3,
+      data = pl.data.digits { train = 80, test = 20, seed = 2 },
       model = model, optimizer = optim.SGD { lr = 0.1 }, loss = interfere == nil and criterion or function(y, target)
         if interfere then
           model:infer(x)
@@ -130,24 +135,26 @@ function TestPasses:test_passes_in_a_loss_that_is_a_function()
 end
 
 function TestPasses:test_a_loss_that_returns_something_else()
-  local function trained(loss)
+  local function train_with(loss)
     local model = nn.Sequential { nn.Linear(4, 3) }
     local data = pl.data.from_tensors { x = pl.ones(8, 4), y = pl.zeros({ 8 }, "i32"), labels = { "a", "b", "c" } }
-    local trainer = core.trainer.new { model = model, loss = loss, outputs = "logits", optimizer = optim.SGD { lr = 0.1 }:bind(model),
+    local trainer = core.trainer.new { model = model, loss = loss, outputs = "logits",
+      optimizer = optim.SGD { lr = 0.1 }:bind(model),
       data = data.train:read(), batch_size = 4, seed = 1 }
     return pcall(trainer.run, trainer, 1, 1, 2)
   end
   local cases = {
     { function() return "x" end, "the loss must return its value, a number, and its gradient, got string" },
-    { function() return 1, pl.ones(4, 2) end, "the loss must return its gradient for the outputs, f32 [4, 3], got f32 [4, 2]" },
+    { function() return 1, pl.ones(4, 2) end,
+      "the loss must return its gradient for the outputs, f32 [4, 3], got f32 [4, 2]" },
     { function() return 1 end, "tensor" }, { function() error "on purpose" end, "on purpose" },
   }
   for _, case in ipairs(cases) do
-    local ok, message = trained(case[1])
+    local ok, message = train_with(case[1])
     lu.assertFalse(ok)
     lu.assertStrContains(message, case[2])
   end
-  lu.assertTrue((trained(function(y) return pl.tensor { 1.5 }, pl.zeros(y.shape) end)))
+  lu.assertTrue((train_with(function(y) return pl.tensor { 1.5 }, pl.zeros(y.shape) end)))
 end
 
 --- The model is built for other inputs in a callback, and then its Lambda answers with another width.

@@ -41,7 +41,9 @@ function TestPicture:test_a_wide_image_is_shrunk_by_means()
 end
 
 function TestPicture:test_wrong_use()
-  lu.assertErrorMsgContains("got [2, 3, 4, 5]; slice, select or permute it first", function() pl.zeros(2, 3, 4, 5):show() end)
+  lu.assertErrorMsgContains("got [2, 3, 4, 5]; slice, select or permute it first", function()
+    pl.zeros(2, 3, 4, 5):show()
+  end)
   lu.assertErrorMsgContains("did you mean 'count'?", function() pl.zeros(2, 3):show { cuont = 2 } end)
   lu.assertErrorMsgContains("picture_test.lua:", function() pl.zeros(3):show() end)
   lu.assertEquals(picture.lines(pl.zeros(0, 4), "plain", 80), {})

@@ -12,9 +12,11 @@ local function capture()
   return out
 end
 
-local columns = { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_error", "test_loss", "test_error", "my_norm",
+local columns = { "epoch", "step", "lr", "train_loss", "train_accuracy", "train_error", "val_loss", "val_error",
+  "test_loss", "test_error", "my_norm",
   "seconds", "samples_per_second" }
-local row = { epoch = 12, step = 999, lr = 1.53e-7, train_loss = 0.4361, train_accuracy = 0.9912, train_error = 0.0088, val_loss = 0.05, val_error = 0.01,
+local row = { epoch = 12, step = 999, lr = 1.53e-7, train_loss = 0.4361, train_accuracy = 0.9912, train_error = 0.0088,
+  val_loss = 0.05, val_error = 0.01,
   test_loss = 0.03, test_error = 0.0097, my_norm = 3.14159, seconds = 8.13, samples_per_second = 7470.2 }
 
 local function progress(width, more)
@@ -60,9 +62,10 @@ function TestProgress:test_rows_are_aligned_under_their_titles()
   p:row(row, true)
   p:row(row, false)
   lu.assertEquals(out.text,
-    "epoch  train loss   train acc  val loss  val error  test loss  test error         lr     time  samples/s    my norm\n" ..
-    "   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   1.53e-07    8.1 s      7,470      3.142  best\n" ..
-    "   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   1.53e-07    8.1 s      7,470      3.142\n")
+    "epoch  train loss   train acc  val loss  val error  test loss  test error         lr     time  samples/s    " ..
+      "my norm\n   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   1.53e-07    8.1 s     " ..
+      " 7,470      3.142  best\n   12      0.4361     99.12 %    0.0500     1.00 %     0.0300      0.97 %   " ..
+      "1.53e-07    8.1 s      7,470      3.142\n")
 end
 
 function TestProgress:test_columns_that_do_not_fit_are_left_out()
@@ -97,7 +100,8 @@ end
 
 function TestProgress:test_very_large_numbers_are_short()
   local p, out = progress(nil)
-  p:row(setmetatable({ train_loss = 1.234567e30, val_loss = -2e12, lr = 1e15, test_loss = 12345.678 }, { __index = row }))
+  p:row(setmetatable({ train_loss = 1.234567e30, val_loss = -2e12, lr = 1e15, test_loss = 12345.678 },
+    { __index = row }))
   lu.assertStrContains(out.text, "1.23e+30")
   lu.assertStrContains(out.text, "-2.00e+12")
   lu.assertStrContains(out.text, "1.23e+04")
@@ -120,7 +124,8 @@ function TestProgress:test_the_moving_line_fits_and_is_redrawn_in_place()
   end
   local p, out = progress(100)
   p:update { epoch = 3, batch = 125, batches = 250, loss = 0.071234, accuracy = 0.9781, rate = 7512.3, left = 3723 }
-  lu.assertEquals(out.text, "\r3/150  ━━━━━━━━━━━━━━━───────────────   50 %  loss 0.0712  97.81 %  1:02:03 left  7,512 samples/s\27[K")
+  lu.assertEquals(out.text, "\r3/150  ━━━━━━━━━━━━━━━───────────────   50 %  loss 0.0712  97.81 %  1:02:03 left  " ..
+    "7,512 samples/s\27[K")
 end
 
 function TestProgress:test_a_row_takes_the_place_of_the_moving_line()

@@ -11,7 +11,8 @@ TestSource = {}
 
 function TestSource:test_incomplete_input()
   for _, text in ipairs {
-    "f(", "for i = 1, 2 do", "if x then y() else", "x = {", "function f()", "s = [[abc", "--[[ remark", "x =", "return {",
+    "f(", "for i = 1, 2 do", "if x then y() else", "x = {", "function f()", "s = [[abc", "--[[ remark", "x =",
+    "return {",
   } do
     local chunk, why = source.compile(text, 1, {})
     lu.assertNil(chunk, text)
@@ -28,7 +29,8 @@ function TestSource:test_wrong_input_is_not_waited_for()
 end
 
 function TestSource:test_expressions_are_told_from_statements()
-  local cases = { ["1 + 1"] = true, ["f(1)"] = true, ["=2"] = true, ["'x', 2"] = true, ["x = 1"] = false, [""] = false, ["-- remark"] = false,
+  local cases = { ["1 + 1"] = true, ["f(1)"] = true, ["=2"] = true, ["'x', 2"] = true, ["x = 1"] = false, [""] = false,
+    ["-- remark"] = false,
     ["local x"] = false, ["a.b:c()"] = true }
   for text, prints in pairs(cases) do
     local chunk, found = source.compile(text, 1, {})
@@ -139,7 +141,8 @@ function TestCompletion:test_globals_fields_and_methods()
   lu.assertEquals(complete("model[2].bia", env), "model[2].bias")
   lu.assertEquals(complete("text:uppe", env), "text:upper")
   lu.assertEquals({ complete("t.sha", env), complete("t:sha", env) }, { "t.shape", "t:sha" })
-  lu.assertEquals({ complete("model[1].weigh", env), complete("model[2].weigh", env) }, { "model[1].weigh", "model[2].weight" })
+  lu.assertEquals({ complete("model[1].weigh", env), complete("model[2].weigh", env) },
+    { "model[1].weigh", "model[2].weight" })
   lu.assertEquals({ complete("deep:e", env), complete("pl:tenso", env) }, { "deep:e", "pl:tensor" })
   lu.assertEquals(complete("deep.er.v", env), "deep.er.v")
   lu.assertEquals(select(2, complete("deep.er.v", env)), "value  very")
@@ -164,7 +167,8 @@ function TestCompletion:test_options_in_the_table_of_a_constructor()
   lu.assertEquals(complete("nn.Conv2d(1, 8, 5, { stride = 2, ini", env), "nn.Conv2d(1, 8, 5, { stride = 2, init")
   lu.assertEquals(complete("pl.experiment { name = 'x', epo", env), "pl.experiment { name = 'x', epochs")
   lu.assertEquals(complete("for x, y in train:batches(64, { shuf", env), "for x, y in train:batches(64, { shuffle")
-  lu.assertEquals(complete("e = pl.experiment { model = nn.Sequential { nn.Lin", env), "e = pl.experiment { model = nn.Sequential { nn.Linear")
+  lu.assertEquals(complete("e = pl.experiment { model = nn.Sequential { nn.Lin", env),
+    "e = pl.experiment { model = nn.Sequential { nn.Linear")
   lu.assertStrContains(select(2, complete("optim.SGD { lr = 1, ", env)), "momentum")
   lu.assertNotStrContains(select(2, complete("optim.SGD { lr = 1, ", env)), "lr ")
   lu.assertEquals(complete("x = { pad", { pad_value = 1 }), "x = { pad_value")
@@ -179,7 +183,9 @@ end
 
 function TestCompletion:test_blank_text_is_indented_and_nonsense_left_alone()
   lu.assertEquals(complete "", "  ")
-  for _, text in ipairs { "nothing.here", "x:", "3.", "f(", ")..(", "a[1", "no:t" } do lu.assertEquals(complete(text, {}), text) end
+  for _, text in ipairs { "nothing.here", "x:", "3.", "f(", ")..(", "a[1", "no:t" } do
+    lu.assertEquals(complete(text, {}), text)
+  end
 end
 
 function TestCompletion:test_looking_never_calls_or_raises()

@@ -204,7 +204,9 @@ TestCaptured = {}
 
 function TestCaptured:test_names_the_variable_that_changed()
   local count, constant, list = 0, 1, {}
-  local check = captured.watch { { "schedule", function() return constant end }, { "callbacks.on_epoch", function() count = count + 1 return list end } }
+  local check = captured.watch { { "schedule", function() return constant end }, { "callbacks.on_epoch", function()
+    count = count + 1 return list
+  end } }
   lu.assertNil(check())
   count = 1
   lu.assertEquals(check(), "callbacks.on_epoch changes the captured variable 'count'")

@@ -69,7 +69,8 @@ end
 
 function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
   local path = scratch "runs_test" .. "/same"
-  local run = small { stopping = pl.stopping.patience { monitor = "val_loss", patience = 1 }, metrics = { "macro_f1", own = function() return 3 end } }
+  local run = small { stopping = pl.stopping.patience { monitor = "val_loss", patience = 1 },
+    metrics = { "macro_f1", own = function() return 3 end } }
     :run(quiet(path))
   local again = assert(pl.run(path))
   for _, name in ipairs { "name", "seed", "epochs", "threads", "path", "ended", "seconds" } do
@@ -111,7 +112,8 @@ function TestRuns:test_lists_and_filters()
   for _, lr in ipairs { 0.001, 0.1 } do
     small { optimizer = optim.SGD { lr = lr }, name = "lr " .. lr }:run(quiet(("%s/deep/lr%s"):format(place, lr)))
   end
-  small { name = "other", callbacks = { on_batch = function(ctx) if ctx.step == 2 then ctx.stop() end end } }:run(quiet(place .. "/other"))
+  small { name = "other", callbacks = { on_batch = function(ctx) if ctx.step
+    == 2 then ctx.stop() end end } }:run(quiet(place .. "/other"))
   assert(core.store.write_text(scratch "runs_test/list/torn" .. "/run.h5", "nonsense"))
   local list, problems = pl.runs(place)
   lu.assertEquals({ #list, #problems, problems[1].path }, { 3, 1, place .. "/torn" })

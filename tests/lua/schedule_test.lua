@@ -23,7 +23,9 @@ end
 local function assert_rates(got, expected, tolerance)
   lu.assertEquals(#got, #expected)
   for i, rate in ipairs(expected) do
-    if math.abs(got[i] - rate) > tolerance * rate then lu.fail(("epoch %d: %.17g, expected %.17g"):format(i, got[i], rate)) end
+    if math.abs(got[i] - rate) > tolerance * rate then
+      lu.fail(("epoch %d: %.17g, expected %.17g"):format(i, got[i], rate))
+    end
   end
 end
 
@@ -39,7 +41,9 @@ function TestSchedule:test_as_pytorch()
     assert_rates(run(schedule[case.type](case.options), #case.rates, ctx), case.rates, 1e-9)
     types[case.type] = true
   end
-  for _, name in ipairs { "step", "multi_step", "exponential", "inverse", "cosine", "one_cycle", "plateau" } do lu.assertTrue(types[name]) end
+  for _, name in ipairs { "step", "multi_step", "exponential", "inverse", "cosine", "one_cycle", "plateau" } do
+    lu.assertTrue(types[name])
+  end
 end
 
 -- Values that are never finite, constant, first so and then so; rates below the least, and below eps.
@@ -98,7 +102,8 @@ function TestSchedule:test_tunable_as_listed()
   end
   for _, late in ipairs { false, true } do
     for _, halve_after in ipairs { 5, 3, 7 } do
-      local got = run(schedule.tunable { halve_after = halve_after, late = late and {} or nil }, 94, { optimizer = pl.optim.Adam { lr = 0.001 } })
+      local got = run(schedule.tunable { halve_after = halve_after, late = late and {} or nil }, 94,
+        { optimizer = pl.optim.Adam { lr = 0.001 } })
       local rate = 0.001
       for epoch = 0, 93 do
         rate = listed(rate, epoch, halve_after, late)
@@ -153,8 +158,10 @@ function TestSchedule:test_nothing_is_remembered_outside()
   local losses = {}
   for i = 1, 40 do losses[i] = 2 - math.min(i, 12) * 0.1 end
   local ctx = { base_lr = 0.1, epochs = 40, history = { train_loss = losses } }
-  for _, s in ipairs { schedule.constant(), schedule.step { every = 3 }, schedule.cosine { warmup = 3 }, schedule.exponential { factor = 0.9 },
-    schedule.plateau { patience = 4 }, schedule.naive(), schedule.tunable(), schedule.multi_step { at = { 5, 9 } }, schedule.inverse { k = 1 } } do
+  for _, s in ipairs { schedule.constant(), schedule.step { every = 3 }, schedule.cosine { warmup = 3 },
+    schedule.exponential { factor = 0.9 },
+    schedule.plateau { patience = 4 }, schedule.naive(), schedule.tunable(), schedule.multi_step { at = { 5, 9 } },
+    schedule.inverse { k = 1 } } do
     local rates = run(s, 40, ctx)
     for _, epoch in ipairs { 2, 13, 27, 40 } do lu.assertEquals(s(epoch, rates[epoch - 1], ctx), rates[epoch]) end
   end
@@ -171,17 +178,25 @@ function TestSchedule:test_described()
 end
 
 function TestSchedule:test_messages()
-  lu.assertStrMatches(error_of(function() schedule.step() end), "tests/lua/schedule_test.lua:%d+: pl.schedule.step: option 'every' is missing; .*")
-  lu.assertStrContains(error_of(function() schedule.step { evry = 3 } end), "pl.schedule.step has no option 'evry'; did you mean 'every'?")
-  lu.assertStrContains(error_of(function() schedule.cosine { epochs = 3 }(1) end), "pl.schedule.cosine: no rate to start from; add lr = ...")
+  lu.assertStrMatches(error_of(function() schedule.step() end),
+    "tests/lua/schedule_test.lua:%d+: pl.schedule.step: option 'every' is missing; .*")
+  lu.assertStrContains(error_of(function() schedule.step { evry = 3 } end),
+    "pl.schedule.step has no option 'evry'; did you mean 'every'?")
+  lu.assertStrContains(error_of(function() schedule.cosine { epochs = 3 }(1) end),
+    "pl.schedule.cosine: no rate to start from; add lr = ...")
   lu.assertStrContains(error_of(function() schedule.cosine { lr = 3 }(1) end), "pl.schedule.cosine: add epochs = ...")
-  lu.assertStrContains(error_of(function() schedule.one_cycle { max = 3, epochs = 2 }(1) end), "add steps_per_epoch = ...")
-  lu.assertStrContains(error_of(function() schedule.constant { lr = 3 }(0) end), "epochs (and steps) count from 1, got 0")
+  lu.assertStrContains(error_of(function() schedule.one_cycle { max = 3, epochs = 2 }(1) end),
+    "add steps_per_epoch = ...")
+  lu.assertStrContains(error_of(function() schedule.constant { lr = 3 }(0) end),
+    "epochs (and steps) count from 1, got 0")
   local list = error_of(function() schedule.multi_step { at = { 3, "x" } } end)
   lu.assertStrContains(list, 'option \'at\' lists whole numbers from 1, got "x" as item 2')
-  lu.assertStrContains(error_of(function() schedule.plateau { monitor = "score" } end), "is a larger or a smaller 'score' better?")
-  lu.assertStrContains(error_of(function() schedule.plateau { lr = 1 }(2, 1, { history = {} }) end), "the history has no column 'train_loss'")
-  lu.assertStrContains(error_of(function() schedule.tunable { late = { from = 3 } } end), "pl.schedule.tunable: late has no option 'from'")
+  lu.assertStrContains(error_of(function() schedule.plateau { monitor = "score" } end),
+    "is a larger or a smaller 'score' better?")
+  lu.assertStrContains(error_of(function() schedule.plateau { lr = 1 }(2, 1, { history = {} }) end),
+    "the history has no column 'train_loss'")
+  lu.assertStrContains(error_of(function() schedule.tunable { late = { from = 3 } } end),
+    "pl.schedule.tunable: late has no option 'from'")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

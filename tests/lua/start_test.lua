@@ -1,4 +1,5 @@
--- Where a training starts: new weights, those of a file, those that the model has; and what does not move: frozen groups.
+-- Where a training starts: new weights, those of a file, those that the model has; and what does not move: frozen
+-- groups.
 local lu = require "luaunit"
 local pl = require "perilune"
 local scratch = dofile "tests/lua/support_scratch.lua" "start_test"
@@ -11,11 +12,13 @@ local function digest(model)
 end
 
 local function net(outputs)
-  return nn.Sequential { nn.Flatten(), nn.Linear(784, 8, { name = "body" }), nn.BatchNorm(8), nn.ReLU(), nn.Linear(8, outputs or 10, { name = "head" }) }
+  return nn.Sequential { nn.Flatten(), nn.Linear(784, 8, { name = "body" }), nn.BatchNorm(8), nn.ReLU(),
+    nn.Linear(8, outputs or 10, { name = "head" }) }
 end
 
 local function fields(changes)
-  local f = { name = "start", data = pl.data.digits { train = 60, test = 20 }, model = net(), loss = nn.CrossEntropy(), optimizer = optim.SGD { lr = 0.1 },
+  local f = { name = "start", data = pl.data.digits { train = 60, test = 20 }, model = net(), loss = nn.CrossEntropy(),
+    optimizer = optim.SGD { lr = 0.1 },
     epochs = 2, batch_size = 20, test = "end" }
   for name, value in pairs(changes) do f[name] = value end
   return f
@@ -65,8 +68,10 @@ function TestStart:test_a_folder_of_a_run()
 end
 
 function TestStart:test_what_does_not_fit_or_is_not_there()
-  lu.assertErrorMsgContains("05_linear.weight: the file's is f32 [8, 10], the model's f32 [8, 3] (and 1 more)", pl.experiment,
-    fields { start = path, model = net(3), loss = nn.MSE(), data = pl.data.from_tensors { x = pl.zeros(4, 28, 28, 1), y = pl.zeros(4, 3) } })
+  lu.assertErrorMsgContains("05_linear.weight: the file's is f32 [8, 10], the model's f32 [8, 3] (and 1 more)",
+    pl.experiment,
+    fields { start = path, model = net(3), loss = nn.MSE(), data = pl.data.from_tensors { x = pl.zeros(4, 28, 28, 1),
+      y = pl.zeros(4, 3) } })
   lu.assertErrorMsgContains("start: ", pl.experiment, fields { start = "nowhere.h5" })
 end
 
@@ -87,26 +92,32 @@ TestLoad = {}
 function TestLoad:test_all_or_part()
   local model = net()
   local list = assert(model:load(path))
-  lu.assertEquals({ #list, list[1].name, list[1].loaded, digest(model) }, { 8, "02_linear.weight", true, digest(saved) })
+  lu.assertEquals({ #list, list[1].name, list[1].loaded, digest(model) },
+    { 8, "02_linear.weight", true, digest(saved) })
   local other = net(3):build { 28, 28, 1 }
   local before = digest(other)
   local none, message = other:load(path)
   lu.assertNil(none)
-  lu.assertStrContains(message, "does not fit this model: 05_linear.weight: the file's is f32 [8, 10], the model's f32 [8, 3] (and 1 more); { partial = true }")
+  lu.assertStrContains(message, "does not fit this model: 05_linear.weight: the file's is f32 [8, 10], the " ..
+    "model's f32 [8, 3] (and 1 more); { partial = true }")
   lu.assertEquals(digest(other), before)
   list = assert(other:load(path, { partial = true }))
   lu.assertStrContains(tostring(list), "02_linear.weight: loaded\n")
   lu.assertStrContains(tostring(list), "05_linear.bias: the file's is f32 [10], the model's f32 [3]")
   lu.assertTrue(other[2].weight:equal(saved[2].weight))
-  list = assert(nn.Sequential { nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10) }:build { 28, 28, 1 }:load(path, { partial = true }))
+  list = assert(nn.Sequential { nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10) }:build { 28, 28,
+    1 }:load(path, { partial = true }))
   local words = tostring(list)
   lu.assertStrContains(words, "04_linear.weight: the file has none")
   lu.assertStrContains(words, "03_batchnorm.weight: the model has none")
-  lu.assertEquals(select(2, pcall(model.load, model, 3)):match "load takes.*", "load takes the name of a file or a run's folder, got 3")
+  lu.assertEquals(select(2, pcall(model.load, model, 3)):match "load takes.*",
+    "load takes the name of a file or a run's folder, got 3")
 end
 
 function TestLoad:test_a_model_with_functions_of_the_script()
-  local function build() return nn.Sequential { nn.Flatten(), nn.Linear(784, 10), nn.Lambda { forward = function(x) return x * 2 end,
+  local function build() return nn.Sequential { nn.Flatten(), nn.Linear(784, 10), nn.Lambda { forward = function(x)
+    return x * 2
+  end,
     backward = function(dy) return dy * 2 end } } end
   local model = build():build { 28, 28, 1 }
   model:initialize(5)
@@ -120,7 +131,10 @@ end
 TestFrozen = {}
 
 local optimizers = {
-  function(groups, more) return optim.SGD { lr = 0.1, momentum = 0.9, weight_decay = 0.1, decay_form = "absolute", groups = groups, clip_norm = more } end,
+  function(groups, more)
+    return optim.SGD { lr = 0.1, momentum = 0.9, weight_decay = 0.1, decay_form = "absolute", groups = groups,
+      clip_norm = more }
+  end,
   function(groups, more) return optim.SGD { lr = 0.1, groups = groups, clip_norm = more } end,
   function(groups, more) return optim.AdamW { lr = 0.1, weight_decay = 0.5, groups = groups, clip_norm = more } end,
   function(groups, more) return optim.LAMB { lr = 0.1, weight_decay = 0.5, groups = groups, clip_norm = more } end,
@@ -148,7 +162,8 @@ end
 -- The norm of the gradients is that of those that move.
 function TestFrozen:test_is_in_no_norm()
   local function step(groups)
-    local model = nn.Sequential { nn.Linear(2, 2, { name = "a", bias = false, init = "zeros" }), nn.Linear(2, 1, { name = "b", bias = false, init = "zeros" }) }
+    local model = nn.Sequential { nn.Linear(2, 2, { name = "a", bias = false, init = "zeros" }),
+      nn.Linear(2, 1, { name = "b", bias = false, init = "zeros" }) }
     model:build { 2 }
     model[1].weight:fill_(1)
     model[2].weight:fill_(1)
@@ -164,7 +179,10 @@ function TestFrozen:test_is_in_no_norm()
 end
 
 function TestFrozen:test_resumes_to_the_same_bits()
-  local function experiment() return pl.experiment(fields { epochs = 3, optimizer = optim.Adam { lr = 0.01, groups = { { match = "linear", frozen = true } } } }) end
+  local function experiment()
+    return pl.experiment(fields { epochs = 3, optimizer = optim.Adam { lr = 0.01,
+      groups = { { match = "linear", frozen = true } } } })
+  end
   local whole = digest(experiment():run(quiet).model)
   local folder = scratch .. "/frozen"
   experiment():run { out = folder, quiet = true, silent = true, epochs = 1 }
@@ -172,7 +190,8 @@ function TestFrozen:test_resumes_to_the_same_bits()
 end
 
 function TestFrozen:test_takes_no_rate()
-  lu.assertErrorMsgContains("group 1 is frozen, so that it has no lr", optim.SGD, { groups = { { layers = { "a" }, frozen = true, lr = 0.1 } } })
+  lu.assertErrorMsgContains("group 1 is frozen, so that it has no lr", optim.SGD,
+    { groups = { { layers = { "a" }, frozen = true, lr = 0.1 } } })
   lu.assertTrue(optim.SGD { groups = { { layers = { "a" }, frozen = true } } }:config().config.groups[1].frozen)
 end
 

@@ -2,7 +2,8 @@
 local lu = require "luaunit"
 local stopping = require "perilune.stopping"
 
--- Feeds the values to a rule; returns the epoch it stopped at (nil: never), the best epoch, and the epochs that improved.
+-- Feeds the values to a rule; returns the epoch it stopped at (nil: never), the best epoch, and the epochs that
+-- improved.
 local function feed(rule, values)
   local state, improved = rule:start(), {}
   for epoch, value in ipairs(values) do
@@ -21,7 +22,8 @@ function TestWindow:test_stops_when_the_oldest_is_the_best()
 end
 
 function TestWindow:test_goes_on_while_the_window_gains_enough()
-  local stop, best, improved = feed(stopping.window { patience = 3, min_delta_rel = 0.1 }, { 1.0, 0.8, 0.6, 0.5, 0.42, 0.35 })
+  local stop, best, improved = feed(stopping.window { patience = 3, min_delta_rel = 0.1 },
+    { 1.0, 0.8, 0.6, 0.5, 0.42, 0.35 })
   lu.assertEquals({ stop, best }, { nil, 6 })
   lu.assertEquals(improved, { 1, 2, 3, 4, 5, 6 })
 end
@@ -124,8 +126,10 @@ function TestOptions:test_missing_patience()
 end
 
 function TestOptions:test_range_and_type()
-  lu.assertEquals(message(function() stopping.window { patience = 1 } end), "@ pl.stopping.window: option 'patience' must be at least 2, got 1")
-  lu.assertEquals(message(function() stopping.window { patience = 2.5 } end), "@ pl.stopping.window: option 'patience' takes a whole number, got 2.5")
+  lu.assertEquals(message(function() stopping.window { patience = 1 } end),
+    "@ pl.stopping.window: option 'patience' must be at least 2, got 1")
+  lu.assertEquals(message(function() stopping.window { patience = 2.5 } end),
+    "@ pl.stopping.window: option 'patience' takes a whole number, got 2.5")
   lu.assertEquals(message(function() stopping.patience { patience = 3, mode = "maxi" } end),
     "@ pl.stopping.patience: option 'mode' is one of min, max; got 'maxi', did you mean 'max'?")
 end
@@ -174,7 +178,8 @@ function TestNeverFinite:test_what_is_finite_later_counts()
   local inf = math.huge
   for _, first in ipairs { inf, -inf, 0 / 0 } do
     for _, relative in ipairs { 0, 0.1 } do
-      lu.assertEquals({ after(stopping.patience { patience = 3, min_delta_rel = relative }, { first, first, 5, 4, 4, 4, 4, 3 }) }, { 7, 4 })
+      lu.assertEquals({ after(stopping.patience { patience = 3, min_delta_rel = relative },
+        { first, first, 5, 4, 4, 4, 4, 3 }) }, { 7, 4 })
     end
     lu.assertEquals({ after(stopping.window { patience = 3 }, { first, first, 5, 4, 4, 4, 4, 3 }) }, { 6, 4 })
   end

@@ -49,7 +49,8 @@ function TestTree.test_roundtrip()
   w:group("/a", { whole = 1, fraction = 0.1, nothing = nan, text = "grüße", yes = true, least = math.mininteger })
   w:tensor("/a/t", pl.arange(6):reshape(2, 3)):tensor("/a/turned", pl.arange(6):reshape(2, 3):transpose(1, 2))
   w:tensor("u8", pl.tensor({ 0, 255 }, "u8"), 5)
-  w:numbers("ints", { 1, 2, math.maxinteger }):numbers("floats", { 1, 0.5 }):numbers("square", { 1, 2, 3, 4 }, "f64", { 2, 2 })
+  w:numbers("ints", { 1, 2, math.maxinteger }):numbers("floats", { 1, 0.5 }):numbers("square", { 1, 2, 3, 4 }, "f64",
+    { 2, 2 })
   w:numbers("empty", {}):text("script", "return 1\n"):scale("ints", "epoch")
   lu.assertTrue(w:commit())
   raises("already committed", w.commit, w)
@@ -144,9 +145,12 @@ end
 
 function TestExact.test_roundtrip()
   local values = {
-    0.1 + 0.2, 3, 3.0, -0.0, 1e300, 5e-324, 1 / 0, -1 / 0, nan, 1 << 53, (1 << 53) + 1, -(1 << 53), math.mininteger, math.maxinteger,
-    "", "text", "12", "nan", "inf", "-inf", "~", "~12", "%41", "0x10", " 7 ", "1e5", "\0\1\255", "grüße", '{"a":1}', "[", true, false,
-    {}, { 1, 2 }, { 1.0, { x = { "y" } } }, { [1] = 1, [3] = 3 }, { [0] = "zero", a = 1, ["1"] = "text", [1.5] = 2, [-1] = 3 },
+    0.1 + 0.2, 3, 3.0, -0.0, 1e300, 5e-324, 1 / 0, -1 / 0, nan, 1 << 53, (1 << 53) + 1, -(1 << 53), math.mininteger,
+    math.maxinteger,
+    "", "text", "12", "nan", "inf", "-inf", "~", "~12", "%41", "0x10", " 7 ", "1e5", "\0\1\255", "grüße", '{"a":1}',
+    "[", true, false,
+    {}, { 1, 2 }, { 1.0, { x = { "y" } } }, { [1] = 1, [3] = 3 },
+    { [0] = "zero", a = 1, ["1"] = "text", [1.5] = 2, [-1] = 3 },
     { [math.mininteger] = 1, ["nan"] = 2 },
   }
   for i, value in ipairs(values) do same(value, exact.decode(exact.encode(value)), "value " .. i) end
@@ -168,7 +172,8 @@ end
 TestSave = {}
 
 function TestSave.test_roundtrip()
-  local t = { weight = pl.arange(0, 1, 0.1), labels = pl.tensor({ 3, -1 }, "i32"), scale = 0.1, n = 7, on = false, who = "me",
+  local t = { weight = pl.arange(0, 1, 0.1), labels = pl.tensor({ 3, -1 }, "i32"), scale = 0.1, n = 7, on = false,
+    who = "me",
               layer = { bias = pl.zeros(2, 2), empty = {} } }
   lu.assertTrue(pl.save(at "save.h5", t))
   same(t, pl.load(at "save.h5"))
@@ -210,7 +215,8 @@ function TestRun.test_layout_is_the_documented_one()
   runfile.write(at "layout.h5", sample_record())
   local r = assert(store.open(at "layout.h5"))
   local root = r:attrs "/"
-  lu.assertEquals({ root.format, root.format_version, root.kind, root.created_utc }, { "perilune-run", 2, "checkpoint", "2020-01-02T03:04:05Z" })
+  lu.assertEquals({ root.format, root.format_version, root.kind, root.created_utc },
+    { "perilune-run", 2, "checkpoint", "2020-01-02T03:04:05Z" })
   lu.assertStrContains(root.created_by, "Perilune ")
   lu.assertEquals(r:list "/", { "model", "best", "optimizer", "state", "history", "evaluation", "provenance" })
   lu.assertEquals(r:attrs("/model").parameters, 11)
@@ -266,7 +272,8 @@ TestModel = {}
 local function network()
   return nn.Sequential {
     nn.Conv2d(1, 4, 3, { padding = "same", name = "first" }), nn.BatchNorm(4), nn.ReLU(),
-    nn.Residual { nn.Conv2d(4, 4, 3, { padding = "same" }), nn.ReLU() }, nn.Dropout(0.1), nn.Flatten(), nn.Linear(8 * 8 * 4, 10),
+    nn.Residual { nn.Conv2d(4, 4, 3, { padding = "same" }), nn.ReLU() }, nn.Dropout(0.1), nn.Flatten(),
+    nn.Linear(8 * 8 * 4, 10),
   }
 end
 
@@ -304,7 +311,8 @@ function TestModel.test_restore_is_all_or_nothing()
   local m = nn.Linear(3, 2)
   local before = store.sha256(m.weight, m.bias)
   fails("01_linear/bias is missing", runfile.restore(m:state(), layers { "weight", pl.ones(3, 2) }))
-  fails("01_linear/bias: expected f32 [2], found f32 [3]", runfile.restore(m:state(), layers({ "weight", pl.ones(3, 2) }, { "bias", pl.ones(3) })))
+  fails("01_linear/bias: expected f32 [2], found f32 [3]", runfile.restore(m:state(),
+    layers({ "weight", pl.ones(3, 2) }, { "bias", pl.ones(3) })))
   local more = layers({ "weight", pl.ones(3, 2) }, { "bias", pl.ones(2) }, { "more", pl.ones(2) })
   fails("01_linear/more has no place", runfile.restore(m:state(), more))
   lu.assertEquals(store.sha256(m.weight, m.bias), before)
@@ -414,7 +422,8 @@ function TestModel.test_deep_nesting()
 end
 
 function TestModel.test_configurations_have_types_of_json_and_counts_are_those_of_check()
-  local model = nn.Sequential { nn.Conv2d(1, 2, 3, { bias = false }), nn.Conv2d(2, 2, 3), nn.BatchNorm(2), nn.Flatten(), nn.Linear(32, 3, { bias = false }) }
+  local model = nn.Sequential { nn.Conv2d(1, 2, 3, { bias = false }), nn.Conv2d(2, 2, 3), nn.BatchNorm(2), nn.Flatten(),
+    nn.Linear(32, 3, { bias = false }) }
   model:build { 8, 8, 1 }
   assert(model:save(at "types.h5"))
   local r = assert(store.open(at "types.h5"))
@@ -430,13 +439,16 @@ end
 
 function TestModel.test_an_older_identity_is_the_same()
   local identity = require "perilune.identity"
-  local function of(config) return { script = "", arguments = {}, files = {}, held_out = "none", recipe = "", setup = { model = config } } end
+  local function of(config)
+    return { script = "", arguments = {}, files = {}, held_out = "none", recipe = "", setup = { model = config } }
+  end
   lu.assertEquals(identity.differences(of '{"bias":"true","x":"false"}', of '{"bias":true,"x":"false"}'), {})
   lu.assertEquals(#identity.differences(of '{"bias":"false"}', of '{"bias":true}'), 1)
 end
 
 local function with_lambda(width)
-  local model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end },
+  local model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x) return x * 2 end,
+    backward = function(dy) return dy * 2 end },
     nn.Linear(3, width or 2) }
   model:build { 4 }
   return model

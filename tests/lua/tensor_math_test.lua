@@ -177,24 +177,31 @@ end
 function TestInPlace.test_errors()
   local t = pl.ones(3)
   raises("add: the result has shape [2, 3], which does not fit into the tensor of shape [3]", t.add_, t, pl.ones(2, 3))
-  raises("was expanded, so several elements are one in memory; clone it first", function() return pl.ones(1):expand(4):add_(1) end)
+  raises("was expanded, so several elements are one in memory; clone it first", function()
+    return pl.ones(1):expand(4):add_(1)
+  end)
   raises("copy: shapes [3] and [2] do not broadcast", t.copy_, t, pl.ones(2))
 end
 
 TestExpanded = {}
 
--- Every in-place method and every assignment, on an expanded tensor and on views of it; none may change the one row there is.
+-- Every in-place method and every assignment, on an expanded tensor and on views of it; none may change the one row
+-- there is.
 function TestExpanded.test_nothing_is_written_through_it()
   local source = pl.ones(1, 3)
   local w = source:expand(2, 3)
-  local views = { w, w[1], w:slice(1, 1, 1), w:transpose(1, 2), w:slice(2, 2, 3)[2], w[2]:contiguous(), w:unsqueeze(1), w:slice(1, 2, 2):squeeze(1) }
-  local arguments = { masked_fill_ = { pl.ones(1), 5 }, copy_ = { pl.zeros(1) }, clamp_ = { 2, 3 }, where_ = { pl.ones(1), 2 } }
+  local views = { w, w[1], w:slice(1, 1, 1), w:transpose(1, 2), w:slice(2, 2, 3)[2], w[2]:contiguous(), w:unsqueeze(1),
+    w:slice(1, 2, 2):squeeze(1) }
+  local arguments = { masked_fill_ = { pl.ones(1), 5 }, copy_ = { pl.zeros(1) }, clamp_ = { 2, 3 },
+    where_ = { pl.ones(1), 2 } }
   local tried = 0
   for name in pairs(debug.getmetatable(source)) do
     if name:match "%l_$" and not name:match "^__" then
       tried = tried + 1
       for _, view in ipairs(views) do
-        raises("was expanded, so several elements are one in memory", function() view[name](view, table.unpack(arguments[name] or { 7 })) end)
+        raises("was expanded, so several elements are one in memory", function()
+          view[name](view, table.unpack(arguments[name] or { 7 }))
+        end)
       end
     end
   end

@@ -43,7 +43,8 @@ end
 
 -- Rows of up to 20 numbers are whole, and no line is wider than a terminal.
 function TestPrint.test_short_rows_are_whole()
-  for _, t in ipairs { pl.full({ 10 }, 0.1), pl.full({ 3, 10 }, -0.123456), pl.full({ 2, 10 }, -12.3456), pl.full({ 20 }, 0.05), pl.full({ 4, 20 }, -1e-9) } do
+  for _, t in ipairs { pl.full({ 10 }, 0.1), pl.full({ 3, 10 }, -0.123456), pl.full({ 2, 10 }, -12.3456),
+    pl.full({ 20 }, 0.05), pl.full({ 4, 20 }, -1e-9) } do
     local text, n = tostring(t), 0
     lu.assertNotStrContains(text, "...")
     for line in text:gmatch "[^\n]+" do lu.assertTrue(#line <= 80, line) end

@@ -66,7 +66,9 @@ function TestReduce.test_errors()
   raises("max: a tensor of shape [0, 3] has no elements", function() return pl.zeros(0, 3):max() end)
   raises("mean: a tensor of shape [0, 3] has no elements", function() return pl.zeros(0, 3):mean(1) end)
   raises("argmax: takes one axis, or none", function() return pl.ones(2, 2, 2):argmax { 1, 2 } end)
-  raises("var: the correction must be from 0 to less than the 1 elements", function() return pl.ones(1):var { correction = 1 } end)
+  raises("var: the correction must be from 0 to less than the 1 elements", function()
+    return pl.ones(1):var { correction = 1 }
+  end)
   raises("sum: 4294967294 does not fit in i32", function() return pl.full({ 2, 1 }, 2147483647, "i32"):sum(1) end)
 end
 
@@ -122,7 +124,8 @@ end
 
 function TestProduct.test_errors()
   local a = pl.ones(2, 3)
-  raises("matmul: shapes [2, 3] and [2, 3]: the last axis of the first (3) must equal the last but one of the second (2); transpose the second",
+  raises("matmul: shapes [2, 3] and [2, 3]: the last axis of the first (3) must equal the last but one of the " ..
+    "second (2); transpose the second",
     a.matmul, a, a)
   raises("the last axis of the first (3) must equal the axis of the second (4)", a.matmul, a, pl.ones(4))
   raises("matmul: expects f32 tensors, got f32 and u8", a.matmul, a, pl.ones(3, 3, "u8"))

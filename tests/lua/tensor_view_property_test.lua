@@ -158,7 +158,9 @@ function views.reshape(t, m)
   for d = 1, #values do if #values % d == 0 then split[#split + 1] = d end end
   local rows = split[math.random(#split)]
   local shape = { rows, #values // rows }
-  return t:reshape(rows, -1), { shape = shape, get = function(index) return values[(index[1] - 1) * shape[2] + index[2]] end }
+  return t:reshape(rows, -1), { shape = shape, get = function(index)
+    return values[(index[1] - 1) * shape[2] + index[2]]
+  end }
 end
 
 local names = {}
@@ -210,7 +212,9 @@ function TestViews.test_broadcasting_of_random_views()
       done = done + 1
       check(a + b, { shape = shape, get = function(i) return part(ma, i) + part(mb, i) end })
       check(a:lt(b), { shape = shape, get = function(i) return part(ma, i) < part(mb, i) and 1 or 0 end })
-      check(pl.where(a:gt(0), a, b), { shape = shape, get = function(i) return part(ma, i) > 0 and part(ma, i) or part(mb, i) end })
+      check(pl.where(a:gt(0), a, b), { shape = shape, get = function(i)
+        return part(ma, i) > 0 and part(ma, i) or part(mb, i)
+      end })
     else
       local ok, message = pcall(function() return a + b end)
       lu.assertFalse(ok)

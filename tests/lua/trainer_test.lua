@@ -22,7 +22,9 @@ local function weights(model)
   return core.store.sha256(table.unpack(list))
 end
 
-local function augment() return { pl.augment.elastic { alpha = 8, sigma = 3 }, pl.augment.affine { rotate = 20, shift = 0.1 } } end
+local function augment()
+  return { pl.augment.elastic { alpha = 8, sigma = 3 }, pl.augment.affine { rotate = 20, shift = 0.1 } }
+end
 
 TestTrainer = {}
 

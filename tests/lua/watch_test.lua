@@ -42,7 +42,8 @@ TestView = {}
 function TestView:test_exactly_the_screen_at_every_size()
   for _, n in ipairs { 0, 1, 10 } do
     local list = several(n)
-    for _, size in ipairs { { 1, 1 }, { 20, 3 }, { 60, 24 }, { 80, 24 }, { 80, 50 }, { 140, 45 }, { 250, 60 }, { 37, 17 } } do
+    for _, size in ipairs { { 1, 1 }, { 20, 3 }, { 60, 24 }, { 80, 24 }, { 80, 50 }, { 140, 45 }, { 250, 60 },
+      { 37, 17 } } do
       for _, s in ipairs { style(true, true), style(true, false), style(false, false) } do
         for details = 1, 3 do
           local v = view.new(list, { now = function() return 0 end })

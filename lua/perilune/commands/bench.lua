@@ -8,10 +8,11 @@ local whole = require "perilune.convert".whole
 local system = core.system
 
 local M = { summary = "speed of training and answering, layer by layer if asked", usage = "[NETWORK|FILE ...]",
-  description = "Trains networks of experiments/ (such as P09 or LeNet; without a name: the documented ones from small to large) or of a FILE, " ..
-    "from fresh weights on their own data, and lets them answer batches of 256. Prints the median of samples per second; " ..
-    "floating-point operations, counted as direct convolution, two a multiply-add, a training step as three answers; " ..
-    "and their share of what fused multiply-adds reach in the same run. It measures the machine: nothing else should run." }
+  description = "Trains networks of experiments/ (such as P09 or LeNet; without a name: the documented ones from " ..
+    "small to large) or of a FILE, from fresh weights on their own data, and lets them answer batches of 256. " ..
+    "Prints the median of samples per second; floating-point operations, counted as direct convolution, two a " ..
+    "multiply-add, a training step as three answers; and their share of what fused multiply-adds reach in the " ..
+    "same run. It measures the machine: nothing else should run." }
 
 local function number(word)
   local x = tonumber(word)
@@ -133,7 +134,8 @@ local function print_layers(e, threads, peak, seconds, term)
     add(report.layer(row), text.shape(row.output), row.forward, row.backward, own)
   end
   add("passes", "", sum.forward, sum.backward, flops, "bold")
-  for _, other in ipairs { { "data", "data" }, { "loss", "loss" }, { "optimizer", "update" }, { "between steps", "other" } } do
+  for _, other in ipairs { { "data", "data" }, { "loss", "loss" }, { "optimizer", "update" },
+    { "between steps", "other" } } do
     add(other[1], "", rows[other[2]], 0, 0)
   end
   print(("%s, batch %d, %d thread%s: %s a step, %s samples/s"):format(term.paint(e.name, "bold"), e.batch_size, threads,
@@ -149,7 +151,8 @@ local function layers(networks, threads, peaks, seconds)
       print_layers(bench.load(name), n, peaks[n], seconds, term)
     end
   end
-  print "\nForward and backward are of one batch; a layer that is fused with its neighbours has its time with the first of them."
+  print("\nForward and backward are of one batch; a layer that is fused with its neighbours has its time with " ..
+    "the first of them.")
 end
 
 local function measure(networks, threads, peaks, options)

@@ -4,12 +4,14 @@ local text = require "perilune.text"
 local report = require "perilune.report"
 
 local M = { summary = "build it, show shapes, parameters, memory; reads no data", usage = "FILE [name=value ...]",
-  description = "Builds the experiment that FILE returns and checks that model, loss and data fit, without reading the data." }
+  description = "Builds the experiment that FILE returns and checks that model, loss and data fit, without " ..
+    "reading the data." }
 
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
   parser:argument("arguments", "Arguments that the file reads with pl.arg, such as lr=0.01"):args "*"
-  parser:option("--figure", "Also write a drawing of the architecture: .svg, or .png and .pdf where rsvg-convert is installed."):argname "<file>"
+  parser:option("--figure", "Also write a drawing of the architecture: .svg, or .png and .pdf where rsvg-convert " ..
+    "is installed."):argname "<file>"
 end
 
 local function settings(object)
@@ -32,21 +34,29 @@ local function facts(e, total, term)
   local train, test, held = e.splits.train, e.splits.test, e.splits.val
   local batches = e.drop_last and train.count // e.batch_size or (train.count + e.batch_size - 1) // e.batch_size
   local lines = {
-    { "data", ("%s: %s samples of %s to learn from%s%s"):format(e.data.name, text.count(train.count), text.shape(train.shape),
-      held and (", %s held out"):format(text.count(held.count)) or "", test and (", %s to test on"):format(text.count(test.count)) or "") },
+    { "data", ("%s: %s samples of %s to learn from%s%s"):format(e.data.name, text.count(train.count),
+      text.shape(train.shape),
+      held and (", %s held out"):format(text.count(held.count)) or "",
+      test and (", %s to test on"):format(text.count(test.count)) or "") },
     { "loss", settings(e.loss) },
     { "optimizer", settings(e.optimizer) },
-    { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs), text.count(batches),
+    { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs),
+      text.count(batches),
       text.count(e.batch_size), e.seed) },
   }
   local derived = e.source:derivation()
   if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
   if e.held_out ~= "none" then lines[#lines + 1] = { "held out", e.held_out } end
-  if e.start_digest then lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has" or "the weights of " .. e.start } end
-  if e.stopping then
-    lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience, report.title(e.stopping.monitor)) }
+  if e.start_digest then
+    lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has"
+      or "the weights of " .. e.start }
   end
-  lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4 * total.parameters),
+  if e.stopping then
+    lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience,
+      report.title(e.stopping.monitor)) }
+  end
+  lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4
+    * total.parameters),
     text.bytes(e.model:arena(e.batch_size, "train"))) }
   local out = {}
   for _, line in ipairs(lines) do table.move(text.beside(line[1], line[2], 11, term), 1, 10, #out + 1, out) end

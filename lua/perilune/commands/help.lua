@@ -7,14 +7,16 @@ end
 
 local text = require "perilune.text"
 
-local environment = "Environment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, PERILUNE_MEMORY=2G (the most that " ..
-  "tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto, PERILUNE_FUSE=0 (no fused layers; the same bits), " ..
-  "PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's Lua files, for working on them), NO_COLOR."
+local environment = "Environment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, " ..
+  "PERILUNE_MEMORY=2G (the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto, " ..
+  "PERILUNE_FUSE=0 (no fused layers; the same bits), PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's " ..
+  "Lua files, for working on them), NO_COLOR."
 
 local function overview()
   local cli = require "perilune.cli"
   local width = require "perilune.help".width()
-  local title = ("Perilune %s: small neural networks, trained from Lua, to the same bits every time."):format(require "perilune".version)
+  local title = ("Perilune %s: small neural networks, trained from Lua, to the same bits every time."):format(
+    require "perilune".version)
   print(table.concat(text.wrap(title, width), "\n") .. "\n")
   local lines = {}
   for _, name in ipairs(cli.commands) do

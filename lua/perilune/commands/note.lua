@@ -4,7 +4,8 @@ local errors = require "perilune.errors"
 local notes = require "perilune.notes"
 
 local M = { summary = "keep a note or tags beside a run", usage = "RUN [TEXT] [--tag T] [--untag T]",
-  description = "Keeps a note and tags in the run's folder (notes.jsonl); its files are not touched. Without any: prints them." }
+  description = "Keeps a note and tags in the run's folder (notes.jsonl); its files are not touched. Without any: " ..
+    "prints them." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder.")

@@ -2,12 +2,13 @@
 local errors = require "perilune.errors"
 
 local M = { summary = "curves of runs over each other, here or as a figure", usage = "RUN... METRIC [--log] [-o FILE]",
-  description = "Draws a metric of one or several runs over their epochs: in the terminal, or as a figure for a paper." }
+  description = "Draws a metric of one or several runs over their epochs: in the terminal, or as a figure " ..
+    "for a paper." }
 
 function M.define(parser)
   parser:argument("words",
-    "Runs (folders, files, folders of runs, or the beginning of their names), then a metric such as test_error; or several, " ..
-    "with commas between."):args "+":argname "RUN... METRIC"
+    "Runs (folders, files, folders of runs, or the beginning of their names), then a metric such as test_error; " ..
+      "or several, with commas between."):args "+":argname "RUN... METRIC"
   parser:flag("--log", "A logarithmic axis.")
   parser:flag("--bands",
     "Runs that differ only in their seed as one curve: their mean, and a band from the least to the largest.")

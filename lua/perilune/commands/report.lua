@@ -1,6 +1,7 @@
 --- perilune report RUN... -o report.html
 local M = { summary = "one page about runs that can be sent: curves, mistakes, model", usage = "RUN... -o report.html",
-  description = "Writes one self-contained HTML page about one or several runs, from their files alone: it loads nothing, and opens from a mail." }
+  description = "Writes one self-contained HTML page about one or several runs, from their files alone: it loads " ..
+    "nothing, and opens from a mail." }
 
 function M.define(parser)
   parser:argument("runs",

@@ -14,19 +14,23 @@ local whole = require "perilune.convert".whole
 local system = core.system
 
 local M = { summary = "run the script kept in a run's file again: the same bits?", usage = "RUN [--epochs N]",
-  description = "Makes the experiment again from what the file of a run keeps (script, files that it loaded, arguments, seed), trains it in " ..
-    "a folder of its own, and compares history and weights. The script of a run that was not trained by you on this machine needs --trust. Exit status 0: the same bits; 1: it says what differs, epoch and metric first." }
+  description = "Makes the experiment again from what the file of a run keeps (script, files that it loaded, " ..
+    "arguments, seed), trains it in a folder of its own, and compares history and weights. The script of a run " ..
+    "that was not trained by you on this machine needs --trust. Exit status 0: the same bits; 1: it says what " ..
+    "differs, epoch and metric first." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
-  parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights."):convert(whole(1)):argname "<n>"
+  parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights.")
+    :convert(whole(1)):argname "<n>"
   parser:option("--out", "Folder to train in, instead of <RUN>-rerun; it is kept."):argname "<folder>"
   parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it.")
     :convert(whole(0)):argname "<n>"
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
   memory.option(parser)
   parser:flag("-q --quiet", "Print only what was found.")
-  parser:flag("--trust", "Run the script kept in the file though you did not train it on this machine: look at it first.")
+  parser:flag("--trust", "Run the script kept in the file though you did not train it on this machine: look at it " ..
+    "first.")
   parser:flag("--force", "Train though data or algorithm are known to differ.")
 end
 
@@ -38,7 +42,8 @@ end
 
 local SHOWN = 8      -- lines of a script
 
--- A file may come from anyone, and its script is a program: it is run only when this user has run it here before, or says so.
+-- A file may come from anyone, and its script is a program: it is run only when this user has run it here before, or
+-- says so.
 local function check_trust(path, was, trust)
   if trust or trained.knows(was) then return end
   local lines, n = {}, 0
@@ -46,24 +51,31 @@ local function check_trust(path, was, trust)
     n = n + 1
     if n <= SHOWN then lines[n] = "  | " .. text.clip(printable.text((line:gsub("\t", "  "))), 100) end
   end
-  io.stderr:write(("%s keeps the script %s (%d lines, SHA-256 %s), which begins\n%s\n"):format(printable.text(path), printable.text(was.path), n,
+  io.stderr:write(("%s keeps the script %s (%d lines, SHA-256 %s), which begins\n%s\n"):format(printable.text(path),
+    printable.text(was.path), n,
     trained.digest(was), table.concat(lines, "\n")))
   for _, file in ipairs(was.files or {}) do io.stderr:write(("  and loads %s\n"):format(printable.text(file.path))) end
-  errors.fail(1, "this user has not trained it on this machine, and running it means running whatever it says: add --trust if you do trust %s", path)
+  errors.fail(1, "this user has not trained it on this machine, and running it means running whatever it says: " ..
+    "add --trust if you do trust %s", path)
 end
 
 -- The experiment that a file's run was of. What is known to be different before training is an error.
 local function again(path, found, force, trust)
   local was, s = found.state and found.state.identity, found.state
   if not was then errors.fail(1, "%s holds no run that could be made again, only a %s", path, found.kind or "file") end
-  if not was.path or was.script == "" then errors.fail(1, "%s: this run was made in a session; there is no script to run again", path) end
-  if s.edited then errors.fail(1, "%s: this run was edited by hand (%s); a script alone does not make it again", path, s.edited) end
+  if not was.path or was.script == "" then
+    errors.fail(1, "%s: this run was made in a session; there is no script to run again", path)
+  end
+  if s.edited then
+    errors.fail(1, "%s: this run was edited by hand (%s); a script alone does not make it again", path, s.edited)
+  end
   check_trust(path, was, trust)
   local e = require "perilune.script".again(was)
   for _, split in pairs(e.splits) do errors.guard(split.read, split) end
   local differences = identity.differences(was, identity.of(e, was.seed))
   if #differences > 0 and not force then
-    errors.fail(1, "%s cannot become the same bits: %s; train nevertheless with --force", path, table.concat(differences, "; "))
+    errors.fail(1, "%s cannot become the same bits: %s; train nevertheless with --force", path,
+      table.concat(differences, "; "))
   end
   return e, differences
 end
@@ -85,7 +97,9 @@ local function history_difference(was, now, epochs)
       if name ~= "seconds" and (a == nil) ~= (b == nil) then
         return ("epoch %d: %s was %s"):format(i, name, a and "measured and is not now" or "not measured and is now")
       end
-      if name ~= "seconds" and a and not same_number(a, b) then return ("epoch %d: %s was %.17g, now %.17g"):format(i, name, a, b) end
+      if name ~= "seconds" and a and not same_number(a, b) then
+        return ("epoch %d: %s was %.17g, now %.17g"):format(i, name, a, b)
+      end
     end
   end
 end
@@ -98,12 +112,15 @@ local function digest(layers)
   return record.digest(tensors)
 end
 
--- The weights of a file against those that the second run left: both digests, or nil when there is nothing to compare with.
+-- The weights of a file against those that the second run left: both digests, or nil when there is nothing to compare
+-- with.
 local function weights(found, out)
   local s = found.state
   if s.batch ~= 0 and not s.ended then return nil end      -- in the middle of an epoch
   if found.kind == "best" then return s.weights_sha256, read(out .. "/best.h5", false).state.weights_sha256 end
-  if s.ended and found.kind == "run" then return s.weights_sha256, read(out .. "/run.h5", false).state.weights_sha256 end
+  if s.ended and found.kind == "run" then
+    return s.weights_sha256, read(out .. "/run.h5", false).state.weights_sha256
+  end
   return digest(found.layers), digest(read(out .. "/checkpoint.h5", true).layers)
 end
 
@@ -122,7 +139,8 @@ end
 
 -- Does an unfinished second run lie there, to go on with?
 local function goes_on(out, now)
-  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5", { tensors = false, raw = true })
+  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5",
+    { tensors = false, raw = true })
   local s = left and left.state
   return s and s.identity and not s.ended and #identity.differences(s.identity, now) == 0
 end
@@ -141,7 +159,8 @@ function M.run(options)
   if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end
   local partial = epochs < #was
   local out = options.out or scratch_of(path)
-  local run = e:run { epochs = not partial and s.ended and found.provenance.epochs or epochs, seed = s.seed, threads = options.threads, out = out,
+  local run = e:run { epochs = not partial and s.ended and found.provenance.epochs or epochs, seed = s.seed,
+    threads = options.threads, out = out,
     quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed)), interruptible = true, silent = true }
   if run.ended == "interrupted" then
     print(("interrupted; saved in %s; the same command goes on from there"):format(out))
@@ -153,7 +172,9 @@ function M.run(options)
   end
   local before, after
   if not partial then before, after = weights(found, out) end
-  if not difference and before ~= after then difference = ("the weights: their SHA-256 was %s, now %s"):format(before, after) end
+  if not difference and before ~= after then
+    difference = ("the weights: their SHA-256 was %s, now %s"):format(before, after)
+  end
   if difference then
     print("different: " .. difference)
     for _, line in ipairs(differences) do print("  " .. line) end

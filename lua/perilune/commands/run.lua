@@ -23,7 +23,8 @@ function M.define(parser)
     :convert(require "perilune.convert".seconds):argname "<s>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
-  parser:flag("--watch", "In a full screen: curves while it trains (as perilune watch); q leaves the view, and the run goes on.")
+  parser:flag("--watch", "In a full screen: curves while it trains (as perilune watch); q leaves the view, and " ..
+    "the run goes on.")
   parser:flag("--fresh", "Start anew where an unfinished run lies.")
   parser:flag("--trial", "As one of a sweep: left to a process that trains it already (exit status 75); a failure " ..
     "is noted in the folder's failed.txt; ends, all saved, when the process that started it does. Needs --out.")

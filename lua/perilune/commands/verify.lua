@@ -4,7 +4,8 @@ local printable = require "perilune.printable"
 local system = require "perilune.core".system
 
 local M = { summary = "check that files are whole", usage = "FILE...",
-  description = "Reads each file in full and checks its digest, its structure and the sums of its data. A folder: every .h5 file of a run in it." }
+  description = "Reads each file in full and checks its digest, its structure and the sums of its data. A folder: " ..
+    "every .h5 file of a run in it." }
 
 function M.define(parser)
   parser:argument("files", "Files, or folders of runs."):args "+"

@@ -7,7 +7,8 @@ local names = require "perilune.names"
 
 local Split = {}
 local class = { __name = "perilune.split" }
-local M = { default_order = "shuffled" }      -- of validation; "last" while an old run is made again, whose file notes no rule
+local M = { default_order = "shuffled" }      -- of validation; "last" while an old run is made again, whose file notes
+                                              -- no rule
 
 --- { name=, count=, shape=, labels=, classes=, load= }; load() returns the core data set, once.
 function M.new(known)

@@ -162,7 +162,10 @@ function M.commands(run)
     lines[#lines + 1] = table.concat(words, " ")
   end
   if id.script and id.script ~= ""
-    and run.folder then lines[#lines + 1] = ("perilune rerun %s    # from the script kept in the file: the same bits?"):format(word(run.folder)) end
+    and run.folder then
+    lines[#lines + 1] = ("perilune rerun %s    # from the script kept in the file: the same bits?"):format(
+      word(run.folder))
+  end
   return lines
 end
 

@@ -108,7 +108,8 @@ local function statistics(page, run)
   local list = run.record.statistics
   page:tag("h3", "Gradients, outputs, dead units")
   if not list or #list == 0 then
-    return page:absent 'Not recorded: statistics = { every = "epoch" } in the experiment keeps them, for each layer and epoch.'
+    return page:absent('Not recorded: statistics = { every = "epoch" } in the experiment keeps them, for each layer ' ..
+      'and epoch.')
   end
   page:raw '<div class="grid">'
   curves_of(page, list, "Std of gradients, a layer", function(l) return l.gradients and l.gradients.std end, nil, true)
@@ -117,7 +118,8 @@ local function statistics(page, run)
   curves_of(page, list, "Dead units", function(l) return l.dead end, "percent")
   page:raw "</div>"
   local last = list[#list]
-  page:raw "<details><summary>" page:raw(("Histograms of epoch %d"):format(last.epoch)) page:raw '</summary><div class="grid small">'
+  page:raw "<details><summary>" page:raw(("Histograms of epoch %d"):format(last.epoch))
+  page:raw '</summary><div class="grid small">'
   local shown = 0
   for _, layer in ipairs(last.layers) do
     for _, kind in ipairs { "gradients", "outputs" } do

@@ -106,7 +106,9 @@ end
 function M:pairs(rows)
   local out = { '<div class="scroll"><table class="facts"><tbody>\n' }
   for _, row in ipairs(rows) do
-    if row[2] ~= nil and row[2] ~= "" then out[#out + 1] = ('<tr><th scope="row">%s</th><td>%s</td></tr>\n'):format(T(row[1]), T(row[2])) end
+    if row[2] ~= nil and row[2] ~= "" then
+      out[#out + 1] = ('<tr><th scope="row">%s</th><td>%s</td></tr>\n'):format(T(row[1]), T(row[2]))
+    end
   end
   out[#out + 1] = "</tbody></table></div>"
   if #out > 2 then self:raw(table.concat(out)) end

@@ -51,7 +51,9 @@ function M.page(list)
       require "perilune.html.compare_section".add(page, readable, moved)
     end
     if #list > DETAILED and detailed[1] then
-      page:tag("p", ("In full below: the best run, %s. perilune report FOLDER shows any other."):format(list[detailed[1]].label), 'class="muted"')
+      local label = list[detailed[1]].label
+      page:tag("p", ("In full below: the best run, %s. perilune report FOLDER shows any other."):format(label),
+        'class="muted"')
     end
   end
   for _, i in ipairs(detailed) do

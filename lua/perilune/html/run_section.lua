@@ -115,7 +115,8 @@ local function history(page, run)
   end
   page:raw "<details><summary>All values</summary>"
   if #rows > 2000 then
-    page:tag("p", ("The first and last 1,000 of %s epochs; perilune show --csv prints all."):format(text.count(#rows)), 'class="muted"')
+    page:tag("p", ("The first and last 1,000 of %s epochs; perilune show --csv prints all."):format(text.count(#rows)),
+      'class="muted"')
     rows = table.move(rows, #rows - 999, #rows, 1001, table.move(rows, 1, 1000, 1, {}))
   end
   page:table(columns, rows, { sort = true })
@@ -150,11 +151,13 @@ end
 local function mistakes(page, result, labels)
   local list = result.mistakes
   if not list then
-    return page:absent("The mistakes are not in this file: a run that is trained by this version of Perilune keeps the 50 "
+    return page:absent("The mistakes are not in this file: a run that is trained by this version of Perilune " ..
+      "keeps the 50 "
       .. "worst of each evaluated split.")
   end
   if #list == 0 then return page:tag("p", "There are no mistakes.") end
-  page:tag("p", ("The %d most confident mistakes: actual → predicted, probability, index in the split."):format(#list), 'class="muted"')
+  page:tag("p", ("The %d most confident mistakes: actual → predicted, probability, index in the split."):format(#list),
+    'class="muted"')
   local pictures = {}
   for _, m in ipairs(list) do
     if m.picture then
@@ -222,7 +225,8 @@ local function evaluations(page, run)
   end
   if not any then
     page:tag("h3", "Test set")
-    page:absent "No split was evaluated yet: a run evaluates the test set at its end (test = \"end\") or after each epoch (test = \"epoch\")."
+    page:absent('No split was evaluated yet: a run evaluates the test set at its end (test = "end") or after each ' ..
+      'epoch (test = "epoch").')
   end
 end
 

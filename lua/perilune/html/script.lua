@@ -22,7 +22,8 @@ return [[
     data.series.forEach(function (s) { s.x.forEach(function (x) { if (x !== null) all.push(x); }); });
     all = Array.from(new Set(all)).sort(function (a, b) { return a - b; });
     function at(x) {
-      var share = data.log ? Math.log(x / data.low) / Math.log(data.high / data.low) : (x - data.low) / (data.high - data.low);
+      var share = data.log ? Math.log(x / data.low) / Math.log(data.high / data.low) :
+        (x - data.low) / (data.high - data.low);
       return p.x + p.w * share;
     }
     function show(event) {
@@ -74,7 +75,8 @@ return [[
         });
         rows.sort(function (a, b) {
           if (a.v === null || b.v === null) return a.v === b.v ? a.i - b.i : a.v === null ? 1 : -1;
-          var d = typeof a.v === 'number' && typeof b.v === 'number' ? a.v - b.v : String(a.v).localeCompare(String(b.v));
+          var d = typeof a.v === 'number' && typeof b.v === 'number' ? a.v - b.v :
+            String(a.v).localeCompare(String(b.v));
           return (up ? d : -d) || a.i - b.i;
         });
         rows.forEach(function (r) { body.appendChild(r.row); });

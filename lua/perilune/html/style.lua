@@ -65,11 +65,14 @@ th button:focus-visible{outline:2px solid var(--c1)}
 th button::after{content:" \2195";opacity:.45}
 th[aria-sort=ascending] button::after{content:" \2191";opacity:1}
 th[aria-sort=descending] button::after{content:" \2193";opacity:1}
-pre{background:var(--block);border-radius:8px;padding:10px 12px;overflow-x:auto;font:13px/1.45 ui-monospace,monospace;margin:6px 0;tab-size:2}
+pre{background:var(--block);border-radius:8px;padding:10px 12px;overflow-x:auto;
+  font:13px/1.45 ui-monospace,monospace;margin:6px 0;tab-size:2}
 code{font-family:ui-monospace,monospace;font-size:.93em}
 details>summary{cursor:pointer;color:var(--muted);margin:8px 0}
-.key{display:inline-block;width:18px;height:0;border-style:solid;border-width:3px 0 0;vertical-align:middle;margin-right:6px}
-.tip{position:absolute;pointer-events:none;background:var(--paper);border:1px solid var(--muted);border-radius:6px;padding:5px 9px;
+.key{display:inline-block;width:18px;height:0;border-style:solid;border-width:3px 0 0;
+  vertical-align:middle;margin-right:6px}
+.tip{position:absolute;pointer-events:none;background:var(--paper);border:1px solid var(--muted);border-radius:6px;
+  padding:5px 9px;
   font-size:12.5px;line-height:1.4;white-space:nowrap;display:none;z-index:2;max-width:100%;overflow:hidden}
 .tip b{font-weight:600}
 nav{font-size:14px;margin:10px 0}

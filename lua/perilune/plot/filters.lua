@@ -27,7 +27,8 @@ function M.images(weight, input)
       end
     end
     local all = coloured and outputs or inputs * outputs
-    return list, ("%s kernels of %d x %d, each from its least (black) to its largest value (white)%s"):format(text.count(all), kh, kw,
+    return list, ("%s kernels of %d x %d, each from its least (black) to its largest value (white)%s"):format(
+      text.count(all), kh, kw,
       all > #list and (": the first %d"):format(#list) or "")
   end
   if #s == 2 and input and (#input == 2 or (#input == 3 and (input[3] == 1 or input[3] == 3))) then
@@ -37,7 +38,8 @@ function M.images(weight, input)
       list[o] = { pixels = weight:select(2, o):contiguous():reshape(input[1], input[2], channels):totable(),
         caption = tostring(o) }
     end
-    return list, ("weights of %d of %d outputs as images of %d x %d, each from its least (black) to its largest value (white)"):format(#list, s[2],
+    return list, ("weights of %d of %d outputs as images of %d x %d, each from its least (black) to its largest " ..
+      "value (white)"):format(#list, s[2],
       input[1], input[2])
   end
 end

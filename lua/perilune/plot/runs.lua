@@ -19,7 +19,8 @@ local holds_run = require "perilune.folder".find
 --- The folders of runs in and below a folder, sorted; also those that have only a log yet; begun: or only a lock.
 function M.folders(path, found, depth, begun)
   found = found or {}
-  if holds_run(path) or system.kind(path .. "/log.jsonl") == "file" or (begun and system.kind(path .. "/.lock") == "file") then
+  if holds_run(path) or system.kind(path .. "/log.jsonl") == "file"
+    or (begun and system.kind(path .. "/.lock") == "file") then
     found[#found + 1] = path
     return found
   end

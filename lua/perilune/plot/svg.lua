@@ -96,7 +96,8 @@ function writers.group(self, item)
     local id = ("%sclip%d"):format(self.id, self.clips)
     local c = item.clip
     clip = (' clip-path="url(#%s)"'):format(id)
-    self.definitions[#self.definitions + 1] = ('<clipPath id="%s"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>'):format(id,
+    self.definitions[#self.definitions + 1] =
+      ('<clipPath id="%s"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>'):format(id,
       number(c[1]), number(c[2]), number(c[3]), number(c[4]))
   end
   local move = (item.dx ~= 0 or item.dy ~= 0) and (' transform="translate(%s %s)"'):format(number(item.dx),
@@ -114,7 +115,8 @@ function M.render(display, options)
   local self = { page = options.page, id = options.id or "", clips = 0, definitions = {} }
   local body = {}
   for i, item in ipairs(display.items) do body[i] = writers[item.kind](self, item) end
-  local head = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s"%s%s role="img" font-family="system-ui, sans-serif"%s>'):format(
+  local head = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s"%s%s role="img" ' ..
+    'font-family="system-ui, sans-serif"%s>'):format(
     number(display.width), number(display.height),
     options.page and "" or (' width="%s" height="%s"'):format(number(display.width), number(display.height)),
     options.class and (' class="%s"'):format(options.class) or "",

@@ -29,8 +29,8 @@ local function is_typed(text)
   return #text <= LONGEST and text:find "%S" and not text:find "[%z\1-\8\10-\31\127]" and utf8.len(text) ~= nil
 end
 
---- The lines of the file, oldest first: the last ones, if it is huge. Nothing else than a plain file is opened (a pipe would
--- be waited for), and what nobody can have typed is left out.
+--- The lines of the file, oldest first: the last ones, if it is huge. Nothing else than a plain file is opened (a pipe
+-- would be waited for), and what nobody can have typed is left out.
 function M.load(path)
   local lines = {}
   local file = path and system.kind(path) == "file" and io.open(path, "rb")

@@ -5,10 +5,7 @@ local core = require "perilune.core"
 local system = core.system
 local decision = require "perilune.decision"
 local errors = require "perilune.errors"
-local exact = require "perilune.exact"
 local history = require "perilune.history"
-local metrics = require "perilune.metrics"
-local mistakes = require "perilune.mistakes"
 local random = require "perilune.random"
 local statistics = require "perilune.statistics"
 local text = require "perilune.text"
@@ -17,14 +14,16 @@ local M = {}
 
 --- A state at the very beginning.
 function M.fresh(seed)
-  return { seed = seed, epoch = 0, batch = 0, step = 0, loss = 0.0, correct = 0, samples = 0, seconds = 0.0, test_evaluations = 0 }
+  return { seed = seed, epoch = 0, batch = 0, step = 0, loss = 0.0, correct = 0, samples = 0, seconds = 0.0,
+    test_evaluations = 0 }
 end
 
 --- Copies of a model's parameters and statistics, and back.
 function M.snapshot(model)
   local copy = {}
   for i, item in ipairs(model:state()) do
-    copy[i] = { layer = item.layer, type = item.type, name = item.name, trained = item.trained, tensor = item.tensor:clone() }
+    copy[i] = { layer = item.layer, type = item.type, name = item.name, trained = item.trained,
+      tensor = item.tensor:clone() }
   end
   return copy
 end
@@ -39,24 +38,31 @@ end
 
 local Trainer = {}
 Trainer.__index = Trainer
+for _, part in ipairs { "perilune.learning_rate", "perilune.epoch_results" } do
+  for name, method in pairs(require(part)) do Trainer[name] = method end
+end
 
 --- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
--- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() -> boolean,
--- pause(trainer) -> does it go on? }.
+-- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() ->
+-- boolean, pause(trainer) -> does it go on? }.
 function M.new(job, hooks)
   local e = job.experiment
-  local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs, state = job.state,
+  local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs,
+    state = job.state,
     paused = 0.0, rule = e.schedule, history = job.history, best = job.best,
     evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
-    batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle,
+    batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last,
+    shuffle = e.shuffle,
     skip = e.nonfinite == "skip" }
   decision.remember(job.model, e.loss)
   self.batches = self.core:batches()
   self.ctx = {
-    experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history, state = job.user or {},
-    base_lr = job.base_lr, epochs = job.epochs, batches = self.batches, seed = self.state.seed, epoch = self.state.epoch, step = self.state.step,
+    experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history,
+    state = job.user or {},
+    base_lr = job.base_lr, epochs = job.epochs, batches = self.batches, seed = self.state.seed,
+    epoch = self.state.epoch, step = self.state.step,
     resumed = self.state.step > 0,
   }
   require "perilune.names".context(self.ctx)
@@ -75,7 +81,8 @@ end
 --- Where the training is: "epoch 3, batch 12".
 function Trainer:place()
   local s = self.state
-  return ("epoch %d%s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0 and (", batch %d"):format(s.batch) or "")
+  return ("epoch %d%s"):format(s.batch > 0 and s.epoch + 1 or s.epoch,
+    s.batch > 0 and (", batch %d"):format(s.batch) or "")
 end
 
 --- Notes in the run that something other than its script has changed what it makes.
@@ -87,46 +94,6 @@ end
 function Trainer:call(name)
   local f = self.e.callbacks[name]
   if f then f(self.ctx) end
-end
-
---- "epoch" or "step": when the schedule sets the rate; nil without one.
-function Trainer:scheduled_per()
-  local schedule = self.rule
-  return schedule and (type(schedule) == "table" and schedule.per or "epoch") or nil
-end
-
--- A rate that was set by hand just before the schedule sets it: does that change what the schedule gives? It is asked for both
--- rates, with the same ctx.state and random numbers.
-function Trainer:rate_matters(count, before)
-  local state = self.ctx.state
-  local ok, kept = pcall(exact.encode, state)
-  if not ok then return true end
-  local drawn = random.state()
-  local other = self.rule(count, before, self.ctx)
-  for key in pairs(state) do state[key] = nil end
-  for key, value in pairs(exact.decode(kept)) do state[key] = value end
-  random.install(self.state.seed, 0, drawn)
-  local lr = self.rule(count, self.optimizer.lr, self.ctx)
-  return lr ~= other, lr
-end
-
--- Rate of the epoch (or step) that begins: the schedule is given the previous one.
-function Trainer:schedule(per, count)
-  if self:scheduled_per() ~= per then return end
-  local before, lr = self.state.rate_before, nil
-  if before then
-    local set = self.optimizer.lr
-    local matters, given = self:rate_matters(count, before)
-    lr = given
-    if matters then self:mark_edited(("learning rate %s to %s"):format(text.number(before), text.number(set))) end
-    self.state.rate_before = nil
-  end
-  if lr == nil then lr = self.rule(count, self.optimizer.lr, self.ctx) end
-  if type(lr) ~= "number" or lr ~= lr or lr < 0 or lr == math.huge then
-    error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per, count), 0)
-  end
-  local ok, problem = pcall(function() self.optimizer.lr = lr end)
-  if not ok then error(("schedule: for %s %d: %s"):format(per, count, errors.bare(tostring(problem))), 0) end
 end
 
 -- One batch through Lua: users' functions see or alter it.
@@ -147,7 +114,8 @@ function Trainer:broken(epoch, where)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
   local advice = where.at == "the input" and "the data set or an augmentation made it"
     or ("a smaller learning rate than %s may help"):format(text.number(self.optimizer.lr))
-  errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s; %s", epoch, where.batch, where.what, where.at, kept,
+  errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s; %s", epoch, where.batch,
+    where.what, where.at, kept,
     advice)
 end
 
@@ -155,8 +123,8 @@ end
 function Trainer:skipped(epoch, where)
   local s = self.state
   if (s.skipped or 0) == 0 then
-    self.hooks.note(("epoch %d, batch %d: %s is not a finite number; first seen in %s; the step is skipped"):format(epoch, where.batch, where.what,
-      where.at))
+    self.hooks.note(("epoch %d, batch %d: %s is not a finite number; first seen in %s; the step is skipped"):format(
+      epoch, where.batch, where.what, where.at))
   end
   s.skipped = (s.skipped or 0) + where.skipped
 end
@@ -167,18 +135,24 @@ function Trainer:show(epoch, started)
   local rate = elapsed > 0.2 and (s.samples - started.samples) / elapsed or nil
   local per_epoch = self.e.splits.train.count
   local left = rate and ((self.epochs - epoch) * per_epoch + per_epoch - s.samples) / rate
-  if left and self.state.seconds_elsewhere then left = left + self.state.seconds_elsewhere * (self.epochs - epoch + 1) end
-  self.hooks.progress { epoch = epoch, batch = s.batch, batches = self.batches, loss = s.samples > 0 and s.loss / s.samples or nil,
+  if left and self.state.seconds_elsewhere then
+    left = left + self.state.seconds_elsewhere * (self.epochs - epoch + 1)
+  end
+  self.hooks.progress { epoch = epoch, batch = s.batch, batches = self.batches,
+    loss = s.samples > 0 and s.loss / s.samples or nil,
     accuracy = self.e.scored == "classes" and s.samples > 0 and s.correct / s.samples or nil, rate = rate, left = left }
 end
 
 -- The steps of an epoch from state.batch on. Returns false when it was interrupted.
 function Trainer:steps(epoch)
   local s, ctx = self.state, self.ctx
-  local function by_step() return #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil or self:scheduled_per() == "step" end
+  local function by_step()
+    return #self.e.augment.functions > 0 or self.e.callbacks.on_batch ~= nil or self:scheduled_per() == "step"
+  end
   local each = by_step()
   local watched = statistics.due(self.e.statistics, epoch)
-  local started = { clock = system.clock() - self.paused, samples = s.samples }      -- time at the prompt is no training
+  -- time at the prompt is no training
+  local started = { clock = system.clock() - self.paused, samples = s.samples }
   local seconds_before, count = s.seconds, 1
   local saved = system.clock()
   while s.batch < self.batches do
@@ -194,7 +168,8 @@ function Trainer:steps(epoch)
       ctx.lr = self.optimizer.lr
       loss, correct, samples, done, bad, absolute, squared = self:step_in_lua(epoch, s.batch + 1)
     else
-      loss, correct, samples, done, bad, absolute, squared = self.core:run(epoch, s.batch + 1, count, s.loss, s.absolute, s.squared)
+      loss, correct, samples, done, bad, absolute, squared = self.core:run(epoch, s.batch + 1, count, s.loss,
+        s.absolute, s.squared)
     end
     s.loss, s.correct, s.samples = loss, s.correct + correct, s.samples + samples
     if self.e.scored == "values" then s.absolute, s.squared = absolute, squared end
@@ -228,13 +203,6 @@ function Trainer:steps(epoch)
   return true
 end
 
--- Predictions as files keep them, and the worst mistakes, of the splits evaluated last.
-function Trainer:complete_evaluations()
-  for _, split in ipairs { "val", "test" } do
-    if self.evaluation[split] and self.e.splits[split] then mistakes.complete(self.evaluation[split], self.e.splits[split]) end
-  end
-end
-
 function Trainer:publish()
   self:complete_evaluations()
   self.state.lr = self.optimizer.lr
@@ -246,11 +214,13 @@ function Trainer:publish()
   refresh(self.good, self.model)
 end
 
--- Is it time to save again? Saving takes a twentieth of the time at most, and short epochs share a save; what is not saved yet is
--- trained again after a kill, to the same bits. Where each batch is to be saved, or nothing at all, every epoch is.
+-- Is it time to save again? Saving takes a twentieth of the time at most, and short epochs share a save; what is not
+-- saved yet is trained again after a kill, to the same bits. Where each batch is to be saved, or nothing at all, every
+-- epoch is.
 function Trainer:due()
   local every = self.hooks.publish_every
-  return every == nil or every == 0 or not self.published or system.clock() - self.published >= math.max(1, 20 * self.publishing)
+  return every == nil or every == 0 or not self.published or system.clock() - self.published >= math.max(1,
+    20 * self.publishing)
 end
 
 -- After Ctrl-C: does the run end here? In a session it is paused, saved, and may go on.
@@ -264,69 +234,13 @@ function Trainer:interrupted()
   return not goes_on
 end
 
--- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
-function Trainer:evaluate(split, row)
-  local data = self.e.splits[split]
-  self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count, split == "val" and "validation" or "test") }
-  local keep = data.classes > 0
-  local result = type(self.e.loss) == "function" and require "perilune.lua_loss".evaluate(self.model, data, self.e.loss, keep)
-    or self.model:evaluate(data:read(), { loss = self.e.loss, predictions = keep })
-  if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
-  for _, name in ipairs(self.e.metrics.named) do
-    if result.confusion then result[name] = metrics.named[name](result) end
-  end
-  self.evaluation[split], self.ctx[split] = result, result
-  if row then
-    for _, name in ipairs(self.e.measures) do row[split .. "_" .. name] = result[name] end
-    for _, name in ipairs(self.e.metrics.named) do row[split .. "_" .. name] = result[name] end
-  end
-  return result
-end
-
--- What the steps of an epoch have summed up, as an evaluation has it.
-function Trainer:of_training()
-  local s, train = self.state, self.e.splits.train
-  local result = { loss = s.loss / s.samples, count = s.samples }
-  if self.e.scored == "classes" then
-    result.correct, result.accuracy, result.error = s.correct, s.correct / s.samples, (s.samples - s.correct) / s.samples
-    return result
-  end
-  local width = 1
-  for _, n in ipairs(train.target) do width = width * n end
-  result.mae, result.rmse = s.absolute / (s.samples * width), (s.squared / (s.samples * width)) ^ 0.5
-  self.spread = self.spread or train:read():spread()
-  result.r2 = core.trainer.r2(s.squared, self.spread * (s.samples / train.count), s.samples)
-  return result
-end
-
--- Users' metrics: those of the test set (their names begin with test_) only when it is looked at.
-function Trainer:own_metrics(row, with_test)
-  for _, metric in ipairs(self.e.metrics.functions) do
-    if (row[metric.name] == nil or metric.instead) and (with_test or not metric.of_test) then
-      local value = metric.f(self.ctx)
-      if type(value) ~= "number" then error(("metric '%s' returned %s; a number is expected"):format(metric.name, tostring(value)), 0) end
-      row[metric.name] = value
-    end
-  end
-end
-
--- Statistics of the layers after the last step, and what is to be said of them.
-function Trainer:record_statistics(epoch)
-  if not statistics.due(self.e.statistics, epoch) then return end
-  self.statistics = self.statistics or {}
-  local list, s = self.statistics, self.state
-  local entry = statistics.collect(self, epoch, self.before_last)
-  self.before_last = nil
-  list[#list + 1] = entry
-  s.said = s.said or {}
-  for _, line in ipairs(statistics.warnings(entry, list[1], s.said)) do self.hooks.note(line) end
-end
-
 function Trainer:end_epoch(epoch)
   local s, ctx = self.state, self.ctx
   local before = system.clock()
   self:record_statistics(epoch)
-  if s.samples == 0 then errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch) end
+  if s.samples == 0 then
+    errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch)
+  end
   local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, skipped = s.skipped or 0 }
   ctx.train = self:of_training()
   for _, name in ipairs(self.e.measures) do row["train_" .. name] = ctx.train[name] end
