@@ -262,6 +262,7 @@ end
 
 -- A training whose functions misbehave: they call at random, also what is being trained.
 local function training()
+  core.system.memory_limit(MEMORY)
   local fields = {}
   local function maybe(name, make_value) if random(3) == 1 then fields[name] = make_value() end end
   maybe("schedule", hostile)
