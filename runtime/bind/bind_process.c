@@ -1,10 +1,10 @@
 /* core.process: other programs, started by posix_spawn (never by fork alone: the threads of OpenMP would not outlive
    it).
    A child is the leader of a process group of its own, so that Ctrl-C in the terminal reaches only the parent, which
-   passes
-   it on. Its input is empty; its output goes to a file, or where the parent's does. */
+   passes it on. Its input is empty; its output goes to a file, or where the parent's does. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -67,12 +67,18 @@ static int process_spawn(lua_State *L) {
   return 1;
 }
 
+/* Ids from 2 that fit: kill would take 0, -1 and what is cut to them for groups, or for every process there is. */
+static pid_t check_id(lua_State *L) {
+  lua_Integer id = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, id > 1 && id <= INT_MAX, 1, "the id of a process is expected");
+  return (pid_t)id;
+}
+
 /* wait(pid [, block]) -> nil while it runs; else its exit status, or nil and the number of the signal that ended it.
    Without `block` it only looks. A process that is no child (any more) counts as ended by signal 0. */
 static int process_wait(lua_State *L) {
-  pid_t pid = (pid_t)luaL_checkinteger(L, 1), found;
+  pid_t pid = check_id(L), found;
   int status = 0;
-  luaL_argcheck(L, pid > 0, 1, "the id of a process is expected");
   do found = waitpid(pid, &status, lua_toboolean(L, 2) ? 0 : WNOHANG);
   while (found < 0 && errno == EINTR);
   if (found == 0) return 0;
@@ -85,14 +91,16 @@ static int process_wait(lua_State *L) {
   return 2;
 }
 
-/* kill(pid, "INT" | "TERM" | "KILL") -> true; or nil, message */
+/* kill(pid, "INT" | "TERM" | "KILL") -> true; or nil, message. Only a child that was not waited for: an id may be
+   another's by now. */
 static int process_kill(lua_State *L) {
   static const char *const names[] = { "INT", "TERM", "KILL", NULL };
   static const int numbers[] = { SIGINT, SIGTERM, SIGKILL };
-  lua_Integer pid = luaL_checkinteger(L, 1);
+  pid_t pid = check_id(L);
   int signal_number = numbers[luaL_checkoption(L, 2, NULL, names)];
-  luaL_argcheck(L, pid > 1, 1, "the id of a process is expected");
-  if (kill((pid_t)pid, signal_number) != 0) return fail(L, "signal the process", errno);
+  siginfo_t info;
+  if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return fail(L, "signal the process", errno);
+  if (kill(pid, signal_number) != 0) return fail(L, "signal the process", errno);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -26,7 +26,7 @@ pl.system.threads(2)
 -- without end, or as long, as it is told, which the experiments below do within bounds; and what Lua calls an object's
 -- end by, which no script does.
 local left_alone = { exit = true, line = true, download = true, fetch = true, catch_interrupt = true,
-  memory_limit = true, threads = true,
+  memory_limit = true, threads = true, sleep = true,
   run = true, __gc = true, digits = true, peak = true, bench = true }
 
 local functions, seen = {}, {}

@@ -83,7 +83,7 @@ function TestProcess:test_signals()
   lu.assertEquals(select("#", core.process.wait(pid)), 0)
   lu.assertTrue(core.process.kill(pid, "KILL"))
   lu.assertEquals({ core.process.wait(pid, true) }, { nil, 9 })
-  lu.assertEquals({ core.process.kill(pid, "TERM") }, { nil, "cannot signal the process: No such process" })
+  lu.assertEquals({ core.process.kill(pid, "TERM") }, { nil, "cannot signal the process: No child processes" })
 end
 
 function TestProcess:test_mistakes()
@@ -94,6 +94,17 @@ function TestProcess:test_mistakes()
   lu.assertError(core.process.kill, 1, "KILL")
   lu.assertError(core.process.kill, 0, "KILL")
   lu.assertError(core.process.kill, 99999, "STOP")
+end
+
+-- kill(2) takes 0 and -1, and what is cut to them, for groups or for every process.
+function TestProcess:test_only_children_are_signalled()
+  for _, id in ipairs { 0, -1, 1, math.maxinteger, (1 << 32) - 1, 1 << 32 } do
+    lu.assertErrorMsgContains("the id of a process is expected", core.process.kill, id, "TERM")
+  end
+  local _, parent = core.process.id()
+  local signalled, message = core.process.kill(parent, "TERM")
+  lu.assertNil(signalled)
+  lu.assertStrContains(message, "cannot signal")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
