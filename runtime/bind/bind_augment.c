@@ -106,6 +106,7 @@ static int augment_apply(lua_State *L) {
                       pl_shape_text(text, shape, false));
   }
   lua_Integer place = field_integer(L, 3, "place");
+  if (place < 0 || place > 255) return luaL_error(L, "apply: option 'place' is 1 to 255, got %I", (LUAI_UACINT)place);
   pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed"), (uint64_t)field_integer(L, 3, "epoch"),
                               (uint64_t)field_integer(L, 3, "index"), place > 0 ? (int)place - 1 : 0);
   pl_tensor **out = bind_new_tensor(L);

@@ -8,6 +8,13 @@ local function same(a, b) return a:eq(b):to "f32":sum() == a:count() end
 
 TestAugment = {}
 
+function TestAugment:test_place_is_bounded()
+  local a = pl.augment.noise(0.1)
+  for _, place in ipairs { -1, 256, math.mininteger, 1 << 31 } do
+    lu.assertErrorMsgContains("'place' is 1 to 255", a.apply, a, pl.ones(2, 2, 1), { place = place })
+  end
+end
+
 function TestAugment:test_apply_is_a_function_of_seed_epoch_and_batch()
   local x = images()
   local before = x:clone()
