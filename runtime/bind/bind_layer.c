@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
+#include "perilune/alloc.h"
 
 static const char registry_key;   /* registry table: layer pointer -> userdata, weak */
 
