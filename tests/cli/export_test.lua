@@ -7,7 +7,7 @@ os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 local nn = pl.nn
-local formats = require "perilune.export.formats"
+local formats = require "perilune.export"
 
 TestExport = {}
 

@@ -1,6 +1,6 @@
 --- perilune export RUN --onnx m.onnx | --safetensors m.safetensors | --c m.c ...
-local errors = require "perilune.errors"
-local formats = require "perilune.export.formats"
+local errors = require "perilune.base.errors"
+local formats = require "perilune.export"
 
 local M = { summary = "a trained model for other programs: ONNX, safetensors, plain C, ...",
   usage = "RUN --FORMAT FILE",
@@ -16,8 +16,8 @@ end
 
 -- What the run's files say about the model besides its weights.
 local function about(path)
-  local file = require "perilune.folder".file(path)
-  local record = require "perilune.runfile".read(file, { tensors = false })
+  local file = require "perilune.run.folder".file(path)
+  local record = require "perilune.run.file".read(file, { tensors = false })
   local identity = record and record.state and record.state.identity or {}
   return { name = identity.name or "model", labels = identity.labels, recipe = identity.recipe }
 end

@@ -6,10 +6,10 @@
 ---   op      { type =, label =, name = (unique, a word for identifiers), inputs = { values }, output = value,
 ---             options = { name -> value }, params = { name -> tensor } }
 ---
---- Types are those of layers, and "Add" for the sum that ends a Residual. Dropout and Identity are left out: they are the
---- identity in inference. Windows (convolution, pooling) have
---- `window`: { kh, kw, sy, sx, top, left, bottom, right }.
-local errors = require "perilune.errors"
+--- Types are those of layers, and "Add" for the sum that ends a Residual. Dropout and Identity are left out: in
+--- inference they are the identity. Convolution and pooling have `window`:
+--- { kh, kw, sy, sx, top, left, bottom, right, same }.
+local errors = require "perilune.base.errors"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 --- keep the order that they are given, so that a transposition stands only at the ends of a row of convolutions.
 local core = require "perilune.core"
 local graphs = require "perilune.export.graph"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local protobuf = require "perilune.export.protobuf"
 
 local M = {}

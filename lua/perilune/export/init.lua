@@ -1,8 +1,8 @@
 --- Models for other programs. A format is a module perilune.export.<name> with encode(graph, about) -> bytes, or with
 --- write(graph, path, about) -> true, or nil and a message; and a line in this list.
 local core = require "perilune.core"
-local decision = require "perilune.decision"
-local errors = require "perilune.errors"
+local decision = require "perilune.nn.decision"
+local errors = require "perilune.base.errors"
 local graphs = require "perilune.export.graph"
 
 local M = {}
