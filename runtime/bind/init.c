@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "bind/bind.h"
 #include "bind/embedded.h"
+#include "perilune/cpu.h"
 
 int bind_open_system(lua_State *L);
 int bind_open_line(lua_State *L);
