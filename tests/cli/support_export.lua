@@ -22,7 +22,7 @@ function M.models()
   for type, example in pairs(core.nn.examples()) do
     models[type] = { nn[type](table.unpack(example.arguments)), example.input }
   end
-  local image = { 9, 7, 3 }
+  local image = { 8, 7, 3 }       -- "same" adds another zero below than above
   models.strided = { nn.Conv2d(3, 4, { 3, 5 }, { padding = "same", stride = { 2, 3 } }), image }
   models.padded = { nn.Conv2d(3, 4, 3, { padding = { 2, 1 }, stride = 2, bias = false }), image }
   models.per_position = { nn.Conv2d(3, 4, 3, { bias = "per-position" }), image }
