@@ -44,6 +44,17 @@ RUN(column_products, A, B, C, D, E, j->rows, j->cols, j->cols)
 RUN(transpose, A, B, j->rows, j->cols, j->rows, j->cols)
 RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
 RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f, 0.05f, 0.9f, j->n)
+RUN(subtract, A, B, C, j->n)
+RUN(multiply, A, B, C, j->n)
+RUN(divide, A, B, C, j->n)
+RUN(maximum, A, B, C, j->n)
+RUN(minimum, A, B, C, j->n)
+RUN(power, A, B, C, j->n)
+RUN(clamp, A, B, j->n, -1, 1)
+RUN(negate, A, B, j->n)
+RUN(absolute, A, B, j->n)
+RUN(logarithm, A, B, j->n)
+RUN(square_root, A, B, j->n)
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
 RUN(add, A, B, C, j->n)
@@ -293,6 +304,17 @@ static void listed(void) {
 
 static void elementwise(void) {
   ELEMENTWISE(exponential, 2);
+  ELEMENTWISE(logarithm, 2);
+  ELEMENTWISE(square_root, 2);
+  ELEMENTWISE(negate, 2);
+  ELEMENTWISE(absolute, 2);
+  ELEMENTWISE(clamp, 2);
+  ELEMENTWISE(subtract, 3);
+  ELEMENTWISE(multiply, 3);
+  ELEMENTWISE(divide, 3);
+  ELEMENTWISE(maximum, 3);
+  ELEMENTWISE(minimum, 3);
+  ELEMENTWISE(power, 3);
   BOTH(relu);
   BOTH(tanh);
   BOTH(sigmoid);
