@@ -6,6 +6,7 @@
 #include <string.h>
 #include "kernels/kernels.h"
 #include "tensor/internal.h"
+#include "perilune/math.h"
 
 #define BINARY(name, formula) \
   static void op_##name(double *out, const double *a, const double *b, size_t n) { \

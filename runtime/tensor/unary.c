@@ -5,6 +5,7 @@
 #include <string.h>
 #include "kernels/kernels.h"
 #include "tensor/internal.h"
+#include "perilune/math.h"
 
 #define UNARY(name, formula) \
   static void op_##name(double *out, const double *in, size_t n, const double *p) { \
