@@ -1,7 +1,7 @@
 /* Arithmetic of f32, element by element: what tensors compute and formulas are made of. `out` may be an input. */
 #include "kernels/kernels.h"
 #include "kernels/vec_math.h"
-#include "perilune/base.h"
+#include "perilune/math.h"
 
 #define UNARY(name, value) \
   void PL_KERNEL(name)(float *out, const float *a, size_t n) { \

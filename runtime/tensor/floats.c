@@ -1,4 +1,4 @@
-/* The elements of f32 tensors as a stream of floats in row order, for kernels: read where they lie if a chunk of them is
+/* The elements of f32 tensors as a stream of floats in row order, for kernels: read where they lie if a chunk is
    contiguous, else gathered first. */
 #include "tensor/internal.h"
 

@@ -1,4 +1,4 @@
-/* Arithmetic kernels: correctly rounded where they promise it, the logarithm's error over a dense scan of floats, special
+/* Arithmetic kernels: correctly rounded where they promise it, the error of the logarithm over a dense scan, special
    values, every length, in place, the same bits on every width. */
 #include <float.h>
 #include <math.h>
