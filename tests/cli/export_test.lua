@@ -15,7 +15,8 @@ function TestExport:test_onnx_of_every_layer()
   support.agree("onnx", function(model, path) return assert(formats.write(model, "onnx", path)) end)
 end
 
-local not_in_keras = { GELU = "the tanh approximation", pool_padded = "its padding" }
+local not_in_keras = { GELU = "the tanh approximation", pool_padded = "its padding",
+  mean_inside = "its padding" }
 
 function TestExport:test_keras_of_every_layer()
   support.agree("keras", function(model, path)

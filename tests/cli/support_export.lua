@@ -30,6 +30,7 @@ function M.models()
   models.pool_padded = { nn.MaxPool2d({ 3, 2 }, { stride = { 2, 1 }, padding = 1 }), image }
   models.mean_same = { nn.AvgPool2d(3, { stride = 2, padding = "same" }), image }
   models.mean_inside = { nn.AvgPool2d(3, { stride = 2, padding = 1, count_include_pad = false }), image }
+  models.mean_same_inside = { nn.AvgPool2d(3, { stride = 2, padding = "same", count_include_pad = false }), image }
   models.last_axis = { nn.Sequential { nn.Linear(3, 5, { bias = false }), nn.BatchNorm(5), nn.Softmax() }, image }
   models.gelu_exact = { nn.GELU(), { 70 } }
   models.batchnorm_plain = { nn.BatchNorm(3, { affine = false, eps = 0.01 }), image }
