@@ -14,6 +14,7 @@
 #include "kernels/kernels.h"
 #include "layers/graph.h"
 #include "layers/operation.h"
+#include "perilune/threads.h"
 #include "perilune/layers.h"
 
 typedef struct pl_param {
