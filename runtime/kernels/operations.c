@@ -4,7 +4,7 @@
 #include "kernels/kernels.h"
 #include "kernels/operations.h"
 #include "kernels/vec_math.h"
-#include "perilune/base.h"
+#include "perilune/math.h"
 
 /* `value` of vectors x, y, z, g (unused ones are not loaded). */
 #define LOOP(load, value) \

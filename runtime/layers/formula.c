@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include "layers/layer.h"
 #include "layers/program.h"
+#include "perilune/alloc.h"
 
 enum { MOST_PARAMS = 64, NAME = 48 };
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "layers/layer.h"
 #include "layers/program.h"
+#include "perilune/alloc.h"
 
 void pl_program_clear(pl_program *p) {
   for (int i = 0; i < p->steps; i++) pl_free(p->step[i].data);

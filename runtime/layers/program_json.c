@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include "layers/layer.h"
 #include "layers/program.h"
+#include "perilune/alloc.h"
 
 /* What JSON has no number for. */
 static cJSON *write_number(float x) {
