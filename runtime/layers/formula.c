@@ -22,8 +22,7 @@ static pl_status add_param(pl_layer *self, const cJSON *json, char *name, pl_err
   typedef struct { pl_shape shape; pl_init init; bool trained; } param;
   static const param defaults = { .init = { PL_INIT_HE, 0, 0 }, .trained = true };
   static const pl_option options[] = {
-    { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = offsetof(param, shape), .required = true, .low = 1,
-      .high = 1 << 24 },
+    { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = offsetof(param, shape), .low = 1, .high = 1 << 24 },
     { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(param, init) },
     { .name = "trained", .kind = PL_OPTION_BOOL, .offset = offsetof(param, trained) },
     { 0 }

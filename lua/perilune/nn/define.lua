@@ -27,7 +27,7 @@ local function param_of(label, name, given)
   if given.shape == nil then given = { shape = given } end
   local p = options.check(label .. ": parameter '" .. name .. "'", given,
     { { "shape", type = "table" }, { "init", type = "any" }, { "trained", type = "boolean" } })
-  return { name = name, shape = p.shape, init = p.init, trained = p.trained }
+  return { name = name, shape = #p.shape > 0 and p.shape or nil, init = p.init, trained = p.trained }
 end
 
 -- Plain values only: they are kept in files.
