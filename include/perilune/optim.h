@@ -32,9 +32,9 @@ PL_API pl_optimizer *pl_optimizer_clone(const pl_optimizer *opt, pl_error *err);
 
 /* definition: { type = "Lion", slots = { "m", ... }, scalars = { { name = "t", initial = 0 }, ... },
    decay_form = "l2" | "decoupled" | "own", options = { ... } }. A slot is a tensor of each parameter, a scalar a number
-   of each, counted among the counters. decay_form: weight_decay w is added to the gradient, or w <- w - lr weight_decay w
-   comes before the step, or the step does it. options: as configured, only described here; `args`: those that every
-   optimizer takes. */
+   of each, counted among the counters. decay_form: weight_decay w is added to the gradient, or
+   w <- w - lr weight_decay w comes before the step, or the step does it. options: as configured, only described here;
+   `args`: those that every optimizer takes. */
 PL_API pl_optimizer *pl_optimizer_new_host(const struct cJSON *definition, const struct cJSON *args, pl_error *err);
 PL_API bool pl_optimizer_is_host(const pl_optimizer *opt);
 
@@ -50,8 +50,8 @@ typedef struct pl_host_step_call {
 } pl_host_step_call;
 typedef pl_status (*pl_host_step_fn)(void *context, pl_host_step_call *call, pl_error *err);
 
-/* As pl_optimizer_step, on one thread outside of any region, after pl_optimizer_advance. *finite [out]: whether gradients
-   in use and new weights are. An error of `fn` leaves the parameters before it moved. */
+/* As pl_optimizer_step, on one thread outside of any region, after pl_optimizer_advance. *finite [out]: whether
+   gradients in use and new weights are. An error of `fn` leaves the parameters before it moved. */
 PL_API pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
                                         void *context, bool *finite, pl_error *err);
 

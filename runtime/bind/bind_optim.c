@@ -95,7 +95,7 @@ static int step_by_script(lua_State *L, pl_optimizer *opt, pl_model *model) {
   pl_status status = pl_optimizer_step_host(opt, pl_model_values(model), pl_model_grads(model), call_step, L, &finite,
                                             &err);
   pl_block_release(block);
-  return status ? bind_raise(L, &err) : 0;
+  return status ? bind_raise_from_script(L, &err) : 0;
 }
 
 /* opt:step(): moves the weights by the model's gradients */

@@ -5,8 +5,8 @@
 #include "bind/bind_layer.h"
 #include "perilune/optim.h"
 
-/* An optimizer's userdata. User value 1: the model that it is bound to. User value 2, of one whose step is a function of
-   the script: { call = what is called for each parameter, step = the script's function }. */
+/* An optimizer's userdata. User value 1: the model that it is bound to. User value 2, of one whose step is a function
+   of the script: { call = what is called for each parameter, step = the script's function, at = its line }. */
 pl_optimizer **bind_new_optimizer(lua_State *L);
 /* A tensor over one parameter's part of a slot. */
 void bind_push_slot(lua_State *L, const pl_tensor *slot, const pl_slice *slice);

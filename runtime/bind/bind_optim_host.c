@@ -1,11 +1,12 @@
-/* Optimizers whose step is a function of the script: called for each parameter with tensors over the optimizer's and the
-   model's own memory; what it returns is checked and copied there. */
+/* Optimizers whose step is a function of the script: called for each parameter with tensors over the optimizer's and
+   the model's own memory; what it returns is checked and copied there. */
+#include <stdarg.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_optim.h"
 
-enum { MOST = 17 };   /* tensors that a step may move: the weights and 16 slots */
+enum { MOST = 17, THREE = 3 };   /* tensors that a step may move: the weights and 16 slots */
 
-/* optim.host({ definition =, options = }, { call =, step = }): see pl_optimizer_new_host */
+/* optim.host({ definition =, options = }, { call =, step =, at = "x.lua:12: " }): see pl_optimizer_new_host */
 int bind_optim_host(lua_State *L) {
   pl_error err;
   lua_settop(L, 2);
@@ -41,10 +42,12 @@ int bind_optim_clone(lua_State *L) {
 
 /* ---- the step ---- */
 
-static int param_of(const pl_slice *slice) {
-  int i = 0;
-  while (strcmp(pl_layer_param_name(slice->layer, i), slice->name)) i++;
-  return i;
+/* Pushes a tensor over the parameter. */
+static void push_weights(lua_State *L, pl_model *model, const pl_slice *slice) {
+  int i = 0, n = pl_layer_params(slice->layer);
+  while (i < n && strcmp(pl_layer_param_name(slice->layer, i), slice->name)) i++;
+  if (i == n) luaL_error(L, "%s has no parameter %s any more", slice->path, slice->name);
+  bind_push_param(L, model, slice->layer, i, false);
 }
 
 /* Pushes the gradient in use, shaped as the parameter. */
@@ -58,6 +61,20 @@ static void push_gradient(lua_State *L, const pl_host_step_call *call, const pl_
 }
 
 typedef struct move { pl_tensor *to; const pl_tensor *from; } move;
+
+/* An error of the step as a whole: it names the line where the script defines it. */
+static int step_error(lua_State *L, const pl_host_step_call *call, const char *format, ...) {
+  va_list words;
+  lua_getiuservalue(L, 1, 2);
+  lua_getfield(L, -1, "at");
+  lua_pushfstring(L, "%s: the step of %s.%s ", pl_optimizer_type(bind_check_optimizer(L, 1)), call->slice->path,
+                  call->slice->name);
+  va_start(words, format);
+  lua_pushvfstring(L, format, words);
+  va_end(words);
+  lua_concat(L, 3);
+  return lua_error(L);
+}
 
 static const char *first_byte(const pl_tensor *t) { return pl_tensor_data(t); }
 static const char *past_last_byte(const pl_tensor *t) {
@@ -75,30 +92,28 @@ static bool is_same(const pl_tensor *a, const pl_tensor *b) {
   return first_byte(a) == first_byte(b) && pl_tensor_contiguous(a) && pl_tensor_contiguous(b);
 }
 
-/* Adds the tensor on top of the stack, which is to replace `to`. */
-static void add_move(lua_State *L, move *m, pl_tensor *to, const pl_optimizer *opt, const pl_slice *slice,
-                     const char *what) {
+/* The tensor at `index` + 1 is to replace that at `index`. */
+static move check_move(lua_State *L, int index, const pl_host_step_call *call, const char *what) {
   char want[PL_SHAPE_TEXT], got[PL_SHAPE_TEXT];
+  pl_tensor *to = bind_check_tensor(L, index);
   const pl_shape *shape = pl_tensor_shape(to);
-  const pl_tensor *from = bind_test_tensor(L, -1);
-  if (from == NULL)
-    luaL_error(L, "%s: the step of %s.%s must give %s as a tensor, got %s", pl_optimizer_type(opt), slice->path,
-               slice->name, what, luaL_typename(L, -1));
+  const pl_tensor *from = bind_test_tensor(L, index + 1);
+  if (from == NULL) step_error(L, call, "must give %s as a tensor, got %s", what, luaL_typename(L, index + 1));
   if (pl_tensor_type(from) != PL_F32 || !pl_shape_equal(pl_tensor_shape(from), shape))
-    luaL_error(L, "%s: the step of %s.%s must give %s as f32 %s, got %s %s", pl_optimizer_type(opt), slice->path,
-               slice->name, what, pl_shape_text(want, shape, false), pl_dtype_name(pl_tensor_type(from)),
-               pl_shape_text(got, pl_tensor_shape(from), false));
-  *m = (move){ to, from };
+    step_error(L, call, "must give %s as f32 %s, got %s %s", what, pl_shape_text(want, shape, false),
+               pl_dtype_name(pl_tensor_type(from)), pl_shape_text(got, pl_tensor_shape(from), false));
+  return (move){ to, from };
 }
 
-/* Slots may have been exchanged: what lies in memory that is written to is copied before anything is. */
-static void make_moves(lua_State *L, move *moves, int n) {
+/* Slots may have been exchanged: what lies in memory that is written to is copied before anything is. `copies`: the
+   index of the first of n empty tensors, THREE apart. */
+static void make_moves(lua_State *L, move *moves, int n, int copies) {
   pl_error err;
   for (int i = 0; i < n; i++) {
     bool apart = true;
     for (int k = 0; k < n; k++) apart = apart && !overlap(moves[i].from, moves[k].to);
     if (apart || is_same(moves[i].from, moves[i].to)) continue;
-    pl_tensor **copy = bind_new_tensor(L);
+    pl_tensor **copy = lua_touserdata(L, copies + i * THREE);
     moves[i].from = *copy = pl_tensor_clone(moves[i].from, &err);
     if (*copy == NULL) bind_raise(L, &err);
   }
@@ -106,24 +121,28 @@ static void make_moves(lua_State *L, move *moves, int n) {
     if (!is_same(moves[i].from, moves[i].to) && pl_tensor_copy(moves[i].to, moves[i].from, &err)) bind_raise(L, &err);
 }
 
+/* Pushes state[name]; no metamethod runs. */
+static void push_field(lua_State *L, int state, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, state);
+}
+
 /* (optimizer, call). The script's side is called as
-   call(w, g, state, lr, weight_decay, step, epoch, layer, parameter) -> w, and leaves the new state in `state`. */
+   call(w, g, state, lr, weight_decay, step, epoch, layer, parameter) -> w, and leaves the new state in `state`.
+   A finalizer of the script may free tensors where Lua is asked for memory: all is pushed before pointers are taken. */
 static int protected_step(lua_State *L) {
-  enum { OPTIMIZER = 1, CALL, FUNCTIONS, MODEL, WEIGHTS, GRADIENT, STATE, NEW_WEIGHTS };
+  enum { OPTIMIZER = 1, CALL, FUNCTIONS, MODEL, STATE, FIRST };
   pl_host_step_call *call = lua_touserdata(L, CALL);
   const pl_slice *slice = call->slice;
-  move moves[MOST];
-  pl_tensor *slots[MOST];
-  luaL_checkstack(L, 4 * MOST, NULL);
   const pl_optimizer *opt = bind_check_optimizer(L, OPTIMIZER);
+  int slots = pl_optimizer_slots(opt), n = slots + 1;
+  move moves[MOST];
+  luaL_checkstack(L, THREE * MOST + 24, NULL);
   lua_getiuservalue(L, OPTIMIZER, 2);
   lua_getiuservalue(L, OPTIMIZER, 1);
-  int param = param_of(slice);
-  bind_push_param(L, bind_check_model(L, MODEL), slice->layer, param, false);
-  pl_tensor *w = bind_check_tensor(L, WEIGHTS);
-  push_gradient(L, call, pl_tensor_shape(w));
+  pl_model *model = bind_check_model(L, MODEL);
   lua_createtable(L, 0, MOST);
-  for (int i = 0; i < pl_optimizer_slots(opt); i++) {
+  for (int i = 0; i < slots; i++) {
     bind_push_slot(L, pl_optimizer_slot(opt, i), slice);
     lua_setfield(L, STATE, pl_optimizer_slot_name(opt, i));
   }
@@ -131,8 +150,11 @@ static int protected_step(lua_State *L) {
     lua_pushnumber(L, call->scalar[i]);
     lua_setfield(L, STATE, call->scalar_name[i]);
   }
+  push_weights(L, model, slice);
   lua_getfield(L, FUNCTIONS, "call");
-  for (int i = WEIGHTS; i <= STATE; i++) lua_pushvalue(L, i);
+  push_weights(L, model, slice);
+  push_gradient(L, call, pl_tensor_shape(bind_check_tensor(L, -1)));
+  lua_pushvalue(L, STATE);
   lua_pushnumber(L, call->lr);
   lua_pushnumber(L, call->weight_decay);
   lua_pushinteger(L, (lua_Integer)call->step);
@@ -140,17 +162,18 @@ static int protected_step(lua_State *L) {
   lua_pushstring(L, slice->path);
   lua_pushstring(L, slice->name);
   lua_call(L, 9, 1);
-  int n = 0;
-  add_move(L, &moves[n++], w, opt, slice, "the new weights");
-  for (int i = 0; i < pl_optimizer_slots(opt); i++) {
+  bind_new_tensor(L);
+  for (int i = 0; i < slots; i++) {
     bind_push_slot(L, pl_optimizer_slot(opt, i), slice);
-    slots[i] = bind_check_tensor(L, -1);
-    lua_getfield(L, STATE, pl_optimizer_slot_name(opt, i));
-    add_move(L, &moves[n++], slots[i], opt, slice, pl_optimizer_slot_name(opt, i));
+    push_field(L, STATE, pl_optimizer_slot_name(opt, i));
+    bind_new_tensor(L);
   }
-  make_moves(L, moves, n);
+  moves[0] = check_move(L, FIRST, call, "the new weights");
+  for (int i = 1; i < n; i++)
+    moves[i] = check_move(L, FIRST + i * THREE, call, pl_optimizer_slot_name(opt, i - 1));
+  make_moves(L, moves, n, FIRST + 2);
   for (size_t i = 0; i < call->scalars; i++) {
-    lua_getfield(L, STATE, call->scalar_name[i]);
+    push_field(L, STATE, call->scalar_name[i]);
     call->scalar[i] = lua_tonumber(L, -1);
     lua_pop(L, 1);
   }

@@ -218,7 +218,7 @@ static int trainer_run(lua_State *L) {
   pl_train_result result = sums_at(L, 5);
   pl_error err;
   bind_use_state(L);
-  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise(L, &err);
+  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 
@@ -275,7 +275,7 @@ static int trainer_step(lua_State *L) {
   pl_error err;
   pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise(L, &err);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 

@@ -26,7 +26,7 @@ struct pl_host {
   char **counter_name;          /* [slices * scalars] */
   size_t counters;
   pl_tensor *grad;              /* the gradient in use; as long as the largest parameter */
-  bool stepping;                /* the host's function runs: binding, or a step in the step, would pull it from under it */
+  bool stepping;                /* the host's function runs: no binding now, and no other step */
 };
 
 /* ---- making one ---- */
@@ -94,6 +94,7 @@ pl_optimizer *pl_optimizer_clone(const pl_optimizer *opt, pl_error *err) {
     cJSON *own, *args = cJSON_GetObjectItemCaseSensitive(json, "config");
     cJSON_ArrayForEach(own, cJSON_GetObjectItemCaseSensitive(opt->host->definition, "options"))
       cJSON_DeleteItemFromObjectCaseSensitive(args, own->string);
+    cJSON_DeleteItemFromObjectCaseSensitive(args, "decay_form");
     copy = pl_optimizer_new_host(opt->host->definition, args, err);
   }
   cJSON_Delete(json);
@@ -104,6 +105,7 @@ void pl_host_describe(const pl_host *h, cJSON **config_json) {
   const cJSON *own;
   cJSON_ArrayForEach(own, cJSON_GetObjectItemCaseSensitive(h->definition, "options"))
     pl_json_add(config_json, own->string, cJSON_Duplicate(own, 1));
+  pl_json_add(config_json, "decay_form", cJSON_CreateString(decay_forms[h->decay]));
 }
 
 /* ---- state ---- */
@@ -165,8 +167,8 @@ static void measure(const pl_team *team, void *arg) {
 }
 
 /* g' = clamp(g scale, -limit, limit), and + weight_decay w in the form "l2"; whether all are finite. */
-static bool take_gradient(const pl_optimizer *opt, const pl_optim_group *group, const float *g, const float *w, size_t n,
-                          float scale) {
+static bool take_gradient(const pl_optimizer *opt, const pl_optim_group *group, const float *g, const float *w,
+                          size_t n, float scale) {
   float *out = pl_tensor_data(opt->host->grad);
   const float limit = group->update.limit, l2 = opt->host->decay == DECAY_L2 ? (float)group->weight_decay : 0;
   bool finite = true;
@@ -204,8 +206,8 @@ static pl_status step_slice(pl_optimizer *opt, size_t i, float *values, const fl
   return status;
 }
 
-pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn, void *context,
-                                 bool *finite, pl_error *err) {
+pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
+                                 void *context, bool *finite, pl_error *err) {
   norm n = { opt, grads, 1 };
   pl_status status = pl_host_check_idle(opt->host, err);
   if (status) return status;

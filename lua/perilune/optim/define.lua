@@ -1,5 +1,5 @@
---- optim.define { ... }: an optimizer whose step is a function of the script, called for each parameter. Everything else is
---- as for those of the core: options, groups, schedules, clipping, state that is saved and restored.
+--- optim.define { ... }: an optimizer whose step is a function of the script, called for each parameter. Everything
+--- else is as for those of the core: options, groups, schedules, clipping, state that is saved and restored.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
@@ -15,11 +15,11 @@ local fields = {
   { "decay_form", type = "string", default = "l2", choices = { "l2", "decoupled", "own" } },
 }
 
--- What every optimizer takes (PL_OPTIM_COMMON, groups), in the order in which messages list them; the core checks values.
+-- What every optimizer takes (PL_OPTIM_COMMON, groups), as messages list it; the core checks the values.
 local common = { { "lr", "number" }, { "weight_decay", "number" }, { "decay", "number" }, { "clip_norm", "number" },
   { "clip_value", "number" }, { "groups", "table" } }
 -- What the step finds in its options besides.
-local told = { "step", "epoch", "layer", "parameter" }
+local told = { "step", "epoch", "layer", "parameter", "decay_form" }
 
 local function set_of(list, index)
   local set = {}
@@ -79,13 +79,13 @@ local function read_options(what, given)
     local value = given[name]
     if type(name) ~= "string" or is_told[name] then
       errors.raise("%s: an option cannot be called '%s'%s", what, tostring(name),
-        is_told[name] and ", which the step finds in its options anyway" or "; options = { eps = 1e-8 } names them")
+        is_told[name] and ", which means something else here" or "; options = { eps = 1e-8 } names them")
     end
     local t = type(value)
     if not is_common[name] then
       if not (is_finite(value) or t == "boolean" or t == "string" or is_list(value)) then
-        errors.raise("%s: option '%s' has a default that is a number, true or false, a string or a list of numbers, got %s",
-          what, name, options.describe(value))
+        errors.raise("%s: option '%s' has a default that is a number, true or false, a string or a list of numbers, " ..
+          "got %s", what, name, options.describe(value))
       end
       list[#list + 1] = { name, type = t, default = value }
     end
@@ -109,8 +109,8 @@ end
 -- A view of the table `values` that cannot be written to.
 local function read_only(what, values)
   local function refuse(_, name)
-    errors.raise("%s: the options cannot be changed in the step (o.%s = ...); what it must remember goes into a slot", what,
-      tostring(name))
+    errors.raise("%s: the options cannot be changed in the step (o.%s = ...); what it must remember goes into a slot",
+      what, tostring(name))
   end
   return setmetatable({}, { __newindex = refuse, __name = "options", __pairs = function() return next, values, nil end,
     __len = function() return #values end,
@@ -126,6 +126,9 @@ end
 
 local function copy(value) return type(value) == "table" and table.move(value, 1, #value, 1, {}) or value end
 
+-- An error of the step as a whole names the line where the script defines it.
+local function fail(d, format, ...) error(("%s%s: " .. format):format(d.at, d.name, ...), 0) end
+
 -- What the core calls for each parameter: call(w, g, state, lr, ...) -> w; the new state is left in `state`.
 local function caller(d, own)
   local values, is_slot = {}, {}
@@ -137,7 +140,9 @@ local function caller(d, own)
   local o = read_only(d.name, values)
   local function check_names(state)
     for name in pairs(state) do
-      if not is_slot[name] then options.unknown(d.name, name, sorted(is_slot), "slot") end
+      if not is_slot[name] then
+        fail(d, "there is no slot '%s'; the slots are: %s", tostring(name), table.concat(sorted(is_slot), ", "))
+      end
     end
   end
   return function(w, g, state, lr, weight_decay, step, epoch, layer, parameter)
@@ -146,8 +151,7 @@ local function caller(d, own)
     local new, changed = d.step(w, g, state, o)
     if changed ~= nil then
       if type(changed) ~= "table" then
-        errors.raise("%s: the step returns (w, slots), slots a table such as { m = m }; got %s", d.name,
-          options.describe(changed))
+        fail(d, "the step returns (w, slots), slots a table such as { m = m }; got %s", options.describe(changed))
       end
       check_names(changed)
       for name, value in pairs(changed) do state[name] = value end
@@ -155,7 +159,7 @@ local function caller(d, own)
     check_names(state)
     for _, scalar in ipairs(d.scalars) do
       if type(state[scalar.name]) ~= "number" then
-        errors.raise("%s: the step of %s.%s: slot '%s' is a number, got %s", d.name, layer, parameter, scalar.name,
+        fail(d, "the step of %s.%s must give %s as a number, got %s", layer, parameter, scalar.name,
           options.describe(state[scalar.name]))
       end
     end
@@ -166,8 +170,8 @@ end
 local function construct(d, list, given)
   if type(given) == "number" then given = { lr = given } end
   if type(given) == "userdata" then
-    errors.raise("%s takes options only, such as %s { lr = 0.001 }; the parameters come with opt:bind(model), or the " ..
-      "experiment", d.name, d.name)
+    errors.raise("%s takes options only, such as %s { lr = 0.001 }; the parameters come with opt:bind(model), or " ..
+      "the experiment", d.name, d.name)
   end
   local o = options.check(d.name, given, list, nil, "lr")
   check_values(d.name, list, o)
@@ -177,7 +181,7 @@ local function construct(d, list, given)
     if is_common[name] then args[name] = o[name] else own[name] = copy(o[name]) end
   end
   return core.optim.host({ options = args, definition = { type = d.name, slots = d.tensors, scalars = d.scalars,
-    decay_form = d.decay_form, options = own } }, { call = caller(d, own), step = d.step })
+    decay_form = d.decay_form, options = own } }, { call = caller(d, own), step = d.step, at = d.at })
 end
 
 --- Returns a constructor, which is called like those of the core: Lion { lr = 1e-4 }. See lua/meta/optim.lua.
@@ -186,6 +190,8 @@ function M.define(given)
   if not d.name:match "^[%a_][%w_]*$" then
     errors.raise("optim.define: field 'name' is a word such as \"Lion\", got '%s'", d.name)
   end
+  local info = debug.getinfo(d.step, "S")
+  d.at = info.what == "C" and "" or ("%s:%d: "):format(info.short_src, info.linedefined)
   d.tensors, d.scalars = read_slots("optim.define", d.slots)
   local list = read_options("optim.define", d.options)
   return function(o) return construct(d, list, o) end

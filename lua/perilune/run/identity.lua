@@ -46,7 +46,8 @@ local function setup_of(e)
   local metrics = {}
   for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
   local rule = e.stopping
-  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = optimizer_of(e.optimizer, digests),
+  return { model = config_of(e.model), loss = config_of(e.loss, digests),
+    optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
     schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
     or "none",
