@@ -60,6 +60,16 @@ function M.new(give)
         core.system.memory_limit(give.MEMORY)
         model:backward(pl.ones(n, width), random(2) == 1)
       end,
+      -- and another number of threads
+      function()
+        core.system.memory_limit(give.MEMORY)
+        core.system.threads(pick { 1, 2 })
+        n = pick(sizes)
+        y = model:forward(kind[2](n))
+        core.system.threads(pick { 5, 8, 16 })
+        model:backward(pl.ones(n, width), random(2) == 1)
+        core.system.threads(2)
+      end,
       function() model:infer(kind[2](pick(sizes))) end, function() model:activations(kind[2](random(20))) end,
       function() x:free() end, give.disturb, give.disturb, collectgarbage, give.closing, give.call,
       function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function()
