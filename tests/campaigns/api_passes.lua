@@ -27,8 +27,8 @@ function M.new(give)
       forward = function(x) maybe_throw() return resized(x) end, backward = function(dy, x)
         maybe_throw() return pl.zeros(x:size(1), x:size(2)) + dy:mean()
       end }
-    local dense = { 16, function(n) return pl.rand(n, 16) end }
-    local images = { 144, function(n) return pl.rand(n, 12, 12, 1) end }
+    local function dense(n) return pl.rand(n, 16) end
+    local function images(n) return pl.rand(n, 12, 12, 1) end
     local makers = {
       function() return pl.nn.Sequential { pl.nn.Linear(16, 128), pl.nn.Tanh(), pl.nn.Linear(128, 3) }, dense end,
       function() return pl.nn.Sequential { pl.nn.Linear(16, 64), pl.nn.ReLU(), widths }, dense end,
@@ -40,21 +40,25 @@ function M.new(give)
         return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3, { padding = "same" }), pl.nn.BatchNorm(4), pl.nn.ReLU(),
           pl.nn.Flatten(), pl.nn.Linear(576, 3), widths }, images
       end,
+      function()      -- for images of any size
+        return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3), pl.nn.ReLU(), pl.nn.GlobalAvgPool2d(), pl.nn.Linear(4, 3) },
+          images
+      end,
     }
-    local model, kind = pick(makers)()
+    local model, inputs = pick(makers)()
     local sizes, n, x, y = { 1, 2, 3, 8, 30, 64, 400, 3000 }, 1, nil, nil
     local optimizer, trainer = pl.optim.SGD { lr = 0.01 }, nil
     local steps = {
-      function() n = pick(sizes); x = kind[2](n); y = model:forward(x) end, function()
-        y = model:forward(kind[2](pick(sizes)))
+      function() n = pick(sizes); x = inputs(n); y = model:forward(x) end, function()
+        y = model:forward(inputs(pick(sizes)))
       end,
       function() model:backward(pl.ones(n, width), random(2) == 1) end, function() model:backward(y) end,
       -- between a forward and its backward: another pass, for which memory does not suffice
       function()
         core.system.memory_limit(give.MEMORY)
         n = pick { 1, 2, 3, 8 }
-        y = model:forward(kind[2](n))
-        local large = kind[2](pick { 64, 400, 3000 })
+        y = model:forward(inputs(n))
+        local large = inputs(pick { 64, 400, 3000 })
         core.system.memory_limit(core.system.memory() + pick { 4096, 1 << 16, 1 << 20 })
         pcall(model.forward, model, large)
         core.system.memory_limit(give.MEMORY)
@@ -65,24 +69,27 @@ function M.new(give)
         core.system.memory_limit(give.MEMORY)
         core.system.threads(pick { 1, 2 })
         n = pick(sizes)
-        y = model:forward(kind[2](n))
+        y = model:forward(inputs(n))
         core.system.threads(pick { 5, 8, 16 })
         model:backward(pl.ones(n, width), random(2) == 1)
         core.system.threads(2)
       end,
-      function() model:infer(kind[2](pick(sizes))) end, function() model:activations(kind[2](random(20))) end,
+      function() model:infer(inputs(pick(sizes))) end, function() model:activations(inputs(random(20))) end,
       function() x:free() end, give.disturb, give.disturb, collectgarbage, give.closing, give.call,
       function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function()
-        model:build { kind[1] }
+        model:build { 40, 40, 1 }
       end,
       function() optimizer:bind(model) end, function() optimizer:step() end, function() model:zero_grad() end,
-      function() model:clone():forward(kind[2](2)) end,
-      function() trainer:run(random(3), 1, random(3)) end, function() trainer:step(trainer:batch(1, 1)) end,
+      function() model:clone():forward(inputs(2)) end,
+      function() trainer:run(random(3), 1, random(3)) end, function()
+        model:build { 40, 40, 1 }
+        trainer:run(1, 1, 1)
+      end, function() trainer:step(trainer:batch(1, 1)) end,
       function()
         local count = pick { 8, 40, 200 }
         trainer = core.trainer.new { model = model, loss = pick { pl.nn.CrossEntropy(), pl.nn.MSE() },
           optimizer = optimizer:bind(model), batch_size = pick { 1, 7, 32 },
-          data = core.data.new(kind[2](count), pl.randint(0, 2, count)) }
+          data = core.data.new(inputs(count), pl.randint(0, 2, count)) }
       end,
     }
     give.begin "passes of a model"
