@@ -200,7 +200,10 @@ local function train(run, e, o, found, identity)
   end
   local ok, finished = pcall(loaded.collect, identity.files, changed, t.run, t)
   progress:finish()
-  if not ok then error(finished, 0) end
+  if not ok then
+    pcall(t.save_held, t)
+    error(finished, 0)
+  end
   take_over(run, t)
   if not finished then run.ended = "interrupted" end
 end
