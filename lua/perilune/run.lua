@@ -253,6 +253,9 @@ function M.start(e, given)
   if training[e.optimizer] then
     errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own")
   end
+  local weights = require "perilune.weights"
+  local origin = weights.origin(e.model)      -- as before this run, whatever is noted in it
+  weights.check(e)
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
@@ -282,6 +285,7 @@ function M.start(e, given)
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model], training[e.optimizer] = nil, nil
+  weights.mark(e.model, origin)
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)
@@ -290,7 +294,7 @@ function M.start(e, given)
   local cloned, copy = pcall(e.model.clone, e.model)
   if cloned then
     run.model = copy
-    require "perilune.weights".mark(copy, ("a run of %q"):format(e.name))
+    weights.mark(copy, ("a run of %q"):format(e.name))
   end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then

@@ -7,7 +7,10 @@ local raise = require "perilune.raise"
 
 local M = {}
 
-local origins = setmetatable({}, { __mode = "k" })      -- model -> where its weights are from, in words
+-- Model -> where its weights are from, in words. The binding notes what optimizer:step() moves, and forgets what is
+-- drawn anew.
+local origins = setmetatable({}, { __mode = "k" })
+debug.getregistry()["perilune origins"] = origins
 
 --- Notes that a model's weights are worth something: `from` says where they are from.
 function M.mark(model, from) origins[model] = from end
@@ -113,14 +116,18 @@ local function from_file(model, path)
   return snapshot
 end
 
+--- Raises where a run of `e` would draw new weights over some that are worth keeping, and nothing says so.
+function M.check(e)
+  local from = M.origin(e.model)
+  if e.start ~= nil or not from then return end
+  errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; add start = "keep" ' ..
+    '(these weights) or start = "new" (from the seed)', from)
+end
+
 --- The weights that experiment `e` starts with: a snapshot and its digest, or nil where they are drawn from the seed.
 function M.start(e)
-  local start, from = e.start, M.origin(e.model)
-  if start == nil and from then
-    errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; ' ..
-      'add start = "keep" (these weights) or ' ..
-      'start = "new" (from the seed)', from)
-  end
+  M.check(e)
+  local start = e.start
   if start == nil or start == "new" then return nil end
   local snapshot = start == "keep" and require "perilune.epochs".snapshot(e.model) or from_file(e.model, start)
   return snapshot, require "perilune.record".digest(snapshot)

@@ -35,6 +35,11 @@ pl_model *bind_check_model(lua_State *L, int index);
 pl_model *bind_model_of(lua_State *L, int index);
 /* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
+
+/* In the registry: model -> where its weights are from, in words (lua/perilune/weights.lua); there is none where only
+   the core is loaded. words: NULL forgets. */
+#define BIND_ORIGINS "perilune origins"
+void bind_note_origin(lua_State *L, int model, const char *words);
 /* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
 pl_exec *bind_infer_exec(lua_State *L, int index);
 /* Fills parameters whose initializer is a Lua function. Raises. */

@@ -87,6 +87,35 @@ function TestStart:test_is_part_of_the_run()
   lu.assertEquals(digest(go(path, 2).model), whole)
 end
 
+function TestStart:test_a_model_trained_by_hand_says_where_it_starts()
+  local x, y = pl.rand(20, 28, 28, 1), pl.randint(0, 9, 20)
+  local function train(model)
+    local loss, optimizer = nn.CrossEntropy(), optim.SGD { lr = 0.1 }:bind(model)
+    local _, gradient = loss(model:forward(x), y)
+    model:backward(gradient)
+    optimizer:step()
+  end
+  local message = 'the model has the weights of a training by hand, and a run would draw new ones; add start = "keep"'
+  local model = net():build { 28, 28, 1 }
+  train(model)
+  lu.assertErrorMsgContains(message, pl.experiment, fields { model = model })
+  lu.assertErrorMsgContains(message, pl.experiment, fields { model = model:clone() })
+  local trained = digest(model)
+  lu.assertEquals(first_weights { model = model, start = "keep" }, trained)
+  lu.assertEquals(first_weights { model = model, start = "new" }, first_weights {})
+  model:initialize(1)      -- drawn anew: nothing is lost
+  first_weights { model = model }
+  local late = net()
+  local e = pl.experiment(fields { model = late })
+  train(late)      -- after the experiment was made
+  lu.assertErrorMsgContains(message, e.run, e, quiet)
+  -- steps by hand inside a training are the training's
+  local _, _, own = first_weights {}
+  own.callbacks.on_epoch = function(ctx) ctx.optimizer:step() end
+  own:run(quiet)
+  own:with { epochs = 1 }:run(quiet)
+end
+
 TestLoad = {}
 
 function TestLoad:test_all_or_part()
