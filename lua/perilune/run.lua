@@ -272,11 +272,12 @@ function M.start(e, given)
     local identity = identities.of(e, o.seed)
     run.identity = identity
     local found, nothing_left
-    if o.out == false then check_gradients(e)
+    if o.out ~= false then run.path, found, nothing_left = folder.choose(run, e, o, identity) end
+    if found then identities.carry_over(found.state.identity, identity)
     else
-      run.path, found, nothing_left = folder.choose(run, e, o, identity)
-      if not found then check_gradients(e) end
-      if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
+      weights.needed(e)
+      check_gradients(e)
+      if run.path then folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
     if run.path then trained.note(identity) end

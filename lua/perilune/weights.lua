@@ -124,13 +124,22 @@ function M.check(e)
     '(these weights) or start = "new" (from the seed)', from)
 end
 
---- The weights that experiment `e` starts with: a snapshot and its digest, or nil where they are drawn from the seed.
+--- The weights that experiment `e` starts with: a snapshot and its digest, or nil where they are drawn from the seed;
+-- or nil, nil and what is wrong, where the file is not there: a run that is continued does not need it any more.
 function M.start(e)
   M.check(e)
   local start = e.start
   if start == nil or start == "new" then return nil end
+  if start ~= "keep" and core.system.kind(start) == nil then
+    return nil, nil, ("pl.experiment: start: there is no %s"):format(start)
+  end
   local snapshot = start == "keep" and require "perilune.epochs".snapshot(e.model) or from_file(e.model, start)
   return snapshot, require "perilune.record".digest(snapshot)
+end
+
+--- Raises where a run that begins now lacks the file that it is to start from.
+function M.needed(e)
+  if e.start_lost then errors.fail(1, "%s", e.start_lost) end
 end
 
 return M

@@ -72,7 +72,9 @@ function TestStart:test_what_does_not_fit_or_is_not_there()
     pl.experiment,
     fields { start = path, model = net(3), loss = nn.MSE(), data = pl.data.from_tensors { x = pl.zeros(4, 28, 28, 1),
       y = pl.zeros(4, 3) } })
-  lu.assertErrorMsgContains("start: ", pl.experiment, fields { start = "nowhere.h5" })
+  local e = pl.experiment(fields { start = "nowhere.h5" })
+  lu.assertErrorMsgContains("start: there is no nowhere.h5", e.run, e, quiet)
+  lu.assertErrorMsgContains("start: there is no nowhere.h5", e.find_lr, e)
 end
 
 function TestStart:test_is_part_of_the_run()
@@ -85,35 +87,26 @@ function TestStart:test_is_part_of_the_run()
   lu.assertErrorMsgContains("start: was weights with SHA-256 ", go, nil, 2)
   local whole = digest(pl.experiment(fields { start = path, epochs = 2 }):run(quiet).model)
   lu.assertEquals(digest(go(path, 2).model), whole)
+  -- the checkpoint has the weights: the file that they came from is not needed any more
+  local gone = scratch .. "/gone.h5"
+  assert(saved:save(gone))
+  folder = scratch .. "/goes_on"
+  go(gone, 1)
+  os.remove(gone)
+  lu.assertEquals(digest(go(gone, 2).model), whole)
+  go(gone, 3)
+  lu.assertErrorMsgContains("start: was weights with SHA-256 ", go, nil, 4)
 end
 
-function TestStart:test_a_model_trained_by_hand_says_where_it_starts()
-  local x, y = pl.rand(20, 28, 28, 1), pl.randint(0, 9, 20)
-  local function train(model)
-    local loss, optimizer = nn.CrossEntropy(), optim.SGD { lr = 0.1 }:bind(model)
-    local _, gradient = loss(model:forward(x), y)
-    model:backward(gradient)
-    optimizer:step()
+-- The range test starts where a run would.
+function TestStart:test_learning_rates_are_tried_from_there()
+  local function experiment(start)
+    local model = start == "keep" and assert(nn.load(path)) or nil
+    return pl.experiment(fields { model = model, start = start, batch_size = 60, epochs = 1 })      -- one step an epoch
   end
-  local message = 'the model has the weights of a training by hand, and a run would draw new ones; add start = "keep"'
-  local model = net():build { 28, 28, 1 }
-  train(model)
-  lu.assertErrorMsgContains(message, pl.experiment, fields { model = model })
-  lu.assertErrorMsgContains(message, pl.experiment, fields { model = model:clone() })
-  local trained = digest(model)
-  lu.assertEquals(first_weights { model = model, start = "keep" }, trained)
-  lu.assertEquals(first_weights { model = model, start = "new" }, first_weights {})
-  model:initialize(1)      -- drawn anew: nothing is lost
-  first_weights { model = model }
-  local late = net()
-  local e = pl.experiment(fields { model = late })
-  train(late)      -- after the experiment was made
-  lu.assertErrorMsgContains(message, e.run, e, quiet)
-  -- steps by hand inside a training are the training's
-  local _, _, own = first_weights {}
-  own.callbacks.on_epoch = function(ctx) ctx.optimizer:step() end
-  own:run(quiet)
-  own:with { epochs = 1 }:run(quiet)
+  for _, start in ipairs { path, "new", "keep" } do
+    lu.assertEquals(experiment(start):find_lr { steps = 20 }.loss[1], experiment(start):run(quiet).history.train_loss[1])
+  end
 end
 
 TestLoad = {}
