@@ -121,8 +121,8 @@ typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 
 PL_API void pl_threads_set(int n);   /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
 PL_API int pl_threads_get(void);
-PL_API int pl_threads_for(double steps);     /* threads that are worth their while for so many steps, each about a nanosecond: small
-                                                work stays on one. (Passes of a model: pl_exec_team_size.) */
+PL_API int pl_threads_for(double steps);     /* threads that are worth their while for so many steps, each about a
+                                                nanosecond, or multiply-adds of a pass: small work stays on one */
 PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most that there may
                                                 be */
 PL_API long pl_threads_displaced(void);      /* how often the system took a processor from a thread of this process,
