@@ -367,8 +367,6 @@ static int model_state(lua_State *L) {
   return 1;
 }
 
-int bind_open_model(lua_State *L);
-
 int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward }, { "zero_grad", model_zero_grad },

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 
 enum { BUFFERS = 6, FLOATS = 6 << 20 };
 static float *buffer[BUFFERS];
@@ -38,16 +40,17 @@ static pl_update update_of(size_t n) {
 #define UPDATE(name) static void run_##name(const job *j) { pl_update u = update_of(j->n); pl_kernel.name(&u); }
 
 RUN(contract, &j->contraction)
-RUN(exponential, A, B, j->n)
 RUN(column_sums, A, B, j->rows, j->cols, j->cols, false)
 RUN(column_products, A, B, C, D, E, j->rows, j->cols, j->cols)
 RUN(transpose, A, B, j->rows, j->cols, j->rows, j->cols)
 RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
 RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f, 0.05f, 0.9f, j->n)
+#define BINARY(name) RUN(name, A, B, C, j->n)
+#define UNARY(name) RUN(name, A, B, j->n)
+BINARY(add) BINARY(add_clamped) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum) BINARY(power)
+UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
-RUN(add, A, B, C, j->n)
-RUN(add_clamped, A, B, C, j->n)
 RUN(add_rectified, A, B, C, D, j->n)
 RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f, (uint64_t *)(void *)C, false)
 RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
@@ -293,15 +296,13 @@ static void listed(void) {
 
 static void elementwise(void) {
   ELEMENTWISE(exponential, 2);
-  BOTH(relu);
-  BOTH(tanh);
-  BOTH(sigmoid);
+  ELEMENTWISE(logarithm, 2); ELEMENTWISE(square_root, 2); ELEMENTWISE(negate, 2); ELEMENTWISE(absolute, 2);
+  ELEMENTWISE(clamp, 2); ELEMENTWISE(subtract, 3); ELEMENTWISE(multiply, 3); ELEMENTWISE(divide, 3);
+  ELEMENTWISE(maximum, 3); ELEMENTWISE(minimum, 3); ELEMENTWISE(power, 3);
+  BOTH(relu); BOTH(tanh); BOTH(sigmoid);
   BOTH(leaky_relu);
   BOTH(elu);
-  BOTH(silu);
-  BOTH(mish);
-  BOTH(gelu);
-  BOTH(gelu_tanh);
+  BOTH(silu); BOTH(mish); BOTH(gelu); BOTH(gelu_tanh);
   ELEMENTWISE(dropout, 2);
   ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
@@ -407,7 +408,8 @@ int main(int argc, char **argv) {
     for (size_t k = 0; k < FLOATS; k++) buffer[i][k] = 0.5f + (float)(k % 97) / 200;
   }
   peak = pl_cpu_peak(1, 0.2);
-  printf("%s, %s kernels, one thread: %.0f GFLOP/s of fused multiply-adds\n\n", pl_cpu_name(), pl_cpu_isa(), peak / 1e9);
+  printf("%s, %s kernels, one thread: %.0f GFLOP/s of fused multiply-adds\n\n", pl_cpu_name(), pl_cpu_isa(),
+         peak / 1e9);
   printf("%-22s %-38s %12s %8s %7s %8s %7s\n", "kernel", "shape", "a call", "GFLOP/s", "of peak", "GB/s", "of copy");
   pl_threads_run_on(1, all, NULL);   /* with denormals flushed, as in training */
   return sink < 0;

@@ -15,7 +15,8 @@ function TestPlants:test_each_finds_its_place()
     file:close()
     local first, last = text:find(plant.from, 1, true)
     lu.assertNotNil(first, ("%s: its text is not in %s"):format(plant.name, plant.file))
-    lu.assertNil(text:find(plant.from, last + 1, true), ("%s: its text stands twice in %s"):format(plant.name, plant.file))
+    lu.assertNil(text:find(plant.from, last + 1, true),
+      ("%s: its text stands twice in %s"):format(plant.name, plant.file))
   end
 end
 

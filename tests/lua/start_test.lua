@@ -105,7 +105,8 @@ function TestStart:test_learning_rates_are_tried_from_there()
     return pl.experiment(fields { model = model, start = start, batch_size = 60, epochs = 1 })      -- one step an epoch
   end
   for _, start in ipairs { path, "new", "keep" } do
-    lu.assertEquals(experiment(start):find_lr { steps = 20 }.loss[1], experiment(start):run(quiet).history.train_loss[1])
+    lu.assertEquals(experiment(start):find_lr { steps = 20 }.loss[1],
+      experiment(start):run(quiet).history.train_loss[1])
   end
 end
 

@@ -1,6 +1,6 @@
 --- Text from files and scripts as text of a page: nothing in it can be markup, end a script, or hide as a control
 -- character.
-local printable = require "perilune.printable"
+local printable = require "perilune.base.printable"
 
 local M = {}
 

@@ -10,10 +10,10 @@
 -- least: between "it learns" and "it is about to diverge". Model and optimizer are copies: the experiment's stay as
 -- they are, to the bit.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local shown = require "perilune.terminal.shown"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -63,10 +63,12 @@ local function train(e, o)
   end
   local fields = {}
   for name, value in pairs(e.given) do fields[name] = value end
-  for _, name in ipairs { "stopping", "validation", "metrics", "statistics", "documented", "start" } do fields[name] = nil end
+  for _, name in ipairs { "stopping", "validation", "metrics", "statistics", "documented", "start" } do
+    fields[name] = nil
+  end
   fields.model, fields.optimizer, fields.schedule, fields.test = model, optimizer, schedule, false
   fields.epochs, fields.callbacks, fields.nonfinite = math.ceil(o.steps / batches), { on_batch = on_batch }, "stop"
-  require "perilune.weights".needed(e)
+  require "perilune.nn.weights".needed(e)
   local test = require "perilune.experiment".new(fields)
   test.start_weights = e.start_weights      -- those of the experiment, in the copy
   local ok, problem = pcall(test.run, test, { out = false, quiet = true, silent = true, seed = o.seed or e.seed })

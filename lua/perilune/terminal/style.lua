@@ -1,6 +1,6 @@
 --- What a chart in the terminal may use: letters, colours of series, width.
-local printable = require "perilune.printable"
-local text = require "perilune.text"
+local printable = require "perilune.base.printable"
+local text = require "perilune.base.format"
 
 local M = {}
 
