@@ -108,6 +108,7 @@ static int optim_step(lua_State *L) {
   pl_optimizer_advance(opt);
   if (pl_optimizer_is_host(opt)) return step_by_script(L, opt, model);
   pl_threads_run_on(pl_threads_for(16.0 * (double)pl_optimizer_size(opt)), member, &s);
+  bind_note_origin(L, -1, "a training by hand");
   return 0;
 }
 
