@@ -83,8 +83,8 @@ local function try_step(e)
   return not ok and tostring(problem) or nil
 end
 
---- Of what an experiment takes from the script: its loss, the layers of its model, its optimizer. nil, or a message. The
--- model is a copy, so that nothing of a training that follows is touched.
+--- Of what an experiment takes from the script: its loss, the layers of its model, its optimizer. nil, or a message.
+-- The model is a copy, so that nothing of a training that follows is touched.
 function M.experiment(e)
   if not e.check_gradients then return nil end
   local broken = core.optim.step_function(e.optimizer) and try_step(e)
