@@ -4,7 +4,9 @@
 
 #define BIND_CSV "core.csv"
 
-static const char *opt_member(lua_State *L, int index) { return lua_isnoneornil(L, index) ? NULL : luaL_checkstring(L, index); }
+static const char *opt_member(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? NULL : luaL_checkstring(L, index);
+}
 
 /* npy_info(path [, member]) -> { type=, shape=, integers=, element= }; or nil, message */
 static int readers_npy_info(lua_State *L) {
@@ -126,7 +128,8 @@ static void set_number(lua_State *L, const char *name, size_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* file:columns() -> a list of { name=, numbers=, texts=, missing=, text=, text_line=, missing_line= }, number of rows */
+/* file:columns() -> a list of { name=, numbers=, texts=, missing=, text=, text_line=, missing_line= }, number of rows
+   */
 static int csv_columns(lua_State *L) {
   const pl_csv *c = self(L);
   size_t n = pl_csv_columns(c);
@@ -221,7 +224,8 @@ static void take_use(lua_State *L, pl_csv_use *use) {
   if (lua_getfield(L, table, "names") == LUA_TTABLE) take_names(L, use);
 }
 
-/* file:fill(uses, drop, width, target width or nil, with labels) -> x [n, width], y (labels [n], targets [n, ...] or nil);
+/* file:fill(uses, drop, width, target width or nil, with labels) -> x [n, width], y (labels [n], targets [n, ...] or
+   nil);
    or nil, message */
 static int csv_fill(lua_State *L) {
   pl_error err;
@@ -248,7 +252,7 @@ static int csv_fill(lua_State *L) {
   if ((*x = pl_tensor_new(PL_F32, &(pl_shape){ 2, { (int64_t)rows, (int64_t)width } }, &err)) == NULL)
     return bind_raise(L, &err);
   if (labelled || target_width > 0) {
-    pl_shape shape = labelled ? (pl_shape){ 1, { (int64_t)rows } } : (pl_shape){ 2, { (int64_t)rows, (int64_t)target_width } };
+    pl_shape shape = { labelled ? 1 : 2, { (int64_t)rows, (int64_t)target_width } };
     y = bind_new_tensor(L);
     if ((*y = pl_tensor_new(labelled ? PL_I32 : PL_F32, &shape, &err)) == NULL) return bind_raise(L, &err);
   } else lua_pushnil(L);

@@ -1,4 +1,5 @@
-/* What the columns of a CSV file hold, and what is made of them: numbers, categories (one feature each, 0 or 1), labels,
+/* What the columns of a CSV file hold, and what is made of them: numbers, categories (one feature each, 0 or 1),
+   labels,
    targets. */
 #include <float.h>
 #include <stdio.h>
@@ -115,8 +116,8 @@ static pl_status take_field(const pl_csv *c, const pl_csv_use *use, size_t row, 
                             float *x, int32_t *label, float *targets, pl_error *err) {
   bool missing = pl_csv_is_missing(c, field);
   if (missing && !use->fills)
-    return at_field(c, row, column, "a missing value; say missing = \"drop\", \"mean\" or a number, or leave the column "
-                                    "out", NULL, err);
+    return at_field(c, row, column, "a missing value; say missing = \"drop\", \"mean\" or a number, or leave the "
+                                    "column out", NULL, err);
   switch (use->role) {
     case PL_CSV_NUMBER: case PL_CSV_TARGET: {
       float *out = (use->role == PL_CSV_NUMBER ? x : targets) + use->at;

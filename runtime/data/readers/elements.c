@@ -111,8 +111,8 @@ pl_tensor *pl_element_read(const char *name, const pl_shape *shape, pl_element e
       double value;
       uint64_t bits = load(piece + bad * e.size, e);
       memcpy(&value, &bits, 8);
-      pl_error_set(err, PL_ERROR_VALUE, "%s: element %zu is %g, beyond the range of f32 (3.4e38)", name, from + bad + 1,
-                   value);
+      pl_error_set(err, PL_ERROR_CORRUPT, "%s: element %zu is %g, beyond the range of f32 (3.4e38)", name,
+                   from + bad + 1, value);
       goto fail;
     }
     /* an integer that no i32 holds: what is there already becomes f32 too */

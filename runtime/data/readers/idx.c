@@ -211,6 +211,7 @@ pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t 
   pl_digest_text(sums->images, &both);
   if ((y = read_file(labels, &both, &second, err)) == NULL) goto done;
   pl_digest_text(sums->labels, &second);
+  if (pl_tensor_type(x) == PL_I32 && replace(&x, pl_tensor_to(x, PL_F32, err))) goto done;
   if (add_channel(&x, err) || make_labels(&y, err)) goto done;
   if ((ds = pl_dataset_new(x, y, classes, err)) == NULL) {
     pl_error_prefix(err, "%s and %s", images, labels);

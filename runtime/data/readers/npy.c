@@ -1,5 +1,6 @@
 /* NumPy's NPY format, versions 1 to 3 (numpy.lib.format):
-     "\x93NUMPY", two bytes of version, the header's length (u16, from version 2 on u32, little-endian), the header, then
+     "\x93NUMPY", two bytes of version, the header's length (u16, from version 2 on u32, little-endian), the header,
+     then
      the elements. The header is a Python literal:
        {'descr': '<f8', 'fortran_order': False, 'shape': (60000, 28, 28), }
    Fortran order: the first axis changes fastest; such an array is read as one of the reversed shape, then turned. */
@@ -90,8 +91,8 @@ static pl_status read_type(const pl_source *s, npy *h, pl_error *err) {
   if (size > 1 && (t[0] == '<' || t[0] == '>')) h->element.swapped = pl_element_order_swapped(t[0] == '>');
   if (size < 256 && pl_element_is_known(h->element)) return PL_OK;
   return pl_error_set(err, PL_ERROR_CORRUPT,
-                      "%s has elements of NumPy's type '%.15s'; integers and floating-point numbers of 8 to 64 bits and "
-                      "booleans are read", s->name, t);
+                      "%s has elements of NumPy's type '%.15s'; integers and floating-point numbers of 8 to 64 bits "
+                      "and booleans are read", s->name, t);
 }
 
 static pl_status parse_header(const pl_source *s, literal l, npy *h, pl_error *err) {
@@ -103,8 +104,8 @@ static pl_status parse_header(const pl_source *s, literal l, npy *h, pl_error *e
     if (strcmp(key, "descr") == 0) {
       skip_blanks(&l);
       if (l.at < l.end && *l.at == '[')
-        return pl_error_set(err, PL_ERROR_CORRUPT, "%s holds records of several fields; save each as an array of its own",
-                            s->name);
+        return pl_error_set(err, PL_ERROR_CORRUPT,
+                            "%s holds records of several fields; save each as an array of its own", s->name);
       type = take_text(&l, h->type, sizeof h->type);
       if (!type) return damaged(s, "the type of its elements is not readable", err);
     } else if (strcmp(key, "fortran_order") == 0) {
@@ -134,7 +135,8 @@ static pl_status read_header(pl_source *s, npy *h, pl_error *err) {
   if (memcmp(head, "\x93NUMPY", 6) != 0)
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s is not an NPY array: it does not begin with \\x93NUMPY", s->name);
   if (head[6] < 1 || head[6] > 3)
-    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is of version %d of the NPY format; 1 to 3 are read", s->name, head[6]);
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s is of version %d of the NPY format; 1 to 3 are read", s->name,
+                        head[6]);
   size_t length = (size_t)head[8] | (size_t)head[9] << 8;
   if (head[6] > 1) {
     if ((status = pl_source_read(s, head + 10, 2, err))) return status;
