@@ -62,8 +62,8 @@ local function type_of(t, k, as_text)
   if column.texts == 0 and not as_text then return "number" end
   if column.numbers > 0 and column.texts > 0 and not as_text then
     raise("%s, line %d, column '%s': '%s' stands among numbers; if it means that the value is missing, say " ..
-      "na = { %q }; if the column holds categories, say categories = { %q }", t.path, column.text_line, column.name, column.text,
-      column.text, column.name)
+      "na = { %q }; if the column holds categories, say categories = { %q }", t.path, column.text_line, column.name,
+      column.text, column.text, column.name)
   end
   return "text"
 end
