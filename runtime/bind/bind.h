@@ -6,7 +6,6 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#include "perilune/base.h"
 #include "perilune/tensor.h"
 
 struct cJSON;

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
+#include "perilune/alloc.h"
+#include "perilune/threads.h"
 #include "perilune/optim.h"
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
@@ -87,6 +89,7 @@ static int optim_step(lua_State *L) {
   step s = { opt, pl_model_values(model), pl_model_grads(model) };
   pl_optimizer_advance(opt);
   pl_threads_run_on(pl_threads_for(16.0 * (double)pl_optimizer_size(opt)), member, &s);
+  bind_note_origin(L, -1, "a training by hand");
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "bind/bind.h"
 #include "bind/embedded.h"
+#include "perilune/cpu.h"
 
 int bind_open_system(lua_State *L);
 int bind_open_line(lua_State *L);
@@ -21,6 +22,7 @@ int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
 int bind_open_process(lua_State *L);
 int bind_open_screen(lua_State *L);
+int bind_open_bytes(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -37,6 +39,7 @@ static const luaL_Reg rooms[] = {
   { "store", bind_open_store },
   { "process", bind_open_process },
   { "screen", bind_open_screen },
+  { "bytes", bind_open_bytes },
   { NULL, NULL },
 };
 

@@ -4,7 +4,7 @@
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
-#include "perilune/base.h"
+#include "perilune/alloc.h"
 #include "fuzz.h"
 
 int luaopen_perilune(lua_State *L);

@@ -71,7 +71,8 @@ function M.of(e, seed)
     files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
     algorithm = algorithm,
-    start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
+    start = e.start_digest, start_lost = e.start_lost, held_out = e.held_out,
+    recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
 --- The first line in which two texts differ, in words.
@@ -92,7 +93,9 @@ function M.difference(was, now)
 end
 
 --- Files that the kept run loaded while it trained are this run's too, before it comes to load them.
+-- So are the weights that it started from, whose file may be gone.
 function M.carry_over(was, now)
+  if now.start_lost then now.start, now.start_lost = was.start, nil end
   for _, file in ipairs(was.files or {}) do
     local known = not file.late
     for _, other in ipairs(now.files) do known = known or other.path == file.path end
@@ -142,7 +145,7 @@ function M.differences(was, now)
     list[#list] = list[#list] .. ' (order = "last" holds out those rows)'
   end
   local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
-  differ("start", start_of(was), start_of(now))
+  if not now.start_lost then differ("start", start_of(was), start_of(now)) end
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]
