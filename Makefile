@@ -37,10 +37,11 @@ UNAME_M  := $(shell uname -m)
 once       = $(eval $(1) := $(2))$($(1))
 LUA_PC     = $(call once,LUA_PC,$(shell for p in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists $$p && echo $$p && break; done))
 HDF5_PC    = $(call once,HDF5_PC,$(shell for p in hdf5 hdf5-serial; do pkg-config --exists $$p && echo $$p && break; done))
-LIBRARIES := libedit libcjson libmd zlib libcurl
+LIBRARIES := libedit libcjson libmd zlib libcurl libpng libturbojpeg
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(LUA_PC) $(HDF5_PC) $(LIBRARIES)))
-# libhdf5 and libcurl are loaded by name when first needed (runtime/store/hdf5.h, runtime/data/download.c), not linked.
-PKG_LIBS   = $(call once,PKG_LIBS,$(shell pkg-config --libs $(filter-out libcurl,$(LIBRARIES))))
+# Loaded by name when first needed, not linked: libhdf5 (runtime/store/hdf5.h), and libraries of runtime/data.
+LOADED    := libcurl libpng libturbojpeg
+PKG_LIBS   = $(call once,PKG_LIBS,$(shell pkg-config --libs $(filter-out $(LOADED),$(LIBRARIES))))
 LUA_LIBS   = $(call once,LUA_LIBS,$(shell pkg-config --libs $(LUA_PC)))
 TEST_LIBS  = $(call once,TEST_LIBS,$(shell pkg-config --libs cmocka))
 

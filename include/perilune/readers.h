@@ -66,4 +66,16 @@ PL_API bool pl_csv_row_lacks(const pl_csv *c, const pl_csv_use *uses, size_t row
 PL_API pl_status pl_csv_fill(const pl_csv *c, const pl_csv_use *uses, bool drop, float *x, size_t width,
                              int32_t *labels, float *targets, size_t target_width, size_t *filled, pl_error *err);
 
+/* ---- pictures: PNG (libpng) and JPEG (libjpeg-turbo), loaded by name when the first is read ----
+   Bytes, [height, width, channels]. channels = 1: gray, (19595 R + 38470 G + 7471 B + 32768) / 65536 of a coloured
+   picture;
+   3: red, green, blue. Samples of 16 bits are rounded to 8. What is transparent shows white behind it. */
+
+PL_API pl_status pl_picture_info(const char *path, int64_t *height, int64_t *width, pl_error *err);
+PL_API pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err);
+/* [n, height, width, channels]: each resized as pl_dataset_resize does. height = 0: all have the size of the first. The
+   pictures are shared out to all threads; of several problems the first in order is told. */
+PL_API pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, int64_t width, int channels,
+                                   pl_error *err);
+
 #endif

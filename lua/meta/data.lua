@@ -126,6 +126,25 @@ function data.npz(options) end
 ---@return perilune.Dataset
 function data.csv(options) end
 
+---@class perilune.ImagesOptions
+---@field path string a folder whose folders are the classes (may be given first, without its name)
+---@field size? integer|integer[] { height, width } to which every picture is resized (default: all have one size)
+---@field channels? 1|3 gray or colours (default 3)
+---@field test? string another such folder (default: path/test where there are only path/train and path/test)
+---@field validation? number|perilune.ValidationOptions held out of the training pictures
+---@field name? string (default: that of the folder)
+
+---PNG and JPEG pictures, a folder a class: `photos/cat/1.jpg`, `photos/dog/2.png`. Classes and pictures are taken in
+---ascending order of their names. Resizing is that of `Dataset:resize` (the shape of a picture is not kept); what is
+---transparent shows white behind it.
+---
+---```lua
+---local d = pl.data.images { "photos/", size = { 32, 32 }, channels = 3, validation = 0.1 }
+---```
+---@param options perilune.ImagesOptions
+---@return perilune.Dataset
+function data.images(options) end
+
 ---@class perilune.Hdf5Options
 ---@field path string (may be given first, without its name)
 ---@field x? string where the tensor lies in the file, such as "group/images" (default "x")

@@ -1,5 +1,6 @@
 /* core.readers: NPY, NPZ and CSV files; lua/perilune/data builds data sets on them. */
 #include "bind/bind_data.h"
+#include "perilune/alloc.h"
 #include "perilune/readers.h"
 
 #define BIND_CSV "core.csv"
@@ -269,9 +270,58 @@ static const luaL_Reg csv_methods[] = {
   { NULL, NULL },
 };
 
+static int check_channels(lua_State *L, int index) {
+  lua_Integer channels = luaL_checkinteger(L, index);
+  luaL_argcheck(L, channels == 1 || channels == 3, index, "a picture has 1 channel (gray) or 3 (colours)");
+  return (int)channels;
+}
+
+/* picture_info(path) -> height, width; or nil, message */
+static int readers_picture_info(lua_State *L) {
+  pl_error err;
+  int64_t height, width;
+  if (pl_picture_info(luaL_checkstring(L, 1), &height, &width, &err)) return bind_fail(L, &err);
+  lua_pushinteger(L, height);
+  lua_pushinteger(L, width);
+  return 2;
+}
+
+/* picture(path, channels) -> u8 [H, W, C]; or nil, message */
+static int readers_picture(lua_State *L) {
+  pl_error err;
+  const char *path = luaL_checkstring(L, 1);
+  int channels = check_channels(L, 2);
+  pl_tensor **out = bind_new_tensor(L);
+  if ((*out = pl_picture_read(path, channels, &err)) == NULL) return bind_fail(L, &err);
+  bind_account(L, pl_tensor_footprint(*out));
+  return 1;
+}
+
+/* pictures(paths, height or 0, width, channels) -> u8 [n, H, W, C]; or nil, message */
+static int readers_pictures(lua_State *L) {
+  pl_error err;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  size_t n = (size_t)lua_rawlen(L, 1);
+  lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
+  int channels = check_channels(L, 4);
+  luaL_argcheck(L, height >= 0 && height <= 65536, 2, "a height is 1 to 65536 pixels");
+  luaL_argcheck(L, width >= 0 && width <= 65536 && (width > 0) == (height > 0), 3, "a width is 1 to 65536 pixels");
+  const char **paths = lua_newuserdatauv(L, (n + 1) * sizeof *paths, 0);
+  for (size_t i = 0; i < n; i++) {
+    if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING) return luaL_error(L, "path %d is not a string", (int)i + 1);
+    paths[i] = lua_tostring(L, -1);   /* the table keeps it */
+    lua_pop(L, 1);
+  }
+  pl_tensor **out = bind_new_tensor(L);
+  if ((*out = pl_pictures_read(paths, n, height, width, channels, &err)) == NULL) return bind_fail(L, &err);
+  bind_account(L, pl_tensor_footprint(*out));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "npy_info", readers_npy_info }, { "npy_read", readers_npy_read }, { "npz_list", readers_npz_list },
   { "csv", readers_csv },
+  { "picture_info", readers_picture_info }, { "picture", readers_picture }, { "pictures", readers_pictures },
   { NULL, NULL },
 };
 

@@ -3,6 +3,7 @@
    written again, every field in quotes, and read back: the same fields. Every column is then made a feature. */
 #include <stdlib.h>
 #include <string.h>
+#include "perilune/alloc.h"
 #include "perilune/readers.h"
 #include "fuzz.h"
 

@@ -3,6 +3,7 @@
    For an .npy file of version 1 another, simpler reader says whether u1 and <i4 arrays in C order are whole. */
 #include <stdio.h>
 #include <string.h>
+#include "perilune/alloc.h"
 #include "perilune/readers.h"
 #include "fuzz.h"
 

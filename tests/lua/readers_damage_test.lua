@@ -85,4 +85,14 @@ function TestDamage:test_hdf5()
   end)
 end
 
+function TestDamage:test_png()
+  check({ "rgb.png", "gray.png", "bits.png", "palette.png", "alpha.png", "deep.png" }, function(path)
+    return readers.picture(path, 3)
+  end)
+end
+
+function TestDamage:test_jpeg()
+  check({ "rgb.jpg", "gray.jpg", "progressive.jpg" }, function(path) return readers.picture(path, 1) end)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

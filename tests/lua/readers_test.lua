@@ -216,4 +216,79 @@ function TestIdx:test_as_data_sets()
   end
 end
 
+TestPictures = {}
+
+-- JPEG decoders may differ by a rounding; PNG is exact.
+function TestPictures:test_pictures_of_pillow()
+  for _, name in ipairs(sorted(expected.image)) do
+    for channels, kind in pairs { [1] = "gray", [3] = "rgb" } do
+      local e, t = expected.image[name][kind], assert(readers.picture(folder .. name, channels))
+      lu.assertEquals({ t.shape, t.dtype }, { e.shape, "u8" }, name)
+      local most = name:find "jpg" and 2 or 0
+      for i, v in ipairs(flat(t)) do
+        if math.abs(v - e.values[i]) > most then
+          lu.fail(("%s, %s: byte %d is %d, expected %d"):format(name, kind, i, v, e.values[i]))
+        end
+      end
+    end
+  end
+end
+
+local function copy(from, to)
+  local file <close> = assert(io.open(folder .. from, "rb"))
+  return write(to, file:read "a")
+end
+
+local function photos()
+  for _, name in ipairs { "photos/dog", "photos/cat" } do assert(pl.store.mkdir(scratch .. "/" .. name)) end
+  copy("rgb.png", "photos/cat/b.png")
+  copy("rgb.jpg", "photos/cat/a.JPG")
+  copy("gray.png", "photos/dog/1.png")
+  write("photos/dog/.hidden.png", "x")
+  write("photos/dog/notes.txt", "x")
+  return scratch .. "/photos/"
+end
+
+function TestPictures:test_a_folder_of_classes()
+  local path = photos()
+  local d = data.images { path, size = { 9, 7 }, channels = 3 }
+  lu.assertEquals({ d.train.count, d.shape, d.labels, d.name }, { 3, { 9, 7, 3 }, { "cat", "dog" }, "photos" })
+  lu.assertNil(rawget(d.train, "_core"))
+  local x, y = d.train:tensors()
+  lu.assertEquals(y:totable(), { 0, 0, 1 })
+  local e = expected.image["rgb.png"].rgb.values
+  for i, v in ipairs(flat(x:select(1, 2))) do lu.assertAlmostEquals(v * 255, e[i], 1e-4) end
+  -- resized as the data set's own resize does it
+  local whole = data.from_tensors { x = readers.picture(folder .. "rgb.jpg", 3):reshape(1, 20, 17, 3) }:resize(9, 7)
+  lu.assertTrue(x:select(1, 1):equal(whole.train:tensors():select(1, 1)))
+  lu.assertEquals(data.images { path, size = 5, channels = 1, validation = 0.4 }.shape, { 5, 5, 1 })
+  local threads = pl.system.threads()
+  pl.system.threads(1)
+  lu.assertEquals(data.images { path, size = { 9, 7 } }.train.sha256, d.train.sha256)
+  pl.system.threads(threads)
+end
+
+function TestPictures:test_messages()
+  local path = photos()
+  fails("b.png has 7 x 9 pixels, and the first picture 17 x 20; say which size = { height, width }", function()
+    return data.images(path).train:tensors()
+  end)
+  fails("option 'channels' is 1 (gray) or 3", data.images, { path, channels = 4 })
+  fails("option 'size' takes { height, width }", data.images, { path, size = { 0, 4 } })
+  fails("has no folders; it holds a folder for each class", data.images, scratch .. "/photos/cat")
+  fails("cannot list", data.images, scratch .. "/nowhere")
+  write("photos/dog/2.png", "not a picture")
+  fails("photos/dog/2.png is neither a PNG nor a JPEG picture", function()
+    return data.images { path, size = 4 }.train:tensors()
+  end)
+  os.remove(scratch .. "/photos/dog/2.png")
+  write("photos/dog/3.gif", "GIF89a")
+  fails("photos/dog/3.gif: PNG and JPEG pictures are read; convert it", data.images, path)
+  os.remove(scratch .. "/photos/dog/3.gif")
+  assert(pl.store.mkdir(scratch .. "/photos_test/cats"))
+  copy("rgb.png", "photos_test/cats/b.png")
+  fails("photos_test/cats is none of the classes, did you mean 'cat'?", data.images, { path, size = 4,
+    test = scratch .. "/photos_test" })
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

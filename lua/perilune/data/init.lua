@@ -205,7 +205,7 @@ function M.hdf5(opts)
 end
 
 -- Readers that are loaded when they are first used; what they do is said where they are.
-for name, module in pairs { npz = "arrays", csv = "csv" } do
+for name, module in pairs { npz = "arrays", csv = "csv", images = "images" } do
   M[name] = core.system.in_c(function(...) return require("perilune.data." .. module)[name](...) end)
 end
 

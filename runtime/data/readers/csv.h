@@ -2,6 +2,7 @@
 #ifndef READERS_CSV_H
 #define READERS_CSV_H
 
+#include "perilune/alloc.h"
 #include "perilune/readers.h"
 
 struct pl_csv {

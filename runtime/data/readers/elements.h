@@ -5,6 +5,7 @@
 #ifndef READERS_ELEMENTS_H
 #define READERS_ELEMENTS_H
 
+#include "perilune/alloc.h"
 #include "perilune/data.h"
 
 typedef struct pl_element {

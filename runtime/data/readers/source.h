@@ -3,6 +3,7 @@
 #define READERS_SOURCE_H
 
 #include <zlib.h>
+#include "perilune/alloc.h"
 #include "perilune/readers.h"
 
 typedef struct pl_source {
