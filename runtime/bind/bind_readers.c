@@ -308,7 +308,8 @@ static int readers_pictures(lua_State *L) {
   luaL_argcheck(L, width >= 0 && width <= 65536 && (width > 0) == (height > 0), 3, "a width is 1 to 65536 pixels");
   const char **paths = lua_newuserdatauv(L, (n + 1) * sizeof *paths, 0);
   for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING) return luaL_error(L, "path %d is not a string", (int)i + 1);
+    if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING)
+      return luaL_error(L, "path %d is not a string", (int)i + 1);
     paths[i] = lua_tostring(L, -1);   /* the table keeps it */
     lua_pop(L, 1);
   }

@@ -74,7 +74,8 @@ pl_status pl_resize_picture(uint8_t *out, int64_t height, int64_t width, const u
   if (ok) {
     make_taps(rows, height, in_height);
     make_taps(columns, width, in_width);
-    resize_one(out, (size){ height, width, channels }, in, (size){ in_height, in_width, channels }, true, rows, columns);
+    resize_one(out, (size){ height, width, channels }, in, (size){ in_height, in_width, channels }, true, rows,
+               columns);
   }
   pl_free(rows);
   pl_free(columns);

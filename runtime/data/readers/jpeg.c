@@ -48,8 +48,10 @@ pl_status pl_jpeg_pixels(pl_picture *p, pl_error *err) {
   tjhandle handle = jpeg.open();
   if (handle == NULL) return pl_error_set(err, PL_ERROR_MEMORY, "%s: not enough memory", p->path);
   pl_status status = PL_OK;
-  if (jpeg.decompress(handle, p->file, p->size, p->pixels, (int)p->width, 0, (int)p->height,
-                      p->channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) status = refuse(p, handle, err);
+  int format = p->channels == 1 ? TJPF_GRAY : TJPF_RGB;
+  if (jpeg.decompress(handle, p->file, p->size, p->pixels, (int)p->width, 0, (int)p->height, format,
+                      TJFLAG_ACCURATEDCT) != 0)
+    status = refuse(p, handle, err);
   jpeg.close(handle);
   return status;
 }

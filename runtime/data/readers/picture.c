@@ -12,11 +12,13 @@ pl_status pl_load_library(const char *what, const char *const *names, const char
   void *library = NULL;
   for (int i = 0; names[i] != NULL && library == NULL; i++) library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
   if (library == NULL)
-    return pl_error_set(err, PL_ERROR_IO, "%s, and %s cannot be loaded; install it (Debian: %s)", what, names[0], package);
+    return pl_error_set(err, PL_ERROR_IO, "%s, and %s cannot be loaded; install it (Debian: %s)", what, names[0],
+                        package);
   for (int i = 0; functions[i] != NULL; i++) {
     *at[i] = dlsym(library, functions[i]);
     if (*at[i] == NULL)
-      return pl_error_set(err, PL_ERROR_IO, "%s, and %s has no %s; install another version", what, names[0], functions[i]);
+      return pl_error_set(err, PL_ERROR_IO, "%s, and %s has no %s; install another version", what, names[0],
+                          functions[i]);
   }
   return PL_OK;
 }
@@ -44,8 +46,8 @@ static pl_status open_picture(pl_picture *p, const char *path, pl_error *err) {
       if ((status = pl_jpeg_load(err)) == PL_OK) status = pl_jpeg_head(p, err);
     } else status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is neither a PNG nor a JPEG picture", path);
   }
-  if (status == PL_OK && (p->height < 1 || p->width < 1 || p->height > PICTURE_SIDE_MOST || p->width > PICTURE_SIDE_MOST ||
-                          p->height * p->width > PICTURE_PIXELS_MOST))
+  if (status == PL_OK && (p->height < 1 || p->width < 1 || p->height > PICTURE_SIDE_MOST ||
+                          p->width > PICTURE_SIDE_MOST || p->height * p->width > PICTURE_PIXELS_MOST))
     status = pl_error_set(err, PL_ERROR_CORRUPT, "%s has %lld x %lld pixels; at most %d are read", path,
                           (long long)p->width, (long long)p->height, PICTURE_PIXELS_MOST);
   if (status) close_picture(p);
@@ -103,8 +105,8 @@ static pl_status read_into(uint8_t *out, const char *path, int64_t height, int64
   if (status) return status;
   bool same = p.height == height && p.width == width;
   if (exact && !same)
-    status = pl_error_set(err, PL_ERROR_CORRUPT, "%s has %lld x %lld pixels, and the first picture %lld x %lld; say which "
-                          "size = { height, width } all are to have", path, (long long)p.width, (long long)p.height,
+    status = pl_error_set(err, PL_ERROR_CORRUPT, "%s has %lld x %lld pixels, and the first picture %lld x %lld; say "
+                          "which size = { height, width } all are to have", path, (long long)p.width, (long long)p.height,
                           (long long)width, (long long)height);
   if (status == PL_OK) status = decode(&p, channels, &pixels, err);
   if (status == PL_OK) {
@@ -148,7 +150,8 @@ static void read_some(const pl_team *team, void *arg) {
     size_t i = atomic_fetch_add(&r->next, 1);
     pl_error err;
     if (i >= r->n) return;
-    if (read_into(r->out + i * r->bytes, r->paths[i], r->height, r->width, r->exact, r->channels, &err) == PL_OK) continue;
+    uint8_t *out = r->out + i * r->bytes;
+    if (read_into(out, r->paths[i], r->height, r->width, r->exact, r->channels, &err) == PL_OK) continue;
     atomic_store(&r->next, r->n);   /* those before it are taken already */
     pthread_mutex_lock(&r->lock);
     if (i < r->failed) {
