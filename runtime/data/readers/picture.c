@@ -106,8 +106,8 @@ static pl_status read_into(uint8_t *out, const char *path, int64_t height, int64
   bool same = p.height == height && p.width == width;
   if (exact && !same)
     status = pl_error_set(err, PL_ERROR_CORRUPT, "%s has %lld x %lld pixels, and the first picture %lld x %lld; say "
-                          "which size = { height, width } all are to have", path, (long long)p.width, (long long)p.height,
-                          (long long)width, (long long)height);
+                          "which size = { height, width } all are to have", path, (long long)p.width,
+                          (long long)p.height, (long long)width, (long long)height);
   if (status == PL_OK) status = decode(&p, channels, &pixels, err);
   if (status == PL_OK) {
     if (same) memcpy(out, pixels, (size_t)(height * width) * (size_t)channels);
