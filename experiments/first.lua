@@ -11,7 +11,7 @@ local folder = arg[0]:match "^(.*)/[^/]*$" or "."
 -- nil, and why, where MNIST is neither found nor can be downloaded.
 local function mnist()
   if wanted == "digits" then return nil, "as you asked" end
-  return require "perilune.fetch".fetch("mnist", { say = function(line)
+  return require "perilune.data.fetch".fetch("mnist", { say = function(line)
     if not line:match " is in " then print(line) end
   end })
 end

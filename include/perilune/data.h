@@ -15,7 +15,8 @@
 #ifndef PERILUNE_DATA_H
 #define PERILUNE_DATA_H
 
-#include "perilune/base.h"
+#include "perilune/options.h"
+#include "perilune/threads.h"
 #include "perilune/tensor.h"
 
 /* ---- data sets ---- */

@@ -3,6 +3,7 @@
 #ifndef PERILUNE_LAYERS_H
 #define PERILUNE_LAYERS_H
 
+#include "perilune/options.h"
 #include "perilune/tensor.h"
 
 typedef struct pl_layer pl_layer;

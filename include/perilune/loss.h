@@ -7,7 +7,8 @@
 #ifndef PERILUNE_LOSS_H
 #define PERILUNE_LOSS_H
 
-#include "perilune/base.h"
+#include "perilune/options.h"
+#include "perilune/threads.h"
 
 typedef struct pl_loss pl_loss;
 struct cJSON;

@@ -6,6 +6,7 @@
 #define PERILUNE_MODEL_H
 
 #include "perilune/layers.h"
+#include "perilune/threads.h"
 
 typedef struct pl_model pl_model;
 

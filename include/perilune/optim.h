@@ -6,6 +6,7 @@
 #define PERILUNE_OPTIM_H
 
 #include "perilune/model.h"
+#include "perilune/options.h"
 
 typedef struct pl_optimizer pl_optimizer;
 

@@ -2,7 +2,7 @@
 #ifndef PERILUNE_SETTINGS_H
 #define PERILUNE_SETTINGS_H
 
-#include "perilune/base.h"
+#include "perilune/api.h"
 
 typedef enum pl_conv_algorithm { PL_CONV_CHOSEN, PL_CONV_DIRECT, PL_CONV_WINOGRAD } pl_conv_algorithm;
 

@@ -7,7 +7,8 @@
 #ifndef PERILUNE_STORE_H
 #define PERILUNE_STORE_H
 
-#include "perilune/base.h"
+#include "perilune/error.h"
+#include "perilune/shape.h"
 
 typedef enum pl_store_type {
   PL_STORE_F32, PL_STORE_U8, PL_STORE_I32, PL_STORE_F64, PL_STORE_I64,

@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 
-#include "perilune/base.h"
+#include "perilune/error.h"
+#include "perilune/rng.h"
+#include "perilune/shape.h"
 
 typedef enum pl_dtype { PL_F32, PL_U8, PL_I32 } pl_dtype;
 

@@ -1,8 +1,8 @@
 --- The command line. `perilune COMMAND ...` is one file in commands/; what is not a command is a Lua script, as for
 -- lua(1). Exit status: 0 done, 1 failed, 2 wrong usage, 128 + n ended by signal n (130: Ctrl-C).
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local printable = require "perilune.printable"
+local errors = require "perilune.base.errors"
+local printable = require "perilune.base.printable"
 local script = require "perilune.script"
 
 local M = {}
@@ -10,7 +10,7 @@ local M = {}
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
 M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun",
-  "reproduce", "bench",
+  "reproduce", "bench", "export",
   "data", "version", "help" }
 
 -- What a converter says of an option's word begins with the option.
@@ -110,7 +110,7 @@ local function run_lua(words)
       require "perilune.repl.with_run".load(path)
       return require "perilune.repl".start()
     end
-    require "perilune.loaded".install()
+    require "perilune.script.loaded".install()
     local chunk = script.load(path)
     local interactive = asked.interactive
     if interactive then
@@ -127,7 +127,7 @@ local function run_lua(words)
 end
 
 local function dispatch(words)
-  require "perilune.memory".from_environment()
+  require "perilune.base.memory".from_environment()
   local first = words[1]
   if first == "-h" or first == "--help" then first = "help" end
   if first == "-v" or first == "--version" then first = "version" end
@@ -165,7 +165,8 @@ end
 --- Runs the program with the words of its command line (words[0] is the program); returns its exit status.
 function M.main(words)
   script.program = words[0] or script.program
-  if core.system.isatty(1) then require "perilune.output".install() end      -- before a script keeps a print of its own
+  -- Before a script keeps a print of its own.
+  if core.system.isatty(1) then require "perilune.terminal.output".install() end
   local ok, result = xpcall(dispatch, M.handler, words)
   if ok then return math.tointeger(result) or 0 end
   return M.complain(result)

@@ -1,14 +1,14 @@
 --- The loop over epochs. It works on a `job` (what to train) and a `state` (how far it is), and says through hooks what
--- happened; files, folders and messages are run.lua's. The state is plain data: with the weights and the optimizer's
+-- happened; files, folders and messages are run/init.lua's. The state is plain data: with the weights and the optimizer's
 -- memory it is all that continuing exactly needs, between epochs and inside them.
 local core = require "perilune.core"
 local system = core.system
-local decision = require "perilune.decision"
-local errors = require "perilune.errors"
-local history = require "perilune.history"
-local random = require "perilune.random"
-local statistics = require "perilune.statistics"
-local text = require "perilune.text"
+local decision = require "perilune.nn.decision"
+local errors = require "perilune.base.errors"
+local history = require "perilune.run.history"
+local random = require "perilune.script.random"
+local statistics = require "perilune.train.statistics"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -38,7 +38,7 @@ end
 
 local Trainer = {}
 Trainer.__index = Trainer
-for _, part in ipairs { "perilune.learning_rate", "perilune.epoch_results" } do
+for _, part in ipairs { "perilune.train.learning_rate", "perilune.train.epoch_results" } do
   for name, method in pairs(require(part)) do Trainer[name] = method end
 end
 
@@ -51,7 +51,7 @@ function M.new(job, hooks)
     state = job.state,
     paused = 0.0, rule = e.schedule, history = job.history, best = job.best,
     evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
-  local steps = type(e.loss) == "function" and require "perilune.lua_loss" or core.trainer
+  local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
   self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last,
     shuffle = e.shuffle,
@@ -65,7 +65,7 @@ function M.new(job, hooks)
     epoch = self.state.epoch, step = self.state.step,
     resumed = self.state.step > 0,
   }
-  require "perilune.names".context(self.ctx)
+  require "perilune.base.names".context(self.ctx)
   self.ctx.val, self.ctx.test = self.evaluation.val, self.evaluation.test
   -- ctx.stop("reason") and ctx:stop("reason") both do
   function self.ctx.stop(a, b)

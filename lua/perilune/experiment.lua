@@ -1,8 +1,8 @@
 --- pl.experiment { ... }: what is trained, on what, and how; checked when it is made, before any data is read.
 local core = require "perilune.core"
-local options = require "perilune.options"
-local errors = require "perilune.errors"
-local metrics = require "perilune.metrics"
+local options = require "perilune.base.options"
+local errors = require "perilune.base.errors"
+local metrics = require "perilune.train.metrics"
 
 local M = {}
 
@@ -56,7 +56,7 @@ local function check_augment(augment)
   local list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }
   local split = { built_in = {}, functions = {} }
   for i, item in ipairs(list) do
-    local uncalled = require "perilune.names".uncalled(item)
+    local uncalled = require "perilune.base.names".uncalled(item)
     if uncalled then errors.raise("pl.experiment: field 'augment': item %d: %s", i, uncalled) end
     if type(item) == "function" then split.functions[#split.functions + 1] = item
     elseif type(item) ~= "userdata" then
@@ -231,7 +231,7 @@ end
 
 -- A run's identity includes the text of its script, as it was loaded; an experiment made in a session has none.
 local function calling_script()
-  local loaded, args = require "perilune.loaded", require "perilune.args"
+  local loaded, args = require "perilune.script.loaded", require "perilune.script.args"
   for level = 3, 100 do
     local info = debug.getinfo(level, "S")
     if info == nil then return nil end
@@ -267,9 +267,9 @@ function M.new(given)
   check_stopping(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
-  require "perilune.fit".check(e)
-  require "perilune.decision".remember(e.model, e.loss)
-  e.start_weights, e.start_digest = require "perilune.weights".start(e)
+  require "perilune.train.fit".check(e)
+  require "perilune.nn.decision".remember(e.model, e.loss)
+  e.start_weights, e.start_digest = require "perilune.nn.weights".start(e)
   return e
 end
 
@@ -305,5 +305,5 @@ function Experiment:__tostring()
     self.batch_size)
 end
 
-require "perilune.names".class(Experiment)
+require "perilune.base.names".class(Experiment)
 return M

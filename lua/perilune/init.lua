@@ -4,7 +4,7 @@ local core = require "perilune.core"
 local M = { version = core.system.version() }
 
 for name, f in pairs(core.tensor) do M[name] = f end
-debug.getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.picture".show(...) end
+debug.getmetatable(core.tensor.zeros(1)).show = function(...) return require "perilune.terminal.image".show(...) end
 
 -- Loaded when first used: start-up is milliseconds.
 local function later(module, name) return function(...) return require(module)[name](...) end end
@@ -13,27 +13,27 @@ tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plo
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
 M.report = later("perilune.html.report", "write")
 
-M.system = require "perilune.system"
+M.system = require "perilune.base.system"
 M.nn, M.optim = require "perilune.nn", core.optim
-M.accuracy = require "perilune.decision".accuracy
+M.accuracy = require "perilune.nn.decision".accuracy
 M.data = require "perilune.data"
-M.schedule = require "perilune.schedule"
-local stopping = require "perilune.stopping"
+M.schedule = require "perilune.train.schedule"
+local stopping = require "perilune.train.stopping"
 M.stopping = { window = stopping.window, patience = stopping.patience }
 M.experiment = core.system.in_c(require "perilune.experiment".new)
-M.arg = require "perilune.args".get
-M.augment = require "perilune.augment"
+M.arg = require "perilune.script.args".get
+M.augment = require "perilune.data.augment"
 
-local saveload = require "perilune.saveload"
+local saveload = require "perilune.nn.model_file"
 M.save, M.load = saveload.save, saveload.load
 M.nn.load = saveload.load_model
 M.store = core.store
-function M.run(...) return require "perilune.runs".run(...) end
-function M.runs(...) return require "perilune.runs".runs(...) end
+function M.run(...) return require "perilune.run.runs".run(...) end
+function M.runs(...) return require "perilune.run.runs".runs(...) end
 function M.sweep(...) return require "perilune.sweep.from_lua"(...) end
 function M.compare(...) return require "perilune.stats.from_lua"(...) end
 
-local names = require "perilune.names"
+local names = require "perilune.base.names"
 for name, value in pairs(M) do
   if type(value) == "table" and getmetatable(value) == nil then names.module(value, name) end
 end

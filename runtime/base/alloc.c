@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "perilune/base.h"
+#include "perilune/alloc.h"
 
 enum { LINE = 64, HUGE_PAGE = 1 << 21 };
 

@@ -10,7 +10,7 @@
 #define BASE_BALANCE_H
 
 #include <stdatomic.h>
-#include "perilune/base.h"
+#include "perilune/threads.h"
 
 enum { PL_MOST_BALANCED = 64, PL_WHOLE = 1 << 16 };   /* larger teams keep equal shares */
 

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include "perilune/base.h"
+#include "perilune/cpu.h"
 
 /* The system's name of the processor: from /proc/cpuinfo, or the architecture's name. */
 const char *pl_cpu_name(void) {

@@ -1,7 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "perilune/base.h"
+#include "perilune/error.h"
 
 pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...) {
   if (err != NULL) {

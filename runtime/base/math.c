@@ -3,7 +3,7 @@
    that every compiler and C library gives the same bits. Sine and cosine: trigonometry.c. */
 #include <float.h>
 #include <math.h>
-#include "perilune/base.h"
+#include "perilune/math.h"
 
 static const double ln2_high = 0x1.62e42fefa0000p-1, ln2_low = 0x1.cf79abc9e3b39p-40;
 

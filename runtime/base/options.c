@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
-#include "perilune/base.h"
+#include "perilune/options.h"
 
 static const struct { const char *name; pl_init_kind kind; int numbers; } inits[] = {
   { "zeros", PL_INIT_ZEROS, 0 }, { "constant", PL_INIT_CONSTANT, 1 }, { "uniform", PL_INIT_UNIFORM, 2 },

@@ -1,7 +1,8 @@
 /* Philox4x32-10, counter-based (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
    Key = seed, counter = (index, stream). */
 #include <math.h>
-#include "perilune/base.h"
+#include "perilune/math.h"
+#include "perilune/rng.h"
 
 static inline void philox_round(uint32_t c[4], uint32_t k0, uint32_t k1) {
   uint64_t p0 = (uint64_t)0xD2511F53u * c[0], p1 = (uint64_t)0xCD9E8D57u * c[2];

@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <string.h>
-#include "perilune/base.h"
+#include "perilune/shape.h"
 
 int64_t pl_shape_count(const pl_shape *shape) {
   int64_t count = 1;

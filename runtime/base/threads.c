@@ -10,6 +10,7 @@
 #include "base/balance.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+#include "perilune/cpu.h"
 #endif
 
 struct pl_barrier {

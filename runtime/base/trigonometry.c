@@ -2,7 +2,7 @@
    term is below 1e-17 of the result. Within two units in the last place, for every finite x; every compiler and C library
    gives the same bits. */
 #include <math.h>
-#include "perilune/base.h"
+#include "perilune/math.h"
 
 static double sin_polynomial(double r) {
   double r2 = r * r, sum = 1;

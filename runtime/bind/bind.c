@@ -4,6 +4,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind.h"
+#include "perilune/alloc.h"
 
 int bind_raise(lua_State *L, const pl_error *err) {
   return luaL_error(L, "%s", err->text);

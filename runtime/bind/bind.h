@@ -6,7 +6,6 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#include "perilune/base.h"
 #include "perilune/tensor.h"
 
 struct cJSON;
@@ -35,7 +34,7 @@ pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a liv
 /* A shape from a table or a run of integers at `index`..top. */
 pl_shape bind_check_shape(lua_State *L, int index);
 
-/* Data sets: a core.dataset, or a split as lua/perilune/data.lua makes it, which is read from its files now if
+/* Data sets: a core.dataset, or a split as lua/perilune/data/init.lua makes it, which is read from its files now if
    it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes
    the place of the argument on the stack, and lives as long as it is there. */
 #define BIND_DATASET "core.dataset"

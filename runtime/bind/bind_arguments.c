@@ -1,15 +1,15 @@
-/* Arguments of the wrong kind, and names that nothing has: both are put into words by lua/perilune/names.lua, which
-   knows what the functions and their arguments are called. */
+/* Arguments of the wrong kind, and names that nothing has: both are put into words by lua/perilune/base/names.lua,
+   which knows what the functions and their arguments are called. */
 #define BIND_ARGUMENTS_C
 #include <stdarg.h>
 #include "bind/bind.h"
 
-/* Calls names.<f> with the n values on top, which it replaces by the result; most raise. Without that module (a host that opened
-   the core alone) the result is nil. */
+/* Calls names.<f> with the n values on top, which it replaces by the result; most raise. Without that module (a host
+   that opened the core alone) the result is nil. */
 static void call_names(lua_State *L, const char *f, int n) {
   luaL_checkstack(L, 8, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, "perilune.names") != LUA_TTABLE || lua_getfield(L, -1, f) != LUA_TFUNCTION) {
+  if (lua_getfield(L, -1, "perilune.base.names") != LUA_TTABLE || lua_getfield(L, -1, f) != LUA_TFUNCTION) {
     lua_pop(L, n + 3);
     lua_pushnil(L);
     return;

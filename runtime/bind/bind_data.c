@@ -1,5 +1,5 @@
-/* core.data: data sets made of tensors and files, and files fetched; lua/perilune/data.lua builds the public data sets
-   on them. */
+/* core.data: data sets made of tensors and files, and files fetched; lua/perilune/data/init.lua builds the public data
+   sets on them. */
 #include "bind/bind_data.h"
 
 /* new(samples, answers or nil [, classes]) */

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
+#include "perilune/alloc.h"
 
 static const char registry_key;   /* registry table: layer pointer -> userdata, weak */
 
@@ -639,7 +640,7 @@ int bind_open_nn(lua_State *L) {
   luaL_newmetatable(L, BIND_LAYER);
   luaL_setfuncs(L, ((luaL_Reg[]){ { "__gc", layer_gc }, { "__newindex", layer_newindex }, { "__len", layer_len }, { NULL, NULL } }), 0);
   bind_hide_metatable(L, BIND_LAYER);
-  lua_newtable(L);                       /* methods; lua/perilune/nn.lua adds its own */
+  lua_newtable(L);                       /* methods; lua/perilune/nn/init.lua adds its own */
   luaL_setfuncs(L, methods, 0);
   bind_open_model(L);
   lua_pushvalue(L, -1);

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
+#include "perilune/alloc.h"
+#include "perilune/threads.h"
 #include "perilune/optim.h"
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {

@@ -1,6 +1,7 @@
 /* core.store: trees in files (bind_store_writer.c, bind_store_reader.c) and plain files (bind_store_files.c). */
 #include <string.h>
 #include "bind/bind_store.h"
+#include "perilune/alloc.h"
 
 #define BOX "box of perilune"   /* not an object that scripts meet */
 

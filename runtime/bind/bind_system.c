@@ -6,6 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "bind/bind.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/math.h"
+#include "perilune/options.h"
+#include "perilune/threads.h"
 
 static int system_version(lua_State *L) {
   lua_pushliteral(L, PL_VERSION);

@@ -4,6 +4,7 @@
 #define BIND_TENSOR_H
 
 #include "bind/bind.h"
+#include "perilune/options.h"
 
 /* Puts `result` into the slot on top of the stack and accounts for it, or raises err when it is NULL. Returns 1. */
 int bind_tensor_return(lua_State *L, pl_tensor **slot, pl_tensor *result, const pl_error *err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "bind/bind.h"
 #include "bind/embedded.h"
+#include "perilune/cpu.h"
 
 int bind_open_system(lua_State *L);
 int bind_open_line(lua_State *L);
@@ -20,6 +21,7 @@ int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
 int bind_open_process(lua_State *L);
 int bind_open_screen(lua_State *L);
+int bind_open_bytes(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
@@ -35,6 +37,7 @@ static const luaL_Reg rooms[] = {
   { "store", bind_open_store },
   { "process", bind_open_process },
   { "screen", bind_open_screen },
+  { "bytes", bind_open_bytes },
   { NULL, NULL },
 };
 
@@ -109,16 +112,24 @@ static int load_module(lua_State *L) {
   return 1;
 }
 
+/* "perilune/a/b.lua" is perilune.a.b, "perilune/a/init.lua" perilune.a; but "perilune/init.lua" perilune.init, as
+   perilune is what is opened here. */
+static void push_module_name(lua_State *L, const char *file) {
+  const char *name = luaL_gsub(L, luaL_gsub(L, file, ".lua", ""), "/", ".");
+  size_t length = strlen(name), init = strlen(".init"), whole = strlen("perilune.init");
+  if (length > whole && strcmp(name + length - init, ".init") == 0) length -= init;
+  lua_pushlstring(L, name, length);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 int luaopen_perilune(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_perilune_core);
   lua_setfield(L, -2, "perilune.core");
   for (const struct bind_embedded *e = bind_embedded; e->name; e++) {
     if (is_meta(e->name)) continue;
-    /* "perilune/init.lua" is perilune.init; "perilune/a/b.lua" is perilune.a.b */
-    luaL_gsub(L, e->name, ".lua", "");
-    luaL_gsub(L, lua_tostring(L, -1), "/", ".");
-    lua_remove(L, -2);
+    push_module_name(L, e->name);
     lua_pushlightuserdata(L, (void *)e);
     lua_pushcclosure(L, load_module, 1);
     lua_settable(L, -3);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "data/augment.h"
+#include "perilune/alloc.h"
 
 struct pl_augment {
   _Atomic int references;

@@ -6,6 +6,7 @@
 #include "data/augment.h"
 #include "data/sample.h"
 #include "kernels/kernels.h"
+#include "perilune/math.h"
 
 static const char *const units[] = { "fraction", "pixel", "whole", NULL };
 enum { FRACTION, PIXEL, WHOLE };

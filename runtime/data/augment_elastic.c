@@ -4,6 +4,7 @@
 #include <math.h>
 #include "data/augment.h"
 #include "data/sample.h"
+#include "perilune/math.h"
 
 typedef struct elastic {
   pl_augment_head head;

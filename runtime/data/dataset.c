@@ -5,6 +5,7 @@
 #include <string.h>
 #include "data/dataset.h"
 #include "kernels/kernels.h"
+#include "perilune/alloc.h"
 
 pl_dataset *pl_dataset_retain(const pl_dataset *ds) {
   pl_dataset *one = (pl_dataset *)ds;   /* only the count changes */

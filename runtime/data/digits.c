@@ -7,6 +7,7 @@
 #include <string.h>
 #include "data/dataset.h"
 #include "data/digits.h"
+#include "perilune/math.h"
 
 enum { SIDE = 28, POINTS_MOST = 512, WAVES = 5, STEPS = 6 };   /* steps of a curve between two control points */
 

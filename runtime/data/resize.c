@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "data/dataset.h"
+#include "perilune/alloc.h"
 
 typedef struct tap {
   int64_t low, high;

@@ -1,6 +1,7 @@
 /* Choosing rows: any list, the first of each class, a held-out fraction. Storage is shared. */
 #include <math.h>
 #include "data/dataset.h"
+#include "perilune/alloc.h"
 
 pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, size_t n, pl_error *err) {
   if (n == 0) {

@@ -1,5 +1,6 @@
 /* How much the targets vary: what a prediction of their means would cost. */
 #include "data/dataset.h"
+#include "perilune/alloc.h"
 
 pl_status pl_dataset_target_spread(double *spread, const pl_dataset *ds, pl_error *err) {
   pl_shape shape = pl_dataset_target_shape(ds);

@@ -3,6 +3,7 @@
    part of a sum. Two passes: sum of v, then sum of (v - mean)^2. */
 #include <math.h>
 #include "data/dataset.h"
+#include "perilune/alloc.h"
 
 enum { CHUNK = 256 };   /* samples gathered at a time */
 

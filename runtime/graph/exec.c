@@ -4,6 +4,7 @@
 #include <string.h>
 #include "graph/exec.h"
 #include "kernels/kernels.h"
+#include "perilune/alloc.h"
 
 pl_status pl_model_idle(const pl_model *model, pl_error *err) {
   if (!model->calling) return PL_OK;

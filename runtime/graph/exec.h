@@ -4,6 +4,7 @@
 
 #include "graph/model.h"
 #include "graph/plan.h"
+#include "perilune/threads.h"
 #include "perilune/exec.h"
 #include "perilune/settings.h"
 

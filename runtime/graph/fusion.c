@@ -4,6 +4,7 @@
 #include <string.h>
 #include "graph/plan.h"
 #include "layers/conv2d.h"
+#include "perilune/alloc.h"
 
 #define PL_ANY_ACTIVATION "*"
 

@@ -4,6 +4,7 @@
    Time: node f of F runs forward at time f, the loss at time F, step b of B backward at time F + 1 + b, and the
    gradients of parameters at F + 1 + B. */
 #include "graph/plan.h"
+#include "perilune/alloc.h"
 
 typedef struct { int birth, death; } life;
 

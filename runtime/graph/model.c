@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "graph/model.h"
+#include "perilune/alloc.h"
 
 void pl_block_retain(void *block) { atomic_fetch_add(&((pl_block *)block)->references, 1); }
 

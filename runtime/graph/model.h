@@ -3,6 +3,7 @@
 #define GRAPH_MODEL_H
 
 #include "layers/layer.h"
+#include "perilune/threads.h"
 #include "perilune/model.h"
 
 /* Values, gradients and states in one counted allocation, so that a tensor of weights may outlive its model. */

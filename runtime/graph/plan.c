@@ -1,6 +1,7 @@
 /* Making a plan: fusion (fusion.c), what goes backward in which order, and places in the arena (liveness.c). */
 #include <string.h>
 #include "graph/plan.h"
+#include "perilune/alloc.h"
 
 void pl_plan_clear(pl_plan *plan) {
   pl_free(plan->node);

@@ -1,6 +1,8 @@
 /* The stopwatch of a model. Only the first member of a team touches it, between barriers. */
 #include <string.h>
 #include "graph/model.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 
 static void lap(pl_stopwatch *w, int place) {
   double now = pl_clock();

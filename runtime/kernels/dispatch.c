@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/cpu.h"
 
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)

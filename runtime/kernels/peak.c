@@ -1,6 +1,7 @@
 /* Measures what the kernels in use could reach. */
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 
 enum { MOST_THREADS = 64 };
 

@@ -2,7 +2,7 @@
    y_j = e^(x_j - m) / sum over k of e^(x_k - m). NaN anywhere makes a whole row NaN. */
 #include "kernels/kernels.h"
 #include "kernels/vec_math.h"
-#include "perilune/base.h"
+#include "perilune/math.h"
 
 /* On every width: element j belongs to chain j mod 16; the chains are then added in halves. */
 enum { CHAINS = 16, VECTORS = CHAINS / PL_LANES };

@@ -4,6 +4,7 @@
 
 #include "kernels/kernels.h"
 #include "layers/layer.h"
+#include "perilune/threads.h"
 
 static inline pl_status activation_shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
   (void)self, (void)err;

@@ -4,6 +4,7 @@
 #define LAYERS_CONV2D_H
 
 #include "layers/layer.h"
+#include "perilune/threads.h"
 #include "perilune/settings.h"
 
 enum { CONV2D_NO_BIAS, CONV2D_BIAS, CONV2D_BIAS_PER_POSITION };

@@ -1,6 +1,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "layers/layer.h"
+#include "perilune/alloc.h"
 
 /* Room for one more item in a list that doubles. */
 static pl_status grow(void **list, int used, int *room, size_t size, pl_error *err) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "layers/layer.h"
+#include "perilune/alloc.h"
 
 static const pl_layer_class *find_class(const char *type) {
   for (int i = 0; pl_layer_registry[i]; i++) {

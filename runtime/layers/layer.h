@@ -13,6 +13,7 @@
 
 #include "kernels/kernels.h"
 #include "layers/graph.h"
+#include "perilune/threads.h"
 #include "perilune/layers.h"
 
 typedef struct pl_param {

@@ -6,6 +6,7 @@
 #include <math.h>
 #include "kernels/kernels.h"
 #include "loss/loss.h"
+#include "perilune/math.h"
 
 typedef struct { pl_loss_common common; bool logits; } config;
 

@@ -3,6 +3,7 @@
    With m the largest logit: log p_j = (x_j - m) - log S, S = sum over k of e^(x_k - m), so nothing overflows. */
 #include "kernels/kernels.h"
 #include "loss/loss.h"
+#include "perilune/math.h"
 
 typedef struct { pl_loss_common common; double label_smoothing; } config;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "kernels/kernels.h"
 #include "loss/loss.h"
+#include "perilune/math.h"
 
 static const char *const names[] = { "logits", "independent logits", "probabilities", "log-probabilities", "values",
                                      NULL };

@@ -1,6 +1,7 @@
 /* Focal loss on logits: -sum over j of t_j (1 - p_j)^gamma log p_j, p = softmax(x): samples that are already told apart count less.
    gamma 0 is cross entropy.  Lin et al., Focal loss for dense object detection, ICCV 2017. */
 #include "loss/loss.h"
+#include "perilune/math.h"
 
 typedef struct { pl_loss_common common; double gamma; } config;
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "loss/loss.h"
+#include "perilune/alloc.h"
 
 struct pl_loss {
   const pl_loss_class *cls;

@@ -5,6 +5,7 @@
    is that of the unclipped one; with `clip_gradient` it is the reported loss's own: zero where q_j was clipped. */
 #include <float.h>
 #include "loss/loss.h"
+#include "perilune/math.h"
 
 typedef struct { pl_loss_common common; double clip; bool clip_gradient, normalize; } config;
 

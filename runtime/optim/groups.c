@@ -2,6 +2,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "optim/optim.h"
+#include "perilune/alloc.h"
 
 typedef struct { double lr, lr_scale, weight_decay; bool frozen; } group_config;   /* negative: not given */
 

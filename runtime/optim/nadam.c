@@ -5,6 +5,7 @@
      w <- w - lr (mu_t+1 m / (1 - P_t+1) + (1 - mu_t) g / (1 - P_t)) / (sqrt(v / (1 - b2^t)) + eps)
    weight_decay w is added to g. */
 #include "optim/optim.h"
+#include "perilune/math.h"
 
 typedef struct { pl_optim_common common; double betas[2], eps, momentum_decay; } config;
 

@@ -3,6 +3,7 @@
 #define OPTIM_OPTIM_H
 
 #include "kernels/kernels.h"
+#include "perilune/threads.h"
 #include "perilune/optim.h"
 
 /* Every configuration begins with these. */

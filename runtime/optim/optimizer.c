@@ -3,6 +3,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "optim/optim.h"
+#include "perilune/alloc.h"
 
 const char *pl_optimizer_type_name(int i) { return pl_optimizer_registry[i] ? pl_optimizer_registry[i]->head.type
                                             : NULL; }

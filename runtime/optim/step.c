@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "optim/optim.h"
+#include "perilune/math.h"
 
 void pl_optimizer_epoch(pl_optimizer *opt) { opt->epochs += 1; }
 

@@ -1,6 +1,7 @@
 /* The tree reader: single-valued attributes. */
 #include <string.h>
 #include "store/reader.h"
+#include "perilune/alloc.h"
 
 static pl_status read_fixed_text(hid_t attr, hid_t type, size_t most, pl_store_value *value, void **text,
                                  pl_error *err) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/syscalls.h"
 #include "store/temporary.h"

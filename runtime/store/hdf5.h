@@ -5,7 +5,7 @@
 #define STORE_HDF5_H
 
 #include <hdf5.h>
-#include "perilune/base.h"
+#include "perilune/error.h"
 
 /* The header's constants (H5F_ACC_TRUNC) call these two functions on every use, and would link to them. */
 #undef H5CHECK

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "store/hdf5.h"
 #include "store/proof.h"
+#include "perilune/alloc.h"
 
 static void *image_malloc(size_t size, H5FD_file_image_op_t op, void *udata) {
   pl_image *image = udata;

@@ -2,7 +2,7 @@
 #ifndef STORE_PROOF_H
 #define STORE_PROOF_H
 
-#include "perilune/base.h"
+#include "perilune/error.h"
 
 enum { PROOF_SIZE = 512, PROOF_HEX = 65 };
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "store/proof.h"
 #include "store/reader.h"
+#include "perilune/alloc.h"
 
 static void reader_free(pl_store_reader *r) {
   pl_free(r->image.data);

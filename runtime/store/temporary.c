@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "store/syscalls.h"
 #include "store/temporary.h"
+#include "perilune/alloc.h"
 
 #define SYS pl_store_syscalls
 

@@ -1,5 +1,6 @@
 /* The tree writer. Whatever fails is kept in w->failure, so that a commit never publishes a tree with a hole. */
 #include <string.h>
+#include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/hdf5.h"
 #include "store/proof.h"

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "tensor/internal.h"
+#include "perilune/math.h"
 
 #define BINARY(name, formula) \
   static void op_##name(double *out, const double *a, const double *b, size_t n) { \

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "kernels/kernels.h"
 #include "tensor/internal.h"
+#include "perilune/threads.h"
 
 enum { BLOCK = 256 };   /* k of a block: its part of b stays in the cache */
 

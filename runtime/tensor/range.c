@@ -1,6 +1,7 @@
 /* Runs an elementwise operation over ranges of its outputs, on several threads when there is enough to do. No
    output depends on another, so that the number of threads changes no bit. */
 #include "tensor/internal.h"
+#include "perilune/threads.h"
 
 enum { ELEMENT = 8, LINE = 64 };   /* steps for an element read; elements of out that one member writes together */
 

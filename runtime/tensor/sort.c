@@ -1,6 +1,7 @@
 /* Sorting along an axis: merge sort, so that equal elements keep their order. */
 #include <string.h>
 #include "tensor/internal.h"
+#include "perilune/alloc.h"
 
 typedef struct item {
   double value;

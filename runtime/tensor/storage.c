@@ -2,6 +2,7 @@
    where it is. */
 #include <stdatomic.h>
 #include "tensor/internal.h"
+#include "perilune/alloc.h"
 
 struct pl_storage {
   atomic_int views;

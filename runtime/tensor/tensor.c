@@ -1,6 +1,7 @@
 /* Making, freeing and asking tensors. A tensor is a view: shape and strides over counted storage. */
 #include <string.h>
 #include "tensor/internal.h"
+#include "perilune/alloc.h"
 
 static const struct { const char *name; size_t size; } types[] = {
   [PL_F32] = { "f32", 4 }, [PL_U8] = { "u8", 1 }, [PL_I32] = { "i32", 4 },

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "tensor/internal.h"
+#include "perilune/math.h"
 
 #define UNARY(name, formula) \
   static void op_##name(double *out, const double *in, size_t n, const double *p) { \

@@ -1,5 +1,6 @@
 /* One pass over a data set without training. */
 #include <math.h>
+#include "perilune/alloc.h"
 #include "perilune/train.h"
 
 enum { BATCH = 64 };

@@ -1,4 +1,5 @@
 /* Do a model's outputs, a loss and a data set fit each other? And are there batches to train on? */
+#include "perilune/alloc.h"
 #include "perilune/train.h"
 
 static pl_status check_labels(const pl_shape *output, int64_t classes, pl_error *err) {

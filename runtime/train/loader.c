@@ -1,4 +1,5 @@
 #include "train/loader.h"
+#include "perilune/alloc.h"
 
 pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"
+#include "perilune/cpu.h"
 
 static void run_region(const pl_team *equal, void *arg) {
   pl_steps *s = arg;

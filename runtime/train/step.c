@@ -6,6 +6,7 @@
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"
+#include "perilune/cpu.h"
 
 uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index) {
   return (epoch - 1) * t->loader.batches + index + 1;

@@ -2,6 +2,7 @@
    The state of a step (which samples, which random numbers) is a function of (seed, epoch, batch), so that training
    may be stopped and taken up between any two steps. */
 #include <string.h>
+#include "perilune/alloc.h"
 #include "perilune/settings.h"
 #include "train/trainer.h"
 

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 
 enum { BUFFERS = 6, FLOATS = 6 << 20 };
 static float *buffer[BUFFERS];

@@ -1,7 +1,7 @@
 -- What besides networks' speed has a limit: memory, the cost of augmenting and of loading, narrower vectors, Winograd
 -- against direct convolution, start-up.
 local core = require "perilune.core"
-local bench = require "perilune.bench"
+local bench = require "perilune.train.speed"
 local script = require "perilune.script"
 local system = core.system
 

@@ -1,7 +1,7 @@
 -- Trains P12 for a few steps, saves and tests it as a run does; prints the most bytes of memory that the process ever
 -- held beyond the pixels and labels of its data set.
 local pl = require "perilune"
-local bench = require "perilune.bench"
+local bench = require "perilune.train.speed"
 
 local e = bench.load "P12":with {
   callbacks = { on_batch = function(ctx)

@@ -7,8 +7,8 @@
 --   make bench SECONDS=1 REPEAT=5         of one measurement; how many, half of them before and half after PyTorch's
 --   make bench COMPILE=300                seconds that torch.compile may take for a network; 0: not tried
 local core = require "perilune.core"
-local bench = require "perilune.bench"
-local text = require "perilune.text"
+local bench = require "perilune.train.speed"
+local text = require "perilune.base.format"
 local system = core.system
 
 local here = arg[0]:match "^(.*)/"

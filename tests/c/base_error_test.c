@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "perilune/base.h"
+#include "perilune/error.h"
 
 static void prefix(void **state) {
   pl_error err = { 0 };

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
-#include "perilune/base.h"
+#include "perilune/math.h"
 #include "support_golden.h"
 
 typedef double (*function)(double);

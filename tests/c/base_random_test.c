@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "perilune/base.h"
+#include "perilune/rng.h"
 
 /* Word 1 of this stream is above 2^32 - 64: as a float it would be 2^32. */
 static void uniform_stays_below_its_upper_end(void **state) {

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 
 enum { MANY = 8 };
 

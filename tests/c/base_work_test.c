@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/balance.h"
+#include "perilune/cpu.h"
 
 enum { ITEMS = 1000, ROUNDS = 60 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
+#include "perilune/cpu.h"
 #include "perilune/data.h"
 
 static pl_augment *make(const char *type, const char *json) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 #include "perilune/data.h"
 
 enum { N = 60, H = 5, W = 4, C = 3, SIZE = H * W * C };

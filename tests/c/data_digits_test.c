@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/math.h"
 #include "perilune/data.h"
 
 enum { PIXELS = 28 * 28 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <zlib.h>
+#include "perilune/alloc.h"
 #include "perilune/data.h"
 
 static const char *scratch(const char *name) {

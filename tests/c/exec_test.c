@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include "layers/layer.h"
 #include "support_model.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 
 static const char net[] = SEQUENTIAL(
   LAYER("Conv2d", "2,8,5,{'padding':'same'}") NEXT LAYER("BatchNorm", "8") NEXT LAYER("ReLU",

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 #include "layers/layer.h"
 #include "support_model.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 
 /* A container for tests: `wire` calls its children as it likes. */
 typedef pl_status (*wire_fn)(pl_layer *self, pl_graph *g, int in, int *out, pl_error *err);

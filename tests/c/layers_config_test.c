@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 #include "support_model.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 
 static void wrong_options(void **state) {
   static const struct { const char *layer, *message; } cases[] = {

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "support_model.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 
 typedef struct { float *y, *dx, *grads; size_t outputs, inputs, weights; } results;
 

@@ -9,6 +9,7 @@
 #include "support_golden.h"
 #include "support_model.h"
 #include "support_isa.h"
+#include "perilune/cpu.h"
 
 enum { KEPT = 160, MOST = 400 };
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 #include "layers/layer.h"
+#include "perilune/cpu.h"
 #include "perilune/settings.h"
 #include "support_model.h"
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "support_model.h"
 #include "support_isa.h"
+#include "perilune/cpu.h"
 
 static const float *run(pl_model *model, const float *x, size_t n, pl_mode mode) {
   const float *y;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
+#include "perilune/cpu.h"
 #include "perilune/loss.h"
 #include "support_golden.h"
 

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/rng.h"
 #include "perilune/loss.h"
 #include "support_isa.h"
 

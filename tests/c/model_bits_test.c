@@ -10,6 +10,7 @@
 #include <sha2.h>
 #include <cmocka.h>
 #include "base/balance.h"
+#include "perilune/cpu.h"
 #include "perilune/settings.h"
 #include "support_model.h"
 #include "support_isa.h"

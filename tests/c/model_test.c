@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "support_model.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 
 static const char net[] = SEQUENTIAL(
   LAYER("Conv2d", "1,3,3,{'padding':'same'}") NEXT LAYER("BatchNorm", "3") NEXT LAYER("ReLU",

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 #include "perilune/optim.h"
 #include "support_golden.h"
 

@@ -9,6 +9,9 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 #include "kernels/kernels.h"
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 #include "perilune/optim.h"
 #include "support_isa.h"
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "perilune/alloc.h"
+#include "perilune/rng.h"
 #include "perilune/store.h"
 #include "store/proof.h"
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/syscalls.h"
 #include "store/temporary.h"

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/hdf5.h"
 #include "store/proof.h"

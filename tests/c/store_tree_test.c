@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "perilune/alloc.h"
 #include "perilune/store.h"
 
 static char folder[256];

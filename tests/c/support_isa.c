@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <string.h>
-#include "perilune/base.h"
+#include "perilune/cpu.h"
 #include "support_isa.h"
 
 bool has_isa(const char *isa) {

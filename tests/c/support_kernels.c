@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "perilune/base.h"
+#include "perilune/cpu.h"
+#include "perilune/rng.h"
 #include "support_kernels.h"
 #include "support_isa.h"
 

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "perilune/alloc.h"
+#include "perilune/cpu.h"
 #include "perilune/tensor.h"
 
 static pl_tensor *counting(int64_t rows, int64_t cols) {

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "perilune/cpu.h"
+#include "perilune/threads.h"
 #include "perilune/tensor.h"
 
 static pl_tensor *normal(uint64_t seed, int64_t rows, int64_t cols) {

@@ -7,7 +7,7 @@
 #include <lualib.h>
 #include <lauxlib.h>
 #include <cjson/cJSON.h>
-#include "perilune/base.h"
+#include "perilune/alloc.h"
 
 int luaopen_perilune(lua_State *L);
 

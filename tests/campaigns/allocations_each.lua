@@ -4,7 +4,7 @@
 -- things. STEP 0: every n. Else n grows by a part of itself: n + 1 + n // STEP.
 local pl = require "perilune"
 local core = require "perilune.core"
-local record = require "perilune.record"
+local record = require "perilune.run.record"
 local nn = pl.nn
 local fail = fail        -- luacheck: ignore
 local folder, step = arg[1], math.tointeger(arg[2])

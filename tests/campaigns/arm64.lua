@@ -69,7 +69,7 @@ local function train(name, model, optimizer, more)
   local fields = { name = name, data = digits, model = model, loss = nn.CrossEntropy(), optimizer = optimizer, epochs = 2, batch_size = 32 }
   for key, value in pairs(more or {}) do fields[key] = value end
   pl.experiment(fields):run { out = false, quiet = true, silent = true }
-  print(name, require "perilune.record".digest(model:state()))
+  print(name, require "perilune.run.record".digest(model:state()))
 end
 train("dense", nn.Sequential { nn.Flatten(), nn.Linear(784, 30), nn.Tanh(), nn.Linear(30, 10) }, optim.Adam { lr = 0.003 })
 train("convolution", nn.Sequential { nn.Conv2d(1, 8, 5, { padding = "same" }), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5, { padding = "same" }),

@@ -4,7 +4,7 @@
 -- status that tells.
 local campaign = dofile "tests/campaigns/support.lua"
 local pl = require "perilune"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 
 local number, by_command = campaign.count(10000, 700), campaign.count(600, 16)     -- besides truncations
 local script = campaign.quote(os.getenv "PWD" .. "/tests/campaigns/tiny_experiment.lua")

@@ -10,7 +10,7 @@
 -- acknowledged step, and no file derived from it is newer. From some of them the training goes on, to the same bits.
 local campaign = dofile "tests/campaigns/support.lua"
 local calls_of = dofile "tests/campaigns/recorded_calls.lua"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 
 local epochs = campaign.count(8, 2)
 local go_on_every = campaign.count(15, 40)     -- states

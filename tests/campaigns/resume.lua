@@ -55,7 +55,7 @@ for i = 1, runs do
     if r.status ~= 137 then break end
     kills = kills + 1
     if campaign.shell("test -e run/checkpoint.h5").status == 0 then
-      local kept = require "perilune.runfile".read(run .. "/checkpoint.h5", { tensors = false })
+      local kept = require "perilune.run.file".read(run .. "/checkpoint.h5", { tensors = false })
       if kept and kept.state.batch > 0 then inside = inside + 1 end
     end
   end

@@ -1,6 +1,6 @@
 -- Looks at the folder of a run of tiny_experiment.lua. What is wrong there ends the campaign red; `how` says after
 -- what.
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local store = require "perilune".store
 
 return function(campaign)

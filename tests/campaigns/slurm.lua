@@ -3,7 +3,7 @@
 -- trained once, with the bits of a sweep of its own.
 local campaign = dofile "tests/campaigns/support.lua"
 local core = require "perilune.core"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local process, store, system = core.process, core.store, core.system
 
 if campaign.short then campaign.skip "it starts a cluster; make campaign ARGS=slurm does" end

@@ -3,7 +3,7 @@
 -- disturbed. And two sweeps at once on one folder: no trial is trained twice.
 local campaign = dofile "tests/campaigns/support.lua"
 local core = require "perilune.core"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local trial = require "perilune.sweep.trial"
 local process, store, system = core.process, core.store, core.system
 

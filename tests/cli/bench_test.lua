@@ -59,7 +59,7 @@ end
 
 -- Epochs that are far shorter than the measurement.
 function TestBench:test_very_many_epochs()
-  local inside = require "perilune.bench"
+  local inside = require "perilune.train.speed"
   local training = inside.training(inside.load(file))
   training.core = { run = function(_, _, _, count)
     lu.assertTrue(count >= 1 and count <= 5)

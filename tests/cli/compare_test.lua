@@ -2,7 +2,7 @@
 local lu = require "luaunit"
 local core = require "perilune.core"
 local pl = require "perilune"
-local csv = require "perilune.csv"
+local csv = require "perilune.base.csv"
 local cli = dofile "tests/cli/support.lua"
 local compare = require "perilune.stats.compare"
 local mcnemar = require "perilune.stats.mcnemar"
@@ -195,7 +195,7 @@ end
 
 -- What a file from elsewhere holds does not reach the terminal as it is.
 function TestRunsCommand:test_escapes_of_a_strange_run()
-  local runfile = require "perilune.runfile"
+  local runfile = require "perilune.run.file"
   local record = assert(runfile.read(at "o/run.h5"))
   record.state.identity.name, record.provenance.values.evil = "\27[31mred\27]0;title\7", "\27[2J"
   record.state.identity.script = "-- \27[5mblink\n" .. record.state.identity.script

@@ -15,7 +15,7 @@ return pl.experiment {
 ]]
 
 local function files(out)
-  local record = assert(require "perilune.runfile".read(("%s/%s/run.h5"):format(cli.folder, out)))
+  local record = assert(require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, out)))
   local log = cli.read(("%s/%s/log.jsonl"):format(cli.folder, out)):gsub('"seconds":[^,}]*',
     ""):gsub('"created":"[^"]*"', "")
   return { record.state.weights_sha256, log, record.config, record.history.columns }

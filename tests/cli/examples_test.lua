@@ -10,7 +10,7 @@ local small = data.digits { train = 2000, test = 100 }
 local digits = data.digits
 data.mnist = function() return small end
 data.digits = function(o) return o and digits { train = 50, test = 10, seed = o.seed } or small end
-assert(require "perilune.args".set { "lr=0.002" })
+assert(require "perilune.script.args".set { "lr=0.002" })
 
 local function network() return nn.Sequential { nn.Conv2d(1, 8, 5, { padding = "same", name = "conv" }), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 14 * 14, 10) } end
 local e = pl.experiment { name = "A first network", data = small, model = network(), loss = nn.CrossEntropy(),

@@ -5,7 +5,7 @@ local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/hostile_file"
 os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local system = require "perilune.core".system
 local nn = pl.nn
 

@@ -3,7 +3,7 @@ local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/memory_test"     -- other tests use the same names
 os.execute("mkdir -p " .. cli.quote(cli.folder))
-local memory = require "perilune.memory"
+local memory = require "perilune.base.memory"
 
 local script = cli.write("memory.lua", [[
 local pl = require "perilune"

@@ -3,7 +3,7 @@ local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/note_test"
 os.execute("mkdir -p " .. cli.quote(cli.folder .. "/run"))
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 
 TestNote = {}
 

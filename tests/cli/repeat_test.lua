@@ -23,7 +23,7 @@ local function same_bits(folder)
 end
 
 local function record(folder)
-  return assert(require "perilune.runfile".read(cli.folder .. "/" .. folder .. "/checkpoint.h5", { tensors = false }))
+  return assert(require "perilune.run.file".read(cli.folder .. "/" .. folder .. "/checkpoint.h5", { tensors = false }))
 end
 
 TestLate = {}

@@ -5,7 +5,7 @@ local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/report_test"
 os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 
 -- \3, \27: control characters in names are characters too
 local evil = [[</script><script>alert('x')</script><img src=x onerror="alert(1)">&amp; "q" 'a' ]] .. "\3\27[31m\u{202e}"
@@ -136,7 +136,7 @@ end
 function TestReport:test_notes_are_text()
   page "all/lr_0.05_seed_1"
   local folder = cli.folder .. "/all/lr_0.05_seed_1"
-  assert(require "perilune.notes".add(folder, { text = "fine " .. evil, tags = { "good<b>" } }))
+  assert(require "perilune.run.notes".add(folder, { text = "fine " .. evil, tags = { "good<b>" } }))
   local html = check(page "all/lr_0.05_seed_1")
   lu.assertStrContains(html, "fine &lt;/script&gt;")
   lu.assertStrContains(html, "Tags: good&lt;b&gt;")

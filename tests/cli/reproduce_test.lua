@@ -2,7 +2,7 @@
 -- row's run is refused.
 local lu = require "luaunit"
 local core = require "perilune.core"
-local csv = require "perilune.csv"
+local csv = require "perilune.base.csv"
 local cli = dofile "tests/cli/support.lua"
 local results = require "perilune.reproduce.results"
 local tables = require "perilune.reproduce.table"
@@ -119,7 +119,7 @@ function TestImport:test_finished_runs_become_lines()
   local list = csv.decode(cli.read(home .. "/experiments/results.csv"))
   lu.assertEquals({ list[1].row, list[1].seed, list[2].seed, list[3].row, list[3].seed },
     { "T01", "1", "2", "T01 lr=0.2", "1" })
-  local digest = require "perilune.runfile".read(home .. "/a/run.h5", { tensors = false }).state.weights_sha256
+  local digest = require "perilune.run.file".read(home .. "/a/run.h5", { tensors = false }).state.weights_sha256
   lu.assertEquals(list[1].weights_sha256, digest)
   local readme = cli.read(home .. "/experiments/README.md")
   lu.assertStrMatches(readme, "# Title\n\n| experiment .*\n| T01 `tiny/T01.lua` | 50.00 | [%d.]+ | .* | 2 | 2 | " ..
@@ -135,7 +135,7 @@ end
 
 -- Programs that did not note the rule of validation held out the last rows; their scripts say so in fewer words.
 function TestImport:test_runs_of_older_programs()
-  local runfile = require "perilune.runfile"
+  local runfile = require "perilune.run.file"
   fresh()
   local function with(rule)
     return (small:format "T02":gsub("epochs = 2,", "epochs = 2, validation = " .. rule .. ","))

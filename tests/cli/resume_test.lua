@@ -132,7 +132,7 @@ function TestResume:test_epochs_that_ended_before_an_interrupt_are_in_every_file
   local script = cli.write("hurried.lua", text)
   lu.assertEquals(cli.run(("run %s --out hurried --quiet"):format(script), "DIE=52").status, 130)
   for name, evaluated in pairs { ["checkpoint.h5"] = true, ["run.h5"] = false, ["best.h5"] = false } do
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/hurried/" .. name))
+    local record = assert(require "perilune.run.file".read(cli.folder .. "/hurried/" .. name))
     lu.assertEquals({ name, #record.history.rows, record.evaluation ~= nil }, { name, 4, evaluated })
   end
   lu.assertEquals(select(2, cli.read(cli.folder .. "/hurried/log.jsonl"):gsub("\n", "")), 4)

@@ -77,7 +77,7 @@ function TestSaveFails:test_the_file_of_the_best_weights_is_the_same_after_a_kil
   script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 " ..
     "or 3 end\nreturn e\n"):format(script))
   local function best(out)
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/best.h5"))
+    local record = assert(require "perilune.run.file".read(cli.folder .. "/" .. out .. "/best.h5"))
     return { record.state.best.epoch, record.state.epoch, record.state.weights_sha256, #record.history.rows,
       record.evaluation.val.loss }
   end
@@ -107,7 +107,7 @@ function TestSaveFails:test_short_epochs_share_a_save()
     if call.kind == "rename" and call.path:find "checkpoint%.h5$" then saves = saves + 1 end
   end
   lu.assertTrue(saves >= 2 and saves <= seconds + 3, ("%d saves in %.1f s"):format(saves, seconds))
-  local record = assert(require "perilune.runfile".read(cli.folder .. "/many/run.h5"))
+  local record = assert(require "perilune.run.file".read(cli.folder .. "/many/run.h5"))
   lu.assertEquals({ record.state.epoch, #record.history.rows, select(2,
     cli.read(cli.folder .. "/many/log.jsonl"):gsub('"epoch":%d+,"step"', "")) >= 400 },
     { 400, 400, true })

@@ -58,9 +58,9 @@ function TestShow:test_names_of_metrics()
   for line in cli.read(cli.folder .. "/names/log.jsonl"):gmatch "[^\n]+" do
     rows[#rows + 1] = assert(core.json.decode(line))
   end
-  local record = assert(require "perilune.runfile".read(cli.folder .. "/names/run.h5", { tensors = false }))
-  local csv = require "perilune.csv".decode(cli.run("show names --csv").out)
-  local history = require "perilune.history".new(record.history)
+  local record = assert(require "perilune.run.file".read(cli.folder .. "/names/run.h5", { tensors = false }))
+  local csv = require "perilune.base.csv".decode(cli.run("show names --csv").out)
+  local history = require "perilune.run.history".new(record.history)
   for i, name in ipairs(names) do
     local value = i + 0.5
     lu.assertEquals({ run.history[1][name], run.metrics[name], rows[2][name], rows[3].summary.metrics[name],

@@ -30,7 +30,7 @@ function TestSignals:test_the_first_one_saves_and_ends()
     local r = cli.run(("run %s -q --out %s"):format(script, out), ("SIGNAL_AT=7 SIGNAL=%s"):format(signal))
     lu.assertEquals({ r.status, r.err }, { status, "" }, signal)
     lu.assertStrContains(r.out, "interrupted; saved in " .. out)
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
+    local record = assert(require "perilune.run.file".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
       { tensors = false }))
     lu.assertEquals({ record.state.epoch, record.state.batch }, { 1, 2 })
     lu.assertEquals(cli.run(("run %s -q --out %s"):format(script, out)).status, 0)
@@ -45,7 +45,7 @@ function TestSignals:test_a_second_one_ends_at_once()
       ("SIGNAL_AT=7 SIGNAL=%s TWICE=%s"):format(pair[1], pair[2]))
     lu.assertEquals(r.status, pair[3])
     lu.assertEquals(r.out, "")
-    local record = assert(require "perilune.runfile".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
+    local record = assert(require "perilune.run.file".read(cli.folder .. "/" .. out .. "/checkpoint.h5",
       { tensors = false }))
     lu.assertEquals({ record.state.epoch, record.state.batch }, { 1, 0 })
   end

@@ -2,7 +2,7 @@
 -- lists for others.
 local lu = require "luaunit"
 local core = require "perilune.core"
-local csv = require "perilune.csv"
+local csv = require "perilune.base.csv"
 local cli = dofile "tests/cli/support.lua"
 local trial = require "perilune.sweep.trial"
 
@@ -134,7 +134,7 @@ function TestSweep:test_halving()
     if row.state == "finished" then
       sweep(("small.lua lr=%s --out alone"):format(row.lr))
       local function digest(folder)
-        return require "perilune.runfile".read(("%s/%s/%s/run.h5"):format(cli.folder, folder,
+        return require "perilune.run.file".read(("%s/%s/%s/run.h5"):format(cli.folder, folder,
           name)).state.weights_sha256
       end
       lu.assertEquals(digest "halved", digest "alone")

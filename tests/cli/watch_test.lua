@@ -3,7 +3,7 @@ local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/watch_test"
 os.execute("mkdir -p " .. cli.quote(cli.folder))
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local experiment = [[
 local pl = require "perilune"

@@ -3,14 +3,14 @@
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
-#include "perilune/base.h"
+#include "perilune/alloc.h"
 #include "fuzz.h"
 
 int luaopen_perilune(lua_State *L);
 
 static const char script[] =
   "local pl = require 'perilune'\n"
-  "local exact, core = require 'perilune.exact', require 'perilune.core'\n"
+  "local exact, core = require 'perilune.base.lossless_json', require 'perilune.core'\n"
   "pl.system.threads(1)\n"
   "local makers = { core.nn.from_config, core.loss.from_config, core.optim.from_config,\n"
   "  function(config) return core.augment[config.type](config.config) end }\n"

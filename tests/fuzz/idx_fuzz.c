@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "perilune/alloc.h"
 #include "perilune/data.h"
 #include "fuzz.h"
 

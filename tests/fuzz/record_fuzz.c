@@ -4,15 +4,15 @@
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
-#include "perilune/base.h"
+#include "perilune/alloc.h"
 #include "fuzz.h"
 
 int luaopen_perilune(lua_State *L);
 
 static const char script[] =
   "local pl = require 'perilune'\n"
-  "local core, runfile = require 'perilune.core', require 'perilune.runfile'\n"
-  "local history, record = require 'perilune.history', require 'perilune.record'\n"
+  "local core, runfile = require 'perilune.core', require 'perilune.run.file'\n"
+  "local history, record = require 'perilune.run.history', require 'perilune.run.record'\n"
   "local path = core.system.kind '/dev/shm' == 'folder' and os.tmpname():gsub('^.*/', '/dev/shm/') or os.tmpname()\n"
   "pl.system.threads(1)\n"
   "local config = "

@@ -13,6 +13,6 @@ local function sample_record()
   return record
 end
 
-if arg and arg[1] and arg[1]:find "run_v2%.h5$" then assert(require "perilune.runfile".write(arg[1], sample_record())) end
+if arg and arg[1] and arg[1]:find "run_v2%.h5$" then assert(require "perilune.run.file".write(arg[1], sample_record())) end
 
 return sample_record

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "../c/support_kernels.h"
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/rng.h"
 
 static const size_t widths[] = { 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 47, 48, 49, 64, 65 };
 enum { WIDTHS = sizeof widths / sizeof *widths };

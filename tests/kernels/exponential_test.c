@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/cpu.h"
 #include "../c/support_isa.h"
 
 static const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };

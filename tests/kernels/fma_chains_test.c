@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include "../c/support_kernels.h"
 #include "kernels/kernels.h"
-#include "perilune/base.h"
+#include "perilune/cpu.h"
 
 static void every_chain_runs(void **state) {
   (void)state;

@@ -1,7 +1,7 @@
 -- Arguments of scripts: pl.arg and the words of the command line.
 local lu = require "luaunit"
 local pl = require "perilune"
-local args = require "perilune.args"
+local args = require "perilune.script.args"
 
 local function message(f, ...)
   local ok, text = pcall(f, ...)

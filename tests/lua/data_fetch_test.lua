@@ -1,7 +1,7 @@
 -- `perilune data fetch` against a server on loopback: verified, resumed, the next mirror after a failure.
 local lu = require "luaunit"
 local core = require "perilune.core"
-local fetch = require "perilune.fetch"
+local fetch = require "perilune.data.fetch"
 local registry = require "perilune.data.registry"
 local store = core.store
 

@@ -103,7 +103,7 @@ function TestDecision:test_a_row_with_nan_is_never_right()
     lu.assertEquals(result.correct, 1)
     lu.assertEquals(result.outside, { 2, 0, 1 })
     -- 0 and 1/2, of the classes that occur
-    lu.assertEquals(require "perilune.metrics".named.macro_recall(result), 0.25)
+    lu.assertEquals(require "perilune.train.metrics".named.macro_recall(result), 0.25)
   end
   local one = passes_on(1)
   one[1].weight:fill_(nan)
@@ -116,7 +116,7 @@ function TestDecision:test_outputs_beyond_the_classes_count_as_wrong_in_the_metr
   local data = pl.data.from_tensors { x = x, y = y, labels = { "a", "b" } }
   local result = passes_on(3):evaluate(data.train)
   lu.assertEquals({ result.correct, result.confusion, result.outside }, { 1, { { 1, 0 }, { 0, 0 } }, { 1, 0 } })
-  lu.assertEquals(require "perilune.metrics".classification(result.confusion, result.outside).accuracy, 0.5)
+  lu.assertEquals(require "perilune.train.metrics".classification(result.confusion, result.outside).accuracy, 0.5)
 end
 
 -- Labels of two classes by the sign of x.

@@ -3,7 +3,7 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local help = require "perilune.help"
-require "perilune.result"      -- loaded with the first run
+require "perilune.run.result"      -- loaded with the first run
 require "perilune.plot.figure" -- loaded with the first figure
 require "perilune.terminal.shown"
 

@@ -236,10 +236,10 @@ function TestRun:test_stopped_inside_an_epoch_the_splits_are_seen_with_the_last_
 end
 
 function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
-  local trainer, history = require "perilune.epochs", require "perilune.history"
+  local trainer, history = require "perilune.epochs", require "perilune.run.history"
   local e = pl.experiment(fields { epochs = 1, callbacks = { on_batch = function() end } })
   e.optimizer:bind(e.model)
-  require "perilune.random".install(1, 0)
+  require "perilune.script.random".install(1, 0)
   local h, asked, clock = history.new(), 0, pl.system.clock
   local nothing = function() end
   local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1,
@@ -253,7 +253,7 @@ function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
     end })
   local began = clock()
   lu.assertTrue(t:run())
-  require "perilune.random".restore()
+  require "perilune.script.random".restore()
   lu.assertTrue(asked > 3 and clock() - began > 0.6)
   lu.assertTrue(h[1].seconds < 0.5)
 end
@@ -313,7 +313,7 @@ function TestRun:test_a_loss_as_a_function_is_the_built_in_one()
     lu.assertAlmostEquals(own.history.test_loss[epoch], built_in.history.test_loss[epoch], 1e-4)
     lu.assertEquals(own.history.train_accuracy[epoch], built_in.history.train_accuracy[epoch])
   end
-  local gradient_check = require "perilune.gradient_check"
+  local gradient_check = require "perilune.nn.gradient_check"
   lu.assertNil(gradient_check.loss(cross_entropy, { 5 }, 5))
   lu.assertStrContains(gradient_check.loss(function(o, y)
     local value, grad = cross_entropy(o, y)
@@ -340,7 +340,7 @@ function TestRun:test_a_loss_as_a_function_is_the_built_in_one()
 end
 
 function TestRun:test_gradients_of_layers_in_lua_are_checked()
-  local gradient_check = require "perilune.gradient_check"
+  local gradient_check = require "perilune.nn.gradient_check"
   local function model(factor)
     return nn.Sequential { nn.Linear(4, 6), nn.Dropout(0.3),
       nn.Lambda { forward = function(x) return x * x end, backward = function(dy, x) return dy * x * factor end },

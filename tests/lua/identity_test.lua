@@ -1,7 +1,7 @@
 -- What makes a run this run: an unfinished or finished one is not continued as another.
 local lu = require "luaunit"
 local pl = require "perilune"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local scratch = dofile "tests/lua/support_scratch.lua" "identity_test"
 local nn, optim = pl.nn, pl.optim
 

@@ -3,7 +3,7 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
-local record = require "perilune.record"
+local record = require "perilune.run.record"
 
 pl.system.threads(1)      -- small networks
 

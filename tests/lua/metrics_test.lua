@@ -2,7 +2,7 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
-local metrics = require "perilune.metrics"
+local metrics = require "perilune.train.metrics"
 
 TestClassification = {}
 

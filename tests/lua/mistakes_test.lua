@@ -1,7 +1,7 @@
 -- The predictions and worst mistakes that run files keep, against what the model itself says of each sample.
 local lu = require "luaunit"
 local pl = require "perilune"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local nn, data, optim = pl.nn, pl.data, pl.optim
 local scratch = dofile "tests/lua/support_scratch.lua" "mistakes"
 

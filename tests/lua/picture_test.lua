@@ -1,7 +1,7 @@
 -- Images as lines of characters, against small ones drawn by hand.
 local lu = require "luaunit"
 local pl = require "perilune"
-local picture = require "perilune.picture"
+local picture = require "perilune.terminal.image"
 
 TestPicture = {}
 

@@ -1,6 +1,6 @@
 -- The progress of a run: a line redrawn on a terminal, never wider than it; aligned rows elsewhere.
 local lu = require "luaunit"
-local Progress = require "perilune.progress"
+local Progress = require "perilune.train.progress"
 
 local function capture()
   local out = { text = "" }
@@ -34,7 +34,7 @@ function TestProgress:test_prints_do_not_glue_to_the_line()
   local path = os.tmpname()
   local program = [[
     local own = print
-    local Progress = require "perilune.progress"
+    local Progress = require "perilune.train.progress"
     local p = Progress.new { out = io.stdout, epochs = 2, columns = { "epoch" },
       term = { tty = true, width = 60, utf8 = false, paint = function(s) return s end } }
     local function draw() p:update { epoch = 1, batch = 1, batches = 2 } end

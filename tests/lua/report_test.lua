@@ -1,10 +1,10 @@
 -- Tables and numbers for people; a run's own helpers (plain values, random numbers, captured variables, history).
 local lu = require "luaunit"
-local text = require "perilune.text"
-local report = require "perilune.report"
-local history = require "perilune.history"
-local random = require "perilune.random"
-local captured = require "perilune.captured"
+local text = require "perilune.base.format"
+local report = require "perilune.terminal.tables"
+local history = require "perilune.run.history"
+local random = require "perilune.script.random"
+local captured = require "perilune.script.upvalues"
 
 TestText = {}
 

@@ -2,7 +2,7 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
-local folder = require "perilune.folder"
+local folder = require "perilune.run.folder"
 local scratch = dofile "tests/lua/support_scratch.lua"
 local nn, optim = pl.nn, pl.optim
 

@@ -3,9 +3,9 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
-local record = require "perilune.record"
-local runfile = require "perilune.runfile"
-local statistics = require "perilune.statistics"
+local record = require "perilune.run.record"
+local runfile = require "perilune.run.file"
+local statistics = require "perilune.train.statistics"
 local scratch = dofile "tests/lua/support_scratch.lua"("statistics")
 
 local data = pl.data.digits { train = 320, test = 64 }

@@ -1,6 +1,6 @@
 -- The two rules of early stopping, against losses written down by hand.
 local lu = require "luaunit"
-local stopping = require "perilune.stopping"
+local stopping = require "perilune.train.stopping"
 
 -- Feeds the values to a rule; returns the epoch it stopped at (nil: never), the best epoch, and the epochs that
 -- improved.
@@ -137,7 +137,7 @@ end
 function TestOptions:test_direction_of_an_own_metric_must_be_said()
   lu.assertEquals(message(function() stopping.patience { patience = 3, monitor = "val_bleu" } end),
     "@ pl.stopping.patience: is a larger or a smaller 'val_bleu' better? Add mode = \"max\" or mode = \"min\"")
-  local metrics = require "perilune.metrics"
+  local metrics = require "perilune.train.metrics"
   for name in pairs(metrics.named) do      -- whatever can be asked for can be monitored
     lu.assertEquals(stopping.patience { patience = 3, monitor = "val_" .. name }.mode, "max")
   end
@@ -193,7 +193,7 @@ end
 
 -- A state goes through a checkpoint as JSON between any two epochs.
 function TestNeverFinite:test_after_resume()
-  local exact = require "perilune.exact"
+  local exact = require "perilune.base.lossless_json"
   local values = { 0 / 0, 3, math.huge, 2.5, 2.5, 0 / 0, 2.4, 2.5, 2.6, 2.7, 2.8 }
   for _, rule in ipairs { stopping.patience { patience = 3 }, stopping.window { patience = 3, min_delta_rel = 0 } } do
     local whole = { after(rule, values) }

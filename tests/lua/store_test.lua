@@ -2,8 +2,8 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
-local exact = require "perilune.exact"
-local runfile = require "perilune.runfile"
+local exact = require "perilune.base.lossless_json"
+local runfile = require "perilune.run.file"
 local nn, store = pl.nn, core.store
 
 local scratch = dofile "tests/lua/support_scratch.lua" "store_lua"
@@ -438,7 +438,7 @@ function TestModel.test_configurations_have_types_of_json_and_counts_are_those_o
 end
 
 function TestModel.test_an_older_identity_is_the_same()
-  local identity = require "perilune.identity"
+  local identity = require "perilune.run.identity"
   local function of(config)
     return { script = "", arguments = {}, files = {}, held_out = "none", recipe = "", setup = { model = config } }
   end

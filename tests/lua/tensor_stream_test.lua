@@ -1,7 +1,7 @@
 -- Random tensors without a seed of their own follow the stream of the run: set with it, saved and given back.
 local lu = require "luaunit"
 local pl = require "perilune"
-local random = require "perilune.random"
+local random = require "perilune.script.random"
 
 TestStreams = {}
 

@@ -1,6 +1,6 @@
 -- Charts in the terminal: right at every width, in letters without UTF-8, without colour where it is not wanted.
 local lu = require "luaunit"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local series = require "perilune.plot.series"
 local chart = require "perilune.terminal.chart"
 local marks = require "perilune.terminal.marks"

@@ -1,7 +1,7 @@
 -- The view of watch at every size, its keys, and how it follows logs that grow, end, are torn or vanish.
 local lu = require "luaunit"
 local pl = require "perilune"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local styles = require "perilune.terminal.style"
 local sources = require "perilune.terminal.watch_source"
 local view = require "perilune.terminal.watch_view"

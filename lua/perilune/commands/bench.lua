@@ -1,10 +1,10 @@
 --- perilune bench [NETWORK|FILE ...]
 local core = require "perilune.core"
-local bench = require "perilune.bench"
-local errors = require "perilune.errors"
-local report = require "perilune.report"
-local text = require "perilune.text"
-local whole = require "perilune.convert".whole
+local bench = require "perilune.train.speed"
+local errors = require "perilune.base.errors"
+local report = require "perilune.terminal.tables"
+local text = require "perilune.base.format"
+local whole = require "perilune.base.cli_options".whole
 local system = core.system
 
 local M = { summary = "speed of training and answering, layer by layer if asked", usage = "[NETWORK|FILE ...]",

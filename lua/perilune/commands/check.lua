@@ -1,7 +1,7 @@
 --- perilune check FILE [name=value ...]
-local errors = require "perilune.errors"
-local text = require "perilune.text"
-local report = require "perilune.report"
+local errors = require "perilune.base.errors"
+local text = require "perilune.base.format"
+local report = require "perilune.terminal.tables"
 
 local M = { summary = "build it, show shapes, parameters, memory; reads no data", usage = "FILE [name=value ...]",
   description = "Builds the experiment that FILE returns and checks that model, loss and data fit, without " ..
@@ -65,7 +65,7 @@ end
 
 function M.run(options)
   local e = require "perilune.script".experiment(options.file, options.arguments)
-  local wrong = require "perilune.gradient_check".experiment(e)
+  local wrong = require "perilune.nn.gradient_check".experiment(e)
   if wrong then errors.fail(1, "%s", wrong) end
   local term = text.terminal(1)
   if options.figure then

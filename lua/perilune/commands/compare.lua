@@ -1,9 +1,9 @@
 --- perilune compare A B [C ...]
 local compare = require "perilune.stats.compare"
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local report = require "perilune.report"
-local text = require "perilune.text"
+local errors = require "perilune.base.errors"
+local report = require "perilune.terminal.tables"
+local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
 
 local M = { summary = "what differs in the settings, what in the results, and is it luck?", usage = "A B [C ...]",
@@ -13,17 +13,18 @@ local M = { summary = "what differs in the settings, what in the results, and is
 
 function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"
-  parser:option("--seed", "Seed of the bootstrap (1)."):convert(require "perilune.convert".whole(0)):argname "<n>"
+  local seed = parser:option("--seed", "Seed of the bootstrap (1)."):argname "<n>"
+  seed:convert(require "perilune.base.cli_options".whole(0))
   parser:flag("--json", "As JSON.")
 end
 
 --- The finished runs that folders hold. Raises when one holds none.
 function M.load(paths)
-  local runs = require "perilune.runs"
+  local runs = require "perilune.run.runs"
   local list = {}
   for _, path in ipairs(paths) do
     local found = {}
-    if core.system.kind(path) == "folder" and not require "perilune.folder".find(path) then
+    if core.system.kind(path) == "folder" and not require "perilune.run.folder".find(path) then
       local below, problems = runs.runs(path)
       for _, problem in ipairs(problems or {}) do
         io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n")

@@ -1,6 +1,6 @@
 --- perilune data list | fetch NAME...
-local errors = require "perilune.errors"
-local text = require "perilune.text"
+local errors = require "perilune.base.errors"
+local text = require "perilune.base.format"
 
 local M = { summary = "data sets: what is there; download one", usage = "list | fetch NAME..." }
 
@@ -15,7 +15,7 @@ end
 
 local function list()
   local rows = {}
-  for i, set in ipairs(require "perilune.fetch".list()) do
+  for i, set in ipairs(require "perilune.data.fetch".list()) do
     rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder
       or "not here: perilune data fetch " .. set.name }
   end
@@ -27,7 +27,7 @@ end
 
 function M.run(options)
   if options.action == "list" then return list() end
-  local fetch = require "perilune.fetch"
+  local fetch = require "perilune.data.fetch"
   for _, name in ipairs(options.names) do
     local ok, message = fetch.fetch(name, { to = options.to })
     if not ok then errors.fail(1, "%s", message) end

@@ -5,7 +5,7 @@ function M.define(parser)
   parser:argument("command", "A command, or a name of the library such as nn.Conv2d, to tell more about."):args "?"
 end
 
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local environment = "Environment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, " ..
   "PERILUNE_MEMORY=2G (the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto, " ..
@@ -56,7 +56,7 @@ function M.run(options)
     return 0
   end
   local near = require "perilune.core".system.nearest(options.command, cli.commands) or help.nearest(options.command)
-  require "perilune.errors".fail(2, "help: there is no command and no name '%s'%s", options.command,
+  require "perilune.base.errors".fail(2, "help: there is no command and no name '%s'%s", options.command,
     near and ("; did you mean '%s'?"):format(near) or "; they are: " .. table.concat(cli.commands, ", "))
 end
 

@@ -1,7 +1,7 @@
 --- perilune note RUN TEXT
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local notes = require "perilune.notes"
+local errors = require "perilune.base.errors"
+local notes = require "perilune.run.notes"
 
 local M = { summary = "keep a note or tags beside a run", usage = "RUN [TEXT] [--tag T] [--untag T]",
   description = "Keeps a note and tags in the run's folder (notes.jsonl); its files are not touched. Without any: " ..
@@ -17,7 +17,7 @@ end
 function M.run(options)
   local folder = options.run
   if core.system.kind(folder) == "file" then folder = folder:match "^(.*)/[^/]*$" or "." end
-  local is_run = require "perilune.folder".find(folder) or core.system.kind(folder .. "/log.jsonl") == "file"
+  local is_run = require "perilune.run.folder".find(folder) or core.system.kind(folder .. "/log.jsonl") == "file"
   if core.system.kind(folder) ~= "folder" or not is_run then
     errors.fail(1, "%s is no run: a note is kept in a run's folder, such as runs/my-first-s1", options.run)
   end

@@ -1,5 +1,5 @@
 --- perilune plot RUN... METRIC
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 
 local M = { summary = "curves of runs over each other, here or as a figure", usage = "RUN... METRIC [--log] [-o FILE]",
   description = "Draws a metric of one or several runs over their epochs: in the terminal, or as a figure " ..

@@ -1,11 +1,11 @@
 --- perilune reproduce [ROW|FAMILY ...]
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local results = require "perilune.reproduce.results"
 local rows = require "perilune.reproduce.rows"
 local tables = require "perilune.reproduce.table"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local core = require "perilune.core"
-local whole = require "perilune.convert".whole
+local whole = require "perilune.base.cli_options".whole
 
 local M = { summary = "documented experiments beside what is measured of them", usage = "[ROW|FAMILY]",
   description = "Without a row: the table of what is documented, measured and missing. With rows (P09) or a " ..

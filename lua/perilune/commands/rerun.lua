@@ -1,16 +1,16 @@
 --- perilune rerun RUN: the script kept in a run's file, run again; are these the same bits?
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local memory = require "perilune.memory"
-local folder = require "perilune.folder"
-local history = require "perilune.history"
-local identity = require "perilune.identity"
-local record = require "perilune.record"
-local printable = require "perilune.printable"
-local runfile = require "perilune.runfile"
-local text = require "perilune.text"
-local trained = require "perilune.trained"
-local whole = require "perilune.convert".whole
+local errors = require "perilune.base.errors"
+local memory = require "perilune.base.memory"
+local folder = require "perilune.run.folder"
+local history = require "perilune.run.history"
+local identity = require "perilune.run.identity"
+local record = require "perilune.run.record"
+local printable = require "perilune.base.printable"
+local runfile = require "perilune.run.file"
+local text = require "perilune.base.format"
+local trained = require "perilune.script.trained"
+local whole = require "perilune.base.cli_options".whole
 local system = core.system
 
 local M = { summary = "run the script kept in a run's file again: the same bits?", usage = "RUN [--epochs N]",

@@ -1,7 +1,7 @@
 --- perilune run FILE [name=value ...]
-local errors = require "perilune.errors"
-local memory = require "perilune.memory"
-local whole = require "perilune.convert".whole
+local errors = require "perilune.base.errors"
+local memory = require "perilune.base.memory"
+local whole = require "perilune.base.cli_options".whole
 
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder " ..
@@ -20,7 +20,7 @@ function M.define(parser)
     "bits."):convert(whole(1)):argname "<n>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); also one " ..
     "after each epoch.")
-    :convert(require "perilune.convert".seconds):argname "<s>"
+    :convert(require "perilune.base.cli_options".seconds):argname "<s>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
   parser:flag("--watch", "In a full screen: curves while it trains (as perilune watch); q leaves the view, and " ..

@@ -1,9 +1,9 @@
 --- perilune runs [FOLDER] [FILTER]
 local core = require "perilune.core"
-local csv = require "perilune.csv"
-local errors = require "perilune.errors"
-local report = require "perilune.report"
-local text = require "perilune.text"
+local csv = require "perilune.base.csv"
+local errors = require "perilune.base.errors"
+local report = require "perilune.terminal.tables"
+local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
 
 local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
@@ -44,7 +44,7 @@ local function value_of(run, name)
 end
 
 local function holds(conditions)
-  local filter = require "perilune.runs_filter"
+  local filter = require "perilune.run.filter"
   local special, rest = {}, {}
   for _, word in ipairs(conditions) do
     local name, operator, value = word:match "^(%l+)([!=~]+)(.*)$"
@@ -177,7 +177,7 @@ function M.run(options)
   if asked > 1 then errors.fail(2, "runs: one of --csv, --json and --markdown is enough") end
   local folder, conditions = read(options.words)
   local filter = holds(conditions)
-  local list, problems = require "perilune.runs".runs(folder)
+  local list, problems = require "perilune.run.runs".runs(folder)
   if not list then errors.fail(1, "runs: %s", problems) end
   for _, problem in ipairs(problems) do io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n") end
   list = filter(list)

@@ -1,8 +1,8 @@
 --- perilune show RUN
-local errors = require "perilune.errors"
-local text = require "perilune.text"
-local report = require "perilune.report"
-local history = require "perilune.history"
+local errors = require "perilune.base.errors"
+local text = require "perilune.base.format"
+local report = require "perilune.terminal.tables"
+local history = require "perilune.run.history"
 
 local M = { summary = "a run's history, confusion matrix, precision, recall, F1",
   usage = "RUN [--csv | --json] [--heat]",
@@ -90,7 +90,7 @@ local function without_classes(result, past)
 end
 
 local function export(path, json)
-  local runs = require "perilune.runs"
+  local runs = require "perilune.run.runs"
   local run, message = runs.run(path)
   if not run then errors.fail(1, "%s", message) end
   if json then print(runs.json(run)) else say(report.csv(run.history, run.state.ended and runs.final(run) or false)) end
@@ -98,8 +98,8 @@ local function export(path, json)
 end
 
 function M.run(options)
-  local path = require "perilune.folder".file(options.run)
-  local record, message = require "perilune.runfile".read(path)
+  local path = require "perilune.run.folder".file(options.run)
+  local record, message = require "perilune.run.file".read(path)
   if not record then errors.fail(1, "%s", message) end
   local past = history.new(record.history)
   if options.csv or options.json then

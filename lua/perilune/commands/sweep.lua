@@ -1,8 +1,8 @@
 --- perilune sweep FILE name=value,value ...
-local convert = require "perilune.convert"
-local errors = require "perilune.errors"
-local memory = require "perilune.memory"
-local text = require "perilune.text"
+local convert = require "perilune.base.cli_options"
+local errors = require "perilune.base.errors"
+local memory = require "perilune.base.memory"
+local text = require "perilune.base.format"
 
 local M = { summary = "train every combination of arguments, with several seeds", usage = "FILE name=value,value ...",
   description = "Trains FILE with each combination of the values (lr=1e-3,1e-2 width=1..5), each trial in a " ..

@@ -1,6 +1,6 @@
 --- perilune verify FILE...
-local errors = require "perilune.errors"
-local printable = require "perilune.printable"
+local errors = require "perilune.base.errors"
+local printable = require "perilune.base.printable"
 local system = require "perilune.core".system
 
 local M = { summary = "check that files are whole", usage = "FILE...",

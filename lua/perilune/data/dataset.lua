@@ -1,9 +1,9 @@
 --- A data set: a training split and, where there is one, a test split and a validation split. Every method returns a
 --- new data set and leaves this one as it is.
-local raise = require "perilune.raise"
+local raise = require "perilune.base.errors".raise
 
 local Dataset = {}
-local names = require "perilune.names"
+local names = require "perilune.base.names"
 local class = { __name = "perilune.dataset", __index = Dataset }
 local M = {}
 

@@ -1,9 +1,9 @@
 --- A split: the training, validation or test part of a data set. It knows its shape, number and label names from
 --- the start, and is read from its files when a sample is first needed.
-local csv = require "perilune.csv"
-local options = require "perilune.options"
-local raise = require "perilune.raise"
-local names = require "perilune.names"
+local csv = require "perilune.base.csv"
+local options = require "perilune.base.options"
+local raise = require "perilune.base.errors".raise
+local names = require "perilune.base.names"
 
 local Split = {}
 local class = { __name = "perilune.split" }

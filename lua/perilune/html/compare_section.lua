@@ -7,8 +7,8 @@ local palette = require "perilune.plot.palette"
 local parallel = require "perilune.plot.parallel"
 local runs = require "perilune.plot.runs"
 local series_of = require "perilune.plot.series"
-local text = require "perilune.text"
-local titles = require "perilune.report"
+local text = require "perilune.base.format"
+local titles = require "perilune.terminal.tables"
 
 local M = {}
 
@@ -86,7 +86,7 @@ local function table_of_runs(page, list, differ, by_run, anchors)
   local tagged = false
   local tags = {}
   for i, run in ipairs(list) do
-    tags[i] = run.folder and table.concat(require "perilune.notes".read(run.folder).tags, ", ") or ""
+    tags[i] = run.folder and table.concat(require "perilune.run.notes".read(run.folder).tags, ", ") or ""
     tagged = tagged or tags[i] ~= ""
   end
   for _, name in ipairs(differ) do

@@ -1,7 +1,7 @@
 --- What a report says of a run in words and single numbers, from its file.
-local metrics = require "perilune.metrics"
-local text = require "perilune.text"
-local titles = require "perilune.report"
+local metrics = require "perilune.train.metrics"
+local text = require "perilune.base.format"
+local titles = require "perilune.terminal.tables"
 
 local M = {}
 
@@ -58,7 +58,7 @@ function M.verdict(run, result)
 end
 
 --- Seconds that the training took.
-function M.seconds(run) return require "perilune.history".sum(run.history, "seconds") end
+function M.seconds(run) return require "perilune.run.history".sum(run.history, "seconds") end
 
 local function flat(value)
   if type(value) ~= "table" then return tostring(value) end

@@ -4,8 +4,8 @@ local bars = require "perilune.plot.bars"
 local curves = require "perilune.plot.curves"
 local filters = require "perilune.plot.filters"
 local network = require "perilune.plot.network"
-local text = require "perilune.text"
-local titles = require "perilune.report"
+local text = require "perilune.base.format"
+local titles = require "perilune.terminal.tables"
 
 local M = {}
 
@@ -22,7 +22,7 @@ local function model_of(run)
   end)
   if ok then return result end
   return nil, "The model cannot be made again from the file (it has parts that are functions of the script): " ..
-    require "perilune.errors".strip(tostring(result))
+    require "perilune.base.errors".strip(tostring(result))
 end
 
 local function summary(page, rows)

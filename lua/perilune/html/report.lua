@@ -1,6 +1,6 @@
 --- Reports: one self-contained page about one or several runs, from their files alone.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local pages = require "perilune.html.page"
 local runs = require "perilune.plot.runs"
 
@@ -74,7 +74,7 @@ end
 function M.write(sources, path)
   if type(path) ~= "string" or path == "" then
     errors.raise('pl.report: the second argument is a path, such as "report.html", got %s',
-      require "perilune.options".describe(path))
+      require "perilune.base.options".describe(path))
   end
   local list = runs.list(sources, "pl.report")
   if #list == 0 then errors.raise "pl.report: no run is given" end

@@ -3,10 +3,10 @@ local bars = require "perilune.plot.bars"
 local curves = require "perilune.plot.curves"
 local facts = require "perilune.html.facts"
 local heat = require "perilune.plot.heat"
-local metrics = require "perilune.metrics"
+local metrics = require "perilune.train.metrics"
 local runs = require "perilune.plot.runs"
-local text = require "perilune.text"
-local titles = require "perilune.report"
+local text = require "perilune.base.format"
+local titles = require "perilune.terminal.tables"
 
 local M = {}
 
@@ -261,7 +261,7 @@ end
 
 local function notes(page, run)
   if not run.folder then return end
-  local found = require "perilune.notes".read(run.folder)
+  local found = require "perilune.run.notes".read(run.folder)
   if #found.tags > 0 then page:tag("p", "Tags: " .. table.concat(found.tags, ", ")) end
   for _, note in ipairs(found.notes) do
     page:raw(('<p>%s <span class="muted">%s</span></p>'):format(require "perilune.html.escape".text(note.text),

@@ -10,10 +10,10 @@
 -- least: between "it learns" and "it is about to diverge". Model and optimizer are copies: the experiment's stay as
 -- they are, to the bit.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local shown = require "perilune.terminal.shown"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

@@ -1,13 +1,13 @@
 --- Looking into models: model:mistakes(test), layer:show(), model:activations(x):show(), model:statistics().
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local filters = require "perilune.plot.filters"
 local marks = require "perilune.terminal.marks"
-local options = require "perilune.options"
+local options = require "perilune.base.options"
 local pictures = require "perilune.terminal.pictures"
 local shown = require "perilune.terminal.shown"
 local styles = require "perilune.terminal.style"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -33,7 +33,7 @@ function M.mistakes(model, split, given)
   end
   if (split.classes or 0) == 0 then errors.raise "mistakes: this data has no labels; mistakes are of classes" end
   local result = model:evaluate(split:read(), { loss = o.loss, predictions = true })
-  local keep = require "perilune.mistakes"
+  local keep = require "perilune.train.mistakes"
   local all = keep.worst(split, result.predictions, result.probabilities)
   local list = table.move(all, 1, math.min(#all, o.count), 1, {})
   local labels = split.labels or (split.set and split.set.labels)

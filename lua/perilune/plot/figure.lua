@@ -1,7 +1,7 @@
 --- pl.figure { ... }: figures of a script's own, drawn by the same code as reports: f:show(), f:svg(), f:save "x.svg".
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local series = require "perilune.plot.series"
 
 local M = {}
@@ -225,7 +225,7 @@ function Figure:show()
     local h = { counts = {}, low = 1, high = #self.bars + 1 }
     for i, bar in ipairs(self.bars) do h.counts[i] = bar.value end
     lines = require "perilune.terminal.marks".histogram(h, style, { title = self.title })
-  else lines = require "perilune.report".model(self.model:rows()) end
+  else lines = require "perilune.terminal.tables".model(self.model:rows()) end
   for _, line in ipairs(lines) do print(line) end
 end
 

@@ -1,5 +1,5 @@
 --- Weights as images: the kernels of a convolution, or what each output of a linear layer on pixels looks for.
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

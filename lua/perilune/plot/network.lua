@@ -2,7 +2,7 @@
 -- branches of a
 -- residual block beside each other, from the dot where they part to the "+" where they join.
 local display = require "perilune.plot.display"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

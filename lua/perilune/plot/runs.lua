@@ -5,16 +5,16 @@
 --   { name, label, path, folder, seed, history, state, identity, evaluation, provenance, record, problem, experiment
 -- (a run of this session) }
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local history = require "perilune.history"
-local options = require "perilune.options"
+local errors = require "perilune.base.errors"
+local history = require "perilune.run.history"
+local options = require "perilune.base.options"
 local system, store = core.system, core.store
 
 local M = {}
 
 local DEEP = 6      -- folders in folders that are looked into
 
-local holds_run = require "perilune.folder".find
+local holds_run = require "perilune.run.folder".find
 
 --- The folders of runs in and below a folder, sorted; also those that have only a log yet; begun: or only a lock.
 function M.folders(path, found, depth, begun)
@@ -49,7 +49,7 @@ end
 function M.read(path, tensors)
   local file = system.kind(path) == "folder" and holds_run(path) or path
   local folder = system.kind(path) == "folder" and path or path:match "^(.*)/[^/]*$" or "."
-  local record, message = require "perilune.runfile".read(file, { tensors = tensors or false })
+  local record, message = require "perilune.run.file".read(file, { tensors = tensors or false })
   local s = record and record.state or {}
   local identity = s.identity or {}
   local base = folder:gsub("/+$", ""):match "[^/]+$"
@@ -199,7 +199,7 @@ end
 function M.axis(metric)
   local share = metric:match "_accuracy$" or metric:match "_error$" or metric:match "_precision$"
     or metric:match "_recall$" or metric:match "_f1$"
-  local title = metric == "lr" and "learning rate" or require "perilune.report".title(metric)
+  local title = metric == "lr" and "learning rate" or require "perilune.terminal.tables".title(metric)
   if metric == "seconds" then title = "seconds" end
   return { label = title, unit = share and "percent" or nil }
 end

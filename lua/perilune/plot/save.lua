@@ -1,6 +1,6 @@
 --- Figures as files: SVG is written here; PNG and PDF are made from it by librsvg's rsvg-convert.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 
 local M = {}
 

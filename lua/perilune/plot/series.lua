@@ -2,8 +2,8 @@
 -- lists, columns of a
 -- history, tensors of one axis. low and high make a band.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 
 local M = {}
 

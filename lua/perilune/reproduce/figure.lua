@@ -1,6 +1,6 @@
 --- Figures of rows: a family's documented and measured errors side by side; the curves of a row's runs that lie here.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local verdict = require "perilune.reproduce.verdict"
 
 local M = {}
@@ -37,7 +37,7 @@ local function runs_of(list, task_of)
   for _, row in ipairs(list) do
     for seed = 1, row.seeds do
       local path = task_of(row, seed).folder
-      if core.system.kind(path .. "/run.h5") == "file" then runs[#runs + 1] = require "perilune.runs".run(path) end
+      if core.system.kind(path .. "/run.h5") == "file" then runs[#runs + 1] = require "perilune.run.runs".run(path) end
     end
   end
   return runs

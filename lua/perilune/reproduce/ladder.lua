@@ -1,6 +1,6 @@
 --- The progression on one screen: what each model added, its documented and its measured error, and where they lie on
 --- a logarithmic axis.
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local verdict = require "perilune.reproduce.verdict"
 
 local M = {}

@@ -1,12 +1,12 @@
 --- experiments/results.csv: a line a row and seed, with what came of it. A finished run folder becomes such a line.
 --- A line whose seed is "1-5" is a mean over these seeds, from before each was kept; lines of all of them replace it.
 local core = require "perilune.core"
-local csv = require "perilune.csv"
-local errors = require "perilune.errors"
-local history = require "perilune.history"
-local metrics = require "perilune.metrics"
+local csv = require "perilune.base.csv"
+local errors = require "perilune.base.errors"
+local history = require "perilune.run.history"
+local metrics = require "perilune.train.metrics"
 local rows = require "perilune.reproduce.rows"
-local runfile = require "perilune.runfile"
+local runfile = require "perilune.run.file"
 local script = require "perilune.script"
 local store = core.store
 

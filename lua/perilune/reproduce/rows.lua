@@ -1,6 +1,6 @@
 --- The rows of experiments/index.lua: where they are, and which one is meant.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local script = require "perilune.script"
 local system = core.system
 

@@ -1,10 +1,10 @@
 --- Rows beside their results: the table of experiments/README.md, and the one on the screen.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local results = require "perilune.reproduce.results"
 local rows = require "perilune.reproduce.rows"
 local samples = require "perilune.stats.samples"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local verdict = require "perilune.reproduce.verdict"
 
 local M = {}

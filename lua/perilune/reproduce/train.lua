@@ -1,8 +1,8 @@
 --- Trains the seeds of rows that no result is there of, each in a folder of its own below runs/reproduce/, and records
 --- what came of it; or trains seed 1 again and compares its weights with the published ones.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
-local folders = require "perilune.folder"
+local errors = require "perilune.base.errors"
+local folders = require "perilune.run.folder"
 local jobs = require "perilune.sweep.jobs"
 local plan = require "perilune.sweep.plan"
 local results = require "perilune.reproduce.results"

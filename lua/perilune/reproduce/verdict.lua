@@ -1,5 +1,5 @@
 --- A row beside what was measured of it: mean, spread, verdict, and whether the documented single run is one of ours.
-local metrics = require "perilune.metrics"
+local metrics = require "perilune.train.metrics"
 local results = require "perilune.reproduce.results"
 local samples = require "perilune.stats.samples"
 

@@ -1,15 +1,15 @@
 --- pl.compare(a, b): runs, folders, or lists of these (the seeds of one setting).
 local compare = require "perilune.stats.compare"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
-local result = require "perilune.result"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
+local result = require "perilune.run.result"
 
 local function run_of(value, what)
   if result.is(value) then return value end
   if type(value) ~= "string" then
     errors.raise("pl.compare: %s is a run, its folder or a list of these, got %s", what, options.describe(value))
   end
-  local run, message = require "perilune.runs".run(value)
+  local run, message = require "perilune.run.runs".run(value)
   return run or errors.raise("pl.compare: %s", message)
 end
 

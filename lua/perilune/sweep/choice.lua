@@ -1,6 +1,6 @@
 --- By what a sweep chooses its best: a measure of the validation set, unless told otherwise in words.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 
 local M = {}
 

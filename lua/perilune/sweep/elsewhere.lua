@@ -1,9 +1,9 @@
 --- A sweep that other engines run: one command a line for GNU parallel, or a job array for Slurm. Each command claims
 --- its trial by a lock, so that the same list may be worked on twice at once.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local sweep = require "perilune.sweep.run"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local trial = require "perilune.sweep.trial"
 
 local M = {}

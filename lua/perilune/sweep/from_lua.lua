@@ -1,9 +1,9 @@
 --- pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "1..5" }, seeds = 5 }: the sweep of the
 --- command line, with its result as a table.
 local core = require "perilune.core"
-local csv = require "perilune.csv"
-local errors = require "perilune.errors"
-local options = require "perilune.options"
+local csv = require "perilune.base.csv"
+local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local sweep = require "perilune.sweep.run"
 
 local known = {

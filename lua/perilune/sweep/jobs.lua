@@ -2,7 +2,7 @@
 --- status is read there, and claimed there by its own process, with a lock that dies with it. So any number of
 --- callers, here and elsewhere, can work on the same tasks.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local trial = require "perilune.sweep.trial"
 local process, system = core.process, core.system
 

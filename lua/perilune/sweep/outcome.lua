@@ -1,16 +1,16 @@
 --- What came of a sweep: its trials, grouped by configuration; the best; the table; sweep.csv.
 local choice = require "perilune.sweep.choice"
 local core = require "perilune.core"
-local csv = require "perilune.csv"
-local report = require "perilune.report"
+local csv = require "perilune.base.csv"
+local report = require "perilune.terminal.tables"
 local samples = require "perilune.stats.samples"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local trial = require "perilune.sweep.trial"
 
 local M = {}
 
 local function finished_run(t)
-  local list = require "perilune.runs".runs(t.folder)
+  local list = require "perilune.run.runs".runs(t.folder)
   return list and list[1]
 end
 

@@ -1,8 +1,8 @@
 --- What a sweep is: the trials that its arguments make, and its folder, where sweep.json says whose they are. Trials
 --- that were there before stay: a wider grid or more seeds of the same script adds to them.
-local args = require "perilune.args"
+local args = require "perilune.script.args"
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local script = require "perilune.script"
 local values = require "perilune.sweep.values"
 local store = core.store
@@ -116,7 +116,7 @@ end
 -- where a trial is { name, words, seed, folder, configuration = index }.
 function M.make(o, configurations, e)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
-  local folder = o.out or "runs/sweep-" .. require "perilune.folder".slug(slug)
+  local folder = o.out or "runs/sweep-" .. require "perilune.run.folder".slug(slug)
   local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations,
     trials = {}, all = {} }
   local was = M.read(folder)

@@ -1,7 +1,7 @@
 --- A sweep from its arguments to its table: `perilune sweep` and pl.sweep.
 local choice = require "perilune.sweep.choice"
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local halving = require "perilune.sweep.halving"
 local jobs = require "perilune.sweep.jobs"
 local outcome = require "perilune.sweep.outcome"
@@ -32,7 +32,7 @@ end
 function M.share(threads, count) return math.max(1, (threads or system.threads()) // count) end
 
 local function final_row(t, shown)
-  local run, row = (require "perilune.runs".runs(t.folder) or {})[1], {}
+  local run, row = (require "perilune.run.runs".runs(t.folder) or {})[1], {}
   for _, name in ipairs(shown) do row[name] = run and run:value(name) or nil end
   return row
 end

@@ -1,7 +1,7 @@
 --- What a sweep varies: "lr=1e-3,3e-3", "width=1..5", "lr=lin:0..1", "lr=log:1e-4..1e-1", "channels=[8,16],[16,32]";
 --- and the combinations of it, all of them (a grid) or drawn at random.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 
 local M = {}
 

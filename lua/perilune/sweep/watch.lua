@@ -1,8 +1,8 @@
 --- What a sweep shows while it works: a line for each trial that is settled; on a terminal, under these, the running
 --- ones and how long it will take, redrawn in place.
-local report = require "perilune.report"
+local report = require "perilune.terminal.tables"
 local system = require "perilune.core".system
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean
 local trial = require "perilune.sweep.trial"
 

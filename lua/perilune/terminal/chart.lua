@@ -2,7 +2,7 @@
 local canvas = require "perilune.terminal.canvas"
 local curves = require "perilune.plot.curves"
 local styles = require "perilune.terminal.style"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 local thin = require "perilune.plot.thin"
 
 local M = {}

@@ -1,6 +1,6 @@
 --- Small figures in the terminal: sparklines, bars of a histogram, heat maps.
 local styles = require "perilune.terminal.style"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

@@ -1,8 +1,8 @@
 --- Pictures beside each other in the terminal, each with a caption below: filters, activations, mistakes.
 local core = require "perilune.core"
-local picture = require "perilune.picture"
+local picture = require "perilune.terminal.image"
 local styles = require "perilune.terminal.style"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

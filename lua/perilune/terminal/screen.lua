@@ -18,7 +18,7 @@ end
 
 --- What may be drawn on it: see terminal/style.lua.
 function Screen:style()
-  local term = require "perilune.text".terminal(1)
+  local term = require "perilune.base.format".terminal(1)
   local no_colour = (os.getenv "NO_COLOR" or "") ~= ""
   term.tty, term.colour = true, not no_colour and self.screen:colours() >= 8
   local style = require "perilune.terminal.style".of(term)

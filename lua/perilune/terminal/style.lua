@@ -1,5 +1,5 @@
 --- What a chart in the terminal may use: letters, colours of series, width.
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- perilune watch: runs that other processes train, live, in a full screen.
 local core = require "perilune.core"
-local errors = require "perilune.errors"
+local errors = require "perilune.base.errors"
 local runs = require "perilune.plot.runs"
 local sources = require "perilune.terminal.watch_source"
 local view = require "perilune.terminal.watch_view"

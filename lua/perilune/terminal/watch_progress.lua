@@ -1,8 +1,8 @@
 --- perilune run --watch: the view of watch in the process that trains. It stands in for the progress lines, which go
 --- on below it
 -- when q leaves the view.
-local errors = require "perilune.errors"
-local text = require "perilune.text"
+local errors = require "perilune.base.errors"
+local text = require "perilune.base.format"
 local view = require "perilune.terminal.watch_view"
 
 local M = {}
@@ -14,7 +14,7 @@ function M.new(progress, run)
   if not screen then errors.fail(1, "run --watch: %s", message) end
   local source = { name = run.name, title = run.title, epochs = run.epochs, labels = run.labels, state = "training",
     tags = {},
-    history = require "perilune.history".new() }
+    history = require "perilune.run.history".new() }
   function source.rate() return source.samples_per_second, source.left end
   return setmetatable({ progress = progress, screen = screen, source = source, state = view.new { source },
     said = {}, style = screen:style() }, M)

@@ -2,8 +2,8 @@
 --- its run file.
 -- Nothing is locked, nothing is written.
 local core = require "perilune.core"
-local folder = require "perilune.folder"
-local history = require "perilune.history"
+local folder = require "perilune.run.folder"
+local history = require "perilune.run.history"
 local system, store = core.system, core.store
 
 local M = {}
@@ -96,7 +96,7 @@ function Source:read_file(now)
       and self.read_ended == (self.summary ~= nil)) then return end
   local file = folder.find(self.path)
   if not file then return end
-  local record = require "perilune.runfile".read(file, { tensors = false })
+  local record = require "perilune.run.file".read(file, { tensors = false })
   local took = system.clock() - now
   self.next_read = now + math.max(2, took * SHARE)
   if not record then return end
@@ -118,7 +118,7 @@ function Source:update(selected)
   read_log(self)
   if selected or not self.record then self:read_file(now) end
   if not self.tags_at or now - self.tags_at > 5 then
-    self.tags, self.tags_at = require "perilune.notes".read(self.path).tags, now
+    self.tags, self.tags_at = require "perilune.run.notes".read(self.path).tags, now
   end
   self.state = state_of(self)
   if self.summary then self.epochs, self.title = self.summary.epochs or self.epochs, self.summary.name

@@ -3,10 +3,10 @@
 -- to lines, and from a key to a changed state.
 local chart = require "perilune.terminal.chart"
 local marks = require "perilune.terminal.marks"
-local report = require "perilune.report"
+local report = require "perilune.terminal.tables"
 local runs = require "perilune.plot.runs"
 local styles = require "perilune.terminal.style"
-local text = require "perilune.text"
+local text = require "perilune.base.format"
 
 local M = {}
 M.__index = M

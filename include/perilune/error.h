@@ -1,0 +1,29 @@
+/* Errors. No function of the library exits, prints or jumps: what can fail returns a status and fills a pl_error, which
+   the caller owns. A function that returns something else says how it fails (usually NULL) and fills the error too. */
+#ifndef PERILUNE_ERROR_H
+#define PERILUNE_ERROR_H
+
+#include "perilune/api.h"
+
+typedef enum pl_status {
+  PL_OK = 0,
+  PL_ERROR_SHAPE,   /* two shapes do not fit */
+  PL_ERROR_TYPE,    /* wrong element type or kind of object */
+  PL_ERROR_VALUE,   /* a number or name out of its range */
+  PL_ERROR_STATE,   /* called at the wrong time */
+  PL_ERROR_MEMORY,  /* allocation failed or the limit was reached */
+  PL_ERROR_IO,      /* the operating system refused */
+  PL_ERROR_CORRUPT  /* a file is not what it claims to be */
+} pl_status;
+
+typedef struct pl_error {
+  pl_status status;
+  char text[512];   /* one line: what was expected, what was found, what to do */
+} pl_error;
+
+/* Fills `err` (may be NULL) and returns `status`, so that `return pl_error_set(...)` reads well. Longer text is cut. */
+PL_API pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...) PL_PRINTF(3, 4);
+/* Puts "<prefix>: " before the text; the status stays what it was. `err` may be NULL. */
+PL_API void pl_error_prefix(pl_error *err, const char *format, ...) PL_PRINTF(2, 3);
+
+#endif

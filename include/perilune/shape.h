@@ -1,0 +1,22 @@
+/* Shapes: the sizes of an array's axes, the last of which is contiguous in memory. */
+#ifndef PERILUNE_SHAPE_H
+#define PERILUNE_SHAPE_H
+
+#include "perilune/api.h"
+
+#define PL_MAX_AXES 6
+
+typedef struct pl_shape {
+  int axes;                   /* 0: a scalar */
+  int64_t size[PL_MAX_AXES];
+} pl_shape;
+
+/* Number of elements (a scalar has one), or -1 when the product overflows or a size is negative. */
+PL_API int64_t pl_shape_count(const pl_shape *shape);
+PL_API bool pl_shape_equal(const pl_shape *a, const pl_shape *b);
+
+#define PL_SHAPE_TEXT 160     /* holds PL_MAX_AXES sizes of any value */
+/* "[2, 3]"; with `batch` "[N, 2, 3]". Returns `text`. */
+PL_API const char *pl_shape_text(char text[PL_SHAPE_TEXT], const pl_shape *shape, bool batch);
+
+#endif

@@ -1,0 +1,86 @@
+/* Parallel regions: one function runs on every member of a team. Members divide outputs among themselves, never a sum.
+   Denormals are flushed to zero inside, and the setting is restored after. Regions of several host threads take turns;
+   a region inside a region runs on one thread. */
+#ifndef PERILUNE_THREADS_H
+#define PERILUNE_THREADS_H
+
+#include "perilune/api.h"
+
+typedef struct pl_balance pl_balance;   /* runtime/base/balance.h */
+
+typedef struct pl_team {
+  int rank, size;             /* rank from 0; rank 0 is the leader, the thread that began the region */
+  struct pl_barrier *barrier;
+  pl_balance *balance;        /* of shares; NULL: equal ones */
+} pl_team;
+
+typedef void (*pl_team_fn)(const pl_team *team, void *arg);
+
+/* ---- how many: of the whole process ---- */
+
+PL_API void pl_threads_set(int n);           /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
+PL_API int pl_threads_get(void);
+PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most there may be */
+/* Threads that pay off for `steps` steps of about a nanosecond each: small work stays on one. (Passes of a model:
+   pl_exec_team_size.) */
+PL_API int pl_threads_for(double steps);
+/* How often the system has taken a processor from a thread of this process so far. */
+PL_API long pl_threads_displaced(void);
+
+/* ---- regions ---- */
+
+PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all threads; returns when all are done */
+PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);    /* on n threads; 1 costs nothing */
+PL_API void pl_team_barrier(const pl_team *team);                  /* all members wait for each other */
+/* Whether the leader waits at the next barrier already. */
+PL_API bool pl_team_first_waits(const pl_team *team);
+/* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
+PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
+
+/* ---- work: shares with dynamic load balancing ----
+   [0, n) in pieces of `grain` items, of which a member takes up to `most` at a time: those of its own share first, in
+   order, and then, if the team has a balance and there are fewer than 2^24 pieces, it steals from other members' shares
+   what they have not begun, from the other end. Chance decides who does a piece: neither its result nor its address may
+   depend on it. Each member:
+
+     pl_work w = pl_work_begin(team, n, grain, most, order);
+     while (pl_work_take(&w, &from, &to)) compute [from, to);  */
+typedef enum pl_order_of_work {
+  PL_FROM_START,
+  PL_FROM_END,
+  PL_FROM_ENDS                /* the first half of the members ascending, the others descending */
+} pl_order_of_work;
+
+typedef struct pl_work {
+  const pl_team *team;
+  size_t n, grain, most, pieces, first, last;
+  pl_order_of_work order;
+  int tried;                  /* members, from this one on, of whose shares nothing is left */
+  bool moves;                 /* else a member has [first, last) pieces, its share, to itself */
+  unsigned round;
+  double since;               /* when this one's share was empty */
+} pl_work;
+
+PL_API pl_work pl_work_begin(const pl_team *team, size_t n, size_t grain, size_t most, pl_order_of_work order);
+PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
+
+/* ---- stages ----
+   Each is done by the whole team, or by the leader alone; the others then go ahead to the next stage of all and wait
+   there. Each member:
+
+     const pl_team *t = pl_stage_begin(s, alone);
+     if (t) work, shared by t;
+     pl_stage_end(s);  */
+typedef struct pl_stages {
+  const pl_team *team;
+  void (*meanwhile)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
+  void *context;
+  bool alone;                 /* the current stage is the leader's */
+  bool pending;               /* the others have not waited yet for what the leader did alone */
+} pl_stages;
+
+PL_API const pl_team *pl_stage_begin(pl_stages *s, bool alone);
+PL_API void pl_stage_end(pl_stages *s);
+PL_API void pl_stage_meet(pl_stages *s);     /* all stages so far are complete, for all */
+
+#endif

@@ -1,0 +1,35 @@
+--- safetensors: a JSON header { name -> { dtype, shape, data_offsets } } behind its length in 8 bytes, then the bytes.
+--- https://github.com/huggingface/safetensors
+---
+--- Names are the layers' ("fc1.weight"; else "conv2d_2.weight" by type and number), layouts PyTorch's: convolutions
+--- [out, in, kh, kw], linear [out, in]. PyTorch's Flatten goes through channels first: what follows one, up to the next
+--- Linear, has its features in that order.
+local core = require "perilune.core"
+local layouts = require "perilune.export.layouts"
+
+local M = {}
+
+--- The bytes of a file with these tensors: a list of { name =, tensor = }, all f32. metadata: name -> text.
+function M.bytes(list, metadata)
+  local header, data, at = { __metadata__ = metadata }, {}, 0
+  for i, entry in ipairs(list) do
+    data[i] = core.bytes.of(entry.tensor)
+    local shape = entry.tensor.shape
+    header[entry.name] = { dtype = "F32", shape = shape, data_offsets = { at, at + #data[i] } }
+    at = at + #data[i]
+  end
+  local text = core.json.encode(header)
+  text = text .. (" "):rep(-#text % 8)          -- the data begins at a multiple of 8
+  return ("<I8"):pack(#text) .. text .. table.concat(data)
+end
+
+function M.encode(graph, about)
+  local list = {}
+  for _, item in ipairs(layouts.parameters(graph)) do
+    list[#list + 1] = { name = item.name, tensor = item.to_pytorch(item.tensor) }
+  end
+  return M.bytes(list, { format = "pt", layout = "pytorch", made_by = "Perilune " .. core.system.version(),
+    model = about.name })
+end
+
+return M

@@ -1,0 +1,117 @@
+--- The folder of a run: which one, and whether a run to go on with lies there. In it checkpoint.h5 alone counts;
+--- run.h5, best.h5 and log.jsonl are derived from it and written after it.
+local core = require "perilune.core"
+local errors = require "perilune.base.errors"
+local identity = require "perilune.run.identity"
+local system, store = core.system, core.store
+
+local M = {}
+
+--- "P09 convolution" -> "p09-convolution". Other letters than English ones stay, whatever the locale; bytes that are no
+--- UTF-8 are written as numbers.
+function M.slug(name)
+  if not utf8.len(name) then name = name:gsub("[\128-\255]", function(c) return ("-%02x-"):format(c:byte()) end) end
+  local slug = name:gsub("[A-Z]", function(c) return string.char(c:byte() + 32) end)
+  slug = slug:gsub("[^a-z0-9\128-\255]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
+  return slug ~= "" and slug or "run"
+end
+
+local function checkpoint(path) return path .. "/checkpoint.h5" end
+
+--- The file of the run in a folder, or nil.
+function M.find(path)
+  for _, name in ipairs { "run.h5", "checkpoint.h5" } do
+    if system.kind(path .. "/" .. name) == "file" then return path .. "/" .. name end
+  end
+end
+
+--- The file to look at when a run is named by its folder; any other path is itself.
+function M.file(path)
+  if system.kind(path) ~= "folder" then return path end
+  return M.find(path) or errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
+end
+
+-- The record of the run in a folder; nil when there is none. tensors = false: without its weights. A file that cannot
+-- be continued from is an error, unless the run is to start anew anyway.
+local function read(path, fresh, tensors)
+  if system.kind(checkpoint(path)) ~= "file" then return nil end
+  local record, message = require "perilune.run.file".read(checkpoint(path), { tensors = tensors, raw = true })
+  if record and not (record.kind == "checkpoint" and record.state and record.state.identity) then
+    record, message = nil, checkpoint(path) .. " is not a checkpoint of a run"
+  end
+  if not record and not fresh then errors.fail(1, "%s; start anew with --fresh", message) end
+  return record
+end
+
+-- Whether a finished run can simply go on: it ended because its epochs were over, and more are wanted now.
+local function may_go_on(record, epochs)
+  local s = record.state
+  return s.ended == "epochs" and epochs > (s.epoch or 0)
+end
+
+-- Makes the folder and tries to write there: before the training, not after it.
+local function make(path)
+  local ok, message = store.mkdir(path)
+  if ok then ok, message = store.write_text(path .. "/.probe", "") end
+  if not ok then
+    errors.fail(1, "cannot write into the run's folder %s: %s; choose another with --out DIR", path, message)
+  end
+  store.remove(path .. "/.probe")
+end
+
+-- The first of base, base-2, base-3, ... in which this run can begin or go on. With `fresh` an unfinished one is
+-- overwritten.
+local function next_free(base, options, now)
+  local number = 1
+  while true do
+    local path = number == 1 and base or ("%s-%d"):format(base, number)
+    local record = read(path, options.fresh, false)
+    if not (record and record.state.ended) then return path end
+    local goes_on = may_go_on(record, options.epochs)
+      and (options.force or #identity.differences(record.state.identity, now) == 0)
+    if goes_on and not options.fresh then return path end
+    number = number + 1
+  end
+end
+
+-- Two processes that train into one folder would overwrite each other's files.
+local function lock(path)
+  local held, message = store.lock(path .. "/.lock")
+  if held then return held end
+  errors.fail_held("another run is training into %s (%s); wait until it ends, or choose another folder with --out DIR",
+    path, message)
+end
+
+local function refuse_if_different(path, record, now)
+  local differences = identity.differences(record.state.identity, now)
+  if #differences > 0 then
+    errors.fail(1, "%s holds %s run that differs: %s; start anew with --fresh, choose another folder with --out " ..
+      "DIR, or go on regardless with --force", path, record.state.ended and "a finished" or "an unfinished",
+        table.concat(differences, "; "))
+  end
+  local captured = record.state.captured
+  if captured then
+    errors.fail(1, "%s cannot be continued exactly: %s, which is in no checkpoint; keep it in ctx.state and start " ..
+      "anew with --fresh, or go on regardless with --force", path, captured)
+  end
+end
+
+--- Chooses the folder. options: out, epochs, seed, fresh, force; `now`: the run's identity. Returns the path, the
+--- record to go on from (nil: none), and whether that record is of a finished run with nothing left to do. `run.lock`
+--- becomes the folder's lock.
+function M.choose(run, e, options, now)
+  local path = options.out or next_free(("runs/%s-s%d"):format(M.slug(e.name), options.seed), options, now)
+  make(path)
+  run.lock = lock(path)
+  local record = not options.fresh and read(path) or nil
+  if not record then return path end
+  if not options.force then refuse_if_different(path, record, now) end
+  return path, record, record.state.ended ~= nil and not may_go_on(record, options.epochs)
+end
+
+--- Removes what an earlier run left: a new one begins here.
+function M.clear(path)
+  for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5", "log.jsonl" } do store.remove(path .. "/" .. name) end
+end
+
+return M

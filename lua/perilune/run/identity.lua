@@ -1,0 +1,160 @@
+--- What makes a run this run and no other, and how two such identities differ.
+local core = require "perilune.core"
+local loaded = require "perilune.script.loaded"
+local printable = require "perilune.base.printable"
+local system = core.system
+
+local M = {}
+
+-- A function of a script is told from others by the script's text; elsewhere by a digest of its own.
+local function function_of(f, with_digest)
+  local print_of = with_digest and require "perilune.script.upvalues".fingerprint(f)
+  return print_of and "a function " .. print_of or "a function"
+end
+
+-- Named functions, sorted.
+local function functions_of(named, with_digest)
+  local list = {}
+  for name, f in pairs(named) do list[#list + 1] = ("%s = %s"):format(name, function_of(f, with_digest)) end
+  table.sort(list)
+  return #list > 0 and table.concat(list, ", ") or "none"
+end
+
+local function config_of(object, with_digest)
+  if type(object) == "function" then return function_of(object, with_digest) end
+  local ok, config = pcall(function() return object:config() end)
+  return ok and core.json.encode(config) or tostring(object)
+end
+
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
+  "drop_last", "nonfinite",
+  "validation", "test", "metrics", "callbacks" }
+
+-- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for
+-- variants that one script makes of another's.
+local function setup_of(e)
+  local digests = e.variant or not e.script
+  local augment = {}
+  for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
+  for _, f in ipairs(e.augment.functions) do augment[#augment + 1] = function_of(f, digests) end
+  local metrics = {}
+  for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
+  local rule = e.stopping
+  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer),
+    augment = table.concat(augment, ", "),
+    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
+    or "none",
+    metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "",
+      functions_of(metrics, digests)),
+    callbacks = functions_of(e.callbacks, digests),
+    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor,
+      rule.patience, rule.min_delta,
+      rule.min_delta_rel) or "none",
+    batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, nonfinite = e.nonfinite, test = e.test,
+    validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
+end
+
+--- What makes a run this run: its script and arguments, the files the script loaded, data, seed, algorithm. The number
+-- of epochs, threads and what is printed do not.
+function M.of(e, seed)
+  local script = e.script or { text = "", arguments = {}, files = {} }
+  local train, test, held = e.splits.train, e.splits.test, e.splits.val
+  local digests = { train.sha256 }
+  for _, split in ipairs { held or false, test or false } do
+    if split then digests[#digests + 1] = split.sha256 end
+  end
+  local _, isa = system.processor()
+  local convolution = os.getenv "PERILUNE_CONV" or ""
+  local algorithm = (isa == "baseline" and "unfused" or "fused") ..
+    (convolution ~= "" and ", convolution " .. convolution or "")
+  return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
+    files = script.files, seed = seed,
+    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
+    algorithm = algorithm,
+    start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
+end
+
+--- The first line in which two texts differ, in words.
+function M.difference(was, now)
+  local function lines(text)
+    local list = {}
+    for line in (text .. "\n"):gmatch "(.-)\n" do list[#list + 1] = line end
+    return list
+  end
+  local a, b = lines(was), lines(now)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then
+      local function quote(line) return line and "'" .. printable.text((line:gsub("^%s+", ""))) .. "'" or "nothing" end
+      return ("line %d was %s, now %s"):format(i, quote(a[i]), quote(b[i]))
+    end
+  end
+  return "the line ends differ"
+end
+
+--- Files that the kept run loaded while it trained are this run's too, before it comes to load them.
+function M.carry_over(was, now)
+  for _, file in ipairs(was.files or {}) do
+    local known = not file.late
+    for _, other in ipairs(now.files) do known = known or other.path == file.path end
+    if not known then now.files[#now.files + 1] = { path = file.path, text = file.text, late = true } end
+  end
+end
+
+-- Older files wrote the biases of convolutions as "true" and "false".
+local function with_json_bool(word) return (word == "true" or word == "false") and '"bias":' .. word or nil end
+
+--- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
+function M.differences(was, now)
+  local list = {}
+  local function differ(what, a, b)
+    if a ~= b then
+      list[#list + 1] = ("%s: was %s, now %s"):format(what, a == "" and "none" or tostring(a),
+        b == "" and "none" or tostring(b))
+    end
+  end
+  if was.script ~= now.script then list[#list + 1] = "script: " .. M.difference(was.script, now.script) end
+  local before, seen = {}, {}
+  local old = was.recipe == nil and #(was.files or {}) == 0      -- such programs did not note all files
+  for _, file in ipairs(was.files or {}) do before[file.path] = file.text end
+  for _, file in ipairs(now.files) do
+    seen[file.path] = true
+    if before[file.path] == nil then
+      if not file.late and not old then list[#list + 1] = file.path .. " is loaded now and was not" end
+    elseif before[file.path] ~= file.text then
+      list[#list + 1] = file.path .. ": " .. M.difference(before[file.path], file.text)
+    end
+  end
+  for _, file in ipairs(was.files or {}) do
+    local text = not seen[file.path] and file.late and loaded.text(file.path)
+    if text and text ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(file.text, text)
+    elseif not text and not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
+  end
+  differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
+  differ("data set", was.data, now.data)
+  if was.data == now.data and was.data_sha256 ~= now.data_sha256 then
+    list[#list + 1] = ("the contents of data set %s changed"):format(now.data)
+  end
+  differ("derivation of the data", was.recipe or "", now.recipe)
+  -- programs that did not note the rule held out the last rows
+  local last = now.held_out ~= "none" and ("%s, the last rows"):format(now.held_out:match "^[^,]*") or "none"
+  differ("validation", was.held_out or last, now.held_out)
+  if was.held_out == nil and now.held_out ~= last then
+    list[#list] = list[#list] .. ' (order = "last" holds out those rows)'
+  end
+  local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
+  differ("start", start_of(was), start_of(now))
+  if #list == 0 then
+    for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
+      local before_ = (was.setup or {})[name]
+      if type(before_) == "string" then before_ = before_:gsub('"bias":"(%a+)"', with_json_bool) end
+      local after = now.setup[name]
+      local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
+      if before_ ~= nil and before_ ~= bare then differ(name, before_, after) end
+    end
+  end
+  differ("seed", was.seed, now.seed)
+  differ("algorithm", was.algorithm, now.algorithm)
+  return list
+end
+
+return M

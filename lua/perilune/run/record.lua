@@ -1,0 +1,106 @@
+--- What files keep of a run: records built from a trainer (see run/file.lua for their fields), and given back to one.
+local core = require "perilune.core"
+local system = core.system
+local errors = require "perilune.base.errors"
+local exact = require "perilune.base.lossless_json"
+local history = require "perilune.run.history"
+local runfile = require "perilune.run.file"
+
+local M = {}
+
+local function configs(layer, found)
+  local path = layer:path()
+  if path ~= "" then found[path] = layer:config().config end
+  for i = 1, #layer do configs(layer[i], found) end
+  return found
+end
+
+-- { layer, name, tensor } in a row -> { layer, type, config, tensors = {{ name, tensor }} } a layer
+local function by_layer(list, config)
+  local layers, index = {}, {}
+  for _, item in ipairs(list) do
+    local layer = index[item.layer]
+    if not layer then
+      layer = { layer = item.layer, type = item.type, config = config and config[item.layer], tensors = {} }
+      index[item.layer] = layer
+      layers[#layers + 1] = layer
+    end
+    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
+  end
+  return layers
+end
+
+--- The layers of a model; `snapshot`: with other values than its present ones.
+function M.layers(model, snapshot)
+  return by_layer(snapshot or model:state(), configs(model, {}))
+end
+
+--- The SHA-256 of parameters and statistics in order: of model:state() or a snapshot.
+function M.digest(list)
+  local tensors = {}
+  for i, item in ipairs(list) do tensors[i] = item.tensor end
+  return core.store.sha256(table.unpack(tensors))
+end
+
+--- Copies what a file kept into `list` (model:state(), optimizer:state() or a snapshot). Raises when they do not fit.
+function M.fill(list, layers, path)
+  local ok, message = runfile.restore(list, layers)
+  if not ok then errors.fail(1, "%s does not fit this experiment: %s; start anew with --fresh", path, message) end
+end
+
+local function state_of(trainer, identity)
+  local state = {}
+  for key, value in pairs(trainer.state) do state[key] = value end
+  state.user, state.identity = trainer.ctx.state, identity
+  local ok, problem = pcall(exact.encode, trainer.ctx.state, "ctx.state")
+  if not ok then error(problem .. "; keep numbers, strings, booleans and tables of them there", 0) end
+  return state
+end
+
+--- Are the evaluations that a trainer in this state has those of the weights that a file of this kind holds?
+function M.is_evaluated(kind, state)
+  if kind == "checkpoint" or state.ended then return true end
+  if kind == "best" then return state.best.epoch == state.epoch end
+  return state.batch == 0
+end
+
+--- The record of a trainer. kind: "checkpoint" (the weights being trained, and all that continuing takes), "run" (the
+-- weights as they are now) or "best".
+function M.of(trainer, kind, identity, threads)
+  local processor, isa = system.processor()
+  local opt, model = trainer.optimizer, trainer.model
+  local _, input = model:sizes()
+  local record = {
+    kind = kind, config = model:config(), input = input, history = history.saved(trainer.history),
+    evaluation = M.is_evaluated(kind, trainer.state) and trainer.evaluation or nil,
+    statistics = trainer.statistics,
+    state = state_of(trainer, identity), loss = require "perilune.nn.decision".described(model),
+    provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
+      data_sha256 = identity.data_sha256,
+      build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,
+      threads = threads, documented = trainer.e.documented, values = trainer.e.script and trainer.e.script.values,
+      processor = ("%s (%s)"):format(processor, isa) },
+  }
+  if kind ~= "checkpoint" then
+    record.state.weights_sha256 = M.digest(kind == "best" and trainer.best or model:state())
+    record.layers = M.layers(model, kind == "best" and trainer.best or nil)
+    return record
+  end
+  record.layers = M.layers(model, trainer.last)
+  record.best = trainer.best and M.layers(model, trainer.best) or nil
+  local config = opt:config()
+  record.optimizer = { type = config.type, config = config.config, counters = opt:counters(),
+    layers = by_layer(opt:state()) }
+  return record
+end
+
+--- The state, history, ctx.state and evaluation that a record holds.
+function M.parts(record)
+  local state = {}
+  for key, value in pairs(record.state) do state[key] = value end
+  local user = state.user or {}
+  state.user, state.identity = nil, nil
+  return state, history.new(record.history), user, record.evaluation or {}
+end
+
+return M

@@ -1,0 +1,85 @@
+--- What an epoch measures: evaluations of the splits, the training's own sums, metrics and statistics of layers.
+-- Methods of the trainer (epochs.lua).
+local core = require "perilune.core"
+local metrics = require "perilune.train.metrics"
+local mistakes = require "perilune.train.mistakes"
+local statistics = require "perilune.train.statistics"
+
+local M = {}
+
+-- Predictions as files keep them, and the worst mistakes, of the splits evaluated last.
+function M:complete_evaluations()
+  for _, split in ipairs { "val", "test" } do
+    if self.evaluation[split] and self.e.splits[split] then
+      mistakes.complete(self.evaluation[split], self.e.splits[split])
+    end
+  end
+end
+
+-- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
+function M:evaluate(split, row)
+  local data = self.e.splits[split]
+  self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count,
+    split == "val" and "validation" or "test") }
+  local loss, predictions = self.e.loss, data.classes > 0
+  local result
+  if type(loss) == "function" then
+    result = require "perilune.nn.lua_loss".evaluate(self.model, data, loss, predictions)
+  else
+    result = self.model:evaluate(data:read(), { loss = loss, predictions = predictions })
+  end
+  if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
+  for _, name in ipairs(self.e.metrics.named) do
+    if result.confusion then result[name] = metrics.named[name](result) end
+  end
+  self.evaluation[split], self.ctx[split] = result, result
+  if row then
+    for _, name in ipairs(self.e.measures) do row[split .. "_" .. name] = result[name] end
+    for _, name in ipairs(self.e.metrics.named) do row[split .. "_" .. name] = result[name] end
+  end
+  return result
+end
+
+-- What the steps of an epoch have summed up, as an evaluation has it.
+function M:of_training()
+  local s, train = self.state, self.e.splits.train
+  local result = { loss = s.loss / s.samples, count = s.samples }
+  if self.e.scored == "classes" then
+    result.correct, result.accuracy, result.error = s.correct, s.correct / s.samples,
+      (s.samples - s.correct) / s.samples
+    return result
+  end
+  local width = 1
+  for _, n in ipairs(train.target) do width = width * n end
+  result.mae, result.rmse = s.absolute / (s.samples * width), (s.squared / (s.samples * width)) ^ 0.5
+  self.spread = self.spread or train:read():spread()
+  result.r2 = core.trainer.r2(s.squared, self.spread * (s.samples / train.count), s.samples)
+  return result
+end
+
+-- Users' metrics: those of the test set (their names begin with test_) only when it is looked at.
+function M:own_metrics(row, with_test)
+  for _, metric in ipairs(self.e.metrics.functions) do
+    if (row[metric.name] == nil or metric.instead) and (with_test or not metric.of_test) then
+      local value = metric.f(self.ctx)
+      if type(value) ~= "number" then
+        error(("metric '%s' returned %s; a number is expected"):format(metric.name, tostring(value)), 0)
+      end
+      row[metric.name] = value
+    end
+  end
+end
+
+-- Statistics of the layers after the last step, and what is to be said of them.
+function M:record_statistics(epoch)
+  if not statistics.due(self.e.statistics, epoch) then return end
+  self.statistics = self.statistics or {}
+  local list, s = self.statistics, self.state
+  local entry = statistics.collect(self, epoch, self.before_last)
+  self.before_last = nil
+  list[#list + 1] = entry
+  s.said = s.said or {}
+  for _, line in ipairs(statistics.warnings(entry, list[1], s.said)) do self.hooks.note(line) end
+end
+
+return M

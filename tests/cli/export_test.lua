@@ -1,0 +1,107 @@
+-- perilune export: what other programs make of the files.
+local lu = require "luaunit"
+local support = dofile "tests/cli/support_export.lua"
+local cli = support.cli
+cli.folder = cli.folder .. "/export_test"
+os.execute("mkdir -p " .. cli.quote(cli.folder))
+local pl = require "perilune"
+local core = require "perilune.core"
+local nn = pl.nn
+local formats = require "perilune.export"
+
+TestExport = {}
+
+function TestExport:test_onnx_of_every_layer()
+  support.agree("onnx", function(model, path) return assert(formats.write(model, "onnx", path)) end)
+end
+
+-- PyTorch's Sequential takes the file with load_state_dict.
+function TestExport:test_safetensors_in_pytorch()
+  support.agree("safetensors", function(model, path)
+    return assert(formats.write(model, "safetensors", path))
+  end, { lenet = true })
+end
+
+-- A program that reads inputs from its standard input and writes outputs and labels.
+local main = [[
+#include <stdio.h>
+int predict(const float *x, float *y);
+static float x[%d], y[%d];
+int main(void) {
+  while (fread(x, sizeof *x, %d, stdin) == %d) {
+    float label = (float)predict(x, y);
+    fwrite(y, sizeof *y, %d, stdout);
+    fwrite(&label, sizeof label, 1, stdout);
+  }
+  return 0;
+}
+]]
+
+-- Outputs [n, k + 1] of the exported C of a model: the label last.
+local function run_c(model, x, files)
+  local path = cli.folder .. "/m.c"
+  assert(formats.write(model, "c", path))
+  local n, inputs = x:size(1), x:count() // x:size(1)
+  local _, _, shape = model:sizes()
+  local outputs = 1
+  for _, size in ipairs(shape) do outputs = outputs * size end
+  cli.write("main.c", main:format(inputs, outputs, inputs, inputs, outputs))
+  local compiled = os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -O2 m.c main.c -o m -lm"):format(
+    cli.quote(cli.folder), os.getenv "CC" or "cc"))
+  assert(compiled, "does not compile")
+  assert(os.execute(("%s/m <%s >%s/out"):format(cli.folder, files.x, cli.folder)))
+  return core.bytes.tensor("F32", { n, outputs + 1 }, cli.read(cli.folder .. "/out"), 0), outputs
+end
+
+function TestExport:test_c_of_every_layer()
+  support.each(1000, function(name, model, x, y, files)
+    local found, outputs = run_c(model, x, files)
+    local want = y:reshape(1000, outputs)
+    local difference = (found:slice(2, 1, outputs) - want):abs():max() / want:abs():max()
+    lu.assertTrue(difference < 1e-5, ("%s: %g"):format(name, difference))
+    if y:dim() == 2 then
+      local labels = found:slice(2, outputs + 1, outputs + 1):reshape(-1):to "i32"
+      lu.assertTrue(labels:equal(model:predict(x)), name)
+    end
+  end)
+end
+
+function TestExport:test_what_a_format_cannot_express_is_named()
+  local model = nn.Sequential { nn.Linear(4, 4), nn.Lambda { forward = function(x) return x end } }
+  model:build { 4 }
+  for _, format in ipairs(formats.list) do
+    lu.assertErrorMsgContains("layer 2 (Lambda) cannot be expressed: its functions are Lua", formats.write, model,
+      format.name, cli.folder .. "/x")
+  end
+end
+
+local experiment = [[
+local pl = require "perilune"
+local nn = pl.nn
+return pl.experiment { name = "Small one", seed = 1, data = pl.data.digits { train = 300, test = 100 },
+  model = nn.Sequential { nn.Conv2d(1, 4, 5, { stride = 2, name = "first" }), nn.ReLU(), nn.Flatten(),
+    nn.Linear(576, 10, { name = "fc" }) },
+  loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.003 }, epochs = 1, batch_size = 50 }
+]]
+
+function TestExport:test_command()
+  cli.write("small.lua", experiment)
+  lu.assertEquals(cli.run("run small.lua -q --threads 1 --out small").status, 0)
+  local words = {}
+  for _, format in ipairs(formats.list) do words[#words + 1] = ("--%s out.%s"):format(format.name, format.name) end
+  local r = cli.run("export small " .. table.concat(words, " "))
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  for _, format in ipairs(formats.list) do
+    lu.assertStrContains(r.out, "out." .. format.name)
+    lu.assertTrue(#cli.read(cli.folder .. "/out." .. format.name) > 1000)
+  end
+  lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "Small one")
+  lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "fc_weight")
+  local none = cli.run "export small"
+  lu.assertEquals(none.status, 2)
+  lu.assertStrContains(none.err, "export: name a format and a file: --onnx")
+  lu.assertEquals(cli.run("export nothing.h5 --onnx x.onnx").status, 1)
+  lu.assertStrContains(cli.run("export small --onnx /nowhere/x.onnx").err, "/nowhere/x.onnx")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
