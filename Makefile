@@ -172,7 +172,7 @@ bench: all
 bench-kernels: $(BUILD)/tests/bench/kernels
 	@$< $(ARGS)
 
-$(BUILD)/tests/bench/kernels: $(BUILD)/tests/bench/kernels.o $(CORE)
+$(BUILD)/tests/bench/kernels: $(BUILD)/tests/bench/kernels.o $(BUILD)/tests/bench/kernel_shapes.o $(CORE)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 deps:

@@ -26,9 +26,9 @@ check "every kernel is called by a test in C (an optimizer's step: through the o
   "$(grep '^KERNEL' runtime/kernels/kernels.def | grep -v 'pl_update' | sed 's/^KERNEL([^,]*, \([a-z0-9_]*\),.*/\1/' | while read -r name; do
        [ "$name" = descend ] || grep -qr "pl_kernel\.$name\>" tests/kernels tests/c || echo "$name"
      done)"
-check "every kernel has its line in tests/bench/kernels.c" \
+check "every kernel has its line in tests/bench/kernel_shapes.c" \
   "$(sed -n 's/^KERNEL([^,]*, \([a-z0-9_]*\),.*/\1/p' runtime/kernels/kernels.def | while read -r name; do
-       grep -qE "\\((${name%_forward}|${name%_backward}|$name)[,)]" tests/bench/kernels.c || echo "$name"
+       grep -qE "\\((${name%_forward}|${name%_backward}|$name)[,)]" tests/bench/kernel_shapes.c || echo "$name"
      done)"
 echo "1..$n"
 exit $bad

@@ -30,6 +30,9 @@ PL_API pl_status pl_store_group(pl_store_writer *w, const char *path, pl_error *
 /* An attribute of the group or dataset at `path`. `value`: one element of `type`, or `length` bytes of text. */
 PL_API pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type,
                                const void *value, size_t length, pl_error *err);
+/* An attribute that is a list of texts, all padded with zeros to the longest. */
+PL_API pl_status pl_store_attr_texts(pl_store_writer *w, const char *path, const char *name, const char *const *texts,
+                                     size_t n, pl_error *err);
 /* A dataset of contiguous rows, little-endian in the file, with a Fletcher-32 sum on each chunk.
    `gzip`: compression level 1 to 9, or 0 for none. */
 PL_API pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type, const pl_shape *shape,

@@ -79,6 +79,7 @@ typedef struct pl_operand {   /* a tensor, or when that is NULL a number */
 typedef struct pl_binary_op {
   const char *name;           /* "add", "lt", ... */
   void (*fn)(double *out, const double *a, const double *b, size_t n);
+  void (*f32)(float *out, const float *a, const float *b, size_t n);   /* among f32, if not NULL; out may be an input */
   pl_gives gives;
 } pl_binary_op;
 
@@ -92,6 +93,7 @@ PL_API pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op,
 typedef struct pl_unary_op {
   const char *name;           /* "exp", "clamp", ... */
   void (*fn)(double *out, const double *in, size_t n, const double *parameters);
+  void (*f32)(float *out, const float *in, size_t n, const float *parameters);   /* of f32, if not NULL */
   pl_gives gives;
   int parameters;             /* clamp has 2: low and high */
 } pl_unary_op;

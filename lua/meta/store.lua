@@ -139,6 +139,13 @@ function Writer:group(path, attributes) end
 ---@return perilune.store.writer
 function Writer:attr(path, name, value) end
 
+---An attribute that is a list of texts.
+---@param path string
+---@param name string
+---@param list string[]
+---@return perilune.store.writer
+function Writer:texts(path, name, list) end
+
 ---A tensor as a dataset.
 ---@param path string
 ---@param tensor perilune.Tensor

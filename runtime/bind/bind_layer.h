@@ -7,15 +7,20 @@
 
 #define BIND_LAYER "perilune.layer"
 
-/* Layers that belong together, with their model: they end together, when no userdata is left, since the collector's finalizers may
-   run for a parent before those of its children (or of what uses these). */
+struct pl_layer_class;
+struct pl_host_call;
+
+/* Layers that belong together, with their model: they end together, when no userdata is left, since the collector's
+   finalizers may run for a parent before those of its children (or of what uses these). */
 typedef struct bind_family {
   int members;                  /* userdata; of a family that another has taken in: none */
   pl_layer *root;
   pl_model *model;              /* made when first needed */
-  pl_exec *hand;                /* for forward and backward by hand; so infer, predict and evaluate between them do no harm */
+  pl_exec *hand;                /* for forward and backward by hand: infer, predict and evaluate between them do no
+                                   harm */
   pl_exec *infer;               /* for those */
-  struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's is made */
+  struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's
+                                   is made */
   struct bind_family *now;      /* the family that has taken this one in, or NULL */
 } bind_family;
 
@@ -26,25 +31,67 @@ typedef struct bind_layer {
   bind_family *family;
 } bind_layer;
 
-bind_family *bind_family_of(const bind_layer *u);
+/* ---- layers (bind_layer.c) ---- */
+
 bind_layer *bind_check_layer(lua_State *L, int index);
 bind_layer *bind_test_layer(lua_State *L, int index);
+/* Pushes the userdata of a layer. Raises when the collector has taken it. */
+void bind_push_layer(lua_State *L, const pl_layer *layer);
+/* Makes the userdata on top the one that bind_push_layer finds. */
+void bind_register_layer(lua_State *L, const pl_layer *layer);
+
+/* ---- constructors (bind_layer_new.c, bind_layer_clone.c) ---- */
+
+/* A layer of class `cls` with the arguments first..top; pushes the userdata. */
+void bind_new_layer(lua_State *L, const struct pl_layer_class *cls, int first, int top);
+int bind_construct_layer(lua_State *L);     /* nn.Linear(...) and so on; upvalue: the class */
+int bind_layer_from_config(lua_State *L);
+int bind_layer_examples(lua_State *L);
+int bind_layer_clone(lua_State *L);
+
+/* ---- families and their models (bind_family.c) ---- */
+
+bind_family *bind_family_of(const bind_layer *u);
+/* A family of one. Raises. */
+bind_family *bind_found_family(lua_State *L, pl_layer *layer);
+/* The members of `other` are from now on those of `f`. */
+void bind_take_in(bind_family *f, bind_family *other);
+int bind_layer_gc(lua_State *L);
 /* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of one. */
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
-/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
-void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
-/* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
-pl_exec *bind_infer_exec(lua_State *L, int index);
-/* Fills parameters whose initializer is a Lua function. Raises. */
+
+/* ---- parameters (bind_param.c) ---- */
+
+/* Pushes a tensor over parameter i (or its gradient). */
+void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient);
+/* Copies the tensor at `index` into parameter i. Raises. */
+void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index);
+/* Fills parameters whose initializer is a Lua function, which is called with the shape as a table. Raises. */
 void bind_custom_init(lua_State *L, const pl_layer *layer);
+
+/* ---- functions of the script (bind_lambda.c) ---- */
+
 /* The state in which functions of the script are to be called by the pass that follows. */
 void bind_use_state(lua_State *L);
 lua_State *bind_state(void);
+/* What the core calls for a layer with PL_HOST. The core must not be jumped over: errors become a status. */
+pl_status bind_call_host(void *context, struct pl_host_call *call, pl_error *err);
 /* A new f32 tensor [batch, sample...] on the stack, filled from `data` unless NULL. */
 pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data);
-/* Pushes a tensor over parameter i (or its gradient). */
-void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient);
+
+/* ---- running a model (bind_model.c) ---- */
+
+int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
+/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
+void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
+
+/* In the registry: model -> where its weights are from, in words (lua/perilune/weights.lua); there is none where only
+   the core is loaded. words: NULL forgets. */
+#define BIND_ORIGINS "perilune origins"
+void bind_note_origin(lua_State *L, int model, const char *words);
+/* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
+pl_exec *bind_infer_exec(lua_State *L, int index);
 
 #endif

@@ -63,6 +63,21 @@ static int writer_attr(lua_State *L) {
   return put_done(L, put_attr(L, path, name, 4, &err), &err);
 }
 
+/* w:texts(path, name, list): an attribute that is a list of texts */
+static int writer_texts(lua_State *L) {
+  pl_error err;
+  const char *path = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 4);
+  const char **texts = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *texts, 0);
+  for (lua_Integer i = 0; i < n; i++) {
+    if (lua_rawgeti(L, 4, i + 1) != LUA_TSTRING) return luaL_error(L, "%s: item %I is no text", name, i + 1);
+    texts[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);                /* the table holds it */
+  }
+  return put_done(L, pl_store_attr_texts(self(L), path, name, texts, (size_t)n, &err), &err);
+}
+
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* The attributes of the table at `index`, in the order of their names. */
@@ -194,7 +209,8 @@ const luaL_Reg bind_store_writer_functions[] = { { "create", store_create }, { N
 
 void bind_store_writer_class(lua_State *L) {
   bind_new_class(L, WRITER, (luaL_Reg[]){
-    { "group", writer_group }, { "attr", writer_attr }, { "tensor", writer_tensor }, { "numbers", writer_numbers },
+    { "group", writer_group }, { "attr", writer_attr }, { "texts", writer_texts },
+     { "tensor", writer_tensor }, { "numbers", writer_numbers },
     { "text", writer_text }, { "scale", writer_scale }, { "commit", writer_commit }, { "discard", writer_discard },
     { "__gc", writer_discard }, { "__close", writer_discard }, { NULL, NULL } });
   lua_pop(L, 1);

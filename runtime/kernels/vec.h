@@ -98,6 +98,8 @@ static inline vf vf_pow2(vf k) { return (vf)((__builtin_convertvector(k, vi) + 1
 
 /* Lanes of 32-bit numbers, for random words and for masks (lanes of all ones or all zeros). */
 typedef uint32_t vu __attribute__((vector_size(4 * PL_LANES)));
+typedef int32_t vs __attribute__((vector_size(4 * PL_LANES)));
+typedef float vf_plain __attribute__((vector_size(4 * PL_LANES)));   /* vf, for the compiler's own conversions */
 
 static inline vu vu_set(uint32_t x) { return x - (vu){ 0 }; }
 static inline vu vu_at_least(vu x, uint32_t least) { return (vu)(x >= vu_set(least)); }

@@ -55,6 +55,33 @@ static inline vf vf_expm1(vf x) {
   return vf_expm1_within(vf_greater(x, high, high, x));
 }
 
+/* |x| */
+static inline vf vf_absolute(vf x) { return (vf)((vu)x & vu_set(0x7fffffffu)); }
+
+/* The natural logarithm, relative error below 1.2e-7, also next to 1; -infinity of 0 (and of what is flushed to it),
+   NaN below 0 and of NaN.
+   x = 2^k (1 + f), 1 + f from sqrt(1/2) to sqrt(2), read from the bits of x. With s = f/(2 + f), so that |s| < 0.172:
+   log(1 + f) = 2 artanh(s) = 2s + s R,  R = 2/3 s^2 + 2/5 s^4 + ... (the first term left out is below 2e-9 of the
+   sum), and since 2s = f - s f:  log(1 + f) = f - s (f - R), whose first term is exact. */
+static inline vf vf_log(vf x) {
+  const vf least = vf_set(0x1p-126f), most = vf_set(0x1.fffffep127f);
+  vs k = ((vs)x - (vs)vu_set(0x3f3504f3u)) >> 23;
+  vf f = (vf)((vu)x - ((vu)k << 23)) - vf_set(1);
+  vf s = f / (f + vf_set(2)), z = s * s;
+  vf r = vf_set(2.0f / 9);
+  r = vf_fma(r, z, vf_set(2.0f / 7));
+  r = vf_fma(r, z, vf_set(2.0f / 5));
+  r = vf_fma(r, z, vf_set(2.0f / 3));
+  r = vf_fma(-s, vf_fma(-r, z, f), f);
+  vf whole = (vf)__builtin_convertvector(k, vf_plain);
+  r = vf_fma(whole, vf_set(-0x1.bd0106p-13f), r);
+  r = vf_fma(whole, vf_set(0x1.63p-1f), r);
+  r = vf_greater(least, x, vf_set(-__builtin_inff()), r);
+  r = vf_greater(vf_set(0), x, vf_set(__builtin_nanf("")), r);
+  r = vf_greater(x, most, x, r);
+  return vf_equal(x, x, r, x);
+}
+
 /* tanh x = (e^2x - 1) / ((e^2x - 1) + 2), relative error below 4e-7; 1 from 10 on */
 static inline vf vf_tanh(vf x) {
   const vf most = vf_set(10);

@@ -98,9 +98,11 @@ static void value_types(pl_store_type type, size_t length, hid_t *file, hid_t *m
             : hdf5.H5Tcopy(pl_store_memory_type(type));
 }
 
+/* `list`: how many values there are, in one axis; NULL: one, without an axis. */
 static void write_attr(pl_store_writer *w, hid_t object, const char *path, const char *name, hid_t file, hid_t memory,
-                       const void *value) {
-  hid_t names = hdf5.H5Pcreate(hdf5.H5P_CLS_ATTRIBUTE_CREATE_ID_g), space = hdf5.H5Screate(H5S_SCALAR), attr = -1;
+                       const hsize_t *list, const void *value) {
+  hid_t names = hdf5.H5Pcreate(hdf5.H5P_CLS_ATTRIBUTE_CREATE_ID_g), attr = -1;
+  hid_t space = list ? hdf5.H5Screate_simple(1, list, NULL) : hdf5.H5Screate(H5S_SCALAR);
   if (hdf5.H5Pset_char_encoding(names, H5T_CSET_UTF8) >= 0 && space >= 0) {
     attr = hdf5.H5Acreate2(object, name, file, space, names, H5P_DEFAULT);
   }
@@ -112,8 +114,8 @@ static void write_attr(pl_store_writer *w, hid_t object, const char *path, const
   hdf5.H5Pclose(names);
 }
 
-pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type, const void *value,
-                        size_t length, pl_error *err) {
+static pl_status put_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type,
+                          const hsize_t *list, const void *value, size_t length, pl_error *err) {
   char leaf[STORE_NAME_MOST];
   hid_t file, memory;
   if (w->failure.status == PL_OK && (name[0] == '\0' || strlen(name) >= STORE_NAME_MOST)) {
@@ -121,7 +123,8 @@ pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, 
                  "cannot write an attribute '%.40s' of %s: expected a name of 1 to %d bytes", name, path,
                  STORE_NAME_MOST - 1);
   }
-  if (w->failure.status || (type == PL_STORE_TEXT && !text_fits(w, path, value, length))) return done(w, err);
+  if (w->failure.status || (type == PL_STORE_TEXT && !list && !text_fits(w, path, value, length)))
+    return done(w, err);
   hid_t parent = enter_parent(w, path, leaf);
   if (parent < 0) return done(w, err);
   hid_t object = hdf5.H5Oopen(parent, leaf[0] ? leaf : ".", H5P_DEFAULT);
@@ -129,12 +132,29 @@ pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, 
   if (object < 0)
     pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot give '%s' the attribute '%s': write the group or dataset first",
                  path, name);
-  else write_attr(w, object, path, name, file, memory, length == 0 && type == PL_STORE_TEXT ? "" : value);
+  else write_attr(w, object, path, name, file, memory, list, length == 0 && type == PL_STORE_TEXT ? "" : value);
   hdf5.H5Tclose(memory);
   hdf5.H5Tclose(file);
   hdf5.H5Oclose(object);
   hdf5.H5Gclose(parent);
   return done(w, err);
+}
+
+pl_status pl_store_attr(pl_store_writer *w, const char *path, const char *name, pl_store_type type, const void *value,
+                        size_t length, pl_error *err) {
+  return put_attr(w, path, name, type, NULL, value, length, err);
+}
+
+pl_status pl_store_attr_texts(pl_store_writer *w, const char *path, const char *name, const char *const *texts,
+                              size_t n, pl_error *err) {
+  size_t longest = 1;
+  for (size_t i = 0; i < n; i++) longest = strlen(texts[i]) > longest ? strlen(texts[i]) : longest;
+  char *rows = pl_alloc_array(n + 1, longest, &w->failure);   /* zeroed */
+  if (rows == NULL) return done(w, err);
+  for (size_t i = 0; i < n; i++) memcpy(rows + i * longest, texts[i], strlen(texts[i]));
+  pl_status status = put_attr(w, path, name, PL_STORE_TEXT, &(hsize_t){ n }, rows, longest, err);
+  pl_free(rows);
+  return status;
 }
 
 /* Creates and writes one dataset; takes over `space` and `creation`. */
@@ -225,9 +245,9 @@ pl_status pl_store_scale(pl_store_writer *w, const char *path, const char *name,
     pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot make '%s' a dimension scale: write the dataset first", path);
   else {
     hdf5.H5Tset_size(type, sizeof class);
-    write_attr(w, object, path, "CLASS", type, type, class);
+    write_attr(w, object, path, "CLASS", type, type, NULL, class);
     hdf5.H5Tset_size(type, strlen(name) + 1);
-    if (w->failure.status == PL_OK) write_attr(w, object, path, "NAME", type, type, name);
+    if (w->failure.status == PL_OK) write_attr(w, object, path, "NAME", type, type, NULL, name);
   }
   hdf5.H5Tclose(type);
   hdf5.H5Oclose(object);

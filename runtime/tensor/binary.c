@@ -1,9 +1,10 @@
 /* Operations on two operands, element by element, with broadcasting. Adding one = one function and one line in
    the list at the end.
-   Both operands are read as doubles and the result is rounded once: for + - * / that is the correctly rounded
-   f32 result (53 bits are more than twice 24 and two). */
+   Among f32 (and numbers) + - * / ^ and the larger or smaller of two are kernels, the same that formulas are made of.
+   Else both operands are read as doubles and the result is rounded once. */
 #include <math.h>
 #include <string.h>
+#include "kernels/kernels.h"
 #include "tensor/internal.h"
 #include "perilune/math.h"
 
@@ -40,16 +41,27 @@ BINARY(logical_and, x != 0 && y != 0)
 BINARY(logical_or, x != 0 || y != 0)
 BINARY(logical_xor, (x != 0) != (y != 0))
 
+#define F32(name, kernel) \
+  static void f32_##name(float *out, const float *a, const float *b, size_t n) { pl_kernel.kernel(out, a, b, n); }
+
+F32(add, add)
+F32(sub, subtract)
+F32(mul, multiply)
+F32(div, divide)
+F32(pow, power)
+F32(maximum, maximum)
+F32(minimum, minimum)
+
 const pl_binary_op pl_binary_ops[] = {
-  { "add", op_add, PL_GIVES_NUMBER }, { "sub", op_sub, PL_GIVES_NUMBER }, { "mul", op_mul, PL_GIVES_NUMBER },
-  { "div", op_div, PL_GIVES_FRACTION }, { "idiv", op_idiv, PL_GIVES_NUMBER }, { "mod", op_mod, PL_GIVES_NUMBER },
-  { "pow", op_pow, PL_GIVES_FRACTION },
-  { "maximum", op_maximum, PL_GIVES_NUMBER }, { "minimum", op_minimum, PL_GIVES_NUMBER },
-  { "lt", op_lt, PL_GIVES_MASK }, { "le", op_le, PL_GIVES_MASK }, { "gt", op_gt, PL_GIVES_MASK },
-  { "ge", op_ge, PL_GIVES_MASK }, { "eq", op_eq, PL_GIVES_MASK }, { "ne", op_ne, PL_GIVES_MASK },
-  { "logical_and", op_logical_and, PL_GIVES_MASK }, { "logical_or", op_logical_or, PL_GIVES_MASK },
-  { "logical_xor", op_logical_xor, PL_GIVES_MASK },
-  { NULL, NULL, PL_GIVES_NUMBER },
+  { "add", op_add, f32_add, PL_GIVES_NUMBER }, { "sub", op_sub, f32_sub, PL_GIVES_NUMBER },
+  { "mul", op_mul, f32_mul, PL_GIVES_NUMBER }, { "div", op_div, f32_div, PL_GIVES_FRACTION },
+  { "idiv", op_idiv, NULL, PL_GIVES_NUMBER }, { "mod", op_mod, NULL, PL_GIVES_NUMBER },
+  { "pow", op_pow, f32_pow, PL_GIVES_FRACTION }, { "maximum", op_maximum, f32_maximum, PL_GIVES_NUMBER },
+  { "minimum", op_minimum, f32_minimum, PL_GIVES_NUMBER }, { "lt", op_lt, NULL, PL_GIVES_MASK },
+  { "le", op_le, NULL, PL_GIVES_MASK }, { "gt", op_gt, NULL, PL_GIVES_MASK }, { "ge", op_ge, NULL, PL_GIVES_MASK },
+  { "eq", op_eq, NULL, PL_GIVES_MASK }, { "ne", op_ne, NULL, PL_GIVES_MASK },
+  { "logical_and", op_logical_and, NULL, PL_GIVES_MASK }, { "logical_or", op_logical_or, NULL, PL_GIVES_MASK },
+  { "logical_xor", op_logical_xor, NULL, PL_GIVES_MASK }, { NULL, NULL, NULL, PL_GIVES_NUMBER },
 };
 
 const pl_binary_op *pl_binary_find(const char *name) {
@@ -99,10 +111,30 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
+static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
+  const job *j = arg;
+  const pl_operand target = { .tensor = j->out };
+  pl_floats a, b, out;
+  pl_floats_open(&a, j->a, &j->out->shape, from);
+  pl_floats_open(&b, j->b, &j->out->shape, from);
+  pl_floats_open(&out, &target, &j->out->shape, from);
+  for (int64_t i = from; i < to; i += PL_FLOATS) {
+    size_t n = to - i < PL_FLOATS ? (size_t)(to - i) : PL_FLOATS;
+    float *result = pl_floats_target(&out, n);
+    j->op->f32(result, pl_floats_read(&a, n), pl_floats_read(&b, n), n);
+    pl_floats_write(&out, result, n);
+  }
+  return (pl_misfit){ false, 0 };
+}
+
+static bool is_f32(const pl_operand *x) { return x->tensor == NULL || x->tensor->type == PL_F32; }
+
 static pl_status compute(pl_tensor *out, const pl_binary_op *op, const pl_operand *a, const pl_operand *b,
                          pl_error *err) {
   job j = { op, a, b, out };
-  return pl_range_run(out, 1, op->name, run, &j, err);
+  if (op->f32 != NULL && out->type == PL_F32 && is_f32(a) && is_f32(b))
+    return pl_range_run(out, 1, op->name, run_f32, &j, err);
+  return pl_range_run(out, PL_READ, op->name, run, &j, err);
 }
 
 static pl_status result_shape(pl_shape *shape, const pl_operand *a, const pl_operand *b, const char *what,

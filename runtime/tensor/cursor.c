@@ -77,13 +77,12 @@ pl_cursor pl_cursor_open(const pl_tensor *t, const pl_shape *shape, int64_t star
   return c;
 }
 
-/* How many of `n` elements come before the innermost axis ends. */
-static size_t run_length(const pl_cursor *c, size_t n) {
+size_t pl_cursor_run(const pl_cursor *c, size_t n) {
   size_t left = (size_t)(c->size[c->axes - 1] - c->index[c->axes - 1]);
   return n < left ? n : left;
 }
 
-static void advance(pl_cursor *c, size_t n) {
+void pl_cursor_advance(pl_cursor *c, size_t n) {
   int64_t element = (int64_t)pl_dtype_size(c->type);
   int a = c->axes - 1;
   c->index[a] += (int64_t)n;
@@ -97,9 +96,9 @@ static void advance(pl_cursor *c, size_t n) {
 
 void pl_cursor_read(pl_cursor *c, double *out, size_t n) {
   while (n > 0) {
-    size_t run = run_length(c, n);
+    size_t run = pl_cursor_run(c, n);
     types[c->type].load(out, c->at, c->step[c->axes - 1], run);
-    advance(c, run);
+    pl_cursor_advance(c, run);
     out += run;
     n -= run;
   }
@@ -108,10 +107,10 @@ void pl_cursor_read(pl_cursor *c, double *out, size_t n) {
 size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n) {
   size_t done = 0;
   while (done < n) {
-    size_t run = run_length(c, n - done);
+    size_t run = pl_cursor_run(c, n - done);
     size_t stored = types[c->type].store(c->at, c->step[c->axes - 1], in + done, run);
     if (stored < run) return done + stored;
-    advance(c, run);
+    pl_cursor_advance(c, run);
     done += run;
   }
   return n;

@@ -56,6 +56,10 @@ void pl_cursor_read(pl_cursor *c, double *out, size_t n);
 size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does
                                                                        not fit */
 
+/* How many of the next `n` elements come before the innermost axis ends; and past n of them, which must be no more. */
+size_t pl_cursor_run(const pl_cursor *c, size_t n);
+void pl_cursor_advance(pl_cursor *c, size_t n);
+
 /* "<what>: 300 does not fit in u8 ..." */
 pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err);
 
@@ -65,7 +69,9 @@ typedef struct pl_misfit {
   double value;
 } pl_misfit;
 
-/* Calls run(from, to, arg) for ranges that together are all elements of `out`; each takes about `work` steps. */
+/* Calls run(from, to, arg) for ranges that together are all elements of `out`; each takes about `work` steps: 1 in a
+   vector kernel, PL_READ for an element that is read as a double. */
+enum { PL_READ = 8 };
 pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
                        pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err);
 
@@ -78,6 +84,20 @@ typedef struct pl_stream {
 
 void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start);
 const double *pl_stream_read(pl_stream *s, size_t n);
+
+/* The same in f32, for kernels; of f32 tensors and numbers. */
+enum { PL_FLOATS = 1024 };   /* floats in a chunk */
+typedef struct pl_floats {
+  bool constant;
+  pl_cursor cursor;
+  float chunk[PL_FLOATS];
+} pl_floats;
+
+void pl_floats_open(pl_floats *s, const pl_operand *x, const pl_shape *shape, int64_t start);
+const float *pl_floats_read(pl_floats *s, size_t n);      /* n: at most PL_FLOATS */
+/* Where the next chunk may be computed, and that it has been: it is written to the tensor unless it lies there. */
+float *pl_floats_target(pl_floats *s, size_t n);
+void pl_floats_write(pl_floats *s, const float *chunk, size_t n);
 
 bool pl_operand_whole(const pl_operand *x);
 /* The element type of a result; `whole`: all operands are. */

@@ -113,7 +113,7 @@ pl_tensor *pl_tensor_where(const pl_tensor *mask, pl_operand yes, pl_operand no,
   if (yes.tensor != NULL && no.tensor != NULL && yes.tensor->type == no.tensor->type) type = yes.tensor->type;
   pl_tensor *out = pl_tensor_new(type, &shape, err);
   job j = { { .tensor = mask }, yes, no, out };
-  if (out != NULL && pl_range_run(out, 1, "where", choose, &j, err)) {
+  if (out != NULL && pl_range_run(out, PL_READ, "where", choose, &j, err)) {
     pl_tensor_free(out);
     return NULL;
   }

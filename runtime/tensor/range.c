@@ -3,7 +3,7 @@
 #include "tensor/internal.h"
 #include "perilune/threads.h"
 
-enum { ELEMENT = 8, LINE = 64 };   /* steps for an element read; elements of out that one member writes together */
+enum { LINE = 64 };   /* elements of out that one member writes together */
 
 typedef struct job {
   pl_misfit (*run)(int64_t from, int64_t to, void *arg);
@@ -15,7 +15,7 @@ typedef struct job {
 static void member(const pl_team *team, void *arg) {
   job *j = arg;
   size_t from, to;
-  pl_team_share(team, (size_t)j->count, j->work < LINE ? LINE : 1, &from, &to);
+  pl_team_share(team, (size_t)j->count, j->work < LINE * PL_READ ? LINE : 1, &from, &to);
   if (from == to) return;
   pl_misfit found = j->run((int64_t)from, (int64_t)to, j->arg);
   if (found.found) j->misfit = found;
@@ -25,6 +25,6 @@ pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
                        pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err) {
   job j = { run, arg, pl_tensor_count(out), work, { false, 0 } };
   /* Only results in an integer type can misfit; one thread then finds the first. */
-  pl_threads_run_on(out->type != PL_F32 ? 1 : pl_threads_for((double)j.count * (double)work * ELEMENT), member, &j);
+  pl_threads_run_on(out->type != PL_F32 ? 1 : pl_threads_for((double)j.count * (double)work), member, &j);
   return j.misfit.found ? pl_element_misfit(out->type, j.misfit.value, what, err) : PL_OK;
 }

@@ -181,7 +181,7 @@ pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const
   pl_tensor *in = pl_tensor_permute(t, order, axes, err);
   pl_tensor *out = in == NULL ? NULL : pl_tensor_new(type_of_result(op, t->type), &shape, err);
   job j = { op, in, out, length, parameter };
-  if (out != NULL && pl_range_run(out, length, op->name, run, &j, err)) {
+  if (out != NULL && pl_range_run(out, length * PL_READ, op->name, run, &j, err)) {
     pl_tensor_free(out);
     out = NULL;
   }

@@ -1,7 +1,9 @@
 /* Functions of one tensor, element by element. Adding one = one function and one line in the list at the end.
-   Transcendental functions are those of base, in double: their bits do not depend on the C library. */
+   Of f32 most are kernels, the same that formulas are made of. The others read doubles and round once; transcendental
+   functions are then those of base: their bits do not depend on the C library. */
 #include <math.h>
 #include <string.h>
+#include "kernels/kernels.h"
 #include "tensor/internal.h"
 #include "perilune/math.h"
 
@@ -34,20 +36,34 @@ UNARY(logical_not, x == 0)
 UNARY(isnan, x != x)
 UNARY(isfinite, fabs(x) < INFINITY)
 
+#define F32(name, ...) \
+  static void f32_##name(float *out, const float *in, size_t n, const float *p) { \
+    (void)p; \
+    pl_kernel.__VA_ARGS__; \
+  }
+
+F32(neg, negate(out, in, n))
+F32(abs, absolute(out, in, n))
+F32(square, multiply(out, in, in, n))
+F32(relu, relu_forward(out, in, n))
+F32(clamp, clamp(out, in, n, p[0], p[1]))
+F32(exp, exponential(out, in, n))
+F32(log, logarithm(out, in, n))
+F32(sqrt, square_root(out, in, n))
+F32(tanh, tanh_forward(out, in, n, 0))
+F32(sigmoid, sigmoid_forward(out, in, n, 0))
+
 const pl_unary_op pl_unary_ops[] = {
-  { "neg", op_neg, PL_GIVES_NUMBER, 0 }, { "abs", op_abs, PL_GIVES_NUMBER, 0 }, { "sign", op_sign, PL_GIVES_NUMBER, 0 },
-  { "square", op_square, PL_GIVES_NUMBER, 0 }, { "floor", op_floor, PL_GIVES_NUMBER, 0 },
-  { "ceil", op_ceil, PL_GIVES_NUMBER, 0 },
-  { "round", op_round, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, PL_GIVES_NUMBER, 0 },
-  { "clamp", op_clamp, PL_GIVES_NUMBER, 2 },
-  { "exp", op_exp, PL_GIVES_FRACTION, 0 }, { "log", op_log, PL_GIVES_FRACTION, 0 },
-  { "sqrt", op_sqrt, PL_GIVES_FRACTION, 0 },
-  { "sin", op_sin, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, PL_GIVES_FRACTION, 0 },
-  { "tanh", op_tanh, PL_GIVES_FRACTION, 0 },
-  { "sigmoid", op_sigmoid, PL_GIVES_FRACTION, 0 },
-  { "logical_not", op_logical_not, PL_GIVES_MASK, 0 }, { "isnan", op_isnan, PL_GIVES_MASK, 0 },
-  { "isfinite", op_isfinite, PL_GIVES_MASK, 0 },
-  { NULL, NULL, PL_GIVES_NUMBER, 0 },
+  { "neg", op_neg, f32_neg, PL_GIVES_NUMBER, 0 }, { "abs", op_abs, f32_abs, PL_GIVES_NUMBER, 0 },
+  { "sign", op_sign, NULL, PL_GIVES_NUMBER, 0 }, { "square", op_square, f32_square, PL_GIVES_NUMBER, 0 },
+  { "floor", op_floor, NULL, PL_GIVES_NUMBER, 0 }, { "ceil", op_ceil, NULL, PL_GIVES_NUMBER, 0 },
+  { "round", op_round, NULL, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, f32_relu, PL_GIVES_NUMBER, 0 },
+  { "clamp", op_clamp, f32_clamp, PL_GIVES_NUMBER, 2 }, { "exp", op_exp, f32_exp, PL_GIVES_FRACTION, 0 },
+  { "log", op_log, f32_log, PL_GIVES_FRACTION, 0 }, { "sqrt", op_sqrt, f32_sqrt, PL_GIVES_FRACTION, 0 },
+  { "sin", op_sin, NULL, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, NULL, PL_GIVES_FRACTION, 0 },
+  { "tanh", op_tanh, f32_tanh, PL_GIVES_FRACTION, 0 }, { "sigmoid", op_sigmoid, f32_sigmoid, PL_GIVES_FRACTION, 0 },
+  { "logical_not", op_logical_not, NULL, PL_GIVES_MASK, 0 }, { "isnan", op_isnan, NULL, PL_GIVES_MASK, 0 },
+  { "isfinite", op_isfinite, NULL, PL_GIVES_MASK, 0 }, { NULL, NULL, NULL, PL_GIVES_NUMBER, 0 },
 };
 
 const pl_unary_op *pl_unary_find(const char *name) {
@@ -77,11 +93,34 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
   return (pl_misfit){ false, 0 };
 }
 
+static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
+  const job *j = arg;
+  const pl_operand source = { .tensor = j->in }, target = { .tensor = j->out };
+  float parameters[2] = { 0 };
+  pl_floats in, out;
+  for (int i = 0; i < j->op->parameters; i++) parameters[i] = (float)j->parameters[i];
+  pl_floats_open(&in, &source, &j->out->shape, from);
+  pl_floats_open(&out, &target, &j->out->shape, from);
+  for (int64_t i = from; i < to; i += PL_FLOATS) {
+    size_t n = to - i < PL_FLOATS ? (size_t)(to - i) : PL_FLOATS;
+    float *result = pl_floats_target(&out, n);
+    j->op->f32(result, pl_floats_read(&in, n), n, parameters);
+    pl_floats_write(&out, result, n);
+  }
+  return (pl_misfit){ false, 0 };
+}
+
+static pl_status compute(job *j, pl_error *err) {
+  if (j->op->f32 != NULL && j->in->type == PL_F32 && j->out->type == PL_F32)
+    return pl_range_run(j->out, 1, j->op->name, run_f32, j, err);
+  return pl_range_run(j->out, PL_READ, j->op->name, run, j, err);
+}
+
 static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_dtype type,
                         pl_error *err) {
   pl_tensor *out = pl_tensor_new(type, &t->shape, err);
   job j = { op, t, parameters, out };
-  if (out != NULL && pl_range_run(out, 1, op->name, run, &j, err)) {
+  if (out != NULL && compute(&j, err)) {
     pl_tensor_free(out);
     return NULL;
   }
@@ -98,7 +137,7 @@ pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const do
   job j = { op, t, parameters, t };
   pl_status status = pl_tensor_check_target(t, &t->shape, op->name, err);
   if (status) return status;
-  if (t->type == PL_F32) return pl_range_run(t, 1, op->name, run, &j, err);
+  if (t->type == PL_F32) return compute(&j, err);
   pl_tensor *copy = unary(op, t, parameters, t->type, err);   /* a result that does not fit must leave the tensor as
                                                                  it was */
   status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);

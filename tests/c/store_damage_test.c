@@ -9,26 +9,14 @@
 #include <unistd.h>
 #include "perilune/alloc.h"
 #include "perilune/rng.h"
-#include "perilune/store.h"
 #include "store/proof.h"
+#include "support_store.h"
 
 enum { FILES = 500, BLOCK = 512 };
 
-static char folder[256];
-
-static const char *at(const char *name) {
-  static char path[4][400];
-  static int turn;
-  turn = (turn + 1) % 4;
-  snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-  return path[turn];
-}
-
 static int set_up(void **state) {
   (void)state;
-  const char *scratch = getenv("TEST_TMP");
-  snprintf(folder, sizeof folder, "%s/store_damage_XXXXXX", scratch ? scratch : "/tmp");
-  return mkdtemp(folder) == NULL;
+  return scratch_begin("store_damage");
 }
 
 /* A tree whose size and content depend on `n`; returns the file's bytes (free with pl_free). */
@@ -224,7 +212,7 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     "v = h5py.VirtualLayout(shape=(1,), dtype='f8'); v[0] = h5py.VirtualSource('%s/other.h5', 'secret', shape=())\n"
     "f.create_virtual_dataset('virtual', v)\n"
     "f.create_dataset('outside', shape=(1,), dtype='u1', external=[('%s/other.h5', 0, 1)])\n"
-    "f.close()\"", folder, folder, folder, folder, folder);
+    "f.close()\"", scratch_folder, scratch_folder, scratch_folder, scratch_folder, scratch_folder);
   assert_int_equal(system(line), 0);
   static const struct { const char *name, *text; } cases[] = {
     { "huge", "more than the" }, { "overflow", "more elements than memory has addresses" },

@@ -15,6 +15,17 @@ function TestExport:test_onnx_of_every_layer()
   support.agree("onnx", function(model, path) return assert(formats.write(model, "onnx", path)) end)
 end
 
+local not_in_keras = { GELU = "the tanh approximation", pool_padded = "its padding",
+  mean_inside = "its padding" }
+
+function TestExport:test_keras_of_every_layer()
+  support.agree("keras", function(model, path)
+    local name = path:match "([%w_]+)%.h5$"
+    if not not_in_keras[name] then return assert(formats.write(model, "keras", path)) end
+    lu.assertErrorMsgContains(not_in_keras[name], formats.write, model, "keras", path)
+  end)
+end
+
 -- PyTorch's Sequential takes the file with load_state_dict.
 function TestExport:test_safetensors_in_pytorch()
   support.agree("safetensors", function(model, path)

@@ -22,7 +22,7 @@ function M.models()
   for type, example in pairs(core.nn.examples()) do
     models[type] = { nn[type](table.unpack(example.arguments)), example.input }
   end
-  local image = { 9, 7, 3 }
+  local image = { 8, 7, 3 }       -- "same" adds another zero below than above
   models.strided = { nn.Conv2d(3, 4, { 3, 5 }, { padding = "same", stride = { 2, 3 } }), image }
   models.padded = { nn.Conv2d(3, 4, 3, { padding = { 2, 1 }, stride = 2, bias = false }), image }
   models.per_position = { nn.Conv2d(3, 4, 3, { bias = "per-position" }), image }
@@ -30,6 +30,7 @@ function M.models()
   models.pool_padded = { nn.MaxPool2d({ 3, 2 }, { stride = { 2, 1 }, padding = 1 }), image }
   models.mean_same = { nn.AvgPool2d(3, { stride = 2, padding = "same" }), image }
   models.mean_inside = { nn.AvgPool2d(3, { stride = 2, padding = 1, count_include_pad = false }), image }
+  models.mean_same_inside = { nn.AvgPool2d(3, { stride = 2, padding = "same", count_include_pad = false }), image }
   models.last_axis = { nn.Sequential { nn.Linear(3, 5, { bias = false }), nn.BatchNorm(5), nn.Softmax() }, image }
   models.gelu_exact = { nn.GELU(), { 70 } }
   models.batchnorm_plain = { nn.BatchNorm(3, { affine = false, eps = 0.01 }), image }

@@ -1,5 +1,5 @@
 -- The bits of results, as checksums: the same for every compiler, its settings, any number of threads and every
--- instruction set (but for products without fused multiply-add, which have bits of their own).
+-- instruction set (but for what is made of fused multiply-adds: without them it has bits of its own).
 local lu = require "luaunit"
 local pl = require "perilune"
 local system = require "perilune.core".system
@@ -26,13 +26,9 @@ local cases = {
   randn = { "74eb9557331e2ff3", function() return x end },
   rand = { "22841ef0a2875f2b", function() return pl.rand(1000, { seed = 3 }) end },
   arithmetic = { "c135d21360e43d25", function() return (x * y - x / positive + 0.1) % 0.7 end },
-  exp = { "e79812d01de550e1", function() return x:exp() end },
-  log = { "39eb9cb2467691ff", function() return positive:log() end },
   pow = { "018343bed39f7a18", function() return positive ^ 1.7 end },
   sin = { "498ba7fca3fe236e", function() return (x * 50):sin() end },
   cos = { "cb19c5bb53b6ae29", function() return (x * 50):cos() end },
-  tanh = { "42d5de6be7fcbdda", function() return x:tanh() end },
-  sigmoid = { "70eafd663c942626", function() return x:sigmoid() end },
   sqrt = { "e37c7a0a56873235", function() return positive:sqrt() end },
   sum = { "c19e9260c19e9260", function() return x:sum() end },
   sum_rows = { "21579b6e0a685375", function() return x:sum(2) end },
@@ -42,6 +38,10 @@ local cases = {
   prod = { "e4a47235ba67535f", function() return positive:slice(2, 1, 40):prod(2) end },
 }
 local with_fma = {
+  sigmoid = { "70eafcf53c76c553", function() return x:sigmoid() end },
+  tanh = { "42d5dd68e7b3ef67", function() return x:tanh() end },
+  log = { "39eb9ebb46eef0d5", function() return positive:log() end },
+  exp = { "e79811ba1daa0a77", function() return x:exp() end },
   matmul = { "5d50c23307d8e237", function() return x:matmul(y:T()) end },
   wide = { "1418cf0554a4408f", function() return x:T():matmul(y) end },
   vector = { "2ffd98a7aa0f331c", function() return x:matmul(y[1]) end },

@@ -11,6 +11,7 @@ local M = {}
 M.list = {
   { name = "onnx", summary = "ONNX (operator set 17), which onnxruntime and many others run", endings = { "onnx" } },
   { name = "safetensors", summary = "weights by name, in PyTorch's layouts", endings = { "safetensors" } },
+  { name = "keras", summary = "a Keras file, which keras.models.load_model takes", endings = { "h5", "hdf5" } },
   { name = "c", summary = "one C99 file with int predict(const float *x, float *y), and no dependency",
     endings = { "c" } },
 }

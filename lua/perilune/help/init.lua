@@ -40,12 +40,13 @@ local function load_index()
   for _, file in ipairs(names) do
     for _, entry in ipairs(parse.parse(files[file])) do
       entry.file = file
-      if entry.class then index.by_class[entry.class] = entry end
-      if entry.room or entry.kind == "function" then
+      local again = entry.kind == "class" and index.by_class[entry.class]   -- the class's members go on in another file
+      if entry.class and not again then index.by_class[entry.class] = entry end
+      if (entry.room or entry.kind == "function") and not again then
         table.insert(index.entries, entry)
         index.by_name[M.name_of(entry):lower()] = entry
       end
-      if entry.kind == "class" and entry.room then index.by_room[entry.room] = entry end
+      if entry.kind == "class" and entry.room and not again then index.by_room[entry.room] = entry end
       if entry.kind == "function" then add(index.by_last, entry.name:lower(), entry) end
     end
   end

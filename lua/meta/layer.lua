@@ -1,0 +1,225 @@
+---@meta perilune.layer
+
+---A layer, and a model: they are one type.
+---
+---`model[2]` is its second layer, `#model` how many it holds. `layer.weight`, `layer.bias` are the parameters
+---themselves, not copies; they can be set: `layer.bias = pl.zeros(10)`. Options are fields too: `layer.kernel`.
+---@class perilune.Layer
+---@field type string "Conv2d": the constructor's name
+---@field name string "" unless given
+---@field weight perilune.Tensor
+---@field bias perilune.Tensor
+---@field weight_grad perilune.Tensor gradient of the weight
+---@field bias_grad perilune.Tensor gradient of the bias
+---@field grad table<string, perilune.Tensor> all gradients of the layer by the parameter's name
+local Layer = {}
+
+---Checks and plans the whole model for samples of a shape. Happens by itself when data first comes.
+---
+---```lua
+---model:build { 28, 28, 1 }
+---```
+---@param shape integer[] of one sample, without N
+---@return perilune.Layer model the same
+function Layer:build(shape) end
+
+---A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered.
+---@param x perilune.Tensor [N, ...]
+---@return perilune.Tensor output
+function Layer:forward(x) end
+
+---The output for x, without training; nothing is remembered. Large inputs go in pieces.
+---@param x perilune.Tensor [N, ...]
+---@param mode? "infer"|"noise" "noise" leaves dropout on (default "infer")
+---@return perilune.Tensor output
+function Layer:infer(x, mode) end
+
+---@class perilune.OutputOptions
+---@field loss? perilune.Loss|function says what the outputs are (default: the loss of the model's experiment; where there is none,
+---  a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
+
+---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value above 1/2.
+---Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
+---@param x perilune.Tensor [N, ...]
+---@param options? perilune.OutputOptions
+---@return perilune.Tensor labels i32 [N]
+function Layer:predict(x, options) end
+
+---Probabilities of the classes: softmax of logits, a sigmoid of each where the loss is BCE or there is one output (then of label 1),
+---the outputs where they are probabilities themselves. Outputs of MSE and Huber have none: an error.
+---@param x perilune.Tensor [N, ...]
+---@param options? perilune.OutputOptions
+---@return perilune.Tensor probabilities [N, K]
+function Layer:probabilities(x, options) end
+
+---Adds the gradient of every parameter to its `grad`; follows forward.
+---@param gradient perilune.Tensor of the output, as a loss returns it
+---@param wanted? boolean also return the gradient for the input (default false)
+---@return perilune.Tensor? input_gradient
+function Layer:backward(gradient, wanted) end
+
+---Sets all gradients to 0.
+function Layer:zero_grad() end
+
+---Draws every parameter anew from its initializer.
+---@param seed integer
+function Layer:initialize(seed) end
+
+---What dropout's masks are a function of: gets, or first sets, seed and step.
+---@param seed? integer
+---@param step? integer (default 0)
+---@return integer step
+function Layer:random(seed, step) end
+
+---@class perilune.EvaluateOptions
+---@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as for predict)
+---@field dropout? boolean leaves dropout on (default false)
+---@field confusion? boolean counts the confusion matrix (default true)
+---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
+
+---One pass over a data set. With labels the result has accuracy, error, correct and confusion; `outside`, if there is any, counts
+---for each label samples that were given none of the classes (NaN, or an output beyond them). With targets it has mae, rmse
+---and r2 (of all outputs together, each about its own mean); independent logits (BCE) are compared as probabilities.
+---
+---```lua
+---model:evaluate(test).accuracy
+---```
+---@param data perilune.Split
+---@param options? perilune.EvaluateOptions
+---@return table result { loss =, count =, accuracy =, error =, correct =, confusion = [actual][predicted], outside =, mae =, rmse =, r2 = };
+---  with `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
+function Layer:evaluate(data, options) end
+
+---The first layer of that name in the model, or nil.
+---@param name string
+---@return perilune.Layer?
+function Layer:find(name) end
+
+---Iterates over the trained parameters in order.
+---
+---```lua
+---for name, tensor in model:parameters() do print(name, tensor.shape[1]) end
+---```
+---@return fun(): string, perilune.Tensor iterator "02_linear.weight", tensor
+function Layer:parameters() end
+
+---How many numbers are trained.
+---@return integer
+function Layer:count() end
+
+---A table of the layers as text: output shape, parameters, multiply-adds and bytes of one sample.
+---@param shape? integer[] of one sample, if the model has not been built
+---@return string
+function Layer:summary(shape) end
+
+---The rows of the summary as data: path, label, type, name, output, parameters, work (multiply-adds), memory (bytes).
+---A Residual has a row with part = "fork" before its branches and one with part = "join" after them.
+---@param shape? integer[] of one sample, if the model has not been built
+---@return table[] rows
+function Layer:rows(shape) end
+
+---What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the prompt, or by
+---`:show()`, drawn for the first sample: each channel as an image.
+---
+---```lua
+---model:activations(x):show()
+---```
+---@param x perilune.Tensor [N, ...]
+---@return perilune.Shown rows
+function Layer:activations(x) end
+
+---@class perilune.MistakesOptions
+---@field count? integer how many (default 12, at most 50)
+---@field loss? function the loss it was trained with, where probabilities depend on it
+
+---The mistakes on a split, the most confident first, as pictures: actual label, predicted label, probability, index.
+---
+---```lua
+---model:mistakes(test)
+---model:mistakes(test)[1].index
+---```
+---@param split perilune.Split
+---@param options? perilune.MistakesOptions
+---@return perilune.Shown list of { index, label, prediction, probability, picture }
+function Layer:mistakes(split, options) end
+
+---Draws the filters of a layer (the kernels of a convolution, or what each output of a layer on pixels looks for), or how its
+---weights are distributed, in the terminal. A model: those of its first layer with weights.
+function Layer:show() end
+
+---Mean, std, least and largest value of each parameter, and the std of its gradient, as a table.
+---
+---```lua
+---model:statistics()
+---```
+---@return perilune.Shown list of { path, name, shape, values, gradient }
+function Layer:statistics() end
+
+---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
+---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for
+---`data` (gathering and augmenting), `loss`, `update` (the optimizer), and `other` (all that is between).
+---@param f function trains, or calls the model in other ways
+---@param ... any what `f` is called with
+---@return table[] rows
+function Layer:profile(f, ...) end
+
+---Trained numbers, shapes of one input and output sample (nil before build), and whether Lua functions take part.
+---@return integer parameters
+---@return integer[]? input
+---@return integer[]? output
+---@return boolean has_functions
+function Layer:sizes() end
+
+---Bytes that the activations and workspaces of a batch take.
+---@param batch integer samples
+---@param mode? "train"|"infer" (default "train")
+---@return integer bytes
+function Layer:arena(batch, mode) end
+
+---Every parameter and statistic in the order of files: { layer =, type =, name =, trained =, tensor = }.
+---@return table[] entries
+function Layer:state() end
+
+---The parameters of this layer alone: { name =, trained = }.
+---@return table[] parameters
+function Layer:params() end
+
+---The options of this layer in the order they are declared: { name =, value =, default = (nil: it must be given) }.
+---@return table[]
+function Layer:options() end
+
+---The model as a table of plain values, from which nn.from_config makes it again.
+---@return table
+function Layer:config() end
+
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
+---starts with them if it has `start = "keep"`.
+---
+---```lua
+---local list = assert(model:load("runs/digits-s1", { partial = true }))
+---print(list)                          -- a line a parameter: loaded, or why not
+---```
+---@param path string a file, or a run's folder
+---@param options? { partial: boolean }
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
+---  does not fit, and then nothing is changed
+---@return string? message
+function Layer:load(path, options) end
+
+---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
+---@return perilune.Layer
+function Layer:clone() end
+
+---Its place in the model: "03_conv2d", or "02_residual/01_linear" inside another.
+---@return string
+function Layer:path() end
+
+---How messages call it: `layer 3 (Conv2d, "c1")`.
+---@return string
+function Layer:label() end
+
+---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads.
+---@param path string
+---@return boolean? ok nil and a message when the file cannot be written
+---@return string? message
+function Layer:save(path) end

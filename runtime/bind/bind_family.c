@@ -1,0 +1,74 @@
+/* Layers that belong together, and what ends with them: see bind_family in bind_layer.h. */
+#include <string.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+#include "perilune/alloc.h"
+
+bind_family *bind_family_of(const bind_layer *u) {
+  bind_family *f = u->family;
+  while (f->now != NULL) f = f->now;
+  return f;
+}
+
+bind_family *bind_found_family(lua_State *L, pl_layer *layer) {
+  pl_error err;
+  bind_family *f = pl_alloc(sizeof *f, &err);
+  if (f == NULL) bind_raise(L, &err);
+  f->members = 1;
+  f->root = layer;
+  return f;
+}
+
+void bind_take_in(bind_family *f, bind_family *other) {
+  bind_family **last = &f->taken_in;
+  while (*last != NULL) last = &(*last)->taken_in;
+  *last = other;
+  f->members += other->members;
+  other->members = 0;
+  other->now = f;
+}
+
+static void leave_family(bind_family *f) {
+  if (--f->members > 0) return;
+  pl_layer *root = f->root;
+  while (f != NULL) {
+    bind_family *next = f->taken_in;
+    pl_exec_free(f->hand);
+    pl_exec_free(f->infer);
+    pl_model_free(f->model);
+    pl_free(f);
+    f = next;
+  }
+  pl_layer_free_tree(root);
+}
+
+int bind_layer_gc(lua_State *L) {
+  bind_layer *u = luaL_checkudata(L, 1, BIND_LAYER);
+  if (u->family != NULL) leave_family(bind_family_of(u));
+  else pl_layer_free(u->layer);
+  *u = (bind_layer){ 0 };
+  return 0;
+}
+
+pl_model *bind_model_of(lua_State *L, int index) {
+  bind_family *f = bind_family_of(bind_check_layer(L, index));
+  if (f->model != NULL) return f->model;
+  pl_error err;
+  f->model = pl_model_new(f->root, &err);
+  if (f->model == NULL) bind_raise(L, &err);
+  if (pl_model_has_params(f->model)) {
+    if (pl_model_initialize(f->model, 1, &err)) bind_raise(L, &err);
+    bind_custom_init(L, f->root);
+  }
+  return f->model;
+}
+
+pl_model *bind_check_model(lua_State *L, int index) {
+  const pl_layer *layer = bind_check_layer(L, index)->layer;
+  if (layer->parent != NULL) {
+    char label[PL_PATH_TEXT];
+    luaL_error(L, "%s is part of a %s; call this on the whole model", pl_layer_label(label, layer),
+               layer->parent->cls->head.type);
+  }
+  return bind_model_of(L, index);
+}

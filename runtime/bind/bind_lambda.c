@@ -1,0 +1,85 @@
+/* Layers that are functions of the script: the core calls back into Lua, in the state that began the pass. */
+#include <string.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+
+pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data) {
+  pl_shape shape = { sample->axes + 1, { (int64_t)batch } };
+  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_new(PL_F32, &shape, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  if (data != NULL) memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * sizeof(float));
+  return *slot;
+}
+
+static void copy_result(lua_State *L, const char *what, const pl_shape *sample, size_t batch, float *out) {
+  const pl_tensor *t = bind_check_tensor(L, -1);
+  pl_shape want = { sample->axes + 1, { (int64_t)batch } };
+  memcpy(want.size + 1, sample->size, (size_t)sample->axes * sizeof want.size[0]);
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+  if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &want))
+    luaL_error(L, "Lambda: %s must return an f32 tensor of shape %s, got %s %s", what,
+               pl_shape_text(a, &want, false), pl_dtype_name(pl_tensor_type(t)),
+               pl_shape_text(b, pl_tensor_shape(t), false));
+  pl_error err;
+  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
+  if (c == NULL) bind_raise(L, &err);
+  memcpy(out, pl_tensor_data(c), (size_t)pl_tensor_count(c) * sizeof(float));
+  pl_tensor_free(c);
+}
+
+static int protected_host(lua_State *L) {
+  pl_host_call *call = lua_touserdata(L, 1);
+  bind_push_layer(L, lua_touserdata(L, 2));
+  lua_getiuservalue(L, -1, 1);
+  if (call->kind == PL_HOST_SHAPE) {
+    if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");
+    lua_pop(L, 1);
+    if (lua_getfield(L, -1, "shape") != LUA_TFUNCTION) return 0;
+    lua_createtable(L, call->in.axes, 0);
+    for (int k = 0; k < call->in.axes; k++) {
+      lua_pushinteger(L, call->in.size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_call(L, 1, 1);
+    call->out = bind_check_shape(L, lua_gettop(L));
+  } else if (call->kind == PL_HOST_FORWARD) {
+    lua_getfield(L, -1, "forward");
+    bind_push_batch(L, &call->in, call->batch, call->x);
+    lua_pushboolean(L, call->training);
+    lua_call(L, 2, 1);
+    copy_result(L, "forward", &call->out, call->batch, call->y);
+  } else {
+    if (lua_getfield(L, -1, "backward") != LUA_TFUNCTION)
+      luaL_error(L, "Lambda: cannot be trained through without backward = function(dy, x, y) ... end");
+    bind_push_batch(L, &call->out, call->batch, call->dy);
+    bind_push_batch(L, &call->in, call->batch, call->x);
+    bind_push_batch(L, &call->out, call->batch, call->y);
+    lua_call(L, 3, 1);
+    copy_result(L, "backward", &call->in, call->batch, call->dx);
+  }
+  return 0;
+}
+
+static _Thread_local lua_State *calling_state;
+
+void bind_use_state(lua_State *L) { calling_state = L; }
+lua_State *bind_state(void) { return calling_state; }
+
+/* The core must not be jumped over: an error in the script's function becomes a status. */
+pl_status bind_call_host(void *context, pl_host_call *call, pl_error *err) {
+  lua_State *L = calling_state;
+  if (!lua_checkstack(L, 8)) return pl_error_set(err, PL_ERROR_MEMORY, "Lua's stack is full");
+  lua_pushcfunction(L, protected_host);
+  lua_pushlightuserdata(L, call);
+  lua_pushlightuserdata(L, context);
+  int result = lua_pcall(L, 2, 0, 0);
+  calling_state = L;   /* the function may have run other models, in coroutines that are gone */
+  if (result == LUA_OK) return PL_OK;
+  const char *text = lua_tostring(L, -1);
+  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
+  lua_pop(L, 1);
+  return PL_ERROR_STATE;
+}

@@ -1,0 +1,74 @@
+/* model:clone(): copies of layers, with their parameters, statistics and functions. */
+#include <string.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+
+/* Pushes the functions of a layer's constructor as a new table. */
+static void push_functions(lua_State *L, const pl_layer *layer) {
+  lua_newtable(L);
+  bind_push_layer(L, layer);
+  lua_getiuservalue(L, -1, 1);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (!lua_isfunction(L, -1)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_settable(L, -7);
+  }
+  lua_pop(L, 2);
+}
+
+/* Pushes a layer as `layer` is, with copies of its children. Initializers that are functions come later
+   (share_initializers): building the copy must not call them. */
+static void push_copy(lua_State *L, const pl_layer *layer) {
+  luaL_checkstack(L, layer->children + 20, "model nests too deep");
+  int first = lua_gettop(L) + 1;
+  bind_push_json(L, pl_layer_config(layer), NULL);
+  if ((layer->cls->flags & PL_HOST)) {
+    push_functions(L, layer);
+    for (lua_pushnil(L); lua_next(L, -2);) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_settable(L, first);
+    }
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < layer->children; i++) push_copy(L, layer->child[i]);
+  bind_new_layer(L, layer->cls, first, lua_gettop(L));
+  lua_replace(L, first);
+  lua_settop(L, first);
+  pl_layer_set_origin(bind_check_layer(L, first)->layer, layer->origin);
+}
+
+static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
+  luaL_checkstack(L, 8, NULL);
+  if (!(from->cls->flags & PL_HOST)) {
+    bind_push_layer(L, to);
+    push_functions(L, from);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < from->children; i++) share_initializers(L, from->child[i], to->child[i]);
+}
+
+static void copy_floats(float *to, const float *from, size_t n) {
+  if (n > 0) memcpy(to, from, n * sizeof *to);
+}
+
+/* model:clone() -> the same layers, parameters, gradients and statistics in memory of their own */
+int bind_layer_clone(lua_State *L) {
+  pl_error err;
+  pl_model *from = bind_check_model(L, 1);
+  push_copy(L, bind_check_layer(L, 1)->layer);
+  bind_layer *u = bind_check_layer(L, -1);
+  pl_model *model = bind_family_of(u)->model = pl_model_new(u->layer, &err);
+  if (model == NULL) return bind_raise(L, &err);
+  bind_use_state(L);
+  if (pl_model_is_built(from) && pl_model_build(model, pl_model_input(from), &err)) return bind_raise(L, &err);
+  if (pl_model_has_params(from)) {
+    copy_floats(pl_model_values(model), pl_model_values(from), pl_model_size(from));
+    copy_floats(pl_model_grads(model), pl_model_grads(from), pl_model_size(from));
+    copy_floats(pl_model_states(model), pl_model_states(from), pl_model_states_size(from));
+  }
+  share_initializers(L, bind_check_layer(L, 1)->layer, u->layer);
+  return 1;
+}

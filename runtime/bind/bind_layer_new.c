@@ -1,0 +1,179 @@
+/* Constructors of layers, from the arguments of a call and from a model's description; examples of all classes. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+
+/* The value on top stands where a layer is expected. */
+static void not_a_layer(lua_State *L, const pl_layer_class *cls, int item) {
+  const char *type = NULL;
+  if (lua_tocfunction(L, -1) == bind_construct_layer && lua_getupvalue(L, -1, 1) != NULL)
+    type = ((const pl_layer_class *)lua_touserdata(L, -1))->head.type;
+  if (type != NULL)
+    luaL_error(L, "%s: item %d is nn.%s itself, not a layer; call it: nn.%s()", cls->head.type, item, type, type);
+  luaL_error(L, "%s: item %d is a %s, not a layer", cls->head.type, item, luaL_typename(L, -1));
+}
+
+/* Splits the arguments of a constructor at `first`..top: layers go to the list `children`, functions to the table
+   `functions` (an initializer leaves "custom" behind), the rest stays as a list `plain` for JSON. */
+static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, int top, int children, int functions,
+                            int plain) {
+  lua_Integer n = 0, count = 0;
+  for (int i = first; i <= top; i++) {
+    if (bind_test_layer(L, i)) {
+      lua_pushvalue(L, i);
+      lua_rawseti(L, children, ++n);
+      continue;
+    }
+    if (cls->most_children > 0 && lua_isfunction(L, i)) {
+      lua_pushvalue(L, i);
+      not_a_layer(L, cls, i - first + 1);
+    }
+    bool container = lua_istable(L, i) && cls->most_children > 0;
+    if (!lua_istable(L, i) || (!container && lua_rawlen(L, i) > 0)) {
+      lua_pushvalue(L, i);
+      lua_rawseti(L, plain, ++count);
+      continue;
+    }
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+      if (lua_isinteger(L, -2)) {
+        if (!bind_test_layer(L, -1)) not_a_layer(L, cls, (int)lua_tointeger(L, -2));
+        continue;
+      }
+      lua_pushvalue(L, -2);
+      if (lua_isfunction(L, -2)) {
+        lua_pushvalue(L, -3);
+        lua_pushvalue(L, -3);
+        lua_settable(L, functions);
+        if ((cls->flags & PL_HOST)) {
+          lua_pop(L, 1);
+          continue;
+        }
+        lua_pushliteral(L, "custom");
+      } else {
+        lua_pushvalue(L, -2);
+      }
+      lua_settable(L, -5);
+    }
+    lua_rawseti(L, plain, ++count);
+    lua_Integer items = (lua_Integer)lua_rawlen(L, i);
+    for (lua_Integer k = 1; container && k <= items; k++) {
+      if (lua_rawgeti(L, i, k) == LUA_TNIL)
+        luaL_error(L, "%s: item %d is nil, not a layer (is its name spelt right?)", cls->head.type, (int)k);
+      lua_rawseti(L, children, ++n);
+    }
+  }
+}
+
+void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top) {
+  luaL_checkstack(L, 20, NULL);
+  int base = lua_gettop(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  split_arguments(L, cls, first, top, base + 1, base + 2, base + 3);
+  bind_layer *u = lua_newuserdatauv(L, sizeof *u, 3);
+  *u = (bind_layer){ 0 };
+  luaL_setmetatable(L, BIND_LAYER);
+  pl_error err;
+  cJSON *args = bind_to_json(L, base + 3);
+  u->layer = pl_layer_new(cls->head.type, cJSON_IsArray(args) ? args : NULL, &err);
+  cJSON_Delete(args);
+  if (u->layer == NULL) bind_raise_options(L, &err);
+  u->family = bind_found_family(L, u->layer);
+  luaL_where(L, 1);
+  size_t n = 0;
+  const char *where = lua_tolstring(L, -1, &n);
+  if (n > 2) {
+    lua_pushlstring(L, where, n - 2);
+    pl_layer_set_origin(u->layer, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  if ((cls->flags & PL_HOST)) {
+    u->layer->host = bind_call_host;
+    u->layer->host_context = u->layer;
+  }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, base + 2, "input");   /* of a training pass: setting it then takes no memory */
+  lua_pushvalue(L, base + 2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, base + 1);
+  lua_setiuservalue(L, -2, 3);
+  bind_register_layer(L, u->layer);
+  lua_Integer children = (lua_Integer)lua_rawlen(L, base + 1);
+  for (lua_Integer i = 1; i <= children; i++) {
+    lua_rawgeti(L, base + 1, i);
+    bind_layer *child = bind_check_layer(L, -1);
+    if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
+    bind_take_in(u->family, bind_family_of(child));
+    lua_pushvalue(L, base + 4);
+    lua_setiuservalue(L, -2, 2);
+    lua_pop(L, 1);
+  }
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}
+
+int bind_construct_layer(lua_State *L) {
+  bind_new_layer(L, lua_touserdata(L, lua_upvalueindex(1)), 1, lua_gettop(L));
+  return 1;
+}
+
+/* from_config{ type=, config=, layers= }: the layers that model:config() described. */
+int bind_layer_from_config(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkstack(L, 20, "model nests too deep");
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "type");
+  const char *type = lua_tostring(L, 2);
+  const pl_layer_class *cls = NULL;
+  for (int i = 0; type != NULL && pl_layer_registry[i]; i++) {
+    const pl_layer_class *c = pl_layer_registry[i];
+    if (strcmp(c->head.type, type) == 0 && c->combine == NULL) cls = c;
+  }
+  if (cls == NULL) return luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
+  lua_Integer n = 0;
+  if (lua_getfield(L, 1, "layers") == LUA_TTABLE) {
+    n = (lua_Integer)lua_rawlen(L, 3);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= n; i++) {
+      lua_pushcfunction(L, bind_layer_from_config);
+      lua_rawgeti(L, 3, i);
+      lua_call(L, 1, 1);
+      lua_rawseti(L, 4, i);
+    }
+  } else {
+    lua_newtable(L);
+  }
+  int first = lua_gettop(L) + 1;
+  if (lua_getfield(L, 1, "config") != LUA_TTABLE) lua_pop(L, 1);
+  for (lua_Integer i = 1; i <= n; i++) {
+    luaL_checkstack(L, 8, "model has too many layers");
+    lua_rawgeti(L, 4, i);
+  }
+  bind_new_layer(L, cls, first, lua_gettop(L));
+  return 1;
+}
+
+/* examples() -> type -> { arguments = {...}, input = shape of a sample }: for tests that try every layer */
+int bind_layer_examples(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; pl_layer_type_name(i); i++) {
+    const char *text;
+    pl_shape input;
+    if (!pl_layer_example(pl_layer_type_name(i), &text, &input)) continue;
+    lua_createtable(L, 0, 2);
+    bind_push_json(L, cJSON_Parse(text), NULL);
+    lua_setfield(L, -2, "arguments");
+    lua_createtable(L, input.axes, 0);
+    for (int k = 0; k < input.axes; k++) {
+      lua_pushinteger(L, input.size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, "input");
+    lua_setfield(L, -2, pl_layer_type_name(i));
+  }
+  return 1;
+}

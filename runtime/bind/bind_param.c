@@ -1,0 +1,58 @@
+/* Parameters as tensors over a model's memory, and initializers that are functions of the script. */
+#include <string.h>
+#include "bind/bind_layer.h"
+#include "layers/layer.h"
+
+void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient) {
+  const pl_param *p = &layer->param[i];
+  float *data = gradient ? p->grad : p->value;
+  if (data == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  pl_error err;
+  pl_tensor **slot = bind_new_tensor(L);
+  pl_block_retain(pl_model_block(model));
+  *slot = pl_tensor_wrap(PL_F32, &p->shape, data, pl_block_release, pl_model_block(model), &err);
+  if (*slot == NULL) {
+    pl_block_release(pl_model_block(model));
+    bind_raise(L, &err);
+  }
+}
+
+void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index) {
+  const pl_param *p = &layer->param[i];
+  const pl_tensor *t = bind_check_tensor(L, index);
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
+  if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &p->shape))
+    luaL_error(L, "%s.%s takes an f32 tensor of shape %s, got %s %s", layer->cls->head.type, p->name,
+               pl_shape_text(a, &p->shape, false), pl_dtype_name(pl_tensor_type(t)),
+               pl_shape_text(b, pl_tensor_shape(t), false));
+  pl_error err;
+  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
+  if (c == NULL) bind_raise(L, &err);
+  memmove(p->value, pl_tensor_data(c), (size_t)pl_shape_count(&p->shape) * sizeof(float));
+  pl_tensor_free(c);
+}
+
+/* A Lua initializer is called with the shape as a table and returns a tensor of that shape. */
+void bind_custom_init(lua_State *L, const pl_layer *layer) {
+  luaL_checkstack(L, 8, NULL);
+  for (int i = 0; i < layer->params; i++) {
+    if (layer->param[i].init.kind != PL_INIT_CUSTOM) continue;
+    const char *option = strcmp(layer->param[i].name, "bias") == 0 ? "bias_init" : "init";
+    bind_push_layer(L, layer);
+    lua_getiuservalue(L, -1, 1);
+    if (lua_getfield(L, -1, option) == LUA_TFUNCTION) {
+      lua_createtable(L, layer->param[i].shape.axes, 0);
+      for (int k = 0; k < layer->param[i].shape.axes; k++) {
+        lua_pushinteger(L, layer->param[i].shape.size[k]);
+        lua_rawseti(L, -2, k + 1);
+      }
+      lua_call(L, 1, 1);
+      bind_set_param(L, layer, i, lua_gettop(L));
+    }
+    lua_pop(L, 3);
+  }
+  for (int i = 0; i < layer->children; i++) bind_custom_init(L, layer->child[i]);
+}
