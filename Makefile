@@ -39,7 +39,7 @@ LUA_PC     = $(call once,LUA_PC,$(shell for p in lua5.4 lua-5.4 lua54 lua; do pk
 HDF5_PC    = $(call once,HDF5_PC,$(shell for p in hdf5 hdf5-serial; do pkg-config --exists $$p && echo $$p && break; done))
 LIBRARIES := libedit libcjson libmd zlib libcurl
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(LUA_PC) $(HDF5_PC) $(LIBRARIES)))
-# libhdf5 and libcurl are loaded by name when first needed (runtime/store/hdf5.h, runtime/data/download.c), not linked.
+# Loaded by name when first needed, not linked: libhdf5 (runtime/store/hdf5.h), libcurl, libpng, libturbojpeg (runtime/data).
 PKG_LIBS   = $(call once,PKG_LIBS,$(shell pkg-config --libs $(filter-out libcurl,$(LIBRARIES))))
 LUA_LIBS   = $(call once,LUA_LIBS,$(shell pkg-config --libs $(LUA_PC)))
 TEST_LIBS  = $(call once,TEST_LIBS,$(shell pkg-config --libs cmocka))
@@ -96,6 +96,9 @@ $(LIBRARY): $(CORE)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/runtime/data/readers/png.o:  CFLAGS += $(shell pkg-config --cflags libpng)
+$(BUILD)/runtime/data/readers/jpeg.o: CFLAGS += $(shell pkg-config --cflags libturbojpeg)
 
 # The name under which the linker would record libhdf5: that of a program linked with it.
 $(BUILD)/runtime/store/hdf5.o: CFLAGS += -DPL_HDF5_LIBRARY='"$(shell mkdir -p $(BUILD)/runtime/store && \

@@ -8,7 +8,7 @@ check() { # description, file list that must be empty
   n=$((n + 1))
   if [ -z "$2" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; echo "$2" | sed 's/^/# /'; bad=1; fi
 }
-left="$base kernels model exec"   # the headers of graph, too, which have no folder of their own
+left="$base kernels model exec readers"   # headers that have no folder of their own: of graph, of data
 for room in $rooms; do
   left="$left $room"
   [ "$room" != store ] || left="$left saved"   # a public header of this folder

@@ -20,6 +20,7 @@
 #include "perilune/settings.h"
 #include "perilune/tensor.h"
 #include "perilune/data.h"
+#include "perilune/readers.h"
 #include "perilune/layers.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
