@@ -269,7 +269,7 @@ function M.new(given)
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)
   require "perilune.nn.decision".remember(e.model, e.loss)
-  e.start_weights, e.start_digest = require "perilune.nn.weights".start(e)
+  e.start_weights, e.start_digest, e.start_lost = require "perilune.nn.weights".start(e)
   return e
 end
 
@@ -285,7 +285,7 @@ function methods:with(changes)
   local e = M.new(copy)
   e.script, e.variant = self.script or e.script, true
   if e.model == self.model and e.start == self.start then      -- the model may have been trained since
-    e.start_weights, e.start_digest = self.start_weights, self.start_digest
+    e.start_weights, e.start_digest, e.start_lost = self.start_weights, self.start_digest, self.start_lost
   end
   return e
 end

@@ -15,7 +15,7 @@ M.report = later("perilune.html.report", "write")
 M.grad, M.value_and_grad = later("perilune.nn.grad", "grad"), later("perilune.nn.grad", "value_and_grad")
 
 M.system = require "perilune.base.system"
-M.nn, M.optim = require "perilune.nn", core.optim
+M.nn, M.optim = require "perilune.nn", require "perilune.optim"
 M.accuracy = require "perilune.nn.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.train.schedule"

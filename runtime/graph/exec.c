@@ -108,19 +108,16 @@ size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode) {
   return bytes;
 }
 
-/* A region costs microseconds: small work stays on one thread. Bits do not depend on it. */
+/* Bits do not depend on it. */
 int pl_exec_team_size(const pl_exec *exec) {
-  enum { ENOUGH = 200000 };   /* multiply-adds a member */
   const pl_graph *g = exec->graph;
   double work = 0;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
     work += pl_op_work(g, op);
   }
-  double most = 1 + work * (double)exec->run.n / ENOUGH;
-  int threads = pl_threads_get();
-  if (exec->run.plan != NULL && threads > exec->run.plan->members) threads = exec->run.plan->members;
-  return most < threads ? (int)most : threads;
+  int threads = pl_threads_for(work * (double)exec->run.n);
+  return exec->run.plan != NULL && threads > exec->run.plan->members ? exec->run.plan->members : threads;
 }
 
 /* Operation that a node, or a step backwards, calls in the script; -1: none. */

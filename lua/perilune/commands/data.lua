@@ -17,7 +17,8 @@ local function list()
   local rows = {}
   for i, set in ipairs(require "perilune.data.fetch".list()) do
     rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder
-      or "not here: perilune data fetch " .. set.name }
+      or (set.by_hand and "not here: perilune data fetch %s says how" or "not here: perilune data fetch %s"):format(
+      set.name) }
   end
   rows[#rows + 1] = { "digits", "digits drawn by a generator", "any", "any", "built in" }
   local columns = { { "name" }, { "what" }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }

@@ -82,8 +82,9 @@ function M.of(trainer, kind, identity, threads)
       processor = ("%s (%s)"):format(processor, isa) },
   }
   if kind ~= "checkpoint" then
-    record.state.weights_sha256 = M.digest(kind == "best" and trainer.best or model:state())
-    record.layers = M.layers(model, kind == "best" and trainer.best or nil)
+    local list = kind == "best" and trainer.best or trainer.now or model:state()
+    record.state.weights_sha256 = M.digest(list)
+    record.layers = M.layers(model, list)
     return record
   end
   record.layers = M.layers(model, trainer.last)
