@@ -52,7 +52,7 @@ static void count_uses(const pl_graph *g, uses *u) {
     u->leads_out[i] = u->useful[op->out] > 0;
     for (int k = 0; k < op->inputs; k++) {
       u->all[pl_op_input(g, op, k)]++;
-      u->useful[pl_op_input(g, op, k)] += u->leads_out[i];
+      u->useful[pl_op_input(g, op, k)] += u->leads_out[i] && !(op->cls->flags & PL_NO_GRAD);
     }
   }
 }
@@ -96,7 +96,7 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
 static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *parts, int value) {
   pl_back sum = { .kind = PL_BACK_SUM, .value = value, .part = *parts };
   for (int i = 0; i < g->ops; i++) for (int k = 0; k < g->op[i].inputs; k++) {
-    if (u->leads_out[i] && pl_op_input(g, &g->op[i], k) == value)
+    if (u->leads_out[i] && !(g->op[i].cls->flags & PL_NO_GRAD) && pl_op_input(g, &g->op[i], k) == value)
       plan->part[(*parts)++] = plan->input_grad[g->op[i].input + k];
   }
   if (value == pl_graph_output(g)) plan->part[(*parts)++] = plan->output_grad;

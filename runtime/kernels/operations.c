@@ -1,5 +1,6 @@
 /* Operations on elements, and their derivatives: out[i] = f(a[i], b[i], c[i]), all contiguous. `out` may be one of the
-   inputs. Comparisons give 1 or 0. Functions without a vector form are those of base, in double, rounded once. */
+   inputs. Comparisons give 1 or 0. The same bits as the tensors' methods (arithmetic.c); functions without a vector form
+   are those of base, in double, rounded once. */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "kernels/operations.h"
@@ -32,8 +33,6 @@
 
 static const float one = 1;
 
-static inline vf magnitude(vf x) { return vf_where(vu_set(0x7fffffffu), x); }
-static inline vf equals(vf x, vf y, vf yes, vf no) { return vf_equal(x, y, yes, no); }
 static inline vf at_least(vf x, vf y, vf yes, vf no) { return vf_greater(x, y, yes, vf_equal(x, y, yes, no)); }
 
 void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, const float *c, size_t n) {
@@ -43,13 +42,13 @@ void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, 
     case PL_EL_sub: LOOP(X Y, x - y); break;
     case PL_EL_mul: LOOP(X Y, x * y); break;
     case PL_EL_div: LOOP(X Y, x / y); break;
-    case PL_EL_pow: EACH(pl_pow((double)a[i], (double)b[i])); break;
+    case PL_EL_pow: PL_KERNEL(power)(out, a, b, n); break;
     case PL_EL_neg: LOOP(X, -x); break;
     case PL_EL_exp: LOOP(X, vf_exp(x)); break;
-    case PL_EL_log: EACH(pl_log((double)a[i])); break;
+    case PL_EL_log: LOOP(X, vf_log(x)); break;
     case PL_EL_sqrt: LOOP(X, vf_sqrt(x)); break;
     case PL_EL_square: LOOP(X, x * x); break;
-    case PL_EL_abs: LOOP(X, magnitude(x)); break;
+    case PL_EL_abs: LOOP(X, vf_absolute(x)); break;
     case PL_EL_sin: EACH(pl_sin((double)a[i])); break;
     case PL_EL_cos: EACH(pl_cos((double)a[i])); break;
     case PL_EL_tanh: PL_KERNEL(tanh_forward)(out, a, n, 0); break;
@@ -64,8 +63,8 @@ void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, 
     case PL_EL_le: LOOP(X Y, at_least(y, x, yes, no)); break;
     case PL_EL_gt: LOOP(X Y, vf_greater(x, y, yes, no)); break;
     case PL_EL_ge: LOOP(X Y, at_least(x, y, yes, no)); break;
-    case PL_EL_eq: LOOP(X Y, equals(x, y, yes, no)); break;
-    case PL_EL_ne: LOOP(X Y, equals(x, y, no, yes)); break;
+    case PL_EL_eq: LOOP(X Y, vf_equal(x, y, yes, no)); break;
+    case PL_EL_ne: LOOP(X Y, vf_equal(x, y, no, yes)); break;
   }
 }
 

@@ -97,7 +97,6 @@ end
 local function pow(a, b)
   if b == 2 then return apply("square", {}, a) end
   if b == 1 then return a end
-  if b == 0.5 then return apply("sqrt", {}, a) end
   return apply("pow", {}, a, b)
 end
 methods.pow = pow
