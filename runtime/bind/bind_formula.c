@@ -178,7 +178,11 @@ static int recorder_constant(lua_State *L) {
   const pl_tensor *t = push_plain(L, 2);
   int out, known = r->program->steps;
   pl_error err;
-  if (pl_program_add_constant(r->program, pl_tensor_shape(t), pl_tensor_data(t), &out, &err)) return bind_raise(L, &err);
+  note_origin(L, r);
+  pl_status status = pl_program_add_constant(r->program, pl_tensor_shape(t), pl_tensor_data(t), &out, &err);
+  r->program->origin = NULL;
+  if (status) return bind_raise(L, &err);
+  lua_settop(L, 3);
   if (r->eager && out >= known) keep_tensor(L, out);
   return push_value(L, out);
 }
@@ -418,6 +422,25 @@ static int steps(lua_State *L) {
   return 2;
 }
 
+/* origin(layer, "x.lua:12"): where the script made it */
+static int origin(lua_State *L) {
+  pl_layer_set_origin(bind_check_layer(L, 1)->layer, luaL_checkstring(L, 2));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static bool has_recorded(const pl_layer *layer) {
+  bool found = layer->cls == &pl_formula && layer->host != NULL;
+  for (int i = 0; i < layer->children && !found; i++) found = has_recorded(layer->child[i]);
+  return found;
+}
+
+/* is_recorded(model): whether a layer of it is a formula of the script */
+static int is_recorded(lua_State *L) {
+  lua_pushboolean(L, has_recorded(bind_check_layer(L, 1)->layer));
+  return 1;
+}
+
 /* check_again(layer): raises if the formula of the layer is another one now */
 static int check_again(lua_State *L) {
   pl_error err;
@@ -443,7 +466,8 @@ int bind_open_formula(lua_State *L) {
     { "backward", recorder_backward }, { NULL, NULL },
   };
   static const luaL_Reg functions[] = {
-    { "eager", eager }, { "steps", steps }, { "check_again", check_again }, { "operations", operations },
+    { "eager", eager }, { "steps", steps }, { "check_again", check_again }, { "origin", origin },
+    { "is_recorded", is_recorded }, { "operations", operations },
     { NULL, NULL },
   };
   bind_new_class(L, BIND_RECORDER, methods);

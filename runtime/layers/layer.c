@@ -110,7 +110,7 @@ static int height(const pl_layer *layer) {
 }
 
 pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
-  const char *type = parent->cls->head.type;
+  const char *type = parent->type;
   if (parent->children >= parent->cls->most_children)
     return pl_error_set(err, PL_ERROR_VALUE, "%s takes %s layers", type, parent->cls->most_children ? "no more" : "no");
   for (const pl_layer *p = parent; p; p = p->parent) {

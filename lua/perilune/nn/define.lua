@@ -67,7 +67,7 @@ local function self_of(recorder, layer, o, child_names)
       for key in pairs(o) do if type(key) == "string" then names[#names + 1] = key end end
       table.sort(names)
       local near = core.system.nearest(tostring(name), names)
-      raise("%s has no parameter, layer or option '%s'%s", layer.type, tostring(name),
+      raise("there is no parameter, layer or option '%s'%s", tostring(name),
         near and ("; did you mean '%s'?"):format(near) or "")
     end,
     __newindex = function(_, name)
@@ -76,33 +76,52 @@ local function self_of(recorder, layer, o, child_names)
   })
 end
 
-local function finish(recorder, label, ...)
+local function finish(recorder, ...)
   local result = ...
-  if select("#", ...) > 1 then raise("%s: forward returns %d values; a layer has one output", label, select("#", ...)) end
+  if select("#", ...) > 1 then raise("forward returns %d values; a layer has one output", select("#", ...)) end
   if not symbol.is(result) then
-    raise("%s: forward returns %s where the result of its operations is due", label, options.describe(result))
+    raise("forward returns %s where the result of its operations is due", options.describe(result))
   end
-  if symbol.recorder(result) ~= recorder then raise("%s: forward returns a value of another formula", label) end
+  if symbol.recorder(result) ~= recorder then raise("forward returns a value of another formula") end
   if symbol.total(result) then
-    raise("%s: the result is taken over the batch (%s without axes); name the axes of a sample", label,
-      symbol.total(result))
+    raise("the result is taken over the batch (%s without axes); name the axes of a sample", symbol.total(result))
   end
   recorder:result(symbol.value(result))
 end
 
 -- The function that records: the layer's children are found by the layers that the function calls.
-local function recorder_function(label, forward, o, child_names)
+local function recorder_function(forward, o, child_names)
   return function(recorder, layer)
     symbol.set_children(recorder, function(called)
       for i = 1, #layer do
         if rawequal(layer[i], called) then return i end
       end
-      raise("%s calls a layer (%s) that is not its own: give it in layers = function(o) return { name = nn.Linear(..) } " ..
-        "end, and call self.name(x)", label, called.type)
+      raise("forward calls a layer (%s) that is not its own: give it in layers = function(o) return { name = nn.Linear(..) } " ..
+        "end, and call self.name(x)", called.type)
     end)
     local x = symbol.new(recorder, recorder:input())
-    finish(recorder, label, forward(self_of(recorder, layer, o, child_names), x))
+    finish(recorder, forward(self_of(recorder, layer, o, child_names), x))
   end
+end
+
+-- What a formula's function captures, as it was when the layer was made: for the message when it has changed.
+local watched = setmetatable({}, { __mode = "k" })
+
+local function made(arguments, forward)
+  local layer = core.formula.origin(core.nn.Formula(arguments), (errors.where():gsub(": $", "")))
+  watched[layer] = require "perilune.script.upvalues".watch { { "forward", forward } }
+  return layer
+end
+
+--- Raises if a formula of the model is another one than when it was recorded: what its functions capture has changed.
+function M.check_again(layer)
+  local ok, message = pcall(core.formula.check_again, layer)
+  if not ok then
+    local what = watched[layer] and watched[layer]()
+    error(("%s: the formula is another one than when it was recorded%s; what changes is a parameter, or an option of the " ..
+      "layer (self.options)"):format(errors.bare(tostring(message)), what and ": " .. what or ""), 0)
+  end
+  for i = 1, #layer do M.check_again(layer[i]) end
 end
 
 local function check_function(what, f, needed)
@@ -159,9 +178,9 @@ function M.define(spec)
     arguments.type, arguments.params = d.name, #params > 0 and params or nil
     arguments.name = name
     arguments.options = next(o) ~= nil and split_options(o) or nil
-    arguments.record = recorder_function(d.name, d.forward, o, child_names)
+    arguments.record = recorder_function(d.forward, o, child_names)
     for i, child in ipairs(children) do arguments[i] = child end
-    return core.nn.Formula(arguments)
+    return made(arguments, d.forward)
   end
 end
 
@@ -170,7 +189,7 @@ function M.graph(forward, opts)
   check_function("nn.Graph", forward, true)
   local o = options.check("nn.Graph", opts, { { "name", type = "string" } })
   local order = {}   -- layers as they are called first: the children, in the script's own layer and in copies of it
-  return core.nn.Formula { type = "Graph", graph = true, name = o.name, record = function(recorder, layer)
+  return made({ type = "Graph", graph = true, name = o.name, record = function(recorder, layer)
     symbol.set_children(recorder, function(called)
       for i, known in ipairs(order) do
         if rawequal(known, called) and i <= #layer then return i end
@@ -180,8 +199,8 @@ function M.graph(forward, opts)
       return index
     end)
     local x = symbol.new(recorder, recorder:input())
-    finish(recorder, "nn.Graph", forward(x))
-  end }
+    finish(recorder, forward(x))
+  end }, forward)
 end
 
 --- Text of a layer's operations.

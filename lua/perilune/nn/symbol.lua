@@ -304,7 +304,7 @@ end
 
 local function value_needed(what, instead)
   return function(x)
-    raise("%s of a formula's value is not known while it is recorded (%s)%s", what, shape_text(x), instead)
+    raise("%s is not known while a formula is recorded, only its shape, %s%s", what, shape_text(x), instead)
   end
 end
 
@@ -325,8 +325,8 @@ local function read(name, complain)
     complain(x)
   end
 end
-read("item", choose "the number")
-read("totable", choose "the numbers")
+read("item", choose "the number in a value")
+read("totable", choose "what is in a value")
 for _, name in ipairs { "argmax", "argmin", "all", "any", "count", "sort", "topk", "isnan", "isfinite" } do
   read(name, function(x)
     raise("%s has no derivative, so it cannot be part of a formula (on %s); the operations are listed by " ..
@@ -343,7 +343,7 @@ end
 function methods.detach(x)
   local t = eager_tensor(x)
   if t then return t:clone() end
-  choose "the tensor"(x)
+  choose "what is in a value"(x)
 end
 
 function methods.dim(x)
@@ -370,7 +370,7 @@ local function compare(name)
       if name == "<" then return x < y end
       return x <= y
     end
-    choose("whether a value is " .. name .. " another one")(s)
+    choose("whether one value is " .. name .. " another")(s)
   end
 end
 Symbol.__lt, Symbol.__le = compare "<", compare "<="
@@ -386,9 +386,9 @@ end
 Symbol.__tostring = function(x)
   local t = eager_tensor(x)
   if t then return tostring(t) end
-  choose "the text"(x)
+  choose "what is in a value"(x)
 end
-Symbol.__concat = function(a, b) choose "the text"(recorder_of[a] and a or b) end
+Symbol.__concat = function(a, b) choose "what is in a value"(recorder_of[a] and a or b) end
 Symbol.__mod = function(a, b) methods.mod(recorder_of[a] and a or b) end
 Symbol.__idiv = function(a, b) methods.idiv(recorder_of[a] and a or b) end
 Symbol.__call = function(x) raise("a value of a formula (%s) is not a function", shape_text(x)) end
