@@ -125,7 +125,8 @@ function TestLists:test_without_an_end_are_read_as_they_are()
     function() pl.figure { kind = "heat", values = endless { 1, 2 } } end,
     function() pl.figure { panels = endless { kind = "lines" } } end,
     function()
-      pl.experiment { name = "endless", data = data, model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+      pl.experiment { name = "endless", data = data,
+        model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
         loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 }, epochs = 1, batch_size = 10,
         metrics = endless "macro_f1" }
     end,

@@ -133,7 +133,10 @@ function M.run(options)
     return 0
   end
   local term = text.terminal(1)
-  for i, group in ipairs(groups) do print(("%s  %s"):format(term.paint(labels[i], "bold"), who(group))) end
+  for i, group in ipairs(groups) do
+    local line = ("%s  %s"):format(term.paint(labels[i], "bold"), who(group))
+    print(table.concat(text.wrap(line, term.width, "   "), "\n"))
+  end
   print()
   print_settings(settings, labels, term)
   print_results(results, labels, term)

@@ -20,7 +20,8 @@ local function list()
     missing = missing or not set.folder and set.name
   end
   rows[#rows + 1] = { "digits", "digits drawn by a generator", "any", "any", "built in" }
-  local columns = { { "name" }, { "what", need = 1 }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }
+  local columns = { { "name" }, { "what", need = 1 }, { "train", align = "right" },
+    { "test", align = "right" }, { "where" } }
   for _, line in ipairs(text.columns(columns, rows, "  ", nil, text.terminal(1).width)) do print(line) end
   if missing then print("to download one: perilune data fetch " .. missing) end
   return 0

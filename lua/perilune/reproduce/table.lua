@@ -120,7 +120,8 @@ function M.screen(list, by_row, term)
       style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
   end
   local shown = { { "row" }, { "what it adds" }, { "doc. %", align = "right" }, { "mean %", align = "right" },
-    { "verdict" }, { "95 %", need = 1 }, { "seeds from, to", need = 4 }, { "seeds", align = "right", need = 2 }, { "its time", align = "right", need = 5 },
+    { "verdict" }, { "95 %", need = 1 }, { "seeds from, to", need = 4 },
+    { "seeds", align = "right", need = 2 }, { "its time", align = "right", need = 5 },
     { "a run here", align = "right", need = 3 } }
   if not ideas then
     table.remove(shown, 2)
