@@ -135,8 +135,9 @@ typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file
   char images[PL_SHA256_TEXT], labels[PL_SHA256_TEXT];
 } pl_idx_sums;
 
-/* An IDX file, plain or gzip: u8, i32 or f32 [d0, d1, ...]. sha256 (may be NULL) [out]: of the uncompressed bytes.
-   The size that the header promises is checked against the file's length before memory is taken. */
+/* An IDX file of any of the six element types, plain or gzip: i8 and i16 become i32, f64 becomes f32. sha256 (may be
+   NULL) [out]: of the uncompressed bytes. The size that the header promises is checked against the file's length before
+   memory is taken. */
 PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err);
 /* Element type and shape alone. */
 PL_API pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_error *err);

@@ -14,7 +14,7 @@ M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure",
 M.report = later("perilune.html.report", "write")
 
 M.system = require "perilune.base.system"
-M.nn, M.optim = require "perilune.nn", core.optim
+M.nn, M.optim = require "perilune.nn", require "perilune.optim"
 M.accuracy = require "perilune.nn.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.train.schedule"

@@ -1,8 +1,8 @@
 -- arm64 by a cross compiler and an emulator: all builds, the C tests pass, and trainings end with the bits of this
 -- machine.
 -- Debian: dpkg --add-architecture arm64; apt-get update; apt-get install gcc-aarch64-linux-gnu qemu-user
--- libhdf5-103-1:arm64 liblua5.4-dev:arm64 libedit-dev:arm64 libcjson-dev:arm64 libmd-dev:arm64 zlib1g-dev:arm64
--- libcurl4-openssl-dev:arm64 libcmocka-dev:arm64
+-- libgomp1:arm64 libhdf5-103-1:arm64 liblua5.4-dev:arm64 libedit-dev:arm64 libcjson-dev:arm64 libmd-dev:arm64
+-- zlib1g-dev:arm64 libcurl4-openssl-dev:arm64 libcmocka-dev:arm64
 local campaign = dofile "tests/campaigns/support.lua"
 
 if campaign.short then campaign.skip "building for arm64 and emulating it takes minutes" end

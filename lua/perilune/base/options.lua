@@ -78,6 +78,9 @@ local function check(what, option, value, noun)
   end
   if type(value) == "number" then
     local low, high = option.low, option.high
+    if value ~= value and not (low or high) then
+      errors.raise("%s: %s '%s' must be a number, got NaN", what, noun, name)
+    end
     if value ~= value or (low and value < low) or (high and value > high) then
       local range = low and high and ("from %s to %s"):format(low, high) or low and ("at least %s"):format(low)
         or ("at most %s"):format(high)

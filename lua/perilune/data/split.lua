@@ -59,7 +59,7 @@ local function derived(self, step, changes)
   return M.new {
     recipe = recipe, name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape
       or self.shape,
-    labels = self.labels, classes = self.classes, target = self.target, load = changes.load,
+    labels = self.labels, classes = self.classes, target = self.target, features = self.features, load = changes.load,
   }
 end
 

@@ -39,7 +39,7 @@ local function train(e, o)
     copy:build(e.splits.train.shape)
     return copy
   end, e.model:config())
-  local optimizer = copy_of("optimizer", core.optim.from_config, e.optimizer:config())
+  local optimizer = e.optimizer:clone()
   local batches = math.ceil(e.splits.train.count / e.batch_size)
   local rates, losses, total = {}, {}, 0.0
   local ratio = (o.to / o.from) ^ (1 / (o.steps - 1))

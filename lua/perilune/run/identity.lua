@@ -26,6 +26,12 @@ local function config_of(object, with_digest)
   return ok and core.json.encode(config) or tostring(object)
 end
 
+local function optimizer_of(optimizer, with_digest)
+  local config, step = optimizer:config(), core.optim.step_function(optimizer)
+  if step then config.config.step = function_of(step, with_digest) end
+  return core.json.encode(config)
+end
+
 local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
   "drop_last", "nonfinite",
   "validation", "test", "metrics", "callbacks" }
@@ -40,7 +46,8 @@ local function setup_of(e)
   local metrics = {}
   for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
   local rule = e.stopping
-  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer),
+  return { model = config_of(e.model), loss = config_of(e.loss, digests),
+    optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
     schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
     or "none",

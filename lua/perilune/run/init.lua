@@ -32,7 +32,7 @@ local known = {
 local CTRL_C = 130      -- the exit status of a process that it ended
 
 local function user_functions(e)
-  local list = { { "schedule", e.schedule } }
+  local list = { { "schedule", e.schedule }, { "the optimizer's step", core.optim.step_function(e.optimizer) } }
   for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
   for _, metric in ipairs(e.metrics.functions) do list[#list + 1] = { "metric " .. metric.name, metric.f } end
   for _, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do
