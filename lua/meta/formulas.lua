@@ -7,14 +7,14 @@ local pl = {}
 
 ---Formulas: layers that a script defines itself, with gradients by themselves, at the speed of C.
 ---
----The function is recorded: it is called with values of which only the shape is known, and each method and operator adds an
----operation to the layer's graph. From then on the graph runs, in C, and the function does not: so nothing in it may
----depend on numbers. `if x:sum() > 0` is an error that says so; use `pl.where(condition, yes, no)`. What Lua does not let
----be caught (`if x then`, `x == 0`) is always taken the same way.
+---The function is recorded: it is called with values of which only the shape is known, and each method and operator
+---adds an operation to the layer's graph. From then on the graph runs, in C, and the function does not: nothing in it
+---may depend on numbers. `if x:sum() > 0` is an error that says so; use `pl.where(condition, yes, no)`. What Lua does
+---not let be caught (`if x then`, `x == 0`) is always taken the same way.
 ---
----The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, reshape has -1
----for the batch. Numbers and tensors that the function captures are constants, part of the graph; they are looked at again
----before each epoch, and a change is an error.
+---The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, in reshape
+---the batch is -1. Numbers and tensors that the function captures are constants, part of the graph; they are looked at
+---again before each epoch, and a change is an error.
 ---
 ---  arithmetic    + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
 ---  comparisons   lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)
@@ -76,8 +76,28 @@ function nn.define(definition) end
 ---@return perilune.Layer
 function nn.Graph(forward, options) end
 
----The gradient of a function of tensors that gives one number, for each of its arguments, by a tape: any control flow. The
----function is given values with the methods of formulas (`perilune help formulas`), whose numbers can be read: `x:item()`.
+---@class perilune.LossDefinition
+---@field forward fun(output: any, target: any): any what a sample costs, [N]; of more axes the mean is taken
+---@field name? string for messages
+
+---A loss from a formula, with its gradient: a function loss(output, target) -> value, gradient, for experiments and for
+---loops by hand. The value is the mean over the batch of what forward gives for each sample (or ends with `:mean()`).
+---Labels come as numbers: `p:pick(label)`, `label:one_hot(10)`. It runs operation by operation, on tensors.
+---
+---```lua
+---local focal = nn.define_loss { forward = function(y, label)
+---  local p = y:log_softmax(-1):pick(label)
+---  return -(1 - p:exp()) ^ 2 * p
+---end }
+---local value, grad = focal(pl.randn(4, 10), pl.tensor({ 0, 1, 2, 3 }, "i32"))
+---```
+---@param definition perilune.LossDefinition
+---@return fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor loss
+function nn.define_loss(definition) end
+
+---The gradient of a function of tensors that gives one number, for each of its arguments, by a tape: any control flow.
+---The function is given values with the methods of formulas (`perilune help formulas`), whose numbers can be read:
+---`x:item()`.
 ---
 ---```lua
 ---local dw = pl.grad(function(w) return (w ^ 2):sum() end)(pl.tensor { 1, 2 })     -- [2, 4]

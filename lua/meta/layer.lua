@@ -218,8 +218,8 @@ function Layer:path() end
 ---@return string
 function Layer:label() end
 
----The operations of its formulas (nn.define, nn.Graph), a line each: inputs, shape, bytes of a sample, the script's line.
----The model has been built.
+---The operations of its formulas (nn.define, nn.Graph), a line each: inputs, shape, bytes of a sample, the script's
+---line. The model has been built.
 ---@return string
 function Layer:show_graph() end
 

@@ -7,7 +7,7 @@
 #include "layers/eager.h"
 #include "layers/layer.h"
 
-static bind_recorder *check(lua_State *L) {
+bind_recorder *bind_check_recorder(lua_State *L) {
   bind_recorder *r = luaL_checkudata(L, 1, BIND_RECORDER);
   if (r->program == NULL)
     luaL_error(L, "a value of a formula is used after its forward has ended; what is to be kept is returned");
@@ -68,14 +68,15 @@ static size_t value_at(lua_State *L, const bind_recorder *r, int index) {
 static void note_origin(lua_State *L, bind_recorder *r) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   r->program->origin = NULL;
-  if (lua_getfield(L, -1, "perilune.base.errors") != LUA_TTABLE || lua_getfield(L, -1, "where") != LUA_TFUNCTION) return;
+  if (lua_getfield(L, -1, "perilune.base.errors") != LUA_TTABLE) return;
+  if (lua_getfield(L, -1, "where") != LUA_TFUNCTION) return;
   lua_call(L, 0, 1);
   size_t n = 0;
   const char *text = lua_tolstring(L, -1, &n);
   if (n > 2) r->program->origin = lua_pushlstring(L, text, n - 2);
 }
 
-static pl_tensor *tensor_of(lua_State *L, int step) {
+pl_tensor *bind_recorded_tensor(lua_State *L, int step) {
   lua_getiuservalue(L, 1, 2);
   lua_rawgeti(L, -1, step + 1);
   pl_tensor *t = bind_check_tensor(L, lua_gettop(L));
@@ -119,14 +120,14 @@ static void compute(lua_State *L, const bind_recorder *r, int step) {
   const pl_step *s = &r->program->step[step];
   const float *in[PL_MOST_INPUTS];
   pl_error err;
-  for (int k = 0; k < s->op.inputs; k++) in[k] = pl_tensor_data(tensor_of(L, s->in[k]));
+  for (int k = 0; k < s->op.inputs; k++) in[k] = pl_tensor_data(bind_recorded_tensor(L, s->in[k]));
   pl_tensor *out = new_value(L, r, step);
   if (pl_eager_forward(&s->op, r->batch, in, pl_tensor_data(out), &err)) bind_raise(L, &err);
 }
 
 /* recorder:op(name, { whole numbers }, { values }) -> value */
 static int recorder_op(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   const char *name = luaL_checkstring(L, 2);
   pl_op_args args = { 0 };
   int in[PL_MOST_INPUTS], out, known = r->program->steps;
@@ -174,7 +175,7 @@ static const pl_tensor *push_plain(lua_State *L, int index) {
 
 /* recorder:constant(number or tensor) -> value */
 static int recorder_constant(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   const pl_tensor *t = push_plain(L, 2);
   int out, known = r->program->steps;
   pl_error err;
@@ -189,7 +190,7 @@ static int recorder_constant(lua_State *L) {
 
 /* recorder:input(tensor or number, fixed) -> value, of an eager one; without a tensor that of the first input */
 static int recorder_input(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   pl_error err;
   int out;
   if (!r->eager) return push_value(L, 0);
@@ -212,7 +213,7 @@ static pl_layer *layer_of(lua_State *L) {
 
 /* recorder:param(name) -> value, or nil if there is none of that name */
 static int recorder_param(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   const char *name = luaL_checkstring(L, 2);
   const pl_layer *layer = r->eager && lua_getiuservalue(L, 1, 1) == LUA_TNIL ? NULL : layer_of(L);
   pl_error err;
@@ -230,7 +231,7 @@ static int recorder_param(lua_State *L) {
 
 /* recorder:layer(i, value) -> the value of child i, from 1, called on it */
 static int recorder_layer(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   lua_Integer i = luaL_checkinteger(L, 2);
   int in = (int)value_at(L, r, 3), out;
   pl_error err;
@@ -244,7 +245,7 @@ static int recorder_layer(lua_State *L) {
 
 /* recorder:adopt(layer) -> its number among the children of the layer that is recorded */
 static int recorder_adopt(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   (void)r;
   lua_settop(L, 2);
   bind_layer *child = bind_check_layer(L, 2);
@@ -264,7 +265,7 @@ static int recorder_adopt(lua_State *L) {
 
 /* recorder:shape(value) -> { sizes of a sample, or of the whole }, fixed */
 static int recorder_shape(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   const pl_operation *o = &r->program->step[value_at(L, r, 2)].op;
   lua_createtable(L, o->out.axes, 0);
   for (int a = 0; a < o->out.axes; a++) {
@@ -276,19 +277,19 @@ static int recorder_shape(lua_State *L) {
 }
 
 static int recorder_result(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   r->program->result = (int)value_at(L, r, 2);
   return 0;
 }
 
 static int recorder_is_eager(lua_State *L) {
-  lua_pushboolean(L, check(L)->eager);
+  lua_pushboolean(L, bind_check_recorder(L)->eager);
   return 1;
 }
 
 /* recorder:tensor(value) -> its tensor */
 static int recorder_tensor(lua_State *L) {
-  bind_recorder *r = check(L);
+  bind_recorder *r = bind_check_recorder(L);
   int step = (int)value_at(L, r, 2);
   if (!r->eager) return luaL_error(L, "only the shape of this value is known");
   lua_getiuservalue(L, 1, 2);
@@ -296,89 +297,7 @@ static int recorder_tensor(lua_State *L) {
   return 1;
 }
 
-/* Gradients of all steps, on the stack from `base` on: tensors, or nil where none has come. */
-static float *grad_of(lua_State *L, int grads, int step, const pl_tensor *like, bool *fresh) {
-  *fresh = lua_rawgeti(L, grads, step + 1) == LUA_TNIL;
-  lua_pop(L, 1);
-  pl_error err;
-  pl_tensor **slot = bind_new_tensor(L);     /* a place of its own: it is added to what is there */
-  bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(like), &err), &err);
-  return pl_tensor_data(*slot);
-}
-
-static void step_back(lua_State *L, const bind_recorder *r, int grads, int step, const bool *wanted) {
-  const pl_step *s = &r->program->step[step];
-  const float *in[PL_MOST_INPUTS];
-  float *dx[PL_MOST_INPUTS] = { 0 };
-  bool fresh[PL_MOST_INPUTS];
-  pl_error err;
-  int top = lua_gettop(L);
-  luaL_checkstack(L, PL_MOST_INPUTS + 8, NULL);
-  lua_rawgeti(L, grads, step + 1);
-  const float *dy = pl_tensor_data(bind_check_tensor(L, top + 1));
-  for (int k = 0; k < s->op.inputs; k++) {
-    const pl_tensor *x = tensor_of(L, s->in[k]);
-    in[k] = pl_tensor_data(x);
-    if (wanted[s->in[k]]) dx[k] = grad_of(L, grads, s->in[k], x, &fresh[k]);
-    else lua_pushnil(L);
-  }
-  const float *y = pl_tensor_data(tensor_of(L, step));
-  if (pl_eager_backward(&s->op, r->batch, in, y, dy, dx, &err)) bind_raise(L, &err);
-  for (int k = 0; k < s->op.inputs; k++) {
-    if (dx[k] == NULL) continue;
-    if (lua_rawgeti(L, grads, s->in[k] + 1) == LUA_TNIL) {
-      lua_pop(L, 1);
-      lua_pushvalue(L, top + 2 + k);
-      lua_rawseti(L, grads, s->in[k] + 1);
-      continue;
-    }
-    pl_tensor *sum = bind_check_tensor(L, lua_gettop(L));
-    pl_kernel.add(pl_tensor_data(sum), pl_tensor_data(sum), dx[k], (size_t)pl_tensor_count(sum));
-    lua_pop(L, 1);
-  }
-  lua_settop(L, top);
-}
-
-/* recorder:backward(value) -> { gradients of the inputs (false: the value does not depend on it) }: of a value of one
-   element. */
-static int recorder_backward(lua_State *L) {
-  bind_recorder *r = check(L);
-  int result = (int)value_at(L, r, 2), steps = r->program->steps;
-  if (!r->eager) return luaL_error(L, "only the shape of this value is known");
-  lua_settop(L, 2);
-  bool *wanted = lua_newuserdatauv(L, (size_t)steps * sizeof *wanted, 0);
-  lua_newtable(L);
-  const int grads = 4;
-  for (int i = 0; i < steps; i++) {
-    const pl_step *s = &r->program->step[i];
-    wanted[i] = s->kind == PL_STEP_INPUT;
-    for (int k = 0; k < s->op.inputs && !(s->op.cls && s->op.cls->flags & PL_NO_GRAD); k++)
-      wanted[i] = wanted[i] || wanted[s->in[k]];
-  }
-  pl_tensor *y = tensor_of(L, result);
-  if (pl_tensor_count(y) != 1) return luaL_error(L, "a gradient is that of one number");
-  bool fresh;
-  *grad_of(L, grads, result, y, &fresh) = 1;
-  lua_rawseti(L, grads, result + 1);
-  for (int i = result; i >= 0; i--) {
-    bool there = lua_rawgeti(L, grads, i + 1) != LUA_TNIL;
-    lua_pop(L, 1);
-    if (there && wanted[i] && r->program->step[i].kind == PL_STEP_OP) step_back(L, r, grads, i, wanted);
-  }
-  lua_newtable(L);
-  lua_Integer n = 0;
-  for (int i = 0; i < steps; i++) {
-    if (r->program->step[i].kind != PL_STEP_INPUT) continue;
-    if (lua_rawgeti(L, grads, i + 1) == LUA_TNIL) {
-      lua_pop(L, 1);
-      lua_pushboolean(L, false);
-    }
-    lua_rawseti(L, 5, ++n);
-  }
-  return 1;
-}
-
-/* steps(layer) -> { { op =, args =, in =, shape =, fixed =, origin =, param =, layer =, constant = } }, result; or nil */
+/* steps(layer) -> { { kind =, name =, inputs =, args =, shape =, bytes =, value =, origin = } }, result; or nil */
 static int steps(lua_State *L) {
   static const char *const kinds[] = { "input", "param", "constant", "op", "layer" };
   const pl_layer *layer = bind_check_layer(L, 1)->layer;
@@ -463,7 +382,7 @@ int bind_open_formula(lua_State *L) {
     { "__gc", recorder_gc }, { "op", recorder_op }, { "constant", recorder_constant }, { "input", recorder_input },
     { "param", recorder_param }, { "layer", recorder_layer }, { "adopt", recorder_adopt }, { "shape", recorder_shape },
     { "result", recorder_result }, { "is_eager", recorder_is_eager }, { "tensor", recorder_tensor },
-    { "backward", recorder_backward }, { NULL, NULL },
+    { "backward", bind_recorder_backward }, { NULL, NULL },
   };
   static const luaL_Reg functions[] = {
     { "eager", eager }, { "steps", steps }, { "check_again", check_again }, { "origin", origin },

@@ -14,6 +14,12 @@ typedef struct bind_recorder {
   size_t batch;
 } bind_recorder;
 
+/* The recorder at index 1, which records. */
+bind_recorder *bind_check_recorder(lua_State *L);
+/* The value of a step of an eager one, at index 1. */
+pl_tensor *bind_recorded_tensor(lua_State *L, int step);
+int bind_recorder_backward(lua_State *L);      /* bind_tape.c */
+
 struct pl_host_call;
 /* Calls the function `record` of the layer (userdata on top of the stack) for the host call. Raises. */
 void bind_record(lua_State *L, struct pl_host_call *call);

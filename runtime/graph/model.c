@@ -209,7 +209,8 @@ pl_model_row pl_model_row_at(const pl_model *model, int i) {
                           .output = g->value[row->value].shape };
   if (row->op >= 0) {
     const pl_op *op = &g->op[row->op];
-    result.kind = op->cls->combine != NULL || (row->layer->cls == &pl_formula && row->layer->children > 0) ? PL_MODEL_END : PL_MODEL_LAYER;
+    bool formula = row->layer->cls == &pl_formula && row->layer->children > 0;
+    result.kind = op->cls->combine != NULL || formula ? PL_MODEL_END : PL_MODEL_LAYER;
     for (int i = row->first; i <= row->op; i++) {   /* a formula has several, between those of its layers */
       if (g->op[i].layer != row->layer) continue;
       pl_memory need = { 0 };

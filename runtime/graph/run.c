@@ -37,7 +37,8 @@ static pl_pass pass_of(const pl_run *run, const pl_team *team, int i, int phase)
   const pl_op *op = &run->graph->op[i];
   int x = pl_op_input(run->graph, op, 0);
   return (pl_pass){
-    .team = team, .batch = run->graph->value[op->out].fixed ? 1 : run->n, .training = run->mode == PL_TRAIN, .dropout = run->mode == PL_INFER_DROPOUT ||
+    .team = team, .batch = run->graph->value[op->out].fixed ? 1 : run->n, .training = run->mode == PL_TRAIN,
+    .dropout = run->mode == PL_INFER_DROPOUT ||
         run->mode == PL_TRAIN,
     .accumulate = run->accumulate || (plan->param_grads[i] & PL_ACCUMULATES),
     .many_zeros = run->graph->value[plan->act_alias[x]].many_zeros,

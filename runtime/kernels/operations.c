@@ -1,6 +1,6 @@
 /* Operations on elements, and their derivatives: out[i] = f(a[i], b[i], c[i]), all contiguous. `out` may be one of the
-   inputs. Comparisons give 1 or 0. The same bits as the tensors' methods (arithmetic.c); functions without a vector form
-   are those of base, in double, rounded once. */
+   inputs. Comparisons give 1 or 0. The same bits as the tensors' methods (arithmetic.c); functions without a vector
+   form are those of base, in double, rounded once. */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "kernels/operations.h"

@@ -40,8 +40,8 @@ pl_status pl_eager_forward(const pl_operation *o, size_t batch, const float *con
   return run(&j, batch, err);
 }
 
-pl_status pl_eager_backward(const pl_operation *o, size_t batch, const float *const *in, const float *y, const float *dy,
-                            float *const *dx, pl_error *err) {
+pl_status pl_eager_backward(const pl_operation *o, size_t batch, const float *const *in, const float *y,
+                            const float *dy, float *const *dx, pl_error *err) {
   job j = { .o = o, .pass = { .input = in, .input_grad = dx }, .y = y, .dy = dy };
   if (o->cls->flags & PL_NO_GRAD) return PL_OK;
   return run(&j, batch, err);

@@ -63,8 +63,8 @@ pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
   if (graph == NULL) return NULL;
   atomic_init(&graph->references, 1);
   graph->result = -1;
-  if (new_value(graph, &(pl_value){ .shape = *input, .many_zeros = true, .source = PL_FROM_INPUT }, &first, err) == PL_OK)
-    return graph;
+  const pl_value value = { .shape = *input, .many_zeros = true, .source = PL_FROM_INPUT };
+  if (new_value(graph, &value, &first, err) == PL_OK) return graph;
   pl_graph_release(graph);
   return NULL;
 }

@@ -52,6 +52,11 @@ static pl_status take_name(pl_layer *layer, cJSON *args, pl_error *err) {
   return status;
 }
 
+static pl_status read_options(pl_layer *layer, const cJSON *args, pl_error *err) {
+  const pl_layer_class *cls = layer->cls;
+  return cls->read ? cls->read(layer, args, err) : pl_options_read(layer->config, &cls->head, args, err);
+}
+
 pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   const pl_layer_class *cls = find_class(type);
   if (cls == NULL) {
@@ -66,7 +71,7 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
   if (args != NULL && copy == NULL) pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of a %s", type);
   bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
-            (cls->read ? cls->read(layer, copy, err) : pl_options_read(layer->config, &cls->head, copy, err)) == PL_OK &&
+            read_options(layer, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
   if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type)
     == PL_OK;

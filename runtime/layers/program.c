@@ -13,8 +13,8 @@ void pl_program_clear(pl_program *p) {
 /* The next step, not yet counted. */
 static pl_step *next_step(pl_program *p, pl_step_kind kind, pl_error *err) {
   if (p->steps == PL_MOST_STEPS) {
-    pl_error_set(err, PL_ERROR_VALUE, "a formula has at most %d operations; does it call itself, or loop over elements?",
-                 PL_MOST_STEPS);
+    pl_error_set(err, PL_ERROR_VALUE, "a formula has at most %d operations; does it call itself, or loop over "
+                 "elements?", PL_MOST_STEPS);
     return NULL;
   }
   if (p->steps == p->room) {
@@ -92,8 +92,8 @@ static pl_status check_inputs(const pl_program *p, const int *in, int inputs, pl
   return PL_OK;
 }
 
-pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *args, const int *in, int inputs, int *out,
-                            pl_error *err) {
+pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *args, const int *in, int inputs,
+                            int *out, pl_error *err) {
   const pl_layer_class *cls = pl_operation_find(name);
   if (cls == NULL) {
     const char *near = pl_operation_nearest(name);

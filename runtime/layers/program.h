@@ -31,8 +31,8 @@ void pl_program_clear(pl_program *p);
 pl_status pl_program_add_input(pl_program *p, const pl_shape *shape, bool fixed, int *out, pl_error *err);
 pl_status pl_program_add_param(pl_program *p, int index, int *out, pl_error *err);
 pl_status pl_program_add_constant(pl_program *p, const pl_shape *shape, const float *data, int *out, pl_error *err);
-pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *args, const int *in, int inputs, int *out,
-                            pl_error *err);
+pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *args, const int *in, int inputs,
+                            int *out, pl_error *err);
 /* A call of the layer's child `index`. */
 pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_error *err);
 

@@ -67,7 +67,7 @@ static pl_status damaged(pl_error *err) {
 static int read_integers(const cJSON *list, int64_t *out, int most) {
   int n = 0;
   const cJSON *item;
-  if (list == NULL || (cJSON_IsObject(list) && list->child == NULL)) return 0;   /* Lua's empty list is an empty object */
+  if (list == NULL || (cJSON_IsObject(list) && list->child == NULL)) return 0;   /* {}: an empty list of Lua */
   if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > most) return -1;
   cJSON_ArrayForEach(item, list) {
     if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) < 0x1p53)) return -1;

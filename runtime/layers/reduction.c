@@ -1,6 +1,7 @@
 /* Reductions of formulas over axes of a sample: sums are made in double, in the fixed tree of tensor/reduce.c.
    Arguments: keepdim (0 or 1), the correction of var and std, then the axes, from 0, ascending.
-   y = sum x: dx = dy.  mean: dy / n.  norm: dy x / y.  var: dy 2 (x - mean) / (n - c).  std: dy (x - mean) / ((n - c) y).
+   y = sum x: dx = dy.  mean: dy / n.  norm: dy x / y.  var: dy 2 (x - mean) / (n - c).
+   std: dy (x - mean) / ((n - c) y).
    max, min: dy where x is the first that equals y. */
 #include <math.h>
 #include "kernels/kernels.h"

@@ -49,7 +49,7 @@ function TestOwn:test_same_bits_on_any_threads_and_after_a_kill()
   lu.assertEquals({ r.status, r.err }, { 0, "" })
   local whole = result "whole"
   lu.assertNotStrContains(whole, "no digest")
-  r = cli.run(("run %s --out threads --quiet --threads 3"):format(script))
+  lu.assertEquals(cli.run(("run %s --out threads --quiet --threads 3"):format(script)).status, 0)
   lu.assertEquals(result "threads", whole)
   for _, step in ipairs { 5, 37 } do
     r = cli.run(("run %s --out killed --quiet --checkpoint-every 0"):format(script), "DIE=" .. step)
@@ -58,7 +58,7 @@ function TestOwn:test_same_bits_on_any_threads_and_after_a_kill()
   r = cli.run(("run %s --out killed --quiet"):format(script))
   lu.assertEquals({ r.status, r.err }, { 0, "" })
   lu.assertEquals(result "killed", whole)
-  r = cli.run("run " .. script .. " --out unfused --quiet", "PERILUNE_FUSE=0")
+  lu.assertEquals(cli.run("run " .. script .. " --out unfused --quiet", "PERILUNE_FUSE=0").status, 0)
   lu.assertEquals(result "unfused", whole)
 end
 

@@ -99,7 +99,8 @@ static void derivatives(void **state) {
   for (int i = 0; i < ROOM; i++) dy[i] = 0.5f + 0.01f * (float)i;
   for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
     if (!has_isa(isas[k])) continue;
-    for (int op = 0; op < PL_EL_lt; op++) for (int in = 0; in < inputs_of(op); in++) for (size_t n = 0; n <= MOST; n++) {
+    for (int op = 0; op < PL_EL_lt; op++) for (int in = 0; in < inputs_of(op); in++)
+    for (size_t n = 0; n <= MOST; n++) {
       fill(op, a, b, c);
       pl_kernel.elementwise(op, y, a, b, c, ROOM);
       for (int i = 0; i < ROOM; i++) dx[i] = -7;

@@ -8,7 +8,8 @@ require "perilune.plot.figure" -- loaded with the first figure
 require "perilune.terminal.shown"
 
 -- Classes that no user meets.
-local internal = { ["perilune.trainer"] = true, ["perilune.screen"] = true, ["perilune.recorder"] = true }   -- runs batches behind pl.experiment
+local internal = { ["perilune.recorder"] = true,
+  ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment
 
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.

@@ -96,8 +96,8 @@ local function recorder_function(forward, o, child_names)
       for i = 1, #layer do
         if rawequal(layer[i], called) then return i end
       end
-      raise("forward calls a layer (%s) that is not its own: give it in layers = function(o) return { name = nn.Linear(..) } " ..
-        "end, and call self.name(x)", called.type)
+      raise("forward calls a layer (%s) that is not its own: give it in layers = function(o) return " ..
+        "{ name = nn.Linear(..) } end, and call self.name(x)", called.type)
     end)
     local x = symbol.new(recorder, recorder:input())
     finish(recorder, forward(self_of(recorder, layer, o, child_names), x))
@@ -118,8 +118,8 @@ function M.check_again(layer)
   local ok, message = pcall(core.formula.check_again, layer)
   if not ok then
     local what = watched[layer] and watched[layer]()
-    error(("%s: the formula is another one than when it was recorded%s; what changes is a parameter, or an option of the " ..
-      "layer (self.options)"):format(errors.bare(tostring(message)), what and ": " .. what or ""), 0)
+    error(("%s: the formula is another one than when it was recorded%s; what changes is a parameter, or an option " ..
+      "of the layer (self.options)"):format(errors.bare(tostring(message)), what and ": " .. what or ""), 0)
   end
   for i = 1, #layer do M.check_again(layer[i]) end
 end
@@ -217,8 +217,8 @@ function M.show(layer)
     if #s.args > 0 then inputs[#inputs + 1] = "(" .. table.concat(s.args, ", ") .. ")" end
     if not s.value then
       local what = s.kind == "op" and s.name or s.kind .. (s.name ~= "" and " " .. s.name or "")
-      lines[#lines + 1] = ("  %%%-4d %-28s %-18s %10s  %s%s"):format(i, what .. " " .. table.concat(inputs, ", "), s.shape,
-        format.bytes and format.bytes(s.bytes) or s.bytes, s.origin, i == result and "  <- result" or "")
+      lines[#lines + 1] = ("  %%%-4d %-28s %-18s %10s  %s%s"):format(i, what .. " " .. table.concat(inputs, ", "),
+        s.shape, format.bytes(s.bytes), s.origin, i == result and "  <- result" or "")
     end
   end
   return table.concat(lines, "\n")
@@ -232,7 +232,9 @@ function M.show_model(model)
     for i = 1, #layer do visit(layer[i]) end
   end
   visit(model)
-  if #texts == 0 then raise("the model has no formulas (nn.define, nn.Graph), or has not seen its input; build it first") end
+  if #texts == 0 then
+    raise("the model has no formulas (nn.define, nn.Graph), or has not seen its input; build it first")
+  end
   return table.concat(texts, "\n")
 end
 

@@ -8,7 +8,7 @@ local raise = errors.raise
 
 local M = {}
 
-local function check_arguments(what, f, ...)
+local function check_arguments(what, ...)
   local count = select("#", ...)
   if count == 0 then raise("%s: the function that it returns takes the tensors to take gradients for", what) end
   for i = 1, count do
@@ -17,15 +17,15 @@ local function check_arguments(what, f, ...)
       raise("%s: argument %d is %s; gradients are those for tensors and numbers", what, i, options.describe(x))
     end
     if type(x) ~= "number" and x.dtype ~= "f32" then
-      raise("%s: argument %d is %s; a gradient is that for an f32 tensor, convert it with :to(\"f32\"), or let the function "
-        .. "capture it", what, i, x.dtype)
+      raise("%s: argument %d is %s; a gradient is that for an f32 tensor, convert it with :to(\"f32\"), or let the " ..
+        "function capture it", what, i, x.dtype)
     end
   end
 end
 
 -- value, { gradients }
 local function run(what, f, ...)
-  check_arguments(what, f, ...)
+  check_arguments(what, ...)
   local recorder = core.formula.eager()
   local inputs = {}
   for i = 1, select("#", ...) do
