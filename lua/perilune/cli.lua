@@ -10,7 +10,7 @@ local M = {}
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
 M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun",
-  "reproduce", "bench", "export", "import", "init",
+  "reproduce", "bench", "predict", "export", "import", "init",
   "data", "version", "help" }
 
 -- What a converter says of an option's word begins with the option.

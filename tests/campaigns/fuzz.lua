@@ -1,6 +1,6 @@
 -- The readers of what comes from outside (IDX, NPY, NPZ, CSV, safetensors, gzip, JSON, also inside HDF5) with files
--- that nobody wrote: in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which follows the
--- branches that it reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
+-- that nobody wrote: in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
+-- follows the branches that it reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
 local campaign = dofile "tests/campaigns/support.lua"
 
 local readers = { { "idx", 550000, 20000 }, { "config", 400000, 6000 }, { "record", 50000, 100 },

@@ -83,7 +83,8 @@ function TestEmnist:test_qmnist_takes_the_first_of_eight_labels()
   write("qmnist/qmnist-test-images-idx3-ubyte",
     string.pack(">BBBBI4I4I4", 0, 0, 8, 3, 60000, 28, 28) .. ("\7"):rep(60000 * 784))
   write("qmnist/qmnist-test-labels-idx2-int",
-    string.pack(">BBBBI4I4", 0, 0, 12, 2, 60000, 8) .. string.pack(">i4i4i4i4i4i4i4i4", 4, 1, 9, 5, 3, 6, 7, 8):rep(60000))
+    string.pack(">BBBBI4I4", 0, 0, 12, 2, 60000, 8) .. string.pack(">i4i4i4i4i4i4i4i4", 4, 1, 9, 5, 3, 6, 7, 8)
+      :rep(60000))
   local x, y = data.qmnist().test:get(60000)
   lu.assertEquals({ x.shape, y }, { { 28, 28, 1 }, 4 })
 end
