@@ -66,7 +66,8 @@ return pl.experiment { name = "quoted", data = pl.data.digits { train = 20, test
   for _, what in ipairs { "look closer", "another seed" } do
     local command = r.out:match(what .. " +([^\n]+)")
     lu.assertStrContains(command, what == "look closer" and "'of a; b'" or words)
-    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s 2>&1"):format(cli.quote(cli.folder), cli.quote(cli.home), command))
+    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s 2>&1"):format(cli.quote(cli.folder), cli.quote(cli.home),
+      command))
     local said = pipe:read "a"
     lu.assertTrue(pipe:close(), said)
     lu.assertStrContains(said, "quoted")
