@@ -37,6 +37,7 @@ PL_API size_t pl_dataset_count(const pl_dataset *ds);
 PL_API pl_shape pl_dataset_shape(const pl_dataset *ds);          /* of one sample: [28, 28, 1] */
 PL_API int64_t pl_dataset_classes(const pl_dataset *ds);         /* 0: no labels */
 PL_API bool pl_dataset_has_targets(const pl_dataset *ds);
+PL_API bool pl_dataset_has_pixels(const pl_dataset *ds);         /* bytes, whose value is byte / 255 */
 PL_API pl_shape pl_dataset_target_shape(const pl_dataset *ds);   /* of one target; only if it has targets */
 /* Sum over all targets of (t - mean of its column)^2; only if it has targets. */
 PL_API pl_status pl_dataset_target_spread(double *spread, const pl_dataset *ds, pl_error *err);

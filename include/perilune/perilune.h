@@ -28,5 +28,6 @@
 #include "perilune/optim.h"
 #include "perilune/train.h"
 #include "perilune/store.h"
+#include "perilune/saved.h"
 
 #endif

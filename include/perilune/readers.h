@@ -66,6 +66,12 @@ PL_API bool pl_csv_row_lacks(const pl_csv *c, const pl_csv_use *uses, size_t row
 PL_API pl_status pl_csv_fill(const pl_csv *c, const pl_csv_use *uses, bool drop, float *x, size_t width,
                              int32_t *labels, float *targets, size_t target_width, size_t *filled, pl_error *err);
 
+/* ---- the binary files of CIFAR: n of them, one after the other ----
+   label_bytes: 1 (CIFAR-10), or 2 (CIFAR-100, of which the second, fine label is kept). *images u8 [N, 32, 32, 3] and
+   *labels i32 [N] are NULL before; what is there after an error is to be freed, too. */
+PL_API pl_status pl_cifar_read(pl_tensor **images, pl_tensor **labels, const char *const *paths, size_t n,
+                               size_t label_bytes, int64_t classes, pl_error *err);
+
 /* ---- pictures: PNG (libpng) and JPEG (libjpeg-turbo), loaded by name when the first is read ----
    Bytes, [height, width, channels]. channels = 1: gray, (19595 R + 38470 G + 7471 B + 32768) / 65536 of a coloured
    picture;

@@ -28,6 +28,29 @@ function data.fashion_mnist() end
 ---@return perilune.Dataset
 function data.kmnist() end
 
+---EMNIST: handwritten letters and digits, images [28, 28, 1], upright. Cohen et al. 2017. Read from the published IDX
+---files in a folder `emnist`; `perilune data fetch emnist` says where they are.
+---
+---```lua
+---local d = pl.data.emnist "letters"        -- or balanced (47 classes, the default), byclass, bymerge, digits, mnist
+---```
+---@param options? string|{ division: "balanced"|"byclass"|"bymerge"|"digits"|"letters"|"mnist" }
+---@return perilune.Dataset
+function data.emnist(options) end
+
+---QMNIST: the digits of MNIST with all 60,000 of its test set. Yadav, Bottou 2019. Its files lie in a folder `qmnist`.
+---@return perilune.Dataset
+function data.qmnist() end
+
+---CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. The binary version
+---(data_batch_1.bin, ...) lies in a folder `cifar10`, or in `cifar10/cifar-10-batches-bin`; `perilune data fetch cifar10` says where it is.
+---@return perilune.Dataset
+function data.cifar10() end
+
+---CIFAR-100: 50,000 and 10,000 photographs [32, 32, 3] of a hundred kinds (the fine labels), as CIFAR-10.
+---@return perilune.Dataset
+function data.cifar100() end
+
 ---The names of the data sets that are known by name.
 ---@return string[]
 function data.names() end

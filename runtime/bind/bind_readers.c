@@ -270,6 +270,32 @@ static const luaL_Reg csv_methods[] = {
   { NULL, NULL },
 };
 
+/* The paths in the table at `index`, which keeps them, as a userdata on the stack. */
+static const char **check_paths(lua_State *L, int index, size_t *n) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  *n = (size_t)lua_rawlen(L, index);
+  const char **paths = lua_newuserdatauv(L, (*n + 1) * sizeof *paths, 0);
+  for (size_t i = 0; i < *n; i++) {
+    if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "path %d is not a string", (int)i + 1);
+    paths[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  return paths;
+}
+
+/* cifar(paths, bytes of labels in a record, classes) -> u8 [N, 32, 32, 3], i32 [N]; or nil, message */
+static int readers_cifar(lua_State *L) {
+  pl_error err;
+  size_t n;
+  lua_Integer label_bytes = luaL_checkinteger(L, 2), classes = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, label_bytes == 1 || label_bytes == 2, 2, "a record has 1 or 2 labels");
+  const char **paths = check_paths(L, 1, &n);
+  pl_tensor **images = bind_new_tensor(L), **labels = bind_new_tensor(L);
+  if (pl_cifar_read(images, labels, paths, n, (size_t)label_bytes, classes, &err)) return bind_fail(L, &err);
+  bind_account(L, pl_tensor_footprint(*images));
+  return 2;
+}
+
 static int check_channels(lua_State *L, int index) {
   lua_Integer channels = luaL_checkinteger(L, index);
   luaL_argcheck(L, channels == 1 || channels == 3, index, "a picture has 1 channel (gray) or 3 (colours)");
@@ -300,19 +326,12 @@ static int readers_picture(lua_State *L) {
 /* pictures(paths, height or 0, width, channels) -> u8 [n, H, W, C]; or nil, message */
 static int readers_pictures(lua_State *L) {
   pl_error err;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  size_t n = (size_t)lua_rawlen(L, 1);
+  size_t n;
   lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3);
   int channels = check_channels(L, 4);
   luaL_argcheck(L, height >= 0 && height <= 65536, 2, "a height is 1 to 65536 pixels");
   luaL_argcheck(L, width >= 0 && width <= 65536 && (width > 0) == (height > 0), 3, "a width is 1 to 65536 pixels");
-  const char **paths = lua_newuserdatauv(L, (n + 1) * sizeof *paths, 0);
-  for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING)
-      return luaL_error(L, "path %d is not a string", (int)i + 1);
-    paths[i] = lua_tostring(L, -1);   /* the table keeps it */
-    lua_pop(L, 1);
-  }
+  const char **paths = check_paths(L, 1, &n);
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_pictures_read(paths, n, height, width, channels, &err)) == NULL) return bind_fail(L, &err);
   bind_account(L, pl_tensor_footprint(*out));
@@ -321,7 +340,7 @@ static int readers_pictures(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   { "npy_info", readers_npy_info }, { "npy_read", readers_npy_read }, { "npz_list", readers_npz_list },
-  { "csv", readers_csv },
+  { "csv", readers_csv }, { "cifar", readers_cifar },
   { "picture_info", readers_picture_info }, { "picture", readers_picture }, { "pictures", readers_pictures },
   { NULL, NULL },
 };

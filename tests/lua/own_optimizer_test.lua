@@ -115,10 +115,10 @@ function TestState:test_state_continues_exactly()
   for _, make in ipairs { function() return Adam { lr = 0.02 } end, function() return Lion(0.01) end,
     function() return SGD { momentum = 0.9, decay = 0.1 } end } do
     local straight, copy = make_model(), make_model()
-    local opt, again = make():bind(straight), nil
+    local opt = make():bind(straight)
     opt:epoch()
     train(straight, opt, 7)
-    again = opt:clone():bind(copy)
+    local again = opt:clone():bind(copy)
     lu.assertEquals(again:config(), opt:config())
     for i, entry in ipairs(straight:state()) do copy:state()[i].tensor:copy_(entry.tensor) end
     for i, entry in ipairs(opt:state()) do

@@ -205,7 +205,8 @@ function M.hdf5(opts)
 end
 
 -- Readers that are loaded when they are first used; what they do is said where they are.
-for name, module in pairs { npz = "arrays", csv = "csv", images = "images" } do
+for name, module in pairs { npz = "arrays", csv = "csv", images = "images", emnist = "named", qmnist = "named",
+  cifar10 = "named", cifar100 = "named" } do
   M[name] = core.system.in_c(function(...) return require("perilune.data." .. module)[name](...) end)
 end
 
@@ -213,6 +214,7 @@ end
 function M.names()
   local names = {}
   for i, entry in ipairs(registry) do names[i] = entry.name end
+  for _, entry in ipairs(require "perilune.data.named".entries) do names[#names + 1] = entry.name end
   return names
 end
 

@@ -3,7 +3,6 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
-local names_of = require "perilune.base.names"
 
 local M = {}
 

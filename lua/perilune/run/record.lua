@@ -77,6 +77,7 @@ function M.of(trainer, kind, identity, threads)
     state = state_of(trainer, identity), loss = require "perilune.nn.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
       data_sha256 = identity.data_sha256,
+      preparation = require "perilune.data.preparation".of(trainer.e.splits.train),
       build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,
       threads = threads, documented = trainer.e.documented, values = trainer.e.script and trainer.e.script.values,
       processor = ("%s (%s)"):format(processor, isa) },
