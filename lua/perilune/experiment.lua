@@ -96,7 +96,7 @@ end
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
 local function check_metrics(given)
   local result = { named = {}, functions = {} }
-  for i, name in ipairs(given or {}) do
+  for i, name in options.items(given or {}) do
     if type(name) ~= "string" then
       errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i,
         options.describe(name))

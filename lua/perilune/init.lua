@@ -27,6 +27,10 @@ M.augment = require "perilune.data.augment"
 local saveload = require "perilune.nn.model_file"
 M.save, M.load = saveload.save, saveload.load
 M.nn.load = saveload.load_model
+function M.nn.import(path)
+  if type(path) ~= "string" then require "perilune.base.errors".raise "nn.import takes the name of a file" end
+  return require "perilune.import.keras".read(path)
+end
 M.store = core.store
 function M.run(...) return require "perilune.run.runs".run(...) end
 function M.runs(...) return require "perilune.run.runs".runs(...) end

@@ -8,9 +8,9 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include "base/balance.h"
+#include "perilune/cpu.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#include "perilune/cpu.h"
 #endif
 
 struct pl_barrier {

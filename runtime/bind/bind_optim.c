@@ -231,7 +231,7 @@ static int optim_newindex(lua_State *L) {
   int is_number;
   double lr = lua_tonumberx(L, 3, &is_number);
   if (!is_number || !(lr >= 0 && lr <= 1e15))
-    return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt),
+    return luaL_error(L, "%s: lr takes a number from 0 to 1e15, got %s", pl_optimizer_type(opt),
                       luaL_tolstring(L, 3, NULL));
   pl_optimizer_set_lr(opt, lr);
   return 0;

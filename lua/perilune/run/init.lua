@@ -191,7 +191,9 @@ local function train(run, e, o, found, identity)
       kept = function() return where_kept(run) end,
     })
   if not o.quiet then
-    for _, line in ipairs(result.heading(run, e, o, found, term)) do progress:note(line) end
+    for _, line in ipairs(result.heading(run, e, o, found, term)) do
+      for _, part in ipairs(text.wrap(line, term.width, "  ")) do progress:note(part) end
+    end
   end
   local function changed(path, before, now)
     progress:warn(("%s has changed since it was loaded (%s); the run is marked as edited"):format(path,
