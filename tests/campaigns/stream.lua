@@ -1,10 +1,10 @@
--- A training over a file larger than the memory that it may take: an epoch of a streamed HDF5 file of 2 GiB (plain, then in
--- compressed chunks, a quarter of that) stays below 200 MiB, and has the same weights on one thread and on two.
+-- A training over a file larger than the memory that it may take: an epoch of a streamed HDF5 file of 2 GiB (plain, then
+-- in compressed chunks, a quarter of that) stays below 200 MiB, and has the same loss on one thread and on two.
 local campaign = dofile "tests/campaigns/support.lua"
 
 local python = os.getenv "PYTHON" or "python3"
 if campaign.shell(python .. " -c 'import h5py'").status ~= 0 then campaign.skip(python .. " has no h5py") end
-if not campaign.read "/proc/self/status" then campaign.skip "there is no /proc, which says how much memory was taken" end
+if not campaign.read "/proc/self/status" then campaign.skip "there is no /proc, which says what memory was taken" end
 local MOST = 200 << 20
 
 campaign.write("make.py", [[
@@ -39,8 +39,8 @@ for _, kind in ipairs { { "plain", campaign.count(2048, 96) }, { "packed", campa
   campaign.check(made.status == 0, "%s", made.err)
   local losses = {}
   for threads = 1, 2 do
-    local r = campaign.shell(("%s train.lua %s.h5 %s-%d %d"):format(campaign.quote(campaign.program), name, name, threads,
-      threads))
+    local r = campaign.shell(("%s train.lua %s.h5 %s-%d %d"):format(campaign.quote(campaign.program), name, name,
+      threads, threads))
     campaign.check(r.status == 0, "%s", r.err)
     local peak, loss = r.out:match "(%d+)%s+(%S+)"
     losses[threads], peak = loss, tonumber(peak) << 10
