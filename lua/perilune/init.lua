@@ -16,6 +16,7 @@ end
 M.gradient_check = later("perilune.nn.differences", "check")
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
 M.report = later("perilune.html.report", "write")
+M.grad, M.value_and_grad = later("perilune.nn.grad", "grad"), later("perilune.nn.grad", "value_and_grad")
 
 M.system = require "perilune.base.system"
 M.nn, M.optim = require "perilune.nn", require "perilune.optim"
