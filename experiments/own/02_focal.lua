@@ -4,8 +4,8 @@
 --
 --   (1 - p)^2 (-log p)
 --
--- weighs down what is right already, so that the many easy images do not drown the few. `pl.value_and_grad` computes its
--- gradient. `which=cross-entropy` trains with -log p. The test set is the balanced one.
+-- weighs down what is right already, so that the many easy images do not drown the few. `pl.value_and_grad` computes
+-- its gradient. `which=cross-entropy` trains with -log p. The test set is the balanced one.
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
 

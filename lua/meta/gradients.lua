@@ -10,10 +10,10 @@ local pl = {}
 
 ---Compares the gradient of a function of tensors with central differences, and raises an error where they are apart.
 ---
----The function returns one number, from operations of formulas, and its gradient is that of `pl.grad`; or it returns the
----number and then a gradient for each argument, computed by hand. The differences are taken in double precision, by an
----evaluation of its own that shares nothing with the kernels; a function by hand that is no formula (a sign, a sort) is
----compared in f32, less sharply. At a kink, such as relu at 0, any slope between those of its two sides will do.
+---The function returns one number, from operations of formulas, and its gradient is that of `pl.grad`; or it returns
+---the number and then a gradient for each argument, computed by hand. The differences are taken in double precision, by
+---an evaluation of its own that shares nothing with the kernels; a function by hand that is no formula (a sign, a sort)
+---is compared in f32, less sharply. At a kink, such as relu at 0, any slope between those of its two sides will do.
 ---
 ---```lua
 ---local x, t = pl.randn(8, 3), pl.randn(8, 2)

@@ -226,7 +226,8 @@ function Tensor:softmax(axis) end
 ---@param axis? integer (default -1, the last)
 ---@return perilune.Tensor
 function Tensor:log_softmax(axis) end
----Of each row along the last axis the element that its label names; labels count from 0. NaN where a label names nothing.
+---Of each row along the last axis the element that its label names; labels count from 0. NaN where a label names
+---nothing.
 ---@param label perilune.Tensor a label for each row: without the last axis
 ---@return perilune.Tensor
 function Tensor:pick(label) end

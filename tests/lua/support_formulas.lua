@@ -1,4 +1,4 @@
--- Random formulas: formula(seed) -> { shape = of a sample, batch =, params = { { name, shape } ... }, steps = { ... } }. A step
+-- Random formulas: formula(seed) -> { width =, batch =, params = { { name, shape } ... }, steps = { ... } }. A step
 -- makes the current value from the one before, and from a parameter, a number or an earlier value of the same shape; so
 -- that everything is used. run(formula, x, params) -> the value, of tensors or of a formula's values.
 local pl = require "perilune"
@@ -19,7 +19,8 @@ end
 local apply = {
   tanh = function(v) return v:tanh() end, sigmoid = function(v) return v:sigmoid() end,
   relu = function(v) return v:relu() end, sin = function(v) return v:sin() end, cos = function(v) return v:cos() end,
-  neg = function(v) return -v end, abs = function(v) return v:abs() end, square = function(v) return v:tanh():square() end,
+  neg = function(v) return -v end, abs = function(v) return v:abs() end,
+  square = function(v) return v:tanh():square() end,
   exp = function(v) return v:tanh():exp() end, log = function(v) return (v:abs() + 0.5):log() end,
   sqrt = function(v) return (v:square() + 0.25):sqrt() end, pow = function(v, s) return (v:abs() + 0.5) ^ s.number end,
   gelu = function(v) return v:gelu() end, silu = function(v) return v:silu() end,
@@ -27,7 +28,8 @@ local apply = {
   add_number = function(v, s) return v + s.number end, sub_from = function(v, s) return s.number - v end,
   mul_number = function(v, s) return s.number * v end, over_number = function(v, s) return v / s.number end,
   number_over = function(v, s) return s.number / (v:abs() + 1) end,
-  add = function(v, _, o) return v + o end, sub = function(v, _, o) return o - v end, mul = function(v, _, o) return v * o end,
+  add = function(v, _, o) return v + o end, sub = function(v, _, o) return o - v end,
+  mul = function(v, _, o) return v * o end,
   div = function(v, _, o) return v / (o:abs() + 1) end, maximum = function(v, _, o) return v:maximum(o) end,
   minimum = function(v, _, o) return v:minimum(o) end, where = function(v, _, o) return pl.where(v:gt(o), v * 2, o) end,
   clamp = function(v) return v:clamp(-0.75, 0.5) end,
@@ -35,7 +37,8 @@ local apply = {
   mean = function(v) return v - v:mean(-1, { keepdim = true }) end,
   var = function(v) return v / (v:var(-1, { keepdim = true }) + 0.1):sqrt() end,
   norm = function(v) return v / (v:norm(-1, { keepdim = true }) + 0.5) end,
-  max = function(v) return v - v:max(-1, { keepdim = true }) end, min = function(v) return v + v:min(-1, { keepdim = true }) end,
+  max = function(v) return v - v:max(-1, { keepdim = true }) end,
+  min = function(v) return v + v:min(-1, { keepdim = true }) end,
   matmul = function(v, _, o) return v:matmul(o) end,
   halves = function(v, s) return pl.cat({ v:slice(-1, s.cut + 1, s.width), v:slice(-1, 1, s.cut) }, -1) end,
   fold = function(v, s) return v:reshape(-1, s.width // 2, 2):transpose(-2, -1):reshape(-1, s.width) end,
@@ -90,7 +93,8 @@ end
 function M.run(f, x, params)
   local values = { [0] = x }
   for i, step in ipairs(f.steps) do
-    values[i] = apply[step.op](values[i - 1], step, step.param and params[step.param] or step.value and values[step.value])
+    local other = step.param and params[step.param] or step.value and values[step.value]
+    values[i] = apply[step.op](values[i - 1], step, other)
   end
   return values[#f.steps]
 end

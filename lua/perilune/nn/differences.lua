@@ -24,7 +24,8 @@ end
 local function first(what, y)
   if core.tensor.is_tensor(y) and y:count() == 1 then return y:item() end
   if type(y) == "number" then return y end
-  errors.raise("pl.gradient_check: the function returns %s where one number is due; end it with :sum() or :mean()", what)
+  errors.raise("pl.gradient_check: the function returns %s where one number is due; end it with :sum() or :mean()",
+    what)
 end
 
 -- f at values of doubles, in doubles.

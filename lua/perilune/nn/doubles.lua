@@ -148,7 +148,8 @@ local function extreme(largest)
 end
 
 for name, f in pairs {
-  sum = sum, mean = function(row) return sum(row) / #row end, var = deviations, max = extreme(true), min = extreme(false),
+  sum = sum, mean = function(row) return sum(row) / #row end, var = deviations,
+  max = extreme(true), min = extreme(false),
   std = function(row, correction) return sqrt(deviations(row, correction)) end,
   norm = function(row)
     local total = 0.0
