@@ -30,6 +30,7 @@ typedef struct pl_csv pl_csv;
 typedef struct pl_csv_column {   /* what the fields of a column look like; lines count from 1 in the file */
   size_t numbers, texts, missing;
   size_t text_row, missing_row;  /* the first of each */
+  double mean;                   /* of the numbers */
 } pl_csv_column;
 
 typedef enum pl_csv_role { PL_CSV_UNUSED, PL_CSV_NUMBER, PL_CSV_ONE_HOT, PL_CSV_LABEL, PL_CSV_TARGET } pl_csv_role;
@@ -54,8 +55,6 @@ PL_API const char *pl_csv_field(const pl_csv *c, size_t row, size_t column);   /
 PL_API pl_status pl_csv_set_missing(pl_csv *c, const char *const *marks, pl_error *err);
 /* columns [pl_csv_columns]. */
 PL_API void pl_csv_scan(const pl_csv *c, pl_csv_column *columns);
-/* The mean of a column's numbers. */
-PL_API double pl_csv_mean(const pl_csv *c, size_t column);
 /* The different texts of a column, ascending: *names (free with pl_free; the texts are the file's), *n of them. */
 PL_API pl_status pl_csv_categories(const pl_csv *c, size_t column, const char ***names, size_t *n, pl_error *err);
 /* Is a field that `uses` wants missing in that row, and not filled? */
@@ -83,5 +82,20 @@ PL_API pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err)
    pictures are shared out to all threads; of several problems the first in order is told. */
 PL_API pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, int64_t width, int channels,
                                    pl_error *err);
+
+/* ---- streams: samples that stay in their files, read when they are needed (pl_dataset_of_stream) ---- */
+
+PL_API void pl_stream_set_window(size_t bytes);   /* tests: of streams from now on; 16 MiB */
+PL_API pl_stream *pl_stream_retain(pl_stream *s);
+PL_API void pl_stream_free(pl_stream *s);                        /* when the last one does; NULL is allowed */
+/* Pictures as pl_pictures_read makes them. The paths are copied. */
+PL_API pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t height, int64_t width, int channels,
+                                     pl_error *err);
+/* A data set of an HDF5 file, at `name` in it: numbers, contiguous or in chunks, plain or with deflate, shuffle and
+   Fletcher-32. info [out]: u8 stays, everything else becomes f32. The file is not read as a whole, nor its digest
+   checked. For the main thread; the stream then needs libhdf5 no more. */
+PL_API pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err);
+/* All rows of a stream as a tensor: for labels and targets. */
+PL_API pl_tensor *pl_stream_read_all(pl_stream *s, const pl_array_info *info, pl_error *err);
 
 #endif
