@@ -2,8 +2,8 @@
 --
 -- An autoencoder squeezes an image through 16 numbers and draws it again from these: what it learns is the image
 -- itself. The function of `nn.Graph` calls layers on values, in any order and as often as it likes; it is recorded
--- once. Here the decoder is a sum of two branches: one linear, which alone would be a principal component analysis, and one
--- curved. `which=linear` leaves the curved one out.
+-- once. Here the decoder is a sum of two branches: one linear, which alone would be a principal component analysis,
+-- and one curved. `which=linear` leaves the curved one out.
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
 
