@@ -100,7 +100,7 @@ comma := ,
 
 $(LIBRARY): $(CORE)
 	@echo '{ global: pl_*; local: *; };' >$(BUILD)/libperilune.map
-	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(SHARED_FLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(SHARED_FLAGS) -o $@ $^ $(filter-out -ledit,$(LDLIBS))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
