@@ -279,8 +279,8 @@ bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
     int in = pl_op_input(run.graph, op, 0);
     size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[in].shape),
       outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out].shape);
-    double x = (double)pl_kernel.largest(pl_run_act(&run, in), ins),
-      dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out), outs);
+    double x = (double)pl_kernel.max_abs(pl_run_act(&run, in), ins),
+      dy = (double)pl_kernel.max_abs(pl_run_grad(&run, op->out), outs);
     if (!(x * dy * (double)ins < 1e38)) return false;
   }
   return true;

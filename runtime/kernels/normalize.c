@@ -115,7 +115,7 @@ INLINE void clamped(float *sums, float *products, const float *dy, const float *
   }
 }
 
-void PL_KERNEL(clamped_sums)(float *sums, float *products, const float *dy, const float *x, const float *mean, const float *scale, const float *shift,
+void PL_KERNEL(relu_grad_sums)(float *sums, float *products, const float *dy, const float *x, const float *mean, const float *scale, const float *shift,
                              size_t rows, size_t cols, size_t stride) {
   size_t j = 0;
   for (; j + WIDE * PL_LANES <= cols; j += WIDE * PL_LANES)

@@ -1,5 +1,5 @@
 /* Gradient descent, with momentum when there is a slot for it:
-     v <- keep1 v + add1 g',   w <- shrink w - (rate_m v + rate_g g')   (no slot: rate_g g' alone) */
+     v <- beta1 v + one_minus_beta1 g',   w <- weight_decay_factor w - (rate_m v + rate_g g')   (no slot: rate_g g' alone) */
 #include "kernels/update.h"
 
 enum { CHUNK = 256, MOST = PL_REGISTERS / 4 };   /* rows looked at together; vectors of dy in registers */
@@ -17,8 +17,8 @@ INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size
   }
   for (size_t row = 0; row < u->rows; row += CHUNK) {
     uint32_t place[CHUNK + 16];
-    size_t most = u->rows - row < CHUNK ? u->rows - row : CHUNK, count = u->still ? PL_KERNEL(nonzero)(place, x + row, 1, most, most) : most;
-    for (size_t r = 0; !u->still && r < most; r++) place[r] = (uint32_t)r;
+    size_t most = u->rows - row < CHUNK ? u->rows - row : CHUNK, count = u->unchanged ? PL_KERNEL(nonzero)(place, x + row, 1, most, most) : most;
+    for (size_t r = 0; !u->unchanged && r < most; r++) place[r] = (uint32_t)r;
     for (size_t t = 0; t < count; t++) {
       float *w = u->w + (row + place[t]) * u->stride + from;
       vf a = vf_set(x[row + place[t]]);
@@ -56,12 +56,12 @@ static bool general(const pl_update *update) {
   UPDATE_EACH(update, {
     UPDATE_BEGIN
     vf step = vf_set(u.rate_g) * g;
-    if (u.slot[0] != NULL) step = update_direction(&u, update_average(u.slot[0] + i, n, u.keep1, u.add1, g), g);
+    if (u.slot[0] != NULL) step = update_direction(&u, update_average(u.slot[0] + i, n, u.beta1, u.one_minus_beta1, g), g);
     UPDATE_WEIGHTS(step);
   });
 }
 
 bool PL_KERNEL(sgd)(const pl_update *u) {
-  bool is_plain = u->g == NULL && u->slot[0] == NULL && u->scale == 1 && u->limit == INFINITY && u->l2 == 0 && u->shrink == 1;
+  bool is_plain = u->g == NULL && u->slot[0] == NULL && u->scale == 1 && u->limit == INFINITY && u->l2 == 0 && u->weight_decay_factor == 1;
   return is_plain ? plain(u) : general(u);
 }

@@ -13,7 +13,7 @@
 
 #define PL_PASTE2(a, b) a##_##b
 #define PL_PASTE(a, b) PL_PASTE2(a, b)
-/* The name of a kernel's copy for this instruction set: contract -> contract_avx2 */
+/* The name of a kernel's copy for this instruction set: gemm -> gemm_avx2 */
 #define PL_KERNEL(name) PL_PASTE(name, PL_ISA)
 /* All kernels of this instruction set: they may call each other, and the compiler compares each with the list. */
 #define KERNEL(result, name, parameters) result PL_KERNEL(name) parameters;

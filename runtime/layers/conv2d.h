@@ -26,7 +26,7 @@ typedef struct conv2d_sizes {
   bool winograd, patches, pointwise;
 } conv2d_sizes;
 
-enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/contract.c */
+enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/gemm.c */
 
 static inline size_t conv2d_weights(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }
 
@@ -35,10 +35,10 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
 /* The layer's forward, with an activation (elementwise, or NULL) of each finished piece of y. */
 void conv2d_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation);
 
-/* Outputs that are made row by row, each by one contraction, for operations that use them up while they are in the
+/* Outputs that are made row by row, each by one matrix product, for operations that use them up while they are in the
    cache. */
 typedef struct conv2d_rows {
-  pl_contraction first;         /* row 0 of sample 0 */
+  pl_gemm first;         /* row 0 of sample 0 */
   ptrdiff_t a_sample, a_next;   /* in its `a`: from sample to sample, from row to row */
   const float *start;           /* what each row of a sample starts from; NULL: first.bias */
 } conv2d_rows;

@@ -51,7 +51,7 @@ static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, co
   pl_work work = pl_work_begin(pass->team, pass->batch * s->h, s->h, 1, PL_FROM_END);
   while (pl_work_take(&work, &from, &to)) for (size_t r = to; r-- > from;) {
     size_t n = r / s->h, iy = r % s->h;
-    pl_kernel.contract(&(pl_contraction){
+    pl_kernel.gemm(&(pl_gemm){
       .c = dx + r * s->w * s->in, .c_row = (ptrdiff_t)s->in,
       .a = e + ((n * s->eh + iy + s->top) * s->ew + s->left) * s->out, .a_row = (ptrdiff_t)s->out,
       .a_outer = (ptrdiff_t)(s->ew * s->out), .a_inner = 1,
@@ -61,7 +61,7 @@ static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, co
 }
 
 /* The same sum as in backward_data_by_rows, kernel columns outside: e[iy][o][ix] has its pixels side by side, which
-   lets the contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] =
+   lets gemm work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] =
    w[kh-1-ky][kw-1-kx][i][o]. */
 static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
   size_t from, to, taps = s->kh * s->kw, plane = s->in * s->out;
@@ -84,7 +84,7 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
       pl_kernel.transpose(inside + oy * s->out * width, dy + (n * s->oh + oy) * s->ow * s->out, s->ow, s->out, width,
                           s->out);
     for (size_t iy = 0; iy < s->h; iy++) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = dx + (n * s->h + iy) * s->w * s->in, .c_row = (ptrdiff_t)s->in,
         .a = e + iy * s->out * width, .a_row = 1, .a_outer = 1, .a_inner = (ptrdiff_t)width,
         .b = turned, .b_outer = (ptrdiff_t)(s->kh * plane), .b_inner = (ptrdiff_t)s->in,

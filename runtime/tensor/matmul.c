@@ -44,7 +44,7 @@ static void multiply(const pl_team *team, void *arg) {
     size_t n = (size_t)j->rows - row < to - from ? (size_t)j->rows - row : to - from;
     const int64_t *a = j->a->stride + axes - 2, *b = j->b->stride + axes - 2;
     for (int64_t k = 0; k < j->inner; k += BLOCK) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = matrix(j->c, (int64_t)number) + (int64_t)row * j->cols + (int64_t)left, .c_row = j->cols,
         .a = matrix(j->a, (int64_t)number) + (int64_t)row * a[0] + k * a[1], .a_row = a[0], .a_inner = a[1],
         .b = matrix(j->b, (int64_t)number) + k * b[0] + left, .b_inner = b[0],

@@ -1,5 +1,5 @@
 /* Kernels on the rows and columns of matrices, and element by element, against loops in double: column_sums,
-   column_products, transpose, normalize and its backward, clamped_sums, relu, add, dropout. */
+   column_products, transpose, normalize and its backward, relu_grad_sums, relu, add, dropout. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,7 +131,7 @@ static void clamped(void **state) {
       pl_kernel.relu_backward(g, expected, dy, n);
       pl_kernel.column_sums(sums, g, rows, cols, cols, false);
       pl_kernel.column_products(sums + cols, g, NULL, x, mean, rows, cols, cols);
-      pl_kernel.clamped_sums(sums + 2 * cols, sums + 3 * cols, dy, x, mean, a, t, rows, cols, cols);
+      pl_kernel.relu_grad_sums(sums + 2 * cols, sums + 3 * cols, dy, x, mean, a, t, rows, cols, cols);
       assert_memory_equal(sums + 2 * cols, sums, 2 * cols * sizeof *sums);
       pl_kernel.normalize_backward(expected, g, x, mean, a, b, c, NULL, rows, cols, false);
       pl_kernel.normalize_backward(y, dy, x, mean, a, b, c, t, rows, cols, true);
@@ -152,7 +152,7 @@ static void joined(void **state) {
     const float *t = kind & 1 ? shift : NULL;
     for (int i = 0; next_isa(&i); i++) {
       pl_kernel.normalize(expected, x, mean, a, t, NULL, rows, cols, false);
-      (kind & 2 ? pl_kernel.add_clamped : pl_kernel.add)(expected, expected, other, n);
+      (kind & 2 ? pl_kernel.add_relu : pl_kernel.add)(expected, expected, other, n);
       pl_kernel.normalize(y, x, mean, a, t, other, rows, cols, kind & 2);
       assert_memory_equal(y, expected, n * sizeof *y);
     }
@@ -172,9 +172,9 @@ static void relu_and_add(void **state) {
       for (size_t k = 0; k < n; k++) assert_true(out[k] == (x[k] > 0 ? other[k] : 0));
       pl_kernel.add(out, x, other, n);
       for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == x[k] + other[k]);
-      pl_kernel.add_clamped(out, x, other, n);
+      pl_kernel.add_relu(out, x, other, n);
       for (size_t k = 0; k < n; k++) assert_true(isnan(x[k]) ? isnan(out[k]) : out[k] == fmaxf(x[k] + other[k], 0));
-      pl_kernel.add_rectified(out, other, third, x, n);
+      pl_kernel.add_relu_backward(out, other, third, x, n);
       for (size_t k = 0; k < n; k++) assert_true(out[k] == (x[k] > 0 ? other[k] + third[k] : 0));
     }
     free(x), free(other), free(third), free(out);

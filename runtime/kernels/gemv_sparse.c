@@ -1,6 +1,6 @@
-/* One row times a matrix, passing over zeros of the row.
+/* One row times a matrix, which skips zeros of the row.
    y[j] = bias[j] (or 0) + sum over k of x[k] w[k*stride + j], one chain of fused multiply-adds an output, k ascending: the bits
-   of `contract`, if w is finite and x[k] w[k][j] for x[k] = 0 changes nothing but perhaps the sign of a zero. Where the
+   of `gemm`, if w is finite and x[k] w[k][j] for x[k] = 0 changes nothing but perhaps the sign of a zero. Where the
    result is zero, it is computed again with all terms. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
@@ -38,7 +38,7 @@ INLINE bool strip(float *y, const float *x, const float *w, const float *bias, s
 #define STRIP(n) case n: if (strip(y, x, w, bias, in, stride, n, PL_LANES, false)) strip(y, x, w, bias, in, stride, n, PL_LANES, true); break;
 #define PART(n) case n: if (strip(y, x, w, bias, in, stride, n, last, false)) strip(y, x, w, bias, in, stride, n, last, true); break;
 
-void PL_KERNEL(row_product)(float *y, const float *x, const float *w, const float *bias, size_t in, size_t cols, size_t stride) {
+void PL_KERNEL(gemv_sparse)(float *y, const float *x, const float *w, const float *bias, size_t in, size_t cols, size_t stride) {
   while (cols > 0) {
     size_t now = cols < MOST * PL_LANES ? cols : MOST * PL_LANES, last = now % PL_LANES;
     if (last == 0) {

@@ -1,4 +1,4 @@
-/* The contraction that matrix products and convolutions are made of (see kernels.h).
+/* The matrix product that linear layers and convolutions are made of (see kernels.h).
    A tile of rows x vectors of outputs is held in registers while the whole reduction runs over it. How the
    outputs are tiled never changes a bit: each output is one chain of fused multiply-adds. */
 #include "kernels/kernels.h"
@@ -26,7 +26,7 @@ INLINE void step(vf acc[14][4], const float *const at[BASES], ptrdiff_t a_row, p
 
 /* One tile: `rows` rows (constant after inlining) x `vectors` vectors of columns; the last vector holds
    `last` columns when `partial`. */
-INLINE void tile(const pl_contraction *x, size_t i, size_t j, const int rows, const int vectors, const int layout, const int partial, size_t last) {
+INLINE void tile(const pl_gemm *x, size_t i, size_t j, const int rows, const int vectors, const int layout, const int partial, size_t last) {
   vf acc[14][4];
   const ptrdiff_t a_row = x->a_row, a_inner = layout == UNIT_INNER ? 1 : x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
   const int bases = layout == UNIT_ROW ? 1 : (rows + 2) / 3;
@@ -67,7 +67,7 @@ enum { MOST_1 = 12, MOST_2 = 6, MOST_3 = 4, MOST_4 = 3 };
 
 /* A strip of `vectors` vectors: all rows, in tiles that are as large and as equal as can be. */
 #define ROWS(n) case n: if (n <= most) tile(x, i, j, n <= most ? n : 1, vectors, layout, partial, last); break;
-INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const int vectors, const int layout, const int partial, size_t last) {
+INLINE void strip(const pl_gemm *x, size_t j, const size_t most, const int vectors, const int layout, const int partial, size_t last) {
   size_t tiles = (x->rows + most - 1) / most, height = tiles ? x->rows / tiles : 0, higher = x->rows - tiles * height, i = 0;
   for (size_t t = 0; t < tiles; t++) {
     size_t rows = height + (t < higher);
@@ -80,27 +80,27 @@ INLINE void strip(const pl_contraction *x, size_t j, const size_t most, const in
 }
 
 #define STRIPS(layout) \
-  static void strip_1_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_1, 1, layout, 0, 0); } \
-  static void strip_2_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_2, 2, layout, 0, 0); } \
-  static void strip_3_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_3, 3, layout, 0, 0); } \
-  static void strip_4_##layout(const pl_contraction *x, size_t j) { strip(x, j, MOST_4, 4, layout, 0, 0); } \
-  static void (*const strips_##layout[])(const pl_contraction *, size_t) = { NULL, strip_1_##layout, strip_2_##layout, strip_3_##layout, strip_4_##layout };
+  static void strip_1_##layout(const pl_gemm *x, size_t j) { strip(x, j, MOST_1, 1, layout, 0, 0); } \
+  static void strip_2_##layout(const pl_gemm *x, size_t j) { strip(x, j, MOST_2, 2, layout, 0, 0); } \
+  static void strip_3_##layout(const pl_gemm *x, size_t j) { strip(x, j, MOST_3, 3, layout, 0, 0); } \
+  static void strip_4_##layout(const pl_gemm *x, size_t j) { strip(x, j, MOST_4, 4, layout, 0, 0); } \
+  static void (*const strips_##layout[])(const pl_gemm *, size_t) = { NULL, strip_1_##layout, strip_2_##layout, strip_3_##layout, strip_4_##layout };
 STRIPS(UNIT_INNER)
 STRIPS(UNIT_ROW)
 /* Any layout; the last vector may be part of one. */
-static void part_1(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, SOME_STEPS, 1, last); }
-static void part_2(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, SOME_STEPS, 1, last); }
-static void part_3(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_3, 3, SOME_STEPS, 1, last); }
-static void part_4(const pl_contraction *x, size_t j, size_t last) { strip(x, j, MOST_4, 4, SOME_STEPS, 1, last); }
-static void (*const parts[])(const pl_contraction *, size_t, size_t) = { NULL, part_1, part_2, part_3, part_4 };
+static void part_1(const pl_gemm *x, size_t j, size_t last) { strip(x, j, MOST_1, 1, SOME_STEPS, 1, last); }
+static void part_2(const pl_gemm *x, size_t j, size_t last) { strip(x, j, MOST_2, 2, SOME_STEPS, 1, last); }
+static void part_3(const pl_gemm *x, size_t j, size_t last) { strip(x, j, MOST_3, 3, SOME_STEPS, 1, last); }
+static void part_4(const pl_gemm *x, size_t j, size_t last) { strip(x, j, MOST_4, 4, SOME_STEPS, 1, last); }
+static void (*const parts[])(const pl_gemm *, size_t, size_t) = { NULL, part_1, part_2, part_3, part_4 };
 
 #if defined(PL_ISA_avx512)
-#include "kernels/pairs.h"
+#include "kernels/gemm_narrow.h"
 
-void contract_avx2(const pl_contraction *x);
+void gemm_avx2(const pl_gemm *x);
 
 /* 2 x `pairs` rows of all columns, at most 8, where the factors of neighbouring rows lie side by side. */
-INLINE void pair_tile(const pl_contraction *x, size_t i, const int pairs) {
+INLINE void pair_tile(const pl_gemm *x, size_t i, const int pairs) {
   vf acc[MOST_1];
   const size_t cols = x->cols;
   const ptrdiff_t a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
@@ -119,7 +119,7 @@ INLINE void pair_tile(const pl_contraction *x, size_t i, const int pairs) {
 }
 
 #define PAIRS(n) case n: pair_tile(x, i, n); break;
-static void pair_strip(const pl_contraction *x) {
+static void pair_strip(const pl_gemm *x) {
   size_t pairs = x->rows / 2, tiles = (pairs + MOST_1 - 1) / MOST_1, i = 0;
   for (size_t t = 0; t < tiles; t++) {
     size_t height = pairs * (t + 1) / tiles - pairs * t / tiles;
@@ -132,26 +132,26 @@ static void pair_strip(const pl_contraction *x) {
 }
 
 /* Half a vector would be idle: pairs of rows fill it, or half-width vectors do as well. */
-static void contract_narrow(const pl_contraction *x) {
-  pl_contraction rest = *x;
+static void gemm_narrow(const pl_gemm *x) {
+  pl_gemm rest = *x;
   if (x->a_row == 1) {
     pair_strip(x);
     rest.rows = x->rows % 2;
     rest.a += x->rows - rest.rows;
     rest.c += (ptrdiff_t)(x->rows - rest.rows) * x->c_row;
   }
-  if (rest.rows > 0) contract_avx2(&rest);
+  if (rest.rows > 0) gemm_avx2(&rest);
 }
 #endif
 
-void PL_KERNEL(contract)(const pl_contraction *x) {
+void PL_KERNEL(gemm)(const pl_gemm *x) {
 #if defined(PL_ISA_avx512)
   if (x->cols <= 8) {
-    contract_narrow(x);
+    gemm_narrow(x);
     return;
   }
 #endif
-  void (*const *strips)(const pl_contraction *, size_t) = x->a_inner == 1 ? strips_UNIT_INNER : x->a_row == 1 ? strips_UNIT_ROW : NULL;
+  void (*const *strips)(const pl_gemm *, size_t) = x->a_inner == 1 ? strips_UNIT_INNER : x->a_row == 1 ? strips_UNIT_ROW : NULL;
   for (size_t j = 0, vectors = (x->cols + PL_LANES - 1) / PL_LANES, wide; vectors > 0; vectors -= wide, j += wide * PL_LANES) {
     wide = vectors == 5 || vectors == 6 ? 3 : vectors > 4 ? 4 : vectors;   /* a single vector would be left behind four of five */
     size_t last = vectors > wide ? PL_LANES : x->cols - j - (wide - 1) * PL_LANES;

@@ -1,4 +1,4 @@
-/* contract against double loops: sizes around every tile, strides, bias, accumulation, transposed A, NaN. */
+/* gemm against double loops: sizes around every tile, strides, bias, accumulation, transposed A, NaN. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@ typedef enum { ROWS_APART, TRANSPOSED, ALL_APART, LAYOUTS } layout;   /* a's nei
                                                                          rows, none */
 
 typedef struct {
-  pl_contraction x;
+  pl_gemm x;
   float *a, *b, *c, *before, *bias;
   size_t a_size, b_size, c_size;
 } problem;
@@ -22,7 +22,7 @@ typedef struct {
 /* `apart`: unused numbers between rows and between the parts of the reduction. */
 static problem make(size_t rows, size_t cols, size_t outer, size_t inner, start how, layout a, size_t apart) {
   problem p = { .x = { .rows = rows, .cols = cols, .outer = outer, .inner = inner, .accumulate = how == ACCUMULATE } };
-  pl_contraction *x = &p.x;
+  pl_gemm *x = &p.x;
   if (a == TRANSPOSED) {
     x->a_row = 1;
     x->a_inner = (ptrdiff_t)(rows + apart);
@@ -56,13 +56,13 @@ static void drop(problem *p) {
   free(p->bias);
 }
 
-static double term(const pl_contraction *x, size_t i, size_t j, size_t o, size_t k) {
+static double term(const pl_gemm *x, size_t i, size_t j, size_t o, size_t k) {
   return (double)x->a[(ptrdiff_t)i * x->a_row + (ptrdiff_t)o * x->a_outer + (ptrdiff_t)k * x->a_inner] *
          (double)x->b[(ptrdiff_t)o * x->b_outer + (ptrdiff_t)k * x->b_inner + (ptrdiff_t)j];
 }
 
 static void check_numbers(const problem *p) {
-  const pl_contraction *x = &p->x;
+  const pl_gemm *x = &p->x;
   for (size_t at = 0; at < p->c_size; at++) {
     size_t i = at / (size_t)x->c_row, j = at % (size_t)x->c_row;
     if (j >= x->cols) {   /* between the rows nothing is written */
@@ -85,9 +85,9 @@ static void check(size_t rows, size_t cols, size_t outer, size_t inner, start ho
   float *bits = NULL;
   for (int i = 0; next_isa(&i); i++) {
     memcpy(p.c, p.before, p.c_size * sizeof *p.c);
-    pl_kernel.contract(&p.x);
+    pl_kernel.gemm(&p.x);
     check_numbers(&p);
-    same_bits(&bits, p.c, p.c_size, "contract");
+    same_bits(&bits, p.c, p.c_size, "gemm");
   }
   free(bits);
   drop(&p);
@@ -121,10 +121,10 @@ static void overlapping_rows(void **state) {
   float *a = random_floats(60), *b = random_floats(12 * 20), *c = random_floats(15 * 20);
   (void)state;
   for (int i = 0; next_isa(&i); i++) {
-    pl_contraction x = { .c = c, .c_row = 20, .a = a, .a_row = 2, .a_outer = 17, .a_inner = 1, .b = b, .b_outer = 80,
+    pl_gemm x = { .c = c, .c_row = 20, .a = a, .a_row = 2, .a_outer = 17, .a_inner = 1, .b = b, .b_outer = 80,
                          .b_inner = 20,
                          .rows = 13, .cols = 20, .outer = 2, .inner = 4 };
-    pl_kernel.contract(&x);
+    pl_kernel.gemm(&x);
     for (size_t r = 0; r < 13; r++) for (size_t j = 0; j < 20; j++) {
       double sum = 0;
       for (size_t o = 0; o < 2; o++) for (size_t k = 0; k < 4; k++) sum += term(&x, r, j, o, k);
@@ -141,12 +141,12 @@ static void tiling_does_not_touch_a_bit(void **state) {
   (void)state;
   problem p = make(31, 90, 2, 19, BIAS, ROWS_APART, 2);
   for (int i = 0; next_isa(&i); i++) {
-    pl_kernel.contract(&p.x);
+    pl_kernel.gemm(&p.x);
     float *whole = copy_floats(p.c, p.c_size);
     for (size_t r = 0; r < 31; r++) for (size_t from = 0, to; from < 90; from = to) {
       to = from + (size_t)random_int(1, 25);
       if (to > 90) to = 90;
-      pl_contraction part = p.x;
+      pl_gemm part = p.x;
       part.rows = 1;
       part.cols = to - from;
       part.a += (ptrdiff_t)r * part.a_row;
@@ -154,7 +154,7 @@ static void tiling_does_not_touch_a_bit(void **state) {
       part.bias += from;
       part.c += (ptrdiff_t)r * part.c_row + (ptrdiff_t)from;
       for (size_t j = 0; j < part.cols; j++) part.c[j] = NAN;
-      pl_kernel.contract(&part);
+      pl_kernel.gemm(&part);
     }
     assert_memory_equal(whole, p.c, p.c_size * sizeof *whole);
     free(whole);
@@ -169,8 +169,8 @@ static void negate(pl_layer *self, const pl_pass *pass, const float *x, float *y
 
 static const pl_layer_class negation = { .flags = PL_ELEMENTWISE, .forward = negate };
 static pl_layer activation = { .cls = &negation };
-static void member(const pl_team *team, void *x) { pl_contract_shared(team, x, NULL); }
-static void member_and_activation(const pl_team *team, void *x) { pl_contract_shared(team, x, &activation); }
+static void member(const pl_team *team, void *x) { pl_gemm_team(team, x, NULL); }
+static void member_and_activation(const pl_team *team, void *x) { pl_gemm_team(team, x, &activation); }
 
 /* By a team, and in blocks where there are many rows and long sums: the same bits. */
 static void shared_is_the_same(void **state) {
@@ -182,7 +182,7 @@ static void shared_is_the_same(void **state) {
                      (layout)(times % LAYOUTS), (size_t)random_int(0, 5));
     for (int i = 0; next_isa(&i); i++) {
       memcpy(p.c, p.before, p.c_size * sizeof *p.c);
-      pl_kernel.contract(&p.x);
+      pl_kernel.gemm(&p.x);
       float *whole = copy_floats(p.c, p.c_size);
       for (int threads = 1; threads <= 3; threads++) {
         memcpy(p.c, p.before, p.c_size * sizeof *p.c);
@@ -204,7 +204,7 @@ static void shared_is_the_same(void **state) {
 static void shared_without_terms(void **state) {
   (void)state;
   float a = 1, b[3] = { 1, 2, 3 }, bias[3] = { 4, 5, 6 }, c[6] = { 0 };
-  pl_contraction x = { .c = c, .c_row = 3, .a = &a, .a_inner = 1, .b = b, .b_inner = 3, .rows = 2, .cols = 3,
+  pl_gemm x = { .c = c, .c_row = 3, .a = &a, .a_inner = 1, .b = b, .b_inner = 3, .rows = 2, .cols = 3,
                        .outer = 1, .inner = 0, .bias = bias };
   pl_threads_run_on(1, member, &x);
   for (int i = 0; i < 6; i++) assert_true(c[i] == bias[i % 3]);
@@ -216,7 +216,7 @@ static void nan_stays_in_its_row_or_column(void **state) {
   p.a[9 * 6 + 2] = NAN;
   p.b[4 * 37 + 33] = NAN;
   for (int i = 0; next_isa(&i); i++) {
-    pl_kernel.contract(&p.x);
+    pl_kernel.gemm(&p.x);
     for (size_t r = 0; r < 17; r++)
       for (size_t j = 0; j < 37; j++) assert_int_equal(isnan(p.c[r * 37 + j]) != 0, r == 9 || j == 33);
   }

@@ -4,7 +4,7 @@
 #include "kernels/vec.h"
 
 /* The largest |x[i]|, infinity if one is not finite; 0 of nothing. Magnitudes are in the order of their bits, NaN above all. */
-float PL_KERNEL(largest)(const float *x, size_t n) {
+float PL_KERNEL(max_abs)(const float *x, size_t n) {
   vu most = vu_set(0);
   uint32_t lane[PL_LANES], result = 0;
   float value;
@@ -17,7 +17,7 @@ float PL_KERNEL(largest)(const float *x, size_t n) {
 }
 
 /* Whether each number is zero or normal: not denormal, infinite or NaN. */
-bool PL_KERNEL(ordinary)(const float *x, size_t n) {
+bool PL_KERNEL(all_zero_or_normal)(const float *x, size_t n) {
   uint32_t bad = 0;
   for (size_t i = 0; i < n; i++) {
     uint32_t bits, exponent;

@@ -11,7 +11,7 @@
 #define PASTE(a, b) PASTE2(a, b)
 
 #define KERNEL(result, name, parameters) result name##_avx512 parameters; result name##_avx2 parameters; result name##_baseline parameters; result name##_neon parameters;
-#include "kernels.def"
+#include "kernels/kernels.def"
 #undef KERNEL
 
 #define TABLE(isa) static const pl_kernel_table table_##isa = {
@@ -19,12 +19,12 @@
 #if defined(__x86_64__)
 #define CURRENT avx512
 TABLE(avx512)
-#include "kernels.def"
+#include "kernels/kernels.def"
 };
 #undef CURRENT
 #define CURRENT avx2
 TABLE(avx2)
-#include "kernels.def"
+#include "kernels/kernels.def"
 };
 #undef CURRENT
 #endif
@@ -35,7 +35,7 @@ TABLE(neon)
 #define CURRENT baseline
 TABLE(baseline)
 #endif
-#include "kernels.def"
+#include "kernels/kernels.def"
 };
 #undef CURRENT
 #undef KERNEL

@@ -1,4 +1,4 @@
-/* Gradients of kernels with one input channel, and patches added up: against the contraction and plain loops, to the
+/* Gradients of kernels with one input channel, and patches added up: against gemm and plain loops, to the
    bit. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include "kernels/kernels.h"
 #include "../c/support_kernels.h"
 
-/* Each kernel row by the contraction: the same sums in the same order. */
+/* Each kernel row by gemm: the same sums in the same order. */
 static void taps(void **state) {
   (void)state;
   for (int width = 3; width <= 5; width += 2)
@@ -18,18 +18,18 @@ static void taps(void **state) {
     for (int accumulate = 0; accumulate < 2; accumulate++) for (int i = 0; next_isa(&i); i++) {
       float *got = random_floats(kh * k * cols), *wanted = random_floats(kh * k * cols);
       memcpy(wanted, got, kh * k * cols * sizeof *got);
-      pl_contraction c = { .c = got, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)pw, .a_outer = (ptrdiff_t)pw,
+      pl_gemm c = { .c = got, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)pw, .a_outer = (ptrdiff_t)pw,
                            .a_inner = 1, .b = dy,
         .b_outer = (ptrdiff_t)(ow * cols), .b_inner = (ptrdiff_t)cols, .rows = kh, .cols = cols, .outer = oh,
         .inner = ow, .accumulate = accumulate };
-      pl_kernel.taps(&c, width);
+      pl_kernel.conv_weight_grad_1ch(&c, width);
       for (size_t ky = 0; ky < kh; ky++) {
-        pl_contraction row = c;
+        pl_gemm row = c;
         row.c = wanted + ky * k * cols;
         row.a = x + ky * pw;
         row.a_row = 1;
         row.rows = k;
-        pl_kernel.contract(&row);
+        pl_kernel.gemm(&row);
       }
       assert_memory_equal(got, wanted, kh * k * cols * sizeof *got);
       free(got), free(wanted);

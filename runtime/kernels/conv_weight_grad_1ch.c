@@ -1,4 +1,4 @@
-/* The gradient of a kernel that sees one input channel (see kernels.h): too few rows a kernel row for the contraction, so
+/* The gradient of a kernel that sees one input channel (see kernels.h): too few rows a kernel row for gemm, so
    all rows of the kernel share a tile. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
@@ -6,7 +6,7 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 
-INLINE void tile(const pl_contraction *x, size_t group, size_t j, const int groups, const int taps, const size_t part) {
+INLINE void tile(const pl_gemm *x, size_t group, size_t j, const int groups, const int taps, const size_t part) {
   vf acc[5][5];
   const ptrdiff_t a_inner = x->a_inner, b_inner = x->b_inner;
   float *c = x->c + (ptrdiff_t)group * taps * x->c_row + (ptrdiff_t)j;
@@ -36,7 +36,7 @@ enum { MOST = 5 };   /* kernel rows a tile */
 enum { MOST = 2 };
 #endif
 
-INLINE void strip(const pl_contraction *x, size_t j, const int taps, const size_t part) {
+INLINE void strip(const pl_gemm *x, size_t j, const int taps, const size_t part) {
   for (size_t g = 0; g < x->rows;) {
     size_t left = x->rows - g, groups = left < MOST ? left : MOST;
     switch (groups) {
@@ -51,10 +51,10 @@ INLINE void strip(const pl_contraction *x, size_t j, const int taps, const size_
 }
 
 #if defined(PL_ISA_avx512)
-#include "kernels/pairs.h"
+#include "kernels/gemm_narrow.h"
 
 /* At most 8 columns: taps in pairs, the last one twice. */
-INLINE void pair_tile(const pl_contraction *x, size_t group, const int groups, const int taps) {
+INLINE void pair_tile(const pl_gemm *x, size_t group, const int groups, const int taps) {
   vf acc[5][3];
   const int pairs = (taps + 1) / 2;
   const size_t cols = x->cols;
@@ -81,7 +81,7 @@ INLINE void pair_tile(const pl_contraction *x, size_t group, const int groups, c
   }
 }
 
-INLINE void pair_strip(const pl_contraction *x, const int taps) {
+INLINE void pair_strip(const pl_gemm *x, const int taps) {
   for (size_t g = 0; g < x->rows;) {
     size_t left = x->rows - g, groups = left < 5 ? left : 5;
     switch (groups) {
@@ -96,7 +96,7 @@ INLINE void pair_strip(const pl_contraction *x, const int taps) {
 }
 #endif
 
-void PL_KERNEL(taps)(const pl_contraction *x, int taps) {
+void PL_KERNEL(conv_weight_grad_1ch)(const pl_gemm *x, int taps) {
   size_t j = 0;
 #if defined(PL_ISA_avx512)
   if (x->cols <= 8) {

@@ -1,4 +1,4 @@
-/* row_product and contract_listed against contract, to the bit; what nonzero, largest and ordinary say of every kind of
+/* gemv_sparse and gemm_sparse_rows against gemm, to the bit; what nonzero, max_abs and all_zero_or_normal say of every kind of
    number. */
 #include <math.h>
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include "kernels/kernels.h"
 
 /* Most of x is zero, of either sign; some columns of w are zero, so that some results are. */
-static void row_product(void **state) {
+static void gemv_sparse(void **state) {
   (void)state;
   for (int times = 0; times < 300; times++) {
     size_t in = (size_t)random_int(1, times % 10 ? 90 : 700), cols = (size_t)random_int(1, times % 7 ? 70 : 300),
@@ -24,8 +24,8 @@ static void row_product(void **state) {
       for (size_t k = 0; k < in; k++) w[k * stride + j] = (k + j) % 3 ? -0.0f : 0;
     }
     for (int biased = 0; biased < 2; biased++) for (int i = 0; next_isa(&i); i++) {
-      pl_kernel.row_product(y, x, w, biased ? bias : NULL, in, cols, stride);
-      pl_kernel.contract(&(pl_contraction){ .c = expected, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)in,
+      pl_kernel.gemv_sparse(y, x, w, biased ? bias : NULL, in, cols, stride);
+      pl_kernel.gemm(&(pl_gemm){ .c = expected, .c_row = (ptrdiff_t)cols, .a = x, .a_row = (ptrdiff_t)in,
                                             .a_inner = 1, .b = w, .b_inner = (ptrdiff_t)stride,
                                             .rows = 1, .cols = cols, .outer = 1, .inner = in, .bias = biased ? bias
                                             : NULL });
@@ -59,7 +59,7 @@ static void nonzero(void **state) {
 
 /* Against all terms: equal to the bit, or told that a sum may not be. Some inputs are zero in all rows, of either sign;
    some columns of w are zero or make tiny numbers, which give sums of zero, of either sign. */
-static void contract_listed(void **state) {
+static void gemm_sparse_rows(void **state) {
   (void)state;
   size_t told = 0, calls = 0;
   for (int times = 0; times < 400; times++) {
@@ -80,13 +80,13 @@ static void contract_listed(void **state) {
         w[k * stride + j] = j % 3 == 0 ? 1e-44f * w[k * stride + j] : (k + j) % 3 ? -0.0f : 0;
     }
     for (int biased = 0; biased < 2; biased++) for (int i = 0; next_isa(&i); i++) {
-      pl_contraction p = { .c = y, .c_row = (ptrdiff_t)y_row, .a = x, .a_row = (ptrdiff_t)x_row, .a_inner = 1, .b = w,
+      pl_gemm p = { .c = y, .c_row = (ptrdiff_t)y_row, .a = x, .a_row = (ptrdiff_t)x_row, .a_inner = 1, .b = w,
                            .b_inner = (ptrdiff_t)stride,
                            .rows = rows, .cols = cols, .outer = 1, .inner = in, .bias = biased ? bias : NULL };
       memcpy(y, before, rows * y_row * sizeof *y);
-      bool zero = pl_kernel.contract_listed(&p, list, pl_kernel.nonzero(list, x, rows, x_row, in));
+      bool zero = pl_kernel.gemm_sparse_rows(&p, list, pl_kernel.nonzero(list, x, rows, x_row, in));
       p.c = expected;
-      pl_kernel.contract(&p);
+      pl_kernel.gemm(&p);
       if (!zero) assert_memory_equal(y, expected, rows * y_row * sizeof *y);
       for (size_t at = 0; at < rows * y_row; at++) assert_true(y[at] == expected[at]);
       assert_true(odd || !zero);
@@ -104,23 +104,23 @@ static void largest_and_ordinary(void **state) {
     float *x = random_floats(n);
     for (int i = 0; next_isa(&i); i++) {
       x[at] = -20;
-      assert_true(pl_kernel.largest(x, n) == 20 && pl_kernel.ordinary(x, n));
+      assert_true(pl_kernel.max_abs(x, n) == 20 && pl_kernel.all_zero_or_normal(x, n));
       x[at] = -0.0f;
-      assert_true(pl_kernel.largest(x, n) < 20 && pl_kernel.ordinary(x, n));
+      assert_true(pl_kernel.max_abs(x, n) < 20 && pl_kernel.all_zero_or_normal(x, n));
       x[at] = 1e-40f;
-      assert_false(pl_kernel.ordinary(x, n));
+      assert_false(pl_kernel.all_zero_or_normal(x, n));
       x[at] = NAN;
-      assert_true(isinf(pl_kernel.largest(x, n)) && !pl_kernel.ordinary(x, n));
+      assert_true(isinf(pl_kernel.max_abs(x, n)) && !pl_kernel.all_zero_or_normal(x, n));
       x[at] = -INFINITY;
-      assert_true(isinf(pl_kernel.largest(x, n)) && !pl_kernel.ordinary(x, n));
+      assert_true(isinf(pl_kernel.max_abs(x, n)) && !pl_kernel.all_zero_or_normal(x, n));
     }
     free(x);
   }
-  for (int i = 0; next_isa(&i); i++) assert_true(pl_kernel.largest(NULL, 0) == 0 && pl_kernel.ordinary(NULL, 0));
+  for (int i = 0; next_isa(&i); i++) assert_true(pl_kernel.max_abs(NULL, 0) == 0 && pl_kernel.all_zero_or_normal(NULL, 0));
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(row_product), cmocka_unit_test(nonzero),
-                                      cmocka_unit_test(contract_listed), cmocka_unit_test(largest_and_ordinary) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(gemv_sparse), cmocka_unit_test(nonzero),
+                                      cmocka_unit_test(gemm_sparse_rows), cmocka_unit_test(largest_and_ordinary) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* fma_chains does the arithmetic that it claims. */
+/* peak_fma does the arithmetic that it claims. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +11,9 @@ static void every_chain_runs(void **state) {
   (void)state;
   for (int i = 0; next_isa(&i); i++) {
     float one[16], two[16], many[16];
-    double flops = pl_kernel.fma_chains(one, 1);
-    assert_true(pl_kernel.fma_chains(two, 2) == 2 * flops);
-    assert_true(pl_kernel.fma_chains(many, 100) == 100 * flops);
+    double flops = pl_kernel.peak_fma(one, 1);
+    assert_true(pl_kernel.peak_fma(two, 2) == 2 * flops);
+    assert_true(pl_kernel.peak_fma(many, 100) == 100 * flops);
     int lanes = 0;
     float chains = one[0];              /* after one round each is 1 */
     for (int j = 0; j < 16; j++) {
