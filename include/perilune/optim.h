@@ -41,11 +41,10 @@ PL_API void pl_optimizer_epoch(pl_optimizer *opt);
 /* A step begins: advances the counter and computes the scalars of the step. One thread calls it, outside the region,
    or inside with a barrier behind it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
-/* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is shared
-   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns whether
-   all
-   weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes infinite
-   gradients finite). */
+/* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is
+   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns
+   whether all weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes
+   infinite gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
 /* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make

@@ -1,8 +1,7 @@
 /* Shares that follow the speeds of a team's members. Processors have cores of two kinds, and other programs slow one
-   core and
-   not the next; members with equal shares then wait for the slowest at every barrier. Who computes what changes no bit. But where
-   the system takes cores away from the threads themselves, for some milliseconds each time, waiting times say who had
-   bad luck and not who is slow: shares stay equal.
+   core and not the next; members with equal shares then wait for the slowest at every barrier. Who computes what
+   changes no bit. But where the system takes cores away from the threads themselves, for some milliseconds each time,
+   waiting times say who had bad luck and not who is slow: shares stay equal.
 
    A caller that runs many steps with one team keeps a pl_balance, gives each member a copy of its team with `balance`
    set to it, and lets one member call pl_balance_adjust now and then, in a stage of its own that all wait for. */

@@ -1,7 +1,7 @@
-/* Work that moves between members (see perilune/threads.h). What nobody has begun of a member's share is one word, (round, first,
-   last) in pieces. Its owner takes from the one end and the others from the other. A word of an earlier round stands
-   for the whole share,
-   which all compute alike; one of a later round for nothing, since a member goes on only when all pieces are taken. */
+/* Work that moves between members (see perilune/threads.h). What nobody has begun of a member's share is one word,
+   (round, first, last) in pieces. Its owner takes from the one end and the others from the other. A word of an earlier
+   round stands for the whole share, which all compute alike; one of a later round for nothing, since a member goes on
+   only when all pieces are taken. */
 #include "base/balance.h"
 #include "perilune/cpu.h"
 

@@ -57,7 +57,8 @@ bind_family *bind_found_family(lua_State *L, pl_layer *layer);
 /* The members of `other` are from now on those of `f`. */
 void bind_take_in(bind_family *f, bind_family *other);
 int bind_layer_gc(lua_State *L);
-/* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of one. */
+/* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of
+   one. */
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
@@ -84,7 +85,8 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
 /* ---- running a model (bind_model.c) ---- */
 
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
-/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
+/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
+   Raises. */
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
 /* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
 pl_exec *bind_infer_exec(lua_State *L, int index);

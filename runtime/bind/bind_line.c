@@ -221,8 +221,8 @@ static void stop(lua_State *L, lua_Debug *activation) {
   lua_error(L);
 }
 
-/* lua_sethook may be called from a signal handler, in the thread that runs Lua; the hook then raises the error at a safe place. A coroutine or
-   a C function that does not return to Lua would never come to it, hence the way out. */
+/* lua_sethook may be called from a signal handler, in the thread that runs Lua; the hook then raises the error at a
+   safe place. A coroutine or a C function that does not return to Lua would never come to it, hence the way out. */
 static void on_interrupt(int number) {
   if (!pthread_equal(pthread_self(), runner)) {
     pthread_kill(runner, number);

@@ -73,8 +73,9 @@ static int model_build(lua_State *L) {
 
 static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
 
-/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata first; from here
-   on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that exec. */
+/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata
+   first; from here on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that
+   exec. */
 static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
   bind_build(L, 1, model, sample);
   pl_exec *exec = exec_of(L, 1, by_hand);
@@ -270,8 +271,8 @@ static int model_activations(lua_State *L) {
   return 1;
 }
 
-/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the list's
-   fields data, loss, update, other have the seconds of these */
+/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the
+   list's fields data, loss, update, other have the seconds of these */
 static int model_profile(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);

@@ -45,7 +45,8 @@ static const char *selected;
 static pl_error at_start;     /* status PL_OK: the kernels are those that the environment asks for */
 
 #if defined(__x86_64__)
-/* All that the compiler may use for x86-64-v3 and x86-64-v4, not only what we write: a virtual machine may hide any of it. */
+/* All that the compiler may use for x86-64-v3 and x86-64-v4, not only what we write: a virtual machine may hide any of
+   it. */
 typedef struct feature { unsigned leaf; char word; unsigned char bit; } feature;   /* word: 'b' EBX, 'c' ECX */
 
 static const feature v3[] = {
@@ -64,7 +65,8 @@ static bool has_all(const feature *f, size_t n) {
   return true;
 }
 
-/* The registers that the system saves when it switches between threads: SSE and AVX are 6, AVX-512 is 0xE6. Only with OSXSAVE. */
+/* The registers that the system saves when it switches between threads: SSE and AVX are 6, AVX-512 is 0xE6. Only with
+   OSXSAVE. */
 static bool system_saves(unsigned registers) {
   unsigned low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -100,7 +102,8 @@ pl_status pl_cpu_select(const char *isa, pl_error *err) {
   return pl_error_set(err, PL_ERROR_VALUE, "PERILUNE_ISA=%s is unknown; choose baseline, avx2 or avx512 (neon on arm64), or leave it unset", isa);
 }
 
-/* Before main, or as the module is loaded: so there are kernels at the first call, and nobody changes them under a pass. */
+/* Before main, or as the module is loaded: so there are kernels at the first call, and nobody changes them under a
+   pass. */
 __attribute__((constructor)) static void select_at_start(void) {
   if (pl_cpu_select(NULL, &at_start)) pl_cpu_select("", NULL);
 }

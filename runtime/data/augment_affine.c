@@ -70,7 +70,8 @@ static void alter(float *image, const void *config, pl_image_size size, pl_draws
   double shear = pl_draw_between(draws, 3, a->shear);
   double down = draw_shift(a, draws, 4, size.height), right = draw_shift(a, draws, 5, size.width);
   double cosine = pl_cos(angle), sine = pl_sin(angle);
-  /* (R S Z)^-1 = Z^-1 S^-1 R^-1 with rows y, x; y points down, so counter-clockwise is [y x] -> [y cos - x sin, y sin + x cos] */
+  /* (R S Z)^-1 = Z^-1 S^-1 R^-1 with rows y, x; y points down, so counter-clockwise is [y x] -> [y cos - x sin, y sin +
+     x cos] */
   double yy = cosine / zoom_y, yx = sine / zoom_y;
   double xy = (-sine - shear * cosine) / zoom_x, xx = (cosine - shear * sine) / zoom_x;
   double centre_y = 0.5 * (double)(size.height - 1), centre_x = 0.5 * (double)(size.width - 1);

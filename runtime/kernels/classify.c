@@ -3,7 +3,8 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-/* The largest |x[i]|, infinity if one is not finite; 0 of nothing. Magnitudes are in the order of their bits, NaN above all. */
+/* The largest |x[i]|, infinity if one is not finite; 0 of nothing. Magnitudes are in the order of their bits, NaN above
+   all. */
 float PL_KERNEL(max_abs)(const float *x, size_t n) {
   vu most = vu_set(0);
   uint32_t lane[PL_LANES], result = 0;
@@ -28,8 +29,8 @@ bool PL_KERNEL(all_zero_or_normal)(const float *x, size_t n) {
   return bad == 0;
 }
 
-/* list: the places k < n, ascending, where x[i*stride + k] is not zero for some i < rows; their number. There must be room for
-   n + 16. */
+/* list: the places k < n, ascending, where x[i*stride + k] is not zero for some i < rows; their number. There must be
+   room for n + 16. */
 size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n) {
   size_t count = 0;
   for (size_t k = 0; k < n; k += PL_LANES) {

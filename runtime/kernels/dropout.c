@@ -1,5 +1,5 @@
-/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. clamp: with max(x[i], 0), as
-   relu_forward makes it, instead of x[i]. y may be x.
+/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. clamp: with max(x[i],
+   0), as relu_forward makes it, instead of x[i]. y may be x.
    Random words: Philox4x32-10 with key `seed` (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
    Elements are numbered in groups of 64; element r of group g takes word r / 16 of block 16 g + r % 16, so that sixteen
    blocks are computed side by side. `first` is a multiple of 64. */
@@ -23,8 +23,8 @@ static keys keys_of(uint64_t seed) {
   return keys;
 }
 
-/* Ten rounds of chains of `PL_LANES / 2` blocks, whose words are in even lanes; what is in the odd lanes does not matter. A product
-   is two words of the next round at once: its low word where it is, its high word moved down. */
+/* Ten rounds of chains of `PL_LANES / 2` blocks, whose words are in even lanes; what is in the odd lanes does not
+   matter. A product is two words of the next round at once: its low word where it is, its high word moved down. */
 INLINE void rounds(vu w[CHAINS][4], const keys *keys) {
   UNROLL for (int r = 0; r < ROUNDS; r++) {
     UNROLL for (int c = 0; c < CHAINS; c++) {
@@ -88,7 +88,8 @@ INLINE void drop(float *y, const float *x, size_t n, uint64_t seed, uint64_t str
   }
 }
 
-/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept, and greater than 0 if it was to be clamped. */
+/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept, and greater than 0 if it was to
+   be clamped. */
 void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept, bool clamp) {
   if (clamp) drop(y, x, n, seed, stream, first, threshold, scale, kept, true);
   else drop(y, x, n, seed, stream, first, threshold, scale, kept, false);

@@ -7,7 +7,8 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 14")   /* small arrays indexed by constants stay in registers */
 
-/* Where the factors of a tile lie. Neighbours are reached by constant distances, which need no register and no addition. */
+/* Where the factors of a tile lie. Neighbours are reached by constant distances, which need no register and no
+   addition. */
 enum { SOME_STEPS, UNIT_INNER, UNIT_ROW };   /* neither step is 1; a_inner is; a_row is */
 
 /* Rows are reached from every third one, so that addresses need few registers: base, base + a_row, base + 2 a_row. */
@@ -57,8 +58,8 @@ INLINE void tile(const pl_gemm *x, size_t i, size_t j, const int rows, const int
   }
 }
 
-/* Rows of a tile that is so many vectors wide: as many sums as leave registers for the factors. Wide tiles load least: 6 x 4 takes 10
-   loads for 24 multiply-adds, 14 x 2 takes 16 for 28. */
+/* Rows of a tile that is so many vectors wide: as many sums as leave registers for the factors. Wide tiles load least:
+   6 x 4 takes 10 loads for 24 multiply-adds, 14 x 2 takes 16 for 28. */
 #if PL_REGISTERS >= 32
 enum { MOST_1 = 14, MOST_2 = 14, MOST_3 = 8, MOST_4 = 6 };
 #else

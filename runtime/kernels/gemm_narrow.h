@@ -1,5 +1,6 @@
-/* Two rows a vector where at most eight columns would leave half of sixteen lanes idle (AVX-512): lane 2j holds column j of
-   the one row, lane 2j + 1 of the next. Their factors lie side by side in memory and are spread over the lanes by one load. */
+/* Two rows a vector where at most eight columns would leave half of sixteen lanes idle (AVX-512): lane 2j holds column
+   j of the one row, lane 2j + 1 of the next. Their factors lie side by side in memory and are spread over the lanes by
+   one load. */
 #ifndef KERNELS_GEMM_NARROW_H
 #define KERNELS_GEMM_NARROW_H
 

@@ -1,8 +1,8 @@
 /* A matrix product over listed places of the inner axis:  c[i][j] = bias[j] (or 0) + sum over t < count of
    a[i*a_row + list[t]*a_inner] b[list[t]*b_inner + j],  list ascending; otherwise as `gemm` with outer = 1 and no accumulation.
-   Where a is zero at every other place and b is finite, the terms left out are zeros, and these are the bits of `gemm`, except
-   that a sum which is -0 here may be +0 with all its terms (never the other way round: +0 stays +0 when zeros of any sign are
-   added). Returns whether there is such a sum, so that the caller may compute it with all terms. */
+   Where a is zero at every other place and b is finite, the terms left out are zeros, and these are the bits of `gemm`,
+   except that a sum which is -0 here may be +0 with all its terms (never the other way round: +0 stays +0 when zeros of
+   any sign are added). Returns whether there is such a sum, so that the caller may compute it with all terms. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 

@@ -1,7 +1,7 @@
 /* One row times a matrix, which skips zeros of the row.
-   y[j] = bias[j] (or 0) + sum over k of x[k] w[k*stride + j], one chain of fused multiply-adds an output, k ascending: the bits
-   of `gemm`, if w is finite and x[k] w[k][j] for x[k] = 0 changes nothing but perhaps the sign of a zero. Where the
-   result is zero, it is computed again with all terms. */
+   y[j] = bias[j] (or 0) + sum over k of x[k] w[k*stride + j], one chain of fused multiply-adds an output, k ascending:
+   the bits of `gemm`, if w is finite and x[k] w[k][j] for x[k] = 0 changes nothing but perhaps the sign of a zero.
+   Where the result is zero, it is computed again with all terms. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 

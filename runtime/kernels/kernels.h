@@ -20,19 +20,21 @@ typedef struct pl_gemm {
   bool accumulate;
 } pl_gemm;
 
-/* `conv_weight_grad_1ch`: the same for x->rows groups of `taps` rows each (3 or 5), without bias: row g taps + t of c reads a from
-   g*a_row + t on. The gradient of a kernel with one input channel: a group is a kernel row, a row is a tap. */
+/* `conv_weight_grad_1ch`: the same for x->rows groups of `taps` rows each (3 or 5), without bias: row g taps + t of c
+   reads a from g*a_row + t on. The gradient of a kernel with one input channel: a group is a kernel row, a row is a
+   tap. */
 
-/* `scatter_patches`: adds patch (oy, ox), kh rows of `width` floats, to the rows of an image from oy*step_y + ox*step_x on. */
+/* `scatter_patches`: adds patch (oy, ox), kh rows of `width` floats, to the rows of an image from oy*step_y + ox*step_x
+   on. */
 typedef struct pl_patches {
   size_t oh, ow, kh, width;
   ptrdiff_t step_y, step_x;
 } pl_patches;
 
 /* An optimizer's step on some rows of numbers. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
-   g NULL: the gradient of element i of row r is the product x[r] * dy[i]; with `unchanged` (a gradient of zero changes nothing)
-   rows whose x is zero are passed over. The kernel returns whether all numbers written to w are finite.
-   The scalars are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
+   g NULL: the gradient of element i of row r is the product x[r] * dy[i]; with `unchanged` (a gradient of zero changes
+   nothing) rows whose x is zero are passed over. The kernel returns whether all numbers written to w are finite. The
+   scalars are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
 typedef struct pl_update {
   float *w;
   const float *g, *x, *dy;
@@ -48,8 +50,8 @@ typedef struct pl_update {
   float rate;                   /* LAMB's, applied by `descend` */
 } pl_update;
 
-/* Windows over an image [h, w, channels]: output (oy, ox) covers rows oy*sy - top + ky and columns ox*sx - left + kx for
-   the taps ky < kh, kx < kw, as far as they lie inside the image. Every window holds at least one pixel. */
+/* Windows over an image [h, w, channels]: output (oy, ox) covers rows oy*sy - top + ky and columns ox*sx - left + kx
+   for the taps ky < kh, kx < kw, as far as they lie inside the image. Every window holds at least one pixel. */
 typedef struct pl_windows {
   size_t h, w, channels, oh, ow, kh, kw, sy, sx, top, left;
   bool count_padding;   /* averages divide by kh*kw, else by the number of pixels inside */

@@ -65,7 +65,8 @@ void PL_KERNEL(normalize)(float *y, const float *x, const float *mean, const flo
   else normalize_rows(y, x, mean, scale, shift, NULL, rows, cols, false);
 }
 
-/* dx[i][j] = a[j] dy[i][j] + (b[j] (x[i][j] - mean[j]) + c[j]). clamp: dy only where normalize (with scale a) gave y > 0. */
+/* dx[i][j] = a[j] dy[i][j] + (b[j] (x[i][j] - mean[j]) + c[j]). clamp: dy only where normalize (with scale a) gave y >
+   0. */
 INLINE void backward_rows(float *dx, const float *dy, const float *x, const float *mean, const float *a, const float *b, const float *c,
                           const float *shift, size_t rows, size_t cols, const bool clamp) {
   for (size_t i = 0; i < rows; i++, dx += cols, dy += cols, x += cols) {
@@ -84,8 +85,8 @@ void PL_KERNEL(normalize_backward)(float *dx, const float *dy, const float *x, c
   else backward_rows(dx, dy, x, mean, a, b, c, shift, rows, cols, false);
 }
 
-/* With g = dy where (x - mean) scale + shift > 0, else 0: sums[j] = sum of g, products[j] = sum of g (x - mean), in the order
-   of column_sums and column_products. */
+/* With g = dy where (x - mean) scale + shift > 0, else 0: sums[j] = sum of g, products[j] = sum of g (x - mean), in the
+   order of column_sums and column_products. */
 INLINE void clamped(float *sums, float *products, const float *dy, const float *x, const float *mean, const float *scale, const float *shift,
                     size_t rows, size_t stride, const int vectors, size_t part) {
   vf sum[CHAINS][WIDE], product[CHAINS][WIDE], m[WIDE];

@@ -4,8 +4,8 @@
 
 enum { CHAINS = 12 };   /* two a cycle, each done after four or five; and few enough for sixteen registers */
 
-/* Every chain is x <- x/2 + 1, from 0: it goes to 2. out[j] of PL_LANES: the sum of the chains in lane j, the rest of the
-   16 is 0. Returns the floating-point operations done. */
+/* Every chain is x <- x/2 + 1, from 0: it goes to 2. out[j] of PL_LANES: the sum of the chains in lane j, the rest of
+   the 16 is 0. Returns the floating-point operations done. */
 double PL_KERNEL(peak_fma)(float *out, size_t rounds) {
   static const volatile float start[CHAINS];   /* the compiler must not see that the chains are equal */
   vf x[CHAINS], sum = vf_set(0), half = vf_set(0.5f), one = vf_set(1);

@@ -19,7 +19,8 @@ INLINE span span_of(size_t o, size_t stride, size_t before, size_t kernel, size_
 /* The windows [from, to) that cover a pixel. */
 typedef struct { size_t from, to; } covering;
 
-/* From the windows of an earlier pixel (at first none) to those of pixel `i`; `to` first, as some pixels are in no window. */
+/* From the windows of an earlier pixel (at first none) to those of pixel `i`; `to` first, as some pixels are in no
+   window. */
 INLINE covering advance(covering c, size_t i, size_t stride, size_t before, size_t kernel, size_t outputs) {
   while (c.to < outputs && c.to * stride <= i + before) c.to++;
   while (c.from < c.to && c.from * stride + kernel <= i + before) c.from++;

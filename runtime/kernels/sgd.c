@@ -4,8 +4,8 @@
 
 enum { CHUNK = 256, MOST = PL_REGISTERS / 4 };   /* rows looked at together; vectors of dy in registers */
 
-/* w[r][j] <- w[r][j] - rate_g (x[r] dy[j]) for columns in `vectors` vectors, the last of them with `last` lanes: the operations of
-   `general` that can change a bit there. True if all written is finite. */
+/* w[r][j] <- w[r][j] - rate_g (x[r] dy[j]) for columns in `vectors` vectors, the last of them with `last` lanes: the
+   operations of `general` that can change a bit there. True if all written is finite. */
 INLINE bool strip(const pl_update *u, size_t from, const int vectors, const size_t last) {
   const vf rate = vf_set(u->rate_g), one = vf_set(1), none = vf_set(0);
   const float *x = u->x;

@@ -1,5 +1,5 @@
-/* Winograd's minimal filtering in two dimensions (Winograd 1980; Lavin and Gray, "Fast algorithms for convolutional neural
-   networks", CVPR 2016): n = m + r - 1 products give m outputs of a filter of r taps,
+/* Winograd's minimal filtering in two dimensions (Winograd 1980; Lavin and Gray, "Fast algorithms for convolutional
+   neural networks", CVPR 2016): n = m + r - 1 products give m outputs of a filter of r taps,
 
      y = A' [ (G g) * (B' d) ],   nested for two dimensions: Y = A' [ (G g G') * (B' d B) ] A.
 
@@ -168,7 +168,8 @@ void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdif
   }
 }
 
-/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). `in`: only for 4 taps, which are pixels. */
+/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). `in`: only for 4 taps, which are
+   pixels. */
 void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, size_t channels, int n, int taps,
                                 const pl_inside *in) {
   for (size_t c = 0; c < channels; c += PL_LANES) {

@@ -165,8 +165,8 @@ void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n);
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n);
 /* Finished rows of outputs become what the activation (elementwise; NULL: none) makes of them. */
 void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
-/* One matrix product shared by the team, and an activation of its result: a grid of row and column blocks, each computed
-   by one member. */
+/* One matrix product shared by the team, and an activation of its result: a grid of row and column blocks, each
+   computed by one member. */
 void pl_gemm_team(const pl_team *team, const pl_gemm *c, pl_layer *activation);
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number
    of members makes the same sums, and two of them read only samples that they have made themselves, not what lies in

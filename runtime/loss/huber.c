@@ -1,5 +1,5 @@
-/* Huber, Robust estimation of a location parameter (1964): with d = x_j - t_j, the sum over j of
-   d^2 / 2 where |d| <= delta, else delta (|d| - delta/2). */
+/* Huber, Robust estimation of a location parameter (1964): with d = x_j - t_j, the sum over j of d^2 / 2 where |d| <=
+   delta, else delta (|d| - delta/2). */
 #include <math.h>
 #include "loss/loss.h"
 

@@ -1,5 +1,5 @@
-/* SGD: gradient descent, with momentum (Polyak 1964) and Nesterov's look ahead (Sutskever et al. 2013). With mu = momentum,
-   g the gradient, w <- w - lr d (the last form: w <- w + d):
+/* SGD: gradient descent, with momentum (Polyak 1964) and Nesterov's look ahead (Sutskever et al. 2013). With mu =
+   momentum, g the gradient, w <- w - lr d (the last form: w <- w + d):
      momentum_form   velocity                  d               d with nesterov
      "classic"       v <- mu v + g             v               g + mu v
      "averaged"      v <- mu v + (1 - mu) g    v               (1 - mu) g + mu v

@@ -45,7 +45,8 @@ static bool has_one_link(const pl_store_reader *r, hid_t object) {
 
 static hid_t enter_link(hid_t group, const char *name, int *names, bool *soft);
 
-/* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the file. */
+/* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the
+   file. */
 static hid_t enter_soft(hid_t group, const char *name, size_t size, int *names) {
   enum { PATH_MOST = 1024 };
   char path[PATH_MOST], part[STORE_NAME_MOST];

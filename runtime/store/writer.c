@@ -236,7 +236,8 @@ pl_status pl_store_text(pl_store_writer *w, const char *path, const char *text, 
   return status;
 }
 
-/* CLASS is what makes a dataset a scale; readers want it fixed, 16 bytes, ended by a zero (HDF5 Dimension Scale Specification). */
+/* CLASS is what makes a dataset a scale; readers want it fixed, 16 bytes, ended by a zero (HDF5 Dimension Scale
+   Specification). */
 pl_status pl_store_scale(pl_store_writer *w, const char *path, const char *name, pl_error *err) {
   static const char class[] = "DIMENSION_SCALE";
   if (w->failure.status) return done(w, err);

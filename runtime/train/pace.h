@@ -1,6 +1,7 @@
-/* How many threads the next steps of a training get. The members of a team wait for each other many times in a step: where
-   another program wants a core too, all wait for the member that lost it, and a smaller team is faster. So when the system
-   takes processors away, another size is tried for one run of steps, and the faster is kept. Weights do not depend on it. */
+/* How many threads the next steps of a training get. The members of a team wait for each other many times in a step:
+   where another program wants a core too, all wait for the member that lost it, and a smaller team is faster. So when
+   the system takes processors away, another size is tried for one run of steps, and the faster is kept. Weights do not
+   depend on it. */
 #ifndef TRAIN_PACE_H
 #define TRAIN_PACE_H
 

@@ -1,5 +1,5 @@
-/* gemv_sparse and gemm_sparse_rows against gemm, to the bit; what nonzero, max_abs and all_zero_or_normal say of every kind of
-   number. */
+/* gemv_sparse and gemm_sparse_rows against gemm, to the bit; what nonzero, max_abs and all_zero_or_normal say of every
+   kind of number. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,7 @@ local M = {}
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
 --- Valid UTF-8: other bytes become U+FFFD, control characters their pictures (U+2400), except tab and newline. So do
--- the characters
--- that turn the direction of text, and what XML forbids.
+--- the characters that turn the direction of text, and what XML forbids.
 function M.clean(s)
   s = tostring(s)
   if not s:find "[^\t\n\x20-\x7e]" then return s end

@@ -49,11 +49,10 @@ function methods:probabilities(x, opts)
 end
 
 --- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and
--- confusion[actual][predicted],
---- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares
--- the table;
+--- confusion[actual][predicted], with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout
+--- on; confusion = false spares the table;
 --- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and
--- its probability.
+--- its probability.
 function methods:evaluate(data, opts)
   local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" },
     { "confusion", type = "boolean", default = true },
