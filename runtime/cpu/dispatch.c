@@ -10,7 +10,9 @@
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
 
-#define KERNEL(result, name, parameters) result name##_avx512 parameters; result name##_avx2 parameters; result name##_baseline parameters; result name##_neon parameters;
+#define KERNEL(result, name, parameters) \
+  result name##_avx512 parameters; result name##_avx2 parameters; \
+  result name##_baseline parameters; result name##_neon parameters;
 #include "kernels/kernels.def"
 #undef KERNEL
 
@@ -50,12 +52,15 @@ static pl_error at_start;     /* status PL_OK: the kernels are those that the en
 typedef struct feature { unsigned leaf; char word; unsigned char bit; } feature;   /* word: 'b' EBX, 'c' ECX */
 
 static const feature v3[] = {
-  { 1, 'c', 0 }, { 1, 'c', 9 }, { 1, 'c', 13 }, { 1, 'c', 19 }, { 1, 'c', 20 }, { 1, 'c', 23 },     /* SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT */
-  { 1, 'c', 12 }, { 1, 'c', 22 }, { 1, 'c', 27 }, { 1, 'c', 28 }, { 1, 'c', 29 },                   /* FMA MOVBE OSXSAVE AVX F16C */
-  { 7, 'b', 3 }, { 7, 'b', 5 }, { 7, 'b', 8 },                                                      /* BMI1 AVX2 BMI2 */
-  { 0x80000001, 'c', 0 }, { 0x80000001, 'c', 5 },                                                   /* LAHF LZCNT */
+  { 1, 'c', 0 }, { 1, 'c', 9 }, { 1, 'c', 13 },                                      /* SSE3 SSSE3 CX16 */
+  { 1, 'c', 19 }, { 1, 'c', 20 }, { 1, 'c', 23 },                                    /* SSE4.1 SSE4.2 POPCNT */
+  { 1, 'c', 12 }, { 1, 'c', 22 }, { 1, 'c', 27 }, { 1, 'c', 28 }, { 1, 'c', 29 },    /* FMA MOVBE OSXSAVE AVX F16C */
+  { 7, 'b', 3 }, { 7, 'b', 5 }, { 7, 'b', 8 },                                       /* BMI1 AVX2 BMI2 */
+  { 0x80000001, 'c', 0 }, { 0x80000001, 'c', 5 },                                    /* LAHF LZCNT */
 };
-static const feature v4[] = { { 7, 'b', 16 }, { 7, 'b', 17 }, { 7, 'b', 28 }, { 7, 'b', 30 }, { 7, 'b', 31 } };   /* AVX512 F DQ CD BW VL */
+static const feature v4[] = {                                                        /* AVX512 F DQ CD BW VL */
+  { 7, 'b', 16 }, { 7, 'b', 17 }, { 7, 'b', 28 }, { 7, 'b', 30 }, { 7, 'b', 31 },
+};
 
 static bool has_all(const feature *f, size_t n) {
   for (; n > 0; n--, f++) {
@@ -97,9 +102,12 @@ pl_status pl_cpu_select(const char *isa, pl_error *err) {
       selected = isas[i].name;
       return PL_OK;
     }
-    if (isa != NULL && *isa) return pl_error_set(err, PL_ERROR_VALUE, "PERILUNE_ISA=%s: this processor (%s) does not have it", isa, pl_cpu_name());
+    if (isa != NULL && *isa)
+      return pl_error_set(err, PL_ERROR_VALUE, "PERILUNE_ISA=%s: this processor (%s) does not have it", isa,
+                          pl_cpu_name());
   }
-  return pl_error_set(err, PL_ERROR_VALUE, "PERILUNE_ISA=%s is unknown; choose baseline, avx2 or avx512 (neon on arm64), or leave it unset", isa);
+  return pl_error_set(err, PL_ERROR_VALUE, "PERILUNE_ISA=%s is unknown; choose baseline, avx2 or avx512 (neon on "
+                                           "arm64), or leave it unset", isa);
 }
 
 /* Before main, or as the module is loaded: so there are kernels at the first call, and nobody changes them under a

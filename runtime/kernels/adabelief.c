@@ -1,5 +1,6 @@
 /* AdaBelief: the second average is of the gradient's distance to its own average.
-     m <- beta1 m + one_minus_beta1 g',   s <- beta2 s + one_minus_beta2 (g' - m)^2 + lift,   w <- weight_decay_factor w - rate_m m / (sqrt(root s + eps_in) + eps_out) */
+     m <- b1 m + c1 g',   s <- b2 s + c2 (g' - m)^2 + lift
+     w <- decay w - rate_m m / (sqrt(root s + eps_in) + eps_out) */
 #include "kernels/update.h"
 
 bool PL_KERNEL(adabelief)(const pl_update *update) {

@@ -1,5 +1,5 @@
-/* AdaDelta: v <- beta2 v + one_minus_beta2 g'^2,  d = g' sqrt(x + eps_in) / sqrt(v + eps_in),  x <- beta2 x + one_minus_beta2 d^2,
-   w <- weight_decay_factor w - rate_g d */
+/* AdaDelta: v <- b2 v + c2 g'^2,  d = g' sqrt(x + eps_in) / sqrt(v + eps_in),  x <- b2 x + c2 d^2,
+   w <- decay w - rate_g d */
 #include "kernels/update.h"
 
 bool PL_KERNEL(adadelta)(const pl_update *update) {

@@ -1,6 +1,6 @@
 /* Adam and its kin (Adam, AdamW, EAdam, Nadam; LAMB up to its direction):
-     m <- beta1 m + one_minus_beta1 g',   v <- beta2 v + one_minus_beta2 g'^2 + lift
-     step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- weight_decay_factor w - step */
+     m <- b1 m + c1 g',   v <- b2 v + c2 g'^2 + lift
+     step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- decay w - step */
 #include "kernels/update.h"
 
 INLINE vf adam_step(const pl_update *u, size_t i, const size_t n, vf g) {
@@ -16,7 +16,7 @@ bool PL_KERNEL(adam)(const pl_update *update) {
   });
 }
 
-/* slot[2] <- Adam's step + weight_decay_factor w: the direction whose length LAMB makes that of the weights. */
+/* slot[2] <- Adam's step + decay w: the direction whose length LAMB makes that of the weights. */
 bool PL_KERNEL(lamb_direction)(const pl_update *update) {
   UPDATE_EACH(update, {
     UPDATE_BEGIN

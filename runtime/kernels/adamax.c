@@ -1,4 +1,4 @@
-/* AdaMax: m <- beta1 m + one_minus_beta1 g',   n <- max(beta2 n, |g'| + eps_in),   w <- weight_decay_factor w - rate_m m / n */
+/* AdaMax: m <- b1 m + c1 g',   n <- max(b2 n, |g'| + eps_in),   w <- decay w - rate_m m / n */
 #include "kernels/update.h"
 
 bool PL_KERNEL(adamax)(const pl_update *update) {

@@ -1,4 +1,4 @@
-/* What kinds of numbers there are. */
+/* Which kinds of values an array holds. */
 #include <string.h>
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
@@ -9,7 +9,10 @@ float PL_KERNEL(max_abs)(const float *x, size_t n) {
   vu most = vu_set(0);
   uint32_t lane[PL_LANES], result = 0;
   float value;
-  for (size_t i = 0; i < n; i += PL_LANES) most = vu_max(most, (vu)(n - i < PL_LANES ? vf_load_part(x + i, n - i) : vf_load(x + i)) & vu_set(0x7fffffffu));
+  for (size_t i = 0; i < n; i += PL_LANES) {
+    vf v = n - i < PL_LANES ? vf_load_part(x + i, n - i) : vf_load(x + i);
+    most = vu_max(most, (vu)v & vu_set(0x7fffffffu));
+  }
   memcpy(lane, &most, sizeof lane);
   for (int l = 0; l < PL_LANES; l++) result = lane[l] > result ? lane[l] : result;
   if (result > 0x7f800000u) result = 0x7f800000u;

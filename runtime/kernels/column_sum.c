@@ -4,11 +4,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
-enum { CHAINS = 4, WIDE = PL_REGISTERS / 8 };   /* vectors of a panel: rows are read in pieces that the processor foresees */
+/* WIDE: vectors of a panel, so that rows are read in pieces that the processor foresees. */
+enum { CHAINS = 4, WIDE = PL_REGISTERS / 8 };
 
 /* out[j] (+)= sum over i of a[i*stride + j]: rows 0, 4, 8.. in one chain, 1, 5, 9.. in the next, and so on; then
    (chain 0 + chain 1) + (chain 2 + chain 3). `part` columns of the last vector. */
-INLINE void panel(float *out, const float *a, size_t rows, size_t stride, const int vectors, size_t part, bool accumulate) {
+INLINE void panel(float *out, const float *a, size_t rows, size_t stride, const int vectors, size_t part,
+                  bool accumulate) {
   vf sum[CHAINS][WIDE];
   UNROLL for (int k = 0; k < CHAINS; k++) {
     UNROLL for (int v = 0; v < vectors; v++) sum[k][v] = vf_set(0);
@@ -32,7 +34,8 @@ INLINE void panel(float *out, const float *a, size_t rows, size_t stride, const 
 
 void PL_KERNEL(column_sums)(float *out, const float *a, size_t rows, size_t cols, size_t stride, bool accumulate) {
   size_t j = 0;
-  for (; j + WIDE * PL_LANES <= cols; j += WIDE * PL_LANES) panel(out + j, a + j, rows, stride, WIDE, PL_LANES, accumulate);
+  for (; j + WIDE * PL_LANES <= cols; j += WIDE * PL_LANES)
+    panel(out + j, a + j, rows, stride, WIDE, PL_LANES, accumulate);
   for (; j + PL_LANES <= cols; j += PL_LANES) panel(out + j, a + j, rows, stride, 1, PL_LANES, accumulate);
   if (j < cols) panel(out + j, a + j, rows, stride, 1, cols - j, accumulate);
 }

@@ -11,7 +11,8 @@ INLINE void tile(const pl_gemm *x, size_t group, size_t j, const int groups, con
   const ptrdiff_t a_inner = x->a_inner, b_inner = x->b_inner;
   float *c = x->c + (ptrdiff_t)group * taps * x->c_row + (ptrdiff_t)j;
   UNROLL for (int g = 0; g < groups; g++) {
-    UNROLL for (int t = 0; t < taps; t++) acc[g][t] = x->accumulate ? vf_read(c + (g * taps + t) * x->c_row, part) : vf_set(0);
+    UNROLL for (int t = 0; t < taps; t++)
+      acc[g][t] = x->accumulate ? vf_read(c + (g * taps + t) * x->c_row, part) : vf_set(0);
   }
   const float *a_outer = x->a + (ptrdiff_t)group * x->a_row, *b_outer = x->b + j;
   for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
@@ -62,7 +63,8 @@ INLINE void pair_tile(const pl_gemm *x, size_t group, const int groups, const in
   float *c = x->c + (ptrdiff_t)group * taps * c_row;
   UNROLL for (int g = 0; g < groups; g++) {
     UNROLL for (int p = 0; p < pairs; p++)
-      acc[g][p] = x->accumulate ? pair_read(c + (g * taps + 2 * p) * c_row, p < pairs - 1 ? c_row : 0, cols) : vf_set(0);
+      acc[g][p] = !x->accumulate ? vf_set(0)
+                                 : pair_read(c + (g * taps + 2 * p) * c_row, p < pairs - 1 ? c_row : 0, cols);
   }
   const float *a_outer = x->a + (ptrdiff_t)group * x->a_row, *b_outer = x->b;
   for (size_t o = x->outer; o > 0; o--, a_outer += x->a_outer, b_outer += x->b_outer) {
@@ -71,13 +73,17 @@ INLINE void pair_tile(const pl_gemm *x, size_t group, const int groups, const in
     for (size_t k = x->inner; k > 0; k--, b += b_inner) {
       vf bv = pair_twice(b, cols);
       UNROLL for (int g = 0; g < groups; g++) {
-        UNROLL for (int p = 0; p < pairs; p++) acc[g][p] = vf_fma(p < pairs - 1 ? pair_set(a[g] + 2 * p) : vf_set(a[g][taps - 1]), bv, acc[g][p]);
+        UNROLL for (int p = 0; p < pairs; p++) {
+          vf av = p < pairs - 1 ? pair_set(a[g] + 2 * p) : vf_set(a[g][taps - 1]);
+          acc[g][p] = vf_fma(av, bv, acc[g][p]);
+        }
         a[g] += a_inner;
       }
     }
   }
   UNROLL for (int g = 0; g < groups; g++) {
-    UNROLL for (int p = 0; p < pairs; p++) pair_write(c + (g * taps + 2 * p) * c_row, c_row, acc[g][p], cols, p < pairs - 1);
+    UNROLL for (int p = 0; p < pairs; p++)
+      pair_write(c + (g * taps + 2 * p) * c_row, c_row, acc[g][p], cols, p < pairs - 1);
   }
 }
 

@@ -1,6 +1,7 @@
-/* A matrix product over listed places of the inner axis:  c[i][j] = bias[j] (or 0) + sum over t < count of
-   a[i*a_row + list[t]*a_inner] b[list[t]*b_inner + j],  list ascending; otherwise as `gemm` with outer = 1 and no accumulation.
-   Where a is zero at every other place and b is finite, the terms left out are zeros, and these are the bits of `gemm`,
+/* A matrix product over listed indices of the inner axis:  c[i][j] = bias[j] (or 0) + sum over t < count of
+   a[i*a_row + list[t]*a_inner] b[list[t]*b_inner + j],  list ascending; otherwise as `gemm` with outer = 1 and no
+   accumulation.
+   Where a is zero at every other index and b is finite, the terms left out are zeros, and these are the bits of `gemm`,
    except that a sum which is -0 here may be +0 with all its terms (never the other way round: +0 stays +0 when zeros of
    any sign are added). Returns whether there is such a sum, so that the caller may compute it with all terms. */
 #include "kernels/kernels.h"
@@ -16,7 +17,8 @@ enum { MOST = 6, WIDEST = 2 };
 #endif
 
 /* A tile of `rows` x `vectors` (constants after inlining); the last vector holds `last` columns. */
-INLINE bool tile(const pl_gemm *x, const uint32_t *list, size_t count, size_t i, size_t j, const int rows, const int vectors, const size_t last) {
+INLINE bool tile(const pl_gemm *x, const uint32_t *list, size_t count, size_t i, size_t j, const int rows,
+                 const int vectors, const size_t last) {
   enum { BASES = 4 };   /* rows are reached from every third one, so that addresses need few registers */
   vf acc[MOST][WIDEST];
   const ptrdiff_t a_row = x->a_row, a_inner = x->a_inner, b_inner = x->b_inner, c_row = x->c_row;
@@ -49,35 +51,43 @@ INLINE bool tile(const pl_gemm *x, const uint32_t *list, size_t count, size_t i,
 
 /* Tiles have as many rows as registers allow. */
 #define ROWS(n) case n: zero |= tile(x, list, count, i, j, n <= most ? n : 1, vectors, last); break;
-INLINE bool strip(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, const int vectors, const size_t last) {
+INLINE bool strip(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, const int vectors,
+                  const size_t last) {
   const int most = vectors > 2 ? 2 * MOST / vectors : MOST;
   size_t tiles = (x->rows + (size_t)most - 1) / (size_t)most;
   bool zero = false;
   for (size_t t = 0, i = 0; t < tiles; t++) {
     size_t rows = x->rows / tiles + (t < x->rows % tiles);
-    switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) default: break; }
+    switch (rows) {
+      ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+      default: break;
+    }
     i += rows;
   }
   return zero;
 }
+
+typedef bool strip_fn(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, size_t last);
 
 #define STRIP(n) \
   static bool strip_##n(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, size_t last) { \
     (void)last; \
     return strip(x, list, count, j, n <= WIDEST ? n : 1, PL_LANES); \
   } \
-  static bool part_##n(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, size_t last) { return strip(x, list, count, j, n <= WIDEST ? n : 1, last); }
+  static bool part_##n(const pl_gemm *x, const uint32_t *list, size_t count, size_t j, size_t last) { \
+    return strip(x, list, count, j, n <= WIDEST ? n : 1, last); \
+  }
 STRIP(1) STRIP(2) STRIP(3) STRIP(4)
 
 /* Columns in strips as equal as whole vectors allow. */
 bool PL_KERNEL(gemm_sparse_rows)(const pl_gemm *x, const uint32_t *list, size_t count) {
-  static bool (*const whole[])(const pl_gemm *, const uint32_t *, size_t, size_t, size_t) = { strip_1, strip_2, strip_3, strip_4 };
-  static bool (*const partial[])(const pl_gemm *, const uint32_t *, size_t, size_t, size_t) = { part_1, part_2, part_3, part_4 };
+  static strip_fn *const whole[] = { strip_1, strip_2, strip_3, strip_4 };
+  static strip_fn *const partial[] = { part_1, part_2, part_3, part_4 };
   size_t vectors = (x->cols + PL_LANES - 1) / PL_LANES, strips = (vectors + WIDEST - 1) / WIDEST, j = 0;
   bool zero = false;
   for (size_t s = 0; s < strips; s++) {
     size_t width = vectors / strips + (s < vectors % strips), last = x->cols - j - (width - 1) * PL_LANES;
-    zero |= last < PL_LANES ? partial[width - 1](x, list, count, j, last) : whole[width - 1](x, list, count, j, PL_LANES);
+    zero |= (last < PL_LANES ? partial : whole)[width - 1](x, list, count, j, last);
     j += width * PL_LANES;
   }
   return zero;

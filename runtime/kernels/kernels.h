@@ -33,7 +33,7 @@ typedef struct pl_patches {
 
 /* An optimizer's step on some rows of numbers. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
    g NULL: the gradient of element i of row r is the product x[r] * dy[i]; with `unchanged` (a gradient of zero changes
-   nothing) rows whose x is zero are passed over. The kernel returns whether all numbers written to w are finite. The
+   nothing) rows whose x is zero are skipped. The kernel returns whether all numbers written to w are finite. The
    scalars are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
 typedef struct pl_update {
   float *w;
@@ -42,12 +42,12 @@ typedef struct pl_update {
   size_t rows, count, stride, g_stride;   /* count: of a row; from row to row: stride, of g g_stride */
   bool unchanged;
   float scale, limit, l2;
-  float beta1, one_minus_beta1;            /* first average:  m <- beta1 m + one_minus_beta1 g' */
-  float beta2, one_minus_beta2, lift;      /* second:         v <- beta2 v + one_minus_beta2 g'^2 + lift */
-  float root, eps_in, eps_out;  /* denominator:    sqrt(root v + eps_in) + eps_out */
-  float rate_m, rate_g;         /* step:           rate_m m + rate_g g' (over the denominator) */
-  float weight_decay_factor;                 /* weights first:  weight_decay_factor w - step */
-  float rate;                   /* LAMB's, applied by `descend` */
+  float beta1, one_minus_beta1;         /* b1, c1 in formulas; first average:   m <- b1 m + c1 g' */
+  float beta2, one_minus_beta2, lift;   /* b2, c2; second:                      v <- b2 v + c2 g'^2 + lift */
+  float root, eps_in, eps_out;          /* denominator:                         sqrt(root v + eps_in) + eps_out */
+  float rate_m, rate_g;                 /* step (over the denominator):         rate_m m + rate_g g' */
+  float weight_decay_factor;            /* decay; the weights:                  w <- decay w - step */
+  float rate;                           /* LAMB's, applied by `descend` */
 } pl_update;
 
 /* Windows over an image [h, w, channels]: output (oy, ox) covers rows oy*sy - top + ky and columns ox*sx - left + kx

@@ -1,5 +1,5 @@
 /* Lion: a step of the same length for every weight, in the direction of an average that leans on the gradient.
-     c = beta1 m + one_minus_beta1 g',   m <- beta2 m + one_minus_beta2 g',   w <- weight_decay_factor w - rate_m sign(c)
+     c = b1 m + c1 g',   m <- b2 m + c2 g',   w <- decay w - rate_m sign(c)
    A gradient that is infinite makes the weight NaN, as with other optimizers, though its sign is finite. */
 #include "kernels/update.h"
 

@@ -1,6 +1,6 @@
-/* RMSprop: v <- beta2 v + one_minus_beta2 g'^2,  q = g' / (sqrt(v) + eps_out),  w <- weight_decay_factor w - rate_g q.
-   With slot 1 (centered): a <- beta2 a + one_minus_beta2 g', and v - a^2 (not below 0) stands under the root.
-   With slot 2 (momentum): b <- beta1 b + q, and b takes the place of q. */
+/* RMSprop: v <- b2 v + c2 g'^2,  q = g' / (sqrt(v) + eps_out),  w <- decay w - rate_g q.
+   With slot 1 (centered): a <- b2 a + c2 g', and v - a^2 (not below 0) stands under the root.
+   With slot 2 (momentum): b <- b1 b + q, and b takes the place of q. */
 #include "kernels/update.h"
 
 bool PL_KERNEL(rmsprop)(const pl_update *update) {

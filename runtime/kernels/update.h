@@ -27,7 +27,7 @@
 
 /* What that begins with: w and g'. */
 #define UPDATE_BEGIN vf w = vf_read(u.w + i, n), g = update_gradient(&u, i, n, x, w);
-/* w <- weight_decay_factor w - step */
+/* w <- decay w - step */
 #define UPDATE_WEIGHTS(step) do { \
   vf moved = vf_fma(vf_set(u.weight_decay_factor), w, -(step)); \
   proof = vf_fma(moved, vf_set(0), proof); \
@@ -58,7 +58,7 @@ INLINE vf update_average(float *x, const size_t n, float keep, float add, vf y) 
   return average;
 }
 
-/* v <- beta2 v + one_minus_beta2 y^2 + lift, stored and returned */
+/* v <- b2 v + c2 y^2 + lift, stored and returned */
 INLINE vf update_square(const pl_update *u, float *v, const size_t n, vf y) {
   vf average = vf_fma(vf_set(u->beta2), vf_read(v, n), vf_fma(vf_set(u->one_minus_beta2) * y, y, vf_set(u->lift)));
   vf_write(v, average, n);

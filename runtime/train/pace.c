@@ -12,7 +12,9 @@ int pl_pace_size(pl_pace *p, int most) {
 }
 
 /* The sizes most, most - 1, most / 2, most / 4 ... 1. */
-static int size_of(const pl_pace *p, int rung) { return rung == 0 ? p->most : rung == 1 ? p->most - 1 : p->most >> (rung - 1); }
+static int size_of(const pl_pace *p, int rung) {
+  return rung == 0 ? p->most : rung == 1 ? p->most - 1 : p->most >> (rung - 1);
+}
 
 static int next_trial(pl_pace *p) {
   do p->rung = size_of(p, p->rung) == 1 ? 0 : p->rung + 1;
