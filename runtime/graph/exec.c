@@ -162,7 +162,7 @@ static void forward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
   pl_run_forward_nodes(s->run, &stages, s->from, s->to);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
 }
 
 /* The last one goes on with the gradients of parameters. */
@@ -170,7 +170,7 @@ static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
   pl_run_backward_steps(s->run, &stages, s->from, s->to);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   if (s->to == s->run->plan->backs) pl_run_param_grads(s->run, team, NULL);
 }
 

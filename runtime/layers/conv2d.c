@@ -134,7 +134,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   m->scratch_backward = sizeof(float) * (conv2d_data_memory(&s, batch, m->members) + conv2d_weights(&s) + sums);
 }
 
-void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
+void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
                   size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x) {
   size_t from, to;
@@ -157,7 +157,7 @@ static conv2d_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv
   const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
   bool per_position = c->bias == CONV2D_BIAS_PER_POSITION;
   if (has_border(s)) {
-    conv2d_frame(pass->team, pass->saved, s->ph, s->pw, x, pass->batch, s->h, s->w, s->in, s->top, s->left, 1, 1);
+    conv2d_pad(pass->team, pass->saved, s->ph, s->pw, x, pass->batch, s->h, s->w, s->in, s->top, s->left, 1, 1);
     pl_team_barrier(pass->team);
     x = pass->saved;
   }

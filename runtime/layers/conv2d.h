@@ -50,16 +50,16 @@ conv2d_rows conv2d_rows_begin(const pl_layer *self, const pl_pass *pass, const f
 void conv2d_make_rows(const conv2d_rows *r, size_t n, size_t row, size_t count, float *out);
 
 /* Copies images into zeroed larger frames: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */
-void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
+void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
                   size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x);
 /* The gradient of the input (conv2d_data.c; not Winograd's). Floats of workspace that it takes: the kernel in its
-   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `turned`; a
+   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `transposed`; a
    barrier; then backward. */
 size_t conv2d_data_memory(const conv2d_sizes *s, size_t batch, int members);
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
-                         float *turned);
-void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+                         float *transposed);
+void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                           float *members);
 /* flipped[ky][kx][o][i] = weight[kh-1-ky][kw-1-kx][i][o], shared by the team */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped);
@@ -71,8 +71,8 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
 void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad,
                             float *second, float *scratch);
 /* W' [out, kh kw in], shared by the team; and what follows from it */
-void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned);
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+void conv2d_patches_transpose(const pl_team *team, const conv2d_sizes *s, const float *weight, float *transposed);
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                          float *scratch);
 
 /* `bias` as for patches */

@@ -185,7 +185,7 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
   enum { WIDTH = 32, DEPTH = 4 * PANEL };
   const config *c = self->config;
   size_t in = (size_t)c->in, out = (size_t)c->out, from, to;
-  float turned[DEPTH * WIDTH];
+  float transposed[DEPTH * WIDTH];
   pl_team_share(pass->team, in, WIDTH, &from, &to);
   for (size_t i = from; i < to; i += WIDTH) {
     size_t width = least(WIDTH, to - i);
@@ -193,11 +193,11 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
       size_t depth = least(DEPTH, out - o);
       for (size_t k = 0; k < depth; k += PANEL) {
         size_t stride, at = place(self, i, o + k, &stride);
-        pl_kernel.transpose(turned + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
+        pl_kernel.transpose(transposed + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
                             stride);
       }
       pl_kernel.gemm(&(pl_gemm){
-        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = turned, .b_inner = WIDTH,
+        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = transposed, .b_inner = WIDTH,
         .rows = rows, .cols = width, .outer = 1, .inner = depth, .accumulate = o > 0 });
     }
   }

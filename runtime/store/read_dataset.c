@@ -62,7 +62,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   enum { DEFLATE_MOST = 1032 };
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
-  uint64_t room = hdf5.H5Pget_nfilters(creation) > 0 ? (uint64_t)r->image.size * DEFLATE_MOST : r->image.size,
+  uint64_t room = hdf5.H5Pget_nfilters(creation) > 0 ? (uint64_t)r->memory.size * DEFLATE_MOST : r->memory.size,
     chunk_elements = 0;
   bool elsewhere = layout == H5D_VIRTUAL || hdf5.H5Pget_external_count(creation) > 0;
   if (layout == H5D_CHUNKED) {
@@ -77,7 +77,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   if (elements > room / size || chunk_elements > room / size) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
                         "'%s' claims %llu elements in chunks of %llu, more than the %zu bytes of %s can hold", path,
-                        (unsigned long long)elements, (unsigned long long)chunk_elements, r->image.size, r->path);
+                        (unsigned long long)elements, (unsigned long long)chunk_elements, r->memory.size, r->path);
   }
   return PL_OK;
 }

@@ -1,5 +1,5 @@
 #include <string.h>
-#include "store/types.h"
+#include "store/hdf5_types.h"
 
 static const struct { const char *name; size_t size; const hid_t *file, *memory; } types[] = {
   [PL_STORE_F32] = { "f32", 4, &hdf5.H5T_IEEE_F32LE_g, &hdf5.H5T_NATIVE_FLOAT_g },

@@ -4,16 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "base/balance.h"
+#include "base/load_balance.h"
 
 /* displacements: a second */
-typedef struct { pl_balance balance; double now, speed[4], displacements, displaced; } machine;
+typedef struct { pl_load_balance balance; double now, speed[4], displacements, switches; } machine;
 
 static double share(const machine *m, int r) { return (double)(m->balance.cut[r + 1] - m->balance.cut[r]) / PL_WHOLE; }
 
 /* Steps of 10 ms and more, each of 10 barriers. */
 static void steps(machine *m, int count, int size) {
-  pl_balance *b = pl_balance_begin(&m->balance, size, m->now);
+  pl_load_balance *b = pl_load_balance_begin(&m->balance, size, m->now);
   assert_ptr_equal(b, &m->balance);
   for (int i = 0; i < 10 * count; i++) {
     double slowest = 0;
@@ -21,8 +21,8 @@ static void steps(machine *m, int count, int size) {
     for (int r = 0; r < size; r++)
       b->member[r].waited = b->member[r].waited + 0.001 * (slowest - share(m, r) / m->speed[r]);
     m->now += 0.001 * slowest;
-    m->displaced += 0.001 * slowest * m->displacements;
-    if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_balance_adjust(b, m->now, (long)m->displaced);
+    m->switches += 0.001 * slowest * m->displacements;
+    if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_load_balance_adjust(b, m->now, (long)m->switches);
   }
 }
 
@@ -62,7 +62,7 @@ static void many_short_runs(void **state) {
 }
 
 /* Cores that are taken away for milliseconds at a time. */
-static void displaced(void **state) {
+static void switches(void **state) {
   machine m = { .now = 1, .speed = { 1, 0.5 }, .displacements = 40 };
   (void)state;
   steps(&m, 60, 2);
@@ -76,16 +76,16 @@ static void displaced(void **state) {
 }
 
 static void no_team(void **state) {
-  static pl_balance b;
+  static pl_load_balance b;
   (void)state;
-  assert_null(pl_balance_begin(&b, 1, 0));
-  assert_null(pl_balance_begin(&b, PL_MOST_BALANCED + 1, 0));
+  assert_null(pl_load_balance_begin(&b, 1, 0));
+  assert_null(pl_load_balance_begin(&b, PL_MOST_BALANCED + 1, 0));
 }
 
 /* Whatever the cuts, each item is one member's. */
 static void every_item_once(void **state) {
-  static pl_balance b;
-  pl_balance_begin(&b, 3, 0);
+  static pl_load_balance b;
+  pl_load_balance_begin(&b, 3, 0);
   (void)state;
   for (unsigned first = 0; first <= PL_WHOLE; first += 4321)
   for (unsigned second = first; second <= PL_WHOLE; second += 777) for (size_t n = 0; n < 40; n++) {
@@ -103,7 +103,7 @@ static void every_item_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = { cmocka_unit_test(shares_follow_speeds), cmocka_unit_test(small_differences),
-                                      cmocka_unit_test(many_short_runs), cmocka_unit_test(displaced),
+                                      cmocka_unit_test(many_short_runs), cmocka_unit_test(switches),
                                       cmocka_unit_test(no_team), cmocka_unit_test(every_item_once) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

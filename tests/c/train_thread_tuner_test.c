@@ -4,19 +4,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "train/pace.h"
+#include "train/thread_tuner.h"
 
-typedef struct { pl_pace pace; double now, rate[9]; long displaced; int largest_share; } machine;
+typedef struct { pl_thread_tuner tuner; double now, rate[9]; long switches; int largest_share; } machine;
 
 /* So many runs of 0.1 s with at most so many threads; the size that most of them had. */
 static int runs(machine *m, int count, int most) {
   int had[9] = { 0 }, best = 1;
   for (int i = 0; i < count; i++) {
-    int size = pl_pace_size(&m->pace, most);
+    int size = pl_thread_tuner_size(&m->tuner, most);
     assert_in_range(size, 1, most);
     had[size]++;
     m->now += 0.1;
-    pl_pace_tell(&m->pace, m->now, 0.1, 0.1 * m->rate[size], m->displaced);
+    pl_thread_tuner_tell(&m->tuner, m->now, 0.1, 0.1 * m->rate[size], m->switches);
   }
   for (int size = 2; size <= most; size++) best = had[size] > had[best] ? size : best;
   m->largest_share = had[best];
@@ -26,7 +26,7 @@ static int runs(machine *m, int count, int most) {
 /* An idle machine shows nothing that calls for a trial, whatever the speeds are. */
 static void undisturbed(void **state) {
   (void)state;
-  machine m = { .rate = { 0, 1000, 10 }, .displaced = 4 };
+  machine m = { .rate = { 0, 1000, 10 }, .switches = 4 };
   assert_int_equal(runs(&m, 200, 2), 2);
   assert_int_equal(m.largest_share, 200);
 }
@@ -35,10 +35,10 @@ static void beside_a_busy_program_and_after_it(void **state) {
   (void)state;
   machine m = { .rate = { 0, 1000, 1600 } };
   assert_int_equal(runs(&m, 20, 2), 2);
-  m.rate[2] = 600, m.displaced = 30;
+  m.rate[2] = 600, m.switches = 30;
   assert_int_equal(runs(&m, 300, 2), 1);
   assert_in_range(m.largest_share, 290, 299);   /* a second trial is rarer than the first, but there are some */
-  m.rate[2] = 1600, m.displaced = 0;
+  m.rate[2] = 1600, m.switches = 0;
   runs(&m, 170, 2);                             /* at most 16 s until the next one */
   assert_int_equal(runs(&m, 100, 2), 2);
   assert_int_equal(m.largest_share, 100);
@@ -47,23 +47,23 @@ static void beside_a_busy_program_and_after_it(void **state) {
 /* Processors are taken away, but fewer threads are no faster: trials become rare. */
 static void fewer_are_no_faster(void **state) {
   (void)state;
-  machine m = { .rate = { 0, 1000, 1050 }, .displaced = 30 };
+  machine m = { .rate = { 0, 1000, 1050 }, .switches = 30 };
   assert_int_equal(runs(&m, 1000, 2), 2);
   assert_in_range(m.largest_share, 985, 999);
 }
 
 static void many_cores(void **state) {
   (void)state;
-  machine one_busy = { .rate = { 0, 1000, 2000, 3000, 4000, 5000, 6000, 6900, 3000 }, .displaced = 30 };
+  machine one_busy = { .rate = { 0, 1000, 2000, 3000, 4000, 5000, 6000, 6900, 3000 }, .switches = 30 };
   runs(&one_busy, 200, 8);
   assert_int_equal(runs(&one_busy, 200, 8), 7);
-  machine four_busy = { .rate = { 0, 1000, 2000, 3000, 3900, 2000, 2200, 2400, 2600 }, .displaced = 30 };
+  machine four_busy = { .rate = { 0, 1000, 2000, 3000, 3900, 2000, 2200, 2400, 2600 }, .switches = 30 };
   runs(&four_busy, 400, 8);
   assert_int_equal(runs(&four_busy, 200, 8), 4);
-  machine hardly_any = { .rate = { 0, 1000, 900, 800, 700, 600, 500, 400, 300 }, .displaced = 30 };
+  machine hardly_any = { .rate = { 0, 1000, 900, 800, 700, 600, 500, 400, 300 }, .switches = 30 };
   runs(&hardly_any, 800, 8);
   assert_int_equal(runs(&hardly_any, 200, 8), 1);
-  machine three = { .rate = { 0, 1000, 1900, 1500 }, .displaced = 30 };
+  machine three = { .rate = { 0, 1000, 1900, 1500 }, .switches = 30 };
   runs(&three, 200, 3);
   assert_int_equal(runs(&three, 200, 3), 2);
 }
@@ -71,14 +71,14 @@ static void many_cores(void **state) {
 /* Nothing can be told from short runs; another number of threads starts anew. */
 static void what_starts_anew(void **state) {
   (void)state;
-  machine m = { .rate = { 0, 1000, 500, 400 }, .displaced = 30 };
+  machine m = { .rate = { 0, 1000, 500, 400 }, .switches = 30 };
   for (int i = 0; i < 100; i++) {
-    assert_int_equal(pl_pace_size(&m.pace, 2), 2);
-    pl_pace_tell(&m.pace, i, 0.001, 1, 30);
+    assert_int_equal(pl_thread_tuner_size(&m.tuner, 2), 2);
+    pl_thread_tuner_tell(&m.tuner, i, 0.001, 1, 30);
   }
   runs(&m, 50, 2);
-  assert_int_equal(pl_pace_size(&m.pace, 3), 3);
-  assert_int_equal(pl_pace_size(&m.pace, 1), 1);
+  assert_int_equal(pl_thread_tuner_size(&m.tuner, 3), 3);
+  assert_int_equal(pl_thread_tuner_size(&m.tuner, 1), 1);
   assert_int_equal(runs(&m, 50, 1), 1);
 }
 

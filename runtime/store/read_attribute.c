@@ -62,7 +62,7 @@ static pl_status visit(pl_store_reader *r, hid_t attr, each_attr *each, void *ar
   ssize_t length = hdf5.H5Aget_name(attr, sizeof name, name);
   if (type < 0 || space < 0 || length < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "unreadable attribute");
   else if (hdf5.H5Sget_simple_extent_type(space) == H5S_SCALAR && (size_t)length < sizeof name) {
-    status = read_value(attr, type, r->image.size, &value, &known, &text, &foreign, err);
+    status = read_value(attr, type, r->memory.size, &value, &known, &text, &foreign, err);
     if (status != PL_OK) pl_error_prefix(err, "attribute '%s'", name);
   }
   if (status == PL_OK && known) status = each(arg, name, &value, err);

@@ -210,7 +210,7 @@ static int line_add(lua_State *L) {
 }
 
 static lua_State *running;
-static pthread_t runner;      /* the thread that runs it */
+static pthread_t lua_thread;      /* the thread that runs it */
 static volatile sig_atomic_t unheeded;
 
 static void stop(lua_State *L, lua_Debug *activation) {
@@ -224,8 +224,8 @@ static void stop(lua_State *L, lua_Debug *activation) {
 /* lua_sethook may be called from a signal handler, in the thread that runs Lua; the hook then raises the error at a
    safe place. A coroutine or a C function that does not return to Lua would never come to it, hence the way out. */
 static void on_interrupt(int number) {
-  if (!pthread_equal(pthread_self(), runner)) {
-    pthread_kill(runner, number);
+  if (!pthread_equal(pthread_self(), lua_thread)) {
+    pthread_kill(lua_thread, number);
     return;
   }
   static const char hint[] = "\nstill busy; once more ends the session\n";
@@ -242,14 +242,14 @@ static int line_interruptible(lua_State *L) {
   action.sa_handler = lua_toboolean(L, 1) ? on_interrupt : SIG_DFL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   running = lua_tothread(L, -1);
-  runner = pthread_self();
+  lua_thread = pthread_self();
   unheeded = 0;
   sigaction(SIGINT, &action, NULL);
   lua_sethook(running, NULL, 0, 0);
   return 0;
 }
 
-int bind_open_line(lua_State *L) {
+int bind_open_readline(lua_State *L) {
   luaL_newlib(L, ((luaL_Reg[]){
     { "read", line_read }, { "add", line_add }, { "interruptible", line_interruptible }, { NULL, NULL } }));
   return 1;

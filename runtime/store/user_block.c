@@ -11,7 +11,7 @@
    with the digest. */
 #include <string.h>
 #include "base/sha256.h"
-#include "store/proof.h"
+#include "store/user_block.h"
 
 enum { VERSION = 1, AT_VERSION = 8, AT_BLOCK = 12, AT_LENGTH = 16, AT_DIGEST = 24,
        AT_PADDING = AT_DIGEST + SHA256_DIGEST_LENGTH };
@@ -31,34 +31,34 @@ static void digest(unsigned char out[SHA256_DIGEST_LENGTH], const unsigned char 
   SHA2_CTX sha;
   SHA256Init(&sha);
   pl_sha256_update(&sha, file, AT_DIGEST);
-  pl_sha256_update(&sha, file + PROOF_SIZE, size - PROOF_SIZE);
+  pl_sha256_update(&sha, file + USER_BLOCK_SIZE, size - USER_BLOCK_SIZE);
   SHA256Final(out, &sha);
 }
 
-void pl_proof_write(unsigned char *file, size_t size) {
-  memset(file, 0, PROOF_SIZE);
+void pl_user_block_write(unsigned char *file, size_t size) {
+  memset(file, 0, USER_BLOCK_SIZE);
   memcpy(file, magic, sizeof magic);
   put(file + AT_VERSION, VERSION, 4);
-  put(file + AT_BLOCK, PROOF_SIZE, 4);
+  put(file + AT_BLOCK, USER_BLOCK_SIZE, 4);
   put(file + AT_LENGTH, size, 8);
   digest(file + AT_DIGEST, file, size);
 }
 
-bool pl_proof_present(const unsigned char *file, size_t size) {
+bool pl_user_block_present(const unsigned char *file, size_t size) {
   return size >= sizeof magic && memcmp(file, magic, sizeof magic) == 0;
 }
 
-pl_status pl_proof_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX], pl_error *err) {
+pl_status pl_user_block_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX], pl_error *err) {
   if (size == 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is empty", path);
-  if (!pl_proof_present(file, size)) {
+  if (!pl_user_block_present(file, size)) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
                         "%s does not begin as a Perilune file does: it is damaged, or was written by another "
                         "program (an HDF5 file of another program is read with foreign = true)", path);
   }
-  if (size < PROOF_SIZE)
+  if (size < USER_BLOCK_SIZE)
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it is cut off after %zu bytes", path, size);
   uint64_t version = get(file + AT_VERSION, 4), length = get(file + AT_LENGTH, 8);
-  if (version == 0 || get(file + AT_BLOCK, 4) != PROOF_SIZE)
+  if (version == 0 || get(file + AT_BLOCK, 4) != USER_BLOCK_SIZE)
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged in its header", path);
   if (version > VERSION) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
@@ -70,7 +70,7 @@ pl_status pl_proof_check(const char *path, const unsigned char *file, size_t siz
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it should have %llu bytes and has %zu", path,
                         (unsigned long long)length, size);
   }
-  for (int i = AT_PADDING; i < PROOF_SIZE; i++) {
+  for (int i = AT_PADDING; i < USER_BLOCK_SIZE; i++) {
     if (file[i] != 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged in its header", path);
   }
   unsigned char found[SHA256_DIGEST_LENGTH];

@@ -148,13 +148,13 @@ static int tensor_topk(lua_State *L) {
   return 2;
 }
 
-const luaL_Reg bind_tensor_pick_methods[] = {
+const luaL_Reg bind_tensor_index_methods[] = {
   { "index", tensor_pick }, { "gather", tensor_gather }, { "masked_select", tensor_masked_select },
   { "masked_fill", tensor_masked_fill }, { "masked_fill_", tensor_masked_fill_in_place },
   { "sort", tensor_sort }, { "topk", tensor_topk },
   { NULL, NULL },
 };
-const luaL_Reg bind_tensor_pick_functions[] = {
+const luaL_Reg bind_tensor_index_functions[] = {
   { "where", where }, { "cat", cat }, { "stack", stack }, { "one_hot", one_hot },
   { NULL, NULL },
 };

@@ -1,6 +1,6 @@
 /* How an element type is called, how long it is, what it is in the file and in memory. */
-#ifndef STORE_TYPES_H
-#define STORE_TYPES_H
+#ifndef STORE_HDF5_TYPES_H
+#define STORE_HDF5_TYPES_H
 
 #include "perilune/store.h"
 #include "store/hdf5.h"

@@ -22,7 +22,7 @@ pl_status pl_tensor_set(pl_tensor *t, int64_t index, double value, pl_error *err
   pl_status status = pl_tensor_check_writable(t, "set", err);
   if (status) return status;
   pl_cursor c = pl_cursor_open(t, &t->shape, index);
-  return pl_cursor_write(&c, &value, 1) == 1 ? PL_OK : pl_element_misfit(t->type, value, "set", err);
+  return pl_cursor_write(&c, &value, 1) == 1 ? PL_OK : pl_element_out_of_range(t->type, value, "set", err);
 }
 
 pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err) {
@@ -34,7 +34,7 @@ pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err) {
   pl_cursor c = pl_cursor_open(t, &t->shape, 0);
   for (int64_t i = 0; i < count; i += PL_CHUNK) {
     size_t n = pl_chunk_size(i, count);
-    if (pl_cursor_write(&c, chunk, n) < n) return pl_element_misfit(t->type, value, "fill", err);
+    if (pl_cursor_write(&c, chunk, n) < n) return pl_element_out_of_range(t->type, value, "fill", err);
   }
   return PL_OK;
 }
@@ -49,7 +49,7 @@ static pl_status convert(pl_tensor *out, const pl_tensor *src, bool truncate, co
     pl_cursor_read(&from, chunk, n);
     if (truncate) for (size_t k = 0; k < n; k++) chunk[k] = trunc(chunk[k]);
     size_t done = pl_cursor_write(&to, chunk, n);
-    if (done < n) return pl_element_misfit(out->type, chunk[done], what, err);
+    if (done < n) return pl_element_out_of_range(out->type, chunk[done], what, err);
   }
   return PL_OK;
 }

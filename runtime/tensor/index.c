@@ -86,7 +86,7 @@ typedef struct job {
   pl_tensor *out;
 } job;
 
-static pl_misfit choose(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range choose(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
   const pl_shape *shape = &j->out->shape;
@@ -100,16 +100,16 @@ static pl_misfit choose(int64_t from, int64_t to, void *arg) {
     const double *m = pl_stream_read(&mask, n), *y = pl_stream_read(&yes, n), *x = pl_stream_read(&no, n);
     for (size_t k = 0; k < n; k++) result[k] = m[k] != 0 ? y[k] : x[k];
     size_t done = pl_cursor_write(&out, result, n);
-    if (done < n) return (pl_misfit){ true, result[done] };
+    if (done < n) return (pl_out_of_range){ true, result[done] };
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
 pl_tensor *pl_tensor_where(const pl_tensor *mask, pl_operand yes, pl_operand no, pl_error *err) {
   pl_shape shape = mask->shape;
   if (yes.tensor != NULL && pl_shape_broadcast(&shape, &shape, &yes.tensor->shape, "where", err)) return NULL;
   if (no.tensor != NULL && pl_shape_broadcast(&shape, &shape, &no.tensor->shape, "where", err)) return NULL;
-  pl_dtype type = pl_result_type(PL_GIVES_NUMBER, pl_operand_whole(&yes) && pl_operand_whole(&no));
+  pl_dtype type = pl_result_type(PL_RESULT_NUMBER, pl_operand_whole(&yes) && pl_operand_whole(&no));
   if (yes.tensor != NULL && no.tensor != NULL && yes.tensor->type == no.tensor->type) type = yes.tensor->type;
   pl_tensor *out = pl_tensor_new(type, &shape, err);
   job j = { { .tensor = mask }, yes, no, out };
@@ -164,7 +164,7 @@ pl_status pl_tensor_masked_fill(pl_tensor *t, const pl_tensor *mask, double valu
     pl_cursor_read(&m, &chosen, 1);
     pl_cursor_read(&to, &old, 1);
     if (chosen != 0 && pl_cursor_write(&here, &value, 1) < 1)
-      status = pl_element_misfit(t->type, value, "masked_fill", err);
+      status = pl_element_out_of_range(t->type, value, "masked_fill", err);
   }
   pl_tensor_free(copy);
   return status;

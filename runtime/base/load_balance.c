@@ -1,4 +1,4 @@
-#include "base/balance.h"
+#include "base/load_balance.h"
 
 static const double window = 0.003;     /* seconds: some steps, and less than a core keeps its speed */
 static const double trust = 0.3;        /* in what a window shows */
@@ -7,20 +7,20 @@ static const double clear = 0.06;       /* a difference from equal shares that i
 static const double look = 0.1;         /* seconds over which displacements are counted */
 static const double undisturbed = 100;  /* of them a second; an idle machine shows some 40 */
 
-static double waited_since(pl_balance *b, int r) {
+static double waited_since(pl_load_balance *b, int r) {
   double before = b->seen[r];
   b->seen[r] = atomic_load_explicit(&b->member[r].waited, memory_order_relaxed);
   return b->seen[r] - before;
 }
 
-static void share_equally(pl_balance *b) {
+static void share_equally(pl_load_balance *b) {
   for (int r = 0; r < b->size; r++) {
     b->share[r] = 1.0 / b->size;
     b->cut[r + 1] = (unsigned)(PL_WHOLE * (int64_t)(r + 1) / b->size);
   }
 }
 
-pl_balance *pl_balance_begin(pl_balance *b, int size, double now) {
+pl_load_balance *pl_load_balance_begin(pl_load_balance *b, int size, double now) {
   if (size > PL_MOST_BALANCED || size < 2) return NULL;
   if (b->size != size) {
     b->size = size;
@@ -35,22 +35,22 @@ pl_balance *pl_balance_begin(pl_balance *b, int size, double now) {
   return b;
 }
 
-void pl_balance_waited(const pl_team *team, double seconds) {
+void pl_load_balance_waited(const pl_team *team, double seconds) {
   _Atomic double *waited = &team->balance->member[team->rank].waited;
   atomic_store_explicit(waited, atomic_load_explicit(waited, memory_order_relaxed) + seconds, memory_order_relaxed);
 }
 
-bool pl_balance_is_due(const pl_balance *b, double now) { return now - b->since >= window; }
+bool pl_balance_is_due(const pl_load_balance *b, double now) { return now - b->since >= window; }
 
-static bool is_disturbed(pl_balance *b, double now, long displaced) {
+static bool is_disturbed(pl_load_balance *b, double now, long switches) {
   if (now - b->looked < look) return b->disturbed;
-  b->disturbed = b->looked > 0 && (double)(displaced - b->displaced) > undisturbed * (now - b->looked);
+  b->disturbed = b->looked > 0 && (double)(switches - b->switches) > undisturbed * (now - b->looked);
   b->looked = now;
-  b->displaced = displaced;
+  b->switches = switches;
   return b->disturbed;
 }
 
-void pl_balance_adjust(pl_balance *b, double now, long displaced) {
+void pl_load_balance_adjust(pl_load_balance *b, double now, long switches) {
   double seconds = now - b->since, speed[PL_MOST_BALANCED], speeds = 0, shares = 0, end = 0;
   bool equal = true;
   b->since = now;
@@ -59,7 +59,7 @@ void pl_balance_adjust(pl_balance *b, double now, long displaced) {
     speed[r] = (double)(b->cut[r + 1] - b->cut[r]) / (busy > seconds / 8 ? busy : seconds / 8);
     speeds += speed[r];
   }
-  if (is_disturbed(b, now, displaced)) {
+  if (is_disturbed(b, now, switches)) {
     share_equally(b);
     return;
   }
