@@ -14,6 +14,7 @@ struct pl_host_call;
    finalizers may run for a parent before those of its children (or of what uses these). */
 typedef struct bind_family {
   int members;                  /* userdata; of a family that another has taken in: none */
+  int roots;                    /* containers that share layers and are not part of one model yet; normally 1 */
   pl_layer *root;
   pl_model *model;              /* made when first needed */
   pl_exec *hand;                /* for forward and backward by hand: infer, predict and evaluate between them do no

@@ -20,7 +20,7 @@ void pl_block_release(void *block) {
 /* Depth first, parents before children: the order of ids, of slices, and of everything in files. */
 static void walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
   visit(layer, arg);
-  for (int i = 0; i < layer->children; i++) walk(layer->child[i], visit, arg);
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) walk(layer->child[i], visit, arg);
 }
 
 typedef struct { size_t params, floats, state_floats; uint32_t layers; bool unknown, host; } census;
@@ -98,6 +98,7 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
   pl_model *model = pl_alloc(sizeof *model, err);
   if (model == NULL) return NULL;
   model->root = root;
+  pl_layer_adopt(root);
   model->replace_grads = true;
   if (lay_out(model, err) == PL_OK) return model;
   pl_model_free(model);
@@ -209,6 +210,7 @@ pl_model_row pl_model_row_at(const pl_model *model, int i) {
   if (row->op >= 0) {
     const pl_op *op = &g->op[row->op];
     const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape;
+    result.again = op->call > 0;
     result.kind = op->cls->combine != NULL ? PL_MODEL_END : PL_MODEL_LAYER;
     if (op->cls->memory != NULL) op->cls->memory(op->layer, in, &result.output, 1, &need);
     if (op->cls->work != NULL) result.work = op->cls->work(op->layer, in, &result.output);

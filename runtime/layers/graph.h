@@ -35,6 +35,8 @@ typedef struct pl_graph {
   int *input;          /* values */
   pl_row *row;
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
+  bool shares;         /* some layer is used at several places */
+  int calls;           /* of layers and containers since then */
 } pl_graph;
 
 /* With value 0 and one reference. NULL and an error when memory is short. */

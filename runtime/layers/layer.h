@@ -126,9 +126,12 @@ struct pl_layer {
   pl_param *param;            /* grows with each declaration */
   int params;
   bool undeclared;            /* memory was short for one of them */
-  pl_layer *parent;
+  pl_layer *parent;           /* of a layer that is used at several places: where it is first met, depth first */
   pl_layer **child;
   int children;
+  bool shares;                /* a layer below is used at several places */
+  int height;                 /* levels below and including this one, minus 1 */
+  int mark;                   /* used and left 0 by walks that must meet each layer once */
   uint32_t id;                /* depth-first position in the model: the stream of its random numbers */
   pl_host_fn host;
   void *host_context;
@@ -138,6 +141,16 @@ struct pl_layer {
    short shows in self->undeclared, which pl_layer_new looks at. */
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out,
                      bool trained);
+
+/* Whether child i stands here in the first place: a layer that is used at several places is numbered, initialized and
+   saved once, where its parent has it first. */
+bool pl_layer_owns(const pl_layer *parent, int i);
+/* Makes each layer's parent the container in which it is met first from `root` on, depth first. */
+void pl_layer_adopt(pl_layer *root);
+/* Ends trees that may share layers, each layer once: first they are gathered in a list (NULL at first), which takes the
+   trees apart. */
+void pl_layer_gather(pl_layer *root, pl_layer **list);
+void pl_layer_free_list(pl_layer *list);
 
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })

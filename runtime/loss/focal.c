@@ -49,7 +49,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
+static const char *const examples[] = { "{}", "[0.5]", "[0]", NULL };
+
 const pl_loss_class pl_loss_focal = {
   .head = { "FocalLoss", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
-  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row
+  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row, .examples = examples
 };

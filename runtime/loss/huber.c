@@ -25,7 +25,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return sum;
 }
 
+static const char *const examples[] = { "{}", "[0.3]", NULL };
+
 const pl_loss_class pl_loss_huber = {
   .head = { "Huber", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES,
-  .row = row
+  .row = row, .examples = examples
 };

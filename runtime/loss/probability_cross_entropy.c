@@ -43,7 +43,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
+static const char *const examples[] = { "{}", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", NULL };
+
 const pl_loss_class pl_loss_probability_cross_entropy = {
   .head = { "ProbabilityCrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
-  .outputs = PL_OUTPUT_PROBABILITIES, .probabilities = true, .row = row
+  .outputs = PL_OUTPUT_PROBABILITIES, .probabilities = true, .row = row, .examples = examples
 };

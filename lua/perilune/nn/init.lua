@@ -105,8 +105,8 @@ local function option_text(name, value)
   return same and tostring(value[1]) or table.concat(value, "x")
 end
 
--- A line a layer: its options as they are declared, but for those that have their defaults.
-local function describe(layer, indent, lines)
+-- A line a layer: its options as they are declared, but for those that have their defaults. `met`: the layers so far.
+local function describe(layer, indent, lines, met)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.base.printable".text(layer.name)) or ""
   local parts = {}
   for _, option in ipairs(layer:options()) do
@@ -117,8 +117,11 @@ local function describe(layer, indent, lines)
     end
   end
   local inside = table.concat(parts, ", "):gsub("^(%S+), (%d+)", "%1 -> %2")
-  lines[#lines + 1] = ("%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "")
-  for i = 1, #layer do describe(layer[i], indent .. "  ", lines) end
+  local shared = met[layer] and ", shared" or ""
+  lines[#lines + 1] = ("%s%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "", shared)
+  if met[layer] then return lines end
+  met[layer] = true
+  for i = 1, #layer do describe(layer[i], indent .. "  ", lines, met) end
   return lines
 end
 
@@ -131,7 +134,7 @@ end
 
 --- A layer prints as itself and what it contains, a line each.
 debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
-  return table.concat(describe(layer, "", {}), "\n")
+  return table.concat(describe(layer, "", {}, {}), "\n")
 end
 
 return M
