@@ -39,7 +39,7 @@ LUA_PC     = $(call once,LUA_PC,$(shell for p in lua5.4 lua-5.4 lua54 lua; do pk
 HDF5_PC    = $(call once,HDF5_PC,$(shell for p in hdf5 hdf5-serial; do pkg-config --exists $$p && echo $$p && break; done))
 LIBRARIES := libedit libcjson libmd zlib libcurl
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(LUA_PC) $(HDF5_PC) $(LIBRARIES)))
-# libhdf5 and libcurl are loaded by name when first needed (runtime/store/hdf5.h, runtime/data/download.c), not linked.
+# Loaded by name when first needed, not linked: libhdf5 (runtime/store/hdf5.h), libcurl, libpng, libturbojpeg (runtime/data).
 PKG_LIBS   = $(call once,PKG_LIBS,$(shell pkg-config --libs $(filter-out libcurl,$(LIBRARIES))))
 LUA_LIBS   = $(call once,LUA_LIBS,$(shell pkg-config --libs $(LUA_PC)))
 TEST_LIBS  = $(call once,TEST_LIBS,$(shell pkg-config --libs cmocka))
@@ -73,6 +73,10 @@ CORE     := $(filter-out $(BUILD)/runtime/bind/%,$(OBJECTS))
 EMBED    := $(BUILD)/embedded.o
 PROGRAM  := $(BUILD)/perilune
 MODULE   := $(BUILD)/perilune.so
+# The C library: its interface is what the public headers mark. The first number of the version is that of the interface.
+VERSION  := $(shell sed -n 's/^.define PL_VERSION "\(.*\)"/\1/p' include/perilune/api.h)
+SONAME   := libperilune.so.$(firstword $(subst ., ,$(VERSION)))
+LIBRARY  := $(BUILD)/libperilune.so.$(VERSION)
 
 all: $(PROGRAM) $(MODULE)
 
@@ -84,9 +88,17 @@ $(MODULE): $(OBJECTS) $(EMBED)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(if $(filter Darwin,$(UNAME_S)),-undefined dynamic_lookup,-Wl,-z$(comma)nodelete) -o $@ $^ $(LDLIBS)
 comma := ,
 
+$(LIBRARY): $(CORE)
+	@echo '{ global: pl_*; local: *; };' >$(BUILD)/libperilune.map
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(if $(filter Darwin,$(UNAME_S)),,-Wl$(comma)-soname$(comma)$(SONAME) \
+	  -Wl$(comma)--version-script=$(BUILD)/libperilune.map -Wl$(comma)-z$(comma)nodelete) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/runtime/data/readers/png.o:  CFLAGS += $(shell pkg-config --cflags libpng)
+$(BUILD)/runtime/data/readers/jpeg.o: CFLAGS += $(shell pkg-config --cflags libturbojpeg)
 
 # The name under which the linker would record libhdf5: that of a program linked with it.
 $(BUILD)/runtime/store/hdf5.o: CFLAGS += -DPL_HDF5_LIBRARY='"$(shell mkdir -p $(BUILD)/runtime/store && \
@@ -199,12 +211,25 @@ lint:
 	  $(CC) $(CFLAGS) -O1 $(ANALYZE) -DPL_ISA=baseline -DPL_ISA_baseline -DPL_HDF5_LIBRARY='""' $$f; done
 	@if command -v luacheck >/dev/null; then luacheck --no-color -q lua tests experiments; else echo "luacheck is not there (Debian: lua-check)"; fi
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4
+install: all $(LIBRARY)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4 $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	  $(DESTDIR)$(PREFIX)/include/perilune $(DESTDIR)$(PREFIX)/share/perilune/meta
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/perilune
 	install -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/perilune.so
-	install -d $(DESTDIR)$(PREFIX)/share/perilune
+	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libperilune.so
+	install -m 644 include/perilune/*.h $(DESTDIR)$(PREFIX)/include/perilune/
+	printf 'prefix=%s\n\nName: perilune\nDescription: Small neural networks\nVersion: %s\n%s\n%s\n' '$(PREFIX)' '$(VERSION)' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lperilune' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/perilune.pc
+	install -m 644 lua/meta/*.lua $(DESTDIR)$(PREFIX)/share/perilune/meta/
 	cp -R experiments $(DESTDIR)$(PREFIX)/share/perilune/
+
+# Program and module for lua/perilune-dev-1.rockspec, which says the folders: luarocks make lua/perilune-dev-1.rockspec
+install-rock: all
+	install -d $(BINDIR) $(LIBDIR)
+	install -m 755 $(PROGRAM) $(BINDIR)/perilune
+	install -m 755 $(MODULE) $(LIBDIR)/perilune.so
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
@@ -220,10 +245,10 @@ help:
 	@echo "make bench      speed, beside PyTorch where it is importable (ARGS=networks; PEER=cached|none): build/bench/table.md"
 	@echo "make bench-kernels  each kernel alone, against the processor's peak (ARGS: only some)"
 	@echo "make lint       lines of 120 columns, files of 400 lines, luacheck, and the compiler's analysis of paths through the C code"
-	@echo "make install    puts program, module and experiments under PREFIX (now $(PREFIX)); DESTDIR is respected"
+	@echo "make install    puts program, module, C library and experiments under PREFIX (now $(PREFIX)); DESTDIR is respected"
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests bench bench-kernels campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install clean help
+.PHONY: all run test tests bench bench-kernels campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install install-rock clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

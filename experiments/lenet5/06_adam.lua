@@ -3,7 +3,8 @@
 -- Momentum and RMSprop together, each corrected for its start at zero.
 --
 -- Documented: 98.75 % test accuracy (99.82 % training; 004, Part I). As listed it does not use the moments
--- it computes; the algorithm that it names is trained, with the documented rate of 1e-2, ten times the usual.
+-- it computes; the algorithm that it names is trained, with the documented rate of 1e-2, ten times the usual, which
+-- is too high for it; `lr=1e-3` is the best of four rates on a tenth of the training set held out.
 local pl = require "perilune"
 local lenet5 = require "common.lenet5"
 local nn, optim = pl.nn, pl.optim
@@ -15,7 +16,7 @@ return pl.experiment {
   data       = lenet5.centred(),
   model      = lenet5.with_tanh(),
   loss       = nn.CrossEntropy { reduction = "sum" },
-  optimizer  = optim.Adam { lr = 1e-2, betas = { 0.9, 0.999 }, eps = 1e-8 },
+  optimizer  = optim.Adam { lr = pl.arg("lr", 1e-2), betas = { 0.9, 0.999 }, eps = 1e-8 },
   epochs     = lenet5.epochs, batch_size = 64,
   test       = "end",
 }

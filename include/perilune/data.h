@@ -37,6 +37,7 @@ PL_API size_t pl_dataset_count(const pl_dataset *ds);
 PL_API pl_shape pl_dataset_shape(const pl_dataset *ds);          /* of one sample: [28, 28, 1] */
 PL_API int64_t pl_dataset_classes(const pl_dataset *ds);         /* 0: no labels */
 PL_API bool pl_dataset_has_targets(const pl_dataset *ds);
+PL_API bool pl_dataset_has_pixels(const pl_dataset *ds);         /* bytes, whose value is byte / 255 */
 PL_API pl_shape pl_dataset_target_shape(const pl_dataset *ds);   /* of one target; only if it has targets */
 /* Sum over all targets of (t - mean of its column)^2; only if it has targets. */
 PL_API pl_status pl_dataset_target_spread(double *spread, const pl_dataset *ds, pl_error *err);
@@ -136,8 +137,9 @@ typedef struct pl_idx_sums {   /* SHA-256 of the uncompressed bytes of each file
   char images[PL_SHA256_TEXT], labels[PL_SHA256_TEXT];
 } pl_idx_sums;
 
-/* An IDX file, plain or gzip: u8, i32 or f32 [d0, d1, ...]. sha256 (may be NULL) [out]: of the uncompressed bytes.
-   The size that the header promises is checked against the file's length before memory is taken. */
+/* An IDX file of any of the six element types, plain or gzip: i8 and i16 become i32, f64 becomes f32. sha256 (may be
+   NULL) [out]: of the uncompressed bytes. The size that the header promises is checked against the file's length before
+   memory is taken. */
 PL_API pl_tensor *pl_idx_read(const char *path, char sha256[PL_SHA256_TEXT], pl_error *err);
 /* Element type and shape alone. */
 PL_API pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_error *err);

@@ -25,6 +25,36 @@ PL_API pl_optimizer *pl_optimizer_from_json(const struct cJSON *json, pl_error *
 /* Types in the registry's order; NULL past the end. */
 PL_API const char *pl_optimizer_type_name(int i);
 
+/* An unbound optimizer with the same configuration (and definition). */
+PL_API pl_optimizer *pl_optimizer_clone(const pl_optimizer *opt, pl_error *err);
+
+/* ---- optimizers whose step is the host's: a function of a script ---- */
+
+/* definition: { type = "Lion", slots = { "m", ... }, scalars = { { name = "t", initial = 0 }, ... },
+   decay_form = "l2" | "decoupled" | "own", options = { ... } }. A slot is a tensor of each parameter, a scalar a number
+   of each, counted among the counters. decay_form: weight_decay w is added to the gradient, or
+   w <- w - lr weight_decay w comes before the step, or the step does it. options: as configured, only described here;
+   `args`: those that every optimizer takes. */
+PL_API pl_optimizer *pl_optimizer_new_host(const struct cJSON *definition, const struct cJSON *args, pl_error *err);
+PL_API bool pl_optimizer_is_host(const pl_optimizer *opt);
+
+/* The step of one parameter: the host moves its values, its part of each slot, and `scalar`. */
+typedef struct pl_host_step_call {
+  const pl_slice *slice;
+  const pl_tensor *grad;               /* [borrowed] flat: the gradient in use is its first slice->count elements */
+  double lr, weight_decay;             /* the group's, decay applied */
+  double step, epoch;                  /* from 1 */
+  size_t scalars;
+  const char *const *scalar_name;
+  double *scalar;                      /* [scalars] in and out */
+} pl_host_step_call;
+typedef pl_status (*pl_host_step_fn)(void *context, pl_host_step_call *call, pl_error *err);
+
+/* As pl_optimizer_step, on one thread outside of any region, after pl_optimizer_advance. *finite [out]: whether
+   gradients in use and new weights are. An error of `fn` leaves the parameters before it moved. */
+PL_API pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
+                                        void *context, bool *finite, pl_error *err);
+
 /* Gives the optimizer its parameters: `n` slices (copied) of blocks of `size` floats. Allocates its slots, zeroed, and
    sets all counters back. */
 PL_API pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err);
@@ -47,7 +77,8 @@ PL_API void pl_optimizer_advance(pl_optimizer *opt);
    infinite gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
-/* Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make
+/* (Of an optimizer of the host's neither this nor what follows is called.)
+   Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make
    up the parameters, does to the bit what pl_optimizer_step does. (Not so with clip_norm or LAMB.) */
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */

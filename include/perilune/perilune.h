@@ -20,6 +20,7 @@
 #include "perilune/settings.h"
 #include "perilune/tensor.h"
 #include "perilune/data.h"
+#include "perilune/readers.h"
 #include "perilune/layers.h"
 #include "perilune/loss.h"
 #include "perilune/model.h"
@@ -27,5 +28,6 @@
 #include "perilune/optim.h"
 #include "perilune/train.h"
 #include "perilune/store.h"
+#include "perilune/saved.h"
 
 #endif

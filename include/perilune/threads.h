@@ -21,8 +21,8 @@ typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 PL_API void pl_threads_set(int n);           /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
 PL_API int pl_threads_get(void);
 PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most there may be */
-/* Threads that pay off for `steps` steps of about a nanosecond each: small work stays on one. (Passes of a model:
-   pl_exec_team_size.) */
+/* Threads that pay off for `steps` steps of about a nanosecond each, or multiply-adds of a pass: small work stays on
+   one. */
 PL_API int pl_threads_for(double steps);
 /* How often the system has taken a processor from a thread of this process so far. */
 PL_API long pl_threads_involuntary_switches(void);

@@ -30,6 +30,8 @@ typedef struct pl_trainer_options {
   void *host_loss_context;
   pl_output_kind outputs;              /* with host_loss: what the outputs mean */
   pl_optimizer *optimizer;             /* bound to the model */
+  pl_host_step_fn host_step;           /* the step, if the optimizer's is the host's */
+  void *host_step_context;
   const pl_dataset *data;              /* retained, as the augmentations */
   const pl_augment *const *augment;    /* applied in order */
   size_t augments;

@@ -28,6 +28,29 @@ function data.fashion_mnist() end
 ---@return perilune.Dataset
 function data.kmnist() end
 
+---EMNIST: handwritten letters and digits, images [28, 28, 1], upright. Cohen et al. 2017. Read from the published IDX
+---files in a folder `emnist`; `perilune data fetch emnist` says where they are.
+---
+---```lua
+---local d = pl.data.emnist "letters"        -- or balanced (47 classes, the default), byclass, bymerge, digits, mnist
+---```
+---@param options? string|{ division: "balanced"|"byclass"|"bymerge"|"digits"|"letters"|"mnist" }
+---@return perilune.Dataset
+function data.emnist(options) end
+
+---QMNIST: the digits of MNIST with all 60,000 of its test set. Yadav, Bottou 2019. Its files lie in a folder `qmnist`.
+---@return perilune.Dataset
+function data.qmnist() end
+
+---CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. The binary version
+---(data_batch_1.bin, ...) lies in a folder `cifar10`, or in `cifar10/cifar-10-batches-bin`; `perilune data fetch cifar10` says where it is.
+---@return perilune.Dataset
+function data.cifar10() end
+
+---CIFAR-100: 50,000 and 10,000 photographs [32, 32, 3] of a hundred kinds (the fine labels), as CIFAR-10.
+---@return perilune.Dataset
+function data.cifar100() end
+
 ---The names of the data sets that are known by name.
 ---@return string[]
 function data.names() end
@@ -66,8 +89,8 @@ function data.digits(options) end
 function data.from_tensors(options) end
 
 ---@class perilune.IdxOptions
----@field train_images string path of an IDX file, plain or gzip: u8 or f32 [N, H, W] (which becomes [N, H, W, 1]) or [N, ...]
----@field train_labels string path of an IDX file: u8 or i32 [N]
+---@field train_images string path of an IDX file, plain or gzip: [N, H, W] (which becomes [N, H, W, 1]) or [N, ...]
+---@field train_labels string path of an IDX file of whole numbers [N]
 ---@field test_images? string
 ---@field test_labels? string
 ---@field labels? string[]|integer names of the classes, or how many there are (default 10)
@@ -78,8 +101,75 @@ function data.from_tensors(options) end
 ---@return perilune.Dataset
 function data.idx(options) end
 
+---@class perilune.NpzOptions
+---@field path? string an .npz archive (may be given first, without its name); without it x, y, ... are .npy files
+---@field x? string name of the samples [N, ...] in it; bytes are pixels, their value is byte / 255, other numbers stay
+---@field y? string name of the labels (whole numbers [N] from 0) or targets (other numbers [N, ...])
+---@field test_x? string
+---@field test_y? string
+---@field labels? string[]|integer names of the classes, or how many there are
+---@field validation? number|perilune.ValidationOptions held out of the training samples
+---@field name? string (default: that of the file)
+
+---Arrays of NumPy, in an archive (`numpy.savez`, also compressed) or in .npy files. Numbers of every size and byte
+---order are read, and both orders of elements; images of bytes [N, H, W] become [N, H, W, 1].
+---
+---```lua
+---local d = pl.data.npz { "mnist.npz", x = "x_train", y = "y_train", test_x = "x_test", test_y = "y_test" }
+---local e = pl.data.npz { x = "features.npy", y = "prices.npy", validation = 0.1 }
+---```
+---@param options perilune.NpzOptions
+---@return perilune.Dataset
+function data.npz(options) end
+
+---@class perilune.CsvOptions
+---@field path string a file, plain or gzip (may be given first, without its name)
+---@field target? string|integer predicted: a column of texts are labels; of numbers targets, or labels with `labels`
+---@field labels? string[]|integer names of the classes, or how many there are
+---@field columns? string[] only these are features (default: all but the target)
+---@field ignore? string[] all but these are features
+---@field categories? string|string[] columns of numbers that are categories
+---@field missing? "drop"|"mean"|number a missing value: leaves out its row, becomes the mean of its column, a number
+---@field na? string|string[] texts that mean a missing value (default "", NA, N/A, n/a, NaN, nan, NULL, null, ?)
+---@field test? string a file of the same columns
+---@field validation? number|perilune.ValidationOptions held out of the rows
+---@field header? boolean the first line has the names of the columns; else they are 1, 2, ... (default true)
+---@field delimiter? string (default ",")
+---@field name? string (default: that of the file)
+
+---Rows of a CSV file (RFC 4180) as samples. Columns of numbers are a feature each; columns of texts a feature for each
+---of their categories, 1 where the row has it. `set.features.features` lists their names. A missing value is an error
+---unless `missing` says what becomes of it.
+---
+---```lua
+---local d = pl.data.csv { "iris.csv", target = "species", validation = 0.2 }:standardize { per = "pixel" }
+---local e = pl.data.csv { "houses.csv", target = "price", ignore = { "id" }, missing = "mean" }
+---```
+---@param options perilune.CsvOptions
+---@return perilune.Dataset
+function data.csv(options) end
+
+---@class perilune.ImagesOptions
+---@field path string a folder whose folders are the classes (may be given first, without its name)
+---@field size? integer|integer[] { height, width } to which every picture is resized (default: all have one size)
+---@field channels? 1|3 gray or colours (default 3)
+---@field test? string another such folder (default: path/test where there are only path/train and path/test)
+---@field validation? number|perilune.ValidationOptions held out of the training pictures
+---@field name? string (default: that of the folder)
+
+---PNG and JPEG pictures, a folder a class: `photos/cat/1.jpg`, `photos/dog/2.png`. Classes and pictures are taken in
+---ascending order of their names. Resizing is that of `Dataset:resize` (the shape of a picture is not kept); what is
+---transparent shows white behind it.
+---
+---```lua
+---local d = pl.data.images { "photos/", size = { 32, 32 }, channels = 3, validation = 0.1 }
+---```
+---@param options perilune.ImagesOptions
+---@return perilune.Dataset
+function data.images(options) end
+
 ---@class perilune.Hdf5Options
----@field path string
+---@field path string (may be given first, without its name)
 ---@field x? string where the tensor lies in the file, such as "group/images" (default "x")
 ---@field y? string (default "y")
 ---@field test_x? string (default "test_x")
@@ -108,6 +198,7 @@ function data.hdf5(options) end
 ---@field shape integer[] of one sample
 ---@field classes integer 0: no labels
 ---@field labels? string[] names of the classes; that of label k is labels[k + 1]
+---@field features? table of a CSV file: `features` are their names, `columns` how they are made
 local Dataset = {}
 
 ---The splits.

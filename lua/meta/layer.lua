@@ -225,3 +225,14 @@ function Layer:label() end
 ---@return boolean? ok nil and a message when the file cannot be written
 ---@return string? message
 function Layer:save(path) end
+
+---Writes the model for other programs, as `perilune export` does: the ending of the name says the format, .onnx,
+---.safetensors, .h5 (Keras), .c or .html. A layer that a format cannot express is an error that names it.
+---
+---```lua
+---assert(model:export "digits.onnx")
+---```
+---@param path string
+---@return boolean? done nil and a message when the file cannot be written
+---@return string? message
+function Layer:export(path) end

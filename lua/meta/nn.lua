@@ -279,3 +279,14 @@ function nn.from_config(config) end
 ---@return perilune.Layer? model nil and a message when the file cannot be read or is damaged
 ---@return string? message
 function nn.load(path) end
+
+---A model that Keras saved as HDF5 (`model.save("m.h5")`), with its weights: of layers that have a counterpart here,
+---one after the other or in ways that are added up. (`perilune import` takes weights of PyTorch, too.)
+---
+---```lua
+---local model = assert(nn.import "keras.h5")
+---```
+---@param path string
+---@return perilune.Layer? model nil and a message, which names the layer that has no counterpart
+---@return string? message
+function nn.import(path) end

@@ -145,6 +145,40 @@ function optim.LAMB(options) end
 ---@return perilune.Optimizer
 function optim.Lion(options) end
 
+---What an optimizer of one's own is made of.
+---@class perilune.OptimizerDefinition
+---@field step fun(w, g, s, o): any, any `w, slots = step(w, g, s, o)` for each parameter; see optim.define
+---@field name? string what messages and files call it, such as "Lion" (default "Own")
+---@field slots? table `{ "m", "v", t = 0 }`: names of tensors, shaped as the parameter and zero at first, and numbers
+---  with their first values
+---@field options? table options with their defaults: numbers, true or false, strings, lists of numbers; lr = 1e-3
+---  unless given
+---@field decay_form? "l2"|"decoupled"|"own" weight decay wd: g + wd w in place of g; w - lr wd w before the step; or
+---  the step does it (default "l2")
+
+---An optimizer written in Lua. Returns its constructor, which is called as those of the library are.
+---
+---The step is called for each parameter that is not frozen, after clipping. It gets the weights w and the gradient g
+---(tensors), what it remembers of this parameter in `s`, and its options in `o`; besides those it finds there `o.lr`
+---(group, schedule and decay applied), `o.weight_decay`, `o.step` and `o.epoch` (from 1), `o.layer` ("01_linear") and
+---`o.parameter` ("weight"). It returns the new weights and a table of the slots that have changed. All methods of
+---tensors may be used, also those that change w and slots in place: these are the optimizer's own memory; g is a copy.
+---Slots are saved with checkpoints, so that a run resumes exactly; what is kept in other variables is not. It runs on
+---the main thread; each tensor operation uses all.
+---
+---```lua
+---Lion = optim.define { name = "MyLion", slots = { "m" }, options = { lr = 1e-4, betas = { 0.9, 0.99 } },
+---  decay_form = "decoupled",
+---  step = function(w, g, s, o)
+---    local b1, b2 = o.betas[1], o.betas[2]
+---    return w - o.lr * (b1 * s.m + (1 - b1) * g):sign(), { m = b2 * s.m + (1 - b2) * g }
+---  end }
+---opt = Lion { lr = 1e-3, weight_decay = 0.1, clip_norm = 1 }
+---```
+---@param fields perilune.OptimizerDefinition
+---@return fun(options?: table): perilune.Optimizer constructor
+function optim.define(fields) end
+
 ---The optimizer that `opt:config()` described, not yet bound.
 ---@param config table { type = "Adam", config = { ... } }
 ---@return perilune.Optimizer
@@ -186,6 +220,10 @@ function Optimizer:counters() end
 ---Sets what `opt:counters()` gave; all of it.
 ---@param counters table<string, number>
 function Optimizer:set_counters(counters) end
+
+---One with the same options (and step, if that is a function), not bound.
+---@return perilune.Optimizer
+function Optimizer:clone() end
 
 ---Type and options, as a table.
 ---@return table config { type = "Adam", config = { ... } }

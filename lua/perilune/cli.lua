@@ -10,7 +10,7 @@ local M = {}
 --- The commands, in the order that help lists them: each is a module perilune.commands.<name> with `summary`, `usage`
 -- (of its arguments), define(parser) and run(options) -> exit status.
 M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "report", "watch", "note", "verify", "rerun",
-  "reproduce", "bench", "export",
+  "reproduce", "bench", "predict", "export", "import", "init",
   "data", "version", "help" }
 
 -- What a converter says of an option's word begins with the option.
@@ -29,9 +29,12 @@ local function name_options(parser)
   for _, command in ipairs(parser._commands) do name_options(command) end
 end
 
+--- The module of a command. (A file init.lua would be the module of its folder.)
+function M.command(name) return require("perilune.commands." .. (name == "init" and "new" or name)) end
+
 --- The argparse parser of a command, and the command.
 function M.parser(name)
-  local command = require("perilune.commands." .. name)
+  local command = M.command(name)
   local parser = require "perilune.argparse"("perilune " .. name, command.description or command.summary)
   local width = require "perilune.help".width()
   parser:usage_max_width(width):help_max_width(width):help_description_margin(26)

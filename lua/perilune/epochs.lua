@@ -5,6 +5,7 @@ local core = require "perilune.core"
 local system = core.system
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
+local held = require "perilune.train.held"
 local history = require "perilune.run.history"
 local random = require "perilune.script.random"
 local statistics = require "perilune.train.statistics"
@@ -108,9 +109,10 @@ function Trainer:step_in_lua(epoch, i)
   return self.core:step(x, y, s.loss, s.absolute, s.squared)
 end
 
--- The learning went wrong: back to the last weights that were published, and a message that says where.
+-- The learning went wrong: back to the weights of the last epoch or save, and a message that says where.
 function Trainer:broken(epoch, where)
   M.restore(self.model, self.good)
+  pcall(self.save_held, self)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
   local advice = where.at == "the input" and "the data set or an augmentation made it"
     or ("a smaller learning rate than %s may help"):format(text.number(self.optimizer.lr))
@@ -212,6 +214,23 @@ function Trainer:publish()
   self.published = system.clock()
   self.publishing = self.published - before      -- seconds that it took
   refresh(self.good, self.model)
+  self.holds = false
+end
+
+-- The end of an epoch that is not saved now.
+function Trainer:hold()
+  local ok, kept = pcall(held.hold, self, self.held)
+  self.holds, self.held = ok, ok and kept or nil
+  refresh(self.good, self.model)
+end
+
+--- Saves the last epoch that was finished, if it is not: when the training fails.
+function Trainer:save_held()
+  if not self.holds then return end
+  self.holds = false
+  local then_ = held.as_it_was(self, self.held)
+  self.complete_evaluations(then_)
+  self.hooks.publish(then_)
 end
 
 -- Is it time to save again? Saving takes a twentieth of the time at most, and short epochs share a save; what is not
@@ -314,7 +333,7 @@ function Trainer:run()
     end
     if s.batch < self.batches then break end    -- a callback stopped the run inside the epoch
     self:end_epoch(epoch)
-    if self:due() then self:publish() end
+    if self:due() then self:publish() else self:hold() end
     if s.epoch < self.epochs and not s.stop and self:interrupted() then
       self:publish()
       return false

@@ -96,7 +96,7 @@ end
 -- metrics = { "macro_f1", "weighted_f1", top = function(ctx) ... end }
 local function check_metrics(given)
   local result = { named = {}, functions = {} }
-  for i, name in ipairs(given or {}) do
+  for i, name in options.items(given or {}) do
     if type(name) ~= "string" then
       errors.raise("pl.experiment: field 'metrics' takes names and name = function(ctx) ... end; item %d is %s", i,
         options.describe(name))
@@ -269,7 +269,7 @@ function M.new(given)
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)
   require "perilune.nn.decision".remember(e.model, e.loss)
-  e.start_weights, e.start_digest = require "perilune.nn.weights".start(e)
+  e.start_weights, e.start_digest, e.start_lost = require "perilune.nn.weights".start(e)
   return e
 end
 
@@ -285,7 +285,7 @@ function methods:with(changes)
   local e = M.new(copy)
   e.script, e.variant = self.script or e.script, true
   if e.model == self.model and e.start == self.start then      -- the model may have been trained since
-    e.start_weights, e.start_digest = self.start_weights, self.start_digest
+    e.start_weights, e.start_digest, e.start_lost = self.start_weights, self.start_digest, self.start_lost
   end
   return e
 end

@@ -14,7 +14,7 @@ M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure",
 M.report = later("perilune.html.report", "write")
 
 M.system = require "perilune.base.system"
-M.nn, M.optim = require "perilune.nn", core.optim
+M.nn, M.optim = require "perilune.nn", require "perilune.optim"
 M.accuracy = require "perilune.nn.decision".accuracy
 M.data = require "perilune.data"
 M.schedule = require "perilune.train.schedule"
@@ -27,6 +27,10 @@ M.augment = require "perilune.data.augment"
 local saveload = require "perilune.nn.model_file"
 M.save, M.load = saveload.save, saveload.load
 M.nn.load = saveload.load_model
+function M.nn.import(path)
+  if type(path) ~= "string" then require "perilune.base.errors".raise "nn.import takes the name of a file" end
+  return require "perilune.import.keras".read(path)
+end
 M.store = core.store
 function M.run(...) return require "perilune.run.runs".run(...) end
 function M.runs(...) return require "perilune.run.runs".runs(...) end

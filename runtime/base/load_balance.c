@@ -40,7 +40,7 @@ void pl_load_balance_waited(const pl_team *team, double seconds) {
   atomic_store_explicit(waited, atomic_load_explicit(waited, memory_order_relaxed) + seconds, memory_order_relaxed);
 }
 
-bool pl_balance_is_due(const pl_load_balance *b, double now) { return now - b->since >= window; }
+bool pl_load_balance_is_due(const pl_load_balance *b, double now) { return now - b->since >= window; }
 
 static bool is_disturbed(pl_load_balance *b, double now, long switches) {
   if (now - b->looked < look) return b->disturbed;

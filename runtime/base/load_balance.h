@@ -33,7 +33,7 @@ pl_load_balance *pl_load_balance_begin(pl_load_balance *b, int size, double now)
 /* More seconds that this member has waited. */
 void pl_load_balance_waited(const pl_team *team, double seconds);
 /* After a step: whether the last adjustment is long enough ago. */
-bool pl_balance_is_due(const pl_load_balance *b, double now);
+bool pl_load_balance_is_due(const pl_load_balance *b, double now);
 /* Cuts by the speeds since the last time, share / (time - time waited). `switches`: pl_threads_involuntary_switches(). */
 void pl_load_balance_adjust(pl_load_balance *b, double now, long switches);
 

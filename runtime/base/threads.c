@@ -8,9 +8,9 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include "base/load_balance.h"
+#include "perilune/cpu.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#include "perilune/cpu.h"
 #endif
 
 struct pl_barrier {
@@ -31,8 +31,9 @@ int pl_threads_get(void) {
 
 /* A region costs microseconds, and on a busy machine as long as another program keeps a processor: milliseconds. */
 int pl_threads_for(double steps) {
-  enum { WORTH_A_TEAM = 1 << 18 };
-  return steps < WORTH_A_TEAM ? 1 : pl_threads_get();
+  enum { WORTH_A_MEMBER = 200000 };
+  int threads = pl_threads_get();
+  return steps < (double)WORTH_A_MEMBER * (threads - 1) ? 1 + (int)(steps / WORTH_A_MEMBER) : threads;
 }
 
 long pl_threads_involuntary_switches(void) {

@@ -10,6 +10,20 @@ int bind_raise(lua_State *L, const pl_error *err) {
   return luaL_error(L, "%s", err->text);
 }
 
+/* Does it begin with "file.lua:12: "? */
+static bool has_position(const char *text) {
+  const char *colon = strchr(text, ':');
+  if (colon == NULL || strncmp(colon - (colon - text < 4 ? colon - text : 4), ".lua", 4) != 0) return false;
+  size_t digits = strspn(colon + 1, "0123456789");
+  return digits > 0 && strncmp(colon + 1 + digits, ": ", 2) == 0;
+}
+
+int bind_raise_from_script(lua_State *L, const pl_error *err) {
+  if (!has_position(err->text)) return bind_raise(L, err);
+  lua_pushstring(L, err->text);
+  return lua_error(L);
+}
+
 int bind_fail(lua_State *L, const pl_error *err) {
   if (err->status != PL_ERROR_IO && err->status != PL_ERROR_CORRUPT) return bind_raise(L, err);
   lua_pushnil(L);

@@ -12,6 +12,8 @@ struct cJSON;
 
 /* Raises err as a Lua error that begins with the file and line of the Lua caller. Never returns. */
 int bind_raise(lua_State *L, const pl_error *err);
+/* The same where a function of the script may have raised it: a line that the error names stays its first. */
+int bind_raise_from_script(lua_State *L, const pl_error *err);
 /* Misuse: raises. I/O and damaged files (PL_ERROR_IO, PL_ERROR_CORRUPT): returns nil, message, like io.open. */
 int bind_fail(lua_State *L, const pl_error *err);
 

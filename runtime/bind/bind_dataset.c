@@ -72,7 +72,7 @@ static pl_shape with_count(size_t n, pl_shape shape) {
   return shape;
 }
 
-/* ds:info() -> { count=, shape=, classes=, target=, name=, sha256= } */
+/* ds:info() -> { count=, shape=, classes=, target=, pixels=, name=, sha256= } */
 static int dataset_info(lua_State *L) {
   const pl_dataset *ds = self(L);
   pl_shape shape = pl_dataset_shape(ds);
@@ -88,6 +88,8 @@ static int dataset_info(lua_State *L) {
     bind_push_shape(L, &shape);
     lua_setfield(L, -2, "target");
   }
+  lua_pushboolean(L, pl_dataset_has_pixels(ds));
+  lua_setfield(L, -2, "pixels");
   lua_pushstring(L, pl_dataset_name(ds));
   lua_setfield(L, -2, "name");
   lua_pushstring(L, pl_dataset_sha256(ds));

@@ -89,6 +89,11 @@ int bind_open_model(lua_State *L);          /* adds the methods of models to the
 /* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
    Raises. */
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
+
+/* In the registry: model -> where its weights are from, in words (lua/perilune/weights.lua); there is none where only
+   the core is loaded. words: NULL forgets. */
+#define BIND_ORIGINS "perilune origins"
+void bind_note_origin(lua_State *L, int model, const char *words);
 /* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
 pl_exec *bind_infer_exec(lua_State *L, int index);
 

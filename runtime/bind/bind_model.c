@@ -166,6 +166,17 @@ static int model_zero_grad(lua_State *L) {
   return 0;
 }
 
+void bind_note_origin(lua_State *L, int model, const char *words) {
+  model = lua_absindex(L, model);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, BIND_ORIGINS) == LUA_TTABLE) {
+    lua_pushvalue(L, model);
+    if (words == NULL) lua_pushnil(L);
+    else lua_pushstring(L, words);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
 /* model:initialize(seed): every parameter from its initializer */
 static int model_initialize(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
@@ -174,6 +185,7 @@ static int model_initialize(lua_State *L) {
   if (pl_model_initialize(model, (uint64_t)seed, &err)) return bind_raise(L, &err);
   bind_custom_init(L, bind_check_layer(L, 1)->layer);
   pl_model_set_random(model, (uint64_t)seed, 0);
+  bind_note_origin(L, 1, NULL);
   return 0;
 }
 

@@ -2,10 +2,9 @@
    backward. */
 #include <string.h>
 #include <cjson/cJSON.h>
-#include "bind/bind_layer.h"
+#include "bind/bind_optim.h"
 #include "perilune/alloc.h"
 #include "perilune/threads.h"
-#include "perilune/optim.h"
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
@@ -15,14 +14,18 @@ pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   return *slot;
 }
 
-/* From the arguments of the call, or with type NULL from the description that is the first. User value 1: the model
-   that it is bound to. */
+pl_optimizer **bind_new_optimizer(lua_State *L) {
+  pl_optimizer **slot = lua_newuserdatauv(L, sizeof *slot, 2);
+  *slot = NULL;
+  luaL_setmetatable(L, BIND_OPTIMIZER);
+  return slot;
+}
+
+/* From the arguments of the call, or with type NULL from the description that is the first. */
 static int push_optimizer(lua_State *L, const char *type) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_optimizer **slot = lua_newuserdatauv(L, sizeof *slot, 1);
-  *slot = NULL;
-  luaL_setmetatable(L, BIND_OPTIMIZER);
+  pl_optimizer **slot = bind_new_optimizer(L);
   cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
   *slot = type ? pl_optimizer_new(type, args, &err) : pl_optimizer_from_json(args, &err);
   cJSON_Delete(args);
@@ -80,6 +83,21 @@ static void member(const pl_team *team, void *arg) {
   pl_optimizer_step(s->opt, team, s->values, s->grads);
 }
 
+static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err) {
+  return bind_optim_call_step(context, 1, call, err);
+}
+
+static int step_by_script(lua_State *L, pl_optimizer *opt, pl_model *model) {
+  pl_error err;
+  bool finite;
+  void *block = pl_model_block(model);      /* the script may give the model another one */
+  pl_block_retain(block);
+  pl_status status = pl_optimizer_step_host(opt, pl_model_values(model), pl_model_grads(model), call_step, L, &finite,
+                                            &err);
+  pl_block_release(block);
+  return status ? bind_raise_from_script(L, &err) : 0;
+}
+
 /* opt:step(): moves the weights by the model's gradients */
 static int optim_step(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
@@ -88,7 +106,9 @@ static int optim_step(lua_State *L) {
     return luaL_error(L, "%s: the model has changed; call optimizer:bind(model) again", pl_optimizer_type(opt));
   step s = { opt, pl_model_values(model), pl_model_grads(model) };
   pl_optimizer_advance(opt);
+  if (pl_optimizer_is_host(opt)) return step_by_script(L, opt, model);
   pl_threads_run_on(pl_threads_for(16.0 * (double)pl_optimizer_size(opt)), member, &s);
+  bind_note_origin(L, -1, "a training by hand");
   return 0;
 }
 
@@ -108,8 +128,7 @@ static const pl_shape *shape_of(const pl_slice *slice) {
   return NULL;
 }
 
-/* A tensor over one parameter's part of a slot. */
-static void push_part(lua_State *L, const pl_tensor *slot, const pl_slice *slice) {
+void bind_push_slot(lua_State *L, const pl_tensor *slot, const pl_slice *slice) {
   pl_error err;
   const pl_shape *shape = shape_of(slice);
   pl_tensor **result = bind_new_tensor(L);
@@ -140,7 +159,7 @@ static int optim_state(lua_State *L) {
       lua_setfield(L, -2, "slot");
       lua_pushfstring(L, "%s.%s", slices[i].name, slot);
       lua_setfield(L, -2, "name");
-      push_part(L, pl_optimizer_slot(opt, s), &slices[i]);
+      bind_push_slot(L, pl_optimizer_slot(opt, s), &slices[i]);
       lua_setfield(L, -2, "tensor");
       lua_rawseti(L, -2, ++entries);
     }
@@ -212,7 +231,7 @@ static int optim_newindex(lua_State *L) {
   int is_number;
   double lr = lua_tonumberx(L, 3, &is_number);
   if (!is_number || !(lr >= 0 && lr <= 1e15))
-    return luaL_error(L, "%s: lr takes a number of at least 0, got %s", pl_optimizer_type(opt),
+    return luaL_error(L, "%s: lr takes a number from 0 to 1e15, got %s", pl_optimizer_type(opt),
                       luaL_tolstring(L, 3, NULL));
   pl_optimizer_set_lr(opt, lr);
   return 0;
@@ -222,7 +241,7 @@ static const luaL_Reg methods[] = {
   { "__index", optim_index }, { "__newindex", optim_newindex }, { "__gc", optim_gc }, { "__tostring", optim_tostring },
   { "bind", optim_bind }, { "step", optim_step }, { "epoch", optim_epoch },
   { "state", optim_state }, { "counters", optim_counters }, { "set_counters", optim_set_counters },
-  { "config", optim_config },
+  { "config", optim_config }, { "clone", bind_optim_clone },
   { NULL, NULL },
 };
 
@@ -237,5 +256,9 @@ int bind_open_optim(lua_State *L) {
   }
   lua_pushcfunction(L, optim_from_config);
   lua_setfield(L, -2, "from_config");
+  lua_pushcfunction(L, bind_optim_host);
+  lua_setfield(L, -2, "host");
+  lua_pushcfunction(L, bind_optim_step_function);
+  lua_setfield(L, -2, "step_function");
   return 1;
 }

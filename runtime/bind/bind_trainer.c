@@ -3,6 +3,7 @@
 #include <string.h>
 #include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
+#include "bind/bind_optim.h"
 #include "perilune/train.h"
 
 #define BIND_TRAINER "perilune.trainer"
@@ -99,6 +100,17 @@ static pl_status call_loss(void *context, pl_host_loss_call *call, pl_error *err
   return PL_ERROR_STATE;
 }
 
+/* The same for the step of an optimizer that is the script's. */
+static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err) {
+  lua_State *L = bind_state();
+  (void)context;
+  if (!lua_checkstack(L, 2)) return pl_error_set(err, PL_ERROR_MEMORY, "Lua's stack is full");
+  lua_getiuservalue(L, 1, 3);
+  pl_status status = bind_optim_call_step(L, lua_gettop(L), call, err);
+  lua_pop(L, 1);
+  return status;
+}
+
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = }
    loss may be a function (see protected_loss); then outputs = "logits", ... says what the outputs mean */
 static int trainer_new(lua_State *L) {
@@ -142,6 +154,7 @@ static int trainer_new(lua_State *L) {
     o.loss = bind_check_loss(L, LOSS);
   }
   o.optimizer = bind_check_optimizer(L, OPTIMIZER);
+  o.host_step = call_step;
   o.data = u->data = bind_check_dataset(L, DATA);
   u->trainer = pl_trainer_new(&o, &err);
   if (u->trainer == NULL) return bind_raise(L, &err);
@@ -205,7 +218,7 @@ static int trainer_run(lua_State *L) {
   pl_train_result result = sums_at(L, 5);
   pl_error err;
   bind_use_state(L);
-  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise(L, &err);
+  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 
@@ -262,7 +275,7 @@ static int trainer_step(lua_State *L) {
   pl_error err;
   pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise(L, &err);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 

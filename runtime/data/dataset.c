@@ -124,6 +124,7 @@ pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
 size_t pl_dataset_count(const pl_dataset *ds) { return ds->count; }
 pl_shape pl_dataset_shape(const pl_dataset *ds) { return without_first_axis(ds->samples); }
 int64_t pl_dataset_classes(const pl_dataset *ds) { return ds->classes; }
+bool pl_dataset_has_pixels(const pl_dataset *ds) { return pl_tensor_type(ds->samples) == PL_U8; }
 bool pl_dataset_has_targets(const pl_dataset *ds) { return ds->targets != NULL; }
 pl_shape pl_dataset_target_shape(const pl_dataset *ds) { return without_first_axis(ds->targets); }
 int32_t pl_dataset_label(const pl_dataset *ds, size_t position) {

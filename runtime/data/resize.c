@@ -30,34 +30,56 @@ static double at(const void *image, bool bytes, int64_t i) {
   return bytes ? ((const uint8_t *)image)[i] : (double)((const float *)image)[i];
 }
 
-static void resize_images(const pl_team *team, void *arg) {
-  const resizing *r = arg;
-  const int64_t *from_size = pl_tensor_shape(r->ds->samples)->size, *to_size = pl_tensor_shape(r->out)->size;
-  int64_t width = from_size[2], channels = from_size[3], in_size = from_size[1] * width * channels,
-    out_size = to_size[1] * to_size[2] * channels;
-  bool bytes = pl_tensor_type(r->out) == PL_U8;
-  size_t unit = pl_dtype_size(pl_tensor_type(r->out)), from, to;
-  pl_team_share(team, r->ds->count, 1, &from, &to);
-  for (size_t i = from; i < to; i++) {
-    const char *in = (const char *)pl_tensor_data(r->ds->samples) + (size_t)r->ds->rows[i] * (size_t)in_size * unit;
-    char *out = (char *)pl_tensor_data(r->out) + i * (size_t)out_size * unit;
-    int64_t o = 0;
-    for (int64_t y = 0; y < to_size[1]; y++) {
-      for (int64_t x = 0; x < to_size[2]; x++) {
-        const tap *v = &r->rows[y], *h = &r->columns[x];
-        for (int64_t c = 0; c < channels; c++, o++) {
-          double a = at(in, bytes, (v->low * width + h->low) * channels + c),
-          b = at(in, bytes, (v->low * width + h->high) * channels + c);
-          double d = at(in, bytes, (v->high * width + h->low) * channels + c),
-            e = at(in, bytes, (v->high * width + h->high) * channels + c);
-          double top = a + (b - a) * h->fraction, bottom = d + (e - d) * h->fraction;
-          double value = top + (bottom - top) * v->fraction;
-          if (bytes) ((uint8_t *)out)[o] = (uint8_t)floor(value + 0.5);
-          else ((float *)(void *)out)[o] = (float)value;
-        }
+typedef struct size { int64_t height, width, channels; } size;
+
+static void resize_one(void *out, size to, const void *in, size from, bool bytes, const tap *rows, const tap *columns) {
+  int64_t o = 0, width = from.width, channels = from.channels;
+  for (int64_t y = 0; y < to.height; y++) {
+    for (int64_t x = 0; x < to.width; x++) {
+      const tap *v = &rows[y], *h = &columns[x];
+      for (int64_t c = 0; c < channels; c++, o++) {
+        double a = at(in, bytes, (v->low * width + h->low) * channels + c),
+        b = at(in, bytes, (v->low * width + h->high) * channels + c);
+        double d = at(in, bytes, (v->high * width + h->low) * channels + c),
+          e = at(in, bytes, (v->high * width + h->high) * channels + c);
+        double top = a + (b - a) * h->fraction, bottom = d + (e - d) * h->fraction;
+        double value = top + (bottom - top) * v->fraction;
+        if (bytes) ((uint8_t *)out)[o] = (uint8_t)floor(value + 0.5);
+        else ((float *)out)[o] = (float)value;
       }
     }
   }
+}
+
+static void resize_images(const pl_team *team, void *arg) {
+  const resizing *r = arg;
+  const int64_t *from_size = pl_tensor_shape(r->ds->samples)->size, *to_size = pl_tensor_shape(r->out)->size;
+  size in = { from_size[1], from_size[2], from_size[3] }, out = { to_size[1], to_size[2], to_size[3] };
+  bool bytes = pl_tensor_type(r->out) == PL_U8;
+  size_t unit = pl_dtype_size(pl_tensor_type(r->out)), from, to;
+  size_t in_bytes = (size_t)(in.height * in.width * in.channels) * unit;
+  size_t out_bytes = (size_t)(out.height * out.width * out.channels) * unit;
+  pl_team_share(team, r->ds->count, 1, &from, &to);
+  for (size_t i = from; i < to; i++)
+    resize_one((char *)pl_tensor_data(r->out) + i * out_bytes, out,
+               (const char *)pl_tensor_data(r->ds->samples) + (size_t)r->ds->rows[i] * in_bytes, in, bytes, r->rows,
+               r->columns);
+}
+
+pl_status pl_resize_picture(uint8_t *out, int64_t height, int64_t width, const uint8_t *in, int64_t in_height,
+                            int64_t in_width, int64_t channels, pl_error *err) {
+  tap *rows = pl_alloc_array((size_t)height, sizeof *rows, err),
+    *columns = pl_alloc_array((size_t)width, sizeof *columns, err);
+  bool ok = rows != NULL && columns != NULL;
+  if (ok) {
+    make_taps(rows, height, in_height);
+    make_taps(columns, width, in_width);
+    resize_one(out, (size){ height, width, channels }, in, (size){ in_height, in_width, channels }, true, rows,
+               columns);
+  }
+  pl_free(rows);
+  pl_free(columns);
+  return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
 /* The rows of `t` that the data set shows, one after the other. */

@@ -108,9 +108,8 @@ size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode) {
   return bytes;
 }
 
-/* A region costs microseconds: small work stays on one thread. Bits do not depend on it. */
+/* Bits do not depend on it. */
 int pl_exec_team_size(const pl_exec *exec) {
-  enum { ENOUGH = 200000 };   /* multiply-adds a member */
   const pl_graph *g = exec->graph;
   double work = 0;
   for (int i = 0; i < g->ops; i++) {
@@ -118,10 +117,8 @@ int pl_exec_team_size(const pl_exec *exec) {
     if (op->cls->work != NULL)
       work += op->cls->work(op->layer, &g->value[pl_op_input(g, op, 0)].shape, &g->value[op->out].shape);
   }
-  double most = 1 + work * (double)exec->run.n / ENOUGH;
-  int threads = pl_threads_get();
-  if (exec->run.plan != NULL && threads > exec->run.plan->members) threads = exec->run.plan->members;
-  return most < threads ? (int)most : threads;
+  int threads = pl_threads_for(work * (double)exec->run.n);
+  return exec->run.plan != NULL && threads > exec->run.plan->members ? exec->run.plan->members : threads;
 }
 
 /* Operation that a node, or a step backwards, calls in the script; -1: none. */

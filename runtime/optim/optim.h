@@ -29,7 +29,7 @@ typedef struct pl_optim_clock {
   double memory;               /* what `remember` returned for this step */
 } pl_optim_clock;
 
-enum { PL_MOST_SLOTS = 3, PL_OPTIM_BLOCK = 2048 };
+enum { PL_MOST_SLOTS = 3, PL_OPTIM_SLOTS = 16, PL_OPTIM_BLOCK = 2048 };   /* slots of a kernel; of the host's */
 
 typedef struct pl_optimizer_class {
   pl_class head;
@@ -48,6 +48,7 @@ typedef struct pl_optimizer_class {
 
 typedef struct pl_optim_group {
   double lr_scale, weight_decay;
+  double lr;                  /* of this step */
   bool frozen;                /* its parameters never move, and its gradients are in no norm */
   pl_update update;           /* the scalars of this step, the same for all its blocks */
 } pl_optim_group;
@@ -57,8 +58,11 @@ typedef struct pl_optim_block {
   size_t offset, count;       /* count: a multiple of 16, at most PL_OPTIM_BLOCK */
 } pl_optim_block;
 
+typedef struct pl_host pl_host;   /* host.c */
+
 struct pl_optimizer {
   const pl_optimizer_class *cls;
+  pl_host *host;              /* of an optimizer whose step is the host's, else NULL */
   void *config;               /* begins with a pl_optim_common */
   struct cJSON *groups_json;  /* as given, or NULL */
   pl_optim_group *group;      /* [groups] the last one holds what no group names */
@@ -69,8 +73,8 @@ struct pl_optimizer {
   pl_optim_block *block;      /* slices in pieces, in order */
   size_t blocks;
   double *partial;            /* [3 * blocks] sums of squares: gradients; for LAMB weights, directions */
-  const char *slot_name[PL_MOST_SLOTS];
-  pl_tensor *slot[PL_MOST_SLOTS];
+  const char *slot_name[PL_OPTIM_SLOTS];
+  pl_tensor *slot[PL_OPTIM_SLOTS];
   double lr, steps, epochs, memory;
 };
 
@@ -81,6 +85,24 @@ void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u);
 /* The scalars of block b with its pointers and the factor on its gradient. */
 pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, float *values, const float *grads,
                               float scale);
+
+/* One of the class, which takes over `host` (may be NULL), also where it fails. */
+pl_optimizer *pl_optimizer_of_class(const pl_optimizer_class *cls, pl_host *host, const struct cJSON *args,
+                                    pl_error *err);
+/* The factor on all gradients by clip_norm, in a team whose member's share are the blocks from `from` on. */
+float pl_optim_clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to);
+
+/* host.c: what it adds to binding, state and description. */
+pl_status pl_host_bind(pl_host *h, const pl_slice *slice, size_t slices, pl_error *err);
+pl_status pl_host_check_idle(const pl_host *h, pl_error *err);
+void pl_host_release(pl_host *h);      /* what bind made */
+void pl_host_reset(pl_host *h);
+void pl_host_free(pl_host *h);
+void pl_host_slots(const pl_host *h, const char *names[PL_OPTIM_SLOTS]);
+void pl_host_describe(const pl_host *h, struct cJSON **config);
+int pl_host_counters(const pl_host *h);
+const char *pl_host_counter_name(const pl_host *h, int i);
+double *pl_host_counter(const pl_host *h, int i);
 
 /* groups.c: checks the shape of `json` (an array, or NULL) and allocates opt->group. */
 pl_status pl_optim_groups_read(pl_optimizer *opt, const struct cJSON *json, pl_error *err);

@@ -23,6 +23,7 @@ static const pl_optimizer_class *find_class(const char *type, pl_error *err) {
 static void reset_counters(pl_optimizer *opt) {
   opt->steps = opt->epochs = 0;
   opt->memory = 1;
+  if (opt->host) pl_host_reset(opt->host);
 }
 
 /* "groups" is read apart: `args` is this function's own copy. */
@@ -38,21 +39,29 @@ static pl_status configure(pl_optimizer *opt, cJSON *args, pl_error *err) {
   return pl_optim_groups_read(opt, opt->groups_json, err);
 }
 
-pl_optimizer *pl_optimizer_new(const char *type, const cJSON *args, pl_error *err) {
-  const pl_optimizer_class *cls = find_class(type, err);
-  pl_optimizer *opt = cls ? pl_alloc(sizeof *opt, err) : NULL;
-  if (opt == NULL) return NULL;
+pl_optimizer *pl_optimizer_of_class(const pl_optimizer_class *cls, pl_host *host, const cJSON *args, pl_error *err) {
+  pl_optimizer *opt = pl_alloc(sizeof *opt, err);
+  if (opt == NULL) {
+    pl_host_free(host);
+    return NULL;
+  }
   opt->cls = cls;
+  opt->host = host;
   opt->config = pl_alloc(cls->head.config_size, err);
   if (opt->config != NULL) {
     cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
     pl_status status = args && copy == NULL ? pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of %s",
-                                                           type) : configure(opt, copy, err);
+                                                           cls->head.type) : configure(opt, copy, err);
     cJSON_Delete(copy);
     if (status == PL_OK) return opt;
   }
   pl_optimizer_free(opt);
   return NULL;
+}
+
+pl_optimizer *pl_optimizer_new(const char *type, const cJSON *args, pl_error *err) {
+  const pl_optimizer_class *cls = find_class(type, err);
+  return cls ? pl_optimizer_of_class(cls, NULL, args, err) : NULL;
 }
 
 static void release_binding(pl_optimizer *opt) {
@@ -65,10 +74,11 @@ static void release_binding(pl_optimizer *opt) {
   opt->block = NULL;
   opt->partial = NULL;
   opt->slices = opt->blocks = opt->size = 0;
-  for (int i = 0; i < PL_MOST_SLOTS; i++) {
+  for (int i = 0; i < PL_OPTIM_SLOTS; i++) {
     pl_tensor_free(opt->slot[i]);
     opt->slot[i] = NULL;
   }
+  if (opt->host) pl_host_release(opt->host);
 }
 
 void pl_optimizer_free(pl_optimizer *opt) {
@@ -77,6 +87,7 @@ void pl_optimizer_free(pl_optimizer *opt) {
   pl_free(opt->group);
   pl_free(opt->config);
   cJSON_Delete(opt->groups_json);
+  pl_host_free(opt->host);
   pl_free(opt);
 }
 
@@ -84,6 +95,7 @@ const char *pl_optimizer_type(const pl_optimizer *opt) { return opt->cls->head.t
 
 cJSON *pl_optimizer_to_json(const pl_optimizer *opt) {
   cJSON *json = cJSON_CreateObject(), *config = pl_options_write(&opt->cls->head, opt->config);
+  if (opt->host) pl_host_describe(opt->host, &config);
   if (opt->groups_json) pl_json_add(&config, "groups", cJSON_Duplicate(opt->groups_json, 1));
   pl_json_add(&json, "type", cJSON_CreateString(opt->cls->head.type));
   pl_json_add(&json, "config", config);
@@ -136,19 +148,21 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
   memcpy(opt->slice, slices, n * sizeof *slices);
   lay_blocks(opt);
   memset(opt->slot_name, 0, sizeof opt->slot_name);
-  opt->cls->slots(opt->config, opt->slot_name);
+  if (opt->host) pl_host_slots(opt->host, opt->slot_name);
+  else opt->cls->slots(opt->config, opt->slot_name);
   pl_shape flat = { 1, { (int64_t)size } };
-  for (int i = 0; i < PL_MOST_SLOTS; i++) {
+  for (int i = 0; i < PL_OPTIM_SLOTS; i++) {
     if (opt->slot_name[i] && (opt->slot[i] = pl_tensor_new(PL_F32, &flat, err)) == NULL) {
       pl_error_prefix(err, "what %s remembers of each parameter", opt->cls->head.type);
       return PL_ERROR_MEMORY;
     }
   }
-  return PL_OK;
+  return opt->host ? pl_host_bind(opt->host, opt->slice, n, err) : PL_OK;
 }
 
 pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err) {
   if (n == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: the model has no parameters to train", opt->cls->head.type);
+  if (opt->host && pl_host_check_idle(opt->host, err)) return PL_ERROR_STATE;
   release_binding(opt);
   reset_counters(opt);
   pl_status status = bind_to(opt, slices, n, size, err);
@@ -169,26 +183,28 @@ double pl_optimizer_lr(const pl_optimizer *opt) { return opt->lr; }
 void pl_optimizer_set_lr(pl_optimizer *opt, double lr) { opt->lr = lr; }
 double pl_optimizer_base_lr(const pl_optimizer *opt) { return ((const pl_optim_common *)opt->config)->lr; }
 
-int pl_optimizer_counters(const pl_optimizer *opt) { return opt->cls->remember ? 4 : 3; }
+enum { COUNTED = 3 };   /* counters of every optimizer */
+
+int pl_optimizer_counters(const pl_optimizer *opt) {
+  return COUNTED + (opt->cls->remember ? 1 : 0) + (opt->host ? pl_host_counters(opt->host) : 0);
+}
 
 const char *pl_optimizer_counter_name(const pl_optimizer *opt, int i) {
-  const char *const names[4] = { "steps", "epochs", "lr", opt->cls->memory_name };
-  return names[i];
+  const char *const names[COUNTED + 1] = { "steps", "epochs", "lr", opt->cls->memory_name };
+  return opt->host && i >= COUNTED ? pl_host_counter_name(opt->host, i - COUNTED) : names[i];
 }
 
-double pl_optimizer_counter(const pl_optimizer *opt, int i) {
-  const double values[4] = { opt->steps, opt->epochs, opt->lr, opt->memory };
-  return values[i];
+static const double *counter(const pl_optimizer *opt, int i) {
+  const double *const fields[COUNTED + 1] = { &opt->steps, &opt->epochs, &opt->lr, &opt->memory };
+  return opt->host && i >= COUNTED ? pl_host_counter(opt->host, i - COUNTED) : fields[i];
 }
 
-void pl_optimizer_set_counter(pl_optimizer *opt, int i, double value) {
-  double *const fields[4] = { &opt->steps, &opt->epochs, &opt->lr, &opt->memory };
-  *fields[i] = value;
-}
+double pl_optimizer_counter(const pl_optimizer *opt, int i) { return *counter(opt, i); }
+void pl_optimizer_set_counter(pl_optimizer *opt, int i, double value) { *(double *)counter(opt, i) = value; }
 
 /* The outside sees the slots in use without holes and without scratch. */
 static int nth_slot(const pl_optimizer *opt, int n) {
-  for (int i = 0; i < PL_MOST_SLOTS; i++) {
+  for (int i = 0; i < PL_OPTIM_SLOTS; i++) {
     if (opt->slot[i] != NULL && opt->slot_name[i][0] && n-- == 0) return i;
   }
   return -1;

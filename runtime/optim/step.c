@@ -15,8 +15,10 @@ void pl_optimizer_advance(pl_optimizer *opt) {
   pl_optim_clock now = { opt->steps, opt->epochs > 0 ? opt->epochs : 1, opt->memory };
   for (size_t i = 0; i < opt->groups; i++) {
     pl_optim_group *g = &opt->group[i];
-    g->update = (pl_update){ .scale = 1, .limit = c->clip_value > 0 ? (float)c->clip_value : INFINITY, .weight_decay_factor = 1 };
-    opt->cls->prepare(opt->config, &now, decayed * g->lr_scale, g->weight_decay, &g->update);
+    float limit = c->clip_value > 0 ? (float)c->clip_value : INFINITY;
+    g->lr = decayed * g->lr_scale;
+    g->update = (pl_update){ .scale = 1, .limit = limit, .weight_decay_factor = 1 };
+    opt->cls->prepare(opt->config, &now, g->lr, g->weight_decay, &g->update);
   }
 }
 
@@ -50,7 +52,7 @@ pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, 
 
 /* min(1, clip_norm / (|g| + 1e-6)), |g| over all parameters: Pascanu et al., On the difficulty of training recurrent
    neural networks (2013); the 1e-6 is PyTorch's. */
-static float clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to) {
+float pl_optim_clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to) {
   const pl_optim_common *c = opt->config;
   if (c->clip_norm == 0) return 1;
   for (size_t i = from; i < to; i++)
@@ -67,7 +69,7 @@ bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, co
   size_t from, to;
   bool finite = true;
   pl_team_share(team, opt->blocks, 1, &from, &to);
-  float scale = clip_scale(opt, team, grads, from, to);
+  float scale = pl_optim_clip_scale(opt, team, grads, from, to);
   if (opt->cls->step) return opt->cls->step(opt, team, values, grads, scale);
   for (size_t i = from; i < to; i++) {
     if (opt->group[opt->block[i].group].frozen) continue;
@@ -78,7 +80,7 @@ bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, co
 }
 
 bool pl_optimizer_is_local(const pl_optimizer *opt) {
-  return opt->cls->step == NULL && ((const pl_optim_common *)opt->config)->clip_norm == 0;
+  return opt->host == NULL && opt->cls->step == NULL && ((const pl_optim_common *)opt->config)->clip_norm == 0;
 }
 
 static bool step_rows(const pl_optimizer *opt, float *values, const pl_grad_tile *p) {

@@ -103,7 +103,8 @@ static void settle(pl_steps *s) {
 }
 
 pl_status pl_steps_run(pl_steps *s, pl_error *err) {
-  bool parts = pl_model_has_host(s->t->o.model) || s->t->o.host_loss != NULL;
+  const pl_trainer_options *o = &s->t->o;
+  bool parts = pl_model_has_host(o->model) || o->host_loss != NULL || pl_optimizer_is_host(o->optimizer);
   while (s->first < s->end && !s->result->broken) {
     pl_status status = pl_trainer_check_optimizer(s->t, err);
     s->trouble = PL_NO_TROUBLE;

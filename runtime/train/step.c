@@ -116,7 +116,7 @@ static void decide_stage(const pl_member *m, pl_stages *stages, const pl_batch *
     s->fused = s->t->fuse && has_next(m) && pl_exec_grads_cannot_overflow(s->t->exec, batch);
     if (!s->fused) pl_model_scan_weights(s->t->o.model, false, 1);
     double now = s->balance != NULL ? pl_clock() : 0;
-    if (s->balance != NULL && pl_balance_is_due(s->balance, now))
+    if (s->balance != NULL && pl_load_balance_is_due(s->balance, now))
       pl_load_balance_adjust(s->balance, now, pl_threads_involuntary_switches());
   }
   pl_stage_end(stages);
@@ -197,6 +197,29 @@ static pl_status host_loss(pl_steps *s, const pl_given *b, const float *y, pl_er
   return status;
 }
 
+static void profile_part(const pl_team *team, void *arg) {
+  pl_model_profile_stage(((part *)arg)->s->t->o.model, team, PL_STAGE_UPDATE);
+}
+
+/* An optimizer that is a function of the script, or one in C. */
+static pl_status take_step(pl_steps *s, part *p, int threads, pl_error *err) {
+  const pl_trainer_options *o = &s->t->o;
+  pl_optimizer_advance(o->optimizer);
+  if (!pl_optimizer_is_host(o->optimizer)) {
+    pl_threads_run_on(threads, update_part, p);
+    return PL_OK;
+  }
+  bool finite = true;
+  void *block = pl_model_block(o->model);     /* a script may give the model another one */
+  pl_block_retain(block);
+  pl_status status = pl_optimizer_step_host(o->optimizer, pl_model_values(o->model), pl_model_grads(o->model),
+                                            o->host_step, o->host_step_context, &finite, err);
+  pl_block_release(block);
+  if (!finite) atomic_store(&s->not_finite, true);
+  pl_threads_run_on(1, profile_part, p);
+  return status;
+}
+
 pl_status pl_step_in_parts(pl_steps *s, size_t index, pl_error *err) {
   pl_trainer *t = s->t;
   pl_given b = pl_step_batch(s, index);
@@ -221,8 +244,7 @@ pl_status pl_step_in_parts(pl_steps *s, size_t index, pl_error *err) {
     s->trouble = PL_GRADIENT_NOT_FINITE;
     return PL_OK;
   }
-  pl_optimizer_advance(t->o.optimizer);
-  pl_threads_run_on(threads, update_part, &p);
+  if ((status = take_step(s, &p, threads, err))) return status;
   if (!s->not_finite) accumulate_result(s, b.n);
   return PL_OK;
 }

@@ -22,7 +22,7 @@ static void steps(machine *m, int count, int size) {
       b->member[r].waited = b->member[r].waited + 0.001 * (slowest - share(m, r) / m->speed[r]);
     m->now += 0.001 * slowest;
     m->switches += 0.001 * slowest * m->displacements;
-    if (i % 10 == 9 && pl_balance_is_due(b, m->now)) pl_load_balance_adjust(b, m->now, (long)m->switches);
+    if (i % 10 == 9 && pl_load_balance_is_due(b, m->now)) pl_load_balance_adjust(b, m->now, (long)m->switches);
   }
 }
 

@@ -22,6 +22,20 @@ static void look(const pl_team *team, void *arg) {
   ((int *)arg)[team->rank] = sigismember(&blocked, SIGINT) + 2 * sigismember(&blocked, SIGTERM) + 4;
 }
 
+/* One more thread for every 200,000 steps, up to what there is. */
+static void small_work_stays_on_one_thread(void **state) {
+  (void)state;
+  static const struct { double steps; int threads; } cases[] = {
+    { 0, 1 }, { 199999, 1 }, { 200000, 2 }, { 600000, 4 }, { 1399999, 7 }, { 1400000, MANY }, { 1e18, MANY },
+  };
+  pl_threads_set(MANY);
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+    assert_int_equal(pl_threads_for(cases[k].steps), cases[k].threads);
+  pl_threads_set(1);
+  assert_int_equal(pl_threads_for(1e18), 1);
+  pl_threads_set(0);
+}
+
 static void workers_block_signals(void **state) {
   (void)state;
   static const int sizes[] = { 2, 5, 3, MANY, 2, 4 };
@@ -136,7 +150,7 @@ static void the_kernels_suit_the_processor(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(the_kernels_suit_the_processor),
-    cmocka_unit_test(workers_block_signals),
+    cmocka_unit_test(small_work_stays_on_one_thread), cmocka_unit_test(workers_block_signals),
     cmocka_unit_test(hosts_have_regions_of_their_own), cmocka_unit_test(the_limit_holds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,9 +147,9 @@ static void refuses_what_is_damaged(void **state) {
   refused(path, PL_ERROR_CORRUPT, " is truncated");
   write_plain(path, "<html><body>404</body></html>", 29);
   refused(path, PL_ERROR_CORRUPT, " is not an IDX file: it begins with 3c 68 74 6d");
-  bytes[2] = 0x0b;
+  bytes[2] = 0x0a;
   write_plain(path, bytes, sizeof images);
-  refused(path, PL_ERROR_CORRUPT, "IDX element type 0x0b is not read here");
+  refused(path, PL_ERROR_CORRUPT, "there is no IDX element type 0x0a; there are 0x08 (u8)");
   memcpy(bytes, images, sizeof images);
   bytes[3] = 7;
   write_plain(path, bytes, sizeof images);

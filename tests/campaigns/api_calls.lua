@@ -341,69 +341,36 @@ function closing()
   random_call()
 end
 
--- Passes of one model in any order: a large batch before a small one, other threads and limits in between, functions of
--- the script that throw, or answer in another width; by hand and by a trainer.
-local function passes()
-  local width, throw, thrown = 3, random(3) == 1, 0
+-- Finalizers run inside a call, whenever it makes something: here they end what that very call was given. The collector
+-- is made to go all the way round at the first object made after "restart".
+local function midst()
   core.system.memory_limit(MEMORY)
-  local function maybe_throw()
-    thrown = thrown + 1
-    if throw and random(4) == 1 then error("thrown on purpose", 0) end
-    if random(12) == 1 then disturb() end
-    if random(12) == 1 then closing() end
+  local ok, object = pcall(pick_object().clone, pick_object())
+  if not ok then object = random(2) == 1 and pl.rand(3, 4) or pick_object() end
+  local methods = collect_methods(object)
+  if not methods or #methods == 0 then return end
+  local method = pick(methods)
+  local list = arguments(method.name, object)
+  note(method.name)
+  local function finish()
+    for _, name in ipairs { "free", "close", "discard" } do
+      pcall(function() object[name](object) end)
+    end
   end
-  local function resized(x)
-    if x:size(2) >= width then return x:slice(2, 1, width) end
-    return pl.cat({ x, pl.zeros(x:size(1), width - x:size(2)) }, 2)
-  end
-  local widths = pl.nn.Lambda { shape = function(shape) return { shape[1] > 0 and width or 1 } end,
-    forward = function(x) maybe_throw() return resized(x) end, backward = function(dy, x)
-      maybe_throw() return pl.zeros(x:size(1), x:size(2)) + dy:mean()
-    end }
-  local dense = { 16, function(n) return pl.rand(n, 16) end }
-  local images = { 144, function(n) return pl.rand(n, 12, 12, 1) end }
-  local makers = {
-    function() return pl.nn.Sequential { pl.nn.Linear(16, 128), pl.nn.Tanh(), pl.nn.Linear(128, 3) }, dense end,
-    function() return pl.nn.Sequential { pl.nn.Linear(16, 64), pl.nn.ReLU(), widths }, dense end,
-    function()
-      return pl.nn.Sequential { pl.nn.Conv2d(1, 8, 3), pl.nn.Conv2d(8, 16, 5), pl.nn.MaxPool2d(2), pl.nn.Flatten(),
-        pl.nn.Linear(144, 3) }, images
-    end,
-    function()
-      return pl.nn.Sequential { pl.nn.Conv2d(1, 4, 3, { padding = "same" }), pl.nn.BatchNorm(4), pl.nn.ReLU(),
-        pl.nn.Flatten(), pl.nn.Linear(576, 3), widths }, images
-    end,
-  }
-  local model, kind = pick(makers)()
-  local sizes, n, x, y = { 1, 2, 3, 8, 30, 64, 400, 3000 }, 1, nil, nil
-  local optimizer, trainer = pl.optim.SGD { lr = 0.01 }, nil
-  local steps = {
-    function() n = pick(sizes); x = kind[2](n); y = model:forward(x) end, function()
-      y = model:forward(kind[2](pick(sizes)))
-    end,
-    function() model:backward(pl.ones(n, width), random(2) == 1) end, function() model:backward(y) end,
-    function() model:infer(kind[2](pick(sizes))) end, function() model:activations(kind[2](random(20))) end,
-    function() x:free() end, disturb, disturb, collectgarbage, closing, random_call,
-    function() width = pick { 1, 3, 3, 5, 9 } end, function() model:build { 4, 4, 1 } end, function()
-      model:build { kind[1] }
-    end,
-    function() optimizer:bind(model) end, function() optimizer:step() end, function() model:zero_grad() end,
-    function() model:clone():forward(kind[2](2)) end,
-    function() trainer:run(random(3), 1, random(3)) end, function() trainer:step(trainer:batch(1, 1)) end,
-    function()
-      local count = pick { 8, 40, 200 }
-      trainer = core.trainer.new { model = model, loss = pick { pl.nn.CrossEntropy(), pl.nn.MSE() },
-        optimizer = optimizer:bind(model), batch_size = pick { 1, 7, 32 },
-        data = core.data.new(kind[2](count), pl.randint(0, 2, count)) }
-    end,
-  }
-  note "passes of a model"
-  for _ = 1, 4 + random(12) do
-    if not pcall(pick(steps)) then raised = raised + 1 end
-    made = made + 1
-  end
-  core.system.memory_limit(MEMORY)
+  collectgarbage "stop"
+  setmetatable({}, { __gc = finish })
+  collectgarbage("incremental", 100, 400, 40)
+  collectgarbage "restart"
+  local fine = pcall(method.f, table.unpack(list, 1, list.n))
+  collectgarbage("incremental", 200, 100, 13)
+  if not fine then raised = raised + 1 end
 end
+
+local passes = dofile(here .. "/api_passes.lua").new { random = random, pick = pick, disturb = disturb,
+  closing = closing, call = random_call, MEMORY = MEMORY, begin = note, step = function(ok)
+    made = made + 1
+    if not ok then raised = raised + 1 end
+  end }
 
 -- 2^60 ways through it
 local linked = (os.getenv "PERILUNE_SOURCES" or here .. "/../..") .. "/tests/golden/linked_groups.h5"
@@ -441,6 +408,7 @@ while made < calls do
   elseif die <= 19 then pcall(closing)
   elseif die == 20 then walks()
   elseif die == 21 then borders()
+  elseif die <= 27 then pcall(midst)
   else random_call() end
   if random(200) == 1 then collectgarbage() end
 end

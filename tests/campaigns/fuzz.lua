@@ -1,9 +1,10 @@
--- The readers of what comes from outside (IDX and gzip, descriptions in JSON, JSON inside HDF5) with files that nobody
--- wrote: in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which follows the
--- branches that it reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
+-- The readers of what comes from outside (IDX, NPY, NPZ, CSV, safetensors, gzip, JSON, also inside HDF5) with files
+-- that nobody wrote: in full form clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
+-- follows the branches that it reaches; in short form a few thousand mutations of the corpus (tests/fuzz).
 local campaign = dofile "tests/campaigns/support.lua"
 
-local readers = { { "idx", 550000, 20000 }, { "config", 400000, 6000 }, { "record", 50000, 100 } }
+local readers = { { "idx", 550000, 20000 }, { "config", 400000, 6000 }, { "record", 50000, 100 },
+  { "npy", 300000, 20000 }, { "csv", 300000, 20000 }, { "safetensors", 200000, 10000 } }
 local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
   " ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
 

@@ -136,10 +136,31 @@ function TestExperiments:test_a_loss_that_is_not_finite()
   local r = cli.run "run x.lua --out broken --quiet"
   lu.assertEquals(r.status, 1)
   lu.assertStrMatches(r.err, "perilune: epoch 3, batch %d+: the loss is not a finite number; first seen in " ..
-    ".*layer %d.*; stopped, the weights after epoch [12] are kept in broken; a smaller learning rate than 1e%+12 " ..
+    ".*layer %d.*; stopped, the weights after epoch 2 are kept in broken; a smaller learning rate than 1e%+12 " ..
     "may help\n")
   lu.assertStrContains(cli.run("verify broken").out, "broken/run.h5: whole")
-  lu.assertStrContains(cli.run("show broken").out, "epochs   ")
+  lu.assertStrContains(cli.run("show broken").out, "epochs   2, unfinished")
+  lu.assertEquals(select(2, cli.read(cli.folder .. "/broken/log.jsonl"):gsub("\n", "")), 2)
+end
+
+-- Short epochs share a save: what a training that fails has learned since the last one is saved then.
+function TestExperiments:test_a_failure_leaves_the_epochs_before_it()
+  local script = good:gsub("callbacks = {%s*}", [[callbacks = { on_batch = function(ctx)
+      if ctx.epoch == 4 and ctx.batch == 2 and io.open "fail" then error("no more", 0) end
+      ctx.state.sum = (ctx.state.sum or 0) + ctx.loss * math.random()
+    end }]]):gsub("stopping = .-\n", "")
+  cli.write("x.lua", script)
+  cli.write("fail", "")
+  local r = cli.run "run x.lua --epochs 5 --out failing -q"
+  lu.assertEquals(r.err, "perilune: no more\n")
+  lu.assertStrContains(cli.run("show failing").out, "epochs   3, unfinished")
+  lu.assertEquals(select(2, cli.read(cli.folder .. "/failing/log.jsonl"):gsub("\n", "")), 3)
+  lu.assertStrContains(cli.run("verify failing").out, "failing/run.h5: whole")
+  os.remove(cli.folder .. "/fail")
+  lu.assertEquals(cli.run("run x.lua --epochs 5 --out failing -q").status, 0)
+  lu.assertEquals(cli.run("run x.lua --epochs 5 --out straight -q").status, 0)
+  local function digest(run) return cli.run("show " .. run).out:match "SHA%-256 (%x+)" end
+  lu.assertEquals(digest "failing", digest "straight")
 end
 
 function TestExperiments:test_errors_in_callbacks_have_their_own_line()

@@ -1,5 +1,5 @@
 -- Every experiment file passes `perilune check`, says what is documented, and has its row in experiments/index.lua; a
--- record has its row in records/README.md.
+-- record has its row in records/README.md, and what is in own/ in README.md.
 local lu = require "luaunit"
 
 local program = (os.getenv "BUILD" or "build") .. "/perilune"
@@ -11,9 +11,9 @@ local function lines_of(command)
   return lines, ok and 0 or code
 end
 
-local files, records = {}, {}
+local files, records, own = {}, {}, {}
 for _, path in ipairs(lines_of "ls experiments/*/*.lua") do
-  local list = path:find("/records/", 1, true) and records or files
+  local list = path:find("/records/", 1, true) and records or path:find("/own/", 1, true) and own or files
   if not path:find("/common/", 1, true) then list[#list + 1] = path end
 end
 
@@ -104,14 +104,22 @@ function TestExperiments:test_sizes_of_documented_networks()
   end
 end
 
-function TestExperiments:test_every_record_passes_check_and_is_told_of()
-  local told = slurp "experiments/records/README.md"
-  lu.assertTrue(#records > 0)
-  for _, path in ipairs(records) do
+local function pass_check_and_are_told_of(list, readme)
+  local told = slurp(readme)
+  lu.assertTrue(#list > 0)
+  for _, path in ipairs(list) do
     local lines, code = lines_of(("%s check %s"):format(program, path))
     lu.assertEquals(code, 0, path .. "\n" .. table.concat(lines, "\n"))
     lu.assertStrContains(told, path:match "[^/]+$")
   end
+end
+
+function TestExperiments:test_every_record_passes_check_and_is_told_of()
+  pass_check_and_are_told_of(records, "experiments/records/README.md")
+end
+
+function TestExperiments:test_what_is_own_passes_check_and_is_told_of()
+  pass_check_and_are_told_of(own, "experiments/README.md")
 end
 
 -- The race's network and schedule on a few drawn digits: it learns, and with held images leaves the test set alone.

@@ -86,6 +86,20 @@ function TestExport:test_what_a_format_cannot_express_is_named()
   end
 end
 
+function TestExport:test_from_a_script_the_name_says_the_format()
+  local model = nn.Sequential { nn.Linear(4, 3) }
+  lu.assertErrorMsgContains("call model:build{...} first", model.export, model, cli.folder .. "/a.onnx")
+  model:build { 4 }
+  for _, ending in ipairs { "onnx", "safetensors", "h5", "c" } do
+    lu.assertEquals(model:export(cli.folder .. "/a." .. ending), true)
+  end
+  lu.assertTrue(assert(nn.import(cli.folder .. "/a.h5")):infer(pl.ones(1, 4)):equal(model:infer(pl.ones(1, 4))))
+  lu.assertErrorMsgContains("it ends in .onnx, .safetensors", model.export, model, cli.folder .. "/a.txt")
+  local ok, message = model:export "/nowhere/a.c"
+  lu.assertNil(ok)
+  lu.assertStrContains(message, "/nowhere/a.c")
+end
+
 local experiment = [[
 local pl = require "perilune"
 local nn = pl.nn

@@ -2,6 +2,7 @@
 name=screens
 . tests/cli/support_tmux.sh
 ln -sf "$perilune" "$tmp/p"
+ln -sf "$PWD/experiments" "$tmp/experiments"
 cat >"$tmp/x.lua" <<'EOF'
 local pl = require "perilune"
 local nn = pl.nn
@@ -10,17 +11,20 @@ return pl.experiment { name = "Look", data = pl.data.digits { train = 300, test 
   optimizer = pl.optim.Adam {}, epochs = 2, batch_size = 32, validation = 0.1, metrics = { "macro_f1" },
   stopping = pl.stopping.patience { monitor = "val_macro_f1", patience = 3 }, documented = { error = 0.03, source = "nowhere, section 9.5" } }
 EOF
-for width in 60 80 140; do
-  for command in "run x.lua --fresh" "show runs/look-s1" "check x.lua" "help" "help nn.Conv2d"; do
+long="runs/a folder with a name that is quite long, so that no table has room for it"
+for seed in 1 2; do (cd "$tmp" && ./p run x.lua -q --seed $seed --out "$long $seed" >/dev/null); done
+for width in 60 80 140 250; do
+  for command in "run x.lua --fresh" "show runs/look-s1" "check x.lua" "help" "help nn.Conv2d" \
+    runs "compare runs/*" "show '$long 1'" reproduce "data list"; do
     t kill-server
     server=$((server + 1))
     t new-session -d -x "$width" -y 150 "cd '$tmp' && NO_COLOR=1 LC_ALL=C.UTF-8 ./p $command; echo left with status \$?; sleep 60"
     shows "$command at $width columns ends" '^left with status' 30
     n=$((n + 1))
-    wrapped=$(t capture-pane -pJ | awk -v w="$width" 'length($0) > w' | grep -v '^ *\(another seed\|by hand\|look closer\|SHA-256\)')
+    wrapped=$(t capture-pane -pJ | awk -v w="$width" 'length($0) > w' | grep -v '^ *\(another seed\|by hand\|look closer\)')
     if [ -z "$wrapped" ]; then echo "ok $n - $command at $width columns does not wrap"
     else echo "not ok $n - $command at $width columns does not wrap"; echo "$wrapped" | sed 's/^/# /'; bad=1; fi
-    case $command in run*|show*) shows "$command at $width columns shows what is monitored" 'val macro f1';; esac
+    case $command in "run "*|show*) shows "$command at $width columns shows what is monitored" 'val macro f1';; esac
   done
 done
 echo "1..$n"

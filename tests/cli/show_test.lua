@@ -31,6 +31,28 @@ function TestShow:test_says_what_was_held_out()
   lu.assertStrMatches(cli.run("check " .. script).out, ".*" .. rule .. ".*")
 end
 
+-- Targets are measured by MAE, RMSE and R2; nothing speaks of classes.
+function TestShow:test_a_regression()
+  cli.write("regression.lua", [[
+local pl = require "perilune"
+local x = pl.rand({ 60, 3 }, { seed = 1 })
+return pl.experiment { name = "sums", epochs = 2, batch_size = 20, validation = 0.2,
+  data = pl.data.from_tensors { x = x, y = x:sum(2):reshape(60, 1), test_x = x, test_y = x:sum(2):reshape(60, 1) },
+  model = pl.nn.Sequential { pl.nn.Linear(3, 1) }, loss = pl.nn.MSE(), optimizer = pl.optim.SGD { lr = 0.1 } }]])
+  local trained = cli.run "run regression.lua --out sums"
+  lu.assertEquals(trained.status, 0, trained.err)
+  local shown = cli.run "show sums".out
+  for _, text in ipairs { trained.out, shown } do
+    lu.assertStrMatches(text, ".*[Tt]est[^\n]*RMSE %d[^\n]*MAE %d[^\n]*R2 .*")
+    for _, word in ipairs { "wrong", "accuracy", "precision", "onfusion", "error %%? ?%d" } do
+      lu.assertNil(text:match(word), word .. "\n" .. text)
+    end
+  end
+  local run = assert(core.json.decode(cli.run("show sums --json").out))
+  lu.assertNil(run.test.accuracy or run.test.error or run.test.confusion or run.history[1].train_accuracy)
+  lu.assertTrue(run.test.rmse >= run.test.mae and run.history[2].val_r2 <= 1)
+end
+
 function TestShow:test_csv_ends_with_the_final_results()
   local r = cli.run "show done --csv"
   local head, first, _, final = r.out:match "^([^\n]+)\n([^\n]+)\n([^\n]+)\n([^\n]+)\n$"

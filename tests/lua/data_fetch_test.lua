@@ -165,7 +165,8 @@ end
 function TestFetch:test_list_names_every_data_set()
   local names = {}
   for i, entry in ipairs(fetch.list()) do names[i] = entry.name end
-  lu.assertEquals(names, { "mnist", "fashion_mnist", "kmnist", "toy" })
+  lu.assertEquals(names, { "mnist", "fashion_mnist", "kmnist", "toy", "emnist", "qmnist", "cifar10",
+    "cifar100" })
 end
 
 local status = lu.LuaUnit.run("-o", "tap")

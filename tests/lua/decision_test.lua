@@ -96,6 +96,7 @@ function TestDecision:test_a_row_with_nan_is_never_right()
   local outputs = m:infer(x)
   outputs[1], outputs[2], outputs[3] = pl.tensor { nan, 0, 0 }, pl.tensor { 0, nan, 1 }, pl.tensor { 1, 0, nan }
   lu.assertEquals(pl.accuracy(outputs, y), 0.25)
+  lu.assertEquals(pl.accuracy(outputs, pl.tensor({ -1, -1, -1, -1 }, "i32")), 0.0)      -- no label is none of them
   for _, loss in ipairs { nn.CrossEntropy(), nn.BCE(), nn.MSE(), false } do
     local opts = loss and { loss = loss } or nil
     lu.assertEquals(m:predict(x, opts):totable(), { -1, -1, -1, 2 })

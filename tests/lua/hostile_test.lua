@@ -108,4 +108,35 @@ function TestHostile:test_a_number_of_classes_beyond_reason_is_refused()
     { train_images = "x", train_labels = "y", labels = 1 << 40 })
 end
 
+TestLists = {}
+
+-- A list whose metatable has an answer for every place. What a script hands over is read as it lies there.
+function TestLists:test_without_an_end_are_read_as_they_are()
+  local function endless(item) return setmetatable({}, { __index = function(_, key)
+    return math.type(key) == "integer" and item or nil
+  end }) end
+  local data = pl.data.digits { train = 20, test = 10 }
+  local calls = {
+    function() pl.arg("lr", 0.1, endless(0.1)) end,
+    function() pl.schedule.multi_step { at = endless(2) } end,
+    function() pl.augment.compose(endless(pl.augment.noise(0.1))) end,
+    function() pl.compare(endless "nowhere", endless "nowhere") end,
+    function() pl.sweep { script = "nowhere.lua", arguments = { lr = endless(1) } } end,
+    function() pl.figure { kind = "heat", values = endless { 1, 2 } } end,
+    function() pl.figure { panels = endless { kind = "lines" } } end,
+    function()
+      pl.experiment { name = "endless", data = data,
+        model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+        loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 }, epochs = 1, batch_size = 10,
+        metrics = endless "macro_f1" }
+    end,
+  }
+  for i, call in ipairs(calls) do
+    debug.sethook(function() error "it does not end" end, "", 5000000)
+    local _, message = pcall(call)
+    debug.sethook()
+    lu.assertNil(tostring(message):match "it does not end", i)
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -215,7 +215,8 @@ TestEscape = {}
 
 function TestEscape:test_text_and_json()
   lu.assertEquals(escape.text "<a href='x' b=\"y\">&", "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;")
-  lu.assertEquals(escape.text "a\0b\27c\xffd\u{202e}e\r\n", "a\u{2400}b\u{241b}c\u{FFFD}d\u{FFFD}e\n")
+  lu.assertEquals(escape.text "a\0b\27c\xffd\u{202e}e\u{ffff}\r\n", [[a\x00b\x1bc\xffd\u{202e}e\u{ffff}]] .. "\n")
+  lu.assertEquals(require "perilune.terminal.style".clean "a\27b\nc", [[a\x1bb\nc]])
   lu.assertEquals(escape.json { "</script>", 1, 0.5, 0 / 0, true, { a = "'&" } },
     '["\\u003c/script\\u003e",1,0.5,null,true,{"a":"\\u0027\\u0026"}]')
   for i = 0, 255 do lu.assertNotNil(utf8.len(escape.text(string.char(i)))) end

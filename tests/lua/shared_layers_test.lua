@@ -140,13 +140,13 @@ function TestShared.test_in_an_experiment()
       batch_size = 7, epochs = 3 }
     local run = e:run { quiet = true, out = false, threads = threads }
     lu.assertEquals(run.model:count(), 35)
-    return run.model:state()[1].tensor:clone(), model
+    return { weight = run.model:state()[1].tensor:clone(), model = model }
   end
-  local first, model = train(1)
-  same(first, train(3))
-  same(model[1][1].weight, model[2][1].weight)
-  lu.assertFalse(first:equal(train(1, true)))
-  same(train(1, true), train(3, true))
+  local first, frozen = train(1), train(1, true)
+  same(first.weight, train(3).weight)
+  same(first.model[1][1].weight, first.model[2][1].weight)
+  lu.assertFalse(first.weight:equal(frozen.weight))
+  same(frozen.weight, train(3, true).weight)
 end
 
 function TestShared.test_dropout_masks_differ_from_use_to_use()

@@ -72,7 +72,9 @@ function TestStart:test_what_does_not_fit_or_is_not_there()
     pl.experiment,
     fields { start = path, model = net(3), loss = nn.MSE(), data = pl.data.from_tensors { x = pl.zeros(4, 28, 28, 1),
       y = pl.zeros(4, 3) } })
-  lu.assertErrorMsgContains("start: ", pl.experiment, fields { start = "nowhere.h5" })
+  local e = pl.experiment(fields { start = "nowhere.h5" })
+  lu.assertErrorMsgContains("start: there is no nowhere.h5", e.run, e, quiet)
+  lu.assertErrorMsgContains("start: there is no nowhere.h5", e.find_lr, e)
 end
 
 function TestStart:test_is_part_of_the_run()
@@ -85,6 +87,27 @@ function TestStart:test_is_part_of_the_run()
   lu.assertErrorMsgContains("start: was weights with SHA-256 ", go, nil, 2)
   local whole = digest(pl.experiment(fields { start = path, epochs = 2 }):run(quiet).model)
   lu.assertEquals(digest(go(path, 2).model), whole)
+  -- the checkpoint has the weights: the file that they came from is not needed any more
+  local gone = scratch .. "/gone.h5"
+  assert(saved:save(gone))
+  folder = scratch .. "/goes_on"
+  go(gone, 1)
+  os.remove(gone)
+  lu.assertEquals(digest(go(gone, 2).model), whole)
+  go(gone, 3)
+  lu.assertErrorMsgContains("start: was weights with SHA-256 ", go, nil, 4)
+end
+
+-- The range test starts where a run would.
+function TestStart:test_learning_rates_are_tried_from_there()
+  local function experiment(start)
+    local model = start == "keep" and assert(nn.load(path)) or nil
+    return pl.experiment(fields { model = model, start = start, batch_size = 60, epochs = 1 })      -- one step an epoch
+  end
+  for _, start in ipairs { path, "new", "keep" } do
+    lu.assertEquals(experiment(start):find_lr { steps = 20 }.loss[1],
+      experiment(start):run(quiet).history.train_loss[1])
+  end
 end
 
 TestLoad = {}

@@ -58,7 +58,10 @@ function M.shape(shape)
 end
 
 --- Width in characters.
-function M.width(s) return utf8.len(s) or #s end
+function M.width(s)
+  if s:find "\27" then s = s:gsub("\27%[[%d;]*m", "") end      -- colours take no room
+  return utf8.len(s) or #s
+end
 
 --- At most `width` characters of plain text.
 function M.clip(s, width)
@@ -72,7 +75,13 @@ function M.pad(s, width, align)
   return align == "right" and space .. s or s .. space
 end
 
---- Words on lines of at most `width` (nil: one line); all but the first begin with `indent`.
+-- A text of at most `width` columns; where it was cut two dots say so.
+local function cut(s, width)
+  return M.width(s) <= width and s or M.clip(s, math.max(width - 2, 0)) .. (".."):sub(1, width)
+end
+
+--- Words on lines of at most `width` (nil: one line); all but the first begin with `indent`. A word without room on any
+--- line, such as a digest, goes on on the next.
 function M.wrap(s, width, indent)
   if width == nil or M.width(s) <= width then return { s } end
   local lines, line = {}, s:match "^%s*"
@@ -81,6 +90,13 @@ function M.wrap(s, width, indent)
     if not fresh and M.width(line) + 1 + M.width(word) > width then
       lines[#lines + 1] = line
       line, fresh = indent or "", true
+    end
+    local room = math.max(width - M.width(line), 1)
+    while fresh and M.width(word) > room do
+      local piece = M.clip(word, room)
+      lines[#lines + 1] = line .. piece
+      word, line = word:sub(#piece + 1), indent or ""
+      room = math.max(width - M.width(line), 1)
     end
     line, fresh = line .. (fresh and "" or " ") .. word, false
   end
@@ -95,6 +111,28 @@ function M.beside(name, s, margin, term)
   for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin))
     .. line end
   return lines
+end
+
+-- Makes the widest of the columns of words narrower, as far as that helps and is sensible; without it the last columns
+-- are left out. `shown`, `left_out`: see fitting.
+local function squeeze(columns, widths, shown, left_out, gap, width)
+  local LEAST = 12
+  local function excess()
+    local total = -gap
+    for _, c in ipairs(shown) do total = total + widths[c] + gap end
+    return total - width
+  end
+  while excess() > 0 do
+    local widest
+    for _, c in ipairs(shown) do
+      if columns[c].align ~= "right" and widths[c] > LEAST and (not widest or widths[c] > widths[widest]) then
+        widest = c
+      end
+    end
+    if widest then widths[widest] = widths[widest] - 1
+    elseif #shown > 1 then table.insert(left_out, 1, columns[table.remove(shown)][1])
+    else break end
+  end
 end
 
 --- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns
@@ -124,7 +162,7 @@ end
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need = } ; `rows`: lists of strings
 --- (nil: empty), with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell.
 --- Returns the lines, the titles first. Of what is wider than `width` columns are left out (see fitting), which a last
---- line says.
+--- line says; if that does not do, words are cut.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "
@@ -133,10 +171,11 @@ function M.columns(columns, rows, gap, paint, width)
     for _, row in ipairs(rows) do widths[c] = math.max(widths[c], M.width(row[c] or "")) end
   end
   local shown, left_out = M.fitting(columns, widths, #gap, width)
+  if width then squeeze(columns, widths, shown, left_out, #gap, width) end
   local function line(cells, heading)
     local out = {}
     for i, c in ipairs(shown) do
-      local cell = M.pad(cells[c] or "", widths[c], columns[c].align)
+      local cell = M.pad(cut(cells[c] or "", widths[c]), widths[c], columns[c].align)
       local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or columns[c].style
       out[i] = paint and style and paint(cell, style) or cell
     end

@@ -31,6 +31,14 @@ end
 
 M.describe = names_of.describe
 
+local function next_item(t, i)
+  local value = rawget(t, i + 1)
+  if value ~= nil then return i + 1, value end
+end
+
+--- for i, item in options.items(t): a list of the script's as it lies there; a metatable may answer without an end.
+function M.items(t) return next_item, t, 0 end
+
 --- Raises "<what> has no option 'x'; did you mean 'y'?" for a name that is not in the list `names`.
 function M.unknown(what, name, names, noun)
   noun = noun or "option"
@@ -70,6 +78,9 @@ local function check(what, option, value, noun)
   end
   if type(value) == "number" then
     local low, high = option.low, option.high
+    if value ~= value and not (low or high) then
+      errors.raise("%s: %s '%s' must be a number, got NaN", what, noun, name)
+    end
     if value ~= value or (low and value < low) or (high and value > high) then
       local range = low and high and ("from %s to %s"):format(low, high) or low and ("at least %s"):format(low)
         or ("at most %s"):format(high)

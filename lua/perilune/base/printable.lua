@@ -1,15 +1,16 @@
 --- Text from files and scripts made safe to print: what could move a terminal's cursor, colour, rename or reprogram it
 --- is shown as an escape: \27 as "\x1b", bytes that are not UTF-8 as "\xff", controls and directions of Unicode as
---- "\u{202e}".
+--- "\u{202e}". Pages and figures use it too, where hidden text deceives as well.
 local M = {}
 
 local named = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
 
 -- C1 controls, line and paragraph separators, marks and overrides of writing direction, zero-width and other invisible
--- characters.
+-- characters, and what is no character (XML forbids it).
 local function is_hidden(code)
   return code >= 0x80 and code <= 0x9f or code >= 0x200b and code <= 0x200f or code >= 0x2028 and code <= 0x202e
     or code >= 0x2060 and code <= 0x206f or code == 0xfeff or code >= 0xe0000 and code <= 0xe007f
+    or code >= 0xfdd0 and code <= 0xfdef or code & 0xfffe == 0xfffe
 end
 
 local function byte_escape(c) return named[c] or ("\\x%02x"):format(c:byte()) end
@@ -38,8 +39,8 @@ end
 --- One line of text: newlines and tabs are escaped too.
 function M.text(s) return escaped(s, "[\0-\x1f\x7f]") end
 
---- Text of several lines, such as a script: newlines and tabs stay.
-function M.lines(s) return escaped(s, "[\0-\x08\x0b-\x1f\x7f]") end
+--- Text of several lines, such as a script: newlines and tabs stay; the ends of lines that Windows writes are newlines.
+function M.lines(s) return escaped(s:gsub("\r\n", "\n"), "[\0-\x08\x0b-\x1f\x7f]") end
 
 local scripts = { script = true, text = true }      -- kept as they are: compared, and shown line by line
 

@@ -82,7 +82,7 @@ local function print_table(results, term)
     end
     rows[i] = cells
   end
-  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint)) do print(line) end
+  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
 end
 
 local function print_csv(results)
@@ -140,7 +140,7 @@ local function print_layers(e, threads, peak, seconds, term)
   end
   print(("%s, batch %d, %d thread%s: %s a step, %s samples/s"):format(term.paint(e.name, "bold"), e.batch_size, threads,
     threads == 1 and "" or "s", duration(step), text.count(e.batch_size / step)))
-  for _, line in ipairs(text.columns(layer_columns, cells, "  ", term.paint)) do print(line) end
+  for _, line in ipairs(text.columns(layer_columns, cells, "  ", term.paint, term.width)) do print(line) end
 end
 
 local function layers(networks, threads, peaks, seconds)

@@ -83,7 +83,7 @@ local function print_settings(settings, labels, term)
     end
   end
   if #rows > 0 then
-    for _, line in ipairs(text.columns(columns, rows, "  ", term.paint)) do print(line) end
+    for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
   end
   for _, row in ipairs(settings) do
     if row.lines then
@@ -105,7 +105,7 @@ local function print_results(results, labels, term)
     for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i]) end
   end
   print(term.paint("\nResults", "bold"))
-  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint)) do print(line) end
+  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
 end
 
 function M.run(options)
@@ -133,12 +133,18 @@ function M.run(options)
     return 0
   end
   local term = text.terminal(1)
-  for i, group in ipairs(groups) do print(("%s  %s"):format(term.paint(labels[i], "bold"), who(group))) end
+  for i, group in ipairs(groups) do
+    local line = ("%s  %s"):format(term.paint(labels[i], "bold"), who(group))
+    print(table.concat(text.wrap(line, term.width, "   "), "\n"))
+  end
   print()
   print_settings(settings, labels, term)
   print_results(results, labels, term)
   if #groups > 1 then print() end
-  for i = 2, #groups do print(("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)) end
+  for i = 2, #groups do
+    local words = ("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)
+    print(table.concat(text.wrap(words, term.width, "  "), "\n"))
+  end
   if #groups == 1 then print(("\nOne group of %d seeds; there is nothing to compare it with."):format(#runs)) end
   return 0
 end

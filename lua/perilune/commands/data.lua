@@ -14,14 +14,17 @@ function M.define(parser)
 end
 
 local function list()
-  local rows = {}
+  local rows, missing = {}, nil
   for i, set in ipairs(require "perilune.data.fetch".list()) do
-    rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), set.folder
-      or "not here: perilune data fetch " .. set.name }
+    local where = set.folder or set.by_hand and "not here, by hand" or "not here"
+    rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), where }
+    missing = missing or not set.folder and set.name
   end
   rows[#rows + 1] = { "digits", "digits drawn by a generator", "any", "any", "built in" }
-  local columns = { { "name" }, { "what" }, { "train", align = "right" }, { "test", align = "right" }, { "where" } }
-  for _, line in ipairs(text.columns(columns, rows)) do print(line) end
+  local columns = { { "name" }, { "what", need = 1 }, { "train", align = "right" },
+    { "test", align = "right" }, { "where" } }
+  for _, line in ipairs(text.columns(columns, rows, "  ", nil, text.terminal(1).width)) do print(line) end
+  if missing then print(("to get one, or hear how: perilune data fetch %s"):format(missing)) end
   return 0
 end
 

@@ -19,7 +19,8 @@ local function about(path)
   local file = require "perilune.run.folder".file(path)
   local record = require "perilune.run.file".read(file, { tensors = false })
   local identity = record and record.state and record.state.identity or {}
-  return { name = identity.name or "model", labels = identity.labels, recipe = identity.recipe }
+  return { name = identity.name or "model", labels = identity.labels, recipe = identity.recipe,
+    data = identity.data }
 end
 
 function M.run(options)

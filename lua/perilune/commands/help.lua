@@ -20,7 +20,7 @@ local function overview()
   print(table.concat(text.wrap(title, width), "\n") .. "\n")
   local lines = {}
   for _, name in ipairs(cli.commands) do
-    local command = require("perilune.commands." .. name)
+    local command = cli.command(name)
     lines[#lines + 1] = { ("perilune %s %s"):format(name, command.usage), command.summary }
   end
   lines[#lines + 1] = { "perilune FILE.lua [ARGUMENTS]", "run any Lua script, as lua(1) would" }

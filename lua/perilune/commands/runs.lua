@@ -142,10 +142,13 @@ local function cell(name, value)
   return clean(tostring(value))
 end
 
+-- What is left out first where a terminal is narrow; what is not named here stays as long as anything.
+local need = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, state = 4, name = 3, tags = 2, seed = 1 }
+
 local function print_table(list, columns, markdown)
   local term = text.terminal(1)
   local titles, rows = {}, {}
-  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)) } end
+  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name] } end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do
@@ -167,7 +170,7 @@ local function print_table(list, columns, markdown)
     end
     return
   end
-  for _, line in ipairs(text.columns(titles, rows, "  ", term.paint)) do print(line) end
+  for _, line in ipairs(text.columns(titles, rows, "  ", term.paint, term.width)) do print(line) end
   print(term.paint(("%d run%s"):format(#list, #list == 1 and "" or "s"), "dim"))
 end
 

@@ -1,6 +1,7 @@
 --- pl.augment: alterations of the training images. The constructors are those of the core; see lua/meta/data.lua.
 local core = require "perilune.core"
 local raise = require "perilune.base.errors".raise
+local options = require "perilune.base.options"
 local names = require "perilune.base.names"
 
 local M = {}
@@ -16,7 +17,7 @@ function M.compose(list)
     raise("compose takes a list of augmentations, %s", names.uncalled(list) or "got " .. names.describe(list))
   end
   local flat = setmetatable({}, Compose)
-  for i, item in ipairs(list) do
+  for i, item in options.items(list) do
     if getmetatable(item) == Compose then table.move(item, 1, #item, #flat + 1, flat)
     elseif names.uncalled(item) then raise("compose: item %d: %s", i, names.uncalled(item))
     elseif type(item) == "userdata" or type(item) == "function" then flat[#flat + 1] = item

@@ -12,7 +12,7 @@ function M.new(parts)
   local train = parts.train
   return setmetatable({
     name = parts.name, train = train, test = parts.test, held = parts.held,
-    shape = train.shape, labels = train.labels, classes = train.classes,
+    shape = train.shape, labels = train.labels, classes = train.classes, features = train.features,
   }, class)
 end
 

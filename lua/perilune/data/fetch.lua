@@ -2,6 +2,7 @@
 --- after its SHA-256 has been found right; until then it is called <name>.gz.part.
 local core = require "perilune.core"
 local locate = require "perilune.data.locate"
+local named = require "perilune.data.named"
 local registry = require "perilune.data.registry"
 local system, store = core.system, core.store
 
@@ -9,6 +10,11 @@ local M = {}
 
 local function entry_of(name)
   local names = {}
+  local known = named.entry(name)
+  if known then
+    local folders = locate.folders()
+    return nil, ("%s is not downloaded: %s"):format(name, named.advice(known, { folders[#folders] .. "/" .. name }))
+  end
   for i, entry in ipairs(registry) do
     if entry.name == name then return entry end
     names[i] = entry.name
@@ -85,6 +91,10 @@ function M.list()
     local paths = locate.find_all(entry)
     list[i] = { name = entry.name, title = entry.title, train = entry.train, test = entry.test,
       folder = paths and paths.train_images:match "^(.*)/" or nil }
+  end
+  for _, entry in ipairs(named.entries) do
+    list[#list + 1] = { name = entry.name, title = entry.title, train = entry.train, test = entry.test,
+      folder = named.folder(entry), by_hand = true }
   end
   return list
 end

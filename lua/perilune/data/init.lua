@@ -181,7 +181,7 @@ end
 --- Tensors of an HDF5 file: path; x, y, test_x, test_y = their names in the file ("group/name" for nested ones); labels
 --- and name as for from_tensors. foreign = true reads files that other programs wrote.
 function M.hdf5(opts)
-  local o = options.read("data.hdf5", opts, {
+  local o = require "perilune.data.parts".options("data.hdf5", opts, {
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5",
     foreign = false,
   }, "path")
@@ -192,22 +192,29 @@ function M.hdf5(opts)
     local value, why = content, skipped and skipped["/" .. o[option]:gsub("^/", "")]
     if why then raise("data.hdf5: option '%s': %s", option, why) end
     for name in o[option]:gmatch "[^/]+" do value = type(value) == "table" and value[name] or nil end
-    if not value and (needed or (opts and opts[option])) then
+    if not value and (needed or (type(opts) == "table" and opts[option])) then
       raise("data.hdf5: there is no '%s' in %s (option '%s'); it holds: %s", o[option], o.path, option,
         contents(content))
     end
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
-    return value
+    return option:find "x$" and value and value.dtype == "i32" and value:to "f32" or value
   end
   return M.from_tensors {
     x = find("x", true), y = find "y", test_x = find "test_x", test_y = find "test_y", labels = o.labels, name = o.name,
   }
 end
 
+-- Readers that are loaded when they are first used; what they do is said where they are.
+for name, module in pairs { npz = "arrays", csv = "csv", images = "images", emnist = "named", qmnist = "named",
+  cifar10 = "named", cifar100 = "named" } do
+  M[name] = core.system.in_c(function(...) return require("perilune.data." .. module)[name](...) end)
+end
+
 --- The names of the data sets that are found by name: "mnist", ...
 function M.names()
   local names = {}
   for i, entry in ipairs(registry) do names[i] = entry.name end
+  for _, entry in ipairs(require "perilune.data.named".entries) do names[#names + 1] = entry.name end
   return names
 end
 

@@ -56,10 +56,12 @@ end
 local function derived(self, step, changes)
   local recipe = table.move(self.recipe or {}, 1, #(self.recipe or {}), 1, {})
   recipe[#recipe + 1] = step
+  local prepared = table.move(self.prepared or {}, 1, #(self.prepared or {}), 1, {})
+  prepared[#prepared + 1] = changes.prepared
   return M.new {
-    recipe = recipe, name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape
-      or self.shape,
-    labels = self.labels, classes = self.classes, target = self.target, load = changes.load,
+    recipe = recipe, prepared = prepared, original = self.original or self,
+    name = changes.name or self.name, count = changes.count or self.count, shape = changes.shape or self.shape,
+    labels = self.labels, classes = self.classes, target = self.target, features = self.features, load = changes.load,
   }
 end
 
@@ -188,15 +190,14 @@ function Split:standardize(opts)
     local words = ("standardize per=%s std=%s"):format(o.per, tostring(o.std))
     return from == self and words or ("%s from=(%s %s)"):format(words, from.sha256, from:derivation())
   end
-  return derived(self, step, { name = self.name .. ", standardized", load = function()
+  local function statistics()
     local key = o.per .. (o.std and " std" or "")
     from._statistics = from._statistics or {}
-    local known = from._statistics[key]
-    if not known then
-      known = table.pack(from:read():statistics(o.per, o.std))
-      from._statistics[key] = known
-    end
-    return self:read():standardize(known[1], known[2])
+    from._statistics[key] = from._statistics[key] or table.pack(from:read():statistics(o.per, o.std))
+    return table.unpack(from._statistics[key])
+  end
+  return derived(self, step, { name = self.name .. ", standardized", prepared = statistics, load = function()
+    return self:read():standardize(statistics())
   end })
 end
 

@@ -14,6 +14,8 @@ M.list = {
   { name = "keras", summary = "a Keras file, which keras.models.load_model takes", endings = { "h5", "hdf5" } },
   { name = "c", summary = "one C99 file with int predict(const float *x, float *y), and no dependency",
     endings = { "c" } },
+  { name = "html", summary = "a page to draw a digit on, which shows what the network makes of it",
+    endings = { "html", "htm" } },
 }
 
 local Lambda = "its functions are Lua; no other program can run them"
@@ -26,21 +28,17 @@ local function first_lambda(layer)
   end
 end
 
-local function classes_of(graph)
-  local shape = graph.output.shape
-  return #shape == 1 and shape[1] or nil
-end
-
---- Writes a built model in the format of that name: true, or nil and a message. about: name, labels.
+--- Writes a built model in the format of that name: true, or nil and a message. about: name, labels, recipe and
+--- data of the run, if there is one.
 function M.write(model, name, path, about)
   local lambda = first_lambda(model)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end
   local format = require("perilune.export." .. name)
   local graph = graphs.of(model)
-  about = { name = about and about.name or "model", labels = about and about.labels, input = about and about.input,
-    outputs = decision.kind(model), classes = classes_of(graph) }
-  if format.write then return format.write(graph, path, about) end
-  return core.store.write_text(path, format.encode(graph, about))
+  local of = { name = "model", outputs = decision.kind(model) }
+  for key, value in pairs(about or {}) do of[key] = value end
+  if format.write then return format.write(graph, path, of) end
+  return core.store.write_text(path, format.encode(graph, of))
 end
 
 --- The format that the ending of a file's name means.

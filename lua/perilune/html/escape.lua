@@ -1,37 +1,13 @@
 --- Text from files and scripts as text of a page: nothing in it can be markup, end a script, or hide as a control
 -- character.
+local printable = require "perilune.base.printable"
+
 local M = {}
 
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
---- Valid UTF-8: other bytes become U+FFFD, control characters their pictures (U+2400), except tab and newline. So do
---- the characters that turn the direction of text, and what XML forbids.
-function M.clean(s)
-  s = tostring(s)
-  if not s:find "[^\t\n\x20-\x7e]" then return s end
-  local out, i = {}, 1
-  while i <= #s do
-    local b = s:byte(i)
-    local length = b < 0x80 and 1 or b >= 0xc2 and b < 0xe0 and 2 or b >= 0xe0 and b < 0xf0 and 3 or b >= 0xf0
-      and b < 0xf5 and 4 or 0
-    local piece = length > 0 and s:sub(i, i + length - 1)
-    if not piece or not utf8.len(piece) then
-      out[#out + 1] = "\u{FFFD}"
-      i = i + 1
-    else
-      local c = utf8.codepoint(piece)
-      if c == 9 or c == 10 then out[#out + 1] = piece
-      elseif c < 32 then out[#out + 1] = c == 13 and "" or utf8.char(0x2400 + c)
-      elseif c == 127 then out[#out + 1] = "\u{2421}"
-      elseif (c >= 0x80 and c < 0xa0) or (c >= 0x202a and c <= 0x202e) or (c >= 0x2066 and c <= 0x2069)
-        or c & 0xfffe == 0xfffe
-        or (c >= 0xfdd0 and c <= 0xfdef) or c == 0x2028 or c == 0x2029 then out[#out + 1] = "\u{FFFD}"
-      else out[#out + 1] = piece end
-      i = i + length
-    end
-  end
-  return table.concat(out)
-end
+--- Valid UTF-8 without hidden characters; tabs and newlines stay.
+function M.clean(s) return printable.lines(tostring(s)) end
 
 --- For the text of an element and for attributes in quotes.
 function M.text(s) return (M.clean(s):gsub("[&<>\"']", entities)) end

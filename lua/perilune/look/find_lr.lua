@@ -37,7 +37,7 @@ local function train(e, o)
     copy:build(e.splits.train.shape)
     return copy
   end, e.model:config())
-  local optimizer = copy_of("optimizer", core.optim.from_config, e.optimizer:config())
+  local optimizer = e.optimizer:clone()
   local batches = math.ceil(e.splits.train.count / e.batch_size)
   local rates, losses, total = {}, {}, 0.0
   local ratio = (o.to / o.from) ^ (1 / (o.steps - 1))
@@ -61,10 +61,14 @@ local function train(e, o)
   end
   local fields = {}
   for name, value in pairs(e.given) do fields[name] = value end
-  for _, name in ipairs { "stopping", "validation", "metrics", "statistics", "documented" } do fields[name] = nil end
+  for _, name in ipairs { "stopping", "validation", "metrics", "statistics", "documented", "start" } do
+    fields[name] = nil
+  end
   fields.model, fields.optimizer, fields.schedule, fields.test = model, optimizer, schedule, false
   fields.epochs, fields.callbacks, fields.nonfinite = math.ceil(o.steps / batches), { on_batch = on_batch }, "stop"
+  require "perilune.nn.weights".needed(e)
   local test = require "perilune.experiment".new(fields)
+  test.start_weights = e.start_weights      -- those of the experiment, in the copy
   local ok, problem = pcall(test.run, test, { out = false, quiet = true, silent = true, seed = o.seed or e.seed })
   -- a loss that is not finite ends the range like any other divergence
   local message = not ok and tostring(problem) or nil

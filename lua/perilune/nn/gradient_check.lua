@@ -75,10 +75,20 @@ function M.model(model, input)
   end
 end
 
---- Of what an experiment takes from the script: its loss, the layers of its model. nil, or a message. The model is a
--- copy, so that nothing of a training that follows is touched.
+-- A step of an optimizer that is the script's, on copies. nil, or a message.
+local function try_step(e)
+  local model, optimizer = e.model:clone(), e.optimizer:clone()
+  model:zero_grad()
+  local ok, problem = pcall(function() optimizer:bind(model):step() end)
+  return not ok and tostring(problem) or nil
+end
+
+--- Of what an experiment takes from the script: its loss, the layers of its model, its optimizer. nil, or a message.
+-- The model is a copy, so that nothing of a training that follows is touched.
 function M.experiment(e)
   if not e.check_gradients then return nil end
+  local broken = core.optim.step_function(e.optimizer) and try_step(e)
+  if broken then return broken end
   local _, input, output, has_functions = e.model:sizes()
   local wrong = type(e.loss) == "function" and M.loss(e.loss, output, e.classes, e.splits.train.target)
     or has_functions and M.model(e.model:clone(), input) or nil

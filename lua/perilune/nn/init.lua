@@ -90,6 +90,13 @@ function methods:summary(shape)
   return table.concat((tables.model(self:rows(shape), format.plain())), "\n")
 end
 
+--- Writes the model for other programs: the ending of the file's name says the format.
+function methods:export(path)
+  if type(path) ~= "string" then errors.raise "export takes the name of a file, such as digits.onnx" end
+  local formats = require "perilune.export"
+  return formats.write(self, formats.of_path(path), path)
+end
+
 -- Looking into models; loaded when first used.
 function methods:mistakes(split, opts) return require "perilune.look.model".mistakes(self, split, opts) end
 function methods:show() return require "perilune.look.model".show(self) end

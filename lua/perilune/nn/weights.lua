@@ -7,7 +7,10 @@ local raise = errors.raise
 
 local M = {}
 
-local origins = setmetatable({}, { __mode = "k" })      -- model -> where its weights are from, in words
+-- Model -> where its weights are from, in words. The binding notes what optimizer:step() moves, and forgets what is
+-- drawn anew.
+local origins = setmetatable({}, { __mode = "k" })
+debug.getregistry()["perilune origins"] = origins
 
 --- Notes that a model's weights are worth something: `from` says where they are from.
 function M.mark(model, from) origins[model] = from end
@@ -113,17 +116,30 @@ local function from_file(model, path)
   return snapshot
 end
 
---- The weights that experiment `e` starts with: a snapshot and its digest, or nil where they are drawn from the seed.
+--- Raises where a run of `e` would draw new weights over some that are worth keeping, and nothing says so.
+function M.check(e)
+  local from = M.origin(e.model)
+  if e.start ~= nil or not from then return end
+  errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; add start = "keep" ' ..
+    '(these weights) or start = "new" (from the seed)', from)
+end
+
+--- The weights that experiment `e` starts with: a snapshot and its digest, or nil where they are drawn from the seed;
+-- or nil, nil and what is wrong, where the file is not there: a run that is continued does not need it any more.
 function M.start(e)
-  local start, from = e.start, M.origin(e.model)
-  if start == nil and from then
-    errors.raise('pl.experiment: the model has the weights of %s, and a run would draw new ones; ' ..
-      'add start = "keep" (these weights) or ' ..
-      'start = "new" (from the seed)', from)
-  end
+  M.check(e)
+  local start = e.start
   if start == nil or start == "new" then return nil end
+  if start ~= "keep" and core.system.kind(start) == nil then
+    return nil, nil, ("pl.experiment: start: there is no %s"):format(start)
+  end
   local snapshot = start == "keep" and require "perilune.epochs".snapshot(e.model) or from_file(e.model, start)
   return snapshot, require "perilune.run.record".digest(snapshot)
+end
+
+--- Raises where a run that begins now lacks the file that it is to start from.
+function M.needed(e)
+  if e.start_lost then errors.fail(1, "%s", e.start_lost) end
 end
 
 return M

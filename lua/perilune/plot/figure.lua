@@ -46,10 +46,10 @@ local function matrix_of(value, what)
     return value:totable()
   end
   if type(value) ~= "table" then errors.raise("%s is missing: add a list of rows or a tensor of two axes", what) end
-  for i, row in ipairs(value) do
+  for i, row in options.items(value) do
     if type(row) ~= "table" or #row ~= #value[1] then errors.raise("%s: row %d has not as many values as the first",
       what, i) end
-    for j, v in ipairs(row) do
+    for j, v in options.items(row) do
       if type(v) ~= "number" then errors.raise("%s: [%d][%d] is %s; a number is expected", what, i, j,
         options.describe(v)) end
     end
@@ -92,7 +92,7 @@ function M.new(given)
   self.log_x, self.log_y = self.log == "x" or self.log == "xy", self.log == true or self.log == "y" or self.log == "xy"
   local kind = self.kind
   if self.panels then
-    for i, panel in ipairs(self.panels) do
+    for i, panel in options.items(self.panels) do
       if getmetatable(panel) ~= Figure then self.panels[i] = M.new(panel) end
     end
   elseif kind == "lines" or kind == "points" then
@@ -169,7 +169,7 @@ function Figure:display()
   if not self.panels then return drawers[self.kind](self, width, height) end
   local across = math.type(self.columns) == "integer" and self.columns or math.min(2, math.max(1, #self.panels))
   local shown = {}
-  for i, panel in ipairs(self.panels) do shown[i] = panel:display() end
+  for i, panel in options.items(self.panels) do shown[i] = panel:display() end
   local d = require "perilune.plot.display".new(0, 0)
   local y = 0
   if self.title then

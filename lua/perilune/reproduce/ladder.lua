@@ -52,8 +52,8 @@ function M.lines(list, by_row, term)
     rows[i].style = not v and "dim" or v.verdict == "misses" and "yellow" or nil
   end
   local heading = ("%s documented, %s measured (logarithmic)"):format(signs.documented, signs.measured)
-  local lines = text.columns({ { "row" }, { "what it adds" }, { "doc. %", align = "right" },
-    { "mean %", align = "right" }, { "verdict" }, { heading } }, rows, "  ", term.paint)
+  local lines = text.columns({ { "row" }, { "what it adds", need = 1 }, { "doc. %", align = "right" },
+    { "mean %", align = "right" }, { "verdict" }, { heading } }, rows, "  ", term.paint, term.width)
   lines[#lines + 1] = ""
   return lines
 end

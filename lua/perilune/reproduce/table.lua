@@ -120,16 +120,17 @@ function M.screen(list, by_row, term)
       style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
   end
   local shown = { { "row" }, { "what it adds" }, { "doc. %", align = "right" }, { "mean %", align = "right" },
-    { "verdict" }, { "95 %" }, { "seeds from, to" }, { "seeds", align = "right" }, { "its time", align = "right" },
-    { "a run here", align = "right" } }
+    { "verdict" }, { "95 %", need = 1 }, { "seeds from, to", need = 4 },
+    { "seeds", align = "right", need = 2 }, { "its time", align = "right", need = 5 },
+    { "a run here", align = "right", need = 3 } }
   if not ideas then
     table.remove(shown, 2)
     for _, row in ipairs(cells) do table.remove(row, 2) end
   end
-  local lines = text.columns(shown, cells, "  ", term.paint)
+  local lines = text.columns(shown, cells, "  ", term.paint, term.width)
   lines[#lines + 1] = ""
   local meaning = ". 95 %: does the documented single run lie where one more of ours would?"
-  lines[#lines + 1] = M.summary(list, by_row) .. meaning
+  for _, line in ipairs(text.wrap(M.summary(list, by_row) .. meaning, term.width)) do lines[#lines + 1] = line end
   return lines
 end
 

@@ -42,6 +42,11 @@ function M.append(self, order, row)
   self.rows[#self.rows + 1] = copy
 end
 
+--- A history of the first n rows of this one.
+function M.first(self, n)
+  return setmetatable({ columns = self.columns, rows = table.move(self.rows, 1, n, 1, {}) }, History)
+end
+
 --- As a file keeps it: { columns = {...}, rows = {{...}, ...} }; a value that is not there is NaN.
 function M.saved(self)
   local rows = {}

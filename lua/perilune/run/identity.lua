@@ -26,6 +26,12 @@ local function config_of(object, with_digest)
   return ok and core.json.encode(config) or tostring(object)
 end
 
+local function optimizer_of(optimizer, with_digest)
+  local config, step = optimizer:config(), core.optim.step_function(optimizer)
+  if step then config.config.step = function_of(step, with_digest) end
+  return core.json.encode(config)
+end
+
 local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
   "drop_last", "nonfinite",
   "validation", "test", "metrics", "callbacks" }
@@ -40,7 +46,8 @@ local function setup_of(e)
   local metrics = {}
   for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
   local rule = e.stopping
-  return { model = config_of(e.model), loss = config_of(e.loss, digests), optimizer = config_of(e.optimizer),
+  return { model = config_of(e.model), loss = config_of(e.loss, digests),
+    optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
     schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
     or "none",
@@ -71,7 +78,8 @@ function M.of(e, seed)
     files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
     algorithm = algorithm,
-    start = e.start_digest, held_out = e.held_out, recipe = e.source.derivation and e.source:derivation() or "" }
+    start = e.start_digest, start_lost = e.start_lost, held_out = e.held_out,
+    recipe = e.source.derivation and e.source:derivation() or "" }
 end
 
 --- The first line in which two texts differ, in words.
@@ -92,7 +100,9 @@ function M.difference(was, now)
 end
 
 --- Files that the kept run loaded while it trained are this run's too, before it comes to load them.
+-- So are the weights that it started from, whose file may be gone.
 function M.carry_over(was, now)
+  if now.start_lost then now.start, now.start_lost = was.start, nil end
   for _, file in ipairs(was.files or {}) do
     local known = not file.late
     for _, other in ipairs(now.files) do known = known or other.path == file.path end
@@ -142,7 +152,7 @@ function M.differences(was, now)
     list[#list] = list[#list] .. ' (order = "last" holds out those rows)'
   end
   local function start_of(id) return id.start and "weights with SHA-256 " .. id.start or "new weights" end
-  differ("start", start_of(was), start_of(now))
+  if not now.start_lost then differ("start", start_of(was), start_of(now)) end
   if #list == 0 then
     for _, name in ipairs(setup_names) do      -- what an older program did not note is not compared
       local before_ = (was.setup or {})[name]

@@ -32,7 +32,7 @@ local known = {
 local CTRL_C = 130      -- the exit status of a process that it ended
 
 local function user_functions(e)
-  local list = { { "schedule", e.schedule } }
+  local list = { { "schedule", e.schedule }, { "the optimizer's step", core.optim.step_function(e.optimizer) } }
   for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
   for _, metric in ipairs(e.metrics.functions) do list[#list + 1] = { "metric " .. metric.name, metric.f } end
   for _, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do
@@ -191,7 +191,9 @@ local function train(run, e, o, found, identity)
       kept = function() return where_kept(run) end,
     })
   if not o.quiet then
-    for _, line in ipairs(result.heading(run, e, o, found, term)) do progress:note(line) end
+    for _, line in ipairs(result.heading(run, e, o, found, term)) do
+      for _, part in ipairs(text.wrap(line, term.width, "  ")) do progress:note(part) end
+    end
   end
   local function changed(path, before, now)
     progress:warn(("%s has changed since it was loaded (%s); the run is marked as edited"):format(path,
@@ -200,7 +202,10 @@ local function train(run, e, o, found, identity)
   end
   local ok, finished = pcall(loaded.collect, identity.files, changed, t.run, t)
   progress:finish()
-  if not ok then error(finished, 0) end
+  if not ok then
+    pcall(t.save_held, t)
+    error(finished, 0)
+  end
   take_over(run, t)
   if not finished then run.ended = "interrupted" end
 end
@@ -250,6 +255,9 @@ function M.start(e, given)
   if training[e.optimizer] then
     errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own")
   end
+  local weights = require "perilune.nn.weights"
+  local origin = weights.origin(e.model)      -- as before this run, whatever is noted in it
+  weights.check(e)
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
   local run = result.new(e, o, system.threads())
@@ -266,11 +274,12 @@ function M.start(e, given)
     local identity = identities.of(e, o.seed)
     run.identity = identity
     local found, nothing_left
-    if o.out == false then check_gradients(e)
+    if o.out ~= false then run.path, found, nothing_left = folder.choose(run, e, o, identity) end
+    if found then identities.carry_over(found.state.identity, identity)
     else
-      run.path, found, nothing_left = folder.choose(run, e, o, identity)
-      if not found then check_gradients(e) end
-      if found then identities.carry_over(found.state.identity, identity) else folder.clear(run.path) end
+      weights.needed(e)
+      check_gradients(e)
+      if run.path then folder.clear(run.path) end
     end
     if nothing_left then return recall(run, e, found) end
     if run.path then trained.note(identity) end
@@ -279,6 +288,7 @@ function M.start(e, given)
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model], training[e.optimizer] = nil, nil
+  weights.mark(e.model, origin)
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)
@@ -287,7 +297,7 @@ function M.start(e, given)
   local cloned, copy = pcall(e.model.clone, e.model)
   if cloned then
     run.model = copy
-    require "perilune.nn.weights".mark(copy, ("a run of %q"):format(e.name))
+    weights.mark(copy, ("a run of %q"):format(e.name))
   end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then

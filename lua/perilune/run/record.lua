@@ -77,13 +77,15 @@ function M.of(trainer, kind, identity, threads)
     state = state_of(trainer, identity), loss = require "perilune.nn.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
       data_sha256 = identity.data_sha256,
+      preparation = require "perilune.data.preparation".of(trainer.e.splits.train),
       build = system.version(), compiler = system.compiler(), epochs = trainer.epochs, planned = trainer.e.epochs,
       threads = threads, documented = trainer.e.documented, values = trainer.e.script and trainer.e.script.values,
       processor = ("%s (%s)"):format(processor, isa) },
   }
   if kind ~= "checkpoint" then
-    record.state.weights_sha256 = M.digest(kind == "best" and trainer.best or model:state())
-    record.layers = M.layers(model, kind == "best" and trainer.best or nil)
+    local list = kind == "best" and trainer.best or trainer.now or model:state()
+    record.state.weights_sha256 = M.digest(list)
+    record.layers = M.layers(model, list)
     return record
   end
   record.layers = M.layers(model, trainer.last)

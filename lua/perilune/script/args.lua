@@ -1,6 +1,7 @@
 --- Arguments of a script: `perilune run FILE lr=0.01` and, in the script, pl.arg("lr", 0.1).
 local nearest = require "perilune.core".system.nearest
 local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 
 local M = {}
 
@@ -65,13 +66,16 @@ function M.get(name, default, choices)
   if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
     errors.raise("pl.arg: expects a name of letters, digits and _, got %s", tostring(name))
   end
+  if choices ~= nil and type(choices) ~= "table" then
+    errors.raise("pl.arg('%s'): the choices are a list, got %s", name, options.describe(choices))
+  end
   local text, value = given[name], default
   if text ~= nil then value = convert(name, text, default)
   elseif default == nil then errors.raise("the script needs the argument %s: write %s=... on the command line", name,
     name) end
   if choices then
     local names, found = {}, false
-    for i, choice in ipairs(choices) do
+    for i, choice in options.items(choices) do
       names[i] = tostring(choice)
       found = found or choice == value
     end

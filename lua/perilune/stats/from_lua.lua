@@ -15,10 +15,9 @@ end
 
 local function group_of(value, what)
   local list = type(value) == "table" and not result.is(value) and value or { value }
-  if #list == 0 then errors.raise("pl.compare: %s is an empty list", what) end
   local group = { runs = {} }
-  for i, item in ipairs(list) do group.runs[i] = run_of(item, what) end
-  group.first = group.runs[1]
+  for i, item in options.items(list) do group.runs[i] = run_of(item, what) end
+  group.first = group.runs[1] or errors.raise("pl.compare: %s is an empty list", what)
   return group
 end
 

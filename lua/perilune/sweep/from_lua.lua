@@ -19,7 +19,7 @@ local known = {
 local function text(value)
   if type(value) == "table" then
     local parts = {}
-    for i, item in ipairs(value) do parts[i] = text(item) end
+    for i, item in options.items(value) do parts[i] = text(item) end
     return "[" .. table.concat(parts, ",") .. "]"
   end
   return type(value) == "number" and csv.number(value) or tostring(value)
@@ -34,7 +34,7 @@ local function words_of(arguments)
     end
     if type(value) == "table" then
       local parts = {}
-      for i, item in ipairs(value) do parts[i] = text(item) end
+      for i, item in options.items(value) do parts[i] = text(item) end
       value = table.concat(parts, ",")
     end
     words[#words + 1] = name .. "=" .. text(value)

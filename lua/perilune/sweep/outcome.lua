@@ -180,7 +180,7 @@ function M.table(list, shown, metric, term)
     cells[#columns] = table.concat(notes, ", ")
     rows[i] = cells
   end
-  return text.columns(columns, rows, "  ", term.paint)
+  return text.columns(columns, rows, "  ", term.paint, term.width)
 end
 
 return M

@@ -1,4 +1,5 @@
 --- What a chart in the terminal may use: letters, colours of series, width.
+local printable = require "perilune.base.printable"
 local text = require "perilune.base.format"
 
 local M = {}
@@ -25,10 +26,9 @@ function M.mark(i, style)
     or nil }
 end
 
---- Text from a file made safe for a terminal: no control characters, no bytes that are not UTF-8; in ASCII where the
--- locale has no more.
+--- Text from a file made safe for a terminal; in ASCII where the locale has no more.
 function M.clean(s, utf)
-  s = require "perilune.html.escape".clean(s):gsub("[\t\n]", " ")
+  s = printable.text(tostring(s))
   if utf == false then s = s:gsub("[\xc2-\xf4][\x80-\xbf]*", "?") end
   return s
 end

@@ -86,12 +86,12 @@ function M.multi_step(given)
     },
     function(self, t, _, ctx)
       local come = 0
-      for _, at in ipairs(self.at) do
+      for _, at in options.items(self.at) do
         if t + 1 >= at then come = come + 1 end
       end
       return base_rate(self, ctx) * system.pow(self.factor, come)
     end)
-  for i, at in ipairs(self.at) do
+  for i, at in options.items(self.at) do
     if math.type(at) ~= "integer" or at < 1 then
       errors.raise("pl.schedule.multi_step: option 'at' lists whole numbers from 1, got %s as item %d",
         options.describe(at), i)

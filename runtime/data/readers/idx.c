@@ -1,5 +1,6 @@
 /* The IDX format of MNIST, plain or gzip (http://yann.lecun.com/exdb/mnist, "file formats"):
      bytes 0, 1: zero;  2: element type;  3: number of axes;  then one big-endian u32 an axis;  then the elements.
+   The six element types become those of tensors as elements.h says.
    Nothing is believed before it is checked: the size that the header promises must be the file's length (plain), or
    one that a gzip file of that length can hold, before memory is taken for it. */
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <zlib.h>
 #include "data/dataset.h"
 #include "data/digest.h"
+#include "data/readers/elements.h"
 
 enum { HEAD_MOST = 4 + 4 * PL_MAX_AXES };
 
@@ -19,9 +21,10 @@ typedef struct idx {
   bool plain;
   uint8_t head[HEAD_MOST];
   size_t head_size;
-  pl_dtype type;
+  pl_element element;
   pl_shape shape;
   size_t bytes;                /* of the elements */
+  SHA2_CTX *digest, *also;     /* take the bytes as they are read; `also` may be NULL */
 } idx;
 
 /* Deflate codes at most 258 bytes in 2 bits, so a gzip file cannot expand beyond 1032 times. */
@@ -78,15 +81,17 @@ static pl_status read_head(idx *f, pl_error *err) {
                         "%s is not an IDX file: it begins with %02x %02x %02x %02x, expected 00 00, a type, a "
                         "number of axes",
                         f->path, f->head[0], f->head[1], f->head[2], f->head[3]);
-  switch (f->head[2]) {
-    case 0x08: f->type = PL_U8; break;
-    case 0x0C: f->type = PL_I32; break;
-    case 0x0D: f->type = PL_F32; break;
-    default:
-      return pl_error_set(err, PL_ERROR_CORRUPT,
-                          "%s: IDX element type 0x%02x is not read here; 0x08 (u8), 0x0c (i32) and 0x0d (f32) are",
-                          f->path, f->head[2]);
-  }
+  static const pl_element elements[16] = {
+    [0x08] = { 'u', 1, false }, [0x09] = { 'i', 1, false }, [0x0B] = { 'i', 2, false }, [0x0C] = { 'i', 4, false },
+    [0x0D] = { 'f', 4, false }, [0x0E] = { 'f', 8, false },
+  };
+  if (f->head[2] >= 16 || elements[f->head[2]].kind == 0)
+    return pl_error_set(err, PL_ERROR_CORRUPT,
+                        "%s: there is no IDX element type 0x%02x; there are 0x08 (u8), 0x09 (i8), 0x0b (i16), 0x0c "
+                        "(i32), 0x0d (f32) and 0x0e (f64)",
+                        f->path, f->head[2]);
+  f->element = elements[f->head[2]];
+  f->element.swapped = pl_element_order_swapped(true);
   if (axes > PL_MAX_AXES)
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s has %d axes; at most %d are read", f->path, axes, PL_MAX_AXES);
   f->head_size = 4 + 4 * (size_t)axes;
@@ -98,13 +103,8 @@ static pl_status read_head(idx *f, pl_error *err) {
   if (count < 0 || count > INT64_MAX / 8)
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: its header says %s", f->path,
                         pl_shape_text(text, &f->shape, false));
-  f->bytes = (size_t)count * pl_dtype_size(f->type);
+  f->bytes = (size_t)count * f->element.size;
   return check_size(f, err);
-}
-
-/* Elements of four bytes are big-endian in the file. */
-static void swap_words(uint32_t *word, size_t n) {
-  for (size_t i = 0; i < n; i++) word[i] = big_endian((const uint8_t *)&word[i]);
 }
 
 static void add_to(SHA2_CTX *digest, SHA2_CTX *also, const uint8_t *bytes, size_t n) {
@@ -112,35 +112,25 @@ static void add_to(SHA2_CTX *digest, SHA2_CTX *also, const uint8_t *bytes, size_
   if (also != NULL) pl_sha256_update(also, bytes, n);
 }
 
-/* Read and digested in pieces that stay in the cache in between. */
-static pl_tensor *read_elements(const idx *f, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
-  enum { PIECE = 1 << 18 };
-  pl_tensor *t = pl_tensor_new(f->type, &f->shape, err);
-  if (t == NULL) {
-    pl_error_prefix(err, "%s", f->path);
-    return NULL;
-  }
-  uint8_t *data = pl_tensor_data(t), beyond;
-  pl_status status = PL_OK;
-  add_to(digest, also, f->head, f->head_size);
-  for (size_t from = 0; from < f->bytes && status == PL_OK; from += PIECE) {
-    size_t n = f->bytes - from < PIECE ? f->bytes - from : PIECE;
-    status = read_bytes(f, data + from, n, err);
-    if (status == PL_OK) add_to(digest, also, data + from, n);
-  }
-  if (status == PL_OK) {
-    int code, more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
-    gzerror(f->file, &code);
-    if (more > 0)
-      status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
-    else if (code != Z_OK) status = read_problem(f, err);
-  }
-  if (status) {
-    pl_tensor_free(t);
-    return NULL;
-  }
-  if (f->type != PL_U8) swap_words((uint32_t *)(void *)data, f->bytes / 4);
-  return t;
+static pl_status read_and_digest(void *context, uint8_t *out, size_t n, pl_error *err) {
+  const idx *f = context;
+  pl_status status = read_bytes(f, out, n, err);
+  if (status == PL_OK) add_to(f->digest, f->also, out, n);
+  return status;
+}
+
+static pl_tensor *read_elements(idx *f, pl_error *err) {
+  uint8_t beyond;
+  add_to(f->digest, f->also, f->head, f->head_size);
+  pl_tensor *t = pl_element_read(f->path, &f->shape, f->element, read_and_digest, f, err);
+  if (t == NULL) return NULL;
+  int code, more = gzread(f->file, &beyond, 1);   /* also makes zlib check the sum at the end */
+  gzerror(f->file, &code);
+  if (more <= 0 && code == Z_OK) return t;
+  if (more > 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: it goes on after the last element", f->path);
+  else read_problem(f, err);
+  pl_tensor_free(t);
+  return NULL;
 }
 
 /* Opens the file and reads its header; on success f->file is to be closed. */
@@ -164,7 +154,7 @@ pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_erro
   idx f;
   pl_status status = open_file(&f, path, err);
   if (status) return status;
-  *type = f.type;
+  *type = pl_element_type(f.element);
   *shape = f.shape;
   gzclose_r(f.file);
   return PL_OK;
@@ -174,7 +164,9 @@ pl_status pl_idx_head(const char *path, pl_dtype *type, pl_shape *shape, pl_erro
 static pl_tensor *read_file(const char *path, SHA2_CTX *digest, SHA2_CTX *also, pl_error *err) {
   idx f;
   if (open_file(&f, path, err)) return NULL;
-  pl_tensor *t = read_elements(&f, digest, also, err);
+  f.digest = digest;
+  f.also = also;
+  pl_tensor *t = read_elements(&f, err);
   gzclose_r(f.file);
   return t;
 }
@@ -219,6 +211,7 @@ pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t 
   pl_digest_text(sums->images, &both);
   if ((y = read_file(labels, &both, &second, err)) == NULL) goto done;
   pl_digest_text(sums->labels, &second);
+  if (pl_tensor_type(x) == PL_I32 && replace(&x, pl_tensor_to(x, PL_F32, err))) goto done;
   if (add_channel(&x, err) || make_labels(&y, err)) goto done;
   if ((ds = pl_dataset_new(x, y, classes, err)) == NULL) {
     pl_error_prefix(err, "%s and %s", images, labels);

@@ -1,0 +1,55 @@
+--- perilune import m.h5 -o model.h5; perilune import m.safetensors --into experiment.lua -o model.h5
+local errors = require "perilune.base.errors"
+
+local M = { summary = "a model of Keras, or weights of PyTorch, as a model file",
+  usage = "m.h5 | m.safetensors --into FILE -o model.h5",
+  description = "Reads a model that Keras saved as .h5, or weights in safetensors (which hold no architecture) into " ..
+    "the model of an experiment: by name, or by order where names differ. Prints what came from where, and writes a " ..
+    "model file, which nn.load, an experiment's start and all commands take." }
+
+function M.define(parser)
+  parser:argument("file", "A .h5 of Keras, or a .safetensors.")
+  parser:argument("arguments", "Arguments of the experiment, such as width=8."):args "*"
+  parser:option("--into", "The experiment whose model takes the weights."):argname "<file>"
+  parser:option("--layout", "pytorch: convolutions [out, in, kh, kw], channels before rows; or native: as " ..
+    "Perilune and Keras. Else what the shapes say."):argname "<layout>":choices { "pytorch", "native" }
+  parser:option("-o --output", "The model file."):argname "<file>"
+end
+
+local function save(model, path)
+  local ok, message = model:save(path)
+  if not ok then errors.fail(1, "%s", message) end
+  print(path)
+  return 0
+end
+
+local function from_safetensors(options)
+  if not options.into then
+    errors.fail(2, "import: a safetensors file holds no architecture; name the experiment that has it: --into FILE.lua")
+  end
+  local e = require "perilune.script".experiment(options.into, options.arguments)
+  local tensors, message = require "perilune.import.safetensors".read(options.file)
+  if not tensors then errors.fail(1, "%s", message) end
+  e:rows()                                   -- builds the model
+  local lines, how, layout = require "perilune.import.match".into(e.model, tensors, options.file, options.layout)
+  print(("matched by %s, layout %s"):format(how, layout))
+  for _, line in ipairs(lines) do print("  " .. require "perilune.base.printable".text(line)) end
+  require "perilune.nn.decision".remember(e.model, e.loss)
+  return save(e.model, options.output)
+end
+
+function M.run(options)
+  if not options.output then errors.fail(2, "import: say where to: -o model.h5") end
+  local ending = (options.file:match "%.(%w+)$" or ""):lower()
+  if ending == "safetensors" then return from_safetensors(options) end
+  if ending == "keras" then
+    errors.fail(2, "import: a .keras file is not read; save the model as HDF5 there: model.save(\"m.h5\")")
+  end
+  if options.into then errors.fail(2, "import: --into is for safetensors; a file of Keras has its own architecture") end
+  local model, message = require "perilune.import.keras".read(options.file)
+  if not model then errors.fail(1, "%s", message) end
+  print(model:summary())
+  return save(model, options.output)
+end
+
+return M

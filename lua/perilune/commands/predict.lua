@@ -1,0 +1,153 @@
+--- perilune predict RUN FILE...
+local core = require "perilune.core"
+local csv = require "perilune.base.csv"
+local errors = require "perilune.base.errors"
+local text = require "perilune.base.format"
+
+local M = { summary = "what a trained model says of pictures, or of rows of a table",
+  usage = "RUN FILE... [--csv | --json]",
+  description = "Predicts the label of pictures (.png, .jpg), of the rows of a CSV file, or of samples in a NumPy " ..
+    "array (.npy). A picture becomes gray where the model takes gray images; it is resized to the model's input " ..
+    "(bilinear, its shape is not kept), and inverted where its border is bright and that of the training images dark, " ..
+    "or the other way round. Rows are read as the table of the training was; all is standardized as the training " ..
+    "data were." }
+
+function M.define(parser)
+  parser:argument("run", "A run's folder, a file in it (run.h5, best.h5), or a saved model.")
+  parser:argument("files", "Pictures, .csv, .tsv or .npy files."):args "+"
+  parser:flag("--csv", "As comma-separated values: every probability, all digits.")
+  parser:flag("--json", "As JSON.")
+  parser:option("--invert", "Whether gray pictures are inverted: auto (see above), yes or no."):choices { "auto", "yes",
+    "no" }:default "auto"
+end
+
+-- The model, and what its file says of the samples that it was trained with.
+local function load(path)
+  local model, message = require "perilune.nn".load(path)
+  if not model then errors.fail(1, "%s", message) end
+  local file = require "perilune.run.folder".file(path)
+  local record = require "perilune.run.file".read(file, { tensors = false })
+  local shape = record and record.input
+  if not shape then errors.fail(1, "%s: its file does not say what shape of samples the model takes", path) end
+  local identity = record.state and record.state.identity or {}
+  return model, { shape = shape, labels = identity.labels,
+    preparation = record.provenance and record.provenance.preparation }
+end
+
+local function name_of(label, labels)
+  return labels and labels[label + 1] or ("%d"):format(label)
+end
+
+-- { label =, probability =, probabilities = { ... } } a sample; or { values = { ... } } where outputs are values.
+local function predict(model, x, labels)
+  local ok, p = pcall(model.probabilities, model, x)
+  local results = {}
+  if not ok then
+    local y = model:infer(x)
+    for i, row in ipairs(y:reshape(x:size(1), -1):totable()) do results[i] = { values = row } end
+    return results
+  end
+  local guesses = model:predict(x):totable()
+  for i, row in ipairs(p:reshape(x:size(1), -1):totable()) do
+    if #row == 1 then row = { 1 - row[1], row[1] } end      -- one output for two classes
+    results[i] = { label = name_of(guesses[i], labels), probability = row[guesses[i] + 1], probabilities = row }
+  end
+  return results
+end
+
+local function percent(p) return p and ("%.2f %%"):format(100 * p) or "" end
+
+-- The labels after the first, the likeliest first.
+local function others(result, labels)
+  local order = {}
+  for k = 1, #result.probabilities do order[k] = k end
+  table.sort(order, function(a, b)
+    local p, q = result.probabilities[a], result.probabilities[b]
+    if p ~= q then return p > q end
+    return a < b
+  end)
+  local words = {}
+  for i = 2, math.min(3, #order) do
+    words[#words + 1] = ("%s %s"):format(name_of(order[i] - 1, labels), percent(result.probabilities[order[i]]))
+  end
+  return table.concat(words, ", ")
+end
+
+local function note_of(notes)
+  local words = {}
+  if notes and notes.resized then words[1] = ("from %d x %d"):format(notes.resized[2], notes.resized[1]) end
+  if notes and notes.inverted then words[#words + 1] = "inverted" end
+  return table.concat(words, ", ")
+end
+
+local function table_of(list, labels, shape)
+  local rows, pictures = {}, false
+  for i, r in ipairs(list) do
+    local first = r.row and ("%s:%d"):format(r.file, r.row) or r.file
+    if r.values then
+      local values = {}
+      for k, v in ipairs(r.values) do values[k] = ("%.6g"):format(v) end
+      rows[i] = { first, table.concat(values, "  "), note_of(r.notes) }
+    else
+      rows[i] = { first, r.label, percent(r.probability), others(r, labels), note_of(r.notes) }
+    end
+    pictures = pictures or r.notes ~= nil
+  end
+  local columns = list[1].values and { { "file" }, { "output" }, { "" } }
+    or { { "file" }, { "label" }, { "probability", align = "right" }, { "then" }, { "" } }
+  for _, line in ipairs(text.columns(columns, rows)) do print((line:gsub("%s+$", ""))) end
+  if pictures then
+    print(("Pictures as the model's input: %d x %d, %s; --invert yes or no where inverting is wrong."):format(shape[2],
+      shape[1], shape[3] == 1 and "gray" or "coloured"))
+  end
+end
+
+local function csv_of(list, labels)
+  local columns = { "file", "row", "label", "probability" }
+  if list[1].values then
+    columns = { "file", "row" }
+    for k = 1, #list[1].values do columns[#columns + 1] = ("output_%d"):format(k) end
+  else
+    for k = 1, #list[1].probabilities do columns[#columns + 1] = "p_" .. name_of(k - 1, labels) end
+  end
+  print(csv.line(columns))
+  for _, r in ipairs(list) do
+    local cells = r.values and { r.file, r.row } or { r.file, r.row, r.label, r.probability }
+    local from = r.values and 2 or 4
+    for k, v in ipairs(r.values or r.probabilities) do cells[from + k] = v end
+    print(csv.line(cells, #columns))
+  end
+end
+
+local function json_of(list, labels)
+  local out = {}
+  for i, r in ipairs(list) do
+    local one = { file = r.file, row = r.row, label = r.label, probability = r.probability, outputs = r.values,
+      inverted = r.notes and (r.notes.inverted or false), resized_from = r.notes and r.notes.resized }
+    if r.probabilities then
+      one.probabilities = {}
+      for k, p in ipairs(r.probabilities) do one.probabilities[name_of(k - 1, labels)] = p end
+    end
+    out[i] = one
+  end
+  print(core.json.encode(out))
+end
+
+function M.run(options)
+  if options.csv and options.json then errors.fail(2, "predict: one of --csv and --json is enough") end
+  local model, known = load(options.run)
+  local job, list = { shape = known.shape, preparation = known.preparation, invert = options.invert }, {}
+  for _, path in ipairs(options.files) do
+    local samples = require "perilune.data.unseen".read(path, job)
+    for i, result in ipairs(predict(model, samples.x, known.labels)) do
+      result.file, result.row, result.notes = path, samples.rows and i or nil, samples.notes
+      list[#list + 1] = result
+    end
+  end
+  if options.csv then csv_of(list, known.labels)
+  elseif options.json then json_of(list, known.labels)
+  else table_of(list, known.labels, known.shape) end
+  return 0
+end
+
+return M

@@ -1,0 +1,205 @@
+--- pl.data.csv: rows of a CSV file as samples. The type of a column is found: numbers are a feature each, texts
+--- (categories) a feature for each category, 1 where the row has it.
+local core = require "perilune.core"
+local options = require "perilune.base.options"
+local parts = require "perilune.data.parts"
+local raise = require "perilune.base.errors".raise
+
+local M = { MISSING = { "", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?" }, MOST_CATEGORIES = 1000 }
+
+--- The file taken apart: { file =, path =, columns =, rows =, by_name = }.
+function M.open(path, delimiter, header, marks)
+  if type(delimiter) ~= "string" or #delimiter ~= 1 or delimiter:find '["\r\n%z]' then
+    raise("data.csv: option 'delimiter' takes one character, such as \",\" or \"\\t\", got %s",
+      options.describe(delimiter))
+  end
+  local file, message = core.readers.csv(path, delimiter, header, marks or M.MISSING)
+  if not file then raise("%s", message) end
+  local t = { file = file, path = path, by_name = {}, header = header }
+  t.columns, t.rows = file:columns()
+  local numbers = 0
+  for k, column in ipairs(t.columns) do
+    if tonumber(column.name) then numbers = numbers + 1 end
+    if header and t.by_name[column.name] then raise("%s: two columns are called '%s'", path, column.name) end
+    t.by_name[column.name] = k
+  end
+  if header and numbers == #t.columns then
+    raise("%s: its first line has numbers only; if it has no header, say header = false", path)
+  end
+  if #t.columns == 1 and t.columns[1].name:find "[;\t|]" then
+    raise("%s: its lines have one field each; say delimiter = %q", path, t.columns[1].name:match "[;\t|]")
+  end
+  return t
+end
+
+local function names_of(t)
+  local names = {}
+  for k, column in ipairs(t.columns) do names[k] = column.name end
+  return names
+end
+
+--- The column that an option names (by its name, or by its number where there is no header).
+function M.column(t, option, name)
+  local k = t.by_name[math.type(name) == "integer" and tostring(name) or name]
+  if k then return k end
+  local names = names_of(t)
+  local near = type(name) == "string" and core.system.nearest(name, names)
+  raise("data.csv: there is no column '%s' in %s (option '%s')%s; it has: %s", tostring(name), t.path, option,
+    near and (", did you mean '%s'?"):format(near) or "", table.concat(names, ", ", 1, math.min(#names, 20)))
+end
+
+local function listed(t, option, given)
+  if given == nil then return nil end
+  if type(given) ~= "table" then given = { given } end
+  local set = {}
+  for _, name in ipairs(given) do set[M.column(t, option, name)] = true end
+  return set
+end
+
+-- "number" or "text"; a column that holds both is an error, unless it was named as one of categories.
+local function type_of(t, k, as_text)
+  local column = t.columns[k]
+  if column.texts == 0 and not as_text then return "number" end
+  if column.numbers > 0 and column.texts > 0 and not as_text then
+    raise("%s, line %d, column '%s': '%s' stands among numbers; if it means that the value is missing, say " ..
+      "na = { %q }; if the column holds categories, say categories = { %q }", t.path, column.text_line, column.name,
+      column.text, column.text, column.name)
+  end
+  return "text"
+end
+
+local function categories_of(t, k, most, what)
+  local names, n = t.file:categories(k, most)
+  if names and #names > 0 then return names end
+  if names then raise("%s: column '%s' is empty", t.path, t.columns[k].name) end
+  raise("%s: column '%s' has %d different texts, too many for %s (at most %d); leave it out: ignore = { %q }", t.path,
+    t.columns[k].name, n, what, most, t.columns[k].name)
+end
+
+--- How columns become features: a list of { column = name, role = "number" | "one_hot", at =, names =, fill = }, the
+--- number
+--- of features and their names. It holds for every file of the set, and for rows that are predicted later.
+function M.plan(t, o)
+  local ignored, wanted = listed(t, "ignore", o.ignore) or {}, listed(t, "columns", o.columns)
+  local texts, target = listed(t, "categories", o.categories) or {}, o.target ~= nil and M.column(t, "target", o.target)
+  local plan = { width = 0, features = {}, columns = {} }
+  for k, column in ipairs(t.columns) do
+    if k ~= target and not ignored[k] and (not wanted or wanted[k]) then
+      local use = { column = column.name, at = plan.width + 1 }
+      if type_of(t, k, texts[k]) == "number" then
+        if column.numbers == 0 then
+          raise("%s: column '%s' is empty; leave it out: ignore = { %q }", t.path, column.name, column.name)
+        end
+        use.role, plan.width = "number", plan.width + 1
+        plan.features[plan.width] = column.name
+        if type(o.missing) == "number" then use.fill = o.missing
+        elseif o.missing == "mean" then use.fill = t.file:mean(k) end
+      else
+        use.role, use.names = "one_hot", categories_of(t, k, M.MOST_CATEGORIES, "a feature")
+        if o.missing == "mean" or type(o.missing) == "number" then use.fill = 0 end   -- none of its categories
+        for i, name in ipairs(use.names) do plan.features[plan.width + i] = ("%s=%s"):format(column.name, name) end
+        plan.width = plan.width + #use.names
+      end
+      plan.columns[#plan.columns + 1] = use
+    end
+  end
+  if plan.width == 0 then raise("%s: no column is left for the samples", t.path) end
+  if target then
+    local as_labels = o.labels ~= nil or texts[target] or t.columns[target].texts > 0
+    plan.target = { column = t.columns[target].name, at = 1, role = as_labels and "label" or "target" }
+    if as_labels then
+      type_of(t, target, o.labels ~= nil or texts[target])
+      local found = categories_of(t, target, parts.MOST_CLASSES, "labels")
+      plan.target.names = found
+      plan.labels, plan.target.values = M.classes(t, target, found, o.labels)
+    end
+  end
+  return plan
+end
+
+--- The names of the labels 0, 1, ... and, for each text that the column holds, its label. A number of classes, or
+--- names for
+--- a column of numbers: the text is the label; names for a column of texts say their order; else the order of the
+--- texts.
+function M.classes(t, target, found, given)
+  local column, labels, number, values = t.columns[target], parts.labels("data.csv", given) or found, {}, {}
+  local by_number = type(given) == "number" or (given and column.texts == 0)
+  for k, name in ipairs(labels) do number[by_number and tostring(k - 1) or name] = k - 1 end
+  for i, name in ipairs(found) do
+    values[i] = number[name]
+    if not values[i] then
+      raise("%s: column '%s' holds '%s', which is none of the labels %s", t.path, column.name, name,
+        by_number and ("0 to %d"):format(#labels - 1) or table.concat(labels, ", ", 1, math.min(#labels, 12)))
+    end
+  end
+  return labels, values
+end
+
+-- The uses of the columns of one file, which may lie in another order than those the plan was made with.
+local function uses_of(t, plan, with_target)
+  local uses = {}
+  for k = 1, #t.columns do uses[k] = false end
+  for _, use in ipairs(plan.columns) do
+    local k = t.by_name[use.column]
+    if not k then raise("%s has no column '%s', which the samples need", t.path, use.column) end
+    uses[k] = use
+  end
+  if with_target and plan.target then uses[M.column(t, "target", plan.target.column)] = plan.target end
+  return uses
+end
+
+--- x [n, features] and y of a file, as the plan says; y is nil without a target.
+function M.read(t, plan, with_target, drop)
+  local target = with_target and plan.target
+  local x, y = t.file:fill(uses_of(t, plan, with_target), drop or false, plan.width,
+    target and target.role == "target" and 1 or nil, target and target.role == "label")
+  if not x then raise("%s", y) end
+  if x:size(1) == 0 then raise("%s: no row is left without a missing value", t.path) end
+  if y and target.role == "label" then
+    for i, label in ipairs(target.values) do
+      if label ~= i - 1 then
+        y = core.tensor.tensor(target.values, "i32"):index(1, y:add(1))
+        break
+      end
+    end
+  end
+  return x, y
+end
+
+local function part(t, plan, o, name)
+  local x, y = M.read(t, plan, true, o.missing == "drop")
+  return parts.split { name = name, labels = plan.labels, features = plan, y = y,
+    x = { shape = x.shape, type = "f32", read = function() return x end } }
+end
+
+local function check_missing(missing)
+  if missing == nil or missing == "drop" or missing == "mean" or type(missing) == "number" then return end
+  raise("data.csv: option 'missing' is \"drop\" (the row), \"mean\" (of the column) or a number, got %s",
+    options.describe(missing))
+end
+
+--- A CSV file (RFC 4180, plain or gzip), its path first. target = the column that is predicted: texts are labels,
+--- numbers
+--- are targets, or labels too if `labels` says how many classes there are or how they are called. Every other column
+--- is a
+--- feature: columns = only these; ignore = all but these; categories = columns of numbers that are categories. A
+--- missing
+--- value (na = the texts that mean one) is an error unless missing = "drop", "mean" or a number. test = another file of
+--- the same columns; validation = a fraction to hold out; header = false: columns are called "1", "2", ...; delimiter.
+function M.csv(given)
+  local o = parts.options("data.csv", given, { path = options.none, target = options.none, labels = options.none,
+    columns = options.none, ignore = options.none, categories = options.none, missing = options.none, na = options.none,
+    test = options.none, validation = options.none, header = true, delimiter = ",", name = options.none }, "path")
+  if type(o.path) ~= "string" then raise "data.csv needs a file: data.csv { \"iris.csv\", target = \"species\" }" end
+  check_missing(o.missing)
+  if type(o.na) == "string" then o.na = { o.na } end
+  local marks = o.na and table.move(o.na, 1, #o.na, 2, { "" })
+  local t = M.open(o.path, o.delimiter, o.header, marks)
+  o.name = o.name or o.path:match "([^/]*)$"
+  local plan = M.plan(t, o)
+  local train = part(t, plan, o, o.name .. " train")
+  local test = o.test and part(M.open(o.test, o.delimiter, o.header, marks), plan, o, o.name .. " test")
+  return parts.dataset(o.name, train, test, o.validation)
+end
+
+return M

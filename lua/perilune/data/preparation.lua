@@ -1,0 +1,67 @@
+--- What becomes of a sample on its way from a file to a model, kept in a run's file (provenance.preparation), so that
+--- other samples can go the same way: a table
+---   pixels      samples are bytes, whose value is byte / 255
+---   standardize a list of { mean =, deviation = } (lists of one number or of one an element of a sample), in order
+---   background  of gray images: how bright their border is, from 0 (as dark as they get) to 1
+---   features    of a CSV file: how columns become features (csv.lua)
+local core = require "perilune.core"
+
+local M = {}
+
+local LOOKED_AT = 256
+
+local function list(t)
+  if not t then return nil end
+  t = t:reshape(-1)
+  local first = t:slice(1, 1, 1)
+  return t:sub(first):abs():max() == 0 and { first:item() } or t:totable()
+end
+
+-- The mean of the outermost rows and columns of images [n, H, W, C].
+local function border(x)
+  local sides = { x:select(2, 1), x:select(2, x:size(2)), x:select(3, 1), x:select(3, x:size(3)) }
+  local sum, count = 0, 0
+  for _, side in ipairs(sides) do sum, count = sum + side:sum(), count + side:count() end
+  return sum / count
+end
+M.border = border
+
+local function background(split)
+  if #split.shape ~= 3 or split.shape[3] ~= 1 then return nil end
+  local x = split:tensors(1, math.min(split.count, LOOKED_AT))
+  local low, high = x:min(), x:max()
+  if high <= low or high ~= high then return nil end
+  return (border(x) - low) / (high - low)
+end
+
+--- The preparation of a split's samples.
+function M.of(split)
+  if split._preparation then return split._preparation end
+  local steps = {}
+  for i, statistics in ipairs(split.prepared or {}) do
+    local mean, deviation = statistics()
+    steps[i] = { mean = list(mean), deviation = list(deviation) }
+  end
+  local p = { pixels = split:read():info().pixels, standardize = steps, features = split.features,
+    background = background(split.original or split) }
+  split._preparation = p
+  return p
+end
+
+-- A list of numbers as a tensor that fits samples of a shape.
+local function tensor_of(numbers, shape)
+  if not numbers then return nil end
+  return #numbers == 1 and numbers[1] or core.tensor.tensor(numbers):reshape(1, table.unpack(shape))
+end
+
+--- Values x [n, ...] (pixels: from 0 to 1), standardized as the samples of the training were.
+function M.standardize(preparation, x, shape)
+  for _, step in ipairs(preparation and preparation.standardize or {}) do
+    local mean, deviation = tensor_of(step.mean, shape), tensor_of(step.deviation, shape)
+    if mean then x = x:sub(mean) end
+    if deviation then x = x:div(deviation) end
+  end
+  return x
+end
+
+return M

@@ -1,0 +1,95 @@
+--- Samples from files that nobody trained on, made ready for a model: pictures, rows of a CSV file, arrays of NumPy.
+local core = require "perilune.core"
+local errors = require "perilune.base.errors"
+local preparation = require "perilune.data.preparation"
+
+local M = {}
+
+local function shape_text(shape) return ("[%s]"):format(table.concat(shape, ", ")) end
+
+--- Is a picture to be inverted? Where the training images have a dark border and the picture a bright one, or the other
+--- way round. `how`: "auto", "yes" or "no"; border: of the picture, 0 to 1.
+function M.inverts(how, known, border)
+  if how ~= "auto" then return how == "yes" end
+  if not known then return false end
+  return known < 0.25 and border > 0.5 or known > 0.75 and border < 0.5
+end
+
+-- A picture: gray or coloured as the model takes it, resized, inverted where that is due.
+local function picture(path, job)
+  local shape = job.shape
+  if #shape ~= 3 or (shape[3] ~= 1 and shape[3] ~= 3) then
+    errors.fail(1, "%s: the model takes samples of %s, and a picture is [height, width, 1 or 3]", path,
+      shape_text(shape))
+  end
+  local x, message = core.readers.picture(path, shape[3])
+  if not x then errors.fail(1, "%s", message) end
+  local height, width = x:size(1), x:size(2)
+  local ds = core.data.new(x:reshape(1, height, width, shape[3]), nil)
+  x = ds:resize(shape[1], shape[2]):range(1, 1)
+  local p = job.preparation
+  local inverted = shape[3] == 1 and M.inverts(job.invert, p and p.background, preparation.border(x))
+  if inverted then x = x:mul(-1):add(1) end
+  return { x = x, notes = {
+    resized = (height ~= shape[1] or width ~= shape[2]) and { height, width } or nil, inverted = inverted or nil,
+  } }
+end
+
+-- An array: one sample, or rows of them; [n, H, W] where the model takes [H, W, 1].
+local function array(path, job)
+  local t, message = core.readers.npy_read(path)
+  if not t then errors.fail(1, "%s", message) end
+  local pixels, shape, size = t.dtype == "u8", t.shape, 1
+  for _, n in ipairs(job.shape) do size = size * n end
+  local function is(from, wanted)
+    if #shape - from + 1 ~= #wanted then return false end
+    for i, n in ipairs(wanted) do
+      if shape[from + i - 1] ~= n then return false end
+    end
+    return true
+  end
+  local plain = job.shape[#job.shape] == 1 and table.move(job.shape, 1, #job.shape - 1, 1, {}) or job.shape
+  local one = is(1, job.shape) or is(1, plain)
+  if not one and not is(2, job.shape) and not is(2, plain) then
+    errors.fail(1, "%s holds %s, and the model takes samples of %s", path, shape_text(shape), shape_text(job.shape))
+  end
+  local n = one and 1 or shape[1]
+  if n == 0 then errors.fail(1, "%s holds no samples", path) end
+  t = (t.dtype == "f32" and t or t:to "f32"):reshape(n, table.unpack(job.shape))
+  if pixels and (not job.preparation or job.preparation.pixels) then t = t:div(255) end
+  return { x = t, rows = not one }
+end
+
+-- Rows of a CSV file: by the names of the columns that the model was trained with; else columns of numbers, in order.
+local function rows(path, job)
+  local csv = require "perilune.data.csv"
+  local plan = job.preparation and job.preparation.features
+  local t = csv.open(path, job.delimiter or ",", true)
+  if not plan then
+    plan = { width = #t.columns, columns = {} }
+    for k, column in ipairs(t.columns) do plan.columns[k] = { column = column.name, role = "number", at = k } end
+  end
+  if #job.shape ~= 1 or plan.width ~= job.shape[1] then
+    errors.fail(1, "%s has %d features a row, and the model takes samples of %s", path, plan.width,
+      shape_text(job.shape))
+  end
+  return { x = csv.read(t, plan, false, false), rows = true }
+end
+
+local readers = { png = picture, jpg = picture, jpeg = picture, npy = array, csv = rows, tsv = rows }
+
+--- Samples of a file, ready for the model: { x = [n, ...], rows = true where they are numbered, notes = of a picture }.
+--- job: shape (of a sample), preparation, invert, delimiter.
+function M.read(path, job)
+  local extension = (path:gsub("%.gz$", ""):match "%.(%w+)$" or ""):lower()
+  local reader = readers[extension]
+  if not reader then
+    errors.fail(1, "%s: pictures (.png, .jpg), rows (.csv, .tsv) and arrays (.npy) are read", path)
+  end
+  job.delimiter = extension == "tsv" and "\t" or ","
+  local samples = reader(path, job)
+  samples.x = preparation.standardize(job.preparation, samples.x, job.shape)
+  return samples
+end
+
+return M

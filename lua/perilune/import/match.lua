@@ -1,0 +1,173 @@
+--- Which tensor of a file is which parameter of a model: by name where every parameter finds its own, else by order,
+--- layer for layer, where kinds and shapes fit. And in which layout they are: PyTorch's, or Perilune's and Keras'.
+local errors = require "perilune.base.errors"
+local printable = require "perilune.base.printable"
+local layouts = require "perilune.export.layouts"
+local graphs = require "perilune.export.graph"
+
+local M = {}
+
+local kinds = { weight = "weight", bias = "bias", running_mean = "running_mean", running_var = "running_var",
+  kernel = "weight", gamma = "weight", beta = "bias", moving_mean = "running_mean",
+  moving_variance = "running_var" }
+local passed = { num_batches_tracked = true }
+
+-- "features.0.weight" -> "features.0", "weight"
+local function parts_of(name)
+  local group, kind = name:match "^(.*)[./]([^./]+)$"
+  if not group then group, kind = "", name end
+  return group, kinds[kind:gsub(":0$", "")]
+end
+
+-- Numbers in names count as numbers: "2" before "10".
+local function natural(a, b)
+  local x, y = a:gsub("%d+", function(n) return ("%012d"):format(tonumber(n) % 10 ^ 12) end),
+    b:gsub("%d+", function(n) return ("%012d"):format(tonumber(n) % 10 ^ 12) end)
+  if x ~= y then return x < y end
+  return a < b
+end
+
+local function same_shape(a, b)
+  if #a ~= #b then return false end
+  for i, n in ipairs(a) do
+    if b[i] ~= n then return false end
+  end
+  return true
+end
+
+-- The layouts in which a tensor of that shape can be the parameter.
+local function fits(target, shape)
+  return { pytorch = same_shape(target.pytorch_shape, shape), native = same_shape(target.tensor.shape, shape) }
+end
+
+local function fits_any(target, shape)
+  local f = fits(target, shape)
+  return f.pytorch or f.native
+end
+
+-- Targets by their full name, or its end: "net.fc1.weight" is "fc1.weight".
+local function by_name(targets, tensors)
+  local found = {}
+  for _, target in ipairs(targets) do
+    for _, t in ipairs(tensors) do
+      local group, kind = parts_of(t.name)
+      local named = group == target.op.name or group:sub(-#target.op.name - 1) == "." .. target.op.name
+        or group:sub(-#target.op.name - 1) == "/" .. target.op.name
+      if kind == target.kind and named and fits_any(target, t.shape) then
+        if found[target] then return nil end
+        found[target] = t
+      end
+    end
+    if not found[target] then return nil end
+  end
+  return found
+end
+
+-- Groups of tensors (of a layer each) in the natural order of their names: { name =, [kind] = tensor }.
+local function groups_of(tensors)
+  local groups, by = {}, {}
+  for _, t in ipairs(tensors) do
+    local name, kind = parts_of(t.name)
+    if kind then
+      local group = by[name]
+      if not group then
+        group = { name = name, used = false }
+        by[name] = group
+        groups[#groups + 1] = group
+      end
+      group[kind] = group[kind] or t
+    end
+  end
+  table.sort(groups, function(a, b) return natural(a.name, b.name) end)
+  return groups
+end
+
+local function layer_fits(layer, group)
+  for _, kind in ipairs { "weight", "bias", "running_mean", "running_var" } do
+    local target, t = layer[kind], group[kind]
+    if (target == nil) ~= (t == nil) or target and not fits_any(target, t.shape) then return false end
+  end
+  return true
+end
+
+local function by_order(targets, tensors)
+  local layers, of, groups = {}, {}, groups_of(tensors)
+  for _, target in ipairs(targets) do
+    local layer = of[target.op]
+    if not layer then
+      layer = { op = target.op }
+      of[target.op] = layer
+      layers[#layers + 1] = layer
+    end
+    layer[target.kind] = target
+  end
+  local found = {}
+  for _, layer in ipairs(layers) do
+    for _, group in ipairs(groups) do
+      if not group.used and layer_fits(layer, group) then
+        group.used = true
+        for kind, target in pairs(layer) do
+          if kind ~= "op" then found[target] = group[kind] end
+        end
+        break
+      end
+    end
+  end
+  return found
+end
+
+-- One layout for the whole file: the one in which all that were found fit. `asked`: "pytorch" or "native".
+local function layout_of(targets, found, asked, path)
+  local possible = { pytorch = asked ~= "native", native = asked ~= "pytorch" }
+  for _, target in ipairs(targets) do
+    local f = found[target] and fits(target, found[target].shape)
+    for name in pairs(possible) do possible[name] = possible[name] and (not f or f[name]) end
+  end
+  local layout = possible.pytorch and "pytorch" or possible.native and "native"
+  return layout or errors.fail(1, "%s: its tensors are neither all in PyTorch's layout nor all in Perilune's", path)
+end
+
+local function shape_text(shape) return "[" .. table.concat(shape, ", ") .. "]" end
+
+local function no_tensor_fits(target, tensors, path)
+  local names = {}
+  for i, t in ipairs(tensors) do names[i] = printable.text(t.name) .. " " .. shape_text(t.shape) end
+  local more = #names > 6 and (" and %d more"):format(#names - 6) or ""
+  errors.fail(1, "%s: no tensor in it fits %s, which is %s here and %s in PyTorch; it has %s%s", path, target.name,
+    shape_text(target.tensor.shape), shape_text(target.pytorch_shape),
+    table.concat(names, ", ", 1, math.min(#names, 6)), more)
+end
+
+--- Copies the tensors (a list of { name =, shape =, tensor = }) into a built model. Returns the lines that say what
+--- became of each, how they were matched ("name" or "order"), and the layout. Fails, and changes nothing, where a
+--- parameter has no tensor.
+function M.into(model, tensors, path, asked)
+  local targets = layouts.parameters(graphs.of(model))
+  for _, target in ipairs(targets) do target.pytorch_shape = target.to_pytorch(target.tensor).shape end
+  local how, found = "name", by_name(targets, tensors)
+  if not found then how, found = "order", by_order(targets, tensors) end
+  local lines, missing, used = {}, nil, {}
+  for _, target in ipairs(targets) do
+    local t = found[target]
+    missing = missing or not t and target
+    if t then
+      used[t] = true
+      lines[#lines + 1] = ("%s %s  from  %s %s"):format(target.name, shape_text(target.tensor.shape), t.name,
+        shape_text(t.shape))
+    end
+  end
+  if missing then no_tensor_fits(missing, tensors, path) end
+  local layout = layout_of(targets, found, asked, path)
+  for _, t in ipairs(tensors) do
+    if not used[t] and not passed[t.name:match "[^.]*$"] then
+      lines[#lines + 1] = ("not used: %s %s"):format(t.name, shape_text(t.shape))
+    end
+  end
+  for _, target in ipairs(targets) do
+    local t = found[target].tensor
+    target.tensor:copy_(layout == "pytorch" and target.from_pytorch(t) or t)
+  end
+  return lines, how, layout
+end
+
+return M

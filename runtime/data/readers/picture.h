@@ -1,0 +1,37 @@
+/* What the readers of pictures share. */
+#ifndef READERS_PICTURE_H
+#define READERS_PICTURE_H
+
+#include "perilune/alloc.h"
+#include "perilune/readers.h"
+
+enum { PICTURE_SIDE_MOST = 65535, PICTURE_PIXELS_MOST = 1 << 28 };
+
+typedef struct pl_picture {
+  const char *path;
+  uint8_t *file;               /* the file's bytes */
+  size_t size;
+  int64_t height, width;
+  int channels;                /* of `pixels`: 1 gray, 2 gray and alpha, 3 colours, 4 colours and alpha */
+  uint8_t *pixels;             /* NULL until they are read */
+} pl_picture;
+
+/* A library by one of the names it has, and functions of it; names end with NULL. Called from one thread first. */
+pl_status pl_load_library(const char *what, const char *const *names, const char *package,
+                          const char *const *functions, void **const *at, pl_error *err);
+
+bool pl_png_is(const uint8_t *file, size_t size);
+pl_status pl_png_load(pl_error *err);
+pl_status pl_png_head(pl_picture *p, pl_error *err);     /* fills height, width, channels */
+pl_status pl_png_pixels(pl_picture *p, pl_error *err);   /* fills pixels, which have been allocated */
+
+bool pl_jpeg_is(const uint8_t *file, size_t size);
+pl_status pl_jpeg_load(pl_error *err);
+pl_status pl_jpeg_head(pl_picture *p, pl_error *err);
+pl_status pl_jpeg_pixels(pl_picture *p, pl_error *err);
+
+/* resize.c: bytes [in_height, in_width, channels] as bytes [height, width, channels] */
+pl_status pl_resize_picture(uint8_t *out, int64_t height, int64_t width, const uint8_t *in, int64_t in_height,
+                            int64_t in_width, int64_t channels, pl_error *err);
+
+#endif

@@ -1,0 +1,192 @@
+-- perilune import: LeNet-5 as Keras and as PyTorch trained it, what perilune export wrote, and what has no counterpart.
+local lu = require "luaunit"
+local support = dofile "tests/cli/support_export.lua"
+local cli = support.cli
+cli.folder = cli.folder .. "/import_test"
+os.execute("mkdir -p " .. cli.quote(cli.folder))
+local pl = require "perilune"
+local core = require "perilune.core"
+local formats = require "perilune.export"
+local keras = require "perilune.import.keras"
+local chains = require "perilune.import.keras_chains"
+local match = require "perilune.import.match"
+local safetensors = require "perilune.import.safetensors"
+local nn = pl.nn
+
+local golden = core.json.decode(cli.read "tests/golden/lenet5.json")
+local here = os.getenv "PWD"
+
+local function images()
+  local bytes = table.concat(golden.images):gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)
+  return core.bytes.tensor("U8", { #golden.images, 28, 28, 1 }, bytes, 0) / 255
+end
+
+local function largest_difference(a, b) return (a - b):abs():max() / b:abs():max() end
+
+TestKeras = {}
+
+function TestKeras:test_lenet_predicts_the_same()
+  local r = cli.run(("import %s/tests/golden/lenet5_keras.h5 -o keras.h5"):format(here))
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  lu.assertStrContains(r.out, "Conv2d")
+  local model = assert(nn.load(cli.folder .. "/keras.h5"))
+  lu.assertTrue(largest_difference(model:infer(images()), pl.tensor(golden.keras)) < 1e-5)
+  lu.assertNotNil(model:find "c3")
+  lu.assertEquals(model:probabilities(images()):totable(), model:infer(images()):totable())
+end
+
+-- Every model that can be exported to Keras comes back with the same outputs.
+function TestKeras:test_what_was_exported_comes_back()
+  local failed = {}
+  support.each(10, function(name, model, x, y)
+    local path = cli.folder .. "/out.h5"
+    if not pcall(formats.write, model, "keras", path) then return end
+    local again, message = keras.read(path)
+    if not again then failed[#failed + 1] = name .. ": " .. message
+    else lu.assertTrue(largest_difference(again:infer(x), y) < 1e-5, name) end
+  end)
+  lu.assertEquals(#failed, 2, table.concat(failed, "\n"))
+  for _, message in ipairs(failed) do
+    lu.assertNotNil(message:find("this kind of layer is not known here", 1, true)      -- per-position biases
+      or message:find("uneven padding has no counterpart", 1, true), message)
+  end
+end
+
+-- A Functional model as Keras 2 and as Keras 3 write its nodes: two ways that meet, one of them nested.
+function TestKeras:test_ways_that_are_added()
+  local function layer(class, name, nodes)
+    return { class_name = class, config = { name = name }, inbound_nodes = nodes }
+  end
+  local function old(...)
+    local list = {}
+    for i, name in ipairs { ... } do list[i] = { name, 0, 0, {} } end
+    return { list }
+  end
+  local function new(...)
+    local list = {}
+    for i, name in ipairs { ... } do
+      list[i] = { class_name = "__keras_tensor__", config = { shape = { 1, 4 }, keras_history = { name, 0, 0 } } }
+    end
+    return { { args = #list > 1 and { list } or list, kwargs = {} } }
+  end
+  for _, nodes in ipairs { old, new } do
+    local input = layer("InputLayer", "in", {})
+    input.config.batch_shape = { 1, 4 }
+    local chain, shape = chains.of { class_name = "Functional", config = { input_layers = { { "in", 0, 0 } },
+      output_layers = { { "last", 0, 0 } }, layers = { input, layer("Activation", "a", nodes "in"),
+        layer("Activation", "b", nodes "a"), layer("Activation", "c", nodes "b"),
+        layer("Add", "inner", nodes("c", "b")),
+        layer("Activation", "d", nodes "a"), layer("Add", "outer", nodes("d", "inner")),
+        layer("Activation", "last", nodes "outer") } } }
+    lu.assertEquals(shape, { 4 })
+    local names = {}
+    for i, item in ipairs(chain) do names[i] = item.name or "add" end
+    lu.assertEquals(names, { "in", "a", "add", "last" })
+    lu.assertEquals(#chain[3].branch, 1)
+    lu.assertEquals(chain[3].shortcut[2].branch[1].name, "c")
+  end
+end
+
+function TestKeras:test_what_has_no_counterpart_is_named()
+  local function of(layers, class)
+    local path = cli.folder .. "/small.h5"
+    local w <close> = assert(core.store.create(path))
+    w:group("/", { model_config = core.json.encode { class_name = class or "Sequential",
+      config = { layers = layers } } })
+    assert(w:commit())
+    local model, message = keras.read(path)
+    lu.assertNil(model)
+    lu.assertNil(message:find "\n")
+    return message
+  end
+  local input = { class_name = "InputLayer", config = { name = "in", batch_shape = { 1, 8, 8, 1 } } }
+  local function one(class, config)
+    config.name = "odd"
+    return of { input, { class_name = class, config = config } }
+  end
+  lu.assertStrContains(one("LSTM", {}), "layer 'odd' (LSTM): this kind of layer is not known here")
+  lu.assertStrContains(one("Conv2D", { dilation_rate = { 2, 2 } }), "dilation_rate other than 1")
+  lu.assertStrContains(one("Conv2D", { kernel_size = { 3, 3 } }), "its array 'kernel' is not in the file")
+  lu.assertStrContains(one("Activation", { activation = "selu" }), "the activation 'selu' has no counterpart")
+  lu.assertStrContains(one("ReLU", { max_value = 6 }), "max_value = 6 has no counterpart")
+  lu.assertStrContains(one("ZeroPadding2D", { padding = 1 }), "is the last layer")
+  lu.assertStrContains(of { { class_name = "Dense", config = {} } }, "has no name")
+  lu.assertStrContains(of({}, "Functional"), "0 inputs and 0 outputs")
+  assert(pl.save(cli.folder .. "/other.h5", { a = pl.ones(2) }))
+  lu.assertStrContains(select(2, keras.read(cli.folder .. "/other.h5")), "holds no model of Keras")
+end
+
+local experiment = [[
+local pl = require "perilune"
+local nn = pl.nn
+return pl.experiment { name = "LeNet", seed = 1, data = pl.data.digits { train = 100, test = 50 },
+  model = nn.Sequential { nn.Conv2d(1, 6, 5, { padding = "same" }), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Conv2d(6, 16, 5, { bias = false }), nn.BatchNorm(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+    nn.Linear(400, pl.arg("width", 120)), nn.ReLU(), nn.Linear(pl.arg("width", 120), 84), nn.ReLU(),
+    nn.Linear(84, 10) },
+  loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.003 }, epochs = 1, batch_size = 50 }
+]]
+
+TestSafetensors = {}
+
+function TestSafetensors:test_lenet_predicts_the_same()
+  cli.write("lenet.lua", experiment)
+  local file = here .. "/tests/golden/lenet5_torch.safetensors"
+  local r = cli.run(("import %s --into lenet.lua -o torch.h5"):format(file))
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  lu.assertStrContains(r.out, "matched by order, layout pytorch")
+  lu.assertStrContains(r.out, "linear.weight [400, 120]  from  classifier.1.weight [120, 400]")
+  lu.assertNil(r.out:find "not used")
+  local model = assert(nn.load(cli.folder .. "/torch.h5"))
+  lu.assertTrue(largest_difference(model:infer(images()), pl.tensor(golden.torch)) < 1e-5)
+  lu.assertEquals(cli.run("verify torch.h5").status, 0)
+  local other = cli.run(("import %s --into lenet.lua width=100 -o torch.h5"):format(file))
+  lu.assertEquals(other.status, 1)
+  lu.assertStrContains(other.err, "no tensor in it fits")
+  lu.assertStrContains(other.err, "which is [400, 100] here and [100, 400] in PyTorch")
+end
+
+function TestSafetensors:test_what_was_exported_comes_back()
+  local models, again = support.models(), support.models()
+  for _, name in ipairs { "lenet", "residual", "per_position", "last_axis" } do
+    local path = cli.folder .. "/out.safetensors"
+    assert(formats.write(models[name][1], "safetensors", path))
+    for _, item in ipairs(again[name][1]:state()) do item.tensor:zero_() end
+    local _, how = match.into(again[name][1], assert(safetensors.read(path)), path)
+    lu.assertEquals(how, "name")
+    for i, item in ipairs(again[name][1]:state()) do
+      lu.assertTrue(item.tensor:equal(models[name][1]:state()[i].tensor), name .. " " .. item.name)
+    end
+  end
+end
+
+-- Tensors as Keras keeps them: no axis moves.
+function TestSafetensors:test_the_native_layout()
+  local model, copy = support.models().lenet[1], support.models().lenet[1]
+  local list = {}
+  for _, item in ipairs(model:state()) do
+    local name = "net/" .. item.layer .. "/" .. item.name
+    list[#list + 1] = { name = name, shape = item.tensor.shape, tensor = item.tensor }
+  end
+  for _, item in ipairs(copy:state()) do item.tensor:zero_() end
+  local _, how, layout = match.into(copy, list, "file")
+  lu.assertEquals({ how, layout }, { "order", "native" })
+  local x = support.inputs(3, { 28, 28, 1 })
+  lu.assertTrue(copy:infer(x):equal(model:infer(x)))
+end
+
+function TestSafetensors:test_usage()
+  cli.write("lenet.lua", experiment)
+  for words, message in pairs { ["x.safetensors -o a.h5"] = "name the experiment that has it: --into",
+    ["x.keras -o a.h5"] = "a .keras file is not read", ["x.h5"] = "say where to: -o model.h5",
+    ["x.h5 --into lenet.lua -o a.h5"] = "--into is for safetensors",
+    ["nothing.safetensors --into lenet.lua -o a.h5"] = "nothing.safetensors",
+    ["nothing.h5 -o a.h5"] = "nothing.h5" } do
+    local r = cli.run("import " .. words)
+    lu.assertTrue(r.status ~= 0, words)
+    lu.assertStrContains(r.err, message)
+    lu.assertEquals(select(2, r.err:gsub("\n", "")), 1, r.err)
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -1,0 +1,142 @@
+-- perilune predict: pictures, arrays and rows of a table, made ready as the samples of the training were.
+local lu = require "luaunit"
+local cli = dofile "tests/cli/support.lua"
+local core = require "perilune.core"
+local pl = require "perilune"
+
+local golden = os.getenv "PWD" .. "/tests/golden/readers/"
+local home = cli.folder
+cli.folder = home .. "/predict_test"
+os.execute("mkdir -p " .. cli.quote(cli.folder))
+
+cli.write("digits.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "digits", seed = 1, epochs = 3, batch_size = 16, loss = pl.nn.CrossEntropy(),
+  data = pl.data.digits { train = 600, test = 50 }:standardize { per = pl.arg("per", "all") },
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, optimizer = pl.optim.Adam { lr = 0.003 } }
+]])
+local rows = { "long,wide,colour,kind" }
+for i = 0, 89 do
+  rows[#rows + 1] = ("%d,%d,%s,%s"):format(i % 3 * 10 + i % 2, i % 7, i % 2 == 0 and "red" or "blue",
+    ({ "rose", "tulip", "lily" })[i % 3 + 1])
+end
+cli.write("flowers.csv", table.concat(rows, "\n") .. "\n")
+cli.write("flowers.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "flowers", seed = 1, epochs = 40, batch_size = 8, loss = pl.nn.CrossEntropy(),
+  data = pl.data.csv { "flowers.csv", target = "kind" }:standardize { per = "pixel" },
+  model = pl.nn.Sequential { pl.nn.Linear(4, 3) }, optimizer = pl.optim.Adam { lr = 0.05 } }
+]])
+cli.write("prices.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "prices", seed = 1, epochs = 2, batch_size = 8, loss = pl.nn.MSE(),
+  data = pl.data.csv { "flowers.csv", target = "wide", ignore = "kind" },
+  model = pl.nn.Sequential { pl.nn.Linear(3, 1) }, optimizer = pl.optim.SGD { lr = 0.001 } }
+]])
+for _, name in ipairs { "digits", "flowers", "prices" } do
+  local done = cli.run("run " .. name .. ".lua --quiet")
+  assert(done.status == 0, done.err)
+end
+assert(cli.run("run digits.lua per=pixel --quiet --out by-pixel").status == 0)
+
+local function npy(name, shape, bytes)
+  local header = ("{'descr': '|u1', 'fortran_order': False, 'shape': (%s,), }\n"):format(table.concat(shape, ", "))
+  return cli.write(name, "\x93NUMPY\1\0" .. string.pack("<s2", header) .. bytes)
+end
+
+-- The first test images as bytes, bright where `f` says so.
+local test = pl.data.digits { train = 600, test = 50 }.test
+local function bytes_of(n, f)
+  local list = {}
+  for i, v in ipairs(test:tensors(1, n):reshape(-1):totable()) do
+    local byte = math.floor(v * 255 + 0.5)
+    list[i] = string.char(f and f(byte) or byte)
+  end
+  return table.concat(list)
+end
+
+local function json(words)
+  local done = cli.run("predict " .. words .. " --json")
+  lu.assertEquals(done.err, "")
+  return core.json.decode(done.out)
+end
+
+TestPredict = {}
+
+-- What the model says of the test split itself, whose standardizing the file has to have kept.
+function TestPredict:test_an_array_is_standardized_as_the_training_was()
+  npy("five.npy", { 5, 28, 28 }, bytes_of(5))
+  for folder, per in pairs { ["runs/digits-s1"] = "all", ["by-pixel"] = "pixel" } do
+    local set = pl.data.digits { train = 600, test = 50 }:standardize { per = per }
+    local model = assert(pl.nn.load(cli.folder .. "/" .. folder))
+    local p = model:probabilities((set.test:tensors(1, 5))):totable()
+    local found = json(folder .. " five.npy")
+    lu.assertEquals(#found, 5)
+    for i, one in ipairs(found) do
+      lu.assertEquals({ one.row, one.file }, { i, "five.npy" })
+      for k = 1, 10 do lu.assertAlmostEquals(one.probabilities[tostring(k - 1)], p[i][k], 1e-6) end
+    end
+  end
+  npy("one.npy", { 28, 28 }, bytes_of(1))
+  lu.assertNil(json "runs/digits-s1 one.npy"[1].row)
+end
+
+-- A gray PNG of Pillow with a dark, then with a bright border: the same digits after all.
+function TestPredict:test_pictures_are_resized_and_inverted()
+  local done = cli.run("predict runs/digits-s1 " .. golden .. "gray.png " .. golden .. "rgb.jpg")
+  lu.assertEquals({ done.status, done.err }, { 0, "" })
+  lu.assertStrContains(done.out, "from 7 x 9")
+  lu.assertStrContains(done.out, "from 17 x 20")
+  lu.assertStrContains(done.out, "Pictures as the model's input: 28 x 28, gray; --invert yes or no")
+  local unseen = require "perilune.data.unseen"
+  lu.assertEquals({ unseen.inverts("auto", 0.02, 0.9), unseen.inverts("auto", 0.02, 0.3),
+    unseen.inverts("auto", 0.95, 0.1), unseen.inverts("auto", nil, 0.9), unseen.inverts("yes", 0.02, 0.1),
+    unseen.inverts("no", 0.02, 0.9) }, { true, false, true, false, true, false })
+  local plain, turned = json("runs/digits-s1 --invert no " .. golden .. "gray.png"),
+    json("runs/digits-s1 --invert yes " .. golden .. "gray.png")
+  lu.assertEquals({ plain[1].inverted, turned[1].inverted, turned[1].resized_from }, { false, true, { 9, 7 } })
+  local model, x = pl.nn.load(cli.folder .. "/runs/digits-s1"), core.readers.picture(golden .. "gray.png", 1)
+  local set = pl.data.digits { train = 600, test = 50 }
+  local mean, deviation = set.train:read():statistics("all", true)
+  x = pl.data.from_tensors { x = x:reshape(1, 9, 7, 1) }:resize(28).train:tensors()
+  local p = model:probabilities(x:mul(-1):add(1):sub(mean:item()):div(deviation:item())):totable()[1]
+  for k = 1, 10 do lu.assertAlmostEquals(turned[1].probabilities[tostring(k - 1)], p[k], 1e-6) end
+end
+
+function TestPredict:test_rows_of_a_table()
+  cli.write("more.csv", "kind,colour,wide,long\n?,red,1,0\n,blue,3,11\nlily,blue,5,21\n")   -- in another order
+  local done = cli.run "predict runs/flowers-s1 more.csv --csv"
+  lu.assertEquals(done.err, "")
+  local lines = {}
+  for line in done.out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  lu.assertEquals(lines[1], "file,row,label,probability,p_lily,p_rose,p_tulip")
+  lu.assertStrContains(lines[2], "more.csv,1,rose,")
+  lu.assertStrContains(lines[3], "more.csv,2,tulip,")
+  lu.assertStrContains(lines[4], "more.csv,3,lily,")
+  done = cli.run "predict runs/prices-s1 flowers.csv"
+  lu.assertStrMatches(done.out:match "[^\n]*", "file%s+output")
+  lu.assertEquals(#json "runs/prices-s1 flowers.csv"[90].outputs, 1)
+end
+
+function TestPredict:test_messages()
+  local function fails(words, text, status)
+    local done = cli.run("predict " .. words)
+    lu.assertEquals({ done.status, done.out }, { status or 1, "" })
+    lu.assertStrContains(done.err, text)
+    lu.assertEquals(select(2, done.err:gsub("\n", "")), 1)
+  end
+  npy("bad.npy", { 2, 27, 28 }, ("\0"):rep(2 * 27 * 28))
+  fails("runs/digits-s1 bad.npy", "bad.npy holds [2, 27, 28], and the model takes samples of [28, 28, 1]")
+  fails("runs/digits-s1 flowers.csv", "flowers.csv has 4 features a row, and the model takes samples of [28, 28, 1]")
+  fails("runs/flowers-s1 " .. golden .. "gray.png", "takes samples of [4], and a picture is [height, width, 1 or 3]")
+  fails("runs/digits-s1 nowhere.png", "cannot open nowhere.png")
+  fails("runs/digits-s1 digits.lua", "digits.lua: pictures (.png, .jpg), rows (.csv, .tsv) and arrays (.npy) are read")
+  fails("nowhere five.npy", "nowhere")
+  fails("runs/digits-s1 five.npy --csv --json", "one of --csv and --json is enough", 2)
+  cli.write("short.csv", "long,wide\n1,2\n")
+  fails("runs/flowers-s1 short.csv", "short.csv has no column 'colour', which the samples need")
+  cli.write("new.csv", "long,wide,colour\n1,2,green\n")
+  fails("runs/flowers-s1 new.csv", "new.csv, line 2, column 'colour': none of the known categories: 'green'")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)

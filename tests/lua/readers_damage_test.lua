@@ -1,0 +1,98 @@
+-- Files of each format that were damaged, 200 of each: read, or refused with one line; never a crash (make asan).
+local lu = require "luaunit"
+local core = require "perilune.core"
+local pl = require "perilune"
+local data, readers = pl.data, core.readers
+
+local scratch = dofile "tests/lua/support_scratch.lua" "readers_damage_test"
+local folder, NUMBER = "tests/golden/readers/", 200
+
+local state = 12345
+local function below(n)      -- a generator of its own: the same damage in every run
+  state = (state * 6364136223846793005 + 1442695040888963407) & math.maxinteger
+  return (state >> 30) % n
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+-- One to four of: a bit flipped, a byte replaced, a piece taken out or doubled, the end cut off.
+local function damage(bytes)
+  for _ = 1, 1 + below(4) do
+    local at, how = 1 + below(#bytes), below(6)
+    local n = math.min(1 + below(16), #bytes - at + 1)
+    if how == 0 then bytes = bytes:sub(1, at - 1) .. string.char(bytes:byte(at) ~ (1 << below(8))) .. bytes:sub(at + 1)
+    elseif how == 1 then bytes = bytes:sub(1, at - 1) .. string.char(below(256)) .. bytes:sub(at + 1)
+    elseif how == 2 then bytes = bytes:sub(1, at - 1) .. bytes:sub(at + n)
+    elseif how == 3 then bytes = bytes:sub(1, at + n - 1) .. bytes:sub(at)
+    elseif how == 4 then bytes = bytes:sub(1, at - 1) .. ("\255"):rep(math.min(n, 8)) .. bytes:sub(at + math.min(n, 8))
+    elseif #bytes > 40 then bytes = bytes:sub(1, at) end
+    if bytes == "" then bytes = "x" end
+  end
+  return bytes
+end
+
+-- `try(path)`: reads the file; a value, or nil and a message, or an error.
+local function check(names, try, suffix)
+  local refused, originals = 0, {}
+  for i, name in ipairs(names) do originals[i] = read(folder .. name) end
+  for i = 1, NUMBER do
+    local path = ("%s/damaged%s"):format(scratch, suffix or names[1]:match "%.%w+$")
+    local file = assert(io.open(path, "wb"))
+    file:write(damage(originals[1 + i % #names]))
+    file:close()
+    local ok, value, message = pcall(try, path)
+    if not ok then message = tostring(value) end
+    if not ok or value == nil then
+      refused = refused + 1
+      lu.assertIsString(message)
+      lu.assertTrue(#message > 10 and #message < 600 and not message:find "\n", message)
+      lu.assertNil(message:find "perilune/%w+/%w+%.lua", message)       -- a slip in the library's own Lua
+    end
+  end
+  print(("# %d of %d refused"):format(refused, NUMBER))
+  lu.assertTrue(refused > NUMBER // 8)
+end
+
+TestDamage = {}
+
+function TestDamage:test_npy()
+  check({ "f8_le_c.npy", "i2_be_f.npy", "u1_one_c.npy", "version2.npy", "special_f2.npy" }, readers.npy_read)
+end
+
+function TestDamage:test_npz()
+  check({ "stored.npz", "deflated.npz" }, function(path)
+    local d = data.npz { path, x = "images", y = "labels" }
+    return d.train:tensors()
+  end)
+end
+
+function TestDamage:test_csv()
+  check({ "table.csv", "table_crlf.csv", "table_bom.csv", "table.csv.gz" }, function(path)
+    return data.csv { path, target = "kind" }.train:tensors()
+  end)
+end
+
+function TestDamage:test_idx()
+  check({ "type08_2.idx", "type0b_6.idx", "type0e_2.idx" }, core.data.read_idx_tensor)
+end
+
+function TestDamage:test_hdf5()
+  check({ "sets.h5" }, function(path)
+    return data.hdf5 { path = path, x = "shuffle", y = "group/labels", foreign = true }.train:tensors()
+  end)
+end
+
+function TestDamage:test_png()
+  check({ "rgb.png", "gray.png", "bits.png", "palette.png", "alpha.png", "deep.png" }, function(path)
+    return readers.picture(path, 3)
+  end)
+end
+
+function TestDamage:test_jpeg()
+  check({ "rgb.jpg", "gray.jpg", "progressive.jpg" }, function(path) return readers.picture(path, 1) end)
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
