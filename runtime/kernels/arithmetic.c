@@ -39,18 +39,17 @@ BINARY(divide, x / y)
 BINARY(maximum, vf_greater(x, y, x, vf_equal(x, x, y, x)))   /* NaN if either is */
 BINARY(minimum, vf_greater(y, x, x, vf_equal(x, x, y, x)))
 
-/* min(max(a, low), high); NaN stays. */
+/* min(max(a, low), high), as maximum and minimum; NaN stays. */
+static inline vf clamped(vf x, vf low, vf high) {
+  vf least = vf_greater(x, low, x, vf_equal(x, x, low, x));
+  return vf_greater(high, least, least, vf_equal(least, least, high, least));
+}
+
 void PL_KERNEL(clamp)(float *out, const float *a, size_t n, float low, float high) {
   const vf least = vf_set(low), most = vf_set(high);
   size_t i = 0;
-  for (; i + PL_LANES <= n; i += PL_LANES) {
-    vf x = vf_load(a + i);
-    vf_store(out + i, vf_greater(least, x, least, vf_greater(x, most, most, x)));
-  }
-  if (i < n) {
-    vf x = vf_load_part(a + i, n - i);
-    vf_store_part(out + i, vf_greater(least, x, least, vf_greater(x, most, most, x)), n - i);
-  }
+  for (; i + PL_LANES <= n; i += PL_LANES) vf_store(out + i, clamped(vf_load(a + i), least, most));
+  if (i < n) vf_store_part(out + i, clamped(vf_load_part(a + i, n - i), least, most), n - i);
 }
 
 /* a^b. The exponents 1, 2, 3 and -1 are products and a quotient, all others the power in double, rounded once. */

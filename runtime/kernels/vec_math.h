@@ -65,7 +65,7 @@ static inline vf vf_absolute(vf x) { return (vf)((vu)x & vu_set(0x7fffffffu)); }
    sum), and since 2s = f - s f:  log(1 + f) = f - s (f - R), whose first term is exact. */
 static inline vf vf_log(vf x) {
   const vf least = vf_set(0x1p-126f), most = vf_set(0x1.fffffep127f);
-  vs k = ((vs)x - (vs)vu_set(0x3f3504f3u)) >> 23;
+  vs k = (vs)((vu)x - vu_set(0x3f3504f3u)) >> 23;
   vf f = (vf)((vu)x - ((vu)k << 23)) - vf_set(1);
   vf s = f / (f + vf_set(2)), z = s * s;
   vf r = vf_set(2.0f / 9);

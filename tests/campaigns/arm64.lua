@@ -69,7 +69,7 @@ local need_two = { base_work_test = true, model_bits_test = true, store_file_tes
   train_pace_test = true,
   tensor_threads_test = true, base_balance_test = true }
 
-local passed, left_out = 0, 0
+local passed, left_out, failures = 0, 0, {}
 for _, path in ipairs(tests) do
   local name = path:match "[^/]*$"
   if not two and need_two[name] then
@@ -77,10 +77,14 @@ for _, path in ipairs(tests) do
     left_out = left_out + 1
   else
     local r = emulated(3600, campaign.quote(path), threads)
-    campaign.check(r.status == 0, "%s ends with status %d:\n%s", name, r.status, (r.out .. r.err):sub(-2000))
+    if r.status ~= 0 then
+      failures[#failures + 1] = ("%s ends with status %d:\n%s"):format(name, r.status, (r.out .. r.err):sub(-1500))
+    end
     passed = passed + select(2, ("\n" .. r.out):gsub("\nok ", ""))
   end
 end
+
+campaign.check(#failures == 0, "%d of %d tests:\n%s", #failures, #tests, table.concat(failures, "\n"))
 
 campaign.write("train.lua", [[
 local pl = require "perilune"

@@ -2,7 +2,7 @@
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/init_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
+os.execute(("rm -rf %s; mkdir -p %s"):format(cli.quote(cli.folder), cli.quote(cli.folder)))
 local core = require "perilune.core"
 
 TestInit = {}

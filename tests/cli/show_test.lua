@@ -53,6 +53,27 @@ return pl.experiment { name = "sums", epochs = 2, batch_size = 20, validation = 
   lu.assertTrue(run.test.rmse >= run.test.mae and run.history[2].val_r2 <= 1)
 end
 
+-- What is said to be typed next is quoted for the shell, and does what it says.
+function TestShow:test_suggested_commands_can_be_typed()
+  cli.write("it's $HOME/a b.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "quoted", data = pl.data.digits { train = 20, test = 10 }, epochs = 1, batch_size = 10,
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.SGD { lr = 0.1 }, metrics = { [pl.arg("word", "x")] = function() return 1 end } }]])
+  local words = [['it'\''s $HOME/a b.lua' 'word=`a` "b"']]
+  local r = cli.run(("run %s --out 'of a; b'"):format(words))
+  lu.assertEquals(r.status, 0, r.err)
+  for _, what in ipairs { "look closer", "another seed" } do
+    local command = r.out:match(what .. " +([^\n]+)")
+    lu.assertStrContains(command, what == "look closer" and "'of a; b'" or words)
+    local pipe = io.popen(("cd %s && XDG_DATA_HOME=%s %s 2>&1"):format(cli.quote(cli.folder), cli.quote(cli.home),
+      command))
+    local said = pipe:read "a"
+    lu.assertTrue(pipe:close(), said)
+    lu.assertStrContains(said, "quoted")
+  end
+end
+
 function TestShow:test_csv_ends_with_the_final_results()
   local r = cli.run "show done --csv"
   local head, first, _, final = r.out:match "^([^\n]+)\n([^\n]+)\n([^\n]+)\n([^\n]+)\n$"

@@ -29,6 +29,24 @@ end
 
 TestProgress = {}
 
+-- A line as a terminal shows it: "\r" goes back to its beginning, "\27[K" clears what stands from there on.
+local function on_terminal(line)
+  local cells, at, i = {}, 0, 1
+  while i <= #line do
+    local c = line:sub(i, i)
+    if line:sub(i, i + 2) == "\27[K" then
+      for k = at + 1, #cells do cells[k] = nil end
+      i = i + 2
+    elseif c == "\r" then at = 0
+    else
+      at = at + 1
+      cells[at] = c
+    end
+    i = i + 1
+  end
+  return table.concat(cells)
+end
+
 -- What a callback prints has lines of its own, whatever it is printed with, and whether it ends its line or not.
 function TestProgress:test_prints_do_not_glue_to_the_line()
   local path = os.tmpname()
@@ -49,10 +67,8 @@ function TestProgress:test_prints_do_not_glue_to_the_line()
   local file = io.popen(("%s - >%s"):format((os.getenv "BUILD" or "build") .. "/perilune", path), "w")
   file:write(program)
   file:close()
-  local shown = {}      -- as a terminal shows it: what stands left of "\r" is overwritten, "\27[K" clears the rest
-  for line in io.open(path):read "a":gmatch "[^\n]*" do
-    shown[#shown + 1] = line:gsub("^.*\27%[K", ""):gsub("^\r", "")
-  end
+  local shown = {}
+  for line in io.open(path):read "a":gmatch "[^\n]*" do shown[#shown + 1] = on_terminal(line) end
   os.remove(path)
   lu.assertEquals(table.concat(shown, "|"):gsub("|+", "|"), "one\t1|two|three|four|five|six|seven|")
 end

@@ -29,7 +29,14 @@ function TestText:test_columns_align_by_characters_not_bytes()
   lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 21),
     { "a     b     c", "aaaa  bbbb  cccc", "no room for: d" })
   lu.assertEquals(text.columns(narrow, { { "aaaa", "bbbb", "cccc", "dddd" } }, nil, nil, 4),
-    { "b", "bbbb", "no", "  room", "  for:", "  d,", "  a,", "  c" })
+    { "b", "bbbb", "no", "  ro", "  om", "  fo", "  r:", "  d,", "  a,", "  c" })
+  -- words that have no room are cut, and then columns are left out
+  local words = { { "name" }, { "n", align = "right" } }
+  lu.assertEquals(text.columns(words, { { "a long name, really", "12345" } }, nil, nil, 20),
+    { "name               n", "a long name..  12345" })
+  lu.assertEquals(text.columns(words, { { "a long name, really", "12345" } }, nil, nil, 15),
+    { "name", "a long nam..", "no room for: n" })
+  lu.assertEquals(text.wrap("digest 0123456789abcdef", 12, "  "), { "digest", "  0123456789", "  abcdef" })
   lu.assertEquals(text.wrap("one two three", 8, " "), { "one two", " three" })
   lu.assertEquals(text.columns({ { "a" }, { "n", align = "right" } }, { { "·", "1" }, { "xyz", "100" } }),
     { "a      n", "·      1", "xyz  100" })

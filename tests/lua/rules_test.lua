@@ -5,11 +5,11 @@ local pl = require "perilune"
 local scratch = dofile "tests/lua/support_scratch.lua" "rules_test"
 local nn, inf, nan = pl.nn, math.huge, 0 / 0
 
-local EPOCHS, HALF = 8, 3
+local EPOCHS, HALF = 8, 2
 
 -- What a rule needs; one that is not named here needs nothing.
 local needs = { step = { every = 2 }, multi_step = { at = { 2, 4 } }, exponential = { factor = 0.9 },
-  inverse = { k = 1 }, plateau = { patience = 1 }, patience = { patience = 2 }, window = { patience = 2 } }
+  inverse = { k = 1 }, plateau = { patience = 1 }, patience = { patience = 3 }, window = { patience = 3 } }
 
 -- What a rule may watch: the value of an epoch.
 local watched = {
@@ -18,7 +18,7 @@ local watched = {
   too_large = function() return inf end,
   too_small = function() return -inf end,
   falling = function(epoch) return 1 / epoch end,
-  late = function(epoch) return epoch < 4 and nan or 1 / epoch end,
+  late = function(epoch) return epoch < 3 and nan or 1 / epoch end,
   with_gaps = function(epoch) return epoch % 2 == 0 and nan or 1 end,
 }
 
@@ -96,10 +96,10 @@ end
 
 -- Which epoch is the last, and which is the best.
 local ends = {
-  patience = { constant = { 3, 1 }, never = { 2 }, too_large = { 2 }, too_small = { 2 }, falling = { 8, 8 },
-    late = { 2 }, with_gaps = { 3, 1 } },
-  window = { constant = { 2, 1 }, never = { 2 }, too_large = { 2 }, too_small = { 2 }, falling = { 8, 8 },
-    late = { 2 }, with_gaps = { 2, 1 } },
+  patience = { constant = { 4, 1 }, never = { 3 }, too_large = { 3 }, too_small = { 3 }, falling = { 8, 8 },
+    late = { 8, 8 }, with_gaps = { 4, 1 } },
+  window = { constant = { 3, 1 }, never = { 3 }, too_large = { 3 }, too_small = { 3 }, falling = { 8, 8 },
+    late = { 8, 8 }, with_gaps = { 3, 1 } },
 }
 
 function TestRules:test_every_stopping_rule()

@@ -20,7 +20,7 @@ local function about(path)
   local record = require "perilune.run.file".read(file, { tensors = false })
   local identity = record and record.state and record.state.identity or {}
   return { name = identity.name or "model", labels = identity.labels, recipe = identity.recipe,
-    data = identity.data }
+    data = identity.data, preparation = record and record.provenance and record.provenance.preparation }
 end
 
 function M.run(options)

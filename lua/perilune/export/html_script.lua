@@ -65,12 +65,13 @@ function resized(image, h, w, oh, ow) {
 function prepared(image) {
   let h = FIELD_H, w = FIELD_W;
   for (const step of about.steps) {
-    if (step.resize) {
+    if (step.invert) image = image.map(v => 1 - v);
+    else if (step.resize) {
       image = resized(image, h, w, step.resize[0], step.resize[1]);
       [h, w] = step.resize;
     } else {
       image = image.map((v, i) => {
-        const centre = v - step.mean[i % step.mean.length];
+        const centre = step.mean ? v - step.mean[i % step.mean.length] : v;
         return step.std ? centre / step.std[i % step.std.length] : centre;
       });
     }

@@ -28,8 +28,8 @@ local function first_lambda(layer)
   end
 end
 
---- Writes a built model in the format of that name: true, or nil and a message. about: name, labels, recipe and
---- data of the run, if there is one.
+--- Writes a built model in the format of that name: true, or nil and a message. about: name, labels, recipe,
+--- data and preparation of the run, if there is one.
 function M.write(model, name, path, about)
   local lambda = first_lambda(model)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end

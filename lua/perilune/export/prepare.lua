@@ -1,60 +1,35 @@
---- How an image becomes a sample: what an experiment did to its data before the network sees them, as steps for a page
---- that draws. From the words that a run keeps: "train: resize 32x32; standardize per=all std=true | test: ...".
+--- How an image that is drawn becomes a sample, as steps for a page: what a run's file keeps of its data's preparation
+--- (perilune.data.preparation), and the sizes in the words of its derivation ("train: resize 32x32; ...").
 local errors = require "perilune.base.errors"
 
 local M = {}
 
--- What became of the training split, whose statistics all splits are standardized by.
-local function words_of(recipe)
-  for part in ((recipe or "") .. " | "):gmatch "(.-) | " do
-    local words = part:match "^train: (.*)$"
-    if words then return words end
-  end
-  return ""
+local DRAWN = { 28, 28 }        -- of a data set that is not known by name
+
+-- The size of the data set's own images.
+local function original(data)
+  local make = data and require "perilune.data"[data]
+  local shape = make and make().train.shape
+  return shape and #shape == 3 and { shape[1], shape[2] } or DRAWN
 end
 
-local function sizes(words)
-  local h, w = words:match "^resize (%d+)x(%d+)$"
-  if h then return math.tointeger(h), math.tointeger(w) end
-end
-
--- The split that `words` made of `split`; nil where they are of a kind that is not known.
-local function apply(split, words)
-  local h, w = sizes(words)
-  if h then return split:resize(h, w) end
-  local how, n = words:match "^subset (%l+_?%l*)=(%d+)$"
-  if how then return split:subset { [how] = math.tointeger(n) } end
-  local per, std = words:match "^standardize per=(%l+) std=(%l+)$"
-  if per then return split:standardize { per = per, std = std == "true" } end
-  local fraction, rule = words:match "^without validation fraction=([%d.e-]+), (.*)$"
-  if not fraction then return nil end
-  local seed = rule:match "^shuffled with seed (%d+)"
-  return (split:validation { fraction = tonumber(fraction), order = seed and "shuffled" or "last",
-    seed = seed and math.tointeger(seed), stratified = rule:find("stratified", 1, true) ~= nil })
-end
-
-local function list(tensor) return tensor and tensor:reshape(-1):totable() end
-
---- { field = { height, width } of the image that is drawn, or nil: as the model's input; steps = { { resize =
---- { h, w } } or { mean =, std = } (lists of one number, or of one a channel or value) } }. about: recipe, data.
+--- { field = { height, width } of the image that is drawn (nil: as the model's input), steps = { { invert = true },
+--- { resize = { h, w } }, { mean =, std = } (lists of one number, or of one a value) } }. about: recipe, data,
+--- preparation.
 function M.of(about)
-  local make = about.data and require "perilune.data"[about.data]
-  local split = make and make():splits() or nil
-  local result = { steps = {}, field = split and #split.shape == 3 and { split.shape[1], split.shape[2] } or nil }
-  for words in (words_of(about.recipe) .. "; "):gmatch "(.-); " do
-    local h, w = sizes(words)
-    local per, std = words:match "^standardize per=(%l+) std=(%l+)"
-    if h then
-      result.steps[#result.steps + 1] = { resize = { h, w } }
-    elseif per then
-      if not split or words:find(" from=", 1, true) then
-        errors.fail(1, "html: the experiment's data are standardized, by statistics that are not in its file, and the "
-          .. "data set '%s' is none that can be read by name", about.data or "?")
-      end
-      local mean, deviation = split:read():statistics(per, std == "true")
-      result.steps[#result.steps + 1] = { mean = list(mean), std = list(deviation) }
-    end
-    if split then split = apply(split, words) end
+  local words = (about.recipe or ""):match "train: ([^|]*)" or ""
+  local result, kept = { steps = {} }, about.preparation
+  if kept and kept.background and kept.background > 0.5 then result.steps[1] = { invert = true } end
+  for h, w in words:gmatch "resize (%d+)x(%d+)" do
+    result.field = result.field or original(about.data)
+    result.steps[#result.steps + 1] = { resize = { math.tointeger(h), math.tointeger(w) } }
+  end
+  if words:find("standardize", 1, true) and not kept then
+    errors.fail(1, "html: the run's data were standardized, and its file, of an older program, does not keep by what; "
+      .. "train it again")
+  end
+  for _, step in ipairs(kept and kept.standardize or {}) do
+    result.steps[#result.steps + 1] = { mean = step.mean, std = step.deviation }
   end
   return result
 end

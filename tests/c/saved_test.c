@@ -1,0 +1,168 @@
+/* pl_model_load and pl_model_predict: what a file holds is what predicts; whatever is wrong with it is an error that
+   names the file, whatever allocation fails. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+#include "perilune/alloc.h"
+#include "perilune/saved.h"
+#include "support_model.h"
+#include "support_store.h"
+
+enum { INPUTS = 3, CLASSES = 4, SAMPLES = 300 };
+
+/* As the program writes it: a whole float is a text. */
+static const char config[] =
+  "{\"type\":\"Sequential\",\"config\":{},\"layers\":["
+  "{\"type\":\"Linear\",\"config\":{\"in\":3,\"out\":5,\"name\":\"~12\"}},"
+  "{\"type\":\"LeakyReLU\",\"config\":{\"slope\":\"2.0\"}},"
+  "{\"type\":\"Residual\",\"config\":{},\"layers\":[{\"type\":\"Linear\",\"config\":{\"in\":5,\"out\":5}}]},"
+  "{\"type\":\"Linear\",\"config\":{\"in\":5,\"out\":4,\"name\":\"%6f7574\"}}]}";
+#define SAME \
+  SEQUENTIAL(LAYER("Linear", "3,5") NEXT LAYER("LeakyReLU", "2") NEXT RESIDUAL(LAYER("Linear", "5,5")) NEXT \
+             LAYER("Linear", "5,4"))
+
+static const char *const values[] = { "/model/layers/01_linear/weight", "/model/layers/01_linear/bias",
+                                      "/model/layers/03_residual/01_linear/weight",
+                                      "/model/layers/03_residual/01_linear/bias", "/model/layers/04_linear/weight",
+                                      "/model/layers/04_linear/bias" };
+
+static void put_text(pl_store_writer *w, const char *name, const char *text) {
+  if (text != NULL) GOOD(pl_store_attr(w, "/model", name, PL_STORE_TEXT, text, strlen(text), &err));
+}
+
+/* The parameters of `model` under these descriptions (NULL: left out); `wrong`: one of them in another shape, -1:
+   none. */
+static void write_model(const char *path, pl_model *model, const char *text, const char *input, const char *loss,
+                        int wrong) {
+  pl_store_writer *w = create_tree(path);
+  const pl_slice *slice;
+  size_t n = pl_model_slices(model, &slice);
+  GOOD(pl_store_group(w, "/model/layers", &err));
+  put_text(w, "config", text);
+  put_text(w, "input", input);
+  put_text(w, "loss", loss);
+  for (size_t i = 0; i < n; i++) {
+    pl_shape shape = slice[i].axes == 1 ? SHAPE((int64_t)slice[i].count)
+                                        : SHAPE(i == 0 ? INPUTS : 5, (int64_t)slice[i].count / (i == 0 ? INPUTS : 5));
+    if ((int)i == wrong) shape = SHAPE((int64_t)slice[i].count, 1);
+    GOOD(pl_store_data(w, values[i], PL_STORE_F32, &shape, pl_model_values(model) + slice[i].offset, 0, &err));
+  }
+  GOOD(pl_store_commit(w, &err));
+}
+
+static pl_model *original;
+static float x[SAMPLES * INPUTS], want[SAMPLES * CLASSES];
+
+static int set_up(void **state) {
+  (void)state;
+  const float *y;
+  if (scratch_begin("saved")) return 1;
+  original = model_from_text(SAME, &SHAPE(INPUTS));
+  for (int i = 0; i < SAMPLES * INPUTS; i++) x[i] = sinf((float)i);
+  GOOD(model_forward(original, x, SAMPLES, PL_INFER, &y, &err));
+  memcpy(want, y, sizeof want);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  drop_model(original);
+  return 0;
+}
+
+static void what_was_saved_predicts(void **state) {
+  static float y[SAMPLES * CLASSES], p[SAMPLES * CLASSES];
+  static int32_t labels[SAMPLES];
+  pl_error err = { 0 };
+  (void)state;
+  write_model(at("good.h5"), original, config, "[3]", "{\"type\":\"CrossEntropy\",\"config\":{}}", -1);
+  pl_saved *saved = pl_model_load(at("good.h5"), &err);
+  if (saved == NULL) fail_msg("%s", err.text);
+  assert_int_equal(pl_saved_outputs(saved), PL_OUTPUT_LOGITS);
+  assert_string_equal(pl_layer_name(pl_layer_child(pl_model_root(pl_saved_model(saved)), 0)), "12");
+  assert_string_equal(pl_layer_name(pl_layer_child(pl_model_root(pl_saved_model(saved)), 3)), "out");
+  GOOD(pl_model_predict(saved, x, SAMPLES, &(pl_predicted){ y, p, labels }, &err));
+  assert_memory_equal(y, want, sizeof y);
+  for (int i = 0; i < SAMPLES; i++) {
+    int best = 0;
+    float sum = 0;
+    for (int k = 0; k < CLASSES; k++) {
+      if (want[i * CLASSES + k] > want[i * CLASSES + best]) best = k;
+      sum += p[i * CLASSES + k];
+    }
+    assert_int_equal(labels[i], best);
+    assert_true(fabsf(sum - 1) < 1e-5f);
+  }
+  GOOD(pl_model_predict(saved, x, SAMPLES, &(pl_predicted){ 0 }, &err));
+  pl_saved_free(saved);
+}
+
+static void values_have_no_probabilities(void **state) {
+  float p[CLASSES];
+  pl_error err = { 0 };
+  (void)state;
+  write_model(at("values.h5"), original, config, "[3]", "{\"type\":\"MSE\",\"config\":{}}", -1);
+  pl_saved *saved = pl_model_load(at("values.h5"), &err);
+  assert_non_null(saved);
+  assert_int_equal(pl_model_predict(saved, x, 1, &(pl_predicted){ .probabilities = p }, &err), PL_ERROR_VALUE);
+  assert_non_null(strstr(err.text, "values"));
+  pl_saved_free(saved);
+}
+
+static void refused(const char *text, const char *input, const char *loss, int wrong, const char *message) {
+  pl_error err = { 0 };
+  write_model(at("bad.h5"), original, text, input, loss, wrong);
+  assert_null(pl_model_load(at("bad.h5"), &err));
+  if (strstr(err.text, message) == NULL || strstr(err.text, "bad.h5") == NULL || strchr(err.text, '\n') != NULL)
+    fail_msg("'%s' is not about '%s'", err.text, message);
+  assert_null(pl_model_load(at("bad.h5"), NULL));
+}
+
+static void what_is_wrong_is_said(void **state) {
+  (void)state;
+  refused(NULL, "[3]", NULL, -1, "holds no model");
+  refused("{", "[3]", NULL, -1, "not JSON");
+  refused("[]", "[3]", NULL, -1, "a layer without a type");
+  refused("{\"type\":\"Nothing\"}", "[3]", NULL, -1, "Nothing");
+  refused("{\"type\":\"Sequential\",\"layers\":[{\"type\":\"Lambda\",\"config\":{}}]}", "[3]", NULL, -1,
+          "has a Lambda");
+  refused(config, NULL, NULL, -1, "does not say the shape");
+  refused(config, "[\"nan\"]", NULL, -1, "is not one");
+  refused(config, "[1,1,1,1,1,1,3]", NULL, -1, "is not one");
+  refused(config, "[4]", NULL, -1, "expects 3 features");
+  refused(config, "[3]", "{\"type\":\"None\"}", -1, "None");
+  refused(config, "[3]", NULL, 2, "03_residual/01_linear/weight: expected f32 [5, 5], found f32 [25, 1]");
+  refused("{\"type\":\"Sequential\",\"layers\":[{\"type\":\"Linear\",\"config\":{\"in\":3,\"out\":5}},"
+          "{\"type\":\"Tanh\"},{\"type\":\"Linear\",\"config\":{\"in\":5,\"out\":4}}]}", "[3]", NULL, -1, "03_linear");
+}
+
+static void any_allocation_may_fail(void **state) {
+  float y[CLASSES];
+  size_t before = pl_alloc_live();
+  (void)state;
+  write_model(at("good.h5"), original, config, "[3]", "{\"type\":\"CrossEntropy\",\"config\":{}}", -1);
+  for (long n = 1;; n++) {
+    pl_error err = { 0 };
+    pl_alloc_fail_at(n);
+    pl_saved *saved = pl_model_load(at("good.h5"), &err);
+    pl_status status = saved ? pl_model_predict(saved, x, 1, &(pl_predicted){ .outputs = y }, &err) : err.status;
+    bool failed = pl_alloc_failed();
+    pl_alloc_fail_at(0);
+    if (saved == NULL || status != PL_OK) assert_int_equal(status, PL_ERROR_MEMORY);
+    else assert_memory_equal(y, want, sizeof y);
+    pl_saved_free(saved);
+    assert_int_equal(pl_alloc_live(), before);
+    if (!failed) break;
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_was_saved_predicts), cmocka_unit_test(values_have_no_probabilities),
+    cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(any_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
