@@ -239,7 +239,8 @@ function nn.Identity(options) end
 ---@return perilune.Layer
 function nn.Residual(branch, shortcut) end
 
----The layers one after the other. It may hold others of its kind.
+---The layers one after the other. It may hold others of its kind. A layer may stand at several places of a model: its
+---weights are there once, and their gradients are added up.
 ---
 ---```lua
 ---local model = nn.Sequential { nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 10) }
