@@ -22,6 +22,7 @@
 /* ---- data sets ---- */
 
 typedef struct pl_dataset pl_dataset;
+typedef struct pl_stream pl_stream;
 
 #define PL_SHA256_TEXT 65   /* 64 hexadecimal digits and the final zero */
 
@@ -56,6 +57,18 @@ PL_API pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds
 /* Name of label k; NULL if it has none. */
 PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* [borrowed] */
 PL_API pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, int64_t n, pl_error *err);
+
+/* A data set of samples that stay in their files (a stream, readers.h); their shape [N, ...] and type (u8 or f32) are
+   given; answers and classes as for pl_dataset_new. It holds the stream. What it gives is as from memory; it cannot be
+   resized, and its digest is to be set. */
+PL_API pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *answers,
+                                        int64_t classes, pl_error *err);
+/* The order of its samples in an epoch: pl_epoch_order, but of a stream shuffled by blocks. order [count]. */
+PL_API pl_status pl_dataset_order(const pl_dataset *ds, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
+                                  pl_error *err);
+PL_API bool pl_dataset_is_streamed(const pl_dataset *ds);
+/* Has every sample that was asked for been read? What a gather cannot read of a stream is zero, and this an error. */
+PL_API pl_status pl_dataset_status(const pl_dataset *ds, pl_error *err);
 
 /* A data set of the given positions of `ds` (0-based, any order, repeats allowed), sharing its storage. */
 PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *positions, size_t n, pl_error *err);

@@ -84,4 +84,19 @@ PL_API pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err)
 PL_API pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, int64_t width, int channels,
                                    pl_error *err);
 
+/* ---- streams: samples that stay in their files, read when they are needed (pl_dataset_of_stream) ---- */
+
+PL_API void pl_stream_set_window(size_t bytes);   /* tests: of streams from now on; 16 MiB */
+PL_API pl_stream *pl_stream_retain(pl_stream *s);
+PL_API void pl_stream_free(pl_stream *s);                        /* when the last one does; NULL is allowed */
+/* Pictures as pl_pictures_read makes them. The paths are copied. */
+PL_API pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t height, int64_t width, int channels,
+                                     pl_error *err);
+/* A data set of an HDF5 file, at `name` in it: numbers, contiguous or in chunks, plain or with deflate, shuffle and
+   Fletcher-32. info [out]: u8 stays, everything else becomes f32. The file is not read as a whole, nor its digest
+   checked. For the main thread; the stream then needs libhdf5 no more. */
+PL_API pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err);
+/* All rows of a stream as a tensor: for labels and targets. */
+PL_API pl_tensor *pl_stream_read_all(pl_stream *s, const pl_array_info *info, pl_error *err);
+
 #endif

@@ -43,7 +43,8 @@ function data.emnist(options) end
 function data.qmnist() end
 
 ---CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. The binary version
----(data_batch_1.bin, ...) lies in a folder `cifar10`, or in `cifar10/cifar-10-batches-bin`; `perilune data fetch cifar10` says where it is.
+---(data_batch_1.bin, ...) lies in a folder `cifar10`, or in `cifar10/cifar-10-batches-bin`; `perilune data fetch
+---cifar10` says where it is.
 ---@return perilune.Dataset
 function data.cifar10() end
 
@@ -153,6 +154,7 @@ function data.csv(options) end
 ---@field path string a folder whose folders are the classes (may be given first, without its name)
 ---@field size? integer|integer[] { height, width } to which every picture is resized (default: all have one size)
 ---@field channels? 1|3 gray or colours (default 3)
+---@field stream? boolean pictures stay in their files and are read ahead of the step, as in `data.hdf5` (default false)
 ---@field test? string another such folder (default: path/test where there are only path/train and path/test)
 ---@field validation? number|perilune.ValidationOptions held out of the training pictures
 ---@field name? string (default: that of the folder)
@@ -177,8 +179,16 @@ function data.images(options) end
 ---@field labels? string[] names of the classes
 ---@field name? string (default "hdf5")
 ---@field foreign? boolean reads files that other programs wrote, whose wholeness nothing proves (default false)
+---@field stream? boolean the samples stay in the file and are read ahead of the step (default false)
+---@field validation? number|perilune.ValidationOptions held out of the training samples
 
 ---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
+---
+---With `stream = true` the samples stay in the file: 16 MiB of it are in memory and 16 are read ahead, so that sets
+---larger than memory can be trained on; labels and targets are in memory. Any program's file will do, contiguous or in
+---chunks, plain or with deflate, shuffle, Fletcher-32. An epoch is shuffled by blocks, in an order that is not that of
+---the set in memory, but is the same for any number of threads and after a resume. Nothing can be resized. Before a run
+---the file is read once, for its SHA-256.
 ---
 ---```lua
 ---assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))

@@ -153,6 +153,7 @@ static int push_batch(lua_State *L, const pl_dataset *ds, const uint32_t *positi
   } else lua_pushnil(L);
   g.x = pl_tensor_data(*x);
   pl_threads_run_on(pl_threads_for((double)pl_tensor_count(*x)), gather, &g);
+  if (pl_dataset_status(ds, &err)) return bind_raise(L, &err);
   bind_account(L, (size_t)pl_tensor_count(*x) * sizeof(float));
   return 2;
 }
@@ -234,6 +235,7 @@ static int next_batch(lua_State *L) {
 
 /* ds:batches(size, shuffle, seed, epoch, drop_last) -> iterator of x, y */
 static int dataset_batches(lua_State *L) {
+  pl_error err;
   pl_dataset *ds = self(L);
   size_t n = pl_dataset_count(ds);
   lua_Integer size = luaL_checkinteger(L, 2);
@@ -242,7 +244,7 @@ static int dataset_batches(lua_State *L) {
   if (size < 1) return luaL_error(L, "a batch holds at least 1 sample, got %I", size);
   lua_pushvalue(L, 1);
   uint32_t *order = lua_newuserdatauv(L, n * sizeof *order, 0);
-  pl_epoch_order(order, n, seed, epoch, shuffle);
+  if (pl_dataset_order(ds, order, seed, epoch, shuffle, &err)) return bind_raise(L, &err);
   lua_pushinteger(L, size);
   lua_pushinteger(L, (lua_Integer)pl_batch_count(n, (size_t)size, drop_last));
   lua_pushinteger(L, 0);

@@ -18,6 +18,7 @@ int bind_open_loss(lua_State *L);
 int bind_open_optim(lua_State *L);
 int bind_open_data(lua_State *L);
 int bind_open_readers(lua_State *L);
+int bind_open_streams(lua_State *L);
 int bind_open_augment(lua_State *L);
 int bind_open_store(lua_State *L);
 int bind_open_process(lua_State *L);
@@ -35,6 +36,7 @@ static const luaL_Reg rooms[] = {
   { "optim", bind_open_optim },
   { "data", bind_open_data },
   { "readers", bind_open_readers },
+  { "streams", bind_open_streams },
   { "augment", bind_open_augment },
   { "store", bind_open_store },
   { "process", bind_open_process },

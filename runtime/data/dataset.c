@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "data/dataset.h"
+#include "data/stream.h"
 #include "kernels/kernels.h"
 #include "perilune/alloc.h"
 
@@ -16,6 +17,7 @@ pl_dataset *pl_dataset_retain(const pl_dataset *ds) {
 void pl_dataset_free(pl_dataset *ds) {
   if (ds == NULL || atomic_fetch_sub(&ds->references, 1) != 1) return;
   pl_tensor_free(ds->samples);
+  pl_stream_free(ds->stream);
   pl_tensor_free(ds->labels);
   pl_tensor_free(ds->targets);
   pl_tensor_free(ds->mean);
@@ -35,6 +37,11 @@ static pl_shape without_first_axis(const pl_tensor *t) {
 /* Another view of the same storage; NULL stays NULL. */
 static bool share(pl_tensor **out, const pl_tensor *t, pl_error *err) {
   return t == NULL || (*out = pl_tensor_to_contiguous(t, err)) != NULL;
+}
+
+static bool share_samples(pl_dataset *out, const pl_tensor *samples, pl_stream *stream, pl_error *err) {
+  out->stream = stream ? pl_stream_retain(stream) : NULL;
+  return stream ? (out->samples = pl_tensor_view(samples, err)) != NULL : share(&out->samples, samples, err);
 }
 
 /* Every label in 0..classes-1; classes = 0 becomes the largest + 1. */
@@ -81,6 +88,11 @@ static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers,
 }
 
 pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err) {
+  return pl_dataset_make(samples, answers, classes, NULL, err);
+}
+
+pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_stream *stream,
+                            pl_error *err) {
   if (check_parts(samples, answers, err)) return NULL;
   pl_dataset *ds = pl_alloc(sizeof *ds, err);
   if (ds == NULL) return NULL;
@@ -89,7 +101,7 @@ pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, i
   ds->count = (size_t)pl_tensor_shape(samples)->size[0];
   ds->classes = labelled ? classes : 0;
   ds->rows = pl_alloc_array(ds->count, sizeof *ds->rows, err);
-  if (ds->rows == NULL || !share(&ds->samples, samples, err) ||
+  if (ds->rows == NULL || !share_samples(ds, samples, stream, err) ||
       !share(labelled ? &ds->labels : &ds->targets, answers, err) ||
       (labelled && check_labels(ds, err))) {
     pl_dataset_free(ds);
@@ -110,7 +122,8 @@ pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
   memcpy(out->sha256, ds->sha256, sizeof out->sha256);
   out->rows = pl_alloc_array(count, sizeof *out->rows, err);
   if (ds->label_names) out->label_names = pl_alloc(ds->label_bytes, err);
-  if (out->rows == NULL || (ds->label_names && out->label_names == NULL) || !share(&out->samples, ds->samples, err) ||
+  if (out->rows == NULL || (ds->label_names && out->label_names == NULL) ||
+      !share_samples(out, ds->samples, ds->stream, err) ||
       !share(&out->labels, ds->labels, err) || !share(&out->targets, ds->targets, err) ||
       !share(&out->mean, ds->mean, err) ||
       !share(&out->deviation, ds->deviation, err)) {
@@ -171,15 +184,45 @@ static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_ten
   }
 }
 
+void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x) {
+  size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
+  if (pl_tensor_type(ds->samples) == PL_U8) pl_kernel.from_bytes(x, stored, size, 1.0f / 255.0f);
+  else memcpy(x, stored, size * sizeof *x);
+  normalise(x, size, ds->mean, ds->deviation);
+}
+
+/* A stream is asked for several rows at once: what they share is read once. */
+static void gather_stream(const pl_dataset *ds, const uint32_t *positions, size_t n, size_t size, float *x) {
+  enum { AT_ONCE = 32 };
+  uint32_t rows[AT_ONCE];
+  pl_error err;
+  size_t bytes = size * pl_dtype_size(pl_tensor_type(ds->samples));
+  char *stored = pl_alloc_array(n < AT_ONCE ? n : AT_ONCE, bytes, &err);
+  pl_status status = stored ? PL_OK : PL_ERROR_MEMORY;
+  for (size_t from = 0; from < n; from += AT_ONCE) {
+    size_t m = n - from < AT_ONCE ? n - from : AT_ONCE;
+    for (size_t i = 0; i < m; i++) rows[i] = ds->rows[positions[from + i]];
+    if (status == PL_OK) status = ds->stream->read(ds->stream, stored, rows, m, &err);
+    for (size_t i = 0; i < m; i++) {
+      if (status == PL_OK) pl_dataset_finish(ds, stored + i * bytes, x + (from + i) * size);
+      else memset(x + (from + i) * size, 0, size * sizeof *x);
+    }
+  }
+  if (status) pl_stream_fail(ds->stream, &err);
+  pl_free(stored);
+}
+
 void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t *positions, size_t n, float *x,
                        int32_t *labels, float *targets) {
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]), from, to;
   size_t target_size = ds->targets ? (size_t)(pl_tensor_count(ds->targets) / pl_tensor_shape(ds->targets)->size[0]) : 0;
   bool bytes = pl_tensor_type(ds->samples) == PL_U8;
   pl_team_share(team, n, 1, &from, &to);
+  if (ds->stream != NULL && x != NULL && to > from)
+    gather_stream(ds, positions + from, to - from, size, x + from * size);
   for (size_t i = from; i < to; i++) {
     size_t row = ds->rows[positions[i]];
-    if (x != NULL) {
+    if (x != NULL && ds->stream == NULL) {
       float *out = x + i * size;
       if (bytes) {
         const uint8_t *in = (const uint8_t *)pl_tensor_data(ds->samples) + row * size;
@@ -213,6 +256,8 @@ pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_er
     }
   }
   pl_free(row);
+  pl_status status = pl_dataset_status(ds, err);
+  if (status) return status;
   if (*low > *high) {
     *low = 0;
     *high = 1;
@@ -221,6 +266,7 @@ pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_er
 }
 
 void pl_dataset_prefetch(const pl_dataset *ds, uint32_t position) {
+  if (ds->stream != NULL) return;
   size_t bytes = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0])
   * (pl_tensor_type(ds->samples) == PL_U8 ? 1 : sizeof(float));
   const char *at = (const char *)pl_tensor_data(ds->samples) + ds->rows[position] * bytes;

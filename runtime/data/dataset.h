@@ -9,7 +9,8 @@
    where mean and deviation have one number, or one for each element. */
 struct pl_dataset {
   _Atomic int references;
-  pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous */
+  pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous; of a stream: a placeholder without values */
+  pl_stream *stream;             /* NULL: the samples are in memory */
   pl_tensor *labels;             /* i32 [N] or NULL */
   pl_tensor *targets;            /* f32 [N, ...] or NULL */
   pl_tensor *mean, *deviation;   /* f32, NULL: 0 and 1 */
@@ -20,6 +21,12 @@ struct pl_dataset {
   size_t label_bytes;
   char name[64], sha256[PL_SHA256_TEXT];
 };
+
+/* As pl_dataset_new; stream (retained) NULL: of the samples themselves. */
+pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_stream *stream,
+                            pl_error *err);
+/* One sample as it is stored becomes what the data set gives. */
+void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x);
 
 /* A data set that shares everything of `ds` but has room for `count` rows, to be filled by the caller. */
 pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err);

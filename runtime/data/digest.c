@@ -44,7 +44,8 @@ static void digest_rows(SHA2_CTX *digest, const pl_dataset *ds, const pl_tensor 
 void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds) {
   SHA2_CTX digest;
   SHA256Init(&digest);
-  digest_rows(&digest, ds, ds->samples);
+  if (ds->stream == NULL) digest_rows(&digest, ds, ds->samples);
+  else pl_sha256_update(&digest, (const uint8_t *)ds->sha256, strlen(ds->sha256));   /* of its files */
   digest_rows(&digest, ds, ds->labels);
   digest_rows(&digest, ds, ds->targets);
   pl_digest_text(sha256, &digest);

@@ -118,6 +118,11 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
                  pl_shape_text(text, &sample, false));
     return NULL;
   }
+  if (ds->stream != NULL) {
+    pl_error_set(err, PL_ERROR_STATE, "a streamed data set is not resized: its samples stay in their files; "
+                                      "data.images takes size = { height, width }");
+    return NULL;
+  }
   if (height < 1 || width < 1 || height > 65536 || width > 65536) {
     pl_error_set(err, PL_ERROR_VALUE, "images are resized to 1 to 65536 pixels, got %lld x %lld", (long long)height,
                  (long long)width);

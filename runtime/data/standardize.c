@@ -68,6 +68,8 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const p
   pl_epoch_order(positions, count, 0, 0, false);
   int threads = pl_threads_for((double)count * (double)size);
   pl_threads_run_on(threads, add_up, &(summing){ ds, positions, size, x, center, false, sum });
+  if ((status = pl_dataset_status(ds, err))) goto done;
+  status = PL_ERROR_MEMORY;
   fold(sum, size, count, per, channels);
   if ((*mean = to_tensor(sum, &shape, per, false, err)) == NULL) goto done;
   if (deviation != NULL) {

@@ -147,6 +147,7 @@ pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs
     if (pl_model_has_host(model)) status = run_by_batch(&w, err);
     else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
   }
+  if (status == PL_OK) status = pl_dataset_status(data, err);
   if (status == PL_OK) {
     result->count = w.count;
     result->of_values = w.values;

@@ -37,12 +37,17 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
     s->label = pl_alloc_array(l->batch_size, sizeof *s->label, err);
     ok = ok && s->x && s->targets && s->label;
   }
+  if (ok && pl_dataset_is_streamed(o->data)) {
+    l->ahead = pl_read_ahead_open(o->data, err);
+    return l->ahead ? PL_OK : PL_ERROR_MEMORY;
+  }
   if (ok) return PL_OK;
   pl_error_prefix(err, "a batch of %zu samples", l->batch_size);
   return PL_ERROR_MEMORY;
 }
 
 void pl_loader_close(pl_loader *l) {
+  pl_read_ahead_close(l->ahead);
   pl_dataset_free(l->data);
   for (size_t k = 0; k < l->augments; k++) pl_augment_free(l->augment[k]);
   pl_free(l->augment);
@@ -55,10 +60,14 @@ void pl_loader_close(pl_loader *l) {
   }
 }
 
-void pl_loader_epoch(pl_loader *l, uint64_t epoch) {
-  if (l->epoch == epoch) return;
-  pl_epoch_order(l->order, l->count, l->seed, epoch, l->shuffle);
+pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err) {
+  if (l->epoch == epoch) return PL_OK;
+  if (l->ahead) pl_read_ahead_start(l->ahead, NULL, 0);
+  pl_status status = pl_dataset_order(l->data, l->order, l->seed, epoch, l->shuffle, err);
+  if (status) return status;
+  if (l->ahead) pl_read_ahead_start(l->ahead, l->order, l->count);
   l->epoch = epoch;
+  return PL_OK;
 }
 
 size_t pl_loader_length(const pl_loader *l, size_t index) { return pl_batch_length(l->count, l->batch_size, index); }
@@ -77,7 +86,9 @@ static void load(const pl_loader *l, int rank, size_t index, size_t i) {
   float *x = s->x + i * l->size;
   size_t place = index * l->batch_size + i;
   if (place + 2 < l->count) pl_dataset_prefetch(l->data, l->order[place + 2]);
-  pl_dataset_gather(l->data, &one, l->order + place, 1, x, l->labels ? s->label + i : NULL, l->labels ? NULL : s->targets + i * l->target_size);
+  if (l->ahead) pl_read_ahead_take(l->ahead, place, index * l->batch_size, x);
+  pl_dataset_gather(l->data, &one, l->order + place, 1, l->ahead ? NULL : x, l->labels ? s->label + i : NULL,
+                    l->labels ? NULL : s->targets + i * l->target_size);
   for (size_t k = 0; k < l->augments; k++)
     pl_augment_one(l->augment[k], x, i, l->height, l->width, l->channels, pl_augment_rng(l->seed, l->epoch, index, (int)k),
                    l->scratch + (size_t)rank * l->scratch_each);

@@ -4,6 +4,7 @@
 #define TRAIN_LOADER_H
 
 #include <stdatomic.h>
+#include "data/stream.h"
 #include "perilune/train.h"
 
 typedef struct pl_loader_side {
@@ -21,6 +22,7 @@ typedef struct pl_loader {
   int threads;                /* the most that the workspace of the augmentations allows */
   int64_t height, width, channels;
   uint32_t *order;
+  pl_read_ahead *ahead;          /* of a streamed data set; else NULL */
   float *scratch;             /* of each member, for whichever augmentation it is at: members do not wait for each other */
   size_t scratch_each;
   pl_loader_side side[2];
@@ -28,7 +30,7 @@ typedef struct pl_loader {
 
 pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err);
 void pl_loader_close(pl_loader *l);
-void pl_loader_epoch(pl_loader *l, uint64_t epoch);                     /* batches from now on are of this epoch */
+pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err);  /* batches from now on are of this epoch */
 size_t pl_loader_length(const pl_loader *l, size_t index);              /* samples in a batch */
 float *pl_loader_x(const pl_loader *l, size_t index);
 pl_target pl_loader_target(const pl_loader *l, size_t index);

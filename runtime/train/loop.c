@@ -110,6 +110,7 @@ pl_status pl_steps_run(pl_steps *s, pl_error *err) {
     s->trouble = PL_NO_TROUBLE;
     atomic_store(&s->not_finite, false);
     if (status == PL_OK) status = parts ? run_in_parts(s, err) : run_in_one_region(s, err);
+    if (status == PL_OK) status = pl_dataset_status(s->t->loader.data, err);
     if (status) return status;
     if (s->trouble == PL_NO_TROUBLE && s->not_finite) s->trouble = PL_WEIGHT_NOT_FINITE;
     if (s->trouble != PL_NO_TROUBLE) settle(s);

@@ -86,7 +86,7 @@ pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t cou
                          pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
   if (status) return status;
-  pl_loader_epoch(&t->loader, epoch);
+  if ((status = pl_loader_epoch(&t->loader, epoch, err))) return status;
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = first, .end = first + count, .result = result },
                       err);
 }
@@ -106,12 +106,12 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status) return status;
   int threads = pl_loader_threads(&t->loader, index);
-  pl_loader_epoch(&t->loader, epoch);
+  if ((status = pl_loader_epoch(&t->loader, epoch, err))) return status;
   pl_threads_run_on(threads < t->loader.threads ? threads : t->loader.threads, run_load, &(load_arg){ t, index });
   *n = pl_loader_length(&t->loader, index);
   *x = pl_loader_x(&t->loader, index);
   *target = pl_loader_target(&t->loader, index);
-  return PL_OK;
+  return pl_dataset_status(t->loader.data, err);
 }
 
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n,

@@ -8,7 +8,7 @@ local M = { summary = "what a trained model says of pictures, or of rows of a ta
   usage = "RUN FILE... [--csv | --json]",
   description = "Predicts the label of pictures (.png, .jpg), of the rows of a CSV file, or of samples in a NumPy " ..
     "array (.npy). A picture becomes gray where the model takes gray images; it is resized to the model's input " ..
-    "(bilinear, its shape is not kept), and inverted where its border is bright and that of the training images dark, " ..
+    "(bilinear, its shape is not kept), and inverted where its border is bright and the training images' is dark, " ..
     "or the other way round. Rows are read as the table of the training was; all is standardized as the training " ..
     "data were." }
 

@@ -70,6 +70,10 @@ local function part(o, folder, name, classes)
     height, width = core.readers.picture_info(paths[1])
     if not height then raise("%s", width) end
   end
+  if o.stream then
+    return require "perilune.data.streamed".pictures(paths, labels, { height, width, o.channels }, classes, name,
+      o.height ~= nil)
+  end
   return split.new {
     name = name, count = #paths, shape = { height, width, o.channels }, labels = classes, classes = #classes,
     load = function()
@@ -98,10 +102,11 @@ end
 --- A folder whose folders are the classes: photos/cat/1.jpg, photos/dog/2.png; PNG and JPEG. Where there are
 --- photos/train
 --- and photos/test, these are the splits. size = { height, width }: every picture is resized (nil: all have one size);
---- channels = 1 (gray) or 3; test = another such folder; validation = a fraction to hold out; name.
+--- channels = 1 (gray) or 3; stream = true: they stay in their files (streamed.lua); test = another such folder;
+--- validation = a fraction to hold out; name.
 function M.images(given)
   local o = parts.options("data.images", given, { path = options.none, size = options.none, channels = 3,
-    test = options.none, validation = options.none, name = options.none }, "path")
+    stream = false, test = options.none, validation = options.none, name = options.none }, "path")
   if type(o.path) ~= "string" then
     raise "data.images needs a folder: data.images { \"photos/\", size = { 32, 32 } }"
   end

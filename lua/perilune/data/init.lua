@@ -183,9 +183,10 @@ end
 function M.hdf5(opts)
   local o = require "perilune.data.parts".options("data.hdf5", opts, {
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5",
-    foreign = false,
+    foreign = false, stream = false, validation = options.none,
   }, "path")
   if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
+  if o.stream then return require "perilune.data.streamed".set(o, type(opts) == "table" and opts or {}) end
   local content, skipped = require "perilune.nn.model_file".load(o.path, { foreign = o.foreign })
   if not content then raise("%s", skipped) end
   local function find(option, needed)
@@ -199,9 +200,10 @@ function M.hdf5(opts)
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
     return option:find "x$" and value and value.dtype == "i32" and value:to "f32" or value
   end
-  return M.from_tensors {
+  local set = M.from_tensors {
     x = find("x", true), y = find "y", test_x = find "test_x", test_y = find "test_y", labels = o.labels, name = o.name,
   }
+  return o.validation and (set:validation(o.validation)) or set
 end
 
 -- Readers that are loaded when they are first used; what they do is said where they are.

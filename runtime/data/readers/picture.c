@@ -97,8 +97,8 @@ pl_status pl_picture_info(const char *path, int64_t *height, int64_t *width, pl_
 }
 
 /* Into `out` [height, width, channels]; exact: a picture of another size is an error. */
-static pl_status read_into(uint8_t *out, const char *path, int64_t height, int64_t width, bool exact, int channels,
-                           pl_error *err) {
+pl_status pl_picture_into(uint8_t *out, const char *path, int64_t height, int64_t width, bool exact, int channels,
+                          pl_error *err) {
   pl_picture p;
   uint8_t *pixels = NULL;
   pl_status status = open_picture(&p, path, err);
@@ -123,7 +123,7 @@ pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err) {
   if (pl_picture_info(path, &height, &width, err)) return NULL;
   pl_shape shape = { 3, { height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
-  if (t != NULL && read_into(pl_tensor_data(t), path, height, width, true, channels, err)) {
+  if (t != NULL && pl_picture_into(pl_tensor_data(t), path, height, width, true, channels, err)) {
     pl_tensor_free(t);
     t = NULL;
   }
@@ -151,7 +151,7 @@ static void read_some(const pl_team *team, void *arg) {
     pl_error err;
     if (i >= r->n) return;
     uint8_t *out = r->out + i * r->bytes;
-    if (read_into(out, r->paths[i], r->height, r->width, r->exact, r->channels, &err) == PL_OK) continue;
+    if (pl_picture_into(out, r->paths[i], r->height, r->width, r->exact, r->channels, &err) == PL_OK) continue;
     atomic_store(&r->next, r->n);   /* those before it are taken already */
     pthread_mutex_lock(&r->lock);
     if (i < r->failed) {
@@ -162,7 +162,7 @@ static void read_some(const pl_team *team, void *arg) {
   }
 }
 
-static pl_status load_libraries(const char *const *paths, size_t n, pl_error *err) {
+pl_status pl_picture_libraries(const char *const *paths, size_t n, pl_error *err) {
   bool png = false, jpeg = false;
   for (size_t i = 0; i < n && !(png && jpeg); i++) {
     size_t length = strlen(paths[i]);
@@ -184,7 +184,7 @@ pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, 
     pl_error_set(err, PL_ERROR_VALUE, "there are no pictures");
     return NULL;
   }
-  if (load_libraries(paths, n, err) || (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
+  if (pl_picture_libraries(paths, n, err) || (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
   pl_shape shape = { 4, { (int64_t)n, height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
   if (t == NULL) return NULL;

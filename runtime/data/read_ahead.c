@@ -1,0 +1,138 @@
+/* Reading ahead of those who take samples. Window k is the places [k W, (k+1) W) of the order; it lies in slot k mod
+   SLOTS.
+   Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low only grows; a slot is filled anew
+   when
+   its window is below base, and then nobody reads it, since places below low are not asked for. */
+#include <string.h>
+#include "data/dataset.h"
+#include "data/stream.h"
+
+enum { SLOTS = 2 };
+#define NO_WINDOW SIZE_MAX
+
+struct pl_read_ahead {
+  pl_dataset *ds;
+  pl_stream *stream;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t filled, wanted;
+  char *memory;                  /* [SLOTS, window, row_bytes] */
+  uint32_t *rows;                /* [window] of the window that is read */
+  size_t held[SLOTS];            /* the window in each slot, complete; NO_WINDOW: none */
+  const uint32_t *order;
+  size_t n, low, next;           /* next: the window to read */
+  bool busy, stop;
+};
+
+static char *slot(const pl_read_ahead *c, size_t window) {
+  return c->memory + window % SLOTS * c->stream->window * c->stream->row_bytes;
+}
+
+static bool has_work(const pl_read_ahead *c) {
+  return c->next * c->stream->window < c->n && c->next < c->low / c->stream->window + SLOTS;
+}
+
+/* With the lock held; it is given back while the file is read. */
+static void read_window(pl_read_ahead *c) {
+  size_t window = c->stream->window, k = c->next, from = k * window, m = c->n - from < window ? c->n - from : window;
+  pl_error err;
+  c->busy = true;
+  c->held[k % SLOTS] = NO_WINDOW;
+  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[from + i]];
+  pthread_mutex_unlock(&c->lock);
+  pl_status status = c->stream->read(c->stream, slot(c, k), c->rows, m, &err);
+  if (status) {
+    memset(slot(c, k), 0, m * c->stream->row_bytes);
+    pl_stream_fail(c->stream, &err);
+  }
+  pthread_mutex_lock(&c->lock);
+  c->busy = false;
+  c->next = k + 1;
+  c->held[k % SLOTS] = k;
+  pthread_cond_broadcast(&c->filled);
+}
+
+static void *run(void *arg) {
+  pl_read_ahead *c = arg;
+  pthread_mutex_lock(&c->lock);
+  while (!c->stop) {
+    size_t base = c->low / c->stream->window;
+    if (c->next < base) c->next = base;
+    if (has_work(c)) read_window(c);
+    else pthread_cond_wait(&c->wanted, &c->lock);
+  }
+  pthread_mutex_unlock(&c->lock);
+  return NULL;
+}
+
+pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err) {
+  pl_read_ahead *c = pl_alloc(sizeof *c, err);
+  if (c == NULL) return NULL;
+  c->ds = pl_dataset_retain(ds);
+  c->stream = ds->stream;
+  for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
+  pthread_mutex_init(&c->lock, NULL);
+  pthread_cond_init(&c->filled, NULL);
+  pthread_cond_init(&c->wanted, NULL);
+  c->memory = pl_alloc_array(SLOTS * c->stream->window, c->stream->row_bytes, err);
+  c->rows = pl_alloc_array(c->stream->window, sizeof *c->rows, err);
+  if (c->memory != NULL && c->rows != NULL) {
+    if (pthread_create(&c->thread, NULL, run, c) == 0) return c;
+    pl_error_set(err, PL_ERROR_MEMORY, "no thread can be started to read ahead");
+  }
+  c->stop = true;   /* there is no thread */
+  pl_read_ahead_close(c);
+  return NULL;
+}
+
+void pl_read_ahead_close(pl_read_ahead *c) {
+  if (c == NULL) return;
+  pthread_mutex_lock(&c->lock);
+  bool started = !c->stop;
+  c->stop = true;
+  pthread_cond_signal(&c->wanted);
+  pthread_mutex_unlock(&c->lock);
+  if (started) pthread_join(c->thread, NULL);
+  pthread_mutex_destroy(&c->lock);
+  pthread_cond_destroy(&c->filled);
+  pthread_cond_destroy(&c->wanted);
+  pl_free(c->memory);
+  pl_free(c->rows);
+  pl_dataset_free(c->ds);
+  pl_free(c);
+}
+
+void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n) {
+  pthread_mutex_lock(&c->lock);
+  c->n = 0;   /* no further window of the old order is begun */
+  while (c->busy) pthread_cond_wait(&c->filled, &c->lock);
+  for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
+  c->order = order;
+  c->low = c->next = 0;
+  c->n = n;
+  pthread_mutex_unlock(&c->lock);   /* the first take says where to begin */
+}
+
+/* Waits until window k is there; false if it will not be: it is below base, or too far ahead. */
+static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
+  pthread_mutex_lock(&c->lock);
+  if (low > c->low || c->next == 0) {
+    c->low = low > c->low ? low : c->low;
+    pthread_cond_signal(&c->wanted);
+  }
+  size_t base = c->low / c->stream->window;
+  bool near = k >= base && k < base + SLOTS;
+  while (near && c->held[k % SLOTS] != k) pthread_cond_wait(&c->filled, &c->lock);
+  pthread_mutex_unlock(&c->lock);
+  return near;
+}
+
+void pl_read_ahead_take(pl_read_ahead *c, size_t place, size_t low, float *x) {
+  size_t window = c->stream->window, k = place / window;
+  if (wait_for(c, k, low)) {
+    pl_dataset_finish(c->ds, slot(c, k) + place % window * c->stream->row_bytes, x);
+  } else {
+    const pl_team one = { .size = 1 };
+    pl_dataset_gather(c->ds, &one, c->order + place, 1, x, NULL, NULL);
+  }
+}

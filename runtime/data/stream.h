@@ -1,0 +1,48 @@
+/* A source of samples that stay in their files. Row r of it is a sample as a tensor would hold it (u8 or f32).
+
+   Order of an epoch. Samples are read in blocks of neighbours, and a window of blocks is in memory: blocks are
+   shuffled,
+   then the samples inside each window. It is a function of (seed, epoch) and of the file, not of threads or of what was
+   read before. */
+#ifndef DATA_STREAM_H
+#define DATA_STREAM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "perilune/alloc.h"
+#include "perilune/readers.h"
+
+struct pl_stream {
+  atomic_int references;
+  /* rows in any order, repeats allowed, into out [n, row_bytes]; called from any thread */
+  pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
+  void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
+  size_t row_bytes;
+  size_t block, window;          /* samples; a window is whole blocks */
+  pthread_mutex_t lock;          /* of what follows, and of the implementation */
+  bool failed;                   /* since the first failure nothing that was read counts */
+  pl_error err;
+};
+
+/* Fills in what all have in common; `unit`: samples that the file keeps together (a chunk), 1 if it does not. */
+void pl_stream_init(pl_stream *s, size_t row_bytes, size_t unit);
+void pl_stream_fail(pl_stream *s, const pl_error *err);
+pl_status pl_stream_status(pl_stream *s, pl_error *err);
+/* The positions 0..n-1 in the order of that epoch. */
+pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
+                          pl_error *err);
+
+/* ---- reading ahead ---- */
+
+typedef struct pl_read_ahead pl_read_ahead;
+
+/* For a streamed data set: a thread of its own reads windows ahead of those who take samples. */
+pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err);
+void pl_read_ahead_close(pl_read_ahead *c);                          /* NULL is allowed */
+/* From now on samples come in this order [borrowed until the next start]. Nobody takes samples meanwhile. */
+void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n);
+/* The sample at a place of the order, as the data set gives it, into x. Places below `low` are not asked for any more:
+   their memory is used for what comes. Waits for the sample; one that is not near `low` is read by the caller. */
+void pl_read_ahead_take(pl_read_ahead *c, size_t place, size_t low, float *x);
+
+#endif

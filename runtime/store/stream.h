@@ -1,0 +1,38 @@
+/* Inside the stream of an HDF5 data set: where its bytes lie, known from libhdf5 when it was opened. */
+#ifndef STORE_STREAM_H
+#define STORE_STREAM_H
+
+#include "data/readers/elements.h"
+#include "data/readers/source.h"
+#include "data/stream.h"
+
+enum { STREAM_FILTERS_MOST = 4 };
+
+typedef struct pl_stored_chunk {
+  uint64_t offset;               /* of the file */
+  uint64_t size;                 /* bytes as stored; 0: never written */
+} pl_stored_chunk;
+
+typedef struct pl_hdf5_stream {
+  pl_stream stream;
+  pl_source file;
+  pl_element element;
+  bool as_bytes;                 /* rows are u8, else f32 */
+  pl_shape shape;
+  size_t row_elements, row_stored;   /* elements of a row, and their bytes in the file */
+  uint64_t offset;               /* contiguous: of the first row */
+  /* in chunks: a band is the chunks of the same rows */
+  pl_stored_chunk *chunks;       /* NULL: contiguous; [bands, chunks of a band] */
+  int64_t chunk[PL_MAX_AXES];
+  size_t bands, band_chunks, band_rows, chunk_bytes;
+  int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
+  uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
+  size_t band_held;              /* which; SIZE_MAX: none */
+} pl_hdf5_stream;
+
+/* Reads band `b` into s->band. With stream.lock held. */
+pl_status pl_stream_read_band(pl_hdf5_stream *s, size_t b, pl_error *err);
+pl_status pl_hdf5_stream_read(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
+void pl_hdf5_stream_free(pl_stream *s);
+
+#endif

@@ -1,0 +1,212 @@
+/* Opening an HDF5 data set as a stream: libhdf5 says where its bytes lie and how they are filtered, and gives the
+   first row,
+   with which the first row that is read without it is compared. */
+#include <stdio.h>
+#include <string.h>
+#include "store/reader.h"
+#include "store/stream.h"
+
+enum { BAND_BYTES_MOST = 1 << 26, CHUNKS_MOST = 1 << 24 };
+
+static pl_status unreadable(const pl_hdf5_stream *s, const char *why, pl_error *err) {
+  return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: %s", s->file.name, why);
+}
+
+static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
+  hid_t type = hdf5.H5Dget_type(set);
+  H5T_class_t kind = hdf5.H5Tget_class(type);
+  size_t size = hdf5.H5Tget_size(type);
+  bool is_signed = kind == H5T_INTEGER && hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
+  H5T_order_t order = kind == H5T_INTEGER || kind == H5T_FLOAT ? hdf5.H5Tget_order(type) : H5T_ORDER_NONE;
+  hdf5.H5Tclose(type);
+  s->element = (pl_element){ kind == H5T_FLOAT ? 'f' : is_signed ? 'i' : 'u', (uint8_t)(size < 256 ? size : 0), false };
+  if (size > 1) s->element.swapped = pl_element_order_swapped(order == H5T_ORDER_BE);
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || !pl_element_is_known(s->element) ||
+      (order != H5T_ORDER_LE && order != H5T_ORDER_BE))
+    return unreadable(s, "its elements are neither integers nor floating-point numbers of 8 to 64 bits", err);
+  s->as_bytes = s->element.kind == 'u' && size == 1;
+  return PL_OK;
+}
+
+static pl_status find_shape(pl_hdf5_stream *s, hid_t set, pl_error *err) {
+  hsize_t size[H5S_MAX_RANK];
+  hid_t space = hdf5.H5Dget_space(set);
+  int axes = hdf5.H5Sget_simple_extent_ndims(space);
+  bool simple = hdf5.H5Sget_simple_extent_type(space) == H5S_SIMPLE && axes >= 1 && axes <= PL_MAX_AXES;
+  if (simple) hdf5.H5Sget_simple_extent_dims(space, size, NULL);
+  hdf5.H5Sclose(space);
+  if (!simple) return unreadable(s, "it has no axis for samples, or more than 6 axes", err);
+  s->shape.axes = axes;
+  s->row_elements = 1;
+  for (int a = 0; a < axes; a++) {
+    s->shape.size[a] = size[a] > INT32_MAX ? -1 : (int64_t)size[a];
+    if (s->shape.size[a] < 1) return unreadable(s, "one of its axes is empty or too long", err);
+    if (a > 0 && __builtin_mul_overflow(s->row_elements, (size_t)size[a], &s->row_elements)) s->row_elements = SIZE_MAX;
+  }
+  if (s->row_elements > (size_t)1 << 28) return unreadable(s, "its samples are too large", err);
+  s->row_stored = s->row_elements * s->element.size;
+  return PL_OK;
+}
+
+static pl_status find_filters(pl_hdf5_stream *s, hid_t creation, pl_error *err) {
+  int n = hdf5.H5Pget_nfilters(creation);
+  if (n > STREAM_FILTERS_MOST) return unreadable(s, "it has too many filters", err);
+  for (int f = 0; f < n; f++) {
+    unsigned flags, config;
+    size_t values = 0;
+    char name[64] = "";
+    int id = hdf5.H5Pget_filter2(creation, (unsigned)f, &flags, &values, NULL, sizeof name, name, &config);
+    if (id < 1 || id > 3)
+      return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: its chunks went through the filter '%.40s'; "
+                          "deflate, shuffle and Fletcher-32 are read", s->file.name, name);
+    s->filters[f] = id;
+  }
+  s->filter_count = n;
+  return PL_OK;
+}
+
+static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, hid_t creation, pl_error *err) {
+  hsize_t chunk[H5S_MAX_RANK];
+  int axes = hdf5.H5Pget_chunk(creation, H5S_MAX_RANK, chunk);
+  pl_status status = find_filters(s, creation, err);
+  if (status) return status;
+  if (axes != s->shape.axes) return unreadable(s, "its chunks have other axes", err);
+  s->chunk_bytes = s->element.size;
+  s->band_chunks = 1;
+  for (int a = 0; a < axes; a++) {
+    if (chunk[a] < 1 || chunk[a] > BAND_BYTES_MOST || s->chunk_bytes > BAND_BYTES_MOST)
+      return unreadable(s, "its chunks are larger than 64 MiB", err);
+    s->chunk[a] = (int64_t)chunk[a];
+    s->chunk_bytes *= (size_t)chunk[a];
+    if (a > 0) s->band_chunks *= (size_t)((s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a]);
+  }
+  s->band_rows = (size_t)chunk[0];
+  s->bands = ((size_t)s->shape.size[0] + s->band_rows - 1) / s->band_rows;
+  if (s->chunk_bytes > BAND_BYTES_MOST || s->band_rows * s->row_stored > BAND_BYTES_MOST)
+    return unreadable(s, "the chunks of the same samples are larger than 64 MiB", err);
+  if (s->bands > CHUNKS_MOST / s->band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
+  s->chunks = pl_alloc_array(s->bands * s->band_chunks, sizeof *s->chunks, err);
+  s->band = pl_alloc(s->band_rows * s->row_stored, err);
+  s->packed = pl_alloc(s->chunk_bytes + 64, err);
+  s->plain = pl_alloc(s->chunk_bytes + 64, err);
+  if (s->chunks == NULL || s->band == NULL || s->packed == NULL || s->plain == NULL) return PL_ERROR_MEMORY;
+  for (size_t i = 0; i < s->bands * s->band_chunks; i++) {
+    hsize_t corner[H5S_MAX_RANK], size = 0;
+    unsigned mask = 0;
+    haddr_t address = HADDR_UNDEF;
+    size_t c = i % s->band_chunks;
+    corner[0] = i / s->band_chunks * s->band_rows;
+    for (int a = axes - 1; a > 0; a--) {
+      size_t across = (size_t)((s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a]);
+      corner[a] = c % across * chunk[a];
+      c /= across;
+    }
+    if (hdf5.H5Dget_chunk_info_by_coord(set, corner, &mask, &address, &size) < 0)
+      return pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot find the chunks of %s", s->file.name);
+    if (address == HADDR_UNDEF || size == 0) continue;
+    if (mask != 0) return unreadable(s, "some of its chunks went through fewer filters than others", err);
+    if (size > s->chunk_bytes + 64)   /* what did not shrink may have grown by a little */
+      return unreadable(s, "one of its chunks is larger than it says", err);
+    s->chunks[i] = (pl_stored_chunk){ address, size };
+  }
+  return PL_OK;
+}
+
+static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
+  hid_t creation = hdf5.H5Dget_create_plist(set);
+  H5D_layout_t layout = hdf5.H5Pget_layout(creation);
+  pl_status status = PL_OK;
+  if (hdf5.H5Pget_external_count(creation) > 0) status = unreadable(s, "it keeps its data in another file", err);
+  else if (layout == H5D_CHUNKED) status = find_chunks(s, set, creation, err);
+  else if (layout == H5D_CONTIGUOUS) {
+    s->offset = hdf5.H5Dget_offset(set);
+    if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
+    else if (s->offset > (uint64_t)s->file.length || (uint64_t)s->shape.size[0] * s->row_stored >
+             (uint64_t)s->file.length - s->offset) status = unreadable(s, "the file is truncated", err);
+  } else status = unreadable(s, "it is neither contiguous nor in chunks", err);
+  hdf5.H5Pclose(creation);
+  return status;
+}
+
+static void shift(pl_hdf5_stream *s, uint64_t by) {
+  s->offset += by;
+  for (size_t i = 0; s->chunks && i < s->bands * s->band_chunks; i++) s->chunks[i].offset += by;
+  s->band_held = SIZE_MAX;
+}
+
+/* Versions of libhdf5 differ in whether they count from a file's beginning or from the end of its user block. */
+static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_error *err) {
+  hsize_t from[PL_MAX_AXES] = { 0 }, count[PL_MAX_AXES], user_block = 0;
+  uint32_t first = 0;
+  for (int a = 0; a < s->shape.axes; a++) count[a] = a == 0 ? 1 : (hsize_t)s->shape.size[a];
+  void *mine = pl_alloc(s->stream.row_bytes, err), *theirs = pl_alloc(s->stream.row_bytes, err);
+  pl_status status = mine && theirs ? PL_OK : PL_ERROR_MEMORY;
+  hid_t space = hdf5.H5Dget_space(set), memory = hdf5.H5Screate_simple(s->shape.axes, count, NULL);
+  hid_t creation = hdf5.H5Fget_create_plist(file);
+  hdf5.H5Pget_userblock(creation, &user_block);
+  hdf5.H5Pclose(creation);
+  hid_t type = s->as_bytes ? hdf5.H5T_NATIVE_UINT8_g : hdf5.H5T_NATIVE_FLOAT_g;
+  if (status == PL_OK && (hdf5.H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, count, NULL) < 0 ||
+                          hdf5.H5Dread(set, type, memory, space, H5P_DEFAULT, theirs) < 0))
+    status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read the first row of %s", s->file.name);
+  bool same = false;
+  for (int try = 0; status == PL_OK && !same && try < (user_block > 0 ? 2 : 1); try++) {
+    if (try == 1) shift(s, user_block);
+    status = pl_hdf5_stream_read(&s->stream, mine, &first, 1, err);
+    if (status == PL_OK) same = memcmp(mine, theirs, s->stream.row_bytes) == 0;
+    else if (try == 0 && user_block > 0) status = PL_OK;   /* bytes from elsewhere need not unpack */
+  }
+  if (status == PL_OK && !same) status = unreadable(s, "its first row is not found where libhdf5 says", err);
+  hdf5.H5Sclose(space);
+  hdf5.H5Sclose(memory);
+  pl_free(mine);
+  pl_free(theirs);
+  return status;
+}
+
+static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name, pl_error *err) {
+  pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
+  if (r == NULL) return PL_ERROR_MEMORY;
+  strcpy(r->path, path);
+  pl_status status = pl_hdf5_load(err);
+  hid_t set = -1;
+  r->file = -1;
+  if (status == PL_OK && (r->file = hdf5.H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
+    status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot open %s", path);
+  if (status == PL_OK && (set = pl_reader_enter(r, name, err)) < 0) status = err->status;
+  if (status == PL_OK && hdf5.H5Iget_type(set) != H5I_DATASET) status = unreadable(s, "it is a group", err);
+  if (status == PL_OK) status = find_element(s, set, err);
+  if (status == PL_OK) status = find_shape(s, set, err);
+  if (status == PL_OK) status = find_bytes(s, set, err);
+  if (status == PL_OK) {
+    pl_stream_init(&s->stream, s->row_elements * (s->as_bytes ? 1 : sizeof(float)), s->chunks ? s->band_rows : 1);
+    status = check_first_row(s, set, r->file, err);
+  }
+  if (set >= 0) hdf5.H5Oclose(set);
+  if (r->file >= 0) hdf5.H5Fclose(r->file);
+  pl_free(r);
+  return status;
+}
+
+pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err) {
+  pl_error local;
+  if (err == NULL) err = &local;
+  pl_hdf5_stream *s = pl_alloc(sizeof *s, err);
+  if (s == NULL) return NULL;
+  s->band_held = SIZE_MAX;
+  s->stream.read = pl_hdf5_stream_read;
+  s->stream.free = pl_hdf5_stream_free;
+  pl_status status = pl_source_open(&s->file, path, err);
+  if (status == PL_OK) {
+    snprintf(s->file.name, sizeof s->file.name, "'%.100s' of %.180s", name, path);
+    status = open_set(s, path, name, err);
+  }
+  if (status) {
+    pl_hdf5_stream_free(&s->stream);
+    return NULL;
+  }
+  *info = (pl_array_info){ .type = s->as_bytes ? PL_U8 : PL_F32, .shape = s->shape,
+                           .integers = s->element.kind != 'f' };
+  snprintf(info->element, sizeof info->element, "%c%d", s->element.kind, 8 * s->element.size);
+  return &s->stream;
+}

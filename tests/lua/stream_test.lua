@@ -1,0 +1,229 @@
+-- Streamed data sets: the samples of the files, in an order that is a function of seed and epoch, the same bits for any
+-- number of threads and however a training is cut; and files that go wrong while they are read.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local pl = require "perilune"
+local data, nn, optim = pl.data, pl.nn, pl.optim
+
+local golden = "tests/golden/readers/"
+local scratch = dofile "tests/lua/support_scratch.lua" "stream_test"
+local N = 1000
+
+-- 1000 images [8, 8, 1]; a window of 4 KiB holds 16 of them.
+local path = scratch .. "/images.h5"
+do
+  pl.seed(5)
+  local x = pl.rand(N, 8, 8, 1)
+  local y = {}
+  for i = 1, N do y[i] = i % 4 end
+  assert(pl.save(path, { x = x, y = pl.tensor(y, "i32"), bytes = x:mul(255):to "u8", test_x = x:slice(1, 1, 100),
+    test_y = pl.tensor(y, "i32"):slice(1, 1, 100) }))
+end
+
+local function streamed(options)
+  options = options or {}
+  options[1], options.stream = path, true
+  return data.hdf5(options)
+end
+
+local function fails(text, f, ...)
+  local ok, message = pcall(f, ...)
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, text)
+  lu.assertNil(message:find "\n", message)
+end
+
+local function weights(model)
+  local list = {}
+  for _, tensor in model:parameters() do list[#list + 1] = tensor end
+  return core.store.sha256(table.unpack(list))
+end
+
+local function trainer_of(split, options, width)
+  local model = nn.Sequential { nn.Flatten(), nn.Linear(width or 64, 8), nn.ReLU(), nn.Linear(8, 4) }
+  model:initialize(5)
+  local optimizer = optim.Adam { lr = 0.01 }
+  optimizer:bind(model)
+  local o = { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, data = split, batch_size = 24, seed = 7 }
+  for name, value in pairs(options or {}) do o[name] = value end
+  return model, core.trainer.new(o), optimizer
+end
+
+TestStream = {}
+
+function TestStream:setUp() core.streams.set_window(4096) end
+function TestStream:tearDown()
+  core.streams.set_window(1 << 24)
+  core.system.threads(0)
+end
+
+function TestStream:test_the_samples_are_those_of_the_file()
+  local s, m = streamed(), data.hdf5(path)
+  lu.assertEquals({ s.train.count, s.shape, s.classes, s.test.count }, { N, { 8, 8, 1 }, 4, 100 })
+  lu.assertNil(rawget(s.train, "_core"))
+  local x, y = s.train:tensors()
+  local mx, my = m.train:tensors()
+  lu.assertTrue(x:equal(mx) and y:equal(my))
+  lu.assertTrue(s.train:gather { 1000, 1, 500, 500 }:equal((m.train:gather { 1000, 1, 500, 500 })))
+  lu.assertTrue(streamed { x = "bytes" }.train:tensors():equal((data.hdf5 { path, x = "bytes" }.train:tensors())))
+  local how = { fraction = 0.2, seed = 3 }
+  local _, _, held = s:validation(how):splits()
+  local _, _, mheld = m:validation(how):splits()
+  lu.assertTrue(held:tensors():equal((mheld:tensors())))
+  local ms = m:standardize { per = "pixel" }
+  lu.assertTrue(s:standardize { per = "pixel" }.test:tensors():equal((ms.test:tensors())))
+  local model = nn.Sequential { nn.Flatten(), nn.Linear(64, 4) }
+  model:build { 8, 8, 1 }
+  lu.assertEquals(model:evaluate(s.train).correct, model:evaluate(m.train).correct)
+end
+
+-- Types, layouts and filters as h5py writes them.
+function TestStream:test_files_of_h5py()
+  local file <close> = assert(io.open(golden .. "expected.json"))
+  for name, e in pairs(core.json.decode(file:read "a").h5) do
+    if #e.shape > 1 then
+      local stream, info = core.streams.hdf5(golden .. "sets.h5", name)
+      lu.assertNotNil(stream, info)
+      local t = assert(core.streams.read(stream, info))
+      lu.assertEquals(t.shape, e.shape, name)
+      for i, v in ipairs(t:reshape(-1):totable()) do lu.assertEquals(v, e.values[i], name) end
+    end
+  end
+end
+
+function TestStream:test_an_epoch_has_every_sample_once()
+  local s = streamed()
+  local seen, first, others = {}, {}, 0
+  local all = s.train:tensors():reshape(N, 64)
+  local index = {}
+  for i, row in ipairs(all:select(2, 1):totable()) do index[row] = i end
+  for epoch = 1, 2 do
+    local count = 0
+    for x in s.train:batches(64, { shuffle = true, seed = 1, epoch = epoch }) do
+      for _, v in ipairs(x:reshape(x:size(1), 64):select(2, 1):totable()) do
+        count = count + 1
+        seen[index[v]] = (seen[index[v]] or 0) + 1
+        if epoch == 1 then first[count] = index[v] elseif first[count] ~= index[v] then others = others + 1 end
+      end
+    end
+  end
+  for i = 1, N do lu.assertEquals(seen[i], 2) end
+  lu.assertTrue(others > N * 0.9)          -- another order in the next epoch
+  local sorted = 0
+  for i = 2, N do sorted = sorted + (first[i] == first[i - 1] + 1 and 1 or 0) end
+  lu.assertTrue(sorted < N // 4)
+end
+
+-- In the order of the file a stream trains to the bits of the set in memory.
+function TestStream:test_without_shuffling_the_bits_are_those_of_memory()
+  local model, trainer = trainer_of(data.hdf5(path).train, { shuffle = false })
+  for epoch = 1, 2 do trainer:run(epoch, 1, 42) end
+  local expected = weights(model)
+  model, trainer = trainer_of(streamed().train, { shuffle = false })
+  for epoch = 1, 2 do trainer:run(epoch, 1, 42) end
+  lu.assertEquals(weights(model), expected)
+end
+
+function TestStream:test_the_same_bits_for_any_threads_and_cuts()
+  local function run(threads, pieces)
+    core.system.threads(threads)
+    local model, trainer = trainer_of(streamed():standardize().train)
+    for epoch = 1, 2 do
+      local at = 1
+      for _, n in ipairs(pieces) do
+        trainer:run(epoch, at, n)
+        at = at + n
+      end
+    end
+    return weights(model)
+  end
+  local expected = run(1, { 42 })
+  lu.assertEquals(run(2, { 42 }), expected)
+  lu.assertEquals(run(3, { 1, 20, 21 }), expected)
+  -- gone on with in the middle, by a trainer that has read nothing before
+  local model, trainer, optimizer = trainer_of(streamed():standardize().train)
+  trainer:run(1, 1, 30)
+  local again = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, batch_size = 24,
+    seed = 7, data = streamed():standardize().train }
+  again:run(1, 31, 12)
+  again:run(2, 1, 42)
+  lu.assertEquals(weights(model), expected)
+end
+
+function TestStream:test_a_batch_larger_than_a_window()
+  core.streams.set_window(1024)
+  local model, trainer = trainer_of(streamed().train, { batch_size = 400 })
+  trainer:run(1, 1, 3)
+  local expected = weights(model)
+  core.system.threads(1)
+  model, trainer = trainer_of(streamed().train, { batch_size = 400 })
+  trainer:run(1, 1, 3)
+  lu.assertEquals(weights(model), expected)
+end
+
+function TestStream:test_an_experiment_is_resumed_to_the_same_bits()
+  local function experiment()
+    return pl.experiment { name = "streamed", seed = 1, data = streamed(), batch_size = 32, loss = nn.CrossEntropy(),
+      model = nn.Sequential { nn.Flatten(), nn.Linear(64, 4) }, optimizer = optim.Adam { lr = 0.01 }, epochs = 4,
+      validation = 0.1, test = "end" }
+  end
+  local whole = experiment():run { quiet = true, out = scratch .. "/whole" }
+  experiment():run { quiet = true, out = scratch .. "/cut", epochs = 2 }
+  local cut = experiment():run { quiet = true, out = scratch .. "/cut" }
+  lu.assertEquals(cut.history.val_loss[4], whole.history.val_loss[4])
+  lu.assertEquals(weights(assert(nn.load(scratch .. "/cut"))), weights(assert(nn.load(scratch .. "/whole"))))
+end
+
+local function photos()
+  for k, class in ipairs { "cat", "dog" } do
+    assert(pl.store.mkdir(("%s/photos/%s"):format(scratch, class)))
+    for i, name in ipairs { "rgb.png", "gray.png", "rgb.jpg", "palette.png" } do
+      local from <close> = assert(io.open(golden .. name, "rb"))
+      local to <close> = assert(io.open(("%s/photos/%s/%d%s"):format(scratch, class, i * k, name:match "%.%w+$"), "wb"))
+      to:write(from:read "a")
+    end
+  end
+  return scratch .. "/photos"
+end
+
+function TestStream:test_pictures()
+  core.streams.set_window(300)
+  local folder = photos()
+  local s, m = data.images { folder, size = 8, stream = true }, data.images { folder, size = 8 }
+  lu.assertEquals({ s.train.count, s.shape, s.labels }, { 8, { 8, 8, 3 }, { "cat", "dog" } })
+  local x, y = s.train:tensors()
+  local mx, my = m.train:tensors()
+  lu.assertTrue(x:equal(mx) and y:equal(my))
+  local sum = s.train.sha256
+  os.remove(folder .. "/dog/2.png")
+  fails("dog/2.png", function() return s.train:tensors() end)
+  lu.assertNotEquals(data.images { folder, size = 8, stream = true }.train.sha256, sum)
+end
+
+-- A file that is cut off while a training reads it ends the training with its name.
+function TestStream:test_what_cannot_be_read_ends_a_training()
+  local copy = scratch .. "/cut.h5"
+  assert(pl.save(copy, { x = pl.rand(12000, 1024), y = pl.zeros({ 12000 }, "i32") }))   -- in several chunks
+  local from <close> = assert(io.open(copy, "rb"))
+  local bytes = from:read "a"
+  local function write(text)
+    local file <close> = assert(io.open(copy, "wb"))
+    file:write(text)
+  end
+  local d = data.hdf5 { copy, labels = 4, stream = true }
+  d.train:read()
+  local _, trainer = trainer_of(d.train, nil, 1024)
+  write(bytes:sub(1, #bytes // 3))
+  fails("cut.h5", trainer.run, trainer, 1, 1, 500)
+  local model = nn.Sequential { nn.Linear(1024, 4) }
+  model:build { 1024 }
+  fails("cut.h5", model.evaluate, model, d.train)
+end
+
+function TestStream:test_messages()
+  fails("images.h5 has no 'nothing'", streamed, { x = "nothing" })
+  fails("cannot open", data.hdf5, { scratch .. "/nowhere.h5", stream = true })
+  fails("a streamed data set is not resized", function() return streamed():resize(4).train:tensors() end)
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
