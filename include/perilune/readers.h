@@ -30,6 +30,7 @@ typedef struct pl_csv pl_csv;
 typedef struct pl_csv_column {   /* what the fields of a column look like; lines count from 1 in the file */
   size_t numbers, texts, missing;
   size_t text_row, missing_row;  /* the first of each */
+  double mean;                   /* of the numbers */
 } pl_csv_column;
 
 typedef enum pl_csv_role { PL_CSV_UNUSED, PL_CSV_NUMBER, PL_CSV_ONE_HOT, PL_CSV_LABEL, PL_CSV_TARGET } pl_csv_role;
@@ -54,8 +55,6 @@ PL_API const char *pl_csv_field(const pl_csv *c, size_t row, size_t column);   /
 PL_API pl_status pl_csv_set_missing(pl_csv *c, const char *const *marks, pl_error *err);
 /* columns [pl_csv_columns]. */
 PL_API void pl_csv_scan(const pl_csv *c, pl_csv_column *columns);
-/* The mean of a column's numbers. */
-PL_API double pl_csv_mean(const pl_csv *c, size_t column);
 /* The different texts of a column, ascending: *names (free with pl_free; the texts are the file's), *n of them. */
 PL_API pl_status pl_csv_categories(const pl_csv *c, size_t column, const char ***names, size_t *n, pl_error *err);
 /* Is a field that `uses` wants missing in that row, and not filled? */

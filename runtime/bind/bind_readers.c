@@ -129,8 +129,8 @@ static void set_number(lua_State *L, const char *name, size_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* file:columns() -> a list of { name=, numbers=, texts=, missing=, text=, text_line=, missing_line= }, number of rows
-   */
+/* file:columns() -> a list of { name=, numbers=, texts=, missing=, mean=, text=, text_line=, missing_line= }, and the
+   number of rows */
 static int csv_columns(lua_State *L) {
   const pl_csv *c = self(L);
   size_t n = pl_csv_columns(c);
@@ -145,6 +145,8 @@ static int csv_columns(lua_State *L) {
     set_number(L, "numbers", column->numbers);
     set_number(L, "texts", column->texts);
     set_number(L, "missing", column->missing);
+    lua_pushnumber(L, column->mean);
+    lua_setfield(L, -2, "mean");
     if (column->texts > 0) {
       set_number(L, "text_line", pl_csv_line(c, column->text_row));
       lua_pushstring(L, pl_csv_field(c, column->text_row, k));
@@ -185,13 +187,6 @@ static int csv_categories(lua_State *L) {
     lua_pushstring(L, copy[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  return 1;
-}
-
-/* file:mean(column) */
-static int csv_mean(lua_State *L) {
-  const pl_csv *c = self(L);
-  lua_pushnumber(L, pl_csv_mean(c, check_column(L, 2, c)));
   return 1;
 }
 
@@ -266,7 +261,7 @@ static int csv_fill(lua_State *L) {
 
 static const luaL_Reg csv_methods[] = {
   { "__gc", csv_gc }, { "__close", csv_gc }, { "columns", csv_columns }, { "categories", csv_categories },
-  { "mean", csv_mean }, { "fill", csv_fill },
+  { "fill", csv_fill },
   { NULL, NULL },
 };
 

@@ -1,5 +1,5 @@
--- A training over a file larger than the memory that it may take: an epoch of a streamed HDF5 file of 2 GiB (plain, then
--- in compressed chunks, a quarter of that) stays below 200 MiB, and has the same loss on one thread and on two.
+-- A training over a file larger than the memory that it may take: an epoch of a streamed HDF5 file of 2 GiB (plain;
+-- then in compressed chunks, a quarter of that) stays below 200 MiB, and has the same loss on one thread and on two.
 local campaign = dofile "tests/campaigns/support.lua"
 
 local python = os.getenv "PYTHON" or "python3"

@@ -88,6 +88,19 @@ function TestReport:test_confusion_matrix()
     "2    1   ·  100" })
 end
 
+-- Colours belong to cells: a label of several words shifts none.
+function TestReport:test_colours_of_a_confusion_matrix()
+  local function paint(text, style) return ("<%s %s>"):format(style, (text:gsub("^ +", ""))) end
+  local term = { utf8 = false, paint = paint }
+  local lines = report.confusion({ { 8, 2, 0 }, { 0, 9, 1 }, { 0, 0, 7 } }, { "a b c", "d e", "f" }, term)
+  for i, diagonal in ipairs { 8, 9, 7 } do
+    lu.assertEquals(lines[i + 1]:match "<green (%d+)>", tostring(diagonal))
+    lu.assertEquals(select(2, lines[i + 1]:gsub("<green", "")), 1)
+  end
+  lu.assertStrContains(lines[2], "<yellow 2>")
+  lu.assertStrContains(lines[3], "<yellow 1>")
+end
+
 function TestReport:test_classification_report()
   local lines = report.classification({ { 8, 2 }, { 1, 9 } }, { "cat", "dog" })
   lu.assertEquals(lines[1], "class             precision  recall      F1  support")

@@ -93,7 +93,7 @@ function M.plan(t, o)
         use.role, plan.width = "number", plan.width + 1
         plan.features[plan.width] = column.name
         if type(o.missing) == "number" then use.fill = o.missing
-        elseif o.missing == "mean" then use.fill = t.file:mean(k) end
+        elseif o.missing == "mean" then use.fill = column.mean end
       else
         use.role, use.names = "one_hot", categories_of(t, k, M.MOST_CATEGORIES, "a feature")
         if o.missing == "mean" or type(o.missing) == "number" then use.fill = 0 end   -- none of its categories

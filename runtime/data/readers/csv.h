@@ -12,6 +12,7 @@ struct pl_csv {
   char *header;                 /* the fields of the first line, or NULL */
   char *marks;                  /* of missing values, one after the other; an empty one may be among them */
   size_t mark_count;
+  bool mark_begins[256];        /* with which byte a mark begins: most fields are none by their first */
   char number[24];              /* the name of a column without one */
   char path[];
 };

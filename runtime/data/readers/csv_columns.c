@@ -11,6 +11,13 @@ static bool is_blank(char ch) { return ch == ' ' || ch == '\t'; }
 
 bool pl_csv_number(const char *field, double *value) {
   while (is_blank(*field)) field++;
+  int64_t whole = 0;
+  const char *at = field;
+  while (*at >= '0' && *at <= '9' && at - field < 15) whole = 10 * whole + (*at++ - '0');
+  if (at > field && *at == '\0') {   /* the usual case, exact in a double */
+    *value = (double)whole;
+    return true;
+  }
   size_t n = strlen(field);
   while (n > 0 && is_blank(field[n - 1])) n--;
   bool digit = false;
@@ -27,6 +34,7 @@ bool pl_csv_number(const char *field, double *value) {
 bool pl_csv_is_missing(const pl_csv *c, const char *field) {
   const char *mark = c->marks;
   while (is_blank(*field)) field++;
+  if (!c->mark_begins[(unsigned char)*field]) return false;
   size_t n = strlen(field);
   while (n > 0 && is_blank(field[n - 1])) n--;
   for (size_t i = 0; i < c->mark_count; i++, mark += strlen(mark) + 1)
@@ -39,7 +47,11 @@ pl_status pl_csv_set_missing(pl_csv *c, const char *const *marks, pl_error *err)
   for (; marks[n] != NULL; n++) bytes += strlen(marks[n]) + 1;
   char *block = pl_alloc(bytes, err), *at = block;
   if (block == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) at = stpcpy(at, marks[i]) + 1;
+  memset(c->mark_begins, 0, sizeof c->mark_begins);
+  for (size_t i = 0; i < n; i++) {
+    at = stpcpy(at, marks[i]) + 1;
+    c->mark_begins[(unsigned char)marks[i][0]] = true;
+  }
   pl_free(c->marks);
   c->marks = block;
   c->mark_count = n;
@@ -54,22 +66,14 @@ void pl_csv_scan(const pl_csv *c, pl_csv_column *columns) {
       double value;
       if (pl_csv_is_missing(c, field)) {
         if (k->missing++ == 0) k->missing_row = row;
-      } else if (pl_csv_number(field, &value)) k->numbers++;
-      else if (k->texts++ == 0) k->text_row = row;
+      } else if (pl_csv_number(field, &value)) {
+        k->numbers++;
+        k->mean += value;
+      } else if (k->texts++ == 0) k->text_row = row;
     }
   }
-}
-
-double pl_csv_mean(const pl_csv *c, size_t column) {
-  double sum = 0, value;
-  size_t n = 0;
-  for (size_t row = 0; row < c->rows; row++) {
-    const char *field = pl_csv_field(c, row, column);
-    if (pl_csv_is_missing(c, field) || !pl_csv_number(field, &value)) continue;
-    sum += value;
-    n++;
-  }
-  return n > 0 ? sum / (double)n : 0;
+  for (pl_csv_column *k = columns; k < columns + c->columns; k++)
+    if (k->numbers > 0) k->mean /= (double)k->numbers;
 }
 
 static int compare(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
