@@ -220,6 +220,11 @@ function Layer:path() end
 ---@return string
 function Layer:label() end
 
+---The operations of its formulas (nn.define, nn.Graph), a line each: inputs, shape, bytes of a sample, the script's
+---line. The model has been built.
+---@return string
+function Layer:show_graph() end
+
 ---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads.
 ---@param path string
 ---@return boolean? ok nil and a message when the file cannot be written

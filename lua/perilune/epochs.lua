@@ -75,6 +75,7 @@ function M.new(job, hooks)
     self.state.stop_reason = reason ~= nil and tostring(reason) or nil
   end
   self.good = M.snapshot(self.model)
+  self.has_formulas = core.formula.is_recorded(self.model)
   self.statistics = job.statistics
   return self
 end
@@ -327,6 +328,7 @@ function Trainer:run()
       self:schedule("epoch", epoch)
     end
     ctx.lr = self.optimizer.lr
+    if self.has_formulas then require "perilune.nn.define".check_again(self.model) end
     if not self:steps(epoch) then
       self:publish()
       return false

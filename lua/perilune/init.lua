@@ -12,6 +12,7 @@ local tensor = debug.getmetatable(core.tensor.zeros(1))
 tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plot", "hist")
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
 M.report = later("perilune.html.report", "write")
+M.grad, M.value_and_grad = later("perilune.nn.grad", "grad"), later("perilune.nn.grad", "value_and_grad")
 
 M.system = require "perilune.base.system"
 M.nn, M.optim = require "perilune.nn", require "perilune.optim"

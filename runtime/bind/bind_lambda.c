@@ -1,5 +1,6 @@
 /* Layers that are functions of the script: the core calls back into Lua, in the state that began the pass. */
 #include <string.h>
+#include "bind/bind_formula.h"
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
 
@@ -33,6 +34,7 @@ static void copy_result(lua_State *L, const char *what, const pl_shape *sample, 
 static int protected_host(lua_State *L) {
   pl_host_call *call = lua_touserdata(L, 1);
   bind_push_layer(L, lua_touserdata(L, 2));
+  if (call->kind == PL_HOST_RECORD) return bind_record(L, call), 0;
   lua_getiuservalue(L, -1, 1);
   if (call->kind == PL_HOST_SHAPE) {
     if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");

@@ -49,7 +49,7 @@ static int layer_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (strcmp(key, "name") == 0) return lua_pushstring(L, u->layer->name), 1;
-  if (strcmp(key, "type") == 0) return lua_pushstring(L, u->layer->cls->head.type), 1;
+  if (strcmp(key, "type") == 0) return lua_pushstring(L, u->layer->type), 1;
   size_t length = strlen(key);
   bool gradient = length > 5 && strcmp(key + length - 5, "_grad") == 0, all = strcmp(key, "grad") == 0;
   if (all) lua_newtable(L);

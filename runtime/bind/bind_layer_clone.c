@@ -25,7 +25,7 @@ static void push_copy(lua_State *L, const pl_layer *layer, int copies) {
   lua_pop(L, 1);
   int first = lua_gettop(L) + 1;
   bind_push_json(L, pl_layer_config(layer), NULL);
-  if ((layer->cls->flags & PL_HOST)) {
+  if (layer->cls->flags & (PL_HOST | PL_RECORDED)) {
     push_functions(L, layer);
     for (lua_pushnil(L); lua_next(L, -2);) {
       lua_pushvalue(L, -2);
@@ -45,7 +45,7 @@ static void push_copy(lua_State *L, const pl_layer *layer, int copies) {
 
 static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
   luaL_checkstack(L, 8, NULL);
-  if (!(from->cls->flags & PL_HOST)) {
+  if (!(from->cls->flags & (PL_HOST | PL_RECORDED))) {
     bind_push_layer(L, to);
     push_functions(L, from);
     lua_setiuservalue(L, -2, 1);

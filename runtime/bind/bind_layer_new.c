@@ -46,7 +46,7 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
         lua_pushvalue(L, -3);
         lua_pushvalue(L, -3);
         lua_settable(L, functions);
-        if ((cls->flags & PL_HOST)) {
+        if ((cls->flags & PL_HOST) || (cls->flags & PL_RECORDED)) {
           lua_pop(L, 1);
           continue;
         }
@@ -117,7 +117,9 @@ void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top)
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  if ((cls->flags & PL_HOST)) {
+  bool recorded = (cls->flags & PL_RECORDED) && lua_getfield(L, base + 2, "record") == LUA_TFUNCTION;
+  lua_settop(L, base + 4);
+  if ((cls->flags & PL_HOST) || recorded) {
     u->layer->host = bind_call_host;
     u->layer->host_context = u->layer;
   }

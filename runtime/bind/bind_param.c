@@ -41,6 +41,7 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
   for (int i = 0; i < layer->params; i++) {
     if (layer->param[i].init.kind != PL_INIT_CUSTOM) continue;
     const char *option = strcmp(layer->param[i].name, "bias") == 0 ? "bias_init" : "init";
+    if (layer->cls == &pl_formula) option = layer->param[i].name;   /* its own function for each */
     bind_push_layer(L, layer);
     lua_getiuservalue(L, -1, 1);
     if (lua_getfield(L, -1, option) == LUA_TFUNCTION) {

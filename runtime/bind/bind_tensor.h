@@ -19,6 +19,8 @@ pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
 
 /* A tensor or a number at `index`. */
 pl_operand bind_check_operand(lua_State *L, int index);
+/* Among the arguments is a value of a formula: the operation is recorded, and its result is on top of the stack. */
+bool bind_symbolic(lua_State *L, const char *name);
 /* Fills `config` from the table of options at `index`, or raises. */
 void bind_read_options(lua_State *L, int index, void *config, const pl_class *cls);
 /* The constructor tensor(nested table | number | tensor [, type]). */

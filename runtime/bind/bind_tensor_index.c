@@ -64,6 +64,7 @@ static int tensor_masked_fill(lua_State *L) {
 }
 
 static int where(lua_State *L) {
+  if (bind_symbolic(L, "where")) return 1;
   const pl_tensor *mask = bind_check_tensor(L, 1);
   pl_operand yes = bind_check_operand(L, 2), no = bind_check_operand(L, 3);
   pl_error err;
@@ -89,10 +90,11 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
   return bind_tensor_return(L, slot, how(list, (size_t)n, axis, &err), &err);
 }
 
-static int cat(lua_State *L) { return join(L, pl_tensor_cat); }
-static int stack(lua_State *L) { return join(L, pl_tensor_stack); }
+static int cat(lua_State *L) { return bind_symbolic(L, "cat") ? 1 : join(L, pl_tensor_cat); }
+static int stack(lua_State *L) { return bind_symbolic(L, "stack") ? 1 : join(L, pl_tensor_stack); }
 
 static int one_hot(lua_State *L) {
+  if (bind_symbolic(L, "one_hot")) return 1;
   const pl_tensor *labels = bind_check_tensor(L, 1);
   lua_Integer classes = luaL_checkinteger(L, 2);
   luaL_argcheck(L, classes >= 1, 2, "the number of classes must be 1 or more");

@@ -11,6 +11,7 @@ pl_operand bind_check_operand(lua_State *L, int index) {
 
 static int binary(lua_State *L) {
   const pl_binary_op *op = lua_touserdata(L, lua_upvalueindex(1));
+  if (lua_istable(L, 2) && bind_symbolic(L, op->name)) return 1;
   pl_operand a = bind_check_operand(L, 1), b = bind_check_operand(L, 2);
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);

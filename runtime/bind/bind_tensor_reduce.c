@@ -101,6 +101,7 @@ void bind_tensor_add_reductions(lua_State *L) {
 
 /* Two vectors give a number, otherwise a tensor. */
 static int tensor_matmul(lua_State *L) {
+  if (lua_istable(L, 2) && bind_symbolic(L, "matmul")) return 1;
   const pl_tensor *a = bind_check_tensor(L, 1), *b = bind_check_tensor(L, 2);
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);

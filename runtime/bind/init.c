@@ -13,6 +13,7 @@ int bind_open_readline(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
+int bind_open_formula(lua_State *L);
 int bind_open_trainer(lua_State *L);
 int bind_open_loss(lua_State *L);
 int bind_open_optim(lua_State *L);
@@ -31,6 +32,7 @@ static const luaL_Reg rooms[] = {
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },
+  { "formula", bind_open_formula },
   { "trainer", bind_open_trainer },
   { "loss", bind_open_loss },
   { "optim", bind_open_optim },

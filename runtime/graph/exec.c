@@ -114,8 +114,7 @@ int pl_exec_team_size(const pl_exec *exec) {
   double work = 0;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
-    if (op->cls->work != NULL)
-      work += op->cls->work(op->layer, &g->value[pl_op_input(g, op, 0)].shape, &g->value[op->out].shape);
+    work += pl_op_work(g, op);
   }
   int threads = pl_threads_for(work * (double)exec->run.n);
   return exec->run.plan != NULL && threads > exec->run.plan->members ? exec->run.plan->members : threads;

@@ -15,6 +15,7 @@ typedef struct pl_run {
   const pl_plan *plan;          /* NULL: the exec has not run yet */
   char *arena;
   const float *x, *dy;
+  const float *second;          /* the graph's second input, if it has one (a loss: the targets) */
   float *dx;
   size_t n;
   pl_mode mode;

@@ -69,7 +69,7 @@ bool pl_op_is_alias(const pl_op *op, pl_mode mode) {
 
 static pl_memory memory_of(const pl_graph *g, const pl_op *op) {
   pl_memory m = { .members = 1 };
-  if (op->cls->memory != NULL) op->cls->memory(op->layer, input_of(g, op), &g->value[op->out].shape, 1, &m);
+  pl_op_memory(g, op, 1, &m);
   return m;
 }
 

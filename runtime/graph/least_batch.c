@@ -6,8 +6,7 @@ static size_t least_batch(const pl_graph *graph, const pl_layer **layer) {
   for (int i = 0; i < graph->ops; i++) {
     const pl_op *op = &graph->op[i];
     pl_memory m = { .members = 1 };
-    if (op->cls->memory != NULL)
-      op->cls->memory(op->layer, &graph->value[pl_op_input(graph, op, 0)].shape, &graph->value[op->out].shape, 1, &m);
+    pl_op_memory(graph, op, 1, &m);
     if (m.least_batch <= least) continue;
     least = m.least_batch;
     *layer = op->layer;

@@ -51,6 +51,7 @@ static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
 static void backward_at(ledger *l, const pl_back *back, int time) {
   const pl_plan *plan = l->plan;
   for (int k = 0; k < back->parts; k++) grad_at(l, plan->part[back->part + k], time);
+  if (back->kind == PL_BACK_PARAM) return;
   if (back->kind == PL_BACK_SUM) {
     grad_at(l, back->value, time);
     return;
@@ -93,12 +94,12 @@ static void place_all(ledger *l, size_t batch, bool capture) {
   for (int i = 0; i < g->ops; i++) if (plan->param_grads[i] & PL_DEFERS_PARAM_GRADS) param_grads_at(l, i, l->end);
   for (int i = 0; i < g->ops; i++) want(&l->places, plan->need[i].saved, &plan->saved[i], l->saved[i]);
   for (int v = 0; v < g->values; v++) {
-    size_t bytes = batch * (size_t)pl_shape_count(&g->value[v].shape) * sizeof(float);
-    if (l->act[v].birth >= 0 && v != plan->act_alias[0]) want(&l->places, bytes, &plan->act[v], l->act[v]);
+    size_t bytes = pl_value_count(g, v, batch) * sizeof(float);
+    if (l->act[v].birth >= 0 && g->value[v].source == PL_FROM_OP) want(&l->places, bytes, &plan->act[v], l->act[v]);
   }
   for (int id = 0; id < grads; id++) {   /* the gradient of the output is the caller's; that of the input too */
     int value = id < g->values ? id : id < g->values + g->inputs ? g->input[id - g->values] : pl_graph_output(g);
-    size_t bytes = batch * (size_t)pl_shape_count(&g->value[value].shape) * sizeof(float);
+    size_t bytes = pl_value_count(g, value, batch) * sizeof(float);
     bool outside = id == plan->grad_alias[plan->output_grad] || id == plan->grad_alias[0];
     if (l->grad[id].birth >= 0 && !outside) want(&l->places, bytes, &plan->grad[id], l->grad[id]);
   }

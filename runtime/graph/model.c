@@ -30,6 +30,7 @@ static size_t rounded(const pl_shape *shape) { return ((size_t)pl_shape_count(sh
 static void count_layer(pl_layer *layer, void *arg) {
   census *c = arg;
   layer->id = c->layers++;
+  c->unknown = c->unknown || layer->undecided;
   c->host = c->host || (layer->cls->flags & PL_HOST);
   for (int i = 0; i < layer->params; i++) {
     const pl_param *p = &layer->param[i];
@@ -129,6 +130,7 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
     return status;
   }
   pl_graph_release(model->graph);
+  graph->result = out;
   model->graph = graph;
   return PL_OK;
 }
@@ -201,21 +203,30 @@ void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
 
 int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 
+/* Whether an earlier row is of the same layer; a container is shown where it begins, too. */
+static bool is_shown_again(const pl_graph *g, int i) {
+  for (int k = 0; g->shares && k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
+  return false;
+}
+
 pl_model_row pl_model_row_at(const pl_model *model, int i) {
   const pl_graph *g = model->graph;
   const pl_row *row = &g->row[i];
   pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op,
                           .output = g->value[row->value].shape };
-  pl_memory need = { 0 };
+  result.again = is_shown_again(g, i);
   if (row->op >= 0) {
     const pl_op *op = &g->op[row->op];
-    const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape;
-    result.again = op->call > 0;
-    result.kind = op->cls->combine != NULL ? PL_MODEL_END : PL_MODEL_LAYER;
-    if (op->cls->memory != NULL) op->cls->memory(op->layer, in, &result.output, 1, &need);
-    if (op->cls->work != NULL) result.work = op->cls->work(op->layer, in, &result.output);
+    bool formula = row->layer->cls == &pl_formula && row->layer->children > 0;
+    result.kind = op->cls->combine != NULL || formula ? PL_MODEL_END : PL_MODEL_LAYER;
+    for (int i = row->first; i <= row->op; i++) {   /* a formula has several, between those of its layers */
+      if (g->op[i].layer != row->layer) continue;
+      pl_memory need = { 0 };
+      pl_op_memory(g, &g->op[i], 1, &need);
+      result.work += pl_op_work(g, &g->op[i]);
+      result.memory += pl_value_count(g, g->op[i].out, 1) * sizeof(float) + need.saved;
+    }
+    if (result.kind != PL_MODEL_LAYER) result.memory = 0;
   }
-  if (result.kind == PL_MODEL_LAYER)
-    result.memory = (size_t)pl_shape_count(&result.output) * sizeof(float) + need.saved;
   return result;
 }

@@ -20,7 +20,7 @@ void pl_plan_clear(pl_plan *plan) {
 static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
   size_t values = (size_t)g->values, ops = (size_t)g->ops, inputs = (size_t)g->inputs, grads = values + inputs + 1;
   plan->node = pl_alloc_array(ops + 1, sizeof *plan->node, err);
-  plan->back = pl_alloc_array(2 * ops + 1, sizeof *plan->back, err);
+  plan->back = pl_alloc_array(2 * ops + values + 1, sizeof *plan->back, err);
   plan->input_grad = pl_alloc_array(inputs + 1, sizeof *plan->input_grad, err);
   plan->part = pl_alloc_array(inputs + 1, sizeof *plan->part, err);
   plan->needs_grad = pl_alloc_array(values, sizeof *plan->needs_grad, err);
@@ -52,7 +52,7 @@ static void count_uses(const pl_graph *g, uses *u) {
     u->leads_out[i] = u->useful[op->out] > 0;
     for (int k = 0; k < op->inputs; k++) {
       u->all[pl_op_input(g, op, k)]++;
-      u->useful[pl_op_input(g, op, k)] += u->leads_out[i];
+      u->useful[pl_op_input(g, op, k)] += u->leads_out[i] && !(op->cls->flags & PL_NO_GRAD);
     }
   }
 }
@@ -67,6 +67,9 @@ static bool has_trained(const pl_layer *layer, const pl_op *op) {
 static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const pl_plan_request *request) {
   for (int v = 0; v < g->values; v++) plan->act_alias[v] = v;
   for (int id = 0; id < g->values + g->inputs + 1; id++) plan->grad_alias[id] = id;
+  for (int v = 0; v < g->values; v++)
+    plan->needs_grad[v] = g->value[v].source == PL_FROM_PARAM &&
+                          g->value[v].layer->param[g->value[v].index].trained;
   plan->needs_grad[0] = request->input_gradient;
   for (int i = 0; i < g->ops; i++) {
     const pl_op *op = &g->op[i];
@@ -76,7 +79,7 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
       needed = needed || plan->needs_grad[v];
       plan->input_grad[op->input + k] = u->useful[v] > 1 ? g->values + op->input + k : v;
     }
-    plan->needs_grad[op->out] = needed && u->leads_out[i];
+    plan->needs_grad[op->out] = needed && u->leads_out[i] && !(op->cls->flags & PL_NO_GRAD);
     if (pl_op_is_alias(op, request->mode)) plan->act_alias[op->out] = plan->act_alias[pl_op_input(g, op, 0)];
   }
   int last = pl_graph_output(g);
@@ -93,12 +96,23 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
 static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *parts, int value) {
   pl_back sum = { .kind = PL_BACK_SUM, .value = value, .part = *parts };
   for (int i = 0; i < g->ops; i++) for (int k = 0; k < g->op[i].inputs; k++) {
-    if (u->leads_out[i] && pl_op_input(g, &g->op[i], k) == value)
+    if (u->leads_out[i] && !(g->op[i].cls->flags & PL_NO_GRAD) && pl_op_input(g, &g->op[i], k) == value)
       plan->part[(*parts)++] = plan->input_grad[g->op[i].input + k];
   }
   if (value == pl_graph_output(g)) plan->part[(*parts)++] = plan->output_grad;
   sum.parts = *parts - sum.part;
   return sum;
+}
+
+/* A parameter's gradient is complete when all operations have gone backward; that of a parameter that does not matter
+   is zero. */
+static void gather_param_grads(const pl_graph *g, pl_plan *plan, const uses *u, int *parts) {
+  for (int v = 0; v < g->values; v++) {
+    if (g->value[v].source != PL_FROM_PARAM || !plan->needs_grad[v]) continue;
+    pl_back sum = sum_of(g, plan, u, parts, v);
+    sum.kind = PL_BACK_PARAM;
+    plan->back[plan->backs++] = sum;
+  }
 }
 
 static bool wants_input_grad(const pl_graph *g, const pl_plan *plan, const pl_op *op) {
@@ -132,6 +146,7 @@ static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, pl_m
   }
   if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1)
     plan->back[plan->backs++] = sum_of(g, plan, u, &parts, 0);
+  if (mode == PL_TRAIN) gather_param_grads(g, plan, u, &parts);
 }
 
 /* The calls of a layer add their gradients up: in backward the last call is the first to come, in a phase of its own
@@ -155,9 +170,12 @@ static void order_param_grads(const pl_graph *g, pl_plan *plan, pl_mode mode) {
 /* A barrier costs as much as some thousand values take. */
 static bool is_small(const pl_graph *g, const pl_op *op, size_t batch) {
   enum { WORK = 120000, VALUES = 8192 };
-  const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape, *out = &g->value[op->out].shape;
-  double work = op->cls->work ? op->cls->work(op->layer, in, out) : 0;
-  return (double)batch * work <= WORK && batch * (size_t)(pl_shape_count(in) + pl_shape_count(out)) <= VALUES;
+  size_t values = pl_value_count(g, op->out, batch), most = 0;
+  for (int k = 0; k < op->inputs; k++) {
+    size_t count = pl_value_count(g, pl_op_input(g, op, k), batch);
+    most = count > most ? count : most;
+  }
+  return (double)batch * pl_op_work(g, op) <= WORK && values + most <= VALUES;
 }
 
 static void find_small(const pl_graph *g, pl_plan *plan, size_t batch) {
@@ -170,8 +188,8 @@ static void find_small(const pl_graph *g, pl_plan *plan, size_t batch) {
   for (int b = 0; b < plan->backs; b++) {
     pl_back *back = &plan->back[b];
     back->single_thread = true;
-    if (back->kind == PL_BACK_SUM)
-      back->single_thread = batch * 2 * (size_t)pl_shape_count(&g->value[back->value].shape) <= 8192;
+    if (back->kind == PL_BACK_SUM || back->kind == PL_BACK_PARAM)
+      back->single_thread = 2 * pl_value_count(g, back->value, batch) <= 8192;
     else for (int k = back->first; k <= back->last; k++) back->single_thread = back->single_thread &&
       is_small(g, &g->op[plan->node[back->node].op[k]], batch);
   }
@@ -186,9 +204,7 @@ static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request 
       op[k] = &g->op[node->op[k]];
       need[k] = &plan->need[node->op[k]];
       need[k]->members = request->members;
-      if (op[k]->cls->memory == NULL || pl_op_is_alias(op[k], request->mode)) continue;
-      op[k]->cls->memory(op[k]->layer, &g->value[pl_op_input(g, op[k], 0)].shape, &g->value[op[k]->out].shape,
-                         request->batch, need[k]);
+      if (!pl_op_is_alias(op[k], request->mode)) pl_op_memory(g, op[k], request->batch, need[k]);
     }
     if (node->pattern != NULL && node->pattern->memory != NULL) node->pattern->memory(g, op, need);
   }

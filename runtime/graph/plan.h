@@ -18,6 +18,7 @@ typedef struct pl_node {
 typedef enum pl_back_kind {
   PL_BACK_OPS,        /* the backward of operations `first` to the last of a node */
   PL_BACK_SUM,        /* the gradient of `value` is the sum of those of its uses */
+  PL_BACK_PARAM,      /* the same of a formula's parameter, to its place in the model */
   PL_BACK_SUM_RELU    /* the same of two uses, and the backward of the ReLU that made the value */
 } pl_back_kind;
 

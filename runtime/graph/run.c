@@ -1,12 +1,18 @@
 /* Runs a plan by a team: the nodes forwards, then backwards, then the gradients of parameters. */
+#include <string.h>
 #include "graph/exec.h"
 
 enum { FORWARD, BACKWARD, PARAM_GRADS };
 
 float *pl_run_act(const pl_run *run, int v) {
   int r = run->plan->act_alias[v];
-  if (r == run->plan->act_alias[0]) return (float *)run->x;
-  return (float *)(void *)(run->arena + run->plan->act[r]);
+  const pl_value *value = &run->graph->value[r];
+  switch (value->source) {
+    case PL_FROM_INPUT: return (float *)(value->index == 0 ? run->x : run->second);
+    case PL_FROM_PARAM: return value->layer->param[value->index].value;
+    case PL_FROM_CONSTANT: return value->data;
+    default: return (float *)(void *)(run->arena + run->plan->act[r]);
+  }
 }
 
 /* Gradient `id`, which is needed; NULL: it is the input's, and the caller does not want it now. */
@@ -15,6 +21,8 @@ static float *grad(const pl_run *run, int id) {
   int r = plan->grad_alias[id];
   if (r == plan->grad_alias[plan->output_grad]) return (float *)run->dy;
   if (r == plan->grad_alias[0]) return run->dx;
+  if (r < run->graph->values && run->graph->value[r].source == PL_FROM_PARAM && !run->accumulate)
+    return run->graph->value[r].layer->param[run->graph->value[r].index].grad;
   return (float *)(void *)(run->arena + plan->grad[r]);
 }
 
@@ -29,13 +37,14 @@ static pl_pass pass_of(const pl_run *run, const pl_team *team, int i, int phase)
   const pl_op *op = &run->graph->op[i];
   int x = pl_op_input(run->graph, op, 0);
   return (pl_pass){
-    .team = team, .batch = run->n, .training = run->mode == PL_TRAIN, .dropout = run->mode == PL_INFER_DROPOUT ||
+    .team = team, .batch = run->graph->value[op->out].fixed ? 1 : run->n, .training = run->mode == PL_TRAIN,
+    .dropout = run->mode == PL_INFER_DROPOUT ||
         run->mode == PL_TRAIN,
     .accumulate = run->accumulate || (plan->param_grads[i] & PL_ACCUMULATES),
     .many_zeros = run->graph->value[plan->act_alias[x]].many_zeros,
     .seed = run->seed, .stream = op->layer->id + ((uint64_t)op->call << 32), .step = run->step,
     .in = run->graph->value[x].shape, .out = run->graph->value[op->out].shape, .inputs = op->inputs,
-    .saved = run->arena + plan->saved[i], .scratch = run->arena + plan->scratch[phase][i],
+    .op = op->info, .saved = run->arena + plan->saved[i], .scratch = run->arena + plan->scratch[phase][i],
   };
 }
 
@@ -78,7 +87,7 @@ static void forward_node(const pl_run *run, pl_stages *stages, int n) {
   } else if (team != NULL) {
     pl_pass pass = pass_of(run, team, node->op[0], FORWARD);
     operands o;
-    if (op->inputs > 1) take_operands(run, &pass, op, &o, false, true);
+    if (op->inputs > 1 || op->info != NULL) take_operands(run, &pass, op, &o, false, true);
     op->cls->forward(op->layer, &pass, pl_run_act(run, pl_op_input(run->graph, op, 0)), y);
   }
   pl_stage_end(stages);
@@ -94,6 +103,22 @@ static void add_up(const pl_run *run, const pl_team *team, const pl_back *back, 
   pl_team_share(team, n, 64, &from, &to);
   for (int k = 1; k < back->parts; k++)
     pl_kernel.add(sum + from, (k == 1 ? grad(run, part[0]) : sum) + from, grad(run, part[k]) + from, to - from);
+}
+
+/* The same of a parameter, to its place, where it may already be. */
+static void gather_param(const pl_run *run, const pl_team *team, const pl_back *back, size_t n) {
+  size_t from, to;
+  const pl_value *value = &run->graph->value[back->value];
+  float *out = value->layer->param[value->index].grad;
+  const float *sum = out;
+  pl_team_share(team, n, 64, &from, &to);
+  if (back->parts == 0 && !run->accumulate) memset(out + from, 0, (to - from) * sizeof *out);
+  for (int k = 0; k < back->parts; k++) {
+    const float *part = grad(run, run->plan->part[back->part + k]);
+    if (k == 0 && !run->accumulate) sum = part;
+    else pl_kernel.add(out + from, sum + from, part + from, to - from), sum = out;
+  }
+  if (sum != out) memcpy(out + from, sum + from, (to - from) * sizeof *out);
 }
 
 /* And y = max(x, 0) gives the gradient before it. */
@@ -124,18 +149,19 @@ static void backward_op(const pl_run *run, const pl_team *team, int i) {
   const pl_memory *need = &run->plan->need[i];
   pl_pass pass = pass_of(run, team, i, BACKWARD);
   operands o;
-  if (op->inputs > 1) take_operands(run, &pass, op, &o, true, need->needs_x);
+  if (op->inputs > 1 || op->info != NULL) take_operands(run, &pass, op, &o, true, need->needs_x);
   op->cls->backward(op->layer, &pass, need->needs_x ? pl_run_act(run, pl_op_input(run->graph, op, 0)) : NULL,
                     need->needs_y ? pl_run_act(run, op->out) : NULL, grad(run, op->out), pl_run_input_grad(run, op, 0));
 }
 
 static void backward_step(const pl_run *run, pl_stages *stages, int b) {
   const pl_back *back = &run->plan->back[b];
-  const pl_node *node = back->kind == PL_BACK_SUM ? NULL : &run->plan->node[back->node];
+  const pl_node *node = back->kind == PL_BACK_SUM || back->kind == PL_BACK_PARAM ? NULL : &run->plan->node[back->node];
   const pl_team *team = pl_stage_begin(stages, back->single_thread);
   if (team != NULL) {
-    size_t n = back->parts > 0 ? run->n * (size_t)pl_shape_count(&run->graph->value[back->value].shape) : 0;
+    size_t n = back->parts > 0 || back->kind == PL_BACK_PARAM ? pl_value_count(run->graph, back->value, run->n) : 0;
     if (back->kind == PL_BACK_SUM) add_up(run, team, back, n);
+    else if (back->kind == PL_BACK_PARAM) gather_param(run, team, back, n);
     else if (back->kind == PL_BACK_SUM_RELU) add_up_relu(run, team, back,
                                                          pl_run_input_grad(run, &run->graph->op[node->op[back->first]],
                                                              0), n);

@@ -38,7 +38,7 @@ static int calls_of(const pl_graph *graph, const pl_layer *layer, const pl_layer
 
 static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs,
                         const pl_shape *shape, int *out, pl_error *err) {
-  pl_op op = { cls, layer, calls_of(graph, layer, cls), graph->inputs, inputs, 0 };
+  pl_op op = { cls, layer, calls_of(graph, layer, cls), graph->inputs, inputs, 0, NULL };
   for (int k = 0; k < inputs; k++) {
     if (grow((void **)&graph->input, graph->inputs, &graph->room_inputs, sizeof *graph->input, err))
       return PL_ERROR_MEMORY;
@@ -48,7 +48,13 @@ static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *la
   op.out = *out;
   if (grow((void **)&graph->op, graph->ops, &graph->room_ops, sizeof *graph->op, err)) return PL_ERROR_MEMORY;
   graph->op[graph->ops++] = op;
-  return new_row(graph, (pl_row){ layer, graph->ops - 1, *out }, err);
+  return PL_OK;
+}
+
+static pl_status new_shown_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs,
+                              const pl_shape *shape, int *out, pl_error *err) {
+  pl_status status = new_op(graph, cls, layer, in, inputs, shape, out, err);
+  return status ? status : new_row(graph, (pl_row){ layer, graph->ops - 1, graph->ops - 1, *out }, err);
 }
 
 pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
@@ -56,7 +62,9 @@ pl_graph *pl_graph_new(const pl_shape *input, pl_error *err) {
   pl_graph *graph = pl_alloc(sizeof *graph, err);
   if (graph == NULL) return NULL;
   atomic_init(&graph->references, 1);
-  if (new_value(graph, &(pl_value){ .shape = *input, .many_zeros = true }, &first, err) == PL_OK) return graph;
+  graph->result = -1;
+  const pl_value value = { .shape = *input, .many_zeros = true, .source = PL_FROM_INPUT };
+  if (new_value(graph, &value, &first, err) == PL_OK) return graph;
   pl_graph_release(graph);
   return NULL;
 }
@@ -68,6 +76,8 @@ pl_graph *pl_graph_retain(pl_graph *graph) {
 
 void pl_graph_release(pl_graph *graph) {
   if (graph == NULL || atomic_fetch_sub(&graph->references, 1) != 1) return;
+  for (int v = 0; v < graph->values; v++) pl_free(graph->value[v].data);
+  for (int i = 0; i < graph->ops; i++) pl_free(graph->op[i].info);
   pl_free(graph->value);
   pl_free(graph->op);
   pl_free(graph->input);
@@ -75,7 +85,10 @@ void pl_graph_release(pl_graph *graph) {
   pl_free(graph);
 }
 
-int pl_graph_output(const pl_graph *graph) { return graph->ops ? graph->op[graph->ops - 1].out : 0; }
+int pl_graph_output(const pl_graph *graph) {
+  if (graph->result >= 0) return graph->result;
+  return graph->ops ? graph->op[graph->ops - 1].out : 0;
+}
 
 /* x.lua:12: layer 5 (Linear, "fc1"): what the layer said */
 static pl_status blame(const pl_layer *layer, pl_error *err) {
@@ -112,7 +125,7 @@ pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_e
   pl_shape shape = { 0 }, input = graph->value[in].shape;
   if (layer->cls->shape(layer, &input, &shape, err)) return blame(layer, err);
   pl_status status = check_size(layer, &input, &shape, err);
-  return status ? status : new_op(graph, layer->cls, layer, &in, 1, &shape, out, err);
+  return status ? status : new_shown_op(graph, layer->cls, layer, &in, 1, &shape, out, err);
 }
 
 pl_status pl_graph_combine(pl_graph *graph, const pl_layer_class *cls, pl_layer *owner, const int *in, int inputs,
@@ -124,9 +137,54 @@ pl_status pl_graph_combine(pl_graph *graph, const pl_layer_class *cls, pl_layer 
   for (int k = 0; k < inputs; k++) list[k] = graph->value[in[k]].shape;
   if (cls->combine(list, inputs, &shape, err)) return blame(owner, err);
   pl_status status = check_size(owner, &list[0], &shape, err);
-  return status ? status : new_op(graph, cls, owner, in, inputs, &shape, out, err);
+  return status ? status : new_shown_op(graph, cls, owner, in, inputs, &shape, out, err);
 }
 
 pl_status pl_graph_begin(pl_graph *graph, const pl_layer *container, int in, pl_error *err) {
-  return new_row(graph, (pl_row){ container, -1, in }, err);
+  return new_row(graph, (pl_row){ container, -1, -1, in }, err);
+}
+
+pl_status pl_graph_input(pl_graph *graph, const pl_shape *shape, int *out, pl_error *err) {
+  int inputs = 0;
+  for (int v = 0; v < graph->values; v++) inputs += graph->value[v].source == PL_FROM_INPUT;
+  return new_value(graph, &(pl_value){ .shape = *shape, .source = PL_FROM_INPUT, .index = inputs }, out, err);
+}
+
+pl_status pl_graph_param(pl_graph *graph, pl_layer *layer, int index, int *out, pl_error *err) {
+  for (*out = 0; *out < graph->values; ++*out) {
+    const pl_value *v = &graph->value[*out];
+    if (v->source == PL_FROM_PARAM && v->layer == layer && v->index == index) return PL_OK;
+  }
+  return new_value(graph, &(pl_value){ .shape = layer->param[index].shape, .fixed = true, .source = PL_FROM_PARAM,
+                                       .layer = layer, .index = index }, out, err);
+}
+
+pl_status pl_graph_constant(pl_graph *graph, const pl_shape *shape, const float *data, int *out, pl_error *err) {
+  size_t count = (size_t)pl_shape_count(shape);
+  float *copy = pl_alloc_array(count, sizeof *copy, err);
+  if (copy == NULL) return PL_ERROR_MEMORY;
+  if (count > 0) memcpy(copy, data, count * sizeof *copy);
+  pl_status status = new_value(graph, &(pl_value){ .shape = *shape, .fixed = true, .source = PL_FROM_CONSTANT,
+                                                   .data = copy }, out, err);
+  if (status) pl_free(copy);
+  return status;
+}
+
+pl_status pl_graph_operate(pl_graph *graph, const pl_operation *o, pl_layer *owner, const int *in, int *out,
+                           pl_error *err) {
+  pl_operation *info = pl_alloc(sizeof *info, err);
+  if (info == NULL) return PL_ERROR_MEMORY;
+  *info = *o;
+  pl_status status = new_op(graph, o->cls, owner, in, o->inputs, &o->out, out, err);
+  if (status) {
+    pl_free(info);
+    return status;
+  }
+  graph->op[graph->ops - 1].info = info;
+  graph->value[*out].fixed = o->out_fixed;
+  return PL_OK;
+}
+
+pl_status pl_graph_note_formula(pl_graph *graph, const pl_layer *formula, int first, int value, pl_error *err) {
+  return new_row(graph, (pl_row){ formula, graph->ops - 1, first, value }, err);
 }

@@ -8,9 +8,17 @@
 
 struct pl_layer_class;
 
+/* Where a value comes from: an operation, or from outside the graph. */
+typedef enum pl_source { PL_FROM_OP, PL_FROM_INPUT, PL_FROM_PARAM, PL_FROM_CONSTANT } pl_source;
+
 typedef struct pl_value {
-  pl_shape shape;      /* of one sample */
+  pl_shape shape;      /* of one sample; of a fixed value the whole */
   bool many_zeros;     /* are likely in it: pixels of the data */
+  bool fixed;          /* no batch axis: parameters and constants of formulas, and what is made of these alone */
+  pl_source source;
+  int index;           /* of the input, or of the layer's parameter */
+  pl_layer *layer;     /* whose parameter it is */
+  float *data;         /* of a constant; owned */
 } pl_value;
 
 typedef struct pl_op {
@@ -19,12 +27,14 @@ typedef struct pl_op {
   int call;            /* of the layer in this graph, from 0: each has random numbers of its own */
   int input, inputs;   /* its inputs are graph->input[input .. input + inputs) */
   int out;
+  struct pl_operation *info;   /* owned; NULL: a layer, or a sum of a container's */
 } pl_op;
 
 /* What is shown of a model, in order: an operation, or where a container begins. */
 typedef struct pl_row {
   const pl_layer *layer;
   int op;              /* -1: the beginning of a container */
+  int first;           /* a formula: its operations are [first, op]; else op */
   int value;           /* its output; of a beginning, the container's input */
 } pl_row;
 
@@ -34,6 +44,7 @@ typedef struct pl_graph {
   pl_op *op;
   int *input;          /* values */
   pl_row *row;
+  int result;          /* the value that is the output; -1: that of the last operation */
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
   bool shares;         /* some layer is used at several places */
   int calls;           /* of layers and containers since then */
@@ -51,8 +62,22 @@ pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_e
 /* Adds an operation without parameters of any number of inputs. `owner`: the layer that is named in messages. */
 pl_status pl_graph_combine(pl_graph *graph, const struct pl_layer_class *cls, pl_layer *owner, const int *in,
                            int inputs, int *out, pl_error *err);
+/* Values from outside: another input of the model, a parameter of a layer (the same value each time), a constant. */
+pl_status pl_graph_input(pl_graph *graph, const pl_shape *shape, int *out, pl_error *err);
+pl_status pl_graph_param(pl_graph *graph, pl_layer *layer, int index, int *out, pl_error *err);
+pl_status pl_graph_constant(pl_graph *graph, const pl_shape *shape, const float *data, int *out, pl_error *err);
+/* Adds an operation of a formula, whose shapes have been checked. No row of its own. */
+pl_status pl_graph_operate(pl_graph *graph, const struct pl_operation *o, pl_layer *owner, const int *in, int *out,
+                           pl_error *err);
+/* A formula's row: its operations are among those from `first` on. */
+pl_status pl_graph_note_formula(pl_graph *graph, const pl_layer *formula, int first, int value, pl_error *err);
 /* Notes that a container which is shown with its ends begins here, on value `in`. */
 pl_status pl_graph_begin(pl_graph *graph, const pl_layer *container, int in, pl_error *err);
+
+/* Elements of value v for a batch. */
+static inline size_t pl_value_count(const pl_graph *graph, int v, size_t batch) {
+  return (graph->value[v].fixed ? 1 : batch) * (size_t)pl_shape_count(&graph->value[v].shape);
+}
 
 static inline int pl_op_input(const pl_graph *graph, const pl_op *op, int k) { return graph->input[op->input + k]; }
 

@@ -52,6 +52,11 @@ static pl_status take_name(pl_layer *layer, cJSON *args, pl_error *err) {
   return status;
 }
 
+static pl_status read_options(pl_layer *layer, const cJSON *args, pl_error *err) {
+  const pl_layer_class *cls = layer->cls;
+  return cls->read ? cls->read(layer, args, err) : pl_options_read(layer->config, &cls->head, args, err);
+}
+
 pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   const pl_layer_class *cls = find_class(type);
   if (cls == NULL) {
@@ -61,11 +66,12 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
   pl_layer *layer = pl_alloc(sizeof *layer, err);
   if (layer == NULL) return NULL;
   layer->cls = cls;
+  layer->type = cls->head.type;
   layer->config = pl_alloc(cls->head.config_size + 1, err);
   cJSON *copy = args ? cJSON_Duplicate(args, 1) : NULL;
   if (args != NULL && copy == NULL) pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of a %s", type);
   bool ok = layer->config != NULL && (args == NULL || copy != NULL) && take_name(layer, copy, err) == PL_OK &&
-            pl_options_read(layer->config, &cls->head, copy, err) == PL_OK &&
+            read_options(layer, copy, err) == PL_OK &&
             (cls->setup == NULL || cls->setup(layer, err) == PL_OK);
   if (ok && layer->undeclared) ok = pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the parameters of a %s", type)
     == PL_OK;
@@ -80,6 +86,7 @@ void pl_layer_free(pl_layer *layer) {
   for (int i = 0; i < layer->children; i++) {
     if (layer->child[i]->parent == layer) layer->child[i]->parent = NULL;
   }
+  if (layer->cls->release != NULL) layer->cls->release(layer);
   pl_free(layer->child);
   pl_free(layer->param);
   pl_free(layer->config);
@@ -152,7 +159,7 @@ static pl_status check_sharing(const pl_layer *parent, const pl_layer *child, pl
 }
 
 pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
-  const char *type = parent->cls->head.type;
+  const char *type = parent->type;
   if (parent->children >= parent->cls->most_children)
     return pl_error_set(err, PL_ERROR_VALUE, "%s takes %s layers", type, parent->cls->most_children ? "no more" : "no");
   for (const pl_layer *p = parent; p; p = p->parent) {
@@ -176,7 +183,7 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
   return PL_OK;
 }
 
-const char *pl_layer_type(const pl_layer *layer) { return layer->cls->head.type; }
+const char *pl_layer_type(const pl_layer *layer) { return layer->type; }
 const char *pl_layer_name(const pl_layer *layer) { return layer->name; }
 int pl_layer_children(const pl_layer *layer) { return layer->children; }
 pl_layer *pl_layer_child(const pl_layer *layer, int i) { return layer->child[i]; }
@@ -199,7 +206,7 @@ const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer) {
   size_t at = PL_PATH_TEXT - 1;
   text[at] = '\0';
   for (const pl_layer *p = layer; p == layer || p->parent != NULL; p = p->parent) {
-    int length = snprintf(here, sizeof here, "%02d_%.20s", p->parent ? position(p) : 1, p->cls->head.type);
+    int length = snprintf(here, sizeof here, "%02d_%.20s", p->parent ? position(p) : 1, p->type);
     for (char *c = here; *c; c++) *c = (char)tolower((unsigned char)*c);
     if (p != layer) text[--at] = '/';
     at -= (size_t)length;
@@ -224,7 +231,7 @@ const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
     }
     memcpy(place + (at -= length), here, length);
   }
-  const char *type = layer->cls->head.type, *name = layer->name;
+  const char *type = layer->type, *name = layer->name;
   if (!place[at]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
   else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", place + at, type, name);
   else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", place + at, type);
@@ -232,7 +239,8 @@ const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
 }
 
 cJSON *pl_layer_config(const pl_layer *layer) {
-  cJSON *object = pl_options_write(&layer->cls->head, layer->config);
+  cJSON *object = layer->cls->describe ? layer->cls->describe(layer)
+                                       : pl_options_write(&layer->cls->head, layer->config);
   if (layer->name[0]) pl_json_add(&object, "name", cJSON_CreateString(layer->name));
   return object;
 }

@@ -13,6 +13,7 @@
 
 #include "kernels/kernels.h"
 #include "layers/graph.h"
+#include "layers/operation.h"
 #include "perilune/threads.h"
 #include "perilune/layers.h"
 
@@ -27,8 +28,6 @@ typedef struct pl_param {
   bool packed;                /* while training: the numbers are in the order of `pack` */
   _Atomic bool zero_or_normal;   /* during some passes: each value is known to be zero or a normal number */
 } pl_param;
-
-enum { PL_MOST_INPUTS = 16 };
 
 /* What an operation is told of a pass. */
 typedef struct pl_pass {
@@ -45,6 +44,7 @@ typedef struct pl_pass {
   const float *const *input;     /* [inputs] x is the first; given as x is */
   float *const *input_grad;      /* [inputs] backward: dx is the first; NULL where not wanted */
   const pl_shape *input_shape;   /* [inputs] */
+  const pl_operation *op;     /* of an operation of a formula; batch is 1 where its output is fixed */
   void *saved;                /* kept from forward to backward */
   void *scratch;              /* this operation's alone */
 } pl_pass;
@@ -66,7 +66,9 @@ typedef enum pl_op_flags {
   PL_ELEMENTWISE = 8,
   PL_HOST = 16,                 /* runs on the main thread, between parallel regions, through `host` of the layer */
   /* in inference a sample's output depends on that sample alone, and nothing is written but y and scratch */
-  PL_PER_SAMPLE = 32
+  PL_PER_SAMPLE = 32,
+  PL_NO_GRAD = 64,              /* no gradient passes: comparisons, whole numbers */
+  PL_RECORDED = 128             /* a function of the script is recorded when the model is built (formula.c) */
 } pl_op_flags;
 
 /* The class of an operation. One that can stand alone knows nothing of others, nor of fusion (graph/fusion.c). */
@@ -74,6 +76,10 @@ typedef struct pl_layer_class {
   pl_class head;
   int most_children;                   /* containers; 0: none */
   unsigned flags;                      /* pl_op_flags */
+  /* Instead of a list of options: fills the (zeroed) configuration, writes it, frees what it holds. All or NULL. */
+  pl_status (*read)(pl_layer *self, const struct cJSON *args, pl_error *err);
+  struct cJSON *(*describe)(const pl_layer *self);
+  void (*release)(pl_layer *self);
   /* options are read: check them, declare parameters; may be NULL */
   pl_status (*setup)(pl_layer *self, pl_error *err);
   /* Output shape of one sample. The message says what is expected and what to do; the caller prepends the layer's
@@ -81,6 +87,10 @@ typedef struct pl_layer_class {
   pl_status (*shape)(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err);
   /* The same of an operation of several inputs, which has neither options nor parameters and is no layer; else NULL. */
   pl_status (*combine)(const pl_shape *in, int inputs, pl_shape *out, pl_error *err);
+  /* Of an operation of a formula, which is no layer either (operation.h): its output; `need` stands for `memory`. */
+  pl_status (*infer)(pl_operation *o, pl_error *err);
+  void (*need)(const pl_operation *o, size_t batch, pl_memory *m);
+  int code;                            /* which of the operations that share their functions */
   /* containers: calls their children */
   pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);
   void (*memory)(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m);
@@ -95,17 +105,38 @@ typedef struct pl_layer_class {
      none. */
   bool (*pack)(const pl_layer *self, int param, float *out, const float *in, bool back);
   double (*work)(const pl_layer *self, const pl_shape *in, const pl_shape *out);   /* multiply-adds a sample; NULL: 0 */
+  double (*operation_work)(const pl_operation *o);                                 /* the same */
   /* for tests, which try every class: JSON, and a sample's shape; NULL: none */
   struct { const char *arguments; pl_shape input; } example;
 } pl_layer_class;
 
 extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */
+extern const pl_layer_class pl_formula;
+/* What a formula recorded last; NULL: nothing yet, or another layer. */
+const struct pl_program *pl_formula_program(const pl_layer *layer);
+/* Records it again: an error if it is another one now. Of other layers: nothing. */
+pl_status pl_formula_check_again(pl_layer *self, pl_error *err);
+
+/* What an operation of a graph needs for a batch; m->members is given. */
+static inline void pl_op_memory(const pl_graph *g, const pl_op *op, size_t batch, pl_memory *m) {
+  const pl_value *in = &g->value[pl_op_input(g, op, 0)], *out = &g->value[op->out];
+  if (op->info != NULL && op->cls->need != NULL) op->cls->need(op->info, out->fixed ? 1 : batch, m);
+  else if (op->cls->memory != NULL) op->cls->memory(op->layer, &in->shape, &out->shape, batch, m);
+}
+
+/* Multiply-adds of an operation for a sample. */
+static inline double pl_op_work(const pl_graph *g, const pl_op *op) {
+  const pl_shape *in = &g->value[pl_op_input(g, op, 0)].shape, *out = &g->value[op->out].shape;
+  if (op->info != NULL) return op->cls->operation_work ? op->cls->operation_work(op->info) : 0;
+  return op->cls->work ? op->cls->work(op->layer, in, out) : 0;
+}
 
 /* Host layers (functions of the script) are called back on the main thread, between parallel regions. */
 typedef enum pl_host_kind {
   PL_HOST_SHAPE,      /* in -> *out */
   PL_HOST_FORWARD,    /* x -> y */
-  PL_HOST_BACKWARD    /* x, y, dy -> dx */
+  PL_HOST_BACKWARD,   /* x, y, dy -> dx */
+  PL_HOST_RECORD      /* a formula's function, for inputs of shape `in`: fills `program` */
 } pl_host_kind;
 
 typedef struct pl_host_call {
@@ -115,17 +146,21 @@ typedef struct pl_host_call {
   bool training;
   const float *x, *dy;
   float *y, *dx;
+  struct pl_program *program;
 } pl_host_call;
 
 typedef pl_status (*pl_host_fn)(void *context, pl_host_call *call, pl_error *err);
 
 struct pl_layer {
   const pl_layer_class *cls;
+  const char *type;           /* that of the class, or a formula's own */
   void *config;
   char name[48], origin[96];
   pl_param *param;            /* grows with each declaration */
   int params;
   bool undeclared;            /* memory was short for one of them */
+  bool undecided;             /* a graph of the script's, whose layers are known when it has been recorded */
+  bool recording;
   pl_layer *parent;           /* of a layer that is used at several places: where it is first met, depth first */
   pl_layer **child;
   int children;
@@ -211,5 +246,6 @@ void pl_column_two_sums(const pl_team *team, float *sums, float *products, const
 size_t pl_column_sums_scratch(size_t rows, size_t cols);
 
 extern const pl_layer_class *const pl_layer_registry[];   /* ends with NULL */
+extern const pl_layer_class *const pl_operation_registry[];   /* of formulas' operations; ends with NULL */
 
 #endif

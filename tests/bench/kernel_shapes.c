@@ -1,5 +1,6 @@
 /* What is measured of each kernel: how it is called, and with which shapes of the documented networks. A new kernel has
    a line among the calls and one among the shapes. */
+#include "kernels/operations.h"
 #include "kernels.h"
 
 #define A buffer[0]
@@ -30,6 +31,9 @@ RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f
 #define UNARY(name) RUN(name, A, B, j->n)
 BINARY(add) BINARY(add_relu) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum) BINARY(power)
 UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
+RUN(elementwise, PL_EL_mul, A, B, C, D, j->n)
+RUN(elementwise_grad, PL_EL_mul, 0, A, B, C, D, E, j->n)
+SINK(sum_tree, A, j->n, 1, false, 0)
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
 RUN(add_relu_backward, A, B, C, D, j->n)
@@ -207,6 +211,7 @@ static void elementwise(void) {
   ELEMENTWISE(logarithm, 2); ELEMENTWISE(square_root, 2); ELEMENTWISE(negate, 2); ELEMENTWISE(absolute, 2);
   ELEMENTWISE(clamp, 2); ELEMENTWISE(subtract, 3); ELEMENTWISE(multiply, 3); ELEMENTWISE(divide, 3);
   ELEMENTWISE(maximum, 3); ELEMENTWISE(minimum, 3); ELEMENTWISE(power, 3);
+  ELEMENTWISE(elementwise, 3); ELEMENTWISE(elementwise_grad, 3); ELEMENTWISE(sum_tree, 1);
   BOTH(relu); BOTH(tanh); BOTH(sigmoid);
   BOTH(leaky_relu);
   BOTH(elu);

@@ -302,7 +302,7 @@ static void shapes_that_do_not_fit(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     pl_error err = { 0 };
     int b, c;
-    pl_layer *linear = layer(LAYER("Linear", "4,3")), owner = { .cls = &wired };
+    pl_layer *linear = layer(LAYER("Linear", "4,3")), owner = { .cls = &wired, .type = wired.head.type };
     pl_graph *g = pl_graph_new(&(pl_shape){ 1, { 4 } }, &err);
     assert_int_equal(pl_graph_call(g, linear, 0, &b, &err), PL_OK);
     pl_status status = pl_graph_combine(g, cases[i].cls, &owner, (int[]){ 0, b }, 2, &c, &err);

@@ -8,12 +8,17 @@ local options = require "perilune.base.options"
 
 local M = {}
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "examples" then M[name] = value end
+  if name ~= "methods" and name ~= "examples" and name ~= "Formula" then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
   if name ~= "from_config" and name ~= "outputs" then M[name] = constructor end
 end
+
+-- Formulas of the script's own; loaded when first used.
+function M.define(spec) return require "perilune.nn.define".define(spec) end
+function M.define_loss(spec) return require "perilune.nn.define_loss"(spec) end
+function M.Graph(forward, opts) return require "perilune.nn.define".graph(forward, opts) end
 
 local methods = core.nn.methods
 
@@ -98,6 +103,7 @@ function methods:export(path)
 end
 
 -- Looking into models; loaded when first used.
+function methods:show_graph() return require "perilune.nn.define".show_model(self) end
 function methods:mistakes(split, opts) return require "perilune.look.model".mistakes(self, split, opts) end
 function methods:show() return require "perilune.look.model".show(self) end
 function methods:statistics() return require "perilune.look.model".statistics(self) end
@@ -134,6 +140,7 @@ end
 
 -- run:model() is run.model: the weights of a run are asked for either way.
 debug.getmetatable(core.nn.ReLU()).__call = function(layer, of)
+  if getmetatable(of) == "perilune.symbol" then return require "perilune.nn.symbol".call(layer, of) end
   if require "perilune.run.result".is(of) then return layer end
   errors.raise("a layer is applied with layer:infer(x), or with layer:forward(x) in training; " ..
     "it is no function")

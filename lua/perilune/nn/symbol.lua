@@ -1,0 +1,330 @@
+--- Values of formulas: what nn.define, nn.define_loss, nn.Graph and pl.grad hand to a function in place of tensors. The
+-- same methods and operators; each adds an operation to a recorder (core.formula), which checks the shapes. Of a
+-- recorded value only the shape is known; an eager one (pl.grad) also has its numbers.
+local core = require "perilune.core"
+local errors = require "perilune.base.errors"
+local raise = errors.raise
+
+local Symbol = { __name = "perilune.symbol", __metatable = "perilune.symbol" }
+local methods = {}
+local M = { methods = methods }
+
+local recorder_of, value_of = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+M.recorder_of, M.value_of = recorder_of, value_of
+function M.is(x) return recorder_of[x] ~= nil end
+
+function M.new(recorder, value)
+  local s = setmetatable({}, Symbol)
+  recorder_of[s], value_of[s] = recorder, value
+  return s
+end
+
+function M.value(s) return value_of[s] end
+function M.recorder(s) return recorder_of[s] end
+
+local function shape_of(s) return recorder_of[s]:shape(value_of[s]) end
+
+-- "[N, 10]"
+local function shape_text(s)
+  local sizes, fixed = shape_of(s)
+  if not fixed then table.insert(sizes, 1, "N") end
+  return "[" .. table.concat(sizes, ", ") .. "]"
+end
+M.shape_text = shape_text
+
+local function operand(recorder, x, name)
+  if recorder_of[x] then
+    if recorder_of[x] ~= recorder then
+      raise("%s: a value of another formula; only what is handed to this forward, self and captured tensors can be " ..
+        "used", name)
+    end
+    return value_of[x]
+  end
+  if type(x) == "number" or core.tensor.is_tensor(x) then return recorder:constant(x) end
+  local what = type(x) == "boolean" and "a boolean (a comparison of values is x:gt(y), x:eq(y), ...)" or
+    x == nil and "nil" or "a " .. type(x)
+  raise("%s takes tensors and numbers, got %s", name, what)
+end
+
+-- The recorder of the first symbol among the arguments.
+local function recorder_among(...)
+  for i = 1, select("#", ...) do
+    local found = recorder_of[(select(i, ...))]
+    if found then return found end
+  end
+end
+
+-- An operation on all arguments.
+local function apply(name, args, ...)
+  local recorder, values = recorder_among(...), {}
+  for i = 1, select("#", ...) do values[i] = operand(recorder, (select(i, ...)), name) end
+  return M.new(recorder, recorder:op(name, args, values))
+end
+M.apply = apply
+
+-- Axis of a sample, from 0; -1: the batch. Axes count from 1, the batch first; negative ones from the end.
+local function axis_of(s, axis, name, more)
+  local sizes, fixed = shape_of(s)
+  local batch = fixed and 0 or 1
+  local all = #sizes + batch + (more or 0)
+  if math.type(axis) ~= "integer" or axis == 0 then
+    raise("%s: an axis is a whole number from 1 (or from -1, the last), got %s", name, tostring(axis))
+  end
+  local found = axis < 0 and axis + all or axis - 1
+  if found < 0 or found >= all then
+    raise("%s: axis %d is out of range; %s has %d axes", name, axis, shape_text(s), all - (more or 0))
+  end
+  return found - batch, #sizes + (more or 0)
+end
+
+local function sample_axis(s, axis, name, more)
+  local found, count = axis_of(s, axis, name, more)
+  if found < 0 then
+    raise("%s: the first axis of %s is the batch: a sample's result depends on that sample alone", name, shape_text(s))
+  end
+  return found, count
+end
+
+-- ---- element by element ----
+
+for _, name in ipairs { "add", "sub", "mul", "div", "pow", "maximum", "minimum", "lt", "le", "gt", "ge", "eq", "ne" } do
+  methods[name] = function(a, b) return apply(name, {}, a, b) end
+end
+for _, name in ipairs { "neg", "exp", "log", "sqrt", "square", "abs", "sin", "cos", "tanh", "sigmoid", "relu", "gelu",
+  "silu" } do
+  methods[name] = function(x) return apply(name, {}, x) end
+end
+local function pow(a, b)
+  if b == 2 then return apply("square", {}, a) end
+  if b == 1 then return a end
+  return apply("pow", {}, a, b)
+end
+methods.pow = pow
+function methods.clamp(x, low, high) return x:maximum(low):minimum(high) end
+
+Symbol.__add, Symbol.__sub, Symbol.__mul, Symbol.__div = methods.add, methods.sub, methods.mul, methods.div
+Symbol.__pow, Symbol.__unm = pow, methods.neg
+
+--- pl.where(condition, yes, no)
+function M.where(condition, yes, no) return apply("where", {}, condition, yes, no) end
+
+-- ---- over axes ----
+
+local function reduction(name, correction)
+  methods[name] = function(x, axes, opts)
+    if type(axes) == "table" and #axes == 0 then axes, opts = nil, axes end
+    local o = require "perilune.base.options".read(name, opts, { keepdim = false, correction = correction or 0 })
+    local sizes, fixed = shape_of(x)
+    local list = { o.keepdim and 1 or 0, o.correction }
+    if axes == nil then
+      for a = 1, #sizes do list[#list + 1] = a - 1 end
+      if not fixed then return M.over_batch(name, x, list) end
+    else
+      local found = {}
+      for _, axis in ipairs(type(axes) == "table" and axes or { axes }) do
+        found[#found + 1] = sample_axis(x, axis, name)
+      end
+      table.sort(found)
+      table.move(found, 1, #found, #list + 1, list)
+    end
+    return apply(name, list, x)
+  end
+end
+for _, name in ipairs { "sum", "mean", "norm", "max", "min" } do reduction(name) end
+reduction("var", 0)
+reduction("std", 0)
+
+-- Over the batch too: only as the last step of a loss, which takes the mean or the sum over the batch itself.
+local totals = setmetatable({}, { __mode = "k" })
+
+function M.over_batch(name, x, list)
+  if name ~= "mean" and name ~= "sum" then
+    raise("%s: without axes it is taken over the batch too; name the axes of a sample, as in x:%s(-1)", name, name)
+  end
+  local s = #list > 2 and apply(name, list, x) or x
+  local total = M.new(recorder_of[s], value_of[s])
+  totals[total] = name
+  return total
+end
+
+--- "mean" or "sum" if the value stands for that over the batch.
+function M.total(s) return totals[s] end
+
+-- ---- products, places ----
+
+function methods.matmul(a, b) return apply("matmul", {}, a, b) end
+
+local function reshape(x, ...)
+  local sizes, fixed = type((...)) == "table" and { table.unpack((...)) } or { ... }, select(2, shape_of(x))
+  local given, count, unknown = shape_of(x), 1, nil
+  if not fixed and table.remove(sizes, 1) ~= -1 then
+    raise("reshape: the first axis of %s is the batch, whose size is not known; write -1 for it", shape_text(x))
+  end
+  for _, n in ipairs(given) do count = count * n end
+  local rest = count
+  for i, n in ipairs(sizes) do
+    if math.type(n) ~= "integer" or n < -1 then raise("reshape: a size is a whole number, got %s", tostring(n)) end
+    if n == -1 and unknown then raise("reshape: only one size may be -1%s", fixed and "" or ", besides the batch") end
+    if n == -1 then unknown = i else rest = n > 0 and rest // n or 0 end
+  end
+  if unknown then sizes[unknown] = rest end
+  return apply("reshape", sizes, x)
+end
+methods.reshape = reshape
+
+local function resized(x, sizes)
+  return apply("reshape", sizes, x)
+end
+
+function methods.flatten(x)
+  local count = 1
+  for _, n in ipairs((shape_of(x))) do count = count * n end
+  return resized(x, { count })
+end
+
+function methods.unsqueeze(x, axis)
+  local at, sizes = sample_axis(x, axis, "unsqueeze", 1), shape_of(x)
+  table.insert(sizes, at + 1, 1)
+  return resized(x, sizes)
+end
+
+function methods.squeeze(x, axis)
+  local sizes, kept = shape_of(x), {}
+  local at = axis and sample_axis(x, axis, "squeeze")
+  if at and sizes[at + 1] ~= 1 then raise("squeeze: axis %d of %s has not size 1", axis, shape_text(x)) end
+  for a, n in ipairs(sizes) do
+    if n ~= 1 or (at and a ~= at + 1) then kept[#kept + 1] = n end
+  end
+  return resized(x, kept)
+end
+
+function methods.permute(x, ...)
+  local axes, order = type((...)) == "table" and (...) or { ... }, {}
+  for i, axis in ipairs(axes) do
+    local at = axis_of(x, axis, "permute")
+    if (at < 0) ~= (i == 1 and not select(2, shape_of(x))) then
+      raise("permute: the batch stays the first axis of %s", shape_text(x))
+    end
+    if at >= 0 then order[#order + 1] = at end
+  end
+  return apply("permute", order, x)
+end
+
+function methods.transpose(x, a, b)
+  local order = {}
+  local i, j = sample_axis(x, a or -2, "transpose"), sample_axis(x, b or -1, "transpose")
+  for k = 1, #(shape_of(x)) do order[k] = k - 1 end
+  order[i + 1], order[j + 1] = j, i
+  return apply("permute", order, x)
+end
+function methods.T(x) return x:transpose(-2, -1) end
+
+function methods.slice(x, axis, from, to)
+  local at = sample_axis(x, axis, "slice")
+  local n = shape_of(x)[at + 1]
+  from, to = from or 1, to or -1
+  if from < 0 then from = from + n + 1 end
+  if to < 0 then to = to + n + 1 end
+  return apply("slice", { at, from - 1, to }, x)
+end
+
+function methods.select(x, axis, index)
+  local at = sample_axis(x, axis, "select")
+  local sizes = shape_of(x)
+  if index < 0 then index = index + sizes[at + 1] + 1 end
+  if index < 1 or index > sizes[at + 1] then
+    raise("select: index %d is out of range; axis %d of %s has %d", index, axis, shape_text(x), sizes[at + 1])
+  end
+  table.remove(sizes, at + 1)
+  return resized(apply("slice", { at, index - 1, index }, x), sizes)
+end
+
+--- pl.cat(list, axis)
+function M.cat(list, axis)
+  local recorder, first = recorder_among(table.unpack(list)), nil
+  for _, item in ipairs(list) do first = first or (recorder_of[item] and item) end
+  local at = sample_axis(first, axis or 1, "cat")
+  local values = {}
+  for i, item in ipairs(list) do values[i] = operand(recorder, item, "cat") end
+  return M.new(recorder, recorder:op("cat", { at }, values))
+end
+
+--- pl.stack(list, axis)
+function M.stack(list, axis)
+  local wide = {}
+  for i, item in ipairs(list) do wide[i] = item:unsqueeze(axis or 1) end
+  return M.cat(wide, axis or 1)
+end
+
+--- A function of tensors that was given one of these values.
+function M.dispatch(name, ...) return (M[name] or methods[name])(...) end
+
+-- ---- classes ----
+
+function methods.pick(x, label) return apply("pick", {}, x, label) end
+function methods.one_hot(label, classes)
+  if math.type(classes) ~= "integer" then raise("one_hot takes the number of classes, got %s", tostring(classes)) end
+  return apply("one_hot", { classes }, label)
+end
+
+-- Along any axis: that axis is made the last one, and put back.
+local function along(name)
+  methods[name] = function(x, axis)
+    local at, count = sample_axis(x, axis or -1, name)
+    if at == count - 1 then return apply(name, {}, x) end
+    local order = {}
+    for k = 1, count do order[k] = k - 1 end
+    order[at + 1], order[count] = count - 1, at
+    return apply("permute", order, (apply(name, {}, (apply("permute", order, x)))))
+  end
+end
+along "softmax"
+along "log_softmax"
+
+-- ---- layers ----
+
+--- A layer called as a function on a value.
+function M.call(layer, x)
+  local recorder = recorder_of[x]
+  if recorder:is_eager() then
+    raise("a layer is called on the values of nn.Graph and nn.define; here there are only tensors: use layer:infer(x)")
+  end
+  local index = M.child_index(recorder, layer)
+  return M.new(recorder, recorder:layer(index, value_of[x]))
+end
+
+-- Set by nn.define: the number of a layer among those of the formula that is recorded.
+local children = setmetatable({}, { __mode = "k" })
+function M.set_children(recorder, index_of) children[recorder] = index_of end
+function M.child_index(recorder, layer)
+  return (children[recorder] or raise("a loss has no layers; call them in the model"))(layer)
+end
+
+require "perilune.nn.symbol_asked"(M, Symbol, shape_of, axis_of)
+
+local function known_names()
+  local names = { "shape", "dtype" }
+  for name in pairs(methods) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+Symbol.__index = function(x, key)
+  local method = methods[key]
+  if method then return method end
+  if key == "dtype" then return "f32" end
+  if key == "shape" then
+    local sizes, fixed = shape_of(x)
+    if not fixed then table.insert(sizes, 1, -1) end
+    return sizes
+  end
+  if math.type(key) == "integer" then return methods.select(x, select(2, shape_of(x)) and 1 or 2, key) end
+  if type(key) == "string" and key:match "_$" then
+    raise("formulas have no operations in place: write x = x:%s(...) instead of x:%s(...)", key:sub(1, -2), key)
+  end
+  local near = core.system.nearest(tostring(key), known_names())
+  raise("there is no operation '%s' in formulas%s", tostring(key), near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+return M

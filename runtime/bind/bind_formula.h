@@ -1,0 +1,28 @@
+/* Recorders: what symbols of a formula (lua/perilune/nn/symbol.lua) write their operations to. */
+#ifndef BIND_FORMULA_H
+#define BIND_FORMULA_H
+
+#include "bind/bind.h"
+#include "layers/program.h"
+
+#define BIND_RECORDER "perilune.recorder"
+
+/* User value 1: the layer whose formula is recorded, or nil. User value 2: the values of an eager one, a list. */
+typedef struct bind_recorder {
+  pl_program own, *program;    /* program: NULL when the recording has ended; &own of an eager one */
+  bool eager;                  /* computes as it records: the values are there */
+  size_t batch;
+} bind_recorder;
+
+/* The recorder at index 1, which records. */
+bind_recorder *bind_check_recorder(lua_State *L);
+/* The value of a step of an eager one, at index 1. */
+pl_tensor *bind_recorded_tensor(lua_State *L, int step);
+int bind_recorder_backward(lua_State *L);      /* bind_tape.c */
+
+struct pl_host_call;
+/* Calls the function `record` of the layer (userdata on top of the stack) for the host call. Raises. */
+void bind_record(lua_State *L, struct pl_host_call *call);
+int bind_open_formula(lua_State *L);
+
+#endif

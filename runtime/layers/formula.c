@@ -1,0 +1,221 @@
+/* Formula: a layer that is recorded from a function of the script (nn.define, nn.Graph), or read from a file. Its
+   description: { type = "GatedLinear", params = [{ name, shape, init, trained }], options = {...}, program = {...} }.
+   In a script the program is recorded when the shape of the input is known, by the host; then it is part of the
+   description. The layers that it calls are its children. */
+#include <stdio.h>
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "layers/layer.h"
+#include "layers/program.h"
+#include "perilune/alloc.h"
+
+enum { MOST_PARAMS = 64, NAME = 48 };
+
+typedef struct config {
+  char type[NAME];
+  char (*name)[NAME];            /* of parameters */
+  cJSON *described;              /* what the description said, program included */
+  pl_program program;            /* for the input that the model was last built for */
+} config;
+
+static pl_status add_param(pl_layer *self, const cJSON *json, char *name, pl_error *err) {
+  typedef struct { pl_shape shape; pl_init init; bool trained; } param;
+  static const param defaults = { .init = { PL_INIT_HE, 0, 0 }, .trained = true };
+  static const pl_option options[] = {
+    { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = offsetof(param, shape), .low = 1, .high = 1 << 24 },
+    { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(param, init) },
+    { .name = "trained", .kind = PL_OPTION_BOOL, .offset = offsetof(param, trained) },
+    { 0 }
+  };
+  static const pl_class cls = { "params", sizeof(param), &defaults, options };
+  const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "name"));
+  const config *c = self->config;
+  param p;
+  cJSON *rest = cJSON_Duplicate(json, 1);
+  if (rest == NULL) return pl_error_set(err, PL_ERROR_MEMORY, "out of memory: a parameter of %s", c->type);
+  cJSON_DeleteItemFromObjectCaseSensitive(rest, "name");
+  bool has_init = cJSON_HasObjectItem(rest, "init");
+  pl_status status = text == NULL || strlen(text) >= NAME ?
+    pl_error_set(err, PL_ERROR_VALUE, "%s: a parameter has a name of at most %d letters", c->type, NAME - 1) :
+    pl_options_read(&p, &cls, rest, err);
+  cJSON_Delete(rest);
+  if (status) {
+    if (text != NULL) pl_error_prefix(err, "%s: parameter '%.40s'", c->type, text);
+    return status;
+  }
+  strcpy(name, text);
+  int64_t count = pl_shape_count(&p.shape), last = p.shape.axes ? p.shape.size[p.shape.axes - 1] : 1;
+  if (count < 1) return pl_error_set(err, PL_ERROR_VALUE, "%s: parameter '%s' has no elements", c->type, name);
+  if (!has_init && p.shape.axes < 2) p.init.kind = PL_INIT_ZEROS;
+  double in = p.shape.axes < 2 ? (double)count : (double)(count / last);
+  pl_layer_declare(self, name, p.shape, p.init, in, (double)last, p.trained);
+  return PL_OK;
+}
+
+static pl_status read(pl_layer *self, const cJSON *args, pl_error *err) {
+  config *c = self->config;
+  const cJSON *given = cJSON_IsArray(args) ? cJSON_GetArrayItem(args, 0) : args, *params, *item;
+  const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(given, "type"));
+  int n = 0;
+  c->program = (pl_program){ .layer = self, .result = -1 };
+  if (type == NULL || type[0] == '\0' || strlen(type) >= NAME)
+    return pl_error_set(err, PL_ERROR_VALUE, "a formula has a name of at most %d letters, such as "
+                        "nn.define{ name = \"GatedLinear\", ... }", NAME - 1);
+  strcpy(c->type, type);
+  self->type = c->type;
+  c->described = cJSON_Duplicate(given, 1);
+  if (c->described == NULL) return pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of a %s", type);
+  params = cJSON_GetObjectItemCaseSensitive(given, "params");
+  int count = params == NULL ? 0 : cJSON_GetArraySize(params);
+  if (count > MOST_PARAMS)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: at most %d parameters", c->type, MOST_PARAMS);
+  c->name = pl_alloc_array((size_t)count + 1, NAME, err);
+  if (c->name == NULL) return PL_ERROR_MEMORY;
+  self->undecided = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(given, "graph")) &&
+                    !cJSON_HasObjectItem(given, "program");
+  cJSON_ArrayForEach(item, params) {
+    pl_status status = add_param(self, item, c->name[n++], err);
+    if (status) return status;
+  }
+  return PL_OK;
+}
+
+static cJSON *describe(const pl_layer *self) {
+  const config *c = self->config;
+  cJSON *json = cJSON_Duplicate(c->described, 1);
+  if (json == NULL || c->program.result < 0) return json;
+  cJSON_DeleteItemFromObjectCaseSensitive(json, "program");
+  pl_json_add(&json, "program", pl_program_write(&c->program));
+  return json;
+}
+
+static void release(pl_layer *self) {
+  config *c = self->config;
+  if (c == NULL) return;
+  pl_program_clear(&c->program);
+  cJSON_Delete(c->described);
+  pl_free(c->name);
+}
+
+const pl_program *pl_formula_program(const pl_layer *layer) {
+  const config *c = layer->config;
+  return layer->cls == &pl_formula && c->program.result >= 0 ? &c->program : NULL;
+}
+
+/* The length of the line of a script that a message begins with, "x.lua:12: "; 0: none. */
+static size_t place_of(const char *text) {
+  for (const char *colon = strchr(text, ':'); colon != NULL; colon = strchr(colon + 1, ':')) {
+    size_t digits = strspn(colon + 1, "0123456789");
+    if (digits > 0 && strncmp(colon + 1 + digits, ": ", 2) == 0) return (size_t)(colon + 1 + digits + 2 - text);
+    if (strncmp(colon, ": ", 2) == 0) return 0;
+  }
+  return 0;
+}
+
+/* x.lua:12: layer 2 (GatedLinear): what is wrong; of an operation the line is known, of the rest that of the layer. */
+static pl_status blame(const pl_layer *self, pl_status status, pl_error *err) {
+  char label[PL_PATH_TEXT], text[sizeof err->text];
+  if (err == NULL) return status;
+  size_t n = place_of(err->text);
+  memcpy(text, err->text, sizeof text);
+  pl_layer_label(label, self);
+  if (n > 0) snprintf(err->text, sizeof err->text, "%.*s%.100s: %.400s", (int)n, text, label, text + n);
+  else {
+    pl_error_prefix(err, "%s", label);
+    if (self->origin[0]) pl_error_prefix(err, "%s", self->origin);
+  }
+  return status;
+}
+
+static pl_status record(pl_layer *self, pl_program *p, const pl_shape *in, pl_error *err) {
+  const config *c = self->config;
+  int input;
+  pl_status status = pl_program_add_input(p, in, false, &input, err);
+  if (status) return status;
+  if (self->host != NULL)
+    return self->host(self->host_context, &(pl_host_call){ .kind = PL_HOST_RECORD, .in = *in, .program = p }, err);
+  const cJSON *program = cJSON_GetObjectItemCaseSensitive(c->described, "program");
+  if (program == NULL)
+    return pl_error_set(err, PL_ERROR_STATE, "was saved before it had seen its input; build the model in its script");
+  return pl_program_read(p, program, err);
+}
+
+static pl_status check(const pl_layer *self, const pl_program *p, pl_error *err) {
+  const pl_step *result = &p->step[p->result];
+  char text[PL_SHAPE_TEXT];
+  bool *used = pl_alloc_array((size_t)p->steps, sizeof *used, err);
+  if (used == NULL) return PL_ERROR_MEMORY;
+  pl_program_mark_used(p, used);
+  bool input = used[0];
+  pl_status status = PL_OK;
+  for (int k = 0; k < self->params && status == PL_OK; k++) {
+    bool reaches = false;
+    for (int i = 0; i < p->steps; i++)
+      reaches = reaches || (used[i] && p->step[i].kind == PL_STEP_PARAM && p->step[i].index == k);
+    if (!reaches) status = pl_error_set(err, PL_ERROR_VALUE, "parameter '%s' is not used: nothing of it reaches the "
+                                        "result; use it, or take it out of params", self->param[k].name);
+  }
+  pl_free(used);
+  if (status) return status;
+  if (!input) return pl_error_set(err, PL_ERROR_VALUE, "the result does not depend on the input");
+  if (result->op.out_fixed)
+    return pl_error_set(err, PL_ERROR_SHAPE, "the result has no batch axis: it is %s",
+                        pl_shape_text(text, &result->op.out, false));
+  if (result->kind != PL_STEP_OP && result->kind != PL_STEP_LAYER)
+    return pl_error_set(err, PL_ERROR_VALUE, "the result is the input itself; there is nn.Identity() for that");
+  return PL_OK;
+}
+
+/* Twice: a formula that is not the same each time is no formula. */
+static pl_status record_twice(pl_layer *self, pl_program *p, const pl_shape *in, pl_error *err) {
+  pl_status status = record(self, p, in, err);
+  if (status == PL_OK) status = check(self, p, err);
+  if (status || self->host == NULL) return status;
+  pl_program again = { .layer = self, .result = -1 };
+  int constant;
+  status = record(self, &again, in, err);
+  if (status == PL_OK && (status = pl_program_compare(p, &again, &constant, err)))
+    pl_error_prefix(err, "recorded a second time the formula is another one (random numbers, or something that it "
+                         "changes?)");
+  pl_program_clear(&again);
+  return status;
+}
+
+static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err) {
+  config *c = self->config;
+  pl_program fresh = { .layer = self, .result = -1 };
+  pl_shape shape = graph->value[in].shape;
+  if (self->recording) return blame(self, pl_error_set(err, PL_ERROR_STATE, "calls itself"), err);
+  self->recording = true;
+  pl_status status = record_twice(self, &fresh, &shape, err);
+  self->recording = false;
+  int first = graph->ops;
+  if (status == PL_OK && self->children > 0 && pl_graph_begin(graph, self, in, err)) status = PL_ERROR_MEMORY;
+  if (status == PL_OK) status = pl_program_apply(&fresh, graph, &in, out, err);
+  if (status == PL_OK) status = pl_graph_note_formula(graph, self, first, *out, err);
+  if (status) {
+    pl_program_clear(&fresh);
+    return blame(self, status, err);
+  }
+  pl_program_clear(&c->program);
+  c->program = fresh;
+  self->undecided = false;
+  return PL_OK;
+}
+
+pl_status pl_formula_check_again(pl_layer *self, pl_error *err) {
+  config *c = self->config;
+  int constant;
+  if (self->cls != &pl_formula || self->host == NULL || c->program.result < 0) return PL_OK;
+  pl_program again = { .layer = self, .result = -1 };
+  pl_status status = record(self, &again, &c->program.step[0].op.out, err);
+  if (status == PL_OK) status = pl_program_compare(&c->program, &again, &constant, err);
+  pl_program_clear(&again);
+  return status ? blame(self, status, err) : PL_OK;
+}
+
+static const pl_option none[] = { { 0 } };
+
+const pl_layer_class pl_formula = {
+  .head = { "Formula", sizeof(config), NULL, none }, .most_children = 1000, .flags = PL_RECORDED,
+  .read = read, .describe = describe, .release = release, .trace = trace };

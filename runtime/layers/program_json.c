@@ -1,0 +1,135 @@
+/* Recorded formulas as data, for files: operations by name, arguments, constants; no code. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "layers/layer.h"
+#include "layers/program.h"
+#include "perilune/alloc.h"
+
+/* What JSON has no number for. */
+static cJSON *write_number(float x) {
+  if (x != x) return cJSON_CreateString("nan");
+  if (fabsf(x) == INFINITY) return cJSON_CreateString(x > 0 ? "inf" : "-inf");
+  if (x == 0 && signbit(x)) return cJSON_CreateString("-0");
+  return cJSON_CreateNumber((double)x);
+}
+
+static float read_number(const cJSON *json) {
+  const char *text = cJSON_GetStringValue(json);
+  if (text == NULL) return (float)json->valuedouble;
+  return strcmp(text, "inf") == 0 ? INFINITY : strcmp(text, "-inf") == 0 ? -INFINITY
+       : strcmp(text, "-0") == 0 ? -0.0f : NAN;
+}
+
+static cJSON *write_integers(const int64_t *v, int n) {
+  cJSON *list = cJSON_CreateArray();
+  for (int i = 0; i < n; i++) pl_json_add(&list, NULL, cJSON_CreateNumber((double)v[i]));
+  return list;
+}
+
+static cJSON *write_step(const pl_program *p, const pl_step *s) {
+  cJSON *json = cJSON_CreateObject(), *in = cJSON_CreateArray();
+  for (int k = 0; k < s->op.inputs; k++) pl_json_add(&in, NULL, cJSON_CreateNumber(s->in[k] + 1));
+  if (s->kind == PL_STEP_INPUT) pl_json_add(&json, "input", cJSON_CreateNumber(s->index + 1));
+  if (s->kind == PL_STEP_PARAM) pl_json_add(&json, "param", cJSON_CreateString(p->layer->param[s->index].name));
+  if (s->kind == PL_STEP_LAYER) pl_json_add(&json, "layer", cJSON_CreateNumber(s->index + 1));
+  if (s->kind == PL_STEP_CONSTANT) {
+    cJSON *data = cJSON_CreateArray();
+    for (int64_t i = 0; i < pl_shape_count(&s->op.out); i++) pl_json_add(&data, NULL, write_number(s->data[i]));
+    pl_json_add(&json, "constant", data);
+    pl_json_add(&json, "shape", write_integers(s->op.out.size, s->op.out.axes));
+  }
+  if (s->kind == PL_STEP_OP) {
+    pl_json_add(&json, "op", cJSON_CreateString(s->op.cls->head.type));
+    if (s->op.args.n > 0) pl_json_add(&json, "args", write_integers(s->op.args.v, s->op.args.n));
+  }
+  if (s->op.inputs > 0) pl_json_add(&json, "in", in);
+  else cJSON_Delete(in);
+  return json;
+}
+
+cJSON *pl_program_write(const pl_program *p) {
+  cJSON *json = cJSON_CreateObject(), *steps = cJSON_CreateArray();
+  for (int i = 0; i < p->steps; i++) pl_json_add(&steps, NULL, write_step(p, &p->step[i]));
+  pl_json_add(&json, "steps", steps);
+  pl_json_add(&json, "result", cJSON_CreateNumber(p->result + 1));
+  return json;
+}
+
+static const cJSON *field(const cJSON *json, const char *name) { return cJSON_GetObjectItemCaseSensitive(json, name); }
+
+static pl_status damaged(pl_error *err) {
+  return pl_error_set(err, PL_ERROR_CORRUPT, "the description of a formula is damaged");
+}
+
+/* Whole numbers of a list, at most `most`; -1: it is none. */
+static int read_integers(const cJSON *list, int64_t *out, int most) {
+  int n = 0;
+  const cJSON *item;
+  if (list == NULL || (cJSON_IsObject(list) && list->child == NULL)) return 0;   /* {}: an empty list of Lua */
+  if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > most) return -1;
+  cJSON_ArrayForEach(item, list) {
+    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) < 0x1p53)) return -1;
+    out[n++] = (int64_t)item->valuedouble;
+  }
+  return n;
+}
+
+static pl_status read_constant(pl_program *p, const cJSON *json, int *out, pl_error *err) {
+  pl_shape shape = { 0 };
+  const cJSON *data = field(json, "constant"), *item;
+  shape.axes = read_integers(field(json, "shape"), shape.size, PL_MAX_AXES);
+  int64_t count = shape.axes < 0 ? -1 : pl_shape_count(&shape), n = 0;
+  if (!cJSON_IsArray(data) || count < 0 || count > PL_MOST_CONSTANT || cJSON_GetArraySize(data) != count)
+    return damaged(err);
+  float *values = pl_alloc_array((size_t)count + 1, sizeof *values, err);
+  if (values == NULL) return PL_ERROR_MEMORY;
+  cJSON_ArrayForEach(item, data) values[n++] = read_number(item);
+  pl_status status = pl_program_add_constant(p, &shape, values, out, err);
+  pl_free(values);
+  return status;
+}
+
+static int param_named(const pl_layer *layer, const char *name) {
+  for (int i = 0; layer != NULL && name != NULL && i < layer->params; i++)
+    if (strcmp(layer->param[i].name, name) == 0) return i;
+  return -1;
+}
+
+static pl_status read_step(pl_program *p, const cJSON *json, int *out, pl_error *err) {
+  int64_t numbers[PL_MOST_INPUTS];
+  int in[PL_MOST_INPUTS], inputs = read_integers(field(json, "in"), numbers, PL_MOST_INPUTS);
+  if (inputs < 0) return damaged(err);
+  for (int k = 0; k < inputs; k++) {
+    if (numbers[k] < 1 || numbers[k] > p->steps) return damaged(err);
+    in[k] = (int)numbers[k] - 1;
+  }
+  const char *op = cJSON_GetStringValue(field(json, "op"));
+  const cJSON *layer = field(json, "layer");
+  if (op != NULL) {
+    pl_op_args args = { 0 };
+    args.n = read_integers(field(json, "args"), args.v, PL_MOST_ARGS);
+    if (args.n < 0) return damaged(err);
+    return pl_program_add_op(p, op, &args, in, inputs, out, err);
+  }
+  if (cJSON_IsNumber(layer) && inputs == 1) return pl_program_add_layer(p, layer->valueint - 1, in[0], out, err);
+  if (field(json, "constant") != NULL) return read_constant(p, json, out, err);
+  return pl_program_add_param(p, param_named(p->layer, cJSON_GetStringValue(field(json, "param"))), out, err);
+}
+
+pl_status pl_program_read(pl_program *p, const cJSON *json, pl_error *err) {
+  const cJSON *steps = field(json, "steps"), *result = field(json, "result"), *item;
+  int inputs = p->steps, at = 0, out;
+  if (!cJSON_IsArray(steps) || !cJSON_IsNumber(result)) return damaged(err);
+  cJSON_ArrayForEach(item, steps) {
+    bool input = field(item, "input") != NULL;
+    if (input != (at < inputs)) return damaged(err);
+    pl_status status = input ? PL_OK : read_step(p, item, &out, err);
+    if (status) return status;
+    if (!input && out != at) return damaged(err);   /* each step is a value of its own */
+    at++;
+  }
+  p->result = result->valueint - 1;
+  return p->result >= 0 && p->result < p->steps && at >= inputs ? PL_OK : damaged(err);
+}
