@@ -75,8 +75,18 @@ PROGRAM  := $(BUILD)/perilune
 MODULE   := $(BUILD)/perilune.so
 # The C library: its interface is what the public headers mark. The first number of the version is that of the interface.
 VERSION  := $(shell sed -n 's/^.define PL_VERSION "\(.*\)"/\1/p' include/perilune/api.h)
-SONAME   := libperilune.so.$(firstword $(subst ., ,$(VERSION)))
-LIBRARY  := $(BUILD)/libperilune.so.$(VERSION)
+INTERFACE := $(firstword $(subst ., ,$(VERSION)))
+ifeq ($(UNAME_S),Darwin)
+SHARED   := libperilune.dylib
+SONAME   := libperilune.$(INTERFACE).dylib
+LIBRARY  := $(BUILD)/libperilune.$(VERSION).dylib
+SHARED_FLAGS = -install_name $(PREFIX)/lib/$(SONAME)
+else
+SHARED   := libperilune.so
+SONAME   := $(SHARED).$(INTERFACE)
+LIBRARY  := $(BUILD)/$(SHARED).$(VERSION)
+SHARED_FLAGS = -Wl,-soname,$(SONAME) -Wl,--version-script=$(BUILD)/libperilune.map -Wl,-z,nodelete
+endif
 
 all: $(PROGRAM) $(MODULE)
 
@@ -90,8 +100,7 @@ comma := ,
 
 $(LIBRARY): $(CORE)
 	@echo '{ global: pl_*; local: *; };' >$(BUILD)/libperilune.map
-	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(if $(filter Darwin,$(UNAME_S)),,-Wl$(comma)-soname$(comma)$(SONAME) \
-	  -Wl$(comma)--version-script=$(BUILD)/libperilune.map -Wl$(comma)-z$(comma)nodelete) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -shared $(SHARED_FLAGS) -o $@ $^ $(filter-out -ledit,$(LDLIBS))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -218,7 +227,7 @@ install: all $(LIBRARY)
 	install -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/perilune.so
 	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libperilune.so
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SHARED)
 	install -m 644 include/perilune/*.h $(DESTDIR)$(PREFIX)/include/perilune/
 	printf 'prefix=%s\n\nName: perilune\nDescription: Small neural networks\nVersion: %s\n%s\n%s\n' '$(PREFIX)' '$(VERSION)' \
 	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lperilune' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/perilune.pc

@@ -59,9 +59,8 @@ PL_API void pl_csv_scan(const pl_csv *c, pl_csv_column *columns);
 PL_API pl_status pl_csv_categories(const pl_csv *c, size_t column, const char ***names, size_t *n, pl_error *err);
 /* Is a field that `uses` wants missing in that row, and not filled? */
 PL_API bool pl_csv_row_lacks(const pl_csv *c, const pl_csv_use *uses, size_t row);
-/* Rows into x [rows, width], labels [rows], targets [rows, targets_width]; the latter two may be NULL. drop: rows that
-   lack
-   a field are left out. *filled: rows written. Errors name the line and the column. */
+/* Rows into x [rows, width], labels [rows], targets [rows, targets_width]; the latter two may be NULL. drop: rows
+   that lack a field are left out. *filled: rows written. Errors name the line and the column. */
 PL_API pl_status pl_csv_fill(const pl_csv *c, const pl_csv_use *uses, bool drop, float *x, size_t width,
                              int32_t *labels, float *targets, size_t target_width, size_t *filled, pl_error *err);
 

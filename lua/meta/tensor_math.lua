@@ -212,6 +212,32 @@ function Tensor:sigmoid() end
 ---1 / (1 + exp(-x)), for each element, in place.
 ---@return perilune.Tensor self
 function Tensor:sigmoid_() end
+---x P(x), P the normal distribution, for each element.
+---@return perilune.Tensor
+function Tensor:gelu() end
+---x sigmoid(x), for each element.
+---@return perilune.Tensor
+function Tensor:silu() end
+---exp(x) over its sum along the axis, computed without overflow.
+---@param axis? integer (default -1, the last)
+---@return perilune.Tensor
+function Tensor:softmax(axis) end
+---The logarithm of softmax along the axis, computed without overflow.
+---@param axis? integer (default -1, the last)
+---@return perilune.Tensor
+function Tensor:log_softmax(axis) end
+---Of each row along the last axis the element that its label names; labels count from 0. NaN where a label names
+---nothing.
+---@param label perilune.Tensor a label for each row: without the last axis
+---@return perilune.Tensor
+function Tensor:pick(label) end
+---A row of `classes` elements for each label, 1 at the label and 0 elsewhere; f32.
+---@param classes integer
+---@return perilune.Tensor
+function Tensor:one_hot(classes) end
+---[N, ...] as [N, elements of a sample].
+---@return perilune.Tensor
+function Tensor:flatten() end
 ---Elements below `low` become `low`, those above `high` become `high`; NaN stays.
 ---@param low number
 ---@param high number

@@ -10,6 +10,10 @@ debug.getmetatable(core.tensor.zeros(1)).show = function(...) return require "pe
 local function later(module, name) return function(...) return require(module)[name](...) end end
 local tensor = debug.getmetatable(core.tensor.zeros(1))
 tensor.plot, tensor.hist = later("perilune.plot", "tensor"), later("perilune.plot", "hist")
+for _, name in ipairs { "gelu", "silu", "softmax", "log_softmax", "pick", "one_hot", "flatten" } do
+  tensor[name] = later("perilune.nn.tensor_methods", name)
+end
+M.gradient_check = later("perilune.nn.differences", "check")
 M.plot, M.figure = later("perilune.plot", "plot"), later("perilune.plot.figure", "new")
 M.report = later("perilune.html.report", "write")
 M.grad, M.value_and_grad = later("perilune.nn.grad", "grad"), later("perilune.nn.grad", "value_and_grad")

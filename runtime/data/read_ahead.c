@@ -1,8 +1,6 @@
-/* Reading ahead of those who take samples. Window k is the places [k W, (k+1) W) of the order; it lies in slot k mod
-   SLOTS.
-   Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low only grows; a slot is filled anew
-   when
-   its window is below base, and then nobody reads it, since places below low are not asked for. */
+/* Reading ahead of those who take samples. Window k is the places [k W, (k+1) W) of the order; it lies in slot k
+   mod SLOTS. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low only grows; a slot is
+   filled anew when its window is below base, and then nobody reads it, since places below low are not asked for. */
 #include <string.h>
 #include "data/dataset.h"
 #include "data/stream.h"

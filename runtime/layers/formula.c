@@ -9,7 +9,8 @@
 #include "layers/program.h"
 #include "perilune/alloc.h"
 
-enum { MOST_PARAMS = 64, NAME = 48 };
+/* A layer that a formula calls is traced when it is recorded, and when it is applied: so they nest only a few levels. */
+enum { MOST_PARAMS = 64, NAME = 48, MOST_NESTED = 6 };
 
 typedef struct config {
   char type[NAME];
@@ -185,6 +186,11 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
   config *c = self->config;
   pl_program fresh = { .layer = self, .result = -1 };
   pl_shape shape = graph->value[in].shape;
+  int nested = 0;
+  for (const pl_layer *p = self->parent; p != NULL; p = p->parent) nested += p->cls == &pl_formula;
+  if (nested >= MOST_NESTED)
+    return blame(self, pl_error_set(err, PL_ERROR_VALUE, "formulas inside formulas nest deeper than %d; call functions "
+                                    "instead of layers", MOST_NESTED), err);
   if (self->recording) return blame(self, pl_error_set(err, PL_ERROR_STATE, "calls itself"), err);
   self->recording = true;
   pl_status status = record_twice(self, &fresh, &shape, err);

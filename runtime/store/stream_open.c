@@ -1,6 +1,5 @@
 /* Opening an HDF5 data set as a stream: libhdf5 says where its bytes lie and how they are filtered, and gives the
-   first row,
-   with which the first row that is read without it is compared. */
+   first row, with which the first row that is read without it is compared. */
 #include <stdio.h>
 #include <string.h>
 #include "store/reader.h"

@@ -1,6 +1,5 @@
 /* Rows of a streamed HDF5 data set, without libhdf5: it is for one thread, and another reads ahead. Chunks are
-   inflated,
-   their bytes put back in order (the shuffle filter), their sums checked. */
+   inflated, their bytes put back in order (the shuffle filter), their sums checked. */
 #include <stdlib.h>
 #include <string.h>
 #include "store/stream.h"

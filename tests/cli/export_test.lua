@@ -122,6 +122,12 @@ function TestExport:test_command()
   end
   lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "Small one")
   lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "fc_weight")
+  assert(assert(nn.load(cli.folder .. "/small")):save(cli.folder .. "/model.h5"))
+  for _, path in ipairs { "small/run.h5", "model.h5" } do         -- a file of a run, and a saved model
+    lu.assertEquals(cli.run(("export %s --safetensors again.safetensors"):format(path)).status, 0)
+    local again, first = cli.read(cli.folder .. "/again.safetensors"), cli.read(cli.folder .. "/out.safetensors")
+    lu.assertEquals(again:sub(-1000), first:sub(-1000))
+  end
   local none = cli.run "export small"
   lu.assertEquals(none.status, 2)
   lu.assertStrContains(none.err, "export: name a format and a file: --onnx")

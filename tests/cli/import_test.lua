@@ -127,6 +127,26 @@ return pl.experiment { name = "LeNet", seed = 1, data = pl.data.digits { train =
   loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.003 }, epochs = 1, batch_size = 50 }
 ]]
 
+-- The description of the layers with other bytes, and files that end early: a model, or one line.
+function TestKeras:test_200_damaged_files()
+  math.randomseed(1)
+  local text, refused = cli.read "tests/golden/lenet5_keras.h5", 0
+  local first, last = text:find '{"class_name": "Sequential".-}%z'
+  for i = 1, 200 do
+    local at = math.random(first, last)
+    local damaged = i % 5 == 0 and text:sub(1, math.random(#text))
+      or text:sub(1, at - 1) .. string.char(math.random(0, 255)) .. text:sub(at + 1)
+    cli.write("damaged.h5", damaged)
+    local model, message = keras.read(cli.folder .. "/damaged.h5")
+    if not model then
+      refused = refused + 1
+      lu.assertNil(message:find "\n", message)
+      lu.assertStrContains(message, "damaged.h5")
+    end
+  end
+  lu.assertTrue(refused >= 100)
+end
+
 TestSafetensors = {}
 
 function TestSafetensors:test_lenet_predicts_the_same()

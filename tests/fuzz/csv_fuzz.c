@@ -1,6 +1,6 @@
-/* CSV files: byte 0 of the input chooses the delimiter and whether there is a header, the rest is the file. What was
-   read is
-   written again, every field in quotes, and read back: the same fields. Every column is then made a feature. */
+/* CSV files: byte 0 of the input chooses the delimiter and whether there is a header, the rest is the file. What
+   was read is written again, every field in quotes, and read back: the same fields. Every column is then made a
+   feature. */
 #include <stdlib.h>
 #include <string.h>
 #include "perilune/alloc.h"

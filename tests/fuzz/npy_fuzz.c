@@ -1,6 +1,5 @@
-/* NPY and NPZ files. Byte 0 of the input: even: the rest is an .npy file; odd: an .npz archive, whose arrays are all
-   read.
-   For an .npy file of version 1 another, simpler reader says whether u1 and <i4 arrays in C order are whole. */
+/* NPY and NPZ files. Byte 0 of the input: even: the rest is an .npy file; odd: an .npz archive, whose arrays are
+   all read. For an .npy file of version 1 another reader says whether u1 and <i4 arrays in C order are whole. */
 #include <stdio.h>
 #include <string.h>
 #include "perilune/alloc.h"

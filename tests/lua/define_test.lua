@@ -197,6 +197,19 @@ function TestDefine.test_what_it_captures_is_looked_at_again()
   lu.assertEquals(layer:infer(pl.ones(1, 3)):totable(), { { 2, 2, 2 } })
 end
 
+function TestDefine.test_formulas_nest_a_few_levels()
+  local function nested(levels)
+    local layer = nn.Identity()
+    for _ = 1, levels do
+      local inner = layer
+      layer = nn.Graph(function(x) return inner(x) + 1 end)
+    end
+    return layer:build { 2 }
+  end
+  lu.assertEquals(nested(5):infer(pl.zeros(1, 2)):totable(), { { 5, 5 } })
+  lu.assertStrContains(select(2, pcall(nested, 9)), "nest deeper than 6")
+end
+
 function TestDefine.test_shapes_may_change_between_passes()
   local layer = nn.define { name = "Twice", forward = function(_, x) return x + x:mean(-1, { keepdim = true }) end } {}
   lu.assertEquals(layer:infer(pl.ones(2, 3)):totable(), { { 2, 2, 2 }, { 2, 2, 2 } })

@@ -77,8 +77,7 @@ local function categories_of(t, k, most, what)
 end
 
 --- How columns become features: a list of { column = name, role = "number" | "one_hot", at =, names =, fill = }, the
---- number
---- of features and their names. It holds for every file of the set, and for rows that are predicted later.
+--- number of features and their names. It holds for every file of the set, and for rows that are predicted later.
 function M.plan(t, o)
   local ignored, wanted = listed(t, "ignore", o.ignore) or {}, listed(t, "columns", o.columns)
   local texts, target = listed(t, "categories", o.categories) or {}, o.target ~= nil and M.column(t, "target", o.target)
@@ -118,9 +117,8 @@ function M.plan(t, o)
 end
 
 --- The names of the labels 0, 1, ... and, for each text that the column holds, its label. A number of classes, or
---- names for
---- a column of numbers: the text is the label; names for a column of texts say their order; else the order of the
---- texts.
+--- names for a column of numbers: the text is the label; names for a column of texts say their order; else the order
+--- of the texts.
 function M.classes(t, target, found, given)
   local column, labels, number, values = t.columns[target], parts.labels("data.csv", given) or found, {}, {}
   local by_number = type(given) == "number" or (given and column.texts == 0)
@@ -179,13 +177,11 @@ local function check_missing(missing)
 end
 
 --- A CSV file (RFC 4180, plain or gzip), its path first. target = the column that is predicted: texts are labels,
---- numbers
---- are targets, or labels too if `labels` says how many classes there are or how they are called. Every other column
---- is a
---- feature: columns = only these; ignore = all but these; categories = columns of numbers that are categories. A
---- missing
---- value (na = the texts that mean one) is an error unless missing = "drop", "mean" or a number. test = another file of
---- the same columns; validation = a fraction to hold out; header = false: columns are called "1", "2", ...; delimiter.
+--- numbers are targets, or labels too if `labels` says how many classes there are or how they are called. Every other
+--- column is a feature: columns = only these; ignore = all but these; categories = columns of numbers that are
+--- categories. A missing value (na = the texts that mean one) is an error unless missing = "drop", "mean" or a number.
+--- test = another file of the same columns; validation = a fraction to hold out; header = false: columns are called
+--- "1", "2", ...; delimiter.
 function M.csv(given)
   local o = parts.options("data.csv", given, { path = options.none, target = options.none, labels = options.none,
     columns = options.none, ignore = options.none, categories = options.none, missing = options.none, na = options.none,

@@ -1,6 +1,5 @@
 --- pl.data.images: a folder of pictures, a folder a class. Names are taken in ascending order of bytes, so that the
---- same
---- folder is the same data set everywhere.
+--- same folder is the same data set everywhere.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
@@ -22,8 +21,7 @@ end
 local function join(folder, name) return (folder:gsub("/+$", "")) .. "/" .. name end
 
 --- The pictures in a folder, in order. What is hidden or no picture is left out; a picture that cannot be read here is
---- an
---- error.
+--- an error.
 function M.pictures_in(folder)
   local list = {}
   for _, name in ipairs(listdir(folder)) do
@@ -100,10 +98,9 @@ local function size_of(size)
 end
 
 --- A folder whose folders are the classes: photos/cat/1.jpg, photos/dog/2.png; PNG and JPEG. Where there are
---- photos/train
---- and photos/test, these are the splits. size = { height, width }: every picture is resized (nil: all have one size);
---- channels = 1 (gray) or 3; stream = true: they stay in their files (streamed.lua); test = another such folder;
---- validation = a fraction to hold out; name.
+--- photos/train and photos/test, these are the splits. size = { height, width }: every picture is resized (nil: all
+--- have one size); channels = 1 (gray) or 3; stream = true: they stay in their files (streamed.lua); test = another
+--- such folder; validation = a fraction to hold out; name.
 function M.images(given)
   local o = parts.options("data.images", given, { path = options.none, size = options.none, channels = 3,
     stream = false, test = options.none, validation = options.none, name = options.none }, "path")

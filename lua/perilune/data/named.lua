@@ -1,6 +1,5 @@
 --- Data sets known by name whose files have a format of their own: EMNIST, QMNIST, CIFAR-10, CIFAR-100. They are read
---- from a
---- folder of their name, where the ones in registry.lua lie; they are not downloaded.
+--- from a folder of their name, where the ones in registry.lua lie; they are not downloaded.
 local core = require "perilune.core"
 local dataset = require "perilune.data.dataset"
 local errors = require "perilune.base.errors"
@@ -46,8 +45,7 @@ for name in ([[apple aquarium_fish baby bear beaver bed bee beetle bicycle bottl
   willow_tree wolf woman worm]]):gmatch "%S+" do cifar100[#cifar100 + 1] = name end
 
 --- What is known of each: its title, how many samples, the files of each part (also looked for in `inside`, the folder
---- that
---- the published archive makes), and where the archive is.
+--- that the published archive makes), and where the archive is.
 M.entries = {
   { name = "emnist", title = "EMNIST: handwritten letters and digits", train = 112800, test = 18800,
     source = "gzip.zip from https://www.nist.gov/itl/products-and-services/emnist-dataset", inside = "gzip" },

@@ -1,6 +1,6 @@
 --- stream = true: samples stay in their files and are read ahead of the step, in bounded memory; labels and targets
---- are in
---- memory. An epoch is shuffled by blocks (runtime/data/stream.h), so that its order is not that of the set in memory.
+--- are in memory. An epoch is shuffled by blocks (runtime/data/stream.h), so that its order is not that of the set in
+--- memory.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local parts = require "perilune.data.parts"

@@ -3,7 +3,8 @@
 ---
 ---   graph.input, graph.output   values
 ---   value   { shape = of one sample }; each operation makes a new one
----   op      { type =, label =, name = (unique, a word for identifiers), inputs = { values }, output = value,
+---   op      { type =, label =, path = (of the layer),
+---             name = (unique, a word for identifiers), inputs = { values }, output = value,
 ---             options = { name -> value }, params = { name -> tensor } }
 ---
 --- Types are those of layers, and "Add" for the sum that ends a Residual. Dropout and Identity are left out: in
@@ -50,12 +51,11 @@ local function options_of(layer)
 end
 
 local function operation(graph, layer, row, inputs)
-  local op = { type = layer.type, label = layer:label(), inputs = inputs, output = { shape = row.output },
-    options = options_of(layer), params = {} }
+  local op = { type = layer.type, label = layer:label(), path = layer:path(), inputs = inputs,
+    output = { shape = row.output }, options = options_of(layer), params = {} }
   local name = identifier(layer:path(), layer.name)
   graph.names[name] = (graph.names[name] or 0) + 1
   op.name = graph.names[name] > 1 and ("%s_%d"):format(name, graph.names[name]) or name
-  op.given = layer.name ~= ""
   for _, param in ipairs(layer:params()) do op.params[param.name] = layer[param.name] end
   if windows[op.type] then
     for _, option in ipairs { "kernel", "stride", "padding" } do

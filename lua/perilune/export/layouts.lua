@@ -60,13 +60,15 @@ end
 --- All parameters and statistics of a graph in order: { name = "fc1.weight", kind = "weight", op =, tensor =,
 --- to_pytorch =, from_pytorch = }, conversions f(tensor) -> tensor.
 function M.parameters(graph)
-  local list = {}
+  local list, seen = {}, {}
   for _, op in ipairs(graph.ops) do
     local input = op.inputs[1]
     local image = input.image
     if op.type == "Flatten" and #input.shape == 3 then op.output.image = input.shape
     elseif op.type ~= "Linear" and #input.shape == 1 and #op.output.shape == 1 then op.output.image = image end
-    for _, name in ipairs(names_of(op.params)) do
+    local again = op.path and seen[op.path]          -- a layer at a second place has the same parameters
+    if op.path then seen[op.path] = true end
+    for _, name in ipairs(again and {} or names_of(op.params)) do
       local tensor = op.params[name]
       local to, from = conversions(op, name, tensor, image)
       list[#list + 1] = { name = op.name .. "." .. name, kind = name, op = op, tensor = tensor, to_pytorch = to,

@@ -1,7 +1,6 @@
-/* The binary files of CIFAR-10 and CIFAR-100 (A. Krizhevsky): records of label_bytes labels and 3072 pixels, a plane
-   of 32 x
-   32 for red, green and blue each. They become [N, 32, 32, 3]; the label is the last one of a record (the fine one of
-   CIFAR-100). */
+/* The binary files of CIFAR-10 and CIFAR-100 (A. Krizhevsky): records of label_bytes labels and 3072 pixels, a
+   plane of 32 x 32 for red, green and blue each. They become [N, 32, 32, 3]; the label is the last one of a record
+   (the fine one of CIFAR-100). */
 #include <stdio.h>
 #include "data/readers/source.h"
 

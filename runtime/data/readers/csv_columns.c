@@ -1,6 +1,5 @@
 /* What the columns of a CSV file hold, and what is made of them: numbers, categories (one feature each, 0 or 1),
-   labels,
-   targets. */
+   labels, targets. */
 #include <float.h>
 #include <stdio.h>
 #include <stdlib.h>

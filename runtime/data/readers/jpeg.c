@@ -1,6 +1,5 @@
-/* JPEG through TurboJPEG, whose functions return instead of ending the program. A warning (the file ends too early) is
-   an
-   error here. */
+/* JPEG through TurboJPEG, whose functions return instead of ending the program. A warning (the file ends too early)
+   is an error here. */
 #include <string.h>
 #include <turbojpeg.h>
 #include "data/readers/picture.h"

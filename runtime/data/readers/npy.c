@@ -1,7 +1,6 @@
 /* NumPy's NPY format, versions 1 to 3 (numpy.lib.format):
      "\x93NUMPY", two bytes of version, the header's length (u16, from version 2 on u32, little-endian), the header,
-     then
-     the elements. The header is a Python literal:
+     then the elements. The header is a Python literal:
        {'descr': '<f8', 'fortran_order': False, 'shape': (60000, 28, 28), }
    Fortran order: the first axis changes fastest; such an array is read as one of the reversed shape, then turned. */
 #include <stdio.h>

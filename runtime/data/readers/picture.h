@@ -31,8 +31,7 @@ pl_status pl_jpeg_head(pl_picture *p, pl_error *err);
 pl_status pl_jpeg_pixels(pl_picture *p, pl_error *err);
 
 /* Into `out` [height, width, channels]; exact: a picture of another size is an error. From any thread, once the
-   libraries
-   that such files need have been loaded. */
+   libraries that such files need have been loaded. */
 pl_status pl_picture_into(uint8_t *out, const char *path, int64_t height, int64_t width, bool exact, int channels,
                           pl_error *err);
 pl_status pl_picture_libraries(const char *const *paths, size_t n, pl_error *err);

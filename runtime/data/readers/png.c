@@ -1,7 +1,6 @@
-/* PNG through libpng's simplified interface, which returns instead of jumping. It corrects colours by what some files
-   say
-   of their gamma; training data are the file's own values, so those chunks are left out of the copy that it is given.
-   */
+/* PNG through libpng's simplified interface, which returns instead of jumping. It corrects colours by what some
+   files say of their gamma; training data are the file's own values, so those chunks are left out of the copy that it
+   is given. */
 #include <png.h>
 #include <string.h>
 #include "data/readers/picture.h"

@@ -1,0 +1,85 @@
+-- pl.gradient_check: right gradients pass, wrong ones are named, also those computed by hand; wrong use.
+local lu = require "luaunit"
+local pl = require "perilune"
+
+local x, t = pl.randn(5, 3, { seed = 1 }), pl.randn(5, 2, { seed = 2 })
+local w, b = pl.randn(3, 2, { seed = 3 }), pl.randn(2, { seed = 4 })
+
+local function refused(words, ...)
+  local ok, message = pcall(pl.gradient_check, ...)
+  lu.assertFalse(ok, "no error")
+  lu.assertStrContains(message, words)
+end
+
+-- The squared error and its gradients by hand, the second times `factor`.
+local function by_hand(factor)
+  return function(v, c)
+    local e = x:matmul(v) + c - t
+    return (e ^ 2):mean(), x:T():matmul(e) * 0.2, e:sum(1) * (0.2 * factor)
+  end
+end
+
+TestGradientCheck = {}
+
+function TestGradientCheck:test_gradients_of_the_tape()
+  local far, precision = pl.gradient_check(function(v, c) return ((x:matmul(v) + c - t) ^ 2):mean() end, w, b)
+  lu.assertTrue(far < 1e-5)
+  lu.assertEquals(precision, "double")
+  far = pl.gradient_check(function(v, n) return (v * n):tanh():log_softmax(-1):sum() end, w, 0.5)
+  lu.assertTrue(far < 1e-4)
+end
+
+function TestGradientCheck:test_gradients_by_hand()
+  lu.assertTrue(pl.gradient_check(by_hand(1), w, b) < 1e-5)
+  refused("argument 2, [1]: its gradient is 0.870023, central differences give 0.580015", by_hand(1.5), w, b)
+  refused("argument 2, [1]", by_hand(1.002), w, b)
+  pl.gradient_check(by_hand(1.002), w, b, { tolerance = 0.01 })
+end
+
+-- A sign is no operation of formulas.
+function TestGradientCheck:test_what_is_no_formula_is_compared_in_f32()
+  local function l1(factor)
+    return function(v, c)
+      local e = x:matmul(v) + c - t
+      return e:abs():sum(), x:T():matmul(e:sign()) * factor, e:sign():sum(1) * factor
+    end
+  end
+  local _, precision = pl.gradient_check(l1(1), w, b)
+  lu.assertEquals(precision, "single")
+  refused("argument 1", l1(1.1), w, b)
+end
+
+function TestGradientCheck:test_a_kink_has_slopes_on_both_sides()
+  pl.gradient_check(function(v) return v:relu():sum() end, pl.tensor { 0, -1, 2 })
+  pl.gradient_check(function(v) return v:abs():sum(), pl.tensor { 0.5, -1, 1 } end, pl.tensor { 0, -1, 2 })
+  refused("[1]", function(v) return v:abs():sum(), pl.tensor { 1.5, -1, 1 } end, pl.tensor { 0, -1, 2 })
+end
+
+function TestGradientCheck:test_wrong_use()
+  refused("end it with :sum() or :mean()", function(v) return v * 2 end, w)
+  refused("its gradient has to be shaped as it is, [3, 2]", function(v) return v:sum(), 1 end, w)
+  refused("returns 1 gradients, of 2 arguments", function(v) return v:sum(), v end, w, b)
+  refused("takes a function", w, b)
+  refused("name the arguments", by_hand(1))
+  refused("argument 1 is \"a\"", by_hand(1), "a", b)
+  refused("has no option 'tolerence'; did you mean 'tolerance'?", by_hand(1), w, b, { tolerence = 1 })
+end
+
+TestTensorMethods = {}
+
+function TestTensorMethods:test_methods_that_formulas_have()
+  local v, label = pl.randn(4, 3, { seed = 7 }), pl.tensor({ 2, 0, 1, 1 }, "i32")
+  local e = (v - v:max(-1, { keepdim = true })):exp()
+  lu.assertTrue((v:softmax(-1) - e / e:sum(-1, { keepdim = true })):abs():max() < 1e-6)
+  lu.assertTrue((v:log_softmax() - v:softmax():log()):abs():max() < 1e-6)
+  lu.assertTrue((v:softmax(1):sum(1) - 1):abs():max() < 1e-6)
+  lu.assertTrue((v:silu() - v * v:sigmoid()):abs():max() < 1e-6)
+  lu.assertAlmostEquals(pl.tensor { 1 }:gelu():item(), 0.841345, 1e-6)
+  lu.assertEquals(label:one_hot(3):totable(), { { 0, 0, 1 }, { 1, 0, 0 }, { 0, 1, 0 }, { 0, 1, 0 } })
+  local picked = v:pick(label):totable()
+  for i, l in ipairs { 2, 0, 1, 1 } do lu.assertEquals(picked[i], v[i][l + 1]) end
+  lu.assertEquals(pl.zeros(2, 3, 4):flatten().shape, { 2, 12 })
+  lu.assertEquals(pl.zeros(4, 6):T():softmax(1).shape, { 6, 4 })
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
