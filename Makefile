@@ -63,7 +63,7 @@ ISA_avx2     := -march=x86-64-v3
 ISA_avx512   := -march=x86-64-v4 -mprefer-vector-width=512
 ISA_neon     :=
 
-KERNELS  := $(filter-out runtime/kernels/dispatch.c runtime/kernels/peak.c,$(wildcard runtime/kernels/*.c))
+KERNELS  := $(wildcard runtime/kernels/*.c)
 SOURCES  := $(filter-out $(KERNELS) runtime/main.c,$(wildcard runtime/*/*.c runtime/*/*/*.c))
 LUAFILES := $(wildcard lua/perilune/*.lua lua/perilune/*/*.lua lua/meta/*.lua)
 
@@ -189,7 +189,7 @@ bench: all
 	@BUILD=$(BUILD) PEER="$(PEER)" SECONDS="$(SECONDS)" REPEAT="$(REPEAT)" COMPILE="$(COMPILE)" PYTHON="$(PYTHON)" \
 	 $(PROGRAM) tests/bench/run.lua $(ARGS)
 
-# ARGS="contract adam": only the kernels with these words in their names.
+# ARGS="gemm adam": only the kernels with these words in their names.
 bench-kernels: $(BUILD)/tests/bench/kernels
 	@$< $(ARGS)
 

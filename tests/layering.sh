@@ -1,7 +1,7 @@
 #!/bin/sh
-# Data flows one way: a room includes only rooms to its left, base and kernels. Kernels know no room at all;
+# Data flows one way: a module includes only modules to its left, base and kernels. Kernels know no module at all;
 # only bind sees Lua, and nothing sees bind.
-rooms="tensor data layers graph loss optim train store"
+modules="tensor data layers graph loss optim train store"
 base="base|api|error|alloc|shape|rng|math|threads|cpu|options|settings"   # the folder and its public headers
 bad=0 n=0
 check() { # description, file list that must be empty
@@ -9,18 +9,19 @@ check() { # description, file list that must be empty
   if [ -z "$2" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; echo "$2" | sed 's/^/# /'; bad=1; fi
 }
 left="$base kernels model exec readers"   # headers that have no folder of their own: of graph, of data
-for room in $rooms; do
-  left="$left $room"
-  [ "$room" != store ] || left="$left saved"   # a public header of this folder
+for module in $modules; do
+  left="$left $module"
+  [ "$module" != store ] || left="$left saved"   # a public header of this folder
   allowed=$(echo "$left" | tr ' ' '|')
-  check "$room includes only itself and what is to its left" \
-    "$(grep -rnE '#include "' runtime/$room 2>/dev/null | grep -vE "\"(perilune/)?($allowed)(\.h|/)|#include \"[a-z_0-9]+\.(h|def)\"")"
+  check "$module includes only itself and what is to its left" \
+    "$(grep -rnE '#include "' runtime/$module 2>/dev/null | grep -vE "\"(perilune/)?($allowed)(\.h|/)|#include \"[a-z_0-9]+\.(h|def)\"")"
 done
 check "base includes only base" "$(grep -rnE '#include "' runtime/base | grep -vE "\"(perilune/)?($base)(\.h|/)")"
 check "kernels include only kernels and base" "$(grep -rnE '#include "' runtime/kernels | grep -vE "\"(perilune/($base)\.h|kernels[./].*|kernels\.def)\"")"
 check "every public header can be included alone" "$(for h in include/perilune/*.h; do
   echo "#include \"${h#include/}\"" | ${CC:-cc} -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - 2>&1
 done)"
+check "cpu includes only kernels and base" "$(grep -rnE '#include "' runtime/cpu | grep -vE "\"(perilune/($base)\.h|kernels/.*)\"")"
 check "only bind and main see Lua" "$(grep -rnE '#include .*(lua|lauxlib|lualib)\.h' runtime include | grep -vE '^runtime/(bind/|main\.c)')"
 check "nothing sees bind" "$(grep -rnE '#include "bind/' runtime | grep -v '^runtime/bind/')"
 check "every kernel is called by a test in C (an optimizer's step: through the optimizer)" \

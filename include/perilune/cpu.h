@@ -1,5 +1,4 @@
-/* The processor, the kernels in use, and the time. Defined in runtime/base/cpu.c, and with the kernels in
-   runtime/kernels/dispatch.c and peak.c. */
+/* The processor, the kernels in use, and the time. Defined in runtime/cpu. */
 #ifndef PERILUNE_CPU_H
 #define PERILUNE_CPU_H
 

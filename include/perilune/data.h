@@ -51,8 +51,8 @@ PL_API const char *pl_dataset_sha256(const pl_dataset *ds);      /* [borrowed] *
 PL_API void pl_dataset_set_sha256(pl_dataset *ds, const char *sha256);
 /* The same of its values in memory, rows in order: samples (as stored), then labels or targets. */
 PL_API void pl_dataset_digest(char sha256[PL_SHA256_TEXT], const pl_dataset *ds);
-/* The smallest and largest finite value of its samples, as gathered; [0, 1] for pixels that are not standardized and where
-   nothing is finite. */
+/* The smallest and largest finite value of its samples, as gathered; [0, 1] for pixels that are not standardized and
+   where nothing is finite. */
 PL_API pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_error *err);
 /* Name of label k; NULL if it has none. */
 PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* [borrowed] */
@@ -139,7 +139,8 @@ PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t wi
 PL_API void pl_augment_apply(const pl_augment *a, const pl_team *team, float *images, size_t n, int64_t height,
                              int64_t width,
                              int64_t channels, pl_rng rng, float *scratch);
-/* The same for image i of the batch alone; scratch: pl_augment_scratch(.., 1) floats that nobody else uses meanwhile. */
+/* The same for image i of the batch alone; scratch: pl_augment_scratch(.., 1) floats that nobody else uses
+   meanwhile. */
 PL_API void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height, int64_t width, int64_t channels,
                            pl_rng rng, float *scratch);
 

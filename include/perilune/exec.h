@@ -54,7 +54,7 @@ PL_API const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, con
 /* Training in stages: passes without a barrier between operations that are too small to share. Reserved for PL_TRAIN
    as above.
    Every member calls, with the same batch.
-   forward: the result is there for the leader at once, for the others after pl_stage_meet.
+   forward: the result is there for the leader at once, for the others after pl_stage_barrier_wait.
    backward: gradients of inputs, and of those parameters whose layers have no phase of their own for them.
    param_grads: that phase. With a sink each tile of a gradient is handed to it, and need not be written anywhere; with
    NULL gradients are written. The caller ends its stage (pl_stage_end), and may do more in it. */

@@ -12,13 +12,15 @@ struct cJSON;
 /* A layer of the named type. `args` as for pl_options_read, plus the option "name" that every layer takes. */
 PL_API pl_layer *pl_layer_new(const char *type, const struct cJSON *args, pl_error *err);
 PL_API void pl_layer_free(pl_layer *layer);                 /* not its children */
-/* Appends `child` to a container. The parent borrows the child, which must outlive it. A layer has one parent. */
+/* Appends `child` to a container. The parent borrows the child, which must outlive it. A layer may be added at several
+   places of one tree: its parameters are there once, its gradients are added in order of use. Then containers are
+   filled before they are part of another (PL_ERROR_STATE). */
 PL_API pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err);
 PL_API const char *pl_layer_type(const pl_layer *layer);
 PL_API const char *pl_layer_name(const pl_layer *layer);    /* "" unless given */
 PL_API int pl_layer_children(const pl_layer *layer);
 PL_API pl_layer *pl_layer_child(const pl_layer *layer, int i);   /* [borrowed] i from 0 */
-PL_API pl_layer *pl_layer_parent(const pl_layer *layer);         /* [borrowed] NULL at the root */
+PL_API pl_layer *pl_layer_parent(const pl_layer *layer);         /* [borrowed] NULL at the root; of several the first */
 /* Stable name from the position: "05_linear", nested "03_residual/01_conv2d"; for files and optimizers. */
 #define PL_MOST_DEPTH 48                       /* layers inside layers, counted along a path */
 #define PL_PATH_TEXT (PL_MOST_DEPTH * 40)      /* holds the longest path */
@@ -27,7 +29,8 @@ PL_API const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer)
 PL_API const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer);
 /* Its options (children not included), as an object. The caller deletes it. */
 PL_API struct cJSON *pl_layer_config(const pl_layer *layer);
-/* The whole tree: { type, config, layers }; and back (creates the children too; see pl_layer_free_tree). */
+/* The whole tree: { type, config, layers }, or of a layer that has been met before { shared = its number }, depth first
+   from 1; and back (creates the children too; see pl_layer_free_tree). */
 PL_API struct cJSON *pl_layer_to_json(const pl_layer *layer);
 PL_API pl_layer *pl_layer_from_json(const struct cJSON *json, pl_error *err);
 PL_API void pl_layer_free_tree(pl_layer *layer);

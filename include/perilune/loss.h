@@ -31,6 +31,8 @@ PL_API struct cJSON *pl_loss_to_json(const pl_loss *loss);
 PL_API pl_loss *pl_loss_from_json(const struct cJSON *json, pl_error *err);
 /* Types in the registry's order; NULL past the end. */
 PL_API const char *pl_loss_type_name(int i);
+/* For tests that try every type: options as JSON; NULL past the end. */
+PL_API const char *pl_loss_example(const char *type, int i);
 
 /* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). */
 PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,

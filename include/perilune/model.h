@@ -81,6 +81,7 @@ typedef struct pl_model_row {
   pl_shape output;           /* one sample */
   double work;               /* multiply-adds a sample */
   size_t memory;             /* bytes of activations kept for one sample */
+  bool again;                /* a further use of a layer that has a row already */
 } pl_model_row;
 PL_API int pl_model_rows(const pl_model *model);                          /* the model is built */
 PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);

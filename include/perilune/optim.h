@@ -71,11 +71,10 @@ PL_API void pl_optimizer_epoch(pl_optimizer *opt);
 /* A step begins: advances the counter and computes the scalars of the step. One thread calls it, outside the region,
    or inside with a barrier behind it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
-/* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is shared
-   in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns whether
-   all
-   weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes infinite
-   gradients finite). */
+/* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is
+   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns
+   whether all weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes
+   infinite gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
 /* (Of an optimizer of the host's neither this nor what follows is called.)

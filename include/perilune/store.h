@@ -1,5 +1,5 @@
 /* Files: whole or a clear error, never torn, never silently different.
-   A saved file is an HDF5 file behind a 512-byte user block that proves it (runtime/store/proof.c): h5dump, h5py and
+   A saved file is an HDF5 file behind a 512-byte user block that proves it (runtime/store/user_block.c): h5dump, h5py and
    file(1) read it as HDF5. It is built in memory, written to a temporary file beside <path>, synced, renamed over
    <path>, and the folder is synced: at every moment <path> is the old file or the new one. Loading reads the file once,
    checks its digest, and only then lets libhdf5 parse that memory.
@@ -100,14 +100,16 @@ PL_API pl_status pl_store_verify(const char *path, pl_error *err);
 PL_API pl_status pl_store_write_file(const char *path, const void *data, size_t size, pl_error *err);
 /* The whole file (free with pl_free), with a zero byte after it that `size` does not count. */
 PL_API pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_error *err);
-/* Appends with one write; a write cut short (full disk) is taken back. Not synced: for logs that can be derived again. */
+/* Appends with one write; a write cut short (full disk) is taken back. Not synced: for logs that can be derived
+   again. */
 PL_API pl_status pl_store_append(const char *path, const void *data, size_t size, pl_error *err);
 /* Makes the folder and those above it; durable. No error if it is there. */
 PL_API pl_status pl_store_mkdir(const char *path, pl_error *err);
 PL_API pl_status pl_store_remove(const char *path, pl_error *err);   /* no error if it is not there */
 
-/* Locks the file at `path`, which is made for it, against other holders; the kernel frees it when the process ends, however
-   it ends. Held already: PL_ERROR_IO, naming the process. *lock is for pl_store_unlock, which removes the file. */
+/* Locks the file at `path`, which is made for it, against other holders; the kernel frees it when the process ends,
+   however it ends. Held already: PL_ERROR_IO, naming the process. *lock is for pl_store_unlock, which removes the
+   file. */
 PL_API pl_status pl_store_lock(const char *path, int *lock, pl_error *err);
 PL_API void pl_store_unlock(const char *path, int lock);
 

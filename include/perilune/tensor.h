@@ -68,7 +68,7 @@ PL_API pl_tensor *pl_tensor_to(const pl_tensor *t, pl_dtype type, pl_error *err)
    wrapped), f32 makes f32, fractions are always f32, comparisons and other truths are u8 masks of 0 and 1.
    In-place forms keep the type of the tensor; a value that does not fit is an error and leaves it unchanged. */
 
-typedef enum pl_gives { PL_GIVES_NUMBER, PL_GIVES_FRACTION, PL_GIVES_MASK } pl_gives;
+typedef enum pl_result_kind { PL_RESULT_NUMBER, PL_RESULT_FLOAT, PL_RESULT_MASK } pl_result_kind;
 
 typedef struct pl_operand {   /* a tensor, or when that is NULL a number */
   const pl_tensor *tensor;
@@ -80,7 +80,7 @@ typedef struct pl_binary_op {
   const char *name;           /* "add", "lt", ... */
   void (*fn)(double *out, const double *a, const double *b, size_t n);
   void (*f32)(float *out, const float *a, const float *b, size_t n);   /* among f32, if not NULL; out may be an input */
-  pl_gives gives;
+  pl_result_kind result;
 } pl_binary_op;
 
 PL_API extern const pl_binary_op pl_binary_ops[];             /* ends with a NULL name */
@@ -94,7 +94,7 @@ typedef struct pl_unary_op {
   const char *name;           /* "exp", "clamp", ... */
   void (*fn)(double *out, const double *in, size_t n, const double *parameters);
   void (*f32)(float *out, const float *in, size_t n, const float *parameters);   /* of f32, if not NULL */
-  pl_gives gives;
+  pl_result_kind result;
   int parameters;             /* clamp has 2: low and high */
 } pl_unary_op;
 
@@ -119,7 +119,7 @@ typedef struct pl_reduction_op {
   const char *name;        /* "sum", "argmax", ... */
   double (*row)(struct pl_cursor *c, int64_t n, double parameter);   /* of the next n elements */
   pl_reduces to;
-  bool of_nothing;         /* also defined for no elements */
+  bool has_identity;         /* also defined for no elements */
   bool corrected;          /* var and std: divide by n - parameter */
 } pl_reduction_op;
 

@@ -6,12 +6,12 @@
 
 #include "perilune/api.h"
 
-typedef struct pl_balance pl_balance;   /* runtime/base/balance.h */
+typedef struct pl_load_balance pl_load_balance;   /* runtime/base/load_balance.h */
 
 typedef struct pl_team {
   int rank, size;             /* rank from 0; rank 0 is the leader, the thread that began the region */
   struct pl_barrier *barrier;
-  pl_balance *balance;        /* of shares; NULL: equal ones */
+  pl_load_balance *balance;        /* of shares; NULL: equal ones */
 } pl_team;
 
 typedef void (*pl_team_fn)(const pl_team *team, void *arg);
@@ -25,7 +25,7 @@ PL_API bool pl_threads_chosen(void);         /* whether the number was set; else
    one. */
 PL_API int pl_threads_for(double steps);
 /* How often the system has taken a processor from a thread of this process so far. */
-PL_API long pl_threads_displaced(void);
+PL_API long pl_threads_involuntary_switches(void);
 
 /* ---- regions ---- */
 
@@ -33,7 +33,7 @@ PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all thr
 PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);    /* on n threads; 1 costs nothing */
 PL_API void pl_team_barrier(const pl_team *team);                  /* all members wait for each other */
 /* Whether the leader waits at the next barrier already. */
-PL_API bool pl_team_first_waits(const pl_team *team);
+PL_API bool pl_team_leader_at_barrier(const pl_team *team);
 /* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
@@ -73,7 +73,7 @@ PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
      pl_stage_end(s);  */
 typedef struct pl_stages {
   const pl_team *team;
-  void (*meanwhile)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
+  void (*idle_fn)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
   void *context;
   bool alone;                 /* the current stage is the leader's */
   bool pending;               /* the others have not waited yet for what the leader did alone */
@@ -81,6 +81,6 @@ typedef struct pl_stages {
 
 PL_API const pl_team *pl_stage_begin(pl_stages *s, bool alone);
 PL_API void pl_stage_end(pl_stages *s);
-PL_API void pl_stage_meet(pl_stages *s);     /* all stages so far are complete, for all */
+PL_API void pl_stage_barrier_wait(pl_stages *s);     /* all stages so far are complete, for all */
 
 #endif

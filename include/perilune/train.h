@@ -11,8 +11,8 @@
 
 typedef struct pl_trainer pl_trainer;
 
-/* A loss that is a function of the script, called on the main thread between parallel regions: the mean over a batch of outputs y
-   [n, output...], and its gradient for them. */
+/* A loss that is a function of the script, called on the main thread between parallel regions: the mean over a batch of
+   outputs y [n, output...], and its gradient for them. */
 typedef struct pl_host_loss_call {
   const float *y;
   pl_shape output;                     /* of one sample */
@@ -62,12 +62,15 @@ PL_API void pl_trainer_free(pl_trainer *t);
 PL_API size_t pl_trainer_batches(const pl_trainer *t);   /* in an epoch */
 
 /* Batches first .. first+count-1 (from 0) of an epoch (from 1), trained on. */
-PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result, pl_error *err);
+PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result,
+                                pl_error *err);
 
 /* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
    trainer: *n samples at *x and their answers. Then trains on such a batch. */
-PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target, pl_error *err);
-PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n, pl_train_result *result, pl_error *err);
+PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
+                                 pl_error *err);
+PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,
+                                 size_t n, pl_train_result *result, pl_error *err);
 
 typedef struct pl_evaluation {
   double loss;          /* mean; 0 without a loss */
@@ -77,8 +80,8 @@ typedef struct pl_evaluation {
   size_t correct;
 } pl_evaluation;
 
-/* R2 = 1 - sum (y - t)^2 / sum (t - mean of its column)^2, over all outputs together. As scikit-learn has it: targets that do
-   not vary give 1 if they are met exactly, else 0; of a single sample there is none (NaN). */
+/* R2 = 1 - sum (y - t)^2 / sum (t - mean of its column)^2, over all outputs together. As scikit-learn has it: targets
+   that do not vary give 1 if they are met exactly, else 0; of a single sample there is none (NaN). */
 PL_API double pl_r2(double squared, double spread, size_t samples);
 
 /* What an evaluation keeps of each sample, for the caller's arrays [count]. */
@@ -88,17 +91,20 @@ typedef struct pl_predictions {
 } pl_predictions;
 
 
-/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be NULL; `outputs`
-   says what the outputs are: the loss's own kind, if there is one. confusion [classes * (classes + 1)] may be NULL: row =
-   actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that no class has); added to.
-   predictions may be NULL, and are left alone where targets are values. The exec's model is built for the data's shape. */
-PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
-                             pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err);
+/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be
+   NULL; `outputs` says what the outputs are: the loss's own kind, if there is one. confusion [classes * (classes + 1)]
+   may be NULL: row = actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that
+   no class has); added to. predictions may be NULL, and are left alone where targets are values. The exec's model is
+   built for the data's shape. */
+PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
+                             pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
+                             pl_error *err);
 
-/* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for each class,
-   or one output for two; targets have the outputs' shape. */
+/* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for
+   each class, or one output for two; targets have the outputs' shape. */
 PL_API pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err);
 /* Is there a batch, and is each large enough for the (built) model? */
-PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last, pl_error *err);
+PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last,
+                                  pl_error *err);
 
 #endif

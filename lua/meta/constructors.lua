@@ -1,8 +1,9 @@
 ---@meta perilune
 
----What `require "perilune"` gives: the rooms `nn`, `optim`, `data` and others, and the functions that make tensors or work
----on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the element
----type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were made before.
+---What `require "perilune"` gives: the rooms `nn`, `optim`, `data` and others, and the functions that make tensors or
+---work on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the
+---element type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were
+---made before.
 ---@class perilune
 ---@field version string for instance "0.1.0"
 ---@field nn perilune.nn
@@ -16,8 +17,8 @@ local pl = {}
 
 ---@alias perilune.dtype "f32"|"u8"|"i32"
 
----A tensor from nested tables of numbers, from one number (no axes), or a copy of a tensor. `true` and `false` count as 1 and
----0. Error: rows of unequal lengths, or a value that does not fit the type; the message names the item.
+---A tensor from nested tables of numbers, from one number (no axes), or a copy of a tensor. `true` and `false` count as
+---1 and 0. Error: rows of unequal lengths, or a value that does not fit the type; the message names the item.
 ---
 ---```lua
 ---pl.tensor { { 1, 2 }, { 3, 4 } }
@@ -61,8 +62,8 @@ function pl.full(shape, value, dtype) end
 ---@return perilune.Tensor
 function pl.eye(rows, columns, dtype) end
 
----The numbers that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers, else
----f32. One argument: from 1 to it.
+---The numbers that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers,
+---else f32. One argument: from 1 to it.
 ---
 ---```lua
 ---pl.arange(5)            -- 1 2 3 4 5
@@ -129,15 +130,17 @@ function pl.stack(list, axis) end
 ---@return perilune.Tensor
 function pl.where(mask, yes, no) end
 
----Labels as rows of zeros with a one: label k (from 0) has it in column k + 1; f32 [N, classes]. Error: a label out of range.
+---Labels as rows of zeros with a one: label k (from 0) has it in column k + 1; f32 [N, classes]. Error: a label out of
+---range.
 ---@param labels perilune.Tensor u8 or i32, [N]
 ---@param classes integer
 ---@return perilune.Tensor
 function pl.one_hot(labels, classes) end
 
----The share of rows that decide for their label: by the largest score, or with one score a row by whether it is a logit above 0.
----Labels are values from 0: the digit 7 is 7. A row with NaN counts as wrong. `options.loss` says what the scores are otherwise:
----probabilities, of which one a row decides for label 1 above 1/2, after nn.BCE { logits = false }.
+---The share of rows that decide for their label: by the largest score, or with one score a row by whether it is a logit
+---above 0. Labels are values from 0: the digit 7 is 7. A row with NaN counts as wrong. `options.loss` says what the
+---scores are otherwise: probabilities, of which one a row decides for label 1 above 1/2, after nn.BCE { logits = false
+---}.
 ---@param scores perilune.Tensor [N, K]
 ---@param labels perilune.Tensor u8 or i32, [N]
 ---@param options? { loss: perilune.Loss }

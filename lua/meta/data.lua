@@ -2,8 +2,8 @@
 
 ---Data sets: known by name, drawn by a generator, from tensors and from files.
 ---
----A data set knows its shape, its number of samples and the names of its labels from the start; it is read when the first
----sample is needed. Pixels are numbers from 0 to 1, images are [H, W, C].
+---A data set knows its shape, its number of samples and the names of its labels from the start; it is read when the
+---first sample is needed. Pixels are numbers from 0 to 1, images are [H, W, C].
 ---
 ---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
 ---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
@@ -62,8 +62,8 @@ function data.names() end
 ---@field seed? integer (default 1)
 
 ---Images [28, 28, 1] that look like handwritten digits, drawn by a generator: several ways of writing each digit, bent,
----slanted, thick and thin. Needs no files. The same seed draws the same images everywhere; image i does not depend on how
----many there are.
+---slanted, thick and thin. Needs no files. The same seed draws the same images everywhere; image i does not depend on
+---how many there are.
 ---
 ---```lua
 ---local d = pl.data.digits { train = 5000, test = 1000, seed = 3 }
@@ -252,8 +252,8 @@ function Dataset:standardize(options) end
 ---@return perilune.Dataset
 function Dataset:resize(height, width) end
 
----A split of a data set: samples and their labels (or targets). `#split` is their number. Methods return a new split that
----shares the samples and leave this one as it is.
+---A split of a data set: samples and their labels (or targets). `#split` is their number. Methods return a new split
+---that shares the samples and leave this one as it is.
 ---@class perilune.Split
 ---@field name string
 ---@field count integer

@@ -49,8 +49,8 @@
 ---@field seconds? number how long it took there
 ---@field epochs? integer
 
----What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a run
----that is killed and continued ends with the same bits.
+---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a
+---run that is killed and continued ends with the same bits.
 ---@class perilune.Context
 ---@field epoch integer from 1; 0 before the first
 ---@field epochs integer how many there will be at most
@@ -74,8 +74,8 @@
 ---@field resumed boolean was the run continued?
 ---@field stop fun(reason?: string) ends the run after this step or epoch
 
----What is trained, on what, and how. All fields are checked at once, the shapes of model, loss and data too, without reading
----the data. `perilune run FILE` trains the experiment that FILE returns; `experiment:run()` does so from Lua.
+---What is trained, on what, and how. All fields are checked at once, the shapes of model, loss and data too, without
+---reading the data. `perilune run FILE` trains the experiment that FILE returns; `experiment:run()` does so from Lua.
 ---
 ---```lua
 ---return pl.experiment {
@@ -90,9 +90,9 @@
 ---@return perilune.Experiment
 function pl.experiment(fields) end
 
----An argument of the command line: `perilune run FILE lr=0.01` and, in FILE, `pl.arg("lr", 0.1)`. It has the type of the
----default: number (whole if the default is), string, boolean, or a list of these written 1,2,3. Without a default it is a string that must be
----given. An argument that no `pl.arg` asked for is an error that names the nearest.
+---An argument of the command line: `perilune run FILE lr=0.01` and, in FILE, `pl.arg("lr", 0.1)`. It has the type of
+---the default: number (whole if the default is), string, boolean, or a list of these written 1,2,3. Without a default
+---it is a string that must be given. An argument that no `pl.arg` asked for is an error that names the nearest.
 ---@param name string
 ---@param default? number|string|boolean|table
 ---@param choices? table the values that are allowed
@@ -143,8 +143,8 @@ function Experiment:with(changes) end
 ---@return table[]
 function Experiment:rows() end
 
----The run in a folder, or in one of its files (best.h5 has the weights of the best epoch): the same object that `experiment:run` returns.
----Its weights are read when `run.model` is asked for.
+---The run in a folder, or in one of its files (best.h5 has the weights of the best epoch): the same object that
+---`experiment:run` returns. Its weights are read when `run.model` is asked for.
 ---
 ---```lua
 ---local run = assert(pl.run "runs/a-first-network-s1")
@@ -156,8 +156,8 @@ function Experiment:rows() end
 ---@return string? message
 function pl.run(path) end
 
----All runs below a folder, sorted by folder. A filter is a function(run), or a text of conditions that all hold: a name that
----`run:value` knows, one of `= != < <= > >= ~` (contains), and a value.
+---All runs below a folder, sorted by folder. A filter is a function(run), or a text of conditions that all hold: a name
+---that `run:value` knows, one of `= != < <= > >= ~` (contains), and a value.
 ---
 ---```lua
 ---for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do print(run.path, run:value "test_error") end
@@ -185,7 +185,8 @@ function pl.runs(path, filter) end
 ---@field memory? integer bytes that each trial may hold
 ---@field quiet? boolean print nothing (default true)
 
----Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does; what is trained
+---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does;
+---what is trained
 ---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error = { mean, std,
 ---min, max, n }, ... }), best, runs, failed, stopped }.
 ---
@@ -197,9 +198,10 @@ function pl.runs(path, filter) end
 ---@return table
 function pl.sweep(options) end
 
----What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`. Two runs on
----the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p }; two groups: { kind =
----"difference", difference, low, high, level, seeds } of their mean test errors, with a bootstrapped interval. And `settings`, `results`.
+---What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`.
+---Two runs on the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p
+---}; two groups: { kind = "difference", difference, low, high, level, seeds } of their mean test errors, with a
+---bootstrapped interval. And `settings`, `results`.
 ---
 ---```lua
 ---print(pl.compare("runs/a-s1", "runs/b-s1").words)
@@ -217,8 +219,9 @@ function pl.compare(a, b, options) end
 ---@field steps? integer (default 200)
 ---@field seed? integer (default: the experiment's)
 
----The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the loss
----diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the bit.
+---The learning-rate range test: trains copies of model and optimizer for some steps, each with a larger rate, until the
+---loss diverges; draws the curve and suggests a rate. The experiment's model and optimizer stay as they are, to the
+---bit.
 ---
 ---```lua
 ---e:find_lr()
@@ -248,8 +251,9 @@ function Experiment:find_lr(options) end
 ---@field created string? when its file was written (UTC)
 local Run = {}
 
----One number or word by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data", "path", "best_epoch", "seconds",
----"created"), a result of the final weights ("test_error", "val_loss", a metric), or a column of the last epoch ("train_loss").
+---One number or word by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data", "path",
+---"best_epoch", "seconds", "created"), a result of the final weights ("test_error", "val_loss", a metric), or a column
+---of the last epoch ("train_loss").
 ---@param name string
 ---@return any value nil where there is none
 function Run:value(name) end

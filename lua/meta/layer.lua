@@ -38,15 +38,15 @@ function Layer:infer(x, mode) end
 ---@field loss? perilune.Loss|function says what the outputs are (default: the loss of the model's experiment; where there is none,
 ---  a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
 
----Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value above 1/2.
----Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
+---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value
+---above 1/2. Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
 ---@param x perilune.Tensor [N, ...]
 ---@param options? perilune.OutputOptions
 ---@return perilune.Tensor labels i32 [N]
 function Layer:predict(x, options) end
 
----Probabilities of the classes: softmax of logits, a sigmoid of each where the loss is BCE or there is one output (then of label 1),
----the outputs where they are probabilities themselves. Outputs of MSE and Huber have none: an error.
+---Probabilities of the classes: softmax of logits, a sigmoid of each where the loss is BCE or there is one output (then
+---of label 1), the outputs where they are probabilities themselves. Outputs of MSE and Huber have none: an error.
 ---@param x perilune.Tensor [N, ...]
 ---@param options? perilune.OutputOptions
 ---@return perilune.Tensor probabilities [N, K]
@@ -77,9 +77,10 @@ function Layer:random(seed, step) end
 ---@field confusion? boolean counts the confusion matrix (default true)
 ---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
 
----One pass over a data set. With labels the result has accuracy, error, correct and confusion; `outside`, if there is any, counts
----for each label samples that were given none of the classes (NaN, or an output beyond them). With targets it has mae, rmse
----and r2 (of all outputs together, each about its own mean); independent logits (BCE) are compared as probabilities.
+---One pass over a data set. With labels the result has accuracy, error, correct and confusion; `outside`, if there is
+---any, counts for each label samples that were given none of the classes (NaN, or an output beyond them). With targets
+---it has mae, rmse and r2 (of all outputs together, each about its own mean); independent logits (BCE) are compared as
+---probabilities.
 ---
 ---```lua
 ---model:evaluate(test).accuracy
@@ -118,8 +119,8 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the prompt, or by
----`:show()`, drawn for the first sample: each channel as an image.
+---What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the
+---prompt, or by `:show()`, drawn for the first sample: each channel as an image.
 ---
 ---```lua
 ---model:activations(x):show()
@@ -143,8 +144,8 @@ function Layer:activations(x) end
 ---@return perilune.Shown list of { index, label, prediction, probability, picture }
 function Layer:mistakes(split, options) end
 
----Draws the filters of a layer (the kernels of a convolution, or what each output of a layer on pixels looks for), or how its
----weights are distributed, in the terminal. A model: those of its first layer with weights.
+---Draws the filters of a layer (the kernels of a convolution, or what each output of a layer on pixels looks for), or
+---how its weights are distributed, in the terminal. A model: those of its first layer with weights.
 function Layer:show() end
 
 ---Mean, std, least and largest value of each parameter, and the std of its gradient, as a table.
@@ -192,8 +193,8 @@ function Layer:options() end
 ---@return table
 function Layer:config() end
 
----Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an experiment then
----starts with them if it has `start = "keep"`.
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an
+---experiment then starts with them if it has `start = "keep"`.
 ---
 ---```lua
 ---local list = assert(model:load("runs/digits-s1", { partial = true }))
@@ -206,7 +207,8 @@ function Layer:config() end
 ---@return string? message
 function Layer:load(path, options) end
 
----The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers, Lambda) are shared.
+---The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers,
+---Lambda) are shared.
 ---@return perilune.Layer
 function Layer:clone() end
 

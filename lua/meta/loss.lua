@@ -3,10 +3,11 @@
 ---@type perilune.nn
 local nn = {}
 
----What a batch of outputs costs. Made by `nn.CrossEntropy()`, `nn.MSE()` and the others; given to an experiment, or called.
+---What a batch of outputs costs. Made by `nn.CrossEntropy()`, `nn.MSE()` and the others; given to an experiment, or
+---called.
 ---
----Targets are labels, i32 [N] with the classes counted from 0, or wanted values (or probabilities of each class), f32 and
----shaped like the output. Every loss takes labels: those made for values see the one-hot row. With one output there
+---Targets are labels, i32 [N] with the classes counted from 0, or wanted values (or probabilities of each class), f32
+---and shaped like the output. Every loss takes labels: those made for values see the one-hot row. With one output there
 ---are two classes, and the label itself, 0 or 1, is the wanted value.
 ---
 ---```lua
@@ -60,8 +61,8 @@ function nn.CrossEntropy(options) end
 ---@class perilune.FocalLossOptions : perilune.LossOptions
 ---@field gamma? number not negative; 0 is cross entropy (default 2)
 
----Cross entropy on logits in which samples that are already told apart count less: -sum over classes of t (1 - p)^gamma log p,
----p = softmax(x). Lin et al., ICCV 2017.
+---Cross entropy on logits in which samples that are already told apart count less: -sum over classes of t (1 - p)^gamma
+---log p, p = softmax(x). Lin et al., ICCV 2017.
 ---@param gamma? number
 ---@param options? perilune.FocalLossOptions
 ---@return perilune.Loss

@@ -2,10 +2,10 @@
 
 ---Layers, models and losses.
 ---
----A model is a layer that holds layers, usually nn.Sequential. Images and activations are `[N, H, W, C]`: samples, rows,
----columns, channels. Each constructor takes its sizes in order and its options as one table at the end; an unknown
----option is an error that names the nearest one. Every layer takes `name = "fc1"`, by which `model:find "fc1"` finds it
----and messages call it.
+---A model is a layer that holds layers, usually nn.Sequential. Images and activations are `[N, H, W, C]`: samples,
+---rows, columns, channels. Each constructor takes its sizes in order and its options as one table at the end; an
+---unknown option is an error that names the nearest one. Every layer takes `name = "fc1"`, by which `model:find "fc1"`
+---finds it and messages call it.
 ---
 ---```lua
 ---local model = nn.Sequential {
@@ -143,7 +143,8 @@ function nn.BatchNorm(features, options) end
 
 ---In training sets each number to 0 with probability p and divides the others by 1 - p; otherwise passes on.
 ---
----The mask is a function of the seed, the layer, the step and the place of the number. Srivastava et al., JMLR 15, 2014.
+---The mask is a function of the seed, the layer, the step and the place of the number. Srivastava et al., JMLR 15,
+---2014.
 ---@param p? number in [0, 1) (default 0.5)
 ---@param options? perilune.LayerOptions
 ---@return perilune.Layer
@@ -238,7 +239,8 @@ function nn.Identity(options) end
 ---@return perilune.Layer
 function nn.Residual(branch, shortcut) end
 
----The layers one after the other. It may hold others of its kind.
+---The layers one after the other. It may hold others of its kind. A layer may stand at several places of a model: its
+---weights are there once, and their gradients are added up.
 ---
 ---```lua
 ---local model = nn.Sequential { nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 10) }

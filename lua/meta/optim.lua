@@ -114,7 +114,8 @@ function optim.AdaMax(options) end
 
 ---Adam with the momentum of the next step already applied. Dozat, ICLR workshop 2016.
 ---
----w = w - lr (mu(t+1) m / (1 - P(t+1)) + (1 - mu(t)) g / (1 - P(t))) / (sqrt(v / (1 - b2^t)) + eps), P(t) = mu(1) ... mu(t).
+---w = w - lr (mu(t+1) m / (1 - P(t+1)) + (1 - mu(t)) g / (1 - P(t))) / (sqrt(v / (1 - b2^t)) + eps), P(t) = mu(1) ...
+---mu(t).
 ---@param options? perilune.NadamOptions lr is 0.002, eps 1e-8 unless given
 ---@return perilune.Optimizer
 function optim.Nadam(options) end

@@ -67,8 +67,8 @@ function Figure:show() end
 ---@return string
 function Figure:svg() end
 
----Writes it to a path that ends in .svg, or in .png or .pdf where rsvg-convert is installed. Error: that is not there, or
----the file cannot be written.
+---Writes it to a path that ends in .svg, or in .png or .pdf where rsvg-convert is installed. Error: that is not there,
+---or the file cannot be written.
 ---@param path string
 function Figure:save(path) end
 

@@ -2,8 +2,8 @@
 
 ---Schedules: the learning rate as a function of the epoch, or of the step.
 ---
----A schedule is called as schedule(epoch, previous_rate, ctx) and returns the rate; any function of the script's may stand
----in its place. With per = "step" it is called before each step, with the step's number, and counts steps. Below,
+---A schedule is called as schedule(epoch, previous_rate, ctx) and returns the rate; any function of the script's may
+---stand in its place. With per = "step" it is called before each step, with the step's number, and counts steps. Below,
 ---base is the option lr, or else the optimizer's, and t is the epoch (or step) from 0.
 ---
 ---```lua
@@ -117,8 +117,8 @@ function schedule.one_cycle(options) end
 ---@field mode? "min"|"max" is smaller or larger better? (default: known for losses, errors, accuracies)
 ---@field lr? number (default: the optimizer's)
 
----Multiplies the rate by `factor` when a column of the history has stopped improving. The values are PyTorch's; of a column below 0 too only what
----is better counts as better, and what is not finite never does.
+---Multiplies the rate by `factor` when a column of the history has stopped improving. The values are PyTorch's; of a
+---column below 0 too only what is better counts as better, and what is not finite never does.
 ---
 ---```lua
 ---pl.schedule.plateau { monitor = "val_loss", patience = 5, factor = 0.5 }
@@ -132,8 +132,8 @@ function schedule.plateau(options) end
 ---@field late? table { after = 20, every = 3 }: after that epoch it halves at every multiple of `every` instead
 ---@field lr? number (default: the optimizer's)
 
----The documented schedule of models 10 to 12 of the progression, where e is the epoch from 0: lr at first, then rate + rate / e
----below `halve_after` (lr, 2 lr, 3 lr, ...), then half at every multiple of `halve_after` except 5 itself.
+---The documented schedule of models 10 to 12 of the progression, where e is the epoch from 0: lr at first, then rate +
+---rate / e below `halve_after` (lr, 2 lr, 3 lr, ...), then half at every multiple of `halve_after` except 5 itself.
 ---@param options? perilune.TunableOptions
 ---@return perilune.Schedule
 function schedule.tunable(options) end
@@ -141,7 +141,8 @@ function schedule.tunable(options) end
 ---@class perilune.NaiveOptions
 ---@field lr? number (default 0.0005)
 
----The documented schedule of model 13, where e is the epoch from 0: lr (e + 1) / 5 below 5, then lr 0.5^floor((e - 5) / 5).
+---The documented schedule of model 13, where e is the epoch from 0: lr (e + 1) / 5 below 5, then lr 0.5^floor((e - 5) /
+---5).
 ---@param options? perilune.NaiveOptions
 ---@return perilune.Schedule
 function schedule.naive(options) end

@@ -7,15 +7,17 @@
 ---blocks and functions stay what they are). `pl`, `nn`, `optim` and `data` are there from the start; after
 ---`perilune -i FILE` also the file's global variables, and `e` when it returned an experiment.
 ---
----`perilune -i RUN` opens it with a run that was trained: `run`, `model` (its final weights), `dataset`, and `e`, its experiment,
----where the script still lies as it was.
+---`perilune -i RUN` opens it with a run that was trained: `run`, `model` (its final weights), `dataset`, and `e`, its
+---experiment, where the script still lies as it was.
 ---
 ---Tab completes names, fields and methods; in `help "` the names that help knows. The arrows go through earlier lines
 ---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
----Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the prompt
----`paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()` goes on, Ctrl-D ends
----the run, to be gone on with later. What a rate set by hand will do under the schedule is said; `schedule = pl.schedule.constant { lr = x }` sets
----another one for this session. Changes by hand are noted in the run's files, where they changed a bit. Ctrl-C twice ends it at once. An error leaves the session as it was: `traceback()` says where it came from.
+---Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the
+---prompt `paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()` goes
+---on, Ctrl-D ends the run, to be gone on with later. What a rate set by hand will do under the schedule is said;
+---`schedule = pl.schedule.constant { lr = x }` sets another one for this session. Changes by hand are noted in the
+---run's files, where they changed a bit. Ctrl-C twice ends it at once. An error leaves the session as it was:
+---`traceback()` says where it came from.
 ---
 ---```lua
 ---> model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }

@@ -28,8 +28,8 @@ function pl.load(path, options) end
 
 ---Files: HDF5 trees that prove themselves, and plain files. `pl.store`.
 ---
----A file written here begins with 512 bytes that hold the SHA-256 of the rest; h5py and h5dump read it as any HDF5 file.
----What the system refuses, and what a file lacks, is nil and a message.
+---A file written here begins with 512 bytes that hold the SHA-256 of the rest; h5py and h5dump read it as any HDF5
+---file. What the system refuses, and what a file lacks, is nil and a message.
 ---
 ---```lua
 ---local w = assert(pl.store.create "notes.h5")
@@ -109,8 +109,8 @@ function store.listdir(path) end
 ---@return string digest
 function store.sha256(...) end
 
----Locks a file, made for it, so that no other process (and no other lock of this one) holds it too. The system frees the lock
----when the process ends, however it ends; a `local lock <close> = ...` when its block does.
+---Locks a file, made for it, so that no other process (and no other lock of this one) holds it too. The system frees
+---the lock when the process ends, however it ends; a `local lock <close> = ...` when its block does.
 ---@param path string
 ---@return perilune.store.lock? lock nil and a message that names the process which holds it
 ---@return string? message
@@ -121,8 +121,8 @@ function store.lock(path) end
 ---@return string? message
 function store.library() end
 
----A file that is being written. Paths are "/a/b"; groups on the way are made. Members keep their order. Every method but
----`commit` and `discard` returns the writer.
+---A file that is being written. Paths are "/a/b"; groups on the way are made. Members keep their order. Every method
+---but `commit` and `discard` returns the writer.
 ---@class perilune.store.writer
 local Writer = {}
 

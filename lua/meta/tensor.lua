@@ -2,15 +2,16 @@
 
 ---A block of numbers with up to 6 axes. Elements are `f32` (numbers), `u8` (pixels, masks) or `i32` (labels, indices).
 ---
----Indices and axes count from 1, negative ones from the end. `t[i]` is item i of the first axis: a view, or a number when
----t is a vector; `t[i] = v` takes a number or a tensor that broadcasts. Views share storage with the tensor that they
----come from; `clone` makes storage of its own. Methods that end in `_` change the tensor itself and return it.
+---Indices and axes count from 1, negative ones from the end. `t[i]` is item i of the first axis: a view, or a number
+---when t is a vector; `t[i] = v` takes a number or a tensor that broadcasts. Views share storage with the tensor that
+---they come from; `clone` makes storage of its own. Methods that end in `_` change the tensor itself and return it.
 ---
----Shapes broadcast from the last axis: sizes fit when they are equal or one of them is 1. Integers among themselves give
----i32 (a result beyond its range is an error, never wrapped), f32 makes f32, `/`, `^` and functions such as `exp` always
----f32, comparisons a mask: u8, 0 or 1. `==` asks whether two tensors are the same object; `t:eq(u)` compares elements,
----`t:equal(u)` the whole. In-place methods keep the element type; a result that does not fit is an error and changes
----nothing. Results do not depend on the number of threads, to the last bit; f32 numbers below 1.2e-38 count as 0.
+---Shapes broadcast from the last axis: sizes fit when they are equal or one of them is 1. Integers among themselves
+---give i32 (a result beyond its range is an error, never wrapped), f32 makes f32, `/`, `^` and functions such as `exp`
+---always f32, comparisons a mask: u8, 0 or 1. `==` asks whether two tensors are the same object; `t:eq(u)` compares
+---elements, `t:equal(u)` the whole. In-place methods keep the element type; a result that does not fit is an error and
+---changes nothing. Results do not depend on the number of threads, to the last bit; f32 numbers below 1.2e-38 count as
+---0.
 ---
 ---```lua
 ---local t = pl.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
@@ -135,8 +136,8 @@ function Tensor:uniform_(low, high, options) end
 ---@return perilune.Tensor self
 function Tensor:normal_(mean, deviation, options) end
 
----The matrix product, f32: [n, k] x [k, m] gives [n, m]. A vector counts as one row (first) or one column (second) and that
----axis is dropped; two vectors give a number; leading axes broadcast. Error: the inner sizes differ.
+---The matrix product, f32: [n, k] x [k, m] gives [n, m]. A vector counts as one row (first) or one column (second) and
+---that axis is dropped; two vectors give a number; leading axes broadcast. Error: the inner sizes differ.
 ---@param u perilune.Tensor
 ---@return perilune.Tensor|number
 function Tensor:matmul(u) end

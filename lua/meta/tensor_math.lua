@@ -297,8 +297,8 @@ function Tensor:max(axis, options) end
 ---@param options? perilune.ReduceOptions
 ---@return perilune.Tensor|number
 function Tensor:min(axis, options) end
----Where the largest element is, from 1; the first of equals, or the first NaN. Of one axis (i32), or in row order of the
----whole tensor. A class label is this minus 1; see pl.accuracy.
+---Where the largest element is, from 1; the first of equals, or the first NaN. Of one axis (i32), or in row order of
+---the whole tensor. A class label is this minus 1; see pl.accuracy.
 ---@param axis? integer (default: all axes, which gives a integer)
 ---@param options? perilune.ReduceOptions
 ---@return perilune.Tensor|integer

@@ -1,6 +1,6 @@
 --- The loop over epochs. It works on a `job` (what to train) and a `state` (how far it is), and says through hooks what
--- happened; files, folders and messages are run/init.lua's. The state is plain data: with the weights and the optimizer's
--- memory it is all that continuing exactly needs, between epochs and inside them.
+--- happened; files, folders and messages are run/init.lua's. The state is plain data: with the weights and the
+--- optimizer's memory it is all that continuing exactly needs, between epochs and inside them.
 local core = require "perilune.core"
 local system = core.system
 local decision = require "perilune.nn.decision"

@@ -1,6 +1,6 @@
 /* libmd keeps eight words of state, a count of bits, and the bytes that do not fill a block of 64 yet. Whole blocks
-   that begin where none are
-   left over are digested here, with the SHA extensions of x86 (Gulley et al., Intel SHA Extensions, 2013); all else is libmd's. */
+   that begin where none are left over are digested here, with the SHA extensions of x86 (Gulley et al., Intel SHA
+   Extensions, 2013); all else is libmd's. */
 #include "base/sha256.h"
 
 #if defined(__x86_64__)

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include "base/balance.h"
+#include "base/load_balance.h"
 #include "perilune/cpu.h"
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -16,16 +16,16 @@
 struct pl_barrier {
   _Alignas(64) atomic_int waiting;
   _Alignas(64) atomic_uint phase;
-  _Alignas(64) atomic_uint first;   /* the phase whose end the first member waits for, plus 1 */
+  _Alignas(64) atomic_uint leader;  /* the phase whose end the leader waits for, plus 1 */
   int patience;                     /* how often a member looks before it yields its processor */
 };
 
-static atomic_int wanted;
+static atomic_int chosen;
 
-void pl_threads_set(int n) { wanted = n > 0 ? n : 0; }
-bool pl_threads_chosen(void) { return wanted > 0 || omp_get_max_threads() != omp_get_num_procs(); }
+void pl_threads_set(int n) { chosen = n > 0 ? n : 0; }
+bool pl_threads_chosen(void) { return chosen > 0 || omp_get_max_threads() != omp_get_num_procs(); }
 int pl_threads_get(void) {
-  int n = wanted;
+  int n = chosen;
   return n > 0 ? n : omp_get_max_threads();
 }
 
@@ -36,7 +36,7 @@ int pl_threads_for(double steps) {
   return steps < (double)WORTH_A_MEMBER * (threads - 1) ? 1 + (int)(steps / WORTH_A_MEMBER) : threads;
 }
 
-long pl_threads_displaced(void) {
+long pl_threads_involuntary_switches(void) {
   struct rusage usage;
   return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
@@ -49,7 +49,7 @@ static unsigned long flush_denormals(void) {
   return old;
 }
 static void restore_denormals(unsigned long old) { _mm_setcsr((unsigned int)old); }
-static void relax(void) { _mm_pause(); }
+static void cpu_pause(void) { _mm_pause(); }
 #elif defined(__aarch64__)
 static unsigned long flush_denormals(void) {
   unsigned long old;
@@ -58,11 +58,11 @@ static unsigned long flush_denormals(void) {
   return old;
 }
 static void restore_denormals(unsigned long old) { __asm__ volatile("msr fpcr, %0" : : "r"(old)); }
-static void relax(void) { __asm__ volatile("yield"); }
+static void cpu_pause(void) { __asm__ volatile("yield"); }
 #else
 static unsigned long flush_denormals(void) { return 0; }
 static void restore_denormals(unsigned long old) { (void)old; }
-static void relax(void) {}
+static void cpu_pause(void) {}
 #endif
 
 /* ThreadSanitizer does not see into libgomp; it is told what the start and the end of a region order. */
@@ -134,10 +134,10 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
 
 void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
 
-static void meet(const pl_team *team, pl_balance *balance) {
+static void barrier_wait(const pl_team *team, pl_load_balance *balance) {
   struct pl_barrier *b = team->barrier;
   unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
-  if (team->rank == 0) atomic_store_explicit(&b->first, phase + 1, memory_order_relaxed);
+  if (team->rank == 0) atomic_store_explicit(&b->leader, phase + 1, memory_order_relaxed);
   if (atomic_fetch_add_explicit(&b->waiting, 1, memory_order_acq_rel) == team->size - 1) {
     atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&b->phase, phase + 1, memory_order_release);
@@ -146,25 +146,25 @@ static void meet(const pl_team *team, pl_balance *balance) {
   int patience = b->patience;
   double start = balance != NULL ? pl_clock() : 0;
   while (atomic_load_explicit(&b->phase, memory_order_acquire) == phase) {
-    if (patience-- > 0) relax();
+    if (patience-- > 0) cpu_pause();
     else sched_yield();
   }
-  if (balance != NULL) pl_balance_waited(team, pl_clock() - start);
+  if (balance != NULL) pl_load_balance_waited(team, pl_clock() - start);
 }
 
 void pl_team_barrier(const pl_team *team) {
-  if (team->size > 1) meet(team, team->balance);
+  if (team->size > 1) barrier_wait(team, team->balance);
 }
 
-bool pl_team_first_waits(const pl_team *team) {
+bool pl_team_leader_at_barrier(const pl_team *team) {
   if (team->size == 1) return true;
   unsigned phase = atomic_load_explicit(&team->barrier->phase, memory_order_relaxed);
-  return atomic_load_explicit(&team->barrier->first, memory_order_relaxed) == phase + 1;
+  return atomic_load_explicit(&team->barrier->leader, memory_order_relaxed) == phase + 1;
 }
 
 const pl_team *pl_stage_begin(pl_stages *s, bool alone) {
   static const pl_team first = { .size = 1 };
-  if (!alone) pl_stage_meet(s);
+  if (!alone) pl_stage_barrier_wait(s);
   s->alone = alone;
   if (!alone) return s->team;
   return s->team->rank == 0 ? &first : NULL;
@@ -175,11 +175,11 @@ void pl_stage_end(pl_stages *s) {
   else pl_team_barrier(s->team);
 }
 
-void pl_stage_meet(pl_stages *s) {
+void pl_stage_barrier_wait(pl_stages *s) {
   if (!s->pending) return;
   s->pending = false;
-  if (s->team->rank > 0 && s->meanwhile != NULL) s->meanwhile(s->team, s->context);
-  if (s->team->size > 1) meet(s->team, NULL);   /* for the first member, whose work was not shared */
+  if (s->team->rank > 0 && s->idle_fn != NULL) s->idle_fn(s->team, s->context);
+  if (s->team->size > 1) barrier_wait(s->team, NULL);   /* for the leader, whose work was not shared */
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {

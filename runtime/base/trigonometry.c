@@ -1,6 +1,6 @@
-/* Sine and cosine in plain IEEE arithmetic: x = quarter * pi/2 + r with |r| <= pi/4, then a Taylor polynomial whose first omitted
-   term is below 1e-17 of the result. Within two units in the last place, for every finite x; every compiler and C library
-   gives the same bits. */
+/* Sine and cosine in plain IEEE arithmetic: x = quarter * pi/2 + r with |r| <= pi/4, then a Taylor polynomial whose
+   first omitted term is below 1e-17 of the result. Within two units in the last place, for every finite x; every
+   compiler and C library gives the same bits. */
 #include <math.h>
 #include "perilune/math.h"
 
@@ -35,8 +35,8 @@ static uint64_t bits_at(int at) {
 }
 
 /* |x| = m 2^e, m < 2^53 whole. Bits of 2/pi whose product with m 2^e is a multiple of 4 do not matter: of the others the next 192
-   are multiplied by m, modulo 4. Two bits of the product are the quarter, the rest is a fraction of one; what was left out is below
-   2^-137, and no double is nearer to a multiple of pi/2 than 2^-62 (Payne and Hanek, 1983). */
+   are multiplied by m, modulo 4. Two bits of the product are the quarter, the rest is a fraction of one; what was left
+   out is below 2^-137, and no double is nearer to a multiple of pi/2 than 2^-62 (Payne and Hanek, 1983). */
 static double reduce_exactly(double x, int *quarter) {
   int e;
   uint64_t m = (uint64_t)ldexp(frexp(x, &e), 53), product[3], carry = 0;

@@ -1,8 +1,8 @@
-/* Work that moves between members (see perilune/threads.h). What nobody has begun of a member's share is one word, (round, first,
-   last) in pieces. Its owner takes from the one end and the others from the other. A word of an earlier round stands
-   for the whole share,
-   which all compute alike; one of a later round for nothing, since a member goes on only when all pieces are taken. */
-#include "base/balance.h"
+/* Work that moves between members (see perilune/threads.h). What nobody has begun of a member's share is one word,
+   (round, first, last) in pieces. Its owner takes from the one end and the others from the other. A word of an earlier
+   round stands for the whole share, which all compute alike; one of a later round for nothing, since a member goes on
+   only when all pieces are taken. */
+#include "base/load_balance.h"
 #include "perilune/cpu.h"
 
 enum { PLACE = 24 };   /* bits of a piece's number */
@@ -60,7 +60,7 @@ static bool take_pieces(pl_work *w, size_t *first, size_t *last) {
     if (w->tried == 1) w->since = w->since > 0 ? w->since : pl_clock();
     if (take_from(w, (team->rank + w->tried) % team->size, first, last)) return true;
   }
-  if (w->since > 0) pl_balance_waited(team, pl_clock() - w->since);
+  if (w->since > 0) pl_load_balance_waited(team, pl_clock() - w->since);
   w->since = 0;
   return false;
 }

@@ -101,8 +101,7 @@ void bind_account(lua_State *L, size_t bytes) {
 }
 
 /* Tables are read raw: a metamethod could lie about a length, or raise while JSON is held. What has no JSON form is
-   found
-   by check_json, before anything is allocated; to_json raises nothing, and clears *ok when memory is short. */
+   found by check_json, before anything is allocated; to_json raises nothing, and clears *ok when memory is short. */
 static void check_json(lua_State *L, int index, int depth) {
   int type = lua_type(L, index);
   luaL_checkstack(L, 8, "table nests too deep");

@@ -52,8 +52,7 @@ struct pl_loss *bind_check_loss(lua_State *L, int index);             /* raises 
 struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises unless an optimizer */
 
 /* Makes a metatable `name` with `methods` (metamethods among them) and, unless one of them is __index, an __index to a
-   table of
-   the others; leaves it on the stack.
+   table of the others; leaves it on the stack.
 
    Who owns what. An object of the core belongs to its userdata. What uses it beyond a call holds it: by a count (data
    sets, augmentations, tensors), or by its userdata in a user value of its own, or, since finalizers may meet a layer

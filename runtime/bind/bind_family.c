@@ -14,7 +14,7 @@ bind_family *bind_found_family(lua_State *L, pl_layer *layer) {
   pl_error err;
   bind_family *f = pl_alloc(sizeof *f, &err);
   if (f == NULL) bind_raise(L, &err);
-  f->members = 1;
+  f->members = f->roots = 1;
   f->root = layer;
   return f;
 }
@@ -24,22 +24,24 @@ void bind_take_in(bind_family *f, bind_family *other) {
   while (*last != NULL) last = &(*last)->taken_in;
   *last = other;
   f->members += other->members;
+  f->roots += other->roots;
   other->members = 0;
   other->now = f;
 }
 
 static void leave_family(bind_family *f) {
   if (--f->members > 0) return;
-  pl_layer *root = f->root;
+  pl_layer *list = NULL;
   while (f != NULL) {
     bind_family *next = f->taken_in;
     pl_exec_free(f->hand);
     pl_exec_free(f->infer);
     pl_model_free(f->model);
+    pl_layer_gather(f->root, &list);
     pl_free(f);
     f = next;
   }
-  pl_layer_free_tree(root);
+  pl_layer_free_list(list);
 }
 
 int bind_layer_gc(lua_State *L) {
@@ -53,6 +55,11 @@ int bind_layer_gc(lua_State *L) {
 pl_model *bind_model_of(lua_State *L, int index) {
   bind_family *f = bind_family_of(bind_check_layer(L, index));
   if (f->model != NULL) return f->model;
+  if (f->roots > 1) {
+    char label[PL_PATH_TEXT];
+    luaL_error(L, "%s: it shares layers with another container; put both into one model, as in nn.Sequential { a, b }",
+               pl_layer_label(label, f->root));
+  }
   pl_error err;
   f->model = pl_model_new(f->root, &err);
   if (f->model == NULL) bind_raise(L, &err);

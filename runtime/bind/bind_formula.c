@@ -253,8 +253,12 @@ static int recorder_adopt(lua_State *L) {
   bind_layer *parent = bind_check_layer(L, 3);
   pl_error err;
   lua_getiuservalue(L, 3, 3);
+  if (child->layer->parent != NULL)
+    return luaL_error(L, "%s: the layer (%s) already belongs to a %s; make a new one", parent->layer->type,
+                      child->layer->type, child->layer->parent->type);
   if (pl_layer_add(parent->layer, child->layer, &err)) return bind_raise(L, &err);
   bind_take_in(bind_family_of(parent), bind_family_of(child));
+  bind_family_of(parent)->roots--;
   lua_pushvalue(L, 2);
   lua_rawseti(L, 4, parent->layer->children);
   lua_pushvalue(L, 3);

@@ -14,6 +14,7 @@ struct pl_host_call;
    finalizers may run for a parent before those of its children (or of what uses these). */
 typedef struct bind_family {
   int members;                  /* userdata; of a family that another has taken in: none */
+  int roots;                    /* containers that share layers and are not part of one model yet; normally 1 */
   pl_layer *root;
   pl_model *model;              /* made when first needed */
   pl_exec *hand;                /* for forward and backward by hand: infer, predict and evaluate between them do no
@@ -57,7 +58,8 @@ bind_family *bind_found_family(lua_State *L, pl_layer *layer);
 /* The members of `other` are from now on those of `f`. */
 void bind_take_in(bind_family *f, bind_family *other);
 int bind_layer_gc(lua_State *L);
-/* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of one. */
+/* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of
+   one. */
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
@@ -84,7 +86,8 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
 /* ---- running a model (bind_model.c) ---- */
 
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
-/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them. Raises. */
+/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
+   Raises. */
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
 
 /* In the registry: model -> where its weights are from, in words (lua/perilune/weights.lua); there is none where only

@@ -17,10 +17,12 @@ static void push_functions(lua_State *L, const pl_layer *layer) {
   lua_pop(L, 2);
 }
 
-/* Pushes a layer as `layer` is, with copies of its children. Initializers that are functions come later
-   (share_initializers): building the copy must not call them. */
-static void push_copy(lua_State *L, const pl_layer *layer) {
+/* Pushes a layer as `layer` is, with copies of its children; `copies`, a table from layers to copies, has those so far.
+   Initializers that are functions come later (share_initializers): building the copy must not call them. */
+static void push_copy(lua_State *L, const pl_layer *layer, int copies) {
   luaL_checkstack(L, layer->children + 20, "model nests too deep");
+  if (lua_rawgetp(L, copies, layer) != LUA_TNIL) return;
+  lua_pop(L, 1);
   int first = lua_gettop(L) + 1;
   bind_push_json(L, pl_layer_config(layer), NULL);
   if (layer->cls->flags & (PL_HOST | PL_RECORDED)) {
@@ -32,11 +34,13 @@ static void push_copy(lua_State *L, const pl_layer *layer) {
     }
     lua_pop(L, 1);
   }
-  for (int i = 0; i < layer->children; i++) push_copy(L, layer->child[i]);
+  for (int i = 0; i < layer->children; i++) push_copy(L, layer->child[i], copies);
   bind_new_layer(L, layer->cls, first, lua_gettop(L));
   lua_replace(L, first);
   lua_settop(L, first);
   pl_layer_set_origin(bind_check_layer(L, first)->layer, layer->origin);
+  lua_pushvalue(L, first);
+  lua_rawsetp(L, copies, layer);
 }
 
 static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
@@ -47,7 +51,8 @@ static void share_initializers(lua_State *L, const pl_layer *from, const pl_laye
     lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
   }
-  for (int i = 0; i < from->children; i++) share_initializers(L, from->child[i], to->child[i]);
+  for (int i = 0; i < from->children; i++)
+    if (pl_layer_owns(from, i)) share_initializers(L, from->child[i], to->child[i]);
 }
 
 static void copy_floats(float *to, const float *from, size_t n) {
@@ -58,7 +63,8 @@ static void copy_floats(float *to, const float *from, size_t n) {
 int bind_layer_clone(lua_State *L) {
   pl_error err;
   pl_model *from = bind_check_model(L, 1);
-  push_copy(L, bind_check_layer(L, 1)->layer);
+  lua_newtable(L);
+  push_copy(L, bind_check_layer(L, 1)->layer, lua_gettop(L));
   bind_layer *u = bind_check_layer(L, -1);
   pl_model *model = bind_family_of(u)->model = pl_model_new(u->layer, &err);
   if (model == NULL) return bind_raise(L, &err);

@@ -66,6 +66,32 @@ static void split_arguments(lua_State *L, const pl_layer_class *cls, int first, 
   }
 }
 
+/* Whether the layer is among the children, a list. */
+static bool is_listed(lua_State *L, int children, const pl_layer *layer) {
+  bool found = false;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, children);
+  for (lua_Integer i = 1; !found && i <= n; i++) {
+    lua_rawgeti(L, children, i);
+    found = bind_check_layer(L, -1)->layer == layer;
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
+/* A child that is part of another container already is shared. Not with a model that has been used and is not itself
+   among the children: its passes and its optimizer rely on parameters that would move into the new model. */
+static void add_child(lua_State *L, const bind_layer *u, const bind_layer *child, int children) {
+  pl_error err;
+  bind_family *other = bind_family_of(child);
+  bool is_root = child->layer->parent == NULL;
+  if (!is_root && other != u->family && other->model != NULL && !is_listed(L, children, other->root))
+    luaL_error(L, "%s: layer %d (%s) already belongs to a model that has been used; make a new one, or a copy with "
+               "model:clone()", u->layer->cls->head.type, u->layer->children + 1, child->layer->cls->head.type);
+  if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
+  if (other != u->family) bind_take_in(u->family, other);
+  if (is_root) u->family->roots--;
+}
+
 void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top) {
   luaL_checkstack(L, 20, NULL);
   int base = lua_gettop(L);
@@ -107,9 +133,7 @@ void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top)
   lua_Integer children = (lua_Integer)lua_rawlen(L, base + 1);
   for (lua_Integer i = 1; i <= children; i++) {
     lua_rawgeti(L, base + 1, i);
-    bind_layer *child = bind_check_layer(L, -1);
-    if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
-    bind_take_in(u->family, bind_family_of(child));
+    add_child(L, u, bind_check_layer(L, -1), base + 1);
     lua_pushvalue(L, base + 4);
     lua_setiuservalue(L, -2, 2);
     lua_pop(L, 1);
@@ -123,39 +147,63 @@ int bind_construct_layer(lua_State *L) {
   return 1;
 }
 
-/* from_config{ type=, config=, layers= }: the layers that model:config() described. */
-int bind_layer_from_config(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checkstack(L, 20, "model nests too deep");
-  lua_settop(L, 1);
-  lua_getfield(L, 1, "type");
-  const char *type = lua_tostring(L, 2);
-  const pl_layer_class *cls = NULL;
+/* The class of a described layer. Raises. */
+static const pl_layer_class *described_class(lua_State *L, int config) {
+  lua_getfield(L, config, "type");
+  const char *type = lua_tostring(L, -1);
   for (int i = 0; type != NULL && pl_layer_registry[i]; i++) {
     const pl_layer_class *c = pl_layer_registry[i];
-    if (strcmp(c->head.type, type) == 0 && c->combine == NULL) cls = c;
+    if (strcmp(c->head.type, type) != 0 || c->combine != NULL) continue;
+    lua_pop(L, 1);
+    return c;
   }
-  if (cls == NULL) return luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
-  lua_Integer n = 0;
-  if (lua_getfield(L, 1, "layers") == LUA_TTABLE) {
-    n = (lua_Integer)lua_rawlen(L, 3);
+  luaL_error(L, "a model's description has a layer of unknown type '%s'", type ? type : "nil");
+  return NULL;
+}
+
+/* from_config{ type=, config=, layers= } or { shared= }: the layers that model:config() described. `made`, from the
+   inside: those so far, by number; false while its own layers are made. */
+int bind_layer_from_config(lua_State *L) {
+  enum { CONFIG = 1, MADE, LAYERS };
+  luaL_checktype(L, CONFIG, LUA_TTABLE);
+  luaL_checkstack(L, 20, "model nests too deep");
+  lua_settop(L, MADE);
+  if (lua_isnil(L, MADE)) {
     lua_newtable(L);
+    lua_replace(L, MADE);
+  }
+  luaL_checktype(L, MADE, LUA_TTABLE);
+  if (lua_getfield(L, CONFIG, "shared") != LUA_TNIL) {
+    if (lua_gettable(L, MADE) != LUA_TUSERDATA)
+      return luaL_error(L, "a model's description shares a layer that is not there before");
+    return 1;
+  }
+  lua_pop(L, 1);
+  const pl_layer_class *cls = described_class(L, CONFIG);
+  lua_Integer n = 0, number = (lua_Integer)lua_rawlen(L, MADE) + 1;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, MADE, number);
+  lua_newtable(L);
+  if (lua_getfield(L, CONFIG, "layers") == LUA_TTABLE) {
+    n = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= n; i++) {
       lua_pushcfunction(L, bind_layer_from_config);
-      lua_rawgeti(L, 3, i);
-      lua_call(L, 1, 1);
-      lua_rawseti(L, 4, i);
+      lua_rawgeti(L, -2, i);
+      lua_pushvalue(L, MADE);
+      lua_call(L, 2, 1);
+      lua_rawseti(L, LAYERS, i);
     }
-  } else {
-    lua_newtable(L);
   }
+  lua_pop(L, 1);
   int first = lua_gettop(L) + 1;
-  if (lua_getfield(L, 1, "config") != LUA_TTABLE) lua_pop(L, 1);
+  if (lua_getfield(L, CONFIG, "config") != LUA_TTABLE) lua_pop(L, 1);
   for (lua_Integer i = 1; i <= n; i++) {
     luaL_checkstack(L, 8, "model has too many layers");
-    lua_rawgeti(L, 4, i);
+    lua_rawgeti(L, LAYERS, i);
   }
   bind_new_layer(L, cls, first, lua_gettop(L));
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, MADE, number);
   return 1;
 }
 

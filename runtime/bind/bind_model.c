@@ -2,6 +2,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
+#include "layers/layer.h"
 
 /* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
 static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape *sample) {
@@ -73,8 +74,9 @@ static int model_build(lua_State *L) {
 
 static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
 
-/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata first; from here
-   on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that exec. */
+/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata
+   first; from here on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that
+   exec. */
 static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
   bind_build(L, 1, model, sample);
   pl_exec *exec = exec_of(L, 1, by_hand);
@@ -235,8 +237,12 @@ static int model_rows(lua_State *L) {
     lua_setfield(L, -2, "name");
     push_shape(L, &row.output);
     lua_setfield(L, -2, "output");
-    lua_pushinteger(L, row.kind == PL_MODEL_LAYER ? trained_numbers(row.layer) : 0);
+    lua_pushinteger(L, row.kind == PL_MODEL_LAYER && !row.again ? trained_numbers(row.layer) : 0);
     lua_setfield(L, -2, "parameters");
+    if (row.again) {
+      lua_pushboolean(L, 1);
+      lua_setfield(L, -2, "shared");
+    }
     lua_pushnumber(L, row.work);
     lua_setfield(L, -2, "work");
     lua_pushinteger(L, (lua_Integer)row.memory);
@@ -282,8 +288,8 @@ static int model_activations(lua_State *L) {
   return 1;
 }
 
-/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the list's
-   fields data, loss, update, other have the seconds of these */
+/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the
+   list's fields data, loss, update, other have the seconds of these */
 static int model_profile(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -355,7 +361,7 @@ static void push_states(lua_State *L, pl_model *model, const pl_layer *layer) {
     lua_setfield(L, -2, "tensor");
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
-  for (int i = 0; i < pl_layer_children(layer); i++) push_states(L, model, pl_layer_child(layer, i));
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) push_states(L, model, layer->child[i]);
 }
 
 /* model:state() -> every parameter and statistic in file order: { layer =, type =, name =, trained =, tensor = } */

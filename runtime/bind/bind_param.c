@@ -55,5 +55,5 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
     }
     lua_pop(L, 3);
   }
-  for (int i = 0; i < layer->children; i++) bind_custom_init(L, layer->child[i]);
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) bind_custom_init(L, layer->child[i]);
 }

@@ -103,8 +103,8 @@ static int call_upvalue(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* in_c(f) -> a C function that calls f. `return f { ... }` at the end of a script is a tail call, which takes the script off
-   the stack, so that an error could not name its line; a C function called so leaves it there. */
+/* in_c(f) -> a C function that calls f. `return f { ... }` at the end of a script is a tail call, which takes the
+   script off the stack, so that an error could not name its line; a C function called so leaves it there. */
 static int system_in_c(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -112,8 +112,9 @@ static int system_in_c(lua_State *L) {
   return 1;
 }
 
-/* The first of these signals (Ctrl-C; what a cluster sends before it takes a machine back; a terminal that goes away) is only noted; a
-   second one does what it did before it was caught: ends the process, or in a session raises an error. */
+/* The first of these signals (Ctrl-C; what a cluster sends before it takes a machine back; a terminal that goes away)
+   is only noted; a second one does what it did before it was caught: ends the process, or in a session raises an
+   error. */
 static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
 enum { CAUGHT = sizeof caught / sizeof caught[0] };
 static volatile sig_atomic_t interrupts, noted;
@@ -138,8 +139,7 @@ static void note_interrupt(int signal_number) {
 }
 
 /* catch_interrupt(on): note such signals from now on (and forget an earlier one), or let them do what they did before.
-   One that the
-   process was started to ignore (nohup) stays ignored; Ctrl-C is for whoever asks for it here. */
+   One that the process was started to ignore (nohup) stays ignored; Ctrl-C is for whoever asks for it here. */
 static int system_catch_interrupt(lua_State *L) {
   struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART };
   bool on = lua_toboolean(L, 1);

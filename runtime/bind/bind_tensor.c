@@ -271,10 +271,10 @@ static const luaL_Reg class[] = {
 };
 
 static const luaL_Reg *const methods[] = {
-  bind_tensor_view_methods, bind_tensor_fill_methods, bind_tensor_reduce_methods, bind_tensor_pick_methods,
+  bind_tensor_view_methods, bind_tensor_fill_methods, bind_tensor_reduce_methods, bind_tensor_index_methods,
 };
 static const luaL_Reg *const functions[] = {
-  bind_tensor_make_functions, bind_tensor_fill_functions, bind_tensor_pick_functions,
+  bind_tensor_make_functions, bind_tensor_fill_functions, bind_tensor_index_functions,
 };
 
 int bind_open_tensor(lua_State *L) {

@@ -30,7 +30,7 @@ int bind_tensor_from_table(lua_State *L);
 extern const luaL_Reg bind_tensor_view_methods[];
 extern const luaL_Reg bind_tensor_fill_methods[], bind_tensor_fill_functions[];
 extern const luaL_Reg bind_tensor_reduce_methods[];
-extern const luaL_Reg bind_tensor_pick_methods[], bind_tensor_pick_functions[];
+extern const luaL_Reg bind_tensor_index_methods[], bind_tensor_index_functions[];
 extern const luaL_Reg bind_tensor_make_functions[];
 /* The next two add to the class on top of the stack what the core lists as tables. */
 void bind_tensor_add_math(lua_State *L);

@@ -56,11 +56,11 @@ static void set_closure(lua_State *L, const char *name, lua_CFunction f, const v
 }
 
 /* Under its own name, and with a trailing _ in place. */
-static void set_both(lua_State *L, const char *name, lua_CFunction f, lua_CFunction in_place, pl_gives gives,
+static void set_both(lua_State *L, const char *name, lua_CFunction f, lua_CFunction in_place, pl_result_kind result,
                      const void *op) {
   char with_underscore[32];
   set_closure(L, name, f, op);
-  if (gives == PL_GIVES_MASK) return;
+  if (result == PL_RESULT_MASK) return;
   snprintf(with_underscore, sizeof with_underscore, "%s_", name);
   set_closure(L, with_underscore, in_place, op);
 }
@@ -73,9 +73,9 @@ static const char *const metamethods[][2] = {
 
 void bind_tensor_add_math(lua_State *L) {
   for (const pl_binary_op *op = pl_binary_ops; op->name; op++)
-    set_both(L, op->name, binary, binary_in_place, op->gives, op);
+    set_both(L, op->name, binary, binary_in_place, op->result, op);
   for (const pl_unary_op *op = pl_unary_ops; op->name; op++)
-    set_both(L, op->name, unary, unary_in_place, op->gives, op);
+    set_both(L, op->name, unary, unary_in_place, op->result, op);
   for (size_t i = 0; i < sizeof metamethods / sizeof *metamethods; i++)
     set_closure(L, metamethods[i][0], binary, pl_binary_find(metamethods[i][1]));
   set_closure(L, "__unm", unary, pl_unary_find("neg"));

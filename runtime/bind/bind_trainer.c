@@ -210,8 +210,8 @@ static size_t count_at(lua_State *L, int index, const char *what) {
   return (size_t)n;
 }
 
-/* trainer:run(epoch, first, count [, loss_sum [, absolute, squared]]): trains on batches first .. first+count-1, all from 1; the
-   sums go on from those given, so that they do not depend on where an epoch was cut */
+/* trainer:run(epoch, first, count [, loss_sum [, absolute, squared]]): trains on batches first .. first+count-1, all
+   from 1; the sums go on from those given, so that they do not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
   bind_trainer *u = check_trainer(L);
   size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"), count = count_at(L, 4, "at least 1 batch");
@@ -318,8 +318,9 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
   p->probability = pl_tensor_data(*probability);
 }
 
-/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without one: nil),
-   count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 = } */
+/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without
+   one: nil), count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 =
+   } */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "noise", NULL };
   bind_check_layer(L, 1);
@@ -378,7 +379,8 @@ static int r2(lua_State *L) {
   return 1;
 }
 
-/* check_batches(model, samples, batch_size, drop_last): raises where there is nothing to train on, or a batch is too small */
+/* check_batches(model, samples, batch_size, drop_last): raises where there is nothing to train on, or a batch is too
+   small */
 static int check_batches(lua_State *L) {
   pl_error err;
   lua_Integer samples = luaL_checkinteger(L, 2), size = luaL_checkinteger(L, 3);

@@ -9,7 +9,7 @@
 #include "perilune/cpu.h"
 
 int bind_open_system(lua_State *L);
-int bind_open_line(lua_State *L);
+int bind_open_readline(lua_State *L);
 int bind_open_json(lua_State *L);
 int bind_open_tensor(lua_State *L);
 int bind_open_nn(lua_State *L);
@@ -28,7 +28,7 @@ int bind_open_bytes(lua_State *L);
 
 static const luaL_Reg rooms[] = {
   { "system", bind_open_system },
-  { "line", bind_open_line },
+  { "line", bind_open_readline },
   { "json", bind_open_json },
   { "tensor", bind_open_tensor },
   { "nn", bind_open_nn },

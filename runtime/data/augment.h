@@ -10,20 +10,20 @@ typedef struct pl_image_size {
 } pl_image_size;
 
 /* The random numbers of one image: draws 0, 1, 2, ... of a stretch of the batch's stream that is its own. */
-typedef struct pl_draws {
+typedef struct pl_sampler {
   pl_rng rng;
   uint64_t first;       /* a multiple of 4 */
-} pl_draws;
+} pl_sampler;
 
-static inline double pl_draw(pl_draws d, uint64_t k) { return pl_rng_uniform(d.rng, d.first + k); }
-static inline double pl_draw_between(pl_draws d, uint64_t k, const double range[2]) {
-  return range[0] + (range[1] - range[0]) * pl_draw(d, k);
+static inline double pl_sample(pl_sampler d, uint64_t k) { return pl_rng_uniform(d.rng, d.first + k); }
+static inline double pl_sample_between(pl_sampler d, uint64_t k, const double range[2]) {
+  return range[0] + (range[1] - range[0]) * pl_sample(d, k);
 }
 /* A normal number; uses draws 2k and 2k + 1. */
-static inline double pl_draw_normal(pl_draws d, uint64_t k) { return pl_rng_normal(d.rng, d.first / 2 + k); }
+static inline double pl_sample_normal(pl_sampler d, uint64_t k) { return pl_rng_normal(d.rng, d.first / 2 + k); }
 
 /* The first draws of an image are for parameters, those from here on for fields of numbers. */
-enum { PL_DRAW_FIELD = 64 };
+enum { PL_SAMPLE_FIELD = 64 };
 
 /* The head of every configuration: how often it happens, decided for each batch or for each image. */
 typedef struct pl_augment_head {
@@ -44,7 +44,7 @@ typedef struct pl_augment_class {
   pl_class base;
   pl_status (*check)(const void *config, pl_error *err);                  /* NULL: the options say it all */
   size_t (*scratch)(const void *config, pl_image_size size);              /* floats for one thread; NULL: none */
-  void (*alter)(float *image, const void *config, pl_image_size size, pl_draws draws, float *scratch);
+  void (*alter)(float *image, const void *config, pl_image_size size, pl_sampler draws, float *scratch);
 } pl_augment_class;
 
 extern const pl_augment_class pl_affine_class, pl_elastic_class, pl_noise_class, pl_cutout_class;

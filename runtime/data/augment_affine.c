@@ -52,43 +52,44 @@ static pl_status check(const void *config, pl_error *err) {
 
 static size_t scratch_floats(const void *config, pl_image_size size) {
   (void)config;
-  return pl_frame_floats(size);
+  return pl_padded_floats(size);
 }
 
-static double draw_shift(const affine *a, pl_draws draws, uint64_t k, int64_t side) {
+static double draw_shift(const affine *a, pl_sampler draws, uint64_t k, int64_t side) {
   double scale = a->unit == PIXEL ? 1 : (double)side;
-  if (a->unit != WHOLE) return scale * pl_draw_between(draws, k, a->shift);
+  if (a->unit != WHOLE) return scale * pl_sample_between(draws, k, a->shift);
   double low = ceil(a->shift[0] * scale - 1e-9), high = floor(a->shift[1] * scale + 1e-9);
-  return high < low ? 0 : low + floor(pl_draw(draws, k) * (high - low + 1));
+  return high < low ? 0 : low + floor(pl_sample(draws, k) * (high - low + 1));
 }
 
-static void alter(float *image, const void *config, pl_image_size size, pl_draws draws, float *scratch) {
+static void alter(float *image, const void *config, pl_image_size size, pl_sampler draws, float *scratch) {
   const affine *a = config;
-  double zoom_y = 1 + pl_draw_between(draws, 0, a->zoom);
-  double zoom_x = a->zoom_per_axis ? 1 + pl_draw_between(draws, 1, a->zoom) : zoom_y;
-  double angle = pl_draw_between(draws, 2, a->rotate) * (3.141592653589793 / 180);
-  double shear = pl_draw_between(draws, 3, a->shear);
+  double zoom_y = 1 + pl_sample_between(draws, 0, a->zoom);
+  double zoom_x = a->zoom_per_axis ? 1 + pl_sample_between(draws, 1, a->zoom) : zoom_y;
+  double angle = pl_sample_between(draws, 2, a->rotate) * (3.141592653589793 / 180);
+  double shear = pl_sample_between(draws, 3, a->shear);
   double down = draw_shift(a, draws, 4, size.height), right = draw_shift(a, draws, 5, size.width);
   double cosine = pl_cos(angle), sine = pl_sin(angle);
-  /* (R S Z)^-1 = Z^-1 S^-1 R^-1 with rows y, x; y points down, so counter-clockwise is [y x] -> [y cos - x sin, y sin + x cos] */
+  /* (R S Z)^-1 = Z^-1 S^-1 R^-1 with rows y, x; y points down, so counter-clockwise is [y x] -> [y cos - x sin, y sin +
+     x cos] */
   double yy = cosine / zoom_y, yx = sine / zoom_y;
   double xy = (-sine - shear * cosine) / zoom_x, xx = (cosine - shear * sine) / zoom_x;
   double centre_y = 0.5 * (double)(size.height - 1), centre_x = 0.5 * (double)(size.width - 1);
-  pl_frame frame = pl_frame_fill(scratch, image, size, (pl_outside)a->fill, (float)a->value);
+  pl_padded_image padded = pl_padded_fill(scratch, image, size, (pl_outside)a->fill, (float)a->value);
   for (int64_t i = 0; i < size.height; i++) {
     double v = (double)i - centre_y - down, h = -centre_x - right;
     float y = (float)(centre_y + yy * v + yx * h), x = (float)(centre_x + xy * v + xx * h);
     float step_y = (float)yx, step_x = (float)xx;
     float *out = image + i * size.width * size.channels;
     if (a->sample == 0 && size.channels == 1) {
-      pl_kernel.bilinear(out, frame.origin, (int32_t)frame.row, frame.bottom, frame.right, y, x, step_y, step_x,
+      pl_kernel.bilinear(out, padded.origin, (int32_t)padded.row, padded.bottom, padded.right, y, x, step_y, step_x,
                          (size_t)size.width);
     } else if (a->sample == 0) {
       for (int64_t j = 0; j < size.width; j++, out += size.channels)
-        pl_frame_bilinear(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
+        pl_padded_bilinear(out, &padded, y + step_y * (float)j, x + step_x * (float)j);
     } else {
       for (int64_t j = 0; j < size.width; j++, out += size.channels)
-        pl_frame_nearest(out, &frame, y + step_y * (float)j, x + step_x * (float)j);
+        pl_padded_nearest(out, &padded, y + step_y * (float)j, x + step_x * (float)j);
     }
   }
 }

@@ -25,13 +25,13 @@ static void draw_extent(int64_t *from, int64_t *to, int64_t side, int64_t size, 
   if (*from < 0) *from = 0;
 }
 
-static void alter(float *image, const void *config, pl_image_size s, pl_draws draws, float *scratch) {
+static void alter(float *image, const void *config, pl_image_size s, pl_sampler draws, float *scratch) {
   const cutout *cut = config;
   (void)scratch;
   for (int64_t k = 0; k < cut->count; k++) {
     int64_t top, bottom, left, right;
-    draw_extent(&top, &bottom, s.height, cut->size, pl_draw(draws, 2 * (uint64_t)k));
-    draw_extent(&left, &right, s.width, cut->size, pl_draw(draws, 2 * (uint64_t)k + 1));
+    draw_extent(&top, &bottom, s.height, cut->size, pl_sample(draws, 2 * (uint64_t)k));
+    draw_extent(&left, &right, s.width, cut->size, pl_sample(draws, 2 * (uint64_t)k + 1));
     for (int64_t y = top; y < bottom; y++)
       for (int64_t i = (y * s.width + left) * s.channels; i < (y * s.width + right) * s.channels; i++)
         image[i] = (float)cut->value;

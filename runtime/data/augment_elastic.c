@@ -28,7 +28,7 @@ enum { RADIUS_MOST = 60 };   /* 3 sigma */
 
 static size_t scratch_floats(const void *config, pl_image_size s) {
   (void)config;
-  return pl_frame_floats(s) + 3 * (size_t)(s.height * s.width);
+  return pl_padded_floats(s) + 3 * (size_t)(s.height * s.width);
 }
 
 /* out[i] = sum over |k| <= radius of weight[k] in[i + k], zero beyond [0, n). */
@@ -42,14 +42,14 @@ static void smooth(float *out, const float *in, int64_t n, int64_t stride, const
 }
 
 /* Smoothed noise in `field`; `line` is as large. */
-static void make_field(float *field, float *line, pl_image_size s, pl_draws draws, uint64_t first, const float *weight,
+static void make_field(float *field, float *line, pl_image_size s, pl_sampler draws, uint64_t first, const float *weight,
                        int radius) {
-  for (int64_t i = 0; i < s.height * s.width; i++) field[i] = (float)(2 * pl_draw(draws, first + (uint64_t)i) - 1);
+  for (int64_t i = 0; i < s.height * s.width; i++) field[i] = (float)(2 * pl_sample(draws, first + (uint64_t)i) - 1);
   for (int64_t y = 0; y < s.height; y++) smooth(line + y * s.width, field + y * s.width, s.width, 1, weight, radius);
   for (int64_t x = 0; x < s.width; x++) smooth(field + x, line + x, s.height, s.width, weight, radius);
 }
 
-static void alter(float *image, const void *config, pl_image_size s, pl_draws draws, float *scratch) {
+static void alter(float *image, const void *config, pl_image_size s, pl_sampler draws, float *scratch) {
   const elastic *e = config;
   int radius = (int)ceil(3 * e->sigma);
   float weight[2 * RADIUS_MOST + 1];
@@ -58,13 +58,13 @@ static void alter(float *image, const void *config, pl_image_size s, pl_draws dr
   for (int k = -radius; k <= radius; k++)
     weight[k + radius] = (float)(pl_exp(-0.5 * k * k / (e->sigma * e->sigma)) / sum);
   int64_t pixels = s.height * s.width;
-  float *dy = scratch + pl_frame_floats(s), *dx = dy + pixels, *line = dx + pixels, alpha = (float)e->alpha;
-  make_field(dy, line, s, draws, PL_DRAW_FIELD, weight, radius);
-  make_field(dx, line, s, draws, PL_DRAW_FIELD + (uint64_t)pixels, weight, radius);
-  pl_frame frame = pl_frame_fill(scratch, image, s, (pl_outside)e->fill, (float)e->value);
+  float *dy = scratch + pl_padded_floats(s), *dx = dy + pixels, *line = dx + pixels, alpha = (float)e->alpha;
+  make_field(dy, line, s, draws, PL_SAMPLE_FIELD, weight, radius);
+  make_field(dx, line, s, draws, PL_SAMPLE_FIELD + (uint64_t)pixels, weight, radius);
+  pl_padded_image padded = pl_padded_fill(scratch, image, s, (pl_outside)e->fill, (float)e->value);
   for (int64_t y = 0, i = 0; y < s.height; y++)
     for (int64_t x = 0; x < s.width; x++, i++)
-      pl_frame_bilinear(image + i * s.channels, &frame, (float)y + alpha * dy[i], (float)x + alpha * dx[i]);
+      pl_padded_bilinear(image + i * s.channels, &padded, (float)y + alpha * dy[i], (float)x + alpha * dx[i]);
 }
 
 const pl_augment_class pl_elastic_class = { { "elastic", sizeof(elastic), &defaults, options }, NULL, scratch_floats,

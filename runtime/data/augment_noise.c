@@ -15,11 +15,11 @@ static const pl_option options[] = {
   { .name = NULL },
 };
 
-static void alter(float *image, const void *config, pl_image_size s, pl_draws draws, float *scratch) {
+static void alter(float *image, const void *config, pl_image_size s, pl_sampler draws, float *scratch) {
   const noise *n = config;
   (void)scratch;
   for (int64_t i = 0; i < s.height * s.width * s.channels; i++)
-    image[i] += (float)(n->std * pl_draw_normal(draws, PL_DRAW_FIELD + (uint64_t)i));
+    image[i] += (float)(n->std * pl_sample_normal(draws, PL_SAMPLE_FIELD + (uint64_t)i));
 }
 
 const pl_augment_class pl_noise_class = { { "noise", sizeof(noise), &defaults, options }, NULL, NULL, alter };

@@ -1,4 +1,4 @@
-/* The frame around an image. */
+/* The padding around an image. */
 #include <string.h>
 #include "data/sample.h"
 
@@ -6,10 +6,10 @@ const char *const pl_outside_names[] = { "zero", "edge", "value", NULL };
 
 static int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
-pl_frame pl_frame_fill(float *memory, const float *image, pl_image_size s, pl_outside outside, float value) {
+pl_padded_image pl_padded_fill(float *memory, const float *image, pl_image_size s, pl_outside outside, float value) {
   const int64_t c = s.channels, row = (s.width + 3) * c;
   if (outside == PL_OUTSIDE_ZERO) value = 0;
-  if (outside != PL_OUTSIDE_EDGE) for (size_t i = 0; i < pl_frame_floats(s); i++) memory[i] = value;
+  if (outside != PL_OUTSIDE_EDGE) for (size_t i = 0; i < pl_padded_floats(s); i++) memory[i] = value;
   for (int64_t y = -1; y < s.height + 2; y++) {
     bool inside = y >= 0 && y < s.height;
     if (!inside && outside != PL_OUTSIDE_EDGE) continue;
@@ -22,5 +22,5 @@ pl_frame pl_frame_fill(float *memory, const float *image, pl_image_size s, pl_ou
       to[s.width * c + k] = to[(s.width + 1) * c + k] = from[(s.width - 1) * c + k];
     }
   }
-  return (pl_frame){ memory + row + c, row, c, (float)s.height, (float)s.width };
+  return (pl_padded_image){ memory + row + c, row, c, (float)s.height, (float)s.width };
 }

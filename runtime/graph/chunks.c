@@ -65,7 +65,7 @@ static void scan(const pl_run *run, const pl_team *team) {
     size_t from, to;
     if (p == NULL) continue;
     pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
-    if (!pl_kernel.ordinary(p->value + from, to - from)) atomic_store(&p->zero_or_normal, false);
+    if (!pl_kernel.all_zero_or_normal(p->value + from, to - from)) atomic_store(&p->zero_or_normal, false);
   }
 }
 

@@ -158,7 +158,7 @@ static void forward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
   pl_run_forward_nodes(s->run, &stages, s->from, s->to);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
 }
 
 /* The last one goes on with the gradients of parameters. */
@@ -166,7 +166,7 @@ static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
   pl_run_backward_steps(s->run, &stages, s->from, s->to);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   if (s->to == s->run->plan->backs) pl_run_param_grads(s->run, team, NULL);
 }
 
@@ -275,8 +275,8 @@ bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
     int in = pl_op_input(run.graph, op, 0);
     size_t ins = run.n * (size_t)pl_shape_count(&run.graph->value[in].shape),
       outs = run.n * (size_t)pl_shape_count(&run.graph->value[op->out].shape);
-    double x = (double)pl_kernel.largest(pl_run_act(&run, in), ins),
-      dy = (double)pl_kernel.largest(pl_run_grad(&run, op->out), outs);
+    double x = (double)pl_kernel.max_abs(pl_run_act(&run, in), ins),
+      dy = (double)pl_kernel.max_abs(pl_run_grad(&run, op->out), outs);
     if (!(x * dy * (double)ins < 1e38)) return false;
   }
   return true;

@@ -20,7 +20,7 @@ void pl_block_release(void *block) {
 /* Depth first, parents before children: the order of ids, of slices, and of everything in files. */
 static void walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
   visit(layer, arg);
-  for (int i = 0; i < layer->children; i++) walk(layer->child[i], visit, arg);
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) walk(layer->child[i], visit, arg);
 }
 
 typedef struct { size_t params, floats, state_floats; uint32_t layers; bool unknown, host; } census;
@@ -99,6 +99,7 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
   pl_model *model = pl_alloc(sizeof *model, err);
   if (model == NULL) return NULL;
   model->root = root;
+  pl_layer_adopt(root);
   model->replace_grads = true;
   if (lay_out(model, err) == PL_OK) return model;
   pl_model_free(model);
@@ -202,11 +203,18 @@ void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
 
 int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 
+/* Whether an earlier row is of the same layer; a container is shown where it begins, too. */
+static bool is_shown_again(const pl_graph *g, int i) {
+  for (int k = 0; g->shares && k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
+  return false;
+}
+
 pl_model_row pl_model_row_at(const pl_model *model, int i) {
   const pl_graph *g = model->graph;
   const pl_row *row = &g->row[i];
   pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op,
                           .output = g->value[row->value].shape };
+  result.again = is_shown_again(g, i);
   if (row->op >= 0) {
     const pl_op *op = &g->op[row->op];
     bool formula = row->layer->cls == &pl_formula && row->layer->children > 0;

@@ -127,7 +127,7 @@ static void add_up_relu(const pl_run *run, const pl_team *team, const pl_back *b
   const int *part = run->plan->part + back->part;
   if (dx == NULL) return;
   pl_team_share(team, n, 64, &from, &to);
-  pl_kernel.add_rectified(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from,
+  pl_kernel.add_relu_backward(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from,
                           pl_run_act(run, back->value) + from, to - from);
 }
 

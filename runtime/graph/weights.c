@@ -17,7 +17,7 @@ static void scan_share(const pl_team *team, void *arg) {
       pl_param *p = &layer->param[k];
       size_t from, to;
       pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
-      if (is_scanned(layer, p) && !pl_kernel.ordinary(p->value + from, to - from))
+      if (is_scanned(layer, p) && !pl_kernel.all_zero_or_normal(p->value + from, to - from))
         atomic_store(&p->zero_or_normal, false);
     }
   }

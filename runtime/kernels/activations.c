@@ -41,7 +41,8 @@ FORWARD(sigmoid, vf_sigmoid(x))
 BACKWARD(sigmoid, y, dy * vf_fma(-y, y, y))                          /* s' = s - s^2 */
 
 FORWARD(leaky_relu, vf_greater(x, vf_set(0), x, option * x))
-BACKWARD(leaky_relu, y, vf_greater(y, vf_set(0), dy, option * dy))   /* y > 0 where x > 0, as the slope is not negative */
+/* y > 0 where x > 0, as the slope is not negative */
+BACKWARD(leaky_relu, y, vf_greater(y, vf_set(0), dy, option * dy))
 
 FORWARD(elu, vf_greater(x, vf_set(0), x, option * vf_expm1(x)))
 /* (a (e^x - 1))' = a e^x: not y + a, where y has been rounded to -a long before e^x is 0 */
@@ -73,7 +74,9 @@ static inline vf mish_slope(vf x) {   /* t + x t',  t' = (1 - t^2) e / (1 + e) =
 BACKWARD(mish, x, dy * mish_slope(x))
 
 /* x P,  P = (1 + erf(x / sqrt 2)) / 2, the normal distribution */
-static inline vf normal_probability(vf x) { return vf_fma(vf_set(0.5f), vf_erf(x * vf_set(0x1.6a09e6p-1f)), vf_set(0.5f)); }
+static inline vf normal_probability(vf x) {
+  return vf_fma(vf_set(0.5f), vf_erf(x * vf_set(0x1.6a09e6p-1f)), vf_set(0.5f));
+}
 FORWARD(gelu, x * normal_probability(x))
 static inline vf gelu_slope(vf x) {   /* P + x P',  P' = e^(-x^2/2) / sqrt(2 pi) */
   vf density = vf_exp(x * x * vf_set(-0.5f)) * vf_set(0x1.988454p-2f);

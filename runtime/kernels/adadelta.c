@@ -1,5 +1,5 @@
-/* AdaDelta: v <- keep2 v + add2 g'^2,  d = g' sqrt(x + eps_in) / sqrt(v + eps_in),  x <- keep2 x + add2 d^2,
-   w <- shrink w - rate_g d */
+/* AdaDelta: v <- b2 v + c2 g'^2,  d = g' sqrt(x + eps_in) / sqrt(v + eps_in),  x <- b2 x + c2 d^2,
+   w <- decay w - rate_g d */
 #include "kernels/update.h"
 
 bool PL_KERNEL(adadelta)(const pl_update *update) {

@@ -1,4 +1,4 @@
-/* AdaGrad: v <- v + g'^2,   w <- shrink w - rate_g g' / (sqrt(v) + eps_out) */
+/* AdaGrad: v <- v + g'^2,   w <- decay w - rate_g g' / (sqrt(v) + eps_out) */
 #include "kernels/update.h"
 
 bool PL_KERNEL(adagrad)(const pl_update *update) {

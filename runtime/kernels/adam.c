@@ -1,10 +1,10 @@
 /* Adam and its kin (Adam, AdamW, EAdam, Nadam; LAMB up to its direction):
-     m <- keep1 m + add1 g',   v <- keep2 v + add2 g'^2 + lift
-     step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- shrink w - step */
+     m <- b1 m + c1 g',   v <- b2 v + c2 g'^2 + lift
+     step = (rate_m m + rate_g g') / (sqrt(root v + eps_in) + eps_out),   w <- decay w - step */
 #include "kernels/update.h"
 
 INLINE vf adam_step(const pl_update *u, size_t i, const size_t n, vf g) {
-  vf m = update_average(u->slot[0] + i, n, u->keep1, u->add1, g);
+  vf m = update_average(u->slot[0] + i, n, u->beta1, u->one_minus_beta1, g);
   vf v = update_square(u, u->slot[1] + i, n, g);
   return update_direction(u, m, g) / update_denominator(u, v);
 }
@@ -16,11 +16,11 @@ bool PL_KERNEL(adam)(const pl_update *update) {
   });
 }
 
-/* slot[2] <- Adam's step + shrink w: the direction whose length LAMB makes that of the weights. */
+/* slot[2] <- Adam's step + decay w: the direction whose length LAMB makes that of the weights. */
 bool PL_KERNEL(lamb_direction)(const pl_update *update) {
   UPDATE_EACH(update, {
     UPDATE_BEGIN
-    vf_write(u.slot[2] + i, vf_fma(vf_set(u.shrink), w, adam_step(&u, i, n, g)), n);
+    vf_write(u.slot[2] + i, vf_fma(vf_set(u.weight_decay_factor), w, adam_step(&u, i, n, g)), n);
   });
 }
 

@@ -1,5 +1,6 @@
-/* Reading an image of one channel along a line, between its pixels (see data/sample.h): output j is at (y + j step_y,
-   x + j step_x). The clamps keep positions inside a frame that is one pixel wide above and to the left, two below and to the right. */
+/* Reading an image of one channel along a line, between its pixels (see data/sample.h): output j is at (y + j step_y, x
+   + j step_x). The clamps keep positions inside a frame that is one pixel wide above and to the left, two below and to
+   the right. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 

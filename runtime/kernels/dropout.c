@@ -1,5 +1,5 @@
-/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. clamp: with max(x[i], 0), as
-   relu_forward makes it, instead of x[i]. y may be x.
+/* y[i] = x[i] * scale if the random word of element first + i is at least `threshold`, else 0. relu: with max(x[i],
+   0), as relu_forward makes it, instead of x[i]. y may be x.
    Random words: Philox4x32-10 with key `seed` (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
    Elements are numbered in groups of 64; element r of group g takes word r / 16 of block 16 g + r % 16, so that sixteen
    blocks are computed side by side. `first` is a multiple of 64. */
@@ -7,7 +7,8 @@
 #include "kernels/vec.h"
 
 enum { ROUNDS = 10, SIDE = 16, GROUP = 64, VECTORS = SIDE / PL_LANES };
-enum { CHAINS = PL_REGISTERS / 8, GROUPS = 2 };   /* groups at a time, and chains of products that hide each other's latency */
+/* Chains of products that hide each other's latency; groups at a time. */
+enum { CHAINS = PL_REGISTERS / 8, GROUPS = 2 };
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -23,8 +24,8 @@ static keys keys_of(uint64_t seed) {
   return keys;
 }
 
-/* Ten rounds of chains of `PL_LANES / 2` blocks, whose words are in even lanes; what is in the odd lanes does not matter. A product
-   is two words of the next round at once: its low word where it is, its high word moved down. */
+/* Ten rounds of chains of `PL_LANES / 2` blocks, whose words are in even lanes; what is in the odd lanes does not
+   matter. A product is two words of the next round at once: its low word where it is, its high word moved down. */
 INLINE void rounds(vu w[CHAINS][4], const keys *keys) {
   UNROLL for (int r = 0; r < ROUNDS; r++) {
     UNROLL for (int c = 0; c < CHAINS; c++) {
@@ -59,38 +60,45 @@ INLINE void blocks(vu w[CHAINS / 2][4], uint64_t first, const keys *keys, uint64
 }
 
 /* n elements of a group; `whole`: all of them. */
-INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale, const bool clamp, const bool whole) {
+INLINE uint64_t drop_group(float *y, const float *x, size_t n, vu w[VECTORS][4], uint32_t threshold, float scale,
+                           const bool relu, const bool whole) {
   uint64_t bits = 0;
   UNROLL for (size_t v = 0; v < GROUP / PL_LANES; v++) {
     if (!whole && v * PL_LANES >= n) continue;
     const size_t left = n - v * PL_LANES, part = whole || left > PL_LANES ? PL_LANES : left;
     vu keep = vu_at_least(w[v % VECTORS][v / VECTORS], threshold);
     vf value = vf_read(x + v * PL_LANES, part);
-    if (clamp) value = vf_greater(vf_set(0), value, vf_set(0), value);
+    if (relu) value = vf_greater(vf_set(0), value, vf_set(0), value);
     vf_write(y + v * PL_LANES, vf_where(keep, value * vf_set(scale)), part);
-    if (clamp) keep &= vf_positive(value);
+    if (relu) keep &= vf_positive(value);
     bits |= (uint64_t)vu_bits(keep) << (v * PL_LANES);
   }
   return bits;
 }
 
-INLINE void drop(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept, const bool clamp) {
+INLINE void drop(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold,
+                 float scale, uint64_t *kept, const bool relu) {
   const keys keys = keys_of(seed);
   for (size_t at = 0; at < n; at += GROUPS * GROUP) {
     vu w[GROUPS * VECTORS][4];
-    UNROLL for (int v = 0; v < GROUPS * VECTORS; v += CHAINS / 2) blocks(w + v, (first + at) / GROUP * SIDE + (uint64_t)v * PL_LANES, &keys, stream);
+    UNROLL for (int v = 0; v < GROUPS * VECTORS; v += CHAINS / 2)
+      blocks(w + v, (first + at) / GROUP * SIDE + (uint64_t)v * PL_LANES, &keys, stream);
     for (size_t g = 0; g < GROUPS && at + g * GROUP < n; g++) {
       size_t from = at + g * GROUP;
-      uint64_t bits = n - from >= GROUP ? drop_group(y + from, x + from, GROUP, w + g * VECTORS, threshold, scale, clamp, true)
-                                        : drop_group(y + from, x + from, n - from, w + g * VECTORS, threshold, scale, clamp, false);
+      vu (*words)[4] = w + g * VECTORS;
+      uint64_t bits;
+      if (n - from >= GROUP) bits = drop_group(y + from, x + from, GROUP, words, threshold, scale, relu, true);
+      else bits = drop_group(y + from, x + from, n - from, words, threshold, scale, relu, false);
       if (kept != NULL) kept[from / GROUP] = bits;
     }
   }
 }
 
-/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept, and greater than 0 if it was to be clamped. */
-void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first, uint32_t threshold, float scale, uint64_t *kept, bool clamp) {
-  if (clamp) drop(y, x, n, seed, stream, first, threshold, scale, kept, true);
+/* `kept`, if not NULL, receives a word a group: bit r is set where element r was kept, and with `relu` greater than
+   0. */
+void PL_KERNEL(dropout)(float *y, const float *x, size_t n, uint64_t seed, uint64_t stream, uint64_t first,
+                        uint32_t threshold, float scale, uint64_t *kept, bool relu) {
+  if (relu) drop(y, x, n, seed, stream, first, threshold, scale, kept, true);
   else drop(y, x, n, seed, stream, first, threshold, scale, kept, false);
 }
 

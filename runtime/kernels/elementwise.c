@@ -4,8 +4,8 @@
 
 static inline vf clamped(vf x) { return vf_greater(vf_set(0), x, vf_set(0), x); }
 
-/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. In vectors by hand: it is often called in place, for which
-   a compiler may fall back to one number at a time. */
+/* y = max(x, 0), with NaN passed on: only what is below zero is replaced. In vectors by hand: it is often called in
+   place, for which a compiler may fall back to one number at a time. */
 void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
   size_t i = 0;
   for (; i + PL_LANES <= n; i += PL_LANES) vf_store(y + i, clamped(vf_load(x + i)));
@@ -22,7 +22,7 @@ void PL_KERNEL(add)(float *out, const float *a, const float *b, size_t n) {
 }
 
 /* add and then relu_backward */
-void PL_KERNEL(add_rectified)(float *dx, const float *a, const float *b, const float *y, size_t n) {
+void PL_KERNEL(add_relu_backward)(float *dx, const float *a, const float *b, const float *y, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float sum = a[i] + b[i];
     dx[i] = y[i] > 0 ? sum : 0;
@@ -30,7 +30,7 @@ void PL_KERNEL(add_rectified)(float *dx, const float *a, const float *b, const f
 }
 
 /* max(a + b, 0), as add and then relu_forward */
-void PL_KERNEL(add_clamped)(float *out, const float *a, const float *b, size_t n) {
+void PL_KERNEL(add_relu)(float *out, const float *a, const float *b, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float sum = a[i] + b[i];
     out[i] = sum < 0 ? 0 : sum;

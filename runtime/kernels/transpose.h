@@ -10,8 +10,10 @@ static inline void vf_transpose(vf row[PL_LANES]) {
   /* pairs of rows, then fours: t[4 k + c] holds columns c, 4 + c, 8 + c, 12 + c of rows 4 k to 4 k + 3 */
   #pragma GCC unroll 4
   for (int k = 0; k < 16; k += 4) {
-    __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(row[k], row[k + 1])), low2 = _mm512_castps_pd(_mm512_unpacklo_ps(row[k + 2], row[k + 3]));
-    __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(row[k], row[k + 1])), high2 = _mm512_castps_pd(_mm512_unpackhi_ps(row[k + 2], row[k + 3]));
+    __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(row[k], row[k + 1]));
+    __m512d low2 = _mm512_castps_pd(_mm512_unpacklo_ps(row[k + 2], row[k + 3]));
+    __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(row[k], row[k + 1]));
+    __m512d high2 = _mm512_castps_pd(_mm512_unpackhi_ps(row[k + 2], row[k + 3]));
     t[k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, low2));
     t[k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, low2));
     t[k + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high2));
@@ -33,8 +35,10 @@ static inline void vf_transpose(vf row[PL_LANES]) {
   vf t[8];
   #pragma GCC unroll 2
   for (int k = 0; k < 8; k += 4) {
-    __m256d low = _mm256_castps_pd(_mm256_unpacklo_ps(row[k], row[k + 1])), low2 = _mm256_castps_pd(_mm256_unpacklo_ps(row[k + 2], row[k + 3]));
-    __m256d high = _mm256_castps_pd(_mm256_unpackhi_ps(row[k], row[k + 1])), high2 = _mm256_castps_pd(_mm256_unpackhi_ps(row[k + 2], row[k + 3]));
+    __m256d low = _mm256_castps_pd(_mm256_unpacklo_ps(row[k], row[k + 1]));
+    __m256d low2 = _mm256_castps_pd(_mm256_unpacklo_ps(row[k + 2], row[k + 3]));
+    __m256d high = _mm256_castps_pd(_mm256_unpackhi_ps(row[k], row[k + 1]));
+    __m256d high2 = _mm256_castps_pd(_mm256_unpackhi_ps(row[k + 2], row[k + 3]));
     t[k] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, low2));
     t[k + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, low2));
     t[k + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high, high2));

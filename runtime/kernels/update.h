@@ -8,13 +8,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Runs what it is given for each vector: lanes i to i + n - 1 of a row. Zero times a finite number is zero, so `proof` stays zero as
-   long as what update_weights stores is finite. */
+/* Runs what it is given for each vector: lanes i to i + n - 1 of a row. Zero times a finite number is zero, so `proof`
+   stays zero as long as what update_weights stores is finite. */
 #define UPDATE_EACH(update, ...) do { \
   pl_update u = *(update); \
   vf proof = vf_set(0); \
   for (size_t r = 0; r < u.rows; r++) { \
-    if (!(u.still && u.g == NULL && u.x[r] == 0)) { \
+    if (!(u.unchanged && u.g == NULL && u.x[r] == 0)) { \
       const vf x = vf_set(u.g == NULL ? u.x[r] : 0); \
       size_t i = 0; \
       for (; i + PL_LANES <= u.count; i += PL_LANES) { enum { n = PL_LANES }; __VA_ARGS__ } \
@@ -27,9 +27,9 @@
 
 /* What that begins with: w and g'. */
 #define UPDATE_BEGIN vf w = vf_read(u.w + i, n), g = update_gradient(&u, i, n, x, w);
-/* w <- shrink w - step */
+/* w <- decay w - step */
 #define UPDATE_WEIGHTS(step) do { \
-  vf moved = vf_fma(vf_set(u.shrink), w, -(step)); \
+  vf moved = vf_fma(vf_set(u.weight_decay_factor), w, -(step)); \
   proof = vf_fma(moved, vf_set(0), proof); \
   vf_write(u.w + i, moved, n); \
 } while (0)
@@ -58,9 +58,9 @@ INLINE vf update_average(float *x, const size_t n, float keep, float add, vf y) 
   return average;
 }
 
-/* v <- keep2 v + add2 y^2 + lift, stored and returned */
+/* v <- b2 v + c2 y^2 + lift, stored and returned */
 INLINE vf update_square(const pl_update *u, float *v, const size_t n, vf y) {
-  vf average = vf_fma(vf_set(u->keep2), vf_read(v, n), vf_fma(vf_set(u->add2) * y, y, vf_set(u->lift)));
+  vf average = vf_fma(vf_set(u->beta2), vf_read(v, n), vf_fma(vf_set(u->one_minus_beta2) * y, y, vf_set(u->lift)));
   vf_write(v, average, n);
   return average;
 }

@@ -13,7 +13,7 @@
 
 #define PL_PASTE2(a, b) a##_##b
 #define PL_PASTE(a, b) PL_PASTE2(a, b)
-/* The name of a kernel's copy for this instruction set: contract -> contract_avx2 */
+/* The name of a kernel's copy for this instruction set: gemm -> gemm_avx2 */
 #define PL_KERNEL(name) PL_PASTE(name, PL_ISA)
 /* All kernels of this instruction set: they may call each other, and the compiler compares each with the list. */
 #define KERNEL(result, name, parameters) result PL_KERNEL(name) parameters;
@@ -35,9 +35,13 @@ static inline vf vf_sqrt(vf x) { return _mm512_sqrt_ps(x); }
 static inline vf vf_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
 static inline void vf_store_part(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x); }
 /* x > y ? a : b, lane by lane; false where x or y is NaN */
-static inline vf vf_greater(vf x, vf y, vf a, vf b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ), b, a); }
+static inline vf vf_greater(vf x, vf y, vf a, vf b) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ), b, a);
+}
 /* x == y ? a : b; false where x or y is NaN, so that vf_equal(x, x, a, b) is b where x is NaN */
-static inline vf vf_equal(vf x, vf y, vf a, vf b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), b, a); }
+static inline vf vf_equal(vf x, vf y, vf a, vf b) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), b, a);
+}
 static inline vf vf_round(vf x) { return _mm512_roundscale_ps(x, 0); }
 static inline vf vf_pow2(vf k) { /* 2^k for whole k in [-126, 127] */
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
@@ -191,7 +195,8 @@ static inline vu vu_mask(uint32_t bits) {
 static inline size_t vu_append(uint32_t *list, uint32_t first, uint32_t bits) {
 #if defined(PL_ISA_avx512)
   const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first))));
+  __m512i indices = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first));
+  _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, indices));
   return (size_t)__builtin_popcount(bits & 0xffff);
 #else
   size_t count = 0;

@@ -1,5 +1,5 @@
-/* Winograd's minimal filtering in two dimensions (Winograd 1980; Lavin and Gray, "Fast algorithms for convolutional neural
-   networks", CVPR 2016): n = m + r - 1 products give m outputs of a filter of r taps,
+/* Winograd's minimal filtering in two dimensions (Winograd 1980; Lavin and Gray, "Fast algorithms for convolutional
+   neural networks", CVPR 2016): n = m + r - 1 products give m outputs of a filter of r taps,
 
      y = A' [ (G g) * (B' d) ],   nested for two dimensions: Y = A' [ (G g G') * (B' d B) ] A.
 
@@ -107,7 +107,8 @@ INLINE vf pixel(const float *x, ptrdiff_t x_row, ptrdiff_t x_col, int i, int j, 
   return load(x + (i - in->top) * x_row + (j - in->left) * x_col, part);
 }
 
-INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, const pl_inside *inside, const int n, size_t part) {
+INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col,
+                       const pl_inside *inside, const int n, size_t part) {
   vf half[MOST][MOST], in[MOST], out[MOST];
   UNROLL for (int j = 0; j < n; j++) {      /* columns first: half = B' d */
     UNROLL for (int i = 0; i < n; i++) in[i] = pixel(x, x_row, x_col, i, j, inside, part);
@@ -120,8 +121,8 @@ INLINE void input_tile(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_ro
   }
 }
 
-INLINE void filter_tile(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, const pl_inside *inside, const int n, const int taps,
-                        size_t part) {
+INLINE void filter_tile(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col,
+                        const pl_inside *inside, const int n, const int taps, size_t part) {
   vf half[MOST][MOST], in[MOST], out[MOST];
   UNROLL for (int j = 0; j < taps; j++) {
     UNROLL for (int i = 0; i < taps; i++) in[i] = pixel(w, w_row, w_col, i, j, inside, part);
@@ -134,8 +135,8 @@ INLINE void filter_tile(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_r
   }
 }
 
-INLINE void output_tile(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float *m, ptrdiff_t plane, const float *bias, const int n, const int outputs,
-                        int rows, int cols, bool accumulate, size_t part) {
+INLINE void output_tile(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float *m, ptrdiff_t plane, const float *bias,
+                        const int n, const int outputs, int rows, int cols, bool accumulate, size_t part) {
   vf half[MOST][MOST], in[MOST], out[MOST];
   UNROLL for (int j = 0; j < n; j++) {
     UNROLL for (int i = 0; i < n; i++) in[i] = load(m + (i * n + j) * plane, part);
@@ -156,7 +157,8 @@ INLINE void output_tile(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float 
 }
 
 /* V = B' d B of one n x n tile: plane f of v receives the channels at v + f*plane. */
-void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col, size_t channels, int n, const pl_inside *in) {
+void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdiff_t x_row, ptrdiff_t x_col,
+                               size_t channels, int n, const pl_inside *in) {
   for (size_t c = 0; c < channels; c += PL_LANES) {
     size_t part = channels - c < PL_LANES ? channels - c : PL_LANES;
     if (n == 8 && in == NULL && part == PL_LANES) input_tile(v + c, plane, x + c, x_row, x_col, NULL, 8, PL_LANES);
@@ -168,9 +170,10 @@ void PL_KERNEL(winograd_input)(float *v, ptrdiff_t plane, const float *x, ptrdif
   }
 }
 
-/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). `in`: only for 4 taps, which are pixels. */
-void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col, size_t channels, int n, int taps,
-                                const pl_inside *in) {
+/* U = G w G' of a taps x taps filter; (n, taps) is (8, 5), (8, 4), (6, 3) or (6, 4). `in`: only for 4 taps, which are
+   pixels. */
+void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdiff_t w_row, ptrdiff_t w_col,
+                                size_t channels, int n, int taps, const pl_inside *in) {
   for (size_t c = 0; c < channels; c += PL_LANES) {
     size_t part = channels - c < PL_LANES ? channels - c : PL_LANES;
     if (n == 8 && taps == 5) filter_tile(u + c, plane, w + c, w_row, w_col, NULL, 8, 5, part);
@@ -183,8 +186,9 @@ void PL_KERNEL(winograd_filter)(float *u, ptrdiff_t plane, const float *w, ptrdi
 }
 
 /* Y (+)= A' m A + bias, of which rows x cols are stored; (n, outputs) is (8, 4), (8, 5), (6, 4) or (6, 3). */
-void PL_KERNEL(winograd_output)(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float *m, ptrdiff_t plane, const float *bias, size_t channels,
-                                int n, int outputs, int rows, int cols, bool accumulate) {
+void PL_KERNEL(winograd_output)(float *y, ptrdiff_t y_row, ptrdiff_t y_col, const float *m, ptrdiff_t plane,
+                                const float *bias, size_t channels, int n, int outputs, int rows, int cols,
+                                bool accumulate) {
   for (size_t c = 0; c < channels; c += PL_LANES) {
     size_t part = channels - c < PL_LANES ? channels - c : PL_LANES;
     const float *b = bias != NULL ? bias + c : NULL;

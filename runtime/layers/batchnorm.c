@@ -1,9 +1,9 @@
 /* BatchNorm: y = weight (x - m) / sqrt(v + eps) + bias, for each feature of the last axis; leading axes and the batch
-   are rows. In training m and v are the batch's mean and (biased) variance, and
-   running = (1 - momentum) running + momentum batch; elsewhere m and v are the running ones.
-   Ioffe, Szegedy: "Batch normalization", ICML 2015. weight (gamma), bias (beta), running_mean, running_var: [features].
-   `unbiased`: the running variance divides by rows - 1 (as PyTorch), else by rows (as Keras, whose momentum is ours
-   taken from 1). One row has no variance: training on it is an error (`least_batch`). */
+   are rows. In training m and v are the batch's mean and (biased) variance, and running = (1 - momentum) running +
+   momentum batch; elsewhere m and v are the running ones. Ioffe, Szegedy: "Batch normalization", ICML 2015. weight
+   (gamma), bias (beta), running_mean, running_var: [features]. `unbiased`: the running variance divides by rows - 1 (as
+   PyTorch), else by rows (as Keras, whose momentum is ours taken from 1). One row has no variance: training on it is an
+   error (`least_batch`). */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "layers/batchnorm.h"

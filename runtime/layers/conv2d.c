@@ -2,7 +2,7 @@
    with zeros outside the image. x [N, H, W, in], weight [kh, kw, in, out], bias [out] or, "per-position", [OH, OW,
    out].
 
-   The input is copied once into a buffer with its border of zeros. A row of outputs is then one contraction: pixels
+   The input is copied once into a buffer with its border of zeros. A row of outputs is then one matrix product: pixels
    are rows, output channels are lanes, kernel rows the outer and (kernel column, input channel) the inner part of the
    reduction. Backward-data is the same with the border around dy (spread out by the stride) and the kernel flipped and
    transposed; backward-weights has (kernel column, input channel) as rows and the pixels as the reduction. */
@@ -134,7 +134,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
   m->scratch_backward = sizeof(float) * (conv2d_data_memory(&s, batch, m->members) + conv2d_weights(&s) + sums);
 }
 
-void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
+void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
                   size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x) {
   size_t from, to;
@@ -157,7 +157,7 @@ static conv2d_rows rows_of(const pl_layer *self, const pl_pass *pass, const conv
   const float *bias = c->bias == CONV2D_NO_BIAS ? NULL : self->param[1].value;
   bool per_position = c->bias == CONV2D_BIAS_PER_POSITION;
   if (has_border(s)) {
-    conv2d_frame(pass->team, pass->saved, s->ph, s->pw, x, pass->batch, s->h, s->w, s->in, s->top, s->left, 1, 1);
+    conv2d_pad(pass->team, pass->saved, s->ph, s->pw, x, pass->batch, s->h, s->w, s->in, s->top, s->left, 1, 1);
     pl_team_barrier(pass->team);
     x = pass->saved;
   }
@@ -184,11 +184,11 @@ conv2d_rows conv2d_rows_begin(const pl_layer *self, const pl_pass *pass, const f
 void conv2d_make_rows(const conv2d_rows *r, size_t n, size_t row, size_t count, float *out) {
   size_t size = r->first.rows * r->first.cols;
   for (size_t i = row; i < row + count; i++, out += size) {
-    pl_contraction c = r->first;
+    pl_gemm c = r->first;
     c.c = out;
     c.a += (ptrdiff_t)n * r->a_sample + (ptrdiff_t)i * r->a_next;
     if (r->start != NULL) memcpy(out, r->start + i * size, size * sizeof *out);
-    pl_kernel.contract(&c);
+    pl_kernel.gemm(&c);
   }
 }
 
@@ -221,9 +221,9 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
 
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
-static pl_contraction weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy,
+static pl_gemm weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy,
                                  size_t n) {
-  return (pl_contraction){
+  return (pl_gemm){
     .c = half->sum, .c_row = (ptrdiff_t)s->out,
     .a = x + (half->first + n) * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in),
     .a_inner = (ptrdiff_t)(s->sx * s->in),
@@ -244,14 +244,14 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
     for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
       for (size_t item = half.from; item < half.to; item++) {
         size_t o = item / pieces * STRIP, ky = item % pieces * height;
-        pl_contraction c = weights_of(s, &half, x, dy, n);
+        pl_gemm c = weights_of(s, &half, x, dy, n);
         c.c += ky * s->kw * s->out + o;
         c.a += ky * s->pw;
         c.a_row = (ptrdiff_t)s->pw;
         c.b += o;
         c.rows = s->kh - ky < height ? s->kh - ky : height;
         c.cols = s->out - o < STRIP ? s->out - o : STRIP;
-        pl_kernel.taps(&c, (int)s->kw);
+        pl_kernel.conv_weight_grad_1ch(&c, (int)s->kw);
       }
     }
   }
@@ -271,13 +271,13 @@ static void backward_weights(pl_layer *self, const pl_pass *pass, const conv2d_s
         size_t at = halve_dy ? item % tiles : item / strips, o = (halve_dy ? item / tiles : item % strips) * COLS,
           ky = at / blocks, block = at % blocks;
         size_t first = inner * block / blocks, last = inner * (block + 1) / blocks;
-        pl_contraction c = weights_of(s, &half, x, dy, n);
+        pl_gemm c = weights_of(s, &half, x, dy, n);
         c.c += (ky * inner + first) * s->out + o;
         c.a += ky * s->pw * s->in + first;
         c.b += o;
         c.rows = last - first;
         c.cols = s->out - o < COLS ? s->out - o : COLS;
-        pl_kernel.contract(&c);
+        pl_kernel.gemm(&c);
       }
     }
   }

@@ -26,7 +26,7 @@ typedef struct conv2d_sizes {
   bool winograd, patches, pointwise;
 } conv2d_sizes;
 
-enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/contract.c */
+enum { CONV2D_TILE = 14 };   /* rows of sums that registers hold: see kernels/gemm.c */
 
 static inline size_t conv2d_weights(const conv2d_sizes *s) { return s->kh * s->kw * s->in * s->out; }
 
@@ -35,10 +35,10 @@ conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
 /* The layer's forward, with an activation (elementwise, or NULL) of each finished piece of y. */
 void conv2d_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation);
 
-/* Outputs that are made row by row, each by one contraction, for operations that use them up while they are in the
+/* Outputs that are made row by row, each by one matrix product, for operations that use them up while they are in the
    cache. */
 typedef struct conv2d_rows {
-  pl_contraction first;         /* row 0 of sample 0 */
+  pl_gemm first;         /* row 0 of sample 0 */
   ptrdiff_t a_sample, a_next;   /* in its `a`: from sample to sample, from row to row */
   const float *start;           /* what each row of a sample starts from; NULL: first.bias */
 } conv2d_rows;
@@ -50,16 +50,16 @@ conv2d_rows conv2d_rows_begin(const pl_layer *self, const pl_pass *pass, const f
 void conv2d_make_rows(const conv2d_rows *r, size_t n, size_t row, size_t count, float *out);
 
 /* Copies images into zeroed larger frames: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */
-void conv2d_frame(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
+void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
                   size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x);
 /* The gradient of the input (conv2d_data.c; not Winograd's). Floats of workspace that it takes: the kernel in its
-   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `turned`; a
+   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `transposed`; a
    barrier; then backward. */
 size_t conv2d_data_memory(const conv2d_sizes *s, size_t batch, int members);
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
-                         float *turned);
-void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+                         float *transposed);
+void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                           float *members);
 /* flipped[ky][kx][o][i] = weight[kh-1-ky][kw-1-kx][i][o], shared by the team */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped);
@@ -71,8 +71,8 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
 void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *dy, float *grad,
                             float *second, float *scratch);
 /* W' [out, kh kw in], shared by the team; and what follows from it */
-void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned);
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+void conv2d_patches_transpose(const pl_team *team, const conv2d_sizes *s, const float *weight, float *transposed);
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                          float *scratch);
 
 /* `bias` as for patches */

@@ -1,4 +1,4 @@
-/* Conv2d, the gradient of the input: a forward convolution of dy with the kernel turned round, in the way that suits
+/* Conv2d, the gradient of the input: a forward convolution of dy with the kernel transposed round, in the way that suits
    its sizes. */
 #include <string.h>
 #include "kernels/kernels.h"
@@ -40,18 +40,18 @@ void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *
   }
 }
 
-static const float *framed(const conv2d_sizes *s, const float *dy, const float *scratch) {
+static const float *padded(const conv2d_sizes *s, const float *dy, const float *scratch) {
   return s->eh == s->oh && s->ew == s->ow ? dy : scratch + conv2d_weights(s);
 }
 
 static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
                                   const float *flipped) {
   size_t from, to;
-  const float *e = framed(s, dy, flipped);
+  const float *e = padded(s, dy, flipped);
   pl_work work = pl_work_begin(pass->team, pass->batch * s->h, s->h, 1, PL_FROM_END);
   while (pl_work_take(&work, &from, &to)) for (size_t r = to; r-- > from;) {
     size_t n = r / s->h, iy = r % s->h;
-    pl_kernel.contract(&(pl_contraction){
+    pl_kernel.gemm(&(pl_gemm){
       .c = dx + r * s->w * s->in, .c_row = (ptrdiff_t)s->in,
       .a = e + ((n * s->eh + iy + s->top) * s->ew + s->left) * s->out, .a_row = (ptrdiff_t)s->out,
       .a_outer = (ptrdiff_t)(s->ew * s->out), .a_inner = 1,
@@ -61,18 +61,18 @@ static void backward_data_by_rows(const pl_pass *pass, const conv2d_sizes *s, co
 }
 
 /* The same sum as in backward_data_by_rows, kernel columns outside: e[iy][o][ix] has its pixels side by side, which
-   lets the contraction work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] =
+   lets gemm work on two of them at a time; (ky, o) is one step through e, w'[kx][ky][o][i] =
    w[kh-1-ky][kw-1-kx][i][o]. */
-static void turn_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
+static void transpose_planes(const pl_team *team, const conv2d_sizes *s, const float *weight, float *transposed) {
   size_t from, to, taps = s->kh * s->kw, plane = s->in * s->out;
   pl_team_share(team, taps, 1, &from, &to);
   for (size_t t = from; t < to; t++)
-    pl_kernel.transpose(turned + (t % s->kw * s->kh + t / s->kw) * plane, weight + (taps - 1 - t) * plane, s->in,
+    pl_kernel.transpose(transposed + (t % s->kw * s->kh + t / s->kw) * plane, weight + (taps - 1 - t) * plane, s->in,
                         s->out, s->in, s->out);
 }
 
 static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
-                                    const float *turned, float *members) {
+                                    const float *transposed, float *members) {
   const pl_team *team = pass->team;
   size_t height = s->h + s->kh - 1, width = s->w + s->kw - 1, plane = s->in * s->out;
   float *e = members + (size_t)team->rank * planes_memory(s),
@@ -84,36 +84,36 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
       pl_kernel.transpose(inside + oy * s->out * width, dy + (n * s->oh + oy) * s->ow * s->out, s->ow, s->out, width,
                           s->out);
     for (size_t iy = 0; iy < s->h; iy++) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = dx + (n * s->h + iy) * s->w * s->in, .c_row = (ptrdiff_t)s->in,
         .a = e + iy * s->out * width, .a_row = 1, .a_outer = 1, .a_inner = (ptrdiff_t)width,
-        .b = turned, .b_outer = (ptrdiff_t)(s->kh * plane), .b_inner = (ptrdiff_t)s->in,
+        .b = transposed, .b_outer = (ptrdiff_t)(s->kh * plane), .b_inner = (ptrdiff_t)s->in,
         .rows = s->w, .cols = s->in, .outer = s->kw, .inner = s->kh * s->out });
     }
   }
 }
 
-/* What backward_data needs of all members: the kernel in its order, at `turned`, and dy with its border behind it. */
+/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border behind it. */
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
-                         float *turned) {
+                         float *transposed) {
   const pl_team *team = pass->team;
   const float *weight = self->param[0].value;
   if (by_planes(s)) {
-    turn_planes(team, s, weight, turned);
+    transpose_planes(team, s, weight, transposed);
   } else if (is_narrow(s) || s->patches) {
-    conv2d_patches_turn(team, s, weight, turned);
+    conv2d_patches_transpose(team, s, weight, transposed);
   } else {
-    conv2d_flip(self, team, s, turned);
-    if (framed(s, dy, turned) != dy)
-      conv2d_frame(team, turned + conv2d_weights(s), s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1,
+    conv2d_flip(self, team, s, transposed);
+    if (padded(s, dy, transposed) != dy)
+      conv2d_pad(team, transposed + conv2d_weights(s), s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1,
                    s->kw - 1, s->sy, s->sx);
   }
 }
 
-void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                           float *members) {
-  if (s->pointwise) conv2d_pointwise_data(pass, s, dy, dx, turned);
-  else if (by_planes(s)) backward_data_by_planes(pass, s, dy, dx, turned, members);
-  else if (is_narrow(s) || s->patches) conv2d_patches_data(pass, s, dy, dx, turned, members);
-  else backward_data_by_rows(pass, s, dy, dx, turned);
+  if (s->pointwise) conv2d_pointwise_data(pass, s, dy, dx, transposed);
+  else if (by_planes(s)) backward_data_by_planes(pass, s, dy, dx, transposed, members);
+  else if (is_narrow(s) || s->patches) conv2d_patches_data(pass, s, dy, dx, transposed, members);
+  else backward_data_by_rows(pass, s, dy, dx, transposed);
 }

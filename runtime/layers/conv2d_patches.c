@@ -42,7 +42,7 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
     size_t count = to - n;
     gather(patches, s, x + n * s->ph * s->pw * s->in, count);
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
-    pl_contract_shared(&alone, &(pl_contraction){
+    pl_gemm_team(&alone, &(pl_gemm){
       .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1,
       .b = weight, .b_inner = (ptrdiff_t)s->out,
       .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias,
@@ -60,7 +60,7 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
     for (size_t n = 0, count; n < half.samples && rows > 0; n += count) {
       count = half.samples - n < block_of(s) ? half.samples - n : block_of(s);
       gather(patches, s, x + (half.first + n) * s->ph * s->pw * s->in, count);
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = half.sum + first * s->out, .c_row = (ptrdiff_t)s->out, .a = patches + first, .a_row = 1,
         .a_inner = (ptrdiff_t)patch,
         .b = dy + (half.first + n) * s->oh * s->ow * s->out, .b_inner = (ptrdiff_t)s->out,
@@ -70,13 +70,13 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
   }
 }
 
-void conv2d_patches_turn(const pl_team *team, const conv2d_sizes *s, const float *weight, float *turned) {
+void conv2d_patches_transpose(const pl_team *team, const conv2d_sizes *s, const float *weight, float *transposed) {
   size_t from, to;
   pl_team_share(team, patch_of(s), 16, &from, &to);
-  pl_kernel.transpose(turned + from, weight + from * s->out, to - from, s->out, patch_of(s), s->out);
+  pl_kernel.transpose(transposed + from, weight + from * s->out, to - from, s->out, patch_of(s), s->out);
 }
 
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *turned,
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
                          float *scratch) {
   const pl_team *team = pass->team;
   size_t patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
@@ -85,9 +85,9 @@ void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float
   pl_work work = pl_work_begin(team, pass->batch, 1, block_of(s), PL_FROM_START);
   for (size_t n, to; pl_work_take(&work, &n, &to);) {
     size_t count = to - n;
-    pl_kernel.contract(&(pl_contraction){
+    pl_kernel.gemm(&(pl_gemm){
       .c = patches, .c_row = (ptrdiff_t)patch, .a = dy + n * pixels * s->out, .a_row = (ptrdiff_t)s->out, .a_inner = 1,
-      .b = turned, .b_inner = (ptrdiff_t)patch, .rows = count * pixels, .cols = patch, .outer = 1, .inner = s->out });
+      .b = transposed, .b_inner = (ptrdiff_t)patch, .rows = count * pixels, .cols = patch, .outer = 1, .inner = s->out });
     for (size_t i = 0; i < count; i++) {
       memset(padded, 0, s->ph * row * sizeof *padded);
       pl_kernel.scatter_patches(padded, (ptrdiff_t)row, patches + i * pixels * patch, &(pl_patches){

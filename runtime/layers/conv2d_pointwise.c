@@ -14,19 +14,19 @@ static void fetch(const float *from, size_t floats) {
 }
 
 /* Rows [from, to) of `all`, which has so many rows; those next to them will be next. */
-static void multiply(const pl_contraction *all, size_t from, size_t to, bool descending) {
+static void multiply(const pl_gemm *all, size_t from, size_t to, bool descending) {
   enum { ROWS = 12 };   /* of a piece: full tiles with any instruction set */
   size_t pieces = (to - from + ROWS - 1) / ROWS;
   for (size_t i = 0; i < pieces; i++) {
     size_t at = from + (descending ? pieces - 1 - i : i) * ROWS, end = to - at < ROWS ? to : at + ROWS;
     size_t next = descending ? at - (at < ROWS ? at : ROWS) : end, rows = descending ?
         at - next : all->rows - end < ROWS ? all->rows - end : ROWS;
-    pl_contraction c = *all;
+    pl_gemm c = *all;
     fetch(all->a + (ptrdiff_t)next * c.a_row, rows * c.inner);
     c.rows = end - at;
     c.a += (ptrdiff_t)at * c.a_row;
     c.c += (ptrdiff_t)at * c.c_row;
-    pl_kernel.contract(&c);
+    pl_kernel.gemm(&c);
   }
 }
 
@@ -36,7 +36,7 @@ void conv2d_pointwise_forward(const pl_pass *pass, const conv2d_sizes *s, const 
   pl_work work = pl_work_begin(pass->team, pass->batch * positions, positions, 1, PL_FROM_START);
   while (pl_work_take(&work, &from, &to)) {
     if (per_position) memcpy(y + from * s->out, bias, positions * s->out * sizeof *y);
-    multiply(&(pl_contraction){
+    multiply(&(pl_gemm){
       .c = y, .c_row = (ptrdiff_t)s->out, .a = x, .a_row = (ptrdiff_t)s->in, .a_inner = 1, .b = weight,
       .b_inner = (ptrdiff_t)s->out,
       .rows = pass->batch * positions, .cols = s->out, .outer = 1, .inner = s->in, .bias = bias,
@@ -65,7 +65,7 @@ void conv2d_pointwise_weights(const pl_pass *pass, const conv2d_sizes *s, const 
         size_t row = more * i / items, rows = more * (i + 1) / items - row;
         fetch(from_x + (next + row) * s->in, rows * s->in);
         fetch(from_dy + (next + row) * s->out, rows * s->out);
-        pl_kernel.contract(&(pl_contraction){
+        pl_kernel.gemm(&(pl_gemm){
           .c = half.sum + first * s->out + o, .c_row = (ptrdiff_t)s->out, .a = from_x + p * s->in + first, .a_row = 1,
           .a_inner = (ptrdiff_t)s->in,
           .b = from_dy + p * s->out + o, .b_inner = (ptrdiff_t)s->out, .rows = last - first,
@@ -80,7 +80,7 @@ void conv2d_pointwise_data(const pl_pass *pass, const conv2d_sizes *s, const flo
                            const float *flipped) {
   size_t from, to, positions = s->oh * s->ow;
   pl_work work = pl_work_begin(pass->team, pass->batch * positions, positions, 1, PL_FROM_END);
-  while (pl_work_take(&work, &from, &to)) multiply(&(pl_contraction){
+  while (pl_work_take(&work, &from, &to)) multiply(&(pl_gemm){
     .c = dx, .c_row = (ptrdiff_t)s->in, .a = dy, .a_row = (ptrdiff_t)s->out, .a_inner = 1, .b = flipped,
     .b_inner = (ptrdiff_t)s->in,
     .rows = pass->batch * positions, .cols = s->in, .outer = 1, .inner = s->out }, from, to, true);

@@ -173,7 +173,7 @@ static void multiply_group(float *out, float *m, const float *v, const float *u,
     size_t width = smaller(cols - col, wide);
     ptrdiff_t plane = (ptrdiff_t)plane_of(t, width);
     for (size_t f = 0; f < t->planes; f++) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = m + (ptrdiff_t)f * plane, .c_row = (ptrdiff_t)width, .a = v + f * plane_of(t, channels),
         .a_row = (ptrdiff_t)channels, .a_inner = 1,
         .b = u + f * filter_plane(channels, cols), .b_inner = (ptrdiff_t)wide, .rows = samples * t->tiles,
@@ -221,7 +221,7 @@ static void block_of_weights(const conv2d_sizes *s, const blocks *b, size_t unit
     transform(v, t, x + first * s->h * s->w * s->in, s->h, s->w, s->in, i, in, samples, s->top, s->left, 0);
     transform(d, t, dy + first * s->oh * s->ow * s->out, s->oh, s->ow, s->out, o, out, samples, 0, 0, TILE);
     for (size_t f = 0; f < t->planes; f++) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = sums + f * plane, .c_row = (ptrdiff_t)out, .a = v + f * plane_of(t, in), .a_row = 1,
         .a_inner = (ptrdiff_t)in,
         .b = d + f * plane_of(t, out), .b_inner = (ptrdiff_t)out, .rows = in, .cols = out, .outer = 1,

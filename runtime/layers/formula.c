@@ -9,7 +9,7 @@
 #include "layers/program.h"
 #include "perilune/alloc.h"
 
-/* A layer that a formula calls is traced when it is recorded, and when it is applied: so they nest only a few levels. */
+/* A layer that a formula calls is traced when it is recorded, and when it is applied: they nest only a few levels. */
 enum { MOST_PARAMS = 64, NAME = 48, MOST_NESTED = 6 };
 
 typedef struct config {

@@ -15,7 +15,7 @@ void pl_fused_add_relu(const pl_fused *f) {
   size_t from, to;
   pl_team_share(f->pass[0].team, f->pass[0].batch * (size_t)pl_shape_count(&f->pass[0].out), 64, &from, &to);
   for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
-    pl_kernel.add_clamped(f->y + p.start, f->x + p.start, f->other + p.start, p.end - p.start);
+    pl_kernel.add_relu(f->y + p.start, f->x + p.start, f->other + p.start, p.end - p.start);
 }
 
 void pl_fused_norm_relu(const pl_fused *f) { batchnorm_forward(f->layer[0], &f->pass[0], f->x, f->y, NULL, true); }

@@ -113,7 +113,14 @@ static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_
   return blame(layer, err);
 }
 
+/* Containers that hold each other several times multiply. */
+enum { MOST_CALLS = 1 << 14 };
+
 pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err) {
+  graph->shares = graph->shares || layer->shares;
+  if (graph->shares && ++graph->calls > MOST_CALLS)
+    return pl_error_set(err, PL_ERROR_VALUE, "the model uses its layers more than %d times; use shared containers less "
+                                             "often", MOST_CALLS);
   if (layer->cls->trace != NULL) return layer->cls->trace(layer, graph, in, out, err);
   pl_shape shape = { 0 }, input = graph->value[in].shape;
   if (layer->cls->shape(layer, &input, &shape, err)) return blame(layer, err);

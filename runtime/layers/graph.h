@@ -46,6 +46,8 @@ typedef struct pl_graph {
   pl_row *row;
   int result;          /* the value that is the output; -1: that of the last operation */
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
+  bool shares;         /* some layer is used at several places */
+  int calls;           /* of layers and containers since then */
 } pl_graph;
 
 /* With value 0 and one reference. NULL and an error when memory is short. */

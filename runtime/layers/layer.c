@@ -83,7 +83,9 @@ pl_layer *pl_layer_new(const char *type, const cJSON *args, pl_error *err) {
 
 void pl_layer_free(pl_layer *layer) {
   if (layer == NULL) return;
-  for (int i = 0; i < layer->children; i++) layer->child[i]->parent = NULL;
+  for (int i = 0; i < layer->children; i++) {
+    if (layer->child[i]->parent == layer) layer->child[i]->parent = NULL;
+  }
   if (layer->cls->release != NULL) layer->cls->release(layer);
   pl_free(layer->child);
   pl_free(layer->param);
@@ -91,11 +93,55 @@ void pl_layer_free(pl_layer *layer) {
   pl_free(layer);
 }
 
-void pl_layer_free_tree(pl_layer *layer) {
-  if (layer == NULL) return;
-  for (int i = 0; i < layer->children; i++) pl_layer_free_tree(layer->child[i]);
+void pl_layer_gather(pl_layer *layer, pl_layer **list) {
+  if (layer->mark) return;
+  layer->mark = 1;
+  for (int i = 0; i < layer->children; i++) pl_layer_gather(layer->child[i], list);
   layer->children = 0;
-  pl_layer_free(layer);
+  layer->parent = *list;
+  *list = layer;
+}
+
+void pl_layer_free_list(pl_layer *list) {
+  while (list != NULL) {
+    pl_layer *next = list->parent;
+    pl_layer_free(list);
+    list = next;
+  }
+}
+
+void pl_layer_free_tree(pl_layer *layer) {
+  pl_layer *list = NULL;
+  if (layer != NULL) pl_layer_gather(layer, &list);
+  pl_layer_free_list(list);
+}
+
+bool pl_layer_owns(const pl_layer *parent, int i) {
+  if (parent->child[i]->parent != parent) return false;
+  for (int k = 0; parent->shares && k < i; k++) if (parent->child[k] == parent->child[i]) return false;
+  return true;
+}
+
+static void adopt(pl_layer *layer) {
+  layer->mark = 1;
+  for (int i = 0; i < layer->children; i++) {
+    pl_layer *child = layer->child[i];
+    if (child->mark) continue;
+    if (child->parent != layer) for (pl_layer *p = child->parent; p != NULL; p = p->parent) p->shares = true;
+    child->parent = layer;
+    adopt(child);
+  }
+}
+
+static void unmark(pl_layer *layer) {
+  if (!layer->mark) return;
+  layer->mark = 0;
+  for (int i = 0; i < layer->children; i++) unmark(layer->child[i]);
+}
+
+void pl_layer_adopt(pl_layer *root) {
+  adopt(root);
+  unmark(root);
 }
 
 static int depth(const pl_layer *layer) {
@@ -104,14 +150,12 @@ static int depth(const pl_layer *layer) {
   return n;
 }
 
-/* Levels below and including this one. */
-static int height(const pl_layer *layer) {
-  int most = 0;
-  for (int i = 0; i < layer->children; i++) {
-    int below = height(layer->child[i]);
-    most = below > most ? below : most;
-  }
-  return most + 1;
+/* Containers are filled before they are part of another, once layers are used at several places: then no container can
+   come to hold itself, and each knows what is below. */
+static pl_status check_sharing(const pl_layer *parent, const pl_layer *child, pl_error *err) {
+  if ((child->parent == NULL && !child->shares) || parent->parent == NULL) return PL_OK;
+  return pl_error_set(err, PL_ERROR_STATE, "%s: layers that are used at several places are added before the %s is part "
+                      "of a %s", parent->cls->head.type, parent->cls->head.type, parent->parent->cls->head.type);
 }
 
 pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
@@ -121,10 +165,8 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
   for (const pl_layer *p = parent; p; p = p->parent) {
     if (p == child) return pl_error_set(err, PL_ERROR_VALUE, "%s cannot contain itself", type);
   }
-  if (child->parent != NULL)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: layer %d (%s) already belongs to a %s; make a new one for each place",
-                        type, parent->children + 1, child->cls->head.type, child->parent->cls->head.type);
-  if (depth(parent) + height(child) > PL_MOST_DEPTH)
+  if (check_sharing(parent, child, err)) return PL_ERROR_STATE;
+  if (depth(parent) + child->height + 1 > PL_MOST_DEPTH)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type,
                         PL_MOST_DEPTH);
   pl_layer **list = pl_alloc_array((size_t)parent->children + 1, sizeof *list, err);
@@ -133,7 +175,11 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
   pl_free(parent->child);
   parent->child = list;
   list[parent->children++] = child;
-  child->parent = parent;
+  parent->shares = parent->shares || child->shares || child->parent != NULL;
+  if (child->parent == NULL) child->parent = parent;
+  int height = child->height + 1;
+  for (pl_layer *p = parent; p != NULL && p->height < height; p = p->parent) p->height = height++;
+  if (parent->shares) pl_layer_adopt(parent);
   return PL_OK;
 }
 
@@ -199,35 +245,85 @@ cJSON *pl_layer_config(const pl_layer *layer) {
   return object;
 }
 
-cJSON *pl_layer_to_json(const pl_layer *layer) {
+/* A layer that is met again is { shared = its number }: layers count depth first from 1, each once. */
+static cJSON *describe(pl_layer *layer, int *count) {
   cJSON *object = cJSON_CreateObject();
+  if (layer->mark) {
+    pl_json_add(&object, "shared", cJSON_CreateNumber(layer->mark));
+    return object;
+  }
+  layer->mark = ++*count;
   pl_json_add(&object, "type", cJSON_CreateString(layer->cls->head.type));
   pl_json_add(&object, "config", pl_layer_config(layer));
   if (layer->children) {
     cJSON *list = cJSON_CreateArray();
-    for (int i = 0; i < layer->children; i++) pl_json_add(&list, NULL, pl_layer_to_json(layer->child[i]));
+    for (int i = 0; i < layer->children; i++) pl_json_add(&list, NULL, describe(layer->child[i], count));
     pl_json_add(&object, "layers", list);
   }
   return object;
 }
 
-pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
+cJSON *pl_layer_to_json(const pl_layer *layer) {
+  pl_layer *root = (pl_layer *)layer;   /* only marks change, and are 0 again after it */
+  int count = 0;
+  cJSON *object = describe(root, &count);
+  unmark(root);
+  return object;
+}
+
+/* Layers in the order of their numbers; NULL: not complete yet. */
+typedef struct { pl_layer **layer; int count, room; } numbered;
+
+static int next_number(numbered *all, pl_error *err) {
+  if (all->count == all->room) {
+    int more = 2 * all->room + 16;
+    pl_layer **list = pl_alloc_array((size_t)more, sizeof *list, err);
+    if (list == NULL) return -1;
+    if (all->count > 0) memcpy(list, all->layer, (size_t)all->count * sizeof *list);
+    pl_free(all->layer);
+    all->layer = list;
+    all->room = more;
+  }
+  all->layer[all->count] = NULL;
+  return all->count++;
+}
+
+static pl_layer *shared_layer(const numbered *all, double number, pl_error *err) {
+  if (number >= 1 && number <= all->count && all->layer[(int)number - 1] != NULL) return all->layer[(int)number - 1];
+  pl_error_set(err, PL_ERROR_CORRUPT, "a model's description shares layer %g, which is not there before", number);
+  return NULL;
+}
+
+static pl_layer *from_json(const cJSON *json, numbered *all, pl_error *err) {
+  const cJSON *shared = cJSON_GetObjectItemCaseSensitive(json, "shared");
+  if (cJSON_IsNumber(shared)) return shared_layer(all, shared->valuedouble, err);
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
   if (type == NULL) {
     pl_error_set(err, PL_ERROR_CORRUPT, "a model's description has a layer without a type");
     return NULL;
   }
-  pl_layer *layer = pl_layer_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
+  int number = next_number(all, err);
+  pl_layer *layer = number >= 0 ? pl_layer_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err) : NULL;
   const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(json, "layers");
   if (layer != NULL && list != NULL) cJSON_ArrayForEach(item, list) {
-    pl_layer *child = pl_layer_from_json(item, err);
+    pl_layer *child = from_json(item, all, err);
     if (child == NULL || pl_layer_add(layer, child, err)) {
-      pl_layer_free_tree(child);
-      pl_layer_free_tree(layer);
+      pl_layer_free(layer);
       return NULL;
     }
   }
+  if (layer != NULL) all->layer[number] = layer;
   return layer;
+}
+
+pl_layer *pl_layer_from_json(const cJSON *json, pl_error *err) {
+  numbered all = { 0 };
+  pl_layer *root = from_json(json, &all, err);
+  pl_layer *failed = NULL;
+  for (int i = 0; root == NULL && i < all.count; i++) if (all.layer[i] != NULL) pl_layer_gather(all.layer[i], &failed);
+  pl_layer_free_list(failed);
+  pl_free(all.layer);
+  return root;
 }
 
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out,

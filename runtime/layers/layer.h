@@ -161,9 +161,12 @@ struct pl_layer {
   bool undeclared;            /* memory was short for one of them */
   bool undecided;             /* a graph of the script's, whose layers are known when it has been recorded */
   bool recording;
-  pl_layer *parent;
+  pl_layer *parent;           /* of a layer that is used at several places: where it is first met, depth first */
   pl_layer **child;
   int children;
+  bool shares;                /* a layer below is used at several places */
+  int height;                 /* levels below and including this one, minus 1 */
+  int mark;                   /* used and left 0 by walks that must meet each layer once */
   uint32_t id;                /* depth-first position in the model: the stream of its random numbers */
   pl_host_fn host;
   void *host_context;
@@ -173,6 +176,16 @@ struct pl_layer {
    short shows in self->undeclared, which pl_layer_new looks at. */
 int pl_layer_declare(pl_layer *self, const char *name, pl_shape shape, pl_init init, double fan_in, double fan_out,
                      bool trained);
+
+/* Whether child i stands here in the first place: a layer that is used at several places is numbered, initialized and
+   saved once, where its parent has it first. */
+bool pl_layer_owns(const pl_layer *parent, int i);
+/* Makes each layer's parent the container in which it is met first from `root` on, depth first. */
+void pl_layer_adopt(pl_layer *root);
+/* Ends trees that may share layers, each layer once: first they are gathered in a list (NULL at first), which takes the
+   trees apart. */
+void pl_layer_gather(pl_layer *root, pl_layer **list);
+void pl_layer_free_list(pl_layer *list);
 
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
@@ -200,9 +213,9 @@ void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n);
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n);
 /* Finished rows of outputs become what the activation (elementwise; NULL: none) makes of them. */
 void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride);
-/* One contraction shared by the team, and an activation of its result: a grid of row and column blocks, each computed
-   by one member. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation);
+/* One matrix product shared by the team, and an activation of its result: a grid of row and column blocks, each
+   computed by one member. */
+void pl_gemm_team(const pl_team *team, const pl_gemm *c, pl_layer *activation);
 /* A gradient that is summed over samples is summed over each half of the batch, and the halves are added: any number
    of members makes the same sums, and two of them read only samples that they have made themselves, not what lies in
    the other's cache.

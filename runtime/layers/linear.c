@@ -110,7 +110,7 @@ static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
   const config *c = self->config;
   if (!pass->many_zeros || rows < 2 || c->in > LISTED) return false;
   if (self->param[0].zero_or_normal) return true;
-  return !pass->training && rows >= MANY && pl_kernel.largest(self->param[0].value,
+  return !pass->training && rows >= MANY && pl_kernel.max_abs(self->param[0].value,
                                                               (size_t)(c->in * c->out)) < INFINITY;
 }
 
@@ -129,12 +129,12 @@ static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t row
         in);
     for (size_t p = from; p < to; p++) {
       size_t o = p * width, stride, at = place(self, 0, o, &stride);
-      pl_contraction product = {
+      pl_gemm product = {
         .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1,
         .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
         .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = c->bias ? self->param[1].value + o :
             NULL };
-      if (count > in / 8 * 7 || pl_kernel.contract_listed(&product, list, count)) pl_kernel.contract(&product);
+      if (count > in / 8 * 7 || pl_kernel.gemm_sparse_rows(&product, list, count)) pl_kernel.gemm(&product);
       pl_activate(activation, product.c, n, product.cols, out);
     }
   }
@@ -152,13 +152,13 @@ void linear_forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   if (rows == 1 && pass->training && self->param[0].zero_or_normal && !self->param[0].packed) {
     pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
     if (from == to) return;
-    pl_kernel.row_product(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from,
+    pl_kernel.gemv_sparse(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from,
                           (size_t)c->out);
     pl_activate(activation, y + from, 1, to - from, (size_t)c->out);
     return;
   }
   if (!self->param[0].packed) {
-    pl_contract_shared(pass->team, &(pl_contraction){
+    pl_gemm_team(pass->team, &(pl_gemm){
       .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = weight, .b_inner = c->out,
       .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, activation);
     return;
@@ -167,7 +167,7 @@ void linear_forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   for (size_t item = all.from; item < all.to; item++) {
     piece p = piece_at(&all, item);
     size_t stride, at = place(self, 0, p.o, &stride);
-    pl_kernel.contract(&(pl_contraction){
+    pl_kernel.gemm(&(pl_gemm){
       .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1,
       .b = weight + at, .b_inner = (ptrdiff_t)stride,
       .rows = p.height, .cols = p.width, .outer = 1, .inner = (size_t)c->in, .bias = bias ? bias + p.o : NULL });
@@ -185,7 +185,7 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
   enum { WIDTH = 32, DEPTH = 4 * PANEL };
   const config *c = self->config;
   size_t in = (size_t)c->in, out = (size_t)c->out, from, to;
-  float turned[DEPTH * WIDTH];
+  float transposed[DEPTH * WIDTH];
   pl_team_share(pass->team, in, WIDTH, &from, &to);
   for (size_t i = from; i < to; i += WIDTH) {
     size_t width = least(WIDTH, to - i);
@@ -193,11 +193,11 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
       size_t depth = least(DEPTH, out - o);
       for (size_t k = 0; k < depth; k += PANEL) {
         size_t stride, at = place(self, i, o + k, &stride);
-        pl_kernel.transpose(turned + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
+        pl_kernel.transpose(transposed + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
                             stride);
       }
-      pl_kernel.contract(&(pl_contraction){
-        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = turned, .b_inner = WIDTH,
+      pl_kernel.gemm(&(pl_gemm){
+        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = transposed, .b_inner = WIDTH,
         .rows = rows, .cols = width, .outer = 1, .inner = depth, .accumulate = o > 0 });
     }
   }
@@ -207,18 +207,18 @@ static bool take(const pl_pass *pass, const pl_grad_tile *tile) { return pass->s
 
 /* The rows of a gradient whose input is zero in all samples are zero (dy is finite where there is a sink): only the
    others, neighbours together, are summed up. */
-static void contract_runs(const pl_contraction *sum, const float *x, size_t samples, size_t height) {
+static void contract_runs(const pl_gemm *sum, const float *x, size_t samples, size_t height) {
   uint32_t list[WEIGHT_ROWS + 16];
   size_t count = pl_kernel.nonzero(list, x, samples, (size_t)sum->a_inner, height), next = 0;
   for (size_t t = 0; t < count;) {
     size_t from = list[t], to = from;
     for (; t < count && list[t] == to; t++) to++;
-    pl_contraction run = *sum;
+    pl_gemm run = *sum;
     memset(sum->c + next * sum->cols, 0, (from - next) * sum->cols * sizeof *sum->c);
     run.c += from * sum->cols;
     run.a += from;
     run.rows = to - from;
-    pl_kernel.contract(&run);
+    pl_kernel.gemm(&run);
     next = to;
   }
   memset(sum->c + next * sum->cols, 0, (height - next) * sum->cols * sizeof *sum->c);
@@ -232,7 +232,7 @@ static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, co
   for (size_t item = all.from; item < all.to; item++) {
     piece p = piece_at(&all, item);
     size_t stride, at = place(self, p.i, p.o, &stride);
-    pl_contraction sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in,
+    pl_gemm sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in,
                            .b = dy + p.o, .b_inner = c->out,
                            .rows = p.height, .cols = p.width, .outer = 1, .inner = rows,
                            .accumulate = pass->accumulate };
@@ -241,7 +241,7 @@ static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, co
       sum.c_row = (ptrdiff_t)stride;
     }
     if (pass->sink != NULL && pass->many_zeros) contract_runs(&sum, x + p.i, rows, p.height);
-    else pl_kernel.contract(&sum);
+    else pl_kernel.gemm(&sum);
     pl_grad_tile part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width,
                           .stride = stride, .grad = cached, .grad_stride = p.width };
     if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;

@@ -122,10 +122,10 @@ static bool shares_each(const pl_product *p, size_t items) {
   return items < 8 || p->rows * p->cols * p->inner > 1 << 18;
 }
 
-static void multiply(const pl_team *team, const pl_product *p, const pl_contraction *c) {
+static void multiply(const pl_team *team, const pl_product *p, const pl_gemm *c) {
   static const pl_team alone = { .size = 1 };
   (void)p;
-  pl_contract_shared(team != NULL ? team : &alone, c, NULL);
+  pl_gemm_team(team != NULL ? team : &alone, c, NULL);
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
@@ -136,7 +136,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   if (!each) pl_team_share(pass->team, p.items, 1, &from, &to);
   if (p.rows * p.cols == 0) return;
   for (size_t i = from; i < to; i++) {
-    multiply(each ? pass->team : NULL, &p, &(pl_contraction){
+    multiply(each ? pass->team : NULL, &p, &(pl_gemm){
       .c = y + i * p.rows * p.cols, .c_row = (ptrdiff_t)p.cols,
       .a = pass->input[0] + matrix(&p, p.a, i) * p.rows * p.inner, .a_row = (ptrdiff_t)p.inner, .a_inner = 1,
       .b = pass->input[1] + matrix(&p, p.b, i) * p.inner * p.cols, .b_inner = (ptrdiff_t)p.cols,
@@ -150,7 +150,7 @@ typedef struct { const pl_pass *pass; const pl_product *p; const float *dy, *tur
 /* da (+)= dc b^T, of item i of c. */
 static void step_a(const grads *g, const pl_team *team, size_t m, size_t i, bool accumulate) {
   const pl_product *p = g->p;
-  multiply(team, p, &(pl_contraction){
+  multiply(team, p, &(pl_gemm){
     .c = g->dx + m * p->rows * p->inner, .c_row = (ptrdiff_t)p->inner,
     .a = g->dy + i * p->rows * p->cols, .a_row = (ptrdiff_t)p->cols, .a_inner = 1,
     .b = g->turned + matrix(p, p->b, i) * p->inner * p->cols, .b_inner = (ptrdiff_t)p->inner,
@@ -160,7 +160,7 @@ static void step_a(const grads *g, const pl_team *team, size_t m, size_t i, bool
 /* db (+)= a^T dc, of item i of c. */
 static void step_b(const grads *g, const pl_team *team, size_t m, size_t i, bool accumulate) {
   const pl_product *p = g->p;
-  multiply(team, p, &(pl_contraction){
+  multiply(team, p, &(pl_gemm){
     .c = g->dx + m * p->inner * p->cols, .c_row = (ptrdiff_t)p->cols,
     .a = g->pass->input[0] + matrix(p, p->a, i) * p->rows * p->inner, .a_row = 1, .a_inner = (ptrdiff_t)p->inner,
     .b = g->dy + i * p->rows * p->cols, .b_inner = (ptrdiff_t)p->cols,

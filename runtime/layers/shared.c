@@ -8,11 +8,11 @@ enum { SUM_DEPTH = 192, MANY_ROWS = 56 };   /* inner steps that are done at once
 
 /* The part's product; meanwhile, what the next part will copy comes to the cache: from `next` on, COLUMN_BLOCK floats
    an inner step. */
-static void contract_and_fetch(const pl_contraction *part, const float *next, ptrdiff_t next_inner) {
+static void contract_and_fetch(const pl_gemm *part, const float *next, ptrdiff_t next_inner) {
   enum { ROWS = 28, LINE = 16 };   /* rows between fetches; floats of a cache line */
   size_t tiles = (part->rows + ROWS - 1) / ROWS;
   for (size_t t = 0; t < tiles; t++) {
-    pl_contraction tile = *part;
+    pl_gemm tile = *part;
     for (size_t k = part->inner * t / tiles; k < part->inner * (t + 1) / tiles; k++) {
       const float *row = next + (ptrdiff_t)k * next_inner;
       for (size_t j = 0; j < COLUMN_BLOCK; j += LINE) __builtin_prefetch(row + j);
@@ -21,15 +21,15 @@ static void contract_and_fetch(const pl_contraction *part, const float *next, pt
     tile.rows = part->rows - t * ROWS < ROWS ? part->rows - t * ROWS : ROWS;
     tile.a += (ptrdiff_t)(t * ROWS) * part->a_row;
     tile.c += (ptrdiff_t)(t * ROWS) * part->c_row;
-    pl_kernel.contract(&tile);
+    pl_kernel.gemm(&tile);
   }
 }
 
 /* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns behind them
    are next. */
-static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
+static void contract_part(const pl_gemm *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
   float block[SUM_DEPTH * COLUMN_BLOCK];
-  pl_contraction part = *c;
+  pl_gemm part = *c;
   part.rows = end - i;
   part.cols = c->cols - j < COLUMN_BLOCK ? c->cols - j : COLUMN_BLOCK;
   part.inner = c->inner - k < depth ? c->inner - k : depth;
@@ -53,7 +53,7 @@ static void contract_part(const pl_contraction *c, size_t i, size_t end, size_t 
       return;
     }
   }
-  pl_kernel.contract(&part);
+  pl_kernel.gemm(&part);
 }
 
 void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n) {
@@ -77,7 +77,7 @@ void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_
 /* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and
    b's, copied side by side, in the first: its lines lie far apart, and often in a few sets of the cache. A sum that
    goes on from block to block is the same chain. */
-void pl_contract_shared(const pl_team *team, const pl_contraction *c, pl_layer *activation) {
+void pl_gemm_team(const pl_team *team, const pl_gemm *c, pl_layer *activation) {
   size_t row_block = ROW_BLOCK, rows = (c->rows + row_block - 1) / row_block,
     cols = (c->cols + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
   size_t depth = c->rows >= MANY_ROWS && c->inner > SUM_DEPTH && c->outer == 1 ? SUM_DEPTH : c->inner, from, to, last;
@@ -192,7 +192,7 @@ static void two_sums(float *sums, float *products, const pl_two_sums *s, size_t 
                      size_t cols) {
   size_t at = row * s->cols + col;
   if (s->relu) {
-    pl_kernel.clamped_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ?
+    pl_kernel.relu_grad_sums(sums, products, s->dy + at, s->x + at, s->mean + col, s->scale + col, s->shift ?
                            s->shift + col : NULL, rows, cols, s->cols);
     return;
   }

@@ -63,8 +63,10 @@ static pl_output_kind outputs(const void *settings) {
   return ((const config *)settings)->logits ? PL_OUTPUT_INDEPENDENT_LOGITS : PL_OUTPUT_PROBABILITIES;
 }
 
+static const char *const examples[] = { "{}", "{\"logits\": false}", NULL };
+
 const pl_loss_class pl_loss_bce = {
   .head = { "BCE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs_of = outputs,
   .probabilities = true,
-  .row = row
+  .row = row, .examples = examples
 };

@@ -51,7 +51,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
+static const char *const examples[] = { "{}", "{\"label_smoothing\": 0.1}", NULL };
+
 const pl_loss_class pl_loss_cross_entropy = {
   .head = { "CrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
-  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row
+  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row, .examples = examples
 };

@@ -1,4 +1,5 @@
-/* Focal loss on logits: -sum over j of t_j (1 - p_j)^gamma log p_j, p = softmax(x): samples that are already told apart count less.
+/* Focal loss on logits: -sum over j of t_j (1 - p_j)^gamma log p_j, p = softmax(x): samples that are already told apart
+   count less.
    gamma 0 is cross entropy.  Lin et al., Focal loss for dense object detection, ICCV 2017. */
 #include "loss/loss.h"
 #include "perilune/math.h"
@@ -19,7 +20,8 @@ static probability probability_of(const float *x, size_t j, double most, double 
   return (probability){ p, log_p, 1 - p };
 }
 
-/* factor base^exponent; where p is 1, so that base is 0 (and log p, in the factor, next to 0), the limit, which is 0. */
+/* factor base^exponent; where p is 1, so that base is 0 (and log p, in the factor, next to 0), the limit, which is
+   0. */
 static double times_power(double factor, double base, double exponent) {
   return factor == 0 || (base == 0 && exponent < 0) ? 0 : factor * pl_pow(base, exponent);
 }
@@ -47,7 +49,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
+static const char *const examples[] = { "{}", "[0.5]", "[0]", NULL };
+
 const pl_loss_class pl_loss_focal = {
   .head = { "FocalLoss", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
-  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row
+  .outputs = PL_OUTPUT_LOGITS, .probabilities = true, .row = row, .examples = examples
 };

@@ -1,5 +1,5 @@
-/* Huber, Robust estimation of a location parameter (1964): with d = x_j - t_j, the sum over j of
-   d^2 / 2 where |d| <= delta, else delta (|d| - delta/2). */
+/* Huber, Robust estimation of a location parameter (1964): with d = x_j - t_j, the sum over j of d^2 / 2 where |d| <=
+   delta, else delta (|d| - delta/2). */
 #include <math.h>
 #include "loss/loss.h"
 
@@ -25,7 +25,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return sum;
 }
 
+static const char *const examples[] = { "{}", "[0.3]", NULL };
+
 const pl_loss_class pl_loss_huber = {
   .head = { "Huber", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES,
-  .row = row
+  .row = row, .examples = examples
 };

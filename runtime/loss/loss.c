@@ -25,6 +25,11 @@ static const pl_loss_class *find_class(const char *type, pl_error *err) {
   return NULL;
 }
 
+const char *pl_loss_example(const char *type, int i) {
+  const pl_loss_class *cls = find_class(type, NULL);
+  return cls != NULL ? cls->examples[i] : NULL;
+}
+
 pl_loss *pl_loss_new(const char *type, const cJSON *args, pl_error *err) {
   const pl_loss_class *cls = find_class(type, err);
   pl_loss *loss = cls ? pl_alloc(sizeof *loss, err) : NULL;

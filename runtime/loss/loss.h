@@ -25,6 +25,7 @@ typedef struct pl_loss_class {
   pl_output_kind (*outputs_of)(const void *config);            /* where it depends on the options; else NULL */
   bool probabilities;         /* wanted values are probabilities */
   double (*row)(const void *config, const pl_loss_row *row);   /* fills row->grad, returns the loss */
+  const char *const *examples;   /* for tests: options as JSON, each is tried; ends with NULL */
 } pl_loss_class;
 
 typedef enum pl_reduction { PL_REDUCTION_MEAN, PL_REDUCTION_SUM } pl_reduction;

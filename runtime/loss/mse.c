@@ -18,7 +18,9 @@ static double row(const void *unused, const pl_loss_row *r) {
   return sum;
 }
 
+static const char *const examples[] = { "{}", NULL };
+
 const pl_loss_class pl_loss_mse = {
   .head = { "MSE", sizeof(config), &defaults, options }, .kind = PL_LOSS_ELEMENTS, .outputs = PL_OUTPUT_VALUES,
-  .row = row
+  .row = row, .examples = examples
 };

@@ -17,8 +17,10 @@ static double row(const void *unused, const pl_loss_row *r) {
   return sum;
 }
 
+static const char *const examples[] = { "{}", NULL };
+
 const pl_loss_class pl_loss_nll = {
   .head = { "NLL", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
   .outputs = PL_OUTPUT_LOG_PROBABILITIES,
-  .probabilities = true, .row = row
+  .probabilities = true, .row = row, .examples = examples
 };

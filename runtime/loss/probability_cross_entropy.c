@@ -1,8 +1,8 @@
 /* Cross entropy on probabilities (after Softmax): -sum over j of t_j log q_j, where
      q_j = p_j, or with `normalize` p_j / sum over k of p_k (Keras does so; it matters after dropout on p),
    and the reported q_j is held in [clip, 1 - clip]. By default the clip acts on the reported loss alone and the
-   gradient
-   is that of the unclipped one; with `clip_gradient` it is the reported loss's own: zero where q_j was clipped. */
+   gradient is that of the unclipped one; with `clip_gradient` it is the reported loss's own: zero where q_j was
+   clipped. */
 #include <float.h>
 #include "loss/loss.h"
 #include "perilune/math.h"
@@ -43,7 +43,9 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
+static const char *const examples[] = { "{}", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", NULL };
+
 const pl_loss_class pl_loss_probability_cross_entropy = {
   .head = { "ProbabilityCrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,
-  .outputs = PL_OUTPUT_PROBABILITIES, .probabilities = true, .row = row
+  .outputs = PL_OUTPUT_PROBABILITIES, .probabilities = true, .row = row, .examples = examples
 };

@@ -18,8 +18,8 @@ static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
-  u->keep2 = (float)c->rho;
-  u->add2 = (float)(1 - c->rho);
+  u->beta2 = (float)c->rho;
+  u->one_minus_beta2 = (float)(1 - c->rho);
   u->rate_g = (float)lr;
   u->eps_in = (float)c->eps;
   u->l2 = (float)weight_decay;

@@ -1,7 +1,7 @@
 /* Adam (Kingma and Ba, Adam: a method for stochastic optimization, 2015):
      m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,   w <- w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
-   correction = "step": t counts steps, as in the paper. "epoch": t counts epochs (pl_optimizer_epoch): the same direction,
-   but its length is multiplied by sqrt(1 - b2^t) / (1 - b1^t), 0.32 in the first epoch.
+   correction = "step": t counts steps, as in the paper. "epoch": t counts epochs (pl_optimizer_epoch): the same
+   direction, but its length is multiplied by sqrt(1 - b2^t) / (1 - b1^t), 0.32 in the first epoch.
    eps_inside_root: sqrt(v / (1 - b2^t) + eps). weight_decay w is added to g. */
 #include "optim/optim.h"
 

@@ -12,7 +12,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   const config *c = settings;
   pl_optim_moments(c->betas, now->step, lr, u);
   u->eps_out = (float)c->eps;
-  u->shrink = (float)(1 - lr * weight_decay);
+  u->weight_decay_factor = (float)(1 - lr * weight_decay);
 }
 
 static bool update(const pl_update *u) { return pl_kernel.adam(u); }

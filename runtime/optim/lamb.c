@@ -21,7 +21,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   const config *c = settings;
   pl_optim_moments(c->betas, now->step, 1, u);
   u->eps_out = (float)c->eps;
-  u->shrink = (float)weight_decay;
+  u->weight_decay_factor = (float)weight_decay;
   u->rate = (float)lr;
 }
 

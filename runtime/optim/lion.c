@@ -15,12 +15,12 @@ static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
-  u->keep1 = (float)c->betas[0];
-  u->add1 = (float)(1 - c->betas[0]);
-  u->keep2 = (float)c->betas[1];
-  u->add2 = (float)(1 - c->betas[1]);
+  u->beta1 = (float)c->betas[0];
+  u->one_minus_beta1 = (float)(1 - c->betas[0]);
+  u->beta2 = (float)c->betas[1];
+  u->one_minus_beta2 = (float)(1 - c->betas[1]);
   u->rate_m = (float)lr;
-  u->shrink = (float)(1 - lr * weight_decay);
+  u->weight_decay_factor = (float)(1 - lr * weight_decay);
 }
 
 static bool update(const pl_update *u) { return pl_kernel.lion(u); }

@@ -38,7 +38,8 @@ typedef struct pl_optimizer_class {
   /* Fills the scalars of a step: `lr` and `weight_decay` are the group's, decay applied. */
   void (*prepare)(const void *config, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u);
   bool (*update)(const pl_update *u);   /* some rows; whether the new weights are finite */
-  /* A number carried from step to step beside the slots (NULL: none; it begins as 1), and its name among the counters. */
+  /* A number carried from step to step beside the slots (NULL: none; it begins as 1), and its name among the
+     counters. */
   double (*remember)(const void *config, double memory, double step);
   const char *memory_name;
   /* In place of `update` on every block; `scale` is the factor on the gradients. NULL: not needed. */

@@ -23,9 +23,9 @@ static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
-  u->keep1 = (float)c->momentum;
-  u->keep2 = (float)c->beta;
-  u->add2 = (float)(1 - c->beta);
+  u->beta1 = (float)c->momentum;
+  u->beta2 = (float)c->beta;
+  u->one_minus_beta2 = (float)(1 - c->beta);
   u->rate_g = (float)lr;
   u->eps_out = (float)c->eps;
   u->l2 = (float)weight_decay;

@@ -1,5 +1,5 @@
-/* SGD: gradient descent, with momentum (Polyak 1964) and Nesterov's look ahead (Sutskever et al. 2013). With mu = momentum,
-   g the gradient, w <- w - lr d (the last form: w <- w + d):
+/* SGD: gradient descent, with momentum (Polyak 1964) and Nesterov's look ahead (Sutskever et al. 2013). With mu =
+   momentum, g the gradient, w <- w - lr d (the last form: w <- w + d):
      momentum_form   velocity                  d               d with nesterov
      "classic"       v <- mu v + g             v               g + mu v
      "averaged"      v <- mu v + (1 - mu) g    v               (1 - mu) g + mu v
@@ -35,12 +35,12 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   double mu = c->momentum, take = c->momentum_form == CLASSIC ? 1 : c->momentum_form == AVERAGED ? 1 - mu : -lr;
   double along = c->momentum_form == KERAS ? -1 : lr;   /* w <- w - along d */
   (void)now;
-  u->keep1 = (float)mu;
-  u->add1 = (float)take;
+  u->beta1 = (float)mu;
+  u->one_minus_beta1 = (float)take;
   u->rate_m = (float)(c->nesterov ? along * mu : along);
   u->rate_g = (float)(c->nesterov || mu == 0 ? along * take : 0);
   if (c->decay_form == L2) u->l2 = (float)weight_decay;
-  else u->shrink = (float)(1 - (c->decay_form == DECOUPLED ? lr * weight_decay : weight_decay));
+  else u->weight_decay_factor = (float)(1 - (c->decay_form == DECOUPLED ? lr * weight_decay : weight_decay));
 }
 
 static bool update(const pl_update *u) { return pl_kernel.sgd(u); }

@@ -15,8 +15,9 @@ void pl_optimizer_advance(pl_optimizer *opt) {
   pl_optim_clock now = { opt->steps, opt->epochs > 0 ? opt->epochs : 1, opt->memory };
   for (size_t i = 0; i < opt->groups; i++) {
     pl_optim_group *g = &opt->group[i];
+    float limit = c->clip_value > 0 ? (float)c->clip_value : INFINITY;
     g->lr = decayed * g->lr_scale;
-    g->update = (pl_update){ .scale = 1, .limit = c->clip_value > 0 ? (float)c->clip_value : INFINITY, .shrink = 1 };
+    g->update = (pl_update){ .scale = 1, .limit = limit, .weight_decay_factor = 1 };
     opt->cls->prepare(opt->config, &now, g->lr, g->weight_decay, &g->update);
   }
 }
@@ -28,10 +29,10 @@ void pl_optim_slots_mv(const void *config, const char *names[PL_MOST_SLOTS]) {
 }
 
 void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u) {
-  u->keep1 = (float)betas[0];
-  u->add1 = (float)(1 - betas[0]);
-  u->keep2 = (float)betas[1];
-  u->add2 = (float)(1 - betas[1]);
+  u->beta1 = (float)betas[0];
+  u->one_minus_beta1 = (float)(1 - betas[0]);
+  u->beta2 = (float)betas[1];
+  u->one_minus_beta2 = (float)(1 - betas[1]);
   u->rate_m = (float)(lr / (1 - pl_pow(betas[0], t)));
   u->root = (float)(1 / (1 - pl_pow(betas[1], t)));
 }
@@ -100,7 +101,7 @@ static bool step_rows(const pl_optimizer *opt, float *values, const pl_grad_tile
     u.slot[i] = opt->slot[i] ? (float *)pl_tensor_data(opt->slot[i]) + at : NULL;
     slots = slots || opt->slot[i];
   }
-  u.still = !slots && u.l2 == 0 && u.shrink == 1;
+  u.unchanged = !slots && u.l2 == 0 && u.weight_decay_factor == 1;
   return opt->cls->update(&u);
 }
 

@@ -34,8 +34,7 @@ pl_status pl_hdf5_load(pl_error *err) {
                                                       PL_HDF5_LIBRARY, functions[i].name, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
   /* Before anything else, which would start it: no file waits for the library's end, and that crashes where closing one
-     has run
-     out of memory. */
+     has run out of memory. */
   hdf5.H5dont_atexit();
   unsigned major = 0, minor = 0, release = 0;
   hdf5.H5get_libversion(&major, &minor, &release);

@@ -62,15 +62,15 @@ pl_status pl_hdf5_error(pl_error *err, pl_status status, const char *format, ...
 /* A file in memory. For reading, `data` and `size` are given and stay the caller's. For writing they start empty, and
    after H5Fclose hold the file as libhdf5 left it (free `data` with pl_free). It must outlive the HDF5 file, whose end
    shows in `released`, also when closing fails. */
-typedef struct pl_image {
+typedef struct pl_memory_file {
   unsigned char *data;
   size_t size;
   bool reading, released;
-} pl_image;
+} pl_memory_file;
 
-hid_t pl_image_create(pl_image *image, pl_error *err);   /* an HDF5 file id, or -1 */
-hid_t pl_image_open(pl_image *image, pl_error *err);
-pl_status pl_image_close(pl_image *image, hid_t file, pl_error *err);   /* all objects of the file with it; the id is
+hid_t pl_memory_file_create(pl_memory_file *memory, pl_error *err);   /* an HDF5 file id, or -1 */
+hid_t pl_memory_file_open(pl_memory_file *memory, pl_error *err);
+pl_status pl_memory_file_close(pl_memory_file *memory, hid_t file, pl_error *err);   /* all objects of the file with it; the id is
                                                                            gone in any case */
 
 #endif

@@ -1,11 +1,11 @@
 /* The tree reader: opening, and finding one's way. */
 #include <string.h>
-#include "store/proof.h"
+#include "store/user_block.h"
 #include "store/reader.h"
 #include "perilune/alloc.h"
 
 static void reader_free(pl_store_reader *r) {
-  pl_free(r->image.data);
+  pl_free(r->memory.data);
   pl_free(r);
 }
 
@@ -14,13 +14,13 @@ pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
   void *data = NULL;
   if (r == NULL) return NULL;
   strcpy(r->path, path);
-  pl_status status = pl_store_read_file(path, &data, &r->image.size, err);
-  r->image.data = data;
-  if (status == PL_OK && (!foreign || pl_proof_present(data, r->image.size))) {
-    status = pl_proof_check(path, data, r->image.size, r->digest, err);
+  pl_status status = pl_store_read_file(path, &data, &r->memory.size, err);
+  r->memory.data = data;
+  if (status == PL_OK && (!foreign || pl_user_block_present(data, r->memory.size))) {
+    status = pl_user_block_check(path, data, r->memory.size, r->digest, err);
   }
   if (status == PL_OK) status = pl_hdf5_load(err);
-  if (status == PL_OK && (r->file = pl_image_open(&r->image, err)) < 0) {
+  if (status == PL_OK && (r->file = pl_memory_file_open(&r->memory, err)) < 0) {
     pl_error_prefix(err, "%s", path);
     status = PL_ERROR_CORRUPT;
   }
@@ -30,7 +30,7 @@ pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
 }
 
 void pl_store_close(pl_store_reader *r) {
-  if (r != NULL && pl_image_close(&r->image, r->file, NULL) == PL_OK) reader_free(r);
+  if (r != NULL && pl_memory_file_close(&r->memory, r->file, NULL) == PL_OK) reader_free(r);
 }
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
@@ -45,7 +45,8 @@ static bool has_one_link(const pl_store_reader *r, hid_t object) {
 
 static hid_t enter_link(hid_t group, const char *name, int *names, bool *soft);
 
-/* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the file. */
+/* What the path in a soft link leads to, from the link's own group; it may lead over other links, but not out of the
+   file. */
 static hid_t enter_soft(hid_t group, const char *name, size_t size, int *names) {
   enum { PATH_MOST = 1024 };
   char path[PATH_MOST], part[STORE_NAME_MOST];

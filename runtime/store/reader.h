@@ -1,10 +1,10 @@
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
-#include "store/types.h"
+#include "store/hdf5_types.h"
 
 struct pl_store_reader {
-  pl_image image;
+  pl_memory_file memory;
   hid_t file;
   char digest[65];
   char path[];

@@ -1,6 +1,6 @@
-/* Names of temporary files: <target>.<pid>-<place>-<count>.tmp, in hexadecimal; of a long name only the first 200 bytes.
-   `place` tells apart machines and containers that share a folder: only where it is our own does a pid say whether its
-   process lives. Created exclusively, so that two savers of one path never write into one file. */
+/* Names of temporary files: <target>.<pid>-<place>-<count>.tmp, in hexadecimal; of a long name only the first 200
+   bytes. `place` tells apart machines and containers that share a folder: only where it is our own does a pid say
+   whether its process lives. Created exclusively, so that two savers of one path never write into one file. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

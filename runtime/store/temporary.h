@@ -10,8 +10,8 @@
    NULL: a loop of links, or what is there is no regular file. */
 char *pl_store_target(const char *path, pl_error *err);
 
-/* A new, empty file beside `target` under a name that nobody else has; -1 on failure. *name is to be freed. Where `target`
-   exists, the new file has its permissions, and its owner where the system allows that. */
+/* A new, empty file beside `target` under a name that nobody else has; -1 on failure. *name is to be freed. Where
+   `target` exists, the new file has its permissions, and its owner where the system allows that. */
 int pl_store_temporary(const char *target, char **name, pl_error *err);
 
 /* Removes what saves to `target` left behind when their processes died. */

@@ -3,11 +3,11 @@
 #include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/hdf5.h"
-#include "store/proof.h"
-#include "store/types.h"
+#include "store/user_block.h"
+#include "store/hdf5_types.h"
 
 struct pl_store_writer {
-  pl_image image;
+  pl_memory_file memory;
   hid_t file;
   hid_t links, groups;    /* property lists: names in UTF-8; children and attributes in order, without times */
   pl_error failure;
@@ -17,7 +17,7 @@ struct pl_store_writer {
 static void writer_free(pl_store_writer *w) {
   hdf5.H5Pclose(w->links);
   hdf5.H5Pclose(w->groups);
-  pl_free(w->image.data);
+  pl_free(w->memory.data);
   pl_free(w);
 }
 
@@ -32,7 +32,7 @@ pl_store_writer *pl_store_create(const char *path, pl_error *err) {
   if (hdf5.H5Pset_char_encoding(w->links, H5T_CSET_UTF8) < 0 || hdf5.H5Pset_link_creation_order(w->groups, ORDER) < 0 ||
       hdf5.H5Pset_attr_creation_order(w->groups, ORDER) < 0 || hdf5.H5Pset_obj_track_times(w->groups, 0) < 0) {
     pl_hdf5_error(err, PL_ERROR_MEMORY, "cannot begin a file");
-  } else if ((w->file = pl_image_create(&w->image, err)) >= 0) {
+  } else if ((w->file = pl_memory_file_create(&w->memory, err)) >= 0) {
     return w;
   }
   writer_free(w);
@@ -236,7 +236,8 @@ pl_status pl_store_text(pl_store_writer *w, const char *path, const char *text, 
   return status;
 }
 
-/* CLASS is what makes a dataset a scale; readers want it fixed, 16 bytes, ended by a zero (HDF5 Dimension Scale Specification). */
+/* CLASS is what makes a dataset a scale; readers want it fixed, 16 bytes, ended by a zero (HDF5 Dimension Scale
+   Specification). */
 pl_status pl_store_scale(pl_store_writer *w, const char *path, const char *name, pl_error *err) {
   static const char class[] = "DIMENSION_SCALE";
   if (w->failure.status) return done(w, err);
@@ -259,12 +260,12 @@ pl_status pl_store_commit(pl_store_writer *w, pl_error *err) {
   if (failure.status) {
     pl_store_discard(w);
     pl_error_prefix(&failure, "not saved");
-  } else if (pl_image_close(&w->image, w->file, &failure)) {
+  } else if (pl_memory_file_close(&w->memory, w->file, &failure)) {
     pl_error_prefix(&failure, "%s is not saved", w->path);
-    if (w->image.released) writer_free(w);
+    if (w->memory.released) writer_free(w);
   } else {
-    pl_proof_write(w->image.data, w->image.size);
-    if (pl_store_write_file(w->path, w->image.data, w->image.size, &failure) == PL_OK) failure.status = PL_OK;
+    pl_user_block_write(w->memory.data, w->memory.size);
+    if (pl_store_write_file(w->path, w->memory.data, w->memory.size, &failure) == PL_OK) failure.status = PL_OK;
     writer_free(w);
   }
   if (failure.status && err != NULL) *err = failure;
@@ -274,5 +275,5 @@ pl_status pl_store_commit(pl_store_writer *w, pl_error *err) {
 void pl_store_discard(pl_store_writer *w) {
   if (w == NULL) return;
   hdf5.H5Fclose(w->file);
-  if (w->image.released) writer_free(w);   /* else libhdf5 may still use the image */
+  if (w->memory.released) writer_free(w);   /* else libhdf5 may still use the image */
 }

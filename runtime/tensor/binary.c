@@ -53,15 +53,15 @@ F32(maximum, maximum)
 F32(minimum, minimum)
 
 const pl_binary_op pl_binary_ops[] = {
-  { "add", op_add, f32_add, PL_GIVES_NUMBER }, { "sub", op_sub, f32_sub, PL_GIVES_NUMBER },
-  { "mul", op_mul, f32_mul, PL_GIVES_NUMBER }, { "div", op_div, f32_div, PL_GIVES_FRACTION },
-  { "idiv", op_idiv, NULL, PL_GIVES_NUMBER }, { "mod", op_mod, NULL, PL_GIVES_NUMBER },
-  { "pow", op_pow, f32_pow, PL_GIVES_FRACTION }, { "maximum", op_maximum, f32_maximum, PL_GIVES_NUMBER },
-  { "minimum", op_minimum, f32_minimum, PL_GIVES_NUMBER }, { "lt", op_lt, NULL, PL_GIVES_MASK },
-  { "le", op_le, NULL, PL_GIVES_MASK }, { "gt", op_gt, NULL, PL_GIVES_MASK }, { "ge", op_ge, NULL, PL_GIVES_MASK },
-  { "eq", op_eq, NULL, PL_GIVES_MASK }, { "ne", op_ne, NULL, PL_GIVES_MASK },
-  { "logical_and", op_logical_and, NULL, PL_GIVES_MASK }, { "logical_or", op_logical_or, NULL, PL_GIVES_MASK },
-  { "logical_xor", op_logical_xor, NULL, PL_GIVES_MASK }, { NULL, NULL, NULL, PL_GIVES_NUMBER },
+  { "add", op_add, f32_add, PL_RESULT_NUMBER }, { "sub", op_sub, f32_sub, PL_RESULT_NUMBER },
+  { "mul", op_mul, f32_mul, PL_RESULT_NUMBER }, { "div", op_div, f32_div, PL_RESULT_FLOAT },
+  { "idiv", op_idiv, NULL, PL_RESULT_NUMBER }, { "mod", op_mod, NULL, PL_RESULT_NUMBER },
+  { "pow", op_pow, f32_pow, PL_RESULT_FLOAT }, { "maximum", op_maximum, f32_maximum, PL_RESULT_NUMBER },
+  { "minimum", op_minimum, f32_minimum, PL_RESULT_NUMBER }, { "lt", op_lt, NULL, PL_RESULT_MASK },
+  { "le", op_le, NULL, PL_RESULT_MASK }, { "gt", op_gt, NULL, PL_RESULT_MASK }, { "ge", op_ge, NULL, PL_RESULT_MASK },
+  { "eq", op_eq, NULL, PL_RESULT_MASK }, { "ne", op_ne, NULL, PL_RESULT_MASK },
+  { "logical_and", op_logical_and, NULL, PL_RESULT_MASK }, { "logical_or", op_logical_or, NULL, PL_RESULT_MASK },
+  { "logical_xor", op_logical_xor, NULL, PL_RESULT_MASK }, { NULL, NULL, NULL, PL_RESULT_NUMBER },
 };
 
 const pl_binary_op *pl_binary_find(const char *name) {
@@ -70,9 +70,9 @@ const pl_binary_op *pl_binary_find(const char *name) {
   return op->name == NULL ? NULL : op;
 }
 
-pl_dtype pl_result_type(pl_gives gives, bool whole) {
-  if (gives == PL_GIVES_MASK) return PL_U8;
-  return gives == PL_GIVES_NUMBER && whole ? PL_I32 : PL_F32;
+pl_dtype pl_result_type(pl_result_kind result, bool whole) {
+  if (result == PL_RESULT_MASK) return PL_U8;
+  return result == PL_RESULT_NUMBER && whole ? PL_I32 : PL_F32;
 }
 
 bool pl_operand_whole(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->whole; }
@@ -94,7 +94,7 @@ typedef struct job {
   pl_tensor *out;
 } job;
 
-static pl_misfit run(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
   pl_stream a, b;
@@ -106,12 +106,12 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
     const double *x = pl_stream_read(&a, n), *y = pl_stream_read(&b, n);
     j->op->fn(result, x, y, n);
     size_t done = pl_cursor_write(&out, result, n);
-    if (done < n) return (pl_misfit){ true, result[done] };
+    if (done < n) return (pl_out_of_range){ true, result[done] };
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
-static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range run_f32(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   const pl_operand target = { .tensor = j->out };
   pl_floats a, b, out;
@@ -124,7 +124,7 @@ static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
     j->op->f32(result, pl_floats_read(&a, n), pl_floats_read(&b, n), n);
     pl_floats_write(&out, result, n);
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
 static bool is_f32(const pl_operand *x) { return x->tensor == NULL || x->tensor->type == PL_F32; }
@@ -165,7 +165,7 @@ static void round_numbers(pl_operand *a, pl_operand *b) {
 
 pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err) {
   round_numbers(&a, &b);
-  return binary(op, &a, &b, pl_result_type(op->gives, pl_operand_whole(&a) && pl_operand_whole(&b)), err);
+  return binary(op, &a, &b, pl_result_type(op->result, pl_operand_whole(&a) && pl_operand_whole(&b)), err);
 }
 
 pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err) {

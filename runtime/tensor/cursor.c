@@ -46,7 +46,7 @@ static const struct {
   [PL_I32] = { load_i32, store_i32, "-2147483648 to 2147483647" },
 };
 
-pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err) {
+pl_status pl_element_out_of_range(pl_dtype type, double value, const char *what, pl_error *err) {
   return pl_error_set(err, PL_ERROR_VALUE,
                       "%s: %.15g does not fit in %s (whole numbers from %s); convert the tensor with :to(\"f32\") first",
                       what, value, pl_dtype_name(type), types[type].range);

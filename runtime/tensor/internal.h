@@ -61,19 +61,19 @@ size_t pl_cursor_run(const pl_cursor *c, size_t n);
 void pl_cursor_advance(pl_cursor *c, size_t n);
 
 /* "<what>: 300 does not fit in u8 ..." */
-pl_status pl_element_misfit(pl_dtype type, double value, const char *what, pl_error *err);
+pl_status pl_element_out_of_range(pl_dtype type, double value, const char *what, pl_error *err);
 
 /* A result that does not fit into its integer type. */
-typedef struct pl_misfit {
+typedef struct pl_out_of_range {
   bool found;
   double value;
-} pl_misfit;
+} pl_out_of_range;
 
 /* Calls run(from, to, arg) for ranges that together are all elements of `out`; each takes about `work` steps: 1 in a
    vector kernel, PL_READ for an element that is read as a double. */
 enum { PL_READ = 8 };
 pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
-                       pl_misfit (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err);
+                       pl_out_of_range (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err);
 
 /* An operand as a stream: chunks of a tensor broadcast to `shape`, or of one number. */
 typedef struct pl_stream {
@@ -101,7 +101,7 @@ void pl_floats_write(pl_floats *s, const float *chunk, size_t n);
 
 bool pl_operand_whole(const pl_operand *x);
 /* The element type of a result; `whole`: all operands are. */
-pl_dtype pl_result_type(pl_gives gives, bool whole);
+pl_dtype pl_result_type(pl_result_kind result, bool whole);
 
 /* Before any write: an error if the tensor was expanded. */
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);

@@ -44,7 +44,7 @@ static void multiply(const pl_team *team, void *arg) {
     size_t n = (size_t)j->rows - row < to - from ? (size_t)j->rows - row : to - from;
     const int64_t *a = j->a->stride + axes - 2, *b = j->b->stride + axes - 2;
     for (int64_t k = 0; k < j->inner; k += BLOCK) {
-      pl_kernel.contract(&(pl_contraction){
+      pl_kernel.gemm(&(pl_gemm){
         .c = matrix(j->c, (int64_t)number) + (int64_t)row * j->cols + (int64_t)left, .c_row = j->cols,
         .a = matrix(j->a, (int64_t)number) + (int64_t)row * a[0] + k * a[1], .a_row = a[0], .a_inner = a[1],
         .b = matrix(j->b, (int64_t)number) + k * b[0] + left, .b_inner = b[0],
@@ -56,7 +56,7 @@ static void multiply(const pl_team *team, void *arg) {
   }
 }
 
-static pl_status misfit(const pl_tensor *a, const pl_tensor *b, const char *why, pl_error *err) {
+static pl_status do_not_fit(const pl_tensor *a, const pl_tensor *b, const char *why, pl_error *err) {
   char first[PL_SHAPE_TEXT], second[PL_SHAPE_TEXT];
   return pl_error_set(err, PL_ERROR_SHAPE, "matmul: shapes %s and %s: %s", pl_shape_text(first, &a->shape, false),
                       pl_shape_text(second, &b->shape, false), why);
@@ -67,16 +67,16 @@ static pl_status check(const pl_tensor *a, const pl_tensor *b, pl_error *err) {
     return pl_error_set(err, PL_ERROR_TYPE, "matmul: expects f32 tensors, got %s and %s; convert with :to(\"f32\")",
                         pl_dtype_name(a->type), pl_dtype_name(b->type));
   if (a->shape.axes == 0 || b->shape.axes == 0)
-    return misfit(a, b, "both need at least one axis; multiply by a number with *", err);
+    return do_not_fit(a, b, "both need at least one axis; multiply by a number with *", err);
   int64_t inner = a->shape.size[a->shape.axes - 1], other = b->shape.size[b->shape.axes > 1 ? b->shape.axes - 2 : 0];
   if (inner == other) return PL_OK;
   char why[160];
-  bool turned = b->shape.axes > 1 && inner == b->shape.size[b->shape.axes - 1];
+  bool transposed = b->shape.axes > 1 && inner == b->shape.size[b->shape.axes - 1];
   snprintf(why, sizeof why, "the last axis of the first (%lld) must equal the %s of the second (%lld)%s",
            (long long)inner,
            b->shape.axes > 1 ? "last but one" : "axis", (long long)other,
-           turned ? "; transpose the second, with transpose(-2, -1)" : "");
-  return misfit(a, b, why, err);
+           transposed ? "; transpose the second, with transpose(-2, -1)" : "");
+  return do_not_fit(a, b, why, err);
 }
 
 /* The same matrices with the leading axes `lead` (expanded) in front. Frees `t`. */

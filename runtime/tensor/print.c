@@ -1,6 +1,6 @@
-/* A tensor as text: a header with shape and type, then its matrices, each under the Lua indices that lead to it.
-   What does not fit into a few short lines is shown by its ends; all numbers shown have one format and width. Rows of up to 20
-   numbers, such as the probabilities of classes, are whole: with fewer decimals, or on several lines, where they are
+/* A tensor as text: a header with shape and type, then its matrices, each under the Lua indices that lead to it. What
+   does not fit into a few short lines is shown by its ends; all numbers shown have one format and width. Rows of up to
+   20 numbers, such as the probabilities of classes, are whole: with fewer decimals, or on several lines, where they are
    too wide. */
 #include <math.h>
 #include "tensor/internal.h"

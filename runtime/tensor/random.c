@@ -54,7 +54,7 @@ pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t
   for (int end = 0; end < 2; end++) {
     int64_t value = end ? high : low;
     if (t->type == PL_U8 ? value < 0 || value > UINT8_MAX : value < INT32_MIN || value > INT32_MAX)
-      return pl_element_misfit(t->type == PL_F32 ? PL_I32 : t->type, (double)value, "randint", err);
+      return pl_element_out_of_range(t->type == PL_F32 ? PL_I32 : t->type, (double)value, "randint", err);
   }
   return fill(t, integer, (plan){ rng, (double)low, (double)high }, "randint", err);
 }

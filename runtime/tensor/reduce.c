@@ -128,7 +128,7 @@ static pl_dtype type_of_result(const pl_reduction_op *op, pl_dtype type) {
 
 static pl_status check(const pl_reduction_op *op, const pl_tensor *t, int64_t length, double parameter, pl_error *err) {
   char text[PL_SHAPE_TEXT];
-  if (length == 0 && !op->of_nothing)
+  if (length == 0 && !op->has_identity)
     return pl_error_set(err, PL_ERROR_SHAPE, "%s: a tensor of shape %s has no elements to take it of", op->name,
                         pl_shape_text(text, &t->shape, false));
   if (op->corrected && !(parameter >= 0 && parameter < (double)length))
@@ -155,15 +155,15 @@ typedef struct job {
   double parameter;
 } job;
 
-static pl_misfit run(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   pl_cursor in = pl_cursor_open(j->in, &j->in->shape, from * j->length),
     out = pl_cursor_open(j->out, &j->out->shape, from);
   for (int64_t i = from; i < to; i++) {
     double value = j->op->row(&in, j->length, j->parameter);
-    if (pl_cursor_write(&out, &value, 1) < 1) return (pl_misfit){ true, value };
+    if (pl_cursor_write(&out, &value, 1) < 1) return (pl_out_of_range){ true, value };
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
 pl_tensor *pl_tensor_reduce(const pl_reduction_op *op, const pl_tensor *t, const bool reduced[PL_MAX_AXES], bool keep,

@@ -54,16 +54,16 @@ F32(tanh, tanh_forward(out, in, n, 0))
 F32(sigmoid, sigmoid_forward(out, in, n, 0))
 
 const pl_unary_op pl_unary_ops[] = {
-  { "neg", op_neg, f32_neg, PL_GIVES_NUMBER, 0 }, { "abs", op_abs, f32_abs, PL_GIVES_NUMBER, 0 },
-  { "sign", op_sign, NULL, PL_GIVES_NUMBER, 0 }, { "square", op_square, f32_square, PL_GIVES_NUMBER, 0 },
-  { "floor", op_floor, NULL, PL_GIVES_NUMBER, 0 }, { "ceil", op_ceil, NULL, PL_GIVES_NUMBER, 0 },
-  { "round", op_round, NULL, PL_GIVES_NUMBER, 0 }, { "relu", op_relu, f32_relu, PL_GIVES_NUMBER, 0 },
-  { "clamp", op_clamp, f32_clamp, PL_GIVES_NUMBER, 2 }, { "exp", op_exp, f32_exp, PL_GIVES_FRACTION, 0 },
-  { "log", op_log, f32_log, PL_GIVES_FRACTION, 0 }, { "sqrt", op_sqrt, f32_sqrt, PL_GIVES_FRACTION, 0 },
-  { "sin", op_sin, NULL, PL_GIVES_FRACTION, 0 }, { "cos", op_cos, NULL, PL_GIVES_FRACTION, 0 },
-  { "tanh", op_tanh, f32_tanh, PL_GIVES_FRACTION, 0 }, { "sigmoid", op_sigmoid, f32_sigmoid, PL_GIVES_FRACTION, 0 },
-  { "logical_not", op_logical_not, NULL, PL_GIVES_MASK, 0 }, { "isnan", op_isnan, NULL, PL_GIVES_MASK, 0 },
-  { "isfinite", op_isfinite, NULL, PL_GIVES_MASK, 0 }, { NULL, NULL, NULL, PL_GIVES_NUMBER, 0 },
+  { "neg", op_neg, f32_neg, PL_RESULT_NUMBER, 0 }, { "abs", op_abs, f32_abs, PL_RESULT_NUMBER, 0 },
+  { "sign", op_sign, NULL, PL_RESULT_NUMBER, 0 }, { "square", op_square, f32_square, PL_RESULT_NUMBER, 0 },
+  { "floor", op_floor, NULL, PL_RESULT_NUMBER, 0 }, { "ceil", op_ceil, NULL, PL_RESULT_NUMBER, 0 },
+  { "round", op_round, NULL, PL_RESULT_NUMBER, 0 }, { "relu", op_relu, f32_relu, PL_RESULT_NUMBER, 0 },
+  { "clamp", op_clamp, f32_clamp, PL_RESULT_NUMBER, 2 }, { "exp", op_exp, f32_exp, PL_RESULT_FLOAT, 0 },
+  { "log", op_log, f32_log, PL_RESULT_FLOAT, 0 }, { "sqrt", op_sqrt, f32_sqrt, PL_RESULT_FLOAT, 0 },
+  { "sin", op_sin, NULL, PL_RESULT_FLOAT, 0 }, { "cos", op_cos, NULL, PL_RESULT_FLOAT, 0 },
+  { "tanh", op_tanh, f32_tanh, PL_RESULT_FLOAT, 0 }, { "sigmoid", op_sigmoid, f32_sigmoid, PL_RESULT_FLOAT, 0 },
+  { "logical_not", op_logical_not, NULL, PL_RESULT_MASK, 0 }, { "isnan", op_isnan, NULL, PL_RESULT_MASK, 0 },
+  { "isfinite", op_isfinite, NULL, PL_RESULT_MASK, 0 }, { NULL, NULL, NULL, PL_RESULT_NUMBER, 0 },
 };
 
 const pl_unary_op *pl_unary_find(const char *name) {
@@ -79,7 +79,7 @@ typedef struct job {
   pl_tensor *out;
 } job;
 
-static pl_misfit run(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double chunk[PL_CHUNK];
   pl_cursor in = pl_cursor_open(j->in, &j->out->shape, from), out = pl_cursor_open(j->out, &j->out->shape, from);
@@ -88,12 +88,12 @@ static pl_misfit run(int64_t from, int64_t to, void *arg) {
     pl_cursor_read(&in, chunk, n);
     j->op->fn(chunk, chunk, n, j->parameters);
     size_t done = pl_cursor_write(&out, chunk, n);
-    if (done < n) return (pl_misfit){ true, chunk[done] };
+    if (done < n) return (pl_out_of_range){ true, chunk[done] };
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
-static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
+static pl_out_of_range run_f32(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   const pl_operand source = { .tensor = j->in }, target = { .tensor = j->out };
   float parameters[2] = { 0 };
@@ -107,7 +107,7 @@ static pl_misfit run_f32(int64_t from, int64_t to, void *arg) {
     j->op->f32(result, pl_floats_read(&in, n), n, parameters);
     pl_floats_write(&out, result, n);
   }
-  return (pl_misfit){ false, 0 };
+  return (pl_out_of_range){ false, 0 };
 }
 
 static pl_status compute(job *j, pl_error *err) {
@@ -130,7 +130,7 @@ static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double 
 pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_error *err) {
   bool whole = t->type != PL_F32;
   for (int i = 0; i < op->parameters; i++) whole = whole && (parameters[i] == floor(parameters[i]));
-  return unary(op, t, parameters, pl_result_type(op->gives, whole), err);
+  return unary(op, t, parameters, pl_result_type(op->result, whole), err);
 }
 
 pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const double *parameters, pl_error *err) {

@@ -27,7 +27,7 @@ static void gather(work *w, const pl_team *team, size_t start, size_t n) {
   pl_team_barrier(team);
 }
 
-static void judge(work *w, const pl_team *team, const float *y, size_t start, size_t n) {
+static void evaluate_rows(work *w, const pl_team *team, const float *y, size_t start, size_t n) {
   size_t from, to;
   pl_target target = w->labels ? (pl_target){ .labels = w->label } : (pl_target){ .values = w->targets };
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
@@ -54,13 +54,13 @@ static void run_all(const pl_team *team, void *arg) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     size_t n = length(w, start);
     gather(w, team, start, n);
-    judge(w, team, pl_exec_forward_team(w->exec, team, w->x, n, start / BATCH), start, n);
+    evaluate_rows(w, team, pl_exec_forward_team(w->exec, team, w->x, n, start / BATCH), start, n);
   }
 }
 
 typedef struct { work *w; const float *y; size_t start, n; } piece;
 static void run_gather(const pl_team *team, void *arg) { piece *p = arg; gather(p->w, team, p->start, p->n); }
-static void run_judge(const pl_team *team, void *arg) { piece *p = arg; judge(p->w, team, p->y, p->start, p->n); }
+static void run_evaluate_rows(const pl_team *team, void *arg) { piece *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
 
 /* With functions of the script in the model, each batch is a pass of its own. */
 static pl_status run_by_batch(work *w, pl_error *err) {
@@ -69,7 +69,7 @@ static pl_status run_by_batch(work *w, pl_error *err) {
     pl_threads_run_on(1, run_gather, &p);
     pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
     if (status) return status;
-    pl_threads_run_on(1, run_judge, &p);
+    pl_threads_run_on(1, run_evaluate_rows, &p);
   }
   return PL_OK;
 }

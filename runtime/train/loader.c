@@ -111,4 +111,6 @@ bool pl_loader_take(pl_loader *l, int rank, size_t index) {
   return true;
 }
 
-void pl_loader_reset(pl_loader *l, size_t side) { atomic_store_explicit(&l->side[side % 2].next, 0, memory_order_relaxed); }
+void pl_loader_reset(pl_loader *l, size_t side) {
+  atomic_store_explicit(&l->side[side % 2].next, 0, memory_order_relaxed);
+}

@@ -1,5 +1,5 @@
-/* Batches of an epoch in order, augmented: loaded at once by a team, or sample by sample ahead of their step by whoever has
-   time. There is room for two batches: batch i lies on side i mod 2. */
+/* Batches of an epoch in order, augmented: loaded at once by a team, or sample by sample ahead of their step by whoever
+   has time. There is room for two batches: batch i lies on side i mod 2. */
 #ifndef TRAIN_LOADER_H
 #define TRAIN_LOADER_H
 
@@ -35,9 +35,12 @@ size_t pl_loader_length(const pl_loader *l, size_t index);              /* sampl
 float *pl_loader_x(const pl_loader *l, size_t index);
 pl_target pl_loader_target(const pl_loader *l, size_t index);
 int pl_loader_threads(const pl_loader *l, size_t index);                 /* that a batch is worth, loaded by itself */
-void pl_loader_load(pl_loader *l, const pl_team *team, size_t index);   /* the whole batch, by the team; a barrier behind it */
-/* One sample of the batch, by one member (`rank`); false if all are taken on. Complete when every member has been told so. */
+/* The whole batch, by the team; a barrier follows. */
+void pl_loader_load(pl_loader *l, const pl_team *team, size_t index);
+/* One sample of the batch, by one member (`rank`); false if all are taken on. Complete when every member has been told
+   so. */
 bool pl_loader_take(pl_loader *l, int rank, size_t index);
-void pl_loader_reset(pl_loader *l, size_t side);                        /* its next batch may be taken from; by one member */
+/* Its next batch may be taken from; by one member. */
+void pl_loader_reset(pl_loader *l, size_t side);
 
 #endif

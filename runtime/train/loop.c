@@ -9,11 +9,11 @@ static void run_region(const pl_team *equal, void *arg) {
   pl_steps *s = arg;
   pl_trainer *t = s->t;
   pl_team balanced = *equal, *team = &balanced;
-  if (team->rank == 0) s->balance = pl_balance_begin(&t->balance, team->size, pl_clock());
+  if (team->rank == 0) s->balance = pl_load_balance_begin(&t->balance, team->size, pl_clock());
   pl_team_barrier(team);
   team->balance = s->balance;
   pl_member m = { s, s->first };
-  pl_stages stages = { .team = team, .meanwhile = pl_step_load_ahead, .context = &m };
+  pl_stages stages = { .team = team, .idle_fn = pl_step_load_ahead, .context = &m };
   pl_model_profile_stage(t->o.model, team, PL_STAGE_OTHER);
   if (s->given == NULL) pl_loader_load(&t->loader, team, s->first);
   pl_team_barrier(team);
@@ -43,11 +43,11 @@ static void run_paced(pl_steps *s) {
     return;
   }
   size_t samples = s->result->samples;
-  long displaced = pl_threads_displaced();
+  long switches = pl_threads_involuntary_switches();
   double start = pl_clock();
-  pl_threads_run_on(pl_pace_size(&t->pace, most), run_region, s);
+  pl_threads_run_on(pl_thread_tuner_size(&t->tuner, most), run_region, s);
   double end = pl_clock();
-  pl_pace_tell(&t->pace, end, end - start, (double)(s->result->samples - samples), pl_threads_displaced() - displaced);
+  pl_thread_tuner_tell(&t->tuner, end, end - start, (double)(s->result->samples - samples), pl_threads_involuntary_switches() - switches);
 }
 
 static pl_status run_in_one_region(pl_steps *s, pl_error *err) {

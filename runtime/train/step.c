@@ -23,7 +23,7 @@ static bool has_next(const pl_member *m) { return m->index + 1 < m->steps->end; 
 void pl_step_load_ahead(const pl_team *team, void *context) {
   pl_member *m = context;
   if (!has_next(m)) return;
-  while (!pl_team_first_waits(team) && pl_loader_take(&m->steps->t->loader, team->rank, m->index + 1)) continue;
+  while (!pl_team_leader_at_barrier(team) && pl_loader_take(&m->steps->t->loader, team->rank, m->index + 1)) continue;
 }
 
 /* Losses and their gradient (unless a function of the script has made them), and hits or errors of each row. */
@@ -116,11 +116,11 @@ static void decide_stage(const pl_member *m, pl_stages *stages, const pl_batch *
     s->fused = s->t->fuse && has_next(m) && pl_exec_grads_cannot_overflow(s->t->exec, batch);
     if (!s->fused) pl_model_scan_weights(s->t->o.model, false, 1);
     double now = s->balance != NULL ? pl_clock() : 0;
-    if (s->balance != NULL && pl_balance_is_due(s->balance, now))
-      pl_balance_adjust(s->balance, now, pl_threads_displaced());
+    if (s->balance != NULL && pl_load_balance_is_due(s->balance, now))
+      pl_load_balance_adjust(s->balance, now, pl_threads_involuntary_switches());
   }
   pl_stage_end(stages);
-  pl_stage_meet(stages);
+  pl_stage_barrier_wait(stages);
 }
 
 /* Where steps may be skipped: gradients are complete and finite, or nothing has happened. */
@@ -133,7 +133,7 @@ static void check_stages(pl_steps *s, pl_stages *stages, size_t n) {
     else accept(s, n);
   }
   pl_stage_end(stages);
-  pl_stage_meet(stages);
+  pl_stage_barrier_wait(stages);
 }
 
 static bool update_stages(const pl_member *m, pl_stages *stages, const pl_batch *batch) {

@@ -3,16 +3,16 @@
 #define TRAIN_TRAINER_H
 
 #include <stdatomic.h>
-#include "base/balance.h"
+#include "base/load_balance.h"
 #include "train/loader.h"
-#include "train/pace.h"
+#include "train/thread_tuner.h"
 
 struct pl_trainer {
   pl_trainer_options o;
   pl_exec *exec;           /* its own: shapes are those that the model had when it was made */
   pl_loader loader;
-  pl_pace pace;
-  pl_balance balance;
+  pl_thread_tuner tuner;
+  pl_load_balance balance;
   /* updates may be made as gradients come, where that changes no bit; PERILUNE_FUSE=0: never */
   bool fuse;
   bool values;             /* targets are values: errors are summed; else hits */
@@ -48,7 +48,7 @@ typedef struct pl_steps {
   bool fused;              /* its updates are made as gradients come */
   pl_trouble trouble;
   atomic_bool not_finite;  /* a gradient that was looked at, or a weight after an update */
-  pl_balance *balance;
+  pl_load_balance *balance;
 } pl_steps;
 
 /* One member's place among the steps, for the stages of a step. */

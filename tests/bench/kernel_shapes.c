@@ -16,12 +16,12 @@
 #define SINK(name, ...) static void run_##name(const job *j) { sink += pl_kernel.name(__VA_ARGS__); }
 
 static pl_update update_of(size_t n) {
-  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .rows = 1, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0, .keep1 = 0.9f, .add1 = 0.1f,
-    .keep2 = 0.999f, .add2 = 0.001f, .root = 1, .eps_out = 1e-8f, .rate_m = 1e-9f, .rate_g = 1e-9f, .shrink = 1, .rate = 1e-9f };
+  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .rows = 1, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0, .beta1 = 0.9f, .one_minus_beta1 = 0.1f,
+    .beta2 = 0.999f, .one_minus_beta2 = 0.001f, .root = 1, .eps_out = 1e-8f, .rate_m = 1e-9f, .rate_g = 1e-9f, .weight_decay_factor = 1, .rate = 1e-9f };
 }
 #define UPDATE(name) static void run_##name(const job *j) { pl_update u = update_of(j->n); pl_kernel.name(&u); }
 
-RUN(contract, &j->contraction)
+RUN(gemm, &j->gemm)
 RUN(column_sums, A, B, j->rows, j->cols, j->cols, false)
 RUN(column_products, A, B, C, D, E, j->rows, j->cols, j->cols)
 RUN(transpose, A, B, j->rows, j->cols, j->rows, j->cols)
@@ -29,24 +29,24 @@ RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
 RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f, 0.05f, 0.9f, j->n)
 #define BINARY(name) RUN(name, A, B, C, j->n)
 #define UNARY(name) RUN(name, A, B, j->n)
-BINARY(add) BINARY(add_clamped) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum) BINARY(power)
+BINARY(add) BINARY(add_relu) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum) BINARY(power)
 UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
 RUN(elementwise, PL_EL_mul, A, B, C, D, j->n)
 RUN(elementwise_grad, PL_EL_mul, 0, A, B, C, D, E, j->n)
 SINK(sum_tree, A, j->n, 1, false, 0)
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
-RUN(add_rectified, A, B, C, D, j->n)
+RUN(add_relu_backward, A, B, C, D, j->n)
 RUN(dropout, A, B, j->n, 1, 2, 0, 858993459u, 1.25f, (uint64_t *)(void *)C, false)
 RUN(dropout_backward, A, B, (uint64_t *)(void *)C, j->n, 1.25f)
-RUN(taps, &j->contraction, (int)j->n)
+RUN(conv_weight_grad_1ch, &j->gemm, (int)j->n)
 RUN(scatter_patches, A, (ptrdiff_t)j->n, B, &j->patches)
 SINK(sum_squares, A, j->n)
-SINK(largest, A, j->n)
-SINK(ordinary, A, j->n)
-SINK(contract_listed, &j->contraction, (uint32_t *)(void *)E, j->n)
+SINK(max_abs, A, j->n)
+SINK(all_zero_or_normal, A, j->n)
+SINK(gemm_sparse_rows, &j->gemm, (uint32_t *)(void *)E, j->n)
 SINK(nonzero, (uint32_t *)(void *)E, A, j->rows, j->cols, j->cols)
-RUN(row_product, A, B, C, D, j->rows, j->cols, j->cols)
+RUN(gemv_sparse, A, B, C, D, j->rows, j->cols, j->cols)
 UPDATE(sgd)
 UPDATE(adam)
 UPDATE(rmsprop)
@@ -63,7 +63,7 @@ RUN(winograd_filter, A, (ptrdiff_t)j->n, B, (ptrdiff_t)((j->rows - 3) * j->cols)
 RUN(winograd_output, A, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, B, (ptrdiff_t)j->n, C, j->cols, (int)j->rows, 4, 4, 4, false)
 RUN(normalize, A, B, C, D, E, NULL, j->rows, j->cols, true)
 RUN(normalize_backward, A, B, C, D, E, E, F, E, j->rows, j->cols, true)
-RUN(clamped_sums, A, B, C, D, E, E, F, j->rows, j->cols, j->cols)
+RUN(relu_grad_sums, A, B, C, D, E, E, F, j->rows, j->cols, j->cols)
 RUN(maxpool_forward, A, C, B, &j->windows, 0)
 RUN(maxpool_backward, A, B, C, &j->windows, 0)
 RUN(avgpool_forward, A, B, &j->windows, 0)
@@ -81,21 +81,21 @@ RUN(softmax_forward, A, B, j->rows, j->cols)
 RUN(softmax_backward, A, B, C, j->rows, j->cols)
 RUN(log_softmax_forward, A, B, j->rows, j->cols)
 RUN(log_softmax_backward, A, B, C, j->rows, j->cols)
-RUN(fma_chains, A, j->n)
+RUN(peak_fma, A, j->n)
 
 #define NAMED(name, text, ...) (job){ .kernel = #name, .shape = text, .run = run_##name, __VA_ARGS__ }
 #define NUMBER(x) ((double)(x) * sizeof(float))
 
 /* ---- the shapes ---- */
 
-static pl_contraction product(size_t rows, size_t cols, size_t inner) {
-  return (pl_contraction){ .c = A, .a = B, .b = C, .bias = D, .c_row = (ptrdiff_t)cols, .a_row = (ptrdiff_t)inner, .a_inner = 1,
+static pl_gemm product(size_t rows, size_t cols, size_t inner) {
+  return (pl_gemm){ .c = A, .a = B, .b = C, .bias = D, .c_row = (ptrdiff_t)cols, .a_row = (ptrdiff_t)inner, .a_inner = 1,
     .b_inner = (ptrdiff_t)cols, .rows = rows, .cols = cols, .outer = 1, .inner = inner };
 }
 
 /* A transposed: gradients of weights, summed over a batch */
-static pl_contraction transposed(size_t rows, size_t cols, size_t inner) {
-  pl_contraction x = product(rows, cols, inner);
+static pl_gemm transposed(size_t rows, size_t cols, size_t inner) {
+  pl_gemm x = product(rows, cols, inner);
   x.a_row = 1;
   x.a_inner = (ptrdiff_t)rows;
   x.bias = NULL;
@@ -103,8 +103,8 @@ static pl_contraction transposed(size_t rows, size_t cols, size_t inner) {
 }
 
 /* One row of outputs of a direct convolution. */
-static pl_contraction convolution(size_t width, size_t in, size_t out, size_t kernel) {
-  pl_contraction x = product(width, out, kernel * in);
+static pl_gemm convolution(size_t width, size_t in, size_t out, size_t kernel) {
+  pl_gemm x = product(width, out, kernel * in);
   x.a_row = (ptrdiff_t)in;
   x.a_outer = (ptrdiff_t)((width + kernel - 1) * in);
   x.b_outer = (ptrdiff_t)(kernel * in * out);
@@ -113,8 +113,8 @@ static pl_contraction convolution(size_t width, size_t in, size_t out, size_t ke
 }
 
 /* One row of dx from planes [row][channel][pixel]: see Conv2d. */
-static pl_contraction planes(size_t width, size_t in, size_t out, size_t kernel) {
-  pl_contraction x = product(width, out, kernel * in);
+static pl_gemm planes(size_t width, size_t in, size_t out, size_t kernel) {
+  pl_gemm x = product(width, out, kernel * in);
   x.a_row = x.a_outer = 1;
   x.a_inner = (ptrdiff_t)(width + kernel - 1);
   x.b_outer = (ptrdiff_t)(kernel * in * out);
@@ -123,8 +123,8 @@ static pl_contraction planes(size_t width, size_t in, size_t out, size_t kernel)
 }
 
 /* A tile of its weights' gradients: 14 taps x up to 32 outputs over an image. */
-static pl_contraction tap_gradients(size_t side, size_t in, size_t out, size_t kernel) {
-  pl_contraction x = transposed(14, out < 32 ? out : 32, side);
+static pl_gemm tap_gradients(size_t side, size_t in, size_t out, size_t kernel) {
+  pl_gemm x = transposed(14, out < 32 ? out : 32, side);
   x.outer = side;
   x.a_inner = (ptrdiff_t)in;
   x.a_outer = (ptrdiff_t)((side + kernel - 1) * in);
@@ -133,8 +133,8 @@ static pl_contraction tap_gradients(size_t side, size_t in, size_t out, size_t k
   return x;
 }
 
-static void contractions(void) {
-  const struct { const char *shape; pl_contraction x; } cases[] = {
+static void matrix_products(void) {
+  const struct { const char *shape; pl_gemm x; } cases[] = {
     { "P01 [1, 784] x [784, 100]", product(1, 100, 784) },
     { "P04 [32, 784] x [784, 128]", product(32, 128, 784) },
     { "P08 [16, 784] x [784, 128]", product(16, 128, 784) },
@@ -162,9 +162,9 @@ static void contractions(void) {
     { "C03 3x3, 12 pixels, 64 to 64", convolution(12, 64, 64, 3) },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    const pl_contraction *x = &cases[i].x;
+    const pl_gemm *x = &cases[i].x;
     double numbers = (double)(x->rows * x->cols + x->outer * x->inner * x->cols) + (double)(x->a_row == 1 ? x->inner * x->outer : x->rows) * (double)x->inner;
-    measure(NAMED(contract, cases[i].shape, .contraction = *x, .bytes = NUMBER(numbers),
+    measure(NAMED(gemm, cases[i].shape, .gemm = *x, .bytes = NUMBER(numbers),
                   .flops = 2.0 * (double)(x->rows * x->cols) * (double)(x->outer * x->inner)));
   }
 }
@@ -176,10 +176,10 @@ static void narrow(void) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t k = cases[i].kernel;
-    pl_contraction x = tap_gradients(cases[i].side, 1, cases[i].out, k);
+    pl_gemm x = tap_gradients(cases[i].side, 1, cases[i].out, k);
     x.rows = k;
     x.a_row = (ptrdiff_t)(cases[i].side + k - 1);
-    measure(NAMED(taps, cases[i].shape, .n = k, .contraction = x, .flops = 2.0 * (double)(k * k * x.cols) * (double)(x.outer * x.inner)));
+    measure(NAMED(conv_weight_grad_1ch, cases[i].shape, .n = k, .gemm = x, .flops = 2.0 * (double)(k * k * x.cols) * (double)(x.outer * x.inner)));
   }
   measure(NAMED(scatter_patches, "P09 5x5, 14x14, 8 channels", .n = 18 * 8, .bytes = NUMBER(3 * 14 * 14 * 25 * 8), .patches = { 14, 14, 5, 40, 18 * 8, 8 }));
   measure(NAMED(scatter_patches, "LeNet 5x5, 8x8, 6 channels", .n = 12 * 6, .bytes = NUMBER(3 * 8 * 8 * 25 * 6), .patches = { 8, 8, 5, 30, 12 * 6, 6 }));
@@ -193,8 +193,8 @@ static void listed(void) {
   const size_t count = 28 * 14;
   for (size_t t = 0; t < count; t++) ((uint32_t *)(void *)E)[t] = (uint32_t)(t / 14 * 28 + 7 + t % 14);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    pl_contraction x = product(cases[i].rows, cases[i].cols, 784);
-    measure(NAMED(contract_listed, cases[i].shape, .contraction = x, .n = count, .flops = 2.0 * (double)(count * x.rows * x.cols)));
+    pl_gemm x = product(cases[i].rows, cases[i].cols, 784);
+    measure(NAMED(gemm_sparse_rows, cases[i].shape, .gemm = x, .n = count, .flops = 2.0 * (double)(count * x.rows * x.cols)));
   }
   measure(NAMED(nonzero, "12 images of 784 pixels", .rows = 12, .cols = 784, .bytes = NUMBER(12 * 784)));
 }
@@ -219,11 +219,11 @@ static void elementwise(void) {
   ELEMENTWISE(dropout, 2);
   ELEMENTWISE(dropout_backward, 2);
   ELEMENTWISE(add, 3);
-  ELEMENTWISE(add_clamped, 3);
-  ELEMENTWISE(add_rectified, 4);
+  ELEMENTWISE(add_relu, 3);
+  ELEMENTWISE(add_relu_backward, 4);
   ELEMENTWISE(sum_squares, 1);
-  ELEMENTWISE(largest, 1);
-  ELEMENTWISE(ordinary, 1);
+  ELEMENTWISE(max_abs, 1);
+  ELEMENTWISE(all_zero_or_normal, 1);
   measure(NAMED(from_bytes, "an image of 784 bytes", .n = 784, .bytes = 784 + NUMBER(784)));
   measure(NAMED(bilinear, "a row of 28 pixels", .n = 28, .rows = 28, .cols = 28, .bytes = NUMBER(5 * 28)));
 }
@@ -247,15 +247,15 @@ static void matrices(void) {
   MATRIX(column_sums, 1, 256, 128, "256 rows of 128");
   MATRIX(column_sums, 1, 256, 16, "256 rows of 16");
   MATRIX(column_products, 2, 256, 64, "256 rows of 64");
-  MATRIX(row_product, 1, 784, 100, "P01 [1, 784] x [784, 100]");
+  MATRIX(gemv_sparse, 1, 784, 100, "P01 [1, 784] x [784, 100]");
   MATRIX(transpose, 2, 784, 128, "[784, 128]");
   MATRIX(transpose, 2, 32, 16, "[32, 16]");
   MATRIX(normalize, 2, 676, 64, "C03 676 rows of 64");
   MATRIX(normalize, 2, 144, 256, "C03 144 rows of 256");
   MATRIX(normalize_backward, 3, 676, 64, "C03 676 rows of 64");
   MATRIX(normalize_backward, 3, 144, 256, "C03 144 rows of 256");
-  MATRIX(clamped_sums, 2, 256, 64, "C03 256 rows of 64");
-  MATRIX(clamped_sums, 2, 256, 256, "C03 256 rows of 256");
+  MATRIX(relu_grad_sums, 2, 256, 64, "C03 256 rows of 64");
+  MATRIX(relu_grad_sums, 2, 256, 256, "C03 256 rows of 256");
   MATRIX(softmax_forward, 2, 64, 10, "64 rows of 10");
   MATRIX(softmax_backward, 3, 64, 10, "64 rows of 10");
   MATRIX(log_softmax_forward, 2, 64, 10, "64 rows of 10");
@@ -289,8 +289,8 @@ static void pools(void) {
 }
 
 void measure_all(void) {
-  measure(NAMED(fma_chains, "1,000 rounds", .n = 1000, .flops = pl_kernel.fma_chains(A, 1000)));
-  contractions();
+  measure(NAMED(peak_fma, "1,000 rounds", .n = 1000, .flops = pl_kernel.peak_fma(A, 1000)));
+  matrix_products();
   narrow();
   winograd();
   elementwise();

@@ -1,5 +1,5 @@
-/* Each kernel alone, on one thread, with the shapes that the documented networks give it: time, floating-point operations
-   against what fused multiply-adds reach in the same run, bytes against what copying as many bytes reaches.
+/* Each kernel alone, on one thread, with the shapes that the documented networks give it: time, floating-point
+   operations against what fused multiply-adds reach in the same run, bytes against what copying as many bytes reaches.
    usage: kernels [part of a kernel's name]... */
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@ typedef struct job {
   void (*run)(const struct job *j);
   double flops, bytes;      /* of a call; 0: not told */
   size_t n, rows, cols;
-  pl_contraction contraction;
+  pl_gemm gemm;
   pl_windows windows;
   pl_patches patches;
 } job;

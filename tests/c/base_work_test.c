@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/balance.h"
+#include "base/load_balance.h"
 #include "perilune/cpu.h"
 
 enum { ITEMS = 1000, ROUNDS = 60 };
 
 typedef struct {
-  pl_balance balance;
+  pl_load_balance balance;
   bool balanced, barriers;
   int slow;                       /* this member waits in its first piece of each round until the others are through;
                                      -1: none */
@@ -25,7 +25,7 @@ typedef struct {
 static void work(const pl_team *team, void *arg) {
   job *j = arg;
   pl_team own = *team;
-  if (team->rank == 0) pl_balance_begin(&j->balance, team->size, 0);
+  if (team->rank == 0) pl_load_balance_begin(&j->balance, team->size, 0);
   pl_team_barrier(team);
   if (j->balanced && team->size > 1) own.balance = &j->balance;
   for (int round = 0; round < ROUNDS; round++) {
@@ -94,7 +94,7 @@ static void others_take_over(void **state) {
 static void long_idle(const pl_team *team, void *arg) {
   job *j = arg;
   pl_team own = *team;
-  if (team->rank == 0) pl_balance_begin(&j->balance, team->size, 0);
+  if (team->rank == 0) pl_load_balance_begin(&j->balance, team->size, 0);
   pl_team_barrier(team);
   own.balance = &j->balance;
   for (int round = 0; round <= 40000; round++) {

@@ -228,9 +228,9 @@ static void take_step(const pl_team *team, void *arg) {
   step *s = arg;
   pl_stages stages = { .team = team };
   pl_exec_forward_stages(s->exec, &stages, &s->batch);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   pl_exec_backward_stages(s->exec, &stages, &s->batch);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   pl_exec_param_grads_stages(s->exec, &stages, &s->batch, &s->sink);
   pl_stage_end(&stages);
 }

@@ -139,12 +139,14 @@ static void places(void **state) {
   assert_int_equal(pl_layer_add(conv, root, &err), PL_ERROR_VALUE);
   assert_int_equal(pl_layer_add(pl_layer_child(root, 1), root, &err), PL_ERROR_VALUE);
   assert_string_equal(err.text, "Residual cannot contain itself");
-  pl_layer *other = layer_from_text("{'type':'Sequential'}", &err);
-  assert_int_equal(pl_layer_add(other, conv, &err), PL_ERROR_VALUE);
-  assert_string_equal(err.text, "Sequential: layer 1 (Conv2d) already belongs to a Sequential; make a new one for "
-                                "each place");
+  assert_int_equal(pl_layer_add(pl_layer_child(root, 1), conv, &err), PL_ERROR_STATE);
+  assert_string_equal(err.text, "Residual: layers that are used at several places are added before the Residual is "
+                                "part of a Sequential");
+  pl_layer *other = pl_layer_new("Sequential", NULL, &err);
+  assert_int_equal(pl_layer_add(other, root, &err), PL_OK);
+  assert_int_equal(pl_layer_add(other, conv, &err), PL_OK);   /* a second time: it stays where it is met first */
+  assert_string_equal(pl_layer_path(text, conv), "01_sequential/02_residual/01_sequential/01_conv2d");
   pl_layer_free_tree(other);
-  pl_layer_free_tree(root);
 }
 
 /* Every layer with options that are not the defaults. */

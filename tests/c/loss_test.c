@@ -1,4 +1,5 @@
-/* Losses against naive formulas in double, their gradients against central differences of those formulas. */
+/* What every loss promises, tried on every loss of the registry with each of its examples; and what some say of clips,
+   extreme outputs, wrong shapes and labels. Their values: loss_formula_test.c, loss_golden_test.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,226 +9,52 @@
 #include <cjson/cJSON.h>
 #include "perilune/alloc.h"
 #include "perilune/cpu.h"
-#include "perilune/rng.h"
-#include "perilune/loss.h"
 #include "support_isa.h"
-
-enum { MOST = 4096 };
-
-/* ---- the reference: one row, straight from the definitions ---- */
-
-typedef double (*reference)(const double *x, const double *t, int n, double option);
-
-static double ref_mse(const double *x, const double *t, int n, double unused) {
-  double sum = 0;
-  (void)unused;
-  for (int j = 0; j < n; j++) sum += (x[j] - t[j]) * (x[j] - t[j]);
-  return sum / n;
-}
-
-static double ref_huber(const double *x, const double *t, int n, double delta) {
-  double sum = 0;
-  for (int j = 0; j < n; j++) {
-    double d = fabs(x[j] - t[j]);
-    sum += d <= delta ? d * d / 2 : delta * (d - delta / 2);
-  }
-  return sum / n;
-}
-
-static double ref_cross_entropy(const double *x, const double *t, int n, double smoothing) {
-  double s = 0, loss = 0;
-  for (int j = 0; j < n; j++) s += exp(x[j]);
-  for (int j = 0; j < n; j++) loss -= (t[j] * (1 - smoothing) + smoothing / n) * log(exp(x[j]) / s);
-  return loss;
-}
-
-static double ref_focal(const double *x, const double *t, int n, double gamma) {
-  double s = 0, loss = 0;
-  for (int j = 0; j < n; j++) s += exp(x[j]);
-  for (int j = 0; j < n; j++) loss -= t[j] * pow(1 - exp(x[j]) / s, gamma) * log(exp(x[j]) / s);
-  return loss;
-}
-
-static double ref_probability(const double *x, const double *t, int n, double unused) {
-  double loss = 0;
-  (void)unused;
-  for (int j = 0; j < n; j++) loss -= t[j] * log(x[j]);
-  return loss;
-}
-
-/* Keras: normalized, clipped, with the gradient of the clip (the clip below is no probability of the data: no kinks) */
-static double ref_normalized(const double *x, const double *t, int n, double clip) {
-  double s = 0, loss = 0;
-  for (int j = 0; j < n; j++) s += x[j];
-  for (int j = 0; j < n; j++) loss -= t[j] * log(fmin(fmax(x[j] / s, clip), 1 - clip));
-  return loss;
-}
-
-static double ref_nll(const double *x, const double *t, int n, double unused) {
-  double loss = 0;
-  (void)unused;
-  for (int j = 0; j < n; j++) loss -= t[j] * x[j];
-  return loss;
-}
-
-static double ref_bce_logits(const double *x, const double *t, int n, double unused) {
-  double sum = 0;
-  (void)unused;
-  for (int j = 0; j < n; j++) {
-    double p = 1 / (1 + exp(-x[j]));
-    sum -= t[j] * log(p) + (1 - t[j]) * log(1 - p);
-  }
-  return sum / n;
-}
-
-static double ref_bce(const double *x, const double *t, int n, double unused) {
-  double sum = 0;
-  (void)unused;
-  for (int j = 0; j < n; j++) sum -= t[j] * log(x[j]) + (1 - t[j]) * log(1 - x[j]);
-  return sum / n;
-}
-
-static const struct {
-  const char *type, *options;
-  reference loss;
-  double option;
-  bool probabilities, elements;
-} cases[] = {
-  { "MSE", "{}", ref_mse, 0, false, true },
-  { "Huber", "{}", ref_huber, 1, false, true },
-  { "Huber", "[0.3]", ref_huber, 0.3, false, true },
-  { "CrossEntropy", "{}", ref_cross_entropy, 0, false, false },
-  { "CrossEntropy", "{\"label_smoothing\": 0.1}", ref_cross_entropy, 0.1, false, false },
-  { "FocalLoss", "{}", ref_focal, 2, false, false },
-  { "FocalLoss", "[0.5]", ref_focal, 0.5, false, false },
-  { "FocalLoss", "[0]", ref_cross_entropy, 0, false, false },
-  { "ProbabilityCrossEntropy", "{}", ref_probability, 0, true, false },
-  { "ProbabilityCrossEntropy", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", ref_normalized,
-    0.0213, true, false },
-  { "NLL", "{}", ref_nll, 0, false, false },
-  { "BCE", "{}", ref_bce_logits, 0, false, true },
-  { "BCE", "{\"logits\": false}", ref_bce, 0, true, true },
-};
-enum { CASES = sizeof cases / sizeof cases[0] };
-
-/* ---- helpers ---- */
-
-static pl_loss *make(const char *type, const char *options) {
-  cJSON *json = cJSON_Parse(options);
-  pl_error err = { 0 };
-  pl_loss *loss = pl_loss_new(type, json, &err);
-  if (loss == NULL) fail_msg("%s", err.text);
-  cJSON_Delete(json);
-  return loss;
-}
-
-typedef struct {
-  const pl_loss *loss;
-  double values[64];
-  float output[MOST], wanted[MOST], grad[MOST];
-  int32_t labels[64];
-  bool use_labels, no_grad;
-  size_t rows, width;
-} batch;
-
-static void member(const pl_team *team, void *arg) {
-  batch *b = arg;
-  pl_target target = b->use_labels ? (pl_target){ b->labels, NULL } : (pl_target){ NULL, b->wanted };
-  pl_loss_forward(b->loss, team, b->values, b->no_grad ? NULL : b->grad, b->output, target, b->rows, b->width);
-}
-
-static void fill(batch *b, size_t rows, size_t width, bool probabilities, bool elements, uint64_t seed) {
-  pl_rng rng = pl_rng_make(seed, PL_FOR_USER, rows, width);
-  b->rows = rows;
-  b->width = width;
-  size_t n = rows * width;
-  if (probabilities) pl_rng_fill_uniform(b->output, n, rng, 0.03, 0.97);
-  else pl_rng_fill_normal(b->output, n, rng, 0, 2);
-  pl_rng_fill_uniform(b->wanted, n, pl_rng_make(seed, PL_FOR_USER, 7, 7), 0, 1);
-  for (size_t i = 0; i < rows; i++) {
-    b->labels[i] = (int32_t)(pl_rng_word(rng, 1000000 + i) % width);
-    double sum = 0;
-    for (size_t j = 0; j < width; j++) sum += (double)b->wanted[i * width + j];
-    if (!elements) for (size_t j = 0; j < width; j++) b->wanted[i * width + j] /= (float)sum;
-  }
-}
-
-static void one_hot(batch *b) {
-  for (size_t i = 0; i < b->rows; i++)
-    for (size_t j = 0; j < b->width; j++) b->wanted[i * b->width + j] = j == (size_t)b->labels[i];
-}
-
-static double reference_row(int c, const batch *b, size_t i, size_t at, double shift) {
-  double x[MOST], t[MOST];
-  for (size_t j = 0; j < b->width; j++) {
-    x[j] = (double)b->output[i * b->width + j] + (j == at ? shift : 0);
-    t[j] = (double)b->wanted[i * b->width + j];
-  }
-  return cases[c].loss(x, t, (int)b->width, cases[c].option);
-}
-
-static void check_against_reference(int c, const batch *b, double scale) {
-  for (size_t i = 0; i < b->rows; i++) {
-    double expected = reference_row(c, b, i, SIZE_MAX, 0);
-    if (fabs(b->values[i] - expected) > 1e-6 * (1 + fabs(expected)))
-      fail_msg("%s %s: row %zu of %zu x %zu: loss %.9g, expected %.9g", cases[c].type, cases[c].options, i, b->rows,
-               b->width, b->values[i], expected);
-    for (size_t j = 0; j < b->width; j++) {
-      double h = 1e-5, slope = (reference_row(c, b, i, j, h) - reference_row(c, b, i, j, -h)) / (2 * h) * scale;
-      double got = (double)b->grad[i * b->width + j];
-      if (fabs(got - slope) > 2e-6 * scale * (1 + fabs(slope / scale)))
-        fail_msg("%s %s: gradient (%zu, %zu) of %zu x %zu: %.9g, expected %.9g", cases[c].type, cases[c].options, i, j,
-                 b->rows, b->width, got, slope);
-    }
-  }
-}
-
-/* ---- tests ---- */
-
-static const size_t shapes[][2] = { { 1, 2 }, { 1, 10 }, { 16, 10 }, { 7, 3 }, { 33, 15 }, { 5, 16 }, { 4, 17 },
-                                    { 2, 65 }, { 3, 200 } };
-enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-
-static void values_and_gradients(void **state) {
-  batch *b = *state;
-  for (int c = 0; c < CASES; c++) {
-    pl_loss *loss = make(cases[c].type, cases[c].options);
-    b->loss = loss;
-    for (int s = 0; s < SHAPES; s++) {
-      fill(b, shapes[s][0], shapes[s][1], cases[c].probabilities, cases[c].elements, 5);
-      b->use_labels = b->no_grad = false;
-      pl_threads_run_on(1, member, b);
-      check_against_reference(c, b, 1.0 / (double)b->rows);
-      b->use_labels = true;
-      one_hot(b);
-      pl_threads_run_on(1, member, b);
-      check_against_reference(c, b, 1.0 / (double)b->rows);
-    }
-    pl_loss_free(loss);
-  }
-}
+#include "support_loss.h"
 
 static void sum_reduction(void **state) {
-  batch *b = *state;
-  for (int c = 0; c < CASES; c++) {
-    cJSON *json = cJSON_Parse(cases[c].options);
+  loss_batch *b = *state;
+  for (loss_case c = first_loss(); c.type != NULL; c = next_loss(c)) {
+    cJSON *json = cJSON_Parse(c.options);
     if (cJSON_IsArray(json)) cJSON_AddItemToArray(json, cJSON_Parse("{\"reduction\": \"sum\"}"));
     else cJSON_AddStringToObject(json, "reduction", "sum");
-    pl_loss *loss = pl_loss_new(cases[c].type, json, NULL), *mean = make(cases[c].type, cases[c].options);
+    pl_loss *loss = pl_loss_new(c.type, json, NULL), *mean = make_loss(c.type, c.options);
     assert_non_null(loss);
-    fill(b, 6, 12, cases[c].probabilities, cases[c].elements, 9);
-    b->use_labels = b->no_grad = false;
-    b->loss = mean;
-    pl_threads_run_on(1, member, b);
-    double expected = pl_loss_value(mean, b->values, 6) * (cases[c].elements ? 72 : 6),
-      first = (double)b->grad[0] * (cases[c].elements ? 72 : 6);
+    double terms = pl_loss_is_for_classes(mean) ? 6 : 72;
+    fill_batch(b, mean, 6, 12, 9);
+    run_loss(b, 1);
+    double expected = pl_loss_value(mean, b->values, 6) * terms, first = (double)b->grad[0] * terms;
     b->loss = loss;
-    pl_threads_run_on(1, member, b);
+    run_loss(b, 1);
     assert_true(fabs(pl_loss_value(loss, b->values, 6) - expected) < 1e-9 * fabs(expected));
     assert_true(fabs((double)b->grad[0] - first) <= 1e-6 * fabs(first));
     pl_loss_free(loss);
     pl_loss_free(mean);
     cJSON_Delete(json);
+  }
+}
+
+/* By differences of the loss's own values, which are doubles. */
+static void gradients(void **state) {
+  loss_batch *b = *state;
+  for (loss_case c = first_loss(); c.type != NULL; c = next_loss(c)) {
+    pl_loss *loss = make_loss(c.type, c.options);
+    fill_batch(b, loss, 3, 7, 11);
+    run_loss(b, 1);
+    b->no_grad = true;
+    for (size_t i = 0; i < 21; i++) {
+      float x = b->output[i], h = 1.0f / 4096, low = x - h, high = x + h;
+      b->output[i] = high;
+      run_loss(b, 1);
+      double above = b->values[i / 7];
+      b->output[i] = low;
+      run_loss(b, 1);
+      double slope = (above - b->values[i / 7]) / ((double)high - (double)low) / 3, got = (double)b->grad[i];
+      b->output[i] = x;
+      if (fabs(got - slope) > 1e-4 * (1 + fabs(slope)))
+        fail_msg("%s %s: gradient %zu is %.9g, by differences %.9g", c.type, c.options, i, got, slope);
+    }
+    pl_loss_free(loss);
   }
 }
 
@@ -239,17 +66,17 @@ static void clip_acts_on_the_report(void **state) {
   double value;
   float grad[4];
   pl_team alone = { .size = 1 };
-  pl_loss *loss = make("ProbabilityCrossEntropy", "{\"clip\": 0.01}");
+  pl_loss *loss = make_loss("ProbabilityCrossEntropy", "{\"clip\": 0.01}");
   pl_loss_forward(loss, &alone, &value, grad, p, (pl_target){ &label, NULL }, 1, 4);
   assert_true(fabs(value + log(0.01)) < 1e-12);
   assert_true(fabs((double)grad[0] + 1000) < 1e-3 && grad[1] == 0);
   pl_loss_free(loss);
-  loss = make("ProbabilityCrossEntropy", "{\"clip\": 0.01, \"clip_gradient\": true}");
+  loss = make_loss("ProbabilityCrossEntropy", "{\"clip\": 0.01, \"clip_gradient\": true}");
   pl_loss_forward(loss, &alone, &value, grad, p, (pl_target){ &label, NULL }, 1, 4);
   assert_true(grad[0] == 0);
   const float dropped[2] = { 0, 0 };
   pl_loss_free(loss);
-  loss = make("ProbabilityCrossEntropy", "{\"normalize\": true, \"clip_gradient\": true}");
+  loss = make_loss("ProbabilityCrossEntropy", "{\"normalize\": true, \"clip_gradient\": true}");
   pl_loss_forward(loss, &alone, &value, grad, dropped, (pl_target){ &label, NULL }, 1, 2);
   assert_true(fabs(value + log(1e-7)) < 1e-9 && grad[0] == 0 && grad[1] == 0);
   pl_loss_free(loss);
@@ -262,7 +89,7 @@ static void extreme_outputs(void **state) {
   float grad[3];
   const int32_t label = 1;
   const pl_target target = { &label, NULL };
-  pl_loss *ce = make("CrossEntropy", "{}"), *bce = make("BCE", "{}"), *mse = make("MSE", "{}");
+  pl_loss *ce = make_loss("CrossEntropy", "{}"), *bce = make_loss("BCE", "{}"), *mse = make_loss("MSE", "{}");
   pl_loss_forward(ce, &alone, &value, grad, (float[]){ 3e38f, 0, -3e38f }, target, 1, 3);
   assert_true(isfinite(value) && grad[0] == 1 && grad[1] == -1 && grad[2] == 0);
   pl_loss_forward(ce, &alone, &value, grad, (float[]){ -INFINITY, 5, -INFINITY }, target, 1, 3);
@@ -282,13 +109,10 @@ static void extreme_outputs(void **state) {
 }
 
 static void same_bits_for_threads_and_widths(void **state) {
-  batch *b = *state;
-  batch *first = calloc(1, sizeof *first);
-  for (int c = 0; c < CASES; c++) {
-    pl_loss *loss = make(cases[c].type, cases[c].options);
-    fill(b, 33, 100, cases[c].probabilities, cases[c].elements, 3);
-    b->loss = loss;
-    b->use_labels = b->no_grad = false;
+  loss_batch *b = *state, *first = calloc(1, sizeof *first);
+  for (loss_case c = first_loss(); c.type != NULL; c = next_loss(c)) {
+    pl_loss *loss = make_loss(c.type, c.options);
+    fill_batch(b, loss, 33, 100, 3);
     pl_cpu_select(NULL, NULL);
     bool wide = has_isa("avx512");
     if (!wide) pl_cpu_select(NULL, NULL);
@@ -296,13 +120,13 @@ static void same_bits_for_threads_and_widths(void **state) {
       if (wide) pl_cpu_select(round < 4 ? "avx512" : "avx2", NULL);
       memset(b->values, 0, sizeof b->values);
       memset(b->grad, 0, sizeof b->grad);
-      pl_threads_run_on(round % 4 + 1, member, b);
+      run_loss(b, round % 4 + 1);
       if (round == 0) memcpy(first, b, sizeof *b);
       assert_memory_equal(first->values, b->values, sizeof b->values);
       assert_memory_equal(first->grad, b->grad, sizeof b->grad);
     }
     b->no_grad = true;
-    pl_threads_run_on(2, member, b);
+    run_loss(b, 2);
     assert_memory_equal(first->values, b->values, sizeof b->values);
     pl_loss_free(loss);
   }
@@ -313,7 +137,7 @@ static void same_bits_for_threads_and_widths(void **state) {
 static void wrong_shapes_and_labels(void **state) {
   (void)state;
   pl_error err;
-  pl_loss *ce = make("CrossEntropy", "{}"), *mse = make("MSE", "{}");
+  pl_loss *ce = make_loss("CrossEntropy", "{}"), *mse = make_loss("MSE", "{}");
   pl_shape ten = { 1, { 10 } }, image = { 3, { 28, 28, 1 } }, scalar = { 0, { 0 } }, one = { 1, { 1 } };
   assert_int_equal(pl_loss_check(ce, &ten, &scalar, true, &err), PL_OK);
   assert_int_equal(pl_loss_check(ce, &ten, &ten, false, &err), PL_OK);
@@ -346,8 +170,8 @@ static void wrong_shapes_and_labels(void **state) {
 
 static void described_and_made_again(void **state) {
   (void)state;
-  for (int c = 0; c < CASES; c++) {
-    pl_loss *loss = make(cases[c].type, cases[c].options);
+  for (loss_case c = first_loss(); c.type != NULL; c = next_loss(c)) {
+    pl_loss *loss = make_loss(c.type, c.options);
     cJSON *json = pl_loss_to_json(loss);
     pl_loss *again = pl_loss_from_json(json, NULL);
     assert_non_null(again);
@@ -374,7 +198,7 @@ static void short_of_memory(void **state) {
 }
 
 static int setup(void **state) {
-  *state = calloc(1, sizeof(batch));
+  *state = calloc(1, sizeof(loss_batch));
   return pl_cpu_select(NULL, NULL);
 }
 
@@ -385,10 +209,10 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(values_and_gradients), cmocka_unit_test(sum_reduction), cmocka_unit_test(clip_acts_on_the_report),
+    cmocka_unit_test(gradients), cmocka_unit_test(sum_reduction), cmocka_unit_test(clip_acts_on_the_report),
     cmocka_unit_test(extreme_outputs), cmocka_unit_test(same_bits_for_threads_and_widths),
-    cmocka_unit_test(wrong_shapes_and_labels),
-    cmocka_unit_test(described_and_made_again), cmocka_unit_test(short_of_memory),
+    cmocka_unit_test(wrong_shapes_and_labels), cmocka_unit_test(described_and_made_again),
+    cmocka_unit_test(short_of_memory),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

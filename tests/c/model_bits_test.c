@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sha2.h>
 #include <cmocka.h>
-#include "base/balance.h"
+#include "base/load_balance.h"
 #include "perilune/cpu.h"
 #include "perilune/settings.h"
 #include "support_model.h"
@@ -46,7 +46,7 @@ static pl_model *make(void) {
   return model;
 }
 
-typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; pl_balance *balance; } work;
+typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; pl_load_balance *balance; } work;
 
 static void member(const pl_team *equal, void *arg) {
   work *w = arg;
@@ -55,11 +55,11 @@ static void member(const pl_team *equal, void *arg) {
   pl_stages stages = { .team = team };
   const pl_batch batch = { w->x, w->dy, w->n, w->step };
   const float *y = pl_exec_forward_stages(exec_of(w->model), &stages, &batch);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   if (team->rank == 0) memcpy(w->y, y, w->n * 10 * sizeof *y);
   pl_team_barrier(team);   /* backward reuses the place */
   pl_exec_backward_stages(exec_of(w->model), &stages, &batch);
-  pl_stage_meet(&stages);
+  pl_stage_barrier_wait(&stages);
   pl_exec_param_grads_stages(exec_of(w->model), &stages, &batch, NULL);
   pl_stage_end(&stages);
 }
@@ -73,7 +73,7 @@ static void states_into(SHA2_CTX *sha, const pl_layer *layer) {
 }
 
 /* Outputs, gradients, weights and statistics of a few steps of descent. */
-static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_team, pl_balance *balance) {
+static void digest(char text[SHA256_DIGEST_STRING_LENGTH], int threads, bool as_team, pl_load_balance *balance) {
   static float x[BATCH * 12 * 12 * 3], dy[BATCH * 10], dx[BATCH * 12 * 12 * 3];
   pl_model *model = make();
   pl_error err = { 0 };
@@ -136,8 +136,8 @@ static void unequal_shares(void **state) {
   (void)state;
   digest(first, 1, false, NULL);
   for (int threads = 2; threads <= 4; threads++) for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
-    static pl_balance balance;
-    pl_balance_begin(&balance, threads, 0);
+    static pl_load_balance balance;
+    pl_load_balance_begin(&balance, threads, 0);
     for (int r = 1; r < threads; r++) balance.cut[r] = cuts[i][r - 1] * PL_WHOLE / 100;
     digest(other, threads, true, &balance);
     if (strcmp(first, other)) fail_msg("other bits on %d threads with shares number %zu", threads, i);

@@ -1,5 +1,5 @@
-/* A model's memory and life: every allocation may fail, batches grow and shrink, shapes change, calls come in the
-   wrong order, tensors outlive it. */
+/* A model's memory and life: every allocation may fail, batches grow and weight_decay_factor, shapes change, calls come
+   in the wrong order, tensors outlive it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

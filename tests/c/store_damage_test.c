@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "perilune/alloc.h"
 #include "perilune/rng.h"
-#include "store/proof.h"
+#include "store/user_block.h"
 #include "support_store.h"
 
 enum { FILES = 500, BLOCK = 512 };
@@ -60,7 +60,7 @@ static void flipped_bits_are_refused(void **state) {
     size_t size;
     unsigned char *bytes = make_file(n % 50, &size);
     pl_rng rng = pl_rng_make(7, PL_FOR_USER, (uint64_t)n, 0);
-    size_t place = n % 5 == 0 ? pl_rng_word(rng, 0) % PROOF_SIZE : pl_rng_word(rng, 0) % size;
+    size_t place = n % 5 == 0 ? pl_rng_word(rng, 0) % USER_BLOCK_SIZE : pl_rng_word(rng, 0) % size;
     bytes[place] ^= (unsigned char)(1u << pl_rng_word(rng, 1) % 8);
     write_bytes(at("bad.h5"), bytes, size);
     snprintf(what, sizeof what, "file %d, byte %zu of %zu", n, place, size);
@@ -74,12 +74,12 @@ static void every_bit_of_the_header_counts(void **state) {
   char what[80];
   size_t size;
   unsigned char *bytes = make_file(3, &size);
-  for (size_t bit = 0; bit < PROOF_SIZE * 8; bit++) {
+  for (size_t bit = 0; bit < USER_BLOCK_SIZE * 8; bit++) {
     pl_error err = { 0 };
     char hex[PROOF_HEX];
     bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
     snprintf(what, sizeof what, "bit %zu", bit);
-    if (pl_proof_check("x", bytes, size, hex, &err) != PL_ERROR_CORRUPT) fail_msg("%s: accepted", what);
+    if (pl_user_block_check("x", bytes, size, hex, &err) != PL_ERROR_CORRUPT) fail_msg("%s: accepted", what);
     bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
   }
   pl_free(bytes);
@@ -163,7 +163,7 @@ static void foreign_files_are_read_only_when_asked(void **state) {
   write_bytes(at("ours.h5"), bytes, size);
   assert_null(pl_store_open(at("ours.h5"), true, &err));
   bytes[size - 1] ^= 1;
-  memset(bytes, 0, PROOF_SIZE);
+  memset(bytes, 0, USER_BLOCK_SIZE);
   write_bytes(at("foreign.h5"), bytes, size);
   assert_null(pl_store_open(at("foreign.h5"), false, &err));
   assert_non_null(strstr(err.text, "foreign = true"));

@@ -11,7 +11,7 @@
 #include "perilune/alloc.h"
 #include "perilune/store.h"
 #include "store/hdf5.h"
-#include "store/proof.h"
+#include "store/user_block.h"
 
 static char path[400];
 static herr_t (*link_soft)(const char *target, hid_t group, const char *name, hid_t, hid_t);
@@ -35,7 +35,7 @@ static void fill_doubled(hid_t file);
 /* `fill` makes the tree below the root; the file is then one of ours, or of another program. */
 static void make_file(void (*fill)(hid_t file), bool ours) {
   hid_t creation = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_CREATE_ID_g);
-  hdf5.H5Pset_userblock(creation, PROOF_SIZE);
+  hdf5.H5Pset_userblock(creation, USER_BLOCK_SIZE);
   hid_t file = hdf5.H5Fcreate(path, H5F_ACC_TRUNC, creation, H5P_DEFAULT);
   assert_true(file >= 0);
   fill(file);
@@ -44,7 +44,7 @@ static void make_file(void (*fill)(hid_t file), bool ours) {
   void *bytes;
   size_t size;
   assert_int_equal(pl_store_read_file(path, &bytes, &size, NULL), PL_OK);
-  if (ours) pl_proof_write(bytes, size);
+  if (ours) pl_user_block_write(bytes, size);
   assert_int_equal(pl_store_write_file(path, bytes, size, NULL), PL_OK);
   /* how tests/golden/linked_groups.h5 came about */
   const char *keep = ours && fill == fill_doubled ? getenv("KEEP_LINKED_GROUPS") : NULL;

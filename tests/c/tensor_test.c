@@ -76,25 +76,25 @@ static void wrapped_memory_goes_with_the_last_view(void **state) {
 static void contiguity(void **state) {
   (void)state;
   pl_tensor *t = counting(3, 4);
-  pl_tensor *turned = pl_tensor_transpose(t, 0, 1, NULL), *rows = pl_tensor_slice(t, 0, 1, 3, NULL);
+  pl_tensor *transposed = pl_tensor_transpose(t, 0, 1, NULL), *rows = pl_tensor_slice(t, 0, 1, 3, NULL);
   pl_tensor *cols = pl_tensor_slice(t, 1, 1, 3, NULL);
-  pl_tensor *one = pl_tensor_slice(turned, 1, 1, 2, NULL), *none = pl_tensor_slice(cols, 0, 2, 2, NULL);
-  assert_false(pl_tensor_contiguous(turned));
+  pl_tensor *one = pl_tensor_slice(transposed, 1, 1, 2, NULL), *none = pl_tensor_slice(cols, 0, 2, 2, NULL);
+  assert_false(pl_tensor_contiguous(transposed));
   assert_true(pl_tensor_contiguous(rows));
   assert_false(pl_tensor_contiguous(cols));
   assert_true(pl_tensor_contiguous(one));    /* [4, 1]: a stride of 4 rows of 1 counts */
   assert_true(pl_tensor_contiguous(none));
-  pl_tensor *same = pl_tensor_to_contiguous(rows, NULL), *copy = pl_tensor_to_contiguous(turned, NULL);
+  pl_tensor *same = pl_tensor_to_contiguous(rows, NULL), *copy = pl_tensor_to_contiguous(transposed, NULL);
   assert_ptr_equal(pl_tensor_data(same), pl_tensor_data(rows));
-  assert_ptr_not_equal(pl_tensor_data(copy), pl_tensor_data(turned));
-  assert_true(pl_tensor_equal(copy, turned, 0));
+  assert_ptr_not_equal(pl_tensor_data(copy), pl_tensor_data(transposed));
+  assert_true(pl_tensor_equal(copy, transposed, 0));
   for (int64_t i = 0; i < 12; i++) assert_true(((float *)pl_tensor_data(copy))[i] == (float)(i % 3 * 4 + i / 3));
-  pl_tensor *all[] = { t, turned, rows, cols, one, none, same, copy };
+  pl_tensor *all[] = { t, transposed, rows, cols, one, none, same, copy };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) pl_tensor_free(all[i]);
 }
 
 /* Every operation that allocates; each returns whether it succeeded. */
-typedef struct inputs { pl_tensor *a, *turned, *mask, *labels, *bytes; } inputs;
+typedef struct inputs { pl_tensor *a, *transposed, *mask, *labels, *bytes; } inputs;
 
 static bool done(pl_tensor *t) {
   pl_tensor_free(t);
@@ -103,16 +103,16 @@ static bool done(pl_tensor *t) {
 static bool ok(pl_status status) { return status == PL_OK; }
 static pl_operand of(const pl_tensor *t) { return (pl_operand){ .tensor = t }; }
 
-static bool try_clone(inputs *x, pl_error *err) { return done(pl_tensor_clone(x->turned, err)); }
+static bool try_clone(inputs *x, pl_error *err) { return done(pl_tensor_clone(x->transposed, err)); }
 static bool try_reshape(inputs *x, pl_error *err) {
-  return done(pl_tensor_reshape(x->turned, &(pl_shape){ 1, { 9 } }, err));
+  return done(pl_tensor_reshape(x->transposed, &(pl_shape){ 1, { 9 } }, err));
 }
 static bool try_to(inputs *x, pl_error *err) { return done(pl_tensor_to(x->a, PL_I32, err)); }
 static bool try_binary(inputs *x, pl_error *err) {
-  return done(pl_tensor_binary(pl_binary_find("add"), of(x->a), of(x->turned), err));
+  return done(pl_tensor_binary(pl_binary_find("add"), of(x->a), of(x->transposed), err));
 }
 static bool try_in_place(inputs *x, pl_error *err) {
-  return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->turned), err));
+  return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->transposed), err));
 }
 static bool try_in_place_bytes(inputs *x, pl_error *err) {
   return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true },
@@ -122,33 +122,33 @@ static bool try_unary(inputs *x, pl_error *err) { return done(pl_tensor_unary(pl
 static bool try_unary_in_place(inputs *x, pl_error *err) {
   return ok(pl_tensor_unary_in_place(x->bytes, pl_unary_find("abs"), NULL, err));
 }
-static bool try_copy(inputs *x, pl_error *err) { return ok(pl_tensor_copy(x->a, x->turned, err)); }
+static bool try_copy(inputs *x, pl_error *err) { return ok(pl_tensor_copy(x->a, x->transposed, err)); }
 static bool try_copy_bytes(inputs *x, pl_error *err) { return ok(pl_tensor_copy(x->bytes, x->a, err)); }
 static bool try_reduce(inputs *x, pl_error *err) {
   return done(pl_tensor_reduce(pl_reduction_find("sum"), x->a, (bool[PL_MAX_AXES]){ true }, false, 0, err));
 }
-static bool try_matmul(inputs *x, pl_error *err) { return done(pl_tensor_matmul(x->a, x->turned, err)); }
+static bool try_matmul(inputs *x, pl_error *err) { return done(pl_tensor_matmul(x->a, x->transposed, err)); }
 static bool try_vector(inputs *x, pl_error *err) {
   pl_tensor *row = pl_tensor_select(x->a, 0, 0, err);
   bool success = row != NULL && done(pl_tensor_matmul(row, row, err));
   pl_tensor_free(row);
   return success;
 }
-static bool try_index(inputs *x, pl_error *err) { return done(pl_tensor_index(x->turned, 0, x->labels, err)); }
+static bool try_index(inputs *x, pl_error *err) { return done(pl_tensor_index(x->transposed, 0, x->labels, err)); }
 static bool try_gather(inputs *x, pl_error *err) {
   pl_tensor *column = pl_tensor_unsqueeze(x->labels, 1, err);
   bool success = column != NULL && done(pl_tensor_gather(x->a, 1, column, err));
   pl_tensor_free(column);
   return success;
 }
-static bool try_where(inputs *x, pl_error *err) { return done(pl_tensor_where(x->mask, of(x->a), of(x->turned), err)); }
+static bool try_where(inputs *x, pl_error *err) { return done(pl_tensor_where(x->mask, of(x->a), of(x->transposed), err)); }
 static bool try_masked_select(inputs *x, pl_error *err) { return done(pl_tensor_masked_select(x->a, x->mask, err)); }
-static bool try_masked_fill(inputs *x, pl_error *err) { return ok(pl_tensor_masked_fill(x->a, x->turned, 1, err)); }
+static bool try_masked_fill(inputs *x, pl_error *err) { return ok(pl_tensor_masked_fill(x->a, x->transposed, 1, err)); }
 static bool try_cat(inputs *x, pl_error *err) {
-  return done(pl_tensor_cat((const pl_tensor *[]){ x->a, x->turned }, 2, 1, err));
+  return done(pl_tensor_cat((const pl_tensor *[]){ x->a, x->transposed }, 2, 1, err));
 }
 static bool try_stack(inputs *x, pl_error *err) {
-  return done(pl_tensor_stack((const pl_tensor *[]){ x->a, x->turned }, 2, 0, err));
+  return done(pl_tensor_stack((const pl_tensor *[]){ x->a, x->transposed }, 2, 0, err));
 }
 static bool try_one_hot(inputs *x, pl_error *err) { return done(pl_tensor_one_hot(x->labels, 3, err)); }
 static bool try_sort(inputs *x, pl_error *err) {
@@ -172,7 +172,7 @@ static void every_allocation_may_fail(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
     inputs x = { .a = counting(3, 3) };
-    x.turned = pl_tensor_transpose(x.a, 0, 1, NULL);
+    x.transposed = pl_tensor_transpose(x.a, 0, 1, NULL);
     x.mask = pl_tensor_binary(pl_binary_find("gt"), of(x.a), (pl_operand){ .number = 4 }, NULL);
     x.bytes = pl_tensor_to(x.a, PL_U8, NULL);
     x.labels = pl_tensor_new(PL_I32, &(pl_shape){ 1, { 3 } }, NULL);
@@ -189,7 +189,7 @@ static void every_allocation_may_fail(void **state) {
     }
     assert_true(success);
     assert_true(n > 2);   /* at least one allocation did fail */
-    pl_tensor *all[] = { x.a, x.turned, x.mask, x.bytes, x.labels };
+    pl_tensor *all[] = { x.a, x.transposed, x.mask, x.bytes, x.labels };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) pl_tensor_free(all[k]);
   }
 }

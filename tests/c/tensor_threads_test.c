@@ -34,15 +34,15 @@ static pl_tensor *row_deviations(const pl_tensor *a, const pl_tensor *b) {
   return pl_tensor_reduce(pl_reduction_find("std"), a, (bool[PL_MAX_AXES]){ false, true }, true, 1, NULL);
 }
 static pl_tensor *product(const pl_tensor *a, const pl_tensor *b) {
-  pl_tensor *turned = pl_tensor_transpose(b, 0, 1, NULL), *c = pl_tensor_matmul(a, turned, NULL);
-  pl_tensor_free(turned);
+  pl_tensor *transposed = pl_tensor_transpose(b, 0, 1, NULL), *c = pl_tensor_matmul(a, transposed, NULL);
+  pl_tensor_free(transposed);
   return c;
 }
 static pl_tensor *wide_product(const pl_tensor *a, const pl_tensor *b) {
-  pl_tensor *few = pl_tensor_slice(a, 0, 0, 3, NULL), *turned = pl_tensor_transpose(b, 0, 1, NULL);
-  pl_tensor *c = pl_tensor_matmul(few, turned, NULL);
+  pl_tensor *few = pl_tensor_slice(a, 0, 0, 3, NULL), *transposed = pl_tensor_transpose(b, 0, 1, NULL);
+  pl_tensor *c = pl_tensor_matmul(few, transposed, NULL);
   pl_tensor_free(few);
-  pl_tensor_free(turned);
+  pl_tensor_free(transposed);
   return c;
 }
 
@@ -95,8 +95,8 @@ static void products_against_double_loops(void **state) {
 /* One layout or another: the sum of a row is the same tree. */
 static void sums_do_not_depend_on_layout(void **state) {
   (void)state;
-  pl_tensor *a = normal(7, 700, 3), *turned = pl_tensor_transpose(a, 0, 1, NULL), *copy = pl_tensor_clone(turned, NULL);
-  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), turned, (bool[PL_MAX_AXES]){ false, true }, false,
+  pl_tensor *a = normal(7, 700, 3), *transposed = pl_tensor_transpose(a, 0, 1, NULL), *copy = pl_tensor_clone(transposed, NULL);
+  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), transposed, (bool[PL_MAX_AXES]){ false, true }, false,
                                           0, NULL);
   pl_tensor *from_copy = pl_tensor_reduce(pl_reduction_find("sum"), copy, (bool[PL_MAX_AXES]){ false, true }, false, 0,
                                           NULL);
@@ -106,7 +106,7 @@ static void sums_do_not_depend_on_layout(void **state) {
     for (int64_t r = 0; r < 700; r++) sum += pl_tensor_get(a, r * 3 + c);
     assert_true(fabs(pl_tensor_get(from_view, c) - sum) < 1e-5);
   }
-  pl_tensor *all[] = { a, turned, copy, from_view, from_copy };
+  pl_tensor *all[] = { a, transposed, copy, from_view, from_copy };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) pl_tensor_free(all[i]);
 }
 

@@ -25,7 +25,7 @@ return {
     from = "index = state.index, tensor_seed = seed", to = "index = 0, tensor_seed = seed" },
   { name = "optimizer-counters-dropped", campaign = "resume", file = "lua/perilune/run/init.lua",
     from = "  optimizer:set_counters(found.optimizer.counters)\n", to = "" },
-  { name = "digest-unchecked", campaign = "damaged", file = "runtime/store/proof.c",
+  { name = "digest-unchecked", campaign = "damaged", file = "runtime/store/user_block.c",
     from = "if (memcmp(found, file + AT_DIGEST, sizeof found) != 0) {", to = "if (0) {" },
   { name = "idx-length-off-by-one", campaign = "fuzz", file = "runtime/data/readers/idx.c",
     from = "f->bytes = (size_t)count * f->element.size;",

@@ -28,9 +28,9 @@ static void from_bytes(void **state) {
 static void bilinear(void **state) {
   enum { H = 9, W = 13 };
   const pl_image_size size = { H, W, 1 };
-  float *image = random_floats(H * W), *memory = random_floats(pl_frame_floats(size)), out[40], steps[4];
+  float *image = random_floats(H * W), *memory = random_floats(pl_padded_floats(size)), out[40], steps[4];
   (void)state;
-  pl_frame f = pl_frame_fill(memory, image, size, PL_OUTSIDE_ZERO, 0);
+  pl_padded_image f = pl_padded_fill(memory, image, size, PL_OUTSIDE_ZERO, 0);
   for (int times = 0; times < 200; times++) {
     for (int k = 0; k < 4; k++) steps[k] = (float)random_int(-1000, 1000) / (k < 2 ? 50.0f : 700.0f);
     size_t n = (size_t)random_int(0, 39);
@@ -39,7 +39,7 @@ static void bilinear(void **state) {
       pl_kernel.bilinear(out, f.origin, (int32_t)f.row, f.bottom, f.right, steps[0], steps[1], steps[2], steps[3], n);
       for (size_t k = 0; k < n; k++) {
         float expected;
-        pl_frame_bilinear(&expected, &f, steps[0] + steps[2] * (float)k, steps[1] + steps[3] * (float)k);
+        pl_padded_bilinear(&expected, &f, steps[0] + steps[2] * (float)k, steps[1] + steps[3] * (float)k);
         assert_true(memcmp(&out[k], &expected, sizeof expected) == 0);
       }
       float untouched;

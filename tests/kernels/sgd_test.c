@@ -15,7 +15,7 @@ enum { WIDTHS = sizeof widths / sizeof *widths };
 
 static pl_update plain(float *w, size_t rows, size_t count, size_t stride) {
   return (pl_update){ .w = w, .rows = rows, .count = count, .stride = stride, .scale = 1, .limit = INFINITY,
-                      .rate_g = 0.1f, .shrink = 1 };
+                      .rate_g = 0.1f, .weight_decay_factor = 1 };
 }
 
 static void outer_product(void **state) {
@@ -31,7 +31,7 @@ static void outer_product(void **state) {
     for (int i = 0; next_isa(&i); i++) {
       memcpy(w, before, size * sizeof *w), memcpy(same, before, size * sizeof *w);
       pl_update u = plain(w, rows, count, stride), from = plain(same, rows, count, stride);
-      u.x = x, u.dy = dy, u.still = still;
+      u.x = x, u.dy = dy, u.unchanged = still;
       from.g = g, from.g_stride = count;
       assert_true(pl_kernel.sgd(&u));
       assert_true(pl_kernel.sgd(&from));
@@ -56,7 +56,7 @@ static void not_finite(void **state) {
     size_t rows = 3, count = widths[k];
     float *w = random_floats(rows * count), *x = random_floats(rows), *dy = random_floats(count);
     pl_update u = plain(w, rows, count, count);
-    u.x = x, u.dy = dy, u.still = true;
+    u.x = x, u.dy = dy, u.unchanged = true;
     x[1] = 2;
     if (j % 2) w[count + j] = j % 4 == 1 ? INFINITY : NAN;
     else dy[j] = j % 4 == 0 ? -INFINITY : NAN;

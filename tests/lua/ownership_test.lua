@@ -250,7 +250,7 @@ function TestOwnership:test_everything_is_given_back()
     inner:build { 16 }
     local m = nn.Sequential { inner, nn.Residual { nn.Linear(3, 3) } }
     m:forward(pl.ones(2, 16))
-    lu.assertFalse((pcall(nn.Sequential, { m, m })))
+    lu.assertFalse((pcall(nn.Residual, { m, m, m })))
     local options = { model = nn.Sequential { nn.Linear(16, 3) }:build { 16 }, loss = nn.MSE(),
       optimizer = optim.SGD { lr = 1 },
       data = core.data.new(pl.rand(8, 16), pl.rand(8, 3)), augment = {} }

@@ -1,6 +1,5 @@
---- The part of a report about several runs: curves over each other, a table that sorts, which settings differ, and
--- how the result
--- depends on them.
+--- The part of a report about several runs: curves over each other, a table that sorts, which settings differ, and how
+--- the result depends on them.
 local curves = require "perilune.plot.curves"
 local facts = require "perilune.html.facts"
 local palette = require "perilune.plot.palette"

@@ -5,9 +5,8 @@ local titles = require "perilune.terminal.tables"
 
 local M = {}
 
---- The number that a run is judged by: { metric, value, count, correct, split } (value nil: none yet). The
--- documented metric, else the test
--- error, else that of the validation set, else a loss.
+--- The number that a run is judged by: { metric, value, count, correct, split } (value nil: none yet). The documented
+--- metric, else the test error, else that of the validation set, else a loss.
 function M.result(run)
   local documented = run.provenance.documented
   local evaluation = run.evaluation
@@ -45,8 +44,7 @@ function M.ending(run)
 end
 
 --- "beats", "meets", "misses" the documented error, or nil where there is nothing to compare: it is for MNIST's test
--- set, at the
--- documented end of the training. Second, what is documented.
+--- set, at the documented end of the training. Second, what is documented.
 function M.verdict(run, result)
   local p = run.provenance
   local documented = p.documented

@@ -1,14 +1,12 @@
 --- e:find_lr(): the learning-rate range test (Smith, WACV 2017). From the initial weights of the seed, each step has a
---- larger rate than
--- the last, from `from` to `to` in equal ratios, until the loss diverges:
---
---   lr_k = from (to / from)^((k - 1) / (steps - 1))        s_k = (beta s_(k-1) + (1 - beta) loss_k) / (1 - beta^k),
--- beta = 0.9
---
--- The curve is s against lr. Suggested is the geometric mean of the rate where s falls fastest and a third of the rate
--- where it is
--- least: between "it learns" and "it is about to diverge". Model and optimizer are copies: the experiment's stay as
--- they are, to the bit.
+--- larger rate than the last, from `from` to `to` in equal ratios, until the loss diverges:
+---
+---   lr_k = from (to / from)^((k - 1) / (steps - 1))        s_k = (beta s_(k-1) + (1 - beta) loss_k) / (1 - beta^k),
+--- beta = 0.9
+---
+--- The curve is s against lr. Suggested is the geometric mean of the rate where s falls fastest and a third of the rate
+--- where it is least: between "it learns" and "it is about to diverge". Model and optimizer are copies: the
+--- experiment's stay as they are, to the bit.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"

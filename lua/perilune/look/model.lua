@@ -152,7 +152,10 @@ local function moments(t)
     count = h.count }
 end
 
-local function collect(layer, list)
+-- A layer that is used at several places is there once.
+local function collect(layer, list, met)
+  if met[layer] then return list end
+  met[layer] = true
   for _, name in ipairs(parameters(layer)) do
     local entry = { path = layer:path(), label = layer:label(), name = name, shape = layer[name].shape,
       values = moments(layer[name]) }
@@ -160,14 +163,14 @@ local function collect(layer, list)
     if ok and grad and core.tensor.is_tensor(grad) then entry.gradient = moments(grad) end
     list[#list + 1] = entry
   end
-  for i = 1, #layer do collect(layer[i], list) end
+  for i = 1, #layer do collect(layer[i], list, met) end
   return list
 end
 
 --- Moments of each parameter and of its gradient: { path, name, shape, values = { mean, std, min, max, zeros,
 --- nonfinite, count }, gradient }.
 function M.statistics(model)
-  return shown.new(collect(model, {}), function(self)
+  return shown.new(collect(model, {}, {}), function(self)
     local rows = {}
     local function n(x) return ("%.3g"):format(x) end
     for i, e in ipairs(self) do

@@ -54,11 +54,10 @@ function methods:probabilities(x, opts)
 end
 
 --- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and
--- confusion[actual][predicted],
---- with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout on; confusion = false spares
--- the table;
+--- confusion[actual][predicted], with targets mae, rmse and r2. Options: loss = a loss; dropout = true leaves dropout
+--- on; confusion = false spares the table;
 --- predictions = true: also { predictions =, probabilities = }, tensors with the label predicted for each sample and
--- its probability.
+--- its probability.
 function methods:evaluate(data, opts)
   local o = only("evaluate", opts, LOSS, { "dropout", type = "boolean" },
     { "confusion", type = "boolean", default = true },
@@ -119,8 +118,8 @@ local function option_text(name, value)
   return same and tostring(value[1]) or table.concat(value, "x")
 end
 
--- A line a layer: its options as they are declared, but for those that have their defaults.
-local function describe(layer, indent, lines)
+-- A line a layer: its options as they are declared, but for those that have their defaults. `met`: the layers so far.
+local function describe(layer, indent, lines, met)
   local name = layer.name ~= "" and (' "%s"'):format(require "perilune.base.printable".text(layer.name)) or ""
   local parts = {}
   for _, option in ipairs(layer:options()) do
@@ -131,8 +130,11 @@ local function describe(layer, indent, lines)
     end
   end
   local inside = table.concat(parts, ", "):gsub("^(%S+), (%d+)", "%1 -> %2")
-  lines[#lines + 1] = ("%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "")
-  for i = 1, #layer do describe(layer[i], indent .. "  ", lines) end
+  local shared = met[layer] and ", shared" or ""
+  lines[#lines + 1] = ("%s%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "", shared)
+  if met[layer] then return lines end
+  met[layer] = true
+  for i = 1, #layer do describe(layer[i], indent .. "  ", lines, met) end
   return lines
 end
 
@@ -146,7 +148,7 @@ end
 
 --- A layer prints as itself and what it contains, a line each.
 debug.getmetatable(core.nn.ReLU()).__tostring = function(layer)
-  return table.concat(describe(layer, "", {}), "\n")
+  return table.concat(describe(layer, "", {}, {}), "\n")
 end
 
 return M

@@ -75,10 +75,9 @@ local function load_table(r, path, depth, skipped)
   return t
 end
 
---- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too.
---- { foreign = true } reads HDF5 files of other programs: nothing then proves that they are whole, and what in them
--- cannot become
---- a tensor (lists of strings, compounds) is left out: the second value is a table, path -> why.
+--- What pl.save saved; or nil and a message. Any file of Perilune can be loaded so, a run's too. { foreign = true }
+--- reads HDF5 files of other programs: nothing then proves that they are whole, and what in them cannot become a tensor
+--- (lists of strings, compounds) is left out: the second value is a table, path -> why.
 function M.load(path, opts)
   if type(path) ~= "string" then raise("load takes the name of a file, got %s", options.describe(path)) end
   opts = options.read("pl.load", opts, { foreign = false })

@@ -39,8 +39,7 @@ function M.histogram(h, options)
 end
 
 --- One horizontal bar a label. bars: { { label, value, title } ... }; values that are not finite have no bar.
--- `format` makes a
--- value a text.
+--- `format` makes a value a text.
 function M.labelled(bars, options)
   local width = options.width or 480
   local top = options.title and 30 or 6

@@ -1,14 +1,13 @@
---- A display list: what is to be drawn, in order, in a plane whose y grows downwards. Renderers (plot/svg.lua) walk
--- it. Colours
--- are roles of plot/palette.lua ("ink", "c1") or "#rrggbb".
---
---   { kind = "line", points = { x1, y1, x2, y2, ... }, stroke, width, dash }
---   { kind = "area", points = {...}, fill, opacity }
---   { kind = "rect", x, y, w, h, fill, stroke, opacity, round, title }
---   { kind = "circle", x, y, r, fill, stroke, title }
---   { kind = "text", x, y, s, anchor = "start" | "middle" | "end", size, fill, bold, turn (degrees), mono }
---   { kind = "image", x, y, w, h, png (bytes), title }
---   { kind = "group", items = {...}, clip = { x, y, w, h }, dx, dy }
+--- A display list: what is to be drawn, in order, in a plane whose y grows downwards. Renderers (plot/svg.lua) walk it.
+--- Colours are roles of plot/palette.lua ("ink", "c1") or "#rrggbb".
+---
+---   { kind = "line", points = { x1, y1, x2, y2, ... }, stroke, width, dash }
+---   { kind = "area", points = {...}, fill, opacity }
+---   { kind = "rect", x, y, w, h, fill, stroke, opacity, round, title }
+---   { kind = "circle", x, y, r, fill, stroke, title }
+---   { kind = "text", x, y, s, anchor = "start" | "middle" | "end", size, fill, bold, turn (degrees), mono }
+---   { kind = "image", x, y, w, h, png (bytes), title }
+---   { kind = "group", items = {...}, clip = { x, y, w, h }, dx, dy }
 local M = {}
 M.__index = M
 

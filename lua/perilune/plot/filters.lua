@@ -6,10 +6,9 @@ local M = {}
 M.most = 64      -- images
 
 --- The images of a weight tensor: [kh, kw, in, out] gives one an output, and one an input channel where these are
--- not 1 or 3;
--- [in, out] gives one an output where `input`, the shape of a sample, is an image of that many pixels. Returns a
--- list for plot/images.lua, and
--- what it is; nil when it is no image.
+--- not 1 or 3;
+--- [in, out] gives one an output where `input`, the shape of a sample, is an image of that many pixels. Returns a list
+--- for plot/images.lua, and what it is; nil when it is no image.
 function M.images(weight, input)
   local s = weight.shape
   local list = {}

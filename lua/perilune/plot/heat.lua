@@ -8,9 +8,8 @@ local MOST = 40      -- rows or columns beyond which cells carry no numbers and 
 
 local function label(labels, i) return labels and labels[i] ~= nil and tostring(labels[i]) or tostring(i) end
 
---- matrix: rows of numbers. options: title, rows and columns (labels), x and y (what the axes are), by = "row"
--- (share of the row's sum) or
--- "range", width, format(value).
+--- matrix: rows of numbers. options: title, rows and columns (labels), x and y (what the axes are), by = "row" (share
+--- of the row's sum) or "range", width, format(value).
 function M.draw(matrix, options)
   local n, m = #matrix, matrix[1] and #matrix[1] or 0
   local width = options.width or 480

@@ -22,9 +22,8 @@ function M.encode(image)
 end
 
 --- images: { { pixels = [H][W][C] nested lists, caption, second (another line), title, low, high } ... }; each is
--- scaled from its own
--- extremes unless low
--- and high say otherwise. options: title, width, size (of an image's longer side), columns.
+--- scaled from its own extremes unless low and high say otherwise. options: title, width, size (of an image's longer
+--- side), columns.
 function M.draw(images, options)
   local width = options.width or 480
   local size = options.size or 56

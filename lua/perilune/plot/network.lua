@@ -1,6 +1,5 @@
---- The architecture of a model as a drawing: blocks from top to bottom with output shapes and parameters; the
--- branches of a
--- residual block beside each other, from the dot where they part to the "+" where they join.
+--- The architecture of a model as a drawing: blocks from top to bottom with output shapes and parameters; the branches
+--- of a residual block beside each other, from the dot where they part to the "+" where they join.
 local display = require "perilune.plot.display"
 local text = require "perilune.base.format"
 

@@ -1,6 +1,5 @@
---- Colours by role, for light and for dark paper. The series' colours are those of Okabe and Ito (2008), which
--- people with
--- any common colour blindness can tell apart; the ninth series has the first colour again, dashed.
+--- Colours by role, for light and for dark paper. The series' colours are those of Okabe and Ito (2008), which people
+--- with any common colour blindness can tell apart; the ninth series has the first colour again, dashed.
 local M = { series = 8 }
 
 M.light = {

@@ -1,6 +1,5 @@
---- Pixels as a PNG file: small pictures for pages and figures. Grey or RGB, 8 bits; the data is stored, not
--- compressed (a
--- 28 x 28 image takes 900 bytes), which needs no library.
+--- Pixels as a PNG file: small pictures for pages and figures. Grey or RGB, 8 bits; the data is stored, not compressed
+--- (a 28 x 28 image takes 900 bytes), which needs no library.
 local M = {}
 
 local crc_table = {}

@@ -1,9 +1,8 @@
 --- Runs as figures and reports read them: from files alone. A source is a path (a run's folder or file, a folder of
--- runs, the
--- beginning of the names of runs in runs/), a run, a history, or a list of these.
---
---   { name, label, path, folder, seed, history, state, identity, evaluation, provenance, record, problem, experiment
--- (a run of this session) }
+--- runs, the beginning of the names of runs in runs/), a run, a history, or a list of these.
+---
+---   { name, label, path, folder, seed, history, state, identity, evaluation, provenance, record, problem, experiment
+--- (a run of this session) }
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local history = require "perilune.run.history"

@@ -106,8 +106,8 @@ local function log_ticks(self, count, unit)
 end
 
 --- A scale for values from `low` to `high` (nil: there are none). options: log, whole (ticks at whole numbers only),
--- unit,
--- count (about so many ticks), pad (widens the range to round values; true unless false), zero (the range begins at 0).
+--- unit, count (about so many ticks), pad (widens the range to round values; true unless false), zero (the range begins
+--- at 0).
 function M.new(low, high, options)
   options = options or {}
   local log = options.log

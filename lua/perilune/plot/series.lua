@@ -1,6 +1,5 @@
 --- Series of a plot: { name, n, x = {...}, y = {...}, low = {...}, high = {...} }, from whatever a caller has:
--- lists, columns of a
--- history, tensors of one axis. low and high make a band.
+--- lists, columns of a history, tensors of one axis. low and high make a band.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"

@@ -1,6 +1,5 @@
---- A display list as SVG. In a page colours are classes (html/style.lua), so that light and dark need no second
--- figure; in a
--- file of its own they are written out, on white.
+--- A display list as SVG. In a page colours are classes (html/style.lua), so that light and dark need no second figure;
+--- in a file of its own they are written out, on white.
 local escape = require "perilune.html.escape"
 local palette = require "perilune.plot.palette"
 
@@ -107,9 +106,8 @@ function writers.group(self, item)
   return ("<g%s%s>%s</g>"):format(clip, move, table.concat(out))
 end
 
---- The SVG text of a display. options: page (for a page: colours as classes, no background), id (prefix of ids,
--- unique in the
--- page), label (what it shows, for those who do not see it), class.
+--- The SVG text of a display. options: page (for a page: colours as classes, no background), id (prefix of ids, unique
+--- in the page), label (what it shows, for those who do not see it), class.
 function M.render(display, options)
   options = options or {}
   local self = { page = options.page, id = options.id or "", clips = 0, definitions = {} }

@@ -1,6 +1,5 @@
---- Long series made short for drawing: of each of `buckets` stretches the first, least, largest and last value stay,
--- so that
--- no peak is lost. Gaps (values that are not finite) stay gaps.
+--- Long series made short for drawing: of each of `buckets` stretches the first, least, largest and last value stay, so
+--- that no peak is lost. Gaps (values that are not finite) stay gaps.
 local M = {}
 
 local function is_gap(v) return v == nil or v ~= v or v == math.huge or v == -math.huge end

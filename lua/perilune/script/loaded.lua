@@ -74,8 +74,8 @@ end
 function M.knows(path) return seen[path] ~= nil end
 
 --- Calls f(...) while noting the files that it loads in `list` (nil: nowhere). In training there is changed(path,
--- before, now): it is called for a file of the list that is loaded again and has changed, and what is added to the list
--- is marked as `late`.
+--- before, now): it is called for a file of the list that is loaded again and has changed, and what is added to the
+--- list is marked as `late`.
 function M.collect(list, changed, f, ...)
   local outer_sink, outer_change = sink, on_change
   sink, on_change = list, changed

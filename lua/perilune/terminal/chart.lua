@@ -42,9 +42,8 @@ local function x_labels(ticks, scale, width, left)
   return out
 end
 
---- The lines of a chart. series: as plot/series.lua makes them; options: width, height (of the plot, in lines),
--- title, x and y =
--- { label, log, unit }. style: terminal/style.lua's.
+--- The lines of a chart. series: as plot/series.lua makes them; options: width, height (of the plot, in lines), title,
+--- x and y = { label, log, unit }. style: terminal/style.lua's.
 function M.lines(series, options, style)
   local x, y = options.x or {}, options.y or {}
   local width = math.max(20, options.width or style.width)

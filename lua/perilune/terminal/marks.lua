@@ -77,9 +77,8 @@ local function cell(share, style)
   return set[share > 0 and math.max(2, 1 + math.floor(share * (#set - 1) + 0.5)) or 1]
 end
 
---- The lines of a heat map of a matrix: rows by their share of the row's sum, lifted by the square root. labels of
--- rows and columns. A
--- matrix wider than the terminal is summed over squares of cells first.
+--- The lines of a heat map of a matrix: rows by their share of the row's sum, lifted by the square root. labels of rows
+--- and columns. A matrix wider than the terminal is summed over squares of cells first.
 function M.heat(matrix, labels, style, width)
   local n, m = #matrix, matrix[1] and #matrix[1] or 0
   if n == 0 or m == 0 then return { "no values" } end

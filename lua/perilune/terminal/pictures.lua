@@ -34,9 +34,8 @@ local function extremes(pixels)
   return low, high
 end
 
---- The lines of images as plot/images.lua takes them: { pixels, caption, second, low, high } each. options: least
---- (side that smaller ones are
--- enlarged to), most (columns an image may take).
+--- The lines of images as plot/images.lua takes them: { pixels, caption, second, low, high } each. options: least (side
+--- that smaller ones are enlarged to), most (columns an image may take).
 function M.lines(list, options)
   options = options or {}
   local style = styles.of()

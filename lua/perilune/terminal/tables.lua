@@ -194,7 +194,8 @@ function M.layer(row)
   local number = row.path:match "(%d+)_[^/]*$" or ""
   local layer = ("  "):rep(depth) .. number:gsub("^0", " ") .. " " .. row.type
     .. (row.name ~= "" and (' "%s"'):format(printable.text(row.name)) or "")
-  return layer .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
+  return layer .. (row.shared and " (shared)" or "")
+    .. (row.part == "fork" and " {" or row.part == "join" and " } +" or "")
 end
 
 --- The layers of a model: output shape of a batch, parameters, multiply-adds and memory of a sample, and the totals.

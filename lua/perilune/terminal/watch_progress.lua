@@ -1,6 +1,5 @@
---- perilune run --watch: the view of watch in the process that trains. It stands in for the progress lines, which go
---- on below it
--- when q leaves the view.
+--- perilune run --watch: the view of watch in the process that trains. It stands in for the progress lines, which go on
+--- below it when q leaves the view.
 local errors = require "perilune.base.errors"
 local text = require "perilune.base.format"
 local view = require "perilune.terminal.watch_view"

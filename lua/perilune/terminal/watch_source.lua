@@ -89,8 +89,7 @@ local function state_of(self)
 end
 
 -- The run file, when it may have changed and its last reading was cheap enough. `detailed`: with pictures and
--- statistics of a run that
--- is looked at.
+-- statistics of a run that is looked at.
 function Source:read_file(now)
   if now < self.next_read or (self.record and self.read_at == #self.history
       and self.read_ended == (self.summary ~= nil)) then return end

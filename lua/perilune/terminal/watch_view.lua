@@ -1,6 +1,5 @@
---- The view of watch: runs in a table, curves of those that are marked, details of the one that is selected. Pure:
---- from a state and a size
--- to lines, and from a key to a changed state.
+--- The view of watch: runs in a table, curves of those that are marked, details of the one that is selected. Pure: from
+--- a state and a size to lines, and from a key to a changed state.
 local chart = require "perilune.terminal.chart"
 local marks = require "perilune.terminal.marks"
 local report = require "perilune.terminal.tables"

@@ -1,6 +1,5 @@
 --- Ctrl-C while an experiment trains in a session: a prompt inside the paused training. What is changed there by hand
--- is noted in
---- the run, since its script alone no longer makes these bits.
+--- is noted in the run, since its script alone no longer makes these bits.
 local exact = require "perilune.base.lossless_json"
 local history = require "perilune.run.history"
 local random = require "perilune.script.random"

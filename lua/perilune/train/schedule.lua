@@ -163,11 +163,11 @@ local function is_better(mode, threshold, a, b)
 end
 
 --- Multiplies the rate by `factor`, but not below `min`, when the monitored column of the history has not improved for
--- more than `patience` epochs in a row; an improvement is one by more than `threshold`, relative to the best, and never
--- a value that is not finite. A rate that would fall by no more than `eps` stays. After a drop, `cooldown` epochs pass
--- before bad ones are counted again. A function of the history alone, so there is nothing else to remember.
--- Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), eps (1e-8),
--- mode ("min", "max"), lr.
+--- more than `patience` epochs in a row; an improvement is one by more than `threshold`, relative to the best, and
+--- never a value that is not finite. A rate that would fall by no more than `eps` stays. After a drop, `cooldown`
+--- epochs pass before bad ones are counted again. A function of the history alone, so there is nothing else to
+--- remember. Options: monitor ("train_loss"), patience (10), factor (0.1), threshold (1e-4), cooldown (0), min (0), eps
+--- (1e-8), mode ("min", "max"), lr.
 function M.plateau(given)
   local self = make("plateau", given, {
       { "monitor", type = "string", default = "train_loss" }, { "patience", type = "integer", low = 0, default = 10 },

@@ -1,9 +1,8 @@
 --- Statistics while training: statistics = { every = "epoch" }. After the last step of an epoch, of each layer:
---- moments and a histogram
--- of weights, gradients (of that step) and outputs (for the first samples of the training set), the share of dead
--- units, and
---   update = |w_after - w_before| / |w_before|      of that step
--- Only looked at, never changed: no bit of the training depends on it.
+--- moments and a histogram of weights, gradients (of that step) and outputs (for the first samples of the training
+--- set), the share of dead units, and
+---   update = |w_after - w_before| / |w_before|      of that step
+--- Only looked at, never changed: no bit of the training depends on it.
 local text = require "perilune.base.format"
 
 local M = {}
@@ -56,8 +55,7 @@ local function norm(t)
 end
 
 --- The entry of an epoch: { epoch, layers = { { path, label, type, weights, gradients, outputs, dead, update } ... }
---- }; each of the
--- three as tensor:histogram gives it.
+--- }; each of the three as tensor:histogram gives it.
 function M.collect(trainer, epoch, before)
   local model, split = trainer.model, trainer.e.splits.train
   local entry, index = { epoch = epoch, layers = {} }, {}

@@ -67,10 +67,10 @@ end
 local Window = { __name = "pl.stopping rule" }
 Window.__index = Window
 
---- The documented rule. Keep the last `patience` values of the monitored column; once there are that many, stop
--- when the oldest of them is no worse than the best of them by more than `min_delta_rel`, relative to the best; or when
--- none of them is finite.
--- Options: monitor ("train_loss"), patience (epochs, at least 2), min_delta_rel (0.005), mode ("min", "max").
+--- The documented rule. Keep the last `patience` values of the monitored column; once there are that many, stop when
+--- the oldest of them is no worse than the best of them by more than `min_delta_rel`, relative to the best; or when
+--- none of them is finite.
+--- Options: monitor ("train_loss"), patience (epochs, at least 2), min_delta_rel (0.005), mode ("min", "max").
 function M.window(given)
   return rule("window", given, {
     { "patience", type = "integer", low = 2, required = "add patience = the number of epochs in the window" },
