@@ -89,6 +89,7 @@ TestExamples = {}
 function TestExamples:test_each_runs()
   cli.write("examples.lua", driver)
   cli.write("my.lua", swept)
+  dofile "tests/cli/example_files.lua"()
   local r = cli.run "examples.lua"
   local failures = {}
   for line in r.out:gmatch "[^\n]+" do

@@ -90,7 +90,7 @@ end
 
 -- Colours belong to cells: a label of several words shifts none.
 function TestReport:test_colours_of_a_confusion_matrix()
-  local function paint(text, style) return ("<%s %s>"):format(style, (text:gsub("^ +", ""))) end
+  local function paint(cell, style) return ("<%s %s>"):format(style, (cell:gsub("^ +", ""))) end
   local term = { utf8 = false, paint = paint }
   local lines = report.confusion({ { 8, 2, 0 }, { 0, 9, 1 }, { 0, 0, 7 } }, { "a b c", "d e", "f" }, term)
   for i, diagonal in ipairs { 8, 9, 7 } do

@@ -2,7 +2,7 @@
 local errors = require "perilune.base.errors"
 
 local M = { summary = "a model of Keras, or weights of PyTorch, as a model file",
-  usage = "m.h5 | m.safetensors --into FILE -o model.h5",
+  usage = "FILE [--into EXPERIMENT] -o model.h5",
   description = "Reads a model that Keras saved as .h5, or weights in safetensors (which hold no architecture) into " ..
     "the model of an experiment: by name, or by order where names differ. Prints what came from where, and writes a " ..
     "model file, which nn.load, an experiment's start and all commands take." }
