@@ -80,13 +80,16 @@ local function note_of(notes)
   return table.concat(words, ", ")
 end
 
+local most = 8      -- values of one output that the table shows
+
 local function table_of(list, labels, shape)
   local rows, pictures = {}, false
   for i, r in ipairs(list) do
     local first = r.row and ("%s:%d"):format(r.file, r.row) or r.file
     if r.values then
       local values = {}
-      for k, v in ipairs(r.values) do values[k] = ("%.6g"):format(v) end
+      for k = 1, math.min(#r.values, most) do values[k] = ("%.6g"):format(r.values[k]) end
+      if #r.values > most then values[most + 1] = ("... (%d values; --csv has all)"):format(#r.values) end
       rows[i] = { first, table.concat(values, "  "), note_of(r.notes) }
     else
       rows[i] = { first, r.label, percent(r.probability), others(r, labels), note_of(r.notes) }

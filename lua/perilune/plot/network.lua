@@ -85,10 +85,12 @@ function drawers.block(d, node, x, y)
   end
 end
 
+-- Only layers of a Sequential follow each other; those of a graph or a formula are listed, without lines between.
 function drawers.sequence(d, node, x, y)
+  local chain = node.type == "Sequential"
   for i, child in ipairs(node.children) do
     if i > 1 then
-      d:line({ x + node.w / 2, y, x + node.w / 2, y + GAP }, { stroke = "muted", width = 1.2 })
+      if chain then d:line({ x + node.w / 2, y, x + node.w / 2, y + GAP }, { stroke = "muted", width = 1.2 }) end
       y = y + GAP
     end
     draw(d, child, x + (node.w - child.w) / 2, y)
