@@ -1,6 +1,7 @@
 /* What a script changes is the script's: the library's own Lua files see the standard functions as they were when it
    was loaded, and numbers are written and read with a point whatever the locale. */
 #include <locale.h>
+#include <pthread.h>
 #ifdef __APPLE__
 #include <xlocale.h>
 #endif
@@ -58,9 +59,21 @@ void bind_push_environment(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &environment_key);
 }
 
+/* The locale of a thread, freed when the thread ends. */
+static pthread_key_t own_locale;
+static pthread_once_t own_locale_once = PTHREAD_ONCE_INIT;
+
+static void free_locale(void *locale) {
+  uselocale(LC_GLOBAL_LOCALE);
+  freelocale(locale);
+}
+
+static void make_own_locale(void) { pthread_key_create(&own_locale, free_locale); }
+
 /* This thread's locale is the process's, but for numbers. A locale of a thread outweighs what setlocale sets later. */
 void bind_numbers_with_a_point(void) {
-  static _Thread_local locale_t own;
+  pthread_once(&own_locale_once, make_own_locale);
+  locale_t own = pthread_getspecific(own_locale);
   locale_t process = duplocale(LC_GLOBAL_LOCALE);
   locale_t changed = process ? newlocale(LC_NUMERIC_MASK, "C", process) : (locale_t)0;
   if (changed == (locale_t)0) {
@@ -69,7 +82,7 @@ void bind_numbers_with_a_point(void) {
   }
   uselocale(changed);
   if (own) freelocale(own);
-  own = changed;
+  pthread_setspecific(own_locale, changed);
 }
 
 /* os.setlocale, which otherwise would change nothing in this thread any more. */
