@@ -87,7 +87,8 @@ bool PL_KERNEL(gemm_sparse_rows)(const pl_gemm *x, const uint32_t *list, size_t 
   bool zero = false;
   for (size_t s = 0; s < strips; s++) {
     size_t width = vectors / strips + (s < vectors % strips), last = x->cols - j - (width - 1) * PL_LANES;
-    zero |= (last < PL_LANES ? partial : whole)[width - 1](x, list, count, j, last);
+    strip_fn *const columns = last < PL_LANES ? partial[width - 1] : whole[width - 1];
+    zero |= columns(x, list, count, j, last);
     j += width * PL_LANES;
   }
   return zero;
