@@ -390,8 +390,7 @@ int bind_open_formula(lua_State *L) {
   };
   static const luaL_Reg functions[] = {
     { "eager", eager }, { "steps", steps }, { "check_again", check_again }, { "origin", origin },
-    { "is_recorded", is_recorded }, { "operations", operations },
-    { NULL, NULL },
+    { "is_recorded", is_recorded }, { "operations", operations }, { NULL, NULL },
   };
   bind_new_class(L, BIND_RECORDER, methods);
   lua_pop(L, 1);

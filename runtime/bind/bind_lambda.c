@@ -68,6 +68,16 @@ static int protected_host(lua_State *L) {
 static _Thread_local lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
+
+pl_status bind_call_script(lua_State *L, int arguments, pl_error *err) {
+  int result = lua_pcall(L, arguments, 0, 0);
+  bind_use_state(L);
+  if (result == LUA_OK) return PL_OK;
+  const char *text = lua_tostring(L, -1);
+  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
+  lua_pop(L, 1);
+  return PL_ERROR_STATE;
+}
 lua_State *bind_state(void) { return calling_state; }
 
 /* The core must not be jumped over: an error in the script's function becomes a status. */

@@ -186,11 +186,5 @@ pl_status bind_optim_call_step(lua_State *L, int index, pl_host_step_call *call,
   lua_pushcfunction(L, protected_step);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, call);
-  int result = lua_pcall(L, 2, 0, 0);
-  bind_use_state(L);
-  if (result == LUA_OK) return PL_OK;
-  const char *text = lua_tostring(L, -1);
-  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
-  lua_pop(L, 1);
-  return PL_ERROR_STATE;
+  return bind_call_script(L, 2, err);
 }

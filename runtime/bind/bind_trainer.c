@@ -91,13 +91,7 @@ static pl_status call_loss(void *context, pl_host_loss_call *call, pl_error *err
   lua_pushcfunction(L, protected_loss);
   lua_getiuservalue(L, 1, 2);
   lua_pushlightuserdata(L, call);
-  int result = lua_pcall(L, 2, 0, 0);
-  bind_use_state(L);
-  if (result == LUA_OK) return PL_OK;
-  const char *text = lua_tostring(L, -1);
-  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
-  lua_pop(L, 1);
-  return PL_ERROR_STATE;
+  return bind_call_script(L, 2, err);
 }
 
 /* The same for the step of an optimizer that is the script's. */
