@@ -78,8 +78,8 @@ void bind_custom_init(lua_State *L, const pl_layer *layer);
 /* The state in which functions of the script are to be called by the pass that follows. */
 void bind_use_state(lua_State *L);
 
-/* Calls the function below its arguments on the stack, without results; an error of the script becomes err. Then L is the
-   thread's state again, whatever the function used. */
+/* Calls the function below its arguments on the stack, without results; an error of the script becomes err. L is then
+   the state for what follows, whatever the function used. */
 pl_status bind_call_script(lua_State *L, int arguments, pl_error *err);
 lua_State *bind_state(void);
 /* What the core calls for a layer with PL_HOST. The core must not be jumped over: errors become a status. */
