@@ -77,7 +77,7 @@ function M.new(job, hooks)
   end
   self.good = M.snapshot(self.model)
   self.has_formulas = core.formula.is_recorded(self.model)
-  self.loss_is_formula = type(e.loss) == "userdata" and e.loss:is_formula()
+  self.loss_is_formula = core.formula.is_loss(e.loss)
   self.statistics = job.statistics
   return self
 end

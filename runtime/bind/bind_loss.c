@@ -168,7 +168,6 @@ static int loss_outputs(lua_State *L) {
 static const luaL_Reg methods[] = {
   { "__call", loss_call }, { "__index", loss_index }, { "__gc", loss_gc }, { "__tostring", loss_tostring },
   { "value", loss_value }, { "config", loss_config }, { "outputs", loss_outputs },
-  { "is_formula", bind_loss_is_formula },
   { NULL, NULL },
 };
 

@@ -76,11 +76,11 @@ static int check_again(lua_State *L) {
   return pl_loss_check_again(bind_check_loss(L, 1), &err) ? bind_raise_from_script(L, &err) : 0;
 }
 
-/* loss:is_formula() */
-int bind_loss_is_formula(lua_State *L) {
-  lua_pushboolean(L, pl_loss_is_formula(bind_check_loss(L, 1)));
+/* is_loss(x): whether it is a loss, and a formula */
+static int is_loss(lua_State *L) {
+  lua_pushboolean(L, luaL_testudata(L, 1, BIND_LOSS) != NULL && pl_loss_is_formula(bind_check_loss(L, 1)));
   return 1;
 }
 
 const luaL_Reg bind_loss_formula_functions[] = { { "loss", new_formula }, { "check_loss_again", check_again },
-                                                 { NULL, NULL } };
+                                                 { "is_loss", is_loss }, { NULL, NULL } };

@@ -45,7 +45,7 @@ local watched = setmetatable({}, { __mode = "k" })
 
 --- Raises if the formula of a loss is another one than when it was recorded; other losses are left alone.
 function M.check_again(loss)
-  if type(loss) ~= "userdata" or not loss:is_formula() then return end
+  if not core.formula.is_loss(loss) then return end
   local ok, message = pcall(core.formula.check_loss_again, loss)
   if ok then return end
   local what = watched[loss] and watched[loss]()
