@@ -1,6 +1,6 @@
 /* Data sets, batches, augmentation, and a generator of handwritten-looking digits.
 
-   A data set is a table of samples with an answer each: a label (an integer below `classes`) or a target (a
+   A data set is a table of samples with a target each: a label (an integer below `classes`) or values (a
    tensor). The storage is never altered and is shared by everything made from it: subsets, validation splits and
    shuffled orders are lists of rows, normalisation is applied as a batch is gathered.
 
@@ -26,10 +26,10 @@ typedef struct pl_stream pl_stream;
 
 #define PL_SHA256_TEXT 65   /* 64 hexadecimal digits and the final zero */
 
-/* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. answers: i32 [N] = labels, f32 [N, ...] =
-   targets, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
+/* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. targets: i32 [N] = labels, f32 [N, ...] =
+   values, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
    0: the largest label + 1. Errors: no samples, types, unequal N, a label out of range. */
-PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err);
+PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_error *err);
 /* One more who uses it, and frees it. Returns ds. */
 PL_API pl_dataset *pl_dataset_retain(const pl_dataset *ds);
 PL_API void pl_dataset_free(pl_dataset *ds);   /* when the last one does; NULL is allowed */
@@ -59,9 +59,9 @@ PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* 
 PL_API pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, int64_t n, pl_error *err);
 
 /* A data set of samples that stay in their files (a stream, readers.h); their shape [N, ...] and type (u8 or f32) are
-   given; answers and classes as for pl_dataset_new. It holds the stream. What it gives is as from memory; it cannot be
+   given; targets and classes as for pl_dataset_new. It holds the stream. What it gives is as from memory; it cannot be
    resized, and its digest is to be set. */
-PL_API pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *answers,
+PL_API pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                         int64_t classes, pl_error *err);
 /* The order of its samples in an epoch: pl_epoch_order, but of a stream shuffled by blocks. order [count]. */
 PL_API pl_status pl_dataset_order(const pl_dataset *ds, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,

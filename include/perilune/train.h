@@ -66,7 +66,7 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
                                 pl_error *err);
 
 /* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
-   trainer: *n samples at *x and their answers. Then trains on such a batch. */
+   trainer: *n samples at *x and their targets. Then trains on such a batch. */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
                                  pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,

@@ -119,7 +119,7 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the
+---The output of every layer for an input: the rows of the summary with the layer's output tensor as `output`. At the
 ---prompt, or by `:show()`, drawn for the first sample: each channel as an image.
 ---
 ---```lua

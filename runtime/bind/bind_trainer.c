@@ -265,13 +265,13 @@ static int trainer_step(lua_State *L) {
   int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
-    return luaL_error(L, "a batch has shape %s and as many answers, got %s and %s answers", pl_shape_text(a, &sample, true),
+    return luaL_error(L, "a batch has shape %s and as many targets, got %s and %s targets", pl_shape_text(a, &sample, true),
                       pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
   pl_train_result result = sums_at(L, 4);
   pl_error err;
-  pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
+  pl_target targets = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 

@@ -62,8 +62,8 @@ static pl_status check_labels(pl_dataset *ds, pl_error *err) {
   return PL_OK;
 }
 
-static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers, pl_error *err) {
-  const pl_shape *x = pl_tensor_shape(samples), *y = answers ? pl_tensor_shape(answers) : NULL;
+static pl_status check_parts(const pl_tensor *samples, const pl_tensor *targets, pl_error *err) {
+  const pl_shape *x = pl_tensor_shape(samples), *y = targets ? pl_tensor_shape(targets) : NULL;
   char text[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   if (pl_tensor_type(samples) == PL_I32)
     return pl_error_set(err, PL_ERROR_TYPE, "the samples of a data set are u8 (pixels) or f32, got i32");
@@ -76,33 +76,33 @@ static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers,
   if (x->size[0] > UINT32_MAX)
     return pl_error_set(err, PL_ERROR_VALUE, "a data set holds at most 2^32 - 1 samples, got %lld",
                         (long long)x->size[0]);
-  if (answers == NULL) return PL_OK;
-  if (pl_tensor_type(answers) == PL_U8)
-    return pl_error_set(err, PL_ERROR_TYPE, "answers are i32 (labels) or f32 (targets), got u8");
+  if (targets == NULL) return PL_OK;
+  if (pl_tensor_type(targets) == PL_U8)
+    return pl_error_set(err, PL_ERROR_TYPE, "targets are i32 (labels) or f32 (values), got u8");
   if (y->axes < 1 || y->size[0] != x->size[0])
-    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and answers %s differ in number",
+    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and targets %s differ in number",
                         pl_shape_text(text, x, false), pl_shape_text(other, y, false));
-  if (pl_tensor_type(answers) == PL_I32 && y->axes != 1)
+  if (pl_tensor_type(targets) == PL_I32 && y->axes != 1)
     return pl_error_set(err, PL_ERROR_SHAPE, "labels are [N], got %s", pl_shape_text(text, y, false));
   return PL_OK;
 }
 
-pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err) {
-  return pl_dataset_make(samples, answers, classes, NULL, err);
+pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_error *err) {
+  return pl_dataset_make(samples, targets, classes, NULL, err);
 }
 
-pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_stream *stream,
+pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_stream *stream,
                             pl_error *err) {
-  if (check_parts(samples, answers, err)) return NULL;
+  if (check_parts(samples, targets, err)) return NULL;
   pl_dataset *ds = pl_alloc(sizeof *ds, err);
   if (ds == NULL) return NULL;
   ds->references = 1;
-  bool labelled = answers != NULL && pl_tensor_type(answers) == PL_I32;
+  bool labelled = targets != NULL && pl_tensor_type(targets) == PL_I32;
   ds->count = (size_t)pl_tensor_shape(samples)->size[0];
   ds->classes = labelled ? classes : 0;
   ds->rows = pl_alloc_array(ds->count, sizeof *ds->rows, err);
   if (ds->rows == NULL || !share_samples(ds, samples, stream, err) ||
-      !share(labelled ? &ds->labels : &ds->targets, answers, err) ||
+      !share(labelled ? &ds->labels : &ds->targets, targets, err) ||
       (labelled && check_labels(ds, err))) {
     pl_dataset_free(ds);
     return NULL;

@@ -23,7 +23,7 @@ struct pl_dataset {
 };
 
 /* As pl_dataset_new; stream (retained) NULL: of the samples themselves. */
-pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_stream *stream,
+pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_stream *stream,
                             pl_error *err);
 /* One sample as it is stored becomes what the data set gives. */
 void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x);

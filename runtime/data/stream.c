@@ -82,10 +82,10 @@ static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *er
   return view;
 }
 
-pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *answers,
+pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                  int64_t classes, pl_error *err) {
   pl_tensor *samples = placeholder(type, shape, err);
-  pl_dataset *ds = samples ? pl_dataset_make(samples, answers, classes, s, err) : NULL;
+  pl_dataset *ds = samples ? pl_dataset_make(samples, targets, classes, s, err) : NULL;
   pl_tensor_free(samples);
   return ds;
 }

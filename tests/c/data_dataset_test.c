@@ -291,7 +291,7 @@ static void refuses_what_is_no_data_set(void **state) {
   assert_string_equal(err.text, "label -1 of sample 5 is negative; labels count from 0");
   pl_tensor *few = pl_tensor_slice(y, 0, 10, 20, &err);
   assert_null(pl_dataset_new(x, few, 0, &err));
-  assert_string_equal(err.text, "samples [60, 5, 4, 3] and answers [10] differ in number");
+  assert_string_equal(err.text, "samples [60, 5, 4, 3] and targets [10] differ in number");
   assert_null(pl_dataset_new(y, NULL, 0, &err));
   assert_string_equal(err.text, "the samples of a data set are u8 (pixels) or f32, got i32");
   pl_tensor_free(few);

@@ -239,7 +239,7 @@ function TestTensors:test_errors_point_here_and_say_why()
     data.from_tensors, { x = x, y = pl.tensor({ 0, 1, 2 }, "i32"), labels = two })
   lu.assertStrMatches(message, "^[^:]*data_test.lua:%d+: data.from_tensors: .*")
   fails("training data: the data set is empty: its samples are [0, 2]", data.from_tensors, { x = pl.zeros(0, 2) })
-  fails("samples [3, 2] and answers [2] differ in number", data.from_tensors, { x = x, y = pl.zeros({ 2 }, "i32") })
+  fails("samples [3, 2] and targets [2] differ in number", data.from_tensors, { x = x, y = pl.zeros({ 2 }, "i32") })
   fails("test data: label 3 of sample 1 is out of range: 2 classes have labels 0 to 1",
     data.from_tensors, { x = x, y = pl.tensor({ 0, 1, 1 }, "i32"), test_x = x, test_y = pl.tensor({ 3, 0, 0 }, "i32") })
   fails("data.from_tensors needs x", data.from_tensors, {})

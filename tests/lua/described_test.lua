@@ -119,7 +119,7 @@ local function described_options(entry)
   return names
 end
 
--- Every class that answers config() has exactly the options that are described.
+-- Every class that has config() has exactly the options that are described.
 function TestDescribed:test_options_are_those_described()
   local wrong = {}
   for _, room in ipairs { "nn", "optim" } do

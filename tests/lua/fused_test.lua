@@ -1,6 +1,6 @@
 --- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside
 --- the loops of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0):
---- weights, what the optimizer keeps, the gradients after each piece, and answers agree to the bit.
+--- weights, what the optimizer keeps, the gradients after each piece, and outputs agree to the bit.
 local lu = require "luaunit"
 
 -- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three

@@ -1,4 +1,4 @@
---- One answer for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
+--- One message for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
 --- name, why it is not needed; with the line of the script. Tables and classes are handed over with `module` and
 --- `class`; the C side calls `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
 local core = require "perilune.core"

@@ -18,8 +18,8 @@ local function same(a, b)
   return true
 end
 
--- What the answers of a split are.
-local function answers(split)
+-- The kind of targets of a split, in words.
+local function kind_of_targets(split)
   return split.classes > 0 and "labels" or split.target and "targets of " .. shape(split.target)
     or "neither labels nor targets"
 end
@@ -40,9 +40,9 @@ local function check_splits(e)
     refuse("the test set of %s has no labels to compare with; give it test_y, or say test = false (model:predict " ..
       "then labels it)", e.data.name)
   end
-  if answers(test) ~= answers(train) then
-    refuse("the test set has %s, the training set %s; make them alike, or say test = false", answers(test),
-      answers(train))
+  if kind_of_targets(test) ~= kind_of_targets(train) then
+    refuse("the test set has %s, the training set %s; make them alike, or say test = false",
+      kind_of_targets(test), kind_of_targets(train))
   end
 end
 

@@ -1,4 +1,4 @@
---- Measures how fast experiments train and answer, on their own data, with their own augmentation and optimizer.
+--- Measures the speed of training and inference of experiments, on their own data, with their own augmentation and optimizer.
 --- commands/bench.lua prints it; tests/bench/ holds it against other libraries and limits.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
@@ -33,8 +33,8 @@ function M.load(name)
   return e
 end
 
---- Floating-point operations of a training step for one sample, and of an answer: two a multiply-add, convolutions
---- counted as the direct algorithm does them, a step as three answers (backward, to data and to weights, is two more).
+--- Floating-point operations of a training step for one sample, and of an inference: two a multiply-add, convolutions
+--- counted as the direct algorithm does them, a step as three inferences (backward, to data and to weights, is two more).
 function M.flops(e)
   local sum = 0
   for _, row in ipairs(e:rows()) do sum = sum + 2 * row.work end
@@ -101,7 +101,7 @@ function Training:run(seconds)
   return samples / (now - start)
 end
 
---- Answers to the first `batch` samples (256), over and over for so many seconds; returns samples per second.
+--- Inference on the first `batch` samples (256), over and over for so many seconds; returns samples per second.
 function M.infer(e, seconds, batch)
   local x = e.splits.train:batches(batch or 256)()
   local count, start = 0, system.clock()
@@ -130,21 +130,21 @@ function M.rate(list, flops, peak)
   return r
 end
 
---- Measures a training and its answers: o.repeats times o.seconds, with o.threads; o.peak in operations a second.
+--- Measures training and inference: o.repeats times o.seconds, with o.threads; o.peak in operations a second.
 function M.measure(e, o)
   system.threads(o.threads)
   local train_flops, infer_flops = M.flops(e)
-  local trained, answered = {}, {}
+  local trained, inferred = {}, {}
   for i = 1, o.repeats do
     local training = M.training(e)
     training:run(o.seconds / 5)
     trained[i] = training:run(o.seconds)
   end
   M.infer(e, o.seconds / 10)
-  for i = 1, o.repeats do answered[i] = M.infer(e, o.seconds / 3) end
+  for i = 1, o.repeats do inferred[i] = M.infer(e, o.seconds / 3) end
   system.threads(0)
   return { name = e.name, batch = e.batch_size, threads = o.threads, training = M.rate(trained, train_flops, o.peak),
-    inference = M.rate(answered, infer_flops, o.peak) }
+    inference = M.rate(inferred, infer_flops, o.peak) }
 end
 
 --- The rows of model:profile, in seconds a step, for a training; fields as there, and `steps`.
