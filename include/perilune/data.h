@@ -87,12 +87,12 @@ PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl
 
 typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
 
-/* *mean, *deviation (may be NULL): new f32 tensors of one number, or of the sample's shape. The deviation divides
+/* *mean, *std (may be NULL): new f32 tensors of one number, or of the sample's shape. The std divides
    by N; where it is 0 (a pixel that never changes) it is given as 1. */
-PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_dataset *ds, pl_per per,
                                        pl_error *err);
-/* The same data with the values (value - mean) / deviation; either may be NULL. Shapes as above. */
-PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+/* The same data with the values (value - mean) / std; either may be NULL. Shapes as above. */
+PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *std,
                                           pl_error *err);
 /* Images [H, W, C] resized to height x width: bilinear, pixel centres at +0.5, edges repeated. New storage of the
    same type (u8 is rounded). Errors: not images, standardized element by element before. */

@@ -169,7 +169,7 @@ PL_API pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, d
 
 /* ---- random fills: element i in row order is a function of (rng, i) ---- */
 PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);
-PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err);
+PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double std, pl_error *err);
 /* both included */
 PL_API pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err);
 

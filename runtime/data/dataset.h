@@ -5,15 +5,15 @@
 #include "perilune/data.h"
 
 /* Position p of the data set is row rows[p] of the storage. The value of element e of a row is
-     (stored * scale - mean[e]) / deviation[e],     scale = 1/255 for u8, 1 for f32,
-   where mean and deviation have one number, or one for each element. */
+     (stored * scale - mean[e]) / std[e],     scale = 1/255 for u8, 1 for f32,
+   where mean and std have one number, or one for each element. */
 struct pl_dataset {
   _Atomic int references;
   pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous; of a stream: a placeholder without values */
   pl_stream *stream;             /* NULL: the samples are in memory */
   pl_tensor *labels;             /* i32 [N] or NULL */
   pl_tensor *targets;            /* f32 [N, ...] or NULL */
-  pl_tensor *mean, *deviation;   /* f32, NULL: 0 and 1 */
+  pl_tensor *mean, *std;   /* f32, NULL: 0 and 1 */
   uint32_t *rows;
   size_t count;
   int64_t classes;

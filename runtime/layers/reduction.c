@@ -106,7 +106,7 @@ static float extreme(const float *x, size_t n, size_t stride, bool largest) {
   return value;
 }
 
-static double deviations(const float *x, size_t n, size_t stride, double correction) {
+static double variance(const float *x, size_t n, size_t stride, double correction) {
   double mean = pl_kernel.sum_tree(x, n, stride, false, 0) / (double)n;
   return pl_kernel.sum_tree(x, n, stride, true, mean) / ((double)n - correction);
 }
@@ -116,8 +116,8 @@ static float reduce(int code, const float *x, size_t n, size_t stride, double co
     case SUM: return (float)pl_kernel.sum_tree(x, n, stride, false, 0);
     case MEAN: return (float)(pl_kernel.sum_tree(x, n, stride, false, 0) / (double)n);
     case NORM: return (float)sqrt(pl_kernel.sum_tree(x, n, stride, true, 0));
-    case VAR: return (float)deviations(x, n, stride, correction);
-    case STD: return (float)sqrt(deviations(x, n, stride, correction));
+    case VAR: return (float)variance(x, n, stride, correction);
+    case STD: return (float)sqrt(variance(x, n, stride, correction));
     default: return extreme(x, n, stride, code == MAX);
   }
 }
