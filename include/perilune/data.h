@@ -116,7 +116,7 @@ PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 
 /* ---- augmentation ----
    Alters a batch of images in place, for one training step. What happens to an image is a function of the generator
-   of the batch and of its place in it, never of the number of threads. */
+   of the batch and of its index in it, never of the number of threads. */
 
 typedef struct pl_augment pl_augment;
 struct cJSON;
@@ -130,8 +130,8 @@ PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed]
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
 
-/* The generator of batch `batch` of an epoch, for the augmentation at `place` (from 0) in the list of them. */
-PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place);
+/* The generator of batch `batch` of an epoch, for the augmentation at `index` (from 0) in the list of them. */
+PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index);
 /* Floats of scratch memory that pl_augment_apply needs for that many threads. */
 PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads);
 /* images: f32 [n, height, width, channels]. For every member of a team to call, with the same arguments (the images

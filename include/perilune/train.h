@@ -42,7 +42,7 @@ typedef struct pl_trainer_options {
   bool skip_nonfinite;                 /* go on after a loss or gradient that is not finite, as if its batch had not been there */
 } pl_trainer_options;
 
-/* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
+/* Sums over what was run. Steps add to what is there: an epoch run in parts has the same bits as one run at once. */
 typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
   size_t correct;       /* samples whose outputs decide for the right label (pl_decide); 0 where targets are values */

@@ -179,13 +179,13 @@ function Tensor:masked_fill_(mask, value) end
 ---@param axis? integer (default -1, the last)
 ---@param options? { descending: boolean }
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:sort(axis, options) end
 ---The k largest along an axis, largest first.
 ---@param k integer
 ---@param axis? integer (default -1, the last)
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:topk(k, axis) end
 
 ---@class perilune.ShowOptions

@@ -1,4 +1,4 @@
-/* Inside the room: what a data set is made of. */
+/* Inside the module: what a data set is made of. */
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 
@@ -28,7 +28,7 @@ pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, 
 /* One sample as it is stored becomes what the data set gives. */
 void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x);
 
-/* A data set that shares everything of `ds` but has room for `count` rows, to be filled by the caller. */
+/* A data set that shares everything of `ds` but has capacity for `count` rows, to be filled by the caller. */
 pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err);
 
 #endif

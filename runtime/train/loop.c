@@ -90,8 +90,8 @@ static void settle(pl_steps *s) {
   pl_train_result *r = s->result;
   pl_given b = pl_step_batch(s, s->index);
   r->nonfinite_batch = s->index;
-  if (s->trouble == PL_LOSS_NOT_FINITE) pl_find_broken_loss(t->exec, b.x, b.n, r);
-  else pl_find_broken_gradient(t->o.model, r);
+  if (s->trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, r);
+  else pl_find_nonfinite_gradient(t->o.model, r);
   if (t->states == NULL || s->trouble == PL_WEIGHT_NOT_FINITE) {
     r->nonfinite = true;
     return;

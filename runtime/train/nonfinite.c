@@ -18,7 +18,7 @@ static void parameter_of(const pl_slice *slice, pl_train_result *r) {
   snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
   pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
@@ -45,7 +45,7 @@ void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_resul
   }
 }
 
-void pl_find_broken_gradient(pl_model *m, pl_train_result *r) {
+void pl_find_nonfinite_gradient(pl_model *m, pl_train_result *r) {
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
   r->nonfinite_what = "a gradient";
