@@ -25,10 +25,10 @@ typedef pl_status (*pl_host_loss_fn)(void *context, pl_host_loss_call *call, pl_
 
 typedef struct pl_trainer_options {
   pl_model *model;                     /* [borrowed], as loss and optimizer; it is built for the data's shape */
-  const pl_loss *loss;                 /* NULL: host_loss */
+  pl_loss *loss;                       /* NULL: host_loss */
   pl_host_loss_fn host_loss;
   void *host_loss_context;
-  pl_output_kind outputs;              /* with host_loss: what the outputs mean */
+  pl_output_kind outputs;              /* what the outputs mean, where the loss does not know it */
   pl_optimizer *optimizer;             /* bound to the model */
   pl_host_step_fn host_step;           /* the step, if the optimizer's is the host's */
   void *host_step_context;
@@ -97,13 +97,13 @@ typedef struct pl_predictions {
    may be NULL: row = actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that
    no class has); added to. predictions may be NULL, and are left alone where targets are values. The exec's model is
    built for the data's shape. */
-PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
+PL_API pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
                              pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
                              pl_error *err);
 
 /* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for
    each class, or one output for two; targets have the outputs' shape. */
-PL_API pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err);
+PL_API pl_status pl_check_fit(const pl_shape *output, pl_loss *loss, const pl_dataset *data, pl_error *err);
 /* Is there a batch, and is each large enough for the (built) model? */
 PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last,
                                   pl_error *err);

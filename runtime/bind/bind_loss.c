@@ -1,6 +1,7 @@
 /* core.loss: one constructor a loss, by its registered name. A loss is called: value, grad = loss(output, target). */
 #include <string.h>
 #include <cjson/cJSON.h>
+#include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
 #include "bind/bind_tensor.h"
 
@@ -16,7 +17,7 @@ pl_loss *bind_check_loss(lua_State *L, int index) {
 static int push_loss(lua_State *L, const char *type) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 1);
   *slot = NULL;
   luaL_setmetatable(L, BIND_LOSS);
   cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
@@ -44,7 +45,7 @@ static int loss_gc(lua_State *L) {
 /* ---- calling ---- */
 
 typedef struct {
-  const pl_loss *loss;
+  pl_loss *loss;
   double *values;
   float *grad;
   const float *output;
@@ -55,6 +56,11 @@ typedef struct {
 static void member(const pl_team *team, void *arg) {
   const call *c = arg;
   pl_loss_forward(c->loss, team, c->values, c->grad, c->output, c->target, c->rows, c->width);
+}
+
+static double value_of(call *c) {
+  pl_threads_run_on(pl_threads_for(32.0 * (double)(c->rows * c->width)), member, c);
+  return pl_loss_value(c->loss, c->values, c->rows);
 }
 
 /* The tensor at `index` as contiguous elements of `type`; pushes it. */
@@ -93,7 +99,8 @@ static double run(lua_State *L, bool gradient) {
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
-  if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
+  bind_use_state(L);
+  if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);
@@ -103,10 +110,10 @@ static double run(lua_State *L, bool gradient) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
+  if (labels && out.axes != 1) return value_of(&c);
   if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
-  pl_threads_run_on(pl_threads_for(32.0 * (double)(c.rows * c.width)), member, &c);
-  return pl_loss_value(c.loss, c.values, c.rows);
+  return value_of(&c);
 }
 
 /* loss(output, target) -> value, gradient of the value for the output */
@@ -132,6 +139,10 @@ static int loss_config(lua_State *L) {
 
 static int loss_tostring(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
+  if (pl_loss_is_formula(loss)) {
+    lua_pushfstring(L, "%s, a formula", pl_loss_type(loss));
+    return 1;
+  }
   bind_push_json_text(L, pl_loss_to_json(loss), "config", false);
   lua_pushfstring(L, "%s %s", pl_loss_type(loss), lua_tostring(L, -1));
   return 1;
@@ -145,10 +156,11 @@ static int loss_index(lua_State *L) {
   return 1;
 }
 
-/* loss:outputs() -> what the outputs are that it trains: "logits", ...; and whether it is made for classes */
+/* loss:outputs() -> what the outputs are that it trains: "logits", ... (nil: it does not say); and whether it is made for classes */
 static int loss_outputs(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
-  lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);
+  if (pl_loss_knows_outputs(loss)) lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);
+  else lua_pushnil(L);
   lua_pushboolean(L, pl_loss_is_for_classes(loss));
   return 2;
 }
@@ -172,6 +184,12 @@ int bind_open_loss(lua_State *L) {
   lua_setfield(L, -2, "from_config");
   lua_newtable(L);
   luaL_setfuncs(L, bind_decision_functions, 0);
+  lua_newtable(L);
+  for (int i = 0; pl_output_names()[i]; i++) {
+    lua_pushstring(L, pl_output_names()[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "names");
   lua_setfield(L, -2, "outputs");
   return 1;
 }

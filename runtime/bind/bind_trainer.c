@@ -106,7 +106,7 @@ static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err
 }
 
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = }
-   loss may be a function (see protected_loss); then outputs = "logits", ... says what the outputs mean */
+   loss may be a function (see protected_loss); outputs = "logits", ... says what the outputs mean where it does not */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -141,11 +141,13 @@ static int trainer_new(lua_State *L) {
   bind_use_state(L);
   if (lua_isfunction(L, LOSS)) {
     o.host_loss = call_loss;
+  } else {
+    o.loss = bind_check_loss(L, LOSS);
+  }
+  if (o.loss == NULL || !pl_loss_knows_outputs(o.loss)) {
     lua_getfield(L, 1, "outputs");
     o.outputs = bind_check_outputs(L, lua_gettop(L));
     lua_pop(L, 1);
-  } else {
-    o.loss = bind_check_loss(L, LOSS);
   }
   o.optimizer = bind_check_optimizer(L, OPTIMIZER);
   o.host_step = call_step;
@@ -320,7 +322,7 @@ static int evaluate(lua_State *L) {
   bind_check_layer(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
-  const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
+  pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_output_kind outputs = bind_check_outputs(L, 4);
   pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
   lua_Integer classes = pl_dataset_classes(data);

@@ -97,7 +97,7 @@ static pl_status read_outputs(pl_saved *saved, const cJSON *loss, pl_error *err)
   pl_loss *trained_with = pl_loss_from_json(loss, err);
   if (trained_with == NULL) return err->status;
   pl_output_kind kind = pl_loss_outputs(trained_with);
-  if (kind != PL_OUTPUT_VALUES || !known) saved->outputs = kind;
+  if (pl_loss_knows_outputs(trained_with) && (kind != PL_OUTPUT_VALUES || !known)) saved->outputs = kind;
   pl_loss_free(trained_with);
   return PL_OK;
 }

@@ -7,7 +7,7 @@ enum { BATCH = 64 };
 
 typedef struct {
   pl_exec *exec;
-  const pl_loss *loss;
+  pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
   size_t count, width;
@@ -127,7 +127,7 @@ static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confus
   }
 }
 
-pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
                       pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err) {
   pl_model *model = pl_exec_model(exec);
   pl_shape sample = pl_dataset_shape(data);

@@ -30,7 +30,7 @@ static pl_status check_values(const pl_loss *loss, const pl_dataset *data, size_
   return status;
 }
 
-pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err) {
+pl_status pl_check_fit(const pl_shape *output, pl_loss *loss, const pl_dataset *data, pl_error *err) {
   char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   int64_t classes = pl_dataset_classes(data);
   bool labels = classes > 0;

@@ -1,4 +1,5 @@
 --- perilune check FILE [name=value ...]
+local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local text = require "perilune.base.format"
 local report = require "perilune.terminal.tables"
@@ -18,16 +19,20 @@ local function settings(object)
   if type(object) == "function" then return "a function" end
   local ok, config = pcall(object.config, object)
   if not ok or type(config) ~= "table" then return tostring(object) end
+  local formula = core.formula.is_loss(object)
+  local kind, given = config.type, config.config or {}
+  if formula then kind, given = given.name, given.options or {} end
   local names, words = {}, {}
-  for name, value in pairs(config.config or {}) do
+  for name, value in pairs(given) do
     if type(value) == "number" and value ~= 0 or type(value) == "string" then names[#names + 1] = name end
   end
   table.sort(names, function(a, b) return (a == "lr" and "" or a) < (b == "lr" and "" or b) end)
   for i, name in ipairs(names) do
-    local value = config.config[name]
+    local value = given[name]
     words[i] = ("%s = %s"):format(name, type(value) == "number" and text.number(value) or value)
   end
-  return #words > 0 and ("%s { %s }"):format(config.type, table.concat(words, ", ")) or tostring(config.type)
+  return (#words > 0 and ("%s { %s }"):format(kind, table.concat(words, ", ")) or tostring(kind)) ..
+    (formula and ", a formula" or "")
 end
 
 local function facts(e, total, term)

@@ -41,6 +41,8 @@ local function check_options(label, o)
   end
 end
 
+M.check_options = check_options
+
 local function split_options(o)
   local list, named = {}, {}
   for key, value in pairs(o) do

@@ -17,7 +17,7 @@ end
 
 -- Formulas of the script's own; loaded when first used.
 function M.define(spec) return require "perilune.nn.define".define(spec) end
-function M.define_loss(spec) return require "perilune.nn.define_loss"(spec) end
+function M.define_loss(spec) return require "perilune.nn.define_loss".new(spec) end
 function M.Graph(forward, opts) return require "perilune.nn.define".graph(forward, opts) end
 
 local methods = core.nn.methods

@@ -51,7 +51,8 @@ function M.training(e, augment)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
   local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1 }, Training)
-  self.core = steps.new { model = e.model, loss = e.loss, optimizer = e.optimizer, data = e.splits.train:read(),
+  self.core = steps.new { model = e.model, loss = e.loss, outputs = require "perilune.nn.decision".kind(e.model, e.loss),
+    optimizer = e.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size,
     seed = e.seed, augment = augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
   self.batches = self.core:batches()
