@@ -87,12 +87,12 @@ PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl
 
 typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
 
-/* *mean, *deviation (may be NULL): new f32 tensors of one number, or of the sample's shape. The deviation divides
+/* *mean, *std (may be NULL): new f32 tensors of one number, or of the sample's shape. The std divides
    by N; where it is 0 (a pixel that never changes) it is given as 1. */
-PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_dataset *ds, pl_per per,
                                        pl_error *err);
-/* The same data with the values (value - mean) / deviation; either may be NULL. Shapes as above. */
-PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+/* The same data with the values (value - mean) / std; either may be NULL. Shapes as above. */
+PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *std,
                                           pl_error *err);
 /* Images [H, W, C] resized to height x width: bilinear, pixel centres at +0.5, edges repeated. New storage of the
    same type (u8 is rounded). Errors: not images, standardized element by element before. */
@@ -116,7 +116,7 @@ PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 
 /* ---- augmentation ----
    Alters a batch of images in place, for one training step. What happens to an image is a function of the generator
-   of the batch and of its place in it, never of the number of threads. */
+   of the batch and of its index in it, never of the number of threads. */
 
 typedef struct pl_augment pl_augment;
 struct cJSON;
@@ -130,8 +130,8 @@ PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed]
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
 
-/* The generator of batch `batch` of an epoch, for the augmentation at `place` (from 0) in the list of them. */
-PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place);
+/* The generator of batch `batch` of an epoch, for the augmentation at `index` (from 0) in the list of them. */
+PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index);
 /* Floats of scratch memory that pl_augment_apply needs for that many threads. */
 PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads);
 /* images: f32 [n, height, width, channels]. For every member of a team to call, with the same arguments (the images

@@ -60,7 +60,7 @@ PL_API const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, con
    param_grads: that phase. With a sink each tile of a gradient is handed to it, and need not be written anywhere; with
    NULL gradients are written. The caller ends its stage (pl_stage_end), and may do more in it. */
 typedef struct pl_batch {
-  const float *x, *dy;       /* dy: the place for the gradient of the output */
+  const float *x, *dy;       /* dy: the address for the gradient of the output */
   size_t n;
   uint64_t step;
 } pl_batch;

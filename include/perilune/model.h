@@ -17,7 +17,7 @@ typedef enum pl_mode {
   PL_TRAIN            /* remembers what backward needs */
 } pl_mode;
 
-/* The root is borrowed and must outlive the model. Parameters whose shape is known get their place at once. */
+/* The root is borrowed and must outlive the model. Parameters whose shape is known get their address at once. */
 PL_API pl_model *pl_model_new(pl_layer *root, pl_error *err);
 PL_API void pl_model_free(pl_model *model);
 PL_API pl_layer *pl_model_root(pl_model *model);

@@ -42,18 +42,19 @@ typedef struct pl_trainer_options {
   bool skip_nonfinite;                 /* go on after a loss or gradient that is not finite, as if its batch had not been there */
 } pl_trainer_options;
 
-/* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
+/* Sums over what was run. Steps add to what is there: an epoch run in parts has the same bits as one run at once. */
 typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
   size_t correct;       /* samples whose outputs decide for the right label (pl_decide); 0 where targets are values */
   pl_row_errors errors; /* sums over all outputs, where targets are values */
   size_t samples, batches;
   size_t skipped;       /* of these batches: not learned from, because loss or gradient was not finite */
-  bool broken;          /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was
-                           not taken), or its gradient or a weight is not (its step was taken: go back to earlier weights) */
-  size_t broken_batch;  /* the last batch of either kind, from 0 in its epoch */
-  const char *broken_what;   /* "the loss", "a gradient" or "a weight" */
-  char broken_at[192];  /* the first layer or parameter with such a number, or where else it was */
+  /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was not taken), or
+     its gradient or a weight is not (its step was taken: go back to earlier weights) */
+  bool nonfinite;
+  size_t nonfinite_batch;      /* the last batch of either kind, from 0 in its epoch */
+  const char *nonfinite_what;  /* "the loss", "a gradient" or "a weight" */
+  char nonfinite_at[192];      /* the first layer or parameter with such a value, or where else it was */
 } pl_train_result;
 
 /* Checks that model, loss and data fit each other; takes memory for a batch. NULL and an error if not. */

@@ -1,6 +1,6 @@
 ---@meta perilune
 
----What `require "perilune"` gives: the rooms `nn`, `optim`, `data` and others, and the functions that make tensors or
+---What `require "perilune"` gives: the modules `nn`, `optim`, `data` and others, and the functions that make tensors or
 ---work on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the
 ---element type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were
 ---made before.

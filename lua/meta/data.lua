@@ -336,8 +336,8 @@ function Split:derivation() end
 
 ---@class perilune.StandardizeOptions
 ---@field std? boolean divide by the standard deviation (default true)
----@field per? "all"|"channel"|"pixel" what has a mean and a deviation of its own (default "all": one of each)
----@field from? perilune.Split whose mean and deviation are taken (default: this split; for a data set its training split)
+---@field per? "all"|"channel"|"pixel" what has a mean and a std of its own (default "all": one of each)
+---@field from? perilune.Split whose mean and std are taken (default: this split; for a data set its training split)
 
 ---The values minus their mean, divided by their standard deviation (which divides by N, and is 1 where nothing varies).
 ---@param options? perilune.StandardizeOptions

@@ -28,9 +28,9 @@ function Layer:build(shape) end
 ---@return perilune.Tensor output
 function Layer:forward(x) end
 
----The output for x, without training; nothing is remembered. Large inputs go in pieces.
+---The output for x, without training; nothing is remembered. Large inputs are run in chunks.
 ---@param x perilune.Tensor [N, ...]
----@param mode? "infer"|"noise" "noise" leaves dropout on (default "infer")
+---@param mode? "infer"|"dropout" "dropout" leaves dropout on (default "infer")
 ---@return perilune.Tensor output
 function Layer:infer(x, mode) end
 

@@ -19,13 +19,13 @@ local nn = {}
 
 ---How parameters begin; a name, a table with numbers, or a function.
 ---
----  "he"             normal, deviation sqrt(2 / inputs)          He et al., ICCV 2015
+---  "he"             normal, std sqrt(2 / inputs)          He et al., ICCV 2015
 ---  "he_uniform"     uniform, +-sqrt(6 / inputs)
 ---  "xavier"         uniform, +-sqrt(6 / (inputs + outputs))      Glorot, Bengio, AISTATS 2010
----  "xavier_normal"  normal, deviation sqrt(2 / (inputs + outputs))
----  "lecun"          normal, deviation sqrt(1 / inputs)           LeCun et al., 1998
+---  "xavier_normal"  normal, std sqrt(2 / (inputs + outputs))
+---  "lecun"          normal, std sqrt(1 / inputs)           LeCun et al., 1998
 ---  "fan_in"         uniform, +-1 / sqrt(inputs)
----  "zeros"; {"constant", c}; {"uniform", low, high}; {"normal", mean, deviation}
+---  "zeros"; {"constant", c}; {"uniform", low, high}; {"normal", mean, std}
 ---  function(shape) return tensor end
 ---
 ---Here inputs and outputs are those of one output or input number: kernel height x width x channels for convolution.

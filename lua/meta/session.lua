@@ -26,7 +26,7 @@
 ---@class perilune.session
 local session = {}
 
----Describes a function, object, room or name; without an argument, lists the topics.
+---Describes a function, object, module or name; without an argument, lists the topics.
 ---
 ---```lua
 ---help(nn.Conv2d)

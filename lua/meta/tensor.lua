@@ -131,10 +131,10 @@ function Tensor:copy_(from) end
 function Tensor:uniform_(low, high, options) end
 ---Fills with random numbers of the normal distribution; seeds as in `uniform_`.
 ---@param mean? number (default 0)
----@param deviation? number standard deviation (default 1)
+---@param std? number standard deviation (default 1)
 ---@param options? { seed: integer }
 ---@return perilune.Tensor self
-function Tensor:normal_(mean, deviation, options) end
+function Tensor:normal_(mean, std, options) end
 
 ---The matrix product, f32: [n, k] x [k, m] gives [n, m]. A vector counts as one row (first) or one column (second) and
 ---that axis is dropped; two vectors give a number; leading axes broadcast. Error: the inner sizes differ.
@@ -179,13 +179,13 @@ function Tensor:masked_fill_(mask, value) end
 ---@param axis? integer (default -1, the last)
 ---@param options? { descending: boolean }
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:sort(axis, options) end
 ---The k largest along an axis, largest first.
 ---@param k integer
 ---@param axis? integer (default -1, the last)
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:topk(k, axis) end
 
 ---@class perilune.ShowOptions

@@ -113,7 +113,7 @@ function Trainer:step_in_lua(epoch, i)
 end
 
 -- The learning went wrong: back to the weights of the last epoch or save, and a message that says where.
-function Trainer:broken(epoch, where)
+function Trainer:stop_nonfinite(epoch, where)
   M.restore(self.model, self.good)
   pcall(self.save_held, self)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
@@ -181,7 +181,7 @@ function Trainer:steps(epoch)
     s.batch, s.step = s.batch + done, s.step + done
     local now = system.clock()
     s.seconds = seconds_before + now - self.paused - started.clock
-    if bad and bad.broken then self:broken(epoch, bad) end
+    if bad and bad.nonfinite then self:stop_nonfinite(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
       ctx.loss = s.loss / s.samples

@@ -73,7 +73,7 @@ static int model_build(lua_State *L) {
   return 1;
 }
 
-static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
+static const char *const modes[] = { "infer", "dropout", "capture", "train", NULL };
 
 /* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata
    first; from here on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that
@@ -122,12 +122,14 @@ static int model_forward(lua_State *L) {
   return return_outputs(L, &outputs);
 }
 
-/* model:infer(x [, "infer" | "noise"]) -> output, ...; keeps nothing. Large inputs go in pieces of 256 samples. */
+/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256 samples. */
 static int model_infer(lua_State *L) {
-  enum { PIECE = 256 };
+  enum { CHUNK = 256 };
   pl_model *model = bind_check_model(L, 1);
-  pl_mode mode = (pl_mode)luaL_checkoption(L, 3, "infer", modes);
-  luaL_argcheck(L, mode == PL_INFER || mode == PL_INFER_DROPOUT, 3, "mode is \"infer\" or \"noise\"");
+  const char *name = luaL_optstring(L, 3, "infer");
+  bool dropout = strcmp(name, "dropout") == 0 || strcmp(name, "noise") == 0;   /* "noise": an older name */
+  luaL_argcheck(L, dropout || strcmp(name, "infer") == 0, 3, "mode is \"infer\" or \"dropout\"");
+  pl_mode mode = dropout ? PL_INFER_DROPOUT : PL_INFER;
   size_t n;
   pl_shape sample;
   const pl_tensor *x = push_input(L, 2, &n, &sample);
@@ -136,9 +138,9 @@ static int model_infer(lua_State *L) {
   pl_exec *exec = ready(L, model, &sample, false);
   size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_exec_output(exec));
   float *result = fill_slot(L, slot, pl_exec_output(exec), n);
-  for (size_t i = 0; i < n; i += PIECE) {
+  for (size_t i = 0; i < n; i += CHUNK) {
     const float *y;
-    size_t count = n - i < PIECE ? n - i : PIECE;
+    size_t count = n - i < CHUNK ? n - i : CHUNK;
     if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
     memcpy(result + i * out, y, count * out * sizeof(float));
   }

@@ -193,22 +193,22 @@ static int trainer_batches(lua_State *L) {
   return 1;
 }
 
-/* Pushes { broken =, skipped =, batch =, what =, at = }, or nil when all went well. */
+/* Pushes { nonfinite =, skipped =, batch =, what =, at = }, or nil when all went well. */
 static void push_trouble(lua_State *L, const pl_train_result *r) {
-  if (!r->broken && r->skipped == 0) {
+  if (!r->nonfinite && r->skipped == 0) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, 0, 5);
-  lua_pushboolean(L, r->broken);
-  lua_setfield(L, -2, "broken");
+  lua_pushboolean(L, r->nonfinite);
+  lua_setfield(L, -2, "nonfinite");
   lua_pushinteger(L, (lua_Integer)r->skipped);
   lua_setfield(L, -2, "skipped");
-  lua_pushinteger(L, (lua_Integer)r->broken_batch + 1);
+  lua_pushinteger(L, (lua_Integer)r->nonfinite_batch + 1);
   lua_setfield(L, -2, "batch");
-  lua_pushstring(L, r->broken_what);
+  lua_pushstring(L, r->nonfinite_what);
   lua_setfield(L, -2, "what");
-  lua_pushstring(L, r->broken_at);
+  lua_pushstring(L, r->nonfinite_at);
   lua_setfield(L, -2, "at");
 }
 
@@ -344,11 +344,11 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
   p->probability = pl_tensor_data(*probability);
 }
 
-/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without
+/* evaluate(model, data, loss or nil, outputs, "infer" | "dropout", with confusion, with predictions) -> { loss = (without
    one: nil), count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 =
    } */
 static int evaluate(lua_State *L) {
-  static const char *const modes[] = { "infer", "noise", NULL };
+  static const char *const modes[] = { "infer", "dropout", NULL };
   bind_check_layer(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);

@@ -1,4 +1,4 @@
-/* Inside the room: what an augmentation is. Adding one = a file with its class, a line in augment.c, a test. */
+/* Inside the module: what an augmentation is. Adding one = a file with its class, a line in augment.c, a test. */
 #ifndef DATA_AUGMENT_H
 #define DATA_AUGMENT_H
 

@@ -21,7 +21,7 @@ void pl_dataset_free(pl_dataset *ds) {
   pl_tensor_free(ds->labels);
   pl_tensor_free(ds->targets);
   pl_tensor_free(ds->mean);
-  pl_tensor_free(ds->deviation);
+  pl_tensor_free(ds->std);
   pl_free(ds->rows);
   pl_free(ds->label_names);
   pl_free(ds);
@@ -126,7 +126,7 @@ pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
       !share_samples(out, ds->samples, ds->stream, err) ||
       !share(&out->labels, ds->labels, err) || !share(&out->targets, ds->targets, err) ||
       !share(&out->mean, ds->mean, err) ||
-      !share(&out->deviation, ds->deviation, err)) {
+      !share(&out->std, ds->std, err)) {
     pl_dataset_free(out);
     return NULL;
   }
@@ -171,15 +171,15 @@ pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, i
   return PL_OK;
 }
 
-static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_tensor *deviation) {
+static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_tensor *std) {
   if (mean != NULL) {
     const float *m = pl_tensor_data(mean);
     if (pl_tensor_count(mean) == 1) for (size_t e = 0; e < size; e++) x[e] -= m[0];
     else for (size_t e = 0; e < size; e++) x[e] -= m[e];
   }
-  if (deviation != NULL) {
-    const float *d = pl_tensor_data(deviation);
-    if (pl_tensor_count(deviation) == 1) for (size_t e = 0; e < size; e++) x[e] /= d[0];
+  if (std != NULL) {
+    const float *d = pl_tensor_data(std);
+    if (pl_tensor_count(std) == 1) for (size_t e = 0; e < size; e++) x[e] /= d[0];
     else for (size_t e = 0; e < size; e++) x[e] /= d[e];
   }
 }
@@ -188,7 +188,7 @@ void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x) {
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
   if (pl_tensor_type(ds->samples) == PL_U8) pl_kernel.from_bytes(x, stored, size, 1.0f / 255.0f);
   else memcpy(x, stored, size * sizeof *x);
-  normalise(x, size, ds->mean, ds->deviation);
+  normalise(x, size, ds->mean, ds->std);
 }
 
 /* A stream is asked for several rows at once: what they share is read once. */
@@ -230,7 +230,7 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
       } else {
         memcpy(out, (const float *)pl_tensor_data(ds->samples) + row * size, size * sizeof *out);
       }
-      normalise(out, size, ds->mean, ds->deviation);
+      normalise(out, size, ds->mean, ds->std);
     }
     if (labels != NULL && ds->labels != NULL) labels[i] = ((const int32_t *)pl_tensor_data(ds->labels))[row];
     if (targets != NULL && ds->targets != NULL)
@@ -242,7 +242,7 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
 pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_error *err) {
   static const pl_team single = { .size = 1 };
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
-  bool plain_pixels = pl_tensor_type(ds->samples) == PL_U8 && ds->mean == NULL && ds->deviation == NULL;
+  bool plain_pixels = pl_tensor_type(ds->samples) == PL_U8 && ds->mean == NULL && ds->std == NULL;
   float *row = pl_alloc_array(size, sizeof *row, err);
   if (row == NULL) return PL_ERROR_MEMORY;
   *low = INFINITY;

@@ -128,7 +128,7 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
                  (long long)width);
     return NULL;
   }
-  if (by_element(ds->mean) || by_element(ds->deviation)) {
+  if (by_element(ds->mean) || by_element(ds->std)) {
     pl_error_set(err, PL_ERROR_STATE, "resize before standardizing pixel by pixel: the mean image has the old size");
     return NULL;
   }

@@ -54,7 +54,7 @@ void pl_exec_follow(pl_exec *exec) {
   exec->pending = false;
 }
 
-/* Plan and arena for a pass are made aside, and take their places when both are complete. */
+/* Plan and arena for a pass are made aside, and replace the ones before when both are complete. */
 static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
   pl_model *model = exec->model;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
@@ -222,7 +222,7 @@ pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *
   run->dy = dy;
   run->dx = dx;
   run->accumulate = !model->replace_grads;
-  exec->pending = false;   /* once begun it cannot be done again: gradients take the places of activations */
+  exec->pending = false;   /* once begun it cannot be done again: gradients overwrite activations */
   for (int from = 0;;) {
     int to = from;
     while (to < run->plan->backs && host_of_step(run, to) < 0) to++;

@@ -1,5 +1,5 @@
 /* The flat blocks: every trained parameter at a multiple of 16 floats in one block of values and one of gradients;
-   states (running statistics) in a third. Layers are given their places here, and their first values. */
+   states (running statistics) in a third. Layers are given their addresses here, and their first values. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>

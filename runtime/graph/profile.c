@@ -4,9 +4,9 @@
 #include "perilune/alloc.h"
 #include "perilune/cpu.h"
 
-static void lap(pl_stopwatch *w, int place) {
+static void lap(pl_stopwatch *w, int index) {
   double now = pl_clock();
-  w->seconds[place] += now - w->mark;
+  w->seconds[index] += now - w->mark;
   w->mark = now;
 }
 

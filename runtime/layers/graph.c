@@ -4,15 +4,15 @@
 #include "perilune/alloc.h"
 
 /* Room for one more item in a list that doubles. */
-static pl_status grow(void **list, int used, int *room, size_t size, pl_error *err) {
-  if (used < *room) return PL_OK;
-  int more = *room ? 2 * *room : 16;
+static pl_status grow(void **list, int used, int *capacity, size_t size, pl_error *err) {
+  if (used < *capacity) return PL_OK;
+  int more = *capacity ? 2 * *capacity : 16;
   void *fresh = pl_alloc_array((size_t)more, size, err);
   if (fresh == NULL) return PL_ERROR_MEMORY;
   if (*list != NULL) memcpy(fresh, *list, (size_t)used * size);
   pl_free(*list);
   *list = fresh;
-  *room = more;
+  *capacity = more;
   return PL_OK;
 }
 

@@ -37,7 +37,7 @@ typedef struct pl_pass {
   bool dropout;               /* also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
   bool many_zeros;            /* are likely in x: it is the model's input */
-  const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: gradients go to the parameters' places */
+  const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: they go to memory */
   uint64_t seed, stream, step;   /* random numbers: a function of these and of the element: pl_pass_rng */
   pl_shape in, out;           /* of one sample; in: of the first input */
   int inputs;
@@ -98,7 +98,7 @@ typedef struct pl_layer_class {
   /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
   void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
   /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink
-     each tile goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
+     each tile goes there while it is in the cache. NULL: backward computes them, into memory. */
   void (*param_grads)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
   /* The order of a parameter's values that suits training: whether there is one, and then (out not NULL) from it to
      the usual one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL:
@@ -190,10 +190,10 @@ void pl_layer_free_list(pl_layer *list);
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
 
-/* A share from its end:  for (pl_piece p = { to, to }; pl_descend(&p, from, most);)  work on [p.start, p.end). */
-typedef struct pl_piece { size_t start, end; } pl_piece;
-enum { PL_NUMBERS_AT_ONCE = 16384 };
-static inline bool pl_descend(pl_piece *p, size_t from, size_t most) {
+/* A share from its end:  for (pl_chunk p = { to, to }; pl_descend(&p, from, most);)  work on [p.start, p.end). */
+typedef struct pl_chunk { size_t start, end; } pl_chunk;
+enum { PL_VALUES_AT_ONCE = 16384 };
+static inline bool pl_descend(pl_chunk *p, size_t from, size_t most) {
   p->end = p->start;
   p->start = p->end - from > most ? p->end - most : from;
   return p->end > from;

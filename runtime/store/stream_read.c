@@ -145,16 +145,16 @@ static pl_status read_chunked(pl_hdf5_stream *s, void *out, const wanted *list, 
 static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const wanted *list, size_t n, pl_error *err) {
   enum { PIECE = 1 << 18 };
   size_t most = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  uint8_t *piece = pl_alloc_array(most < n ? most : n, s->row_stored, err);
-  pl_status status = piece ? PL_OK : PL_ERROR_MEMORY;
+  uint8_t *rows_read = pl_alloc_array(most < n ? most : n, s->row_stored, err);
+  pl_status status = rows_read ? PL_OK : PL_ERROR_MEMORY;
   for (size_t from = 0, to; from < n && status == PL_OK; from = to) {
     for (to = from + 1; to < n && to - from < most && list[to].row == list[to - 1].row + 1; ) to++;
-    status = pl_source_read_at(&s->file, s->offset + (uint64_t)list[from].row * s->row_stored, piece,
+    status = pl_source_read_at(&s->file, s->offset + (uint64_t)list[from].row * s->row_stored, rows_read,
                                (to - from) * s->row_stored, err);
     for (size_t i = from; i < to && status == PL_OK; i++)
-      status = convert(s, out, list[i].at, piece + (i - from) * s->row_stored, list[i].row, err);
+      status = convert(s, out, list[i].at, rows_read + (i - from) * s->row_stored, list[i].row, err);
   }
-  pl_free(piece);
+  pl_free(rows_read);
   return status;
 }
 

@@ -1,4 +1,4 @@
-/* What only this room sees: the inside of a tensor, and its elements as a stream of doubles. */
+/* What only this module sees: the inside of a tensor, and its elements as a stream of doubles. */
 #ifndef TENSOR_INTERNAL_H
 #define TENSOR_INTERNAL_H
 
@@ -53,7 +53,7 @@ static inline size_t pl_chunk_size(int64_t from, int64_t count) {
 
 pl_cursor pl_cursor_open(const pl_tensor *t, const pl_shape *shape, int64_t start);
 void pl_cursor_read(pl_cursor *c, double *out, size_t n);
-size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does
+size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the index of the first value that does
                                                                        not fit */
 
 /* How many of the next `n` elements come before the innermost axis ends; and past n of them, which must be no more. */

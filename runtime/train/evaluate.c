@@ -15,7 +15,7 @@ typedef struct {
   bool labels, values;   /* labels, or values; if neither, distributions over classes */
   uint32_t *rows;
   float *x, *targets, *y;
-  int32_t *label, *guess, *wanted;
+  int32_t *label, *guess, *target_label;
   double *losses;
   pl_row_errors *errors;
   const pl_predictions *predictions;   /* or NULL */
@@ -33,13 +33,13 @@ static void evaluate_rows(work *w, const pl_team *team, const float *y, size_t s
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    const float *row = y + i * w->width, *wanted = w->targets + i * w->first;
+    const float *row = y + i * w->width, *target = w->targets + i * w->first;
     if (w->values) {
-      w->errors[start + i] = pl_errors_of_row(w->outputs, row, wanted, w->first);
+      w->errors[start + i] = pl_errors_of_row(w->outputs, row, target, w->first);
       continue;
     }
     w->guess[start + i] = pl_decide(w->outputs, row, w->first);
-    w->wanted[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, wanted, w->first);
+    w->target_label[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target, w->first);
     if (w->predictions == NULL) continue;
     w->predictions->label[start + i] = w->guess[start + i];
     w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->first, w->guess[start + i]);
@@ -58,14 +58,14 @@ static void run_all(const pl_team *team, void *arg) {
   }
 }
 
-typedef struct { work *w; const float *y; size_t start, n; } piece;
-static void run_gather(const pl_team *team, void *arg) { piece *p = arg; gather(p->w, team, p->start, p->n); }
-static void run_evaluate_rows(const pl_team *team, void *arg) { piece *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
+typedef struct { work *w; const float *y; size_t start, n; } chunk;
+static void run_gather(const pl_team *team, void *arg) { chunk *p = arg; gather(p->w, team, p->start, p->n); }
+static void run_evaluate_rows(const pl_team *team, void *arg) { chunk *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
 
 /* With functions of the script in the model, each batch is a pass of its own. */
 static pl_status run_by_batch(work *w, pl_error *err) {
   for (size_t start = 0; start < w->count; start += BATCH) {
-    piece p = { w, NULL, start, length(w, start) };
+    chunk p = { w, NULL, start, length(w, start) };
     pl_threads_run_on(1, run_gather, &p);
     pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
     if (status) return status;
@@ -81,10 +81,10 @@ static pl_status allocate(work *w, pl_error *err) {
   w->targets = pl_alloc_array(BATCH, (size_t)pl_shape_count(&target) * sizeof(float), err);
   w->label = pl_alloc_array(BATCH, sizeof *w->label, err);
   w->guess = pl_alloc_array(w->count, sizeof *w->guess, err);
-  w->wanted = pl_alloc_array(w->count, sizeof *w->wanted, err);
+  w->target_label = pl_alloc_array(w->count, sizeof *w->target_label, err);
   w->losses = pl_alloc_array(w->count, sizeof *w->losses, err);
   w->errors = pl_alloc_array(w->values ? w->count : 1, sizeof *w->errors, err);
-  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses && w->errors;
+  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->target_label && w->losses && w->errors;
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
@@ -94,7 +94,7 @@ static void clear(work *w) {
   pl_free(w->targets);
   pl_free(w->label);
   pl_free(w->guess);
-  pl_free(w->wanted);
+  pl_free(w->target_label);
   pl_free(w->losses);
   pl_free(w->errors);
 }
@@ -120,10 +120,10 @@ static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
 static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confusion) {
   int64_t classes = pl_dataset_classes(w->data);
   for (size_t i = 0; i < w->count; i++) {
-    int32_t guess = w->guess[i], wanted = w->wanted[i];
-    result->correct += guess == wanted && guess != PL_NO_LABEL;
-    if (confusion == NULL || wanted < 0 || wanted >= classes) continue;
-    confusion[wanted * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
+    int32_t guess = w->guess[i], target_label = w->target_label[i];
+    result->correct += guess == target_label && guess != PL_NO_LABEL;
+    if (confusion == NULL || target_label < 0 || target_label >= classes) continue;
+    confusion[target_label * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
   }
 }
 

@@ -187,15 +187,15 @@ function TestSplit:test_validation_is_of_all_classes_by_default()
   lu.assertNotEquals(x:reshape(-1):totable(), pl.arange(81, 100):to "f32":totable())
 end
 
--- Mean and deviation are those of the training split, for all splits.
+-- Mean and std are those of the training split, for all splits.
 function TestSplit:test_standardize()
   local d = tiny(5, 9):standardize()
   local bytes, mean, square = { 1, 2, 3, 4, 5 }, 3, 0
   for _, b in ipairs(bytes) do square = square + (b - mean) ^ 2 / 5 end
-  local deviation = math.sqrt(square)
+  local std = math.sqrt(square)
   for _, part in ipairs { d.train, d.test } do
     for i, v in ipairs(part:tensors():reshape(#part, -1):select(2, 4):totable()) do
-      lu.assertAlmostEquals(v, (i - mean) / deviation, 1e-5)
+      lu.assertAlmostEquals(v, (i - mean) / std, 1e-5)
     end
   end
   local only = tiny(5, 9):standardize { std = false, per = "pixel" }
@@ -354,9 +354,9 @@ function TestFiles:test_mnist()
   lu.assertEquals((select(2, test:get(1))), 7)
   -- zcat train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz | sha256sum
   lu.assertEquals(train.sha256, "c5097fdd51cfdbe7695fd9df3612695696864b5c424f58d843ffdc5d335e9914")
-  local mean, deviation = train:read():statistics("all", true)
+  local mean, std = train:read():statistics("all", true)
   lu.assertAlmostEquals(mean:item(), 0.1306604762738429, 1e-6)
-  lu.assertAlmostEquals(deviation:item(), 0.30810780717887876, 1e-6)
+  lu.assertAlmostEquals(std:item(), 0.30810780717887876, 1e-6)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

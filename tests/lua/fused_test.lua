@@ -30,7 +30,7 @@ local function digest(layers, optimizer, batch, threads)
   for _, p in ipairs(model:state()) do list[#list + 1] = p.tensor end
   local x = pl.rand({ 5, 28, 28, 1 }, { seed = 4 })
   list[#list + 1] = model:infer(x)
-  list[#list + 1] = model:infer(x, "noise")
+  list[#list + 1] = model:infer(x, "dropout")
   model:forward(x)
   list[#list + 1] = model:backward(pl.rand({ 5, 10 }, { seed = 5 }), true)
   for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end

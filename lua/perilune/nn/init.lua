@@ -65,7 +65,7 @@ function methods:evaluate(data, opts)
   if type(o.loss) == "function" then
     return require "perilune.nn.lua_loss".evaluate(self, data, o.loss, o.predictions)
   end
-  local mode = o.dropout and "noise" or "infer"
+  local mode = o.dropout and "dropout" or "infer"
   local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), mode, o.confusion,
     o.predictions)
   if result.correct then

@@ -44,15 +44,15 @@ end
 local Training = {}
 Training.__index = Training
 
---- A training of e with fresh weights, to be run in pieces. augment: instead of the experiment's.
+--- A training of e with fresh weights, to be run in chunks. augment: instead of the experiment's.
 function M.training(e, augment)
   augment = augment or e.augment
   e.model:initialize(e.seed)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
-  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, piece = 1 }, Training)
-  self.core = steps.new { model = e.model, loss = e.loss,
-    outputs = require "perilune.nn.decision".kind(e.model, e.loss), optimizer = e.optimizer, data = e.splits.train:read(),
+  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1 }, Training)
+  self.core = steps.new { model = e.model, loss = e.loss, outputs = require "perilune.nn.decision".kind(e.model, e.loss),
+    optimizer = e.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size,
     seed = e.seed, augment = augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
   self.batches = self.core:batches()
@@ -85,7 +85,7 @@ function Training:run(seconds)
       self.epoch, self.batch = self.epoch + 1, 0
       self.e.optimizer:epoch()
     end
-    local count = math.min(self.piece, self.batches - self.batch)
+    local count = math.min(self.chunk, self.batches - self.batch)
     local before = now
     local _, _, n, _, bad = self:steps(count)
     if bad then
@@ -94,9 +94,9 @@ function Training:run(seconds)
     end
     samples, self.batch = samples + n, self.batch + count
     now = system.clock()
-    -- pieces as long as those of a run, so that what is done once a piece counts as much
-    if now - before < 0.05 then self.piece = math.min(2 * self.piece, self.batches)
-    elseif now - before > 0.2 and self.piece > 1 then self.piece = self.piece // 2 end
+    -- chunks as long as those of a run, so that what is done once a chunk counts as much
+    if now - before < 0.05 then self.chunk = math.min(2 * self.chunk, self.batches)
+    elseif now - before > 0.2 and self.chunk > 1 then self.chunk = self.chunk // 2 end
   until now - start >= seconds
   return samples / (now - start)
 end
