@@ -84,7 +84,7 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   return sample;
 }
 
-/* loss(output, target), at 1, 2, 3. Whole numbers [N] are labels, everything else is wanted values. Leaves what is
+/* loss(output, target), at 1, 2, 3. Whole numbers [N] are labels, everything else is target values. Leaves what is
    borrowed on the stack. */
 static double run(lua_State *L, bool gradient) {
   pl_error err;
@@ -93,14 +93,14 @@ static double run(lua_State *L, bool gradient) {
   bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 &&
     pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
   const pl_tensor *output = push_contiguous(L, 2, PL_F32), *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
-  pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
+  pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
   bind_use_state(L);
-  if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise_from_script(L, &err);
+  if (pl_loss_check(c.loss, &out, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);

@@ -143,7 +143,7 @@ static int model_infer(lua_State *L) {
 /* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters */
 static int model_backward(lua_State *L) {
   bind_check_model(L, 1);
-  bool wanted = lua_toboolean(L, 3);
+  bool needs_grad = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
   const pl_tensor *dy = push_input(L, 2, &n, &sample);
@@ -157,10 +157,10 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  float *dx = wanted ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
+  float *dx = needs_grad ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
-  return wanted ? 1 : 0;
+  return needs_grad ? 1 : 0;
 }
 
 static int model_zero_grad(lua_State *L) {
@@ -322,7 +322,7 @@ static int model_profile(lua_State *L) {
   return 1;
 }
 
-/* model:sizes() -> trained numbers, shape of the input or nil, shape of the output or nil, has Lua functions */
+/* model:sizes() -> trained values, shape of the input or nil, shape of the output or nil, has Lua functions */
 static int model_sizes(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   lua_pushinteger(L, (lua_Integer)pl_model_parameters(model));

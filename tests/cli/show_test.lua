@@ -26,8 +26,8 @@ function TestShow:test_json_holds_history_and_final_results()
 end
 
 function TestShow:test_says_what_was_held_out()
-  local rule = "held out +fraction=0.2, shuffled with seed 1, stratified\n"
-  lu.assertStrMatches(cli.run "show done".out, ".*" .. rule:gsub(" %+", " ") .. ".*")
+  local rule = "validation +fraction=0.2, shuffled with seed 1, stratified\n"
+  lu.assertStrMatches(cli.run "show done".out, ".*" .. rule .. ".*")
   lu.assertStrMatches(cli.run("check " .. script).out, ".*" .. rule .. ".*")
 end
 
