@@ -19,7 +19,8 @@ PL_API pl_exec *pl_exec_new(pl_model *model, pl_error *err);
 PL_API void pl_exec_free(pl_exec *exec);                       /* NULL is allowed */
 PL_API pl_model *pl_exec_model(const pl_exec *exec);
 PL_API const pl_shape *pl_exec_input(const pl_exec *exec);     /* [borrowed] one sample */
-PL_API const pl_shape *pl_exec_output(const pl_exec *exec);    /* [borrowed] one sample */
+PL_API const pl_shape *pl_exec_output(const pl_exec *exec);    /* [borrowed] one sample; several outputs: flat */
+PL_API pl_outputs pl_exec_outputs(const pl_exec *exec);        /* the outputs, normally one */
 /* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is
    dropped. */
 PL_API void pl_exec_follow(pl_exec *exec);

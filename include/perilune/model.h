@@ -27,7 +27,8 @@ PL_API pl_layer *pl_model_root(pl_model *model);
 PL_API pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err);
 PL_API bool pl_model_is_built(const pl_model *model);
 PL_API const pl_shape *pl_model_input(const pl_model *model);    /* [borrowed] one sample */
-PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample */
+PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample; several outputs: flat */
+PL_API pl_outputs pl_model_outputs(const pl_model *model);       /* the outputs, normally one */
 /* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset. */
 PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
 /* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */

@@ -15,7 +15,7 @@ typedef struct pl_trainer pl_trainer;
    outputs y [n, output...], and its gradient for them. */
 typedef struct pl_host_loss_call {
   const float *y;
-  pl_shape output;                     /* of one sample */
+  pl_outputs outputs;                  /* of one sample; several lie one after the other in y, and in grad */
   pl_target target;
   size_t n;
   double value;                        /* [out] */
@@ -101,9 +101,9 @@ PL_API pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind output
                              pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
                              pl_error *err);
 
-/* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for
-   each class, or one output for two; targets have the outputs' shape. */
-PL_API pl_status pl_check_fit(const pl_shape *output, pl_loss *loss, const pl_dataset *data, pl_error *err);
+/* Do such outputs fit the loss (may be NULL), and both the data set? Labels take an output for each class, or one output
+   for two; targets have the outputs' shape. Of a model of several outputs that is asked of the first, which is scored. */
+PL_API pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_dataset *data, pl_error *err);
 /* Is there a batch, and is each large enough for the (built) model? */
 PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last,
                                   pl_error *err);

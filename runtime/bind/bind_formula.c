@@ -288,8 +288,24 @@ static int recorder_shape(lua_State *L) {
   return 2;
 }
 
+/* recorder:result(value [, { { sizes }, ... }]): the shapes of several outputs, of a sample, that lie in the value */
 static int recorder_result(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
+  pl_outputs *o = &r->program->outputs;
+  lua_settop(L, 3);
+  lua_Integer n = lua_isnil(L, 3) ? 0 : (lua_Integer)lua_rawlen(L, 3);
+  if (n > PL_MOST_OUTPUTS) return luaL_error(L, "a model has at most %d outputs, got %d", PL_MOST_OUTPUTS, (int)n);
+  *o = (pl_outputs){ 0 };
+  for (; o->count < (int)n; o->count++) {
+    lua_rawgeti(L, 3, o->count + 1);
+    lua_Integer axes = (lua_Integer)lua_rawlen(L, 4);
+    for (int a = 0; a < (int)axes && a < PL_MAX_AXES - 1; a++) {
+      lua_rawgeti(L, 4, a + 1);
+      o->shape[o->count].size[o->shape[o->count].axes++] = luaL_checkinteger(L, 5);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
   r->program->result = (int)value_at(L, r, 2);
   return 0;
 }

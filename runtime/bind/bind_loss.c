@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
+#include "bind/bind_outputs.h"
 #include "bind/bind_tensor.h"
 
 pl_loss *bind_check_loss(lua_State *L, int index) {
@@ -84,23 +85,26 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   return sample;
 }
 
-/* loss(output, target), at 1, 2, 3. Whole numbers [N] are labels, everything else is target values. Leaves what is
-   borrowed on the stack. */
-static double run(lua_State *L, bool gradient) {
+/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
+   values. Leaves what is borrowed on the stack. */
+static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
   pl_error err;
   call c = { .loss = bind_check_loss(L, 1) };
   lua_settop(L, 3);
   bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 &&
     pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
-  const pl_tensor *output = push_contiguous(L, 2, PL_F32), *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
+  bool several = lua_istable(L, 2);
+  const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : push_contiguous(L, 2, PL_F32),
+    *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
   pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
+  if (!several) *outputs = (pl_outputs){ 1, { out } };
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
   bind_use_state(L);
-  if (pl_loss_check(c.loss, &out, &expected, labels, &err)) bind_raise_from_script(L, &err);
+  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);
@@ -110,15 +114,17 @@ static double run(lua_State *L, bool gradient) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
-  if (labels && out.axes != 1) return value_of(&c);
-  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
+  if (labels && outputs->shape[0].axes != 1) return value_of(&c);
+  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, (size_t)pl_shape_count(&outputs->shape[0]), &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
   return value_of(&c);
 }
 
-/* loss(output, target) -> value, gradient of the value for the output */
+/* loss(output, target) -> value, gradient of the value for the output, or a list of those for the outputs */
 static int loss_call(lua_State *L) {
-  double value = run(L, true);
+  pl_outputs outputs;
+  double value = run(L, true, &outputs);
+  if (lua_istable(L, 2)) bind_list_outputs(L, lua_gettop(L), &outputs);
   lua_pushnumber(L, value);
   lua_insert(L, -2);
   return 2;
@@ -126,7 +132,8 @@ static int loss_call(lua_State *L) {
 
 /* loss:value(output, target) -> value */
 static int loss_value(lua_State *L) {
-  lua_pushnumber(L, run(L, false));
+  pl_outputs outputs;
+  lua_pushnumber(L, run(L, false, &outputs));
   return 1;
 }
 

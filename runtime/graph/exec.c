@@ -42,6 +42,7 @@ void pl_exec_free(pl_exec *exec) {
 pl_model *pl_exec_model(const pl_exec *exec) { return exec->model; }
 const pl_shape *pl_exec_input(const pl_exec *exec) { return &exec->graph->value[0].shape; }
 const pl_shape *pl_exec_output(const pl_exec *exec) { return &exec->graph->value[pl_graph_output(exec->graph)].shape; }
+pl_outputs pl_exec_outputs(const pl_exec *exec) { return pl_graph_outputs(exec->graph); }
 size_t pl_exec_pending(const pl_exec *exec) { return exec->pending ? exec->run.n : 0; }
 
 void pl_exec_follow(pl_exec *exec) {

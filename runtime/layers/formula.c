@@ -179,9 +179,14 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
   pl_status status = record_twice(self, &fresh, &shape, err);
   self->recording = false;
   int first = graph->ops;
+  if (status == PL_OK && fresh.outputs.count > 1 && self->parent != NULL)
+    status = pl_error_set(err, PL_ERROR_SHAPE, "has %d outputs where the %s that it is part of takes one; several are "
+                          "those of a whole model: return them from its nn.Graph", fresh.outputs.count,
+                          self->parent->type);
   if (status == PL_OK && self->children > 0 && pl_graph_begin(graph, self, in, err)) status = PL_ERROR_MEMORY;
   if (status == PL_OK) status = pl_program_apply(&fresh, graph, &in, out, err);
   if (status == PL_OK) status = pl_graph_note_formula(graph, self, first, *out, err);
+  if (status == PL_OK && self->parent == NULL) graph->outputs = fresh.outputs;
   if (status) {
     pl_program_clear(&fresh);
     return blame(self, status, err);

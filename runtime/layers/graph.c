@@ -90,6 +90,11 @@ int pl_graph_output(const pl_graph *graph) {
   return graph->ops ? graph->op[graph->ops - 1].out : 0;
 }
 
+pl_outputs pl_graph_outputs(const pl_graph *graph) {
+  if (graph->outputs.count > 0) return graph->outputs;
+  return (pl_outputs){ 1, { graph->value[pl_graph_output(graph)].shape } };
+}
+
 /* x.lua:12: layer 5 (Linear, "fc1"): what the layer said */
 static pl_status blame(const pl_layer *layer, pl_error *err) {
   char label[PL_PATH_TEXT];

@@ -10,7 +10,7 @@ typedef struct {
   pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
-  size_t count, width;
+  size_t count, width, first;   /* values of a sample's outputs, and of the first of them, which is scored */
   pl_output_kind outputs;
   bool labels, values;   /* labels, or values; if neither, distributions over classes */
   uint32_t *rows;
@@ -33,16 +33,16 @@ static void evaluate_rows(work *w, const pl_team *team, const float *y, size_t s
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    const float *row = y + i * w->width, *target = w->targets + i * w->width;
+    const float *row = y + i * w->width, *target = w->targets + i * w->first;
     if (w->values) {
-      w->errors[start + i] = pl_errors_of_row(w->outputs, row, target, w->width);
+      w->errors[start + i] = pl_errors_of_row(w->outputs, row, target, w->first);
       continue;
     }
-    w->guess[start + i] = pl_decide(w->outputs, row, w->width);
-    w->target_label[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target, w->width);
+    w->guess[start + i] = pl_decide(w->outputs, row, w->first);
+    w->target_label[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target, w->first);
     if (w->predictions == NULL) continue;
     w->predictions->label[start + i] = w->guess[start + i];
-    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->width, w->guess[start + i]);
+    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->first, w->guess[start + i]);
   }
   pl_team_barrier(team);
 }
@@ -107,7 +107,7 @@ double pl_r2(double squared, double spread, size_t samples) {
 
 static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
   pl_row_errors sum = { 0 };
-  double elements = (double)w->count * (double)w->width;
+  double elements = (double)w->count * (double)w->first;
   for (size_t i = 0; i < w->count; i++) {
     sum.absolute += w->errors[i].absolute;
     sum.squared += w->errors[i].squared;
@@ -139,8 +139,10 @@ pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, cons
   pl_status status = pl_model_build(model, &sample, err);
   if (status) return status;
   pl_exec_follow(exec);
-  if ((status = pl_check_fit(pl_exec_output(exec), loss, data, err))) return status;
+  pl_outputs of_model = pl_exec_outputs(exec);
+  if ((status = pl_check_fit(&of_model, loss, data, err))) return status;
   w.width = (size_t)pl_shape_count(pl_exec_output(exec));
+  w.first = (size_t)pl_shape_count(&of_model.shape[0]);
   if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, length(&w, 0), mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;

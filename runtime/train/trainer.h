@@ -17,7 +17,7 @@ struct pl_trainer {
   bool fuse;
   bool values;             /* targets are values: errors are summed; else hits */
   pl_output_kind outputs;
-  size_t width;            /* outputs a sample */
+  size_t width, first;     /* values of a sample's outputs, and of the first of them, which is scored */
   float *grad;
   double *losses;
   uint8_t *hit;

@@ -44,11 +44,19 @@ local function facts(e, total, term)
       held and (", validation set of %s"):format(text.count(held.count)) or "",
       test and (", test set of %s"):format(text.count(test.count)) or "") },
     { "loss", settings(e.loss) },
+  }
+  local _, _, _, _, outputs = e.model:sizes()
+  if #outputs > 1 then
+    local shapes = {}
+    for i, shape in ipairs(outputs) do shapes[i] = text.shape(shape) end
+    lines[#lines + 1] = { "outputs", table.concat(shapes, ", ") .. "; the first is scored" }
+  end
+  table.move({
     { "optimizer", settings(e.optimizer) },
     { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs),
       text.count(batches),
       text.count(e.batch_size), e.seed) },
-  }
+  }, 1, 2, #lines + 1, lines)
   local derived = e.source:derivation()
   if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
   if e.held_out ~= "none" then lines[#lines + 1] = { "validation", e.held_out } end
