@@ -85,7 +85,7 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   return sample;
 }
 
-/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is wanted
+/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
    values. Leaves what is borrowed on the stack. */
 static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
   pl_error err;
@@ -96,7 +96,7 @@ static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
   bool several = lua_istable(L, 2);
   const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : push_contiguous(L, 2, PL_F32),
     *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
-  pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
+  pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
   if (!several) *outputs = (pl_outputs){ 1, { out } };
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
@@ -104,7 +104,7 @@ static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
   bind_use_state(L);
-  if (pl_loss_check_outputs(c.loss, outputs, &wanted, labels, &err)) bind_raise_from_script(L, &err);
+  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);
