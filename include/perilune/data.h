@@ -76,7 +76,7 @@ PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *posit
 PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
 
 typedef struct pl_split_options {
-  double fraction;     /* held out, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  double fraction;     /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
   bool stratified;     /* that fraction of each class */
   bool shuffled;       /* chosen by `seed`; otherwise the last ones */
   uint64_t seed;
@@ -87,7 +87,7 @@ PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl
 
 typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
 
-/* *mean, *std (may be NULL): new f32 tensors of one number, or of the sample's shape. The std divides
+/* *mean, *std (may be NULL): new f32 tensors of one value, or of the sample's shape. The std divides
    by N; where it is 0 (a pixel that never changes) it is given as 1. */
 PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_dataset *ds, pl_per per,
                                        pl_error *err);

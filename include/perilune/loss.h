@@ -1,6 +1,6 @@
 /* Losses: what a batch of outputs costs, and the gradient of that cost.
 
-   A batch is rows x width numbers, contiguous: one row a sample. A row's loss is a number of its own; the loss of
+   A batch is rows x width values, contiguous: one row a sample. A row's loss is a number of its own; the loss of
    the batch is the mean of the rows' (reduction "mean", the default) or their sum ("sum"). Element by element
    losses (MSE, BCE, Huber) take the mean over the elements of a row, or their sum, by the same option; so the
    values are PyTorch's. */
@@ -16,8 +16,8 @@ struct pl_program;
 
 /* What the outputs should have been; exactly one of the two is set.
    labels [rows]: the class of each row, from 0. Every loss takes them: those made for values see the one-hot row.
-   With width 1 there are two classes, and the label itself, 0 or 1, is the wanted value.
-   values [rows * width]: wanted values, or a probability of each class. */
+   With width 1 there are two classes, and the label itself, 0 or 1, is the target value.
+   values [rows * width]: target values, or a probability of each class. */
 typedef struct pl_target {
   const int32_t *labels;
   const float *values;
@@ -56,7 +56,7 @@ PL_API pl_status pl_loss_check_outputs(pl_loss *loss, const pl_outputs *outputs,
 /* Are all labels in 0 .. width-1 (width 1: 0 or 1)? The message names the first that is not; rows count from 1. */
 PL_API pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err);
 
-/* Are all wanted values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The
+/* Are all target values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The
    message names the first that is not. `rows` rows from sample `first` (from 0) on. */
 PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width,
                                       pl_error *err);

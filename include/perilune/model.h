@@ -38,7 +38,7 @@ PL_API uint64_t pl_model_step(const pl_model *model);
 /* The flat blocks: trained parameters, each at a multiple of 16 floats, padding zero. */
 PL_API bool pl_model_has_params(const pl_model *model);
 PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, padding included */
-PL_API size_t pl_model_parameters(const pl_model *model); /* trained numbers, padding not included */
+PL_API size_t pl_model_parameters(const pl_model *model); /* trained values, padding not included */
 PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
 PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
 /* floats that are learned but not trained: running statistics */
@@ -88,7 +88,7 @@ PL_API int pl_model_rows(const pl_model *model);                          /* the
 PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
-   Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it
+   Each operation and stage ends at a barrier; the leader of the team then adds the time since the one before it
    to what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
 typedef enum pl_stage {
   PL_STAGE_OTHER,    /* between steps and passes */

@@ -73,7 +73,7 @@ typedef enum pl_result_kind { PL_RESULT_NUMBER, PL_RESULT_FLOAT, PL_RESULT_MASK 
 typedef struct pl_operand {   /* a tensor, or when that is NULL a number */
   const pl_tensor *tensor;
   double number;
-  bool whole;                 /* the number counts as an integer */
+  bool is_integer;            /* the number counts as an integer */
 } pl_operand;
 
 typedef struct pl_binary_op {

@@ -68,18 +68,18 @@ PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
    Each is done by the whole team, or by the leader alone; the others then go ahead to the next stage of all and wait
    there. Each member:
 
-     const pl_team *t = pl_stage_begin(s, alone);
+     const pl_team *t = pl_stage_begin(s, leader_only);
      if (t) work, shared by t;
      pl_stage_end(s);  */
 typedef struct pl_stages {
   const pl_team *team;
   void (*idle_fn)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
   void *context;
-  bool alone;                 /* the current stage is the leader's */
+  bool leader_only;                 /* the current stage is the leader's */
   bool pending;               /* the others have not waited yet for what the leader did alone */
 } pl_stages;
 
-PL_API const pl_team *pl_stage_begin(pl_stages *s, bool alone);
+PL_API const pl_team *pl_stage_begin(pl_stages *s, bool leader_only);
 PL_API void pl_stage_end(pl_stages *s);
 PL_API void pl_stage_barrier_wait(pl_stages *s);     /* all stages so far are complete, for all */
 

@@ -143,7 +143,7 @@ function nn.BatchNorm(features, options) end
 
 ---In training sets each number to 0 with probability p and divides the others by 1 - p; otherwise passes on.
 ---
----The mask is a function of the seed, the layer, the step and the place of the number. Srivastava et al., JMLR 15,
+---The mask is a function of the seed, the layer, the step and the index of the value. Srivastava et al., JMLR 15,
 ---2014.
 ---@param p? number in [0, 1) (default 0.5)
 ---@param options? perilune.LayerOptions
@@ -155,7 +155,7 @@ function nn.Dropout(p, options) end
 ---@return perilune.Layer
 function nn.Flatten(options) end
 
----The same numbers of a sample under another shape; the counts must be equal. No memory moves.
+---The same values of a sample in another shape; the counts must be equal. No memory moves.
 ---
 ---```lua
 ---nn.Reshape { 28, 28, 1 }

@@ -162,16 +162,16 @@ bool pl_team_leader_at_barrier(const pl_team *team) {
   return atomic_load_explicit(&team->barrier->leader, memory_order_relaxed) == phase + 1;
 }
 
-const pl_team *pl_stage_begin(pl_stages *s, bool alone) {
+const pl_team *pl_stage_begin(pl_stages *s, bool leader_only) {
   static const pl_team first = { .size = 1 };
-  if (!alone) pl_stage_barrier_wait(s);
-  s->alone = alone;
-  if (!alone) return s->team;
+  if (!leader_only) pl_stage_barrier_wait(s);
+  s->leader_only = leader_only;
+  if (!leader_only) return s->team;
   return s->team->rank == 0 ? &first : NULL;
 }
 
 void pl_stage_end(pl_stages *s) {
-  if (s->alone) s->pending = true;
+  if (s->leader_only) s->pending = true;
   else pl_team_barrier(s->team);
 }
 

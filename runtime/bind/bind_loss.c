@@ -80,7 +80,7 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   return sample;
 }
 
-/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is wanted
+/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
    values. Leaves what is borrowed on the stack. The last that asks Lua for memory is the check of the shapes: what the
    loss is recorded for may be changed by a finalizer. */
 static call prepare(lua_State *L, bool gradient, pl_outputs *outputs) {
@@ -92,7 +92,7 @@ static call prepare(lua_State *L, bool gradient, pl_outputs *outputs) {
   bool several = lua_istable(L, 2);
   const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : push_contiguous(L, 2, PL_F32),
     *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
-  pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
+  pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
   if (!several) *outputs = (pl_outputs){ 1, { out } };
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
@@ -109,7 +109,7 @@ static call prepare(lua_State *L, bool gradient, pl_outputs *outputs) {
     c.grad = pl_tensor_data(*slot);
   }
   bind_use_state(L);
-  if (pl_loss_check_outputs(c.loss, outputs, &wanted, labels, &err)) bind_raise_from_script(L, &err);
+  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels && outputs->shape[0].axes != 1) return c;
   if (labels ? pl_loss_check_labels(c.target.labels, c.rows, (size_t)pl_shape_count(&outputs->shape[0]), &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);

@@ -150,12 +150,12 @@ static int model_infer(lua_State *L) {
 
 /* dy of a model of several outputs, a list; pushes it flat. */
 static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample) {
-  pl_outputs found, wanted = { 0 };
+  pl_outputs found, expected = { 0 };
   const pl_tensor *dy = bind_join_outputs(L, 2, &found, "gradient");
   const pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
-  if (exec != NULL) wanted = pl_exec_outputs(exec);
-  if (exec != NULL && !bind_same_outputs(&found, &wanted))
-    luaL_error(L, "backward takes the gradients of the %d outputs, each of the shape of its output", wanted.count);
+  if (exec != NULL) expected = pl_exec_outputs(exec);
+  if (exec != NULL && !bind_same_outputs(&found, &expected))
+    luaL_error(L, "backward takes the gradients of the %d outputs, each of the shape of its output", expected.count);
   *n = (size_t)pl_tensor_shape(dy)->size[0];
   *sample = found.count == 1 ? found.shape[0] : (pl_shape){ 1, { pl_tensor_shape(dy)->size[1] } };
   return dy;
@@ -165,7 +165,7 @@ static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample
    several outputs */
 static int model_backward(lua_State *L) {
   bind_check_model(L, 1);
-  bool wanted = lua_toboolean(L, 3);
+  bool needs_grad = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
   const pl_tensor *dy = lua_istable(L, 2) ? push_gradients(L, &n, &sample) : push_input(L, 2, &n, &sample);
@@ -179,10 +179,10 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  float *dx = wanted ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
+  float *dx = needs_grad ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
-  return wanted ? 1 : 0;
+  return needs_grad ? 1 : 0;
 }
 
 static int model_zero_grad(lua_State *L) {
@@ -312,7 +312,7 @@ static int model_activations(lua_State *L) {
   return 1;
 }
 
-/* model:sizes() -> trained numbers, shape of the input or nil, shape of the (first) output or nil, has Lua functions,
+/* model:sizes() -> trained values, shape of the input or nil, shape of the (first) output or nil, has Lua functions,
    shapes of the outputs */
 static int model_sizes(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);

@@ -1,4 +1,4 @@
-/* Filling in place and random constructors. A call with { seed = n } always gives the same numbers; a call without
+/* Filling in place and random constructors. A call with { seed = n } always gives the same values; a call without
    takes the next stream of the script: number 1, 2, ... of the seed set by pl.seed, so that a run repeats itself. */
 #include <math.h>
 #include "bind/bind_tensor.h"

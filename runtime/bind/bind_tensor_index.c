@@ -108,7 +108,7 @@ static void sort(lua_State *L, const pl_tensor *t, int axis, bool descending) {
   pl_error err;
   pl_tensor **values = bind_new_tensor(L), **indices = bind_new_tensor(L);
   if (pl_tensor_sort(values, indices, t, axis, descending, &err)) bind_raise(L, &err);
-  if (pl_tensor_binary_in_place(*indices, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err))
+  if (pl_tensor_binary_in_place(*indices, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true }, &err))
     bind_raise(L, &err);
   bind_account(L, pl_tensor_footprint(*values) + pl_tensor_footprint(*indices));
 }

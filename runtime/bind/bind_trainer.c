@@ -287,14 +287,14 @@ static int evaluate(lua_State *L) {
   }
   pl_evaluation r;
   pl_error err;
-  pl_predictions predictions = { 0 }, *wanted = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
+  pl_predictions predictions = { 0 }, *filled = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
   int kept = lua_gettop(L) + 1;
-  if (wanted != NULL) new_predictions(L, wanted, data);
+  if (filled != NULL) new_predictions(L, filled, data);
   pl_shape sample = pl_dataset_shape(data);
   if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
   pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
-  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, wanted, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, filled, &err)) return bind_raise(L, &err);
   lua_createtable(L, 0, 8);
   if (loss != NULL) set_number(L, "loss", r.loss);
   lua_pushinteger(L, (lua_Integer)r.count);
@@ -307,7 +307,7 @@ static int evaluate(lua_State *L) {
   }
   lua_pushinteger(L, (lua_Integer)r.correct);
   lua_setfield(L, -2, "correct");
-  if (wanted != NULL) {
+  if (filled != NULL) {
     lua_pushvalue(L, kept);
     lua_setfield(L, -2, "predictions");
     lua_pushvalue(L, kept + 1);

@@ -22,7 +22,7 @@ static inline double pl_sample_between(pl_sampler d, uint64_t k, const double ra
 /* A normal number; uses draws 2k and 2k + 1. */
 static inline double pl_sample_normal(pl_sampler d, uint64_t k) { return pl_rng_normal(d.rng, d.first / 2 + k); }
 
-/* The first draws of an image are for parameters, those from here on for fields of numbers. */
+/* The first draws of an image are for parameters, those from here on for fields of values. */
 enum { PL_SAMPLE_FIELD = 64 };
 
 /* The head of every configuration: how often it happens, decided for each batch or for each image. */

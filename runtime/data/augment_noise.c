@@ -1,4 +1,4 @@
-/* noise: adds an independent normal number of std `std` to every value. */
+/* noise: adds an independent normal value of std `std` to every value. */
 #include "data/augment.h"
 
 typedef struct noise {

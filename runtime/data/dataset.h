@@ -6,7 +6,7 @@
 
 /* Position p of the data set is row rows[p] of the storage. The value of element e of a row is
      (stored * scale - mean[e]) / std[e],     scale = 1/255 for u8, 1 for f32,
-   where mean and std have one number, or one for each element. */
+   where mean and std have one value, or one for each element. */
 struct pl_dataset {
   _Atomic int references;
   pl_tensor *samples;            /* u8 or f32 [N, ...], contiguous; of a stream: a placeholder without values */

@@ -164,7 +164,7 @@ static void forward_stretch(const pl_team *team, void *arg) {
   pl_stage_barrier_wait(&stages);
 }
 
-/* The last one goes on with the gradients of parameters. */
+/* The last one continues with the gradients of parameters. */
 static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };

@@ -1,4 +1,4 @@
-/* The stopwatch of a model. Only the first member of a team touches it, between barriers. */
+/* The stopwatch of a model. Only the leader of a team touches it, between barriers. */
 #include <string.h>
 #include "graph/model.h"
 #include "perilune/alloc.h"

@@ -1,4 +1,4 @@
-/* Flatten, Reshape, Identity: the same numbers under another shape; no memory moves. */
+/* Flatten, Reshape, Identity: the same values in another shape; no memory moves. */
 #include "layers/layer.h"
 
 static pl_status flatten_shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
@@ -12,7 +12,7 @@ static pl_status reshape_shape(pl_layer *self, const pl_shape *in, pl_shape *out
   if (pl_shape_count(out) == pl_shape_count(in)) return PL_OK;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   return pl_error_set(err, PL_ERROR_SHAPE,
-                      "makes %s (%lld numbers a sample) of %s (%lld numbers a sample); the counts must be equal",
+                      "makes %s (%lld values a sample) of %s (%lld values a sample); the counts must be equal",
                       pl_shape_text(a, out, true), (long long)pl_shape_count(out), pl_shape_text(b, in, true),
                         (long long)pl_shape_count(in));
 }

@@ -113,7 +113,7 @@ static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_
   }
   int64_t count = pl_shape_count(out);
   if (count >= 0 && count <= INT32_MAX) return PL_OK;
-  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s",
+  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 values of a sample: %s becomes %s",
                pl_shape_text(a, in, true), pl_shape_text(b, out, true));
   return blame(layer, err);
 }

@@ -112,10 +112,10 @@ pl_status pl_stream_read_band(pl_hdf5_stream *s, size_t b, pl_error *err) {
   return PL_OK;
 }
 
-typedef struct wanted { uint32_t row, at; } wanted;
+typedef struct row_at { uint32_t row, at; } row_at;
 
 static int by_row(const void *a, const void *b) {
-  uint32_t x = ((const wanted *)a)->row, y = ((const wanted *)b)->row;
+  uint32_t x = ((const row_at *)a)->row, y = ((const row_at *)b)->row;
   return x < y ? -1 : x > y;
 }
 
@@ -128,7 +128,7 @@ static pl_status convert(const pl_hdf5_stream *s, void *out, size_t at, const ui
                       row + 1);
 }
 
-static pl_status read_chunked(pl_hdf5_stream *s, void *out, const wanted *list, size_t n, pl_error *err) {
+static pl_status read_chunked(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
   pl_status status = PL_OK;
   pthread_mutex_lock(&s->stream.lock);
   for (size_t i = 0; i < n && status == PL_OK; i++) {
@@ -142,7 +142,7 @@ static pl_status read_chunked(pl_hdf5_stream *s, void *out, const wanted *list, 
 }
 
 /* Neighbours are read at once. */
-static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const wanted *list, size_t n, pl_error *err) {
+static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
   enum { PIECE = 1 << 18 };
   size_t most = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
   uint8_t *rows_read = pl_alloc_array(most < n ? most : n, s->row_stored, err);
@@ -160,9 +160,9 @@ static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const wanted *lis
 
 pl_status pl_hdf5_stream_read(pl_stream *stream, void *out, const uint32_t *rows, size_t n, pl_error *err) {
   pl_hdf5_stream *s = (pl_hdf5_stream *)stream;
-  wanted *list = pl_alloc_array(n, sizeof *list, err);
+  row_at *list = pl_alloc_array(n, sizeof *list, err);
   if (list == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) list[i] = (wanted){ rows[i], (uint32_t)i };
+  for (size_t i = 0; i < n; i++) list[i] = (row_at){ rows[i], (uint32_t)i };
   qsort(list, n, sizeof *list, by_row);
   pl_status status = (s->chunks ? read_chunked : read_contiguous)(s, out, list, n, err);
   pl_free(list);

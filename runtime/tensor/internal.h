@@ -99,9 +99,9 @@ const float *pl_floats_read(pl_floats *s, size_t n);      /* n: at most PL_FLOAT
 float *pl_floats_target(pl_floats *s, size_t n);
 void pl_floats_write(pl_floats *s, const float *chunk, size_t n);
 
-bool pl_operand_whole(const pl_operand *x);
-/* The element type of a result; `whole`: all operands are. */
-pl_dtype pl_result_type(pl_result_kind result, bool whole);
+bool pl_operand_is_integer(const pl_operand *x);
+/* The element type of a result; `integers`: all operands are. */
+pl_dtype pl_result_type(pl_result_kind result, bool integers);
 
 /* Before any write: an error if the tensor was expanded. */
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);

@@ -1,5 +1,5 @@
 /* Training steps: many in one parallel region, or, where functions of the script take part, one after the other; and
-   what is done about those whose numbers are not finite. */
+   what is done about those whose values are not finite. */
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"

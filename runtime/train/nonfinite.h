@@ -1,4 +1,4 @@
-/* Numbers that are not finite: is there one, and where did it come from? */
+/* Values that are not finite: is there one, and where did it come from? */
 #ifndef TRAIN_NONFINITE_H
 #define TRAIN_NONFINITE_H
 

@@ -161,7 +161,7 @@ end
 
 local originals = setmetatable({}, { __mode = "k" })     -- a method as it is kept -> as it was written, and back
 
---- The function behind a method that checks how it is called.
+--- The function that a method calls, which checks how it is called.
 function M.original(f) return originals[f] and originals[f].f or f end
 
 local function with_colon(meta, name, f)

@@ -39,10 +39,10 @@ local function facts(e, total, term)
   local train, test, held = e.splits.train, e.splits.test, e.splits.val
   local batches = e.drop_last and train.count // e.batch_size or (train.count + e.batch_size - 1) // e.batch_size
   local lines = {
-    { "data", ("%s: %s samples of %s to learn from%s%s"):format(e.data.name, text.count(train.count),
+    { "data", ("%s: training set of %s samples, %s%s%s"):format(e.data.name, text.count(train.count),
       text.shape(train.shape),
-      held and (", %s held out"):format(text.count(held.count)) or "",
-      test and (", %s to test on"):format(text.count(test.count)) or "") },
+      held and (", validation set of %s"):format(text.count(held.count)) or "",
+      test and (", test set of %s"):format(text.count(test.count)) or "") },
     { "loss", settings(e.loss) },
   }
   local _, _, _, _, outputs = e.model:sizes()
@@ -59,7 +59,7 @@ local function facts(e, total, term)
   }, 1, 2, #lines + 1, lines)
   local derived = e.source:derivation()
   if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
-  if e.held_out ~= "none" then lines[#lines + 1] = { "held out", e.held_out } end
+  if e.held_out ~= "none" then lines[#lines + 1] = { "validation", e.held_out } end
   if e.start_digest then
     lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has"
       or "the weights of " .. e.start }

@@ -31,7 +31,7 @@ end
 function M.check(e)
   if not core.formula.is_recorded(e.model) and not core.formula.is_loss(e.loss) then return nil end
   local n, _, input, output = math.min(e.batch_size, 64), e.model:sizes()
-  local x, y = made_up(n, input), nil
+  local x, y = made_up(n, input)
   if e.classes > 0 then
     local labels = {}
     for i = 1, n do labels[i] = (i - 1) % e.classes end

@@ -67,7 +67,7 @@ typedef struct scan {
   size_t line;
 } scan;
 
-/* In: behind the opening quote. Copies up to the closing one. */
+/* In: after the opening quote. Copies up to the closing one. */
 static pl_status quoted(scan *s, pl_error *err) {
   size_t from = s->line;
   for (;; s->in++) {
