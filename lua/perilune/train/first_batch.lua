@@ -31,7 +31,7 @@ end
 function M.check(e)
   if not core.formula.is_recorded(e.model) and not core.formula.is_loss(e.loss) then return nil end
   local n, _, input, output = math.min(e.batch_size, 64), e.model:sizes()
-  local x, y = made_up(n, input)
+  local y
   if e.classes > 0 then
     local labels = {}
     for i = 1, n do labels[i] = (i - 1) % e.classes end
@@ -39,7 +39,7 @@ function M.check(e)
   else
     y = made_up(n, output)
   end
-  return compare(e.model:clone(), e.loss, x, y)
+  return compare(e.model:clone(), e.loss, made_up(n, input), y)
 end
 
 return M
