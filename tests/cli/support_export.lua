@@ -3,6 +3,7 @@ local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 local pl = require "perilune"
 local core = require "perilune.core"
+local formulas = dofile "tests/cli/support_export_formulas.lua"
 local nn = pl.nn
 
 local M = { python = os.getenv "PYTHON" or "python3" }
@@ -46,6 +47,7 @@ function M.models()
   models.reshaped = { nn.Sequential { nn.Linear(6, 24), nn.ReLU(), nn.Reshape { 2, 3, 4 }, nn.Conv2d(4, 2, 2),
     nn.Identity(), nn.Flatten(), nn.Linear(4, 1) }, { 6 } }
   models.sum_of_input = { nn.Residual(nn.Identity()), { 5 } }
+  for name, model in pairs(formulas.models()) do models[name] = model end
   for name, m in pairs(models) do
     local model = m[1]
     pl.seed(#name)
