@@ -67,6 +67,11 @@ function M.inputs(n, shape)
   return pl.randn(n, table.unpack(shape))
 end
 
+--- The largest difference of outputs, divided by the largest output.
+function M.difference(found, want)
+  return (found - want):abs():max() / math.max(want:abs():max(), 1e-30)
+end
+
 local function sorted(t)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end

@@ -10,8 +10,8 @@
 ---             inputs = { values }, output = value, options = { name -> value }, params = { name -> tensor },
 ---             args = (of an operation of a formula: whole numbers, axes from 0) }
 ---
---- Types are those of layers, "Add" for the sum that ends a Residual, and the names of a formula's operations. Dropout
---- and Identity are left out: in inference they are the identity. Convolution and pooling have `window`:
+--- Types are those of layers, "Add" for a sum of values of one shape, and the names of a formula's operations where there is
+--- no such layer. Dropout and Identity are left out: in inference they are the identity. Convolution and pooling have `window`:
 --- { kh, kw, sy, sx, top, left, bottom, right, same }.
 local errors = require "perilune.base.errors"
 
@@ -40,6 +40,25 @@ local function paired(value) return type(value) == "table" and value or { value,
 
 local windows = { Conv2d = true, MaxPool2d = true, AvgPool2d = true }
 local passed = { Dropout = true, Identity = true }
+
+function M.same_shape(a, b)
+  if #a ~= #b then return false end
+  for i, n in ipairs(a) do
+    if b[i] ~= n then return false end
+  end
+  return true
+end
+
+-- Operations of formulas that a layer does as well, on values with a batch.
+local layers = { relu = "ReLU", tanh = "Tanh", sigmoid = "Sigmoid", silu = "SiLU", gelu = "GELU",
+  softmax = "Softmax", log_softmax = "LogSoftmax", reshape = "Reshape" }
+
+local function type_of(raw, inputs, output)
+  if raw.kind ~= "formula" or output.fixed then return raw.type end
+  if raw.type == "add" and #inputs[1].shape > 0 and not (inputs[1].fixed or inputs[2].fixed)
+    and M.same_shape(inputs[1].shape, inputs[2].shape) then return "Add" end
+  return layers[raw.type] or raw.type
+end
 
 local function identifier(path, name)
   local text = name ~= "" and name or path:gsub("^.*/", "")
@@ -72,7 +91,7 @@ end
 
 local function operation(graph, raw, inputs, output)
   local layer = raw.layer
-  local op = { type = raw.type, kind = raw.kind, label = layer:label(), inputs = inputs, output = output, options = {}, params = {}, args = raw.args }
+  local op = { type = type_of(raw, inputs, output), kind = raw.kind, label = layer:label(), inputs = inputs, output = output, options = {}, params = {}, args = raw.args }
   if raw.kind == "combine" then
     op.name = unique(graph, identifier(layer:path(), layer.name) .. "_sum")
   elseif raw.kind == "formula" then
@@ -121,14 +140,6 @@ end
 --- An operation that a format cannot express.
 function M.refuse(label, format, why)
   errors.fail(1, "%s: %s cannot be expressed%s", format, label, why and ": " .. why or "")
-end
-
-function M.same_shape(a, b)
-  if #a ~= #b then return false end
-  for i, n in ipairs(a) do
-    if b[i] ~= n then return false end
-  end
-  return true
 end
 
 --- The product of sizes first..last (all) of a shape.

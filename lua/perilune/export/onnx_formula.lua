@@ -86,8 +86,9 @@ function writers.cat(b, op)
   op.output.last = b:node("Concat", names, { axis = axes_of(op.output, op.args)[1] })
 end
 
-function writers.softmax(b, op) op.output.last = b:node("Softmax", { last(b, op) }, { axis = -1 }) end
-function writers.log_softmax(b, op) op.output.last = b:node("LogSoftmax", { last(b, op) }, { axis = -1 }) end
+for name, type in pairs { softmax = "Softmax", log_softmax = "LogSoftmax" } do
+  writers[name] = function(b, op) op.output.last = b:node(type, { last(b, op) }, { axis = -1 }) end
+end
 
 -- ReduceSum has its axes as an input, the others as an attribute (operator set 17).
 local function reduce(b, type, x, axes, keep)
