@@ -10,9 +10,9 @@
 ---             inputs = { values }, output = value, options = { name -> value }, params = { name -> tensor },
 ---             args = (of an operation of a formula: whole numbers, axes from 0) }
 ---
---- Types are those of layers, "Add" for a sum of values of one shape, and the names of a formula's operations where there is
---- no such layer. Dropout and Identity are left out: in inference they are the identity. Convolution and pooling have `window`:
---- { kh, kw, sy, sx, top, left, bottom, right, same }.
+--- Types are those of layers, "Add" for a sum of values of one shape, and the names of a formula's operations where
+--- there is no such layer. Dropout and Identity are left out: in inference they are the identity. Convolution and
+--- pooling have `window`: { kh, kw, sy, sx, top, left, bottom, right, same }.
 local errors = require "perilune.base.errors"
 
 local M = {}
@@ -91,7 +91,8 @@ end
 
 local function operation(graph, raw, inputs, output)
   local layer = raw.layer
-  local op = { type = type_of(raw, inputs, output), kind = raw.kind, label = layer:label(), inputs = inputs, output = output, options = {}, params = {}, args = raw.args }
+  local op = { type = type_of(raw, inputs, output), kind = raw.kind, label = layer:label(),
+    inputs = inputs, output = output, options = {}, params = {}, args = raw.args }
   if raw.kind == "combine" then
     op.name = unique(graph, identifier(layer:path(), layer.name) .. "_sum")
   elseif raw.kind == "formula" then

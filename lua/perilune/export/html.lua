@@ -98,8 +98,8 @@ end
 
 local layer_of = { softmax = "Softmax", log_softmax = "LogSoftmax", reshape = "Reshape" }
 
---- The network for perilune.export.html_engine: { ops =, input =, output = }, all weights as bytes, and the functions of
---- its formulas as JavaScript.
+--- The network for perilune.export.html_engine: { ops =, input =, output = }, all weights as bytes, and the functions
+--- of its formulas as JavaScript.
 function M.network(graph)
   local page = setmetatable({ ops = {}, number = { [graph.input] = 0 }, places = {}, blocks = {}, at = 0,
     functions = {} }, Page)
@@ -163,7 +163,8 @@ function M.encode(graph, about)
     '<h2>Outputs of the layers</h2><div id="layers"></div>',
     ('<script type="application/json" id="about">%s</script>'):format(escape.json(page)),
     ('<script type="text/plain" id="weights">%s</script>'):format(escape.base64(weights)),
-    "<script>" .. formulas .. require "perilune.export.html_engine" .. require "perilune.export.html_script" .. "</script>",
+    "<script>" .. formulas .. require "perilune.export.html_engine",
+    require "perilune.export.html_script" .. "</script>",
     "</body>", "</html>", "" }, "\n")
 end
 

@@ -136,12 +136,12 @@ for name, parts in pairs(reductions) do
   writers[name] = function(op)
     local input, reduced, count = op.inputs[1].shape, {}, 1
     for i = 3, #op.args do reduced[op.args[i] + 1] = true end
-    local all, kept_sizes, row_sizes, kept_from, row_from, kept_to = strides(input, input), {}, {}, {}, {}, {}
+    local all, kept_sizes, row_sizes, kept_from, row_from = strides(input, input), {}, {}, {}, {}
     for a, n in ipairs(input) do
       if reduced[a] then row_sizes[#row_sizes + 1], row_from[#row_from + 1], count = n, all[a], count * n
       else kept_sizes[#kept_sizes + 1], kept_from[#kept_from + 1] = n, all[a] end
     end
-    kept_to = strides(kept_sizes, kept_sizes)
+    local kept_to = strides(kept_sizes, kept_sizes)
     local kept, row = loops_of(kept_sizes, { kept_to, kept_from }), loops_of(row_sizes, { row_from })
     for i, loop in ipairs(row) do loop.variable = VARIABLES[#kept + i] end
     local first = index(kept, 2)
