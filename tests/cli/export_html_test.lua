@@ -30,7 +30,7 @@ function TestHtml:test_the_network_of_every_layer()
     local about, weights, own = html.network(graphs.of(model))
     local out = cli.folder .. "/out.f32"
     cli.write("network.js", 'if (process.argv[2] === "plain") WebAssembly = undefined;\n' ..
-      own .. require "perilune.export.html_engine" .. program:format(escape.json(about),
+      require "perilune.export.html_engine" .. own .. program:format(escape.json(about),
       escape.base64(weights), files.x, out))
     for _, how in ipairs { "vectors", "plain" } do
       assert(os.execute(("node %s/network.js %s"):format(cli.quote(cli.folder), how)))

@@ -163,8 +163,8 @@ function M.encode(graph, about)
     '<h2>Outputs of the layers</h2><div id="layers"></div>',
     ('<script type="application/json" id="about">%s</script>'):format(escape.json(page)),
     ('<script type="text/plain" id="weights">%s</script>'):format(escape.base64(weights)),
-    "<script>" .. formulas .. require "perilune.export.html_engine",
-    require "perilune.export.html_script" .. "</script>",
+    "<script>" .. require "perilune.export.html_engine", formulas .. require "perilune.export.html_script",
+    "</script>",
     "</body>", "</html>", "" }, "\n")
 end
 

@@ -85,7 +85,7 @@ const sigmoid = v => 1 / (1 + Math.exp(-v));
 /* f(op, inputs, their shapes, weights by name, network) -> the output */
 const operations = {
   Constant(op, x, shapes, w) { return w.value; },
-  Formula(op, x) {                       /* the functions of this network's formulas stand before this */
+  Formula(op, x) {                       /* the functions of this network's formulas stand behind this */
     const y = new Float32Array(count(op.shape));
     formulas[op.code](y, ...x);
     return y;

@@ -229,7 +229,7 @@ end
 function M.lines(op, dialect)
   if not writers[op.type] then return nil end
   local lines = writers[op.type](op)
-  for i, line in ipairs(lines) do lines[i] = dialect(line) end
+  for i, line in ipairs(lines) do lines[i] = dialect((line:gsub("%[0 %+ ", "["))) end
   return lines
 end
 
