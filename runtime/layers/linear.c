@@ -9,9 +9,9 @@ typedef struct { int64_t in, out; bool bias; pl_init init, bias_init; } config;
 
 static const config defaults = { .bias = true, .init = { PL_INIT_HE, 0, 0 }, .bias_init = { PL_INIT_ZEROS, 0, 0 } };
 static const pl_option options[] = {
-  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(config, in), .place = 1, .required = true, .low = 1,
+  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(config, in), .position = 1, .required = true, .low = 1,
     .high = 1 << 24 },
-  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(config, out), .place = 2, .required = true, .low = 1,
+  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(config, out), .position = 2, .required = true, .low = 1,
     .high = 1 << 24 },
   { .name = "bias", .kind = PL_OPTION_BOOL, .offset = offsetof(config, bias) },
   { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(config, init) },
@@ -60,7 +60,7 @@ enum { PANEL = 32, WEIGHT_ROWS = 56 };
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Where weight (i, o) lies, and how far it is to (i + 1, o). */
-static size_t place(const pl_layer *self, size_t i, size_t o, size_t *stride) {
+static size_t weight_index(const pl_layer *self, size_t i, size_t o, size_t *stride) {
   const config *c = self->config;
   size_t in = (size_t)c->in, out = (size_t)c->out, first = o / PANEL * PANEL;
   *stride = self->param[0].packed ? least(PANEL, out - first) : out;
@@ -81,20 +81,20 @@ static bool pack(const pl_layer *self, int param, float *to, const float *from, 
   return true;
 }
 
-/* Pieces of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the
+/* Tiles of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the
    same ones. */
-typedef struct { size_t rows, cols, height, from, to; } pieces;
-typedef struct { size_t i, o, height, width; } piece;
+typedef struct { size_t rows, cols, height, from, to; } tiles;
+typedef struct { size_t i, o, height, width; } tile;
 
-static pieces share_pieces(const pl_team *team, size_t rows, size_t cols, size_t height) {
-  pieces p = { rows, cols, height, 0, 0 };
+static tiles share_tiles(const pl_team *team, size_t rows, size_t cols, size_t height) {
+  tiles p = { rows, cols, height, 0, 0 };
   pl_team_share(team, (rows + height - 1) / height * ((cols + PANEL - 1) / PANEL), 1, &p.from, &p.to);
   return p;
 }
 
-static piece piece_at(const pieces *p, size_t item) {
+static tile tile_at(const tiles *p, size_t item) {
   size_t high = (p->rows + p->height - 1) / p->height, i = item % high * p->height, o = item / high * PANEL;
-  return (piece){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
+  return (tile){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
 }
 
 /* Most pixels of a digit are zero, and often the same ones: a few samples need only the weights of the inputs that are
@@ -128,7 +128,7 @@ static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t row
     size_t i = rows * g / groups, n = rows * (g + 1) / groups - i, count = pl_kernel.nonzero(list, x + i * in, n, in,
         in);
     for (size_t p = from; p < to; p++) {
-      size_t o = p * width, stride, at = place(self, 0, o, &stride);
+      size_t o = p * width, stride, at = weight_index(self, 0, o, &stride);
       pl_gemm product = {
         .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1,
         .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
@@ -163,10 +163,10 @@ void linear_forward(pl_layer *self, const pl_pass *pass, const float *x, float *
       .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, activation);
     return;
   }
-  pieces all = share_pieces(pass->team, rows, (size_t)c->out, HEIGHT);
+  tiles all = share_tiles(pass->team, rows, (size_t)c->out, HEIGHT);
   for (size_t item = all.from; item < all.to; item++) {
-    piece p = piece_at(&all, item);
-    size_t stride, at = place(self, 0, p.o, &stride);
+    tile p = tile_at(&all, item);
+    size_t stride, at = weight_index(self, 0, p.o, &stride);
     pl_kernel.gemm(&(pl_gemm){
       .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1,
       .b = weight + at, .b_inner = (ptrdiff_t)stride,
@@ -179,8 +179,8 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   linear_forward(self, pass, x, y, NULL);
 }
 
-/* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed piece by
-   piece so that lanes run over i. */
+/* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed tile by
+   tile so that lanes run over i. */
 static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, const float *dy, float *dx) {
   enum { WIDTH = 32, DEPTH = 4 * PANEL };
   const config *c = self->config;
@@ -192,7 +192,7 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
     for (size_t o = 0; o < out; o += DEPTH) {
       size_t depth = least(DEPTH, out - o);
       for (size_t k = 0; k < depth; k += PANEL) {
-        size_t stride, at = place(self, i, o + k, &stride);
+        size_t stride, at = weight_index(self, i, o + k, &stride);
         pl_kernel.transpose(transposed + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
                             stride);
       }
@@ -224,14 +224,14 @@ static void contract_runs(const pl_gemm *sum, const float *x, size_t samples, si
   memset(sum->c + next * sum->cols, 0, (height - next) * sum->cols * sizeof *sum->c);
 }
 
-/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the sink out of the first cache. */
+/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to memory, or to the sink out of the first cache. */
 static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
   const config *c = self->config;
   float cached[WEIGHT_ROWS * PANEL];
-  pieces all = share_pieces(pass->team, (size_t)c->in, (size_t)c->out, WEIGHT_ROWS);
+  tiles all = share_tiles(pass->team, (size_t)c->in, (size_t)c->out, WEIGHT_ROWS);
   for (size_t item = all.from; item < all.to; item++) {
-    piece p = piece_at(&all, item);
-    size_t stride, at = place(self, p.i, p.o, &stride);
+    tile p = tile_at(&all, item);
+    size_t stride, at = weight_index(self, p.i, p.o, &stride);
     pl_gemm sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in,
                            .b = dy + p.o, .b_inner = c->out,
                            .rows = p.height, .cols = p.width, .outer = 1, .inner = rows,

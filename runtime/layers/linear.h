@@ -1,4 +1,4 @@
-/* Linear's forward, with an activation (elementwise, or NULL) of each finished piece of y. */
+/* Linear's forward, with an activation (elementwise, or NULL) of each finished tile of y. */
 #ifndef LAYERS_LINEAR_H
 #define LAYERS_LINEAR_H
 

@@ -46,7 +46,7 @@ bool pl_walk_is_dense(const pl_operation *o, int k) {
   return o->fixed[k] == o->out_fixed && pl_shape_count(&o->in[k]) == pl_shape_count(&o->out);
 }
 
-/* Adds an axis behind the others, as part of the last one where it can be. */
+/* Adds an axis after the others, as part of the last one where it can be. */
 static void add_axis(pl_walk *w, size_t size, const ptrdiff_t *stride) {
   bool merges = w->dims > 0;
   if (size == 1) return;

@@ -1,6 +1,6 @@
 --- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside
 --- the loops of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0):
---- weights, what the optimizer keeps, the gradients after each piece, and answers agree to the bit.
+--- weights, what the optimizer keeps, the gradients after each piece, and outputs agree to the bit.
 local lu = require "luaunit"
 
 -- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three
@@ -30,7 +30,7 @@ local function digest(layers, optimizer, batch, threads)
   for _, p in ipairs(model:state()) do list[#list + 1] = p.tensor end
   local x = pl.rand({ 5, 28, 28, 1 }, { seed = 4 })
   list[#list + 1] = model:infer(x)
-  list[#list + 1] = model:infer(x, "noise")
+  list[#list + 1] = model:infer(x, "dropout")
   model:forward(x)
   list[#list + 1] = model:backward(pl.rand({ 5, 10 }, { seed = 5 }), true)
   for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end

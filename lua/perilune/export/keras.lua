@@ -156,7 +156,7 @@ local function in_order(output)
     nodes[#nodes + 1] = node
   end
   search(output)
-  for i = #nodes, 1, -1 do                       -- consumers stand behind what they read
+  for i = #nodes, 1, -1 do                       -- consumers come after what they read
     local node = nodes[i]
     depth[node] = math.max(depth[node] or 0, of_layer[node.layer] or 0)
     of_layer[node.layer] = depth[node]
