@@ -132,6 +132,18 @@ function TestExport:test_what_a_format_cannot_express_is_named()
   end
 end
 
+function TestExport:test_a_model_of_several_outputs_is_refused()
+  local one, two = nn.Linear(4, 3), nn.Linear(4, 2)
+  local model = nn.Graph(function(x) return one(x), two(x) end):build { 4 }
+  for _, format in ipairs(formats.list) do
+    if format.name == "safetensors" then assert(formats.write(model, "safetensors", cli.folder .. "/x"))
+    else
+      lu.assertErrorMsgContains("a model of 2 outputs cannot be expressed: a file of this format has one",
+        formats.write, model, format.name, cli.folder .. "/x")
+    end
+  end
+end
+
 function TestExport:test_from_a_script_the_name_says_the_format()
   local model = nn.Sequential { nn.Linear(4, 3) }
   lu.assertErrorMsgContains("call model:build{...} first", model.export, model, cli.folder .. "/a.onnx")
