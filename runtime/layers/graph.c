@@ -185,6 +185,16 @@ pl_status pl_graph_operate(pl_graph *graph, const pl_operation *o, pl_layer *own
   return PL_OK;
 }
 
+const pl_layer_class *pl_graph_class_of_param(const pl_graph *graph, const pl_layer *layer, int param) {
+  if (layer->cls != &pl_formula) return layer->cls;
+  for (int i = 0; i < graph->ops; i++) {
+    const pl_op *op = &graph->op[i];
+    if (op->layer != layer || op->info == NULL || op->cls->param_grads == NULL) continue;
+    for (int k = 0; k < op->info->args.n; k++) if (op->info->args.v[k] == param) return op->cls;
+  }
+  return NULL;
+}
+
 pl_status pl_graph_note_formula(pl_graph *graph, const pl_layer *formula, int first, int value, pl_error *err) {
   return new_row(graph, (pl_row){ formula, graph->ops - 1, first, value }, err);
 }
