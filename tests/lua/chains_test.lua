@@ -57,6 +57,7 @@ local cases = {
   { { a = normal(30, 20), b = normal(30, 20), c = normal(20) }, function(self, x)
     return (x:matmul(self.a) + self.c) * x:matmul(self.b):sigmoid()
   end, { { 30 }, { 4, 30 } } },
+  { { a = normal(9, 200), c = normal(200) }, function(self, x) return (x:matmul(self.a) + self.c):sigmoid() end, { { 9 } } },
   { { a = normal(30, 30), c = normal(30) }, function(self, x)
     local h = (self.c + x:matmul(self.a)):relu()
     return pl.cat({ h * h - x, h:exp(), pl.where(h:gt(x), h, x * self.c) }, -1)
@@ -111,7 +112,7 @@ TestChains = {}
 
 local function compare(isa, count)
   local plain, fused = lines(0, isa, count), lines(1, isa, count)
-  lu.assertEquals(#plain, 51 + count, table.concat(plain, "\n", math.max(1, #plain - 3)))
+  lu.assertEquals(#plain, 54 + count, table.concat(plain, "\n", math.max(1, #plain - 3)))
   for i = 1, #plain do lu.assertEquals(fused[i], plain[i]) end
   for _, line in ipairs(plain) do lu.assertEquals(#line:match "[^\t]*$", 64, "other bits on other threads: " .. line) end
 end
