@@ -1,6 +1,6 @@
 --- The convolution and the last layer of P09 to P12.
 ---
---- Document 003 means He's initialization, normal with deviation sqrt(2 / fan_in), fan_in = 5 * 5 * channels.
+--- Document 003 means He's initialization, normal with std sqrt(2 / fan_in), fan_in = 5 * 5 * channels.
 --- Its code took fan_in = channels * height * width of the image (smaller weights) and left the last
 --- layer uniform in [-0.5, 0.5). `init=documented` on the command line trains that instead.
 local pl = require "perilune"

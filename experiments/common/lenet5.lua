@@ -39,7 +39,7 @@ function M.with_tanh()
   }
 end
 
---- Part II: images resized to 32x32, so that the third convolution sees 5x5 and leaves 120 numbers.
+--- Part II: images resized to 32x32, so that the third convolution sees 5x5 and leaves 120 values.
 function M.resized()
   return data.mnist():resize(32, 32)
 end

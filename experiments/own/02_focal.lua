@@ -4,8 +4,9 @@
 --
 --   (1 - p)^2 (-log p)
 --
--- weighs down what is right already, so that the many easy images do not drown the few. `pl.value_and_grad` computes
--- its gradient. `which=cross-entropy` trains with -log p. The test set is the balanced one.
+-- weighs down what is right already, so that the many easy images do not drown the few. `nn.define_loss` records the
+-- formula once, and its gradient comes by itself. `which=cross-entropy` trains with -log p. The test set is the balanced
+-- one.
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
 
@@ -22,12 +23,13 @@ local function unbalanced(set)
     name = "unbalanced MNIST" }
 end
 
-local function focal(logits, label)
-  return pl.value_and_grad(function(y)
-    local log_p = y:log_softmax(-1):pick(label)
-    return (-(1 - log_p:exp()) ^ 2 * log_p):mean()
-  end)(logits)
-end
+local focal = nn.define_loss {
+  name    = "Focal",
+  forward = function(logits, label)
+    local log_p = logits:log_softmax(-1):pick(label)
+    return -(1 - log_p:exp()) ^ 2 * log_p
+  end,
+}
 
 local which = pl.arg("which", "focal", { "focal", "cross-entropy" })
 

@@ -1,6 +1,6 @@
 -- Own 3: a model written as a graph.
 --
--- An autoencoder squeezes an image through 16 numbers and draws it again from these: what it learns is the image
+-- An autoencoder squeezes an image through 16 values and draws it again from these: what it learns is the image
 -- itself. The function of `nn.Graph` calls layers on values, in any order and as often as it likes; it is recorded
 -- once. Here the decoder is a sum of two branches: one linear, which alone would be a principal component analysis,
 -- and one curved. `which=linear` leaves the curved one out.

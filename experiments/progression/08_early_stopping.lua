@@ -1,6 +1,6 @@
 -- P08: early stopping, and weights that start at the right size.
 --
--- He's initialization (normal, deviation sqrt(2 / fan_in), zero biases) keeps the size of a signal from
+-- He's initialization (normal, std sqrt(2 / fan_in), zero biases) keeps the size of a signal from
 -- layer to layer. Training ends when the training loss has stopped falling: when the oldest of the last
 -- 15 values is no worse than the best of them by more than 0.5 %. The weights of the best are restored.
 --

@@ -1,6 +1,6 @@
 -- P09: convolution.
 --
--- A filter of 5x5 weights slides over the image and answers wherever its pattern appears: the same few
+-- A filter of 5x5 weights slides over the image and responds wherever its pattern appears: the same few
 -- weights everywhere, instead of one for every pixel and unit. Pooling keeps the strongest of 2x2
 -- answers. Fewer parameters than P08, and half its errors.
 --

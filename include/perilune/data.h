@@ -1,6 +1,6 @@
 /* Data sets, batches, augmentation, and a generator of handwritten-looking digits.
 
-   A data set is a table of samples with an answer each: a label (an integer below `classes`) or a target (a
+   A data set is a table of samples with a target each: a label (an integer below `classes`) or values (a
    tensor). The storage is never altered and is shared by everything made from it: subsets, validation splits and
    shuffled orders are lists of rows, normalisation is applied as a batch is gathered.
 
@@ -26,10 +26,10 @@ typedef struct pl_stream pl_stream;
 
 #define PL_SHA256_TEXT 65   /* 64 hexadecimal digits and the final zero */
 
-/* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. answers: i32 [N] = labels, f32 [N, ...] =
-   targets, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
+/* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. targets: i32 [N] = labels, f32 [N, ...] =
+   values, or NULL. Storage is shared, not copied, where it is contiguous. classes: labels lie in 0..classes-1;
    0: the largest label + 1. Errors: no samples, types, unequal N, a label out of range. */
-PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err);
+PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_error *err);
 /* One more who uses it, and frees it. Returns ds. */
 PL_API pl_dataset *pl_dataset_retain(const pl_dataset *ds);
 PL_API void pl_dataset_free(pl_dataset *ds);   /* when the last one does; NULL is allowed */
@@ -59,9 +59,9 @@ PL_API const char *pl_dataset_label_name(const pl_dataset *ds, int64_t k);   /* 
 PL_API pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, int64_t n, pl_error *err);
 
 /* A data set of samples that stay in their files (a stream, readers.h); their shape [N, ...] and type (u8 or f32) are
-   given; answers and classes as for pl_dataset_new. It holds the stream. What it gives is as from memory; it cannot be
+   given; targets and classes as for pl_dataset_new. It holds the stream. What it gives is as from memory; it cannot be
    resized, and its digest is to be set. */
-PL_API pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *answers,
+PL_API pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                         int64_t classes, pl_error *err);
 /* The order of its samples in an epoch: pl_epoch_order, but of a stream shuffled by blocks. order [count]. */
 PL_API pl_status pl_dataset_order(const pl_dataset *ds, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
@@ -76,7 +76,7 @@ PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *posit
 PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
 
 typedef struct pl_split_options {
-  double fraction;     /* held out, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  double fraction;     /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
   bool stratified;     /* that fraction of each class */
   bool shuffled;       /* chosen by `seed`; otherwise the last ones */
   uint64_t seed;
@@ -87,12 +87,12 @@ PL_API pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl
 
 typedef enum pl_per { PL_PER_ALL, PL_PER_CHANNEL, PL_PER_ELEMENT } pl_per;
 
-/* *mean, *deviation (may be NULL): new f32 tensors of one number, or of the sample's shape. The deviation divides
+/* *mean, *std (may be NULL): new f32 tensors of one value, or of the sample's shape. The std divides
    by N; where it is 0 (a pixel that never changes) it is given as 1. */
-PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+PL_API pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_dataset *ds, pl_per per,
                                        pl_error *err);
-/* The same data with the values (value - mean) / deviation; either may be NULL. Shapes as above. */
-PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+/* The same data with the values (value - mean) / std; either may be NULL. Shapes as above. */
+PL_API pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *std,
                                           pl_error *err);
 /* Images [H, W, C] resized to height x width: bilinear, pixel centres at +0.5, edges repeated. New storage of the
    same type (u8 is rounded). Errors: not images, standardized element by element before. */
@@ -116,7 +116,7 @@ PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 
 /* ---- augmentation ----
    Alters a batch of images in place, for one training step. What happens to an image is a function of the generator
-   of the batch and of its place in it, never of the number of threads. */
+   of the batch and of its index in it, never of the number of threads. */
 
 typedef struct pl_augment pl_augment;
 struct cJSON;
@@ -130,8 +130,8 @@ PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed]
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
 
-/* The generator of batch `batch` of an epoch, for the augmentation at `place` (from 0) in the list of them. */
-PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place);
+/* The generator of batch `batch` of an epoch, for the augmentation at `index` (from 0) in the list of them. */
+PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index);
 /* Floats of scratch memory that pl_augment_apply needs for that many threads. */
 PL_API size_t pl_augment_scratch(const pl_augment *a, int64_t height, int64_t width, int64_t channels, int threads);
 /* images: f32 [n, height, width, channels]. For every member of a team to call, with the same arguments (the images

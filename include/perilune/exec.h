@@ -19,7 +19,8 @@ PL_API pl_exec *pl_exec_new(pl_model *model, pl_error *err);
 PL_API void pl_exec_free(pl_exec *exec);                       /* NULL is allowed */
 PL_API pl_model *pl_exec_model(const pl_exec *exec);
 PL_API const pl_shape *pl_exec_input(const pl_exec *exec);     /* [borrowed] one sample */
-PL_API const pl_shape *pl_exec_output(const pl_exec *exec);    /* [borrowed] one sample */
+PL_API const pl_shape *pl_exec_output(const pl_exec *exec);    /* [borrowed] one sample; several outputs: flat */
+PL_API pl_outputs pl_exec_outputs(const pl_exec *exec);        /* the outputs, normally one */
 /* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is
    dropped. */
 PL_API void pl_exec_follow(pl_exec *exec);
@@ -59,7 +60,7 @@ PL_API const float *pl_exec_forward_team(pl_exec *exec, const pl_team *team, con
    param_grads: that phase. With a sink each tile of a gradient is handed to it, and need not be written anywhere; with
    NULL gradients are written. The caller ends its stage (pl_stage_end), and may do more in it. */
 typedef struct pl_batch {
-  const float *x, *dy;       /* dy: the place for the gradient of the output */
+  const float *x, *dy;       /* dy: the address for the gradient of the output */
   size_t n;
   uint64_t step;
 } pl_batch;

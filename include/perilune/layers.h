@@ -1,5 +1,5 @@
 /* Layers: a tree of configured operations with declared parameters. A layer owns no memory for its parameters
-   or activations: the model gives it places in its flat blocks and in its arena. */
+   or activations: the model gives it addresses in its flat blocks and in its arena. */
 #ifndef PERILUNE_LAYERS_H
 #define PERILUNE_LAYERS_H
 
@@ -58,7 +58,7 @@ typedef struct pl_grad_sink {
    since it takes other layers or functions. */
 PL_API bool pl_layer_example(const char *type, const char **arguments, pl_shape *input);
 
-/* Parameters: trained ones and state (running statistics), each a place in the model's blocks. */
+/* Parameters: trained ones and state (running statistics), each with an address in the model's blocks. */
 PL_API int pl_layer_params(const pl_layer *layer);
 PL_API const char *pl_layer_param_name(const pl_layer *layer, int i);
 PL_API const pl_shape *pl_layer_param_shape(const pl_layer *layer, int i);

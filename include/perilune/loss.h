@@ -1,6 +1,6 @@
 /* Losses: what a batch of outputs costs, and the gradient of that cost.
 
-   A batch is rows x width numbers, contiguous: one row a sample. A row's loss is a number of its own; the loss of
+   A batch is rows x width values, contiguous: one row a sample. A row's loss is a number of its own; the loss of
    the batch is the mean of the rows' (reduction "mean", the default) or their sum ("sum"). Element by element
    losses (MSE, BCE, Huber) take the mean over the elements of a row, or their sum, by the same option; so the
    values are PyTorch's. */
@@ -12,11 +12,12 @@
 
 typedef struct pl_loss pl_loss;
 struct cJSON;
+struct pl_program;
 
 /* What the outputs should have been; exactly one of the two is set.
    labels [rows]: the class of each row, from 0. Every loss takes them: those made for values see the one-hot row.
-   With width 1 there are two classes, and the label itself, 0 or 1, is the wanted value.
-   values [rows * width]: wanted values, or a probability of each class. */
+   With width 1 there are two classes, and the label itself, 0 or 1, is the target value.
+   values [rows * width]: target values, or a probability of each class. */
 typedef struct pl_target {
   const int32_t *labels;
   const float *values;
@@ -29,18 +30,33 @@ PL_API const char *pl_loss_type(const pl_loss *loss);
 /* { type = "CrossEntropy", config = { ... } }, which pl_loss_from_json takes. The caller deletes it. */
 PL_API struct cJSON *pl_loss_to_json(const pl_loss *loss);
 PL_API pl_loss *pl_loss_from_json(const struct cJSON *json, pl_error *err);
+/* A loss that is a formula (loss/formula.c): { name =, reduction =, outputs =, options = }. The host records it: fills
+   the program, whose first two inputs are the outputs, flat if there are several, and the targets. */
+typedef struct pl_loss_recording {
+  struct pl_program *program;
+  const pl_outputs *outputs;
+} pl_loss_recording;
+typedef pl_status (*pl_loss_record_fn)(void *context, pl_loss_recording *recording, pl_error *err);
+PL_API pl_loss *pl_loss_new_formula(const struct cJSON *config, pl_loss_record_fn host, void *context, pl_error *err);
+PL_API bool pl_loss_is_formula(const pl_loss *loss);
+/* Records a formula again: an error if it is another one now. Of other losses: nothing. */
+PL_API pl_status pl_loss_check_again(pl_loss *loss, pl_error *err);
 /* Types in the registry's order; NULL past the end. */
 PL_API const char *pl_loss_type_name(int i);
 /* For tests that try every type: options as JSON; NULL past the end. */
 PL_API const char *pl_loss_example(const char *type, int i);
 
-/* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). */
-PL_API pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
+/* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). A formula is recorded
+   for them, and takes the memory that its passes need: to be asked before each series of passes, outside them. */
+PL_API pl_status pl_loss_check(pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
                                pl_error *err);
+/* The same for a model of several outputs. */
+PL_API pl_status pl_loss_check_outputs(pl_loss *loss, const pl_outputs *outputs, const pl_shape *target, bool labels,
+                                       pl_error *err);
 /* Are all labels in 0 .. width-1 (width 1: 0 or 1)? The message names the first that is not; rows count from 1. */
 PL_API pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width, pl_error *err);
 
-/* Are all wanted values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The
+/* Are all target values ones that the loss is made for: probabilities in [0, 1] for BCE and the losses on classes? The
    message names the first that is not. `rows` rows from sample `first` (from 0) on. */
 PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width,
                                       pl_error *err);
@@ -64,8 +80,9 @@ typedef enum pl_output_kind {
   PL_OUTPUT_VALUES                /* of a regression, or trained towards one-hot rows */
 } pl_output_kind;
 
-/* What the outputs are that such a loss trains. */
+/* What the outputs are that such a loss trains; a formula may not say it: then it is PL_OUTPUT_VALUES. */
 PL_API pl_output_kind pl_loss_outputs(const pl_loss *loss);
+PL_API bool pl_loss_knows_outputs(const pl_loss *loss);
 /* Made for classes: targets of the outputs' shape are a distribution over them, whose largest entry is the label. */
 PL_API bool pl_loss_is_for_classes(const pl_loss *loss);
 /* "logits", "independent logits", ... in the order of the enumeration; ends with NULL. */

@@ -17,7 +17,7 @@ typedef enum pl_mode {
   PL_TRAIN            /* remembers what backward needs */
 } pl_mode;
 
-/* The root is borrowed and must outlive the model. Parameters whose shape is known get their place at once. */
+/* The root is borrowed and must outlive the model. Parameters whose shape is known get their address at once. */
 PL_API pl_model *pl_model_new(pl_layer *root, pl_error *err);
 PL_API void pl_model_free(pl_model *model);
 PL_API pl_layer *pl_model_root(pl_model *model);
@@ -27,7 +27,8 @@ PL_API pl_layer *pl_model_root(pl_model *model);
 PL_API pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err);
 PL_API bool pl_model_is_built(const pl_model *model);
 PL_API const pl_shape *pl_model_input(const pl_model *model);    /* [borrowed] one sample */
-PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample */
+PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample; several outputs: flat */
+PL_API pl_outputs pl_model_outputs(const pl_model *model);       /* the outputs, normally one */
 /* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset. */
 PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
 /* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */
@@ -37,7 +38,7 @@ PL_API uint64_t pl_model_step(const pl_model *model);
 /* The flat blocks: trained parameters, each at a multiple of 16 floats, padding zero. */
 PL_API bool pl_model_has_params(const pl_model *model);
 PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, padding included */
-PL_API size_t pl_model_parameters(const pl_model *model); /* trained numbers, padding not included */
+PL_API size_t pl_model_parameters(const pl_model *model); /* trained values, padding not included */
 PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
 PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
 /* floats that are learned but not trained: running statistics */
@@ -88,7 +89,7 @@ PL_API int pl_model_rows(const pl_model *model);                          /* the
 PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
-   Each operation and stage ends at a barrier; the first member of the team then adds the time since the one before it
+   Each operation and stage ends at a barrier; the leader of the team then adds the time since the one before it
    to what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
 typedef enum pl_stage {
   PL_STAGE_OTHER,    /* between steps and passes */

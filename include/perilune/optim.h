@@ -69,16 +69,16 @@ PL_API double pl_optimizer_base_lr(const pl_optimizer *opt);   /* as configured 
 /* An epoch begins (Adam's correction = "epoch" counts them). */
 PL_API void pl_optimizer_epoch(pl_optimizer *opt);
 /* A step begins: advances the counter and computes the scalars of the step. One thread calls it, outside the region,
-   or inside with a barrier behind it. */
+   or inside with a barrier after it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
 /* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is
-   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller puts a barrier behind it. Returns
+   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller must issue a barrier afterwards. Returns
    whether all weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes
    infinite gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
 /* (Of an optimizer of the host's neither this nor what follows is called.)
-   Whether a step needs nothing but each number's own gradient: then pl_optimizer_step_tile, called for parts that make
+   Whether a step needs nothing but each value's own gradient: then pl_optimizer_step_tile, called for parts that make
    up the parameters, does to the bit what pl_optimizer_step does. (Not so with clip_norm or LAMB.) */
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */

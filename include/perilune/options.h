@@ -35,7 +35,7 @@ typedef struct pl_option {
   const char *name;
   pl_option_kind kind;
   size_t offset;               /* of the field in the configuration struct */
-  int place;                   /* from 1: also taken as that positional argument; 0: by name only */
+  int position;                /* from 1: also taken as that positional argument; 0: by name only */
   bool required;
   double low, high;            /* inclusive bounds of each number; both 0: any */
   const char *const *choices;  /* CHOICE: ends with NULL */

@@ -30,7 +30,7 @@ typedef struct pl_csv pl_csv;
 typedef struct pl_csv_column {   /* what the fields of a column look like; lines count from 1 in the file */
   size_t numbers, texts, missing;
   size_t text_row, missing_row;  /* the first of each */
-  double mean;                   /* of the numbers */
+  double mean;                   /* of the values that are numbers */
 } pl_csv_column;
 
 typedef enum pl_csv_role { PL_CSV_UNUSED, PL_CSV_NUMBER, PL_CSV_ONE_HOT, PL_CSV_LABEL, PL_CSV_TARGET } pl_csv_role;
@@ -73,7 +73,7 @@ PL_API pl_status pl_cifar_read(pl_tensor **images, pl_tensor **labels, const cha
 /* ---- pictures: PNG (libpng) and JPEG (libjpeg-turbo), loaded by name when the first is read ----
    Bytes, [height, width, channels]. channels = 1: gray, (19595 R + 38470 G + 7471 B + 32768) / 65536 of a coloured
    picture;
-   3: red, green, blue. Samples of 16 bits are rounded to 8. What is transparent shows white behind it. */
+   3: red, green, blue. Samples of 16 bits are rounded to 8. What is transparent is shown on white. */
 
 PL_API pl_status pl_picture_info(const char *path, int64_t *height, int64_t *width, pl_error *err);
 PL_API pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err);

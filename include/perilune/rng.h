@@ -24,7 +24,7 @@ PL_API double pl_rng_normal(pl_rng rng, uint64_t index);   /* Box-Muller on word
 
 /* out[0 .. n) are values 0 .. n - 1 of the stream. */
 PL_API void pl_rng_fill_uniform(float *out, size_t n, pl_rng rng, double low, double high);      /* [low, high) */
-PL_API void pl_rng_fill_normal(float *out, size_t n, pl_rng rng, double mean, double deviation);
+PL_API void pl_rng_fill_normal(float *out, size_t n, pl_rng rng, double mean, double std);
 PL_API void pl_rng_permutation(uint32_t *out, size_t n, pl_rng rng);       /* of 0 .. n - 1, Fisher-Yates */
 
 #endif

@@ -11,6 +11,13 @@ typedef struct pl_shape {
   int64_t size[PL_MAX_AXES];
 } pl_shape;
 
+/* What a model computes of a sample; several outputs lie in memory one after the other, as one flat row. */
+enum { PL_MOST_OUTPUTS = 16 };
+typedef struct pl_outputs {
+  int count;
+  pl_shape shape[PL_MOST_OUTPUTS];
+} pl_outputs;
+
 /* Number of elements (a scalar has one), or -1 when the product overflows or a size is negative. */
 PL_API int64_t pl_shape_count(const pl_shape *shape);
 PL_API bool pl_shape_equal(const pl_shape *a, const pl_shape *b);

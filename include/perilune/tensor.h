@@ -73,7 +73,7 @@ typedef enum pl_result_kind { PL_RESULT_NUMBER, PL_RESULT_FLOAT, PL_RESULT_MASK 
 typedef struct pl_operand {   /* a tensor, or when that is NULL a number */
   const pl_tensor *tensor;
   double number;
-  bool whole;                 /* the number counts as an integer */
+  bool is_integer;            /* the number counts as an integer */
 } pl_operand;
 
 typedef struct pl_binary_op {
@@ -110,7 +110,7 @@ typedef enum pl_reduces {
   PL_REDUCES_TO_NUMBER,    /* f32 of f32, i32 of integers */
   PL_REDUCES_TO_FRACTION,  /* f32 */
   PL_REDUCES_TO_ELEMENT,   /* the type of the tensor */
-  PL_REDUCES_TO_PLACE,     /* i32, from 0 */
+  PL_REDUCES_TO_INDEX,     /* i32, from 0 */
   PL_REDUCES_TO_MASK       /* u8 */
 } pl_reduces;
 
@@ -152,8 +152,8 @@ PL_API pl_tensor *pl_tensor_cat(const pl_tensor *const *list, size_t n, int axis
 PL_API pl_tensor *pl_tensor_stack(const pl_tensor *const *list, size_t n, int axis, pl_error *err);
 /* Row i has a 1 in column labels[i]; f32 [N, classes]. */
 PL_API pl_tensor *pl_tensor_one_hot(const pl_tensor *labels, int64_t classes, pl_error *err);
-/* Stable; NaN last. [out] *places: i32, where each came from. */
-PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
+/* Stable; NaN last. [out] *indices: i32, where each came from. */
+PL_API pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **indices, const pl_tensor *t, int axis, bool descending,
                                 pl_error *err);
 
 /* Equal shapes, and no two elements further apart than `tolerance`. NaN equals nothing. */
@@ -169,7 +169,7 @@ PL_API pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, d
 
 /* ---- random fills: element i in row order is a function of (rng, i) ---- */
 PL_API pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double high, pl_error *err);
-PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err);
+PL_API pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double std, pl_error *err);
 /* both included */
 PL_API pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err);
 

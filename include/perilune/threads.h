@@ -38,9 +38,9 @@ PL_API bool pl_team_leader_at_barrier(const pl_team *team);
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
 /* ---- work: shares with dynamic load balancing ----
-   [0, n) in pieces of `grain` items, of which a member takes up to `most` at a time: those of its own share first, in
-   order, and then, if the team has a balance and there are fewer than 2^24 pieces, it steals from other members' shares
-   what they have not begun, from the other end. Chance decides who does a piece: neither its result nor its address may
+   [0, n) in chunks of `grain` items, of which a member takes up to `most` at a time: those of its own share first, in
+   order, and then, if the team has a balance and there are fewer than 2^24 chunks, it steals from other members' shares
+   what they have not begun, from the other end. Chance decides who does a chunk: neither its result nor its address may
    depend on it. Each member:
 
      pl_work w = pl_work_begin(team, n, grain, most, order);
@@ -53,10 +53,10 @@ typedef enum pl_order_of_work {
 
 typedef struct pl_work {
   const pl_team *team;
-  size_t n, grain, most, pieces, first, last;
+  size_t n, grain, most, chunks, first, last;
   pl_order_of_work order;
   int tried;                  /* members, from this one on, of whose shares nothing is left */
-  bool moves;                 /* else a member has [first, last) pieces, its share, to itself */
+  bool moves;                 /* else a member has [first, last) chunks, its share, to itself */
   unsigned round;
   double since;               /* when this one's share was empty */
 } pl_work;
@@ -68,18 +68,18 @@ PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
    Each is done by the whole team, or by the leader alone; the others then go ahead to the next stage of all and wait
    there. Each member:
 
-     const pl_team *t = pl_stage_begin(s, alone);
+     const pl_team *t = pl_stage_begin(s, leader_only);
      if (t) work, shared by t;
      pl_stage_end(s);  */
 typedef struct pl_stages {
   const pl_team *team;
   void (*idle_fn)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
   void *context;
-  bool alone;                 /* the current stage is the leader's */
+  bool leader_only;                 /* the current stage is the leader's */
   bool pending;               /* the others have not waited yet for what the leader did alone */
 } pl_stages;
 
-PL_API const pl_team *pl_stage_begin(pl_stages *s, bool alone);
+PL_API const pl_team *pl_stage_begin(pl_stages *s, bool leader_only);
 PL_API void pl_stage_end(pl_stages *s);
 PL_API void pl_stage_barrier_wait(pl_stages *s);     /* all stages so far are complete, for all */
 

@@ -15,7 +15,7 @@ typedef struct pl_trainer pl_trainer;
    outputs y [n, output...], and its gradient for them. */
 typedef struct pl_host_loss_call {
   const float *y;
-  pl_shape output;                     /* of one sample */
+  pl_outputs outputs;                  /* of one sample; several lie one after the other in y, and in grad */
   pl_target target;
   size_t n;
   double value;                        /* [out] */
@@ -25,10 +25,10 @@ typedef pl_status (*pl_host_loss_fn)(void *context, pl_host_loss_call *call, pl_
 
 typedef struct pl_trainer_options {
   pl_model *model;                     /* [borrowed], as loss and optimizer; it is built for the data's shape */
-  const pl_loss *loss;                 /* NULL: host_loss */
+  pl_loss *loss;                       /* NULL: host_loss */
   pl_host_loss_fn host_loss;
   void *host_loss_context;
-  pl_output_kind outputs;              /* with host_loss: what the outputs mean */
+  pl_output_kind outputs;              /* what the outputs mean, where the loss does not know it */
   pl_optimizer *optimizer;             /* bound to the model */
   pl_host_step_fn host_step;           /* the step, if the optimizer's is the host's */
   void *host_step_context;
@@ -42,18 +42,19 @@ typedef struct pl_trainer_options {
   bool skip_nonfinite;                 /* go on after a loss or gradient that is not finite, as if its batch had not been there */
 } pl_trainer_options;
 
-/* Sums over what was run. Steps add to what is there: an epoch run in pieces has the same bits as one run at once. */
+/* Sums over what was run. Steps add to what is there: an epoch run in parts has the same bits as one run at once. */
 typedef struct pl_train_result {
   double loss;          /* over samples: divide by `samples` for the mean */
   size_t correct;       /* samples whose outputs decide for the right label (pl_decide); 0 where targets are values */
   pl_row_errors errors; /* sums over all outputs, where targets are values */
   size_t samples, batches;
   size_t skipped;       /* of these batches: not learned from, because loss or gradient was not finite */
-  bool broken;          /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was
-                           not taken), or its gradient or a weight is not (its step was taken: go back to earlier weights) */
-  size_t broken_batch;  /* the last batch of either kind, from 0 in its epoch */
-  const char *broken_what;   /* "the loss", "a gradient" or "a weight" */
-  char broken_at[192];  /* the first layer or parameter with such a number, or where else it was */
+  /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was not taken), or
+     its gradient or a weight is not (its step was taken: go back to earlier weights) */
+  bool nonfinite;
+  size_t nonfinite_batch;      /* the last batch of either kind, from 0 in its epoch */
+  const char *nonfinite_what;  /* "the loss", "a gradient" or "a weight" */
+  char nonfinite_at[192];      /* the first layer or parameter with such a value, or where else it was */
 } pl_train_result;
 
 /* Checks that model, loss and data fit each other; takes memory for a batch. NULL and an error if not. */
@@ -66,7 +67,7 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
                                 pl_error *err);
 
 /* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
-   trainer: *n samples at *x and their answers. Then trains on such a batch. */
+   trainer: *n samples at *x and their targets. Then trains on such a batch. */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
                                  pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,
@@ -96,13 +97,13 @@ typedef struct pl_predictions {
    may be NULL: row = actual label, column = predicted, the last: none of the classes (a row with NaN, or an output that
    no class has); added to. predictions may be NULL, and are left alone where targets are values. The exec's model is
    built for the data's shape. */
-PL_API pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
+PL_API pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
                              pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
                              pl_error *err);
 
-/* Do outputs of that shape (one sample) fit the loss (may be NULL), and both the data set? Labels take an output for
-   each class, or one output for two; targets have the outputs' shape. */
-PL_API pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err);
+/* Do such outputs fit the loss (may be NULL), and both the data set? Labels take an output for each class, or one output
+   for two; targets have the outputs' shape. Of a model of several outputs that is asked of the first, which is scored. */
+PL_API pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_dataset *data, pl_error *err);
 /* Is there a batch, and is each large enough for the (built) model? */
 PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last,
                                   pl_error *err);

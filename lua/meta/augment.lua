@@ -42,7 +42,7 @@ function augment.affine(options) end
 ---@field value? number (default 0)
 
 ---Every pixel looks up at a place displaced by alpha times smoothed noise: uniform in [-1, 1), through a Gaussian of
----deviation sigma. Simard, Steinkraus, Platt, ICDAR 2003.
+---standard deviation sigma. Simard, Steinkraus, Platt, ICDAR 2003.
 ---@param options? perilune.ElasticOptions
 ---@return perilune.Augmentation
 function augment.elastic(options) end

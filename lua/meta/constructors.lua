@@ -1,6 +1,6 @@
 ---@meta perilune
 
----What `require "perilune"` gives: the rooms `nn`, `optim`, `data` and others, and the functions that make tensors or
+---What `require "perilune"` gives: the modules `nn`, `optim`, `data` and others, and the functions that make tensors or
 ---work on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the
 ---element type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were
 ---made before.
@@ -62,12 +62,12 @@ function pl.full(shape, value, dtype) end
 ---@return perilune.Tensor
 function pl.eye(rows, columns, dtype) end
 
----The numbers that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers,
+---The values that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers,
 ---else f32. One argument: from 1 to it.
 ---
 ---```lua
 ---pl.arange(5)            -- 1 2 3 4 5
----pl.arange(0, 1, 0.1)    -- 11 numbers
+---pl.arange(0, 1, 0.1)    -- 11 values
 ---```
 ---@param from number
 ---@param to? number
@@ -76,7 +76,7 @@ function pl.eye(rows, columns, dtype) end
 ---@return perilune.Tensor
 function pl.arange(from, to, step, dtype) end
 
----`count` numbers at equal distances, both ends included; f32.
+---`count` values at equal distances, both ends included; f32.
 ---@param from number
 ---@param to number
 ---@param count integer

@@ -3,7 +3,7 @@
 ---Data sets: known by name, drawn by a generator, from tensors and from files.
 ---
 ---A data set knows its shape, its number of samples and the names of its labels from the start; it is read when the
----first sample is needed. Pixels are numbers from 0 to 1, images are [H, W, C].
+---first sample is needed. Pixels are values from 0 to 1, images are [H, W, C].
 ---
 ---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
 ---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
@@ -57,7 +57,7 @@ function data.cifar100() end
 function data.names() end
 
 ---@class perilune.DigitsOptions
----@field train? integer images to learn from (default 60000)
+---@field train? integer images of the training set (default 60000)
 ---@field test? integer images to test on; 0: none (default 10000)
 ---@field seed? integer (default 1)
 
@@ -73,7 +73,7 @@ function data.names() end
 function data.digits(options) end
 
 ---@class perilune.TensorsOptions
----@field x perilune.Tensor samples to learn from, f32 or u8 [N, ...]; the value of a u8 is byte / 255
+---@field x perilune.Tensor samples of the training set, f32 or u8 [N, ...]; the value of a u8 is byte / 255
 ---@field y? perilune.Tensor labels, i32 or u8 [N] from 0, or targets, f32 [N, ...]
 ---@field test_x? perilune.Tensor
 ---@field test_y? perilune.Tensor
@@ -109,7 +109,7 @@ function data.idx(options) end
 ---@field test_x? string
 ---@field test_y? string
 ---@field labels? string[]|integer names of the classes, or how many there are
----@field validation? number|perilune.ValidationOptions held out of the training samples
+---@field validation? number|perilune.ValidationOptions set apart from the training set
 ---@field name? string (default: that of the file)
 
 ---Arrays of NumPy, in an archive (`numpy.savez`, also compressed) or in .npy files. Numbers of every size and byte
@@ -133,7 +133,7 @@ function data.npz(options) end
 ---@field missing? "drop"|"mean"|number a missing value: leaves out its row, becomes the mean of its column, a number
 ---@field na? string|string[] texts that mean a missing value (default "", NA, N/A, n/a, NaN, nan, NULL, null, ?)
 ---@field test? string a file of the same columns
----@field validation? number|perilune.ValidationOptions held out of the rows
+---@field validation? number|perilune.ValidationOptions set apart from the rows
 ---@field header? boolean the first line has the names of the columns; else they are 1, 2, ... (default true)
 ---@field delimiter? string (default ",")
 ---@field name? string (default: that of the file)
@@ -156,12 +156,12 @@ function data.csv(options) end
 ---@field channels? 1|3 gray or colours (default 3)
 ---@field stream? boolean pictures stay in their files and are read ahead of the step, as in `data.hdf5` (default false)
 ---@field test? string another such folder (default: path/test where there are only path/train and path/test)
----@field validation? number|perilune.ValidationOptions held out of the training pictures
+---@field validation? number|perilune.ValidationOptions set apart from the training pictures
 ---@field name? string (default: that of the folder)
 
 ---PNG and JPEG pictures, a folder a class: `photos/cat/1.jpg`, `photos/dog/2.png`. Classes and pictures are taken in
 ---ascending order of their names. Resizing is that of `Dataset:resize` (the shape of a picture is not kept); what is
----transparent shows white behind it.
+---transparent is shown on white.
 ---
 ---```lua
 ---local d = pl.data.images { "photos/", size = { 32, 32 }, channels = 3, validation = 0.1 }
@@ -180,7 +180,7 @@ function data.images(options) end
 ---@field name? string (default "hdf5")
 ---@field foreign? boolean reads files that other programs wrote, whose wholeness nothing proves (default false)
 ---@field stream? boolean the samples stay in the file and are read ahead of the step (default false)
----@field validation? number|perilune.ValidationOptions held out of the training samples
+---@field validation? number|perilune.ValidationOptions set apart from the training set
 
 ---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
 ---
@@ -318,7 +318,7 @@ function Split:batches(n, options) end
 function Split:subset(options) end
 
 ---@class perilune.ValidationOptions
----@field fraction number held out, between 0 and 1
+---@field fraction number of the validation set, between 0 and 1
 ---@field order? "shuffled"|"last" a random choice, or the last rows of the training set (default "shuffled")
 ---@field stratified? boolean that fraction of each class (default: true of shuffled samples with labels)
 ---@field seed? integer of the random choice (default 1; in an experiment: the experiment's seed, the same for every `--seed`)
@@ -336,8 +336,8 @@ function Split:derivation() end
 
 ---@class perilune.StandardizeOptions
 ---@field std? boolean divide by the standard deviation (default true)
----@field per? "all"|"channel"|"pixel" what has a mean and a deviation of its own (default "all": one of each)
----@field from? perilune.Split whose mean and deviation are taken (default: this split; for a data set its training split)
+---@field per? "all"|"channel"|"pixel" what has a mean and a std of its own (default "all": one of each)
+---@field from? perilune.Split whose mean and std are taken (default: this split; for a data set its training split)
 
 ---The values minus their mean, divided by their standard deviation (which divides by N, and is 1 where nothing varies).
 ---@param options? perilune.StandardizeOptions

@@ -19,7 +19,7 @@
 ---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context): perilune.Tensor?, perilune.Tensor?
 ---  one or a list of them; functions come after those of `pl.augment`, are given each batch, and return what replaces it
 ---@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the run
----@field validation? number|perilune.ValidationOptions the fraction of the training set held out, shuffled and stratified, or options such as
+---@field validation? number|perilune.ValidationOptions the fraction of the training set that becomes the validation set, shuffled and stratified, or options such as
 ---  { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;

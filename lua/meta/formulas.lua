@@ -63,6 +63,10 @@ function nn.define(definition) end
 
 ---A layer whose function calls other layers and operations: branches, shared layers, sums of several paths.
 ---
+---As a whole model it may return several outputs, `return a, b` or `return { a, b }`. The first is what predictions and
+---accuracy are made of; `model:infer(x)` and `model:forward(x)` return them all, the loss (nn.define_loss, or a function)
+---is given a list of them, and `model:backward` takes a list of their gradients.
+---
 ---```lua
 ---local stem, left, right = nn.Linear(8, 16), nn.Linear(16, 4), nn.Linear(16, 4)
 ---local model = nn.Graph(function(x)
@@ -77,22 +81,34 @@ function nn.define(definition) end
 function nn.Graph(forward, options) end
 
 ---@class perilune.LossDefinition
----@field forward fun(output: any, target: any): any what a sample costs, [N]; of more axes the mean is taken
----@field name? string for messages
+---@field forward fun(output: any, target: any, options: table): any what a sample costs, [N]; of more axes the mean
+---  is taken (the sum with reduction = "sum")
+---@field name? string what it is called in messages and tables (default "loss")
+---@field options? table numbers, strings, booleans and tables of them, for forward; kept with the run
+---@field reduction? "mean"|"sum" over the batch (default "mean")
+---@field outputs? string what the outputs are that it trains: "logits", "independent logits", "probabilities",
+---  "log-probabilities" or "values"; without it the model's last layer says it, or they are logits
 
----A loss from a formula, with its gradient: a function loss(output, target) -> value, gradient, for experiments and for
----loops by hand. The value is the mean over the batch of what forward gives for each sample (or ends with `:mean()`).
----Labels come as numbers: `p:pick(label)`, `label:one_hot(10)`. It runs operation by operation, on tensors.
+---A loss from a formula, with its gradient: for experiments, and called as loss(output, target) in loops by hand.
+---
+---The function is recorded once, as that of nn.define is, and then runs in C like a built-in loss. The value is the
+---mean over the batch of what forward gives for each sample (or ends with `:mean()`). Labels come as numbers:
+---`p:pick(label)`, `label:one_hot(10)`; a model of several outputs gives a list of them, `y[1]`, `y[2]`.
+---`perilune help formulas` tells what it may use. It is saved with the run, and its operations are part of the run's
+---identity.
 ---
 ---```lua
----local focal = nn.define_loss { forward = function(y, label)
----  local p = y:log_softmax(-1):pick(label)
----  return -(1 - p:exp()) ^ 2 * p
----end }
+---local focal = nn.define_loss {
+---  name    = "Focal", options = { gamma = 2 },
+---  forward = function(y, label, o)
+---    local p = y:log_softmax(-1):pick(label)
+---    return -(1 - p:exp()) ^ o.gamma * p
+---  end,
+---}
 ---local value, grad = focal(pl.randn(4, 10), pl.tensor({ 0, 1, 2, 3 }, "i32"))
 ---```
 ---@param definition perilune.LossDefinition
----@return fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor loss
+---@return perilune.Loss loss
 function nn.define_loss(definition) end
 
 ---The gradient of a function of tensors that gives one number, for each of its arguments, by a tape: any control flow.

@@ -28,9 +28,9 @@ function Layer:build(shape) end
 ---@return perilune.Tensor output
 function Layer:forward(x) end
 
----The output for x, without training; nothing is remembered. Large inputs go in pieces.
+---The output for x, without training; nothing is remembered. Large inputs are run in chunks.
 ---@param x perilune.Tensor [N, ...]
----@param mode? "infer"|"noise" "noise" leaves dropout on (default "infer")
+---@param mode? "infer"|"dropout" "dropout" leaves dropout on (default "infer")
 ---@return perilune.Tensor output
 function Layer:infer(x, mode) end
 
@@ -54,9 +54,9 @@ function Layer:probabilities(x, options) end
 
 ---Adds the gradient of every parameter to its `grad`; follows forward.
 ---@param gradient perilune.Tensor of the output, as a loss returns it
----@param wanted? boolean also return the gradient for the input (default false)
+---@param needs_grad? boolean also return the gradient for the input (default false)
 ---@return perilune.Tensor? input_gradient
-function Layer:backward(gradient, wanted) end
+function Layer:backward(gradient, needs_grad) end
 
 ---Sets all gradients to 0.
 function Layer:zero_grad() end
@@ -104,7 +104,7 @@ function Layer:find(name) end
 ---@return fun(): string, perilune.Tensor iterator "02_linear.weight", tensor
 function Layer:parameters() end
 
----How many numbers are trained.
+---How many values are trained.
 ---@return integer
 function Layer:count() end
 
@@ -119,7 +119,7 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----What every layer answers to an input: the rows of the summary with the layer's output tensor as `output`. At the
+---The output of every layer for an input: the rows of the summary with the layer's output tensor as `output`. At the
 ---prompt, or by `:show()`, drawn for the first sample: each channel as an image.
 ---
 ---```lua
@@ -164,7 +164,7 @@ function Layer:statistics() end
 ---@return table[] rows
 function Layer:profile(f, ...) end
 
----Trained numbers, shapes of one input and output sample (nil before build), and whether Lua functions take part.
+---Trained values, shapes of one input and output sample (nil before build), and whether Lua functions take part.
 ---@return integer parameters
 ---@return integer[]? input
 ---@return integer[]? output

@@ -6,9 +6,9 @@ local nn = {}
 ---What a batch of outputs costs. Made by `nn.CrossEntropy()`, `nn.MSE()` and the others; given to an experiment, or
 ---called.
 ---
----Targets are labels, i32 [N] with the classes counted from 0, or wanted values (or probabilities of each class), f32
+---Targets are labels, i32 [N] with the classes counted from 0, or target values (or probabilities of each class), f32
 ---and shaped like the output. Every loss takes labels: those made for values see the one-hot row. With one output there
----are two classes, and the label itself, 0 or 1, is the wanted value.
+---are two classes, and the label itself, 0 or 1, is the target value.
 ---
 ---```lua
 ---local loss = nn.CrossEntropy { label_smoothing = 0.1 }

@@ -19,13 +19,13 @@ local nn = {}
 
 ---How parameters begin; a name, a table with numbers, or a function.
 ---
----  "he"             normal, deviation sqrt(2 / inputs)          He et al., ICCV 2015
+---  "he"             normal, std sqrt(2 / inputs)          He et al., ICCV 2015
 ---  "he_uniform"     uniform, +-sqrt(6 / inputs)
 ---  "xavier"         uniform, +-sqrt(6 / (inputs + outputs))      Glorot, Bengio, AISTATS 2010
----  "xavier_normal"  normal, deviation sqrt(2 / (inputs + outputs))
----  "lecun"          normal, deviation sqrt(1 / inputs)           LeCun et al., 1998
+---  "xavier_normal"  normal, std sqrt(2 / (inputs + outputs))
+---  "lecun"          normal, std sqrt(1 / inputs)           LeCun et al., 1998
 ---  "fan_in"         uniform, +-1 / sqrt(inputs)
----  "zeros"; {"constant", c}; {"uniform", low, high}; {"normal", mean, deviation}
+---  "zeros"; {"constant", c}; {"uniform", low, high}; {"normal", mean, std}
 ---  function(shape) return tensor end
 ---
 ---Here inputs and outputs are those of one output or input number: kernel height x width x channels for convolution.
@@ -143,7 +143,7 @@ function nn.BatchNorm(features, options) end
 
 ---In training sets each number to 0 with probability p and divides the others by 1 - p; otherwise passes on.
 ---
----The mask is a function of the seed, the layer, the step and the place of the number. Srivastava et al., JMLR 15,
+---The mask is a function of the seed, the layer, the step and the index of the value. Srivastava et al., JMLR 15,
 ---2014.
 ---@param p? number in [0, 1) (default 0.5)
 ---@param options? perilune.LayerOptions
@@ -155,7 +155,7 @@ function nn.Dropout(p, options) end
 ---@return perilune.Layer
 function nn.Flatten(options) end
 
----The same numbers of a sample under another shape; the counts must be equal. No memory moves.
+---The same values of a sample in another shape; the counts must be equal. No memory moves.
 ---
 ---```lua
 ---nn.Reshape { 28, 28, 1 }

@@ -14,7 +14,7 @@
 ---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
 ---Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the
 ---prompt `paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()` goes
----on, Ctrl-D ends the run, to be gone on with later. What a rate set by hand will do under the schedule is said;
+---on, Ctrl-D ends the run, to be resumed later. What a rate set by hand will do under the schedule is said;
 ---`schedule = pl.schedule.constant { lr = x }` sets another one for this session. Changes by hand are noted in the
 ---run's files, where they changed a bit. Ctrl-C twice ends it at once. An error leaves the session as it was:
 ---`traceback()` says where it came from.
@@ -26,7 +26,7 @@
 ---@class perilune.session
 local session = {}
 
----Describes a function, object, room or name; without an argument, lists the topics.
+---Describes a function, object, module or name; without an argument, lists the topics.
 ---
 ---```lua
 ---help(nn.Conv2d)

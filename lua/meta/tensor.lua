@@ -1,6 +1,6 @@
 ---@meta perilune.tensor
 
----A block of numbers with up to 6 axes. Elements are `f32` (numbers), `u8` (pixels, masks) or `i32` (labels, indices).
+---A block of values with up to 6 axes. Elements are `f32` (numbers), `u8` (pixels, masks) or `i32` (labels, indices).
 ---
 ---Indices and axes count from 1, negative ones from the end. `t[i]` is item i of the first axis: a view, or a number
 ---when t is a vector; `t[i] = v` takes a number or a tensor that broadcasts. Views share storage with the tensor that
@@ -10,7 +10,7 @@
 ---give i32 (a result beyond its range is an error, never wrapped), f32 makes f32, `/`, `^` and functions such as `exp`
 ---always f32, comparisons a mask: u8, 0 or 1. `==` asks whether two tensors are the same object; `t:eq(u)` compares
 ---elements, `t:equal(u)` the whole. In-place methods keep the element type; a result that does not fit is an error and
----changes nothing. Results do not depend on the number of threads, to the last bit; f32 numbers below 1.2e-38 count as
+---changes nothing. Results do not depend on the number of threads, to the last bit; f32 values below 1.2e-38 count as
 ---0.
 ---
 ---```lua
@@ -131,10 +131,10 @@ function Tensor:copy_(from) end
 function Tensor:uniform_(low, high, options) end
 ---Fills with random numbers of the normal distribution; seeds as in `uniform_`.
 ---@param mean? number (default 0)
----@param deviation? number standard deviation (default 1)
+---@param std? number standard deviation (default 1)
 ---@param options? { seed: integer }
 ---@return perilune.Tensor self
-function Tensor:normal_(mean, deviation, options) end
+function Tensor:normal_(mean, std, options) end
 
 ---The matrix product, f32: [n, k] x [k, m] gives [n, m]. A vector counts as one row (first) or one column (second) and
 ---that axis is dropped; two vectors give a number; leading axes broadcast. Error: the inner sizes differ.
@@ -179,13 +179,13 @@ function Tensor:masked_fill_(mask, value) end
 ---@param axis? integer (default -1, the last)
 ---@param options? { descending: boolean }
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:sort(axis, options) end
 ---The k largest along an axis, largest first.
 ---@param k integer
 ---@param axis? integer (default -1, the last)
 ---@return perilune.Tensor values
----@return perilune.Tensor places i32, where each was, from 1
+---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:topk(k, axis) end
 
 ---@class perilune.ShowOptions

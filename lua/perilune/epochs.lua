@@ -53,7 +53,8 @@ function M.new(job, hooks)
     paused = 0.0, rule = e.schedule, history = job.history, best = job.best,
     evaluation = job.evaluation or {}, hooks = hooks, threads = job.threads }, Trainer)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
-  self.core = steps.new { model = job.model, loss = e.loss, optimizer = job.optimizer, data = e.splits.train:read(),
+  self.core = steps.new { model = job.model, loss = e.loss, outputs = decision.kind(job.model, e.loss),
+    optimizer = job.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last,
     shuffle = e.shuffle,
     skip = e.nonfinite == "skip" }
@@ -76,6 +77,7 @@ function M.new(job, hooks)
   end
   self.good = M.snapshot(self.model)
   self.has_formulas = core.formula.is_recorded(self.model)
+  self.loss_is_formula = core.formula.is_loss(e.loss)
   self.statistics = job.statistics
   return self
 end
@@ -111,7 +113,7 @@ function Trainer:step_in_lua(epoch, i)
 end
 
 -- The learning went wrong: back to the weights of the last epoch or save, and a message that says where.
-function Trainer:broken(epoch, where)
+function Trainer:stop_nonfinite(epoch, where)
   M.restore(self.model, self.good)
   pcall(self.save_held, self)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
@@ -179,7 +181,7 @@ function Trainer:steps(epoch)
     s.batch, s.step = s.batch + done, s.step + done
     local now = system.clock()
     s.seconds = seconds_before + now - self.paused - started.clock
-    if bad and bad.broken then self:broken(epoch, bad) end
+    if bad and bad.nonfinite then self:stop_nonfinite(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
       ctx.loss = s.loss / s.samples
@@ -329,6 +331,7 @@ function Trainer:run()
     end
     ctx.lr = self.optimizer.lr
     if self.has_formulas then require "perilune.nn.define".check_again(self.model) end
+    if self.loss_is_formula then require "perilune.nn.define_loss".check_again(self.e.loss) end
     if not self:steps(epoch) then
       self:publish()
       return false

@@ -216,7 +216,7 @@ local function check_stopping(e)
   for _, column in ipairs(e.columns) do
     if column == rule.monitor then return end
   end
-  local why = rule.monitor:match "^val_" and not e.splits.val and "; nothing is held out: add validation = 0.1"
+  local why = rule.monitor:match "^val_" and not e.splits.val and "; there is no validation set: add validation = 0.1"
     or rule.monitor:match "^test_" and e.test ~= "epoch"
       and '; the test set is evaluated at the end only: add test = "epoch"' or ""
   local monitors = {}

@@ -16,13 +16,12 @@ static bool must_fail(void) {
   return atomic_fetch_sub(&fail_countdown, 1) == 1;
 }
 
-/* Winograd's transforms write to 64 places, 64 pages apart: more than the processor remembers the addresses of, unless
-   the pages are large. */
+/* Winograd's transforms write to 64 addresses, 64 pages apart: more than a TLB holds, unless the pages are large. */
 static void *take(size_t bytes) {
 #ifdef MADV_HUGEPAGE
   if (bytes >= HUGE_PAGE / 2) {
     void *block = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
-    if (block != NULL) madvise(block, bytes, MADV_HUGEPAGE);   /* a wish: nothing depends on it */
+    if (block != NULL) madvise(block, bytes, MADV_HUGEPAGE);   /* a hint: nothing depends on it */
     return block;
   }
 #endif

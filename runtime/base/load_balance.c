@@ -29,7 +29,7 @@ pl_load_balance *pl_load_balance_begin(pl_load_balance *b, int size, double now)
   for (int r = 0; r < size; r++) {
     waited_since(b, r);
     b->member[r].begun = 0;
-    atomic_store_explicit(&b->left[r].pieces, 0, memory_order_relaxed);
+    atomic_store_explicit(&b->left[r].chunks, 0, memory_order_relaxed);
   }
   b->since = now;
   return b;

@@ -24,7 +24,7 @@ struct pl_load_balance {
   struct { _Alignas(64) _Atomic double waited; unsigned begun; } member[PL_MOST_BALANCED];   /* seconds at barriers, and rounds of
                                               work, so far; written by the member alone */
   /* of each one's share of the work: see work.c */
-  struct { _Alignas(64) _Atomic uint64_t pieces; } left[PL_MOST_BALANCED];
+  struct { _Alignas(64) _Atomic uint64_t chunks; } left[PL_MOST_BALANCED];
 };
 
 /* For a run of steps by a team of `size`, which begins now (seconds). Shares are equal at first, and those of the run

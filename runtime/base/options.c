@@ -151,7 +151,7 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
   const cJSON *head = cJSON_IsArray(v) ? cJSON_GetArrayItem(v, 0) : v;
   const char *word = cJSON_GetStringValue(head);
   if (word == NULL)
-    return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, deviation} or a function", v, err);
+    return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, std} or a function", v, err);
   const char *names[INITS + 1] = { 0 };
   for (int i = 0; i < INITS; i++) {
     names[i] = inits[i].name;
@@ -218,9 +218,9 @@ static pl_status read_option(void *config, const pl_class *cls, const pl_option 
   return status;
 }
 
-static const pl_option *find_option(const pl_class *cls, const char *name, int place) {
+static const pl_option *find_option(const pl_class *cls, const char *name, int position) {
   for (const pl_option *o = cls->options; o->name; o++) {
-    if (name != NULL ? strcmp(o->name, name) == 0 : o->place == place) return o;
+    if (name != NULL ? strcmp(o->name, name) == 0 : o->position == position) return o;
   }
   return NULL;
 }
@@ -240,16 +240,16 @@ static bool takes(const pl_option *o, const cJSON *v) {
   }
 }
 
-/* "Conv2d(in, out, kernel": the arguments that have a place. */
+/* "Conv2d(in, out, kernel": the positional arguments. */
 static int write_call(char *text, size_t size, const pl_class *cls) {
   int n = snprintf(text, size, "%s(", cls->type);
   const pl_option *o;
-  for (int place = 1; (o = find_option(cls, NULL, place)) != NULL; place++)
-    n += snprintf(text + n, size - (size_t)n, "%s%s", place > 1 ? ", " : "", o->name);
+  for (int position = 1; (o = find_option(cls, NULL, position)) != NULL; position++)
+    n += snprintf(text + n, size - (size_t)n, "%s%s", position > 1 ? ", " : "", o->name);
   return n;
 }
 
-/* An argument behind those that have a place: the call with it as an option is shown. */
+/* An argument after the positional ones: the call with it as an option is shown. */
 static pl_status too_many(const pl_class *cls, int argument, const cJSON *v, uint64_t seen, pl_error *err) {
   char call[256], value[64];
   const pl_option *o = cls->options;
@@ -258,21 +258,21 @@ static pl_status too_many(const pl_class *cls, int argument, const cJSON *v, uin
   const pl_option *meant = NULL;
   int fitting = 0;
   for (; o->name; o++) {
-    if (o->place > 0 || seen & 1ull << (o - cls->options) || !takes(o, v)) continue;
+    if (o->position > 0 || seen & 1ull << (o - cls->options) || !takes(o, v)) continue;
     if (fitting++ == 0) meant = o;
   }
   const char *name = fitting == 1 ? meant->name : fitting > 1 ? "option" : "...";
   if (cJSON_IsNumber(v)) snprintf(value, sizeof value, "%g", v->valuedouble);
   else if (cJSON_IsBool(v)) snprintf(value, sizeof value, "%s", cJSON_IsTrue(v) ? "true" : "false");
   else snprintf(value, sizeof value, "\"%.40s\"", cJSON_IsString(v) ? v->valuestring : "...");
-  bool places = find_option(cls, NULL, 1) != NULL;
+  bool positional = find_option(cls, NULL, 1) != NULL;
   int n = write_call(call, sizeof call, cls);
-  if (!places) call[--n] = '\0';
+  if (!positional) call[--n] = '\0';
   return pl_error_set(err, PL_ERROR_VALUE,
                       "%s: argument %d (%s) is one too many; options go into a table: %s%s%s%s%s }%s", cls->type,
                       argument,
-                      kind_of(v), call, places ? ", { " : " { ", name, fitting ? " = " : "", fitting ? value : "",
-                      places ? ")" : "");
+                      kind_of(v), call, positional ? ", { " : " { ", name, fitting ? " = " : "", fitting ? value : "",
+                      positional ? ")" : "");
 }
 
 pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, pl_error *err) {
@@ -303,10 +303,10 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
   for (const pl_option *o = cls->options; o->name; o++) {
     char call[256] = "";
     if (!o->required || seen & 1ull << (o - cls->options)) continue;
-    if (o->place) write_call(call, sizeof call, cls);
+    if (o->position) write_call(call, sizeof call, cls);
     return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' is missing%s%s%s", cls->type, o->name,
-                        o->place ? "; write " : "", call,
-                        o->place ? ")" : "");
+                        o->position ? "; write " : "", call,
+                        o->position ? ")" : "");
   }
   return PL_OK;
 }

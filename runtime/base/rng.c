@@ -71,12 +71,12 @@ void pl_rng_fill_uniform(float *out, size_t n, pl_rng rng, double low, double hi
   }
 }
 
-void pl_rng_fill_normal(float *out, size_t n, pl_rng rng, double mean, double deviation) {
+void pl_rng_fill_normal(float *out, size_t n, pl_rng rng, double mean, double std) {
   uint32_t block[4];
   for (size_t i = 0; i < n; i++) {
     if (i % 2 == 0) pl_rng_block(rng, i / 2, block);
     double z = i % 2 ? box_muller(block[2], block[3]) : box_muller(block[0], block[1]);
-    out[i] = (float)(mean + deviation * z);
+    out[i] = (float)(mean + std * z);
   }
 }
 

@@ -72,13 +72,13 @@ static void cpu_pause(void) {}
 #endif
 #endif
 #ifdef __SANITIZE_THREAD__
-void __tsan_acquire(void *place);
-void __tsan_release(void *place);
-#define AFTER(place) __tsan_acquire(place)
-#define BEFORE(place) __tsan_release(place)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define AFTER(address) __tsan_acquire(address)
+#define BEFORE(address) __tsan_release(address)
 #else
-#define AFTER(place) ((void)(place))
-#define BEFORE(place) ((void)(place))
+#define AFTER(address) ((void)(address))
+#define BEFORE(address) ((void)(address))
 #endif
 
 /* The region that is running: one at a time, whatever threads the host has. Reached through here and not captured, so
@@ -162,16 +162,16 @@ bool pl_team_leader_at_barrier(const pl_team *team) {
   return atomic_load_explicit(&team->barrier->leader, memory_order_relaxed) == phase + 1;
 }
 
-const pl_team *pl_stage_begin(pl_stages *s, bool alone) {
+const pl_team *pl_stage_begin(pl_stages *s, bool leader_only) {
   static const pl_team first = { .size = 1 };
-  if (!alone) pl_stage_barrier_wait(s);
-  s->alone = alone;
-  if (!alone) return s->team;
+  if (!leader_only) pl_stage_barrier_wait(s);
+  s->leader_only = leader_only;
+  if (!leader_only) return s->team;
   return s->team->rank == 0 ? &first : NULL;
 }
 
 void pl_stage_end(pl_stages *s) {
-  if (s->alone) s->pending = true;
+  if (s->leader_only) s->pending = true;
   else pl_team_barrier(s->team);
 }
 
@@ -183,12 +183,12 @@ void pl_stage_barrier_wait(pl_stages *s) {
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {
-  size_t pieces = (n + grain - 1) / grain;
-  size_t first = pieces * (size_t)team->rank / (size_t)team->size;
-  size_t last = pieces * ((size_t)team->rank + 1) / (size_t)team->size;
+  size_t chunks = (n + grain - 1) / grain;
+  size_t first = chunks * (size_t)team->rank / (size_t)team->size;
+  size_t last = chunks * ((size_t)team->rank + 1) / (size_t)team->size;
   if (team->balance != NULL) {
-    first = (pieces * team->balance->cut[team->rank] + PL_WHOLE / 2) / PL_WHOLE;
-    last = (pieces * team->balance->cut[team->rank + 1] + PL_WHOLE / 2) / PL_WHOLE;
+    first = (chunks * team->balance->cut[team->rank] + PL_WHOLE / 2) / PL_WHOLE;
+    last = (chunks * team->balance->cut[team->rank + 1] + PL_WHOLE / 2) / PL_WHOLE;
   }
   *from = first * grain < n ? first * grain : n;
   *to = last * grain < n ? last * grain : n;

@@ -88,7 +88,7 @@ bool bind_in_finalizer(lua_State *L) {
   return found;
 }
 
-/* Lua's collector sees only the few bytes of a userdata: it is told of the memory behind it, but stepped only
+/* Lua's collector sees only the few bytes of a userdata: it is told of the memory that it owns, but stepped only
    once enough has been allocated anew, so that a loop of small tensors does not collect all the time. */
 void bind_account(lua_State *L, size_t bytes) {
   enum { LEAST = 16 << 20 };

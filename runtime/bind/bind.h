@@ -1,4 +1,4 @@
-/* What every file of the binding uses: check, call, raise, push. The only room that sees lua_State. */
+/* What every file of the binding uses: check, call, raise, push. The only module that sees lua_State. */
 #ifndef BIND_H
 #define BIND_H
 
@@ -38,7 +38,7 @@ pl_shape bind_check_shape(lua_State *L, int index);
 
 /* Data sets: a core.dataset, or a split as lua/perilune/data/init.lua makes it, which is read from its files now if
    it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes
-   the place of the argument on the stack, and lives as long as it is there. */
+   the address of the argument on the stack, and lives as long as it is there. */
 #define BIND_DATASET "core.dataset"
 struct pl_dataset *bind_check_dataset(lua_State *L, int index);
 

@@ -2,7 +2,7 @@
    sets on them. */
 #include "bind/bind_data.h"
 
-/* new(samples, answers or nil [, classes]) */
+/* new(samples, targets or nil [, classes]) */
 static int data_new(lua_State *L) {
   pl_error err;
   pl_tensor *x = bind_check_tensor(L, 1), *y = lua_isnoneornil(L, 2) ? NULL : bind_check_tensor(L, 2);

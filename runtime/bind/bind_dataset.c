@@ -302,25 +302,25 @@ static pl_tensor *optional_tensor(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? NULL : bind_check_tensor(L, index);
 }
 
-/* ds:statistics("all" | "channel" | "pixel", with deviation) -> mean, deviation (tensors) */
+/* ds:statistics("all" | "channel" | "pixel", with std) -> mean, std (tensors) */
 static int dataset_statistics(lua_State *L) {
   static const char *const names[] = { "all", "channel", "pixel", NULL };
   pl_error err;
   pl_dataset *ds = self(L);
   pl_per per = (pl_per)luaL_checkoption(L, 2, "all", names);
-  bool with_deviation = lua_toboolean(L, 3);
-  pl_tensor **mean = bind_new_tensor(L), **deviation = with_deviation ? bind_new_tensor(L) : NULL;
-  if (pl_dataset_statistics(mean, deviation, ds, per, &err)) return bind_raise(L, &err);
-  return with_deviation ? 2 : 1;
+  bool with_std = lua_toboolean(L, 3);
+  pl_tensor **mean = bind_new_tensor(L), **std = with_std ? bind_new_tensor(L) : NULL;
+  if (pl_dataset_statistics(mean, std, ds, per, &err)) return bind_raise(L, &err);
+  return with_std ? 2 : 1;
 }
 
-/* ds:standardize(mean or nil, deviation or nil) */
+/* ds:standardize(mean or nil, std or nil) */
 static int dataset_standardize(lua_State *L) {
   pl_error err;
   pl_dataset *ds = self(L);
-  pl_tensor *mean = optional_tensor(L, 2), *deviation = optional_tensor(L, 3);
+  pl_tensor *mean = optional_tensor(L, 2), *std = optional_tensor(L, 3);
   pl_dataset **out = bind_new_dataset(L);
-  if ((*out = pl_dataset_standardize(ds, mean, deviation, &err)) == NULL) return bind_raise(L, &err);
+  if ((*out = pl_dataset_standardize(ds, mean, std, &err)) == NULL) return bind_raise(L, &err);
   return 1;
 }
 

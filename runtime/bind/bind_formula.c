@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_formula.h"
 #include "bind/bind_layer.h"
+#include "bind/bind_loss.h"
 #include "bind/bind_tensor.h"
 #include "layers/eager.h"
 #include "layers/layer.h"
@@ -40,22 +41,29 @@ static int eager(lua_State *L) {
   return 1;
 }
 
+void bind_begin_recording(lua_State *L, pl_program *program) { push_recorder(L)->program = program; }
+
+void bind_end_recording(lua_State *L, int recorder, int arguments) {
+  bind_recorder *r = lua_touserdata(L, recorder);
+  const pl_program *program = r->program;
+  int result = lua_pcall(L, arguments, 0, 0);
+  r->program = NULL;
+  if (result != LUA_OK) lua_error(L);
+  if (program->result < 0) luaL_error(L, "the formula has no result");
+}
+
 void bind_record(lua_State *L, pl_host_call *call) {
   int layer = lua_gettop(L);
   lua_getiuservalue(L, layer, 1);
   if (lua_getfield(L, -1, "record") != LUA_TFUNCTION) luaL_error(L, "this formula has no function to record");
-  bind_recorder *r = push_recorder(L);
+  bind_begin_recording(L, call->program);
+  int recorder = lua_gettop(L);
   lua_pushvalue(L, layer);
   lua_setiuservalue(L, -2, 1);
-  r->program = call->program;
-  int recorder = lua_gettop(L);
   lua_pushvalue(L, recorder - 1);
   lua_pushvalue(L, recorder);
   lua_pushvalue(L, layer);
-  int result = lua_pcall(L, 2, 0, 0);
-  r->program = NULL;
-  if (result != LUA_OK) lua_error(L);
-  if (call->program->result < 0) luaL_error(L, "the formula has no result");
+  bind_end_recording(L, recorder, 2);
 }
 
 static size_t value_at(lua_State *L, const bind_recorder *r, int index) {
@@ -188,12 +196,12 @@ static int recorder_constant(lua_State *L) {
   return push_value(L, out);
 }
 
-/* recorder:input(tensor or number, fixed) -> value, of an eager one; without a tensor that of the first input */
+/* recorder:input(tensor or number, fixed) -> value, of an eager one; recorder:input([k]): that of the k-th input */
 static int recorder_input(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
   pl_error err;
   int out;
-  if (!r->eager) return push_value(L, 0);
+  if (!r->eager) return push_value(L, (int)luaL_optinteger(L, 2, 1) - 1);
   bool fixed = lua_toboolean(L, 3);
   const pl_tensor *t = push_plain(L, 2);
   pl_shape shape = *pl_tensor_shape(t);
@@ -280,8 +288,24 @@ static int recorder_shape(lua_State *L) {
   return 2;
 }
 
+/* recorder:result(value [, { { sizes }, ... }]): the shapes of several outputs, of a sample, that lie in the value */
 static int recorder_result(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
+  pl_outputs *o = &r->program->outputs;
+  lua_settop(L, 3);
+  lua_Integer n = lua_isnil(L, 3) ? 0 : (lua_Integer)lua_rawlen(L, 3);
+  if (n > PL_MOST_OUTPUTS) return luaL_error(L, "a model has at most %d outputs, got %d", PL_MOST_OUTPUTS, (int)n);
+  *o = (pl_outputs){ 0 };
+  for (; o->count < (int)n; o->count++) {
+    lua_rawgeti(L, 3, o->count + 1);
+    lua_Integer axes = (lua_Integer)lua_rawlen(L, 4);
+    for (int a = 0; a < (int)axes && a < PL_MAX_AXES - 1; a++) {
+      lua_rawgeti(L, 4, a + 1);
+      o->shape[o->count].size[o->shape[o->count].axes++] = luaL_checkinteger(L, 5);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
   r->program->result = (int)value_at(L, r, 2);
   return 0;
 }
@@ -396,5 +420,6 @@ int bind_open_formula(lua_State *L) {
   lua_pop(L, 1);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
+  luaL_setfuncs(L, bind_loss_formula_functions, 0);
   return 1;
 }

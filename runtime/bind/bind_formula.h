@@ -20,6 +20,11 @@ bind_recorder *bind_check_recorder(lua_State *L);
 pl_tensor *bind_recorded_tensor(lua_State *L, int step);
 int bind_recorder_backward(lua_State *L);      /* bind_tape.c */
 
+/* Pushes a recorder that writes to the program. Then calls the function and arguments that have been pushed since, and
+   ends the recording. Raises. */
+void bind_begin_recording(lua_State *L, pl_program *program);
+void bind_end_recording(lua_State *L, int recorder, int arguments);
+
 struct pl_host_call;
 /* Calls the function `record` of the layer (userdata on top of the stack) for the host call. Raises. */
 void bind_record(lua_State *L, struct pl_host_call *call);

@@ -1,7 +1,9 @@
 /* core.loss: one constructor a loss, by its registered name. A loss is called: value, grad = loss(output, target). */
 #include <string.h>
 #include <cjson/cJSON.h>
+#include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
+#include "bind/bind_outputs.h"
 #include "bind/bind_tensor.h"
 
 pl_loss *bind_check_loss(lua_State *L, int index) {
@@ -16,7 +18,7 @@ pl_loss *bind_check_loss(lua_State *L, int index) {
 static int push_loss(lua_State *L, const char *type) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  pl_loss **slot = lua_newuserdatauv(L, sizeof *slot, 1);
   *slot = NULL;
   luaL_setmetatable(L, BIND_LOSS);
   cJSON *args = type ? bind_args_to_json(L, 1, top) : bind_to_json(L, 1);
@@ -44,7 +46,7 @@ static int loss_gc(lua_State *L) {
 /* ---- calling ---- */
 
 typedef struct {
-  const pl_loss *loss;
+  pl_loss *loss;
   double *values;
   float *grad;
   const float *output;
@@ -55,6 +57,11 @@ typedef struct {
 static void member(const pl_team *team, void *arg) {
   const call *c = arg;
   pl_loss_forward(c->loss, team, c->values, c->grad, c->output, c->target, c->rows, c->width);
+}
+
+static double value_of(call *c) {
+  pl_threads_run_on(pl_threads_for(32.0 * (double)(c->rows * c->width)), member, c);
+  return pl_loss_value(c->loss, c->values, c->rows);
 }
 
 /* The tensor at `index` as contiguous elements of `type`; pushes it. */
@@ -78,22 +85,26 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   return sample;
 }
 
-/* loss(output, target), at 1, 2, 3. Whole numbers [N] are labels, everything else is wanted values. Leaves what is
-   borrowed on the stack. */
-static double run(lua_State *L, bool gradient) {
+/* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
+   values. Leaves what is borrowed on the stack. */
+static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
   pl_error err;
   call c = { .loss = bind_check_loss(L, 1) };
   lua_settop(L, 3);
   bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 &&
     pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
-  const pl_tensor *output = push_contiguous(L, 2, PL_F32), *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
-  pl_shape out = sample_of(L, output, "output"), wanted = sample_of(L, target, "target");
+  bool several = lua_istable(L, 2);
+  const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : push_contiguous(L, 2, PL_F32),
+    *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
+  pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
+  if (!several) *outputs = (pl_outputs){ 1, { out } };
   c.rows = (size_t)pl_tensor_shape(output)->size[0];
   c.width = (size_t)pl_shape_count(&out);
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
-  if (pl_loss_check(c.loss, &out, &wanted, labels, &err)) bind_raise(L, &err);
+  bind_use_state(L);
+  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);
@@ -103,15 +114,17 @@ static double run(lua_State *L, bool gradient) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
-  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, c.width, &err)
+  if (labels && outputs->shape[0].axes != 1) return value_of(&c);
+  if (labels ? pl_loss_check_labels(c.target.labels, c.rows, (size_t)pl_shape_count(&outputs->shape[0]), &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
-  pl_threads_run_on(pl_threads_for(32.0 * (double)(c.rows * c.width)), member, &c);
-  return pl_loss_value(c.loss, c.values, c.rows);
+  return value_of(&c);
 }
 
-/* loss(output, target) -> value, gradient of the value for the output */
+/* loss(output, target) -> value, gradient of the value for the output, or a list of those for the outputs */
 static int loss_call(lua_State *L) {
-  double value = run(L, true);
+  pl_outputs outputs;
+  double value = run(L, true, &outputs);
+  if (lua_istable(L, 2)) bind_list_outputs(L, lua_gettop(L), &outputs);
   lua_pushnumber(L, value);
   lua_insert(L, -2);
   return 2;
@@ -119,7 +132,8 @@ static int loss_call(lua_State *L) {
 
 /* loss:value(output, target) -> value */
 static int loss_value(lua_State *L) {
-  lua_pushnumber(L, run(L, false));
+  pl_outputs outputs;
+  lua_pushnumber(L, run(L, false, &outputs));
   return 1;
 }
 
@@ -132,6 +146,10 @@ static int loss_config(lua_State *L) {
 
 static int loss_tostring(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
+  if (pl_loss_is_formula(loss)) {
+    lua_pushfstring(L, "%s, a formula", pl_loss_type(loss));
+    return 1;
+  }
   bind_push_json_text(L, pl_loss_to_json(loss), "config", false);
   lua_pushfstring(L, "%s %s", pl_loss_type(loss), lua_tostring(L, -1));
   return 1;
@@ -145,10 +163,11 @@ static int loss_index(lua_State *L) {
   return 1;
 }
 
-/* loss:outputs() -> what the outputs are that it trains: "logits", ...; and whether it is made for classes */
+/* loss:outputs() -> what the outputs are that it trains: "logits", ... (nil: it does not say); and whether it is made for classes */
 static int loss_outputs(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
-  lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);
+  if (pl_loss_knows_outputs(loss)) lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);
+  else lua_pushnil(L);
   lua_pushboolean(L, pl_loss_is_for_classes(loss));
   return 2;
 }
@@ -172,6 +191,12 @@ int bind_open_loss(lua_State *L) {
   lua_setfield(L, -2, "from_config");
   lua_newtable(L);
   luaL_setfuncs(L, bind_decision_functions, 0);
+  lua_newtable(L);
+  for (int i = 0; pl_output_names()[i]; i++) {
+    lua_pushstring(L, pl_output_names()[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "names");
   lua_setfield(L, -2, "outputs");
   return 1;
 }

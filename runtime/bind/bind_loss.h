@@ -8,5 +8,7 @@
 /* A kind of outputs by its name at `index`: "logits", ... */
 pl_output_kind bind_check_outputs(lua_State *L, int index);
 extern const luaL_Reg bind_decision_functions[];
+/* Of losses that are formulas: bind_loss_formula.c */
+extern const luaL_Reg bind_loss_formula_functions[];
 
 #endif

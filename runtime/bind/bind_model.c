@@ -2,6 +2,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
+#include "bind/bind_outputs.h"
 #include "layers/layer.h"
 
 /* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
@@ -72,7 +73,7 @@ static int model_build(lua_State *L) {
   return 1;
 }
 
-static const char *const modes[] = { "infer", "noise", "look", "train", NULL };
+static const char *const modes[] = { "infer", "dropout", "capture", "train", NULL };
 
 /* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata
    first; from here on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that
@@ -94,7 +95,12 @@ static float *fill_slot(lua_State *L, pl_tensor **slot, const pl_shape *sample, 
   return pl_tensor_data(*slot);
 }
 
-/* model:forward(x) -> output: a training pass, which backward follows */
+/* The result on top, or the outputs in it, if there are several. */
+static int return_outputs(lua_State *L, const pl_outputs *outputs) {
+  return outputs->count == 1 ? 1 : bind_split_outputs(L, lua_gettop(L), outputs);
+}
+
+/* model:forward(x) -> output, ...: a training pass, which backward follows */
 static int model_forward(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   size_t n;
@@ -111,16 +117,19 @@ static int model_forward(lua_State *L) {
   lua_setfield(L, -2, "input");
   float *out = fill_slot(L, slot, pl_exec_output(exec), n);
   memcpy(out, y, (size_t)pl_tensor_count(*slot) * sizeof *out);
+  pl_outputs outputs = pl_exec_outputs(exec);
   lua_pop(L, 1);
-  return 1;
+  return return_outputs(L, &outputs);
 }
 
-/* model:infer(x [, "infer" | "noise"]) -> output; keeps nothing. Large inputs go in pieces of 256 samples. */
+/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256 samples. */
 static int model_infer(lua_State *L) {
-  enum { PIECE = 256 };
+  enum { CHUNK = 256 };
   pl_model *model = bind_check_model(L, 1);
-  pl_mode mode = (pl_mode)luaL_checkoption(L, 3, "infer", modes);
-  luaL_argcheck(L, mode == PL_INFER || mode == PL_INFER_DROPOUT, 3, "mode is \"infer\" or \"noise\"");
+  const char *name = luaL_optstring(L, 3, "infer");
+  bool dropout = strcmp(name, "dropout") == 0 || strcmp(name, "noise") == 0;   /* "noise": an older name */
+  luaL_argcheck(L, dropout || strcmp(name, "infer") == 0, 3, "mode is \"infer\" or \"dropout\"");
+  pl_mode mode = dropout ? PL_INFER_DROPOUT : PL_INFER;
   size_t n;
   pl_shape sample;
   const pl_tensor *x = push_input(L, 2, &n, &sample);
@@ -129,22 +138,37 @@ static int model_infer(lua_State *L) {
   pl_exec *exec = ready(L, model, &sample, false);
   size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_exec_output(exec));
   float *result = fill_slot(L, slot, pl_exec_output(exec), n);
-  for (size_t i = 0; i < n; i += PIECE) {
+  for (size_t i = 0; i < n; i += CHUNK) {
     const float *y;
-    size_t count = n - i < PIECE ? n - i : PIECE;
+    size_t count = n - i < CHUNK ? n - i : CHUNK;
     if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
     memcpy(result + i * out, y, count * out * sizeof(float));
   }
-  return 1;
+  pl_outputs outputs = pl_exec_outputs(exec);
+  return return_outputs(L, &outputs);
 }
 
-/* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters */
+/* dy of a model of several outputs, a list; pushes it flat. */
+static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample) {
+  pl_outputs found, expected = { 0 };
+  const pl_tensor *dy = bind_join_outputs(L, 2, &found, "gradient");
+  const pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
+  if (exec != NULL) expected = pl_exec_outputs(exec);
+  if (exec != NULL && !bind_same_outputs(&found, &expected))
+    luaL_error(L, "backward takes the gradients of the %d outputs, each of the shape of its output", expected.count);
+  *n = (size_t)pl_tensor_shape(dy)->size[0];
+  *sample = found.count == 1 ? found.shape[0] : (pl_shape){ 1, { pl_tensor_shape(dy)->size[1] } };
+  return dy;
+}
+
+/* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters; dy: a list of those of
+   several outputs */
 static int model_backward(lua_State *L) {
   bind_check_model(L, 1);
-  bool wanted = lua_toboolean(L, 3);
+  bool needs_grad = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
-  const pl_tensor *dy = push_input(L, 2, &n, &sample);
+  const pl_tensor *dy = lua_istable(L, 2) ? push_gradients(L, &n, &sample) : push_input(L, 2, &n, &sample);
   pl_tensor **slot = bind_new_tensor(L);
   pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
   if (exec == NULL || pl_exec_pending(exec) == 0) return luaL_error(L, "backward follows a forward (a training pass)");
@@ -155,10 +179,10 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  float *dx = wanted ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
+  float *dx = needs_grad ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
-  return wanted ? 1 : 0;
+  return needs_grad ? 1 : 0;
 }
 
 static int model_zero_grad(lua_State *L) {
@@ -320,19 +344,27 @@ static int model_profile(lua_State *L) {
   return 1;
 }
 
-/* model:sizes() -> trained numbers, shape of the input or nil, shape of the output or nil, has Lua functions */
+/* model:sizes() -> trained values, shape of the input or nil, shape of the (first) output or nil, has Lua functions,
+   shapes of the outputs */
 static int model_sizes(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   lua_pushinteger(L, (lua_Integer)pl_model_parameters(model));
+  pl_outputs outputs = { 0 };
   if (pl_model_is_built(model)) {
+    outputs = pl_model_outputs(model);
     push_shape(L, pl_model_input(model));
-    push_shape(L, pl_model_output(model));
+    push_shape(L, &outputs.shape[0]);
   } else {
     lua_pushnil(L);
     lua_pushnil(L);
   }
   lua_pushboolean(L, pl_model_has_host(model));
-  return 4;
+  lua_createtable(L, outputs.count, 0);
+  for (int i = 0; i < outputs.count; i++) {
+    push_shape(L, &outputs.shape[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 5;
 }
 
 /* model:arena(batch, "train" | "infer") -> bytes that the activations and workspaces of a batch take */

@@ -39,16 +39,16 @@ static int readers_npy_read(lua_State *L) {
 /* The names are kept in C until the archive is closed: Lua may raise. */
 typedef struct names {
   char *text;
-  size_t n, room;
+  size_t n, capacity;
   bool failed;
 } names;
 
 static void add_name(void *context, const char *name) {
   names *list = context;
   size_t more = strlen(name) + 1;
-  if (list->n + more > list->room) {
-    size_t room = 2 * list->room + more + 1024;
-    char *text = pl_alloc(room, NULL);
+  if (list->n + more > list->capacity) {
+    size_t capacity = 2 * list->capacity + more + 1024;
+    char *text = pl_alloc(capacity, NULL);
     if ((list->failed = list->failed || text == NULL)) {
       pl_free(text);
       return;
@@ -56,7 +56,7 @@ static void add_name(void *context, const char *name) {
     if (list->n > 0) memcpy(text, list->text, list->n);
     pl_free(list->text);
     list->text = text;
-    list->room = room;
+    list->capacity = capacity;
   }
   memcpy(list->text + list->n, name, more);
   list->n += more;

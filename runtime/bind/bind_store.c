@@ -23,14 +23,14 @@ bind_box *bind_new_box(lua_State *L) {
 }
 
 pl_status bind_box_add(bind_box *box, const void *data, size_t size, pl_error *err) {
-  if (size > box->room - box->size) {
-    size_t room = 2 * box->room > box->size + size ? 2 * box->room : box->size + size;
-    unsigned char *grown = pl_alloc(room, err);
+  if (size > box->capacity - box->size) {
+    size_t capacity = 2 * box->capacity > box->size + size ? 2 * box->capacity : box->size + size;
+    unsigned char *grown = pl_alloc(capacity, err);
     if (grown == NULL) return PL_ERROR_MEMORY;
     if (box->size > 0) memcpy(grown, box->data, box->size);
     pl_free(box->data);
     box->data = grown;
-    box->room = room;
+    box->capacity = capacity;
   }
   if (data != NULL && size > 0) memcpy(box->data + box->size, data, size);
   box->size += size;

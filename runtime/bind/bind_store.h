@@ -8,7 +8,7 @@
 /* Memory that Lua frees when an error jumps over its user: bytes appended one after another. */
 typedef struct bind_box {
   unsigned char *data;
-  size_t size, room;
+  size_t size, capacity;
 } bind_box;
 
 bind_box *bind_new_box(lua_State *L);

@@ -129,7 +129,7 @@ static pl_status narrow(pl_tensor *t, const bind_box *box, const char *path, pl_
   int32_t *to = pl_tensor_data(t);
   for (int64_t i = 0; i < pl_tensor_count(t); i++) {
     if (from[i] < INT32_MIN || from[i] > INT32_MAX) {
-      return pl_error_set(err, PL_ERROR_VALUE, "'%s': %lld at place %lld does not fit an i32 tensor", path,
+      return pl_error_set(err, PL_ERROR_VALUE, "'%s': %lld at index %lld does not fit an i32 tensor", path,
                           (long long)from[i], (long long)i + 1);
     }
     to[i] = (int32_t)from[i];

@@ -151,7 +151,7 @@ static int writer_numbers(lua_State *L) {
   bool whole = luaL_checkoption(L, 4, all_integers(L, 3, n) ? "i64" : "f64", types) == 1;
   pl_shape shape = { 1, { n } };
   if (!lua_isnoneornil(L, 5)) shape = bind_check_shape(L, 5);
-  luaL_argcheck(L, pl_shape_count(&shape) == n, 5, "the shape does not have as many places as the list has numbers");
+  luaL_argcheck(L, pl_shape_count(&shape) == n, 5, "the shape does not have as many elements as the list");
   bind_box *box = bind_new_box(L);
   if (bind_box_add(box, NULL, (size_t)n * 8, &err)) return bind_raise(L, &err);
   for (lua_Integer i = 0; i < n; i++) {

@@ -156,7 +156,7 @@ static int named_field(lua_State *L) {
   return 1;
 }
 
-/* Item `i` of the first axis (position `key` on the stack): its place, from 0. */
+/* Item `i` of the first axis (position `key` on the stack): its index, from 0. */
 static int64_t check_item(lua_State *L, const pl_tensor *t, int key) {
   const pl_shape *shape = pl_tensor_shape(t);
   char text[PL_SHAPE_TEXT];
@@ -164,41 +164,41 @@ static int64_t check_item(lua_State *L, const pl_tensor *t, int key) {
   lua_Integer i = lua_tointegerx(L, key, &whole);
   if (!whole) return luaL_error(L, "a tensor is indexed by a whole number, got %s", luaL_tolstring(L, key, NULL));
   if (shape->axes == 0) return luaL_error(L, "a tensor without axes cannot be indexed; use t:item()");
-  int64_t n = shape->size[0], place = i < 0 ? i + n : i - 1;
+  int64_t n = shape->size[0], index = i < 0 ? i + n : i - 1;
   if (i == 0) return luaL_error(L, "index 0: indices count from 1 (or from -1, the last)");
-  if (place < 0 || place >= n)
+  if (index < 0 || index >= n)
     return luaL_error(L, "index %I is out of range: the first axis of shape %s has %I items", i,
                       pl_shape_text(text, shape, false), (lua_Integer)n);
-  return place;
+  return index;
 }
 
 static int tensor_index(lua_State *L) {
   if (lua_type(L, 2) == LUA_TSTRING) return named_field(L);
   const pl_tensor *t = bind_check_tensor(L, 1);
-  int64_t place = check_item(L, t, 2);
+  int64_t index = check_item(L, t, 2);
   if (pl_tensor_shape(t)->axes == 1) {
-    push_element(L, t, place);
+    push_element(L, t, index);
     return 1;
   }
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
-  return bind_tensor_return(L, slot, pl_tensor_select(t, 0, place, &err), &err);
+  return bind_tensor_return(L, slot, pl_tensor_select(t, 0, index, &err), &err);
 }
 
 static int tensor_newindex(lua_State *L) {
   pl_tensor *t = bind_check_tensor(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING) return luaL_error(L, "a tensor's field '%s' cannot be set", lua_tostring(L, 2));
-  int64_t place = check_item(L, t, 2);
+  int64_t index = check_item(L, t, 2);
   pl_error err;
   const pl_tensor *from = bind_test_tensor(L, 3);
   if (from == NULL && lua_type(L, 3) != LUA_TNUMBER)
     return luaL_error(L, "an item is set to a number or a tensor, got %s", luaL_typename(L, 3));
   if (pl_tensor_shape(t)->axes == 1 && from == NULL) {
-    if (pl_tensor_set(t, place, lua_tonumber(L, 3), &err)) return bind_raise(L, &err);
+    if (pl_tensor_set(t, index, lua_tonumber(L, 3), &err)) return bind_raise(L, &err);
     return 0;
   }
   pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_select(t, 0, place, &err);
+  *slot = pl_tensor_select(t, 0, index, &err);
   if (*slot == NULL) return bind_raise(L, &err);
   if (from != NULL ? pl_tensor_copy(*slot, from, &err) : pl_tensor_fill(*slot, lua_tonumber(L, 3), &err))
     return bind_raise(L, &err);

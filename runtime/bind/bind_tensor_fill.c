@@ -1,4 +1,4 @@
-/* Filling in place and random constructors. A call with { seed = n } always gives the same numbers; a call without
+/* Filling in place and random constructors. A call with { seed = n } always gives the same values; a call without
    takes the next stream of the script: number 1, 2, ... of the seed set by pl.seed, so that a run repeats itself. */
 #include <math.h>
 #include "bind/bind_tensor.h"
@@ -113,10 +113,10 @@ static int tensor_uniform(lua_State *L) {
 static int tensor_normal(lua_State *L) {
   pl_tensor *t = bind_check_tensor(L, 1);
   pl_rng rng = take_rng(L, "normal_");
-  double mean = luaL_optnumber(L, 2, 0), deviation = luaL_optnumber(L, 3, 1);
-  luaL_argcheck(L, deviation >= 0, 3, "the deviation must not be negative");
+  double mean = luaL_optnumber(L, 2, 0), std = luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, std >= 0, 3, "the std must not be negative");
   pl_error err;
-  return bind_tensor_self(L, pl_tensor_fill_normal(t, rng, mean, deviation, &err), &err);
+  return bind_tensor_self(L, pl_tensor_fill_normal(t, rng, mean, std, &err), &err);
 }
 
 static int tensor_fill(lua_State *L) {

@@ -18,10 +18,10 @@ static pl_tensor *push_indices(lua_State *L, int index) {
     luaL_argerror(L, index, "indices are an i32 tensor or a table of whole numbers; convert with :to(\"i32\")");
   pl_tensor **slot = bind_new_tensor(L);
   bind_tensor_return(L, slot, pl_tensor_to(given, PL_I32, &err), &err);
-  int32_t *place = pl_tensor_data(*slot);
+  int32_t *at = pl_tensor_data(*slot);
   for (int64_t i = 0; i < pl_tensor_count(*slot); i++) {
-    if (place[i] == 0) luaL_error(L, "index 0: indices count from 1 (or from -1, the last)");
-    if (place[i] > 0) place[i]--;
+    if (at[i] == 0) luaL_error(L, "index 0: indices count from 1 (or from -1, the last)");
+    if (at[i] > 0) at[i]--;
   }
   return *slot;
 }
@@ -103,14 +103,14 @@ static int one_hot(lua_State *L) {
   return bind_tensor_return(L, slot, pl_tensor_one_hot(labels, classes, &err), &err);
 }
 
-/* Pushes values and places (from 1), sorted along `axis`. */
+/* Pushes values and indices (from 1), sorted along `axis`. */
 static void sort(lua_State *L, const pl_tensor *t, int axis, bool descending) {
   pl_error err;
-  pl_tensor **values = bind_new_tensor(L), **places = bind_new_tensor(L);
-  if (pl_tensor_sort(values, places, t, axis, descending, &err)) bind_raise(L, &err);
-  if (pl_tensor_binary_in_place(*places, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err))
+  pl_tensor **values = bind_new_tensor(L), **indices = bind_new_tensor(L);
+  if (pl_tensor_sort(values, indices, t, axis, descending, &err)) bind_raise(L, &err);
+  if (pl_tensor_binary_in_place(*indices, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true }, &err))
     bind_raise(L, &err);
-  bind_account(L, pl_tensor_footprint(*values) + pl_tensor_footprint(*places));
+  bind_account(L, pl_tensor_footprint(*values) + pl_tensor_footprint(*indices));
 }
 
 typedef struct sort_options {
@@ -123,7 +123,7 @@ static const pl_option sort_option_list[] = {
 };
 static const pl_class sort_class = { "sort", sizeof(sort_options), &(const sort_options){ false }, sort_option_list };
 
-/* t:sort([axis = -1] [, {descending = false}]) -> values, places */
+/* t:sort([axis = -1] [, {descending = false}]) -> values, indices */
 static int tensor_sort(lua_State *L) {
   const pl_tensor *t = bind_check_tensor(L, 1);
   int after = lua_istable(L, 2) ? 2 : 3;
@@ -134,7 +134,7 @@ static int tensor_sort(lua_State *L) {
   return 2;
 }
 
-/* t:topk(k [, axis = -1]) -> the k largest, in order, and their places */
+/* t:topk(k [, axis = -1]) -> the k largest, in order, and their indices */
 static int tensor_topk(lua_State *L) {
   const pl_tensor *t = bind_check_tensor(L, 1);
   lua_Integer k = luaL_checkinteger(L, 2);

@@ -127,7 +127,7 @@ static int make_eye(lua_State *L) {
   return 1;
 }
 
-/* first, first + step, ...: `n` numbers */
+/* first, first + step, ...: `n` values */
 static int stepped(lua_State *L, pl_dtype type, int64_t n, double first, double step) {
   pl_error err;
   pl_shape shape = { 1, { n } };
@@ -141,7 +141,7 @@ static int stepped(lua_State *L, pl_dtype type, int64_t n, double first, double 
   return 1;
 }
 
-/* arange([from,] to [, step] [, type]): the numbers that `for i = from, to, step` runs through */
+/* arange([from,] to [, step] [, type]): the values that `for i = from, to, step` runs through */
 static int make_arange(lua_State *L) {
   bool typed = lua_gettop(L) > 0 && lua_type(L, -1) == LUA_TSTRING;
   pl_dtype type = bind_take_dtype(L, PL_F32);

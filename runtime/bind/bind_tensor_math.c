@@ -4,7 +4,7 @@
 
 pl_operand bind_check_operand(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER)
-    return (pl_operand){ .number = lua_tonumber(L, index), .whole = lua_isinteger(L, index) };
+    return (pl_operand){ .number = lua_tonumber(L, index), .is_integer = lua_isinteger(L, index) };
   if (luaL_testudata(L, index, BIND_TENSOR) == NULL) luaL_typeerror(L, index, "a tensor or a number");
   return (pl_operand){ .tensor = bind_check_tensor(L, index) };
 }

@@ -43,7 +43,7 @@ static bool is_list(lua_State *L, int index) { return lua_istable(L, index) && l
 static void push_result(lua_State *L, const pl_reduction_op *op, pl_dtype type, double value) {
   bool whole = op->to != PL_REDUCES_TO_FRACTION && type != PL_F32 && value >= -0x1p53 && value <= 0x1p53;
   if (op->to == PL_REDUCES_TO_MASK) lua_pushboolean(L, value != 0);
-  else if (op->to == PL_REDUCES_TO_PLACE) lua_pushinteger(L, (lua_Integer)value + 1);
+  else if (op->to == PL_REDUCES_TO_INDEX) lua_pushinteger(L, (lua_Integer)value + 1);
   else if (whole) lua_pushinteger(L, (lua_Integer)value);
   else lua_pushnumber(L, value);
 }
@@ -73,7 +73,7 @@ static int reduce(lua_State *L) {
   int left = 0;
   for (int a = 0; a < shape->axes; a++) left += !reduced[a];
   pl_error err;
-  if (op->to == PL_REDUCES_TO_PLACE && left > 0 && left < shape->axes - 1)
+  if (op->to == PL_REDUCES_TO_INDEX && left > 0 && left < shape->axes - 1)
     return luaL_error(L, "%s: takes one axis, or none for the whole tensor", op->name);
   if (left == 0 && !options.keepdim) {
     double value;
@@ -83,8 +83,8 @@ static int reduce(lua_State *L) {
   }
   pl_tensor **slot = bind_new_tensor(L);
   pl_tensor *result = pl_tensor_reduce(op, t, reduced, options.keepdim, options.correction, &err);
-  if (result != NULL && op->to == PL_REDUCES_TO_PLACE)   /* places count from 1 in Lua */
-    if (pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true }, &err)) {
+  if (result != NULL && op->to == PL_REDUCES_TO_INDEX)   /* indices count from 1 in Lua */
+    if (pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true }, &err)) {
       pl_tensor_free(result);
       result = NULL;
     }

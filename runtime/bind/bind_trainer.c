@@ -4,6 +4,7 @@
 #include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
 #include "bind/bind_optim.h"
+#include "bind/bind_outputs.h"
 #include "perilune/train.h"
 
 #define BIND_TRAINER "perilune.trainer"
@@ -47,20 +48,59 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
+/* Pushes what the loss is given: the output, or a list of several. */
+static void push_outputs(lua_State *L, const pl_host_loss_call *call) {
+  pl_shape flat = call->outputs.shape[0];
+  if (call->outputs.count > 1) {
+    flat = (pl_shape){ 1, { 0 } };
+    for (int i = 0; i < call->outputs.count; i++) flat.size[0] += pl_shape_count(&call->outputs.shape[i]);
+  }
+  bind_push_batch(L, &flat, call->n, call->y);
+  if (call->outputs.count == 1) return;
+  bind_list_outputs(L, lua_gettop(L), &call->outputs);
+  lua_remove(L, -2);
+}
+
+/* The gradient that the loss returned, on top: takes it. */
+static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
+  char want[PL_SHAPE_TEXT], got[PL_SHAPE_TEXT];
+  pl_error err;
+  pl_outputs found;
+  if (call->outputs.count > 1) {
+    if (!lua_istable(L, -1))
+      luaL_error(L, "the loss must return its value and a list of its gradients, one for each of the %d outputs", call->outputs.count);
+    const pl_tensor *flat = bind_join_outputs(L, lua_gettop(L), &found, "gradient of a loss");
+    if (!bind_same_outputs(&found, &call->outputs) || pl_tensor_shape(flat)->size[0] != (int64_t)call->n)
+      luaL_error(L, "the loss must return a list of %d gradients, each of the shape of its output", call->outputs.count);
+    memcpy(call->grad, pl_tensor_data(flat), (size_t)pl_tensor_count(flat) * sizeof *call->grad);
+    return;
+  }
+  const pl_shape *output = &call->outputs.shape[0];
+  const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
+  pl_shape shape = { output->axes + 1, { (int64_t)call->n } };
+  memcpy(shape.size + 1, output->size, (size_t)output->axes * sizeof shape.size[0]);
+  if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
+    luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s", pl_shape_text(want, &shape, false),
+               pl_dtype_name(pl_tensor_type(grad)), pl_shape_text(got, pl_tensor_shape(grad), false));
+  pl_tensor *plain = pl_tensor_to_contiguous(grad, &err);
+  if (plain == NULL) bind_raise(L, &err);
+  memcpy(call->grad, pl_tensor_data(plain), (size_t)pl_tensor_count(plain) * sizeof *call->grad);
+  pl_tensor_free(plain);
+}
+
 /* loss(output, target) -> value, gradient. */
 static int protected_loss(lua_State *L) {
   pl_host_loss_call *call = lua_touserdata(L, 2);
-  char want[PL_SHAPE_TEXT], got[PL_SHAPE_TEXT];
   pl_error err;
   lua_pushvalue(L, 1);
-  bind_push_batch(L, &call->output, call->n, call->y);
+  push_outputs(L, call);
   if (call->target.labels != NULL) {
     pl_tensor **labels = bind_new_tensor(L);
     *labels = pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)call->n } }, &err);
     if (*labels == NULL) return bind_raise(L, &err);
     memcpy(pl_tensor_data(*labels), call->target.labels, call->n * sizeof *call->target.labels);
   } else {
-    bind_push_batch(L, &call->output, call->n, call->target.values);
+    bind_push_batch(L, &call->outputs.shape[0], call->n, call->target.values);
   }
   lua_call(L, 2, 2);
   if (lua_isuserdata(L, -2) && pl_tensor_count(bind_check_tensor(L, -2)) == 1) {
@@ -69,17 +109,7 @@ static int protected_loss(lua_State *L) {
   }
   if (lua_type(L, -2) != LUA_TNUMBER) return luaL_error(L, "the loss must return its value, a number, and its gradient, got %s", luaL_typename(L, -2));
   call->value = lua_tonumber(L, -2);
-  if (!isfinite(call->value)) return 0;
-  const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
-  pl_shape shape = { call->output.axes + 1, { (int64_t)call->n } };
-  memcpy(shape.size + 1, call->output.size, (size_t)call->output.axes * sizeof shape.size[0]);
-  if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
-    return luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s", pl_shape_text(want, &shape, false),
-                      pl_dtype_name(pl_tensor_type(grad)), pl_shape_text(got, pl_tensor_shape(grad), false));
-  pl_tensor *plain = pl_tensor_to_contiguous(grad, &err);
-  if (plain == NULL) return bind_raise(L, &err);
-  memcpy(call->grad, pl_tensor_data(plain), (size_t)pl_tensor_count(plain) * sizeof *call->grad);
-  pl_tensor_free(plain);
+  if (isfinite(call->value)) take_gradient(L, call);
   return 0;
 }
 
@@ -106,7 +136,7 @@ static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err
 }
 
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = }
-   loss may be a function (see protected_loss); then outputs = "logits", ... says what the outputs mean */
+   loss may be a function (see protected_loss); outputs = "logits", ... says what the outputs mean where it does not */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -141,11 +171,13 @@ static int trainer_new(lua_State *L) {
   bind_use_state(L);
   if (lua_isfunction(L, LOSS)) {
     o.host_loss = call_loss;
+  } else {
+    o.loss = bind_check_loss(L, LOSS);
+  }
+  if (o.loss == NULL || !pl_loss_knows_outputs(o.loss)) {
     lua_getfield(L, 1, "outputs");
     o.outputs = bind_check_outputs(L, lua_gettop(L));
     lua_pop(L, 1);
-  } else {
-    o.loss = bind_check_loss(L, LOSS);
   }
   o.optimizer = bind_check_optimizer(L, OPTIMIZER);
   o.host_step = call_step;
@@ -161,22 +193,22 @@ static int trainer_batches(lua_State *L) {
   return 1;
 }
 
-/* Pushes { broken =, skipped =, batch =, what =, at = }, or nil when all went well. */
+/* Pushes { nonfinite =, skipped =, batch =, what =, at = }, or nil when all went well. */
 static void push_trouble(lua_State *L, const pl_train_result *r) {
-  if (!r->broken && r->skipped == 0) {
+  if (!r->nonfinite && r->skipped == 0) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, 0, 5);
-  lua_pushboolean(L, r->broken);
-  lua_setfield(L, -2, "broken");
+  lua_pushboolean(L, r->nonfinite);
+  lua_setfield(L, -2, "nonfinite");
   lua_pushinteger(L, (lua_Integer)r->skipped);
   lua_setfield(L, -2, "skipped");
-  lua_pushinteger(L, (lua_Integer)r->broken_batch + 1);
+  lua_pushinteger(L, (lua_Integer)r->nonfinite_batch + 1);
   lua_setfield(L, -2, "batch");
-  lua_pushstring(L, r->broken_what);
+  lua_pushstring(L, r->nonfinite_what);
   lua_setfield(L, -2, "what");
-  lua_pushstring(L, r->broken_at);
+  lua_pushstring(L, r->nonfinite_at);
   lua_setfield(L, -2, "at");
 }
 
@@ -263,13 +295,13 @@ static int trainer_step(lua_State *L) {
   int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
-    return luaL_error(L, "a batch has shape %s and as many answers, got %s and %s answers", pl_shape_text(a, &sample, true),
+    return luaL_error(L, "a batch has shape %s and as many targets, got %s and %s targets", pl_shape_text(a, &sample, true),
                       pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
   pl_train_result result = sums_at(L, 4);
   pl_error err;
-  pl_target answers = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
+  pl_target targets = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), answers, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 
@@ -312,15 +344,15 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
   p->probability = pl_tensor_data(*probability);
 }
 
-/* evaluate(model, data, loss or nil, outputs, "infer" | "noise", with confusion, with predictions) -> { loss = (without
+/* evaluate(model, data, loss or nil, outputs, "infer" | "dropout", with confusion, with predictions) -> { loss = (without
    one: nil), count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 =
    } */
 static int evaluate(lua_State *L) {
-  static const char *const modes[] = { "infer", "noise", NULL };
+  static const char *const modes[] = { "infer", "dropout", NULL };
   bind_check_layer(L, 1);
   const pl_dataset *data = bind_check_dataset(L, 2);
   pl_model *model = bind_check_model(L, 1);
-  const pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
+  pl_loss *loss = lua_isnoneornil(L, 3) ? NULL : bind_check_loss(L, 3);
   pl_output_kind outputs = bind_check_outputs(L, 4);
   pl_mode mode = luaL_checkoption(L, 5, "infer", modes) ? PL_INFER_DROPOUT : PL_INFER;
   lua_Integer classes = pl_dataset_classes(data);
@@ -332,14 +364,14 @@ static int evaluate(lua_State *L) {
   }
   pl_evaluation r;
   pl_error err;
-  pl_predictions predictions = { 0 }, *wanted = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
+  pl_predictions predictions = { 0 }, *filled = lua_toboolean(L, 7) && classes > 0 ? &predictions : NULL;
   int kept = lua_gettop(L) + 1;
-  if (wanted != NULL) new_predictions(L, wanted, data);
+  if (filled != NULL) new_predictions(L, filled, data);
   pl_shape sample = pl_dataset_shape(data);
   if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
   pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
-  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, wanted, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, filled, &err)) return bind_raise(L, &err);
   lua_createtable(L, 0, 8);
   if (loss != NULL) set_number(L, "loss", r.loss);
   lua_pushinteger(L, (lua_Integer)r.count);
@@ -352,7 +384,7 @@ static int evaluate(lua_State *L) {
   }
   lua_pushinteger(L, (lua_Integer)r.correct);
   lua_setfield(L, -2, "correct");
-  if (wanted != NULL) {
+  if (filled != NULL) {
     lua_pushvalue(L, kept);
     lua_setfield(L, -2, "predictions");
     lua_pushvalue(L, kept + 1);

@@ -1,4 +1,4 @@
-/* perilune.core: the C side as one table, a field a room. Adding a binding = one line below. */
+/* perilune.core: the C side as one table, a field a module. Adding a binding = one line below. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ int bind_open_process(lua_State *L);
 int bind_open_screen(lua_State *L);
 int bind_open_bytes(lua_State *L);
 
-static const luaL_Reg rooms[] = {
+static const luaL_Reg modules[] = {
   { "system", bind_open_system },
   { "line", bind_open_readline },
   { "json", bind_open_json },
@@ -89,7 +89,7 @@ int luaopen_perilune_core(lua_State *L) {
   bind_know_pcall(L);
   lua_settop(L, 0);
   lua_newtable(L);
-  for (const luaL_Reg *r = rooms; r->name; r++) {
+  for (const luaL_Reg *r = modules; r->name; r++) {
     lua_pushcfunction(L, r->func);
     lua_call(L, 0, 1);
     lua_setfield(L, -2, r->name);

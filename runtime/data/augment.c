@@ -67,8 +67,8 @@ cJSON *pl_augment_config(const pl_augment *a) {
   return config;
 }
 
-pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int place) {
-  return pl_rng_make(seed, PL_FOR_AUGMENT, epoch, batch << 8 | (uint64_t)(unsigned)place);
+pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index) {
+  return pl_rng_make(seed, PL_FOR_AUGMENT, epoch, batch << 8 | (uint64_t)(unsigned)index);
 }
 
 static size_t scratch_for_one(const pl_augment *a, pl_image_size size) {

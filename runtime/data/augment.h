@@ -1,4 +1,4 @@
-/* Inside the room: what an augmentation is. Adding one = a file with its class, a line in augment.c, a test. */
+/* Inside the module: what an augmentation is. Adding one = a file with its class, a line in augment.c, a test. */
 #ifndef DATA_AUGMENT_H
 #define DATA_AUGMENT_H
 
@@ -22,7 +22,7 @@ static inline double pl_sample_between(pl_sampler d, uint64_t k, const double ra
 /* A normal number; uses draws 2k and 2k + 1. */
 static inline double pl_sample_normal(pl_sampler d, uint64_t k) { return pl_rng_normal(d.rng, d.first / 2 + k); }
 
-/* The first draws of an image are for parameters, those from here on for fields of numbers. */
+/* The first draws of an image are for parameters, those from here on for fields of values. */
 enum { PL_SAMPLE_FIELD = 64 };
 
 /* The head of every configuration: how often it happens, decided for each batch or for each image. */

@@ -12,7 +12,7 @@ static const cutout defaults = { .head = PL_AUGMENT_HEAD_DEFAULTS, .size = 8, .c
 
 static const pl_option options[] = {
   PL_AUGMENT_HEAD_OPTIONS(cutout),
-  { .name = "size", .kind = PL_OPTION_SIZE, .offset = offsetof(cutout, size), .place = 1, .low = 1, .high = 65536 },
+  { .name = "size", .kind = PL_OPTION_SIZE, .offset = offsetof(cutout, size), .position = 1, .low = 1, .high = 65536 },
   { .name = "count", .kind = PL_OPTION_SIZE, .offset = offsetof(cutout, count), .low = 1, .high = 1000 },
   { .name = "value", .kind = PL_OPTION_NUMBER, .offset = offsetof(cutout, value) },
   { .name = NULL },

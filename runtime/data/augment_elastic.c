@@ -1,6 +1,6 @@
 /* elastic (Simard, Steinkraus, Platt: "Best practices for convolutional neural networks", ICDAR 2003): every pixel
    looks up at a displaced position, out(y, x) = in(y + alpha dy(y, x), x + alpha dx(y, x)), bilinear, where dy and dx
-   are uniform noise in [-1, 1) smoothed by a Gaussian of deviation sigma (zero beyond the image). */
+   are uniform noise in [-1, 1) smoothed by a Gaussian of std sigma (zero beyond the image). */
 #include <math.h>
 #include "data/augment.h"
 #include "data/sample.h"

@@ -1,4 +1,4 @@
-/* noise: adds an independent normal number of deviation `std` to every value. */
+/* noise: adds an independent normal value of std `std` to every value. */
 #include "data/augment.h"
 
 typedef struct noise {
@@ -10,7 +10,7 @@ static const noise defaults = { .head = PL_AUGMENT_HEAD_DEFAULTS };
 
 static const pl_option options[] = {
   PL_AUGMENT_HEAD_OPTIONS(noise),
-  { .name = "std", .kind = PL_OPTION_NUMBER, .offset = offsetof(noise, std), .place = 1, .required = true, .low = 0,
+  { .name = "std", .kind = PL_OPTION_NUMBER, .offset = offsetof(noise, std), .position = 1, .required = true, .low = 0,
     .high = 1e15 },
   { .name = NULL },
 };

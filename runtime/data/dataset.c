@@ -21,7 +21,7 @@ void pl_dataset_free(pl_dataset *ds) {
   pl_tensor_free(ds->labels);
   pl_tensor_free(ds->targets);
   pl_tensor_free(ds->mean);
-  pl_tensor_free(ds->deviation);
+  pl_tensor_free(ds->std);
   pl_free(ds->rows);
   pl_free(ds->label_names);
   pl_free(ds);
@@ -62,8 +62,8 @@ static pl_status check_labels(pl_dataset *ds, pl_error *err) {
   return PL_OK;
 }
 
-static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers, pl_error *err) {
-  const pl_shape *x = pl_tensor_shape(samples), *y = answers ? pl_tensor_shape(answers) : NULL;
+static pl_status check_parts(const pl_tensor *samples, const pl_tensor *targets, pl_error *err) {
+  const pl_shape *x = pl_tensor_shape(samples), *y = targets ? pl_tensor_shape(targets) : NULL;
   char text[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   if (pl_tensor_type(samples) == PL_I32)
     return pl_error_set(err, PL_ERROR_TYPE, "the samples of a data set are u8 (pixels) or f32, got i32");
@@ -76,33 +76,33 @@ static pl_status check_parts(const pl_tensor *samples, const pl_tensor *answers,
   if (x->size[0] > UINT32_MAX)
     return pl_error_set(err, PL_ERROR_VALUE, "a data set holds at most 2^32 - 1 samples, got %lld",
                         (long long)x->size[0]);
-  if (answers == NULL) return PL_OK;
-  if (pl_tensor_type(answers) == PL_U8)
-    return pl_error_set(err, PL_ERROR_TYPE, "answers are i32 (labels) or f32 (targets), got u8");
+  if (targets == NULL) return PL_OK;
+  if (pl_tensor_type(targets) == PL_U8)
+    return pl_error_set(err, PL_ERROR_TYPE, "targets are i32 (labels) or f32 (values), got u8");
   if (y->axes < 1 || y->size[0] != x->size[0])
-    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and answers %s differ in number",
+    return pl_error_set(err, PL_ERROR_SHAPE, "samples %s and targets %s differ in number",
                         pl_shape_text(text, x, false), pl_shape_text(other, y, false));
-  if (pl_tensor_type(answers) == PL_I32 && y->axes != 1)
+  if (pl_tensor_type(targets) == PL_I32 && y->axes != 1)
     return pl_error_set(err, PL_ERROR_SHAPE, "labels are [N], got %s", pl_shape_text(text, y, false));
   return PL_OK;
 }
 
-pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_error *err) {
-  return pl_dataset_make(samples, answers, classes, NULL, err);
+pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_error *err) {
+  return pl_dataset_make(samples, targets, classes, NULL, err);
 }
 
-pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *answers, int64_t classes, pl_stream *stream,
+pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_stream *stream,
                             pl_error *err) {
-  if (check_parts(samples, answers, err)) return NULL;
+  if (check_parts(samples, targets, err)) return NULL;
   pl_dataset *ds = pl_alloc(sizeof *ds, err);
   if (ds == NULL) return NULL;
   ds->references = 1;
-  bool labelled = answers != NULL && pl_tensor_type(answers) == PL_I32;
+  bool labelled = targets != NULL && pl_tensor_type(targets) == PL_I32;
   ds->count = (size_t)pl_tensor_shape(samples)->size[0];
   ds->classes = labelled ? classes : 0;
   ds->rows = pl_alloc_array(ds->count, sizeof *ds->rows, err);
   if (ds->rows == NULL || !share_samples(ds, samples, stream, err) ||
-      !share(labelled ? &ds->labels : &ds->targets, answers, err) ||
+      !share(labelled ? &ds->labels : &ds->targets, targets, err) ||
       (labelled && check_labels(ds, err))) {
     pl_dataset_free(ds);
     return NULL;
@@ -126,7 +126,7 @@ pl_dataset *pl_dataset_like(const pl_dataset *ds, size_t count, pl_error *err) {
       !share_samples(out, ds->samples, ds->stream, err) ||
       !share(&out->labels, ds->labels, err) || !share(&out->targets, ds->targets, err) ||
       !share(&out->mean, ds->mean, err) ||
-      !share(&out->deviation, ds->deviation, err)) {
+      !share(&out->std, ds->std, err)) {
     pl_dataset_free(out);
     return NULL;
   }
@@ -171,15 +171,15 @@ pl_status pl_dataset_set_label_names(pl_dataset *ds, const char *const *names, i
   return PL_OK;
 }
 
-static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_tensor *deviation) {
+static void normalise(float *x, size_t size, const pl_tensor *mean, const pl_tensor *std) {
   if (mean != NULL) {
     const float *m = pl_tensor_data(mean);
     if (pl_tensor_count(mean) == 1) for (size_t e = 0; e < size; e++) x[e] -= m[0];
     else for (size_t e = 0; e < size; e++) x[e] -= m[e];
   }
-  if (deviation != NULL) {
-    const float *d = pl_tensor_data(deviation);
-    if (pl_tensor_count(deviation) == 1) for (size_t e = 0; e < size; e++) x[e] /= d[0];
+  if (std != NULL) {
+    const float *d = pl_tensor_data(std);
+    if (pl_tensor_count(std) == 1) for (size_t e = 0; e < size; e++) x[e] /= d[0];
     else for (size_t e = 0; e < size; e++) x[e] /= d[e];
   }
 }
@@ -188,7 +188,7 @@ void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x) {
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
   if (pl_tensor_type(ds->samples) == PL_U8) pl_kernel.from_bytes(x, stored, size, 1.0f / 255.0f);
   else memcpy(x, stored, size * sizeof *x);
-  normalise(x, size, ds->mean, ds->deviation);
+  normalise(x, size, ds->mean, ds->std);
 }
 
 /* A stream is asked for several rows at once: what they share is read once. */
@@ -230,7 +230,7 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
       } else {
         memcpy(out, (const float *)pl_tensor_data(ds->samples) + row * size, size * sizeof *out);
       }
-      normalise(out, size, ds->mean, ds->deviation);
+      normalise(out, size, ds->mean, ds->std);
     }
     if (labels != NULL && ds->labels != NULL) labels[i] = ((const int32_t *)pl_tensor_data(ds->labels))[row];
     if (targets != NULL && ds->targets != NULL)
@@ -242,7 +242,7 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
 pl_status pl_dataset_extent(float *low, float *high, const pl_dataset *ds, pl_error *err) {
   static const pl_team single = { .size = 1 };
   size_t size = (size_t)(pl_tensor_count(ds->samples) / pl_tensor_shape(ds->samples)->size[0]);
-  bool plain_pixels = pl_tensor_type(ds->samples) == PL_U8 && ds->mean == NULL && ds->deviation == NULL;
+  bool plain_pixels = pl_tensor_type(ds->samples) == PL_U8 && ds->mean == NULL && ds->std == NULL;
   float *row = pl_alloc_array(size, sizeof *row, err);
   if (row == NULL) return PL_ERROR_MEMORY;
   *low = INFINITY;

@@ -11,10 +11,10 @@
 
 enum { SIDE = 28, POINTS_MOST = 512, WAVES = 5, STEPS = 6 };   /* steps of a curve between two control points */
 
-/* How much one hand differs from another. Ranges are {low, high}; the others multiply a number of deviation 1. */
+/* How much one hand differs from another. Ranges are {low, high}; the others multiply a number of std 1. */
 #define WOBBLE 0.010, 0.048        /* of a control point, in heights of a digit */
 #define BEND 0.033
-#define SLANT 0.12, 0.23           /* mean, deviation: columns to the right for a row up */
+#define SLANT 0.12, 0.23           /* mean, std: columns to the right for a row up */
 #define TURN 0.11                  /* radians */
 #define WIDTH 0.52, 0.98           /* of the box, in heights */
 #define HEIGHT 14.5, 20.0          /* pixels */
@@ -43,10 +43,10 @@ static double between(chance *c, double low, double high) {
   return low + (high - low) * pl_rng_uniform(c->rng, c->next++);
 }
 
-/* Mean 0, deviation 1, within +-3: the sum of three uniform numbers. */
+/* Mean 0, std 1, within +-3: the sum of three uniform numbers. */
 static double around(chance *c) { return 2 * (between(c, -0.5, 0.5) + between(c, -0.5, 0.5) + between(c, -0.5, 0.5)); }
 
-static double normal(chance *c, double mean, double deviation) { return mean + deviation * around(c); }
+static double normal(chance *c, double mean, double std) { return mean + std * around(c); }
 
 /* ---- from skeleton to curve ---- */
 

@@ -1,6 +1,6 @@
-/* Reading ahead of those who take samples. Window k is the places [k W, (k+1) W) of the order; it lies in slot k
+/* Reading ahead of those who take samples. Window k is the positions [k W, (k+1) W) of the order; it lies in slot k
    mod SLOTS. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low only grows; a slot is
-   filled anew when its window is below base, and then nobody reads it, since places below low are not asked for. */
+   filled anew when its window is below base, and then nobody reads it, since positions below low are not asked for. */
 #include <string.h>
 #include "data/dataset.h"
 #include "data/stream.h"
@@ -125,12 +125,12 @@ static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
   return near;
 }
 
-void pl_read_ahead_take(pl_read_ahead *c, size_t place, size_t low, float *x) {
-  size_t window = c->stream->window, k = place / window;
+void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {
+  size_t window = c->stream->window, k = position / window;
   if (wait_for(c, k, low)) {
-    pl_dataset_finish(c->ds, slot(c, k) + place % window * c->stream->row_bytes, x);
+    pl_dataset_finish(c->ds, slot(c, k) + position % window * c->stream->row_bytes, x);
   } else {
     const pl_team one = { .size = 1 };
-    pl_dataset_gather(c->ds, &one, c->order + place, 1, x, NULL, NULL);
+    pl_dataset_gather(c->ds, &one, c->order + position, 1, x, NULL, NULL);
   }
 }

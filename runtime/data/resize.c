@@ -102,7 +102,7 @@ static bool put(pl_tensor **slot, pl_tensor *t) {
   return true;
 }
 
-static bool compact_answers(pl_dataset *out, const pl_dataset *ds, pl_error *err) {
+static bool compact_targets(pl_dataset *out, const pl_dataset *ds, pl_error *err) {
   return (ds->labels == NULL || put(&out->labels, compact(ds, ds->labels, err))) &&
          (ds->targets == NULL || put(&out->targets, compact(ds, ds->targets, err)));
 }
@@ -128,7 +128,7 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
                  (long long)width);
     return NULL;
   }
-  if (by_element(ds->mean) || by_element(ds->deviation)) {
+  if (by_element(ds->mean) || by_element(ds->std)) {
     pl_error_set(err, PL_ERROR_STATE, "resize before standardizing pixel by pixel: the mean image has the old size");
     return NULL;
   }
@@ -143,7 +143,7 @@ pl_dataset *pl_dataset_resize(const pl_dataset *ds, int64_t height, int64_t widt
   shape.size[1] = height;
   shape.size[2] = width;
   if ((images = pl_tensor_new(pl_tensor_type(ds->samples), &shape, err)) == NULL) goto fail;
-  if (!compact_answers(out, ds, err)) goto fail;
+  if (!compact_targets(out, ds, err)) goto fail;
   pl_threads_run_on(pl_threads_for(8.0 * (double)pl_shape_count(&shape)), resize_images,
                     &(resizing){ ds, images, rows, columns });
   put(&out->samples, images);

@@ -54,7 +54,7 @@ static pl_tensor *to_tensor(const double *value, const pl_shape *shape, pl_per p
   return t;
 }
 
-pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const pl_dataset *ds, pl_per per,
+pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_dataset *ds, pl_per per,
                                 pl_error *err) {
   pl_shape shape = pl_dataset_shape(ds);
   size_t size = (size_t)pl_shape_count(&shape), channels = (size_t)shape.size[shape.axes - 1], count = ds->count;
@@ -63,7 +63,7 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const p
   float *x = pl_alloc_array(CHUNK * size, sizeof *x, err);
   double *center = pl_alloc_array(size, sizeof *center, err), *sum = pl_alloc_array(size, sizeof *sum, err);
   *mean = NULL;
-  if (deviation != NULL) *deviation = NULL;
+  if (std != NULL) *std = NULL;
   if (positions == NULL || x == NULL || center == NULL || sum == NULL) goto done;
   pl_epoch_order(positions, count, 0, 0, false);
   int threads = pl_threads_for((double)count * (double)size);
@@ -72,14 +72,14 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **deviation, const p
   status = PL_ERROR_MEMORY;
   fold(sum, size, count, per, channels);
   if ((*mean = to_tensor(sum, &shape, per, false, err)) == NULL) goto done;
-  if (deviation != NULL) {
+  if (std != NULL) {
     for (size_t e = 0; e < size; e++) {
       center[e] = sum[e];
       sum[e] = 0;
     }
     pl_threads_run_on(threads, add_up, &(summing){ ds, positions, size, x, center, true, sum });
     fold(sum, size, count, per, channels);
-    if ((*deviation = to_tensor(sum, &shape, per, true, err)) == NULL) goto done;
+    if ((*std = to_tensor(sum, &shape, per, true, err)) == NULL) goto done;
   }
   status = PL_OK;
 done:
@@ -106,10 +106,10 @@ static pl_status check(const pl_dataset *ds, const pl_tensor *t, const char *wha
   return PL_OK;
 }
 
-pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *deviation,
+pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, const pl_tensor *std,
                                    pl_error *err) {
-  if (check(ds, mean, "mean", err) || check(ds, deviation, "deviation", err)) return NULL;
-  if (ds->mean != NULL || ds->deviation != NULL) {
+  if (check(ds, mean, "mean", err) || check(ds, std, "std", err)) return NULL;
+  if (ds->mean != NULL || ds->std != NULL) {
     pl_error_set(err, PL_ERROR_STATE, "this data set is already standardized");
     return NULL;
   }
@@ -117,7 +117,7 @@ pl_dataset *pl_dataset_standardize(const pl_dataset *ds, const pl_tensor *mean, 
   if (out == NULL) return NULL;
   for (size_t i = 0; i < ds->count; i++) out->rows[i] = ds->rows[i];
   if ((mean != NULL && (out->mean = pl_tensor_clone(mean, err)) == NULL) ||
-      (deviation != NULL && (out->deviation = pl_tensor_clone(deviation, err)) == NULL)) {
+      (std != NULL && (out->std = pl_tensor_clone(std, err)) == NULL)) {
     pl_dataset_free(out);
     return NULL;
   }

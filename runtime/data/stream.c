@@ -50,12 +50,12 @@ pl_status pl_stream_status(pl_stream *s, pl_error *err) {
 
 pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
                           pl_error *err) {
-  size_t blocks = (n + s->block - 1) / s->block, at = 0, room = blocks > s->window ? blocks : s->window;
+  size_t blocks = (n + s->block - 1) / s->block, at = 0, capacity = blocks > s->window ? blocks : s->window;
   if (!shuffle) {
     for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
     return PL_OK;
   }
-  uint32_t *turn = pl_alloc_array(room, sizeof *turn, err), *copy = pl_alloc_array(s->window, sizeof *copy, err);
+  uint32_t *turn = pl_alloc_array(capacity, sizeof *turn, err), *copy = pl_alloc_array(s->window, sizeof *copy, err);
   if (turn != NULL && copy != NULL) {
     pl_rng_permutation(turn, blocks, pl_rng_make(seed, PL_FOR_SHUFFLE, epoch, 1));
     for (size_t b = 0; b < blocks; b++)
@@ -82,10 +82,10 @@ static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *er
   return view;
 }
 
-pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *answers,
+pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                  int64_t classes, pl_error *err) {
   pl_tensor *samples = placeholder(type, shape, err);
-  pl_dataset *ds = samples ? pl_dataset_make(samples, answers, classes, s, err) : NULL;
+  pl_dataset *ds = samples ? pl_dataset_make(samples, targets, classes, s, err) : NULL;
   pl_tensor_free(samples);
   return ds;
 }

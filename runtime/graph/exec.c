@@ -42,6 +42,7 @@ void pl_exec_free(pl_exec *exec) {
 pl_model *pl_exec_model(const pl_exec *exec) { return exec->model; }
 const pl_shape *pl_exec_input(const pl_exec *exec) { return &exec->graph->value[0].shape; }
 const pl_shape *pl_exec_output(const pl_exec *exec) { return &exec->graph->value[pl_graph_output(exec->graph)].shape; }
+pl_outputs pl_exec_outputs(const pl_exec *exec) { return pl_graph_outputs(exec->graph); }
 size_t pl_exec_pending(const pl_exec *exec) { return exec->pending ? exec->run.n : 0; }
 
 void pl_exec_follow(pl_exec *exec) {
@@ -53,7 +54,7 @@ void pl_exec_follow(pl_exec *exec) {
   exec->pending = false;
 }
 
-/* Plan and arena for a pass are made aside, and take their places when both are complete. */
+/* Plan and arena for a pass are made aside, and replace the ones before when both are complete. */
 static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_gradient, pl_error *err) {
   pl_model *model = exec->model;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
@@ -161,7 +162,7 @@ static void forward_stretch(const pl_team *team, void *arg) {
   pl_stage_barrier_wait(&stages);
 }
 
-/* The last one goes on with the gradients of parameters. */
+/* The last one continues with the gradients of parameters. */
 static void backward_stretch(const pl_team *team, void *arg) {
   const stretch *s = arg;
   pl_stages stages = { .team = team };
@@ -221,7 +222,7 @@ pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *
   run->dy = dy;
   run->dx = dx;
   run->accumulate = !model->replace_grads;
-  exec->pending = false;   /* once begun it cannot be done again: gradients take the places of activations */
+  exec->pending = false;   /* once begun it cannot be done again: gradients overwrite activations */
   for (int from = 0;;) {
     int to = from;
     while (to < run->plan->backs && host_of_step(run, to) < 0) to++;

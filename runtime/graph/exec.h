@@ -36,7 +36,7 @@ struct pl_exec {
   bool pending;                 /* a training pass waits for its backward */
 };
 
-/* Memory of value v: the caller's input, or a place in the arena; of its gradient, and of that of the k-th input of an
+/* Memory of value v: the caller's input, or an address in the arena; of its gradient, and of that of the k-th input of an
    operation (a use of a value): NULL where it is not needed. */
 float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);

@@ -1,4 +1,4 @@
-/* Every value, gradient and workspace gets an interval of time, and a place in one arena such that places whose
+/* Every value, gradient and workspace gets an interval of time, and a buffer in one arena such that buffers whose
    intervals meet do not overlap.
 
    Time: node f of F runs forward at time f, the loss at time F, step b of B backward at time F + 1 + b, and the
@@ -8,11 +8,11 @@
 
 typedef struct { int birth, death; } life;
 
-typedef struct { pl_place *list; int count; } places;
+typedef struct { pl_buffer *list; int count; } buffers;
 
-static void want(places *p, size_t bytes, size_t *offset, life l) {
+static void want(buffers *p, size_t bytes, size_t *offset, life l) {
   *offset = 0;
-  if (bytes != 0) p->list[p->count++] = (pl_place){ (bytes + 63) / 64 * 64, offset, l.birth, l.death };
+  if (bytes != 0) p->list[p->count++] = (pl_buffer){ (bytes + 63) / 64 * 64, offset, l.birth, l.death };
 }
 
 static void extend(life *l, int time) {
@@ -24,7 +24,7 @@ typedef struct {
   const pl_graph *g;
   pl_plan *plan;
   life *act, *grad, *saved;   /* of values, of gradients, of what operations keep */
-  places places;
+  buffers buffers;
   int end;
 } ledger;
 
@@ -42,7 +42,7 @@ static void chain_at(ledger *l, const pl_chain_code *code, int time) {
 static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
   if (node->chain != NULL) {
     chain_at(l, &node->chain->forward, time);
-    want(&l->places, l->plan->need[node->op[0]].scratch_forward, &l->plan->scratch[0][node->op[0]],
+    want(&l->buffers, l->plan->need[node->op[0]].scratch_forward, &l->plan->scratch[0][node->op[0]],
          (life){ time, time });
     return;
   }
@@ -54,7 +54,7 @@ static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
       if (v != inside) act_at(l, v, time);
     }
     extend(&l->saved[node->op[k]], time);
-    want(&l->places, l->plan->need[node->op[k]].scratch_forward, &l->plan->scratch[0][node->op[k]],
+    want(&l->buffers, l->plan->need[node->op[k]].scratch_forward, &l->plan->scratch[0][node->op[k]],
          (life){ time, time });
   }
   int out = l->g->op[node->op[node->ops - 1]].out;
@@ -73,7 +73,7 @@ static void backward_at(ledger *l, const pl_back *back, int time) {
   const pl_node *node = &plan->node[back->node];
   if (back->kind == PL_BACK_CHAIN) {
     chain_at(l, &node->chain->backward, time);
-    want(&l->places, plan->need[node->op[0]].scratch_backward, &plan->scratch[1][node->op[0]], (life){ time, time });
+    want(&l->buffers, plan->need[node->op[0]].scratch_backward, &plan->scratch[1][node->op[0]], (life){ time, time });
     return;
   }
   int first = node->op[back->first], last = node->op[back->last];
@@ -87,7 +87,7 @@ static void backward_at(ledger *l, const pl_back *back, int time) {
   if (plan->need[last].needs_y) act_at(l, l->g->op[last].out, time);
   for (int k = back->first; k <= back->last; k++) {
     extend(&l->saved[node->op[k]], time);
-    want(&l->places, plan->need[node->op[k]].scratch_backward, &plan->scratch[1][node->op[k]], (life){ time, time });
+    want(&l->buffers, plan->need[node->op[k]].scratch_backward, &plan->scratch[1][node->op[k]], (life){ time, time });
   }
 }
 
@@ -96,7 +96,7 @@ static void param_grads_at(ledger *l, int i, int time) {
   if (l->plan->need[i].needs_x) act_at(l, pl_op_input(l->g, op, 0), time);
   grad_at(l, op->out, time);
   extend(&l->saved[i], time);
-  want(&l->places, l->plan->need[i].scratch_param_grads, &l->plan->scratch[2][i], (life){ time, time });
+  want(&l->buffers, l->plan->need[i].scratch_param_grads, &l->plan->scratch[2][i], (life){ time, time });
 }
 
 static void place_all(ledger *l, size_t batch, bool capture) {
@@ -111,28 +111,28 @@ static void place_all(ledger *l, size_t batch, bool capture) {
   act_at(l, pl_graph_output(g), loss);
   for (int b = 0; b < plan->backs; b++) backward_at(l, &plan->back[b], loss + 1 + b);
   for (int i = 0; i < g->ops; i++) if (plan->param_grads[i] & PL_DEFERS_PARAM_GRADS) param_grads_at(l, i, l->end);
-  for (int i = 0; i < g->ops; i++) want(&l->places, plan->need[i].saved, &plan->saved[i], l->saved[i]);
+  for (int i = 0; i < g->ops; i++) want(&l->buffers, plan->need[i].saved, &plan->saved[i], l->saved[i]);
   for (int v = 0; v < g->values; v++) {
     size_t bytes = pl_value_count(g, v, batch) * sizeof(float);
-    if (l->act[v].birth >= 0 && g->value[v].source == PL_FROM_OP) want(&l->places, bytes, &plan->act[v], l->act[v]);
+    if (l->act[v].birth >= 0 && g->value[v].source == PL_FROM_OP) want(&l->buffers, bytes, &plan->act[v], l->act[v]);
   }
   for (int id = 0; id < grads; id++) {   /* the gradient of the output is the caller's; that of the input too */
     int value = id < g->values ? id : id < g->values + g->inputs ? g->input[id - g->values] : pl_graph_output(g);
     size_t bytes = pl_value_count(g, value, batch) * sizeof(float);
     bool outside = id == plan->grad_alias[plan->output_grad] || id == plan->grad_alias[0];
-    if (l->grad[id].birth >= 0 && !outside) want(&l->places, bytes, &plan->grad[id], l->grad[id]);
+    if (l->grad[id].birth >= 0 && !outside) want(&l->buffers, bytes, &plan->grad[id], l->grad[id]);
   }
 }
 
 pl_status pl_plan_place(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
   size_t values = (size_t)g->values, ops = (size_t)g->ops, grads = values + (size_t)g->inputs + 1;
   life *lives = pl_alloc_array(values + grads + ops, sizeof *lives, err);
-  pl_place *list = pl_alloc_array(values + grads + 4 * ops, sizeof *list, err);
+  pl_buffer *list = pl_alloc_array(values + grads + 4 * ops, sizeof *list, err);
   if (lives != NULL && list != NULL) {
     ledger l = { .g = g, .plan = plan, .act = lives, .grad = lives + values, .saved = lives + values + grads,
-                 .places = { list, 0 } };
+                 .buffers = { list, 0 } };
     place_all(&l, request->batch, request->mode == PL_CAPTURE);
-    plan->bytes = pl_arena_arrange(list, l.places.count);
+    plan->bytes = pl_arena_arrange(list, l.buffers.count);
   }
   pl_status status = lives != NULL && list != NULL ? PL_OK : PL_ERROR_MEMORY;
   pl_free(lives);

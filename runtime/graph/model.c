@@ -1,5 +1,5 @@
 /* The flat blocks: every trained parameter at a multiple of 16 floats in one block of values and one of gradients;
-   states (running statistics) in a third. Layers are given their places here, and their first values. */
+   states (running statistics) in a third. Layers are given their addresses here, and their first values. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -183,6 +183,7 @@ const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->va
 const pl_shape *pl_model_output(const pl_model *model) {
   return &model->graph->value[pl_graph_output(model->graph)].shape;
 }
+pl_outputs pl_model_outputs(const pl_model *model) { return pl_graph_outputs(model->graph); }
 size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }

@@ -1,4 +1,4 @@
-/* Making a plan: fusion (fusion.c), what goes backward in which order, and places in the arena (liveness.c). */
+/* Making a plan: fusion (fusion.c), what goes backward in which order, and addresses in the arena (liveness.c). */
 #include <string.h>
 #include "graph/plan.h"
 #include "perilune/alloc.h"

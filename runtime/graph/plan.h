@@ -27,7 +27,7 @@ typedef enum pl_back_kind {
   PL_BACK_CHAIN,      /* all of a chain, sums of its values' gradients included */
   PL_BACK_OPS,        /* the backward of operations `first` to the last of a node */
   PL_BACK_SUM,        /* the gradient of `value` is the sum of those of its uses */
-  PL_BACK_PARAM,      /* the same of a formula's parameter, to its place in the model */
+  PL_BACK_PARAM,      /* the same of a formula's parameter, to its address in the model */
   PL_BACK_SUM_RELU    /* the same of two uses, and the backward of the ReLU that made the value */
 } pl_back_kind;
 
@@ -58,7 +58,7 @@ typedef struct pl_plan {
   bool *summed;                 /* per value: a chain adds its gradients up */
   unsigned char *param_grads;   /* per operation: PL_DEFERS_PARAM_GRADS, ... */
   bool shares_params;           /* some operation does */
-  int *act_alias, *grad_alias;  /* per value, per gradient: the one in whose place it lies */
+  int *act_alias, *grad_alias;  /* per value, per gradient: the one whose buffer it shares */
   size_t *act, *grad;           /* per value, per gradient: offset in the arena (where it is its own alias) */
   size_t *saved, *scratch[3];   /* per operation; scratch: forward, backward, param_grads */
   pl_memory *need;              /* per operation */
@@ -114,10 +114,10 @@ void pl_chains_compile(const pl_graph *graph, pl_plan *plan, const pl_uses *uses
 pl_status pl_plan_place(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);
 
 /* ---- arena.c ---- */
-/* Memory that is wanted from one time to another (both included), and where it is to lie. */
-typedef struct pl_place { size_t bytes, *offset; int birth, death; } pl_place;
-/* Gives each an offset, such that places whose times meet do not overlap. Returns the bytes of the whole. Reorders the
+/* Memory that is needed from one time to another (both included), and where it is to lie. */
+typedef struct pl_buffer { size_t bytes, *offset; int birth, death; } pl_buffer;
+/* Gives each an offset, such that buffers whose times meet do not overlap. Returns the bytes of the whole. Reorders the
    list. */
-size_t pl_arena_arrange(pl_place *list, int count);
+size_t pl_arena_arrange(pl_buffer *list, int count);
 
 #endif

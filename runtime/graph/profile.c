@@ -1,12 +1,12 @@
-/* The stopwatch of a model. Only the first member of a team touches it, between barriers. */
+/* The stopwatch of a model. Only the leader of a team touches it, between barriers. */
 #include <string.h>
 #include "graph/model.h"
 #include "perilune/alloc.h"
 #include "perilune/cpu.h"
 
-static void lap(pl_stopwatch *w, int place) {
+static void lap(pl_stopwatch *w, int index) {
   double now = pl_clock();
-  w->seconds[place] += now - w->mark;
+  w->seconds[index] += now - w->mark;
   w->mark = now;
 }
 

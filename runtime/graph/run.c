@@ -126,7 +126,7 @@ static void add_up(const pl_run *run, const pl_team *team, const pl_back *back, 
     pl_kernel.add(sum + from, (k == 1 ? grad(run, part[0]) : sum) + from, grad(run, part[k]) + from, to - from);
 }
 
-/* The same of a parameter, to its place, where it may already be. */
+/* The same of a parameter, at its address, where it may already be. */
 static void gather_param(const pl_run *run, const pl_team *team, const pl_back *back, size_t n) {
   size_t from, to;
   const pl_value *value = &run->graph->value[back->value];

@@ -1,4 +1,4 @@
-/* Pixels to numbers. */
+/* Pixels to values. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 

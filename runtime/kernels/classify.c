@@ -20,7 +20,7 @@ float PL_KERNEL(max_abs)(const float *x, size_t n) {
   return value;
 }
 
-/* Whether each number is zero or normal: not denormal, infinite or NaN. */
+/* Whether each value is zero or normal: not denormal, infinite or NaN. */
 bool PL_KERNEL(all_zero_or_normal)(const float *x, size_t n) {
   uint32_t bad = 0;
   for (size_t i = 0; i < n; i++) {
@@ -32,7 +32,7 @@ bool PL_KERNEL(all_zero_or_normal)(const float *x, size_t n) {
   return bad == 0;
 }
 
-/* list: the places k < n, ascending, where x[i*stride + k] is not zero for some i < rows; their number. There must be
+/* list: the indices k < n, ascending, where x[i*stride + k] is not zero for some i < rows; returns how many. There must be
    room for n + 16. */
 size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n) {
   size_t count = 0;

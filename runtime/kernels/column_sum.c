@@ -4,7 +4,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
-/* WIDE: vectors of a panel, so that rows are read in pieces that the processor foresees. */
+/* WIDE: vectors of a panel, so that rows are read in chunks that the processor foresees. */
 enum { CHAINS = 4, WIDE = PL_REGISTERS / 8 };
 
 /* out[j] (+)= sum over i of a[i*stride + j]: rows 0, 4, 8.. in one chain, 1, 5, 9.. in the next, and so on; then

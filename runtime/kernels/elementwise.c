@@ -5,7 +5,7 @@
 static inline vf clamped(vf x) { return vf_greater(vf_set(0), x, vf_set(0), x); }
 
 /* y = max(x, 0), with NaN passed on: only what is below zero is replaced. In vectors by hand: it is often called in
-   place, for which a compiler may fall back to one number at a time. */
+   place, for which a compiler may fall back to one value at a time. */
 void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
   size_t i = 0;
   for (; i + PL_LANES <= n; i += PL_LANES) vf_store(y + i, clamped(vf_load(x + i)));

@@ -31,9 +31,9 @@ typedef struct pl_patches {
   ptrdiff_t step_y, step_x;
 } pl_patches;
 
-/* An optimizer's step on some rows of numbers. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
+/* An optimizer's step on some rows of values. The gradient in use is  g' = clamp(g * scale, -limit, limit) + l2 * w.
    g NULL: the gradient of element i of row r is the product x[r] * dy[i]; with `unchanged` (a gradient of zero changes
-   nothing) rows whose x is zero are skipped. The kernel returns whether all numbers written to w are finite. The
+   nothing) rows whose x is zero are skipped. The kernel returns whether all values written to w are finite. The
    scalars are the terms of the formulas above each kernel; a kernel reads those that its formula has. */
 typedef struct pl_update {
   float *w;

@@ -31,7 +31,7 @@ static inline void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 static inline vf vf_set(float x) { return _mm512_set1_ps(x); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vf_sqrt(vf x) { return _mm512_sqrt_ps(x); }
-/* The first n lanes; the others are zero and memory behind them is not touched. 0 <= n <= PL_LANES */
+/* The first n lanes; the others are zero and memory after them is not touched. 0 <= n <= PL_LANES */
 static inline vf vf_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
 static inline void vf_store_part(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x); }
 /* x > y ? a : b, lane by lane; false where x or y is NaN */
@@ -110,7 +110,7 @@ static inline vu vu_at_least(vu x, uint32_t least) { return (vu)(x >= vu_set(lea
 static inline vu vf_positive(vf x) { return (vu)(x > vf_set(0)); }
 static inline vf vf_where(vu mask, vf x) { return (vf)(mask & (vu)x); }   /* x, or 0 where the mask is not set */
 
-/* The 64-bit products of the even lanes with m: low words in even lanes, high words in the odd lanes behind them. */
+/* The 64-bit products of the even lanes with m: low words in even lanes, high words in the odd lanes after them. */
 static inline vu vu_products(vu x, uint32_t m) {
 #if defined(PL_ISA_avx512)
   return (vu)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi32((int)m));
@@ -144,7 +144,7 @@ static inline vu vu_from_odd(vu x) {
 #endif
 }
 
-/* The even lanes of a, and behind each of them that of b. */
+/* The even lanes of a, and after each of them that of b. */
 static inline vu vu_even_of(vu a, vu b) {
 #if defined(PL_ISA_avx512)
   return (vu)_mm512_mask_shuffle_epi32((__m512i)a, 0xAAAA, (__m512i)b, 0xA0);

@@ -10,7 +10,7 @@ ACTIVATION("Sigmoid", sigmoid, y, 0, NULL, none)
 typedef struct { double slope; } leaky_relu_config;
 static const leaky_relu_config leaky_relu_defaults = { 0.01 };
 static const pl_option leaky_relu_options[] = {
-  { .name = "slope", .kind = PL_OPTION_NUMBER, .offset = offsetof(leaky_relu_config, slope), .place = 1, .low = 0,
+  { .name = "slope", .kind = PL_OPTION_NUMBER, .offset = offsetof(leaky_relu_config, slope), .position = 1, .low = 0,
     .high = 1e15 }, { 0 }
 };
 ACTIVATION("LeakyReLU", leaky_relu, y, sizeof(leaky_relu_config), &leaky_relu_defaults, leaky_relu_options)
@@ -19,7 +19,7 @@ ACTIVATION("LeakyReLU", leaky_relu, y, sizeof(leaky_relu_config), &leaky_relu_de
 typedef struct { double alpha; } elu_config;
 static const elu_config elu_defaults = { 1 };
 static const pl_option elu_options[] = {
-  { .name = "alpha", .kind = PL_OPTION_NUMBER, .offset = offsetof(elu_config, alpha), .place = 1, .low = 0,
+  { .name = "alpha", .kind = PL_OPTION_NUMBER, .offset = offsetof(elu_config, alpha), .position = 1, .low = 0,
     .high = 1e15 }, { 0 }
 };
 ACTIVATION("ELU", elu, x, sizeof(elu_config), &elu_defaults, elu_options)

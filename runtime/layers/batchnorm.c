@@ -12,7 +12,7 @@ typedef struct { int64_t features; double momentum, eps; bool affine, unbiased; 
 
 static const config defaults = { .momentum = 0.1, .eps = 1e-5, .affine = true, .unbiased = true };
 static const pl_option options[] = {
-  { .name = "features", .kind = PL_OPTION_SIZE, .offset = offsetof(config, features), .place = 1, .required = true,
+  { .name = "features", .kind = PL_OPTION_SIZE, .offset = offsetof(config, features), .position = 1, .required = true,
     .low = 1, .high = 1 << 24 },
   { .name = "momentum", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, momentum), .low = 0, .high = 1 },
   { .name = "eps", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, eps), .low = 1e-30, .high = 1 },
@@ -134,7 +134,7 @@ void batchnorm_backward(pl_layer *self, const pl_pass *pass, const float *x, con
   if (dx == NULL) return;
   pl_team_barrier(pass->team);
   pl_team_share(pass->team, rows, 16, &from, &to);
-  for (pl_piece p = { to, to }; pl_descend(&p, from, ROWS_AT_ONCE);) {
+  for (pl_chunk p = { to, to }; pl_descend(&p, from, ROWS_AT_ONCE);) {
     size_t at = p.start * features;
     pl_kernel.normalize_backward(dx + at, dy + at, x + at, mean, scale, b, c, shift, p.end - p.start, features, relu);
   }

@@ -11,7 +11,9 @@ enum { CHAINS = 4 };   /* of a sum of rows, as in column_sums */
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t blocks_of(size_t rows) { return (rows + PL_ROW_BLOCK - 1) / PL_ROW_BLOCK; }
 
-static bool is_sum(const pl_chain_outer *o) { return o->summed && (o->lane == PL_LANE_ROW || o->lane == PL_LANE_SCALAR); }
+static bool is_sum(const pl_chain_outer *o) {
+  return o->summed && (o->lane == PL_LANE_ROW || o->lane == PL_LANE_SCALAR);
+}
 static size_t width_of(const pl_chain_outer *o, size_t cols) { return o->lane == PL_LANE_ROW ? cols : 1; }
 
 /* Of a member: registers, a strip for each outer that is broadcast, CHAINS strips for each sum over rows. */

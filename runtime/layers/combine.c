@@ -36,7 +36,7 @@ static void add_forward(pl_layer *self, const pl_pass *pass, const float *x, flo
   if (pass->inputs == 1) memcpy(y + from, x + from, (to - from) * sizeof *y);
   for (int k = 1; k < pass->inputs; k++) {
     const float *sum = k == 1 ? x : y;
-    for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
+    for (pl_chunk p = { to, to }; pl_descend(&p, from, PL_VALUES_AT_ONCE);)
       pl_kernel.add(y + p.start, sum + p.start, pass->input[k] + p.start, p.end - p.start);
   }
 }

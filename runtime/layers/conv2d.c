@@ -15,11 +15,11 @@ static const char *const bias_choices[] = { "false", "true", "per-position", NUL
 static const conv2d_config defaults = { .stride = { 1, 1 }, .bias = CONV2D_BIAS, .init = { PL_INIT_HE, 0, 0 },
                                         .bias_init = { PL_INIT_ZEROS, 0, 0 } };
 static const pl_option options[] = {
-  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, in), .place = 1, .required = true,
+  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, in), .position = 1, .required = true,
     .low = 1, .high = 65536 },
-  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, out), .place = 2, .required = true,
+  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(conv2d_config, out), .position = 2, .required = true,
     .low = 1, .high = 65536 },
-  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, kernel), .place = 3, .required = true,
+  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, kernel), .position = 3, .required = true,
     .low = 1, .high = 1024 },
   { .name = "stride", .kind = PL_OPTION_PAIR, .offset = offsetof(conv2d_config, stride), .low = 1, .high = 1024 },
   { .name = "padding", .kind = PL_OPTION_PADDING, .offset = offsetof(conv2d_config, padding), .low = 0, .high = 1024 },
@@ -238,12 +238,12 @@ static void backward_weights_narrow(pl_layer *self, const pl_pass *pass, const c
   enum { STRIP = 16 };
   size_t strips = (s->out + STRIP - 1) / STRIP, members = ((size_t)pass->team->size + 1) / 2;   /* for a half */
   size_t height = strips >= members ? s->kh : (s->kh * strips + members - 1) / members,
-    pieces = (s->kh + height - 1) / height;
+    bands = (s->kh + height - 1) / height;
   for (int h = 0; h < 2; h++) {
-    pl_half half = pl_half_of(pass, h, strips * pieces, self->param[0].grad, second);
+    pl_half half = pl_half_of(pass, h, strips * bands, self->param[0].grad, second);
     for (size_t n = 0; n < half.samples; n++) {   /* outside: an image stays in the cache */
       for (size_t item = half.from; item < half.to; item++) {
-        size_t o = item / pieces * STRIP, ky = item % pieces * height;
+        size_t o = item / bands * STRIP, ky = item % bands * height;
         pl_gemm c = weights_of(s, &half, x, dy, n);
         c.c += ky * s->kw * s->out + o;
         c.a += ky * s->pw;

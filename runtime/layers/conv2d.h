@@ -32,7 +32,7 @@ static inline size_t conv2d_weights(const conv2d_sizes *s) { return s->kh * s->k
 
 conv2d_sizes conv2d_sizes_of(const conv2d_config *c, const pl_shape *in);
 
-/* The layer's forward, with an activation (elementwise, or NULL) of each finished piece of y. */
+/* The layer's forward, with an activation (elementwise, or NULL) of each finished tile of y. */
 void conv2d_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation);
 
 /* Outputs that are made row by row, each by one matrix product, for operations that use them up while they are in the

@@ -30,7 +30,7 @@ size_t conv2d_data_memory(const conv2d_sizes *s, size_t batch, int members) {
    stride; with a border of kernel - 1 around e and the kernel flipped, w'[ky][kx][o][i] = w[kh-1-ky][kw-1-kx][i][o],
    this is a forward convolution of stride 1. */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped) {
-  enum { CHANNELS = 16 };   /* of a piece of work: a kernel may have one tap */
+  enum { CHANNELS = 16 };   /* of a chunk of work: a kernel may have one tap */
   size_t taps = s->kh * s->kw, blocks = (s->in + CHANNELS - 1) / CHANNELS, from, to;
   pl_team_share(team, taps * blocks, 1, &from, &to);
   for (size_t item = from; item < to; item++) {
@@ -93,7 +93,7 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
   }
 }
 
-/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border behind it. */
+/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border after it. */
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
                          float *transposed) {
   const pl_team *team = pass->team;

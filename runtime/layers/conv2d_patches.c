@@ -34,7 +34,7 @@ static void gather(float *patches, const conv2d_sizes *s, const float *x, size_t
 
 void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const float *x, const float *weight,
                             const float *bias, bool per_position, float *y, pl_layer *activation) {
-  const pl_team alone = { .size = 1 };
+  const pl_team single_thread = { .size = 1 };
   size_t size = s->oh * s->ow * s->out;
   float *patches = (float *)pass->scratch + (size_t)pass->team->rank * conv2d_patches_memory(s);
   pl_work work = pl_work_begin(pass->team, pass->batch, 1, block_of(s), PL_FROM_START);
@@ -42,7 +42,7 @@ void conv2d_patches_forward(const pl_pass *pass, const conv2d_sizes *s, const fl
     size_t count = to - n;
     gather(patches, s, x + n * s->ph * s->pw * s->in, count);
     for (size_t i = 0; i < count && per_position; i++) memcpy(y + (n + i) * size, bias, size * sizeof *y);
-    pl_gemm_team(&alone, &(pl_gemm){
+    pl_gemm_team(&single_thread, &(pl_gemm){
       .c = y + n * size, .c_row = (ptrdiff_t)s->out, .a = patches, .a_row = (ptrdiff_t)patch_of(s), .a_inner = 1,
       .b = weight, .b_inner = (ptrdiff_t)s->out,
       .rows = count * s->oh * s->ow, .cols = s->out, .outer = 1, .inner = patch_of(s), .bias = bias,

@@ -15,10 +15,10 @@ static void fetch(const float *from, size_t floats) {
 
 /* Rows [from, to) of `all`, which has so many rows; those next to them will be next. */
 static void multiply(const pl_gemm *all, size_t from, size_t to, bool descending) {
-  enum { ROWS = 12 };   /* of a piece: full tiles with any instruction set */
-  size_t pieces = (to - from + ROWS - 1) / ROWS;
-  for (size_t i = 0; i < pieces; i++) {
-    size_t at = from + (descending ? pieces - 1 - i : i) * ROWS, end = to - at < ROWS ? to : at + ROWS;
+  enum { ROWS = 12 };   /* of a chunk: full tiles with any instruction set */
+  size_t chunks = (to - from + ROWS - 1) / ROWS;
+  for (size_t i = 0; i < chunks; i++) {
+    size_t at = from + (descending ? chunks - 1 - i : i) * ROWS, end = to - at < ROWS ? to : at + ROWS;
     size_t next = descending ? at - (at < ROWS ? at : ROWS) : end, rows = descending ?
         at - next : all->rows - end < ROWS ? all->rows - end : ROWS;
     pl_gemm c = *all;

@@ -88,28 +88,28 @@ static blocks best_blocks(const conv2d_sizes *s, size_t batch, int members) {
   return blocks_of(s, (batch + 1) / 2, best.in, best.out);
 }
 
-/* The workspace of a pass, in floats from its start; every member has a slot of its own from `slots` on. */
-typedef struct { size_t filter, flipped, second, columns, slots, slot, end; } places;
+/* The workspace of a pass, in floats from its start; every member has `own` floats to itself, from `members` on. */
+typedef struct { size_t filter, flipped, second, columns, members, own, end; } workspace;
 
 static size_t product_memory(const tiling *t, size_t channels, size_t cols) {
   return t->planes * (plane_of(t, channels) + plane_of(t, smaller(cols, strip_of(cols))));
 }
 
-static places forward_places(const conv2d_sizes *s, const tiling *t, int members) {
-  places p = { .slots = filter_size(t->planes, s->in, s->out), .slot = product_memory(t, s->in, s->out) };
-  p.slot = pl_member_floats(p.slot);
-  p.end = p.slots + (size_t)members * p.slot;
+static workspace forward_workspace(const conv2d_sizes *s, const tiling *t, int members) {
+  workspace p = { .members = filter_size(t->planes, s->in, s->out), .own = product_memory(t, s->in, s->out) };
+  p.own = pl_member_floats(p.own);
+  p.end = p.members + (size_t)members * p.own;
   return p;
 }
 
-static places backward_places(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
-  places p = { .flipped = filter_size(t->planes, s->out, s->in), .slot = product_memory(t, s->out, s->in) };
-  if (p.slot < blocks_memory(b)) p.slot = blocks_memory(b);
-  p.slot = pl_member_floats(p.slot);
+static workspace backward_workspace(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
+  workspace p = { .flipped = filter_size(t->planes, s->out, s->in), .own = product_memory(t, s->out, s->in) };
+  if (p.own < blocks_memory(b)) p.own = blocks_memory(b);
+  p.own = pl_member_floats(p.own);
   p.second = p.flipped + conv2d_weights(s);
   p.columns = p.second + conv2d_weights(s);
-  p.slots = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
-  p.end = p.slots + (size_t)members * p.slot;
+  p.members = (p.columns + pl_column_sums_scratch(batch * s->oh * s->ow, s->out) + SKEW - 1) / SKEW * SKEW;
+  p.end = p.members + (size_t)members * p.own;
   return p;
 }
 
@@ -123,10 +123,10 @@ static tiling backward_tiling(const conv2d_sizes *s, size_t batch) {
 void conv2d_winograd_memory(const conv2d_sizes *s, size_t batch, pl_memory *m) {
   tiling y = forward_tiling(s, batch), x = backward_tiling(s, batch);
   m->needs_x = true;
-  m->scratch_forward = sizeof(float) * forward_places(s, &y, m->members).end;
+  m->scratch_forward = sizeof(float) * forward_workspace(s, &y, m->members).end;
   for (int members = 1; members <= m->members; members++) {   /* a smaller team may choose larger blocks */
     blocks b = best_blocks(s, batch, members);
-    size_t bytes = sizeof(float) * backward_places(s, &x, &b, batch, members).end;
+    size_t bytes = sizeof(float) * backward_workspace(s, &x, &b, batch, members).end;
     if (m->scratch_backward < bytes) m->scratch_backward = bytes;
   }
 }
@@ -192,9 +192,9 @@ static void multiply_group(float *out, float *m, const float *v, const float *u,
 void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x, float *y,
                              pl_layer *activation) {
   tiling t = forward_tiling(s, pass->batch);
-  places p = forward_places(s, &t, pass->team->size);
+  workspace p = forward_workspace(s, &t, pass->team->size);
   float *u = (float *)pass->scratch + p.filter,
-    *v = (float *)pass->scratch + p.slots + (size_t)pass->team->rank * p.slot;
+    *v = (float *)pass->scratch + p.members + (size_t)pass->team->rank * p.own;
   const float *bias = self->params > 1 ? self->param[1].value : NULL;
   size_t n, to;
   transform_filter(pass->team, u, s, t.planes, self->param[0].value, s->in, s->out);
@@ -211,11 +211,11 @@ void conv2d_winograd_forward(pl_layer *self, const pl_pass *pass, const conv2d_s
 
 /* dw of one block: S_f = sum over tiles of V_f' D_f, in the order of samples and tiles */
 static void block_of_weights(const conv2d_sizes *s, const blocks *b, size_t unit, const float *x, const float *dy,
-                             const pl_half *half, float *workspace) {
+                             const pl_half *half, float *own) {
   const tiling *t = &b->t;
   size_t across = (s->out + b->out - 1) / b->out, i = unit / across * b->in, o = unit % across * b->out;
   size_t in = smaller(s->in - i, b->in), out = smaller(s->out - o, b->out), plane = in * out + SKEW;
-  float *v = workspace, *d = v + t->planes * plane_of(t, in), *sums = d + t->planes * plane_of(t, out);
+  float *v = own, *d = v + t->planes * plane_of(t, in), *sums = d + t->planes * plane_of(t, out);
   for (size_t n = 0; n < half->samples; n += t->group) {
     size_t samples = smaller(half->samples - n, t->group), first = half->first + n;
     transform(v, t, x + first * s->h * s->w * s->in, s->h, s->w, s->in, i, in, samples, s->top, s->left, 0);
@@ -253,9 +253,9 @@ static bool has_unit(const line *l, int half, size_t unit, size_t from, size_t t
   return from <= middle && middle < to;
 }
 
-static size_t sample_at(const line *l, size_t place) {
+static size_t sample_at(const line *l, size_t at) {
   size_t start = l->units * l->unit;
-  return place < start ? 0 : smaller(place - start, l->samples);
+  return at < start ? 0 : smaller(at - start, l->samples);
 }
 
 void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *x,
@@ -263,9 +263,9 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
   const pl_team *team = pass->team;
   tiling t = backward_tiling(s, pass->batch);
   blocks b = best_blocks(s, pass->batch, team->size);
-  places p = backward_places(s, &t, &b, pass->batch, team->size);
+  workspace p = backward_workspace(s, &t, &b, pass->batch, team->size);
   line l = line_of(s, &b, pass->batch, dx != NULL ? pass->batch : 0, t.group);
-  float *scratch = pass->scratch, *slot = scratch + p.slots + (size_t)team->rank * p.slot,
+  float *scratch = pass->scratch, *own = scratch + p.members + (size_t)team->rank * p.own,
     *columns = scratch + p.columns;
   size_t rows = pass->batch * s->oh * s->ow;
   if (self->params > 1) pl_column_sums_parts(team, dy, rows, s->out, columns);
@@ -280,13 +280,13 @@ void conv2d_winograd_backward(pl_layer *self, const pl_pass *pass, const conv2d_
     for (int h = 0; h < (pass->batch > 1 ? 2 : 1); h++) {
       pl_half half = pl_half_of(pass, h, 0, self->param[0].grad, scratch + p.second);
       for (size_t unit = 0; unit < b.units; unit++) if (has_unit(&l, h, unit, from, to))
-        block_of_weights(s, &b, unit, x, dy, &half, slot);
+        block_of_weights(s, &b, unit, x, dy, &half, own);
     }
     size_t n = sample_at(&l, from), samples = sample_at(&l, to) - n;
     if (samples == 0) continue;
-    transform(slot, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top,
+    transform(own, &t, dy + n * s->oh * s->ow * s->out, s->oh, s->ow, s->out, 0, s->out, samples, s->kh - 1 - s->top,
               s->kw - 1 - s->left, 0);
-    multiply_group(dx + n * s->h * s->w * s->in, slot + t.planes * plane_of(&t, s->out), slot, scratch + p.filter, &t,
+    multiply_group(dx + n * s->h * s->w * s->in, own + t.planes * plane_of(&t, s->out), own, scratch + p.filter, &t,
                    samples, s->out, s->in, NULL, s->h, s->w);
   }
   pl_team_barrier(team);

@@ -9,7 +9,7 @@ typedef struct { double p; } config;
 
 static const config defaults = { .p = 0.5 };
 static const pl_option options[] = {
-  { .name = "p", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, p), .place = 1, .low = 0, .high = 0.999999 },
+  { .name = "p", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, p), .position = 1, .low = 0, .high = 0.999999 },
     { 0 }
 };
 

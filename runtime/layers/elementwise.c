@@ -1,5 +1,5 @@
 /* Operations on elements, with broadcasting: y = f(a, b, ..). The functions and their derivatives are in
-   kernels/operations.c; here are the places of elements, and sums where an input was broadcast:
+   kernels/operations.c; here are the addresses of elements, and sums where an input was broadcast:
    da[j] = sum over all i that j was broadcast to of dy[i] df/da[i]. */
 #include <string.h>
 #include "kernels/kernels.h"
@@ -187,11 +187,11 @@ static void sum_slopes(const slope *s, float *out, ptrdiff_t origin, size_t from
   ptrdiff_t step = pl_walk_step(s->walk, s->k);
   for (size_t i = from; i < to;) {
     pl_stretch at = pl_walk_stretch(s->walk, i, to);
-    float *place = out + at.offset[s->k] - origin;
+    float *sum = out + at.offset[s->k] - origin;
     slopes(s, g, &at);
-    if (step == 1) pl_kernel.add(place, place, g, at.n);
-    else if (step == 0) *place += (float)pl_kernel.sum_tree(g, at.n, 1, false, 0);
-    else for (size_t j = 0; j < at.n; j++) place[(ptrdiff_t)j * step] += g[j];
+    if (step == 1) pl_kernel.add(sum, sum, g, at.n);
+    else if (step == 0) *sum += (float)pl_kernel.sum_tree(g, at.n, 1, false, 0);
+    else for (size_t j = 0; j < at.n; j++) sum[(ptrdiff_t)j * step] += g[j];
     i += at.n;
   }
 }

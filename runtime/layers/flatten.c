@@ -1,4 +1,4 @@
-/* Flatten, Reshape, Identity: the same numbers under another shape; no memory moves. */
+/* Flatten, Reshape, Identity: the same values in another shape; no memory moves. */
 #include "layers/layer.h"
 
 static pl_status flatten_shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
@@ -12,7 +12,7 @@ static pl_status reshape_shape(pl_layer *self, const pl_shape *in, pl_shape *out
   if (pl_shape_count(out) == pl_shape_count(in)) return PL_OK;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   return pl_error_set(err, PL_ERROR_SHAPE,
-                      "makes %s (%lld numbers a sample) of %s (%lld numbers a sample); the counts must be equal",
+                      "makes %s (%lld values a sample) of %s (%lld values a sample); the counts must be equal",
                       pl_shape_text(a, out, true), (long long)pl_shape_count(out), pl_shape_text(b, in, true),
                         (long long)pl_shape_count(in));
 }
@@ -26,7 +26,7 @@ static pl_status identity_shape(pl_layer *self, const pl_shape *in, pl_shape *ou
 static const pl_shape no_shape;
 static const pl_option none[] = { { 0 } };
 static const pl_option reshape_options[] = {
-  { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .place = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
+  { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .position = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
 };
 
 const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE,

@@ -103,28 +103,11 @@ const pl_program *pl_formula_program(const pl_layer *layer) {
   return layer->cls == &pl_formula && c->program.result >= 0 ? &c->program : NULL;
 }
 
-/* The length of the line of a script that a message begins with, "x.lua:12: "; 0: none. */
-static size_t place_of(const char *text) {
-  for (const char *colon = strchr(text, ':'); colon != NULL; colon = strchr(colon + 1, ':')) {
-    size_t digits = strspn(colon + 1, "0123456789");
-    if (digits > 0 && strncmp(colon + 1 + digits, ": ", 2) == 0) return (size_t)(colon + 1 + digits + 2 - text);
-    if (strncmp(colon, ": ", 2) == 0) return 0;
-  }
-  return 0;
-}
-
 /* x.lua:12: layer 2 (GatedLinear): what is wrong; of an operation the line is known, of the rest that of the layer. */
 static pl_status blame(const pl_layer *self, pl_status status, pl_error *err) {
-  char label[PL_PATH_TEXT], text[sizeof err->text];
-  if (err == NULL) return status;
-  size_t n = place_of(err->text);
-  memcpy(text, err->text, sizeof text);
-  pl_layer_label(label, self);
-  if (n > 0) snprintf(err->text, sizeof err->text, "%.*s%.100s: %.400s", (int)n, text, label, text + n);
-  else {
-    pl_error_prefix(err, "%s", label);
-    if (self->origin[0]) pl_error_prefix(err, "%s", self->origin);
-  }
+  char label[PL_PATH_TEXT];
+  if (err != NULL && !pl_error_insert(err, pl_layer_label(label, self)) && self->origin[0])
+    pl_error_prefix(err, "%s", self->origin);
   return status;
 }
 
@@ -196,9 +179,14 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
   pl_status status = record_twice(self, &fresh, &shape, err);
   self->recording = false;
   int first = graph->ops;
+  if (status == PL_OK && fresh.outputs.count > 1 && self->parent != NULL)
+    status = pl_error_set(err, PL_ERROR_SHAPE, "has %d outputs where the %s that it is part of takes one; several are "
+                          "those of a whole model: return them from its nn.Graph", fresh.outputs.count,
+                          self->parent->type);
   if (status == PL_OK && self->children > 0 && pl_graph_begin(graph, self, in, err)) status = PL_ERROR_MEMORY;
   if (status == PL_OK) status = pl_program_apply(&fresh, graph, &in, out, err);
   if (status == PL_OK) status = pl_graph_note_formula(graph, self, first, *out, err);
+  if (status == PL_OK && self->parent == NULL) graph->outputs = fresh.outputs;
   if (status) {
     pl_program_clear(&fresh);
     return blame(self, status, err);

@@ -1,4 +1,4 @@
-/* Layers whose output is finished piece by piece, while it is in the cache: an activation, a residual sum, or both. */
+/* Layers whose output is finished tile by tile, while it is in the cache: an activation, a residual sum, or both. */
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
 #include "layers/fused.h"
@@ -17,7 +17,7 @@ void pl_fused_product_activation(const pl_fused *f) {
 void pl_fused_add_relu(const pl_fused *f) {
   size_t from, to;
   pl_team_share(f->pass[0].team, f->pass[0].batch * (size_t)pl_shape_count(&f->pass[0].out), 64, &from, &to);
-  for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
+  for (pl_chunk p = { to, to }; pl_descend(&p, from, PL_VALUES_AT_ONCE);)
     pl_kernel.add_relu(f->y + p.start, f->x + p.start, f->other + p.start, p.end - p.start);
 }
 

@@ -4,15 +4,15 @@
 #include "perilune/alloc.h"
 
 /* Room for one more item in a list that doubles. */
-static pl_status grow(void **list, int used, int *room, size_t size, pl_error *err) {
-  if (used < *room) return PL_OK;
-  int more = *room ? 2 * *room : 16;
+static pl_status grow(void **list, int used, int *capacity, size_t size, pl_error *err) {
+  if (used < *capacity) return PL_OK;
+  int more = *capacity ? 2 * *capacity : 16;
   void *fresh = pl_alloc_array((size_t)more, size, err);
   if (fresh == NULL) return PL_ERROR_MEMORY;
   if (*list != NULL) memcpy(fresh, *list, (size_t)used * size);
   pl_free(*list);
   *list = fresh;
-  *room = more;
+  *capacity = more;
   return PL_OK;
 }
 
@@ -90,6 +90,11 @@ int pl_graph_output(const pl_graph *graph) {
   return graph->ops ? graph->op[graph->ops - 1].out : 0;
 }
 
+pl_outputs pl_graph_outputs(const pl_graph *graph) {
+  if (graph->outputs.count > 0) return graph->outputs;
+  return (pl_outputs){ 1, { graph->value[pl_graph_output(graph)].shape } };
+}
+
 /* x.lua:12: layer 5 (Linear, "fc1"): what the layer said */
 static pl_status blame(const pl_layer *layer, pl_error *err) {
   char label[PL_PATH_TEXT];
@@ -108,7 +113,7 @@ static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_
   }
   int64_t count = pl_shape_count(out);
   if (count >= 0 && count <= INT32_MAX) return PL_OK;
-  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 numbers of a sample: %s becomes %s",
+  pl_error_set(err, PL_ERROR_SHAPE, "makes more than 2^31 values of a sample: %s becomes %s",
                pl_shape_text(a, in, true), pl_shape_text(b, out, true));
   return blame(layer, err);
 }

@@ -45,6 +45,7 @@ typedef struct pl_graph {
   int *input;          /* values */
   pl_row *row;
   int result;          /* the value that is the output; -1: that of the last operation */
+  pl_outputs outputs;  /* several: what lies in it, one after the other; else a count of 0 */
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
   bool shares;         /* some layer is used at several places */
   int calls;           /* of layers and containers since then */
@@ -55,6 +56,7 @@ pl_graph *pl_graph_new(const pl_shape *input, pl_error *err);
 pl_graph *pl_graph_retain(pl_graph *graph);
 void pl_graph_release(pl_graph *graph);          /* NULL is allowed; layers are not touched */
 int pl_graph_output(const pl_graph *graph);      /* the value */
+pl_outputs pl_graph_outputs(const pl_graph *graph);   /* at least one */
 
 /* Calls `layer` on value `in`: shapes are checked, its operations (a container's are many) are added; *out is the
    result. */

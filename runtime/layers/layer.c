@@ -217,24 +217,24 @@ const char *pl_layer_path(char text[PL_PATH_TEXT], const pl_layer *layer) {
   return text;
 }
 
-/* Of a deep place only the end is said, behind "...". */
+/* Of a long path only the end is shown, after "...". */
 const char *pl_layer_label(char text[PL_PATH_TEXT], const pl_layer *layer) {
   enum { MOST = 64 };
-  char place[MOST], here[16];
+  char path[MOST], here[16];
   size_t at = MOST - 1;
-  place[at] = '\0';
+  path[at] = '\0';
   for (const pl_layer *p = layer; p->parent; p = p->parent) {
     size_t length = (size_t)snprintf(here, sizeof here, "%d%s", position(p), p == layer ? "" : ".");
     if (at < length + 3) {
-      memcpy(place + (at -= 3), "...", 3);
+      memcpy(path + (at -= 3), "...", 3);
       break;
     }
-    memcpy(place + (at -= length), here, length);
+    memcpy(path + (at -= length), here, length);
   }
   const char *type = layer->type, *name = layer->name;
-  if (!place[at]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
-  else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", place + at, type, name);
-  else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", place + at, type);
+  if (!path[at]) snprintf(text, PL_PATH_TEXT, name[0] ? "%s \"%s\"" : "%s", type, name);
+  else if (name[0]) snprintf(text, PL_PATH_TEXT, "layer %s (%s, \"%s\")", path + at, type, name);
+  else snprintf(text, PL_PATH_TEXT, "layer %s (%s)", path + at, type);
   return text;
 }
 
@@ -272,17 +272,17 @@ cJSON *pl_layer_to_json(const pl_layer *layer) {
 }
 
 /* Layers in the order of their numbers; NULL: not complete yet. */
-typedef struct { pl_layer **layer; int count, room; } numbered;
+typedef struct { pl_layer **layer; int count, capacity; } numbered;
 
 static int next_number(numbered *all, pl_error *err) {
-  if (all->count == all->room) {
-    int more = 2 * all->room + 16;
+  if (all->count == all->capacity) {
+    int more = 2 * all->capacity + 16;
     pl_layer **list = pl_alloc_array((size_t)more, sizeof *list, err);
     if (list == NULL) return -1;
     if (all->count > 0) memcpy(list, all->layer, (size_t)all->count * sizeof *list);
     pl_free(all->layer);
     all->layer = list;
-    all->room = more;
+    all->capacity = more;
   }
   all->layer[all->count] = NULL;
   return all->count++;

@@ -25,7 +25,7 @@ typedef struct pl_param {
   bool trained;
   float *value, *grad;        /* [borrowed] from the model's blocks */
   size_t slice;               /* its number among the model's trained parameters */
-  bool packed;                /* while training: the numbers are in the order of `pack` */
+  bool packed;                /* while training: the values are in the order of `pack` */
   _Atomic bool zero_or_normal;   /* during some passes: each value is known to be zero or a normal number */
 } pl_param;
 
@@ -37,12 +37,12 @@ typedef struct pl_pass {
   bool dropout;               /* also where training is false */
   bool accumulate;            /* parameter gradients are added to what is there */
   bool many_zeros;            /* are likely in x: it is the model's input */
-  const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: gradients go to the parameters' places */
+  const pl_grad_sink *sink;   /* for `param_grads`: takes each tile; NULL: they go to memory */
   uint64_t seed, stream, step;   /* random numbers: a function of these and of the element: pl_pass_rng */
   pl_shape in, out;           /* of one sample; in: of the first input */
   int inputs;
   const float *const *input;     /* [inputs] x is the first; given as x is */
-  float *const *input_grad;      /* [inputs] backward: dx is the first; NULL where not wanted */
+  float *const *input_grad;      /* [inputs] backward: dx is the first; NULL where not needed */
   const pl_shape *input_shape;   /* [inputs] */
   const pl_operation *op;     /* of an operation of a formula; batch is 1 where its output is fixed */
   void *saved;                /* kept from forward to backward */
@@ -95,10 +95,10 @@ typedef struct pl_layer_class {
   pl_status (*trace)(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err);
   void (*memory)(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m);
   void (*forward)(pl_layer *self, const pl_pass *pass, const float *x, float *y);
-  /* dx may be NULL: not wanted. x and y are given only if `memory` asked for them (else NULL). */
+  /* dx may be NULL: not needed. x and y are given only if `memory` asked for them (else NULL). */
   void (*backward)(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx);
   /* The gradients of the layer's parameters, from the same x and dy, after the backwards of all layers. With a sink
-     each tile goes there while it is in the cache. NULL: backward computes them, to the parameters' places. */
+     each tile goes there while it is in the cache. NULL: backward computes them, into memory. */
   void (*param_grads)(pl_layer *self, const pl_pass *pass, const float *x, const float *dy);
   /* The order of a parameter's values that suits training: whether there is one, and then (out not NULL) from it to
      the usual one or back. Only layers with `param_grads`, which works in that order as backward and forward do. NULL:
@@ -194,17 +194,17 @@ void pl_layer_free_list(pl_layer *list);
 /* Shape from sizes: PL_SHAPE(5, 5, 1, 8) */
 #define PL_SHAPE(...) ((pl_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
 
-/* A share from its end:  for (pl_piece p = { to, to }; pl_descend(&p, from, most);)  work on [p.start, p.end). */
-typedef struct pl_piece { size_t start, end; } pl_piece;
-enum { PL_NUMBERS_AT_ONCE = 16384 };
-static inline bool pl_descend(pl_piece *p, size_t from, size_t most) {
+/* A share from its end:  for (pl_chunk p = { to, to }; pl_descend(&p, from, most);)  work on [p.start, p.end). */
+typedef struct pl_chunk { size_t start, end; } pl_chunk;
+enum { PL_VALUES_AT_ONCE = 16384 };
+static inline bool pl_descend(pl_chunk *p, size_t from, size_t most) {
   p->end = p->start;
   p->start = p->end - from > most ? p->end - most : from;
   return p->end > from;
 }
 
 /* Floats from a member's part of a workspace to the next member's: whole cache lines, and a gap, since a processor
-   that reads a part fetches lines behind its end too, which the next member would have to take back each time it
+   that reads a part fetches lines past its end too, which the next member would have to take back each time it
    writes them. */
 enum { PL_GAP = 512 };
 static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16 * 16 + PL_GAP; }
@@ -230,7 +230,7 @@ pl_half pl_half_of(const pl_pass *pass, int half, size_t items, float *grad, flo
 void pl_add_halves(const pl_pass *pass, float *grad, const float *second, size_t n);
 /* out[j] (+)= sum over rows i of a[i*cols + j]: rows in blocks of 256, each summed by one member, then the blocks
    in order. `scratch`: pl_column_sums_scratch(rows, cols) floats. Contains a barrier. Each member ends with its own
-   share of the columns (pl_team_share in grains of 16) written. Or what is before that barrier, and what is behind
+   share of the columns (pl_team_share in grains of 16) written. Or what is before that barrier, and what is after
    it. */
 void pl_column_sums_parts(const pl_team *team, const float *a, size_t rows, size_t cols, float *scratch);
 void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,

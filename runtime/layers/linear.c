@@ -9,9 +9,9 @@ typedef struct { int64_t in, out; bool bias; pl_init init, bias_init; } config;
 
 static const config defaults = { .bias = true, .init = { PL_INIT_HE, 0, 0 }, .bias_init = { PL_INIT_ZEROS, 0, 0 } };
 static const pl_option options[] = {
-  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(config, in), .place = 1, .required = true, .low = 1,
+  { .name = "in", .kind = PL_OPTION_SIZE, .offset = offsetof(config, in), .position = 1, .required = true, .low = 1,
     .high = 1 << 24 },
-  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(config, out), .place = 2, .required = true, .low = 1,
+  { .name = "out", .kind = PL_OPTION_SIZE, .offset = offsetof(config, out), .position = 2, .required = true, .low = 1,
     .high = 1 << 24 },
   { .name = "bias", .kind = PL_OPTION_BOOL, .offset = offsetof(config, bias) },
   { .name = "init", .kind = PL_OPTION_INIT, .offset = offsetof(config, init) },
@@ -65,7 +65,7 @@ enum { PANEL = 32, WEIGHT_ROWS = 56 };
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Where weight (i, o) lies, and how far it is to (i + 1, o). */
-static size_t place(const linear *l, size_t i, size_t o, size_t *stride) {
+static size_t weight_index(const linear *l, size_t i, size_t o, size_t *stride) {
   size_t first = o / PANEL * PANEL;
   *stride = l->weight->packed ? least(PANEL, l->out - first) : l->out;
   return l->weight->packed ? first * l->in + i * *stride + o - first : i * l->out + o;
@@ -88,20 +88,20 @@ static bool pack(const pl_layer *self, int param, float *to, const float *from, 
   return param == 0 && linear_pack(&self->param[0], to, from, back);
 }
 
-/* Pieces of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the
+/* Tiles of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the
    same ones. */
-typedef struct { size_t rows, cols, height, from, to; } pieces;
-typedef struct { size_t i, o, height, width; } piece;
+typedef struct { size_t rows, cols, height, from, to; } tiles;
+typedef struct { size_t i, o, height, width; } tile;
 
-static pieces share_pieces(const pl_team *team, size_t rows, size_t cols, size_t height) {
-  pieces p = { rows, cols, height, 0, 0 };
+static tiles share_tiles(const pl_team *team, size_t rows, size_t cols, size_t height) {
+  tiles p = { rows, cols, height, 0, 0 };
   pl_team_share(team, (rows + height - 1) / height * ((cols + PANEL - 1) / PANEL), 1, &p.from, &p.to);
   return p;
 }
 
-static piece piece_at(const pieces *p, size_t item) {
+static tile tile_at(const tiles *p, size_t item) {
   size_t high = (p->rows + p->height - 1) / p->height, i = item % high * p->height, o = item / high * PANEL;
-  return (piece){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
+  return (tile){ i, o, least(p->height, p->rows - i), least(PANEL, p->cols - o) };
 }
 
 /* Most pixels of a digit are zero, and often the same ones: a few samples need only the weights of the inputs that are
@@ -119,7 +119,7 @@ static bool may_list(const linear *l, const pl_pass *pass, size_t rows) {
   return !pass->training && rows >= MANY && pl_kernel.max_abs(l->weight->value, l->in * l->out) < INFINITY;
 }
 
-/* What is done with a piece of sums, rows i.. and columns o.. of y, while it is in the cache. */
+/* What is done with a tile of sums, rows i.. and columns o.. of y, while it is in the cache. */
 static void finish(const linear *l, pl_layer *activation, float *y, size_t rows, size_t cols, size_t o) {
   if (l->bias_last && l->bias != NULL)
     pl_kernel.add_to_rows(y, l->bias->value + o, rows, cols, l->out);
@@ -143,7 +143,7 @@ static void forward_listed(const linear *l, const pl_pass *pass, size_t rows, co
     size_t i = rows * g / groups, n = rows * (g + 1) / groups - i, count = pl_kernel.nonzero(list, x + i * in, n, in,
         in);
     for (size_t p = from; p < to; p++) {
-      size_t o = p * width, stride, at = place(l, 0, o, &stride);
+      size_t o = p * width, stride, at = weight_index(l, 0, o, &stride);
       pl_gemm product = {
         .c = y + i * out + o, .c_row = (ptrdiff_t)out, .a = x + i * in, .a_row = (ptrdiff_t)in, .a_inner = 1,
         .b = l->weight->value + at, .b_inner = (ptrdiff_t)stride,
@@ -176,10 +176,10 @@ void linear_forward(const linear *l, const pl_pass *pass, const float *x, float 
       .bias = first_bias(l, 0) }, activation);
     return;
   }
-  pieces all = share_pieces(pass->team, rows, l->out, HEIGHT);
+  tiles all = share_tiles(pass->team, rows, l->out, HEIGHT);
   for (size_t item = all.from; item < all.to; item++) {
-    piece p = piece_at(&all, item);
-    size_t stride, at = place(l, 0, p.o, &stride);
+    tile p = tile_at(&all, item);
+    size_t stride, at = weight_index(l, 0, p.o, &stride);
     float *out = y + p.i * l->out + p.o;
     pl_kernel.gemm(&(pl_gemm){
       .c = out, .c_row = (ptrdiff_t)l->out, .a = x + p.i * l->in, .a_row = (ptrdiff_t)l->in, .a_inner = 1,
@@ -189,8 +189,8 @@ void linear_forward(const linear *l, const pl_pass *pass, const float *x, float 
   }
 }
 
-/* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed piece by
-   piece so that lanes run over i. */
+/* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed tile by
+   tile so that lanes run over i. */
 void linear_backward(const linear *l, const pl_pass *pass, const float *dy, float *dx) {
   enum { WIDTH = 32, DEPTH = 4 * PANEL };
   size_t in = l->in, out = l->out, rows = rows_of(l, &pass->in, pass->batch), from, to;
@@ -201,7 +201,7 @@ void linear_backward(const linear *l, const pl_pass *pass, const float *dy, floa
     for (size_t o = 0; o < out; o += DEPTH) {
       size_t depth = least(DEPTH, out - o);
       for (size_t k = 0; k < depth; k += PANEL) {
-        size_t stride, at = place(l, i, o + k, &stride);
+        size_t stride, at = weight_index(l, i, o + k, &stride);
         pl_kernel.transpose(transposed + k * WIDTH, l->weight->value + at, width, least(PANEL, depth - k), WIDTH,
                             stride);
       }
@@ -233,13 +233,13 @@ static void contract_runs(const pl_gemm *sum, const float *x, size_t samples, si
   memset(sum->c + next * sum->cols, 0, (height - next) * sum->cols * sizeof *sum->c);
 }
 
-/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to the place of the gradient, or to the sink out of the first cache. */
+/* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to memory, or to the sink out of the first cache. */
 static void weight_gradient(const linear *l, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
   float cached[WEIGHT_ROWS * PANEL];
-  pieces all = share_pieces(pass->team, l->in, l->out, WEIGHT_ROWS);
+  tiles all = share_tiles(pass->team, l->in, l->out, WEIGHT_ROWS);
   for (size_t item = all.from; item < all.to; item++) {
-    piece p = piece_at(&all, item);
-    size_t stride, at = place(l, p.i, p.o, &stride);
+    tile p = tile_at(&all, item);
+    size_t stride, at = weight_index(l, p.i, p.o, &stride);
     pl_gemm sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = (ptrdiff_t)l->in,
                     .b = dy + p.o, .b_inner = (ptrdiff_t)l->out,
                     .rows = p.height, .cols = p.width, .outer = 1, .inner = rows, .accumulate = pass->accumulate };

@@ -11,7 +11,7 @@ typedef struct linear {
                                 finished sums; the bias's gradient is pl_row_sums */
 } linear;
 
-/* `activation` (elementwise, or NULL) of each finished piece of y. */
+/* `activation` (elementwise, or NULL) of each finished tile of y. */
 void linear_forward(const linear *l, const pl_pass *pass, const float *x, float *y, pl_layer *activation);
 void linear_backward(const linear *l, const pl_pass *pass, const float *dy, float *dx);
 /* scratch: that of the sums over rows */

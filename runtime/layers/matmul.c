@@ -15,34 +15,34 @@ typedef struct pl_product {
 /* As matrices, with the batch in front of those that have one. */
 static pl_shape with_axes(const pl_shape *in, bool fixed, bool first) {
   pl_shape s = { 0 };
-  int whole = in->axes + !fixed;
+  int axes = in->axes + !fixed;
   if (!fixed) s.size[s.axes++] = -1;
   for (int a = 0; a < in->axes; a++) s.size[s.axes++] = in->size[a];
-  if (whole == 1 && first) s = (pl_shape){ 2, { 1, s.size[0] } };
-  else if (whole == 1) s = (pl_shape){ 2, { s.size[0], 1 } };
+  if (axes == 1 && first) s = (pl_shape){ 2, { 1, s.size[0] } };
+  else if (axes == 1) s = (pl_shape){ 2, { s.size[0], 1 } };
   return s;
 }
 
 static pl_status infer(pl_operation *o, pl_error *err) {
   if (o->inputs != 2) return pl_operation_refuse(o, err, "takes two inputs");
-  int whole[2] = { o->in[0].axes + !o->fixed[0], o->in[1].axes + !o->fixed[1] };
-  if (whole[0] == 0 || whole[1] == 0)
+  int axes[2] = { o->in[0].axes + !o->fixed[0], o->in[1].axes + !o->fixed[1] };
+  if (axes[0] == 0 || axes[1] == 0)
     return pl_operation_refuse(o, err, "both need at least one axis; multiply by a number with *");
-  if (whole[0] > PL_MAX_AXES || whole[1] > PL_MAX_AXES) return pl_operation_refuse(o, err, "at most 6 axes");
-  if (!o->fixed[1] && whole[1] < 3)
+  if (axes[0] > PL_MAX_AXES || axes[1] > PL_MAX_AXES) return pl_operation_refuse(o, err, "at most 6 axes");
+  if (!o->fixed[1] && axes[1] < 3)
     return pl_operation_refuse(o, err, "the second is a matrix for each sample, so it has three axes or more; "
-                                       "to multiply a sample's numbers with each other, use * and sum");
-  if (!o->fixed[0] && whole[0] < 2)
+                                       "to multiply a sample's values with each other, use * and sum");
+  if (!o->fixed[0] && axes[0] < 2)
     return pl_operation_refuse(o, err, "the first has only the batch axis; give it another with unsqueeze(-1)");
-  if (!o->fixed[1] && whole[0] > 1 && !o->fixed[0] && whole[0] != whole[1])
+  if (!o->fixed[1] && axes[0] > 1 && !o->fixed[0] && axes[0] != axes[1])
     return pl_operation_refuse(o, err, "the batch is the first axis of both, so both need as many axes; "
                                        "use unsqueeze(-2) for a row a sample");
   pl_shape a = with_axes(&o->in[0], o->fixed[0], true), b = with_axes(&o->in[1], o->fixed[1], false);
   if (a.size[a.axes - 1] != b.size[b.axes - 2])
     return pl_operation_refuse(o, err, "the last axis of the first (%lld) must equal the %s of the second (%lld)%s",
-                               (long long)a.size[a.axes - 1], whole[1] > 1 ? "last but one" : "axis",
+                               (long long)a.size[a.axes - 1], axes[1] > 1 ? "last but one" : "axis",
                                (long long)b.size[b.axes - 2],
-                               whole[1] > 1 && b.size[b.axes - 1] == a.size[a.axes - 1] ?
+                               axes[1] > 1 && b.size[b.axes - 1] == a.size[a.axes - 1] ?
                                  "; transpose the second, with transpose(-2, -1)" : "");
   int lead = (a.axes > b.axes ? a.axes : b.axes) - 2;
   if (lead + 2 > PL_MAX_AXES + 1) return pl_operation_refuse(o, err, "at most 6 axes");
@@ -57,8 +57,8 @@ static pl_status infer(pl_operation *o, pl_error *err) {
       return pl_operation_refuse(o, err, "the batch stays the first axis");
     if (i > 0 && c.size[i] == -1) return pl_operation_refuse(o, err, "the batch stays the first axis");
   }
-  if (!(whole[0] == 1)) c.size[c.axes++] = a.size[a.axes - 2];
-  if (!(whole[1] == 1)) c.size[c.axes++] = b.size[b.axes - 1];
+  if (!(axes[0] == 1)) c.size[c.axes++] = a.size[a.axes - 2];
+  if (!(axes[1] == 1)) c.size[c.axes++] = b.size[b.axes - 1];
   o->out_fixed = !batch;
   o->out = (pl_shape){ 0 };
   for (int i = batch; i < c.axes; i++) o->out.size[o->out.axes++] = c.size[i];
@@ -117,15 +117,15 @@ static void need(const pl_operation *o, size_t batch, pl_memory *m) {
   m->scratch_backward = (p.inner * p.cols * matrices(&p, p.b)) * sizeof(float);
 }
 
-/* Few large products are shared, each by the whole team; many small ones are shared out. Each sum is one chain. */
+/* Few large products are shared, each by the axes team; many small ones are shared out. Each sum is one chain. */
 static bool shares_each(const pl_product *p, size_t items) {
   return items < 8 || p->rows * p->cols * p->inner > 1 << 18;
 }
 
 static void multiply(const pl_team *team, const pl_product *p, const pl_gemm *c) {
-  static const pl_team alone = { .size = 1 };
+  static const pl_team single_thread = { .size = 1 };
   (void)p;
-  pl_gemm_team(team != NULL ? team : &alone, c, NULL);
+  pl_gemm_team(team != NULL ? team : &single_thread, c, NULL);
 }
 
 static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {

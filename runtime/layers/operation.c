@@ -40,5 +40,5 @@ pl_status pl_operation_infer(pl_operation *o, pl_error *err) {
   if (status) return status;
   int64_t count = pl_shape_count(&o->out);
   if (count >= 0 && count <= INT32_MAX) return PL_OK;
-  return pl_operation_refuse(o, err, "makes more than 2^31 numbers");
+  return pl_operation_refuse(o, err, "makes more than 2^31 values");
 }

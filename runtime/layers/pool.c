@@ -1,7 +1,7 @@
 #include "layers/pool.h"
 
 /* Outputs along one axis, and the padding before the first pixel. "same": ceil(size / stride) outputs, an odd padding
-   puts the extra one behind the last pixel. */
+   puts the extra one after the last pixel. */
 static size_t outputs_of(size_t size, size_t kernel, size_t stride, int64_t padding, size_t *before) {
   if (padding < 0) {
     size_t n = (size + stride - 1) / stride, covered = (n - 1) * stride + kernel;

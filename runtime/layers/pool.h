@@ -9,7 +9,7 @@
 typedef struct { int64_t kernel[2], stride[2], padding[2]; } pl_pool_config;   /* stride 0: as the kernel */
 
 #define PL_POOL_OPTIONS \
-  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(pl_pool_config, kernel), .place = 1, \
+  { .name = "kernel", .kind = PL_OPTION_PAIR, .offset = offsetof(pl_pool_config, kernel), .position = 1, \
     .required = true, .low = 1, .high = 256 }, \
   { .name = "stride", .kind = PL_OPTION_PAIR, .offset = offsetof(pl_pool_config, stride), .low = 1, .high = 1024 }, \
   { .name = "padding", .kind = PL_OPTION_PADDING, .offset = offsetof(pl_pool_config, padding), .low = 0, .high = 255 }

@@ -22,6 +22,7 @@ typedef struct pl_program {
   pl_layer *layer;             /* whose parameters and children it uses; NULL: none (a loss) */
   pl_step *step;
   int steps, room, result;     /* result: -1 until there is one */
+  pl_outputs outputs;          /* several: what lies in the result, one after the other; else a count of 0 */
   const char *origin;          /* of the steps that follow; may be NULL */
 } pl_program;
 

@@ -54,6 +54,11 @@ cJSON *pl_program_write(const pl_program *p) {
   for (int i = 0; i < p->steps; i++) pl_json_add(&steps, NULL, write_step(p, &p->step[i]));
   pl_json_add(&json, "steps", steps);
   pl_json_add(&json, "result", cJSON_CreateNumber(p->result + 1));
+  if (p->outputs.count == 0) return json;
+  cJSON *outputs = cJSON_CreateArray();
+  for (int i = 0; i < p->outputs.count; i++)
+    pl_json_add(&outputs, NULL, write_integers(p->outputs.shape[i].size, p->outputs.shape[i].axes));
+  pl_json_add(&json, "outputs", outputs);
   return json;
 }
 
@@ -118,6 +123,23 @@ static pl_status read_step(pl_program *p, const cJSON *json, int *out, pl_error 
   return pl_program_add_param(p, param_named(p->layer, cJSON_GetStringValue(field(json, "param"))), out, err);
 }
 
+/* Together they are the result. */
+static pl_status read_outputs(pl_program *p, const cJSON *json, pl_error *err) {
+  const cJSON *list = field(json, "outputs"), *item;
+  int64_t sum = 0, n = 0;
+  if (list == NULL) return PL_OK;
+  if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > PL_MOST_OUTPUTS) return damaged(err);
+  cJSON_ArrayForEach(item, list) {
+    pl_shape *shape = &p->outputs.shape[n++];
+    shape->axes = read_integers(item, shape->size, PL_MAX_AXES - 1);
+    int64_t count = shape->axes < 0 ? -1 : pl_shape_count(shape);
+    if (count < 0 || count > INT32_MAX) return damaged(err);
+    sum += count;
+  }
+  p->outputs.count = (int)n;
+  return n > 1 && sum == pl_shape_count(&p->step[p->result].op.out) ? PL_OK : damaged(err);
+}
+
 pl_status pl_program_read(pl_program *p, const cJSON *json, pl_error *err) {
   const cJSON *steps = field(json, "steps"), *result = field(json, "result"), *item;
   int inputs = p->steps, at = 0, out;
@@ -131,5 +153,5 @@ pl_status pl_program_read(pl_program *p, const cJSON *json, pl_error *err) {
     at++;
   }
   p->result = result->valueint - 1;
-  return p->result >= 0 && p->result < p->steps && at >= inputs ? PL_OK : damaged(err);
+  return p->result >= 0 && p->result < p->steps && at >= inputs ? read_outputs(p, json, err) : damaged(err);
 }

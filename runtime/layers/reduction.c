@@ -9,7 +9,7 @@
 
 enum { SUM, MEAN, NORM, VAR, STD, MAX, MIN };
 
-/* The elements of a row: element i of the reduced axes, of output j, lies at place(j, kept) + place(i, reduced). */
+/* The elements of a row: element i of the reduced axes, of output j, lies at offset_of(j, kept) + offset_of(i, reduced). */
 typedef struct pl_rows {
   int kept, reduced;
   size_t kept_size[PL_MAX_AXES], kept_stride[PL_MAX_AXES], size[PL_MAX_AXES], stride[PL_MAX_AXES];
@@ -71,7 +71,7 @@ static pl_rows rows_of(const pl_operation *o) {
   return r;
 }
 
-static size_t place(size_t i, int axes, const size_t *size, const size_t *stride) {
+static size_t offset_of(size_t i, int axes, const size_t *size, const size_t *stride) {
   size_t at = 0;
   for (int a = axes - 1; a >= 0; a--) {
     at += i % size[a] * stride[a];
@@ -93,7 +93,7 @@ static void need(const pl_operation *o, size_t batch, pl_memory *m) {
 static const float *gather(const pl_rows *r, const float *x, float *copy, size_t *stride) {
   *stride = r->reduced == 1 ? r->stride[0] : 1;
   if (r->reduced <= 1) return x;
-  for (size_t i = 0; i < r->n; i++) copy[i] = x[place(i, r->reduced, r->size, r->stride)];
+  for (size_t i = 0; i < r->n; i++) copy[i] = x[offset_of(i, r->reduced, r->size, r->stride)];
   return copy;
 }
 
@@ -106,7 +106,7 @@ static float extreme(const float *x, size_t n, size_t stride, bool largest) {
   return value;
 }
 
-static double deviations(const float *x, size_t n, size_t stride, double correction) {
+static double variance(const float *x, size_t n, size_t stride, double correction) {
   double mean = pl_kernel.sum_tree(x, n, stride, false, 0) / (double)n;
   return pl_kernel.sum_tree(x, n, stride, true, mean) / ((double)n - correction);
 }
@@ -116,8 +116,8 @@ static float reduce(int code, const float *x, size_t n, size_t stride, double co
     case SUM: return (float)pl_kernel.sum_tree(x, n, stride, false, 0);
     case MEAN: return (float)(pl_kernel.sum_tree(x, n, stride, false, 0) / (double)n);
     case NORM: return (float)sqrt(pl_kernel.sum_tree(x, n, stride, true, 0));
-    case VAR: return (float)deviations(x, n, stride, correction);
-    case STD: return (float)sqrt(deviations(x, n, stride, correction));
+    case VAR: return (float)variance(x, n, stride, correction);
+    case STD: return (float)sqrt(variance(x, n, stride, correction));
     default: return extreme(x, n, stride, code == MAX);
   }
 }
@@ -133,7 +133,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   (void)self;
   pl_team_share(pass->team, pass->batch * r.rows, 8, &from, &to);
   for (size_t i = from; i < to; i++) {
-    const float *row = x + i / r.rows * each + place(i % r.rows, r.kept, r.kept_size, r.kept_stride);
+    const float *row = x + i / r.rows * each + offset_of(i % r.rows, r.kept, r.kept_size, r.kept_stride);
     row = gather(&r, row, own_copy(pass, &r), &stride);
     y[i] = reduce(o->cls->code, row, r.n, stride, (double)o->args.v[1]);
   }
@@ -156,7 +156,7 @@ static void backward_row(const pl_pass *pass, const pl_rows *r, const float *x, 
     first++;
   const float slope = (float)((double)dy * b);
   for (size_t i = 0; i < r->n; i++) {
-    float *out = dx + place(i, r->reduced, r->size, r->stride);
+    float *out = dx + offset_of(i, r->reduced, r->size, r->stride);
     if (code < NORM) *out = slope;
     else if (code >= MAX) *out = i == first ? dy : 0;
     else *out = (float)((double)dy * (a * (double)row[i * stride] + b));
@@ -171,7 +171,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * r.rows, 8, &from, &to);
   for (size_t i = from; i < to; i++) {
-    size_t at = i / r.rows * each + place(i % r.rows, r.kept, r.kept_size, r.kept_stride);
+    size_t at = i / r.rows * each + offset_of(i % r.rows, r.kept, r.kept_size, r.kept_stride);
     backward_row(pass, &r, x ? x + at : NULL, y ? y[i] : 0, dy[i], dx + at);
   }
 }

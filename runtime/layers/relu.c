@@ -26,7 +26,7 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   if (dx == NULL) return;
   pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in), 64, &from, &to);
   /* y = max(x, 0) */
-  for (pl_piece p = { to, to }; pl_descend(&p, from, PL_NUMBERS_AT_ONCE);)
+  for (pl_chunk p = { to, to }; pl_descend(&p, from, PL_VALUES_AT_ONCE);)
     pl_kernel.relu_backward(dx + p.start, y + p.start, dy + p.start, p.end - p.start);
 }
 

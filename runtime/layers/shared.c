@@ -25,7 +25,7 @@ static void contract_and_fetch(const pl_gemm *part, const float *next, ptrdiff_t
   }
 }
 
-/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns behind them
+/* Rows from i to end, COLUMN_BLOCK columns from j, inner steps from k on; `more`: the same of the columns after them
    are next. */
 static void contract_part(const pl_gemm *c, size_t i, size_t end, size_t j, size_t k, size_t depth, bool more) {
   float block[SUM_DEPTH * COLUMN_BLOCK];
@@ -57,14 +57,14 @@ static void contract_part(const pl_gemm *c, size_t i, size_t end, size_t j, size
 }
 
 void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n) {
-  const pl_team alone = { .size = 1 };
-  layer->cls->forward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n),
+  const pl_team single_thread = { .size = 1 };
+  layer->cls->forward(layer, &(pl_pass){ .team = &single_thread, .batch = 1, .in = PL_SHAPE((int64_t)n),
                                          .out = PL_SHAPE((int64_t)n) }, x, y);
 }
 
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n) {
-  const pl_team alone = { .size = 1 };
-  layer->cls->backward(layer, &(pl_pass){ .team = &alone, .batch = 1, .in = PL_SHAPE((int64_t)n),
+  const pl_team single_thread = { .size = 1 };
+  layer->cls->backward(layer, &(pl_pass){ .team = &single_thread, .batch = 1, .in = PL_SHAPE((int64_t)n),
                                           .out = PL_SHAPE((int64_t)n) }, NULL, y, dy, dx);
 }
 

@@ -6,7 +6,7 @@
 static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {
   (void)self;
   if (in->axes < 1) return pl_error_set(err, PL_ERROR_SHAPE,
-                                        "acts along the last axis of a sample, got samples that are single numbers");
+                                        "acts along the last axis of a sample, got samples that are single values");
   *out = *in;
   return PL_OK;
 }

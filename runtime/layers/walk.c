@@ -59,7 +59,7 @@ pl_lane pl_lane_of(const pl_operation *o, int k) {
     PL_LANE_COLUMN : PL_LANE_OTHER;
 }
 
-/* Adds an axis behind the others, as part of the last one where it can be. */
+/* Adds an axis after the others, as part of the last one where it can be. */
 static void add_axis(pl_walk *w, size_t size, const ptrdiff_t *stride) {
   bool merges = w->dims > 0;
   if (size == 1) return;

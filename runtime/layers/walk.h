@@ -1,4 +1,4 @@
-/* Visiting all elements of an operation's output in order, with the places of what is broadcast to it. Axes that lie
+/* Visiting all elements of an operation's output in order, with the addresses of what is broadcast to it. Axes that lie
    side by side in all operands are one. */
 #ifndef LAYERS_WALK_H
 #define LAYERS_WALK_H

@@ -16,7 +16,7 @@ static const pl_option options[] = {
   PL_LOSS_COMMON(config), { 0 }
 };
 
-/* In pieces of 32: the logarithms of 32 factors 1 + e, each at most 2, are that of their product. */
+/* In chunks of 32: the logarithms of 32 factors 1 + e, each at most 2, are that of their product. */
 static double row_of_logits(const pl_loss_row *r) {
   enum { PIECE = 32 };
   float e[PIECE];

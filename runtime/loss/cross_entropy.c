@@ -16,12 +16,12 @@ static const pl_option options[] = {
 
 /* The sum of e^(x_j - most), in ascending order; the terms go to `terms` unless it is NULL. */
 static double sum_of_exponentials(float *terms, const float *x, float most, size_t n) {
-  enum { PIECE = 64 };
-  float piece[PIECE];
+  enum { CHUNK = 64 };
+  float chunk[CHUNK];
   double sum = 0;
-  for (size_t from = 0; from < n; from += PIECE) {
-    size_t count = n - from < PIECE ? n - from : PIECE;
-    float *e = terms ? terms + from : piece;
+  for (size_t from = 0; from < n; from += CHUNK) {
+    size_t count = n - from < CHUNK ? n - from : CHUNK;
+    float *e = terms ? terms + from : chunk;
     for (size_t j = 0; j < count; j++) e[j] = x[from + j] - most;
     pl_kernel.exponential(e, e, count);
     for (size_t j = 0; j < count; j++) sum += (double)e[j];

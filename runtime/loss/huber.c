@@ -7,7 +7,7 @@ typedef struct { pl_loss_common common; double delta; } config;
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 1 };
 static const pl_option options[] = {
-  { .name = "delta", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, delta), .place = 1, .low = 1e-30,
+  { .name = "delta", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, delta), .position = 1, .low = 1e-30,
     .high = 1e15 },
   PL_LOSS_COMMON(config), { 0 }
 };

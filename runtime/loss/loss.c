@@ -1,12 +1,14 @@
 /* Making, checking and running losses. What each computes is in its own file. */
 #include <string.h>
 #include <cjson/cJSON.h>
+#include "loss/formula.h"
 #include "loss/loss.h"
 #include "perilune/alloc.h"
 
 struct pl_loss {
   const pl_loss_class *cls;
   void *config;               /* begins with a pl_loss_common */
+  pl_loss_formula *formula;   /* then there is neither of these; else NULL */
 };
 
 const char *const pl_reductions[] = { "mean", "sum", NULL };
@@ -41,31 +43,71 @@ pl_loss *pl_loss_new(const char *type, const cJSON *args, pl_error *err) {
   return NULL;
 }
 
+pl_loss *pl_loss_new_formula(const cJSON *config, pl_loss_record_fn host, void *context, pl_error *err) {
+  pl_loss *loss = pl_alloc(sizeof *loss, err);
+  if (loss == NULL) return NULL;
+  *loss = (pl_loss){ .formula = pl_loss_formula_new(config, host, context, err) };
+  if (loss->formula != NULL) return loss;
+  pl_free(loss);
+  return NULL;
+}
+
+bool pl_loss_is_formula(const pl_loss *loss) { return loss->formula != NULL; }
+
+pl_status pl_loss_check_again(pl_loss *loss, pl_error *err) {
+  return loss->formula ? pl_loss_formula_check_again(loss->formula, err) : PL_OK;
+}
+
 void pl_loss_free(pl_loss *loss) {
   if (loss == NULL) return;
+  pl_loss_formula_free(loss->formula);
   pl_free(loss->config);
   pl_free(loss);
 }
 
-const char *pl_loss_type(const pl_loss *loss) { return loss->cls->head.type; }
+const char *pl_loss_type(const pl_loss *loss) {
+  return loss->formula ? pl_loss_formula_name(loss->formula) : loss->cls->head.type;
+}
 
 cJSON *pl_loss_to_json(const pl_loss *loss) {
   cJSON *json = cJSON_CreateObject();
-  pl_json_add(&json, "type", cJSON_CreateString(loss->cls->head.type));
-  pl_json_add(&json, "config", pl_options_write(&loss->cls->head, loss->config));
+  pl_json_add(&json, "type", cJSON_CreateString(loss->formula ? pl_loss_formula_type : loss->cls->head.type));
+  pl_json_add(&json, "config", loss->formula ? pl_loss_formula_write(loss->formula)
+                                             : pl_options_write(&loss->cls->head, loss->config));
   return json;
 }
 
 pl_loss *pl_loss_from_json(const cJSON *json, pl_error *err) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "type"));
-  if (type != NULL) return pl_loss_new(type, cJSON_GetObjectItemCaseSensitive(json, "config"), err);
+  const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "config");
+  if (type != NULL && strcmp(type, pl_loss_formula_type) == 0) return pl_loss_new_formula(config, NULL, NULL, err);
+  if (type != NULL) return pl_loss_new(type, config, err);
   pl_error_set(err, PL_ERROR_VALUE, "a loss is described as { type = \"CrossEntropy\", config = { ... } }; there "
                                     "is no type");
   return NULL;
 }
 
-pl_status pl_loss_check(const pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
-                        pl_error *err) {
+pl_status pl_loss_check(pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels, pl_error *err) {
+  return pl_loss_check_outputs(loss, &(pl_outputs){ 1, { *output } }, target, labels, err);
+}
+
+static pl_status check_formula(pl_loss *loss, const pl_outputs *outputs, const pl_shape *target, bool labels,
+                               pl_error *err) {
+  char got[PL_SHAPE_TEXT];
+  if (labels && target->axes != 0)
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: integer labels have the shape [N], got %s", pl_loss_type(loss),
+                        pl_shape_text(got, target, true));
+  return pl_loss_formula_check(loss->formula, outputs, target, labels, err);
+}
+
+pl_status pl_loss_check_outputs(pl_loss *loss, const pl_outputs *outputs, const pl_shape *target, bool labels,
+                                pl_error *err) {
+  if (loss->formula != NULL) return check_formula(loss, outputs, target, labels, err);
+  if (outputs->count > 1)
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: takes one output, and the model has %d; write what they cost together "
+                        "as nn.define_loss { forward = function(y, target) ... y[1] ... y[2] ... end }",
+                        pl_loss_type(loss), outputs->count);
+  const pl_shape *output = &outputs->shape[0];
   char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
   const char *type = loss->cls->head.type;
   bool classes = loss->cls->kind == PL_LOSS_CLASSES;
@@ -102,7 +144,7 @@ pl_status pl_loss_check_labels(const int32_t *labels, size_t rows, size_t width,
 
 pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t first, size_t rows, size_t width,
                                pl_error *err) {
-  if (!loss->cls->probabilities) return PL_OK;
+  if (loss->formula != NULL || !loss->cls->probabilities) return PL_OK;
   for (size_t i = 0; i < rows * width; i++) {
     if (values[i] >= 0 && values[i] <= 1) continue;
     return pl_error_set(err, PL_ERROR_VALUE,
@@ -114,14 +156,26 @@ pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t 
   return PL_OK;
 }
 
+bool pl_loss_knows_outputs(const pl_loss *loss) {
+  return loss->formula == NULL || pl_loss_formula_outputs(loss->formula) >= 0;
+}
+
 pl_output_kind pl_loss_outputs(const pl_loss *loss) {
+  if (!pl_loss_knows_outputs(loss)) return PL_OUTPUT_VALUES;
+  if (loss->formula != NULL) return (pl_output_kind)pl_loss_formula_outputs(loss->formula);
   return loss->cls->outputs_of ? loss->cls->outputs_of(loss->config) : loss->cls->outputs;
 }
 
-bool pl_loss_is_for_classes(const pl_loss *loss) { return loss->cls->kind == PL_LOSS_CLASSES; }
+bool pl_loss_is_for_classes(const pl_loss *loss) {
+  return loss->formula == NULL && loss->cls->kind == PL_LOSS_CLASSES;
+}
 
 void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
                      pl_target target, size_t rows, size_t width) {
+  if (loss->formula != NULL) {
+    pl_loss_formula_forward(loss->formula, team, values, grad, output, target, rows);
+    return;
+  }
   const pl_loss_common *common = loss->config;
   bool mean = common->reduction == PL_REDUCTION_MEAN;
   double weight = mean && loss->cls->kind == PL_LOSS_ELEMENTS ? 1.0 / (double)width : 1;
@@ -142,7 +196,8 @@ double pl_loss_total(const double *values, size_t rows) {
 }
 
 double pl_loss_value(const pl_loss *loss, const double *values, size_t rows) {
-  const pl_loss_common *common = loss->config;
   double total = pl_loss_total(values, rows);
-  return common->reduction == PL_REDUCTION_MEAN && rows > 0 ? total / (double)rows : total;
+  bool mean = loss->formula ? pl_loss_formula_is_mean(loss->formula)
+                            : ((const pl_loss_common *)loss->config)->reduction == PL_REDUCTION_MEAN;
+  return mean && rows > 0 ? total / (double)rows : total;
 }

@@ -10,7 +10,7 @@ typedef struct pl_loss_row {
   const float *target;        /* [width], or NULL: the label speaks */
   int32_t label;
   double scale;               /* the gradient is multiplied by it */
-  float *grad;                /* [width], or NULL: not wanted */
+  float *grad;                /* [width], or NULL: not needed */
 } pl_loss_row;
 
 typedef enum pl_loss_kind {
@@ -23,7 +23,7 @@ typedef struct pl_loss_class {
   pl_loss_kind kind;
   pl_output_kind outputs;
   pl_output_kind (*outputs_of)(const void *config);            /* where it depends on the options; else NULL */
-  bool probabilities;         /* wanted values are probabilities */
+  bool probabilities;         /* target values are probabilities */
   double (*row)(const void *config, const pl_loss_row *row);   /* fills row->grad, returns the loss */
   const char *const *examples;   /* for tests: options as JSON, each is tried; ends with NULL */
 } pl_loss_class;
@@ -34,7 +34,7 @@ extern const char *const pl_reductions[];
 #define PL_LOSS_COMMON(config) \
   { .name = "reduction", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, common.reduction), .choices = pl_reductions }
 
-/* The wanted value of element j. */
+/* The target value of element j. */
 static inline double pl_loss_wanted(const pl_loss_row *row, size_t j) {
   if (row->target != NULL) return (double)row->target[j];
   return row->width == 1 ? (double)row->label : (double)((size_t)row->label == j);

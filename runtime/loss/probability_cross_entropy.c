@@ -11,7 +11,7 @@ typedef struct { pl_loss_common common; double clip; bool clip_gradient, normali
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 1e-7, false, false };
 static const pl_option options[] = {
-  { .name = "clip", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, clip), .place = 1, .low = 1e-30, .high = 0.5 },
+  { .name = "clip", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, clip), .position = 1, .low = 1e-30, .high = 0.5 },
   { .name = "clip_gradient", .kind = PL_OPTION_BOOL, .offset = offsetof(config, clip_gradient) },
   { .name = "normalize", .kind = PL_OPTION_BOOL, .offset = offsetof(config, normalize) },
   PL_LOSS_COMMON(config), { 0 }

@@ -14,7 +14,7 @@ typedef struct pl_optim_common {
 #define PL_OPTIM_NUMBER(config, field, least, most) \
   { .name = #field, .kind = PL_OPTION_NUMBER, .offset = offsetof(config, field), .low = least, .high = most }
 #define PL_OPTIM_COMMON(config) \
-  { .name = "lr", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.lr), .place = 1, .low = 0, .high = 1e15 }, \
+  { .name = "lr", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.lr), .position = 1, .low = 0, .high = 1e15 }, \
   { .name = "weight_decay", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.weight_decay), .low = 0, .high = 1e15 }, \
   { .name = "decay", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.decay), .low = 0, .high = 1e15 }, \
   { .name = "clip_norm", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.clip_norm), .low = 0, .high = 1e15 }, \
@@ -70,7 +70,7 @@ struct pl_optimizer {
   pl_slice *slice;
   uint32_t *group_of;         /* [slices] */
   size_t slices, size;
-  pl_optim_block *block;      /* slices in pieces, in order */
+  pl_optim_block *block;      /* slices in chunks, in order */
   size_t blocks;
   double *partial;            /* [3 * blocks] sums of squares: gradients; for LAMB weights, directions */
   const char *slot_name[PL_OPTIM_SLOTS];

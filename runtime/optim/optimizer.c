@@ -119,8 +119,8 @@ static void lay_blocks(pl_optimizer *opt) {
   for (size_t i = 0; i < opt->slices; i++) {
     size_t count = padded(opt->slice[i].count);
     for (size_t at = 0; at < count; at += PL_OPTIM_BLOCK) {
-      size_t piece = count - at < PL_OPTIM_BLOCK ? count - at : PL_OPTIM_BLOCK;
-      opt->block[b++] = (pl_optim_block){ (uint32_t)i, opt->group_of[i], opt->slice[i].offset + at, piece };
+      size_t chunk = count - at < PL_OPTIM_BLOCK ? count - at : PL_OPTIM_BLOCK;
+      opt->block[b++] = (pl_optim_block){ (uint32_t)i, opt->group_of[i], opt->slice[i].offset + at, chunk };
     }
   }
 }

@@ -33,12 +33,12 @@ static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   double mu = c->momentum, take = c->momentum_form == CLASSIC ? 1 : c->momentum_form == AVERAGED ? 1 - mu : -lr;
-  double along = c->momentum_form == KERAS ? -1 : lr;   /* w <- w - along d */
+  double rate = c->momentum_form == KERAS ? -1 : lr;   /* w <- w - rate d */
   (void)now;
   u->beta1 = (float)mu;
   u->one_minus_beta1 = (float)take;
-  u->rate_m = (float)(c->nesterov ? along * mu : along);
-  u->rate_g = (float)(c->nesterov || mu == 0 ? along * take : 0);
+  u->rate_m = (float)(c->nesterov ? rate * mu : rate);
+  u->rate_g = (float)(c->nesterov || mu == 0 ? rate * take : 0);
   if (c->decay_form == L2) u->l2 = (float)weight_decay;
   else u->weight_decay_factor = (float)(1 - (c->decay_form == DECOUPLED ? lr * weight_decay : weight_decay));
 }

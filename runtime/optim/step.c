@@ -105,7 +105,7 @@ static bool step_rows(const pl_optimizer *opt, float *values, const pl_grad_tile
   return opt->cls->update(&u);
 }
 
-/* With the last number of a slice goes the padding behind it, whose gradient is zero. */
+/* With the last value of a slice goes the padding after it, whose gradient is zero. */
 bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile) {
   static const float zeros[16];
   size_t count = opt->slice[tile->slice].count, padding = (16 - count % 16) % 16;

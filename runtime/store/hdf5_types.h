@@ -13,7 +13,7 @@ hid_t pl_store_memory_type(pl_store_type type);   /* [borrowed] */
 hid_t pl_store_text_type(size_t length);          /* new: fixed length, UTF-8, padded with zero bytes */
 hid_t pl_store_bool_type(hid_t base);             /* new: the enumeration FALSE, TRUE, which h5py reads as bool */
 
-/* The next name of `path`, in `name`; *path moves behind it. False at the end, and (with an error) on a bad name. */
+/* The next name of `path`, in `name`; *path moves past it. False at the end, and (with an error) on a bad name. */
 bool pl_store_next_name(const char **path, char name[STORE_NAME_MOST], pl_error *err);
 
 #endif

@@ -99,7 +99,7 @@ hid_t pl_memory_file_open(pl_memory_file *memory, pl_error *err) {
   return file;
 }
 
-/* The file ends where its superblock says; behind that is only what the buffer grew too far. */
+/* The file ends where its superblock says; after that is only what the buffer grew too far. */
 static pl_status find_end(pl_memory_file *memory, pl_error *err) {
   enum { AT_VERSION = USER_BLOCK_SIZE + 8, AT_END = USER_BLOCK_SIZE + 28 };
   static const unsigned char signature[8] = { 0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n' };

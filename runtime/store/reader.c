@@ -160,10 +160,10 @@ enum { STORE_DEPTH_MOST = 64 };
 
 static pl_status verify_tree(pl_store_reader *r, const char *path, int depth, pl_error *err);
 
-typedef struct place { pl_store_reader *r; const char *path; int depth; } place;
+typedef struct visit { pl_store_reader *r; const char *path; int depth; } visit;
 
 static pl_status verify_child(void *arg, const char *name, pl_error *err) {
-  place *at = arg;
+  visit *at = arg;
   char path[4096];
   if (at->depth > STORE_DEPTH_MOST || strlen(at->path) + strlen(name) + 2 > sizeof path) {
     return pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups", at->r->path, STORE_DEPTH_MOST);
@@ -183,7 +183,7 @@ static pl_status verify_tree(pl_store_reader *r, const char *path, int depth, pl
   pl_status status = pl_store_stat(r, path, &info, err);
   if (status == PL_OK) status = pl_store_attrs(r, path, verify_attr, NULL, err);
   if (status != PL_OK) return status;
-  if (info.group) return pl_store_list(r, path, verify_child, &(place){ r, path, depth }, err);
+  if (info.group) return pl_store_list(r, path, verify_child, &(visit){ r, path, depth }, err);
   void *data = pl_alloc(info.bytes, err);
   if (data == NULL) return PL_ERROR_MEMORY;
   status = pl_store_read(r, path, info.type, data, info.bytes, err);

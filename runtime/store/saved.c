@@ -97,7 +97,7 @@ static pl_status read_outputs(pl_saved *saved, const cJSON *loss, pl_error *err)
   pl_loss *trained_with = pl_loss_from_json(loss, err);
   if (trained_with == NULL) return err->status;
   pl_output_kind kind = pl_loss_outputs(trained_with);
-  if (kind != PL_OUTPUT_VALUES || !known) saved->outputs = kind;
+  if (pl_loss_knows_outputs(trained_with) && (kind != PL_OUTPUT_VALUES || !known)) saved->outputs = kind;
   pl_loss_free(trained_with);
   return PL_OK;
 }
@@ -172,8 +172,10 @@ pl_output_kind pl_saved_outputs(const pl_saved *saved) { return saved->outputs; 
 
 pl_status pl_model_predict(pl_saved *saved, const float *x, size_t n, const pl_predicted *out, pl_error *err) {
   enum { AT_ONCE = 256 };
-  const pl_shape *output = pl_exec_output(saved->exec);
-  size_t inputs = (size_t)pl_shape_count(pl_exec_input(saved->exec)), width = (size_t)pl_shape_count(output);
+  pl_outputs outputs = pl_exec_outputs(saved->exec);
+  const pl_shape *output = &outputs.shape[0];
+  size_t inputs = (size_t)pl_shape_count(pl_exec_input(saved->exec)), first = (size_t)pl_shape_count(output),
+    width = (size_t)pl_shape_count(pl_exec_output(saved->exec));
   char text[PL_SHAPE_TEXT];
   if ((out->labels != NULL || out->probabilities != NULL) && output->axes != 1) {
     return pl_error_set(err, PL_ERROR_SHAPE, "labels and probabilities are of outputs [N, K]; this model's are %s",
@@ -188,9 +190,10 @@ pl_status pl_model_predict(pl_saved *saved, const float *x, size_t n, const pl_p
     pl_status status = pl_exec_forward(saved->exec, x + at * inputs, rows, PL_INFER, &y, err);
     if (status != PL_OK) return status;
     if (out->outputs != NULL) memcpy(out->outputs + at * width, y, rows * width * sizeof *y);
-    if (out->probabilities != NULL) pl_probabilities(saved->outputs, out->probabilities + at * width, y, rows, width);
+    for (size_t i = 0; out->probabilities != NULL && i < rows; i++)
+      pl_probabilities(saved->outputs, out->probabilities + (at + i) * first, y + i * width, 1, first);
     for (size_t i = 0; out->labels != NULL && i < rows; i++)
-      out->labels[at + i] = pl_decide(saved->outputs, y + i * width, width);
+      out->labels[at + i] = pl_decide(saved->outputs, y + i * width, first);
   }
   return PL_OK;
 }

@@ -112,10 +112,10 @@ pl_status pl_stream_read_band(pl_hdf5_stream *s, size_t b, pl_error *err) {
   return PL_OK;
 }
 
-typedef struct wanted { uint32_t row, at; } wanted;
+typedef struct row_at { uint32_t row, at; } row_at;
 
 static int by_row(const void *a, const void *b) {
-  uint32_t x = ((const wanted *)a)->row, y = ((const wanted *)b)->row;
+  uint32_t x = ((const row_at *)a)->row, y = ((const row_at *)b)->row;
   return x < y ? -1 : x > y;
 }
 
@@ -128,7 +128,7 @@ static pl_status convert(const pl_hdf5_stream *s, void *out, size_t at, const ui
                       row + 1);
 }
 
-static pl_status read_chunked(pl_hdf5_stream *s, void *out, const wanted *list, size_t n, pl_error *err) {
+static pl_status read_chunked(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
   pl_status status = PL_OK;
   pthread_mutex_lock(&s->stream.lock);
   for (size_t i = 0; i < n && status == PL_OK; i++) {
@@ -142,27 +142,27 @@ static pl_status read_chunked(pl_hdf5_stream *s, void *out, const wanted *list, 
 }
 
 /* Neighbours are read at once. */
-static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const wanted *list, size_t n, pl_error *err) {
+static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
   enum { PIECE = 1 << 18 };
   size_t most = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  uint8_t *piece = pl_alloc_array(most < n ? most : n, s->row_stored, err);
-  pl_status status = piece ? PL_OK : PL_ERROR_MEMORY;
+  uint8_t *rows_read = pl_alloc_array(most < n ? most : n, s->row_stored, err);
+  pl_status status = rows_read ? PL_OK : PL_ERROR_MEMORY;
   for (size_t from = 0, to; from < n && status == PL_OK; from = to) {
     for (to = from + 1; to < n && to - from < most && list[to].row == list[to - 1].row + 1; ) to++;
-    status = pl_source_read_at(&s->file, s->offset + (uint64_t)list[from].row * s->row_stored, piece,
+    status = pl_source_read_at(&s->file, s->offset + (uint64_t)list[from].row * s->row_stored, rows_read,
                                (to - from) * s->row_stored, err);
     for (size_t i = from; i < to && status == PL_OK; i++)
-      status = convert(s, out, list[i].at, piece + (i - from) * s->row_stored, list[i].row, err);
+      status = convert(s, out, list[i].at, rows_read + (i - from) * s->row_stored, list[i].row, err);
   }
-  pl_free(piece);
+  pl_free(rows_read);
   return status;
 }
 
 pl_status pl_hdf5_stream_read(pl_stream *stream, void *out, const uint32_t *rows, size_t n, pl_error *err) {
   pl_hdf5_stream *s = (pl_hdf5_stream *)stream;
-  wanted *list = pl_alloc_array(n, sizeof *list, err);
+  row_at *list = pl_alloc_array(n, sizeof *list, err);
   if (list == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) list[i] = (wanted){ rows[i], (uint32_t)i };
+  for (size_t i = 0; i < n; i++) list[i] = (row_at){ rows[i], (uint32_t)i };
   qsort(list, n, sizeof *list, by_row);
   pl_status status = (s->chunks ? read_chunked : read_contiguous)(s, out, list, n, err);
   pl_free(list);

@@ -70,12 +70,12 @@ const pl_binary_op *pl_binary_find(const char *name) {
   return op->name == NULL ? NULL : op;
 }
 
-pl_dtype pl_result_type(pl_result_kind result, bool whole) {
+pl_dtype pl_result_type(pl_result_kind result, bool integers) {
   if (result == PL_RESULT_MASK) return PL_U8;
-  return result == PL_RESULT_NUMBER && whole ? PL_I32 : PL_F32;
+  return result == PL_RESULT_NUMBER && integers ? PL_I32 : PL_F32;
 }
 
-bool pl_operand_whole(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->whole; }
+bool pl_operand_is_integer(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->is_integer; }
 
 void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start) {
   s->constant = x->tensor == NULL;
@@ -158,14 +158,14 @@ static pl_tensor *binary(const pl_binary_op *op, const pl_operand *a, const pl_o
 
 /* Among f32, a number is an f32 too: so that a tensor made from 0.1 equals 0.1. */
 static void round_numbers(pl_operand *a, pl_operand *b) {
-  if (pl_operand_whole(a) && pl_operand_whole(b)) return;
+  if (pl_operand_is_integer(a) && pl_operand_is_integer(b)) return;
   a->number = (double)(float)a->number;
   b->number = (double)(float)b->number;
 }
 
 pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err) {
   round_numbers(&a, &b);
-  return binary(op, &a, &b, pl_result_type(op->result, pl_operand_whole(&a) && pl_operand_whole(&b)), err);
+  return binary(op, &a, &b, pl_result_type(op->result, pl_operand_is_integer(&a) && pl_operand_is_integer(&b)), err);
 }
 
 pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_operand b, pl_error *err) {

@@ -37,7 +37,7 @@ STORE_WHOLE(store_i32, int32_t, INT32_MIN, INT32_MAX)
 
 static const struct {
   void (*load)(double *out, const char *from, int64_t step, size_t n);
-  /* n, or the place of the first that does not fit */
+  /* n, or the index of the first that does not fit */
   size_t (*store)(char *to, int64_t step, const double *in, size_t n);
   const char *range;
 } types[] = {

@@ -109,7 +109,7 @@ pl_tensor *pl_tensor_where(const pl_tensor *mask, pl_operand yes, pl_operand no,
   pl_shape shape = mask->shape;
   if (yes.tensor != NULL && pl_shape_broadcast(&shape, &shape, &yes.tensor->shape, "where", err)) return NULL;
   if (no.tensor != NULL && pl_shape_broadcast(&shape, &shape, &no.tensor->shape, "where", err)) return NULL;
-  pl_dtype type = pl_result_type(PL_RESULT_NUMBER, pl_operand_whole(&yes) && pl_operand_whole(&no));
+  pl_dtype type = pl_result_type(PL_RESULT_NUMBER, pl_operand_is_integer(&yes) && pl_operand_is_integer(&no));
   if (yes.tensor != NULL && no.tensor != NULL && yes.tensor->type == no.tensor->type) type = yes.tensor->type;
   pl_tensor *out = pl_tensor_new(type, &shape, err);
   job j = { { .tensor = mask }, yes, no, out };

@@ -1,4 +1,4 @@
-/* What only this room sees: the inside of a tensor, and its elements as a stream of doubles. */
+/* What only this module sees: the inside of a tensor, and its elements as a stream of doubles. */
 #ifndef TENSOR_INTERNAL_H
 #define TENSOR_INTERNAL_H
 
@@ -53,7 +53,7 @@ static inline size_t pl_chunk_size(int64_t from, int64_t count) {
 
 pl_cursor pl_cursor_open(const pl_tensor *t, const pl_shape *shape, int64_t start);
 void pl_cursor_read(pl_cursor *c, double *out, size_t n);
-size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the place of the first value that does
+size_t pl_cursor_write(pl_cursor *c, const double *in, size_t n);   /* n, or the index of the first value that does
                                                                        not fit */
 
 /* How many of the next `n` elements come before the innermost axis ends; and past n of them, which must be no more. */
@@ -99,9 +99,9 @@ const float *pl_floats_read(pl_floats *s, size_t n);      /* n: at most PL_FLOAT
 float *pl_floats_target(pl_floats *s, size_t n);
 void pl_floats_write(pl_floats *s, const float *chunk, size_t n);
 
-bool pl_operand_whole(const pl_operand *x);
-/* The element type of a result; `whole`: all operands are. */
-pl_dtype pl_result_type(pl_result_kind result, bool whole);
+bool pl_operand_is_integer(const pl_operand *x);
+/* The element type of a result; `integers`: all operands are. */
+pl_dtype pl_result_type(pl_result_kind result, bool integers);
 
 /* Before any write: an error if the tensor was expanded. */
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);

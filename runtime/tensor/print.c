@@ -1,6 +1,6 @@
 /* A tensor as text: a header with shape and type, then its matrices, each under the Lua indices that lead to it. What
-   does not fit into a few short lines is shown by its ends; all numbers shown have one format and width. Rows of up to
-   20 numbers, such as the probabilities of classes, are whole: with fewer decimals, or on several lines, where they are
+   does not fit into a few short lines is shown by its ends; all values shown have one format and width. Rows of up to
+   20 values, such as the probabilities of classes, are whole: with fewer decimals, or on several lines, where they are
    too wide. */
 #include <math.h>
 #include "tensor/internal.h"
@@ -29,7 +29,7 @@ typedef struct page {
   const pl_tensor *t;
   FILE *out;
   shown axis[PL_MAX_AXES];
-  bool whole;          /* all numbers shown are whole */
+  bool whole;          /* all values shown are whole */
   double most;         /* of their absolute values, without infinities */
   enum { WHOLE, DECIMALS, EXPONENT } format;
   int width, decimals;

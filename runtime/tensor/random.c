@@ -43,8 +43,8 @@ pl_status pl_tensor_fill_uniform(pl_tensor *t, pl_rng rng, double low, double hi
   return fill(t, uniform, (plan){ rng, low, high }, "uniform", err);
 }
 
-pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double deviation, pl_error *err) {
-  return fill(t, normal, (plan){ rng, mean, deviation }, "normal", err);
+pl_status pl_tensor_fill_normal(pl_tensor *t, pl_rng rng, double mean, double std, pl_error *err) {
+  return fill(t, normal, (plan){ rng, mean, std }, "normal", err);
 }
 
 pl_status pl_tensor_fill_integers(pl_tensor *t, pl_rng rng, int64_t low, int64_t high, pl_error *err) {

@@ -54,7 +54,7 @@ static double pairs_total(const pairs *p) {
   }
 SUM_OF(row_sum, x)
 SUM_OF(sum_of_squares, x * x)
-SUM_OF(sum_of_deviations, (x - p) * (x - p))
+SUM_OF(sum_of_squared_differences, (x - p) * (x - p))
 
 static double row_mean(pl_cursor *c, int64_t n, double p) { return row_sum(c, n, p) / (double)n; }
 
@@ -62,17 +62,17 @@ static double row_mean(pl_cursor *c, int64_t n, double p) { return row_sum(c, n,
 static double row_var(pl_cursor *c, int64_t n, double p) {
   pl_cursor first = *c;
   double mean = row_mean(&first, n, 0);
-  return sum_of_deviations(c, n, mean) / ((double)n - p);
+  return sum_of_squared_differences(c, n, mean) / ((double)n - p);
 }
 
 static double row_std(pl_cursor *c, int64_t n, double p) { return sqrt(row_var(c, n, p)); }
 static double row_norm(pl_cursor *c, int64_t n, double p) { return sqrt(sum_of_squares(c, n, p)); }
 
-/* Folds the next n elements, x, into `value`, one after the other; `i` is the place of x. */
+/* Folds the next n elements, x, into `value`, one after the other; `i` is the index of x. */
 #define FOLD_OF(name, start, result, step) \
   static double name(pl_cursor *c, int64_t n, double p) { \
     double chunk[PL_CHUNK], value = start; \
-    int64_t place = 0; \
+    int64_t index = 0; \
     (void)p; \
     for (int64_t done = 0; done < n; done += PL_CHUNK) { \
       size_t m = pl_chunk_size(done, n); \
@@ -84,16 +84,16 @@ static double row_norm(pl_cursor *c, int64_t n, double p) { return sqrt(sum_of_s
         step; \
       } \
     } \
-    (void)place; \
+    (void)index; \
     return result; \
   }
 /* NaN wins: once `value` is NaN no comparison replaces it. */
 FOLD_OF(row_max, -INFINITY, value, if (x > value || x != x) value = x)
 FOLD_OF(row_min, INFINITY, value, if (x < value || x != x) value = x)
-FOLD_OF(row_argmax, NAN, (double)place, if (i == 0 || x > value || (x != x && value == value)) { value = x;
-    place = i; })
-FOLD_OF(row_argmin, NAN, (double)place, if (i == 0 || x < value || (x != x && value == value)) { value = x;
-    place = i; })
+FOLD_OF(row_argmax, NAN, (double)index, if (i == 0 || x > value || (x != x && value == value)) { value = x;
+    index = i; })
+FOLD_OF(row_argmin, NAN, (double)index, if (i == 0 || x < value || (x != x && value == value)) { value = x;
+    index = i; })
 FOLD_OF(row_prod, 1, value, value *= x)
 FOLD_OF(row_all, 1, value, if (x == 0) value = 0)
 FOLD_OF(row_any, 0, value, if (x != 0) value = 1)
@@ -104,7 +104,7 @@ const pl_reduction_op pl_reduction_ops[] = {
   { "var", row_var, PL_REDUCES_TO_FRACTION, false, true }, { "std", row_std, PL_REDUCES_TO_FRACTION, false, true },
   { "norm", row_norm, PL_REDUCES_TO_FRACTION, true, false },
   { "max", row_max, PL_REDUCES_TO_ELEMENT, false, false }, { "min", row_min, PL_REDUCES_TO_ELEMENT, false, false },
-  { "argmax", row_argmax, PL_REDUCES_TO_PLACE, false, false }, { "argmin", row_argmin, PL_REDUCES_TO_PLACE, false,
+  { "argmax", row_argmax, PL_REDUCES_TO_INDEX, false, false }, { "argmin", row_argmin, PL_REDUCES_TO_INDEX, false,
                                                                  false },
   { "all", row_all, PL_REDUCES_TO_MASK, true, false }, { "any", row_any, PL_REDUCES_TO_MASK, true, false },
   { NULL, NULL, PL_REDUCES_TO_NUMBER, false, false },
@@ -120,7 +120,7 @@ static pl_dtype type_of_result(const pl_reduction_op *op, pl_dtype type) {
   switch (op->to) {
     case PL_REDUCES_TO_NUMBER: return type == PL_F32 ? PL_F32 : PL_I32;
     case PL_REDUCES_TO_FRACTION: return PL_F32;
-    case PL_REDUCES_TO_PLACE: return PL_I32;
+    case PL_REDUCES_TO_INDEX: return PL_I32;
     case PL_REDUCES_TO_MASK: return PL_U8;
     default: return type;
   }

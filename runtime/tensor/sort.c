@@ -5,7 +5,7 @@
 
 typedef struct item {
   double value;
-  int64_t place;
+  int64_t index;
 } item;
 
 /* Strictly before: NaN comes last in both directions. */
@@ -33,45 +33,45 @@ static item *merge_sort(item *items, item *other, int64_t n, bool descending) {
   return items;
 }
 
-static void sort_rows(pl_tensor *values, pl_tensor *places, const pl_tensor *t, item *items, int64_t n,
+static void sort_rows(pl_tensor *values, pl_tensor *indices, const pl_tensor *t, item *items, int64_t n,
                       bool descending) {
   pl_cursor in = pl_cursor_open(t, &t->shape, 0);
-  pl_cursor value = pl_cursor_open(values, &values->shape, 0), place = pl_cursor_open(places, &places->shape, 0);
+  pl_cursor value = pl_cursor_open(values, &values->shape, 0), index = pl_cursor_open(indices, &indices->shape, 0);
   int64_t rows = n > 0 ? pl_tensor_count(t) / n : 0;
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t i = 0; i < n; i++) {
       pl_cursor_read(&in, &items[i].value, 1);
-      items[i].place = i;
+      items[i].index = i;
     }
     const item *sorted = merge_sort(items, items + n, n, descending);
     for (int64_t i = 0; i < n; i++) {
-      double from = (double)sorted[i].place;
+      double from = (double)sorted[i].index;
       pl_cursor_write(&value, &sorted[i].value, 1);
-      pl_cursor_write(&place, &from, 1);
+      pl_cursor_write(&index, &from, 1);
     }
   }
 }
 
-pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **places, const pl_tensor *t, int axis, bool descending,
+pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **indices, const pl_tensor *t, int axis, bool descending,
                          pl_error *err) {
   pl_status status = pl_axis_resolve(&axis, t->shape.axes, "sort", err);
   if (status) return status;
   int64_t n = t->shape.size[axis];
   item *items = pl_alloc_array((size_t)n, 2 * sizeof *items, err);
   *values = pl_tensor_new(t->type, &t->shape, err);
-  *places = pl_tensor_new(PL_I32, &t->shape, err);
+  *indices = pl_tensor_new(PL_I32, &t->shape, err);
   pl_tensor *row_in = pl_tensor_transpose(t, axis, -1, err);   /* the axis last */
   pl_tensor *row_values = *values ? pl_tensor_transpose(*values, axis, -1, err) : NULL;
-  pl_tensor *row_places = *places ? pl_tensor_transpose(*places, axis, -1, err) : NULL;
-  bool complete = items && row_in && row_values && row_places;
-  if (complete) sort_rows(row_values, row_places, row_in, items, n, descending);
+  pl_tensor *row_indices = *indices ? pl_tensor_transpose(*indices, axis, -1, err) : NULL;
+  bool complete = items && row_in && row_values && row_indices;
+  if (complete) sort_rows(row_values, row_indices, row_in, items, n, descending);
   pl_free(items);
   pl_tensor_free(row_in);
   pl_tensor_free(row_values);
-  pl_tensor_free(row_places);
+  pl_tensor_free(row_indices);
   if (complete) return PL_OK;
   pl_tensor_free(*values);
-  pl_tensor_free(*places);
-  *values = *places = NULL;
+  pl_tensor_free(*indices);
+  *values = *indices = NULL;
   return PL_ERROR_MEMORY;
 }

@@ -1,4 +1,4 @@
-/* Counted memory. One block holds the count and, behind one cache line, the elements; wrapped memory stays
+/* Counted memory. One block holds the count and, one cache line later, the elements; wrapped memory stays
    where it is. */
 #include <stdatomic.h>
 #include "tensor/internal.h"

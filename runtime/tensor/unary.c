@@ -128,9 +128,9 @@ static pl_tensor *unary(const pl_unary_op *op, const pl_tensor *t, const double 
 }
 
 pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_error *err) {
-  bool whole = t->type != PL_F32;
-  for (int i = 0; i < op->parameters; i++) whole = whole && (parameters[i] == floor(parameters[i]));
-  return unary(op, t, parameters, pl_result_type(op->result, whole), err);
+  bool integers = t->type != PL_F32;
+  for (int i = 0; i < op->parameters; i++) integers = integers && (parameters[i] == floor(parameters[i]));
+  return unary(op, t, parameters, pl_result_type(op->result, integers), err);
 }
 
 pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const double *parameters, pl_error *err) {

@@ -7,15 +7,15 @@ enum { BATCH = 64 };
 
 typedef struct {
   pl_exec *exec;
-  const pl_loss *loss;
+  pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
-  size_t count, width;
+  size_t count, width, first;   /* values of a sample's outputs, and of the first of them, which is scored */
   pl_output_kind outputs;
   bool labels, values;   /* labels, or values; if neither, distributions over classes */
   uint32_t *rows;
   float *x, *targets, *y;
-  int32_t *label, *guess, *wanted;
+  int32_t *label, *guess, *target_label;
   double *losses;
   pl_row_errors *errors;
   const pl_predictions *predictions;   /* or NULL */
@@ -33,16 +33,16 @@ static void evaluate_rows(work *w, const pl_team *team, const float *y, size_t s
   if (w->loss != NULL) pl_loss_forward(w->loss, team, w->losses + start, NULL, y, target, n, w->width);
   pl_team_share(team, n, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
-    const float *row = y + i * w->width, *wanted = w->targets + i * w->width;
+    const float *row = y + i * w->width, *target = w->targets + i * w->first;
     if (w->values) {
-      w->errors[start + i] = pl_errors_of_row(w->outputs, row, wanted, w->width);
+      w->errors[start + i] = pl_errors_of_row(w->outputs, row, target, w->first);
       continue;
     }
-    w->guess[start + i] = pl_decide(w->outputs, row, w->width);
-    w->wanted[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, wanted, w->width);
+    w->guess[start + i] = pl_decide(w->outputs, row, w->first);
+    w->target_label[start + i] = w->labels ? w->label[i] : pl_decide(PL_OUTPUT_PROBABILITIES, target, w->first);
     if (w->predictions == NULL) continue;
     w->predictions->label[start + i] = w->guess[start + i];
-    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->width, w->guess[start + i]);
+    w->predictions->probability[start + i] = pl_probability(w->outputs, row, w->first, w->guess[start + i]);
   }
   pl_team_barrier(team);
 }
@@ -58,14 +58,14 @@ static void run_all(const pl_team *team, void *arg) {
   }
 }
 
-typedef struct { work *w; const float *y; size_t start, n; } piece;
-static void run_gather(const pl_team *team, void *arg) { piece *p = arg; gather(p->w, team, p->start, p->n); }
-static void run_evaluate_rows(const pl_team *team, void *arg) { piece *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
+typedef struct { work *w; const float *y; size_t start, n; } chunk;
+static void run_gather(const pl_team *team, void *arg) { chunk *p = arg; gather(p->w, team, p->start, p->n); }
+static void run_evaluate_rows(const pl_team *team, void *arg) { chunk *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
 
 /* With functions of the script in the model, each batch is a pass of its own. */
 static pl_status run_by_batch(work *w, pl_error *err) {
   for (size_t start = 0; start < w->count; start += BATCH) {
-    piece p = { w, NULL, start, length(w, start) };
+    chunk p = { w, NULL, start, length(w, start) };
     pl_threads_run_on(1, run_gather, &p);
     pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
     if (status) return status;
@@ -81,10 +81,10 @@ static pl_status allocate(work *w, pl_error *err) {
   w->targets = pl_alloc_array(BATCH, (size_t)pl_shape_count(&target) * sizeof(float), err);
   w->label = pl_alloc_array(BATCH, sizeof *w->label, err);
   w->guess = pl_alloc_array(w->count, sizeof *w->guess, err);
-  w->wanted = pl_alloc_array(w->count, sizeof *w->wanted, err);
+  w->target_label = pl_alloc_array(w->count, sizeof *w->target_label, err);
   w->losses = pl_alloc_array(w->count, sizeof *w->losses, err);
   w->errors = pl_alloc_array(w->values ? w->count : 1, sizeof *w->errors, err);
-  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->wanted && w->losses && w->errors;
+  bool ok = w->rows && w->x && w->targets && w->label && w->guess && w->target_label && w->losses && w->errors;
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
@@ -94,7 +94,7 @@ static void clear(work *w) {
   pl_free(w->targets);
   pl_free(w->label);
   pl_free(w->guess);
-  pl_free(w->wanted);
+  pl_free(w->target_label);
   pl_free(w->losses);
   pl_free(w->errors);
 }
@@ -107,7 +107,7 @@ double pl_r2(double squared, double spread, size_t samples) {
 
 static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
   pl_row_errors sum = { 0 };
-  double elements = (double)w->count * (double)w->width;
+  double elements = (double)w->count * (double)w->first;
   for (size_t i = 0; i < w->count; i++) {
     sum.absolute += w->errors[i].absolute;
     sum.squared += w->errors[i].squared;
@@ -120,14 +120,14 @@ static void sum_up_values(const work *w, pl_evaluation *result, double spread) {
 static void sum_up_classes(const work *w, pl_evaluation *result, int64_t *confusion) {
   int64_t classes = pl_dataset_classes(w->data);
   for (size_t i = 0; i < w->count; i++) {
-    int32_t guess = w->guess[i], wanted = w->wanted[i];
-    result->correct += guess == wanted && guess != PL_NO_LABEL;
-    if (confusion == NULL || wanted < 0 || wanted >= classes) continue;
-    confusion[wanted * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
+    int32_t guess = w->guess[i], target_label = w->target_label[i];
+    result->correct += guess == target_label && guess != PL_NO_LABEL;
+    if (confusion == NULL || target_label < 0 || target_label >= classes) continue;
+    confusion[target_label * (classes + 1) + (guess >= 0 && guess < classes ? guess : classes)]++;
   }
 }
 
-pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
+pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, const pl_dataset *data, pl_mode mode,
                       pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions, pl_error *err) {
   pl_model *model = pl_exec_model(exec);
   pl_shape sample = pl_dataset_shape(data);
@@ -139,8 +139,10 @@ pl_status pl_evaluate(pl_exec *exec, const pl_loss *loss, pl_output_kind outputs
   pl_status status = pl_model_build(model, &sample, err);
   if (status) return status;
   pl_exec_follow(exec);
-  if ((status = pl_check_fit(pl_exec_output(exec), loss, data, err))) return status;
+  pl_outputs of_model = pl_exec_outputs(exec);
+  if ((status = pl_check_fit(&of_model, loss, data, err))) return status;
   w.width = (size_t)pl_shape_count(pl_exec_output(exec));
+  w.first = (size_t)pl_shape_count(&of_model.shape[0]);
   if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, length(&w, 0), mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;

@@ -30,21 +30,24 @@ static pl_status check_values(const pl_loss *loss, const pl_dataset *data, size_
   return status;
 }
 
-pl_status pl_check_fit(const pl_shape *output, const pl_loss *loss, const pl_dataset *data, pl_error *err) {
+pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_dataset *data, pl_error *err) {
   char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];
+  const pl_shape *output = &outputs->shape[0];
   int64_t classes = pl_dataset_classes(data);
   bool labels = classes > 0;
   if (!labels && !pl_dataset_has_targets(data))
     return pl_error_set(err, PL_ERROR_VALUE, "the data set has neither labels nor targets: nothing says what the outputs should be; "
                         "give it y");
   pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(data);
-  pl_status status = loss ? pl_loss_check(loss, output, &target, labels, err) : PL_OK;
+  pl_status status = loss ? pl_loss_check_outputs(loss, outputs, &target, labels, err) : PL_OK;
   if (status) return status;
   if (labels) return check_labels(output, classes, err);
-  if (loss != NULL) return check_values(loss, data, (size_t)pl_shape_count(&target), err);
+  if (loss != NULL && !pl_loss_is_formula(loss)) return check_values(loss, data, (size_t)pl_shape_count(&target), err);
   if (pl_shape_equal(output, &target)) return PL_OK;
-  return pl_error_set(err, PL_ERROR_SHAPE, "the model's outputs are %s, the data set's targets %s; give the last layer outputs of "
-                      "that shape", pl_shape_text(got, output, true), pl_shape_text(other, &target, true));
+  return pl_error_set(err, PL_ERROR_SHAPE, "the model's %soutputs are %s, the data set's targets %s; give the last layer outputs of "
+                      "that shape%s", outputs->count > 1 ? "first " : "", pl_shape_text(got, output, true),
+                      pl_shape_text(other, &target, true), loss == NULL ? "" : ", or return { what is compared with the "
+                      "targets, what else the loss needs } from an nn.Graph");
 }
 
 pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last, pl_error *err) {

@@ -84,10 +84,10 @@ static void load(const pl_loader *l, int rank, size_t index, size_t i) {
   const pl_loader_side *s = &l->side[index % 2];
   const pl_team one = { .size = 1 };
   float *x = s->x + i * l->size;
-  size_t place = index * l->batch_size + i;
-  if (place + 2 < l->count) pl_dataset_prefetch(l->data, l->order[place + 2]);
-  if (l->ahead) pl_read_ahead_take(l->ahead, place, index * l->batch_size, x);
-  pl_dataset_gather(l->data, &one, l->order + place, 1, l->ahead ? NULL : x, l->labels ? s->label + i : NULL,
+  size_t position = index * l->batch_size + i;
+  if (position + 2 < l->count) pl_dataset_prefetch(l->data, l->order[position + 2]);
+  if (l->ahead) pl_read_ahead_take(l->ahead, position, index * l->batch_size, x);
+  pl_dataset_gather(l->data, &one, l->order + position, 1, l->ahead ? NULL : x, l->labels ? s->label + i : NULL,
                     l->labels ? NULL : s->targets + i * l->target_size);
   for (size_t k = 0; k < l->augments; k++)
     pl_augment_one(l->augment[k], x, i, l->height, l->width, l->channels, pl_augment_rng(l->seed, l->epoch, index, (int)k),

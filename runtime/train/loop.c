@@ -1,5 +1,5 @@
 /* Training steps: many in one parallel region, or, where functions of the script take part, one after the other; and
-   what is done about those whose numbers are not finite. */
+   what is done about those whose values are not finite. */
 #include <string.h>
 #include "train/nonfinite.h"
 #include "train/trainer.h"
@@ -89,11 +89,11 @@ static void settle(pl_steps *s) {
   pl_trainer *t = s->t;
   pl_train_result *r = s->result;
   pl_given b = pl_step_batch(s, s->index);
-  r->broken_batch = s->index;
-  if (s->trouble == PL_LOSS_NOT_FINITE) pl_find_broken_loss(t->exec, b.x, b.n, r);
-  else pl_find_broken_gradient(t->o.model, r);
+  r->nonfinite_batch = s->index;
+  if (s->trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, r);
+  else pl_find_nonfinite_gradient(t->o.model, r);
   if (t->states == NULL || s->trouble == PL_WEIGHT_NOT_FINITE) {
-    r->broken = true;
+    r->nonfinite = true;
     return;
   }
   if (pl_model_states_size(t->o.model) > 0)
@@ -105,7 +105,7 @@ static void settle(pl_steps *s) {
 pl_status pl_steps_run(pl_steps *s, pl_error *err) {
   const pl_trainer_options *o = &s->t->o;
   bool parts = pl_model_has_host(o->model) || o->host_loss != NULL || pl_optimizer_is_host(o->optimizer);
-  while (s->first < s->end && !s->result->broken) {
+  while (s->first < s->end && !s->result->nonfinite) {
     pl_status status = pl_trainer_check_optimizer(s->t, err);
     s->trouble = PL_NO_TROUBLE;
     atomic_store(&s->not_finite, false);

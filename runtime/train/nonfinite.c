@@ -15,18 +15,18 @@ bool pl_all_finite(const float *x, size_t n) {
 
 static void parameter_of(const pl_slice *slice, pl_train_result *r) {
   char label[PL_PATH_TEXT];
-  snprintf(r->broken_at, sizeof r->broken_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
+  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
   pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
   const float *y;
   char label[PL_PATH_TEXT];
-  r->broken_what = "the loss";
+  r->nonfinite_what = "the loss";
   if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_exec_input(exec)))) {
-    snprintf(r->broken_at, sizeof r->broken_at, "the input");
+    snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the input");
     return;
   }
   for (size_t i = 0; i < slices; i++) {
@@ -35,28 +35,28 @@ void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_resul
       return;
     }
   }
-  snprintf(r->broken_at, sizeof r->broken_at, "the loss");
+  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the loss");
   if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
   for (int i = 0; i < pl_model_rows(m); i++) {
     pl_model_row row = pl_model_row_at(m, i);
     if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&row.output))) continue;
-    snprintf(r->broken_at, sizeof r->broken_at, "the output of %s", pl_layer_label(label, row.layer));
+    snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the output of %s", pl_layer_label(label, row.layer));
     return;
   }
 }
 
-void pl_find_broken_gradient(pl_model *m, pl_train_result *r) {
+void pl_find_nonfinite_gradient(pl_model *m, pl_train_result *r) {
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
-  r->broken_what = "a gradient";
-  snprintf(r->broken_at, sizeof r->broken_at, "the step");
+  r->nonfinite_what = "a gradient";
+  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the step");
   for (size_t i = slices; i-- > 0;) {
     if (!pl_all_finite(pl_model_grads(m) + slice[i].offset, slice[i].count)) {
       parameter_of(&slice[i], r);
       return;
     }
   }
-  r->broken_what = "a weight";
+  r->nonfinite_what = "a weight";
   for (size_t i = 0; i < slices; i++) {
     if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
       parameter_of(&slice[i], r);

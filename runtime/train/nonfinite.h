@@ -1,14 +1,14 @@
-/* Numbers that are not finite: is there one, and where did it come from? */
+/* Values that are not finite: is there one, and where did it come from? */
 #ifndef TRAIN_NONFINITE_H
 #define TRAIN_NONFINITE_H
 
 #include "perilune/train.h"
 
 bool pl_all_finite(const float *x, size_t n);
-/* Fills broken_what and broken_at. A loss: the first place on the way forwards in a pass over x [n, sample...]: the
+/* Fills nonfinite_what and nonfinite_at. A loss: the first value in the order of a forward pass over x [n, sample...]: the
    input, a parameter, a layer's output. */
-void pl_find_broken_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r);
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r);
 /* A gradient: the parameter that the backward pass met first; or a weight that the step itself made so. */
-void pl_find_broken_gradient(pl_model *model, pl_train_result *r);
+void pl_find_nonfinite_gradient(pl_model *model, pl_train_result *r);
 
 #endif

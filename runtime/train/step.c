@@ -34,13 +34,13 @@ static void compute_loss(pl_trainer *t, const pl_team *team, const float *y, con
   for (size_t i = from; i < to; i++) {
     const float *row = y + i * t->width;
     if (t->values) {
-      t->errors[i] = pl_errors_of_row(t->outputs, row, b->target.values + i * t->width, t->width);
+      t->errors[i] = pl_errors_of_row(t->outputs, row, b->target.values + i * t->first, t->first);
       continue;
     }
-    int32_t guess = pl_decide(t->outputs, row, t->width);
-    int32_t wanted = b->target.labels ? b->target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES,
-        b->target.values + i * t->width, t->width);
-    t->hit[i] = guess == wanted && guess != PL_NO_LABEL;
+    int32_t guess = pl_decide(t->outputs, row, t->first);
+    int32_t label = b->target.labels ? b->target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES,
+        b->target.values + i * t->first, t->first);
+    t->hit[i] = guess == label && guess != PL_NO_LABEL;
   }
 }
 
@@ -190,7 +190,7 @@ static void update_part(const pl_team *team, void *arg) {
 
 /* A loss that is a function of the script: the mean over the batch, and its gradient. */
 static pl_status host_loss(pl_steps *s, const pl_given *b, const float *y, pl_error *err) {
-  pl_host_loss_call call = { .y = y, .output = *pl_exec_output(s->t->exec), .target = b->target, .n = b->n,
+  pl_host_loss_call call = { .y = y, .outputs = pl_exec_outputs(s->t->exec), .target = b->target, .n = b->n,
                              .grad = s->t->grad };
   pl_status status = s->t->o.host_loss(s->t->o.host_loss_context, &call, err);
   s->total = call.value * (double)b->n;

@@ -21,7 +21,8 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
-  if ((status = pl_check_fit(pl_model_output(o->model), o->loss, o->data, err)) || (status = check_optimizer(o, err)))
+  pl_outputs outputs = pl_model_outputs(o->model);
+  if ((status = pl_check_fit(&outputs, o->loss, o->data, err)) || (status = check_optimizer(o, err)))
     return status;
   return pl_check_batches(o->model, pl_dataset_count(o->data), o->batch_size, o->drop_last, err);
 }
@@ -49,10 +50,13 @@ pl_trainer *pl_trainer_new(const pl_trainer_options *options, pl_error *err) {
   t->o = *options;
   t->fuse = pl_settings_get().fuse && pl_optimizer_is_local(options->optimizer) && !options->skip_nonfinite;
   t->exec = pl_exec_new(options->model, err);
+  pl_outputs outputs = pl_model_outputs(options->model);
   t->width = (size_t)pl_shape_count(pl_model_output(options->model));
+  t->first = (size_t)pl_shape_count(&outputs.shape[0]);
   t->values = pl_dataset_has_targets(options->data) &&
       (options->loss == NULL || !pl_loss_is_for_classes(options->loss));
-  t->outputs = options->loss ? pl_loss_outputs(options->loss) : t->values ? PL_OUTPUT_VALUES : options->outputs;
+  t->outputs = options->loss && pl_loss_knows_outputs(options->loss) ? pl_loss_outputs(options->loss)
+             : t->values ? PL_OUTPUT_VALUES : options->outputs;
   if (t->exec != NULL && allocate(t, err) == PL_OK) return t;
   pl_trainer_free(t);
   return NULL;
@@ -82,11 +86,20 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 
 pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err) { return check_optimizer(&t->o, err); }
 
+/* A loss that is a formula is recorded for one shape at a time, and may have been used for another since. */
+static pl_status check_loss(const pl_trainer *t, pl_error *err) {
+  if (t->o.loss == NULL || !pl_loss_is_formula(t->o.loss)) return PL_OK;
+  bool labels = !pl_dataset_has_targets(t->loader.data);
+  pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(t->loader.data);
+  pl_outputs outputs = pl_exec_outputs(t->exec);
+  return pl_loss_check_outputs(t->o.loss, &outputs, &target, labels, err);
+}
+
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result,
                          pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
   if (status) return status;
-  if ((status = pl_loader_epoch(&t->loader, epoch, err))) return status;
+  if ((status = check_loss(t, err)) || (status = pl_loader_epoch(&t->loader, epoch, err))) return status;
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = first, .end = first + count, .result = result },
                       err);
 }
@@ -120,9 +133,10 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
     return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
                         t->o.batch_size);
   pl_status status = check_range(t, epoch, index, 1, err);
-  if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->width, err);
+  if (status == PL_OK) status = check_loss(t, err);
+  if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->first, err);
   else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n,
-      t->width, err);
+      t->first, err);
   if (status) return status;
   const pl_given given = { x, target, n };
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = index, .end = index + 1, .given = &given,

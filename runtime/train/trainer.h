@@ -17,7 +17,7 @@ struct pl_trainer {
   bool fuse;
   bool values;             /* targets are values: errors are summed; else hits */
   pl_output_kind outputs;
-  size_t width;            /* outputs a sample */
+  size_t width, first;     /* values of a sample's outputs, and of the first of them, which is scored */
   float *grad;
   double *losses;
   uint8_t *hit;
@@ -51,7 +51,7 @@ typedef struct pl_steps {
   pl_load_balance *balance;
 } pl_steps;
 
-/* One member's place among the steps, for the stages of a step. */
+/* How far one member is among the steps, for the stages of a step. */
 typedef struct pl_member { pl_steps *steps; size_t index; } pl_member;
 
 /* ---- step.c: one training step; the same whether many are taken in one region, or each is cut where the script takes

@@ -1,5 +1,5 @@
-/* Work in pieces that move between members: each item is done once, whatever the team, the order and the speeds; a
-   member that is held up loses its pieces to the others. */
+/* Work in chunks that move between members: each item is done once, whatever the team, the order and the speeds; a
+   member that is held up loses its chunks to the others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +75,7 @@ static void each_item_once(void **state) {
   free(j);
 }
 
-/* Of a share of 25 or more pieces the first is done by its owner, and the rest by whoever has time. */
+/* Of a share of 25 or more chunks the first is done by its owner, and the rest by whoever has time. */
 static void others_take_over(void **state) {
   job *j = calloc(1, sizeof *j);
   (void)state;

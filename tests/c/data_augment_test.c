@@ -235,7 +235,7 @@ static void elastic_matches_the_definition(void **state) {
   pl_augment_free(a);
 }
 
-static void noise_has_its_deviation(void **state) {
+static void noise_has_its_std(void **state) {
   (void)state;
   enum { N = 40000 };
   pl_augment *a = make("noise", "[0.3]");
@@ -326,7 +326,7 @@ int main(void) {
     cmocka_unit_test(affine_matches_the_definition), cmocka_unit_test(nothing_asked_changes_no_bit),
     cmocka_unit_test(whole_shifts_are_whole_and_even), cmocka_unit_test(chance_is_per_batch_or_per_image),
     cmocka_unit_test(bits_do_not_depend_on_threads), cmocka_unit_test(elastic_matches_the_definition),
-    cmocka_unit_test(noise_has_its_deviation), cmocka_unit_test(cutout_cuts_a_square),
+    cmocka_unit_test(noise_has_its_std), cmocka_unit_test(cutout_cuts_a_square),
     cmocka_unit_test(a_configuration_makes_the_same_again), cmocka_unit_test(refuses_with_a_reason),
   };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,8 +184,8 @@ static void statistics_match_naive_sums(void **state) {
   float *x = values(ds, NULL);
   for (int per = PL_PER_ALL; per <= PL_PER_ELEMENT; per++) {
     int groups = per == PL_PER_ALL ? 1 : per == PL_PER_CHANNEL ? C : SIZE;
-    pl_tensor *mean, *deviation;
-    assert_int_equal(pl_dataset_statistics(&mean, &deviation, ds, (pl_per)per, &err), PL_OK);
+    pl_tensor *mean, *std;
+    assert_int_equal(pl_dataset_statistics(&mean, &std, ds, (pl_per)per, &err), PL_OK);
     for (int e = 0; e < (per == PL_PER_ALL ? 1 : SIZE); e++) {
       double sum = 0, square = 0;
       int n = 0;
@@ -197,14 +197,14 @@ static void statistics_match_naive_sums(void **state) {
       }
       double m = sum / n, d = sqrt(square / n - m * m);
       assert_float_equal(((float *)pl_tensor_data(mean))[e], m, 1e-6);
-      assert_float_equal(((float *)pl_tensor_data(deviation))[e], d, 1e-6);
+      assert_float_equal(((float *)pl_tensor_data(std))[e], d, 1e-6);
     }
-    pl_dataset *standard = pl_dataset_standardize(ds, mean, deviation, &err);
+    pl_dataset *standard = pl_dataset_standardize(ds, mean, std, &err);
     assert_non_null(standard);
     float *z = values(standard, NULL);
     for (int i = 0; i < N * SIZE; i++) {
       int e = per == PL_PER_ALL ? 0 : i % SIZE;
-      assert_float_equal(z[i], (x[i] - ((float *)pl_tensor_data(mean))[e]) / ((float *)pl_tensor_data(deviation))[e],
+      assert_float_equal(z[i], (x[i] - ((float *)pl_tensor_data(mean))[e]) / ((float *)pl_tensor_data(std))[e],
                          1e-6);
     }
     assert_null(pl_dataset_standardize(standard, mean, NULL, &err));
@@ -212,23 +212,23 @@ static void statistics_match_naive_sums(void **state) {
     free(z);
     pl_dataset_free(standard);
     pl_tensor_free(mean);
-    pl_tensor_free(deviation);
+    pl_tensor_free(std);
   }
   free(x);
   pl_dataset_free(ds);
 }
 
-static void a_constant_pixel_has_deviation_one(void **state) {
+static void a_constant_pixel_has_std_one(void **state) {
   (void)state;
   pl_error err;
-  pl_tensor *t = pl_tensor_new(PL_F32, &(pl_shape){ 2, { 3, 1 } }, &err), *mean, *deviation;
+  pl_tensor *t = pl_tensor_new(PL_F32, &(pl_shape){ 2, { 3, 1 } }, &err), *mean, *std;
   pl_tensor_fill(t, 0.1, &err);
   pl_dataset *ds = pl_dataset_new(t, NULL, 0, &err);
-  assert_int_equal(pl_dataset_statistics(&mean, &deviation, ds, PL_PER_ELEMENT, &err), PL_OK);
+  assert_int_equal(pl_dataset_statistics(&mean, &std, ds, PL_PER_ELEMENT, &err), PL_OK);
   assert_float_equal(*(float *)pl_tensor_data(mean), 0.1f, 1e-7);
-  assert_float_equal(*(float *)pl_tensor_data(deviation), 1, 0);
+  assert_float_equal(*(float *)pl_tensor_data(std), 1, 0);
   pl_tensor_free(mean);
-  pl_tensor_free(deviation);
+  pl_tensor_free(std);
   pl_tensor_free(t);
   pl_dataset_free(ds);
 }
@@ -291,7 +291,7 @@ static void refuses_what_is_no_data_set(void **state) {
   assert_string_equal(err.text, "label -1 of sample 5 is negative; labels count from 0");
   pl_tensor *few = pl_tensor_slice(y, 0, 10, 20, &err);
   assert_null(pl_dataset_new(x, few, 0, &err));
-  assert_string_equal(err.text, "samples [60, 5, 4, 3] and answers [10] differ in number");
+  assert_string_equal(err.text, "samples [60, 5, 4, 3] and targets [10] differ in number");
   assert_null(pl_dataset_new(y, NULL, 0, &err));
   assert_string_equal(err.text, "the samples of a data set are u8 (pixels) or f32, got i32");
   pl_tensor_free(few);
@@ -309,17 +309,17 @@ static void survives_every_refused_allocation(void **state) {
   for (long n = 1; !complete; n++) {
     assert_true(n < 1000);
     pl_dataset *kept = NULL, *held = NULL, *big = NULL, *sub = NULL;
-    pl_tensor *mean = NULL, *deviation = NULL;
+    pl_tensor *mean = NULL, *std = NULL;
     pl_alloc_fail_at(n);
     pl_dataset *ds = pl_dataset_new(x, y, 0, &err);
     pl_split_options options = { .fraction = 0.5, .stratified = true, .shuffled = true };
     complete = ds != NULL && (sub = pl_dataset_first_per_class(ds, 2, &err)) != NULL &&
       pl_dataset_split(&kept, &held, ds, &options, &err) == PL_OK &&
-               pl_dataset_statistics(&mean, &deviation, ds, PL_PER_ELEMENT, &err) == PL_OK &&
+               pl_dataset_statistics(&mean, &std, ds, PL_PER_ELEMENT, &err) == PL_OK &&
                (big = pl_dataset_resize(ds, 9, 9, &err)) != NULL;
     if (!complete) assert_int_equal(err.status, PL_ERROR_MEMORY);
     pl_tensor_free(mean);
-    pl_tensor_free(deviation);
+    pl_tensor_free(std);
     pl_dataset_free(sub);
     pl_dataset_free(kept);
     pl_dataset_free(held);
@@ -337,7 +337,7 @@ int main(void) {
     cmocka_unit_test(gathers_values_and_labels), cmocka_unit_test(white_is_exactly_one),
     cmocka_unit_test(orders_are_permutations_of_seed_and_epoch), cmocka_unit_test(takes_the_first_of_each_class),
     cmocka_unit_test(splits_without_overlap), cmocka_unit_test(statistics_match_naive_sums),
-    cmocka_unit_test(a_constant_pixel_has_deviation_one), cmocka_unit_test(resizes_bilinearly),
+    cmocka_unit_test(a_constant_pixel_has_std_one), cmocka_unit_test(resizes_bilinearly),
     cmocka_unit_test(refuses_what_is_no_data_set), cmocka_unit_test(survives_every_refused_allocation),
   };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

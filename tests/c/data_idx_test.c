@@ -215,7 +215,7 @@ static void refuses_an_empty_data_set(void **state) {
   assert_non_null(strstr(err.text, "the data set is empty: its samples are [0, 28, 28, 1]"));
   write_plain(scratch("images"), images, sizeof images);
   assert_null(pl_dataset_read_idx(scratch("images"), scratch("no-labels"), 10, NULL, &err));
-  assert_non_null(strstr(err.text, "samples [3, 2, 2, 1] and answers [0] differ in number"));
+  assert_non_null(strstr(err.text, "samples [3, 2, 2, 1] and targets [0] differ in number"));
 }
 
 int main(void) {

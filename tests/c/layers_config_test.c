@@ -89,9 +89,9 @@ static void wrong_shapes(void **state) {
       "BatchNorm: expects 8 features in the last axis, got [N, 4, 4, 16]; its first argument is the number of "
       "features (or channels)" },
     { LAYER("Softmax", ""), { 0, { 0 } }, "Softmax: acts along the last axis of a sample, got samples that are "
-                                          "single numbers" },
+                                          "single values" },
     { LAYER("Reshape", "[7,7]"), { 1, { 50 } },
-      "Reshape: makes [N, 7, 7] (49 numbers a sample) of [N, 50] (50 numbers a sample); the counts must be equal" },
+      "Reshape: makes [N, 7, 7] (49 values a sample) of [N, 50] (50 values a sample); the counts must be equal" },
     { SEQUENTIAL(LAYER("Tanh", "") NEXT RESIDUAL(LAYER("Linear", "4,5"))), { 1, { 4 } },
       "layer 2 (Residual): adds two paths of the same shape, got [N, 5] from the branch and [N, 4] from the shortcut; "
       "give the shortcut a projection, such as nn.Conv2d(in, out, 1)" },

@@ -24,10 +24,10 @@ static pl_rng random_stream = { 20240, 0 };
 static uint64_t drawn;
 static int pick(int low, int high) { return low + (int)(pl_rng_uniform(random_stream, drawn++) * (high - low + 1)); }
 
-static float *normal(size_t n, double mean, double deviation) {
+static float *normal(size_t n, double mean, double std) {
   float *out = malloc(n * sizeof *out);   /* exact sizes, so that address checkers see what runs over */
   random_stream.stream++;
-  pl_rng_fill_normal(out, n, random_stream, mean, deviation);
+  pl_rng_fill_normal(out, n, random_stream, mean, std);
   return out;
 }
 

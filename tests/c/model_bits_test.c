@@ -172,7 +172,7 @@ static void chunked_inference(void **state) {
 }
 
 /* Inputs that are zero in all samples are passed over, many samples at once; one at a time they are not. Each sample's
-   answer is the same, also where the weight of such an input is infinite: 0 times infinity is not a number. */
+   result is the same, also where the weight of such an input is infinite: 0 times infinity is not a number. */
 static void zeros_among_the_inputs(void **state) {
   enum { MANY = 100, IN = 300, OUT = 70 };
   static const float odd[] = { 0, 1e30f, -INFINITY, NAN };

@@ -115,7 +115,7 @@ static bool try_in_place(inputs *x, pl_error *err) {
   return ok(pl_tensor_binary_in_place(x->a, pl_binary_find("mul"), of(x->transposed), err));
 }
 static bool try_in_place_bytes(inputs *x, pl_error *err) {
-  return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .whole = true },
+  return ok(pl_tensor_binary_in_place(x->bytes, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true },
                                       err));
 }
 static bool try_unary(inputs *x, pl_error *err) { return done(pl_tensor_unary(pl_unary_find("exp"), x->a, NULL, err)); }

@@ -9,7 +9,7 @@ for name in pairs(core.meta()) do names[#names + 1] = name end
 table.sort(names)
 for _, name in ipairs(names) do
   for _, entry in ipairs(parse(core.meta()[name])) do
-    if entry.kind == "function" then functions[entry.room .. "." .. entry.name] = entry end
+    if entry.kind == "function" then functions[entry.module .. "." .. entry.name] = entry end
     if entry.class then classes[entry.class] = entry end
   end
 end

@@ -1,5 +1,5 @@
 -- Passes of one model in any order: a large batch before a small one, other threads and limits in between, functions of
--- the script that throw, or answer in another width; by hand and by a trainer.
+-- the script that throw, or return another width; by hand and by a trainer.
 local pl = require "perilune"
 local core = require "perilune.core"
 

@@ -83,7 +83,7 @@ local function trial(number, count, what)
     number, #calls, call.line)
   local fault = ("%d %d %s"):format(number, count, what)
   killed(call, how, fault, count)
-  -- a short write is gone on with, but for a line of the log, which is written at once or not at all
+  -- a short write is resumed, but for a line of the log, which is written at once or not at all
   goes_on(call, how, fault, what, count > 1 and number < #calls or call.matters and (what ~= "short" or call.appending))
   trials = trials + 1
 end

@@ -48,7 +48,7 @@ function TestBench:test_for_machines()
     lu.assertTrue(what.low > 0 and what.low <= what.median and what.median <= what.high)
   end
   -- multiply-adds of a sample: two convolutions at 26x26 and the last layer; two operations each, a step is three
-  -- answers
+  -- inferences
   local flops = 2 * (26 * 26 * 2 * (9 + 18) + 20)
   lu.assertAlmostEquals(one.inference.gflops, one.inference.median * flops / 1e9, 1e-9)
   lu.assertAlmostEquals(one.training.gflops, 3 * one.training.median * flops / 1e9, 1e-9)

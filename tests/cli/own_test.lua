@@ -24,7 +24,11 @@ return pl.experiment {
   name = "Own layers", seed = 3, epochs = 4, batch_size = 8, validation = 0.2,
   data = pl.data.from_tensors { x = x, y = pl.tensor(y, "i32"), name = "signs" },
   model = nn.Sequential { Gated(12, 16), nn.Graph(function(v) return left(v):tanh() * right(v) end), nn.Linear(8, 2) },
-  loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.01 },
+  loss = nn.define_loss { name = "Focal", options = { gamma = 2 }, forward = function(o, label, options)
+    local p = o:log_softmax(-1):pick(label)
+    return -(1 - p:exp()) ^ options.gamma * p * factor
+  end },
+  optimizer = pl.optim.Adam { lr = 0.01 },
   callbacks = {
     on_batch = function(ctx)
       if die == ctx.step then os.execute("kill -9 " .. io.open "/proc/self/stat":read "n") end

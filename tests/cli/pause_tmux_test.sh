@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ctrl-C in a session pauses a training: looked at, changed and gone on with at a prompt of its own.
+# Ctrl-C in a session pauses a training: looked at, changed and resumed at a prompt of its own.
 name=pause
 . tests/cli/support_tmux.sh
 

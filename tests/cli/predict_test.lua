@@ -97,9 +97,9 @@ function TestPredict:test_pictures_are_resized_and_inverted()
   lu.assertEquals({ plain[1].inverted, turned[1].inverted, turned[1].resized_from }, { false, true, { 9, 7 } })
   local model, x = pl.nn.load(cli.folder .. "/runs/digits-s1"), core.readers.picture(golden .. "gray.png", 1)
   local set = pl.data.digits { train = 600, test = 50 }
-  local mean, deviation = set.train:read():statistics("all", true)
+  local mean, std = set.train:read():statistics("all", true)
   x = pl.data.from_tensors { x = x:reshape(1, 9, 7, 1) }:resize(28).train:tensors()
-  local p = model:probabilities(x:mul(-1):add(1):sub(mean:item()):div(deviation:item())):totable()[1]
+  local p = model:probabilities(x:mul(-1):add(1):sub(mean:item()):div(std:item())):totable()[1]
   for k = 1, 10 do lu.assertAlmostEquals(turned[1].probabilities[tostring(k - 1)], p[k], 1e-6) end
 end
 

@@ -26,9 +26,9 @@ function TestShow:test_json_holds_history_and_final_results()
 end
 
 function TestShow:test_says_what_was_held_out()
-  local rule = "held out +fraction=0.2, shuffled with seed 1, stratified\n"
-  lu.assertStrMatches(cli.run "show done".out, ".*" .. rule:gsub(" %+", " ") .. ".*")
-  lu.assertStrMatches(cli.run("check " .. script).out, ".*" .. rule .. ".*")
+  local rule = " +fraction=0.2, shuffled with seed 1, stratified\n"
+  lu.assertStrMatches(cli.run "show done".out, ".*val set" .. rule .. ".*")
+  lu.assertStrMatches(cli.run("check " .. script).out, ".*validation" .. rule .. ".*")
 end
 
 -- Targets are measured by MAE, RMSE and R2; nothing speaks of classes.

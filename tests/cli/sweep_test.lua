@@ -111,7 +111,7 @@ function TestSweep:test_failed_trials_are_marked_and_others_go_on()
   r = sweep "small.lua lr=7,0.3 --out fast --fail-fast"
   lu.assertEquals(r.status, 1)
   lu.assertEquals(ledger(), { "7 4 1 from 0" })
-  lu.assertStrContains(r.out, "left           1; the same command goes on with them")
+  lu.assertStrContains(r.out, "left           1; the same command resumes them")
 end
 
 -- Rungs after epochs 1 and 2 of 4: four configurations, then two, then one to its end. Pauses change no bit.
@@ -144,7 +144,7 @@ function TestSweep:test_halving()
 end
 
 function TestSweep:test_choosing()
-  fails("plain.lua lr=0.1,0.2", "sweep: nothing is held out, so there is nothing to choose by: add validation = " ..
+  fails("plain.lua lr=0.1,0.2", "sweep: there is no validation set to choose by: add validation = " ..
     "0.1 to the experiment; or say --select none (a table only), or --select test (and the table says so)", 2)
   lu.assertNil(core.system.kind(cli.folder .. "/runs/sweep-plain"))
   local r = sweep "plain.lua lr=0.1,0.2 --select test --quiet"

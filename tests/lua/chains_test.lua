@@ -57,12 +57,16 @@ local cases = {
   { { a = normal(30, 20), b = normal(30, 20), c = normal(20) }, function(self, x)
     return (x:matmul(self.a) + self.c) * x:matmul(self.b):sigmoid()
   end, { { 30 }, { 4, 30 } } },
-  { { a = normal(9, 200), c = normal(200) }, function(self, x) return (x:matmul(self.a) + self.c):sigmoid() end, { { 9 } } },
+  { { a = normal(9, 200), c = normal(200) }, function(self, x)
+    return (x:matmul(self.a) + self.c):sigmoid()
+  end, { { 9 } } },
   { { a = normal(30, 30), c = normal(30) }, function(self, x)
     local h = (self.c + x:matmul(self.a)):relu()
     return pl.cat({ h * h - x, h:exp(), pl.where(h:gt(x), h, x * self.c) }, -1)
   end, { { 30 } } },
-  { { s = normal(1) }, function(self, x) return (x * self.s):sigmoid() * self.s - x * x * x + x end, { { 1 }, { 9 }, {} } },
+  { { s = normal(1) }, function(self, x)
+    return (x * self.s):sigmoid() * self.s - x * x * x + x
+  end, { { 1 }, { 9 }, {} } },
   { { w = normal(8), k = { shape = { 8 }, trained = false, init = { "constant", 2 } } }, function(self, x)
     local w = self.w:exp() * self.k
     return (x * w - self.k) / (w + x * x) + (x - self.k):square():sqrt()
@@ -75,7 +79,8 @@ for i, case in ipairs(cases) do
       local model = nn.Sequential { nn.Identity(), inner, nn.Residual { nn.Tanh() } }
       model:build(shape)
       model:initialize(i)
-      print(i, batch, table.concat(shape, "x"), bits(model, inner, case[1], pl.randn({ batch, table.unpack(shape) }, { seed = batch })))
+      local x = pl.randn({ batch, table.unpack(shape) }, { seed = batch })
+      print(i, batch, table.concat(shape, "x"), bits(model, inner, case[1], x))
     end
   end
 end
@@ -114,7 +119,9 @@ local function compare(isa, count)
   local plain, fused = lines(0, isa, count), lines(1, isa, count)
   lu.assertEquals(#plain, 54 + count, table.concat(plain, "\n", math.max(1, #plain - 3)))
   for i = 1, #plain do lu.assertEquals(fused[i], plain[i]) end
-  for _, line in ipairs(plain) do lu.assertEquals(#line:match "[^\t]*$", 64, "other bits on other threads: " .. line) end
+  for _, line in ipairs(plain) do
+    lu.assertEquals(#line:match "[^\t]*$", 64, "other bits on other threads: " .. line)
+  end
 end
 
 function TestChains:test_bits() compare("", tonumber(os.getenv "FORMULAS") or 600) end

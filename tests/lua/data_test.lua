@@ -187,15 +187,15 @@ function TestSplit:test_validation_is_of_all_classes_by_default()
   lu.assertNotEquals(x:reshape(-1):totable(), pl.arange(81, 100):to "f32":totable())
 end
 
--- Mean and deviation are those of the training split, for all splits.
+-- Mean and std are those of the training split, for all splits.
 function TestSplit:test_standardize()
   local d = tiny(5, 9):standardize()
   local bytes, mean, square = { 1, 2, 3, 4, 5 }, 3, 0
   for _, b in ipairs(bytes) do square = square + (b - mean) ^ 2 / 5 end
-  local deviation = math.sqrt(square)
+  local std = math.sqrt(square)
   for _, part in ipairs { d.train, d.test } do
     for i, v in ipairs(part:tensors():reshape(#part, -1):select(2, 4):totable()) do
-      lu.assertAlmostEquals(v, (i - mean) / deviation, 1e-5)
+      lu.assertAlmostEquals(v, (i - mean) / std, 1e-5)
     end
   end
   local only = tiny(5, 9):standardize { std = false, per = "pixel" }
@@ -239,7 +239,7 @@ function TestTensors:test_errors_point_here_and_say_why()
     data.from_tensors, { x = x, y = pl.tensor({ 0, 1, 2 }, "i32"), labels = two })
   lu.assertStrMatches(message, "^[^:]*data_test.lua:%d+: data.from_tensors: .*")
   fails("training data: the data set is empty: its samples are [0, 2]", data.from_tensors, { x = pl.zeros(0, 2) })
-  fails("samples [3, 2] and answers [2] differ in number", data.from_tensors, { x = x, y = pl.zeros({ 2 }, "i32") })
+  fails("samples [3, 2] and targets [2] differ in number", data.from_tensors, { x = x, y = pl.zeros({ 2 }, "i32") })
   fails("test data: label 3 of sample 1 is out of range: 2 classes have labels 0 to 1",
     data.from_tensors, { x = x, y = pl.tensor({ 0, 1, 1 }, "i32"), test_x = x, test_y = pl.tensor({ 3, 0, 0 }, "i32") })
   fails("data.from_tensors needs x", data.from_tensors, {})
@@ -354,9 +354,9 @@ function TestFiles:test_mnist()
   lu.assertEquals((select(2, test:get(1))), 7)
   -- zcat train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz | sha256sum
   lu.assertEquals(train.sha256, "c5097fdd51cfdbe7695fd9df3612695696864b5c424f58d843ffdc5d335e9914")
-  local mean, deviation = train:read():statistics("all", true)
+  local mean, std = train:read():statistics("all", true)
   lu.assertAlmostEquals(mean:item(), 0.1306604762738429, 1e-6)
-  lu.assertAlmostEquals(deviation:item(), 0.30810780717887876, 1e-6)
+  lu.assertAlmostEquals(std:item(), 0.30810780717887876, 1e-6)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -240,7 +240,7 @@ function TestDefine.test_wrong_use()
     { "the number of samples of [N, 4] is not known", function(_, x) return x * #x end },
     { "forward returns 3 where the result of its operations is due", function() return 3 end },
     { "forward returns nothing", function() end },
-    { "forward returns 2 values; a layer has one output", function(_, x) return x * 2, x end },
+    { "output 2 has no batch axis", function(self, x) return x * 2, self.a end, a3 },
     { "argmax has no derivative", function(_, x) return x:argmax(-1) end },
     { "there is no operation 'sigmoud' in formulas; did you mean 'sigmoid'?", function(_, x) return x:sigmoud() end },
     { "no parameter, layer or option 'wieght'; did you mean 'weight'?", function(self, x) return x * self.wieght end,

@@ -25,7 +25,7 @@ local function exported()
   for name, meta in pairs(help.classes()) do
     local class = help.class(name)
     if not class and not internal[name] then names[name] = true end
-    for method in pairs(class and help.methods(meta) or {}) do names[class.room .. "." .. method] = true end
+    for method in pairs(class and help.methods(meta) or {}) do names[class.module .. "." .. method] = true end
   end
   return names
 end
@@ -34,11 +34,11 @@ end
 local function described(fields_of_objects)
   local names = {}
   for _, entry in ipairs(help.entries()) do
-    if entry.kind == "function" and entry.room ~= "" then names[help.name_of(entry)] = true end
-    local room = type(rawget(pl, entry.room)) == "table" or entry.room == "pl"
-    if entry.kind == "class" and (room or fields_of_objects) then
+    if entry.kind == "function" and entry.module ~= "" then names[help.name_of(entry)] = true end
+    local module = type(rawget(pl, entry.module)) == "table" or entry.module == "pl"
+    if entry.kind == "class" and (module or fields_of_objects) then
       for _, field in ipairs(entry.fields) do
-        if type(rawget(pl, field.name)) ~= "table" then names[entry.room .. "." .. field.name] = true end
+        if type(rawget(pl, field.name)) ~= "table" then names[entry.module .. "." .. field.name] = true end
       end
     end
   end
@@ -119,13 +119,13 @@ local function described_options(entry)
   return names
 end
 
--- Every class that answers config() has exactly the options that are described.
+-- Every class that has config() has exactly the options that are described.
 function TestDescribed:test_options_are_those_described()
   local wrong = {}
-  for _, room in ipairs { "nn", "optim" } do
-    for _, entry in ipairs(help.room(room).members) do
+  for _, module in ipairs { "nn", "optim" } do
+    for _, entry in ipairs(help.module(module).members) do
       local name = help.name_of(entry)
-      local maker = pl[room][entry.name]
+      local maker = pl[module][entry.name]
       if maker and entry.name:find "^%u" and entry.name ~= "Graph" then   -- a graph's config is recorded
         local config = maker(table.unpack(arguments[name] or {})):config().config or {}
         local found = described_options(entry)

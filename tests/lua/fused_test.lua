@@ -1,6 +1,6 @@
 --- Steps that are taken as their gradients come, with weights in panels and zeros passed over, and activations inside
 --- the loops of linear layers, pooling, dropout, convolution and batch norm, against plain ones (PERILUNE_FUSE=0):
---- weights, what the optimizer keeps, the gradients after each piece, and answers agree to the bit.
+--- weights, what the optimizer keeps, the gradients after each piece, and outputs agree to the bit.
 local lu = require "luaunit"
 
 -- For each net, optimizer, batch size and number of threads: the digest of everything after two epochs, run in three
@@ -30,7 +30,7 @@ local function digest(layers, optimizer, batch, threads)
   for _, p in ipairs(model:state()) do list[#list + 1] = p.tensor end
   local x = pl.rand({ 5, 28, 28, 1 }, { seed = 4 })
   list[#list + 1] = model:infer(x)
-  list[#list + 1] = model:infer(x, "noise")
+  list[#list + 1] = model:infer(x, "dropout")
   model:forward(x)
   list[#list + 1] = model:backward(pl.rand({ 5, 10 }, { seed = 5 }), true)
   for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end
@@ -63,13 +63,19 @@ local function activated()
     nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2), nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
     nn.Linear(8, 40), nn.Tanh(), nn.Flatten(), nn.Linear(640, 10), nn.Sigmoid() }
 end
-local LinearReLU = nn.define { name = "LinearReLU", params = function(o) return { w = { o[1], o[2] }, b = { shape = { o[2] }, init = { "normal", 0, 0.1 } } } end,
+local function row(n) return { shape = { n }, init = { "normal", 0, 0.1 } } end
+local LinearReLU = nn.define { name = "LinearReLU",
+  params = function(o) return { w = { o[1], o[2] }, b = row(o[2]) } end,
   forward = function(self, x) return (x:matmul(self.w) + self.b):relu() end }
 local Tied = nn.define { name = "Tied", params = function(o) return { w = { o[1], o[1] } } end,
   forward = function(self, x) return x:matmul(self.w):tanh() + x:matmul(self.w):sigmoid() end }
-local Turned = nn.define { name = "Turned", params = function(o) return { a = { o[1], o[2] }, b = { o[1], o[2] }, c = { shape = { 1, o[2] }, init = { "normal", 0, 0.1 } } } end,
+local Turned = nn.define { name = "Turned",
+  params = function(o) return { a = { o[1], o[2] }, b = { o[1], o[2] }, c = row(o[2]) } end,
   forward = function(self, x) return (self.c + x:matmul(self.a)) * x:matmul(self.b):sigmoid() end }
-local function formulas() return { nn.Flatten(), LinearReLU(784, 100), Tied(100), Turned(100, 33), nn.ReLU(), nn.Dropout(0.2), LinearReLU(33, 33), nn.Linear(33, 10) } end
+local function formulas()
+  return { nn.Flatten(), LinearReLU(784, 100), Tied(100), Turned(100, 33), nn.ReLU(), nn.Dropout(0.2),
+    LinearReLU(33, 33), nn.Linear(33, 10) }
+end
 local optimizers = {
   function() return optim.SGD { lr = 0.05 } end,
   function() return optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3 } end,

@@ -40,19 +40,19 @@ function TestParse:test_everything_is_read()
   local list = parse.parse(declarations)
   lu.assertEquals(#list, 4)
   local class, options, paint, free = list[1], list[2], list[3], list[4]
-  lu.assertEquals({ class.kind, class.class, class.room, class.text },
+  lu.assertEquals({ class.kind, class.class, class.module, class.text },
     { "class", "perilune.Picture", "picture", { "Pictures. They have pixels." } })
   lu.assertEquals(class.fields, { { name = "size", optional = false, type = "integer[]", text = "rows and columns" } })
   lu.assertEquals(class.operators, { "add" })
-  lu.assertEquals({ options.class, options.room }, { "perilune.PaintOptions", nil })
+  lu.assertEquals({ options.class, options.module }, { "perilune.PaintOptions", nil })
   lu.assertEquals(options.fields[1].text, 'what is painted with (default "black")')
-  lu.assertEquals({ paint.kind, paint.room, paint.name, paint.method }, { "function", "picture", "paint", true })
+  lu.assertEquals({ paint.kind, paint.module, paint.name, paint.method }, { "function", "picture", "paint", true })
   lu.assertEquals(paint.arguments, { "from", "to", "options", "..." })
   lu.assertEquals(paint.params[2], { name = "to", optional = true, type = "integer", text = "" })
   lu.assertEquals(paint.params[3].type, "{ a: integer, b: string }")
   lu.assertEquals(paint.returns[1], { type = "perilune.Picture", name = "painted", text = "the same picture" })
   lu.assertEquals(paint.text[3], "```lua")
-  lu.assertEquals({ free.room, free.name, free.method }, { "data", "picture", false })
+  lu.assertEquals({ free.module, free.name, free.method }, { "data", "picture", false })
 end
 
 TestHelp = {}
@@ -76,7 +76,7 @@ function TestHelp:test_objects_rooms_and_the_list_of_topics()
   lu.assertStrContains(help.text(pl.nn), "nn.BatchNorm")
   lu.assertEquals(help.text(pl.nn), help.text "nn")
   lu.assertStrContains(help.text(pl.nn.ReLU().forward), "layer:forward(x)")
-  for _, room in ipairs { "layer", "nn", "session", "system" } do lu.assertStrContains(help.text(), "\n  " .. room) end
+  for _, module in ipairs { "layer", "nn", "session", "system" } do lu.assertStrContains(help.text(), "\n  " .. module) end
 end
 
 function TestHelp:test_options_that_a_class_extends()

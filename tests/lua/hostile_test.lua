@@ -110,7 +110,7 @@ end
 
 TestLists = {}
 
--- A list whose metatable has an answer for every place. What a script hands over is read as it lies there.
+-- A list whose metatable has an item at every index. What a script hands over is read as it lies there.
 function TestLists:test_without_an_end_are_read_as_they_are()
   local function endless(item) return setmetatable({}, { __index = function(_, key)
     return math.type(key) == "integer" and item or nil

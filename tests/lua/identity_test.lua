@@ -25,7 +25,7 @@ local function train(e, out, options)
   return e:run(o)
 end
 
--- The message with which a finished run of one epoch is not gone on with.
+-- The message with which a finished run of one epoch is not resumed.
 local function refusal(e, out)
   local ok, problem = pcall(train, e, out, { epochs = 2 })
   return not ok and tostring(problem) or "it went on"

@@ -157,7 +157,7 @@ function TestPasses:test_a_loss_that_returns_something_else()
   lu.assertTrue((train_with(function(y) return pl.tensor { 1.5 }, pl.zeros(y.shape) end)))
 end
 
---- The model is built for other inputs in a callback, and then its Lambda answers with another width.
+--- The model is built for other inputs in a callback, and then its Lambda returns another width.
 function TestPasses:test_a_lambda_that_changes_its_width()
   local width = 5
   local model = nn.Sequential { nn.Linear(4, 12), nn.Lambda { forward = function(x) return x:slice(-1, 1, width) end,

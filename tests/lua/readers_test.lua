@@ -102,7 +102,7 @@ function TestNpy:test_messages()
   fails("label 2 is out of range: 2 classes", data.npz, { npz, x = "images", y = "labels", labels = 2 })
   fails("option 'labels' is for labels, and y has floating-point numbers", data.npz, { npz, x = "images", y = "points",
     labels = 2 })
-  fails("samples [3, 2, 4] and answers [6] differ in number", data.npz, { x = folder .. "f4_le_c.npy",
+  fails("samples [3, 2, 4] and targets [6] differ in number", data.npz, { x = folder .. "f4_le_c.npy",
     y = folder .. "special_f2.npy" })
   local function npy(header) return "\x93NUMPY\1\0" .. string.pack("<s2", header .. "\n") end
   local _, why = readers.npy_read(write("c.npy", npy "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }"))

@@ -140,7 +140,7 @@ function TestStream:test_the_same_bits_for_any_threads_and_cuts()
   local expected = run(1, { 42 })
   lu.assertEquals(run(2, { 42 }), expected)
   lu.assertEquals(run(3, { 1, 20, 21 }), expected)
-  -- gone on with in the middle, by a trainer that has read nothing before
+  -- resumed in the middle, by a trainer that has read nothing before
   local model, trainer, optimizer = trainer_of(streamed():standardize().train)
   trainer:run(1, 1, 30)
   local again = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = optimizer, batch_size = 24,

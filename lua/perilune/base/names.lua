@@ -1,4 +1,4 @@
---- One answer for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
+--- One message for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
 --- name, why it is not needed; with the line of the script. Tables and classes are handed over with `module` and
 --- `class`; the C side calls `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
 local core = require "perilune.core"
@@ -36,18 +36,18 @@ local function has(names, name)
   end
 end
 
---- What to say of an unknown name: "write ...", "did you mean '...'?"; nil when there is nothing to say. `rooms`:
+--- What to say of an unknown name: "write ...", "did you mean '...'?"; nil when there is nothing to say. `modules`:
 --- tables of perilune.foreign, the first first.
 function M.advice(name, names, ...)
   if type(name) ~= "string" then return nil end
-  local rooms = { ... }
-  rooms[#rooms + 1] = "any"
+  local modules = { ... }
+  modules[#modules + 1] = "any"
   local near = core.system.nearest(name, names)
-  for _, room in ipairs(rooms) do
-    local answer = (foreign[room] or {})[plain(name)]
-    local renamed = answer and answer:match "^=(.*)$"
+  for _, module in ipairs(modules) do
+    local advice = (foreign[module] or {})[plain(name)]
+    local renamed = advice and advice:match "^=(.*)$"
     if renamed and renamed ~= near and has(names, renamed) then return ("it is called '%s' here"):format(renamed) end
-    if answer and not renamed then return answer end
+    if advice and not renamed then return advice end
   end
   return near and ("did you mean '%s'?"):format(near) or nil
 end
@@ -89,9 +89,9 @@ function M.seal(meta)
   local methods = rawget(meta, "__index")
   setmetatable(methods, { __index = function(_, key)
     if type(key) ~= "string" or key:find "^__" or by_library(2) then return nil end
-    local room = short(meta)
-    errors.raise("%s has no method '%s'; %s", nouns[room], key, M.advice(key, sorted_names(methods), room)
-      or ("help \"%s\" lists what it has"):format(room))
+    local module = short(meta)
+    errors.raise("%s has no method '%s'; %s", nouns[module], key, M.advice(key, sorted_names(methods), module)
+      or ("help \"%s\" lists what it has"):format(module))
   end })
 end
 
@@ -111,26 +111,26 @@ function M.missing(object, key, level)
   local meta = debug.getmetatable(object)
   local names, declared = known_of(object, meta)
   if declared[key] then return nil end
-  local room = short(meta)
-  if room == "history" then
+  local module = short(meta)
+  if module == "history" then
     for _, column in ipairs(object.columns) do names[#names + 1] = column end
     if require "perilune.train.metrics".is_column(key) then return nil end
   end
-  errors.raise("%s has no %s '%s'%s", nouns[room] or "a " .. room, room == "history" and "column" or "field or method",
+  errors.raise("%s has no %s '%s'%s", nouns[module] or "a " .. module, module == "history" and "column" or "field or method",
     key,
-    "; " .. (M.advice(key, names, room) or ("help \"%s\" lists what it has"):format(room)))
+    "; " .. (M.advice(key, names, module) or ("help \"%s\" lists what it has"):format(module)))
 end
 
 local function refuse(object, key)
   local meta = debug.getmetatable(object)
   local names, declared = known_of(object, meta)
-  local room = short(meta)
-  local noun = nouns[room] or "a " .. room
+  local module = short(meta)
+  local noun = nouns[module] or "a " .. module
   if declared[key] then
     errors.raise("the field '%s' of %s cannot be set%s", tostring(key), noun,
-      room == "experiment" and (": e:with { %s = ... } makes a copy that has it"):format(tostring(key)) or "")
+      module == "experiment" and (": e:with { %s = ... } makes a copy that has it"):format(tostring(key)) or "")
   end
-  errors.raise("%s has no field '%s'; %s", noun, tostring(key), M.advice(key, names, room)
+  errors.raise("%s has no field '%s'; %s", noun, tostring(key), M.advice(key, names, module)
     or "nothing can be added to it")
 end
 
@@ -161,14 +161,14 @@ end
 
 local originals = setmetatable({}, { __mode = "k" })     -- a method as it is kept -> as it was written, and back
 
---- The function behind a method that checks how it is called.
+--- The function that a method calls, which checks how it is called.
 function M.original(f) return originals[f] and originals[f].f or f end
 
 local function with_colon(meta, name, f)
-  local room = short(meta)
+  local module = short(meta)
   local function method(self, ...)
     if debug.getmetatable(self) ~= meta then
-      errors.raise("%s is a method, called with a colon: %s:%s(...)", name, variables[room] or room, name)
+      errors.raise("%s is a method, called with a colon: %s:%s(...)", name, variables[module] or module, name)
     end
     return f(self, ...)
   end
@@ -244,7 +244,7 @@ local function declared(f)
   end
 end
 
-local called = { ["perilune.loss"] = { name = "loss", arguments = { "output", "target" }, room = "", method = true } }
+local called = { ["perilune.loss"] = { name = "loss", arguments = { "output", "target" }, module = "", method = true } }
 
 -- Metamethods are not declared: a loss that is called, an operator between tensors.
 local function called_object(f, first)
@@ -266,10 +266,10 @@ function M.argument(f, position, message, expected, given, value)
       or ("argument %d "):format(position), problem)
   end
   local layout = require "perilune.help.layout"
-  local name = entry.room ~= "" and entry.room .. "." .. entry.name or entry.name
+  local name = entry.module ~= "" and entry.module .. "." .. entry.name or entry.name
   if exact and entry.method then
-    if position == 1 and not message and entry.room ~= "" then
-      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name, variables[entry.room] or entry.room,
+    if position == 1 and not message and entry.module ~= "" then
+      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name, variables[entry.module] or entry.module,
         entry.name)
     end
     name, position = name:gsub("%.", ":"), position - 1
@@ -282,9 +282,9 @@ end
 -- A constructor of the library, as a script calls it: "nn.CrossEntropy"; nil for other values.
 local function constructor(value)
   local pl = require "perilune"
-  for _, room in ipairs { "nn", "optim", "data", "schedule", "stopping", "augment" } do
-    for name, f in next, pl[room] do
-      if f == value then return room .. "." .. name, room end
+  for _, module in ipairs { "nn", "optim", "data", "schedule", "stopping", "augment" } do
+    for name, f in next, pl[module] do
+      if f == value then return module .. "." .. name, module end
     end
   end
 end
@@ -292,9 +292,9 @@ end
 --- "it is nn.CrossEntropy itself; call it: nn.CrossEntropy()" for a constructor; nil for other values.
 function M.uncalled(value)
   if type(value) ~= "function" then return nil end
-  local name, room = constructor(value)
+  local name, module = constructor(value)
   if not name then return nil end
-  local table_form = room == "schedule" or room == "stopping" or room == "augment" or name == "nn.Sequential"
+  local table_form = module == "schedule" or module == "stopping" or module == "augment" or name == "nn.Sequential"
   return ("got %s itself; call it: %s%s"):format(name, name, table_form and " { ... }" or "()")
 end
 
@@ -315,10 +315,10 @@ end
 --- A function or object among the arguments of a constructor.
 function M.not_an_option(value)
   local entry = declared(debug.getinfo(2, "f").func)
-  local name = entry and entry.room .. "." .. entry.name
+  local name = entry and entry.module .. "." .. entry.name
   local uncalled = M.uncalled(value)
   if uncalled then errors.raise("%s: %s", name or "an option", uncalled) end
-  if entry and entry.room == "optim" then
+  if entry and entry.module == "optim" then
     errors.raise("%s takes options only, such as %s { lr = 0.001 }; the parameters come with opt:bind(model), or the "
       .. "experiment", name, name)
   end

@@ -36,7 +36,7 @@ local function next_item(t, i)
   if value ~= nil then return i + 1, value end
 end
 
---- for i, item in options.items(t): a list of the script's as it lies there; a metatable may answer without an end.
+--- for i, item in options.items(t): a list of the script's as it lies there; a metatable may have no end.
 function M.items(t) return next_item, t, 0 end
 
 --- Raises "<what> has no option 'x'; did you mean 'y'?" for a name that is not in the list `names`.

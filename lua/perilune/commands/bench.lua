@@ -7,11 +7,11 @@ local text = require "perilune.base.format"
 local whole = require "perilune.base.cli_options".whole
 local system = core.system
 
-local M = { summary = "speed of training and answering, layer by layer if asked", usage = "[NETWORK|FILE ...]",
+local M = { summary = "speed of training and inference, layer by layer if asked", usage = "[NETWORK|FILE ...]",
   description = "Trains networks of experiments/ (such as P09 or LeNet; without a name: the documented ones from " ..
-    "small to large) or of a FILE, from fresh weights on their own data, and lets them answer batches of 256. " ..
+    "small to large) or of a FILE, from fresh weights on their own data, and measures inference on batches of 256. " ..
     "Prints the median of samples per second; floating-point operations, counted as direct convolution, two a " ..
-    "multiply-add, a training step as three answers; and their share of what fused multiply-adds reach in the " ..
+    "multiply-add, a training step as three inferences; and their share of what fused multiply-adds reach in the " ..
     "same run. It measures the machine: nothing else should run." }
 
 local function number(word)
@@ -69,7 +69,7 @@ end
 local columns = { { "network" }, { "batch", align = "right" }, { "threads", align = "right" },
   { "training/s", align = "right" },
   { "+-", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" },
-    { "answers/s", align = "right" },
+    { "inference/s", align = "right" },
   { "+-", align = "right" }, { "GFLOP/s", align = "right" }, { "of peak", align = "right" } }
 
 local function print_table(results, term)

@@ -1,4 +1,5 @@
 --- perilune check FILE [name=value ...]
+local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local text = require "perilune.base.format"
 local report = require "perilune.terminal.tables"
@@ -18,35 +19,47 @@ local function settings(object)
   if type(object) == "function" then return "a function" end
   local ok, config = pcall(object.config, object)
   if not ok or type(config) ~= "table" then return tostring(object) end
+  local formula = core.formula.is_loss(object)
+  local kind, given = config.type, config.config or {}
+  if formula then kind, given = given.name, given.options or {} end
   local names, words = {}, {}
-  for name, value in pairs(config.config or {}) do
+  for name, value in pairs(given) do
     if type(value) == "number" and value ~= 0 or type(value) == "string" then names[#names + 1] = name end
   end
   table.sort(names, function(a, b) return (a == "lr" and "" or a) < (b == "lr" and "" or b) end)
   for i, name in ipairs(names) do
-    local value = config.config[name]
+    local value = given[name]
     words[i] = ("%s = %s"):format(name, type(value) == "number" and text.number(value) or value)
   end
-  return #words > 0 and ("%s { %s }"):format(config.type, table.concat(words, ", ")) or tostring(config.type)
+  return (#words > 0 and ("%s { %s }"):format(kind, table.concat(words, ", ")) or tostring(kind)) ..
+    (formula and ", a formula" or "")
 end
 
 local function facts(e, total, term)
   local train, test, held = e.splits.train, e.splits.test, e.splits.val
   local batches = e.drop_last and train.count // e.batch_size or (train.count + e.batch_size - 1) // e.batch_size
   local lines = {
-    { "data", ("%s: %s samples of %s to learn from%s%s"):format(e.data.name, text.count(train.count),
+    { "data", ("%s: training set of %s samples, %s%s%s"):format(e.data.name, text.count(train.count),
       text.shape(train.shape),
-      held and (", %s held out"):format(text.count(held.count)) or "",
-      test and (", %s to test on"):format(text.count(test.count)) or "") },
+      held and (", validation set of %s"):format(text.count(held.count)) or "",
+      test and (", test set of %s"):format(text.count(test.count)) or "") },
     { "loss", settings(e.loss) },
+  }
+  local _, _, _, _, outputs = e.model:sizes()
+  if #outputs > 1 then
+    local shapes = {}
+    for i, shape in ipairs(outputs) do shapes[i] = text.shape(shape) end
+    lines[#lines + 1] = { "outputs", table.concat(shapes, ", ") .. "; the first is scored" }
+  end
+  table.move({
     { "optimizer", settings(e.optimizer) },
     { "training", ("at most %s epochs of %s steps, %s samples a step, seed %d"):format(text.count(e.epochs),
       text.count(batches),
       text.count(e.batch_size), e.seed) },
-  }
+  }, 1, 2, #lines + 1, lines)
   local derived = e.source:derivation()
   if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
-  if e.held_out ~= "none" then lines[#lines + 1] = { "held out", e.held_out } end
+  if e.held_out ~= "none" then lines[#lines + 1] = { "validation", e.held_out } end
   if e.start_digest then
     lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has"
       or "the weights of " .. e.start }

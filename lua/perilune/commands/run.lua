@@ -5,7 +5,7 @@ local whole = require "perilune.base.cli_options".whole
 
 local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder " ..
-    "runs/<name>-s<seed>/. The same command goes on with an unfinished run, to the same final bits." }
+    "runs/<name>-s<seed>/. The same command resumes an unfinished run, to the same final bits." }
 
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")

@@ -39,7 +39,7 @@ local function summary(record, past, path, term)
       or "none (made in a session)" },
     { "data", identity.data },
     { "derived", identity.recipe ~= "" and identity.recipe or nil },
-    { "held out", identity.held_out ~= "none" and identity.held_out or nil },
+    { "val set", identity.held_out ~= "none" and identity.held_out or nil },
     { "start", identity.start and "weights with SHA-256 " .. identity.start },
     { "seed", s.seed and ("%d"):format(s.seed) },
     { "epochs", ("%d%s"):format(s.epoch or 0, s.ended and ends[s.ended] or ", unfinished") },

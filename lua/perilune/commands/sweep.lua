@@ -69,7 +69,7 @@ local function finish(r, o, term)
   if r.stopped == "interrupted" then
     lines[#lines + 1] = { "interrupted", ("%d left; the same command goes on"):format(rest) }
   elseif rest > 0 and not o.halving then
-    lines[#lines + 1] = { "left", ("%d; the same command goes on with them"):format(rest) }
+    lines[#lines + 1] = { "left", ("%d; the same command resumes them"):format(rest) }
   end
   print()
   for _, line in ipairs(lines) do print(term.paint(text.pad(line[1], 15), "dim") .. line[2]) end

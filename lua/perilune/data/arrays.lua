@@ -47,14 +47,14 @@ end
 
 local function part(o, x, y, word, labels)
   local samples = array(o, x)
-  local answers = array(o, y)
+  local targets = array(o, y)
   local what = ("%s %s"):format(o.name, word)
   return parts.split { name = what, x = samples, labels = labels,
-    y = answers and parts.answers(what, answers.read(), answers.integers, labels) or nil }
+    y = targets and parts.targets(what, targets.read(), targets.integers, labels) or nil }
 end
 
 --- Arrays of NumPy: path of an .npz and the names of arrays in it, or without it the paths of .npy files: x, y, test_x,
---- test_y. Integers of one axis are labels, other answers are targets. labels = names of the classes, or their number;
+--- test_y. Integers of one axis are labels, others are targets. labels = names of the classes, or their number;
 --- validation = a fraction to hold out; name.
 function M.npz(given)
   local o = parts.options("data.npz", given, { path = options.none, x = options.none, y = options.none,

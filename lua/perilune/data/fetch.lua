@@ -54,7 +54,7 @@ local function progress_of(name)
   end
 end
 
---- One file from one mirror: true; or nil, message. What was left of an earlier attempt is gone on with, and if the
+--- One file from one mirror: true; or nil, message. A partial download is resumed, and if the
 --- whole then is wrong, fetched anew.
 local function fetch_from(mirror, file, target)
   local part, url = target .. ".part", ("%s/%s.gz"):format(mirror, file.name)

@@ -120,8 +120,8 @@ function M.from_tensors(opts)
 end
 
 local function idx_part(o, part, labels)
-  local images, answers = o[part .. "_images"], o[part .. "_labels"]
-  if not images or not answers then
+  local images, labels_file = o[part .. "_images"], o[part .. "_labels"]
+  if not images or not labels_file then
     raise("data.idx needs %s_images and %s_labels, the paths of two IDX files", part, part)
   end
   local shape, kind = core.data.idx_head(images)
@@ -131,7 +131,7 @@ local function idx_part(o, part, labels)
   return split.new {
     name = ("%s %s"):format(o.name, part), count = count, shape = shape, labels = labels, classes = #labels,
     load = function()
-      local ds, message = core.data.read_idx(images, answers, #labels)
+      local ds, message = core.data.read_idx(images, labels_file, #labels)
       if not ds then raise("%s", message) end
       return ds
     end,

@@ -20,7 +20,7 @@ end
 local digits, capitals = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 local merged = characters(digits .. capitals .. "abdefghnqrt")
 
---- EMNIST's ways of dividing its characters: labels, samples to learn from and to test on, the first label in the
+--- EMNIST's ways of dividing its characters: labels, sizes of the training and test set, the first label in the
 --- files.
 local emnist = {
   balanced = { labels = merged, train = 112800, test = 18800, first = 0 },

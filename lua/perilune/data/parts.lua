@@ -52,7 +52,7 @@ local function samples(x, sample)
 end
 
 --- Labels i32 [N] or targets f32 from what a file holds; integers of one axis are labels.
-function M.answers(what, y, integers, labels)
+function M.targets(what, y, integers, labels)
   local shape = y.shape
   if #shape == 0 then raise("%s: y is a single number; it has one entry a sample", what) end
   local flat = #shape == 1 or (#shape == 2 and shape[2] == 1)
@@ -74,7 +74,7 @@ function M.split(part)
   if #part.x.shape == 0 or count == 0 then raise("%s is empty: its samples are [%s]", part.name,
     table.concat(part.x.shape, ", ")) end
   if y and y:size(1) ~= count then
-    raise("%s: samples [%s] and answers [%s] differ in number", part.name, table.concat(part.x.shape, ", "),
+    raise("%s: samples [%s] and targets [%s] differ in number", part.name, table.concat(part.x.shape, ", "),
       table.concat(y.shape, ", "))
   end
   local labelled = y and y.dtype == "i32"

@@ -1,7 +1,8 @@
 --- What becomes of a sample on its way from a file to a model, kept in a run's file (provenance.preparation), so that
 --- other samples can go the same way: a table
 ---   pixels      samples are bytes, whose value is byte / 255
----   standardize a list of { mean =, deviation = } (lists of one number or of one an element of a sample), in order
+---   standardize a list of { mean =, std = } (lists of one number or of one an element of a sample), in order; in
+---               older files std is called deviation
 ---   background  of gray images: how bright their border is, from 0 (as dark as they get) to 1
 ---   features    of a CSV file: how columns become features (csv.lua)
 local core = require "perilune.core"
@@ -39,8 +40,8 @@ function M.of(split)
   if split._preparation then return split._preparation end
   local steps = {}
   for i, statistics in ipairs(split.prepared or {}) do
-    local mean, deviation = statistics()
-    steps[i] = { mean = list(mean), deviation = list(deviation) }
+    local mean, std = statistics()
+    steps[i] = { mean = list(mean), std = list(std) }
   end
   local p = { pixels = split:read():info().pixels, standardize = steps, features = split.features,
     background = background(split.original or split) }
@@ -57,9 +58,9 @@ end
 --- Values x [n, ...] (pixels: from 0 to 1), standardized as the samples of the training were.
 function M.standardize(preparation, x, shape)
   for _, step in ipairs(preparation and preparation.standardize or {}) do
-    local mean, deviation = tensor_of(step.mean, shape), tensor_of(step.deviation, shape)
+    local mean, std = tensor_of(step.mean, shape), tensor_of(step.std or step.deviation, shape)
     if mean then x = x:sub(mean) end
-    if deviation then x = x:div(deviation) end
+    if std then x = x:div(std) end
   end
   return x
 end

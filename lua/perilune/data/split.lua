@@ -179,7 +179,7 @@ function Split:validation(how)
 end
 
 --- Values minus the mean, divided by the standard deviation. std = false: the mean only. per = "all" (one number),
---- "channel" or "pixel". from = the split whose mean and deviation are used (this one by default).
+--- "channel" or "pixel". from = the split whose mean and std are used (this one by default).
 function Split:standardize(opts)
   local o = options.read("standardize", opts, { std = true, per = "all", from = options.none }, "per")
   if o.per ~= "all" and o.per ~= "channel" and o.per ~= "pixel" then

@@ -32,20 +32,20 @@ end
 --- A part of data.hdf5: x and y are names in the file at `path`; y may be nil.
 function M.hdf5(path, name, x, y, labels)
   local stream, info = open(path, x)
-  local answers
+  local targets
   if y then
     local from <close>, about = open(path, y)
     local t, message = core.streams.read(from, about)
     if not t then raise("%s", message) end
     if about.integers and about.type == "f32" then t = t:to "i32" end
-    answers = parts.answers(name, t, about.integers, labels)
+    targets = parts.targets(name, t, about.integers, labels)
   end
   local sample = parts.sample_shape(info.shape, info.type)
   local shape = { info.shape[1], table.unpack(sample) }
-  local part = parts.split { name = name, labels = labels, y = answers,
+  local part = parts.split { name = name, labels = labels, y = targets,
     x = { shape = info.shape, type = info.type, read = function() end } }
   part._load = function()
-    return made(stream, { type = info.type, shape = shape }, answers, part.classes, name,
+    return made(stream, { type = info.type, shape = shape }, targets, part.classes, name,
       core.store.sha256(file_digest(path), x, y or ""))
   end
   part.streamed = true

@@ -2,7 +2,7 @@
 --- columns, channels, as in Perilune.
 return require "perilune.export.html_tile" .. [=[
 /* Layers whose outputs are sums of products, by tiles: op.panels is where the weights lie in memory, four outputs
-   beside each other: [panel][inner][4], with zeros behind the last output. */
+   beside each other: [panel][inner][4], with zeros after the last output. */
 const products = { Conv2d: true, Linear: true };
 
 function innerOf(op, shape) {

@@ -136,7 +136,7 @@ local function in_order(b, output)
     for _, input in ipairs(b.of[name].inputs) do number(type(input) == "string" and input or input.keras) end
   end
   number(output)
-  for i = #b.layers, 1, -1 do                    -- consumers stand behind what they read
+  for i = #b.layers, 1, -1 do                    -- consumers come after what they read
     local name = b.layers[i].name
     depth[name] = depth[name] or 0
     for _, input in ipairs(b.of[name].inputs) do

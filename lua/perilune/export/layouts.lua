@@ -1,5 +1,5 @@
 --- The parameters of a model in PyTorch's order of axes, and back. There images are [N, C, H, W]: convolutions are
---- [out, in, kh, kw], and the features behind a Flatten are in the order (channel, row, column), here in (row, column,
+--- [out, in, kh, kw], and the features after a Flatten are in the order (channel, row, column), here in (row, column,
 --- channel), until a Linear mixes them.
 local M = {}
 

@@ -29,7 +29,7 @@ function M.of(about)
       .. "train it again")
   end
   for _, step in ipairs(kept and kept.standardize or {}) do
-    result.steps[#result.steps + 1] = { mean = step.mean, std = step.deviation }
+    result.steps[#result.steps + 1] = { mean = step.mean, std = step.std or step.deviation }
   end
   return result
 end

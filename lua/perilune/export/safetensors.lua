@@ -1,4 +1,4 @@
---- safetensors: a JSON header { name -> { dtype, shape, data_offsets } } behind its length in 8 bytes, then the bytes.
+--- safetensors: a JSON header { name -> { dtype, shape, data_offsets } } after its length in 8 bytes, then the bytes.
 --- https://github.com/huggingface/safetensors
 ---
 --- Names are the layers' ("fc1.weight"; else "conv2d_2.weight" by type and number), layouts PyTorch's: convolutions

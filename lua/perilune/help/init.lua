@@ -8,13 +8,13 @@ local M = {}
 -- Read once, on first use:
 --   entries   all declarations, in the order of the files' names
 --   by_name   "nn.conv2d" -> entry ; by_last  "conv2d" -> list of entries
---   by_class  "perilune.Tensor" -> entry of the class ; by_room  "tensor" -> entry of the class
+--   by_class  "perilune.Tensor" -> entry of the class ; by_module  "tensor" -> entry of the class
 local index
 
 --- "nn.Conv2d", "tensor.reshape", "help": what an entry is called.
 function M.name_of(entry)
-  if entry.kind == "class" then return entry.room or entry.class end
-  return (entry.room ~= "" and entry.room .. "." or "") .. entry.name
+  if entry.kind == "class" then return entry.module or entry.class end
+  return (entry.module ~= "" and entry.module .. "." or "") .. entry.name
 end
 
 local function add(list, key, entry)
@@ -33,7 +33,7 @@ end
 
 local function load_index()
   if index then return index end
-  index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_room = {} }
+  index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_module = {} }
   local files, names = core.meta(), {}
   for name in pairs(files) do names[#names + 1] = name end
   table.sort(names)
@@ -42,11 +42,11 @@ local function load_index()
       entry.file = file
       local again = entry.kind == "class" and index.by_class[entry.class]   -- the class's members go on in another file
       if entry.class and not again then index.by_class[entry.class] = entry end
-      if (entry.room or entry.kind == "function") and not again then
+      if (entry.module or entry.kind == "function") and not again then
         table.insert(index.entries, entry)
         index.by_name[M.name_of(entry):lower()] = entry
       end
-      if entry.kind == "class" and entry.room and not again then index.by_room[entry.room] = entry end
+      if entry.kind == "class" and entry.module and not again then index.by_module[entry.module] = entry end
       if entry.kind == "function" then add(index.by_last, entry.name:lower(), entry) end
     end
   end
@@ -54,13 +54,13 @@ local function load_index()
   for name, class in pairs(index.by_class) do fields[name] = all_fields(class) end
   for name, class in pairs(index.by_class) do class.fields, class.members = fields[name], {} end
   for _, entry in ipairs(index.entries) do
-    local room = entry.kind == "function" and index.by_room[entry.room]
-    if room then table.insert(room.members, entry) end
+    local module = entry.kind == "function" and index.by_module[entry.module]
+    if module then table.insert(module.members, entry) end
   end
   return index
 end
 
---- All declarations of functions and rooms, in a fixed order.
+--- All declarations of functions and modules, in a fixed order.
 function M.entries() return load_index().entries end
 
 --- The names that help knows, sorted.
@@ -128,14 +128,14 @@ end
 local function value_of(entry, classes)
   local pl = require "perilune"
   local value = pl
-  for part in (entry.room or ""):gmatch "[%w_]+" do
+  for part in (entry.module or ""):gmatch "[%w_]+" do
     if part ~= "pl" then value = index_value(value, part) end
   end
   if type(value) == "table" then
     local found = entry.kind == "class" and value or index_value(value, entry.name)
     if found ~= nil then return found end
   end
-  local class = index.by_room[entry.room]
+  local class = index.by_module[entry.module]
   local meta = class and classes[class.class:lower()]
   if not meta then return nil end
   return entry.kind == "class" and meta or M.methods(meta)[entry.name]
@@ -170,17 +170,17 @@ end
 --- The declaration of the class whose metatable has that __name: "perilune.tensor" is class perilune.Tensor.
 function M.class(name)
   for class, entry in pairs(load_index().by_class) do
-    if entry.room and class:lower() == name:lower() then return entry end
+    if entry.module and class:lower() == name:lower() then return entry end
   end
 end
 
---- The declaration of the room "nn", "tensor", ...
-function M.room(name) return load_index().by_room[name] end
+--- The declaration of the module "nn", "tensor", ...
+function M.module(name) return load_index().by_module[name] end
 
 --- The declaration of the options that a parameter stands for, if it stands for options.
 function M.options(parameter)
   local class = load_index().by_class[parameter.type]
-  return class and not class.room and class or nil
+  return class and not class.module and class or nil
 end
 
 --- The class that an object belongs to.
@@ -244,7 +244,7 @@ function M.nearest(name)
   local last = key:match "[^.]*$"
   local shorts, full_of = {}, {}
   for _, entry in ipairs(M.entries()) do
-    local short = (entry.name or entry.room):lower()
+    local short = (entry.name or entry.module):lower()
     if not full_of[short] then
       shorts[#shorts + 1] = short
       full_of[short] = M.name_of(entry)
@@ -280,8 +280,8 @@ function M.text(topic, width)
   return text and layout.fit(text, width), problem
 end
 
---- In a room that is printed as a value: its functions, in short. Nil for other tables.
-function M.room_text(t, width)
+--- In a module that is printed as a value: its functions, in short. Nil for other tables.
+function M.module_text(t, width)
   local entry = load_values()[t]
   return entry and entry.kind == "class" and layout.room_short(entry, width) or nil
 end

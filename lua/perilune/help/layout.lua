@@ -2,9 +2,9 @@
 local M = {}
 
 local function name_of(entry)
-  if entry.kind == "class" then return entry.room or entry.class end
-  if entry.room == "" then return entry.name end
-  return entry.room .. (entry.method and ":" or ".") .. entry.name
+  if entry.kind == "class" then return entry.module or entry.class end
+  if entry.module == "" then return entry.name end
+  return entry.module .. (entry.method and ":" or ".") .. entry.name
 end
 
 --- "nn.Conv2d(inputs, outputs, kernel [, options])"
@@ -148,7 +148,7 @@ end
 
 local function class_page(entry, width)
   local class = entry.class:gsub("^perilune%.", "")
-  local out = { entry.room and entry.room ~= class and ("%s  (%s)"):format(entry.room, class) or class }
+  local out = { entry.module and entry.module ~= class and ("%s  (%s)"):format(entry.module, class) or class }
   append(out, nil, description(entry.text, width))
   append(out, "fields", rows(typed_rows(entry.fields), width))
   if #entry.operators > 0 then append(out, nil, { "operators: " .. table.concat(entry.operators, ", ") }) end
@@ -176,24 +176,24 @@ function M.entry(entry, options_of, width)
   return table.concat(out, "\n")
 end
 
---- A room that is printed as a value.
+--- A module that is printed as a value.
 function M.room_short(entry, width)
   local names = {}
   for _, m in ipairs(entry.members) do names[#names + 1] = m.name end
   table.sort(names)
   for _, f in ipairs(entry.fields) do names[#names + 1] = f.name end
-  local lines = wrap(("%s: %s"):format(entry.room, first_sentence(entry)), width, "", "")
+  local lines = wrap(("%s: %s"):format(entry.module, first_sentence(entry)), width, "", "")
   table.move(wrap(table.concat(names, " "), width, "  ", "  "), 1, #names, #lines + 1, lines)
   return table.concat(lines, "\n")
 end
 
---- All rooms, a line each.
+--- All modules, a line each.
 function M.topics(index, width)
-  local rooms = {}
+  local modules = {}
   for _, e in ipairs(index.entries) do
-    if e.kind == "class" then rooms[#rooms + 1] = e end
+    if e.kind == "class" then modules[#modules + 1] = e end
   end
-  return M.list(rooms, width,
+  return M.list(modules, width,
     "Topics, each with help \"name\"; help(nn.Conv2d) or help \"conv2d\" describes one function:")
 end
 

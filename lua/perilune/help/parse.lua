@@ -1,6 +1,6 @@
 --- Reads the declarations in lua/meta: annotations as lua-language-server knows them, of which these are used:
 --
---    ---@class perilune.Tensor       a class; `local Tensor = {}` below it gives the room its name, "tensor"
+--    ---@class perilune.Tensor       a class; `local Tensor = {}` below it gives the module its name, "tensor"
 --    ---@class perilune.A : perilune.B    has the fields of B too
 --    ---@field shape integer[] text  a field of the class (or an option, for a class without a variable)
 --    ---@param name? type text       `?`: may be left out
@@ -75,7 +75,7 @@ local function add_tag(entry, tag, rest)
   return item
 end
 
---- The room of a dotted name: "pl.nn.Conv2d" -> "nn", "Conv2d"; "Tensor:reshape" -> "tensor", "reshape".
+--- The module of a dotted name: "pl.nn.Conv2d" -> "nn", "Conv2d"; "Tensor:reshape" -> "tensor", "reshape".
 local function placed(name)
   local parts = {}
   for part in name:gmatch "[%w_]+" do parts[#parts + 1] = part end
@@ -84,12 +84,12 @@ local function placed(name)
   return table.concat(parts, "."):lower(), last
 end
 
---- All declarations in `text`, in order: { kind = "class" | "function", room =, name =, method =, class =, text =
+--- All declarations in `text`, in order: { kind = "class" | "function", module =, name =, method =, class =, text =
 --- {lines}, params =, returns =, fields =, operators =, arguments = {names} }.
 function M.parse(text)
   local list, entry = {}, blank()
-  local function finish(kind, room, name)
-    entry.kind, entry.room, entry.name = kind, room, name
+  local function finish(kind, module, name)
+    entry.kind, entry.module, entry.name = kind, module, name
     list[#list + 1] = entry
     entry = blank()
   end
@@ -108,11 +108,11 @@ function M.parse(text)
     elseif variable and entry.class then
       finish("class", variable:lower(), nil)
     elseif member then
-      local room, name = placed(owner .. "." .. member)
+      local module, name = placed(owner .. "." .. member)
       entry.method = mark == ":"
       entry.arguments = {}
       for argument in arguments:gmatch "[%w_%.]+" do entry.arguments[#entry.arguments + 1] = argument end
-      finish("function", room, name)
+      finish("function", module, name)
     elseif line:match "^%s*$" then
       if entry.class then finish("class", nil, nil) end
       entry = blank()

@@ -65,7 +65,7 @@ end
 local function padding_of(layer, before)
   local own = layer.config.padding
   if own ~= "same" and own ~= "valid" and own ~= nil then need(layer, "padding", "same") end
-  if before and own == "same" then refuse(layer, "padding \"same\" behind a ZeroPadding2D has no counterpart") end
+  if before and own == "same" then refuse(layer, "padding \"same\" after a ZeroPadding2D has no counterpart") end
   if before then return before end
   return own == "same" and "same" or 0
 end

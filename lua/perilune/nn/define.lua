@@ -41,6 +41,8 @@ local function check_options(label, o)
   end
 end
 
+M.check_options = check_options
+
 local function split_options(o)
   local list, named = {}, {}
   for key, value in pairs(o) do
@@ -76,9 +78,7 @@ local function self_of(recorder, layer, o, child_names)
   })
 end
 
-local function finish(recorder, ...)
-  local result = ...
-  if select("#", ...) > 1 then raise("forward returns %d values; a layer has one output", select("#", ...)) end
+local function check_result(recorder, result)
   if not symbol.is(result) then
     raise("forward returns %s where the result of its operations is due", options.describe(result))
   end
@@ -86,7 +86,21 @@ local function finish(recorder, ...)
   if symbol.total(result) then
     raise("the result is taken over the batch (%s without axes); name the axes of a sample", symbol.total(result))
   end
-  recorder:result(symbol.value(result))
+end
+
+-- Several outputs are one value, in which they lie one after the other, and their shapes.
+local function finish(recorder, ...)
+  local list = { ... }
+  if #list == 1 and type(list[1]) == "table" and not symbol.is(list[1]) and #list[1] > 0 then list = list[1] end
+  local shapes, flat = {}, {}
+  for i = 1, math.max(#list, 1) do
+    check_result(recorder, list[i])
+    local sizes, fixed = recorder:shape(symbol.value(list[i]))
+    if #list > 1 and fixed then raise("output %d has no batch axis: it is the same for all samples", i) end
+    shapes[i], flat[i] = sizes, #list > 1 and list[i]:flatten()
+  end
+  if #list == 1 then recorder:result(symbol.value(list[1]))
+  else recorder:result(symbol.value(symbol.cat(flat, -1)), shapes) end
 end
 
 -- The function that records: the layer's children are found by the layers that the function calls.

@@ -131,7 +131,7 @@ local function sum(row)
   return total
 end
 
-local function deviations(row, correction)
+local function variance(row, correction)
   local mean, total = sum(row) / #row, 0.0
   for _, x in ipairs(row) do total = total + (x - mean) ^ 2 end
   return total / (#row - correction)
@@ -148,9 +148,9 @@ local function extreme(largest)
 end
 
 for name, f in pairs {
-  sum = sum, mean = function(row) return sum(row) / #row end, var = deviations,
+  sum = sum, mean = function(row) return sum(row) / #row end, var = variance,
   max = extreme(true), min = extreme(false),
-  std = function(row, correction) return sqrt(deviations(row, correction)) end,
+  std = function(row, correction) return sqrt(variance(row, correction)) end,
   norm = function(row)
     local total = 0.0
     for _, x in ipairs(row) do total = total + x * x end

@@ -83,15 +83,42 @@ local function try_step(e)
   return not ok and tostring(problem) or nil
 end
 
+-- A loss on several outputs as one on a flat output, and that output's shape.
+local function flattened(loss, outputs)
+  if #outputs == 1 then return loss, outputs[1] end
+  local sizes, width = {}, 0
+  for i, shape in ipairs(outputs) do
+    sizes[i] = 1
+    for _, n in ipairs(shape) do sizes[i] = sizes[i] * n end
+    width = width + sizes[i]
+  end
+  return function(flat, target)
+    local list, at, n = {}, 1, flat:size(1)
+    for i, shape in ipairs(outputs) do
+      list[i] = flat:slice(2, at, at + sizes[i] - 1):contiguous():reshape(n, table.unpack(shape))
+      at = at + sizes[i]
+    end
+    local value, grads = loss(list, target)
+    if type(grads) ~= "table" then return value, nil end
+    local parts = {}
+    for i, g in ipairs(grads) do parts[i] = g:reshape(n, sizes[i]) end
+    return value, core.tensor.cat(parts, 2)
+  end, { width }
+end
+
 --- Of what an experiment takes from the script: its loss, the layers of its model, its optimizer. nil, or a message.
 -- The model is a copy, so that nothing of a training that follows is touched.
 function M.experiment(e)
   if not e.check_gradients then return nil end
   local broken = core.optim.step_function(e.optimizer) and try_step(e)
   if broken then return broken end
-  local _, input, output, has_functions = e.model:sizes()
-  local wrong = type(e.loss) == "function" and M.loss(e.loss, output, e.classes, e.splits.train.target)
-    or has_functions and M.model(e.model:clone(), input) or nil
+  local _, input, _, has_functions, outputs = e.model:sizes()
+  local wrong
+  if type(e.loss) == "function" then
+    local loss, output = flattened(e.loss, outputs)
+    wrong = M.loss(loss, output, e.classes, e.splits.train.target)
+  end
+  wrong = wrong or has_functions and M.model(e.model:clone(), input) or nil
   return wrong and wrong .. " (check_gradients = false in the experiment: meant to be so)"
 end
 

@@ -17,7 +17,7 @@ end
 
 -- Formulas of the script's own; loaded when first used.
 function M.define(spec) return require "perilune.nn.define".define(spec) end
-function M.define_loss(spec) return require "perilune.nn.define_loss"(spec) end
+function M.define_loss(spec) return require "perilune.nn.define_loss".new(spec) end
 function M.Graph(forward, opts) return require "perilune.nn.define".graph(forward, opts) end
 
 local methods = core.nn.methods
@@ -65,7 +65,7 @@ function methods:evaluate(data, opts)
   if type(o.loss) == "function" then
     return require "perilune.nn.lua_loss".evaluate(self, data, o.loss, o.predictions)
   end
-  local mode = o.dropout and "noise" or "infer"
+  local mode = o.dropout and "dropout" or "infer"
   local result = core.trainer.evaluate(self, data, o.loss, decision.kind(self, o.loss), mode, o.confusion,
     o.predictions)
   if result.correct then

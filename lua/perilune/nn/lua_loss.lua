@@ -17,7 +17,8 @@ end
 function M.evaluate(model, split, loss, predictions)
   local result, sum = model:evaluate(split:read(), { predictions = predictions }), 0.0
   for x, y in split:batches(256) do
-    local value = loss(model:infer(x), y)
+    local outputs = { model:infer(x) }
+    local value = loss(#outputs > 1 and outputs or outputs[1], y)
     sum = sum + (type(value) == "userdata" and value:item() or value) * x:size(1)
   end
   result.loss = sum / split.count

@@ -45,19 +45,19 @@ function M.scales(series, x, y)
   return sx, sy
 end
 
--- The unbroken pieces of a series as lists of x1, y1, x2, y2, ...
-local function pieces(s, ys, sx, sy, plot)
-  local list, piece = {}, nil
+-- The unbroken parts of a series as lists of x1, y1, x2, y2, ...
+local function parts(s, ys, sx, sy, plot)
+  local list, part = {}, nil
   for i = 1, s.n do
     local x, y = sx:at(s.x[i]), sy:at(ys[i])
     if x and y then
-      if not piece then
-        piece = {}
-        list[#list + 1] = piece
+      if not part then
+        part = {}
+        list[#list + 1] = part
       end
-      piece[#piece + 1] = plot.x + plot.w * x
-      piece[#piece + 1] = plot.y + plot.h * (1 - y)
-    else piece = nil end
+      part[#part + 1] = plot.x + plot.w * x
+      part[#part + 1] = plot.y + plot.h * (1 - y)
+    else part = nil end
   end
   return list
 end
@@ -88,7 +88,7 @@ local function draw_band(items, s, sx, sy, plot, colour)
 end
 
 local function draw_series(items, s, sx, sy, plot)
-  for _, points in ipairs(pieces(s, s.y, sx, sy, plot)) do
+  for _, points in ipairs(parts(s, s.y, sx, sy, plot)) do
     if s.points or #points == 2 then
       for i = 1, #points, 2 do items[#items + 1] = { kind = "circle", x = points[i], y = points[i + 1], r = 3,
         fill = s.colour } end

@@ -19,7 +19,7 @@ local function banner()
     core.system.version(), _VERSION, processor, threads, threads == 1 and "" or "s", isa)
 end
 
---- The variables that a session starts with: the library and its rooms, unless the script set them otherwise.
+--- The variables that a session starts with: the library and its modules, unless the script set them otherwise.
 local function prepare(env, session)
   local pl = require "perilune"
   local given = {

@@ -125,8 +125,8 @@ function M.format(value, width)
   if type(value) == "string" then return value end
   if is_object(value) then return tostring(value) end
   if type(value) == "table" then
-    local room = require "perilune.help".room_text(value, width)
-    if room then return room end
+    local module = require "perilune.help".module_text(value, width)
+    if module then return module end
   end
   return render(value, width, 0, {})
 end

@@ -9,16 +9,16 @@ local M = {}
 function M.family(list, by_row, title)
   local documented = { name = "documented", x = {}, y = {} }
   local measured = { name = "measured, lowest to highest seed", x = {}, y = {}, low = {}, high = {} }
-  local first, last, place = nil, nil, 0
+  local first, last, row_index = nil, nil, 0
   for _, row in ipairs(list) do
     if not row.variant then
-      place = place + 1
+      row_index = row_index + 1
       first, last = first or row.id, row.id
       local v = verdict.of(row, by_row[row.name])
-      if row.error then documented.x[#documented.x + 1], documented.y[#documented.y + 1] = place, row.error end
+      if row.error then documented.x[#documented.x + 1], documented.y[#documented.y + 1] = row_index, row.error end
       if v then
         local n = #measured.x + 1
-        measured.x[n], measured.y[n] = place, v.error.mean
+        measured.x[n], measured.y[n] = row_index, v.error.mean
         measured.low[n], measured.high[n] = v.error.min, v.error.max
       end
     end

@@ -10,7 +10,7 @@ local loaded = {}      -- folder -> index
 
 --- The folder of experiments: here, or beside the folder of the program (which was built or installed there).
 function M.folder()
-  local places = { "experiments" }
+  local folders = { "experiments" }
   local program = script.program
   if not program:find "/" then
     for folder in (os.getenv "PATH" or ""):gmatch "[^:]+" do
@@ -22,14 +22,14 @@ function M.folder()
   end
   local folder = program:match "^(.*)/[^/]*$"
   if folder then
-    places[#places + 1] = folder .. "/../experiments"
-    places[#places + 1] = folder .. "/../share/perilune/experiments"
+    folders[#folders + 1] = folder .. "/../experiments"
+    folders[#folders + 1] = folder .. "/../share/perilune/experiments"
   end
-  for _, place in ipairs(places) do
-    if system.kind(place .. "/index.lua") == "file" then return place end
+  for _, candidate in ipairs(folders) do
+    if system.kind(candidate .. "/index.lua") == "file" then return candidate end
   end
   errors.fail(1, "the documented experiments are not in %s; go to the folder that holds experiments/",
-    table.concat(places, ", "))
+    table.concat(folders, ", "))
 end
 
 --- The index: { families = { { name, document, title }, ... }, rows = { { name, id, arguments, file, ... }, ... } }.
@@ -38,7 +38,7 @@ function M.index()
   if not loaded[folder] then
     local index = script.load(folder .. "/index.lua")()
     for i, row in ipairs(index.rows) do
-      row.place, row.words = i, {}
+      row.position, row.words = i, {}
       for word in row.arguments:gmatch "%S+" do row.words[#row.words + 1] = word end
       row.path = folder .. "/" .. row.file
     end

@@ -66,9 +66,9 @@ function M.heading(run, e, o, found, term)
   local lines = {
     joined({ term.paint(e.name, "bold"), plural((e.model:sizes()), "parameter"), "seed " .. o.seed,
       plural(run.threads, "thread") .. ", " .. isa }, term),
-    ("%s: %s to learn from%s%s"):format(e.data.name, text.count(splits.train.count),
-      splits.val and (", %s held out"):format(text.count(splits.val.count)) or "",
-      splits.test and (", %s to test on"):format(text.count(splits.test.count)) or ""),
+    ("%s: training set of %s%s%s"):format(e.data.name, text.count(splits.train.count),
+      splits.val and (", validation set of %s"):format(text.count(splits.val.count)) or "",
+      splits.test and (", test set of %s"):format(text.count(splits.test.count)) or ""),
   }
   if run.path then
     local s, at = found and found.state, ""
@@ -171,7 +171,7 @@ local function pointers(run)
   return lines
 end
 
---- Where an interrupted run can be gone on with.
+--- Where an interrupted run can be resumed.
 function methods:kept()
   if not self.path then return "nothing was saved (out = false)" end
   if self.unsaved then

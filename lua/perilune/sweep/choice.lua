@@ -30,7 +30,7 @@ function M.metric(e, word, several, rungs)
   if word == nil or word == "validation" then
     if e.splits.val then return labelled(e, "val") end
     if not several then return nil end
-    errors.fail(2, "sweep: nothing is held out, so there is nothing to choose by: add validation = 0.1 to the " ..
+    errors.fail(2, "sweep: there is no validation set to choose by: add validation = 0.1 to the " ..
       "experiment; or say --select none (a table only), or --select test (and the table says so)")
   end
   if word:match "^test_" then

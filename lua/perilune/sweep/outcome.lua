@@ -41,7 +41,7 @@ function M.configurations(items, metric, shown)
     local key = table.concat(item.trial.words, " ")
     local c = by_key[key]
     if not c then
-      c = { words = item.trial.words, items = {}, summaries = {}, place = #list }
+      c = { words = item.trial.words, items = {}, summaries = {}, position = #list }
       by_key[key], list[#list + 1] = c, c
     end
     c.items[#c.items + 1] = item
@@ -56,7 +56,7 @@ function M.configurations(items, metric, shown)
   end
   table.sort(list, function(a, b)
     if a.loss ~= b.loss then return a.loss < b.loss end
-    return a.place < b.place
+    return a.position < b.position
   end)
   return list
 end

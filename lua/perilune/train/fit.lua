@@ -18,8 +18,8 @@ local function same(a, b)
   return true
 end
 
--- What the answers of a split are.
-local function answers(split)
+-- The kind of targets of a split, in words.
+local function kind_of_targets(split)
   return split.classes > 0 and "labels" or split.target and "targets of " .. shape(split.target)
     or "neither labels nor targets"
 end
@@ -40,9 +40,9 @@ local function check_splits(e)
     refuse("the test set of %s has no labels to compare with; give it test_y, or say test = false (model:predict " ..
       "then labels it)", e.data.name)
   end
-  if answers(test) ~= answers(train) then
-    refuse("the test set has %s, the training set %s; make them alike, or say test = false", answers(test),
-      answers(train))
+  if kind_of_targets(test) ~= kind_of_targets(train) then
+    refuse("the test set has %s, the training set %s; make them alike, or say test = false",
+      kind_of_targets(test), kind_of_targets(train))
   end
 end
 
@@ -129,12 +129,14 @@ local function check_classes(e, width)
 end
 
 -- One made-up sample goes through the loss, so that an output of a wrong width is found too.
-local function try_loss(e, output, width)
+local function try_loss(e, outputs, width)
   local tensor = core.tensor
   local target
   if e.classes > 0 then target = tensor.zeros({ 1 }, "i32")
   else target = tensor.zeros { 1, table.unpack(e.splits.train.target) } end
-  local ok, message = pcall(e.loss, tensor.full({ 1, table.unpack(output) }, 1 / width), target)
+  local made_up = {}
+  for i, sizes in ipairs(outputs) do made_up[i] = tensor.full({ 1, table.unpack(sizes) }, 1 / width) end
+  local ok, message = pcall(e.loss, #outputs > 1 and made_up or made_up[1], target)
   if ok then return end
   refuse("the loss does not fit the model and the data: %s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")))
 end
@@ -143,12 +145,12 @@ end
 function M.check(e)
   check_splits(e)
   errors.guard(e.model.build, e.model, e.splits.train.shape)
-  local _, _, output = e.model:sizes()
+  local _, _, output, _, outputs = e.model:sizes()
   local width = 1
   for _, n in ipairs(output) do width = width * n end
   check_classes(e, width)
   check_loss(e, width)
-  try_loss(e, output, width)
+  try_loss(e, outputs, width)
   local ok, message = pcall(core.trainer.check_batches, e.model, e.splits.train.count, e.batch_size, e.drop_last)
   if not ok then refuse("%s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", ""))) end
 end

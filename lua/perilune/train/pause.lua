@@ -74,7 +74,7 @@ function M.open(run, t)
       else
         t.rule = now
         print(("the rate is set by %s from the next %s on; in this session: the script's schedule is back when " ..
-          "the run is gone on with later"):format(
+          "the run is resumed later"):format(
           now == nil and "hand" or type(now) == "table" and tostring(now) or "a function", t:scheduled_per() or "step"))
       end
     end

@@ -92,7 +92,7 @@ end
 
 local SPARK = 10
 
--- The last epochs as a sparkline behind the row, where a terminal is wide enough for it.
+-- The last epochs as a sparkline after the row, where a terminal is wide enough for it.
 local function trend(self, row, columns, best)
   local v = row.val_loss or row.test_error or row.train_loss
   self.trend = self.trend or { n = 0 }

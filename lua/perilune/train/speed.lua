@@ -1,4 +1,4 @@
---- Measures how fast experiments train and answer, on their own data, with their own augmentation and optimizer.
+--- Measures the speed of training and inference of experiments, on their own data, with their own augmentation and optimizer.
 --- commands/bench.lua prints it; tests/bench/ holds it against other libraries and limits.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
@@ -33,8 +33,8 @@ function M.load(name)
   return e
 end
 
---- Floating-point operations of a training step for one sample, and of an answer: two a multiply-add, convolutions
---- counted as the direct algorithm does them, a step as three answers (backward, to data and to weights, is two more).
+--- Floating-point operations of a training step for one sample, and of an inference: two a multiply-add, convolutions
+--- counted as the direct algorithm does them, a step as three inferences (backward, to data and to weights, is two more).
 function M.flops(e)
   local sum = 0
   for _, row in ipairs(e:rows()) do sum = sum + 2 * row.work end
@@ -44,14 +44,15 @@ end
 local Training = {}
 Training.__index = Training
 
---- A training of e with fresh weights, to be run in pieces. augment: instead of the experiment's.
+--- A training of e with fresh weights, to be run in chunks. augment: instead of the experiment's.
 function M.training(e, augment)
   augment = augment or e.augment
   e.model:initialize(e.seed)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
-  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, piece = 1 }, Training)
-  self.core = steps.new { model = e.model, loss = e.loss, optimizer = e.optimizer, data = e.splits.train:read(),
+  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1 }, Training)
+  self.core = steps.new { model = e.model, loss = e.loss, outputs = require "perilune.nn.decision".kind(e.model, e.loss),
+    optimizer = e.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size,
     seed = e.seed, augment = augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
   self.batches = self.core:batches()
@@ -84,7 +85,7 @@ function Training:run(seconds)
       self.epoch, self.batch = self.epoch + 1, 0
       self.e.optimizer:epoch()
     end
-    local count = math.min(self.piece, self.batches - self.batch)
+    local count = math.min(self.chunk, self.batches - self.batch)
     local before = now
     local _, _, n, _, bad = self:steps(count)
     if bad then
@@ -93,14 +94,14 @@ function Training:run(seconds)
     end
     samples, self.batch = samples + n, self.batch + count
     now = system.clock()
-    -- pieces as long as those of a run, so that what is done once a piece counts as much
-    if now - before < 0.05 then self.piece = math.min(2 * self.piece, self.batches)
-    elseif now - before > 0.2 and self.piece > 1 then self.piece = self.piece // 2 end
+    -- chunks as long as those of a run, so that what is done once a chunk counts as much
+    if now - before < 0.05 then self.chunk = math.min(2 * self.chunk, self.batches)
+    elseif now - before > 0.2 and self.chunk > 1 then self.chunk = self.chunk // 2 end
   until now - start >= seconds
   return samples / (now - start)
 end
 
---- Answers to the first `batch` samples (256), over and over for so many seconds; returns samples per second.
+--- Inference on the first `batch` samples (256), over and over for so many seconds; returns samples per second.
 function M.infer(e, seconds, batch)
   local x = e.splits.train:batches(batch or 256)()
   local count, start = 0, system.clock()
@@ -129,21 +130,21 @@ function M.rate(list, flops, peak)
   return r
 end
 
---- Measures a training and its answers: o.repeats times o.seconds, with o.threads; o.peak in operations a second.
+--- Measures training and inference: o.repeats times o.seconds, with o.threads; o.peak in operations a second.
 function M.measure(e, o)
   system.threads(o.threads)
   local train_flops, infer_flops = M.flops(e)
-  local trained, answered = {}, {}
+  local trained, inferred = {}, {}
   for i = 1, o.repeats do
     local training = M.training(e)
     training:run(o.seconds / 5)
     trained[i] = training:run(o.seconds)
   end
   M.infer(e, o.seconds / 10)
-  for i = 1, o.repeats do answered[i] = M.infer(e, o.seconds / 3) end
+  for i = 1, o.repeats do inferred[i] = M.infer(e, o.seconds / 3) end
   system.threads(0)
   return { name = e.name, batch = e.batch_size, threads = o.threads, training = M.rate(trained, train_flops, o.peak),
-    inference = M.rate(answered, infer_flops, o.peak) }
+    inference = M.rate(inferred, infer_flops, o.peak) }
 end
 
 --- The rows of model:profile, in seconds a step, for a training; fields as there, and `steps`.

@@ -16,11 +16,11 @@ static pl_status read_all(const char *path, char **out, size_t *size, pl_error *
   gzFile file = gzopen(path, "rb");
   if (file == NULL)
     return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, errno ? strerror(errno) : "not enough memory");
-  size_t room = (size_t)info.st_size + 2, n = 0;
-  char *text = pl_alloc(room, err);
+  size_t capacity = (size_t)info.st_size + 2, n = 0;
+  char *text = pl_alloc(capacity, err);
   pl_status status = text ? PL_OK : PL_ERROR_MEMORY;
   while (status == PL_OK) {
-    size_t most = room - n - 1;   /* room for a line end at the end of the file */
+    size_t most = capacity - n - 1;   /* room for a line end at the end of the file */
     int got = gzread(file, text + n, most < 1 << 30 ? (unsigned)most : 1u << 30);
     if (got < 0) {
       int code;
@@ -29,14 +29,14 @@ static pl_status read_all(const char *path, char **out, size_t *size, pl_error *
     }
     if (got <= 0) break;
     n += (size_t)got;
-    if (room - n > 1) continue;
-    char *more = pl_alloc(2 * room, err);
+    if (capacity - n > 1) continue;
+    char *more = pl_alloc(2 * capacity, err);
     if (more == NULL) status = PL_ERROR_MEMORY;
     else {
       memcpy(more, text, n);
       pl_free(text);
       text = more;
-      room *= 2;
+      capacity *= 2;
     }
   }
   if (gzclose_r(file) != Z_OK && status == PL_OK)
@@ -67,7 +67,7 @@ typedef struct scan {
   size_t line;
 } scan;
 
-/* In: behind the opening quote. Copies up to the closing one. */
+/* In: after the opening quote. Copies up to the closing one. */
 static pl_status quoted(scan *s, pl_error *err) {
   size_t from = s->line;
   for (;; s->in++) {
@@ -116,8 +116,8 @@ static bool skip_empty_lines(scan *s) {
 }
 
 /* More room for rows: the arrays are replaced by ones of twice the length. */
-static pl_status grow(pl_csv *c, size_t *room, pl_error *err) {
-  size_t more = *room ? 2 * *room : 1024;
+static pl_status grow(pl_csv *c, size_t *capacity, pl_error *err) {
+  size_t more = *capacity ? 2 * *capacity : 1024;
   size_t *row = pl_alloc_array(more, sizeof *row, err), *line = pl_alloc_array(more, sizeof *line, err);
   if (row == NULL || line == NULL) {
     pl_free(row);
@@ -132,19 +132,19 @@ static pl_status grow(pl_csv *c, size_t *room, pl_error *err) {
   pl_free(c->line);
   c->row = row;
   c->line = line;
-  *room = more;
+  *capacity = more;
   return PL_OK;
 }
 
 static pl_status take_apart(pl_csv *c, size_t size, char delimiter, pl_error *err) {
   scan s = { c->path, c->text, c->text + size, c->text, delimiter, 1 };
-  size_t room = 0;
+  size_t capacity = 0;
   pl_status status = PL_OK;
   if (size >= 3 && memcmp(s.in, "\xef\xbb\xbf", 3) == 0) s.in += 3;
   while (skip_empty_lines(&s)) {
     size_t fields = 0, line = s.line;
     bool last = false;
-    if (c->rows == room && (status = grow(c, &room, err))) return status;
+    if (c->rows == capacity && (status = grow(c, &capacity, err))) return status;
     c->row[c->rows] = (size_t)(s.out - c->text);
     c->line[c->rows] = line;
     while (!last) {

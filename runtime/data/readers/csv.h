@@ -1,4 +1,4 @@
-/* Inside the CSV reader: the file in memory, its fields one after the other with a zero byte behind each. */
+/* Inside the CSV reader: the file in memory, its fields one after the other with a zero byte after each. */
 #ifndef READERS_CSV_H
 #define READERS_CSV_H
 

@@ -91,10 +91,10 @@ bool pl_element_convert(void *out, const uint8_t *in, size_t n, pl_element e, bo
 
 pl_tensor *pl_element_read(const char *name, const pl_shape *shape, pl_element e, pl_read_fn read, void *context,
                            pl_error *err) {
-  enum { PIECE = 1 << 15 };   /* elements */
+  enum { CHUNK = 1 << 15 };   /* elements */
   pl_tensor *t = pl_tensor_new(pl_element_type(e), shape, err);
-  uint8_t *piece = t ? pl_alloc((size_t)PIECE * e.size, err) : NULL;
-  if (piece == NULL) {
+  uint8_t *chunk = t ? pl_alloc((size_t)CHUNK * e.size, err) : NULL;
+  if (chunk == NULL) {
     pl_error_prefix(err, "%s", name);
     pl_tensor_free(t);
     return NULL;
@@ -102,14 +102,14 @@ pl_tensor *pl_element_read(const char *name, const pl_shape *shape, pl_element e
   size_t count = (size_t)pl_tensor_count(t), bad = 0;
   size_t unit = pl_dtype_size(pl_tensor_type(t));
   bool as_float = false;
-  for (size_t from = 0; from < count; from += PIECE) {
-    size_t n = count - from < PIECE ? count - from : PIECE;
+  for (size_t from = 0; from < count; from += CHUNK) {
+    size_t n = count - from < CHUNK ? count - from : CHUNK;
     char *out = (char *)pl_tensor_data(t) + from * unit;
-    if (read(context, piece, n * e.size, err)) goto fail;
-    if (pl_element_convert(out, piece, n, e, as_float, &bad)) continue;
+    if (read(context, chunk, n * e.size, err)) goto fail;
+    if (pl_element_convert(out, chunk, n, e, as_float, &bad)) continue;
     if (e.kind == 'f') {
       double value;
-      uint64_t bits = load(piece + bad * e.size, e);
+      uint64_t bits = load(chunk + bad * e.size, e);
       memcpy(&value, &bits, 8);
       pl_error_set(err, PL_ERROR_CORRUPT, "%s: element %zu is %g, beyond the range of f32 (3.4e38)", name,
                    from + bad + 1, value);
@@ -123,12 +123,12 @@ pl_tensor *pl_element_read(const char *name, const pl_shape *shape, pl_element e
     pl_tensor_free(t);
     t = floats;
     as_float = true;
-    pl_element_convert((float *)pl_tensor_data(t) + from, piece, n, e, true, &bad);
+    pl_element_convert((float *)pl_tensor_data(t) + from, chunk, n, e, true, &bad);
   }
-  pl_free(piece);
+  pl_free(chunk);
   return t;
 fail:
-  pl_free(piece);
+  pl_free(chunk);
   pl_tensor_free(t);
   return NULL;
 }

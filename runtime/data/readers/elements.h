@@ -25,7 +25,7 @@ bool pl_element_convert(void *out, const uint8_t *in, size_t n, pl_element e, bo
 
 /* Where bytes come from: exactly n of them, or an error. */
 typedef pl_status (*pl_read_fn)(void *context, uint8_t *out, size_t n, pl_error *err);
-/* A tensor of that shape, read and converted in pieces that stay in the cache. `name` begins the message of an error.
+/* A tensor of that shape, read and converted in chunks that stay in the cache. `name` begins the message of an error.
    */
 pl_tensor *pl_element_read(const char *name, const pl_shape *shape, pl_element e, pl_read_fn read, void *context,
                            pl_error *err);

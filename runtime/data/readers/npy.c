@@ -17,7 +17,7 @@ typedef struct npy {
   pl_shape shape;
 } npy;
 
-typedef struct literal {     /* a place in the header */
+typedef struct literal {     /* a position in the header */
   const char *at, *end;
 } literal;
 
@@ -33,13 +33,13 @@ static bool take(literal *l, char c) {
 }
 
 /* A text between quotes, without escapes. */
-static bool take_text(literal *l, char *out, size_t room) {
+static bool take_text(literal *l, char *out, size_t capacity) {
   skip_blanks(l);
   if (l->at == l->end || (*l->at != '\'' && *l->at != '"')) return false;
   char quote = *l->at++;
   const char *from = l->at;
   while (l->at < l->end && *l->at != quote) l->at++;
-  if (l->at == l->end || (size_t)(l->at - from) >= room) return false;
+  if (l->at == l->end || (size_t)(l->at - from) >= capacity) return false;
   memcpy(out, from, (size_t)(l->at - from));
   out[l->at - from] = '\0';
   l->at++;

@@ -1,4 +1,4 @@
--- Every plausible mistake in answers.txt is answered with the script's line and the words that help.
+-- Every plausible mistake in messages.txt is met with the script's line and the words that help.
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
@@ -36,36 +36,36 @@ local function environment()
     e = e, run = run, fields = experiment }, { __index = _G })
 end
 
--- What is wrong with the answer to a mistake; nil when nothing is.
+-- What is wrong with the message for a mistake; nil when nothing is.
 local function fault(mistake)
-  local chunk, answer = load(mistake.code, "@mistake.lua", "t", environment())
+  local chunk, message = load(mistake.code, "@mistake.lua", "t", environment())
   if not chunk then
-    return answer
+    return message
   end
   local ok
-  ok, answer = pcall(chunk)
+  ok, message = pcall(chunk)
   if ok then return "no error" end
-  answer = tostring(answer)
-  if not answer:match "^mistake%.lua:%d+: " and not answer:match "^tests/lua/answers_test%.lua:%d+: " then
-    return answer .. "  (no line)"
+  message = tostring(message)
+  if not message:match "^mistake%.lua:%d+: " and not message:match "^tests/lua/messages_test%.lua:%d+: " then
+    return message .. "  (no line)"
   end
   for _, bad in ipairs { "attempt to", "bad argument", "'?'", "perilune/", "\n", "for iterator" } do
-    if answer:find(bad, 1, true) then return answer .. "  (holds: " .. bad .. ")" end
+    if message:find(bad, 1, true) then return message .. "  (holds: " .. bad .. ")" end
   end
   for word in (mistake.words .. " | "):gmatch "(.-) | " do
-    if not answer:find(word, 1, true) then return answer .. "  (without: " .. word .. ")" end
+    if not message:find(word, 1, true) then return message .. "  (without: " .. word .. ")" end
   end
 end
 
 TestMistakes = {}
 
-function TestMistakes:test_each_is_answered()
-  local list, faults = read "tests/lua/answers.txt", {}
+function TestMistakes:test_each_has_a_message()
+  local list, faults = read "tests/lua/messages.txt", {}
   for _, mistake in ipairs(list) do
     local wrong = fault(mistake)
     if wrong then faults[#faults + 1] = mistake.code .. "\n    " .. wrong end
   end
-  if os.getenv "VERBOSE" then print(#list .. " mistakes, " .. #faults .. " answered poorly") end
+  if os.getenv "VERBOSE" then print(#list .. " mistakes, " .. #faults .. " with a poor message") end
   lu.assertTrue(#list >= 120)
   lu.assertEquals(table.concat(faults, "\n"), "")
 end

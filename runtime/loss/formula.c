@@ -1,0 +1,266 @@
+/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the sample
+   costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows through
+   all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+#include <string.h>
+#include <cjson/cJSON.h>
+#include "graph/exec.h"
+#include "layers/program.h"
+#include "loss/formula.h"
+#include "loss/loss.h"
+#include "perilune/alloc.h"
+
+enum { NAME = 48, ROWS = 64, CACHE = 1 << 18 };   /* of a chunk: rows, bytes where fewer rows make that */
+
+const char pl_loss_formula_type[] = "Formula";
+
+struct pl_loss_formula {
+  char name[NAME];
+  pl_layer owner;                /* of the operations: a layer without parameters and children */
+  cJSON *described;              /* what the configuration said; a program among it has been recorded before */
+  int outputs;                   /* pl_output_kind; -1: not said */
+  bool mean;
+  pl_loss_record_fn host;
+  void *context;
+  /* for the shapes that it was last checked for */
+  pl_outputs output;
+  pl_shape target;
+  bool labels;
+  pl_program program;            /* result < 0: none yet */
+  pl_graph *graph;
+  pl_plan plan;
+  size_t width, targets;         /* elements of a row */
+  size_t part;                   /* bytes of a member's part of the memory: arena, gradient of the result, targets */
+  int members;
+  char *memory;
+};
+
+static int choice_of(const char *text, const char *const *choices) {
+  for (int i = 0; text != NULL && choices[i] != NULL; i++) if (strcmp(text, choices[i]) == 0) return i;
+  return -1;
+}
+
+static const char *text_of(const cJSON *config, const char *name) {
+  return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, name));
+}
+
+/* No operations yet. */
+static pl_program nothing(pl_loss_formula *f) { return (pl_program){ .layer = &f->owner, .result = -1 }; }
+
+pl_loss_formula *pl_loss_formula_new(const cJSON *config, pl_loss_record_fn host, void *context, pl_error *err) {
+  const char *name = text_of(config, "name"), *outputs = text_of(config, "outputs"),
+             *reduction = text_of(config, "reduction");
+  if (name == NULL || name[0] == '\0' || strlen(name) >= NAME) {
+    pl_error_set(err, PL_ERROR_VALUE, "a loss that is a formula has a name of at most %d letters", NAME - 1);
+    return NULL;
+  }
+  pl_loss_formula *f = pl_alloc(sizeof *f, err);
+  if (f == NULL) return NULL;
+  *f = (pl_loss_formula){ .outputs = choice_of(outputs, pl_output_names()), .host = host, .context = context,
+                          .mean = reduction == NULL || choice_of(reduction, pl_reductions) == PL_REDUCTION_MEAN,
+                          .owner = { .cls = &pl_formula }, .described = cJSON_Duplicate(config, 1) };
+  strcpy(f->name, name);
+  f->owner.type = f->name;
+  f->program = nothing(f);
+  if (f->described != NULL) return f;
+  pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the options of a loss");
+  pl_loss_formula_free(f);
+  return NULL;
+}
+
+static void forget(pl_loss_formula *f) {
+  pl_program_clear(&f->program);
+  pl_plan_clear(&f->plan);
+  pl_graph_release(f->graph);
+  pl_free(f->memory);
+  f->graph = NULL;
+  f->memory = NULL;
+  f->members = 0;
+}
+
+void pl_loss_formula_free(pl_loss_formula *f) {
+  if (f == NULL) return;
+  forget(f);
+  cJSON_Delete(f->described);
+  pl_free(f);
+}
+
+cJSON *pl_loss_formula_write(const pl_loss_formula *f) {
+  cJSON *json = cJSON_Duplicate(f->described, 1);
+  if (json == NULL || f->program.result < 0) return json;
+  cJSON_DeleteItemFromObjectCaseSensitive(json, "program");
+  pl_json_add(&json, "program", pl_program_write(&f->program));
+  return json;
+}
+
+const char *pl_loss_formula_name(const pl_loss_formula *f) { return f->name; }
+int pl_loss_formula_outputs(const pl_loss_formula *f) { return f->outputs; }
+bool pl_loss_formula_is_mean(const pl_loss_formula *f) { return f->mean; }
+
+/* ---- recording ---- */
+
+static pl_shape flat_of(const pl_outputs *o) {
+  if (o->count == 1) return o->shape[0];
+  pl_shape flat = { 1, { 0 } };
+  for (int i = 0; i < o->count; i++) flat.size[0] += pl_shape_count(&o->shape[i]);
+  return flat;
+}
+
+static pl_status record(const pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, pl_program *p,
+                        pl_error *err) {
+  pl_shape flat = flat_of(outputs);
+  int input;
+  pl_status status = pl_program_add_input(p, &flat, false, &input, err);
+  if (status == PL_OK) status = pl_program_add_input(p, target, false, &input, err);
+  if (status) return status;
+  if (f->host != NULL) return f->host(f->context, &(pl_loss_recording){ p, outputs }, err);
+  const cJSON *program = cJSON_GetObjectItemCaseSensitive(f->described, "program");
+  if (program == NULL)
+    return pl_error_set(err, PL_ERROR_STATE, "was saved before it had seen outputs and targets; make it in its script");
+  return pl_program_read(p, program, err);
+}
+
+/* A formula that is not the same each time is no formula. */
+static pl_status record_twice(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target,
+                              pl_program *p, pl_error *err) {
+  pl_status status = record(f, outputs, target, p, err);
+  if (status || f->host == NULL) return status;
+  pl_program again = nothing(f);
+  int constant;
+  status = record(f, outputs, target, &again, err);
+  if (status == PL_OK && (status = pl_program_compare(p, &again, &constant, err)))
+    pl_error_prefix(err, "recorded a second time the formula is another one (random numbers, or something that it "
+                         "changes?)");
+  pl_program_clear(&again);
+  return status;
+}
+
+static pl_status check_result(const pl_program *p, pl_error *err) {
+  const pl_step *result = &p->step[p->result];
+  char text[PL_SHAPE_TEXT];
+  if (!result->op.out_fixed && result->op.out.axes == 0) return PL_OK;
+  return pl_error_set(err, PL_ERROR_SHAPE, "the result is %s where what a sample costs, [N], is due",
+                      pl_shape_text(text, &result->op.out, !result->op.out_fixed));
+}
+
+/* ---- planning ---- */
+
+static pl_status trace(const pl_program *p, pl_graph **graph, pl_error *err) {
+  int inputs[2] = { 0 };
+  *graph = pl_graph_new(&p->step[0].op.out, err);
+  if (*graph == NULL) return PL_ERROR_MEMORY;
+  pl_status status = pl_graph_input(*graph, &p->step[1].op.out, &inputs[1], err);
+  if (status == PL_OK) status = pl_program_apply(p, *graph, inputs, &(*graph)->result, err);
+  return status;
+}
+
+/* Chunks of so few rows that what is computed on them stays in a member's cache. */
+static pl_status plan_chunk(const pl_graph *graph, pl_plan *plan, pl_error *err) {
+  for (size_t rows = ROWS;; rows /= 2) {
+    pl_plan_request request = { rows, 1, PL_TRAIN, true, pl_settings_get().fuse };
+    pl_status status = pl_plan_make(graph, plan, &request, err);
+    if (status || plan->bytes <= CACHE || rows == 1) return status;
+  }
+}
+
+static pl_status take_memory(pl_loss_formula *f, pl_error *err) {
+  int members = pl_threads_get();
+  if (f->members >= members) return PL_OK;
+  size_t floats = pl_member_floats(f->plan.bytes / sizeof(float) + f->plan.capacity * (1 + f->targets));
+  char *memory = pl_alloc_array((size_t)members, floats * sizeof(float), err);
+  if (memory == NULL) return PL_ERROR_MEMORY;
+  pl_free(f->memory);
+  f->memory = memory;
+  f->part = floats * sizeof(float);
+  f->members = members;
+  return PL_OK;
+}
+
+/* Whether the output's gradient comes from the result at all. */
+static pl_status check_gradient(const pl_graph *graph, const pl_plan *plan, pl_error *err) {
+  bool is_output = plan->grad_alias[0] == plan->grad_alias[plan->output_grad];
+  if (plan->needs_grad[pl_graph_output(graph)] && (plan->backs > 0 || is_output)) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "has no gradient for the output: nothing of it reaches the result through "
+                      "operations that have a derivative (comparisons and one_hot have none)");
+}
+
+static bool same_outputs(const pl_outputs *a, const pl_outputs *b) {
+  bool same = a->count == b->count;
+  for (int i = 0; same && i < a->count; i++) same = pl_shape_equal(&a->shape[i], &b->shape[i]);
+  return same;
+}
+
+static pl_status name_it(const pl_loss_formula *f, pl_status status, pl_error *err) {
+  if (status) pl_error_insert(err, f->name);
+  return status;
+}
+
+pl_status pl_loss_formula_check(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, bool labels,
+                                pl_error *err) {
+  bool known = f->graph != NULL && f->labels == labels && pl_shape_equal(&f->target, target) &&
+               same_outputs(&f->output, outputs);
+  if (known) return take_memory(f, err);
+  pl_loss_formula fresh = *f;
+  fresh.program = nothing(f);
+  fresh.graph = NULL;
+  fresh.plan = (pl_plan){ 0 };
+  fresh.memory = NULL;
+  fresh.members = 0;
+  pl_status status = record_twice(f, outputs, target, &fresh.program, err);
+  if (status == PL_OK) status = check_result(&fresh.program, err);
+  if (status == PL_OK) status = trace(&fresh.program, &fresh.graph, err);
+  if (status == PL_OK) status = plan_chunk(fresh.graph, &fresh.plan, err);
+  if (status == PL_OK) status = check_gradient(fresh.graph, &fresh.plan, err);
+  pl_shape flat = flat_of(outputs);
+  fresh.output = *outputs;
+  fresh.target = *target;
+  fresh.labels = labels;
+  fresh.width = (size_t)pl_shape_count(&flat);
+  fresh.targets = (size_t)pl_shape_count(target);
+  if (status == PL_OK) status = take_memory(&fresh, err);
+  forget(status ? &fresh : f);
+  if (status == PL_OK) *f = fresh;
+  return name_it(f, status, err);
+}
+
+pl_status pl_loss_formula_check_again(pl_loss_formula *f, pl_error *err) {
+  int constant;
+  if (f->host == NULL || f->graph == NULL) return PL_OK;
+  pl_program again = nothing(f);
+  pl_status status = record(f, &f->output, &f->target, &again, err);
+  if (status == PL_OK) status = pl_program_compare(&f->program, &again, &constant, err);
+  pl_program_clear(&again);
+  return name_it(f, status, err);
+}
+
+/* ---- running ---- */
+
+static const float *targets_of(const pl_loss_formula *f, pl_target target, float *copy, size_t first, size_t n) {
+  if (target.labels == NULL) return target.values + first * f->targets;
+  for (size_t i = 0; i < n; i++) copy[i] = (float)target.labels[first + i];
+  return copy;
+}
+
+void pl_loss_formula_forward(const pl_loss_formula *f, const pl_team *team, double *values, float *grad,
+                             const float *output, pl_target target, size_t rows) {
+  const pl_team one = { .size = 1 };
+  const pl_plan *plan = &f->plan;
+  pl_stages stages = { .team = &one };
+  size_t from, to;
+  char *mine = f->memory + (size_t)team->rank * f->part;
+  float *dy = (float *)(void *)(mine + plan->bytes), *copy = dy + plan->capacity;
+  pl_run run = { .graph = f->graph, .plan = plan, .arena = mine, .mode = PL_TRAIN };
+  pl_team_share(team, rows, 1, &from, &to);
+  for (size_t i = from; i < to; i += run.n) {
+    run.n = to - i < plan->capacity ? to - i : plan->capacity;
+    run.x = output + i * f->width;
+    run.second = targets_of(f, target, copy, i, run.n);
+    const float *y = pl_run_forward(&run, &stages);
+    for (size_t k = 0; k < run.n; k++) values[i + k] = (double)y[k];
+    if (grad == NULL) continue;
+    for (size_t k = 0; k < run.n; k++) dy[k] = f->mean ? (float)(1.0 / (double)rows) : 1;
+    run.dy = dy;
+    run.dx = grad + i * f->width;
+    if (plan->backs == 0) memcpy(run.dx, dy, run.n * sizeof *dy);
+    else pl_run_backward_steps(&run, &stages, 0, plan->backs);
+  }
+}
