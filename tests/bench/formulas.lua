@@ -107,8 +107,8 @@ end
 local function report(case, ours, theirs, ratios, with)
   local ratio = speed.summary(ratios)
   print(("%-20s %10s %10s  %5.2f (%.2f to %.2f)  bar %.2f %-5s %s"):format(case[1],
-    text.count(speed.summary(ours).median), text.count(speed.summary(theirs).median), ratio.median, ratio.low, ratio.high, case[5],
-    ratio.median >= case[5] and "kept" or "MISSED", with))
+    text.count(speed.summary(ours).median), text.count(speed.summary(theirs).median), ratio.median, ratio.low,
+    ratio.high, case[5], ratio.median >= case[5] and "kept" or "MISSED", with))
 end
 
 local function compare(case)
