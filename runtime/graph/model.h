@@ -23,6 +23,7 @@ typedef struct pl_stopwatch {
 struct pl_model {
   pl_layer *root;
   pl_graph *graph;              /* counted; NULL before the first build */
+  pl_graph *written;            /* counted; before formulas were recognised (recognize.c) */
   bool has_params, has_host;
   pl_block *block;
   pl_slice *slice;

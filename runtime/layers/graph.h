@@ -55,6 +55,8 @@ typedef struct pl_graph {
 pl_graph *pl_graph_new(const pl_shape *input, pl_error *err);
 pl_graph *pl_graph_retain(pl_graph *graph);
 void pl_graph_release(pl_graph *graph);          /* NULL is allowed; layers are not touched */
+/* A graph of its own, with one reference. NULL: memory is short. */
+pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err);
 int pl_graph_output(const pl_graph *graph);      /* the value */
 pl_outputs pl_graph_outputs(const pl_graph *graph);   /* at least one */
 
