@@ -100,7 +100,7 @@ pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err) {
     .op = copy_of(graph->op, graph->ops, sizeof *copy->op, &copy->room_ops, err),
     .input = copy_of(graph->input, graph->inputs, sizeof *copy->input, &copy->room_inputs, err),
     .row = copy_of(graph->row, graph->rows, sizeof *copy->row, &copy->room_rows, err),
-    .inputs = graph->inputs, .rows = graph->rows };
+    .inputs = graph->inputs, .rows = graph->rows, .outputs = graph->outputs };
   bool ok = copy->value != NULL && copy->op != NULL && copy->input != NULL && copy->row != NULL;
   for (int v = 0; ok && v < graph->values; v++, copy->values = v) {   /* counted when what they own is their own */
     size_t count = (size_t)pl_shape_count(&graph->value[v].shape);
