@@ -193,8 +193,9 @@ pl_status pl_program_check_comparisons(const pl_program *p, pl_error *err) {
     for (int k = i + 1; k < p->steps && !taken; k++)
       for (int in = 0; in < p->step[k].op.inputs; in++) taken = taken || p->step[k].in[in] == i;
     if (taken) continue;
-    return pl_error_set(err, PL_ERROR_VALUE, "%s%snothing takes the result of the comparison %s: for `if`, `and` and `or` "
-                        "any value of a formula is true; choose element by element with pl.where(condition, yes, no)",
+    return pl_error_set(err, PL_ERROR_VALUE, "%s%snothing takes the result of the comparison %s: for `if`, `and` and "
+                        "`or` any value of a formula is true; choose element by element with "
+                        "pl.where(condition, yes, no)",
                         s->origin, s->origin[0] ? ": " : "", s->op.cls->head.type);
   }
   return PL_OK;
