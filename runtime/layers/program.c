@@ -178,7 +178,8 @@ pl_status pl_program_compare(const pl_program *first, const pl_program *second, 
   bool same_outputs = first->outputs.count == second->outputs.count;
   for (int i = 0; same_outputs && i < first->outputs.count; i++)
     same_outputs = pl_shape_equal(&first->outputs.shape[i], &second->outputs.shape[i]);
-  if (!same_outputs || first->result != second->result) return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
+  if (!same_outputs || first->result != second->result)
+    return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
   return PL_OK;
 }
 

@@ -1,6 +1,6 @@
-/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the sample
-   costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows through
-   all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the
+   sample costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows
+   through all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "graph/exec.h"
