@@ -149,6 +149,7 @@ ROWS = {
     "P04": (dense, F.cross_entropy, lambda params: AdamEpoch(params, 0.01), 32, 30, {}),
     "P05": (lambda: dense(nn.Dropout(0.2)), F.cross_entropy, adam(0.001), 16, 50, {}),
     "L03": (lenet5, summed, lambda params: AveragedMomentum(params, 1e-4, 0.8, 3e-5), 64, 26, {"centred": True}),
+    "L05": (lenet5, summed, lambda params: torch.optim.RMSprop(params, 1e-3, 0.9, 1e-8), 64, 26, {"centred": True}),
     "L06": (lenet5, summed, adam(1e-2), 64, 26, {"centred": True}),
     "C02 lr=0.01": (convnet, F.cross_entropy, adam(0.01, eps=1e-7), 32, 30, {"patience": 3}),
     "C02 lr=0.0001": (convnet, F.cross_entropy, adam(0.0001, eps=1e-7), 32, 30, {"patience": 3}),

@@ -66,6 +66,9 @@ PL_API pl_status pl_loss_check_values(const pl_loss *loss, const float *values, 
    Shapes and labels have been checked. SPMD: every member of the team calls it, rows are shared, no barrier inside. */
 PL_API void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, float *grad, const float *output,
                             pl_target target, size_t rows, size_t width);
+/* Of a formula, for shapes that have been checked: compares the values and gradients with those of its operations one
+   after the other, each value in memory of its own; an error unless they agree to the last bit. */
+PL_API pl_status pl_loss_verify(const pl_loss *loss, const float *output, pl_target target, size_t rows, pl_error *err);
 /* Sum of the rows' losses, in ascending order. */
 PL_API double pl_loss_total(const double *values, size_t rows);
 /* The loss of the batch, by the reduction: the total, or the total / rows. */

@@ -332,6 +332,9 @@ function Trainer:run()
     ctx.lr = self.optimizer.lr
     if self.has_formulas then require "perilune.nn.define".check_again(self.model) end
     if self.loss_is_formula then require "perilune.nn.define_loss".check_again(self.e.loss) end
+    if epoch == 1 and s.batch == 0 and (self.has_formulas or self.loss_is_formula) then
+      require "perilune.train.first_batch".verify(self)
+    end
     if not self:steps(epoch) then
       self:publish()
       return false

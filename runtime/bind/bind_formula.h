@@ -19,6 +19,8 @@ bind_recorder *bind_check_recorder(lua_State *L);
 /* The value of a step of an eager one, at index 1. */
 pl_tensor *bind_recorded_tensor(lua_State *L, int step);
 int bind_recorder_backward(lua_State *L);      /* bind_tape.c */
+int bind_formula_steps(lua_State *L);          /* bind_formula_steps.c */
+int bind_formula_verify(lua_State *L);         /* bind_formula_verify.c */
 
 /* Pushes a recorder that writes to the program. Then calls the function and arguments that have been pushed since, and
    ends the recording. Raises. */

@@ -89,6 +89,8 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
 
 /* ---- running a model (bind_model.c) ---- */
 
+int bind_model_rows(lua_State *L);
+int bind_model_profile(lua_State *L);       /* bind_model_profile.c */
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
 /* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
    Raises. */

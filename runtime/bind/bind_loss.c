@@ -59,11 +59,6 @@ static void member(const pl_team *team, void *arg) {
   pl_loss_forward(c->loss, team, c->values, c->grad, c->output, c->target, c->rows, c->width);
 }
 
-static double value_of(call *c) {
-  pl_threads_run_on(pl_threads_for(32.0 * (double)(c->rows * c->width)), member, c);
-  return pl_loss_value(c->loss, c->values, c->rows);
-}
-
 /* The tensor at `index` as contiguous elements of `type`; pushes it. */
 static const pl_tensor *push_contiguous(lua_State *L, int index, pl_dtype type) {
   pl_error err;
@@ -86,8 +81,9 @@ static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
 }
 
 /* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
-   values. Leaves what is borrowed on the stack. */
-static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
+   values. Leaves what is borrowed on the stack. The last that asks Lua for memory is the check of the shapes: what the
+   loss is recorded for may be changed by a finalizer. */
+static call prepare(lua_State *L, bool gradient, pl_outputs *outputs) {
   pl_error err;
   call c = { .loss = bind_check_loss(L, 1) };
   lua_settop(L, 3);
@@ -103,8 +99,6 @@ static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
   if (pl_tensor_shape(target)->size[0] != (int64_t)c.rows)
     luaL_error(L, "%s: %d outputs and %d targets; both have one row a sample", pl_loss_type(c.loss), (int)c.rows,
                (int)pl_tensor_shape(target)->size[0]);
-  bind_use_state(L);
-  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
   if (labels) c.target.labels = pl_tensor_data(target);
   else c.target.values = pl_tensor_data(target);
   c.output = pl_tensor_data(output);
@@ -114,10 +108,26 @@ static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, pl_tensor_shape(output), &err), &err);
     c.grad = pl_tensor_data(*slot);
   }
-  if (labels && outputs->shape[0].axes != 1) return value_of(&c);
+  bind_use_state(L);
+  if (pl_loss_check_outputs(c.loss, outputs, &expected, labels, &err)) bind_raise_from_script(L, &err);
+  if (labels && outputs->shape[0].axes != 1) return c;
   if (labels ? pl_loss_check_labels(c.target.labels, c.rows, (size_t)pl_shape_count(&outputs->shape[0]), &err)
              : pl_loss_check_values(c.loss, c.target.values, 0, c.rows, c.width, &err)) bind_raise(L, &err);
-  return value_of(&c);
+  return c;
+}
+
+static double run(lua_State *L, bool gradient, pl_outputs *outputs) {
+  call c = prepare(L, gradient, outputs);
+  pl_threads_run_on(pl_threads_for(32.0 * (double)(c.rows * c.width)), member, &c);
+  return pl_loss_value(c.loss, c.values, c.rows);
+}
+
+int bind_loss_verify(lua_State *L) {
+  pl_error err;
+  pl_outputs outputs;
+  call c = prepare(L, false, &outputs);
+  pl_status status = pl_loss_verify(c.loss, c.output, c.target, c.rows, &err);
+  return status == PL_OK || status == PL_ERROR_MEMORY ? 0 : bind_raise(L, &err);
 }
 
 /* loss(output, target) -> value, gradient of the value for the output, or a list of those for the outputs */

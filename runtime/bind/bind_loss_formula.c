@@ -83,4 +83,5 @@ static int is_loss(lua_State *L) {
 }
 
 const luaL_Reg bind_loss_formula_functions[] = { { "loss", new_formula }, { "check_loss_again", check_again },
-                                                 { "is_loss", is_loss }, { NULL, NULL } };
+                                                 { "is_loss", is_loss }, { "verify_loss", bind_loss_verify },
+                                                 { NULL, NULL } };

@@ -245,7 +245,7 @@ static lua_Integer trained_numbers(const pl_layer *layer) {
 
 /* model:rows([shape]) -> one table an operation, in order: path, label, type, name, output, parameters, work, memory.
    The ends of a Residual are rows of type "Residual" with part = "fork" or "join". */
-static int model_rows(lua_State *L) {
+int bind_model_rows(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     pl_shape sample = bind_check_shape(L, 2);
@@ -296,7 +296,7 @@ static int model_activations(lua_State *L) {
   const float *y;
   pl_error err;
   bind_build(L, 1, model, &sample);
-  lua_pushcfunction(L, model_rows);
+  lua_pushcfunction(L, bind_model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   int rows = pl_model_rows(model);
@@ -316,38 +316,6 @@ static int model_activations(lua_State *L) {
     memcpy(out, pl_exec_activation(exec, i), (size_t)pl_tensor_count(*slots[i]) * sizeof *out);
   }
   lua_pop(L, 1);
-  return 1;
-}
-
-/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the
-   list's fields data, loss, update, other have the seconds of these */
-static int model_profile(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  pl_error err;
-  if (pl_model_profile_start(model, &err)) return bind_raise(L, &err);
-  int failed = lua_pcall(L, lua_gettop(L) - 2, 0, 0);
-  pl_profile p = pl_model_profile_stop(model);
-  if (failed) return lua_error(L);
-  lua_settop(L, 1);
-  lua_pushcfunction(L, model_rows);
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  for (int i = 0; i < pl_model_rows(model); i++) {
-    int op = pl_model_row_at(model, i).op;
-    bool timed = op >= 0 && op < p.ops;
-    lua_rawgeti(L, -1, i + 1);
-    lua_pushnumber(L, timed ? p.forward[op] : 0);
-    lua_setfield(L, -2, "forward");
-    lua_pushnumber(L, timed ? p.backward[op] : 0);
-    lua_setfield(L, -2, "backward");
-    lua_pop(L, 1);
-  }
-  static const char *const names[PL_STAGES] = { "other", "data", "loss", "update" };
-  for (int i = 0; i < PL_STAGES; i++) {
-    lua_pushnumber(L, p.stage[i]);
-    lua_setfield(L, -2, names[i]);
-  }
   return 1;
 }
 
@@ -417,9 +385,9 @@ int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward },
     { "zero_grad", model_zero_grad },
-    { "initialize", model_initialize }, { "random", model_random }, { "rows", model_rows },
+    { "initialize", model_initialize }, { "random", model_random }, { "rows", bind_model_rows },
     { "activations", model_activations },
-    { "profile", model_profile },
+    { "profile", bind_model_profile },
     { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);

@@ -68,7 +68,8 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
   int members = pl_threads_get();
   bool remake = kept->capacity < batch || kept->members < members;
   if (remake) {
-    pl_plan_request request = { batch, members, mode, input_gradient, exec->fuse };
+    pl_plan_request request = { .batch = batch, .members = members, .mode = mode, .input_gradient = input_gradient,
+                                .fuse = exec->fuse };
     pl_status status = chunked ? pl_chunks_plan(exec, &fresh, batch, members, err)
                                : pl_plan_make(exec->graph, &fresh, &request, err);
     if (status) return status;
@@ -102,7 +103,8 @@ pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_error *e
 
 size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode) {
   pl_plan plan = { 0 };
-  pl_plan_request request = { batch, pl_threads_get(), mode, false, pl_settings_get().fuse };
+  pl_plan_request request = { .batch = batch, .members = pl_threads_get(), .mode = mode,
+                              .fuse = pl_settings_get().fuse };
   if (model->graph == NULL || pl_plan_make(model->graph, &plan, &request, NULL)) return 0;
   size_t bytes = plan.bytes;
   pl_plan_clear(&plan);

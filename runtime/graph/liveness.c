@@ -113,6 +113,7 @@ pl_status pl_plan_place(const pl_graph *g, pl_plan *plan, const pl_plan_request 
     ledger l = { .g = g, .plan = plan, .act = lives, .grad = lives + values, .saved = lives + values + grads,
                  .buffers = { list, 0 } };
     place_all(&l, request->batch, request->mode == PL_CAPTURE);
+    for (int i = 0; request->plain && i < l.buffers.count; i++) list[i].birth = 0, list[i].death = l.end;
     plan->bytes = pl_arena_arrange(list, l.buffers.count);
   }
   pl_status status = lives != NULL && list != NULL ? PL_OK : PL_ERROR_MEMORY;

@@ -121,7 +121,8 @@ static bool wants_input_grad(const pl_graph *g, const pl_plan *plan, const pl_op
 }
 
 /* From the last node to the first: sums of gradients before what reads them. */
-static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, pl_mode mode) {
+static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, const pl_plan_request *request) {
+  pl_mode mode = request->mode;
   int parts = 0;
   for (int n = plan->nodes - 1; n >= 0 && mode == PL_TRAIN; n--) {
     const pl_node *node = &plan->node[n];
@@ -133,7 +134,7 @@ static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, pl_m
       bool dx = wants_input_grad(g, plan, start);
       if (u->useful[op->out] > 1) {
         pl_back sum = sum_of(g, plan, u, &parts, op->out);
-        bool relu = first == last && sum.parts == 2 && strcmp(op->cls->head.type, "ReLU") == 0 && dx;
+        bool relu = !request->plain && first == last && sum.parts == 2 && strcmp(op->cls->head.type, "ReLU") == 0 && dx;
         if (relu) sum.kind = PL_BACK_SUM_RELU, sum.node = n, sum.first = first, sum.last = last;
         plan->back[plan->backs++] = sum;
         if (relu) continue;
@@ -224,7 +225,7 @@ pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *
   }
   if (status == PL_OK) {
     find_aliases(g, plan, &u, request);
-    order_backward(g, plan, &u, request->mode);
+    order_backward(g, plan, &u, request);
     order_param_grads(g, plan, request->mode);
     find_memory(g, plan, request);
     find_small(g, plan, request->batch);

@@ -64,10 +64,16 @@ typedef struct pl_plan_request {
   int members;                  /* of the largest team */
   pl_mode mode;
   bool input_gradient, fuse;
+  bool plain;                   /* for verify.c: no value or gradient takes the place of another */
 } pl_plan_request;
 
 pl_status pl_plan_make(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
+/* verify.c: a plan of a training pass, nothing fused, no memory used twice; for one thread. */
+pl_status pl_plan_make_plain(const pl_graph *graph, pl_plan *plan, size_t batch, bool input_gradient, pl_error *err);
+/* The first of n values whose bits differ; n: none. And the error about it. */
+size_t pl_first_difference(const float *a, const float *b, size_t n);
+pl_status pl_say_difference(const char *what, size_t i, double planned_value, double plain_value, pl_error *err);
 
 /* ---- fusion.c: operations that follow each other become one ---- */
 typedef struct pl_pattern {

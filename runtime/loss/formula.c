@@ -1,6 +1,7 @@
 /* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the
    sample costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows
    through all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+#include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "graph/exec.h"
@@ -156,7 +157,8 @@ static pl_status trace(const pl_program *p, pl_graph **graph, pl_error *err) {
 /* Chunks of so few rows that what is computed on them stays in a member's cache. */
 static pl_status plan_chunk(const pl_graph *graph, pl_plan *plan, pl_error *err) {
   for (size_t rows = ROWS;; rows /= 2) {
-    pl_plan_request request = { rows, 1, PL_TRAIN, true, pl_settings_get().fuse };
+    pl_plan_request request = { .batch = rows, .members = 1, .mode = PL_TRAIN, .input_gradient = true,
+                                .fuse = pl_settings_get().fuse };
     pl_status status = pl_plan_make(graph, plan, &request, err);
     if (status || plan->bytes <= CACHE || rows == 1) return status;
   }
@@ -240,27 +242,92 @@ static const float *targets_of(const pl_loss_formula *f, pl_target target, float
   return copy;
 }
 
+typedef struct { const float *output; pl_target target; float scale; size_t first, n; } rows_of;
+
+/* Rows [first, first + n), in memory for the arena, the gradient of the result and the targets. */
+static void run_rows(const pl_loss_formula *f, const pl_plan *plan, char *memory, const rows_of *r, double *values,
+                     float *grad) {
+  const pl_team one = { .size = 1 };
+  pl_stages stages = { .team = &one };
+  float *dy = (float *)(void *)(memory + plan->bytes), *copy = dy + plan->capacity;
+  pl_run run = { .graph = f->graph, .plan = plan, .arena = memory, .mode = PL_TRAIN, .n = r->n, .dy = dy,
+                 .x = r->output + r->first * f->width, .second = targets_of(f, r->target, copy, r->first, r->n) };
+  const float *y = pl_run_forward(&run, &stages);
+  for (size_t k = 0; k < r->n; k++) values[r->first + k] = (double)y[k];
+  if (grad == NULL) return;
+  for (size_t k = 0; k < r->n; k++) dy[k] = r->scale;
+  run.dx = grad + r->first * f->width;
+  if (plan->backs == 0) memcpy(run.dx, dy, r->n * sizeof *dy);
+  else pl_run_backward_steps(&run, &stages, 0, plan->backs);
+}
+
+static float scale_of(const pl_loss_formula *f, size_t rows) { return f->mean ? (float)(1.0 / (double)rows) : 1; }
+
 void pl_loss_formula_forward(const pl_loss_formula *f, const pl_team *team, double *values, float *grad,
                              const float *output, pl_target target, size_t rows) {
-  const pl_team one = { .size = 1 };
-  const pl_plan *plan = &f->plan;
-  pl_stages stages = { .team = &one };
-  size_t from, to;
-  char *mine = f->memory + (size_t)team->rank * f->part;
-  float *dy = (float *)(void *)(mine + plan->bytes), *copy = dy + plan->capacity;
-  pl_run run = { .graph = f->graph, .plan = plan, .arena = mine, .mode = PL_TRAIN };
+  size_t from, to, n;
   pl_team_share(team, rows, 1, &from, &to);
-  for (size_t i = from; i < to; i += run.n) {
-    run.n = to - i < plan->capacity ? to - i : plan->capacity;
-    run.x = output + i * f->width;
-    run.second = targets_of(f, target, copy, i, run.n);
-    const float *y = pl_run_forward(&run, &stages);
-    for (size_t k = 0; k < run.n; k++) values[i + k] = (double)y[k];
-    if (grad == NULL) continue;
-    for (size_t k = 0; k < run.n; k++) dy[k] = f->mean ? (float)(1.0 / (double)rows) : 1;
-    run.dy = dy;
-    run.dx = grad + i * f->width;
-    if (plan->backs == 0) memcpy(run.dx, dy, run.n * sizeof *dy);
-    else pl_run_backward_steps(&run, &stages, 0, plan->backs);
+  for (size_t i = from; i < to; i += n) {
+    n = to - i < f->plan.capacity ? to - i : f->plan.capacity;
+    run_rows(f, &f->plan, f->memory + (size_t)team->rank * f->part,
+             &(rows_of){ output, target, scale_of(f, rows), i, n }, values, grad);
   }
+}
+
+typedef struct {
+  const pl_loss_formula *f;
+  double *values;
+  float *grad;
+  const rows_of *rows;
+  const pl_plan *plain;
+  char *memory;
+} verified;
+
+static void planned(const pl_team *team, void *arg) {
+  const verified *v = arg;
+  pl_loss_formula_forward(v->f, team, v->values, v->grad, v->rows->output, v->rows->target, v->rows->n);
+}
+
+static void plain(const pl_team *team, void *arg) {
+  const verified *v = arg;
+  (void)team;
+  run_rows(v->f, v->plain, v->memory, v->rows, v->values + v->rows->n, v->grad + v->rows->n * v->f->width);
+}
+
+static pl_status compare(const pl_loss_formula *f, const double *values, const double *plain_values, const float *grad,
+                         const float *plain_grad, size_t rows, pl_error *err) {
+  char what[NAME + 32];
+  for (size_t i = 0; i < rows; i++) {
+    if (memcmp(&values[i], &plain_values[i], sizeof *values) == 0) continue;
+    snprintf(what, sizeof what, "the loss %s", f->name);
+    return pl_say_difference(what, i, values[i], plain_values[i], err);
+  }
+  size_t n = rows * f->width, i = pl_first_difference(grad, plain_grad, n);
+  if (i == n) return PL_OK;
+  snprintf(what, sizeof what, "the gradient of the loss %s", f->name);
+  return pl_say_difference(what, i, (double)grad[i], (double)plain_grad[i], err);
+}
+
+pl_status pl_loss_formula_verify(const pl_loss_formula *f, const float *output, pl_target target, size_t rows,
+                                 pl_error *err) {
+  pl_plan plan = { 0 };
+  pl_status status = pl_plan_make_plain(f->graph, &plan, rows, true, err);
+  if (status) return status;
+  char *memory = pl_alloc(plan.bytes + rows * (1 + f->targets) * sizeof(float), err);
+  double *values = pl_alloc_array(2 * rows, sizeof *values, err);
+  float *grad = pl_alloc_array(2 * rows, f->width * sizeof *grad, err);
+  if (memory != NULL && values != NULL && grad != NULL) {
+    rows_of all = { output, target, scale_of(f, rows), 0, rows };
+    verified v = { f, values, grad, &all, &plan, memory };
+    pl_threads_run_on(f->members, planned, &v);
+    pl_threads_run_on(1, plain, &v);
+    status = compare(f, values, values + rows, grad, grad + rows * f->width, rows, err);
+  } else {
+    status = PL_ERROR_MEMORY;
+  }
+  pl_free(memory);
+  pl_free(values);
+  pl_free(grad);
+  pl_plan_clear(&plan);
+  return status;
 }

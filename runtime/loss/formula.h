@@ -22,5 +22,7 @@ pl_status pl_loss_formula_check(pl_loss_formula *f, const pl_outputs *outputs, c
 pl_status pl_loss_formula_check_again(pl_loss_formula *f, pl_error *err);
 void pl_loss_formula_forward(const pl_loss_formula *f, const pl_team *team, double *values, float *grad,
                              const float *output, pl_target target, size_t rows);
+pl_status pl_loss_formula_verify(const pl_loss_formula *f, const float *output, pl_target target, size_t rows,
+                                 pl_error *err);
 
 #endif

@@ -189,6 +189,10 @@ void pl_loss_forward(const pl_loss *loss, const pl_team *team, double *values, f
   }
 }
 
+pl_status pl_loss_verify(const pl_loss *loss, const float *output, pl_target target, size_t rows, pl_error *err) {
+  return loss->formula ? pl_loss_formula_verify(loss->formula, output, target, rows, err) : PL_OK;
+}
+
 double pl_loss_total(const double *values, size_t rows) {
   double sum = 0;
   for (size_t i = 0; i < rows; i++) sum += values[i];

@@ -72,6 +72,9 @@ static pl_status run_by_batch(work *w, pl_error *err) {
     chunk p = { w, NULL, start, length(w, start) };
     pl_threads_run_on(1, run_gather, &p);
     pl_status status = pl_exec_forward(w->exec, w->x, p.n, w->mode, &p.y, err);
+    pl_outputs outputs = pl_exec_outputs(w->exec);
+    if (status == PL_OK && w->loss != NULL && pl_loss_is_formula(w->loss))   /* those functions may have used it */
+      status = pl_check_fit(&outputs, w->loss, w->data, err);
     if (status) return status;
     pl_threads_run_on(1, run_evaluate_rows, &p);
   }

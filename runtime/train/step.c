@@ -228,7 +228,8 @@ pl_status pl_step_in_parts(pl_steps *s, size_t index, pl_error *err) {
   if (t->states != NULL) save_states(s);
   pl_model_set_random(t->o.model, t->o.seed, pl_step_number(t, s->epoch, index) - 1);
   pl_status status = pl_exec_forward(t->exec, b.x, b.n, PL_TRAIN, &p.y, err);
-  if (status || (t->o.host_loss != NULL && (status = host_loss(s, &b, p.y, err)))) return status;
+  if (status || (status = pl_trainer_check_loss(t, err))) return status;
+  if (t->o.host_loss != NULL && (status = host_loss(s, &b, p.y, err))) return status;
   pl_threads_run_on(1, loss_part, &p);
   if (t->o.host_loss == NULL) s->total = pl_loss_total(t->losses, b.n);
   if (!isfinite(s->total)) {

@@ -86,8 +86,7 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
 
 pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err) { return check_optimizer(&t->o, err); }
 
-/* A loss that is a formula is recorded for one shape at a time, and may have been used for another since. */
-static pl_status check_loss(const pl_trainer *t, pl_error *err) {
+pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err) {
   if (t->o.loss == NULL || !pl_loss_is_formula(t->o.loss)) return PL_OK;
   bool labels = !pl_dataset_has_targets(t->loader.data);
   pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(t->loader.data);
@@ -99,7 +98,7 @@ pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t cou
                          pl_error *err) {
   pl_status status = check_range(t, epoch, first, count, err);
   if (status) return status;
-  if ((status = check_loss(t, err)) || (status = pl_loader_epoch(&t->loader, epoch, err))) return status;
+  if ((status = pl_trainer_check_loss(t, err)) || (status = pl_loader_epoch(&t->loader, epoch, err))) return status;
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = first, .end = first + count, .result = result },
                       err);
 }
@@ -133,7 +132,7 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
     return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
                         t->o.batch_size);
   pl_status status = check_range(t, epoch, index, 1, err);
-  if (status == PL_OK) status = check_loss(t, err);
+  if (status == PL_OK) status = pl_trainer_check_loss(t, err);
   if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->first, err);
   else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n,
       t->first, err);

@@ -69,6 +69,8 @@ uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index);
 
 /* Asked before every step: functions of the script run in between and may bind the optimizer anew. */
 pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err);
+/* A loss that is a formula is recorded for one shape at a time, and may have been used for another since. */
+pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err);
 
 /* ---- loop.c: as many steps as there are, and what to do about trouble ---- */
 pl_status pl_steps_run(pl_steps *steps, pl_error *err);

@@ -1,0 +1,29 @@
+/* The first batch of a training, computed once more operation by operation. */
+#include "bind/bind_formula.h"
+#include "bind/bind_layer.h"
+#include "bind/bind_loss.h"
+#include "bind/bind_tensor.h"
+
+static const pl_tensor *push_f32(lua_State *L, int index) {
+  pl_error err;
+  const pl_tensor *t = bind_check_tensor(L, index);
+  pl_tensor **slot = bind_new_tensor(L);
+  bind_tensor_return(L, slot, pl_tensor_type(t) == PL_F32 ? pl_tensor_to_contiguous(t, &err)
+                                                          : pl_tensor_to(t, PL_F32, &err), &err);
+  return *slot;
+}
+
+/* verify(model, x): raises unless a training pass over x is, to the last bit, what its operations compute one by one.
+   */
+int bind_formula_verify(lua_State *L) {
+  pl_error err;
+  pl_model *model = bind_check_model(L, 1);
+  lua_settop(L, 2);
+  const pl_tensor *x = push_f32(L, 2);
+  bind_use_state(L);
+  pl_exec *exec = pl_exec_new(model, &err);
+  if (exec == NULL) return bind_raise(L, &err);
+  pl_status status = pl_exec_verify(exec, pl_tensor_data(x), (size_t)pl_tensor_shape(x)->size[0], 1, &err);
+  pl_exec_free(exec);
+  return status == PL_OK || status == PL_ERROR_MEMORY ? 0 : bind_raise(L, &err);
+}

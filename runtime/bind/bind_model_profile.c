@@ -1,0 +1,34 @@
+/* The time that each operation of a model takes. */
+#include "bind/bind_layer.h"
+
+/* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the
+   list's fields data, loss, update, other have the seconds of these */
+int bind_model_profile(lua_State *L) {
+  pl_model *model = bind_check_model(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  pl_error err;
+  if (pl_model_profile_start(model, &err)) return bind_raise(L, &err);
+  int failed = lua_pcall(L, lua_gettop(L) - 2, 0, 0);
+  pl_profile p = pl_model_profile_stop(model);
+  if (failed) return lua_error(L);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, bind_model_rows);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  for (int i = 0; i < pl_model_rows(model); i++) {
+    int op = pl_model_row_at(model, i).op;
+    bool timed = op >= 0 && op < p.ops;
+    lua_rawgeti(L, -1, i + 1);
+    lua_pushnumber(L, timed ? p.forward[op] : 0);
+    lua_setfield(L, -2, "forward");
+    lua_pushnumber(L, timed ? p.backward[op] : 0);
+    lua_setfield(L, -2, "backward");
+    lua_pop(L, 1);
+  }
+  static const char *const names[PL_STAGES] = { "other", "data", "loss", "update" };
+  for (int i = 0; i < PL_STAGES; i++) {
+    lua_pushnumber(L, p.stage[i]);
+    lua_setfield(L, -2, names[i]);
+  }
+  return 1;
+}
