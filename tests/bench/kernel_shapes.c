@@ -279,7 +279,7 @@ static void matrices(void) {
 }
 
 #define WINOGRAD(name, n_, taps, channels, in, out, text) \
-  measure(NAMED(name, text, .rows = (n_), .cols = (channels), .n = 64 * (channels) + 16,
+  measure(NAMED(name, text, .rows = (n_), .cols = (channels), .n = 64 * (channels) + 16, \
                 .bytes = NUMBER((channels) * (double)((in) + (out)))))
 
 static void winograd(void) {
@@ -295,8 +295,8 @@ static void winograd(void) {
 /* One row of outputs, or of pixels, of 2x2 windows. */
 #define POOL(name, side, channels_, numbers, text) measure(NAMED(name, text, \
   .bytes = NUMBER((numbers) * (double)(side) * (channels_)), \
-  .windows = { .h = (side), .w = (side), .channels = (channels_), .oh = (side) / 2, .ow = (side) / 2, .kh = 2, .kw = 2,
-               .sy = 2, .sx = 2 }))
+  .windows = { .h = (side), .w = (side), .channels = (channels_), .oh = (side) / 2, .ow = (side) / 2, .kh = 2, \
+               .kw = 2, .sy = 2, .sx = 2 }))
 
 static void pools(void) {
   POOL(maxpool_forward, 28, 32, 3, "P12 a row of 14, 32 channels");

@@ -28,7 +28,8 @@ collect("pl", pl, 3)
 collect("core", core, 2)
 local from_public = #functions
 
--- The methods of an object, a list of { name =, f = }: its metatable, the table behind __index, and the tables that a C function there keeps.
+-- The methods of an object, a list of { name =, f = }: its metatable, the table that is its __index, and the tables
+-- that a C function there keeps.
 local methods_of = {}
 local function collect_methods(object)
   local meta = debug.getmetatable(object)
