@@ -92,6 +92,8 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
 int bind_model_rows(lua_State *L);
 int bind_model_profile(lua_State *L);       /* bind_model_profile.c */
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
+int bind_model_graph(lua_State *L);         /* bind_graph.c */
+int bind_open_graph(lua_State *L);
 /* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
    Raises. */
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);

@@ -384,12 +384,11 @@ static int model_state(lua_State *L) {
 int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward },
-    { "zero_grad", model_zero_grad },
-    { "initialize", model_initialize }, { "random", model_random }, { "rows", bind_model_rows },
-    { "activations", model_activations },
-    { "profile", bind_model_profile },
+    { "zero_grad", model_zero_grad }, { "initialize", model_initialize }, { "random", model_random },
+    { "rows", bind_model_rows }, { "activations", model_activations }, { "profile", bind_model_profile },
+    { "graph", bind_model_graph },
     { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);
-  return 0;
+  return bind_open_graph(L);
 }

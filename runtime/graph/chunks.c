@@ -51,7 +51,8 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
 static pl_param *first_weights(const pl_run *run, int i) {
   const pl_op *op = &run->graph->op[i];
   const int x = run->plan->act_alias[pl_op_input(run->graph, op, 0)];
-  return op->cls->param_grads != NULL && run->graph->value[x].many_zeros ? &op->layer->param[0] : NULL;
+  return op->cls->param_grads != NULL && run->graph->value[x].many_zeros ? 
+    &op->layer->param[op->info ? op->info->args.v[0] : 0] : NULL;
 }
 
 static void set_scanned(const pl_run *run, bool zero_or_normal) {

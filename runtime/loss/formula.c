@@ -124,6 +124,7 @@ static pl_status record(const pl_loss_formula *f, const pl_outputs *outputs, con
 static pl_status record_twice(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target,
                               pl_program *p, pl_error *err) {
   pl_status status = record(f, outputs, target, p, err);
+  if (status == PL_OK && f->host != NULL) status = pl_program_check_comparisons(p, err);
   if (status || f->host == NULL) return status;
   pl_program again = nothing(f);
   int constant;

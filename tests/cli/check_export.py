@@ -58,6 +58,6 @@ if sys.argv[1] != "probe":
             x = np.fromfile(x, "<f4").reshape([int(s) for s in shape])
             found = {"onnx": run_onnx, "keras": run_keras, "safetensors": run_safetensors}[kind](path, x)
             want = np.fromfile(y, "<f4").reshape(found.shape)
-            print(np.abs(found - want).max() / np.abs(want).max(), flush=True)
+            print(np.abs(found - want).max() / max(np.abs(want).max(), 1e-30), flush=True)
         except Exception as problem:  # what is wrong with one file is said of that one
             print(" ".join(str(problem).split()), flush=True)

@@ -27,14 +27,15 @@ fs.writeFileSync("%s", new Uint8Array(Float32Array.from(out).buffer));
 function TestHtml:test_the_network_of_every_layer()
   if not os.execute "command -v node >/dev/null 2>&1" then lu.skip "no node is installed" end
   support.each(100, function(name, model, _, y, files)
-    local about, weights = html.network(graphs.of(model))
+    local about, weights, own = html.network(graphs.of(model))
     local out = cli.folder .. "/out.f32"
     cli.write("network.js", 'if (process.argv[2] === "plain") WebAssembly = undefined;\n' ..
-      require "perilune.export.html_engine" .. program:format(escape.json(about), escape.base64(weights), files.x, out))
+      require "perilune.export.html_engine" .. own .. program:format(escape.json(about),
+      escape.base64(weights), files.x, out))
     for _, how in ipairs { "vectors", "plain" } do
       assert(os.execute(("node %s/network.js %s"):format(cli.quote(cli.folder), how)))
       local found = core.bytes.tensor("F32", y.shape, cli.read(out), 0)
-      local difference = (found - y):abs():max() / y:abs():max()
+      local difference = support.difference(found, y)
       lu.assertTrue(difference < 1e-5, ("%s, %s: %g"):format(name, how, difference))
     end
   end)

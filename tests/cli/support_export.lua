@@ -3,6 +3,7 @@ local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 local pl = require "perilune"
 local core = require "perilune.core"
+local formulas = dofile "tests/cli/support_export_formulas.lua"
 local nn = pl.nn
 
 local M = { python = os.getenv "PYTHON" or "python3" }
@@ -16,8 +17,8 @@ end
 
 local function branch(n) return nn.Sequential { nn.Conv2d(n, n, 3, { padding = "same" }), nn.ReLU() } end
 
---- name -> { model, shape of its input }: every layer class, alone and among others.
-function M.models()
+--- name -> { model, shape of its input }: every layer class, alone and among others; unless `of_layers`, formulas too.
+function M.models(of_layers)
   local models = {}
   for type, example in pairs(core.nn.examples()) do
     models[type] = { nn[type](table.unpack(example.arguments)), example.input }
@@ -46,6 +47,7 @@ function M.models()
   models.reshaped = { nn.Sequential { nn.Linear(6, 24), nn.ReLU(), nn.Reshape { 2, 3, 4 }, nn.Conv2d(4, 2, 2),
     nn.Identity(), nn.Flatten(), nn.Linear(4, 1) }, { 6 } }
   models.sum_of_input = { nn.Residual(nn.Identity()), { 5 } }
+  for name, model in pairs(of_layers and {} or formulas.models()) do models[name] = model end
   for name, m in pairs(models) do
     local model = m[1]
     pl.seed(#name)
@@ -65,6 +67,11 @@ function M.inputs(n, shape)
   return pl.randn(n, table.unpack(shape))
 end
 
+--- The largest difference of outputs, divided by the largest output.
+function M.difference(found, want)
+  return (found - want):abs():max() / math.max(want:abs():max(), 1e-30)
+end
+
 local function sorted(t)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end
@@ -73,8 +80,8 @@ local function sorted(t)
 end
 
 --- f(name, model, x, y, files) for each model; files: x and y as bytes in the scratch folder.
-function M.each(n, f, only)
-  local models = M.models()
+function M.each(n, f, only, of_layers)
+  local models = M.models(of_layers)
   for _, name in ipairs(sorted(models)) do
     if not only or only[name] then
       local model, shape = models[name][1], models[name][2]

@@ -2,6 +2,7 @@
 --- the graph lives in a static buffer, which is given on when no later operation reads it.
 local core = require "perilune.core"
 local graphs = require "perilune.export.graph"
+local loops = require "perilune.export.loops"
 local snippets = require "perilune.export.c_functions"
 
 local M = {}
@@ -29,7 +30,7 @@ end
 -- Buffers ------------------------------------------------------------------------------------------------------------
 
 -- Gives each value the number of a buffer: one that no later operation reads. Reshaped values stay where they are.
-local aliases = { Flatten = true, Reshape = true }
+local aliases = { Flatten = true, Reshape = true, reshape = true }
 
 local function root(value)
   while value.alias do value = value.alias end
@@ -129,6 +130,18 @@ function calls.LogSoftmax(op) return "log_softmax", { rows_and_cols(op.output.sh
 function calls.Add(op)
   return #op.inputs == 1 and "copy" or "add", { graphs.count(op.output.shape) }
 end
+calls.softmax, calls.log_softmax = calls.Softmax, calls.LogSoftmax
+
+-- The function of an operation of a formula; its text goes into the file.
+local function own_function(op, texts)
+  local lines = loops.lines(op, loops.c)
+  if not lines then return nil end
+  local name, inputs = "op_" .. op.name, {}
+  for k = 1, #op.inputs do inputs[k] = ", const float *" .. loops.input(k) end
+  texts[#texts + 1] = ("\nstatic void %s(float *y%s) {\n  %s\n}\n"):format(name, table.concat(inputs),
+    table.concat(lines, "\n  "))
+  return name
+end
 
 -- The whole --------------------------------------------------------------------------------------------------------
 
@@ -157,29 +170,49 @@ local function shape_text(shape)
   return #shape == 0 and "one number" or table.concat(shape, " x ")
 end
 
+-- Weights as arrays: array(key, name, tensor) -> its name; the same for the same key.
+local function arrays_of(used)
+  local texts, names, taken = {}, {}, {}
+  return function(key, name, tensor)
+    if names[key] then return names[key] end
+    local found, n = name, 1
+    while taken[found] do
+      n = n + 1
+      found = ("%s_%d"):format(name, n)
+    end
+    taken[found], names[key] = true, found
+    texts[#texts + 1] = array(found, tensor)
+    if texts[#texts]:find("N", #found + 1, true) then used.not_finite = true end      -- NAN, INFINITY
+    return found
+  end, texts
+end
+
 --- The text of the file.
 function M.encode(graph, about)
-  local arrays, body, used = {}, {}, {}
+  local body, used, own = {}, {}, {}
+  local weights, arrays = arrays_of(used)
   local sizes = place(graph)
-  local function name_of(value)
+  local function name_of(value, op)
     local r = root(value)
+    if r.tensor then
+      local name = r.owner and ("%s_%s"):format(r.owner, r.name) or op.name .. "_constant"
+      return weights(r.owner and r.owner .. "." .. r.name or r, name, r.tensor)
+    end
     if r == root(graph.output) and r ~= graph.input then return "y" end
     return r == graph.input and "x" or ("buffer_%d"):format(r.buffer)
   end
   for _, op in ipairs(graph.ops) do
     if not aliases[op.type] then
-      if not calls[op.type] then graphs.refuse(op.label, "c") end
       local function weight(param)
         if not op.params[param] then return "0" end
-        local name = ("%s_%s"):format(op.name, param)
-        arrays[#arrays + 1] = array(name, op.params[param])
-        if arrays[#arrays]:find("N", #name, true) then used.not_finite = true end      -- NAN, INFINITY
-        return name
+        return weights(op.owner .. "." .. param, ("%s_%s"):format(op.owner, param), op.params[param])
       end
-      local f, list = calls[op.type](op, weight)
+      local f, list
+      if calls[op.type] then f, list = calls[op.type](op, weight)
+      else f, list = own_function(op, own) or graphs.refuse(op.label, "c"), {} end
       used[f] = true
-      local words = { name_of(op.output) }
-      for _, value in ipairs(op.inputs) do words[#words + 1] = name_of(value) end
+      local words = { name_of(op.output, op) }
+      for _, value in ipairs(op.inputs) do words[#words + 1] = name_of(value, op) end
       for _, word in ipairs(list) do words[#words + 1] = tostring(word) end
       body[#body + 1] = ("  %s(%s);\n"):format(f, table.concat(words, ", "))
     end
@@ -200,11 +233,12 @@ function M.encode(graph, about)
    Weights and buffers are in this file; nothing is allocated. The buffers are shared: one call at a time. */
 ]]):format((about.name:gsub("[^%w %._-]", "?")), core.system.version(), graphs.count(graph.input.shape),
     shape_text(graph.input.shape), count, about.outputs, rule) }
+  used.mathematics = #own > 0
   out[#out + 1] = snippets.headers(used)
   out[#out + 1] = "int predict(const float *x, float *y);\n\n"
   out[#out + 1] = table.concat(arrays, "\n")
   for k, size in ipairs(sizes) do out[#out + 1] = ("static float buffer_%d[%d];\n"):format(k, math.max(size, 1)) end
-  out[#out + 1] = snippets.text(used)
+  out[#out + 1] = snippets.text(used) .. table.concat(own)
   out[#out + 1] = "\nint predict(const float *x, float *y) {\n" .. table.concat(body) .. deciding .. "}\n"
   return table.concat(out)
 end

@@ -190,7 +190,7 @@ function M.headers(used)
   for _, f in ipairs(functions) do
     if used[f[1]] and f[3] then return "#include <math.h>\n\n" end
   end
-  return used.not_finite and "#include <math.h>\n\n" or "\n"
+  return (used.not_finite or used.mathematics) and "#include <math.h>\n\n" or "\n"
 end
 
 --- Their text, in order.

@@ -2,14 +2,17 @@
 --- needs. Every format walks this list.
 ---
 ---   graph.input, graph.output   values
----   value   { shape = of one sample }; each operation makes a new one
----   op      { type =, label =, path = (of the layer),
----             name = (unique, a word for identifiers), inputs = { values }, output = value,
----             options = { name -> value }, params = { name -> tensor } }
+---   graph.ops                   in an order in which they can run
+---   value   { shape = of one sample; where `fixed` (the same for all samples) of the whole,
+---             tensor = of a parameter or constant of a formula, owner = name of the formula, name = of the parameter }
+---   op      { type =, label = (of the layer), kind = "layer" | "combine" | "formula",
+---             name = (unique, a word for identifiers), owner = (the same for all uses of a layer),
+---             inputs = { values }, output = value, options = { name -> value }, params = { name -> tensor },
+---             args = (of an operation of a formula: whole numbers, axes from 0) }
 ---
---- Types are those of layers, and "Add" for the sum that ends a Residual. Dropout and Identity are left out: in
---- inference they are the identity. Convolution and pooling have `window`:
---- { kh, kw, sy, sx, top, left, bottom, right, same }.
+--- Types are those of layers, "Add" for a sum of values of one shape, and the names of a formula's operations where
+--- there is no such layer. Dropout and Identity are left out: in inference they are the identity. Convolution and
+--- pooling have `window`: { kh, kw, sy, sx, top, left, bottom, right, same }.
 local errors = require "perilune.base.errors"
 
 local M = {}
@@ -38,6 +41,25 @@ local function paired(value) return type(value) == "table" and value or { value,
 local windows = { Conv2d = true, MaxPool2d = true, AvgPool2d = true }
 local passed = { Dropout = true, Identity = true }
 
+function M.same_shape(a, b)
+  if #a ~= #b then return false end
+  for i, n in ipairs(a) do
+    if b[i] ~= n then return false end
+  end
+  return true
+end
+
+-- Operations of formulas that a layer does as well, on values with a batch.
+local layers = { relu = "ReLU", tanh = "Tanh", sigmoid = "Sigmoid", silu = "SiLU", gelu = "GELU",
+  softmax = "Softmax", log_softmax = "LogSoftmax", reshape = "Reshape" }
+
+local function type_of(raw, inputs, output)
+  if raw.kind ~= "formula" or output.fixed then return raw.type end
+  if raw.type == "add" and #inputs[1].shape > 0 and not (inputs[1].fixed or inputs[2].fixed)
+    and M.same_shape(inputs[1].shape, inputs[2].shape) then return "Add" end
+  return layers[raw.type] or raw.type
+end
+
 local function identifier(path, name)
   local text = name ~= "" and name or path:gsub("^.*/", "")
   text = text:gsub("[^%w_]", "_")
@@ -50,13 +72,37 @@ local function options_of(layer)
   return options
 end
 
-local function operation(graph, layer, row, inputs)
-  local op = { type = layer.type, label = layer:label(), path = layer:path(), inputs = inputs,
-    output = { shape = row.output }, options = options_of(layer), params = {} }
-  local name = identifier(layer:path(), layer.name)
-  graph.names[name] = (graph.names[name] or 0) + 1
-  op.name = graph.names[name] > 1 and ("%s_%d"):format(name, graph.names[name]) or name
-  for _, param in ipairs(layer:params()) do op.params[param.name] = layer[param.name] end
+-- A name that no other operation has: name, name_2, ...
+local function unique(graph, name)
+  local found, n = name, 1
+  while graph.names[found] do
+    n = n + 1
+    found = ("%s_%d"):format(name, n)
+  end
+  graph.names[found] = true
+  return found
+end
+
+-- The name of a layer, for its parameters, which are there once.
+local function owner_of(graph, layer)
+  graph.owners[layer] = graph.owners[layer] or unique(graph, identifier(layer:path(), layer.name))
+  return graph.owners[layer]
+end
+
+local function operation(graph, raw, inputs, output)
+  local layer = raw.layer
+  local op = { type = type_of(raw, inputs, output), kind = raw.kind, label = layer:label(),
+    inputs = inputs, output = output, options = {}, params = {}, args = raw.args }
+  if raw.kind == "combine" then
+    op.name = unique(graph, identifier(layer:path(), layer.name) .. "_sum")
+  elseif raw.kind == "formula" then
+    op.name = unique(graph, owner_of(graph, layer) .. "_" .. raw.type)
+  else
+    local again = graph.owners[layer]
+    op.owner = owner_of(graph, layer)
+    op.name, op.options = again and unique(graph, again) or op.owner, options_of(layer)
+    for _, param in ipairs(layer:params()) do op.params[param.name] = layer[param.name] end
+  end
   if windows[op.type] then
     for _, option in ipairs { "kernel", "stride", "padding" } do
       local value = op.options[option]
@@ -65,36 +111,6 @@ local function operation(graph, layer, row, inputs)
     op.window = window_of(op.options, inputs[1].shape)
   end
   graph.ops[#graph.ops + 1] = op
-  return op.output
-end
-
-local walk
-
-local function walk_residual(graph, layer, input)
-  graph.at = graph.at + 1                               -- the fork
-  local ways = { input, input }
-  for i = 1, #layer do ways[i] = walk(graph, layer[i], input) end
-  local row = graph.rows[graph.at]
-  graph.at = graph.at + 1
-  local op = { type = "Add", label = layer:label(), name = identifier(layer:path(), layer.name) .. "_sum",
-    inputs = ways, output = { shape = row.output }, options = {}, params = {} }
-  graph.names[op.name] = (graph.names[op.name] or 0) + 1
-  if graph.names[op.name] > 1 then op.name = ("%s_%d"):format(op.name, graph.names[op.name]) end
-  graph.ops[#graph.ops + 1] = op
-  return op.output
-end
-
-function walk(graph, layer, input)
-  if layer.type == "Sequential" then
-    for i = 1, #layer do input = walk(graph, layer[i], input) end
-    return input
-  end
-  if layer.type == "Residual" then return walk_residual(graph, layer, input) end
-  local row = graph.rows[graph.at]
-  if #layer > 0 or not row or row.type ~= layer.type then M.refuse(layer:label(), "export") end
-  graph.at = graph.at + 1
-  if passed[layer.type] then return input end
-  return operation(graph, layer, row, { input })
 end
 
 --- The graph of a model, which must be built: its input has a shape.
@@ -103,9 +119,22 @@ function M.of(model)
   if not input then
     errors.raise "export: the model has not seen the shape of its input; call model:build{...} first"
   end
-  local value = { shape = input }
-  local graph = { ops = {}, rows = model:rows(), at = 1, names = {}, input = value }
-  graph.output = walk(graph, model, value)
+  local raw, values = model:graph(), {}
+  local graph = { ops = {}, names = {}, owners = {} }
+  for i, v in ipairs(raw.values) do
+    local value = { shape = v.shape, fixed = v.fixed or nil, tensor = v.tensor, name = v.name }
+    if v.source == "param" then
+      value.owner, value.tensor = owner_of(graph, v.layer), v.layer[v.name]
+    end
+    values[i] = value
+  end
+  for _, op in ipairs(raw.ops) do
+    local inputs = {}
+    for k, v in ipairs(op.inputs) do inputs[k] = values[v] end
+    if passed[op.type] and op.kind == "layer" then values[op.output] = inputs[1]
+    else operation(graph, op, inputs, values[op.output]) end
+  end
+  graph.input, graph.output = values[1], values[raw.output]
   return graph
 end
 

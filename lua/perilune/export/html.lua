@@ -4,6 +4,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local escape = require "perilune.html.escape"
 local graphs = require "perilune.export.graph"
+local loops = require "perilune.export.loops"
 
 local M = {}
 
@@ -44,35 +45,81 @@ figcaption{font-size:13px;color:var(--muted);white-space:pre}
 
 local thresholds = { logits = 0, ["independent logits"] = 0, ["log-probabilities"] = -math.log(2) }
 
---- The network for perilune.export.html_engine: { ops =, input =, output = }, and all weights as bytes.
-function M.network(graph)
-  local number, ops, blocks, at = { [graph.input] = 0 }, {}, {}, 0
-  for i, op in ipairs(graph.ops) do
-    number[op.output] = i
-    local params = op.params
-    if op.type == "BatchNorm" then
-      local scale, shift = graphs.scale_and_shift(op)
-      params = { scale = scale, shift = shift }
-    end
-    local names, weights, inputs = {}, {}, { n = #op.inputs }
-    for name in pairs(params) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do
-      local count = params[name]:count()
-      weights[name] = { at, count }
-      blocks[#blocks + 1] = core.bytes.of(params[name])
-      at = at + count
-    end
-    for k, value in ipairs(op.inputs) do inputs[k] = number[value] end
-    ops[i] = { type = op.type, label = op.label, shape = op.output.shape, inputs = inputs, weights = next(weights)
-      and weights or nil, window = op.window, options = { slope = op.options.slope, alpha = op.options.alpha,
-      approximate = op.options.approximate, count_include_pad = op.options.count_include_pad } }
+-- Lists of what is in the page: operations, weights, functions of formulas' operations.
+local Page = {}
+Page.__index = Page
+
+-- The place of weights: the same for all uses of a layer.
+function Page:block(key, tensor)
+  if not self.places[key] then
+    self.places[key] = { self.at, tensor:count() }
+    self.blocks[#self.blocks + 1] = core.bytes.of(tensor)
+    self.at = self.at + tensor:count()
   end
-  ops.n = #ops
-  return { ops = ops, input = graph.input.shape, output = number[graph.output] }, table.concat(blocks)
+  return self.places[key]
 end
 
-local known = { Conv2d = true, Linear = true, MaxPool2d = true, AvgPool2d = true, GlobalAvgPool2d = true,
+function Page:add(value, op)
+  self.ops[#self.ops + 1] = op
+  self.number[value] = #self.ops
+end
+
+-- The number of a value; a parameter or constant of a formula is an operation without inputs.
+function Page:number_of(value, op)
+  if value.tensor and not self.number[value] then
+    local key = value.owner and value.owner .. "." .. value.name or value
+    self:add(value, { type = "Constant", label = op.label, shape = { n = #value.shape, table.unpack(value.shape) },
+      inputs = { n = 0 }, weights = { value = self:block(key, value.tensor) }, options = {} })
+  end
+  return self.number[value]
+end
+
+function Page:weights_of(op)
+  local params, weights = op.params, {}
+  if op.type == "BatchNorm" then
+    local scale, shift = graphs.scale_and_shift(op)
+    params = { scale = scale, shift = shift }
+  end
+  local names = {}
+  for name in pairs(params) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do weights[name] = self:block(op.owner .. "." .. name, params[name]) end
+  return next(weights) and weights or nil
+end
+
+-- The name of a function of the page for an operation of a formula.
+function Page:function_of(op)
+  local names = { "y" }
+  for k = 1, #op.inputs do names[k + 1] = loops.input(k) end
+  self.functions[#self.functions + 1] = ("%s(%s) {\n  %s\n}"):format(op.name, table.concat(names, ", "),
+    table.concat(loops.lines(op, loops.javascript), "\n  "))
+  return op.name
+end
+
+local layer_of = { softmax = "Softmax", log_softmax = "LogSoftmax", reshape = "Reshape" }
+
+--- The network for perilune.export.html_engine: { ops =, input =, output = }, all weights as bytes, and the functions
+--- of its formulas as JavaScript.
+function M.network(graph)
+  local page = setmetatable({ ops = {}, number = { [graph.input] = 0 }, places = {}, blocks = {}, at = 0,
+    functions = {} }, Page)
+  for i, op in ipairs(graph.ops) do
+    local inputs, known = { n = #op.inputs }, M.known[op.type] and op.type or layer_of[op.type]
+    for k, value in ipairs(op.inputs) do inputs[k] = page:number_of(value, op) end
+    local next_op = graph.ops[i + 1]
+    local inside = op.kind == "formula" and next_op and next_op.kind == "formula" and next_op.label == op.label
+    page:add(op.output, { type = known or "Formula", code = not known and page:function_of(op) or nil, label = op.label,
+      shape = { n = #op.output.shape, table.unpack(op.output.shape) }, inputs = inputs,
+      shown = not inside and op.type ~= "Flatten" and op.type ~= "Reshape" or nil, weights = page:weights_of(op),
+      window = op.window, options = { slope = op.options.slope, alpha = op.options.alpha,
+      approximate = op.options.approximate, count_include_pad = op.options.count_include_pad } })
+  end
+  page.ops.n = #page.ops
+  return { ops = page.ops, input = graph.input.shape, output = page.number[graph.output] }, table.concat(page.blocks),
+    "const formulas = {\n" .. table.concat(page.functions, ",\n") .. "\n};\n"
+end
+
+M.known = { Conv2d = true, Linear = true, MaxPool2d = true, AvgPool2d = true, GlobalAvgPool2d = true,
   BatchNorm = true, Flatten = true, Reshape = true, Add = true, ReLU = true, LeakyReLU = true, ELU = true, Tanh = true,
   Sigmoid = true, SiLU = true, Mish = true, GELU = true, Softmax = true, LogSoftmax = true }
 
@@ -95,11 +142,11 @@ function M.encode(graph, about)
     errors.fail(1, "html: the page shows scores of classes; this model's outputs are [%s]", table.concat(output, ", "))
   end
   for _, op in ipairs(graph.ops) do
-    if not known[op.type] then graphs.refuse(op.label, "html") end
+    if op.kind == "layer" and not M.known[op.type] then graphs.refuse(op.label, "html") end
   end
   local prepare = require "perilune.export.prepare".of(about)
   local field = prepare.field or { input[1], input[2] }
-  local page, weights = M.network(graph)
+  local page, weights, formulas = M.network(graph)
   local steps = { n = #prepare.steps, table.unpack(prepare.steps) }
   page.outputs, page.field, page.steps, page.names = about.outputs, field, steps, names_of(about, output[1])
   page.threshold = thresholds[about.outputs] or 0.5
@@ -116,7 +163,8 @@ function M.encode(graph, about)
     '<h2>Outputs of the layers</h2><div id="layers"></div>',
     ('<script type="application/json" id="about">%s</script>'):format(escape.json(page)),
     ('<script type="text/plain" id="weights">%s</script>'):format(escape.base64(weights)),
-    "<script>" .. require "perilune.export.html_engine" .. require "perilune.export.html_script" .. "</script>",
+    "<script>" .. require "perilune.export.html_engine", formulas .. require "perilune.export.html_script",
+    "</script>",
     "</body>", "</html>", "" }, "\n")
 end
 

@@ -84,6 +84,12 @@ const sigmoid = v => 1 / (1 + Math.exp(-v));
 
 /* f(op, inputs, their shapes, weights by name, network) -> the output */
 const operations = {
+  Constant(op, x, shapes, w) { return w.value; },
+  Formula(op, x) {                       /* the functions of this network's formulas stand behind this */
+    const y = new Float32Array(count(op.shape));
+    formulas[op.code](y, ...x);
+    return y;
+  },
   Conv2d(op, x, shapes, w, net) {
     const [oh, ow, outputs] = op.shape, v = op.window, frame = frameOf(op, shapes[0]), line = frame[1] * frame[2];
     const y = new Float32Array(oh * ow * outputs), perPosition = w.bias && w.bias.length > outputs;

@@ -135,7 +135,7 @@ function show(canvas, shape, values) {
 }
 
 const layers = about.ops.map((op, i) => {
-  if (op.type === "Flatten" || op.type === "Reshape") return null;
+  if (!op.shown) return null;
   const figure = document.createElement("figure"), canvas = document.createElement("canvas");
   const caption = document.createElement("figcaption");
   caption.textContent = op.label + "  " + op.shape.join(" x ");

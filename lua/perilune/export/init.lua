@@ -33,6 +33,11 @@ end
 function M.write(model, name, path, about)
   local lambda = first_lambda(model)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end
+  local outputs = select(5, model:sizes())
+  if #outputs > 1 and name ~= "safetensors" then
+    graphs.refuse(("a model of %d outputs"):format(#outputs), name, "a file of this format has one; export a model " ..
+      "whose nn.Graph returns the first alone, or the weights as safetensors")
+  end
   local format = require("perilune.export." .. name)
   local graph = graphs.of(model)
   local of = { name = "model", outputs = decision.kind(model) }

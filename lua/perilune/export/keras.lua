@@ -15,21 +15,37 @@ local function encode(value) return (core.json.encode(value):gsub('"(@%l+@)"', t
 local Builder = {}
 Builder.__index = Builder
 
---- Adds a layer on values of the graph, or on the names of layers; returns its name.
+--- Calls a layer on values of the graph, or on what a call gave; returns what this one gives: { layer =, node = }. A
+--- layer that is there already, of the same name, is called once more.
 function Builder:layer(class, name, config, inputs, weights)
   config.name, config.dtype = name, "float32"
-  local nodes = {}
+  local node, nodes = { inputs = {} }, {}
   for i, input in ipairs(inputs) do
-    nodes[i] = { type(input) == "string" and input or input.keras, 0, 0, OBJECT }
+    local from = input.keras or input
+    node.inputs[i] = from
+    nodes[i] = { from.layer, from.node, 0, OBJECT }
   end
-  self.layers[#self.layers + 1] = { class_name = class, config = config, name = name,
-    inbound_nodes = #nodes > 0 and { nodes } or LIST }
-  self.of[name] = { weights = weights or {}, inputs = inputs }
-  return name
+  local layer, text = self.of[name], encode(config)
+  if layer and layer.text ~= text then
+    graphs.refuse(self.op.label, "keras", "it is used on values of several shapes, which are several layers there")
+  elseif not layer then
+    layer = { entry = { class_name = class, config = config, name = name, inbound_nodes = LIST }, count = 0,
+      text = text, weights = weights or {} }
+    self.of[name] = layer
+    self.layers[#self.layers + 1] = layer.entry
+  end
+  if #nodes > 0 then
+    if layer.count == 0 then layer.entry.inbound_nodes = {} end
+    layer.entry.inbound_nodes[layer.count + 1] = nodes
+  end
+  node.layer, node.node = name, layer.count
+  layer.count = layer.count + 1
+  return node
 end
 
---- f(b, op) -> the name of the layer that makes the operation's output.
+--- f(b, op) -> the call that makes the operation's output.
 local writers = {}
+for name, writer in pairs(require "perilune.export.keras_formula") do writers[name] = writer end
 
 -- "valid", "same", or nil where zeros have to be added around the image.
 local function padding_of(op)
@@ -46,7 +62,7 @@ end
 -- The input, with zeros around it.
 local function zeros_around(b, op)
   local w = op.window
-  return b:layer("ZeroPadding2D", op.name .. "_padding", { padding = { { w.top, w.bottom }, { w.left, w.right } } },
+  return b:layer("ZeroPadding2D", op.owner .. "_padding", { padding = { { w.top, w.bottom }, { w.left, w.right } } },
     op.inputs)
 end
 
@@ -56,25 +72,25 @@ function writers.Conv2d(b, op)
   local padding = padding_of(op)
   local inputs = padding and op.inputs or { zeros_around(b, op) }
   local weights = { { "kernel", p.weight }, not per_position and p.bias and { "bias", p.bias } or nil }
-  local name = b:layer("Conv2D", op.name, { filters = op.output.shape[3], kernel_size = { w.kh, w.kw },
+  local conv = b:layer("Conv2D", op.owner, { filters = op.output.shape[3], kernel_size = { w.kh, w.kw },
     strides = { w.sy, w.sx }, padding = padding or "valid", use_bias = weights[2] ~= nil }, inputs, weights)
-  if not per_position then return name end
+  if not per_position then return conv end
   -- a product with the identity that has a bias for every position
   local channels = op.output.shape[3]
-  return b:layer("EinsumDense", op.name .. "_bias", { equation = "abcd,de->abce", output_shape = op.output.shape,
-    bias_axes = "bce" }, { name }, { { "kernel", core.tensor.eye(channels) }, { "bias", p.bias } })
+  return b:layer("EinsumDense", op.owner .. "_bias", { equation = "abcd,de->abce", output_shape = op.output.shape,
+    bias_axes = "bce" }, { conv }, { { "kernel", core.tensor.eye(channels) }, { "bias", p.bias } })
 end
 
 function writers.Linear(b, op)
   local p = op.params
-  return b:layer("Dense", op.name, { units = op.output.shape[#op.output.shape], use_bias = p.bias ~= nil }, op.inputs,
+  return b:layer("Dense", op.owner, { units = op.output.shape[#op.output.shape], use_bias = p.bias ~= nil }, op.inputs,
     { { "kernel", p.weight }, p.bias and { "bias", p.bias } or nil })
 end
 
 function writers.MaxPool2d(b, op)
   local w, padding = op.window, padding_of(op)
   if not padding then graphs.refuse(op.label, "keras", 'its padding is neither 0 nor that of "same"') end
-  return b:layer("MaxPooling2D", op.name, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx }, padding = padding },
+  return b:layer("MaxPooling2D", op.owner, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx }, padding = padding },
     op.inputs)
 end
 
@@ -86,33 +102,33 @@ function writers.AvgPool2d(b, op)
   elseif not padding then
     graphs.refuse(op.label, "keras", 'its padding is neither 0 nor that of "same"')
   end
-  return b:layer("AveragePooling2D", op.name, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx },
+  return b:layer("AveragePooling2D", op.owner, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx },
     padding = padding }, inputs)
 end
 
-function writers.GlobalAvgPool2d(b, op) return b:layer("GlobalAveragePooling2D", op.name, {}, op.inputs) end
+function writers.GlobalAvgPool2d(b, op) return b:layer("GlobalAveragePooling2D", op.owner, {}, op.inputs) end
 
 function writers.BatchNorm(b, op)
   local p, affine = op.params, op.options.affine
   local weights = affine and { { "gamma", p.weight }, { "beta", p.bias } } or {}
   weights[#weights + 1] = { "moving_mean", p.running_mean }
   weights[#weights + 1] = { "moving_variance", p.running_var }
-  return b:layer("BatchNormalization", op.name, { axis = -1, epsilon = op.options.eps,
+  return b:layer("BatchNormalization", op.owner, { axis = -1, epsilon = op.options.eps,
     momentum = 1 - op.options.momentum, center = affine, scale = affine }, op.inputs, weights)
 end
 
-function writers.Flatten(b, op) return b:layer("Flatten", op.name, {}, op.inputs) end
+function writers.Flatten(b, op) return b:layer("Flatten", op.owner, {}, op.inputs) end
 function writers.Reshape(b, op)
-  return b:layer("Reshape", op.name, { target_shape = op.output.shape }, op.inputs)
+  return b:layer("Reshape", op.owner, { target_shape = op.output.shape }, op.inputs)
 end
 function writers.Add(b, op)
   if #op.inputs == 1 then return b:layer("Activation", op.name, { activation = "linear" }, op.inputs) end
   return b:layer("Add", op.name, {}, op.inputs)
 end
 function writers.LeakyReLU(b, op)
-  return b:layer("LeakyReLU", op.name, { negative_slope = op.options.slope }, op.inputs)
+  return b:layer("LeakyReLU", op.owner, { negative_slope = op.options.slope }, op.inputs)
 end
-function writers.ELU(b, op) return b:layer("ELU", op.name, { alpha = op.options.alpha }, op.inputs) end
+function writers.ELU(b, op) return b:layer("ELU", op.owner, { alpha = op.options.alpha }, op.inputs) end
 
 local activations = { ReLU = "relu", Tanh = "tanh", Sigmoid = "sigmoid", SiLU = "silu", Mish = "mish", GELU = "gelu",
   Softmax = "softmax", LogSoftmax = "log_softmax" }
@@ -121,31 +137,33 @@ for type, activation in pairs(activations) do
     if op.options.approximate == "tanh" then
       graphs.refuse(op.label, "keras", "no layer of Keras has the tanh approximation")
     end
-    return b:layer("Activation", op.name, { activation = activation }, op.inputs)
+    return b:layer("Activation", op.owner, { activation = activation }, op.inputs)
   end
 end
 
 -- The order in which Keras keeps a model's layers, and in which it reads their weights: those furthest from the output
--- first, then in the order of a search from the output.
-local function in_order(b, output)
-  local depth, found, names = {}, {}, {}
-  local function number(name)
-    if found[name] then return end
-    names[#names + 1] = name
-    found[name] = #names
-    for _, input in ipairs(b.of[name].inputs) do number(type(input) == "string" and input or input.keras) end
-  end
-  number(output)
-  for i = #b.layers, 1, -1 do                    -- consumers come after what they read
-    local name = b.layers[i].name
-    depth[name] = depth[name] or 0
-    for _, input in ipairs(b.of[name].inputs) do
-      local source = type(input) == "string" and input or input.keras
-      depth[source] = math.max(depth[source] or 0, depth[name] + 1)
+-- first (of several calls the furthest counts), then in the order of a search from the output.
+local function in_order(output)
+  local found, names, visited, nodes, depth, of_layer = {}, {}, {}, {}, {}, {}
+  local function search(node)
+    if visited[node] then return end
+    visited[node] = true
+    if not found[node.layer] then
+      names[#names + 1] = node.layer
+      found[node.layer] = #names
     end
+    for _, input in ipairs(node.inputs) do search(input) end
+    nodes[#nodes + 1] = node
+  end
+  search(output)
+  for i = #nodes, 1, -1 do                       -- consumers come after what they read
+    local node = nodes[i]
+    depth[node] = math.max(depth[node] or 0, of_layer[node.layer] or 0)
+    of_layer[node.layer] = depth[node]
+    for _, input in ipairs(node.inputs) do depth[input] = math.max(depth[input] or 0, depth[node] + 1) end
   end
   table.sort(names, function(x, y)
-    if depth[x] ~= depth[y] then return depth[x] > depth[y] end
+    if of_layer[x] ~= of_layer[y] then return of_layer[x] > of_layer[y] end
     return found[x] < found[y]
   end)
   return names
@@ -172,19 +190,24 @@ function M.write(graph, path)
   local b = setmetatable({ layers = {}, of = {} }, Builder)
   graph.input.keras = b:layer("InputLayer", "input", { batch_shape = { NULL, table.unpack(graph.input.shape) } }, {})
   for _, op in ipairs(graph.ops) do
-    if not writers[op.type] then graphs.refuse(op.label, "keras") end
-    if op.name == "input" then op.name = "input_layer" end
+    if not writers[op.type] then
+      graphs.refuse(op.label, "keras", op.kind == "formula" and
+        ("no layer of Keras does its operation '%s'; export it to ONNX or C"):format(op.type) or nil)
+    end
+    op.owner = op.owner or op.name
+    if op.owner == "input" then op.owner = "input_layer" end
+    b.op = op
     op.output.keras = writers[op.type](b, op)
   end
   local output = graph.output.keras
-  if output == "input" then output = b:layer("Activation", "output", { activation = "linear" }, { "input" }) end
+  if output.layer == "input" then output = b:layer("Activation", "output", { activation = "linear" }, { output }) end
   local config = { class_name = "Functional", config = { name = "model", trainable = true, layers = b.layers,
-    input_layers = { { "input", 0, 0 } }, output_layers = { { output, 0, 0 } } } }
+    input_layers = { { "input", 0, 0 } }, output_layers = { { output.layer, output.node, 0 } } } }
   local w <close>, message = core.store.create(path)
   if not w then return nil, message end
   w:group("/", { model_config = encode(config), backend = "tensorflow",
     keras_version = VERSION })
-  write_weights(w, b, in_order(b, output))
+  write_weights(w, b, in_order(output))
   return w:commit()
 end
 

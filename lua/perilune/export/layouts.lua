@@ -57,22 +57,39 @@ local function names_of(params)
   return table.move(others, 1, #others, #names + 1, names)
 end
 
---- All parameters and statistics of a graph in order: { name = "fc1.weight", kind = "weight", op =, tensor =,
---- to_pytorch =, from_pytorch = }, conversions f(tensor) -> tensor.
+-- Operations of formulas that keep the order of features: their output has that of their inputs.
+local mixing = { matmul = true, cat = true, slice = true, permute = true, reshape = true, one_hot = true, pick = true }
+
+-- The shape of the image whose features an operation's output has in the order (row, column, channel).
+local function image_of(op)
+  local input, output = op.inputs[1], op.output
+  if (op.type == "Flatten" or op.type == "reshape") and #input.shape == 3 and #output.shape == 1 then
+    return input.shape
+  end
+  if op.type == "Linear" or mixing[op.type] or #output.shape ~= 1 then return nil end
+  for _, value in ipairs(op.inputs) do
+    if value.image then return value.image end
+  end
+end
+
+--- All parameters and statistics of a graph in order: { name = "fc1.weight", kind = "weight", owner = "fc1", tensor =,
+--- to_pytorch =, from_pytorch = }, conversions f(tensor) -> tensor. Those of formulas have the formula's name and their
+--- own, "gate.a", and lie as they are.
 function M.parameters(graph)
   local list, seen = {}, {}
+  local function add(owner, name, tensor, to, from)
+    local full = owner .. "." .. name
+    if seen[full] then return end                    -- a layer at a second place has the same parameters
+    seen[full] = true
+    list[#list + 1] = { name = full, kind = name, owner = owner, tensor = tensor, to_pytorch = to, from_pytorch = from }
+  end
   for _, op in ipairs(graph.ops) do
-    local input = op.inputs[1]
-    local image = input.image
-    if op.type == "Flatten" and #input.shape == 3 then op.output.image = input.shape
-    elseif op.type ~= "Linear" and #input.shape == 1 and #op.output.shape == 1 then op.output.image = image end
-    local again = op.path and seen[op.path]          -- a layer at a second place has the same parameters
-    if op.path then seen[op.path] = true end
-    for _, name in ipairs(again and {} or names_of(op.params)) do
-      local tensor = op.params[name]
-      local to, from = conversions(op, name, tensor, image)
-      list[#list + 1] = { name = op.name .. "." .. name, kind = name, op = op, tensor = tensor, to_pytorch = to,
-        from_pytorch = from }
+    op.output.image = image_of(op)
+    for _, name in ipairs(names_of(op.params)) do
+      add(op.owner, name, op.params[name], conversions(op, name, op.params[name], op.inputs[1].image))
+    end
+    for _, value in ipairs(op.inputs) do
+      if value.owner then add(value.owner, value.name, value.tensor, same, same) end
     end
   end
   return list

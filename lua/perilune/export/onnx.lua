@@ -57,16 +57,23 @@ local function initializer(name, dims, type, raw)
   return message(fields)
 end
 
---- Adds a tensor as a constant; returns its name.
+--- Adds a tensor as a constant; returns its name. A layer's weights are there once, wherever it is used.
 function Builder:constant(suffix, tensor)
-  local name = self.op.name .. "." .. suffix
-  if self.constants[name] then name = self:fresh(name) end
+  local name = (self.op.owner or self.op.name) .. "." .. suffix
+  if self.constants[name] then
+    if self.op.owner then return name end
+    name = self:fresh(name)
+  end
   self.constants[name] = true
   self.initializers[#self.initializers + 1] = initializer(name, tensor.shape, FLOAT, core.bytes.of(tensor))
   return name
 end
 
-function Builder:number(value) return self:constant("number", core.tensor.full({}, value)) end
+function Builder:number(value)
+  local name = self:fresh(self.op.name .. ".number")
+  self.initializers[#self.initializers + 1] = initializer(name, {}, FLOAT, ("<f"):pack(value))
+  return name
+end
 
 function Builder:integers(list)
   local name = self:fresh(self.op.name .. ".shape")
@@ -77,7 +84,12 @@ end
 
 --- The name of a value with channels "first" ([N, C, H, W]) or "last", transposed if need be. Only images have two.
 function Builder:get(value, order)
-  if #value.shape ~= 3 then return value.last end
+  if value.tensor and not value.last then
+    local name = value.owner and value.owner .. "." .. value.name or self:fresh(self.op.name .. ".constant")
+    self.initializers[#self.initializers + 1] = initializer(name, value.shape, FLOAT, core.bytes.of(value.tensor))
+    value.last = name
+  end
+  if #value.shape ~= 3 or value.fixed then return value.last end
   if not value[order] then
     local perm = order == "first" and { 0, 3, 1, 2 } or { 0, 2, 3, 1 }
     value[order] = self:node("Transpose", { value[order == "first" and "last" or "first"] }, { perm = perm })
@@ -95,6 +107,7 @@ local function pads(w) return { w.top, w.left, w.bottom, w.right } end
 
 --- f(b, op) adds the nodes of an operation and sets op.output.first or .last.
 local writers = {}
+for name, writer in pairs(require "perilune.export.onnx_formula") do writers[name] = writer end
 
 function writers.Conv2d(b, op)
   local w = op.window
@@ -137,8 +150,10 @@ end
 function writers.BatchNorm(b, op)
   local scale, shift = graphs.scale_and_shift(op)
   local x, order = b:any(op.inputs[1])
+  local suffix = order == "first" and "_of_channels" or ""      -- a shared layer may be used in both orders
   if order == "first" then scale, shift = scale:reshape(-1, 1, 1), shift:reshape(-1, 1, 1) end
-  op.output[order] = b:node("Add", { b:node("Mul", { x, b:constant("scale", scale) }), b:constant("shift", shift) })
+  local scaled = b:node("Mul", { x, b:constant("scale" .. suffix, scale) })
+  op.output[order] = b:node("Add", { scaled, b:constant("shift" .. suffix, shift) })
 end
 
 local function reshape(b, op)

@@ -12,11 +12,12 @@ local kinds = { weight = "weight", bias = "bias", running_mean = "running_mean",
   moving_variance = "running_var" }
 local passed = { num_batches_tracked = true }
 
--- "features.0.weight" -> "features.0", "weight"
+-- "features.0.weight" -> "features.0", "weight"; of a formula's parameter, "gate.a" -> "gate", "a"
 local function parts_of(name)
   local group, kind = name:match "^(.*)[./]([^./]+)$"
   if not group then group, kind = "", name end
-  return group, kinds[kind:gsub(":0$", "")]
+  kind = kind:gsub(":0$", "")
+  return group, kinds[kind] or not passed[kind] and kind or nil
 end
 
 -- Numbers in names count as numbers: "2" before "10".
@@ -51,8 +52,8 @@ local function by_name(targets, tensors)
   for _, target in ipairs(targets) do
     for _, t in ipairs(tensors) do
       local group, kind = parts_of(t.name)
-      local named = group == target.op.name or group:sub(-#target.op.name - 1) == "." .. target.op.name
-        or group:sub(-#target.op.name - 1) == "/" .. target.op.name
+      local ending = group:sub(-#target.owner - 1)
+      local named = group == target.owner or ending == "." .. target.owner or ending == "/" .. target.owner
       if kind == target.kind and named and fits_any(target, t.shape) then
         if found[target] then return nil end
         found[target] = t
@@ -63,7 +64,7 @@ local function by_name(targets, tensors)
   return found
 end
 
--- Groups of tensors (of a layer each) in the natural order of their names: { name =, [kind] = tensor }.
+-- Groups of tensors (of a layer each) in the natural order of their names: { name =, kinds = { kind -> tensor } }.
 local function groups_of(tensors)
   local groups, by = {}, {}
   for _, t in ipairs(tensors) do
@@ -71,21 +72,26 @@ local function groups_of(tensors)
     if kind then
       local group = by[name]
       if not group then
-        group = { name = name, used = false }
+        group = { name = name, used = false, kinds = {} }
         by[name] = group
         groups[#groups + 1] = group
       end
-      group[kind] = group[kind] or t
+      group.kinds[kind] = group.kinds[kind] or t
     end
   end
   table.sort(groups, function(a, b) return natural(a.name, b.name) end)
   return groups
 end
 
-local function layer_fits(layer, group)
-  for _, kind in ipairs { "weight", "bias", "running_mean", "running_var" } do
-    local target, t = layer[kind], group[kind]
-    if (target == nil) ~= (t == nil) or target and not fits_any(target, t.shape) then return false end
+local usual = { weight = true, bias = true, running_mean = true, running_var = true }
+
+-- Each of the layer's parameters has a tensor that fits; of the usual kinds the group has no others.
+local function layer_fits(targets, tensors)
+  for kind, target in pairs(targets) do
+    if not tensors[kind] or not fits_any(target, tensors[kind].shape) then return false end
+  end
+  for kind in pairs(tensors) do
+    if usual[kind] and not targets[kind] then return false end
   end
   return true
 end
@@ -93,10 +99,10 @@ end
 local function by_order(targets, tensors)
   local layers, of, groups = {}, {}, groups_of(tensors)
   for _, target in ipairs(targets) do
-    local layer = of[target.op]
+    local layer = of[target.owner]
     if not layer then
-      layer = { op = target.op }
-      of[target.op] = layer
+      layer = {}
+      of[target.owner] = layer
       layers[#layers + 1] = layer
     end
     layer[target.kind] = target
@@ -104,11 +110,9 @@ local function by_order(targets, tensors)
   local found = {}
   for _, layer in ipairs(layers) do
     for _, group in ipairs(groups) do
-      if not group.used and layer_fits(layer, group) then
+      if not group.used and layer_fits(layer, group.kinds) then
         group.used = true
-        for kind, target in pairs(layer) do
-          if kind ~= "op" then found[target] = group[kind] end
-        end
+        for kind, target in pairs(layer) do found[target] = group.kinds[kind] end
         break
       end
     end
