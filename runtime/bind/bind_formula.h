@@ -19,8 +19,7 @@ typedef struct bind_recorder {
 bind_recorder *bind_check_recorder(lua_State *L);
 /* Pushes the tensor, or number, at `index` as contiguous f32. */
 const pl_tensor *bind_push_plain(lua_State *L, int index);
-/* Notes that the value of a step is a copy of the tensor at `index` (a number: nothing), for the eager recorder
-   at 1. */
+/* Notes that the value of a step is a copy of what is at `index`, if that is a tensor, for the eager recorder at 1. */
 void bind_watch_tensor(lua_State *L, int index, int step);
 /* The value of a step of an eager one, at index 1. */
 pl_tensor *bind_recorded_tensor(lua_State *L, int step);

@@ -193,8 +193,8 @@ function TestDefineLoss.test_targets_and_kinds_of_outputs()
   local t = x:matmul(pl.randn(4, 3, { seed = 8 }))
   local values = pl.data.from_tensors { x = x, y = t, name = "values" }
   local function trained(loss)
-    return experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } }):run { out = false,
-      quiet = true }
+    local e = experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } })
+    return e:run { out = false, quiet = true }
   end
   local own, built_in = trained(nn.define_loss { forward = function(o, w) return (o - w) ^ 2 end }), trained(nn.MSE())
   lu.assertAlmostEquals(own.history.train_loss[3], built_in.history.train_loss[3], 1e-5)
