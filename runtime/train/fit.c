@@ -44,8 +44,9 @@ pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_datase
   if (labels) return check_labels(output, classes, err);
   if (loss != NULL && !pl_loss_is_formula(loss)) return check_values(loss, data, (size_t)pl_shape_count(&target), err);
   if (pl_shape_equal(output, &target)) return PL_OK;
-  return pl_error_set(err, PL_ERROR_SHAPE, "the model's %soutputs are %s, the data set's targets %s; give the last layer outputs of "
-                      "that shape%s", outputs->count > 1 ? "first " : "", pl_shape_text(got, output, true),
+  return pl_error_set(err, PL_ERROR_SHAPE, "the model's %soutputs are %s, the data set's targets %s; give the last "
+                      "layer outputs of that shape%s", outputs->count > 1 ? "first " : "",
+                      pl_shape_text(got, output, true),
                       pl_shape_text(other, &target, true), loss == NULL ? "" : ", or return { what is compared with "
                       "the targets, what else the loss needs } from an nn.Graph");
 }
