@@ -268,7 +268,7 @@ int bind_model_rows(lua_State *L) {
     lua_setfield(L, -2, "name");
     push_shape(L, &row.output);
     lua_setfield(L, -2, "output");
-    lua_pushinteger(L, row.kind == PL_MODEL_LAYER && !row.again ? trained_numbers(row.layer) : 0);
+    lua_pushinteger(L, row.kind != PL_MODEL_BEGIN && !row.again ? trained_numbers(row.layer) : 0);
     lua_setfield(L, -2, "parameters");
     if (row.again) {
       lua_pushboolean(L, 1);

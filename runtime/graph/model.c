@@ -216,7 +216,7 @@ int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 
 /* Whether an earlier row is of the same layer; a container is shown where it begins, too. */
 static bool is_shown_again(const pl_graph *g, int i) {
-  for (int k = 0; g->shares && k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
+  for (int k = 0; k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
   return false;
 }
 

@@ -1,6 +1,6 @@
 /* Is a planned training pass what its operations compute? The same pass is made a second time, one operation after the
-   other as the formulas write them, by one thread, nothing fused or recognised, each value and gradient in memory of its
-   own; and must agree to the last bit. */
+   other as the formulas write them, by one thread, nothing fused or recognised, each value and gradient in memory of
+   its own; and must agree to the last bit. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
