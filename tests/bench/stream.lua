@@ -75,7 +75,8 @@ for _, network in ipairs(networks) do
     local slower, best, worst = median(ratios), ratios[1], ratios[#ratios]
     good = good and slower <= 0.05
     print(("%-7s in memory %9.0f a second, streamed %9.0f: %5.1f %% longer (%.1f to %.1f); at most 5 %%: %s"):format(
-      name, median(rates[1]), median(rates[2]), 100 * slower, 100 * best, 100 * worst, slower <= 0.05 and "yes" or "no"))
+      name, median(rates[1]), median(rates[2]), 100 * slower, 100 * best, 100 * worst,
+      slower <= 0.05 and "yes" or "no"))
   end
 end
 os.remove(path)

@@ -1,5 +1,5 @@
--- Libraries that are loaded when first needed, and are not there: one line, which says what for and what to install. The
--- loader is made to fail by a folder that is searched first, whose files of these names are no libraries.
+-- Libraries that are loaded when first needed, and are not there: one line, which says what for and what to install.
+-- The loader is made to fail by a folder that is searched first, whose files of these names are no libraries.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
 cli.folder = cli.folder .. "/libraries_test"

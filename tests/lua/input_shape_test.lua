@@ -11,8 +11,8 @@ end
 local function refused(f, ...)
   local ok, message = pcall(f, ...)
   lu.assertFalse(ok)
-  lu.assertStrMatches(message, "[^:]*input_shape_test.lua:%d+: the model was built for %[N, 8, 8, 1%] and cannot take " ..
-    "%[N, 10, 8, 1%]: .*layer 3 %(Linear, \"fc\"%): .*")
+  lu.assertStrMatches(message, "[^:]*input_shape_test.lua:%d+: the model was built for %[N, 8, 8, 1%] and cannot " ..
+    "take %[N, 10, 8, 1%]: .*layer 3 %(Linear, \"fc\"%): .*")
   lu.assertNil(message:find "\n")
 end
 
