@@ -71,10 +71,10 @@ PL_API void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, c
 /* After backward, by one member: whether all gradients of the param_grads phase are sure to be finite. */
 PL_API bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch);
 
-/* Whether the model has formulas of a script. Then a training pass over x [n, sample...], with a made-up gradient of the
-   output, is compared with its operations one after the other, each value in memory of its own: to the last bit, else an
-   error. Nothing of the model changes but its gradients, which are zero afterwards. Of models without formulas, or with
-   functions that the script runs (Lambda): nothing. */
+/* Whether the model has formulas of a script. Then a training pass over x [n, sample...], with a made-up gradient of
+   the output, is compared with its operations one after the other, each value in memory of its own: to the last bit,
+   else an error. Nothing of the model changes but its gradients, which are zero afterwards. Of models without
+   formulas, or with functions that the script runs (Lambda): nothing. */
 PL_API bool pl_exec_has_formulas(const pl_exec *exec);
 PL_API pl_status pl_exec_verify(pl_exec *exec, const float *x, size_t n, uint64_t step, pl_error *err);
 
@@ -82,7 +82,12 @@ PL_API pl_status pl_exec_verify(pl_exec *exec, const float *x, size_t n, uint64_
    order. For each such parameter `reorder` is called, to bring what lies at [offset, offset + count) of the flat
    blocks (values, gradients, what the optimizer keeps) into that order with pl_order_apply, or back. Until it is
    undone no other exec runs the model (PL_ERROR_STATE). */
-typedef struct pl_order { const pl_layer *layer; int param; bool back; } pl_order;
+typedef struct pl_order {
+  const pl_layer *layer;
+  int param;
+  bool back;
+  const struct pl_layer_class *cls;   /* of the operation whose order it is */
+} pl_order;
 typedef void (*pl_reorder_fn)(void *context, const pl_order *order, size_t offset, size_t count);
 PL_API void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back);
 PL_API void pl_order_apply(const pl_order *order, float *out, const float *in);

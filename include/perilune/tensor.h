@@ -56,6 +56,9 @@ PL_API pl_tensor *pl_tensor_reshape(const pl_tensor *t, const pl_shape *shape, p
 
 /* Elements by their position in row order, which must be in range. */
 PL_API double pl_tensor_get(const pl_tensor *t, int64_t index);
+/* How often a tensor of this memory was changed in place, and by what last: "fill", "add"; NULL: by nothing. Writes
+   through pl_tensor_data are not counted. */
+PL_API uint64_t pl_tensor_version(const pl_tensor *t, const char **writer);
 PL_API pl_status pl_tensor_set(pl_tensor *t, int64_t index, double value, pl_error *err);
 PL_API pl_status pl_tensor_fill(pl_tensor *t, double value, pl_error *err);
 /* `src` is broadcast and converted */

@@ -23,11 +23,13 @@ static int recorder_gc(lua_State *L) {
 }
 
 static bind_recorder *push_recorder(lua_State *L) {
-  bind_recorder *r = lua_newuserdatauv(L, sizeof *r, 2);
+  bind_recorder *r = lua_newuserdatauv(L, sizeof *r, 3);
   *r = (bind_recorder){ .own.result = -1 };
   luaL_setmetatable(L, BIND_RECORDER);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, 2);
+  for (int i = 2; i <= 3; i++) {
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, i);
+  }
   return r;
 }
 
@@ -164,7 +166,7 @@ static int recorder_op(lua_State *L) {
 }
 
 /* Pushes the tensor, or number, at `index` as contiguous f32. */
-static const pl_tensor *push_plain(lua_State *L, int index) {
+const pl_tensor *bind_push_plain(lua_State *L, int index) {
   pl_error err;
   pl_tensor **slot;
   if (lua_type(L, index) == LUA_TNUMBER) {
@@ -184,7 +186,7 @@ static const pl_tensor *push_plain(lua_State *L, int index) {
 /* recorder:constant(number or tensor) -> value */
 static int recorder_constant(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
-  const pl_tensor *t = push_plain(L, 2);
+  const pl_tensor *t = bind_push_plain(L, 2);
   int out, known = r->program->steps;
   pl_error err;
   note_origin(L, r);
@@ -193,6 +195,7 @@ static int recorder_constant(lua_State *L) {
   if (status) return bind_raise(L, &err);
   lua_settop(L, 3);
   if (r->eager && out >= known) keep_tensor(L, out);
+  if (r->eager) bind_watch_tensor(L, 2, out);
   return push_value(L, out);
 }
 
@@ -203,7 +206,7 @@ static int recorder_input(lua_State *L) {
   int out;
   if (!r->eager) return push_value(L, (int)luaL_optinteger(L, 2, 1) - 1);
   bool fixed = lua_toboolean(L, 3);
-  const pl_tensor *t = push_plain(L, 2);
+  const pl_tensor *t = bind_push_plain(L, 2);
   pl_shape shape = *pl_tensor_shape(t);
   if (!fixed) {
     luaL_argcheck(L, shape.axes > 0 && shape.size[0] == (int64_t)r->batch, 2, "a batch of other samples");
@@ -211,6 +214,7 @@ static int recorder_input(lua_State *L) {
   }
   if (pl_program_add_input(r->program, &shape, fixed, &out, &err)) return bind_raise(L, &err);
   keep_tensor(L, out);
+  bind_watch_tensor(L, 2, out);
   return push_value(L, out);
 }
 

@@ -97,7 +97,7 @@ int bind_model_graph(lua_State *L) {
   pl_graph **held = lua_newuserdatauv(L, sizeof *held, 0), *g;
   *held = NULL;
   luaL_setmetatable(L, HELD);
-  *held = g = pl_graph_retain(model->graph);
+  *held = g = pl_graph_retain(model->written);
   lua_createtable(L, 0, 4);
   lua_createtable(L, g->values, 0);
   for (int i = 0; i < g->values; i++) {

@@ -79,14 +79,21 @@ static bool is_listed(lua_State *L, int children, const pl_layer *layer) {
 }
 
 /* A child that is part of another container already is shared. Not with a model that has been used and is not itself
-   among the children: its passes and its optimizer rely on parameters that would move into the new model. */
-static void add_child(lua_State *L, const bind_layer *u, const bind_layer *child, int children) {
+   among the children: its passes and its optimizer rely on parameters that would move into the new model. All children
+   are checked before the first is added, so that a constructor that is refused leaves its arguments as they were. */
+static void check_child(lua_State *L, const bind_layer *u, const bind_layer *child, int children, int position) {
+  pl_error err;
+  const bind_family *other = bind_family_of(child);
+  if (child->layer->parent != NULL && other->model != NULL && !is_listed(L, children, other->root))
+    luaL_error(L, "%s: layer %d (%s) already belongs to a model that has been used; make a new one, or a copy with "
+               "model:clone()", u->layer->cls->head.type, position, child->layer->cls->head.type);
+  if (pl_layer_can_add(u->layer, child->layer, position, &err)) bind_raise(L, &err);
+}
+
+static void add_child(lua_State *L, const bind_layer *u, const bind_layer *child) {
   pl_error err;
   bind_family *other = bind_family_of(child);
   bool is_root = child->layer->parent == NULL;
-  if (!is_root && other != u->family && other->model != NULL && !is_listed(L, children, other->root))
-    luaL_error(L, "%s: layer %d (%s) already belongs to a model that has been used; make a new one, or a copy with "
-               "model:clone()", u->layer->cls->head.type, u->layer->children + 1, child->layer->cls->head.type);
   if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
   if (other != u->family) bind_take_in(u->family, other);
   if (is_root) u->family->roots--;
@@ -133,7 +140,12 @@ void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top)
   lua_Integer children = (lua_Integer)lua_rawlen(L, base + 1);
   for (lua_Integer i = 1; i <= children; i++) {
     lua_rawgeti(L, base + 1, i);
-    add_child(L, u, bind_check_layer(L, -1), base + 1);
+    check_child(L, u, bind_check_layer(L, -1), base + 1, (int)i);
+    lua_pop(L, 1);
+  }
+  for (lua_Integer i = 1; i <= children; i++) {
+    lua_rawgeti(L, base + 1, i);
+    add_child(L, u, bind_check_layer(L, -1));
     lua_pushvalue(L, base + 4);
     lua_setiuservalue(L, -2, 2);
     lua_pop(L, 1);

@@ -126,7 +126,8 @@ static int model_forward(lua_State *L) {
   return return_outputs(L, &outputs);
 }
 
-/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256 samples. */
+/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256
+   samples. */
 static int model_infer(lua_State *L) {
   enum { CHUNK = 256 };
   pl_model *model = bind_check_model(L, 1);

@@ -1,7 +1,7 @@
 /* Functions of tensors that are given values of formulas instead: lua/perilune/nn/symbol.lua records the operation. */
 #include "bind/bind_tensor.h"
 
-static bool is_symbol(lua_State *L, int index) {
+bool bind_is_symbol(lua_State *L, int index) {
   if (!lua_istable(L, index) || luaL_getmetafield(L, index, "__metatable") == LUA_TNIL) return false;
   const char *name = lua_tostring(L, -1);
   bool found = name != NULL && strcmp(name, "perilune.symbol") == 0;
@@ -12,10 +12,10 @@ static bool is_symbol(lua_State *L, int index) {
 static bool has_symbol(lua_State *L, int n) {
   for (int i = 1; i <= n; i++) {
     if (!lua_istable(L, i)) continue;
-    if (is_symbol(L, i)) return true;
+    if (bind_is_symbol(L, i)) return true;
     for (lua_Integer k = 1; k <= (lua_Integer)lua_rawlen(L, i) && k < 64; k++) {
       lua_rawgeti(L, i, k);
-      bool found = is_symbol(L, lua_gettop(L));
+      bool found = bind_is_symbol(L, lua_gettop(L));
       lua_pop(L, 1);
       if (found) return true;
     }

@@ -5,6 +5,55 @@
 #include "layers/eager.h"
 #include "layers/layer.h"
 
+void bind_watch_tensor(lua_State *L, int index, int step) {
+  const char *writer;
+  if (bind_test_tensor(L, index) == NULL) return;
+  lua_getiuservalue(L, 1, 3);
+  lua_createtable(L, 3, 0);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, 1);
+  lua_pushinteger(L, (lua_Integer)pl_tensor_version(bind_check_tensor(L, index), &writer));
+  lua_rawseti(L, -2, 2);
+  lua_pushinteger(L, step);
+  lua_rawseti(L, -2, 3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+}
+
+/* The first operation that took the value; NULL: none. */
+static const pl_step *user_of(const pl_program *p, int step) {
+  for (int i = 0; i < p->steps; i++)
+    for (int k = 0; k < p->step[i].op.inputs; k++) if (p->step[i].in[k] == step) return &p->step[i];
+  return NULL;
+}
+
+/* A tensor that an operation took is still what it was then. The tape has its values, but a gradient of numbers that
+   nobody sees any more would be a riddle. The bits decide: a write elsewhere in the same memory is none of ours. */
+static void check_unchanged(lua_State *L, const bind_recorder *r) {
+  char shape[PL_SHAPE_TEXT];
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, 1, 3);
+  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, top + 1); i++) {
+    lua_rawgeti(L, top + 1, i);
+    for (int k = 1; k <= 3; k++) lua_rawgeti(L, top + 2, k);
+    int step = (int)lua_tointeger(L, top + 5);
+    const pl_tensor *was = bind_recorded_tensor(L, step), *now = bind_push_plain(L, top + 3);
+    const pl_step *user = user_of(r->program, step);
+    bool same = memcmp(pl_tensor_data(was), pl_tensor_data(now), (size_t)pl_tensor_count(was) * sizeof(float)) == 0;
+    if (!same && user != NULL) {
+      const char *writer = NULL;
+      bool noted = pl_tensor_version(bind_check_tensor(L, top + 3), &writer) != (uint64_t)lua_tointeger(L, top + 4);
+      luaL_error(L, "%s%s%s%s: the tensor %s that it took was changed in place%s%s%s after that: a gradient would be "
+                 "of values that are gone; change a copy, t:clone()", user->op.cls->head.type,
+                 user->origin[0] ? " (" : "",
+                 user->origin, user->origin[0] ? ")" : "", pl_shape_text(shape, pl_tensor_shape(now), false),
+                 noted && writer ? " by " : "", noted && writer ? writer : "", noted && writer ? "," : "");
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+}
+
 /* Gradients of all steps, on the stack from `base` on: tensors, or nil where none has come. */
 static float *grad_of(lua_State *L, int grads, int step, const pl_tensor *like, bool *fresh) {
   *fresh = lua_rawgeti(L, grads, step + 1) == LUA_TNIL;
@@ -56,6 +105,7 @@ int bind_recorder_backward(lua_State *L) {
   if (!r->eager) return luaL_error(L, "only the shape of this value is known");
   double seed = luaL_optnumber(L, 3, 1);
   bool sums = !lua_isnoneornil(L, 3);
+  check_unchanged(L, r);
   lua_settop(L, 2);
   bool *wanted = lua_newuserdatauv(L, (size_t)steps * sizeof *wanted, 0);
   lua_newtable(L);

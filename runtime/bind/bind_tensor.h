@@ -21,6 +21,9 @@ pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
 pl_operand bind_check_operand(lua_State *L, int index);
 /* Among the arguments is a value of a formula: the operation is recorded, and its result is on top of the stack. */
 bool bind_symbolic(lua_State *L, const char *name);
+/* Whether it is a value of a formula. */
+bool bind_is_symbol(lua_State *L, int index);
+#define BIND_JOIN_VALUES "values of formulas are joined with pl.stack, pl.cat or pl.where, so that gradients pass"
 /* Fills `config` from the table of options at `index`, or raises. */
 void bind_read_options(lua_State *L, int index, void *config, const pl_class *cls);
 /* The constructor tensor(nested table | number | tensor [, type]). */

@@ -2,11 +2,18 @@
 #include <math.h>
 #include "bind/bind_tensor.h"
 
+/* The value on top is no value of a formula; raises. */
+static void refuse_symbol(lua_State *L) {
+  if (bind_is_symbol(L, lua_gettop(L)))
+    luaL_error(L, "tensor: a value of a formula is among the items; " BIND_JOIN_VALUES);
+}
+
 /* The shape of nested tables follows from the first item of each level; fill() holds the others to it. */
 static pl_shape nested_shape(lua_State *L) {
   pl_shape shape = { 0 };
   lua_pushvalue(L, 1);
   while (lua_istable(L, -1)) {
+    refuse_symbol(L);
     if (shape.axes == PL_MAX_AXES) luaL_error(L, "tensor: tables nest deeper than 6 axes (or contain themselves)");
     int64_t n = (int64_t)lua_rawlen(L, -1);
     shape.size[shape.axes++] = n;
@@ -37,8 +44,10 @@ static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *n
     : luaL_typename(L, -1);
   if (axis == shape->axes) {
     pl_error err;
-    if (lua_type(L, -1) != LUA_TNUMBER && lua_type(L, -1) != LUA_TBOOLEAN)
+    if (lua_type(L, -1) != LUA_TNUMBER && lua_type(L, -1) != LUA_TBOOLEAN) {
+      refuse_symbol(L);
       luaL_error(L, "tensor: expects numbers, item %s is a %s", push_path(L, path, axis), kind);
+    }
     double value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
     if (pl_tensor_set(t, (*next)++, value, &err))
       luaL_error(L, "tensor: item %s: %s", push_path(L, path, axis), err.text);
@@ -49,6 +58,7 @@ static void fill(lua_State *L, pl_tensor *t, int axis, int64_t *path, int64_t *n
                kind,
                (lua_Integer)shape->size[axis]);
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  if (n != shape->size[axis]) refuse_symbol(L);
   if (n != shape->size[axis])
     luaL_error(L, "tensor: item %s has %I items where its first neighbour has %I; rows must be equally long",
                push_path(L, path, axis), n, (lua_Integer)shape->size[axis]);

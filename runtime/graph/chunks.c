@@ -31,8 +31,8 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
   size_t chunk = (batch + (size_t)members - 1) / (size_t)members, smallest = smallest_chunk(exec);
   if (exec->model->parameters * sizeof(float) <= CACHE && chunk > FEW) chunk = FEW;
   for (;; chunk = (chunk + 1) / 2) {
-    pl_status status = pl_plan_make(exec->graph, plan, &(pl_plan_request){ .batch = chunk, .members = 1, .mode = PL_INFER,
-                                                                                 .fuse = exec->fuse }, err);
+    pl_plan_request request = { .batch = chunk, .members = 1, .mode = PL_INFER, .fuse = exec->fuse };
+    pl_status status = pl_plan_make(exec->graph, plan, &request, err);
     if (status) return status;
     if (plan->bytes <= CACHE || chunk <= smallest || chunk == 1) break;
   }
@@ -50,7 +50,8 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
 static pl_param *first_weights(const pl_run *run, int i) {
   const pl_op *op = &run->graph->op[i];
   const int x = run->plan->act_alias[pl_op_input(run->graph, op, 0)];
-  return op->cls->param_grads != NULL && run->graph->value[x].many_zeros ? &op->layer->param[0] : NULL;
+  return op->cls->param_grads != NULL && run->graph->value[x].many_zeros ? 
+    &op->layer->param[op->info ? op->info->args.v[0] : 0] : NULL;
 }
 
 static void set_scanned(const pl_run *run, bool zero_or_normal) {

@@ -285,9 +285,10 @@ bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch) {
   return true;
 }
 
-/* Whether all gradients of the layer's parameters have gone to the sink. */
-static bool has_gone_to_sink(const pl_run *run, const pl_layer *layer) {
-  if (layer->cls->param_grads == NULL) return false;
+/* Whether all gradients of the parameter have gone to the sink. */
+static bool has_gone_to_sink(const pl_run *run, const pl_layer *layer, int param) {
+  const pl_layer_class *cls = pl_graph_class_of_param(run->graph, layer, param);
+  if (cls == NULL || cls->param_grads == NULL) return false;
   for (int i = 0; run->plan->shares_params && i < run->graph->ops; i++)
     if (run->graph->op[i].layer == layer && (run->plan->param_grads[i] & PL_SHARES_PARAMS)) return false;
   return true;
@@ -303,7 +304,7 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
   for (size_t i = 0; sink != NULL && i < model->slices; i++) {
     const pl_slice *s = &model->slice[i];
     size_t from, to;
-    if (has_gone_to_sink(&run, s->layer)) continue;
+    if (has_gone_to_sink(&run, s->layer, s->param)) continue;
     pl_team_share(team, s->count, 16, &from, &to);
     if (from == to) continue;
     sink->take(sink->context, &(pl_grad_tile){ .slice = i, .offset = from, .rows = 1, .cols = to - from,
@@ -317,30 +318,31 @@ const float *pl_exec_activation(const pl_exec *exec, int i) {
 }
 
 /* Visits every parameter that has an order for training. */
-static size_t visit_packed(pl_model *model, pl_reorder_fn reorder, void *context, bool back) {
+static size_t visit_packed(pl_model *model, const pl_graph *graph, pl_reorder_fn reorder, void *context, bool back) {
   size_t most = 0;
   for (size_t i = 0; i < model->slices; i++) {
     pl_layer *layer = (pl_layer *)model->slice[i].layer;
     for (int k = 0; k < layer->params; k++) {
       pl_param *p = &layer->param[k];
-      if (layer->cls->pack == NULL || !p->trained || p->slice != i || !layer->cls->pack(layer, k, NULL, NULL, back))
-        continue;
+      if (!p->trained || p->slice != i) continue;
+      const pl_layer_class *cls = pl_graph_class_of_param(graph, layer, k);
+      if (cls == NULL || cls->pack == NULL || !cls->pack(layer, k, NULL, NULL, back)) continue;
       if (model->slice[i].count > most) most = model->slice[i].count;
       if (reorder == NULL) continue;
-      reorder(context, &(pl_order){ layer, k, back }, model->slice[i].offset, model->slice[i].count);
+      reorder(context, &(pl_order){ layer, k, back, cls }, model->slice[i].offset, model->slice[i].count);
       p->packed = !back;
     }
   }
   return most;
 }
 
-size_t pl_model_largest_packed(const pl_model *model) { return visit_packed((pl_model *)model, NULL, NULL, false); }
+size_t pl_model_largest_packed(const pl_model *model) { return visit_packed((pl_model *)model, model->graph, NULL, NULL, false); }
 
 void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back) {
-  visit_packed(exec->model, reorder, context, back);
+  visit_packed(exec->model, exec->graph, reorder, context, back);
   exec->model->packed_for = back ? NULL : exec;
 }
 
 void pl_order_apply(const pl_order *order, float *out, const float *in) {
-  order->layer->cls->pack(order->layer, order->param, out, in, order->back);
+  order->cls->pack(order->layer, order->param, out, in, order->back);
 }

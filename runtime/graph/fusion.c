@@ -60,6 +60,7 @@ static const pl_pattern patterns[] = {
     pl_fused_norm_relu_backward },
   { "convolution, activation", { "Conv2d", PL_ANY_ACTIVATION }, 2, 0, NULL, NULL, pl_fused_conv2d_activation, NULL },
   { "linear, activation", { "Linear", PL_ANY_ACTIVATION }, 2, 0, NULL, NULL, pl_fused_linear_activation, NULL },
+  { "product, activation", { "linear", PL_ANY_ACTIVATION }, 2, 0, NULL, NULL, pl_fused_product_activation, NULL },
 };
 
 bool pl_op_is_alias(const pl_op *op, pl_mode mode) {
@@ -75,7 +76,7 @@ static pl_memory memory_of(const pl_graph *g, const pl_op *op) {
 
 static bool has_type(const pl_graph *g, const pl_op *op, const char *type) {
   if (strcmp(type, PL_ANY_ACTIVATION)) return strcmp(op->cls->head.type, type) == 0;
-  return (op->cls->flags & PL_ELEMENTWISE) && !memory_of(g, op).needs_x;
+  return pl_op_as_activation(op) != NULL && !memory_of(g, op).needs_x;
 }
 
 /* What the search knows: who makes a value (-1: nobody), how often it is used, which operations have found their
@@ -134,10 +135,20 @@ pl_status pl_plan_fuse(const pl_graph *g, pl_plan *plan, const int *uses, const 
       s.node_of[i] = fused++;
     }
   }
+  for (int i = 0; search_at_all && ok && i < g->ops; i++) {
+    pl_node *chain = &found[fused];
+    *chain = (pl_node){ .other = -1 };
+    if (s.taken[i] || pl_chain_find(g, i, s.taken, uses, chain) < 2) continue;
+    chain->chain = pl_alloc(sizeof *chain->chain, err);
+    ok = chain->chain != NULL;
+    for (int k = 0; k < chain->ops; k++) s.taken[chain->op[k]] = true;
+    s.node_of[chain->op[chain->ops - 1]] = fused++;
+  }
   for (int i = 0; ok && i < g->ops; i++) {
     if (s.node_of[i] >= 0) plan->node[plan->nodes++] = found[s.node_of[i]];
     else if (!s.taken[i]) plan->node[plan->nodes++] = (pl_node){ .ops = 1, .op = { i }, .other = -1 };
   }
+  for (int n = plan->nodes == 0 ? 0 : fused; n < fused; n++) pl_free(found[n].chain);
   pl_free(s.producer);
   pl_free(s.taken);
   pl_free(found);

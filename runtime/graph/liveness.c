@@ -31,7 +31,21 @@ typedef struct {
 static void act_at(ledger *l, int value, int time) { extend(&l->act[l->plan->act_alias[value]], time); }
 static void grad_at(ledger *l, int id, int time) { extend(&l->grad[l->plan->grad_alias[id]], time); }
 
+/* What a chain reads and writes. */
+static void chain_at(ledger *l, const pl_chain_code *code, int time) {
+  for (int i = 0; i < code->outers; i++) {
+    if (code->outer[i].is_grad) grad_at(l, code->outer[i].id, time);
+    else act_at(l, code->outer[i].id, time);
+  }
+}
+
 static void forward_at(ledger *l, const pl_node *node, int time, bool capture) {
+  if (node->chain != NULL) {
+    chain_at(l, &node->chain->forward, time);
+    want(&l->buffers, l->plan->need[node->op[0]].scratch_forward, &l->plan->scratch[0][node->op[0]],
+         (life){ time, time });
+    return;
+  }
   for (int k = 0; k < node->ops; k++) {
     const pl_op *op = &l->g->op[node->op[k]];
     int inside = k > 0 ? l->g->op[node->op[k - 1]].out : -1;
@@ -57,6 +71,11 @@ static void backward_at(ledger *l, const pl_back *back, int time) {
     return;
   }
   const pl_node *node = &plan->node[back->node];
+  if (back->kind == PL_BACK_CHAIN) {
+    chain_at(l, &node->chain->backward, time);
+    want(&l->buffers, plan->need[node->op[0]].scratch_backward, &plan->scratch[1][node->op[0]], (life){ time, time });
+    return;
+  }
   int first = node->op[back->first], last = node->op[back->last];
   const pl_op *op = &l->g->op[first];
   if (back->kind == PL_BACK_OPS) grad_at(l, l->g->op[last].out, time);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "graph/model.h"
 #include "perilune/alloc.h"
+#include "perilune/settings.h"
 
 void pl_block_retain(void *block) { atomic_fetch_add(&((pl_block *)block)->references, 1); }
 
@@ -56,7 +57,7 @@ static void place_layer(pl_layer *layer, void *arg) {
     if (p->trained) {
       p->slice = m->slices;
       pl_slice *s = &m->slice[m->slices++];
-      *s = (pl_slice){ .layer = layer, .name = p->name, .offset = *offset, .count = count, .axes = p->shape.axes };
+      *s = (pl_slice){ .layer = layer, .name = p->name, .param = i, .offset = *offset, .count = count, .axes = p->shape.axes };
       pl_layer_path(s->path, layer);
       m->parameters += count;
     }
@@ -109,6 +110,7 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
 void pl_model_free(pl_model *model) {
   if (model == NULL) return;
   pl_graph_release(model->graph);
+  pl_graph_release(model->written);
   pl_free(model->slice);
   pl_free(model->watch);
   pl_block_release(model->block);
@@ -132,13 +134,20 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
   if (graph == NULL) return PL_ERROR_MEMORY;
   pl_status status = pl_graph_call(graph, model->root, 0, &out, err);
   if (status == PL_OK) status = lay_out(model, err);
+  pl_graph *written = graph;
+  graph->result = out;
+  graph = status ? NULL : pl_graph_copy(written, err);
+  if (status == PL_OK && graph == NULL) status = PL_ERROR_MEMORY;
+  if (status == PL_OK && pl_settings_get().fuse) status = pl_graph_recognize(graph, err);
   if (status) {
     pl_graph_release(graph);
+    pl_graph_release(written);
     if (model->graph != NULL && status == PL_ERROR_SHAPE) name_both_inputs(model, sample, err);
     return status;
   }
   pl_graph_release(model->graph);
-  graph->result = out;
+  pl_graph_release(model->written);
+  model->written = written;
   model->graph = graph;
   return PL_OK;
 }

@@ -23,6 +23,7 @@ typedef struct pl_stopwatch {
 struct pl_model {
   pl_layer *root;
   pl_graph *graph;              /* counted; NULL before the first build */
+  pl_graph *written;            /* counted; before formulas were recognised (recognize.c) */
   bool has_params, has_host;
   pl_block *block;
   pl_slice *slice;
@@ -38,6 +39,8 @@ struct pl_model {
    in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 pl_status pl_not_built(pl_error *err);
+/* A complete graph's operations of formulas become what they write out: graph/recognize.c. */
+pl_status pl_graph_recognize(pl_graph *graph, pl_error *err);
 /* Operation i has ended, forward or backward. */
 void pl_profile_op(pl_stopwatch *watch, const pl_team *team, int i, bool backward);
 

@@ -4,6 +4,7 @@
 #include "perilune/alloc.h"
 
 void pl_plan_clear(pl_plan *plan) {
+  for (int n = 0; n < plan->nodes; n++) pl_free(plan->node[n].chain);
   pl_free(plan->node);
   pl_free(plan->back);
   pl_free(plan->input_grad);
@@ -23,7 +24,7 @@ static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
   plan->back = pl_alloc_array(2 * ops + values + 1, sizeof *plan->back, err);
   plan->input_grad = pl_alloc_array(inputs + 1, sizeof *plan->input_grad, err);
   plan->part = pl_alloc_array(inputs + 1, sizeof *plan->part, err);
-  plan->needs_grad = pl_alloc_array(values, sizeof *plan->needs_grad, err);
+  plan->needs_grad = pl_alloc_array(2 * values, sizeof *plan->needs_grad, err);
   plan->param_grads = pl_alloc_array(ops + 1, sizeof *plan->param_grads, err);
   plan->act_alias = pl_alloc_array(values, sizeof *plan->act_alias, err);
   plan->grad_alias = pl_alloc_array(grads, sizeof *plan->grad_alias, err);
@@ -35,17 +36,14 @@ static pl_status allocate(pl_plan *plan, const pl_graph *g, pl_error *err) {
     pl_plan_clear(plan);
     return PL_ERROR_MEMORY;
   }
+  plan->summed = plan->needs_grad + values;
   plan->grad = plan->act + values;
   plan->saved = plan->grad + grads;
   for (int phase = 0; phase < 3; phase++) plan->scratch[phase] = plan->saved + (size_t)(phase + 1) * ops;
   return PL_OK;
 }
 
-/* How often each value is used; `useful`: by operations on the way to the output, and as the output, which is where
-   gradients come from. */
-typedef struct { int *all, *useful; bool *leads_out; } uses;
-
-static void count_uses(const pl_graph *g, uses *u) {
+static void count_uses(const pl_graph *g, pl_uses *u) {
   u->useful[pl_graph_output(g)] = u->all[pl_graph_output(g)] = 1;
   for (int i = g->ops - 1; i >= 0; i--) {
     const pl_op *op = &g->op[i];
@@ -58,13 +56,14 @@ static void count_uses(const pl_graph *g, uses *u) {
 }
 
 static bool has_trained(const pl_layer *layer, const pl_op *op) {
+  if (op->info != NULL) return op->cls->param_grads != NULL;
   if (op->cls != layer->cls) return false;   /* a sum of a container's */
   for (int k = 0; k < layer->params; k++) if (layer->param[k].trained) return true;
   return false;
 }
 
 /* Which values share memory, forward and backward; which gradients are needed at all. */
-static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const pl_plan_request *request) {
+static void find_aliases(const pl_graph *g, pl_plan *plan, const pl_uses *u, const pl_plan_request *request) {
   for (int v = 0; v < g->values; v++) plan->act_alias[v] = v;
   for (int id = 0; id < g->values + g->inputs + 1; id++) plan->grad_alias[id] = id;
   for (int v = 0; v < g->values; v++)
@@ -93,7 +92,7 @@ static void find_aliases(const pl_graph *g, pl_plan *plan, const uses *u, const 
 }
 
 /* The uses of a value, in order: their gradients are added up. */
-static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *parts, int value) {
+static pl_back sum_of(const pl_graph *g, pl_plan *plan, const pl_uses *u, int *parts, int value) {
   pl_back sum = { .kind = PL_BACK_SUM, .value = value, .part = *parts };
   for (int i = 0; i < g->ops; i++) for (int k = 0; k < g->op[i].inputs; k++) {
     if (u->leads_out[i] && !(g->op[i].cls->flags & PL_NO_GRAD) && pl_op_input(g, &g->op[i], k) == value)
@@ -106,7 +105,7 @@ static pl_back sum_of(const pl_graph *g, pl_plan *plan, const uses *u, int *part
 
 /* A parameter's gradient is complete when all operations have gone backward; that of a parameter that does not matter
    is zero. */
-static void gather_param_grads(const pl_graph *g, pl_plan *plan, const uses *u, int *parts) {
+static void gather_param_grads(const pl_graph *g, pl_plan *plan, const pl_uses *u, int *parts) {
   for (int v = 0; v < g->values; v++) {
     if (g->value[v].source != PL_FROM_PARAM || !plan->needs_grad[v]) continue;
     pl_back sum = sum_of(g, plan, u, parts, v);
@@ -121,18 +120,23 @@ static bool wants_input_grad(const pl_graph *g, const pl_plan *plan, const pl_op
 }
 
 /* From the last node to the first: sums of gradients before what reads them. */
-static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, const pl_plan_request *request) {
+static void order_backward(const pl_graph *g, pl_plan *plan, const pl_uses *u, const pl_plan_request *request) {
   pl_mode mode = request->mode;
   int parts = 0;
   for (int n = plan->nodes - 1; n >= 0 && mode == PL_TRAIN; n--) {
     const pl_node *node = &plan->node[n];
     int together = node->pattern ? node->pattern->back : 0;
+    if (node->chain != NULL) {
+      if (node->chain->backward.steps > 0)
+        plan->back[plan->backs++] = (pl_back){ .kind = PL_BACK_CHAIN, .node = n, .last = node->ops - 1 };
+      continue;
+    }
     for (int last = node->ops - 1, first; last >= 0; last = first - 1) {
       first = together > 0 && last == node->ops - 1 ? node->ops - together : last;
       const pl_op *op = &g->op[node->op[last]], *start = &g->op[node->op[first]];
       if (!plan->needs_grad[op->out]) continue;
       bool dx = wants_input_grad(g, plan, start);
-      if (u->useful[op->out] > 1) {
+      if (u->useful[op->out] > 1 && !plan->summed[op->out]) {
         pl_back sum = sum_of(g, plan, u, &parts, op->out);
         bool relu = !request->plain && first == last && sum.parts == 2 && strcmp(op->cls->head.type, "ReLU") == 0 && dx;
         if (relu) sum.kind = PL_BACK_SUM_RELU, sum.node = n, sum.first = first, sum.last = last;
@@ -145,7 +149,7 @@ static void order_backward(const pl_graph *g, pl_plan *plan, const uses *u, cons
         plan->back[plan->backs++] = (pl_back){ .kind = PL_BACK_OPS, .node = n, .first = first, .last = last };
     }
   }
-  if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1)
+  if (mode == PL_TRAIN && plan->needs_grad[0] && u->useful[0] > 1 && !plan->summed[0])
     plan->back[plan->backs++] = sum_of(g, plan, u, &parts, 0);
   if (mode == PL_TRAIN) gather_param_grads(g, plan, u, &parts);
 }
@@ -157,7 +161,7 @@ static void order_param_grads(const pl_graph *g, pl_plan *plan, pl_mode mode) {
     const pl_op *op = &g->op[i];
     if (!plan->needs_grad[op->out] || !has_trained(op->layer, op)) continue;
     bool defers = op->cls->param_grads != NULL, before = false, after = false;
-    for (int k = 0; k < g->ops; k++) {
+    for (int k = 0; op->info == NULL && k < g->ops; k++) {
       if (k == i || g->op[k].layer != op->layer || !plan->needs_grad[g->op[k].out]) continue;
       if (k < i) before = true;
       else after = true;
@@ -196,17 +200,25 @@ static void find_small(const pl_graph *g, pl_plan *plan, size_t batch) {
   }
 }
 
+static void chain_memory(const pl_graph *g, const pl_node *node, const pl_plan_request *request, pl_memory *m) {
+  const pl_shape *out = &g->value[g->op[node->op[0]].out].shape;
+  size_t cols = pl_lane_cols(out), rows = request->batch * (size_t)pl_shape_count(out) / cols;
+  m->scratch_forward = pl_chain_scratch(&node->chain->forward, rows, cols, request->members);
+  m->scratch_backward = pl_chain_scratch(&node->chain->backward, rows, cols, request->members);
+}
+
 static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request *request) {
   for (int n = 0; n < plan->nodes; n++) {
     const pl_node *node = &plan->node[n];
-    const pl_op *op[PL_MOST_FUSED];
-    pl_memory *need[PL_MOST_FUSED];
+    const pl_op *op[PL_MOST_CHAIN];
+    pl_memory *need[PL_MOST_CHAIN];
     for (int k = 0; k < node->ops; k++) {
       op[k] = &g->op[node->op[k]];
       need[k] = &plan->need[node->op[k]];
       need[k]->members = request->members;
-      if (!pl_op_is_alias(op[k], request->mode)) pl_op_memory(g, op[k], request->batch, need[k]);
+      if (node->chain == NULL && !pl_op_is_alias(op[k], request->mode)) pl_op_memory(g, op[k], request->batch, need[k]);
     }
+    if (node->chain != NULL) chain_memory(g, node, request, need[0]);
     if (node->pattern != NULL && node->pattern->memory != NULL) node->pattern->memory(g, op, need);
   }
 }
@@ -214,7 +226,7 @@ static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request 
 pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
   pl_plan_clear(plan);
   if (allocate(plan, g, err)) return PL_ERROR_MEMORY;
-  uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err),
+  pl_uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err),
              .leads_out = pl_alloc_array((size_t)g->ops + 1, sizeof *u.leads_out, err) };
   pl_status status = u.all == NULL || u.leads_out == NULL ? PL_ERROR_MEMORY : PL_OK;
   if (status == PL_OK) {
@@ -225,6 +237,7 @@ pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *
   }
   if (status == PL_OK) {
     find_aliases(g, plan, &u, request);
+    pl_chains_compile(g, plan, &u, request->mode);
     order_backward(g, plan, &u, request);
     order_param_grads(g, plan, request->mode);
     find_memory(g, plan, request);

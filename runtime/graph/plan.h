@@ -3,19 +3,28 @@
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
+#include "layers/chain.h"
 #include "layers/fused.h"
 #include "layers/layer.h"
 #include "perilune/model.h"
 
-/* Forwards: one operation, or several that a fused one stands for (fusion.c). */
+/* Operations on elements in strips: chains.c. */
+typedef struct pl_chain {
+  pl_chain_code forward, backward;
+  bool kept[PL_MOST_CHAIN];           /* per operation: its value is in memory */
+} pl_chain;
+
+/* Forwards: one operation, or several that a fused one stands for (fusion.c), or a chain. */
 typedef struct pl_node {
-  const struct pl_pattern *pattern;   /* NULL: one operation */
-  int ops, op[PL_MOST_FUSED];         /* in order; the node's output is that of the last */
+  const struct pl_pattern *pattern;   /* NULL: one operation, or a chain */
+  pl_chain *chain;                    /* owned; NULL: none */
+  int ops, op[PL_MOST_CHAIN];         /* in order; the node's output is that of the last */
   int other;                          /* the other input of a sum among them; -1: none */
   bool single_thread;                 /* too small to be shared by a team */
 } pl_node;
 
 typedef enum pl_back_kind {
+  PL_BACK_CHAIN,      /* all of a chain, sums of its values' gradients included */
   PL_BACK_OPS,        /* the backward of operations `first` to the last of a node */
   PL_BACK_SUM,        /* the gradient of `value` is the sum of those of its uses */
   PL_BACK_PARAM,      /* the same of a formula's parameter, to its address in the model */
@@ -46,6 +55,7 @@ typedef struct pl_plan {
   int output_grad;              /* the gradient that the caller gives */
   int *part;                    /* gradients that are summed */
   bool *needs_grad;             /* per value */
+  bool *summed;                 /* per value: a chain adds its gradients up */
   unsigned char *param_grads;   /* per operation: PL_DEFERS_PARAM_GRADS, ... */
   bool shares_params;           /* some operation does */
   int *act_alias, *grad_alias;  /* per value, per gradient: the one whose buffer it shares */
@@ -94,6 +104,17 @@ pl_status pl_plan_fuse(const pl_graph *graph, pl_plan *plan, const int *uses, co
                        pl_error *err);
 /* A layer that passes its input on in this mode. */
 bool pl_op_is_alias(const pl_op *op, pl_mode mode);
+
+/* ---- chains.c: operations on elements in strips ---- */
+/* How often each value is used; `useful`: by operations on the way to the output, and as the output, which is where
+   gradients come from. */
+typedef struct pl_uses { int *all, *useful; bool *leads_out; } pl_uses;
+
+/* The operations that a chain beginning with operation `first` has: node->op; their number. `taken`: belong elsewhere;
+   uses[v]: how often value v is used, the output counted. */
+int pl_chain_find(const pl_graph *graph, int first, const bool *taken, const int *uses, pl_node *node);
+/* When it is known which gradients are needed: the programs of all chains. */
+void pl_chains_compile(const pl_graph *graph, pl_plan *plan, const pl_uses *uses, pl_mode mode);
 
 /* ---- liveness.c: from when to when memory is needed, and where it lies ---- */
 pl_status pl_plan_place(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);

@@ -65,15 +65,34 @@ static void take_operands(const pl_run *run, pl_pass *pass, const pl_op *op, ope
 
 static bool is_alias(const pl_run *run, const pl_op *op) { return pl_op_is_alias(op, run->mode); }
 
+/* An activation of a formula's is the layer of that name. */
+static pl_layer *layer_of(const pl_op *op) {
+  pl_layer *activation = pl_op_as_activation(op);
+  return activation ? activation : op->layer;
+}
+
 static void forward_fused(const pl_run *run, const pl_team *team, const pl_node *node, float *y) {
   pl_fused f = { .ops = node->ops, .x = pl_run_act(run, pl_op_input(run->graph, &run->graph->op[node->op[0]], 0)),
                  .y = y };
   for (int k = 0; k < node->ops; k++) {
-    f.layer[k] = run->graph->op[node->op[k]].layer;
+    f.layer[k] = layer_of(&run->graph->op[node->op[k]]);
     f.pass[k] = pass_of(run, team, node->op[k], FORWARD);
   }
   if (node->other >= 0) f.other = pl_run_act(run, node->other);
   node->pattern->forward(&f);
+}
+
+static void run_chain(const pl_run *run, const pl_team *team, const pl_node *node, bool backward) {
+  const pl_chain_code *code = backward ? &node->chain->backward : &node->chain->forward;
+  const pl_shape *out = &run->graph->value[run->graph->op[node->op[0]].out].shape;
+  size_t cols = pl_lane_cols(out);
+  float *place[PL_CHAIN_OUTERS];
+  for (int i = 0; i < code->outers; i++) {
+    const pl_chain_outer *o = &code->outer[i];
+    place[i] = o->is_grad ? grad(run, o->id) : pl_run_act(run, o->id);
+  }
+  pl_chain_run(code, team, place, run->n * (size_t)pl_shape_count(out) / cols, cols,
+               (float *)(void *)(run->arena + run->plan->scratch[backward ? BACKWARD : FORWARD][node->op[0]]));
 }
 
 static void forward_node(const pl_run *run, pl_stages *stages, int n) {
@@ -82,7 +101,9 @@ static void forward_node(const pl_run *run, pl_stages *stages, int n) {
   if (is_alias(run, op)) return;
   const pl_team *team = pl_stage_begin(stages, node->single_thread);
   float *y = pl_run_act(run, op->out);
-  if (team != NULL && node->ops > 1) {
+  if (team != NULL && node->chain != NULL) {
+    run_chain(run, team, node, false);
+  } else if (team != NULL && node->ops > 1) {
     forward_fused(run, team, node, y);
   } else if (team != NULL) {
     pl_pass pass = pass_of(run, team, node->op[0], FORWARD);
@@ -136,7 +157,7 @@ static void backward_fused(const pl_run *run, const pl_team *team, const pl_node
   pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out), .dx = pl_run_input_grad(run, first,
       0) };
   for (int k = 0; k < f.ops; k++) {
-    f.layer[k] = run->graph->op[node->op[back->first + k]].layer;
+    f.layer[k] = layer_of(&run->graph->op[node->op[back->first + k]]);
     f.pass[k] = pass_of(run, team, node->op[back->first + k], BACKWARD);
   }
   if (run->plan->need[node->op[back->first]].needs_x) f.x = pl_run_act(run, pl_op_input(run->graph, first, 0));
@@ -165,6 +186,7 @@ static void backward_step(const pl_run *run, pl_stages *stages, int b) {
     else if (back->kind == PL_BACK_SUM_RELU) add_up_relu(run, team, back,
                                                          pl_run_input_grad(run, &run->graph->op[node->op[back->first]],
                                                              0), n);
+    else if (back->kind == PL_BACK_CHAIN) run_chain(run, team, node, true);
     else if (back->first < back->last) backward_fused(run, team, node, back);
     else backward_op(run, team, node->op[back->last]);
   }

@@ -4,8 +4,9 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 
-static bool is_scanned(const pl_layer *layer, const pl_param *p) {
-  return layer->cls->param_grads != NULL && p->trained;
+static bool is_scanned(const pl_model *model, const pl_layer *layer, int k) {
+  const pl_layer_class *cls = layer->param[k].trained ? pl_graph_class_of_param(model->graph, layer, k) : NULL;
+  return cls != NULL && cls->param_grads != NULL;
 }
 
 /* Each member its share of each parameter. */
@@ -17,7 +18,7 @@ static void scan_share(const pl_team *team, void *arg) {
       pl_param *p = &layer->param[k];
       size_t from, to;
       pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
-      if (is_scanned(layer, p) && !pl_kernel.all_zero_or_normal(p->value + from, to - from))
+      if (is_scanned(model, layer, k) && !pl_kernel.all_zero_or_normal(p->value + from, to - from))
         atomic_store(&p->zero_or_normal, false);
     }
   }
@@ -28,7 +29,7 @@ void pl_model_scan_weights(pl_model *model, bool scan, int threads) {
   for (size_t i = 0; i < model->slices; i++) {
     pl_layer *layer = (pl_layer *)model->slice[i].layer;
     for (int k = 0; k < layer->params; k++)
-      atomic_store(&layer->param[k].zero_or_normal, scan && is_scanned(layer, &layer->param[k]));
+      atomic_store(&layer->param[k].zero_or_normal, scan && is_scanned(model, layer, k));
   }
   if (scan) pl_threads_run_on(model->parameters < MANY ? 1 : threads, scan_share, model);
 }

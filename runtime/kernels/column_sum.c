@@ -1,4 +1,4 @@
-/* Column sums of row-major matrices. */
+/* Column sums of row-major matrices, and what they are the gradient of. */
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
@@ -38,4 +38,21 @@ void PL_KERNEL(column_sums)(float *out, const float *a, size_t rows, size_t cols
     panel(out + j, a + j, rows, stride, WIDE, PL_LANES, accumulate);
   for (; j + PL_LANES <= cols; j += PL_LANES) panel(out + j, a + j, rows, stride, 1, PL_LANES, accumulate);
   if (j < cols) panel(out + j, a + j, rows, stride, 1, cols - j, accumulate);
+}
+
+/* y[i*stride + j] += row[j]: up to four vectors of the row at a time. */
+INLINE void add_panel(float *y, const float *row, size_t rows, size_t stride, const int vectors, size_t part) {
+  vf sum[4];
+  UNROLL for (int v = 0; v < vectors; v++) sum[v] = vf_read(row + v * PL_LANES, part);
+  for (size_t i = 0; i < rows; i++) {
+    float *out = y + i * stride;
+    UNROLL for (int v = 0; v < vectors; v++) vf_write(out + v * PL_LANES, vf_read(out + v * PL_LANES, part) + sum[v], part);
+  }
+}
+
+void PL_KERNEL(add_to_rows)(float *y, const float *row, size_t rows, size_t cols, size_t stride) {
+  size_t j = 0;
+  for (; j + 2 * PL_LANES <= cols; j += 2 * PL_LANES) add_panel(y + j, row + j, rows, stride, 2, PL_LANES);
+  for (; j + PL_LANES <= cols; j += PL_LANES) add_panel(y + j, row + j, rows, stride, 1, PL_LANES);
+  if (j < cols) add_panel(y + j, row + j, rows, stride, 1, cols - j);
 }

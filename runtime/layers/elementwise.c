@@ -4,7 +4,7 @@
 #include <string.h>
 #include "kernels/kernels.h"
 #include "kernels/operations.h"
-#include "layers/walk.h"
+#include "layers/chain.h"
 
 static const unsigned char keeps[] = {
 #define ELEMENTWISE(name, type, inputs, kept) kept,
@@ -22,6 +22,84 @@ static pl_status infer(pl_operation *o, pl_error *err) {
   if (o->inputs != inputs)
     return pl_error_set(err, PL_ERROR_VALUE, "%s takes %d inputs, got %d", o->cls->head.type, inputs, o->inputs);
   return pl_broadcast_infer(o, err);
+}
+
+/* Named as the layers are, and by the same kernels. */
+extern const pl_layer_class pl_relu, pl_tanh_layer, pl_sigmoid_layer;
+
+pl_layer *pl_op_as_activation(const pl_op *op) {
+  static pl_layer relu = { .cls = &pl_relu }, tanh = { .cls = &pl_tanh_layer }, sigmoid = { .cls = &pl_sigmoid_layer };
+  if (op->info == NULL) return op->cls->flags & PL_ELEMENTWISE ? op->layer : NULL;
+  if (op->cls->infer != infer || op->info->out_fixed) return NULL;
+  switch (op->cls->code) {
+    case PL_EL_relu: return &relu;
+    case PL_EL_tanh: return &tanh;
+    case PL_EL_sigmoid: return &sigmoid;
+    default: return NULL;
+  }
+}
+
+int pl_elementwise_code(const pl_operation *o) { return o->cls->infer == infer ? o->cls->code : -1; }
+
+unsigned pl_elementwise_reads(int code, int k) {
+  enum { A = 1, B = 2, RESULT = 1 << PL_CHAIN_RESULT };
+  switch (code) {
+    case PL_EL_add: case PL_EL_sub: case PL_EL_neg: return 0;
+    case PL_EL_mul: return k == 0 ? B : A;
+    case PL_EL_div: return k == 0 ? B : B | RESULT;
+    case PL_EL_pow: return k == 0 ? A | B : A | B | RESULT;
+    case PL_EL_maximum: case PL_EL_minimum: return A | B;
+    default: return (keeps[code] & PL_KEEP_IN ? A : 0) | (keeps[code] & PL_KEEP_OUT ? RESULT : 0);
+  }
+}
+
+/* A broadcast input has a sum that a chain makes, by itself as among others, if all inputs lie beside the output as a
+   chain has them. The program's outers: inputs, the result, dy, gradients. */
+static bool sums_in_chain(const pl_operation *o) {
+  bool broadcast = false;
+  for (int k = 0; k < o->inputs; k++) {
+    pl_lane lane = pl_lane_of(o, k);
+    if (lane == PL_LANE_OTHER) return false;
+    broadcast = broadcast || lane != PL_LANE_DENSE;
+  }
+  return broadcast && !o->out_fixed && pl_shape_count(&o->out) > 0;
+}
+
+enum { RESULT = PL_WALK_OPERANDS, DY, GRADS };
+
+static void make_chain(const pl_operation *o, float *const *wanted, pl_chain_code *code) {
+  int op = o->cls->code;
+  *code = (pl_chain_code){ .registers = 1 };
+  for (int k = 0; k < o->inputs; k++) {
+    unsigned reads = pl_elementwise_reads(op, k);
+    pl_lane lane = pl_lane_of(o, k);
+    if (wanted != NULL && wanted[k] == NULL) continue;
+    short dy = pl_chain_outer_at(code, PL_LANE_DENSE, false, false, DY), to = dy;
+    short from[PL_CHAIN_FROM] = { PL_CHAIN_NONE, PL_CHAIN_NONE, PL_CHAIN_NONE, dy, PL_CHAIN_NONE };
+    for (int i = 0; i < o->inputs; i++)
+      if (reads & 1u << i) from[i] = pl_chain_outer_at(code, pl_lane_of(o, i), false, false, i);
+    if (reads & 1 << PL_CHAIN_RESULT) from[4] = pl_chain_outer_at(code, PL_LANE_DENSE, false, false, RESULT);
+    if (lane == PL_LANE_DENSE) to = pl_chain_outer_at(code, lane, true, false, GRADS + k);
+    else if (!pl_elementwise_passes(op, k)) to = 0;
+    if (to != dy) pl_chain_add_step(code, PL_CHAIN_SLOPE, op, k, to, from);
+    if (lane != PL_LANE_DENSE)
+      pl_chain_add_step(code, PL_CHAIN_SUM, 0, 0, pl_chain_outer_at(code, lane, true, true, GRADS + k),
+                        (short[PL_CHAIN_FROM]){ to, PL_CHAIN_NONE, PL_CHAIN_NONE, PL_CHAIN_NONE, PL_CHAIN_NONE });
+  }
+}
+
+static void backward_in_chain(const pl_pass *pass, const float *y, const float *dy) {
+  const pl_operation *o = pass->op;
+  size_t cols = pl_lane_cols(&o->out), rows = pass->batch * (size_t)pl_shape_count(&o->out) / cols;
+  pl_chain_code code;
+  float *place[PL_CHAIN_OUTERS];
+  make_chain(o, pass->input_grad, &code);
+  for (int i = 0; i < code.outers; i++) {
+    int id = code.outer[i].id;
+    place[i] = id < RESULT ? (float *)pass->input[id] : id == RESULT ? (float *)y : id == DY ? (float *)dy :
+      pass->input_grad[id - GRADS];
+  }
+  pl_chain_run(&code, pass->team, place, rows, cols, pass->scratch);
 }
 
 /* A sum over samples is made in blocks of them, which are then added in order. */
@@ -44,6 +122,12 @@ static void need(const pl_operation *o, size_t batch, pl_memory *m) {
   for (int k = 0; k < o->inputs; k++)
     if (sums_over_batch(o, k)) floats += blocks_of(o, k, batch) * (size_t)pl_shape_count(&o->in[k]);
   m->scratch_backward = floats * sizeof(float);
+  if (sums_in_chain(o)) {
+    pl_chain_code code;
+    size_t cols = pl_lane_cols(&o->out);
+    make_chain(o, NULL, &code);
+    m->scratch_backward = pl_chain_scratch(&code, batch * (size_t)pl_shape_count(&o->out) / cols, cols, m->members);
+  }
 }
 
 /* Elements of operands side by side: from where they lie, or copied. */
@@ -157,6 +241,10 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
   float *parts = pass->scratch;
   bool blocks = false;
   (void)self, (void)x, (void)dx;
+  if (sums_in_chain(pass->op)) {
+    backward_in_chain(pass, y, dy);
+    return;
+  }
   for (int k = 0; k < pass->inputs; k++) {
     float *grad = pass->input_grad[k];
     slope s = { pass, &w, &strips, y, dy, k };

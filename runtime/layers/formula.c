@@ -153,6 +153,7 @@ static pl_status check(const pl_layer *self, const pl_program *p, pl_error *err)
 /* Twice: a formula that is not the same each time is no formula. */
 static pl_status record_twice(pl_layer *self, pl_program *p, const pl_shape *in, pl_error *err) {
   pl_status status = record(self, p, in, err);
+  if (status == PL_OK && self->host != NULL) status = pl_program_check_comparisons(p, err);
   if (status == PL_OK) status = check(self, p, err);
   if (status || self->host == NULL) return status;
   pl_program again = { .layer = self, .result = -1 };

@@ -18,9 +18,10 @@ typedef struct pl_fused {
   float *dx;
 } pl_fused;
 
-/* Conv2d or Linear, then an elementwise activation. */
+/* Conv2d, Linear, or Linear as a formula writes it, then an elementwise activation. */
 void pl_fused_conv2d_activation(const pl_fused *f);
 void pl_fused_linear_activation(const pl_fused *f);
+void pl_fused_product_activation(const pl_fused *f);
 /* Add of two, then ReLU. */
 void pl_fused_add_relu(const pl_fused *f);
 /* BatchNorm, then ReLU; BatchNorm, then Add of two [, then ReLU]. */

@@ -8,7 +8,10 @@ void pl_fused_conv2d_activation(const pl_fused *f) {
   conv2d_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
 }
 void pl_fused_linear_activation(const pl_fused *f) {
-  linear_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
+  linear_layer_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
+}
+void pl_fused_product_activation(const pl_fused *f) {
+  linear_formula_forward(f->layer[0], &f->pass[0], f->x, f->y, f->layer[1]);
 }
 
 void pl_fused_add_relu(const pl_fused *f) {

@@ -85,6 +85,41 @@ void pl_graph_release(pl_graph *graph) {
   pl_free(graph);
 }
 
+static void *copy_of(const void *list, int count, size_t size, int *room, pl_error *err) {
+  void *copy = pl_alloc_array((size_t)count + 1, size, err);
+  *room = count + 1;
+  if (copy != NULL && count > 0) memcpy(copy, list, (size_t)count * size);
+  return copy;
+}
+
+pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err) {
+  pl_graph *copy = pl_alloc(sizeof *copy, err);
+  if (copy == NULL) return NULL;
+  *copy = (pl_graph){ .references = 1, .result = graph->result, .shares = graph->shares, .calls = graph->calls,
+    .value = copy_of(graph->value, graph->values, sizeof *copy->value, &copy->room_values, err),
+    .op = copy_of(graph->op, graph->ops, sizeof *copy->op, &copy->room_ops, err),
+    .input = copy_of(graph->input, graph->inputs, sizeof *copy->input, &copy->room_inputs, err),
+    .row = copy_of(graph->row, graph->rows, sizeof *copy->row, &copy->room_rows, err),
+    .inputs = graph->inputs, .rows = graph->rows };
+  bool ok = copy->value != NULL && copy->op != NULL && copy->input != NULL && copy->row != NULL;
+  for (int v = 0; ok && v < graph->values; v++, copy->values = v) {   /* counted when what they own is their own */
+    size_t count = (size_t)pl_shape_count(&graph->value[v].shape);
+    int room;
+    if (graph->value[v].data == NULL) continue;
+    copy->value[v].data = copy_of(graph->value[v].data, (int)count, sizeof(float), &room, err);
+    ok = copy->value[v].data != NULL;
+  }
+  for (int i = 0; ok && i < graph->ops; i++, copy->ops = i) {
+    int room;
+    if (graph->op[i].info == NULL) continue;
+    copy->op[i].info = copy_of(graph->op[i].info, 1, sizeof *copy->op[i].info, &room, err);
+    ok = copy->op[i].info != NULL;
+  }
+  if (ok) return copy;
+  pl_graph_release(copy);
+  return NULL;
+}
+
 int pl_graph_output(const pl_graph *graph) {
   if (graph->result >= 0) return graph->result;
   return graph->ops ? graph->op[graph->ops - 1].out : 0;
@@ -188,6 +223,16 @@ pl_status pl_graph_operate(pl_graph *graph, const pl_operation *o, pl_layer *own
   graph->op[graph->ops - 1].info = info;
   graph->value[*out].fixed = o->out_fixed;
   return PL_OK;
+}
+
+const pl_layer_class *pl_graph_class_of_param(const pl_graph *graph, const pl_layer *layer, int param) {
+  if (layer->cls != &pl_formula) return layer->cls;
+  for (int i = 0; i < graph->ops; i++) {
+    const pl_op *op = &graph->op[i];
+    if (op->layer != layer || op->info == NULL || op->cls->param_grads == NULL) continue;
+    for (int k = 0; k < op->info->args.n; k++) if (op->info->args.v[k] == param) return op->cls;
+  }
+  return NULL;
 }
 
 pl_status pl_graph_note_formula(pl_graph *graph, const pl_layer *formula, int first, int value, pl_error *err) {

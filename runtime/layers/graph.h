@@ -8,8 +8,8 @@
 
 struct pl_layer_class;
 
-/* Where a value comes from: an operation, or from outside the graph. */
-typedef enum pl_source { PL_FROM_OP, PL_FROM_INPUT, PL_FROM_PARAM, PL_FROM_CONSTANT } pl_source;
+/* Where a value comes from: an operation, or from outside the graph. From nowhere: it has fallen out of use. */
+typedef enum pl_source { PL_FROM_OP, PL_FROM_INPUT, PL_FROM_PARAM, PL_FROM_CONSTANT, PL_FROM_NOWHERE } pl_source;
 
 typedef struct pl_value {
   pl_shape shape;      /* of one sample; of a fixed value the whole */
@@ -55,6 +55,8 @@ typedef struct pl_graph {
 pl_graph *pl_graph_new(const pl_shape *input, pl_error *err);
 pl_graph *pl_graph_retain(pl_graph *graph);
 void pl_graph_release(pl_graph *graph);          /* NULL is allowed; layers are not touched */
+/* A graph of its own, with one reference. NULL: memory is short. */
+pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err);
 int pl_graph_output(const pl_graph *graph);      /* the value */
 pl_outputs pl_graph_outputs(const pl_graph *graph);   /* at least one */
 
@@ -80,6 +82,10 @@ pl_status pl_graph_begin(pl_graph *graph, const pl_layer *container, int in, pl_
 static inline size_t pl_value_count(const pl_graph *graph, int v, size_t batch) {
   return (graph->value[v].fixed ? 1 : batch) * (size_t)pl_shape_count(&graph->value[v].shape);
 }
+
+/* The operation that has the layer's parameter as its own, and may have it in another order: the layer's, or a product
+   that a formula writes out. NULL: none. */
+const struct pl_layer_class *pl_graph_class_of_param(const pl_graph *graph, const pl_layer *layer, int param);
 
 static inline int pl_op_input(const pl_graph *graph, const pl_op *op, int k) { return graph->input[op->input + k]; }
 

@@ -158,9 +158,9 @@ static pl_status check_sharing(const pl_layer *parent, const pl_layer *child, pl
                       "of a %s", parent->cls->head.type, parent->cls->head.type, parent->parent->cls->head.type);
 }
 
-pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
+pl_status pl_layer_can_add(const pl_layer *parent, const pl_layer *child, int position, pl_error *err) {
   const char *type = parent->type;
-  if (parent->children >= parent->cls->most_children)
+  if (position > parent->cls->most_children)
     return pl_error_set(err, PL_ERROR_VALUE, "%s takes %s layers", type, parent->cls->most_children ? "no more" : "no");
   for (const pl_layer *p = parent; p; p = p->parent) {
     if (p == child) return pl_error_set(err, PL_ERROR_VALUE, "%s cannot contain itself", type);
@@ -169,6 +169,12 @@ pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
   if (depth(parent) + child->height + 1 > PL_MOST_DEPTH)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type,
                         PL_MOST_DEPTH);
+  return PL_OK;
+}
+
+pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err) {
+  pl_status status = pl_layer_can_add(parent, child, parent->children + 1, err);
+  if (status) return status;
   pl_layer **list = pl_alloc_array((size_t)parent->children + 1, sizeof *list, err);
   if (list == NULL) return PL_ERROR_MEMORY;
   if (parent->children) memcpy(list, parent->child, (size_t)parent->children * sizeof *list);

@@ -131,6 +131,10 @@ static inline double pl_op_work(const pl_graph *g, const pl_op *op) {
   return op->cls->work ? op->cls->work(op->layer, in, out) : 0;
 }
 
+/* The layer that an elementwise operation without options is: itself, or of a formula's the layer of that name (without
+   place in a model). NULL: none. */
+pl_layer *pl_op_as_activation(const pl_op *op);
+
 /* Host layers (functions of the script) are called back on the main thread, between parallel regions. */
 typedef enum pl_host_kind {
   PL_HOST_SHAPE,      /* in -> *out */
@@ -233,6 +237,12 @@ void pl_column_sums_total(const pl_team *team, float *out, const float *a, size_
                           const float *scratch);
 void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
                     float *scratch);
+/* The same for sums over the rows that a formula's row was broadcast to, in blocks of few rows, so that members share
+   rows (chain.c makes the same sums). `scratch`: pl_row_sums_scratch(rows, cols) floats. */
+enum { PL_ROW_BLOCK = 16 };
+size_t pl_row_sums_scratch(size_t rows, size_t cols);
+void pl_row_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                 float *scratch);
 /* mean[j] of column j of x, and squares[j] = sum over i of (x[i][j] - mean[j])^2, shared in the same way. Blocks have
    means m_b of their own, so that x is read once: squares = sum over b of (squares_b + n_b (m_b - mean)^2). `scratch`:
    twice that of sums. */

@@ -40,16 +40,21 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   return PL_OK;
 }
 
-static size_t rows_of(const config *c, const pl_shape *in, size_t batch) {
-  return batch * (size_t)(pl_shape_count(in) / c->in);
+static linear linear_of(const pl_layer *self) {
+  const config *c = self->config;
+  return (linear){ .weight = &self->param[0], .bias = c->bias ? &self->param[1] : NULL, .in = (size_t)c->in,
+                   .out = (size_t)c->out };
+}
+
+static size_t rows_of(const linear *l, const pl_shape *in, size_t batch) {
+  return batch * ((size_t)pl_shape_count(in) / l->in);
 }
 
 static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out, size_t batch, pl_memory *m) {
-  const config *c = self->config;
+  const linear l = linear_of(self);
   (void)out;
   m->needs_x = true;
-  m->scratch_backward = m->scratch_param_grads = sizeof(float) * pl_column_sums_scratch(rows_of(c, in, batch),
-      (size_t)c->out);
+  m->scratch_param_grads = sizeof(float) * pl_column_sums_scratch(rows_of(&l, in, batch), l.out);
 }
 
 /* While training, the weights of a large layer lie in panels of 32 columns, [in][32] each, the last one as wide as is
@@ -60,17 +65,15 @@ enum { PANEL = 32, WEIGHT_ROWS = 56 };
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Where weight (i, o) lies, and how far it is to (i + 1, o). */
-static size_t weight_index(const pl_layer *self, size_t i, size_t o, size_t *stride) {
-  const config *c = self->config;
-  size_t in = (size_t)c->in, out = (size_t)c->out, first = o / PANEL * PANEL;
-  *stride = self->param[0].packed ? least(PANEL, out - first) : out;
-  return self->param[0].packed ? first * in + i * *stride + o - first : i * out + o;
+static size_t weight_index(const linear *l, size_t i, size_t o, size_t *stride) {
+  size_t first = o / PANEL * PANEL;
+  *stride = l->weight->packed ? least(PANEL, l->out - first) : l->out;
+  return l->weight->packed ? first * l->in + i * *stride + o - first : i * l->out + o;
 }
 
-static bool pack(const pl_layer *self, int param, float *to, const float *from, bool back) {
-  const config *c = self->config;
-  size_t in = (size_t)c->in, out = (size_t)c->out;
-  if (param != 0 || out <= PANEL || in * out < 16384) return false;
+bool linear_pack(const pl_param *weight, float *to, const float *from, bool back) {
+  size_t in = (size_t)weight->shape.size[0], out = (size_t)weight->shape.size[1];
+  if (out <= PANEL || in * out < 16384) return false;
   for (size_t o = 0; to != NULL && o < out; o += PANEL) {
     size_t width = least(PANEL, out - o);
     for (size_t i = 0; i < in; i++) {
@@ -79,6 +82,10 @@ static bool pack(const pl_layer *self, int param, float *to, const float *from, 
     }
   }
   return true;
+}
+
+static bool pack(const pl_layer *self, int param, float *to, const float *from, bool back) {
+  return param == 0 && linear_pack(&self->param[0], to, from, back);
 }
 
 /* Tiles of `height` rows x PANEL columns of a matrix, panel by panel, shared out: a member's columns are always the
@@ -105,21 +112,29 @@ enum { LISTED = 4096 };   /* inputs */
 /* Samples that share a list: fewer have shorter ones, and enough work with each input if there are many outputs. */
 static size_t sharing(size_t outputs) { return outputs > PANEL ? 6 : 12; }
 
-static bool may_list(const pl_layer *self, const pl_pass *pass, size_t rows) {
+static bool may_list(const linear *l, const pl_pass *pass, size_t rows) {
   enum { MANY = 32 };   /* samples that are worth a look at all weights */
-  const config *c = self->config;
-  if (!pass->many_zeros || rows < 2 || c->in > LISTED) return false;
-  if (self->param[0].zero_or_normal) return true;
-  return !pass->training && rows >= MANY && pl_kernel.max_abs(self->param[0].value,
-                                                              (size_t)(c->in * c->out)) < INFINITY;
+  if (!pass->many_zeros || rows < 2 || l->in > LISTED) return false;
+  if (l->weight->zero_or_normal) return true;
+  return !pass->training && rows >= MANY && pl_kernel.max_abs(l->weight->value, l->in * l->out) < INFINITY;
 }
 
-static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t rows, const float *x, float *y,
+/* What is done with a tile of sums, rows i.. and columns o.. of y, while it is in the cache. */
+static void finish(const linear *l, pl_layer *activation, float *y, size_t rows, size_t cols, size_t o) {
+  if (l->bias_last && l->bias != NULL)
+    pl_kernel.add_to_rows(y, l->bias->value + o, rows, cols, l->out);
+  pl_activate(activation, y, rows, cols, l->out);
+}
+
+/* Where sums begin. */
+static const float *first_bias(const linear *l, size_t o) {
+  return l->bias != NULL && !l->bias_last ? l->bias->value + o : NULL;
+}
+
+static void forward_listed(const linear *l, const pl_pass *pass, size_t rows, const float *x, float *y,
                            pl_layer *activation) {
-  const config *c = self->config;
-  const bool packed = self->param[0].packed;
-  size_t in = (size_t)c->in, out = (size_t)c->out, width = packed ? PANEL : out, few = sharing(width),
-    groups = (rows + few - 1) / few;
+  const bool packed = l->weight->packed;
+  size_t in = l->in, out = l->out, width = packed ? PANEL : out, few = sharing(width), groups = (rows + few - 1) / few;
   size_t first = 0, last = groups, from = 0, to = (out + width - 1) / width;
   uint32_t list[LISTED + 16];
   if (packed) pl_team_share(pass->team, to, 1, &from, &to);
@@ -128,63 +143,57 @@ static void forward_listed(const pl_layer *self, const pl_pass *pass, size_t row
     size_t i = rows * g / groups, n = rows * (g + 1) / groups - i, count = pl_kernel.nonzero(list, x + i * in, n, in,
         in);
     for (size_t p = from; p < to; p++) {
-      size_t o = p * width, stride, at = weight_index(self, 0, o, &stride);
+      size_t o = p * width, stride, at = weight_index(l, 0, o, &stride);
       pl_gemm product = {
-        .c = y + i * out + o, .c_row = c->out, .a = x + i * in, .a_row = c->in, .a_inner = 1,
-        .b = self->param[0].value + at, .b_inner = (ptrdiff_t)stride,
-        .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = c->bias ? self->param[1].value + o :
-            NULL };
+        .c = y + i * out + o, .c_row = (ptrdiff_t)out, .a = x + i * in, .a_row = (ptrdiff_t)in, .a_inner = 1,
+        .b = l->weight->value + at, .b_inner = (ptrdiff_t)stride,
+        .rows = n, .cols = least(width, out - o), .outer = 1, .inner = in, .bias = first_bias(l, o) };
       if (count > in / 8 * 7 || pl_kernel.gemm_sparse_rows(&product, list, count)) pl_kernel.gemm(&product);
-      pl_activate(activation, product.c, n, product.cols, out);
+      finish(l, activation, product.c, n, product.cols, o);
     }
   }
 }
 
-void linear_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation) {
+void linear_forward(const linear *l, const pl_pass *pass, const float *x, float *y, pl_layer *activation) {
   enum { HEIGHT = 56 };
-  const config *c = self->config;
-  const float *weight = self->param[0].value, *bias = c->bias ? self->param[1].value : NULL;
-  size_t rows = rows_of(c, &pass->in, pass->batch), from, to;
-  if (may_list(self, pass, rows)) {
-    forward_listed(self, pass, rows, x, y, activation);
+  const float *weight = l->weight->value;
+  size_t rows = rows_of(l, &pass->in, pass->batch), from, to;
+  if (may_list(l, pass, rows)) {
+    forward_listed(l, pass, rows, x, y, activation);
     return;
   }
-  if (rows == 1 && pass->training && self->param[0].zero_or_normal && !self->param[0].packed) {
-    pl_team_share(pass->team, (size_t)c->out, PANEL, &from, &to);
+  if (rows == 1 && pass->training && l->weight->zero_or_normal && !l->weight->packed) {
+    pl_team_share(pass->team, l->out, PANEL, &from, &to);
     if (from == to) return;
-    pl_kernel.gemv_sparse(y + from, x, weight + from, bias ? bias + from : NULL, (size_t)c->in, to - from,
-                          (size_t)c->out);
-    pl_activate(activation, y + from, 1, to - from, (size_t)c->out);
+    pl_kernel.gemv_sparse(y + from, x, weight + from, first_bias(l, from), l->in, to - from, l->out);
+    finish(l, activation, y + from, 1, to - from, from);
     return;
   }
-  if (!self->param[0].packed) {
+  if (!l->weight->packed && !l->bias_last) {
     pl_gemm_team(pass->team, &(pl_gemm){
-      .c = y, .c_row = c->out, .a = x, .a_row = c->in, .a_inner = 1, .b = weight, .b_inner = c->out,
-      .rows = rows, .cols = (size_t)c->out, .outer = 1, .inner = (size_t)c->in, .bias = bias }, activation);
+      .c = y, .c_row = (ptrdiff_t)l->out, .a = x, .a_row = (ptrdiff_t)l->in, .a_inner = 1, .b = weight,
+      .b_inner = (ptrdiff_t)l->out, .rows = rows, .cols = l->out, .outer = 1, .inner = l->in,
+      .bias = first_bias(l, 0) }, activation);
     return;
   }
-  tiles all = share_tiles(pass->team, rows, (size_t)c->out, HEIGHT);
+  tiles all = share_tiles(pass->team, rows, l->out, HEIGHT);
   for (size_t item = all.from; item < all.to; item++) {
     tile p = tile_at(&all, item);
-    size_t stride, at = weight_index(self, 0, p.o, &stride);
+    size_t stride, at = weight_index(l, 0, p.o, &stride);
+    float *out = y + p.i * l->out + p.o;
     pl_kernel.gemm(&(pl_gemm){
-      .c = y + p.i * (size_t)c->out + p.o, .c_row = c->out, .a = x + p.i * (size_t)c->in, .a_row = c->in, .a_inner = 1,
+      .c = out, .c_row = (ptrdiff_t)l->out, .a = x + p.i * l->in, .a_row = (ptrdiff_t)l->in, .a_inner = 1,
       .b = weight + at, .b_inner = (ptrdiff_t)stride,
-      .rows = p.height, .cols = p.width, .outer = 1, .inner = (size_t)c->in, .bias = bias ? bias + p.o : NULL });
-    pl_activate(activation, y + p.i * (size_t)c->out + p.o, p.height, p.width, (size_t)c->out);
+      .rows = p.height, .cols = p.width, .outer = 1, .inner = l->in, .bias = first_bias(l, p.o) });
+    finish(l, activation, out, p.height, p.width, p.o);
   }
-}
-
-static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
-  linear_forward(self, pass, x, y, NULL);
 }
 
 /* y[n][o] = bias[o] + sum_i x[n][i] w[i][o]  gives  dx[n][i] = sum_o dy[n][o] w[i][o], with w transposed tile by
    tile so that lanes run over i. */
-static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, const float *dy, float *dx) {
+void linear_backward(const linear *l, const pl_pass *pass, const float *dy, float *dx) {
   enum { WIDTH = 32, DEPTH = 4 * PANEL };
-  const config *c = self->config;
-  size_t in = (size_t)c->in, out = (size_t)c->out, from, to;
+  size_t in = l->in, out = l->out, rows = rows_of(l, &pass->in, pass->batch), from, to;
   float transposed[DEPTH * WIDTH];
   pl_team_share(pass->team, in, WIDTH, &from, &to);
   for (size_t i = from; i < to; i += WIDTH) {
@@ -192,13 +201,13 @@ static void backward_data(pl_layer *self, const pl_pass *pass, size_t rows, cons
     for (size_t o = 0; o < out; o += DEPTH) {
       size_t depth = least(DEPTH, out - o);
       for (size_t k = 0; k < depth; k += PANEL) {
-        size_t stride, at = weight_index(self, i, o + k, &stride);
-        pl_kernel.transpose(transposed + k * WIDTH, self->param[0].value + at, width, least(PANEL, depth - k), WIDTH,
+        size_t stride, at = weight_index(l, i, o + k, &stride);
+        pl_kernel.transpose(transposed + k * WIDTH, l->weight->value + at, width, least(PANEL, depth - k), WIDTH,
                             stride);
       }
       pl_kernel.gemm(&(pl_gemm){
-        .c = dx + i, .c_row = c->in, .a = dy + o, .a_row = c->out, .a_inner = 1, .b = transposed, .b_inner = WIDTH,
-        .rows = rows, .cols = width, .outer = 1, .inner = depth, .accumulate = o > 0 });
+        .c = dx + i, .c_row = (ptrdiff_t)in, .a = dy + o, .a_row = (ptrdiff_t)out, .a_inner = 1, .b = transposed,
+        .b_inner = WIDTH, .rows = rows, .cols = width, .outer = 1, .inner = depth, .accumulate = o > 0 });
     }
   }
 }
@@ -225,56 +234,74 @@ static void contract_runs(const pl_gemm *sum, const float *x, size_t samples, si
 }
 
 /* ... and dw[i][o] = sum_n x[n][i] dy[n][o]: to memory, or to the sink out of the first cache. */
-static void weight_gradient(pl_layer *self, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
-  const config *c = self->config;
+static void weight_gradient(const linear *l, const pl_pass *pass, size_t rows, const float *x, const float *dy) {
   float cached[WEIGHT_ROWS * PANEL];
-  tiles all = share_tiles(pass->team, (size_t)c->in, (size_t)c->out, WEIGHT_ROWS);
+  tiles all = share_tiles(pass->team, l->in, l->out, WEIGHT_ROWS);
   for (size_t item = all.from; item < all.to; item++) {
     tile p = tile_at(&all, item);
-    size_t stride, at = weight_index(self, p.i, p.o, &stride);
-    pl_gemm sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = c->in,
-                           .b = dy + p.o, .b_inner = c->out,
-                           .rows = p.height, .cols = p.width, .outer = 1, .inner = rows,
-                           .accumulate = pass->accumulate };
-    if (pass->sink == NULL) {
-      sum.c = self->param[0].grad + at;
+    size_t stride, at = weight_index(l, p.i, p.o, &stride);
+    pl_gemm sum = { .c = cached, .c_row = (ptrdiff_t)p.width, .a = x + p.i, .a_row = 1, .a_inner = (ptrdiff_t)l->in,
+                    .b = dy + p.o, .b_inner = (ptrdiff_t)l->out,
+                    .rows = p.height, .cols = p.width, .outer = 1, .inner = rows, .accumulate = pass->accumulate };
+    bool added = l->bias_last && pass->accumulate && pass->sink == NULL;   /* when the sum is finished */
+    if (added) {
+      sum.accumulate = false;
+    } else if (pass->sink == NULL) {
+      sum.c = l->weight->grad + at;
       sum.c_row = (ptrdiff_t)stride;
     }
     if (pass->sink != NULL && pass->many_zeros) contract_runs(&sum, x + p.i, rows, p.height);
     else pl_kernel.gemm(&sum);
-    pl_grad_tile part = { .slice = self->param[0].slice, .offset = at, .rows = p.height, .cols = p.width,
+    pl_grad_tile part = { .slice = l->weight->slice, .offset = at, .rows = p.height, .cols = p.width,
                           .stride = stride, .grad = cached, .grad_stride = p.width };
     if (stride == p.width) part.rows = 1, part.cols = p.height * p.width;
     if (pass->sink != NULL) take(pass, &part);
+    float *grad = l->weight->grad + at;
+    for (size_t i = 0; added && i < p.height; i++)
+      pl_kernel.add(grad + i * stride, grad + i * stride, cached + i * p.width, p.width);
   }
 }
 
-static void step_product(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
-  const config *c = self->config;
+static void step_product(const linear *l, const pl_pass *pass, const float *x, const float *dy) {
   size_t from, to;
-  pl_team_share(pass->team, (size_t)c->in, 16, &from, &to);
-  bool finite = take(pass, &(pl_grad_tile){ .slice = self->param[0].slice, .offset = from * (size_t)c->out,
-                                            .rows = to - from, .cols = (size_t)c->out,
-                                       .stride = (size_t)c->out, .x = x + from, .dy = dy });
-  if (!finite) self->param[0].zero_or_normal = false;
+  pl_team_share(pass->team, l->in, 16, &from, &to);
+  bool finite = take(pass, &(pl_grad_tile){ .slice = l->weight->slice, .offset = from * l->out, .rows = to - from,
+                                            .cols = l->out, .stride = l->out, .x = x + from, .dy = dy });
+  if (!finite) l->weight->zero_or_normal = false;
 }
 
-static void param_grads(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
-  const config *c = self->config;
-  size_t rows = rows_of(c, &pass->in, pass->batch), out = (size_t)c->out, from, to;
-  if (pass->sink != NULL && rows == 1) step_product(self, pass, x, dy);
-  else weight_gradient(self, pass, rows, x, dy);
-  if (!c->bias) return;
-  pl_column_sums(pass->team, self->param[1].grad, dy, rows, out, pass->accumulate, pass->scratch);
-  pl_team_share(pass->team, out, 16, &from, &to);
+void linear_param_grads(const linear *l, const pl_pass *pass, const float *x, const float *dy) {
+  size_t rows = rows_of(l, &pass->in, pass->batch), from, to;
+  if (pass->sink != NULL && rows == 1) step_product(l, pass, x, dy);
+  else weight_gradient(l, pass, rows, x, dy);
+  if (l->bias == NULL) return;
+  if (l->bias_last) pl_row_sums(pass->team, l->bias->grad, dy, rows, l->out, pass->accumulate, pass->scratch);
+  else pl_column_sums(pass->team, l->bias->grad, dy, rows, l->out, pass->accumulate, pass->scratch);
+  pl_team_share(pass->team, l->out, 16, &from, &to);
   if (pass->sink != NULL && from < to)
-    take(pass, &(pl_grad_tile){ .slice = self->param[1].slice, .offset = from, .rows = 1, .cols = to - from,
-                                .grad = self->param[1].grad + from });
+    take(pass, &(pl_grad_tile){ .slice = l->bias->slice, .offset = from, .rows = 1, .cols = to - from,
+                                .grad = l->bias->grad + from });
+}
+
+static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
+  const linear l = linear_of(self);
+  linear_forward(&l, pass, x, y, NULL);
+}
+
+void linear_layer_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y, pl_layer *activation) {
+  const linear l = linear_of(self);
+  linear_forward(&l, pass, x, y, activation);
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
+  const linear l = linear_of(self);
   (void)x, (void)y;
-  if (dx != NULL) backward_data(self, pass, rows_of(self->config, &pass->in, pass->batch), dy, dx);
+  if (dx != NULL) linear_backward(&l, pass, dy, dx);
+}
+
+static void param_grads(pl_layer *self, const pl_pass *pass, const float *x, const float *dy) {
+  const linear l = linear_of(self);
+  linear_param_grads(&l, pass, x, dy);
 }
 
 static double work(const pl_layer *self, const pl_shape *in, const pl_shape *out) {

@@ -178,7 +178,23 @@ pl_status pl_program_compare(const pl_program *first, const pl_program *second, 
   bool same_outputs = first->outputs.count == second->outputs.count;
   for (int i = 0; same_outputs && i < first->outputs.count; i++)
     same_outputs = pl_shape_equal(&first->outputs.shape[i], &second->outputs.shape[i]);
-  if (!same_outputs || first->result != second->result) return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
+  if (!same_outputs || first->result != second->result)
+    return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
+  return PL_OK;
+}
+
+pl_status pl_program_check_comparisons(const pl_program *p, pl_error *err) {
+  for (int i = 0; i < p->steps; i++) {
+    const pl_step *s = &p->step[i];
+    bool taken = i == p->result || s->kind != PL_STEP_OP || !(s->op.cls->flags & PL_NO_GRAD) || s->op.inputs != 2;
+    for (int k = i + 1; k < p->steps && !taken; k++)
+      for (int in = 0; in < p->step[k].op.inputs; in++) taken = taken || p->step[k].in[in] == i;
+    if (taken) continue;
+    return pl_error_set(err, PL_ERROR_VALUE, "%s%snothing takes the result of the comparison %s: for `if`, `and` and "
+                        "`or` any value of a formula is true; choose element by element with "
+                        "pl.where(condition, yes, no)",
+                        s->origin, s->origin[0] ? ": " : "", s->op.cls->head.type);
+  }
   return PL_OK;
 }
 

@@ -39,6 +39,8 @@ pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_er
 
 /* Says in what the second differs from the first: PL_ERROR_STATE. Of numbers that differ, *constant is the step. */
 pl_status pl_program_compare(const pl_program *first, const pl_program *second, int *constant, pl_error *err);
+/* A comparison that nothing takes was a condition: `if x:gt(0) then`, which Lua takes as true always. An error. */
+pl_status pl_program_check_comparisons(const pl_program *p, pl_error *err);
 /* Marks the steps that the result is made of: uses[steps]. */
 void pl_program_mark_used(const pl_program *p, bool *used);
 /* Adds its steps to a graph, of which `inputs` are the values. */

@@ -152,6 +152,26 @@ void pl_column_sums(const pl_team *team, float *out, const float *a, size_t rows
   pl_column_sums_total(team, out, a, rows, cols, accumulate, scratch);
 }
 
+size_t pl_row_sums_scratch(size_t rows, size_t cols) {
+  return rows > PL_ROW_BLOCK ? (rows + PL_ROW_BLOCK - 1) / PL_ROW_BLOCK * cols : 0;
+}
+
+void pl_row_sums(const pl_team *team, float *out, const float *a, size_t rows, size_t cols, bool accumulate,
+                 float *scratch) {
+  size_t from, to, blocks = rows > PL_ROW_BLOCK ? (rows + PL_ROW_BLOCK - 1) / PL_ROW_BLOCK : 0;
+  pl_team_share(team, blocks, 1, &from, &to);
+  for (size_t b = from, first; b < to; b++) {
+    first = b * PL_ROW_BLOCK;
+    pl_kernel.column_sums(scratch + b * cols, a + first * cols, rows - first < PL_ROW_BLOCK ? rows - first :
+                          PL_ROW_BLOCK, cols, cols, false);
+  }
+  if (blocks > 0) pl_team_barrier(team);
+  pl_team_share(team, cols, 16, &from, &to);
+  if (from == to) return;
+  pl_kernel.column_sums(out + from, (blocks > 0 ? scratch : a) + from, blocks > 0 ? blocks : rows, to - from, cols,
+                        accumulate);
+}
+
 void pl_column_moments(const pl_team *team, float *mean, float *squares, const float *x, size_t rows, size_t cols,
                        float *scratch) {
   size_t from, to, first, last, blocks = blocks_of(rows);

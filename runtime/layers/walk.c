@@ -46,6 +46,19 @@ bool pl_walk_is_dense(const pl_operation *o, int k) {
   return o->fixed[k] == o->out_fixed && pl_shape_count(&o->in[k]) == pl_shape_count(&o->out);
 }
 
+pl_lane pl_lane_of(const pl_operation *o, int k) {
+  const pl_shape *in = &o->in[k], *out = &o->out;
+  int64_t count = pl_shape_count(in), cols = out->axes > 0 ? out->size[out->axes - 1] : 1;
+  if (pl_walk_is_dense(o, k)) return PL_LANE_DENSE;
+  if (o->out_fixed) return PL_LANE_OTHER;
+  if (o->fixed[k]) {
+    if (count == 1) return PL_LANE_SCALAR;
+    return in->axes > 0 && in->size[in->axes - 1] == cols && count == cols ? PL_LANE_ROW : PL_LANE_OTHER;
+  }
+  return in->axes == out->axes && count * cols == pl_shape_count(out) && in->size[in->axes - 1] == 1 ?
+    PL_LANE_COLUMN : PL_LANE_OTHER;
+}
+
 /* Adds an axis after the others, as part of the last one where it can be. */
 static void add_axis(pl_walk *w, size_t size, const ptrdiff_t *stride) {
   bool merges = w->dims > 0;

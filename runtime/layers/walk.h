@@ -29,4 +29,15 @@ pl_status pl_broadcast_infer(pl_operation *o, pl_error *err);
 /* Whether input k has an element for each of the output's. */
 bool pl_walk_is_dense(const pl_operation *o, int k);
 
+/* How an input lies beside the output as a matrix [rows, cols], cols being its last axis. */
+typedef enum pl_lane {
+  PL_LANE_DENSE,    /* an element for each */
+  PL_LANE_ROW,      /* a fixed row for all rows */
+  PL_LANE_COLUMN,   /* a number for each row */
+  PL_LANE_SCALAR,   /* a fixed number for all */
+  PL_LANE_OTHER
+} pl_lane;
+pl_lane pl_lane_of(const pl_operation *o, int k);
+static inline size_t pl_lane_cols(const pl_shape *out) { return out->axes > 0 ? (size_t)out->size[out->axes - 1] : 1; }
+
 #endif

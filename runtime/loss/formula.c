@@ -1,6 +1,6 @@
-/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the sample
-   costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows through
-   all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the
+   sample costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows
+   through all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
 #include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -124,6 +124,7 @@ static pl_status record(const pl_loss_formula *f, const pl_outputs *outputs, con
 static pl_status record_twice(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target,
                               pl_program *p, pl_error *err) {
   pl_status status = record(f, outputs, target, p, err);
+  if (status == PL_OK && f->host != NULL) status = pl_program_check_comparisons(p, err);
   if (status || f->host == NULL) return status;
   pl_program again = nothing(f);
   int constant;

@@ -13,6 +13,8 @@ pl_storage *pl_storage_wrap(void (*release)(void *owner), void *owner, pl_error 
 void pl_storage_retain(pl_storage *storage);
 void pl_storage_release(pl_storage *storage);
 bool pl_storage_shared(const pl_storage *storage);   /* by more than one view */
+void pl_storage_note_write(pl_storage *storage, const char *what);
+uint64_t pl_storage_version(const pl_storage *storage, const char **writer);
 
 /* Invariant: every element base + sum of index[a] * stride[a], 0 <= index[a] < shape.size[a], lies in `storage`. */
 struct pl_tensor {
@@ -103,7 +105,7 @@ bool pl_operand_is_integer(const pl_operand *x);
 /* The element type of a result; `integers`: all operands are. */
 pl_dtype pl_result_type(pl_result_kind result, bool integers);
 
-/* Before any write: an error if the tensor was expanded. */
+/* Before any write: an error if the tensor was expanded; else its version counts on. `what`: static text. */
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);
 /* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);

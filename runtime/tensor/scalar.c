@@ -5,11 +5,16 @@
 
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err) {
   char have[PL_SHAPE_TEXT];
-  if (!t->expanded || pl_tensor_count(t) == 0) return PL_OK;
+  if (!t->expanded || pl_tensor_count(t) == 0) {
+    pl_storage_note_write(t->storage, what);
+    return PL_OK;
+  }
   return pl_error_set(err, PL_ERROR_STATE,
                       "%s: the tensor of shape %s was expanded, so several elements are one in memory; clone it first",
                       what, pl_shape_text(have, &t->shape, false));
 }
+
+uint64_t pl_tensor_version(const pl_tensor *t, const char **writer) { return pl_storage_version(t->storage, writer); }
 
 double pl_tensor_get(const pl_tensor *t, int64_t index) {
   double value;

@@ -6,6 +6,8 @@
 
 struct pl_storage {
   atomic_int views;
+  atomic_ullong version;         /* writes in place so far */
+  _Atomic(const char *) writer;  /* the last of them: static text */
   void (*release)(void *owner);
   void *owner;
 };
@@ -17,6 +19,8 @@ pl_storage *pl_storage_new(size_t bytes, void **data, pl_error *err) {
   pl_storage *storage = pl_alloc(LINE + bytes, err);
   if (storage == NULL) return NULL;
   atomic_init(&storage->views, 1);
+  atomic_init(&storage->version, 0);
+  atomic_init(&storage->writer, NULL);
   *data = (char *)storage + LINE;
   return storage;
 }
@@ -36,6 +40,16 @@ void pl_storage_release(pl_storage *storage) {
   if (atomic_fetch_sub_explicit(&storage->views, 1, memory_order_acq_rel) > 1) return;
   if (storage->release != NULL) storage->release(storage->owner);
   pl_free(storage);
+}
+
+void pl_storage_note_write(pl_storage *storage, const char *what) {
+  atomic_store_explicit(&storage->writer, what, memory_order_relaxed);
+  atomic_fetch_add_explicit(&storage->version, 1, memory_order_relaxed);
+}
+
+uint64_t pl_storage_version(const pl_storage *storage, const char **writer) {
+  *writer = atomic_load_explicit(&storage->writer, memory_order_relaxed);
+  return atomic_load_explicit(&storage->version, memory_order_relaxed);
 }
 
 bool pl_storage_shared(const pl_storage *storage) {

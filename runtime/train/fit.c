@@ -46,8 +46,8 @@ pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_datase
   if (pl_shape_equal(output, &target)) return PL_OK;
   return pl_error_set(err, PL_ERROR_SHAPE, "the model's %soutputs are %s, the data set's targets %s; give the last layer outputs of "
                       "that shape%s", outputs->count > 1 ? "first " : "", pl_shape_text(got, output, true),
-                      pl_shape_text(other, &target, true), loss == NULL ? "" : ", or return { what is compared with the "
-                      "targets, what else the loss needs } from an nn.Graph");
+                      pl_shape_text(other, &target, true), loss == NULL ? "" : ", or return { what is compared with "
+                      "the targets, what else the loss needs } from an nn.Graph");
 }
 
 pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last, pl_error *err) {

@@ -23,6 +23,7 @@ static pl_update update_of(size_t n) {
 
 RUN(gemm, &j->gemm)
 RUN(column_sums, A, B, j->rows, j->cols, j->cols, false)
+RUN(add_to_rows, A, B, j->rows, j->cols, j->cols)
 RUN(column_products, A, B, C, D, E, j->rows, j->cols, j->cols)
 RUN(transpose, A, B, j->rows, j->cols, j->rows, j->cols)
 RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
@@ -246,6 +247,7 @@ static void optimizers(void) {
 static void matrices(void) {
   MATRIX(column_sums, 1, 256, 128, "256 rows of 128");
   MATRIX(column_sums, 1, 256, 16, "256 rows of 16");
+  MATRIX(add_to_rows, 2, 56, 32, "56 rows of 32");
   MATRIX(column_products, 2, 256, 64, "256 rows of 64");
   MATRIX(gemv_sparse, 1, 784, 100, "P01 [1, 784] x [784, 100]");
   MATRIX(transpose, 2, 784, 128, "[784, 128]");

@@ -1,5 +1,5 @@
-/* A planned training pass is compared with its operations one by one: a kernel that only the plan calls (fused), or that
-   is wrong for some sizes, is found; and without one nothing is. */
+/* A planned training pass is compared with its operations one by one: a kernel that only the plan calls (fused), or
+   that is wrong for some sizes, is found; and without one nothing is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,10 +12,10 @@
 
 enum { ROWS = 200, IN = 6 };
 
-/* h = relu(linear(x)), y = linear(tanh(h) + h / 2): the gradients of h's two uses are added and pass ReLU in one. */
+/* h = relu(linear(x)), y = linear(softmax(h) + h / 2): the gradients of h's two uses are added and pass ReLU in one. */
 static const char net[] = SEQUENTIAL(
   "{'type':'Formula','config':{'type':'Two','program':{'result':7,'steps':[{'input':1},{'in':[1],'layer':1},"
-  "{'in':[2],'layer':2},{'in':[3],'op':'tanh'},{'constant':[0.5],'shape':[]},{'in':[3,5],'op':'mul'},"
+  "{'in':[2],'layer':2},{'in':[3],'op':'softmax'},{'constant':[0.5],'shape':[]},{'in':[3,5],'op':'mul'},"
   "{'in':[4,6],'op':'add'}]}},'layers':[" LAYER("Linear", "6,8") NEXT LAYER("ReLU", "") "]}" NEXT
   LAYER("BatchNorm", "8") NEXT LAYER("Dropout", "0.3") NEXT LAYER("Linear", "8,3"));
 

@@ -38,6 +38,22 @@ static void column_sums(void **state) {
   }
 }
 
+static void add_to_rows(void **state) {
+  (void)state;
+  for (size_t w = 0; w < WIDTHS; w++) for (size_t rows = 0; rows <= 5; rows++) {
+    size_t cols = widths[w], stride = cols + rows % 3, n = rows ? (rows - 1) * stride + cols : 0;
+    float *row = random_floats(cols), *before = random_floats(n), *out = copy_floats(before, n),
+      *due = copy_floats(before, n);
+    for (size_t i = 0; i < rows; i++) for (size_t j = 0; j < cols; j++) due[i * stride + j] += row[j];
+    for (int i = 0; next_isa(&i); i++) {
+      if (n > 0) memcpy(out, before, n * sizeof *out);
+      pl_kernel.add_to_rows(out, row, rows, cols, stride);
+      if (n > 0) assert_memory_equal(out, due, n * sizeof *out);
+    }
+    free(row), free(before), free(out), free(due);
+  }
+}
+
 static void column_products(void **state) {
   (void)state;
   for (size_t w = 0; w < WIDTHS; w++)
@@ -212,7 +228,8 @@ static void dropout(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(column_sums), cmocka_unit_test(column_products), cmocka_unit_test(transpose),
+    cmocka_unit_test(column_sums), cmocka_unit_test(add_to_rows), cmocka_unit_test(column_products),
+    cmocka_unit_test(transpose),
     cmocka_unit_test(normalize), cmocka_unit_test(clamped), cmocka_unit_test(joined),
     cmocka_unit_test(relu_and_add), cmocka_unit_test(dropout),
   };

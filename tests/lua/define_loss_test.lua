@@ -47,7 +47,9 @@ local forwards = {
   { label, function(o, t) return ((o - t:one_hot(5)) ^ 2):mean(-1) end },
   { label, function(o, t) return pl.where(o:pick(t):gt(0.2), o:max(-1), (o * o):sum(-1)) end },
   { pl.randn(7, 5, { seed = 2 }), function(o, t) return ((o - t):abs() + (o * t):sigmoid()):sum(-1) end },
-  { pl.randn(7, 5, { seed = 3 }), function(o, t) return o:reshape(-1, 5, 1):matmul(t:reshape(-1, 1, 5)):sum({ 2, 3 }) end },
+  { pl.randn(7, 5, { seed = 3 }), function(o, t)
+    return o:reshape(-1, 5, 1):matmul(t:reshape(-1, 1, 5)):sum({ 2, 3 })
+  end },
 }
 
 function TestDefineLoss.test_gradients_are_the_tapes_to_the_bit_on_any_number_of_threads()
@@ -191,7 +193,8 @@ function TestDefineLoss.test_targets_and_kinds_of_outputs()
   local t = x:matmul(pl.randn(4, 3, { seed = 8 }))
   local values = pl.data.from_tensors { x = x, y = t, name = "values" }
   local function trained(loss)
-    return experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } }):run { out = false, quiet = true }
+    local e = experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } })
+    return e:run { out = false, quiet = true }
   end
   local own, built_in = trained(nn.define_loss { forward = function(o, w) return (o - w) ^ 2 end }), trained(nn.MSE())
   lu.assertAlmostEquals(own.history.train_loss[3], built_in.history.train_loss[3], 1e-5)

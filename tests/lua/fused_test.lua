@@ -63,6 +63,19 @@ local function activated()
     nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2), nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
     nn.Linear(8, 40), nn.Tanh(), nn.Flatten(), nn.Linear(640, 10), nn.Sigmoid() }
 end
+local function row(n) return { shape = { n }, init = { "normal", 0, 0.1 } } end
+local LinearReLU = nn.define { name = "LinearReLU",
+  params = function(o) return { w = { o[1], o[2] }, b = row(o[2]) } end,
+  forward = function(self, x) return (x:matmul(self.w) + self.b):relu() end }
+local Tied = nn.define { name = "Tied", params = function(o) return { w = { o[1], o[1] } } end,
+  forward = function(self, x) return x:matmul(self.w):tanh() + x:matmul(self.w):sigmoid() end }
+local Turned = nn.define { name = "Turned",
+  params = function(o) return { a = { o[1], o[2] }, b = { o[1], o[2] }, c = row(o[2]) } end,
+  forward = function(self, x) return (self.c + x:matmul(self.a)) * x:matmul(self.b):sigmoid() end }
+local function formulas()
+  return { nn.Flatten(), LinearReLU(784, 100), Tied(100), Turned(100, 33), nn.ReLU(), nn.Dropout(0.2),
+    LinearReLU(33, 33), nn.Linear(33, 10) }
+end
 local optimizers = {
   function() return optim.SGD { lr = 0.05 } end,
   function() return optim.SGD { lr = 0.01, momentum = 0.9, weight_decay = 1e-3 } end,
@@ -83,6 +96,7 @@ show("dropped", dropped, 3)
 show("rows", rows, 3)
 show("packed", packed, 3)
 show("activated", activated, 3)
+for _, i in ipairs { 2, 3, 6 } do show("formulas", formulas, i) end
 ]=]
 
 --- Of all nets, or, for an instruction set, of those with one optimizer.
@@ -103,7 +117,7 @@ TestFused = {}
 
 function TestFused:test_equal_plain_steps()
   local plain, fused = lines(0), lines(1)
-  lu.assertEquals(#plain, 102, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+  lu.assertEquals(#plain, 120, table.concat(plain, "\n", 1, math.min(#plain, 5)))
   lu.assertEquals(fused, plain)
   for i = 1, #plain, 3 do   -- 1, 2 and 3 threads
     local function without_threads(line) return (line:gsub("^(%S+%s+%S+%s+%S+)%s+%d+", "%1")) end
@@ -118,7 +132,7 @@ for _, isa in ipairs { "avx2", "baseline" } do
       lu.skip(("there are no %s kernels on this processor"):format(isa))
     end
     local plain = lines(0, isa)
-    lu.assertEquals(#plain, 30, table.concat(plain, "\n", 1, math.min(#plain, 5)))
+    lu.assertEquals(#plain, 48, table.concat(plain, "\n", 1, math.min(#plain, 5)))
     lu.assertEquals(lines(1, isa), plain)
   end
 end

@@ -95,7 +95,10 @@ function TestDamage:test_hdf5_texts_of_variable_length()
   while true do
     local found = bytes:find(address, from, true)
     if not found then break end
-    for i = -4, 11 do places[#places + 1] = found + i end
+    local length, _, index = ("<I4I8I4"):unpack(bytes, found - 4)
+    for i = -4, 11 do
+      if length > 0 and length < 1 << 16 and index > 0 and index < 256 then places[#places + 1] = found + i end
+    end
     from = found + 1
   end
   lu.assertTrue(#places > 80)

@@ -184,6 +184,14 @@ function TestMisuse.test_a_model_that_was_used_keeps_its_layers()
   same(larger[1].weight, weight)
 end
 
+function TestMisuse.test_a_refused_constructor_leaves_its_layers_as_they_were()
+  local used = nn.Sequential { nn.Linear(4, 4), nn.Tanh() }
+  used:infer(pl.ones(1, 4))
+  local l = nn.Linear(4, 4)
+  raises("layer 2 (Linear) already belongs to a model", nn.Sequential, { l, used[1] })
+  lu.assertEquals(nn.Sequential { l, nn.ReLU() }:infer(pl.ones(2, 4)).shape, { 2, 4 })
+end
+
 function TestMisuse.test_descriptions_that_share_what_is_not_there()
   for _, layers in ipairs { { { shared = 2 } }, { { shared = 1 } }, { { shared = 0 } }, { { shared = "x" } },
     { { type = "Tanh" }, { shared = 3 } } } do

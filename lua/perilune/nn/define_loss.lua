@@ -1,5 +1,5 @@
---- nn.define_loss: a loss from a formula. Its function is recorded when the shapes of outputs and targets are known, and
--- again each epoch; what it computes is then a program of operations that runs in C, like a built-in loss.
+--- nn.define_loss: a loss from a formula. Its function is recorded when the shapes of outputs and targets are known,
+-- and again each epoch; what it computes is then a program of operations that runs in C, like a built-in loss.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"

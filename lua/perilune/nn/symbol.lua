@@ -5,7 +5,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local raise = errors.raise
 
-local Symbol = { __name = "perilune.symbol", __metatable = "perilune.symbol" }
+local Symbol = { __name = "value of a formula", __metatable = "perilune.symbol" }
 local methods = {}
 local M = { methods = methods }
 
@@ -218,6 +218,10 @@ function methods.transpose(x, a, b)
   order[i + 1], order[j + 1] = j, i
   return apply("permute", order, x)
 end
+-- Values do not change: a copy is the value itself, and gradients pass.
+function methods.clone(x) return x end
+function methods.contiguous(x) return x end
+
 function methods.T(x) return x:transpose(-2, -1) end
 
 function methods.slice(x, axis, from, to)

@@ -94,6 +94,10 @@ end
 Symbol.__concat = function(a, b) choose "what is in a value"(recorder_of[a] and a or b) end
 Symbol.__mod = function(a, b) methods.mod(recorder_of[a] and a or b) end
 Symbol.__idiv = function(a, b) methods.idiv(recorder_of[a] and a or b) end
+Symbol.__pairs = function(x)
+  raise("the values in %s cannot be looped over; write operations on all of them, or x:select(axis, i) for each i",
+    shape_text(x))
+end
 Symbol.__call = function(x) raise("a value of a formula (%s) is not a function", shape_text(x)) end
 Symbol.__newindex = function(x, key)
   raise("a value of a formula (%s) cannot be changed (its item %s): formulas make new values, with pl.where, " ..
