@@ -169,6 +169,9 @@ pl_status pl_program_compare(const pl_program *first, const pl_program *second, 
     const pl_step *a = &first->step[i], *b = &second->step[i];
     if (same_step(a, b) && same_data(a, b)) continue;
     if (same_step(a, b)) *constant = i;
+    if (a->kind == PL_STEP_LAYER && b->kind == PL_STEP_LAYER && a->index != b->index)
+      return pl_error_set(err, PL_ERROR_STATE, "operation %d (%s) calls a layer, and now another one; make layers "
+                          "outside of the function, once", i + 1, a->origin[0] ? a->origin : "?");
     return pl_error_set(err, PL_ERROR_STATE, "operation %d was %s (%s), and is now %s (%s)%s", i + 1, name_of(a),
                         a->origin[0] ? a->origin : "?", name_of(b), b->origin[0] ? b->origin : "?",
                         *constant < 0 ? "" : " of another value");

@@ -133,8 +133,12 @@ function TestDefineLoss.test_wrong_use()
     lu.assertFalse(ok)
     lu.assertStrContains(message, case[1])
     lu.assertStrContains(message, "define_loss_test.lua:")
-    lu.assertStrContains(message, "Mine")
+    lu.assertStrContains(message, "Mine: ")
+    lu.assertNotStrContains(message, "Mine: Mine: ")
   end
+  local loops
+  loops = nn.define_loss { name = "Mine", forward = function(o) return o:sum(-1) * loops:value(y, label) end }
+  lu.assertStrMatches(select(2, pcall(loops, y, label)), ".*define_loss_test%.lua:%d+: Mine: Mine: calls itself")
   local ok, message = pcall(nn.define_loss { forward = function(o) return o end }, y, label:slice(1, 1, 3))
   lu.assertFalse(ok)
   lu.assertStrContains(message, "7 outputs and 3 targets")

@@ -146,6 +146,13 @@ function TestSeveralOutputs:test_wrong_use()
     function() nn.Graph(function() return {} end):build { 4 } end)
   lu.assertErrorMsgContains("forward returns 3 where the result of its operations is due",
     function() nn.Graph(function(v) return head(v), 3 end):build { 4 } end)
+  lu.assertErrorMsgContains("a model has at most 16 outputs, got 17", function()
+    nn.Graph(function(v)
+      local list = {}
+      for i = 1, 17 do list[i] = v * i end
+      return list
+    end):build { 4 }
+  end)
   local model = two_heads():build { 4 }
   local a, b = model:forward(x)
   lu.assertErrorMsgContains("backward takes the gradients of the 2 outputs, each of the shape of its output",
