@@ -120,6 +120,13 @@ void pl_model_free(pl_model *model) {
 
 pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
+/* A model that was built before is given samples of another shape, which one of its layers cannot take. */
+static void name_both_inputs(const pl_model *model, const pl_shape *sample, pl_error *err) {
+  char built[PL_SHAPE_TEXT], given[PL_SHAPE_TEXT];
+  pl_error_prefix(err, "the model was built for %s and cannot take %s",
+                  pl_shape_text(built, pl_model_input(model), true), pl_shape_text(given, sample, true));
+}
+
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
   if (model->graph != NULL && pl_shape_equal(&model->graph->value[0].shape, sample)) return PL_OK;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
@@ -136,6 +143,7 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
   if (status) {
     pl_graph_release(graph);
     pl_graph_release(written);
+    if (model->graph != NULL && status == PL_ERROR_SHAPE) name_both_inputs(model, sample, err);
     return status;
   }
   pl_graph_release(model->graph);
