@@ -6,7 +6,8 @@
 
    Intended usage:
 
-     pl_dataset *train = pl_dataset_read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 10, NULL, &err);
+     pl_dataset *train = pl_dataset_read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 10, NULL,
+                                                &err);
      pl_epoch_order(order, pl_dataset_count(train), seed, epoch, true);
      inside a parallel region, for batch i of size n:
        pl_dataset_gather(train, team, order + i * batch, n, x, labels, NULL);
@@ -76,7 +77,8 @@ PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *posit
 PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
 
 typedef struct pl_split_options {
-  double fraction;     /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  double fraction;
   bool stratified;     /* that fraction of each class */
   bool shuffled;       /* chosen by `seed`; otherwise the last ones */
   uint64_t seed;
@@ -121,7 +123,7 @@ PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 typedef struct pl_augment pl_augment;
 struct cJSON;
 
-/* type: "affine", "elastic", "noise", "cutout"; args: its options, as pl_options_read takes them (may be NULL). */
+/* type: one of pl_augment_types(); args: its options, as pl_options_read takes them (may be NULL). */
 PL_API pl_augment *pl_augment_new(const char *type, const struct cJSON *args, pl_error *err);
 /* one more who uses it, and frees it; returns a */
 PL_API pl_augment *pl_augment_retain(const pl_augment *a);
@@ -129,6 +131,8 @@ PL_API void pl_augment_free(pl_augment *a);                        /* when the l
 PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed] */
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
+/* For tests that try every type: options as JSON; NULL past the end. */
+PL_API const char *pl_augment_example(const char *type, int i);
 
 /* The generator of batch `batch` of an epoch, for the augmentation at `index` (from 0) in the list of them. */
 PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index);

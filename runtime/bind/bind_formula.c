@@ -146,7 +146,8 @@ static int recorder_op(lua_State *L) {
   lua_settop(L, 4);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 3), inputs = (lua_Integer)lua_rawlen(L, 4);
   if (n > PL_MOST_ARGS) return luaL_error(L, "%s: too many arguments", name);
-  if (inputs > PL_MOST_INPUTS) return luaL_error(L, "%s: takes at most %d values, got %d", name, PL_MOST_INPUTS, inputs);
+  if (inputs > PL_MOST_INPUTS)
+    return luaL_error(L, "%s: takes at most %d values, got %d", name, PL_MOST_INPUTS, inputs);
   for (args.n = 0; args.n < (int)n; args.n++) {
     lua_rawgeti(L, 3, args.n + 1);
     args.v[args.n] = luaL_checkinteger(L, -1);

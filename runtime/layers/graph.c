@@ -104,7 +104,8 @@ pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err) {
   bool ok = copy->value != NULL && copy->op != NULL && copy->input != NULL && copy->row != NULL;
   for (int v = 0; ok && v < graph->values; v++, copy->values = v) {   /* counted when what they own is their own */
     if (graph->value[v].data == NULL) continue;
-    copy->value[v].data = copy_of(graph->value[v].data, (int)pl_shape_count(&graph->value[v].shape), sizeof(float), err);
+    copy->value[v].data = copy_of(graph->value[v].data, (int)pl_shape_count(&graph->value[v].shape), sizeof(float),
+                                  err);
     ok = copy->value[v].data != NULL;
   }
   for (int i = 0; ok && i < graph->ops; i++, copy->ops = i) {
