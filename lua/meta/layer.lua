@@ -122,6 +122,17 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
+---The graph of operations that the model is, as it was written: values, of which the first is the input, and operations
+---that read values and make one. What exports and drawings are made from.
+---
+---```lua
+---local graph = model:graph()
+---for _, op in ipairs(graph.ops) do print(op.type, table.concat(op.inputs, ", "), "->", op.output) end
+---```
+---@return table graph { values = { { shape =, fixed =, source =, layer =, name =, tensor = }, ... }, ops = { { type =,
+---  kind = "layer"|"combine"|"formula", layer =, inputs = { values }, output =, args = }, ... }, rows =, output = }
+function Layer:graph() end
+
 ---The output of every layer for an input: the rows of the summary with the layer's output tensor as `output`. At the
 ---prompt, or by `:show()`, drawn for the first sample: each channel as an image.
 ---

@@ -9,7 +9,7 @@ require "perilune.terminal.shown"
 
 -- Classes that no user meets.
 local internal = { ["perilune.recorder"] = true,
-  ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment
+  ["perilune.trainer"] = true, ["perilune.screen"] = true, ["perilune.graph"] = true }   -- held by the core
 
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.
