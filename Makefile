@@ -215,7 +215,7 @@ tsan:
 # set. The latter are to be judged (GCC takes a loop that always runs for one that may not); only luacheck's decide.
 ANALYZE = $(if $(findstring clang,$(shell $(CC) --version)),--analyze,-fanalyzer -Wno-analyzer-shift-count-overflow -S) -o /dev/null
 lint:
-	@sh tests/lines.sh
+	@sh tests/lines_test.sh
 	@for f in $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c); do \
 	  $(CC) $(CFLAGS) -O1 $(ANALYZE) -DPL_ISA=baseline -DPL_ISA_baseline -DPL_HDF5_LIBRARY='""' $$f; done
 	@if command -v luacheck >/dev/null; then luacheck --no-color -q lua tests experiments; else echo "luacheck is not there (Debian: lua-check)"; fi

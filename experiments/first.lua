@@ -20,7 +20,8 @@ local e = script.experiment(folder .. "/progression/09_convolution.lua", {})
 local found, why = mnist()
 if not found then
   if wanted == "mnist" then error(why, 0) end
-  print(("Training on generated digits, not on MNIST (%s).\nThey are easier; the results do not compare.\n"):format(why))
+  print(("Training on generated digits, not on MNIST (%s).\nThey are easier; the results do not " ..
+    "compare.\n"):format(why))
   e = e:with { name = "P09 on generated digits", data = pl.data.digits() }
 end
 

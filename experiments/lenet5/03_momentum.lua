@@ -4,8 +4,8 @@
 -- batch to batch. Weights also shrink a little at every step.
 --
 -- Documented: 98.19 % test accuracy (98.32 % training; 004, Part I). Its code takes 3e-5 of each weight
--- off at every step, not multiplied by the rate ("absolute"). The documented rate of 1e-4 is low for it; `lr=3e-3` is the
--- best of five rates on a tenth of the training set held out.
+-- off at every step, not multiplied by the rate ("absolute"). The documented rate of 1e-4 is low for it; `lr=3e-3` is
+-- the best of five rates on a tenth of the training set held out.
 local pl = require "perilune"
 local lenet5 = require "common.lenet5"
 local nn, optim = pl.nn, pl.optim

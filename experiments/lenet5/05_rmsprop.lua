@@ -3,8 +3,8 @@
 -- AdaGrad that forgets: the squared gradients are averaged over the last ten steps or so.
 --
 -- Documented: 98.91 % test accuracy (99.9 % training; 004, Part I). As listed it does not use the mean
--- square it computes; the algorithm that it names is trained. Its rate is the best of four on a tenth of the training set
--- held out, and `activation=relu`, which the document also tried, is better there than tanh.
+-- square it computes; the algorithm that it names is trained. Its rate is the best of four on a tenth of the training
+-- set held out, and `activation=relu`, which the document also tried, was better there than tanh.
 local pl = require "perilune"
 local lenet5 = require "common.lenet5"
 local nn, optim = pl.nn, pl.optim

@@ -5,8 +5,8 @@
 --   (1 - p)^2 (-log p)
 --
 -- weighs down what is right already, so that the many easy images do not drown the few. `nn.define_loss` records the
--- formula once, and its gradient comes by itself. `which=cross-entropy` trains with -log p. The test set is the balanced
--- one.
+-- formula once, and its gradient comes by itself. `which=cross-entropy` trains with -log p. The test set is the
+-- balanced one.
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
 

@@ -6,7 +6,8 @@
 
    Intended usage:
 
-     pl_dataset *train = pl_dataset_read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 10, NULL, &err);
+     pl_dataset *train = pl_dataset_read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 10, NULL,
+                                                &err);
      pl_epoch_order(order, pl_dataset_count(train), seed, epoch, true);
      inside a parallel region, for batch i of size n:
        pl_dataset_gather(train, team, order + i * batch, n, x, labels, NULL);
@@ -76,7 +77,8 @@ PL_API pl_dataset *pl_dataset_select(const pl_dataset *ds, const uint32_t *posit
 PL_API pl_dataset *pl_dataset_first_per_class(const pl_dataset *ds, size_t n, pl_error *err);
 
 typedef struct pl_split_options {
-  double fraction;     /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  /* of the validation set, in (0, 1); rounded to whole samples, of which either side gets at least one */
+  double fraction;
   bool stratified;     /* that fraction of each class */
   bool shuffled;       /* chosen by `seed`; otherwise the last ones */
   uint64_t seed;

@@ -71,10 +71,10 @@ PL_API void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, c
 /* After backward, by one member: whether all gradients of the param_grads phase are sure to be finite. */
 PL_API bool pl_exec_grads_cannot_overflow(const pl_exec *exec, const pl_batch *batch);
 
-/* Whether the model has formulas of a script. Then a training pass over x [n, sample...], with a made-up gradient of the
-   output, is compared with its operations one after the other, each value in memory of its own: to the last bit, else an
-   error. Nothing of the model changes but its gradients, which are zero afterwards. Of models without formulas, or with
-   functions that the script runs (Lambda): nothing. */
+/* Whether the model has formulas of a script. Then a training pass over x [n, sample...], with a made-up gradient of
+   the output, is compared with its operations one after the other, each value in memory of its own: to the last bit,
+   else an error. Nothing of the model changes but its gradients, which are zero afterwards. Of models without
+   formulas, or with functions that the script runs (Lambda): nothing. */
 PL_API bool pl_exec_has_formulas(const pl_exec *exec);
 PL_API pl_status pl_exec_verify(pl_exec *exec, const float *x, size_t n, uint64_t step, pl_error *err);
 

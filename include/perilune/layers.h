@@ -16,7 +16,8 @@ PL_API void pl_layer_free(pl_layer *layer);                 /* not its children 
    places of one tree: its parameters are there once, its gradients are added in order of use. Then containers are
    filled before they are part of another (PL_ERROR_STATE). */
 PL_API pl_status pl_layer_add(pl_layer *parent, pl_layer *child, pl_error *err);
-/* Whether pl_layer_add would take `child` as the layer at `position`, from 1: its status and message, nothing changed. */
+/* Whether pl_layer_add would take `child` as the layer at `position`, from 1: its status and message,
+   nothing changed. */
 PL_API pl_status pl_layer_can_add(const pl_layer *parent, const pl_layer *child, int position, pl_error *err);
 PL_API const char *pl_layer_type(const pl_layer *layer);
 PL_API const char *pl_layer_name(const pl_layer *layer);    /* "" unless given */

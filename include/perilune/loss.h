@@ -46,8 +46,9 @@ PL_API const char *pl_loss_type_name(int i);
 /* For tests that try every type: options as JSON; NULL past the end. */
 PL_API const char *pl_loss_example(const char *type, int i);
 
-/* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). A formula is recorded
-   for them, and takes the memory that its passes need: to be asked before each series of passes, outside them. */
+/* Do these shapes of one sample fit? `labels`: integer labels, `target` then is a scalar (axes 0). A formula is
+   recorded for them, and takes the memory that its passes need: to be asked before each series of passes, outside
+   them. */
 PL_API pl_status pl_loss_check(pl_loss *loss, const pl_shape *output, const pl_shape *target, bool labels,
                                pl_error *err);
 /* The same for a model of several outputs. */

@@ -11,7 +11,8 @@
 typedef struct pl_optimizer pl_optimizer;
 
 /* An optimizer of the named type. `args` as for pl_options_read, plus the option that every optimizer takes:
-   groups = { { layers = { "fc1", ... } | match = "conv", parameters = { "bias" }, lr = .. | lr_scale = .., weight_decay = .. }, ... }
+   groups = { { layers = { "fc1", ... } | match = "conv", parameters = { "bias" }, lr = .. | lr_scale = ..,
+                weight_decay = .. }, ... }
    A parameter belongs to the first group that names it: its layer by name or path (`layers`), by a part of either
    (`match`), and its own name (`parameters`); what is not given is not asked. lr: the group's rate where the
    optimizer's is its configured lr; a schedule moves both in proportion. lr_scale: the same as a factor. frozen = true:
@@ -72,9 +73,9 @@ PL_API void pl_optimizer_epoch(pl_optimizer *opt);
    or inside with a barrier after it. */
 PL_API void pl_optimizer_advance(pl_optimizer *opt);
 /* values -= step. SPMD: every member calls it after pl_optimizer_advance, once the gradients are complete; work is
-   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller must issue a barrier afterwards. Returns
-   whether all weights of this member's share are finite; where a gradient is not, a weight is not (clip_value makes
-   infinite gradients finite). */
+   shared in fixed blocks. Barriers inside only for clip_norm and LAMB. The caller must issue a barrier afterwards.
+   Returns whether all weights of this member's share are finite; where a gradient is not, a weight is not (clip_value
+   makes infinite gradients finite). */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
 
 /* (Of an optimizer of the host's neither this nor what follows is called.)

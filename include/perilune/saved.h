@@ -19,8 +19,8 @@ PL_API const pl_shape *pl_saved_output(const pl_saved *saved);     /* [borrowed]
 PL_API pl_output_kind pl_saved_outputs(const pl_saved *saved);     /* what the outputs are: logits, ... */
 
 /* x [n, input...]. Each may be NULL: outputs [n, output...], several flat, one after the other; probabilities, of the
-   shape of the first (an error where outputs are values); labels [n], from 0, PL_NO_LABEL for a row with NaN: where it has
-   one axis. One thread of the host at a time. */
+   shape of the first (an error where outputs are values); labels [n], from 0, PL_NO_LABEL for a row with NaN: where it
+   has one axis. One thread of the host at a time. */
 typedef struct pl_predicted {
   float *outputs, *probabilities;
   int32_t *labels;

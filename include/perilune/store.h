@@ -1,6 +1,6 @@
 /* Files: whole or a clear error, never torn, never silently different.
-   A saved file is an HDF5 file after a 512-byte user block that proves it (runtime/store/user_block.c): h5dump, h5py and
-   file(1) read it as HDF5. It is built in memory, written to a temporary file beside <path>, synced, renamed over
+   A saved file is an HDF5 file after a 512-byte user block that proves it (runtime/store/user_block.c): h5dump, h5py
+   and file(1) read it as HDF5. It is built in memory, written to a temporary file beside <path>, synced, renamed over
    <path>, and the folder is synced: at every moment <path> is the old file or the new one. Loading reads the file once,
    checks its digest, and only then lets libhdf5 parse that memory.
    All functions of this header that touch HDF5 belong on one thread, the main one. */

@@ -39,7 +39,8 @@ typedef struct pl_trainer_options {
   uint64_t seed;                       /* order of samples, augmentation, dropout */
   bool drop_last;                      /* leave out a last, smaller batch */
   bool shuffle;                        /* a new order each epoch */
-  bool skip_nonfinite;                 /* go on after a loss or gradient that is not finite, as if its batch had not been there */
+  /* go on after a loss or gradient that is not finite, as if its batch had not been there */
+  bool skip_nonfinite;
 } pl_trainer_options;
 
 /* Sums over what was run. Steps add to what is there: an epoch run in parts has the same bits as one run at once. */
@@ -101,8 +102,9 @@ PL_API pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind output
                              pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
                              pl_error *err);
 
-/* Do such outputs fit the loss (may be NULL), and both the data set? Labels take an output for each class, or one output
-   for two; targets have the outputs' shape. Of a model of several outputs that is asked of the first, which is scored. */
+/* Do such outputs fit the loss (may be NULL), and both the data set? Labels take an output for each class, or one
+   output for two; targets have the outputs' shape. Of a model of several outputs that is asked of the first, which is
+   scored. */
 PL_API pl_status pl_check_fit(const pl_outputs *outputs, pl_loss *loss, const pl_dataset *data, pl_error *err);
 /* Is there a batch, and is each large enough for the (built) model? */
 PL_API pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_size, bool drop_last,

@@ -23,8 +23,8 @@ local augment = {}
 ---@field zoom_per_axis? boolean height and width each draw their own (default false)
 ---@field rotate? number|number[] degrees, counter-clockwise (default 0)
 ---@field shift? number|number[] down and to the right, each drawn (default 0)
----@field unit? "fraction"|"pixel"|"whole" shift in fractions of the side, in pixels, or in whole pixels up to a fraction of
----  the side (default "fraction")
+---@field unit? "fraction"|"pixel"|"whole" shift in fractions of the side, in pixels, or in whole pixels up to a
+---  fraction of the side (default "fraction")
 ---@field shear? number|number[] columns to the right for every row further down (default 0)
 ---@field sample? "bilinear"|"nearest" (default "bilinear")
 ---@field fill? "zero"|"edge"|"value" what lies outside the image: 0, the nearest pixel, or `value` (default "zero")

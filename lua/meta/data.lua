@@ -321,7 +321,8 @@ function Split:subset(options) end
 ---@field fraction number of the validation set, between 0 and 1
 ---@field order? "shuffled"|"last" a random choice, or the last rows of the training set (default "shuffled")
 ---@field stratified? boolean that fraction of each class (default: true of shuffled samples with labels)
----@field seed? integer of the random choice (default 1; in an experiment: the experiment's seed, the same for every `--seed`)
+---@field seed? integer of the random choice (default 1; in an experiment: the experiment's seed, the same for every
+---  `--seed`)
 
 ---Holds a fraction out.
 ---@param how number|perilune.ValidationOptions

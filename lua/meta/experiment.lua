@@ -4,34 +4,39 @@
 ---@field name string names the folder of its runs: "P09 convolution" is runs/p09-convolution-s1
 ---@field data perilune.Dataset such as `pl.data.mnist()`; is not read before the training
 ---@field model perilune.Layer its weights begin anew, from the seed, with every run; each run keeps a copy of its own
----@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of `pl.nn`, or a function:
----  the mean loss of the batch, and its gradient for the output
+---@field loss perilune.Loss|fun(output: perilune.Tensor, target: perilune.Tensor): number, perilune.Tensor one of
+---  `pl.nn`, or a function: the mean loss of the batch, and its gradient for the output
 ---@field optimizer perilune.Optimizer
----@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check` and before the first
----  step (default true; false: they are meant to differ)
----@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the model has when the experiment is
----  made), or a file or a run's folder, all of whose weights must fit. Part of the run's identity. A model that
----  was loaded, or trained by hand (optimizer:step), needs it
+---@field check_gradients? boolean hold a loss in Lua and layers in Lua against finite differences, in `perilune check`
+---  and before the first step (default true; false: they are meant to differ)
+---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the
+---  model has when the experiment is made), or a file or a run's folder, all of whose weights must fit. Part of the
+---  run's identity. A model that was loaded, or trained by hand (optimizer:step), needs it
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
----@field schedule? perilune.Schedule|fun(epoch: integer, previous: number, ctx: perilune.Context): number the learning rate
----@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context): perilune.Tensor?, perilune.Tensor?
----  one or a list of them; functions come after those of `pl.augment`, are given each batch, and return what replaces it
----@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the run
----@field validation? number|perilune.ValidationOptions the fraction of the training set that becomes the validation set, shuffled and stratified, or options such as
----  { fraction = 0.1, order = "last" } (default 0)
+---@field schedule? perilune.Schedule|fun(epoch: integer, previous: number, ctx: perilune.Context): number the learning
+---  rate
+---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context):
+---  perilune.Tensor?, perilune.Tensor? one or a list of them; functions come after those of `pl.augment`, are given
+---  each batch, and return what replaces it
+---@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the
+---  run
+---@field validation? number|perilune.ValidationOptions the fraction of the training set that becomes the validation
+---  set, shuffled and stratified, or options such as { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
----@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx) return number end`;
----  loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
+---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx)
+---  return number end`; loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
 ---  a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
----@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each layer, dead units and
----  sizes of updates in the run file, after each epoch or every so many; the bits do not depend on it (default: none)
+---@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each
+---  layer, dead units and sizes of updates in the run file, after each epoch or every so many; the bits do not depend
+---  on it (default: none)
 ---@field shuffle? boolean a new order of the samples each epoch (default true)
 ---@field drop_last? boolean leave out a last, smaller batch (default false)
----@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and parameter; or its
----  batch is skipped as if it had not been there, and counted in the history's column `skipped` (default "stop")
+---@field nonfinite? "stop"|"skip" a loss or gradient that is not finite stops the run, naming epoch, batch, layer and
+---  parameter; or its batch is skipped as if it had not been there, and counted in the history's column `skipped`
+---  (default "stop")
 ---@field documented? perilune.Documented a number to compare with
 ---@field description? string
 
@@ -107,7 +112,8 @@ local Experiment = {}
 ---@field epochs? integer instead of the experiment's
 ---@field seed? integer instead of the experiment's
 ---@field threads? integer (default: as many as there are cores)
----@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a finished one is there)
+---@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a
+---  finished one is there)
 ---@field quiet? boolean print nothing (default false)
 ---@field silent? boolean print no result at the end (default false)
 ---@field fresh? boolean start anew where an unfinished run lies (default false)
@@ -115,9 +121,11 @@ local Experiment = {}
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
 ---@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
----@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when interrupted
+---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when
+---  interrupted
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
----@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a session do (default false)
+---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a
+---  session do (default false)
 
 ---Trains, or continues an unfinished run that lies in the folder. Error: data that is missing, a folder that cannot be
 ---written, an unfinished run that differs, a loss that is not finite (the last saved weights are then restored).
@@ -160,7 +168,9 @@ function pl.run(path) end
 ---that `run:value` knows, one of `= != < <= > >= ~` (contains), and a value.
 ---
 ---```lua
----for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do print(run.path, run:value "test_error") end
+---for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do
+---  print(run.path, run:value "test_error")
+---end
 ---```
 ---@param path? string (default "runs")
 ---@param filter? string|fun(run: perilune.Run): boolean
@@ -187,8 +197,8 @@ function pl.runs(path, filter) end
 
 ---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does;
 ---what is trained
----already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error = { mean, std,
----min, max, n }, ... }), best, runs, failed, stopped }.
+---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error
+---= { mean, std, min, max, n }, ... }), best, runs, failed, stopped }.
 ---
 ---```lua
 ---local s = pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "16..18" }, seeds = 3, jobs = 2 }
@@ -238,7 +248,8 @@ function Experiment:find_lr(options) end
 ---@field history perilune.History
 ---@field model perilune.Layer with the final weights, its own; `run:model()` is the same
 ---@field path string? its folder
----@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with targets mae, rmse, r2
+---@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with
+---  targets mae, rmse, r2
 ---@field val table? the same of the validation set
 ---@field predictions table? of the test set, where they were stored
 ---@field evaluation table of the splits: { test, val, metrics }

@@ -63,9 +63,9 @@ function nn.define(definition) end
 
 ---A layer whose function calls other layers and operations: branches, shared layers, sums of several paths.
 ---
----As a whole model it may return several outputs, `return a, b` or `return { a, b }`. The first is what predictions and
----accuracy are made of; `model:infer(x)` and `model:forward(x)` return them all, the loss (nn.define_loss, or a function)
----is given a list of them, and `model:backward` takes a list of their gradients.
+---As a whole model it may return several outputs, `return a, b` or `return { a, b }`. The first is what predictions
+---and accuracy are made of; `model:infer(x)` and `model:forward(x)` return them all, the loss (nn.define_loss, or a
+---function) is given a list of them, and `model:backward` takes a list of their gradients.
 ---
 ---```lua
 ---local stem, left, right = nn.Linear(8, 16), nn.Linear(16, 4), nn.Linear(16, 4)

@@ -35,8 +35,8 @@ function Layer:forward(x) end
 function Layer:infer(x, mode) end
 
 ---@class perilune.OutputOptions
----@field loss? perilune.Loss|function says what the outputs are (default: the loss of the model's experiment; where there is none,
----  a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
+---@field loss? perilune.Loss|function says what the outputs are (default: the loss of the model's experiment; where
+---  there is none, a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
 
 ---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value
 ---above 1/2. Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
@@ -72,7 +72,8 @@ function Layer:initialize(seed) end
 function Layer:random(seed, step) end
 
 ---@class perilune.EvaluateOptions
----@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as for predict)
+---@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as
+---  for predict)
 ---@field dropout? boolean leaves dropout on (default false)
 ---@field confusion? boolean counts the confusion matrix (default true)
 ---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
@@ -87,8 +88,8 @@ function Layer:random(seed, step) end
 ---```
 ---@param data perilune.Split
 ---@param options? perilune.EvaluateOptions
----@return table result { loss =, count =, accuracy =, error =, correct =, confusion = [actual][predicted], outside =, mae =, rmse =, r2 = };
----  with `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
+---@return table result { loss =, count =, accuracy =, error =, correct =, confusion = [actual][predicted], outside =,
+---  mae =, rmse =, r2 = }; with `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
 function Layer:evaluate(data, options) end
 
 ---The first layer of that name in the model, or nil.
@@ -202,8 +203,8 @@ function Layer:config() end
 ---```
 ---@param path string a file, or a run's folder
 ---@param options? { partial: boolean }
----@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message when the file cannot be read or
----  does not fit, and then nothing is changed
+---@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message
+---  when the file cannot be read or does not fit, and then nothing is changed
 ---@return string? message
 function Layer:load(path, options) end
 

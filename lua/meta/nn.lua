@@ -123,7 +123,8 @@ function nn.GlobalAvgPool2d(options) end
 ---  end: its 0.99 is 0.01 here (default 0.1)
 ---@field eps? number added to the variance (default 1e-5)
 ---@field affine? boolean learns a scale and a shift for each feature (default true)
----@field unbiased? boolean the running variance divides by rows - 1, as PyTorch's, else by rows, as Keras' (default true)
+---@field unbiased? boolean the running variance divides by rows - 1, as PyTorch's, else by rows, as Keras' (default
+---  true)
 ---@field name? string
 
 ---Batch normalization of the last axis (features or channels).

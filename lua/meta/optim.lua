@@ -7,7 +7,8 @@
 ---
 ---```lua
 ---optim.SGD { lr = 0.1, momentum = 0.9 }
----optim.Adam { lr = 1e-3, clip_norm = 1, groups = { { parameters = { "bias" }, weight_decay = 0 }, { layers = { "fc1" }, lr = 1e-4 } } }
+---optim.Adam { lr = 1e-3, clip_norm = 1,
+---  groups = { { parameters = { "bias" }, weight_decay = 0 }, { layers = { "fc1" }, lr = 1e-4 } } }
 ---```
 ---@class perilune.optim
 local optim = {}
@@ -31,15 +32,16 @@ local optim = {}
 ---@field lr? number the group's rate where the optimizer's is its configured lr; schedules move both in proportion
 ---@field lr_scale? number the same as a factor
 ---@field weight_decay? number
----@field frozen? boolean its parameters never move, by weight decay neither, and count for no clip_norm; BatchNorm's running statistics go on
----  following the data (default false)
+---@field frozen? boolean its parameters never move, by weight decay neither, and count for no clip_norm; BatchNorm's
+---  running statistics go on following the data (default false)
 
 ---@class perilune.SGDOptions : perilune.OptimOptions
 ---@field momentum? number mu, from 0 to 1 (default 0)
 ---@field nesterov? boolean looks ahead: mu v + g takes the place of v (default false)
----@field momentum_form? "classic"|"averaged"|"keras" v = mu v + g; v = mu v + (1 - mu) g; or v = mu v - lr g and w = w + v,
----  which differs from the first while lr changes (default "classic")
----@field decay_form? "l2"|"decoupled"|"absolute" weight decay wd: g + wd w in place of g; w - lr wd w; or w - wd w as well (default "l2")
+---@field momentum_form? "classic"|"averaged"|"keras" v = mu v + g; v = mu v + (1 - mu) g; or v = mu v - lr g and w = w
+---  + v, which differs from the first while lr changes (default "classic")
+---@field decay_form? "l2"|"decoupled"|"absolute" weight decay wd: g + wd w in place of g; w - lr wd w; or w - wd w as
+---  well (default "l2")
 
 ---Gradient descent: v = mu v + g, w = w - lr v. Polyak 1964; Nesterov's form: Sutskever et al., ICML 2013.
 ---
@@ -210,7 +212,8 @@ function Optimizer:step() end
 function Optimizer:epoch() end
 
 ---What it remembers of each parameter: its own memory, so writing to the tensors restores a state.
----@return table[] state { { layer = "01_linear", parameter = "weight", slot = "m", name = "weight.m", tensor = t }, ... }
+---@return table[] state { { layer = "01_linear", parameter = "weight", slot = "m", name = "weight.m", tensor = t },
+---  ... }
 function Optimizer:state() end
 
 ---What it counts, for checkpoints.

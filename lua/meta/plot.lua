@@ -2,7 +2,8 @@
 
 ---@class perilune.PlotOptions
 ---@field log? boolean a logarithmic axis (default false)
----@field bands? boolean runs that differ only in their seed as one curve: mean, and a band from the least to the largest (default false)
+---@field bands? boolean runs that differ only in their seed as one curve: mean, and a band from the least to the
+---  largest (default false)
 ---@field out? string write a figure instead: a path that ends in .svg, .png or .pdf (the latter two take rsvg-convert)
 ---@field title? string
 ---@field width? integer of the drawing in the terminal, in columns

@@ -151,7 +151,8 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
   const cJSON *head = cJSON_IsArray(v) ? cJSON_GetArrayItem(v, 0) : v;
   const char *word = cJSON_GetStringValue(head);
   if (word == NULL)
-    return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, std} or a function", v, err);
+    return wrong(cls, o, "an initializer: \"he\", \"xavier\", \"zeros\", {\"uniform\", low, high}, {\"normal\", mean, "
+                 "std} or a function", v, err);
   const char *names[INITS + 1] = { 0 };
   for (int i = 0; i < INITS; i++) {
     names[i] = inits[i].name;

@@ -34,9 +34,10 @@ static uint64_t bits_at(int at) {
   return shift == 0 ? high : high << shift | low >> (64 - shift);
 }
 
-/* |x| = m 2^e, m < 2^53 whole. Bits of 2/pi whose product with m 2^e is a multiple of 4 do not matter: of the others the next 192
-   are multiplied by m, modulo 4. Two bits of the product are the quarter, the rest is a fraction of one; what was left
-   out is below 2^-137, and no double is nearer to a multiple of pi/2 than 2^-62 (Payne and Hanek, 1983). */
+/* |x| = m 2^e, m < 2^53 whole. Bits of 2/pi whose product with m 2^e is a multiple of 4 do not matter: of the others
+   the next 192 are multiplied by m, modulo 4. Two bits of the product are the quarter, the rest is a fraction of one;
+   what was left out is below 2^-137, and no double is nearer to a multiple of pi/2 than 2^-62 (Payne and Hanek,
+   1983). */
 static double reduce_exactly(double x, int *quarter) {
   int e;
   uint64_t m = (uint64_t)ldexp(frexp(x, &e), 53), product[3], carry = 0;

@@ -145,7 +145,9 @@ static int recorder_op(lua_State *L) {
   luaL_checktype(L, 4, LUA_TTABLE);
   lua_settop(L, 4);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 3), inputs = (lua_Integer)lua_rawlen(L, 4);
-  if (n > PL_MOST_ARGS || inputs > PL_MOST_INPUTS) return luaL_error(L, "%s: too many arguments", name);
+  if (n > PL_MOST_ARGS) return luaL_error(L, "%s: too many arguments", name);
+  if (inputs > PL_MOST_INPUTS)
+    return luaL_error(L, "%s: takes at most %d values, got %d", name, PL_MOST_INPUTS, inputs);
   for (args.n = 0; args.n < (int)n; args.n++) {
     lua_rawgeti(L, 3, args.n + 1);
     args.v[args.n] = luaL_checkinteger(L, -1);
@@ -381,5 +383,7 @@ int bind_open_formula(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   luaL_setfuncs(L, bind_loss_formula_functions, 0);
+  lua_pushinteger(L, PL_MOST_OUTPUTS);
+  lua_setfield(L, -2, "most_outputs");
   return 1;
 }

@@ -7,8 +7,8 @@
 
 #define BIND_RECORDER "perilune.recorder"
 
-/* User value 1: the layer whose formula is recorded, or nil. User value 2: the values of an eager one, a list. User value
-   3: the tensors of the script that they are copies of: { { tensor, version, step }, ... } (bind_tape.c). */
+/* User value 1: the layer whose formula is recorded, or nil. User value 2: the values of an eager one, a list. User
+   value 3: the tensors of the script that they are copies of: { { tensor, version, step }, ... } (bind_tape.c). */
 typedef struct bind_recorder {
   pl_program own, *program;    /* program: NULL when the recording has ended; &own of an eager one */
   bool eager;                  /* computes as it records: the values are there */
@@ -19,7 +19,7 @@ typedef struct bind_recorder {
 bind_recorder *bind_check_recorder(lua_State *L);
 /* Pushes the tensor, or number, at `index` as contiguous f32. */
 const pl_tensor *bind_push_plain(lua_State *L, int index);
-/* Notes that the value of a step is a copy of the tensor at `index` (a number: nothing), for the eager recorder at 1. */
+/* Notes that the value of a step is a copy of what is at `index`, if that is a tensor, for the eager recorder at 1. */
 void bind_watch_tensor(lua_State *L, int index, int step);
 /* The value of a step of an eager one, at index 1. */
 pl_tensor *bind_recorded_tensor(lua_State *L, int step);

@@ -13,7 +13,8 @@ static const pl_tensor *push_f32(lua_State *L, int index) {
   return *slot;
 }
 
-/* verify(model, x): raises unless a training pass over x is, to the last bit, what its operations compute one by one. */
+/* verify(model, x): raises unless a training pass over x is, to the last bit, what its operations compute one by one.
+   */
 int bind_formula_verify(lua_State *L) {
   pl_error err;
   pl_model *model = bind_check_model(L, 1);

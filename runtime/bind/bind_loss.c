@@ -173,7 +173,8 @@ static int loss_index(lua_State *L) {
   return 1;
 }
 
-/* loss:outputs() -> what the outputs are that it trains: "logits", ... (nil: it does not say); and whether it is made for classes */
+/* loss:outputs() -> what the outputs are that it trains: "logits", ... (nil: it does not say); and whether it is made
+   for classes */
 static int loss_outputs(lua_State *L) {
   const pl_loss *loss = bind_check_loss(L, 1);
   if (pl_loss_knows_outputs(loss)) lua_pushstring(L, pl_output_names()[pl_loss_outputs(loss)]);

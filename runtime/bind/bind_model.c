@@ -18,7 +18,8 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
     if (*slot != NULL) {
       float *out = pl_tensor_data(*slot);
       for (int64_t i = 0; i < pl_tensor_count(t); i++)
-        out[i] = pl_tensor_type(t) == PL_U8 ? ((const uint8_t *)pl_tensor_data(plain))[i] : (float)((const int32_t *)pl_tensor_data(plain))[i];
+        out[i] = pl_tensor_type(t) == PL_U8 ? ((const uint8_t *)pl_tensor_data(plain))[i] :
+          (float)((const int32_t *)pl_tensor_data(plain))[i];
     }
     pl_tensor_free(plain);
   }
@@ -81,7 +82,8 @@ static const char *const modes[] = { "infer", "dropout", "capture", "train", NUL
 static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
   bind_build(L, 1, model, sample);
   pl_exec *exec = exec_of(L, 1, by_hand);
-  if (!pl_shape_equal(pl_exec_input(exec), sample)) luaL_error(L, "the model was built for another shape while it was asked for this one");
+  if (!pl_shape_equal(pl_exec_input(exec), sample))
+    luaL_error(L, "the model was built for another shape while it was asked for this one");
   return exec;
 }
 
@@ -122,7 +124,8 @@ static int model_forward(lua_State *L) {
   return return_outputs(L, &outputs);
 }
 
-/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256 samples. */
+/* model:infer(x [, "infer" | "dropout"]) -> output, ...; keeps nothing. Large inputs are run in chunks of 256
+   samples. */
 static int model_infer(lua_State *L) {
   enum { CHUNK = 256 };
   pl_model *model = bind_check_model(L, 1);
@@ -141,7 +144,8 @@ static int model_infer(lua_State *L) {
   for (size_t i = 0; i < n; i += CHUNK) {
     const float *y;
     size_t count = n - i < CHUNK ? n - i : CHUNK;
-    if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err)) return bind_raise(L, &err);
+    if (pl_exec_forward(exec, (const float *)pl_tensor_data(x) + i * in, count, mode, &y, &err))
+      return bind_raise(L, &err);
     memcpy(result + i * out, y, count * out * sizeof(float));
   }
   pl_outputs outputs = pl_exec_outputs(exec);
@@ -175,7 +179,8 @@ static int model_backward(lua_State *L) {
   const pl_shape *out = pl_exec_output(exec);
   if (!pl_shape_equal(&sample, out) || n != pl_exec_pending(exec)) {
     char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-    return luaL_error(L, "backward takes the gradient of the output, %d samples of %s, got %d of %s", (int)pl_exec_pending(exec),
+    return luaL_error(L, "backward takes the gradient of the output, %d samples of %s, got %d of %s",
+                      (int)pl_exec_pending(exec),
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
@@ -216,7 +221,8 @@ static int model_initialize(lua_State *L) {
 /* model:random([seed, step]) -> step: what dropout masks are a function of */
 static int model_random(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
-  if (!lua_isnoneornil(L, 2)) pl_model_set_random(model, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_optinteger(L, 3, 0));
+  if (!lua_isnoneornil(L, 2))
+    pl_model_set_random(model, (uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_optinteger(L, 3, 0));
   lua_pushinteger(L, (lua_Integer)pl_model_step(model));
   return 1;
 }
@@ -245,7 +251,8 @@ int bind_model_rows(lua_State *L) {
     pl_shape sample = bind_check_shape(L, 2);
     bind_build(L, 1, model, &sample);
   }
-  if (!pl_model_is_built(model)) return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
+  if (!pl_model_is_built(model))
+    return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
   lua_newtable(L);
   for (int i = 0; i < pl_model_rows(model); i++) {
     pl_model_row row = pl_model_row_at(model, i);
@@ -367,7 +374,8 @@ static void push_states(lua_State *L, pl_model *model, const pl_layer *layer) {
 /* model:state() -> every parameter and statistic in file order: { layer =, type =, name =, trained =, tensor = } */
 static int model_state(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
-  if (!pl_model_has_params(model)) return luaL_error(L, "the shapes of some parameters depend on the input's; call model:build{...} first");
+  if (!pl_model_has_params(model))
+    return luaL_error(L, "the shapes of some parameters depend on the input's; call model:build{...} first");
   lua_newtable(L);
   push_states(L, model, pl_model_root(model));
   return 1;
@@ -375,9 +383,10 @@ static int model_state(lua_State *L) {
 
 int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward }, { "zero_grad", model_zero_grad },
-    { "initialize", model_initialize }, { "random", model_random }, { "rows", bind_model_rows }, { "activations", model_activations },
-    { "profile", bind_model_profile }, { "graph", bind_model_graph },
+    { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward },
+    { "zero_grad", model_zero_grad }, { "initialize", model_initialize }, { "random", model_random },
+    { "rows", bind_model_rows }, { "activations", model_activations }, { "profile", bind_model_profile },
+    { "graph", bind_model_graph },
     { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);

@@ -138,8 +138,8 @@ void bind_push_slot(lua_State *L, const pl_tensor *slot, const pl_slice *slice) 
   if (*result == NULL) bind_raise(L, &err);
 }
 
-/* opt:state() -> { { layer = "01_linear", parameter = "weight", slot = "m", name = "weight.m", tensor = }, ... }: the tensors
-   are the optimizer's own memory, by slot and then in the order of the parameters */
+/* opt:state() -> { { layer = "01_linear", parameter = "weight", slot = "m", name = "weight.m", tensor = }, ... }: the
+   tensors are the optimizer's own memory, by slot and then in the order of the parameters */
 static int optim_state(lua_State *L) {
   const pl_optimizer *opt = bind_check_optimizer(L, 1);
   const pl_slice *slices;

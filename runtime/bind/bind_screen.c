@@ -1,7 +1,8 @@
 /* core.screen: a full-screen terminal, through ncursesw, which is loaded by name when a screen is first opened.
 
      local s <close> = screen.open()      nil and a message where there is no terminal or no library
-     s:size() -> rows, columns   s:colours() -> n   s:erase()   s:put(row, column, text [, bold, dim, reverse, colour])   s:refresh()
+     s:size() -> rows, columns   s:colours() -> n   s:erase()   s:refresh()
+     s:put(row, column, text [, bold, dim, reverse, colour])
      s:key(milliseconds) -> "q", "up", "resize", "hangup", ... or nil
 
    Rows and columns count from 0. The screen is a window of our own, made anew when the terminal changes its size:
@@ -16,10 +17,11 @@
 #include <term.h>
 
 #define NAME "perilune.screen"
-#define FUNCTIONS(F) F(newterm) F(delscreen) F(newwin) F(delwin) F(endwin) F(werase) F(wrefresh) F(wmove) F(waddnstr) F(wattr_on) \
-  F(wattr_off) F(wget_wch) F(wtimeout) F(keypad) F(raw) F(noecho) F(curs_set) F(start_color) F(use_default_colors) F(init_pair) F(tigetnum) \
-  F(getmaxy) F(getmaxx) F(set_escdelay) F(clearok)
-/* Some are macros beside functions: only their names are wanted here. */
+#define FUNCTIONS(F) \
+  F(newterm) F(delscreen) F(newwin) F(delwin) F(endwin) F(werase) F(wrefresh) F(wmove) F(waddnstr) F(wattr_on) \
+  F(wattr_off) F(wget_wch) F(wtimeout) F(keypad) F(raw) F(noecho) F(curs_set) F(start_color) F(use_default_colors) \
+  F(init_pair) F(tigetnum) F(getmaxy) F(getmaxx) F(set_escdelay) F(clearok)
+/* Some are macros beside functions: only their names are used here. */
 #undef getmaxy
 #undef getmaxx
 #undef wattr_on

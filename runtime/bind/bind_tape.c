@@ -43,8 +43,9 @@ static void check_unchanged(lua_State *L, const bind_recorder *r) {
     if (!same && user != NULL) {
       const char *writer = NULL;
       bool noted = pl_tensor_version(bind_check_tensor(L, top + 3), &writer) != (uint64_t)lua_tointeger(L, top + 4);
-      luaL_error(L, "%s%s%s%s: the tensor %s that it took was changed in place%s%s%s after that: a gradient would be of "
-                 "values that are gone; change a copy, t:clone()", user->op.cls->head.type, user->origin[0] ? " (" : "",
+      luaL_error(L, "%s%s%s%s: the tensor %s that it took was changed in place%s%s%s after that: a gradient would be "
+                 "of values that are gone; change a copy, t:clone()", user->op.cls->head.type,
+                 user->origin[0] ? " (" : "",
                  user->origin, user->origin[0] ? ")" : "", pl_shape_text(shape, pl_tensor_shape(now), false),
                  noted && writer ? " by " : "", noted && writer ? writer : "", noted && writer ? "," : "");
     }

@@ -191,7 +191,8 @@ static int tensor_newindex(lua_State *L) {
   int64_t index = check_item(L, t, 2);
   pl_error err;
   const pl_tensor *from = bind_test_tensor(L, 3);
-  if (bind_is_symbol(L, 3)) return luaL_error(L, "an item of a tensor is set to a value of a formula; " BIND_JOIN_VALUES);
+  if (bind_is_symbol(L, 3))
+    return luaL_error(L, "an item of a tensor is set to a value of a formula; " BIND_JOIN_VALUES);
   if (from == NULL && lua_type(L, 3) != LUA_TNUMBER)
     return luaL_error(L, "an item is set to a number or a tensor, got %s", luaL_typename(L, 3));
   if (pl_tensor_shape(t)->axes == 1 && from == NULL) {

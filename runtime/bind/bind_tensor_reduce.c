@@ -84,7 +84,8 @@ static int reduce(lua_State *L) {
   pl_tensor **slot = bind_new_tensor(L);
   pl_tensor *result = pl_tensor_reduce(op, t, reduced, options.keepdim, options.correction, &err);
   if (result != NULL && op->to == PL_REDUCES_TO_INDEX)   /* indices count from 1 in Lua */
-    if (pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true }, &err)) {
+    if (pl_tensor_binary_in_place(result, pl_binary_find("add"), (pl_operand){ .number = 1, .is_integer = true },
+                                  &err)) {
       pl_tensor_free(result);
       result = NULL;
     }

@@ -59,11 +59,13 @@ static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err
 }
 
 /* new{ model =, loss =, optimizer =, data =, batch_size =, seed =, augment = { .. }, drop_last =, shuffle =, skip = }
-   loss may be a function (see bind_trainer_loss.c); outputs = "logits", ... says what the outputs mean where it does not */
+   loss may be a function (see bind_trainer_loss.c); outputs = "logits", ... says what the outputs mean where it does
+   not */
 static int trainer_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true), .drop_last = boolean_field(L, "drop_last", false),
+  pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true),
+                           .drop_last = boolean_field(L, "drop_last", false),
     .skip_nonfinite = boolean_field(L, "skip", false) };
   lua_Integer batch_size = integer_field(L, "batch_size", 32);
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
@@ -85,7 +87,8 @@ static int trainer_new(lua_State *L) {
   luaL_argcheck(L, o.augments < 256, 1, "at most 255 augmentations");
   luaL_checkstack(L, (int)o.augments + 4, NULL);
   const pl_augment **list = lua_newuserdatauv(L, (o.augments + 1) * sizeof *list, 0);
-  for (size_t i = 0; i < o.augments; i++) {      /* they stay on the stack: the model's shape is asked of functions of the script */
+  /* they stay on the stack: the model's shape is asked of functions of the script */
+  for (size_t i = 0; i < o.augments; i++) {
     lua_rawgeti(L, AUGMENT, (lua_Integer)i + 1);
     list[i] = bind_check_augment(L, -1);
   }
@@ -163,7 +166,8 @@ static size_t count_at(lua_State *L, int index, const char *what) {
    from 1; the sums go on from those given, so that they do not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
   bind_trainer *u = check_trainer(L);
-  size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"), count = count_at(L, 4, "at least 1 batch");
+  size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"),
+    count = count_at(L, 4, "at least 1 batch");
   pl_train_result result = sums_at(L, 5);
   pl_error err;
   bind_use_state(L);
@@ -198,7 +202,8 @@ static int trainer_batch(lua_State *L) {
 
 static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const char *what) {
   const pl_tensor *t = bind_check_tensor(L, index);
-  if (pl_tensor_type(t) != type) luaL_error(L, "%s must be %s, got %s", what, pl_dtype_name(type), pl_dtype_name(pl_tensor_type(t)));
+  if (pl_tensor_type(t) != type)
+    luaL_error(L, "%s must be %s, got %s", what, pl_dtype_name(type), pl_dtype_name(pl_tensor_type(t)));
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
   *slot = pl_tensor_to_contiguous(t, &err);
@@ -218,13 +223,16 @@ static int trainer_step(lua_State *L) {
   int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
-    return luaL_error(L, "a batch has shape %s and as many targets, got %s and %s targets", pl_shape_text(a, &sample, true),
-                      pl_shape_text(b, pl_tensor_shape(x), false), lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
+    return luaL_error(L, "a batch has shape %s and as many targets, got %s and %s targets",
+                      pl_shape_text(a, &sample, true),
+                      pl_shape_text(b, pl_tensor_shape(x), false),
+                      lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
   pl_train_result result = sums_at(L, 4);
   pl_error err;
   pl_target targets = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result, &err)) return bind_raise_from_script(L, &err);
+  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result, &err))
+    return bind_raise_from_script(L, &err);
   return push_result(L, &result);
 }
 
@@ -262,14 +270,16 @@ static void new_predictions(lua_State *L, pl_predictions *p, const pl_dataset *d
   pl_error err;
   pl_shape shape = { 1, { (int64_t)pl_dataset_count(data) } };
   pl_tensor **label = bind_new_tensor(L), **probability = bind_new_tensor(L);
-  if ((*label = pl_tensor_new(PL_I32, &shape, &err)) == NULL || (*probability = pl_tensor_new(PL_F32, &shape, &err)) == NULL) bind_raise(L, &err);
+  if ((*label = pl_tensor_new(PL_I32, &shape, &err)) == NULL ||
+      (*probability = pl_tensor_new(PL_F32, &shape, &err)) == NULL)
+    bind_raise(L, &err);
   p->label = pl_tensor_data(*label);
   p->probability = pl_tensor_data(*probability);
 }
 
-/* evaluate(model, data, loss or nil, outputs, "infer" | "dropout", with confusion, with predictions) -> { loss = (without
-   one: nil), count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =, r2 =
-   } */
+/* evaluate(model, data, loss or nil, outputs, "infer" | "dropout", with confusion, with predictions) -> { loss =
+   (without one: nil), count =, and correct =, confusion =, outside =, predictions =, probabilities =, or mae =, rmse =,
+   r2 = } */
 static int evaluate(lua_State *L) {
   static const char *const modes[] = { "infer", "dropout", NULL };
   bind_check_layer(L, 1);
@@ -281,7 +291,8 @@ static int evaluate(lua_State *L) {
   lua_Integer classes = pl_dataset_classes(data);
   int64_t *confusion = NULL;
   if (lua_toboolean(L, 6) && classes > 0) {
-    luaL_argcheck(L, classes <= 1 << 14, 2, "too many classes for a table of confusions; evaluate with confusion = false");
+    luaL_argcheck(L, classes <= 1 << 14, 2, "too many classes for a table of confusions; evaluate with "
+                  "confusion = false");
     size_t bytes = (size_t)(classes * (classes + 1)) * sizeof *confusion;
     confusion = memset(lua_newuserdatauv(L, bytes, 0), 0, bytes);
   }
@@ -333,7 +344,8 @@ static int r2(lua_State *L) {
 static int check_batches(lua_State *L) {
   pl_error err;
   lua_Integer samples = luaL_checkinteger(L, 2), size = luaL_checkinteger(L, 3);
-  if (pl_check_batches(bind_check_model(L, 1), (size_t)samples, (size_t)size, lua_toboolean(L, 4), &err)) return bind_raise(L, &err);
+  if (pl_check_batches(bind_check_model(L, 1), (size_t)samples, (size_t)size, lua_toboolean(L, 4), &err))
+    return bind_raise(L, &err);
   return 0;
 }
 
@@ -341,11 +353,13 @@ int bind_open_trainer(lua_State *L);
 
 int bind_open_trainer(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch }, { "step", trainer_step },
+    { "__gc", trainer_gc }, { "batches", trainer_batches }, { "run", trainer_run }, { "batch", trainer_batch },
+    { "step", trainer_step },
     { NULL, NULL },
   };
   bind_new_class(L, BIND_TRAINER, methods);
   lua_pop(L, 1);
-  luaL_newlib(L, ((luaL_Reg[]){ { "new", trainer_new }, { "evaluate", evaluate }, { "r2", r2 }, { "check_batches", check_batches }, { NULL, NULL } }));
+  luaL_newlib(L, ((luaL_Reg[]){ { "new", trainer_new }, { "evaluate", evaluate }, { "r2", r2 },
+                                { "check_batches", check_batches }, { NULL, NULL } }));
   return 1;
 }

@@ -26,10 +26,12 @@ static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
   pl_outputs found;
   if (call->outputs.count > 1) {
     if (!lua_istable(L, -1))
-      luaL_error(L, "the loss must return its value and a list of its gradients, one for each of the %d outputs", call->outputs.count);
+      luaL_error(L, "the loss must return its value and a list of its gradients, one for each of the %d outputs",
+                 call->outputs.count);
     const pl_tensor *flat = bind_join_outputs(L, lua_gettop(L), &found, "gradient of a loss");
     if (!bind_same_outputs(&found, &call->outputs) || pl_tensor_shape(flat)->size[0] != (int64_t)call->n)
-      luaL_error(L, "the loss must return a list of %d gradients, each of the shape of its output", call->outputs.count);
+      luaL_error(L, "the loss must return a list of %d gradients, each of the shape of its output",
+                 call->outputs.count);
     memcpy(call->grad, pl_tensor_data(flat), (size_t)pl_tensor_count(flat) * sizeof *call->grad);
     return;
   }
@@ -38,7 +40,8 @@ static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
   pl_shape shape = { output->axes + 1, { (int64_t)call->n } };
   memcpy(shape.size + 1, output->size, (size_t)output->axes * sizeof shape.size[0]);
   if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
-    luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s", pl_shape_text(want, &shape, false),
+    luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s",
+               pl_shape_text(want, &shape, false),
                pl_dtype_name(pl_tensor_type(grad)), pl_shape_text(got, pl_tensor_shape(grad), false));
   pl_tensor *plain = pl_tensor_to_contiguous(grad, &err);
   if (plain == NULL) bind_raise(L, &err);
@@ -65,7 +68,8 @@ static int protected_loss(lua_State *L) {
     lua_pushnumber(L, pl_tensor_get(bind_check_tensor(L, -2), 0));
     lua_replace(L, -3);
   }
-  if (lua_type(L, -2) != LUA_TNUMBER) return luaL_error(L, "the loss must return its value, a number, and its gradient, got %s", luaL_typename(L, -2));
+  if (lua_type(L, -2) != LUA_TNUMBER)
+    return luaL_error(L, "the loss must return its value, a number, and its gradient, got %s", luaL_typename(L, -2));
   call->value = lua_tonumber(L, -2);
   if (isfinite(call->value)) take_gradient(L, call);
   return 0;

@@ -86,8 +86,10 @@ void pl_augment_one(const pl_augment *a, float *image, size_t i, int64_t height,
   const pl_augment_head *head = a->config;
   const pl_image_size size = { height, width, channels };
   pl_sampler draws = { rng, (uint64_t)(i + 1) * DRAWS_OF_AN_IMAGE };
-  if (head->chance < 1 && (head->per == PL_AUGMENT_BATCH ? pl_rng_uniform(rng, 0) : pl_sample(draws, 0)) >= head->chance)
-    return;
+  if (head->chance < 1) {
+    double draw = head->per == PL_AUGMENT_BATCH ? pl_rng_uniform(rng, 0) : pl_sample(draws, 0);
+    if (draw >= head->chance) return;
+  }
   draws.first += 4;
   a->cls->alter(image, a->config, size, draws, scratch);
 }

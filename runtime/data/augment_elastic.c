@@ -42,7 +42,8 @@ static void smooth(float *out, const float *in, int64_t n, int64_t stride, const
 }
 
 /* Smoothed noise in `field`; `line` is as large. */
-static void make_field(float *field, float *line, pl_image_size s, pl_sampler draws, uint64_t first, const float *weight,
+static void make_field(float *field, float *line, pl_image_size s, pl_sampler draws, uint64_t first,
+                       const float *weight,
                        int radius) {
   for (int64_t i = 0; i < s.height * s.width; i++) field[i] = (float)(2 * pl_sample(draws, first + (uint64_t)i) - 1);
   for (int64_t y = 0; y < s.height; y++) smooth(line + y * s.width, field + y * s.width, s.width, 1, weight, radius);

@@ -87,7 +87,8 @@ pl_status pl_dataset_split(pl_dataset **kept, pl_dataset **held, const pl_datase
                            pl_error *err) {
   *kept = *held = NULL;
   if (!(how->fraction > 0 && how->fraction < 1))
-    return pl_error_set(err, PL_ERROR_VALUE, "the fraction of the validation set lies between 0 and 1, got %g", how->fraction);
+    return pl_error_set(err, PL_ERROR_VALUE, "the fraction of the validation set lies between 0 and 1, got %g",
+                        how->fraction);
   size_t n = quota(how->fraction, ds->count);
   if (n == 0 || n == ds->count)
     return pl_error_set(err, PL_ERROR_VALUE, "%zu samples are too few to hold out a fraction of %g", ds->count,

@@ -41,8 +41,8 @@ pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err);
 void pl_read_ahead_close(pl_read_ahead *c);                          /* NULL is allowed */
 /* From now on samples come in this order [borrowed until the next start]. Nobody takes samples meanwhile. */
 void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n);
-/* The sample at a position of the order, as the data set gives it, into x. Positions below `low` are not asked for any more:
-   their memory is used for what comes. Waits for the sample; one that is not near `low` is read by the caller. */
+/* The sample at a position of the order, as the data set gives it, into x. Positions below `low` are not asked for any
+   more: their memory is used for what comes. Waits for the sample; one that is not near `low` is read by the caller. */
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x);
 
 #endif

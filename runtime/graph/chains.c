@@ -7,7 +7,8 @@
 #include <string.h>
 #include "graph/plan.h"
 
-enum { MOST_READ = 24, MOST_USES = 64 };   /* inputs from outside; uses of all values: the programs have room for them */
+/* inputs from outside; uses of all values: the programs have room for them */
+enum { MOST_READ = 24, MOST_USES = 64 };
 
 static int place_in_node(const pl_node *node, int op) {
   for (int k = 0; k < node->ops; k++) if (node->op[k] == op) return k;
@@ -35,7 +36,8 @@ int pl_chain_find(const pl_graph *g, int first, const bool *taken, const int *us
     const pl_op *op = &g->op[i];
     bool reads = false;
     for (int k = 0; k < op->inputs; k++) reads = reads || made_by(g, node, pl_op_input(g, op, k)) >= 0;
-    if (!taken[i] && fits(op, g->op[first].info) && read + op->inputs <= MOST_READ && used + uses[op->out] < MOST_USES) {
+    if (!taken[i] && fits(op, g->op[first].info) && read + op->inputs <= MOST_READ &&
+        used + uses[op->out] < MOST_USES) {
       for (int k = 0; k < op->inputs; k++) read += made_by(g, node, pl_op_input(g, op, k)) < 0;
       used += uses[op->out];
       node->op[node->ops++] = i;
@@ -74,8 +76,8 @@ static bool wants(const compiler *c, int k, int in) {
 /* Dear: those that take more than a few instructions a vector. Powers that are products are not. */
 static bool is_dear(const compiler *c, int k) {
   switch (code_of(c, k)) {
-    case PL_EL_exp: case PL_EL_log: case PL_EL_sin: case PL_EL_cos: case PL_EL_tanh: case PL_EL_sigmoid: case PL_EL_gelu:
-    case PL_EL_silu: case PL_EL_pow: return true;
+    case PL_EL_exp: case PL_EL_log: case PL_EL_sin: case PL_EL_cos: case PL_EL_tanh: case PL_EL_sigmoid:
+    case PL_EL_gelu: case PL_EL_silu: case PL_EL_pow: return true;
     default: return false;
   }
 }

@@ -31,8 +31,8 @@ pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int m
   size_t chunk = (batch + (size_t)members - 1) / (size_t)members, smallest = smallest_chunk(exec);
   if (exec->model->parameters * sizeof(float) <= CACHE && chunk > FEW) chunk = FEW;
   for (;; chunk = (chunk + 1) / 2) {
-    pl_status status = pl_plan_make(exec->graph, plan, &(pl_plan_request){ .batch = chunk, .members = 1, .mode = PL_INFER,
-                                                                                 .fuse = exec->fuse }, err);
+    pl_plan_request request = { .batch = chunk, .members = 1, .mode = PL_INFER, .fuse = exec->fuse };
+    pl_status status = pl_plan_make(exec->graph, plan, &request, err);
     if (status) return status;
     if (plan->bytes <= CACHE || chunk <= smallest || chunk == 1) break;
   }

@@ -336,7 +336,9 @@ static size_t visit_packed(pl_model *model, const pl_graph *graph, pl_reorder_fn
   return most;
 }
 
-size_t pl_model_largest_packed(const pl_model *model) { return visit_packed((pl_model *)model, model->graph, NULL, NULL, false); }
+size_t pl_model_largest_packed(const pl_model *model) {
+  return visit_packed((pl_model *)model, model->graph, NULL, NULL, false);
+}
 
 void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back) {
   visit_packed(exec->model, exec->graph, reorder, context, back);

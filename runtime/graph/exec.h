@@ -36,8 +36,8 @@ struct pl_exec {
   bool pending;                 /* a training pass waits for its backward */
 };
 
-/* Memory of value v: the caller's input, or an address in the arena; of its gradient, and of that of the k-th input of an
-   operation (a use of a value): NULL where it is not needed. */
+/* Memory of value v: the caller's input, or an address in the arena; of its gradient, and of that of the k-th input of
+   an operation (a use of a value): NULL where it is not needed. */
 float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);
 float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k);

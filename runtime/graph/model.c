@@ -57,7 +57,8 @@ static void place_layer(pl_layer *layer, void *arg) {
     if (p->trained) {
       p->slice = m->slices;
       pl_slice *s = &m->slice[m->slices++];
-      *s = (pl_slice){ .layer = layer, .name = p->name, .param = i, .offset = *offset, .count = count, .axes = p->shape.axes };
+      *s = (pl_slice){ .layer = layer, .name = p->name, .param = i, .offset = *offset, .count = count,
+                       .axes = p->shape.axes };
       pl_layer_path(s->path, layer);
       m->parameters += count;
     }

@@ -32,8 +32,8 @@ bool PL_KERNEL(all_zero_or_normal)(const float *x, size_t n) {
   return bad == 0;
 }
 
-/* list: the indices k < n, ascending, where x[i*stride + k] is not zero for some i < rows; returns how many. There must be
-   room for n + 16. */
+/* list: the indices k < n, ascending, where x[i*stride + k] is not zero for some i < rows; returns how many. There must
+   be room for n + 16. */
 size_t PL_KERNEL(nonzero)(uint32_t *list, const float *x, size_t rows, size_t stride, size_t n) {
   size_t count = 0;
   for (size_t k = 0; k < n; k += PL_LANES) {

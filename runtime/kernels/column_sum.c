@@ -46,7 +46,8 @@ INLINE void add_panel(float *y, const float *row, size_t rows, size_t stride, co
   UNROLL for (int v = 0; v < vectors; v++) sum[v] = vf_read(row + v * PL_LANES, part);
   for (size_t i = 0; i < rows; i++) {
     float *out = y + i * stride;
-    UNROLL for (int v = 0; v < vectors; v++) vf_write(out + v * PL_LANES, vf_read(out + v * PL_LANES, part) + sum[v], part);
+    UNROLL for (int v = 0; v < vectors; v++) vf_write(out + v * PL_LANES, vf_read(out + v * PL_LANES, part) + sum[v],
+                                                      part);
   }
 }
 

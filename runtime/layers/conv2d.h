@@ -54,12 +54,13 @@ void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const flo
                   size_t w, size_t channels,
                   size_t top, size_t left, size_t step_y, size_t step_x);
 /* The gradient of the input (conv2d_data.c; not Winograd's). Floats of workspace that it takes: the kernel in its
-   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `transposed`; a
-   barrier; then backward. */
+   order, then what members have for themselves, or dy with its border. prepare: what all members need, at `transposed`;
+   a barrier; then backward. */
 size_t conv2d_data_memory(const conv2d_sizes *s, size_t batch, int members);
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
                          float *transposed);
-void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
+void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
+                          const float *transposed,
                           float *members);
 /* flipped[ky][kx][o][i] = weight[kh-1-ky][kw-1-kx][i][o], shared by the team */
 void conv2d_flip(const pl_layer *self, const pl_team *team, const conv2d_sizes *s, float *flipped);
@@ -72,7 +73,8 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
                             float *second, float *scratch);
 /* W' [out, kh kw in], shared by the team; and what follows from it */
 void conv2d_patches_transpose(const pl_team *team, const conv2d_sizes *s, const float *weight, float *transposed);
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
+                         const float *transposed,
                          float *scratch);
 
 /* `bias` as for patches */

@@ -1,5 +1,5 @@
-/* Conv2d, the gradient of the input: a forward convolution of dy with the kernel transposed round, in the way that suits
-   its sizes. */
+/* Conv2d, the gradient of the input: a forward convolution of dy with the kernel transposed round, in the way that
+   suits its sizes. */
 #include <string.h>
 #include "kernels/kernels.h"
 #include "layers/conv2d.h"
@@ -93,7 +93,8 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
   }
 }
 
-/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border after it. */
+/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border after
+   it. */
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
                          float *transposed) {
   const pl_team *team = pass->team;
@@ -110,7 +111,8 @@ void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d
   }
 }
 
-void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
+void conv2d_backward_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
+                          const float *transposed,
                           float *members) {
   if (s->pointwise) conv2d_pointwise_data(pass, s, dy, dx, transposed);
   else if (by_planes(s)) backward_data_by_planes(pass, s, dy, dx, transposed, members);

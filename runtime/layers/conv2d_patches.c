@@ -76,7 +76,8 @@ void conv2d_patches_transpose(const pl_team *team, const conv2d_sizes *s, const 
   pl_kernel.transpose(transposed + from, weight + from * s->out, to - from, s->out, patch_of(s), s->out);
 }
 
-void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx, const float *transposed,
+void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float *dy, float *dx,
+                         const float *transposed,
                          float *scratch) {
   const pl_team *team = pass->team;
   size_t patch = patch_of(s), row = s->pw * s->in, pixels = s->oh * s->ow;
@@ -87,7 +88,8 @@ void conv2d_patches_data(const pl_pass *pass, const conv2d_sizes *s, const float
     size_t count = to - n;
     pl_kernel.gemm(&(pl_gemm){
       .c = patches, .c_row = (ptrdiff_t)patch, .a = dy + n * pixels * s->out, .a_row = (ptrdiff_t)s->out, .a_inner = 1,
-      .b = transposed, .b_inner = (ptrdiff_t)patch, .rows = count * pixels, .cols = patch, .outer = 1, .inner = s->out });
+      .b = transposed, .b_inner = (ptrdiff_t)patch, .rows = count * pixels, .cols = patch, .outer = 1,
+      .inner = s->out });
     for (size_t i = 0; i < count; i++) {
       memset(padded, 0, s->ph * row * sizeof *padded);
       pl_kernel.scatter_patches(padded, (ptrdiff_t)row, patches + i * pixels * patch, &(pl_patches){

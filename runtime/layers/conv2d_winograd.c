@@ -102,7 +102,8 @@ static workspace forward_workspace(const conv2d_sizes *s, const tiling *t, int m
   return p;
 }
 
-static workspace backward_workspace(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch, int members) {
+static workspace backward_workspace(const conv2d_sizes *s, const tiling *t, const blocks *b, size_t batch,
+                                    int members) {
   workspace p = { .flipped = filter_size(t->planes, s->out, s->in), .own = product_memory(t, s->out, s->in) };
   if (p.own < blocks_memory(b)) p.own = blocks_memory(b);
   p.own = pl_member_floats(p.own);

@@ -26,7 +26,8 @@ static pl_status identity_shape(pl_layer *self, const pl_shape *in, pl_shape *ou
 static const pl_shape no_shape;
 static const pl_option none[] = { { 0 } };
 static const pl_option reshape_options[] = {
-  { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .position = 1, .required = true, .low = 1, .high = 1e15 }, { 0 }
+  { .name = "shape", .kind = PL_OPTION_SHAPE, .offset = 0, .position = 1, .required = true, .low = 1, .high = 1e15 },
+  { 0 }
 };
 
 const pl_layer_class pl_flatten = { .head = { "Flatten", 0, NULL, none }, .flags = PL_ALIAS | PL_PER_SAMPLE,

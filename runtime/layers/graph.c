@@ -85,9 +85,8 @@ void pl_graph_release(pl_graph *graph) {
   pl_free(graph);
 }
 
-static void *copy_of(const void *list, int count, size_t size, int *room, pl_error *err) {
+static void *copy_of(const void *list, int count, size_t size, pl_error *err) {
   void *copy = pl_alloc_array((size_t)count + 1, size, err);
-  *room = count + 1;
   if (copy != NULL && count > 0) memcpy(copy, list, (size_t)count * size);
   return copy;
 }
@@ -95,24 +94,23 @@ static void *copy_of(const void *list, int count, size_t size, int *room, pl_err
 pl_graph *pl_graph_copy(const pl_graph *graph, pl_error *err) {
   pl_graph *copy = pl_alloc(sizeof *copy, err);
   if (copy == NULL) return NULL;
-  *copy = (pl_graph){ .references = 1, .result = graph->result, .shares = graph->shares, .calls = graph->calls,
-    .value = copy_of(graph->value, graph->values, sizeof *copy->value, &copy->room_values, err),
-    .op = copy_of(graph->op, graph->ops, sizeof *copy->op, &copy->room_ops, err),
-    .input = copy_of(graph->input, graph->inputs, sizeof *copy->input, &copy->room_inputs, err),
-    .row = copy_of(graph->row, graph->rows, sizeof *copy->row, &copy->room_rows, err),
+  *copy = (pl_graph){ .references = 1, .result = graph->result, .outputs = graph->outputs, .shares = graph->shares,
+    .calls = graph->calls,
+    .value = copy_of(graph->value, graph->values, sizeof *copy->value, err), .room_values = graph->values + 1,
+    .op = copy_of(graph->op, graph->ops, sizeof *copy->op, err), .room_ops = graph->ops + 1,
+    .input = copy_of(graph->input, graph->inputs, sizeof *copy->input, err), .room_inputs = graph->inputs + 1,
+    .row = copy_of(graph->row, graph->rows, sizeof *copy->row, err), .room_rows = graph->rows + 1,
     .inputs = graph->inputs, .rows = graph->rows };
   bool ok = copy->value != NULL && copy->op != NULL && copy->input != NULL && copy->row != NULL;
   for (int v = 0; ok && v < graph->values; v++, copy->values = v) {   /* counted when what they own is their own */
-    size_t count = (size_t)pl_shape_count(&graph->value[v].shape);
-    int room;
     if (graph->value[v].data == NULL) continue;
-    copy->value[v].data = copy_of(graph->value[v].data, (int)count, sizeof(float), &room, err);
+    copy->value[v].data = copy_of(graph->value[v].data, (int)pl_shape_count(&graph->value[v].shape), sizeof(float),
+                                  err);
     ok = copy->value[v].data != NULL;
   }
   for (int i = 0; ok && i < graph->ops; i++, copy->ops = i) {
-    int room;
     if (graph->op[i].info == NULL) continue;
-    copy->op[i].info = copy_of(graph->op[i].info, 1, sizeof *copy->op[i].info, &room, err);
+    copy->op[i].info = copy_of(graph->op[i].info, 1, sizeof *copy->op[i].info, err);
     ok = copy->op[i].info != NULL;
   }
   if (ok) return copy;

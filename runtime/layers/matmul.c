@@ -117,7 +117,7 @@ static void need(const pl_operation *o, size_t batch, pl_memory *m) {
   m->scratch_backward = (p.inner * p.cols * matrices(&p, p.b)) * sizeof(float);
 }
 
-/* Few large products are shared, each by the axes team; many small ones are shared out. Each sum is one chain. */
+/* Few large products are shared, each by the whole team; many small ones are shared out. Each sum is one chain. */
 static bool shares_each(const pl_product *p, size_t items) {
   return items < 8 || p->rows * p->cols * p->inner > 1 << 18;
 }

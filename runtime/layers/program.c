@@ -169,6 +169,9 @@ pl_status pl_program_compare(const pl_program *first, const pl_program *second, 
     const pl_step *a = &first->step[i], *b = &second->step[i];
     if (same_step(a, b) && same_data(a, b)) continue;
     if (same_step(a, b)) *constant = i;
+    if (a->kind == PL_STEP_LAYER && b->kind == PL_STEP_LAYER && a->index != b->index)
+      return pl_error_set(err, PL_ERROR_STATE, "operation %d (%s) calls a layer, and now another one; make layers "
+                          "outside of the function, once", i + 1, a->origin[0] ? a->origin : "?");
     return pl_error_set(err, PL_ERROR_STATE, "operation %d was %s (%s), and is now %s (%s)%s", i + 1, name_of(a),
                         a->origin[0] ? a->origin : "?", name_of(b), b->origin[0] ? b->origin : "?",
                         *constant < 0 ? "" : " of another value");
@@ -178,7 +181,8 @@ pl_status pl_program_compare(const pl_program *first, const pl_program *second, 
   bool same_outputs = first->outputs.count == second->outputs.count;
   for (int i = 0; same_outputs && i < first->outputs.count; i++)
     same_outputs = pl_shape_equal(&first->outputs.shape[i], &second->outputs.shape[i]);
-  if (!same_outputs || first->result != second->result) return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
+  if (!same_outputs || first->result != second->result)
+    return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
   return PL_OK;
 }
 
@@ -189,8 +193,9 @@ pl_status pl_program_check_comparisons(const pl_program *p, pl_error *err) {
     for (int k = i + 1; k < p->steps && !taken; k++)
       for (int in = 0; in < p->step[k].op.inputs; in++) taken = taken || p->step[k].in[in] == i;
     if (taken) continue;
-    return pl_error_set(err, PL_ERROR_VALUE, "%s%snothing takes the result of the comparison %s: for `if`, `and` and `or` "
-                        "any value of a formula is true; choose element by element with pl.where(condition, yes, no)",
+    return pl_error_set(err, PL_ERROR_VALUE, "%s%snothing takes the result of the comparison %s: for `if`, `and` and "
+                        "`or` any value of a formula is true; choose element by element with "
+                        "pl.where(condition, yes, no)",
                         s->origin, s->origin[0] ? ": " : "", s->op.cls->head.type);
   }
   return PL_OK;

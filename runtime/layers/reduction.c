@@ -10,7 +10,8 @@
 
 enum { SUM, MEAN, NORM, VAR, STD, MAX, MIN };
 
-/* The elements of a row: element i of the reduced axes, of output j, lies at offset_of(j, kept) + offset_of(i, reduced). */
+/* The elements of a row: element i of the reduced axes, of output j, lies at
+   offset_of(j, kept) + offset_of(i, reduced). */
 typedef struct pl_rows {
   int kept, reduced;
   size_t kept_size[PL_MAX_AXES], kept_stride[PL_MAX_AXES], size[PL_MAX_AXES], stride[PL_MAX_AXES];

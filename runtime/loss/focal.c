@@ -8,7 +8,8 @@ typedef struct { pl_loss_common common; double gamma; } config;
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 2 };
 static const pl_option options[] = {
-  { .name = "gamma", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, gamma), .position = 1, .low = 0, .high = 100 },
+  { .name = "gamma", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, gamma), .position = 1, .low = 0,
+    .high = 100 },
   PL_LOSS_COMMON(config), { 0 }
 };
 

@@ -1,6 +1,6 @@
-/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the sample
-   costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows through
-   all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+/* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the
+   sample costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows
+   through all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
 #include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -22,6 +22,7 @@ struct pl_loss_formula {
   bool mean;
   pl_loss_record_fn host;
   void *context;
+  bool recording;
   /* for the shapes that it was last checked for */
   pl_outputs output;
   pl_shape target;
@@ -106,14 +107,20 @@ static pl_shape flat_of(const pl_outputs *o) {
   return flat;
 }
 
-static pl_status record(const pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, pl_program *p,
+static pl_status record(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, pl_program *p,
                         pl_error *err) {
   pl_shape flat = flat_of(outputs);
   int input;
   pl_status status = pl_program_add_input(p, &flat, false, &input, err);
   if (status == PL_OK) status = pl_program_add_input(p, target, false, &input, err);
   if (status) return status;
-  if (f->host != NULL) return f->host(f->context, &(pl_loss_recording){ p, outputs }, err);
+  if (f->host != NULL) {
+    if (f->recording) return pl_error_set(err, PL_ERROR_STATE, "calls itself");
+    f->recording = true;
+    status = f->host(f->context, &(pl_loss_recording){ p, outputs }, err);
+    f->recording = false;
+    return status;
+  }
   const cJSON *program = cJSON_GetObjectItemCaseSensitive(f->described, "program");
   if (program == NULL)
     return pl_error_set(err, PL_ERROR_STATE, "was saved before it had seen outputs and targets; make it in its script");

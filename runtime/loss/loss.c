@@ -104,8 +104,8 @@ pl_status pl_loss_check_outputs(pl_loss *loss, const pl_outputs *outputs, const 
                                 pl_error *err) {
   if (loss->formula != NULL) return check_formula(loss, outputs, target, labels, err);
   if (outputs->count > 1)
-    return pl_error_set(err, PL_ERROR_SHAPE, "%s: takes one output, and the model has %d; write what they cost together "
-                        "as nn.define_loss { forward = function(y, target) ... y[1] ... y[2] ... end }",
+    return pl_error_set(err, PL_ERROR_SHAPE, "%s: takes one output, and the model has %d; write what they cost "
+                        "together as nn.define_loss { forward = function(y, target) ... y[1] ... y[2] ... end }",
                         pl_loss_type(loss), outputs->count);
   const pl_shape *output = &outputs->shape[0];
   char got[PL_SHAPE_TEXT], other[PL_SHAPE_TEXT];

@@ -32,7 +32,8 @@ typedef enum pl_reduction { PL_REDUCTION_MEAN, PL_REDUCTION_SUM } pl_reduction;
 typedef struct pl_loss_common { int reduction; } pl_loss_common;
 extern const char *const pl_reductions[];
 #define PL_LOSS_COMMON(config) \
-  { .name = "reduction", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, common.reduction), .choices = pl_reductions }
+  { .name = "reduction", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, common.reduction), \
+    .choices = pl_reductions }
 
 /* The target value of element j. */
 static inline double pl_loss_wanted(const pl_loss_row *row, size_t j) {

@@ -11,7 +11,8 @@ typedef struct { pl_loss_common common; double clip; bool clip_gradient, normali
 
 static const config defaults = { { PL_REDUCTION_MEAN }, 1e-7, false, false };
 static const pl_option options[] = {
-  { .name = "clip", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, clip), .position = 1, .low = 1e-30, .high = 0.5 },
+  { .name = "clip", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, clip), .position = 1, .low = 1e-30,
+    .high = 0.5 },
   { .name = "clip_gradient", .kind = PL_OPTION_BOOL, .offset = offsetof(config, clip_gradient) },
   { .name = "normalize", .kind = PL_OPTION_BOOL, .offset = offsetof(config, normalize) },
   PL_LOSS_COMMON(config), { 0 }
@@ -43,7 +44,8 @@ static double row(const void *settings, const pl_loss_row *r) {
   return loss;
 }
 
-static const char *const examples[] = { "{}", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}", NULL };
+static const char *const examples[] = { "{}", "{\"normalize\": true, \"clip\": 0.0213, \"clip_gradient\": true}",
+                                        NULL };
 
 const pl_loss_class pl_loss_probability_cross_entropy = {
   .head = { "ProbabilityCrossEntropy", sizeof(config), &defaults, options }, .kind = PL_LOSS_CLASSES,

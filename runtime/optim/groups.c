@@ -70,7 +70,8 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
 
 pl_status pl_optim_groups_read(pl_optimizer *opt, const cJSON *json, pl_error *err) {
   if (json != NULL && !cJSON_IsArray(json) && !(cJSON_IsObject(json) && json->child == NULL))
-    return pl_error_set(err, PL_ERROR_TYPE, "%s: option 'groups' takes a list of groups: { { layers = { \"fc1\" }, lr = 0.01 }, ... }",
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: option 'groups' takes a list of groups: "
+                        "{ { layers = { \"fc1\" }, lr = 0.01 }, ... }",
                         opt->cls->head.type);
   size_t n = json ? (size_t)cJSON_GetArraySize(json) : 0;
   opt->group = pl_alloc_array(n + 1, sizeof *opt->group, err);

@@ -14,14 +14,19 @@ typedef struct pl_optim_common {
 #define PL_OPTIM_NUMBER(config, field, least, most) \
   { .name = #field, .kind = PL_OPTION_NUMBER, .offset = offsetof(config, field), .low = least, .high = most }
 #define PL_OPTIM_COMMON(config) \
-  { .name = "lr", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.lr), .position = 1, .low = 0, .high = 1e15 }, \
-  { .name = "weight_decay", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.weight_decay), .low = 0, .high = 1e15 }, \
+  { .name = "lr", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.lr), .position = 1, .low = 0, \
+    .high = 1e15 }, \
+  { .name = "weight_decay", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.weight_decay), .low = 0, \
+    .high = 1e15 }, \
   { .name = "decay", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.decay), .low = 0, .high = 1e15 }, \
-  { .name = "clip_norm", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.clip_norm), .low = 0, .high = 1e15 }, \
-  { .name = "clip_value", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.clip_value), .low = 0, .high = 1e15 }
+  { .name = "clip_norm", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.clip_norm), .low = 0, \
+    .high = 1e15 }, \
+  { .name = "clip_value", .kind = PL_OPTION_NUMBER, .offset = offsetof(config, common.clip_value), .low = 0, \
+    .high = 1e15 }
 /* Epsilon keeps 0/0 out of weights that never had a gradient, the padding among them: it is never 0. */
 #define PL_OPTIM_EPS(config) PL_OPTIM_NUMBER(config, eps, 1e-30, 1e15)
-#define PL_OPTIM_BETAS(config) { .name = "betas", .kind = PL_OPTION_NUMBERS, .offset = offsetof(config, betas), .low = 0, .high = 0.999999 }
+#define PL_OPTIM_BETAS(config) \
+  { .name = "betas", .kind = PL_OPTION_NUMBERS, .offset = offsetof(config, betas), .low = 0, .high = 0.999999 }
 
 /* Where the training is when a step is taken. */
 typedef struct pl_optim_clock {

@@ -5,7 +5,8 @@
      "averaged"      v <- mu v + (1 - mu) g    v               (1 - mu) g + mu v
      "keras"         v <- mu v - lr g          v               mu v - lr g
    The first and the last differ only while lr changes. Weight decay, with wd = weight_decay:
-     decay_form "l2": g + wd w in place of g;   "decoupled": w <- w - lr wd w as well;   "absolute": w <- w - wd w as well */
+     decay_form "l2": g + wd w in place of g;   "decoupled": w <- w - lr wd w as well;
+     "absolute": w <- w - wd w as well */
 #include "optim/optim.h"
 
 typedef struct { pl_optim_common common; double momentum; bool nesterov; int momentum_form, decay_form; } config;

@@ -1,7 +1,7 @@
 /* The atomic file. Replacing a file passes through these states, and a crash in any of them leaves one whole file:
 
-     write a temporary file, fsync, close    <path> is the old file; the next save removes a stale temporary (temporary.c)
-     rename it to <path>                     the old file or the new one, each whole (the new one's data is on disk already)
+     write a temporary file, fsync, close    <path> is the old file; the next save removes a stale temporary
+     rename it to <path>                     the old file or the new one, whose data is on disk already
      fsync the folder                        the new file
 
    Where <path> is a symbolic link, all of this happens to the file that it leads to.

@@ -23,29 +23,28 @@ typedef H5O_info_t pl_object_info;
 #endif
 
 #define HDF5_FUNCTIONS(X) \
-  X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) X(H5Iget_type) \
-  X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) X(H5Pset_fapl_core) \
-  X(H5Pset_file_image) X(H5Pset_file_image_callbacks) X(H5Pset_link_creation_order) X(H5Pget_link_creation_order) \
-  X(H5Pset_attr_creation_order) X(H5Pget_attr_creation_order) X(H5Pset_obj_track_times) X(H5Pset_char_encoding) \
-  X(H5Pset_chunk) X(H5Pget_chunk) X(H5Pget_layout) X(H5Pset_layout) X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_deflate) \
-  X(H5Pget_nfilters) X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_userblock) X(H5Fget_create_plist) \
-  X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
-  X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) \
-  X(H5Dcreate2) X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) \
-  X(H5Dget_chunk_info_by_coord) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) \
-  X(H5Screate) X(H5Screate_simple) X(H5Sclose) X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) \
-  X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) \
-  X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) X(H5Aread) X(H5Awrite) X(H5Aclose) \
-  X(H5Tcopy) X(H5Tclose) X(H5Tget_class) X(H5Tget_order) X(H5Tget_size) X(H5Tget_sign) X(H5Tset_size) \
-  X(H5Tset_strpad) X(H5Tset_cset) \
-  X(H5Tis_variable_str) X(H5Tenum_create) X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super)
+  X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) \
+  X(H5Iget_type) X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) \
+  X(H5Pset_fapl_core) X(H5Pset_file_image) X(H5Pset_file_image_callbacks) X(H5Pset_link_creation_order) \
+  X(H5Pget_link_creation_order) X(H5Pset_attr_creation_order) X(H5Pget_attr_creation_order) X(H5Pset_obj_track_times) \
+  X(H5Pset_char_encoding) X(H5Pset_chunk) X(H5Pget_chunk) X(H5Pget_layout) X(H5Pset_layout) X(H5Pset_fill_time) \
+  X(H5Pset_fletcher32) X(H5Pset_deflate) X(H5Pget_nfilters) X(H5Pget_external_count) X(H5Pget_filter2) \
+  X(H5Pget_userblock) X(H5Fget_create_plist) X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) \
+  X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) \
+  X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) X(H5Dcreate2) X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) \
+  X(H5Dget_chunk_info_by_coord) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) X(H5Screate) \
+  X(H5Screate_simple) X(H5Sclose) X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) X(H5Sget_simple_extent_ndims) \
+  X(H5Sget_simple_extent_dims) X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) \
+  X(H5Aread) X(H5Awrite) X(H5Aclose) X(H5Tcopy) X(H5Tclose) X(H5Tget_class) X(H5Tget_order) X(H5Tget_size) \
+  X(H5Tget_sign) X(H5Tset_size) X(H5Tset_strpad) X(H5Tset_cset) X(H5Tis_variable_str) X(H5Tenum_create) \
+  X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super)
 
 /* Ids that the library sets up as it opens; the macros of its header would link to them. */
 #define HDF5_IDS(X) \
   X(H5P_CLS_FILE_ACCESS_ID_g) X(H5P_CLS_FILE_CREATE_ID_g) X(H5P_CLS_GROUP_CREATE_ID_g) X(H5P_CLS_DATASET_CREATE_ID_g) \
-  X(H5P_CLS_LINK_CREATE_ID_g) X(H5P_CLS_ATTRIBUTE_CREATE_ID_g) \
-  X(H5T_IEEE_F32LE_g) X(H5T_IEEE_F64LE_g) X(H5T_STD_U8LE_g) X(H5T_STD_I8LE_g) X(H5T_STD_I32LE_g) X(H5T_STD_I64LE_g) X(H5T_C_S1_g) \
-  X(H5T_NATIVE_FLOAT_g) X(H5T_NATIVE_DOUBLE_g) X(H5T_NATIVE_UINT8_g) X(H5T_NATIVE_INT8_g) X(H5T_NATIVE_INT32_g) X(H5T_NATIVE_INT64_g)
+  X(H5P_CLS_LINK_CREATE_ID_g) X(H5P_CLS_ATTRIBUTE_CREATE_ID_g) X(H5T_IEEE_F32LE_g) X(H5T_IEEE_F64LE_g) \
+  X(H5T_STD_U8LE_g) X(H5T_STD_I8LE_g) X(H5T_STD_I32LE_g) X(H5T_STD_I64LE_g) X(H5T_C_S1_g) X(H5T_NATIVE_FLOAT_g) \
+  X(H5T_NATIVE_DOUBLE_g) X(H5T_NATIVE_UINT8_g) X(H5T_NATIVE_INT8_g) X(H5T_NATIVE_INT32_g) X(H5T_NATIVE_INT64_g)
 
 #define HDF5_FUNCTION_FIELD(f) __typeof__(f) *f;
 #define HDF5_ID_FIELD(id) hid_t id;
@@ -70,7 +69,7 @@ typedef struct pl_memory_file {
 
 hid_t pl_memory_file_create(pl_memory_file *memory, pl_error *err);   /* an HDF5 file id, or -1 */
 hid_t pl_memory_file_open(pl_memory_file *memory, pl_error *err);
-pl_status pl_memory_file_close(pl_memory_file *memory, hid_t file, pl_error *err);   /* all objects of the file with it; the id is
-                                                                           gone in any case */
+/* all objects of the file with it; the id is gone in any case */
+pl_status pl_memory_file_close(pl_memory_file *memory, hid_t file, pl_error *err);
 
 #endif

@@ -48,7 +48,8 @@ bool pl_user_block_present(const unsigned char *file, size_t size) {
   return size >= sizeof magic && memcmp(file, magic, sizeof magic) == 0;
 }
 
-pl_status pl_user_block_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX], pl_error *err) {
+pl_status pl_user_block_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX],
+                              pl_error *err) {
   if (size == 0) return pl_error_set(err, PL_ERROR_CORRUPT, "%s is empty", path);
   if (!pl_user_block_present(file, size)) {
     return pl_error_set(err, PL_ERROR_CORRUPT,

@@ -10,6 +10,7 @@ enum { USER_BLOCK_SIZE = 512, PROOF_HEX = 65 };
 void pl_user_block_write(unsigned char *file, size_t size);
 bool pl_user_block_present(const unsigned char *file, size_t size);   /* does it begin with our name? */
 /* PL_ERROR_CORRUPT, naming `path`, unless every bit is as it was written. Fills `hex` with the digest. */
-pl_status pl_user_block_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX], pl_error *err);
+pl_status pl_user_block_check(const char *path, const unsigned char *file, size_t size, char hex[PROOF_HEX],
+                              pl_error *err);
 
 #endif

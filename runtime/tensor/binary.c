@@ -75,7 +75,9 @@ pl_dtype pl_result_type(pl_result_kind result, bool integers) {
   return result == PL_RESULT_NUMBER && integers ? PL_I32 : PL_F32;
 }
 
-bool pl_operand_is_integer(const pl_operand *x) { return x->tensor != NULL ? x->tensor->type != PL_F32 : x->is_integer; }
+bool pl_operand_is_integer(const pl_operand *x) {
+  return x->tensor != NULL ? x->tensor->type != PL_F32 : x->is_integer;
+}
 
 void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start) {
   s->constant = x->tensor == NULL;

@@ -48,7 +48,8 @@ static const struct {
 
 pl_status pl_element_out_of_range(pl_dtype type, double value, const char *what, pl_error *err) {
   return pl_error_set(err, PL_ERROR_VALUE,
-                      "%s: %.15g does not fit in %s (whole numbers from %s); convert the tensor with :to(\"f32\") first",
+                      "%s: %.15g does not fit in %s (whole numbers from %s); convert the tensor with :to(\"f32\") "
+                      "first",
                       what, value, pl_dtype_name(type), types[type].range);
 }
 

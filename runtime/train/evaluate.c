@@ -23,7 +23,8 @@ typedef struct {
 
 /* Batch [start, start + n): gathered, run, judged row by row. y NULL: the forward pass is run here, by the team. */
 static void gather(work *w, const pl_team *team, size_t start, size_t n) {
-  pl_dataset_gather(w->data, team, w->rows + start, n, w->x, w->labels ? w->label : NULL, w->labels ? NULL : w->targets);
+  pl_dataset_gather(w->data, team, w->rows + start, n, w->x, w->labels ? w->label : NULL,
+                    w->labels ? NULL : w->targets);
   pl_team_barrier(team);
 }
 
@@ -60,7 +61,10 @@ static void run_all(const pl_team *team, void *arg) {
 
 typedef struct { work *w; const float *y; size_t start, n; } chunk;
 static void run_gather(const pl_team *team, void *arg) { chunk *p = arg; gather(p->w, team, p->start, p->n); }
-static void run_evaluate_rows(const pl_team *team, void *arg) { chunk *p = arg; evaluate_rows(p->w, team, p->y, p->start, p->n); }
+static void run_evaluate_rows(const pl_team *team, void *arg) {
+  chunk *p = arg;
+  evaluate_rows(p->w, team, p->y, p->start, p->n);
+}
 
 /* With functions of the script in the model, each batch is a pass of its own. */
 static pl_status run_by_batch(work *w, pl_error *err) {
@@ -136,7 +140,8 @@ pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, cons
   pl_shape sample = pl_dataset_shape(data);
   double spread = 0;
   *result = (pl_evaluation){ 0 };
-  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .count = pl_dataset_count(data),
+  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode,
+             .count = pl_dataset_count(data),
              .labels = pl_dataset_classes(data) > 0, .predictions = predictions };
   w.values = !w.labels && !(loss != NULL && pl_loss_is_for_classes(loss));
   pl_status status = pl_model_build(model, &sample, err);

@@ -22,7 +22,9 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
   l->augment = pl_alloc_array(o->augments + 1, sizeof *l->augment, err);
   if (l->augment == NULL) return PL_ERROR_MEMORY;
   for (; l->augments < o->augments; l->augments++) {
-    if (sample.axes != 3) return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a sample", sample.axes);
+    if (sample.axes != 3)
+      return pl_error_set(err, PL_ERROR_SHAPE, "augmentation needs images [N, H, W, C]; this data set has %d axes a "
+                          "sample", sample.axes);
     l->augment[l->augments] = pl_augment_retain(o->augment[l->augments]);
     size_t more = pl_augment_scratch(o->augment[l->augments], l->height, l->width, l->channels, 1);
     if (more > l->scratch_each) l->scratch_each = more;
@@ -90,7 +92,8 @@ static void load(const pl_loader *l, int rank, size_t index, size_t i) {
   pl_dataset_gather(l->data, &one, l->order + position, 1, l->ahead ? NULL : x, l->labels ? s->label + i : NULL,
                     l->labels ? NULL : s->targets + i * l->target_size);
   for (size_t k = 0; k < l->augments; k++)
-    pl_augment_one(l->augment[k], x, i, l->height, l->width, l->channels, pl_augment_rng(l->seed, l->epoch, index, (int)k),
+    pl_augment_one(l->augment[k], x, i, l->height, l->width, l->channels,
+                   pl_augment_rng(l->seed, l->epoch, index, (int)k),
                    l->scratch + (size_t)rank * l->scratch_each);
 }
 

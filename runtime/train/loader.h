@@ -23,7 +23,8 @@ typedef struct pl_loader {
   int64_t height, width, channels;
   uint32_t *order;
   pl_read_ahead *ahead;          /* of a streamed data set; else NULL */
-  float *scratch;             /* of each member, for whichever augmentation it is at: members do not wait for each other */
+  /* of each member, for whichever augmentation it is at: members do not wait for each other */
+  float *scratch;
   size_t scratch_each;
   pl_loader_side side[2];
 } pl_loader;

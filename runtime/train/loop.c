@@ -47,7 +47,8 @@ static void run_paced(pl_steps *s) {
   double start = pl_clock();
   pl_threads_run_on(pl_thread_tuner_size(&t->tuner, most), run_region, s);
   double end = pl_clock();
-  pl_thread_tuner_tell(&t->tuner, end, end - start, (double)(s->result->samples - samples), pl_threads_involuntary_switches() - switches);
+  pl_thread_tuner_tell(&t->tuner, end, end - start, (double)(s->result->samples - samples),
+                       pl_threads_involuntary_switches() - switches);
 }
 
 static pl_status run_in_one_region(pl_steps *s, pl_error *err) {

@@ -16,8 +16,9 @@
 #define SINK(name, ...) static void run_##name(const job *j) { sink += pl_kernel.name(__VA_ARGS__); }
 
 static pl_update update_of(size_t n) {
-  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .rows = 1, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0, .beta1 = 0.9f, .one_minus_beta1 = 0.1f,
-    .beta2 = 0.999f, .one_minus_beta2 = 0.001f, .root = 1, .eps_out = 1e-8f, .rate_m = 1e-9f, .rate_g = 1e-9f, .weight_decay_factor = 1, .rate = 1e-9f };
+  return (pl_update){ .w = A, .g = B, .slot = { C, D, E }, .rows = 1, .count = n, .scale = 1, .limit = 1e30f, .l2 = 0,
+                      .beta1 = 0.9f, .one_minus_beta1 = 0.1f, .beta2 = 0.999f, .one_minus_beta2 = 0.001f, .root = 1,
+                      .eps_out = 1e-8f, .rate_m = 1e-9f, .rate_g = 1e-9f, .weight_decay_factor = 1, .rate = 1e-9f };
 }
 #define UPDATE(name) static void run_##name(const job *j) { pl_update u = update_of(j->n); pl_kernel.name(&u); }
 
@@ -30,7 +31,8 @@ RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
 RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f, 0.05f, 0.9f, j->n)
 #define BINARY(name) RUN(name, A, B, C, j->n)
 #define UNARY(name) RUN(name, A, B, j->n)
-BINARY(add) BINARY(add_relu) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum) BINARY(power)
+BINARY(add) BINARY(add_relu) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum)
+BINARY(power)
 UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
 RUN(elementwise, PL_EL_mul, A, B, C, D, j->n)
 RUN(elementwise_grad, PL_EL_mul, 0, A, B, C, D, E, j->n)
@@ -61,8 +63,10 @@ UPDATE(lamb_direction)
 RUN(descend, A, B, 1e-9f, j->n)
 /* rows: n of the tile, cols: channels, n: floats between planes */
 RUN(winograd_input, A, (ptrdiff_t)j->n, B, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, j->cols, (int)j->rows, NULL)
-RUN(winograd_filter, A, (ptrdiff_t)j->n, B, (ptrdiff_t)((j->rows - 3) * j->cols), (ptrdiff_t)j->cols, j->cols, (int)j->rows, (int)j->rows - 3, NULL)
-RUN(winograd_output, A, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, B, (ptrdiff_t)j->n, C, j->cols, (int)j->rows, 4, 4, 4, false)
+RUN(winograd_filter, A, (ptrdiff_t)j->n, B, (ptrdiff_t)((j->rows - 3) * j->cols), (ptrdiff_t)j->cols, j->cols,
+    (int)j->rows, (int)j->rows - 3, NULL)
+RUN(winograd_output, A, (ptrdiff_t)(28 * j->cols), (ptrdiff_t)j->cols, B, (ptrdiff_t)j->n, C, j->cols, (int)j->rows, 4,
+    4, 4, false)
 RUN(normalize, A, B, C, D, E, NULL, j->rows, j->cols, true)
 RUN(normalize_backward, A, B, C, D, E, E, F, E, j->rows, j->cols, true)
 RUN(relu_grad_sums, A, B, C, D, E, E, F, j->rows, j->cols, j->cols)
@@ -91,7 +95,8 @@ RUN(peak_fma, A, j->n)
 /* ---- the shapes ---- */
 
 static pl_gemm product(size_t rows, size_t cols, size_t inner) {
-  return (pl_gemm){ .c = A, .a = B, .b = C, .bias = D, .c_row = (ptrdiff_t)cols, .a_row = (ptrdiff_t)inner, .a_inner = 1,
+  return (pl_gemm){ .c = A, .a = B, .b = C, .bias = D, .c_row = (ptrdiff_t)cols, .a_row = (ptrdiff_t)inner,
+                    .a_inner = 1,
     .b_inner = (ptrdiff_t)cols, .rows = rows, .cols = cols, .outer = 1, .inner = inner };
 }
 
@@ -165,7 +170,8 @@ static void matrix_products(void) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const pl_gemm *x = &cases[i].x;
-    double numbers = (double)(x->rows * x->cols + x->outer * x->inner * x->cols) + (double)(x->a_row == 1 ? x->inner * x->outer : x->rows) * (double)x->inner;
+    double numbers = (double)(x->rows * x->cols + x->outer * x->inner * x->cols) +
+      (double)(x->a_row == 1 ? x->inner * x->outer : x->rows) * (double)x->inner;
     measure(NAMED(gemm, cases[i].shape, .gemm = *x, .bytes = NUMBER(numbers),
                   .flops = 2.0 * (double)(x->rows * x->cols) * (double)(x->outer * x->inner)));
   }
@@ -174,37 +180,46 @@ static void matrix_products(void) {
 /* Gradients of kernels with one input channel, over an image; patches of [side, side] with `in` channels added up. */
 static void narrow(void) {
   const struct { const char *shape; size_t side, out, kernel; } cases[] = {
-    { "P09 weights 5x5, 28x28, 1 to 8", 28, 8, 5 }, { "P12 weights 5x5, 28x28, 1 to 16", 28, 16, 5 }, { "U02 weights 3x3, 26x26, 1 to 32", 26, 32, 3 },
+    { "P09 weights 5x5, 28x28, 1 to 8", 28, 8, 5 }, { "P12 weights 5x5, 28x28, 1 to 16", 28, 16, 5 },
+    { "U02 weights 3x3, 26x26, 1 to 32", 26, 32, 3 },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t k = cases[i].kernel;
     pl_gemm x = tap_gradients(cases[i].side, 1, cases[i].out, k);
     x.rows = k;
     x.a_row = (ptrdiff_t)(cases[i].side + k - 1);
-    measure(NAMED(conv_weight_grad_1ch, cases[i].shape, .n = k, .gemm = x, .flops = 2.0 * (double)(k * k * x.cols) * (double)(x.outer * x.inner)));
+    measure(NAMED(conv_weight_grad_1ch, cases[i].shape, .n = k, .gemm = x,
+                  .flops = 2.0 * (double)(k * k * x.cols) * (double)(x.outer * x.inner)));
   }
-  measure(NAMED(scatter_patches, "P09 5x5, 14x14, 8 channels", .n = 18 * 8, .bytes = NUMBER(3 * 14 * 14 * 25 * 8), .patches = { 14, 14, 5, 40, 18 * 8, 8 }));
-  measure(NAMED(scatter_patches, "LeNet 5x5, 8x8, 6 channels", .n = 12 * 6, .bytes = NUMBER(3 * 8 * 8 * 25 * 6), .patches = { 8, 8, 5, 30, 12 * 6, 6 }));
+  measure(NAMED(scatter_patches, "P09 5x5, 14x14, 8 channels", .n = 18 * 8, .bytes = NUMBER(3 * 14 * 14 * 25 * 8),
+                .patches = { 14, 14, 5, 40, 18 * 8, 8 }));
+  measure(NAMED(scatter_patches, "LeNet 5x5, 8x8, 6 channels", .n = 12 * 6, .bytes = NUMBER(3 * 8 * 8 * 25 * 6),
+                .patches = { 8, 8, 5, 30, 12 * 6, 6 }));
 }
 
 /* The middle half of the columns of an image: about what six to twelve digits have as their own. */
 static void listed(void) {
   const struct { const char *shape; size_t rows, cols; } cases[] = {
-    { "P08 8 digits, 392 of 784, a panel of 32", 8, 32 }, { "P08 6 digits, 392 of 784, 128 wide", 6, 128 }, { "P01 6 digits, 392 of 784, 100 wide", 6, 100 },
+    { "P08 8 digits, 392 of 784, a panel of 32", 8, 32 }, { "P08 6 digits, 392 of 784, 128 wide", 6, 128 },
+    { "P01 6 digits, 392 of 784, 100 wide", 6, 100 },
   };
   const size_t count = 28 * 14;
   for (size_t t = 0; t < count; t++) ((uint32_t *)(void *)E)[t] = (uint32_t)(t / 14 * 28 + 7 + t % 14);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     pl_gemm x = product(cases[i].rows, cases[i].cols, 784);
-    measure(NAMED(gemm_sparse_rows, cases[i].shape, .gemm = x, .n = count, .flops = 2.0 * (double)(count * x.rows * x.cols)));
+    measure(NAMED(gemm_sparse_rows, cases[i].shape, .gemm = x, .n = count,
+                  .flops = 2.0 * (double)(count * x.rows * x.cols)));
   }
   measure(NAMED(nonzero, "12 images of 784 pixels", .rows = 12, .cols = 784, .bytes = NUMBER(12 * 784)));
 }
 
 /* Kernels over n numbers: of P08's first hidden layer, and of P12's first feature maps. `arrays`: read and written. */
-#define OVER(name, arrays, count, text) measure(NAMED(name, text, .n = (count), .bytes = NUMBER((arrays) * (double)(count))))
-#define ELEMENTWISE(name, arrays) OVER(name, arrays, 16 * 128, "P08 [16, 128]"); OVER(name, arrays, 16 * 28 * 28 * 16, "P12 [16, 28, 28, 16]")
-#define OPTIMIZER(name, arrays) OVER(name, arrays, 4096, "4,096 weights"); OVER(name, arrays, 151776, "P12, 151,776 weights"); \
+#define OVER(name, arrays, count, text) measure(NAMED(name, text, .n = (count), \
+  .bytes = NUMBER((arrays) * (double)(count))))
+#define ELEMENTWISE(name, arrays) \
+  OVER(name, arrays, 16 * 128, "P08 [16, 128]"); OVER(name, arrays, 16 * 28 * 28 * 16, "P12 [16, 28, 28, 16]")
+#define OPTIMIZER(name, arrays) \
+  OVER(name, arrays, 4096, "4,096 weights"); OVER(name, arrays, 151776, "P12, 151,776 weights"); \
   OVER(name, arrays, 5543936, "A05, 5,543,936 weights")
 #define BOTH(name) ELEMENTWISE(name##_forward, 2); ELEMENTWISE(name##_backward, 3)
 
@@ -244,7 +259,8 @@ static void optimizers(void) {
   OPTIMIZER(descend, 3);
 }
 
-#define MATRIX(name, arrays, r, c, text) measure(NAMED(name, text, .rows = (r), .cols = (c), .bytes = NUMBER((arrays) * (double)(r) * (c))))
+#define MATRIX(name, arrays, r, c, text) measure(NAMED(name, text, .rows = (r), .cols = (c), \
+  .bytes = NUMBER((arrays) * (double)(r) * (c))))
 
 static void matrices(void) {
   MATRIX(column_sums, 1, 256, 128, "256 rows of 128");
@@ -267,7 +283,8 @@ static void matrices(void) {
 }
 
 #define WINOGRAD(name, n_, taps, channels, in, out, text) \
-  measure(NAMED(name, text, .rows = (n_), .cols = (channels), .n = 64 * (channels) + 16, .bytes = NUMBER((channels) * (double)((in) + (out)))))
+  measure(NAMED(name, text, .rows = (n_), .cols = (channels), .n = 64 * (channels) + 16, \
+                .bytes = NUMBER((channels) * (double)((in) + (out)))))
 
 static void winograd(void) {
   WINOGRAD(winograd_input, 8, 5, 16, 64, 64, "P12 8x8 tile, 16 channels");
@@ -280,8 +297,10 @@ static void winograd(void) {
 }
 
 /* One row of outputs, or of pixels, of 2x2 windows. */
-#define POOL(name, side, channels_, numbers, text) measure(NAMED(name, text, .bytes = NUMBER((numbers) * (double)(side) * (channels_)), \
-  .windows = { .h = (side), .w = (side), .channels = (channels_), .oh = (side) / 2, .ow = (side) / 2, .kh = 2, .kw = 2, .sy = 2, .sx = 2 }))
+#define POOL(name, side, channels_, numbers, text) measure(NAMED(name, text, \
+  .bytes = NUMBER((numbers) * (double)(side) * (channels_)), \
+  .windows = { .h = (side), .w = (side), .channels = (channels_), .oh = (side) / 2, .ow = (side) / 2, .kh = 2, \
+               .kw = 2, .sy = 2, .sx = 2 }))
 
 static void pools(void) {
   POOL(maxpool_forward, 28, 32, 3, "P12 a row of 14, 32 channels");

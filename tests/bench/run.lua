@@ -184,7 +184,8 @@ local function tables(ours, peers, limits, layout)
       local mean, least = mean_and_least(ratios)
       local wanted = kind == "training" and ("wanted: %g and %g"):format(mean_ratio, least_ratio)
         or ("wanted: each %g"):format(inference_ratio)
-      join(lines, { ("%s: %s times as fast as PyTorch (geometric mean of %d networks), each at least %s times (%s)."):format(
+      join(lines, { ("%s: %s times as fast as PyTorch (geometric mean of %d networks), each at least %s times " ..
+        "(%s)."):format(
         kind == "training" and "Training" or "Inference", times(mean), #ratios, times(least), wanted), "" })
     end
   end

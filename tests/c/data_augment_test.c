@@ -73,7 +73,8 @@ static void affine_matches_the_definition(void **state) {
   enum { Y = 9, X = 7, C = 2, N = 3 };
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
     char json[400];
-    snprintf(json, sizeof json, "{\"zoom\":[%g,%g],\"rotate\":[%g,%g],\"shear\":[%g,%g],\"shift\":[%g,%g],\"fill\":\"%s\",\"value\":0.5}",
+    snprintf(json, sizeof json,
+             "{\"zoom\":[%g,%g],\"rotate\":[%g,%g],\"shear\":[%g,%g],\"shift\":[%g,%g],\"fill\":\"%s\",\"value\":0.5}",
              cases[k].zoom, cases[k].zoom, cases[k].angle, cases[k].angle, cases[k].shear, cases[k].shear,
              cases[k].shift, cases[k].shift, cases[k].fill);
     pl_augment *a = make("affine", json);
@@ -286,7 +287,8 @@ static void cutout_cuts_a_square(void **state) {
 static void a_configuration_makes_the_same_again(void **state) {
   (void)state;
   pl_error err;
-  pl_augment *a = make("affine", "{\"chance\":0.25,\"per\":\"batch\",\"zoom\":0.2,\"rotate\":25,\"unit\":\"whole\",\"shift\":[0,0.2]}");
+  pl_augment *a = make("affine", "{\"chance\":0.25,\"per\":\"batch\",\"zoom\":0.2,"
+                       "\"rotate\":25,\"unit\":\"whole\",\"shift\":[0,0.2]}");
   cJSON *config = pl_augment_config(a);
   assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(config, "type")), "affine");
   cJSON_DeleteItemFromObject(config, "type");

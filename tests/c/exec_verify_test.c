@@ -1,5 +1,5 @@
-/* A planned training pass is compared with its operations one by one: a kernel that only the plan calls (fused), or that
-   is wrong for some sizes, is found; and without one nothing is. */
+/* A planned training pass is compared with its operations one by one: a kernel that only the plan calls (fused), or
+   that is wrong for some sizes, is found; and without one nothing is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

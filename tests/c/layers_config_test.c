@@ -74,7 +74,8 @@ static void wrong_shapes(void **state) {
     { LAYER("Conv2d", "3,8,5"), { 3, { 28, 28, 1 } },
       "Conv2d: expects images [N, H, W, 3], got [N, 28, 28, 1]; its first argument is the number of input channels" },
     { LAYER("Conv2d", "1,8,5"), { 3, { 3, 28, 1 } },
-      "Conv2d: its 5x5 kernel is larger than the (padded) 3x28 image, got [N, 3, 28, 1]; use padding = \"same\" or a smaller kernel" },
+      "Conv2d: its 5x5 kernel is larger than the (padded) 3x28 image, got [N, 3, 28, 1]; use padding = \"same\" or a "
+      "smaller kernel" },
     { SEQUENTIAL(LAYER("Flatten", "") NEXT SEQUENTIAL(LAYER("Tanh", "") NEXT LAYER("MaxPool2d", "2"))),
       { 3, { 4, 4, 1 } },
       "layer 2.2 (MaxPool2d): expects images [N, H, W, C], got [N, 16]; it needs height, width and channels" },
@@ -151,7 +152,8 @@ static void places(void **state) {
 
 /* Every layer with options that are not the defaults. */
 static const char everything[] = SEQUENTIAL(
-  LAYER("Conv2d", "2,4,[3,2],{'stride':[2,1],'padding':[1,2],'bias':'per-position','init':['normal',0.1,0.2],'bias_init':['constant',3],'name':'first'}") NEXT
+  LAYER("Conv2d", "2,4,[3,2],{'stride':[2,1],'padding':[1,2],'bias':'per-position',"
+        "'init':['normal',0.1,0.2],'bias_init':['constant',3],'name':'first'}") NEXT
   LAYER("Conv2d", "4,6,3,{'padding':'same','bias':false,'init':'xavier'}") NEXT LAYER("BatchNorm",
       "6,{'momentum':0.25,'eps':0.002,'affine':false,'unbiased':false}") NEXT
   LAYER("MaxPool2d", "[3,2],{'stride':[1,2],'padding':[2,1]}") NEXT LAYER("AvgPool2d",

@@ -50,8 +50,8 @@ static double ref_focal(const double *x, const double *t, int n, const cJSON *op
   return loss;
 }
 
-/* normalize: as Keras, normalized and clipped, with the gradient of the clip (the clip in the example is no probability of
-   the data: no kinks) */
+/* normalize: as Keras, normalized and clipped, with the gradient of the clip (the clip in the example is no probability
+   of the data: no kinks) */
 static double ref_probability(const double *x, const double *t, int n, const cJSON *options) {
   bool normalize = cJSON_IsTrue(cJSON_GetObjectItem(options, "normalize"));
   double s = normalize ? 0 : 1, loss = 0, clip = normalize ? option(options, "clip") : 0;

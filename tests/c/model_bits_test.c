@@ -46,7 +46,14 @@ static pl_model *make(void) {
   return model;
 }
 
-typedef struct { pl_model *model; const float *x, *dy; float *y; size_t n; uint64_t step; pl_load_balance *balance; } work;
+typedef struct {
+  pl_model *model;
+  const float *x, *dy;
+  float *y;
+  size_t n;
+  uint64_t step;
+  pl_load_balance *balance;
+} work;
 
 static void member(const pl_team *equal, void *arg) {
   work *w = arg;

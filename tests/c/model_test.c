@@ -155,7 +155,8 @@ static void calls_in_the_wrong_order(void **state) {
   assert_int_equal(model_backward(model, dy, NULL, &err), PL_ERROR_STATE);
   assert_int_equal(model_forward(model, x, 1, PL_INFER, &y, &err), PL_OK);
   assert_int_equal(model_backward(model, dy, NULL, &err), PL_ERROR_STATE);
-  assert_string_equal(err.text, "backward follows a forward (a training pass); infer, predict and evaluate keep nothing");
+  assert_string_equal(err.text, "backward follows a forward (a training pass); infer, predict and evaluate keep "
+                      "nothing");
   assert_int_equal(model_forward(model, x, 1, PL_TRAIN, &y, &err), PL_OK);
   assert_int_equal(model_backward(model, dy, NULL, &err), PL_OK);
   assert_int_equal(model_backward(model, dy, NULL, &err), PL_ERROR_STATE);

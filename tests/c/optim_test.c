@@ -22,8 +22,10 @@ enum { SLICES = 4, SIZE = 5008 + 48 + 16 + 10000 };
 /* Options worth a case; then every type of the registry as it is by default (see main). */
 enum { MOST = 64 };
 static const char *settings[MOST] = {
-  "{\"type\": \"SGD\", \"config\": {\"momentum\": 0.9, \"nesterov\": true, \"clip_norm\": 0.5, \"weight_decay\": 0.01}}",
-  "{\"type\": \"SGD\", \"config\": {\"momentum\": 0.9, \"momentum_form\": \"keras\", \"groups\": [{\"parameters\": \"bias\", \"lr_scale\": 2}]}}",
+  "{\"type\": \"SGD\", \"config\": {\"momentum\": 0.9, \"nesterov\": true, \"clip_norm\": 0.5, \"weight_decay\": "
+  "0.01}}",
+  "{\"type\": \"SGD\", \"config\": {\"momentum\": 0.9, \"momentum_form\": \"keras\", \"groups\": [{\"parameters\": "
+  "\"bias\", \"lr_scale\": 2}]}}",
   "{\"type\": \"Adam\", \"config\": {\"clip_value\": 0.1, \"decay\": 0.01}}",
   "{\"type\": \"Adam\", \"config\": {\"correction\": \"epoch\", \"eps_inside_root\": true}}",
   "{\"type\": \"RMSprop\", \"config\": {\"centered\": true, \"momentum\": 0.9}}",

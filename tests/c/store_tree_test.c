@@ -109,7 +109,8 @@ static void attributes_come_back(void **state) {
   pl_store_reader *r = open_tree(at("attrs.h5"));
   GOOD(pl_store_attrs(r, "/", gather_attr, found, &err));
   GOOD(pl_store_attrs(r, "zeta", gather_attr, found, &err));
-  assert_string_equal(found, "format=6:sample;pi=3.1415926535897931;nan=nan;big=-9223372036854775808;yes=bool1;empty=0:;größe=9:naïve\n;");
+  assert_string_equal(found, "format=6:sample;pi=3.1415926535897931;nan=nan;big=-9223372036854775808;"
+                      "yes=bool1;empty=0:;größe=9:naïve\n;");
   pl_store_close(r);
 }
 

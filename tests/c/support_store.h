@@ -16,7 +16,8 @@ int left_behind(const char *name);                /* temporary files of `name` i
 void save(const char *path, const char *text);    /* pl_store_write_file; a failure fails the test */
 void assert_holds(const char *path, const char *text);
 
-/* ---- system calls of saves: call number `at` (from 1) fails with errno `number`, writes short, or kills the process */
+/* ---- system calls of saves: call number `at` (from 1) fails with errno `number`, writes short, or kills the
+   process */
 
 enum fault { FAIL, SHORT_THEN_FAIL, SHORT, NOTHING, DIE_BEFORE, DIE_AFTER };
 

@@ -141,7 +141,9 @@ static bool try_gather(inputs *x, pl_error *err) {
   pl_tensor_free(column);
   return success;
 }
-static bool try_where(inputs *x, pl_error *err) { return done(pl_tensor_where(x->mask, of(x->a), of(x->transposed), err)); }
+static bool try_where(inputs *x, pl_error *err) {
+  return done(pl_tensor_where(x->mask, of(x->a), of(x->transposed), err));
+}
 static bool try_masked_select(inputs *x, pl_error *err) { return done(pl_tensor_masked_select(x->a, x->mask, err)); }
 static bool try_masked_fill(inputs *x, pl_error *err) { return ok(pl_tensor_masked_fill(x->a, x->transposed, 1, err)); }
 static bool try_cat(inputs *x, pl_error *err) {

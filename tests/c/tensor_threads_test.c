@@ -95,8 +95,10 @@ static void products_against_double_loops(void **state) {
 /* One layout or another: the sum of a row is the same tree. */
 static void sums_do_not_depend_on_layout(void **state) {
   (void)state;
-  pl_tensor *a = normal(7, 700, 3), *transposed = pl_tensor_transpose(a, 0, 1, NULL), *copy = pl_tensor_clone(transposed, NULL);
-  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), transposed, (bool[PL_MAX_AXES]){ false, true }, false,
+  pl_tensor *a = normal(7, 700, 3), *transposed = pl_tensor_transpose(a, 0, 1, NULL),
+    *copy = pl_tensor_clone(transposed, NULL);
+  pl_tensor *from_view = pl_tensor_reduce(pl_reduction_find("sum"), transposed, (bool[PL_MAX_AXES]){ false, true },
+                                          false,
                                           0, NULL);
   pl_tensor *from_copy = pl_tensor_reduce(pl_reduction_find("sum"), copy, (bool[PL_MAX_AXES]){ false, true }, false, 0,
                                           NULL);

@@ -13,7 +13,8 @@ local program, script = campaign.quote(campaign.build .. "/campaigns/allocations
   campaign.quote(os.getenv "PWD" .. "/tests/campaigns/allocations_each.lua")
 local all = {}
 for i, part in ipairs(parts) do
-  all[i] = ("{ mkdir -p %s/%d; OMP_NUM_THREADS=1 %s %s %s/%d %d %s >%d.log 2>&1; echo $? >%d.status; } &"):format(folder, i, program, script, folder, i,
+  all[i] = ("{ mkdir -p %s/%d; OMP_NUM_THREADS=1 %s %s %s/%d %d %s >%d.log 2>&1; echo $? >%d.status; } " ..
+    "&"):format(folder, i, program, script, folder, i,
     campaign.count(0, 1), part, i, i)
 end
 campaign.shell(table.concat(all, " ") .. " wait; rm -rf " .. folder .. "/[123]; rmdir " .. folder)
@@ -22,7 +23,8 @@ local sums = { 0, 0, 0, 0, 0, 0 }
 for i, part in ipairs(parts) do
   local said = campaign.read(("%s/%d.log"):format(campaign.folder, i))
   local status = tonumber(campaign.read(("%s/%d.status"):format(campaign.folder, i)))
-  local counts = { said:match "(%d+) failures, (%d+) errors, (%d+) things: (%d+) of the core, (%d+) of JSON, (%d+) of Lua" }
+  local counts = { said:match "(%d+) failures, (%d+) errors, (%d+) things: (%d+) of the core, (%d+) of JSON, (%d+) " ..
+    "of Lua" }
   campaign.check(status == 0 and #counts == #sums, "things %s: exit status %s\n%s", part, status, said:sub(-3000))
   for k, count in ipairs(counts) do sums[k] = sums[k] + math.tointeger(count) end
 end

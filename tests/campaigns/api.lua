@@ -19,7 +19,8 @@ end
 
 -- Sanitizers reserve address space: it is no limit then.
 local limits = sanitized and "" or "ulimit -v 4000000;"
-local settings = "ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=1024:hard_rss_limit_mb=2500:detect_leaks=1 " ..
+local settings = "ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=1024:hard_rss_limit_mb=2500:" ..
+  "detect_leaks=1 " ..
   "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
 -- libhdf5 (1.10.8) loses 264 bytes of its own where H5Fcreate fails for want of memory.
 campaign.write("leaks-of-others", "leak:libhdf5\n")

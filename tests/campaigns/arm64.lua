@@ -63,7 +63,8 @@ local function emulated(limit, words, environment)
     campaign.quote(sources), prefix, environment or "", limit, words))
 end
 local program = campaign.quote(build .. "/perilune")
-local two = emulated(60, program .. " -e 'pl.system.threads(2) local a = pl.rand(300, 300) print(a:matmul(a):size(1))'").status == 0
+local two = emulated(60, program .. " -e 'pl.system.threads(2) local a = pl.rand(300, 300) " ..
+  "print(a:matmul(a):size(1))'").status == 0
 local threads = two and "" or "OMP_THREAD_LIMIT=1"
 local need_two = { base_work_test = true, model_bits_test = true, store_file_test = true, store_tree_test = true,
   train_pace_test = true,
@@ -91,16 +92,21 @@ local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
 local digits = pl.data.digits { train = 300, test = 50 }
 local function train(name, model, optimizer, more)
-  local fields = { name = name, data = digits, model = model, loss = nn.CrossEntropy(), optimizer = optimizer, epochs = 2, batch_size = 32 }
+  local fields = { name = name, data = digits, model = model, loss = nn.CrossEntropy(), optimizer = optimizer,
+    epochs = 2, batch_size = 32 }
   for key, value in pairs(more or {}) do fields[key] = value end
   pl.experiment(fields):run { out = false, quiet = true, silent = true }
   print(name, require "perilune.run.record".digest(model:state()))
 end
-train("dense", nn.Sequential { nn.Flatten(), nn.Linear(784, 30), nn.Tanh(), nn.Linear(30, 10) }, optim.Adam { lr = 0.003 })
-train("convolution", nn.Sequential { nn.Conv2d(1, 8, 5, { padding = "same" }), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5, { padding = "same" }),
+train("dense", nn.Sequential { nn.Flatten(), nn.Linear(784, 30), nn.Tanh(), nn.Linear(30, 10) },
+  optim.Adam { lr = 0.003 })
+train("convolution", nn.Sequential { nn.Conv2d(1, 8, 5, { padding = "same" }), nn.ReLU(), nn.MaxPool2d(2),
+  nn.Conv2d(8, 16, 5, { padding = "same" }),
   nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(784, 10) }, optim.SGD { lr = 0.05, momentum = 0.9 })
-train("normalized", nn.Sequential { nn.Conv2d(1, 8, 3), nn.BatchNorm(8), nn.ReLU(), nn.Dropout(0.2), nn.GlobalAvgPool2d(), nn.Linear(8, 10) },
-  optim.RMSprop { lr = 0.001 }, { augment = pl.augment.affine { chance = 0.5, rotate = 15, zoom = 0.1, shift = 0.1 }, schedule = pl.schedule.cosine {} })
+train("normalized", nn.Sequential { nn.Conv2d(1, 8, 3), nn.BatchNorm(8), nn.ReLU(), nn.Dropout(0.2),
+  nn.GlobalAvgPool2d(), nn.Linear(8, 10) },
+  optim.RMSprop { lr = 0.001 }, { augment = pl.augment.affine { chance = 0.5, rotate = 15, zoom = 0.1, shift = 0.1 },
+    schedule = pl.schedule.cosine {} })
 ]])
 local here = campaign.run "train.lua"
 campaign.check(here.status == 0, "trainings on this machine: %s", here.err)

@@ -109,13 +109,17 @@ local function small_disk(full, spare, empty, kill)
     function e.callbacks.on_batch(ctx)
       on_batch(ctx)
       if ctx.resumed then return end
-      if ctx.step == %d then os.execute "dd if=/dev/zero of=small/filler bs=1k 2>/dev/null; truncate -s -%dk small/filler" end
+      if ctx.step == %d then
+        os.execute "dd if=/dev/zero of=small/filler bs=1k 2>/dev/null; truncate -s -%dk small/filler"
+      end
       if ctx.step == %d then os.execute %q end
     end
     return e]]):format(script, full, spare, empty, kill and "kill -9 $PPID" or "rm small/filler"))
-  local again = ("NO_COLOR=1 ACKNOWLEDGED=record %s run filled.lua --out small/run --checkpoint-every 0 --epochs 6"):format(campaign.quote(campaign.program))
+  local again = ("NO_COLOR=1 ACKNOWLEDGED=record %s run filled.lua --out small/run --checkpoint-every 0 --epochs " ..
+    "6"):format(campaign.quote(campaign.program))
   campaign.write("both.sh", ("mount -t tmpfs -o size=300k tmpfs small || exit 3\n%s >first 2>&1; echo $? >status; " ..
-    "cp -r small/run kept\nrm -f small/filler; %s >second 2>&1; second=$?; cp -r small/run done; exit $second"):format(again, again))
+    "cp -r small/run kept\nrm -f small/filler; %s >second 2>&1; second=$?; cp -r small/run done; exit " ..
+      "$second"):format(again, again))
   r = campaign.shell "unshare -rm sh both.sh"
   if r.status == 3 or not campaign.read(campaign.folder .. "/status") then return nil end
   local how = ("real disk full at step %d but for %d kB, at step %d %s"):format(full, spare, empty,

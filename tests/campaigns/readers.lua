@@ -25,7 +25,8 @@ for i in range(opens):
             f["model/layers"].visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
     except Exception as problem:
         sys.exit(f"open {i + 1}, {path}: {problem}")
-    if len(history) != epoch or epoch > 0 and history[-1] != epoch: sys.exit(f"{path}: epoch {epoch}, but a history of {len(history)} rows")
+    if len(history) != epoch or epoch > 0 and history[-1] != epoch:
+        sys.exit(f"{path}: epoch {epoch}, but a history of {len(history)} rows")
     if seen[path] and epoch < seen[path][-1]: sys.exit(f"{path} went back from epoch {seen[path][-1]} to {epoch}")
     seen[path].append(epoch)
 print(len(set(seen["run/run.h5"])), seen["run/run.h5"][-1])
@@ -33,7 +34,8 @@ print(len(set(seen["run/run.h5"])), seen["run/run.h5"][-1])
 local r = campaign.shell(([[
   %s run endless.lua --out run --quiet --epochs 10000000 --checkpoint-every 0 >training 2>&1 & pid=$!
   timeout -s KILL 1200 python3 reader.py %d; status=$?
-  kill -0 $pid || status=5; kill -9 $pid; wait $pid 2>/dev/null; exit $status]]):format(campaign.quote(campaign.program), opens))
+  kill -0 $pid || status=5; kill -9 $pid; wait $pid 2>/dev/null; exit $status]]):format(
+  campaign.quote(campaign.program), opens))
 campaign.check(r.status ~= 5, "the training ended meanwhile: %s", campaign.read(campaign.folder .. "/training"))
 campaign.check(r.status == 0, "%s", r.err)
 local epochs, last = r.out:match "(%d+) (%d+)"

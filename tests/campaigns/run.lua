@@ -73,7 +73,8 @@ local function run_all(names)
   return reds == 0
 end
 
-local SANITIZED = 'OPT=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"'
+local SANITIZED = 'OPT=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined ' ..
+  '-fno-omit-frame-pointer"'
 
 -- A copy of the sources and of what was built from them, times preserved, so that only what the fault changes is
 -- compiled.

@@ -134,7 +134,8 @@ local function with_slurm()
   end
   local host = campaign.shell("hostname -s").out:gsub("%s", "")
   local conf = configuration(host)
-  campaign.shell "mkdir -p munge state spool && chmod 755 munge && dd if=/dev/urandom of=munge/key bs=1024 count=1 && chmod 600 munge/key"
+  campaign.shell("mkdir -p munge state spool && chmod 755 munge && " ..
+    "dd if=/dev/urandom of=munge/key bs=1024 count=1 && chmod 600 munge/key")
   local munge = campaign.folder .. "/munge/"
   start("munged", { "/usr/sbin/munged", "--foreground", "--force", "--socket=" .. munge .. "socket", "--key-file="
     .. munge .. "key",

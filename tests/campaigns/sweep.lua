@@ -21,10 +21,12 @@ local function note(ctx)
   file:write(("%%s %%d %%d\n"):format(ctx.optimizer.base_lr, width, ctx.seed))
   file:close()
 end
-return pl.experiment { name = "swept", data = pl.data.digits { train = 400, test = 50 }, epochs = 4, batch_size = 20, validation = 0.1,
+return pl.experiment { name = "swept", data = pl.data.digits { train = 400, test = 50 }, epochs = 4, batch_size = 20,
+  validation = 0.1,
   model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.Dropout(0.1), pl.nn.Linear(width, 10) },
   loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = pl.arg("lr", 0.1) / 10 },
-  callbacks = { on_start = note, on_epoch = function() local t = pl.system.clock() + 0.05; while pl.system.clock() < t do end end } }
+  callbacks = { on_start = note,
+    on_epoch = function() local t = pl.system.clock() + 0.05; while pl.system.clock() < t do end end } }
 ]]):format(ledger))
 
 local function words(out, jobs)

@@ -8,7 +8,8 @@ local pl = require "perilune"
 local nn = pl.nn
 return pl.experiment {
   name = "Small", data = pl.data.digits { train = 80, test = 10 }, epochs = 1, batch_size = 16,
-  model = nn.Sequential { nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Residual(nn.Conv2d(2, 2, 3, { padding = "same" })), nn.GlobalAvgPool2d(), nn.Linear(2, 10) },
+  model = nn.Sequential { nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Residual(nn.Conv2d(2, 2, 3, { padding = "same" })),
+    nn.GlobalAvgPool2d(), nn.Linear(2, 10) },
   loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 1e-3 },
   augment = function(x, y) return x, y end, test = "end",
 }]])
@@ -28,7 +29,8 @@ function TestBench:test_a_file()
     lu.assertStrContains(out, word)
   end
   for _, threads in ipairs { 1, 3 } do
-    lu.assertStrMatches(out, (".*\nSmall +16 +%d +[%%d,]+ +[%%d.]+ %%%% +[%%d.,]+ +%%d+ %%%% +[%%d,]+ .*"):format(threads))
+    lu.assertStrMatches(out, (".*\nSmall +16 +%d +[%%d,]+ +[%%d.]+ %%%% +[%%d.,]+ +%%d+ %%%% +[%%d,]+ " ..
+      ".*"):format(threads))
   end
 end
 
@@ -135,7 +137,8 @@ function TestMakeBench:test_ratios_to_what_pytorch_reached()
   local _, markdown, ours = make_bench("table", { P01 = found })
   lu.assertStrContains(markdown, ("| 10 | eager | %.1f |\n"):format(ours.P01.all.training.median / 10))
   lu.assertStrContains(markdown, ("| 40 | compiled | %.1f |\n"):format(ours.P01.all.inference.median / 40))
-  lu.assertStrContains(markdown, ("Training: %.1f times as fast as PyTorch (geometric mean of 1 networks)"):format(ours.P01.all.training.median / 10))
+  lu.assertStrContains(markdown, ("Training: %.1f times as fast as PyTorch (geometric mean of 1 " ..
+    "networks)"):format(ours.P01.all.training.median / 10))
   lu.assertStrContains(markdown, "PyTorch 9.9")
 end
 

@@ -13,7 +13,8 @@ os.execute(("rm -rf %s && mkdir -p %s"):format(cli.folder, cli.folder))
 local script = [[
 local pl = require "perilune"
 local width = pl.arg("width", 4)
-return pl.experiment { name = "small", data = pl.data.digits { train = 200, test = 100 }, epochs = 4, batch_size = 20, validation = 0.25,
+return pl.experiment { name = "small", data = pl.data.digits { train = 200, test = 100 }, epochs = 4, batch_size = 20,
+  validation = 0.25,
   model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.Tanh(), pl.nn.Linear(width, 10) },
   loss = pl.nn.CrossEntropy(),
   optimizer = pl.optim.SGD { lr = pl.arg("lr", 0.1) } }

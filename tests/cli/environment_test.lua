@@ -7,8 +7,10 @@ local experiment = [[
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim
 return pl.experiment {
-  name = "environment", data = pl.data.digits { train = 200, test = 60 }, model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
-  loss = nn.CrossEntropy(), optimizer = optim.Adam { lr = pl.arg("lr", 0.0015) }, epochs = 2, batch_size = 16, validation = 0.25,
+  name = "environment", data = pl.data.digits { train = 200, test = 60 },
+  model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
+  loss = nn.CrossEntropy(), optimizer = optim.Adam { lr = pl.arg("lr", 0.0015) }, epochs = 2, batch_size = 16,
+  validation = 0.25,
   schedule = pl.schedule.step and pl.schedule.step { every = 1, factor = 0.75 } or nil, metrics = { "macro_f1" },
   stopping = pl.stopping.patience { monitor = "val_loss", patience = 5, min_delta_rel = 0.001 },
 }

@@ -19,7 +19,8 @@ local function meanwhile(command) return "MEANWHILE=" .. cli.quote(command) end
 TestLock = {}
 
 function TestLock:test_a_second_process_is_refused_and_the_first_goes_on()
-  local second = ("{ %s run %s --out one --epochs 1; %s run %s --out two --epochs 1 --quiet; } 2>refused"):format(cli.program, script, cli.program, script)
+  local second = ("{ %s run %s --out one --epochs 1; %s run %s --out two --epochs 1 --quiet; } " ..
+    "2>refused"):format(cli.program, script, cli.program, script)
   local r = cli.run(("run %s --out one --quiet"):format(script), meanwhile("unset MEANWHILE; " .. second))
   lu.assertEquals({ r.status, r.err }, { 0, "" })
   lu.assertStrMatches(cli.read(cli.folder .. "/refused"),

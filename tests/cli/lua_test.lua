@@ -68,7 +68,8 @@ TestModule = {}
 function TestModule:test_a_stock_interpreter_trains_the_same()
   if (os.getenv "SANITIZE" or "") ~= "" then lu.skip "the sanitizer's library would have to be loaded first" end
   cli.write("tiny.lua", (dofile "tests/cli/problem.lua":gsub(", EXTRA", ""):gsub("CALLBACKS", "")))
-  cli.write("stock.lua", 'local e = dofile "tiny.lua"\nlocal run = e:run { out = "stock", quiet = true, epochs = 2 }\nprint(run.history.train_loss)')
+  cli.write("stock.lua", 'local e = dofile "tiny.lua"\nlocal run = e:run { out = "stock", quiet = true, epochs = 2 ' ..
+    '}\nprint(run.history.train_loss)')
   local folder = cli.program:match "^(.*)/"
   local pipe = io.popen(("cd %s && LUA_CPATH=%s %s stock.lua 2>&1"):format(cli.quote(cli.folder),
     cli.quote(folder .. "/?.so"), os.getenv "LUA" or "lua5.4"))

@@ -96,4 +96,62 @@ function TestOwn:test_a_captured_number_that_changes_is_an_error()
   lu.assertStrContains(r.err, "parameter, or an option")
 end
 
+-- Ten random formulas (tests/lua/support_formulas.lua) side by side in one model, killed twice inside epochs.
+local random = [[
+local pl = require "perilune"
+local nn = pl.nn
+local formulas = dofile(os.getenv "FORMULAS_FILE")
+local group = math.tointeger(tonumber(os.getenv "GROUP"))
+local branches = {}
+for i = 1, 10 do
+  local f, shapes = formulas.formula(10 * group + i, i == 10), {}
+  for _, p in ipairs(f.params) do shapes[p.name] = p.shape end
+  local own = nn.define { name = "Random", params = function() return shapes end,
+    forward = function(self, v) return formulas.run(f, v, self) end }
+  local probe = nn.Sequential { own() }:build { f.width }
+  local _, _, out = probe:sizes()
+  branches[i] = { nn.Linear(6, f.width), own(), nn.Linear(out[1], 2) }
+end
+local x, y = pl.randn(80, 6, { seed = 1 }), {}
+for i = 1, 80 do y[i] = x[i]:sum() > 0 and 1 or 0 end
+local die = math.tointeger(tonumber(os.getenv "DIE"))
+return pl.experiment {
+  name = "Random formulas", seed = 3, epochs = 3, batch_size = 8, nonfinite = "skip",
+  data = pl.data.from_tensors { x = x, y = pl.tensor(y, "i32"), name = "signs" },
+  model = nn.Graph(function(v)
+    local sum
+    for _, b in ipairs(branches) do
+      local r = b[3](b[2](b[1](v)))
+      sum = sum and sum + r or r
+    end
+    return sum
+  end),
+  loss = nn.define_loss { forward = function(o, label) return -o:log_softmax(-1):pick(label) end },
+  optimizer = pl.optim.Adam { lr = 0.001 },
+  callbacks = { on_batch = function(ctx)
+    if die == ctx.step then os.execute("kill -9 " .. io.open "/proc/self/stat":read "n") end
+  end },
+}
+]]
+
+function TestOwn:test_random_formulas_go_on_after_a_kill()
+  local script, home = cli.write("random.lua", random), os.getenv "PERILUNE_SOURCES" or os.getenv "PWD"
+  for group = 1, 4 do
+    local set = ("FORMULAS_FILE=%s/tests/lua/support_formulas.lua GROUP=%d "):format(home, group)
+    local function run(out, threads, more)
+      return cli.run(("run %s --out %s-%d --quiet --checkpoint-every 0 --threads %d"):format(script, out, group,
+        threads),
+        set .. (more or ""))
+    end
+    local r = run("random", 1)
+    lu.assertEquals({ r.status, r.err }, { 0, "" })
+    local whole = result("random-" .. group)
+    for _, step in ipairs { 4, 17 } do lu.assertEquals(run("cut", 3, "DIE=" .. step).status, 137) end
+    r = run("cut", 2)
+    lu.assertEquals({ r.status, r.err }, { 0, "" })
+    lu.assertEquals(result("cut-" .. group), whole)
+    lu.assertNotStrContains(whole, "no digest")
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

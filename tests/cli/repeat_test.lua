@@ -11,7 +11,8 @@ local nn = pl.nn
 ]]
 local function script(fields)
   return head .. ([[
-return pl.experiment { name = "repeat", data = pl.data.digits { train = 60, test = 20 }, model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
+return pl.experiment { name = "repeat", data = pl.data.digits { train = 60, test = 20 },
+  model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) },
   loss = nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 }, epochs = 4, batch_size = 20, FIELDS }
 ]]):gsub("FIELDS", fields or "")
 end
@@ -28,8 +29,10 @@ end
 
 TestLate = {}
 
-local late = script('schedule = function(epoch) return require "late_rate"(epoch) end, callbacks = { on_batch = function(ctx) ' ..
-  'if ctx.step == tonumber(os.getenv "DIE") then os.execute("kill -9 " .. io.open "/proc/self/stat":read "n") end end }')
+local late = script('schedule = function(epoch) return require "late_rate"(epoch) end, callbacks = { on_batch = ' ..
+  'function(ctx) ' ..
+  'if ctx.step == tonumber(os.getenv "DIE") then os.execute("kill -9 " .. io.open "/proc/self/stat":read "n") end ' ..
+    'end }')
 
 function TestLate:test_a_module_required_in_a_schedule_is_part_of_the_run()
   local file = cli.write("late/main.lua", late)
@@ -52,7 +55,8 @@ end
 
 function TestLate:test_a_file_that_changes_under_the_run_is_said()
   local rate = cli.write("live/rate.lua", "return 0.1")
-  local file = cli.write("live/main.lua", script(('schedule = function(epoch) if epoch == 3 then local f = io.open(%q, "w") f:write "return 0.2" f:close() end ' ..
+  local file = cli.write("live/main.lua", script(('schedule = function(epoch) if epoch == 3 then local f = ' ..
+    'io.open(%q, "w") f:write "return 0.2" f:close() end ' ..
     'return dofile(%q) end'):format(rate, rate)))
   local r = cli.run(("run %s --out live-run"):format(file))
   lu.assertEquals(r.status, 0)
@@ -103,7 +107,8 @@ end
 function TestGiven:test_dofile()
   local file = cli.write("do/main.lua", '#!/usr/bin/perilune\nrequire "do.beside"\n' .. script())
   cli.write("do/beside.lua", "return 1")
-  cli.write("do/outer.lua", ('package.path = "./?.lua;" .. package.path\nlocal e = dofile %q\ne:run { out = "by-dofile", quiet = true, silent = true }')
+  cli.write("do/outer.lua", ('package.path = "./?.lua;" .. package.path\nlocal e = dofile %q\ne:run { out = ' ..
+    '"by-dofile", quiet = true, silent = true }')
     :format(file))
   local r = cli.run "do/outer.lua"
   lu.assertEquals({ r.status, r.err }, { 0, "" })

@@ -85,16 +85,19 @@ end
 local small = [[
 local pl = require "perilune"
 local rate = require "common.rate"
-return pl.experiment { name = "%s", documented = { error = 0.5, source = "003" }, data = pl.data.digits { train = 200, test = 50 },
+return pl.experiment { name = "%s", documented = { error = 0.5, source = "003" },
+  data = pl.data.digits { train = 200, test = 50 },
   model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
   optimizer = pl.optim.SGD { lr = pl.arg("lr", rate) }, epochs = 2, batch_size = 20, test = "end" }
 ]]
 local index = [[
 local function row(id, arguments, seeds)
-  return { family = "tiny", document = "003", id = id, name = (id .. " " .. arguments):gsub(" $", ""), arguments = arguments, metric = "test_error",
+  return { family = "tiny", document = "003", id = id, name = (id .. " " .. arguments):gsub(" $", ""),
+    arguments = arguments, metric = "test_error",
     file = "tiny/" .. id .. ".lua", error = 0.5, seeds = seeds, idea = "one idea" }
 end
-return { families = { { name = "tiny", document = "003", title = "tiny" } }, rows = { row("T01", "", 2), row("T01", "lr=0.2", 1), row("T02", "", 1) } }
+return { families = { { name = "tiny", document = "003", title = "tiny" } },
+  rows = { row("T01", "", 2), row("T01", "lr=0.2", 1), row("T02", "", 1) } }
 ]]
 
 local function fresh()

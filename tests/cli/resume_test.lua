@@ -215,7 +215,8 @@ function TestResume:test_what_differs_is_refused_and_shown()
     "regardless with --force\n")
   cli.write("differs.lua", (by_callback:gsub("patience = 3", "patience = 4")))
   r = cli.run(("run %s --out differs"):format(script))
-  lu.assertStrContains(r.err, "script: line 26 was 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 3 },', now 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 4 },'")
+  lu.assertStrContains(r.err, "script: line 29 was 'stopping = pl.stopping.patience { monitor = \"val_loss\", " ..
+    "patience = 3 },', now 'stopping = pl.stopping.patience { monitor = \"val_loss\", patience = 4 },'")
   lu.assertEquals(cli.run(("run %s --out differs --quiet --force"):format(script)).status, 0)
 end
 

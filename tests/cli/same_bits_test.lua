@@ -7,14 +7,17 @@ local script = cli.write("bits.lua", [[
 local pl = require "perilune"
 local nn = pl.nn
 return pl.experiment {
-  name = "Bits", epochs = 2, batch_size = 32, validation = 0.2, data = pl.data.digits { train = 320, test = 128, seed = 5 },
+  name = "Bits", epochs = 2, batch_size = 32, validation = 0.2,
+  data = pl.data.digits { train = 320, test = 128, seed = 5 },
   model = nn.Sequential {
     nn.Conv2d(1, 16, 5, { padding = "same" }), nn.BatchNorm(16), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2),
-    nn.Residual { nn.Sequential { nn.Conv2d(16, 16, 3, { padding = "same" }), nn.ELU() } }, nn.AvgPool2d(2), nn.Dropout(0.2),
+    nn.Residual { nn.Sequential { nn.Conv2d(16, 16, 3, { padding = "same" }), nn.ELU() } }, nn.AvgPool2d(2),
+    nn.Dropout(0.2),
     nn.Flatten(), nn.Linear(784, 64), nn.Tanh(), nn.Linear(64, 10) },
   loss = nn.CrossEntropy { label_smoothing = 0.05 }, optimizer = pl.optim.Adam { lr = 0.002, clip_norm = 1 },
   schedule = pl.schedule.cosine { warmup = 0.5, per = "step" },
-  augment = { pl.augment.affine { chance = 0.7, per = "image", rotate = 20, zoom = 0.2, shift = 0.1 }, pl.augment.noise { std = 0.02 } },
+  augment = { pl.augment.affine { chance = 0.7, per = "image", rotate = 20, zoom = 0.2, shift = 0.1 },
+    pl.augment.noise { std = 0.02 } },
 }
 ]])
 

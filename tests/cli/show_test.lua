@@ -7,8 +7,10 @@ os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 local script = cli.write("small.lua", [[
 local pl = require "perilune"
-return pl.experiment { name = "small", data = pl.data.digits { train = 60, test = 20 }, model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
-  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = pl.arg("lr", 0.1) }, epochs = 2, batch_size = 20, validation = 0.2, test = "end",
+return pl.experiment { name = "small", data = pl.data.digits { train = 60, test = 20 },
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = pl.arg("lr", 0.1) }, epochs = 2, batch_size = 20,
+  validation = 0.2, test = "end",
   metrics = { own = function() return 0 / 0 end, ["a,b"] = function() return 2 end } }]])
 assert(cli.run(("run %s -q --out done"):format(script)).status == 0)
 

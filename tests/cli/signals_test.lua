@@ -9,7 +9,8 @@ local script = cli.write("signals.lua", [[
 local pl = require "perilune"
 local at, signal = tonumber(os.getenv "SIGNAL_AT"), os.getenv "SIGNAL"
 return pl.experiment { name = "signals", data = pl.data.digits { train = 100, test = 20 }, epochs = 3, batch_size = 20,
-  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam(),
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.Adam(),
   callbacks = { on_batch = function(ctx)
     if ctx.step ~= at then return end
     local pid = io.open "/proc/self/stat":read "n"
@@ -53,7 +54,8 @@ end
 
 -- nohup: what the process was started to ignore does not end it.
 function TestSignals:test_an_ignored_one_stays_ignored()
-  local words = ("cd %s && (trap '' HUP; SIGNAL_AT=7 SIGNAL=HUP %s run %s -q --out ignored >/dev/null 2>&1)"):format(cli.quote(cli.folder),
+  local words = ("cd %s && (trap '' HUP; SIGNAL_AT=7 SIGNAL=HUP %s run %s -q --out ignored >/dev/null " ..
+    "2>&1)"):format(cli.quote(cli.folder),
     cli.quote(cli.program), script)
   lu.assertTrue(os.execute(words))
   lu.assertEquals(digest "ignored", digest "whole")

@@ -18,9 +18,12 @@ local function note(ctx)
   file:close()
   if lr == 7 then error "seven is a bad rate" end
 end
-return pl.experiment { name = "small", data = pl.data.digits { train = 120, test = 40 }, epochs = pl.arg("epochs", 4), batch_size = 20, validation = 0.25,
-  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.Tanh(), pl.nn.Linear(width, 10) }, loss = pl.nn.CrossEntropy(),
-  optimizer = pl.optim.SGD { lr = lr }, callbacks = { on_start = note }, test = pl.arg("kind", "epoch", { "epoch", "end" }) }
+return pl.experiment { name = "small", data = pl.data.digits { train = 120, test = 40 }, epochs = pl.arg("epochs", 4),
+  batch_size = 20, validation = 0.25,
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, width), pl.nn.Tanh(), pl.nn.Linear(width, 10) },
+  loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.SGD { lr = lr }, callbacks = { on_start = note },
+  test = pl.arg("kind", "epoch", { "epoch", "end" }) }
 ]]
 cli.write("small.lua", (small:gsub("%%%%", "%%")))
 cli.write("plain.lua", (small:gsub("%%%%", "%%"):gsub("validation = 0.25", "validation = 0")))
@@ -149,7 +152,8 @@ function TestSweep:test_choosing()
   lu.assertNil(core.system.kind(cli.folder .. "/runs/sweep-plain"))
   local r = sweep "plain.lua lr=0.1,0.2 --select test --quiet"
   lu.assertStrContains(r.out, "best by the TEST set")
-  lu.assertStrContains(r.out, "chosen by      test_error, of the TEST set: its error is no estimate of that on new data")
+  lu.assertStrContains(r.out, "chosen by      test_error, of the TEST set: its error is no estimate of that on new " ..
+    "data")
   r = sweep "plain.lua lr=0.1,0.2 --select none --quiet"
   lu.assertEquals(r.status, 0)
   lu.assertNil(r.out:find "best")
@@ -178,7 +182,7 @@ function TestSweep:test_mistakes()
   fails("small.lua lr", "sweep: 'lr' is no argument; one is written name=value,value, such as lr=1e-3,1e-2", 2)
   fails("small.lua lr=1 lr=2", "sweep: argument 'lr' is given twice", 2)
   fails("small.lua lr=0.1,0.2 --trials 3", "sweep: 3 trials are wanted, but there are only 2 combinations", 2)
-  fails("small.lua kind=epoch,never", 'small.lua:11: argument kind=never: one of epoch, end is expected', 1)
+  fails("small.lua kind=epoch,never", 'small.lua:14: argument kind=never: one of epoch, end is expected', 1)
   lu.assertStrContains(sweep("small.lua lr=1 --trials 0").err, "a whole number from 1 is expected, got '0'")
   lu.assertStrContains(sweep("small.lua lr=1 --jobs 0").err, "a whole number from 1 is expected, got '0'")
   lu.assertEquals(ledger(), {})
@@ -233,7 +237,8 @@ function TestSweep:test_lists_for_other_engines()
   for _, line in ipairs { "--array=1-2", "--cpus-per-task=3", "--time=10:00", "--mem=1480M" } do
     lu.assertStrContains(batch, "#SBATCH " .. line .. "\n")
   end
-  lu.assertTrue(os.execute(("cd / && SLURM_ARRAY_TASK_ID=2 sh %s/elsewhere/sweep.sbatch >/dev/null"):format(cli.folder)))
+  lu.assertTrue(os.execute(("cd / && SLURM_ARRAY_TASK_ID=2 sh %s/elsewhere/sweep.sbatch " ..
+    ">/dev/null"):format(cli.folder)))
   lu.assertEquals(ledger(), { "0.4 2 1 from 0" })
   fails("small.lua lr=0.3,0.4 --halving --list",
     "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm", 2)

@@ -45,7 +45,8 @@ local flat = x:slice(1, 1, 8):contiguous():reshape(8, -1)
 flat:matmul(pl.ones(784, 10))
 local model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }
 model:build { 28, 28, 1 }
-model:evaluate(pl.data.from_tensors { x = x:slice(1, 1, 8):contiguous(), y = y:slice(1, 1, 8):contiguous(), labels = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j" } }.train)
+model:evaluate(pl.data.from_tensors { x = x:slice(1, 1, 8):contiguous(), y = y:slice(1, 1, 8):contiguous(),
+  labels = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j" } }.train)
 model:backward(select(2, pl.nn.CrossEntropy()(model:forward(flat:slice(1, 1, 8)), y:slice(1, 1, 8):contiguous())))
 pl.experiment { name = "small", data = pl.data.from_tensors { x = x, y = y },
   model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),

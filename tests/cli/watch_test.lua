@@ -8,7 +8,8 @@ local text = require "perilune.base.format"
 local experiment = [[
 local pl = require "perilune"
 return pl.experiment { name = "Watched", seed = 1, data = pl.data.digits { train = 400, test = 100 },
-  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 },
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.SGD { lr = 0.1 },
   epochs = pl.arg("n", 4), batch_size = 50,
   callbacks = { on_epoch = function() os.execute "sleep 0.1" end } }
 ]]
@@ -59,7 +60,8 @@ function TestWatch:tearDown() tmux "kill-server" end
 
 function TestWatch:test_sizes_and_resizing_while_a_run_trains_ends_and_vanishes()
   lu.assertEquals(cli.run "run watched.lua -q --out all/a".status, 0)
-  os.execute(("cd %s && (%s run watched.lua n=600 -q --fresh --threads 1 --out all/b >/dev/null 2>&1 & echo $! > b.pid)"):format(cli.quote(cli.folder),
+  os.execute(("cd %s && (%s run watched.lua n=600 -q --fresh --threads 1 --out all/b >/dev/null 2>&1 & echo $! > " ..
+    "b.pid)"):format(cli.quote(cli.folder),
     cli.quote(cli.program)))
   begin(80, 24, "watch all")
   for _, size in ipairs { { 80, 24 }, { 60, 24 }, { 140, 40 }, { 250, 50 } } do

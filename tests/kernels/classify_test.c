@@ -116,7 +116,8 @@ static void largest_and_ordinary(void **state) {
     }
     free(x);
   }
-  for (int i = 0; next_isa(&i); i++) assert_true(pl_kernel.max_abs(NULL, 0) == 0 && pl_kernel.all_zero_or_normal(NULL, 0));
+  for (int i = 0; next_isa(&i); i++)
+    assert_true(pl_kernel.max_abs(NULL, 0) == 0 && pl_kernel.all_zero_or_normal(NULL, 0));
 }
 
 int main(void) {

@@ -331,7 +331,8 @@ end
 function TestFiles:test_a_damaged_file()
   with_entry({}, function(d, folder)
     write(folder .. "/train-images.idx3-ubyte", idx({ 4, 2, 3 }, "short"))
-    fails(folder .. "/train-images.idx3-ubyte is truncated: its header says [4, 2, 3], which is 40 bytes, and it has 21", d.train.get, d.train, 1)
+    fails(folder .. "/train-images.idx3-ubyte is truncated: its header says [4, 2, 3], which is 40 bytes, and it " ..
+      "has 21", d.train.get, d.train, 1)
     write(folder .. "/train-images.idx3-ubyte", "<html>not found</html>")
     fails("is not an IDX file", d.train.get, d.train, 1)
   end)

@@ -47,7 +47,9 @@ local forwards = {
   { label, function(o, t) return ((o - t:one_hot(5)) ^ 2):mean(-1) end },
   { label, function(o, t) return pl.where(o:pick(t):gt(0.2), o:max(-1), (o * o):sum(-1)) end },
   { pl.randn(7, 5, { seed = 2 }), function(o, t) return ((o - t):abs() + (o * t):sigmoid()):sum(-1) end },
-  { pl.randn(7, 5, { seed = 3 }), function(o, t) return o:reshape(-1, 5, 1):matmul(t:reshape(-1, 1, 5)):sum({ 2, 3 }) end },
+  { pl.randn(7, 5, { seed = 3 }), function(o, t)
+    return o:reshape(-1, 5, 1):matmul(t:reshape(-1, 1, 5)):sum({ 2, 3 })
+  end },
 }
 
 function TestDefineLoss.test_gradients_are_the_tapes_to_the_bit_on_any_number_of_threads()
@@ -131,8 +133,12 @@ function TestDefineLoss.test_wrong_use()
     lu.assertFalse(ok)
     lu.assertStrContains(message, case[1])
     lu.assertStrContains(message, "define_loss_test.lua:")
-    lu.assertStrContains(message, "Mine")
+    lu.assertStrContains(message, "Mine: ")
+    lu.assertNotStrContains(message, "Mine: Mine: ")
   end
+  local loops
+  loops = nn.define_loss { name = "Mine", forward = function(o) return o:sum(-1) * loops:value(y, label) end }
+  lu.assertStrMatches(select(2, pcall(loops, y, label)), ".*define_loss_test%.lua:%d+: Mine: Mine: calls itself")
   local ok, message = pcall(nn.define_loss { forward = function(o) return o end }, y, label:slice(1, 1, 3))
   lu.assertFalse(ok)
   lu.assertStrContains(message, "7 outputs and 3 targets")
@@ -191,7 +197,8 @@ function TestDefineLoss.test_targets_and_kinds_of_outputs()
   local t = x:matmul(pl.randn(4, 3, { seed = 8 }))
   local values = pl.data.from_tensors { x = x, y = t, name = "values" }
   local function trained(loss)
-    return experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } }):run { out = false, quiet = true }
+    local e = experiment(loss, { data = values, model = nn.Sequential { nn.Linear(4, 3) } })
+    return e:run { out = false, quiet = true }
   end
   local own, built_in = trained(nn.define_loss { forward = function(o, w) return (o - w) ^ 2 end }), trained(nn.MSE())
   lu.assertAlmostEquals(own.history.train_loss[3], built_in.history.train_loss[3], 1e-5)

@@ -307,8 +307,25 @@ function TestDefine.test_wrong_use()
   local g
   g = nn.Graph(function(x) return g(x) end)
   lu.assertStrContains(select(2, pcall(g.build, g, { 4 })), "Graph cannot contain itself")
+  g = nn.Graph(function(x) return nn.Linear(4, 2)(x) end)
+  lu.assertStrMatches(select(2, pcall(g.build, g, { 4 })), ".*operation 2 %(.*define_test%.lua:%d+%) calls a layer, " ..
+    "and now another one; make layers outside of the function, once")
   lu.assertStrContains(select(2, pcall(nn.define, { nam = "A" })), "no option 'nam'; did you mean 'name'?")
   lu.assertStrContains(select(2, pcall(nn.define, { name = "A" })), "forward takes a function, got nothing")
+end
+
+-- What has no batch is flattened as a tensor is: the first axis stays.
+function TestDefine.test_flatten_of_what_has_no_batch()
+  for _, shape in ipairs { { 4 }, { 2, 3, 4 } } do
+    local found
+    pl.grad(function(v)
+      found = v:flatten():detach().shape
+      return v:sum()
+    end)(pl.ones(table.unpack(shape)))
+    lu.assertEquals(found, pl.ones(table.unpack(shape)):flatten().shape)
+  end
+  lu.assertErrorMsgContains("flatten: the value has no axes", pl.grad(function(v) return v:sum():flatten():sum() end),
+    pl.ones(2))
 end
 
 function TestDefine.test_gradients_by_a_tape()

@@ -104,7 +104,8 @@ end
 function TestFields:test_stopping_must_monitor_what_is_measured()
   lu.assertStrContains(message(pl.experiment,
     fields { stopping = pl.stopping.patience { monitor = "val_loss", patience = 2 } }),
-    "stopping monitors 'val_loss', which this experiment does not measure; there is no validation set: add validation = 0.1")
+    "stopping monitors 'val_loss', which this experiment does not measure; there is no validation set: add " ..
+    "validation = 0.1")
   lu.assertStrContains(message(pl.experiment, fields { test = "end",
     stopping = pl.stopping.patience { monitor = "test_loss", patience = 2 } }),
     "the test set is evaluated at the end only: add test = \"epoch\"")

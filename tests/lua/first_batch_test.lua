@@ -48,8 +48,9 @@ function TestFirstBatch:test_once_a_training()
 end
 
 function TestFirstBatch:test_not_after_a_resume()
-  local function run(more) return experiment(true, entropy()):run { out = scratch .. "/run", quiet = true, silent = true,
-    pause_after = more } end
+  local function run(more)
+    return experiment(true, entropy()):run { out = scratch .. "/run", quiet = true, silent = true, pause_after = more }
+  end
   run(1)
   lu.assertEquals({ models, losses }, { 1, 1 })
   run()

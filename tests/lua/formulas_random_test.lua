@@ -11,16 +11,7 @@ local COUNT = tonumber(os.getenv "FORMULAS") or 1000
 -- Every 50th is large enough for several threads.
 local function formula(seed) return formulas.formula(seed, seed % 50 == 0) end
 
-local function recorded(f, params)
-  local shapes = {}
-  for _, p in ipairs(f.params) do shapes[p.name] = p.shape end
-  local layer = pl.nn.define { name = "Random", params = function() return shapes end,
-    forward = function(self, x) return formulas.run(f, x, self) end } ()
-  local model = pl.nn.Sequential { layer }
-  model:build { f.width }
-  for _, p in ipairs(f.params) do layer[p.name] = params[p.name] end
-  return model
-end
+local recorded, all_bits = formulas.recorded, formulas.all_bits
 
 local function bits(...) return core.store.sha256(...) end
 
@@ -45,17 +36,6 @@ function TestRandomFormulas:test_recorded_is_plain_to_the_bit()
   end
 end
 
--- Values and gradients of a formula as a layer.
-local function all_bits(f)
-  local x, params = formulas.inputs(f)
-  local model = recorded(f, params)
-  local y = model:forward(x)
-  model:zero_grad()
-  local list = { y, model:backward(pl.randn(y.shape, { seed = 5 }), true) }
-  for _, p in ipairs(f.params) do list[#list + 1] = model[1][p.name .. "_grad"] end
-  return bits(table.unpack(list))
-end
-
 function TestRandomFormulas:test_same_bits_for_any_number_of_threads()
   for seed = 1, COUNT do
     if seed % 50 == 0 or seed % 25 == 1 then
@@ -66,6 +46,30 @@ function TestRandomFormulas:test_same_bits_for_any_number_of_threads()
         lu.assertEquals(found[threads], found[1], ("%d threads, %s"):format(threads, words(f)))
       end
     end
+  end
+end
+
+-- Both vector widths, in processes of their own.
+local function bits_with(isa)
+  local path = scratch .. "/bits.lua"
+  local file <close> = assert(io.open(path, "w"))
+  file:write(([[local formulas = dofile "tests/lua/support_formulas.lua"
+for seed = 1, %d do print(seed, formulas.all_bits(formulas.formula(seed, seed %% 50 == 0))) end]]):format(COUNT))
+  file:flush()
+  local pipe = assert(io.popen(("PERILUNE_ISA=%s %s/perilune %s 2>&1"):format(isa, os.getenv "BUILD" or "build", path)))
+  local list = {}
+  for text in pipe:lines() do list[#list + 1] = text end
+  pipe:close()
+  return list
+end
+
+function TestRandomFormulas:test_same_bits_for_both_vector_widths()
+  local wide = bits_with "avx512"
+  if wide[1] and not wide[1]:match "^1\t%x+$" then lu.skip "there are no avx512 kernels on this processor" end
+  local narrow = bits_with "avx2"
+  lu.assertEquals({ #wide, #narrow }, { COUNT, COUNT }, wide[#wide])
+  for seed = 1, COUNT do
+    if narrow[seed] ~= wide[seed] then lu.assertEquals(narrow[seed], wide[seed], words(formula(seed))) end
   end
 end
 

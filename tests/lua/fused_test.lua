@@ -16,7 +16,8 @@ local function digest(layers, optimizer, batch, threads)
   model:build { 28, 28, 1 }
   model:initialize(5)
   local opt = optimizer():bind(model)
-  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = opt, data = train, batch_size = batch, seed = 7, shuffle = true,
+  local trainer = core.trainer.new { model = model, loss = nn.CrossEntropy(), optimizer = opt, data = train,
+    batch_size = batch, seed = 7, shuffle = true,
     augment = { pl.augment.affine { chance = 0.5, rotate = 20, shift = 0.1 } } }
   local n = trainer:batches()
   local losses, list = {}, {}
@@ -36,31 +37,45 @@ local function digest(layers, optimizer, batch, threads)
   for _, slot in ipairs(opt:state()) do list[#list + 1] = slot.tensor end
   return core.store.sha256(table.unpack(list)) .. table.concat(losses, ",")
 end
-local function mlp() return { nn.Flatten(), nn.Linear(784, 72), nn.ReLU(), nn.Dropout(0.3), nn.Linear(72, 50), nn.Tanh(), nn.Linear(50, 10) } end
+local function mlp()
+  return { nn.Flatten(), nn.Linear(784, 72), nn.ReLU(), nn.Dropout(0.3), nn.Linear(72, 50), nn.Tanh(),
+    nn.Linear(50, 10) }
+end
 local function conv()
-  local branch = nn.Sequential { nn.Conv2d(6, 6, 3, { padding = "same" }), nn.BatchNorm(6, { affine = false }), nn.ReLU(), nn.BatchNorm(6) }
+  local branch = nn.Sequential { nn.Conv2d(6, 6, 3, { padding = "same" }), nn.BatchNorm(6, { affine = false }),
+    nn.ReLU(), nn.BatchNorm(6) }
   local shortcut = nn.Sequential { nn.Conv2d(6, 6, 1), nn.BatchNorm(6) }
-  local block = nn.Sequential { nn.ReLU(), nn.Residual(branch), nn.ReLU(), nn.Residual(nn.BatchNorm(6), shortcut), nn.Residual(nn.Conv2d(6, 6, 1)), nn.ReLU() }
-  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), block, nn.Flatten(), nn.Linear(864, 100), nn.ReLU(), nn.Linear(100, 10) }
+  local block = nn.Sequential { nn.ReLU(), nn.Residual(branch), nn.ReLU(), nn.Residual(nn.BatchNorm(6), shortcut),
+    nn.Residual(nn.Conv2d(6, 6, 1)), nn.ReLU() }
+  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.BatchNorm(6), block, nn.Flatten(), nn.Linear(864, 100), nn.ReLU(),
+    nn.Linear(100, 10) }
 end
 local function pooled()
-  return { nn.Identity(), nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, { bias = "per-position" }), nn.LeakyReLU(0.1), nn.MaxPool2d(2),
-    nn.Dropout(0.2), nn.Conv2d(8, 16, 3, { padding = "same" }), nn.ReLU(), nn.Conv2d(16, 16, 3, { padding = "same" }), nn.ReLU(), nn.MaxPool2d(2),
+  return { nn.Identity(), nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, { bias = "per-position" }),
+    nn.LeakyReLU(0.1), nn.MaxPool2d(2),
+    nn.Dropout(0.2), nn.Conv2d(8, 16, 3, { padding = "same" }), nn.ReLU(), nn.Conv2d(16, 16, 3, { padding = "same" }),
+    nn.ReLU(), nn.MaxPool2d(2),
     nn.GELU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 10) }
 end
 local function dropped()
-  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(6, 16, 3, { padding = "same" }), nn.ReLU(), nn.Dropout(0.1),
-    nn.Conv2d(16, 5, 3, { stride = 3, bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm(5), nn.ReLU(), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.3),
+  return { nn.Conv2d(1, 6, 5, { stride = 2 }), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(6, 16, 3, { padding = "same" }),
+    nn.ReLU(), nn.Dropout(0.1),
+    nn.Conv2d(16, 5, 3, { stride = 3, bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm(5), nn.ReLU(),
+    nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.3),
     nn.Flatten(), nn.ReLU(), nn.Dropout(0), nn.Linear(80, 10) }
 end
 local function rows()
-  return { nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(1, 3, 5, { bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(4),
-    nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }, nn.ReLU(), nn.Dropout(0.4), nn.Flatten(), nn.Linear(144, 10) }
+  return { nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(1, 3, 5, { bias = "per-position" }), nn.ReLU(), nn.Dropout(0.2),
+    nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(4),
+    nn.Lambda { forward = function(x) return x * 2 end, backward = function(dy) return dy * 2 end }, nn.ReLU(),
+    nn.Dropout(0.4), nn.Flatten(), nn.Linear(144, 10) }
 end
 local function packed() return { nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10) } end
 local function activated()
-  return { nn.Conv2d(1, 9, 5, { stride = 2 }), nn.Sigmoid(), nn.Conv2d(9, 6, 1, { bias = "per-position" }), nn.LeakyReLU(0.1), nn.Conv2d(6, 16, 3, { padding = "same" }), nn.ReLU(),
-    nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2), nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
+  return { nn.Conv2d(1, 9, 5, { stride = 2 }), nn.Sigmoid(), nn.Conv2d(9, 6, 1, { bias = "per-position" }),
+    nn.LeakyReLU(0.1), nn.Conv2d(6, 16, 3, { padding = "same" }), nn.ReLU(),
+    nn.Residual(nn.Conv2d(16, 16, 1)), nn.ReLU(), nn.Conv2d(16, 16, 5, { padding = "same" }), nn.LeakyReLU(0.2),
+    nn.Conv2d(16, 8, 3, { stride = 3 }), nn.Tanh(), nn.Conv2d(8, 8, 3, { padding = "same" }), nn.ELU(),
     nn.Linear(8, 40), nn.Tanh(), nn.Flatten(), nn.Linear(640, 10), nn.Sigmoid() }
 end
 local function row(n) return { shape = { n }, init = { "normal", 0, 0.1 } } end

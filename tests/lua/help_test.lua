@@ -76,7 +76,9 @@ function TestHelp:test_objects_rooms_and_the_list_of_topics()
   lu.assertStrContains(help.text(pl.nn), "nn.BatchNorm")
   lu.assertEquals(help.text(pl.nn), help.text "nn")
   lu.assertStrContains(help.text(pl.nn.ReLU().forward), "layer:forward(x)")
-  for _, module in ipairs { "layer", "nn", "session", "system" } do lu.assertStrContains(help.text(), "\n  " .. module) end
+  for _, module in ipairs { "layer", "nn", "session", "system" } do
+    lu.assertStrContains(help.text(), "\n  " .. module)
+  end
 end
 
 function TestHelp:test_options_that_a_class_extends()

@@ -179,8 +179,10 @@ function TestShared:test_modules_of_the_same_name()
     file:close()
     file = assert(io.open(("%s/%s/main.lua"):format(scratch, name), "w"))
     file:write [[local pl = require "perilune"
-      return pl.experiment { name = require "beside_it", data = pl.data.digits { train = 20, test = 0 }, epochs = 1, batch_size = 10,
-        model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 } }]]
+      return pl.experiment { name = require "beside_it", data = pl.data.digits { train = 20, test = 0 }, epochs = 1,
+        batch_size = 10,
+        model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+        optimizer = pl.optim.SGD { lr = 0.1 } }]]
     file:close()
   end
   for _, name in ipairs { "a", "b", "a" } do

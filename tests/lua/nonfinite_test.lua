@@ -61,7 +61,8 @@ function TestStop:test_a_gradient_is_named_with_epoch_batch_layer_and_parameter(
     for threads = 1, 2 do
       core.system.threads(threads)
       local e = regression { huge = { 22 }, optimizer = optimizer, layer = nn.LeakyReLU() }
-      lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the weight of layer 3 (Linear, "last"); ' ..
+      lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the ' ..
+        'weight of layer 3 (Linear, "last"); ' ..
         "stopped, the weights are those of the epoch's start")
       lu.assertTrue(finite(e.model))
     end
@@ -71,12 +72,14 @@ end
 function TestStop:test_the_first_on_the_way_back_is_named()
   local function double(x) return 2 * x end
   local e = regression { layer = nn.Lambda { forward = double, backward = function(dy) return dy * (0 / 0) end } }
-  lu.assertStrContains(message(e), 'epoch 1, batch 1: a gradient is not a finite number; first seen in the bias of layer 1 (Linear, "first")')
+  lu.assertStrContains(message(e), 'epoch 1, batch 1: a gradient is not a finite number; first seen in the bias of ' ..
+    'layer 1 (Linear, "first")')
 end
 
 function TestStop:test_a_weight_that_the_step_itself_spoils()
   local e = regression { optimizer = pl.optim.SGD { lr = 1e15 }, layer = nn.LeakyReLU(), huge = { 1 }, size = 1e15 }
-  lu.assertStrContains(message(e), 'epoch 1, batch 1: a weight is not a finite number; first seen in the weight of layer 1 (Linear, "first")')
+  lu.assertStrContains(message(e), 'epoch 1, batch 1: a weight is not a finite number; first seen in the weight of ' ..
+    'layer 1 (Linear, "first")')
   lu.assertTrue(finite(e.model))
 end
 
@@ -89,7 +92,8 @@ end
 function TestStop:test_with_a_loss_in_lua()
   local mse = nn.MSE()
   local e = regression { huge = { 22 }, layer = nn.LeakyReLU(), loss = function(y, target) return mse(y, target) end }
-  lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the weight of layer 3 (Linear, "last")')
+  lu.assertStrContains(message(e), 'epoch 1, batch 6: a gradient is not a finite number; first seen in the weight ' ..
+    'of layer 3 (Linear, "last")')
 end
 
 TestSkip = {}

@@ -203,7 +203,10 @@ function TestPng:test_a_decoder_reads_it()
   local path = scratch .. "/x.png"
   assert(store.write_text(path, rows.of_pixels({ { { 0 }, { 1 } }, { { 0.5 }, { 2 } } }, 0, 1)))
   local code = "import sys,zlib,struct\nb=open(sys.argv[1],'rb').read()\nassert " ..
-    "b[:8]==b'\\x89PNG\\r\\n\\x1a\\n'\ni=8\nout=[]\nwhile i<len(b):\n n,=struct.unpack('>I',b[i:i+4]);k=b[i+4:i+8];d=b[i+8:i+8+n]\n assert struct.unpack('>I',b[i+8+n:i+12+n])[0]==zlib.crc32(k+d)\n out+=[zlib.decompress(d)] if k==b'IDAT' else []\n i+=12+n\nprint(out[0].hex())"
+    "b[:8]==b'\\x89PNG\\r\\n\\x1a\\n'\ni=8\nout=[]\nwhile i<len(b):\n" ..
+    " n,=struct.unpack('>I',b[i:i+4]);k=b[i+4:i+8];d=b[i+8:i+8+n]\n" ..
+    " assert struct.unpack('>I',b[i+8+n:i+12+n])[0]==zlib.crc32(k+d)\n" ..
+    " out+=[zlib.decompress(d)] if k==b'IDAT' else []\n i+=12+n\nprint(out[0].hex())"
   if not os.execute "command -v python3 >/dev/null 2>&1" then lu.skip "python3 is not there" end
   store.write_text(scratch .. "/png.py", code)
   local pipe = io.popen(("python3 %s/png.py %s"):format(scratch, path))

@@ -1,5 +1,5 @@
--- Models of several outputs: nn.Graph returns them; the first is scored; losses are given a list; made once more by hand
--- as a model of one flat output, which computes the same bits.
+-- Models of several outputs: nn.Graph returns them; the first is scored; losses are given a list; made once more by
+-- hand as a model of one flat output, which computes the same bits.
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -11,7 +11,8 @@ TestSeveralOutputs = {}
 local x, labels = pl.randn(60, 4, { seed = 3 }), {}
 for i = 1, 60 do labels[i] = x[i]:sum() > 0 and 1 or 0 end
 local y = pl.tensor(labels, "i32")
-local data = pl.data.from_tensors { x = x, y = y, test_x = x:slice(1, 1, 20), test_y = y:slice(1, 1, 20), name = "signs" }
+local data = pl.data.from_tensors { x = x, y = y, test_x = x:slice(1, 1, 20), test_y = y:slice(1, 1, 20),
+  name = "signs" }
 
 local function digest(model)
   local list = {}
@@ -145,6 +146,13 @@ function TestSeveralOutputs:test_wrong_use()
     function() nn.Graph(function() return {} end):build { 4 } end)
   lu.assertErrorMsgContains("forward returns 3 where the result of its operations is due",
     function() nn.Graph(function(v) return head(v), 3 end):build { 4 } end)
+  lu.assertErrorMsgContains("a model has at most 16 outputs, got 17", function()
+    nn.Graph(function(v)
+      local list = {}
+      for i = 1, 17 do list[i] = v * i end
+      return list
+    end):build { 4 }
+  end)
   local model = two_heads():build { 4 }
   local a, b = model:forward(x)
   lu.assertErrorMsgContains("backward takes the gradients of the 2 outputs, each of the shape of its output",

@@ -1,5 +1,5 @@
--- A layer that is used at several places of a model: one set of parameters, whose gradients are added up; saved, loaded,
--- copied, counted and shown once.
+-- A layer that is used at several places of a model: one set of parameters, whose gradients are added up; saved,
+-- loaded, copied, counted and shown once.
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn = pl.nn
@@ -134,9 +134,11 @@ end
 function TestShared.test_in_an_experiment()
   local function train(threads, frozen)
     local model = nested()
-    local e = pl.experiment { name = "shared", model = nn.Sequential { model, nn.Linear(4, 3) }, loss = nn.CrossEntropy(),
+    local e = pl.experiment { name = "shared", model = nn.Sequential { model, nn.Linear(4, 3) },
+      loss = nn.CrossEntropy(),
       data = pl.data.from_tensors { x = numbers(80, 5, 13, 20, 4), y = pl.arange(0, 19) % 3 },
-      optimizer = pl.optim.Adam { lr = 0.01, groups = frozen and { { match = "01_sequential", frozen = true } } or nil },
+      optimizer = pl.optim.Adam { lr = 0.01, groups = frozen and { { match = "01_sequential", frozen = true } } or
+        nil },
       batch_size = 7, epochs = 3 }
     local run = e:run { quiet = true, out = false, threads = threads }
     lu.assertEquals(run.model:count(), 35)

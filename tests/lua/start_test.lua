@@ -44,8 +44,8 @@ TestStart = {}
 
 function TestStart:test_a_loaded_model_says_where_it_starts()
   for _, model in ipairs { assert(nn.load(path)), assert(nn.load(path)):clone() } do
-    lu.assertErrorMsgContains(('the model has the weights of %s, and a run would draw new ones; add start = "keep"'):format(path), pl.experiment,
-      fields { model = model })
+    local message = 'the model has the weights of %s, and a run would draw new ones; add start = "keep"'
+    lu.assertErrorMsgContains(message:format(path), pl.experiment, fields { model = model })
   end
   local run = pl.experiment(fields {}):run(quiet)
   lu.assertErrorMsgContains('the weights of a run of "start"', pl.experiment, fields { model = run.model })

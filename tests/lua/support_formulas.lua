@@ -99,4 +99,27 @@ function M.run(f, x, params)
   return values[#f.steps]
 end
 
+--- A formula as the only layer of a built model.
+function M.recorded(f, params)
+  local shapes = {}
+  for _, p in ipairs(f.params) do shapes[p.name] = p.shape end
+  local layer = pl.nn.define { name = "Random", params = function() return shapes end,
+    forward = function(self, x) return M.run(f, x, self) end } ()
+  local model = pl.nn.Sequential { layer }
+  model:build { f.width }
+  for _, p in ipairs(f.params) do layer[p.name] = params[p.name] end
+  return model
+end
+
+--- Values and gradients of it, as one digest.
+function M.all_bits(f)
+  local x, params = M.inputs(f)
+  local model = M.recorded(f, params)
+  local y = model:forward(x)
+  model:zero_grad()
+  local list = { y, model:backward(pl.randn(y.shape, { seed = 5 }), true) }
+  for _, p in ipairs(f.params) do list[#list + 1] = model[1][p.name .. "_grad"] end
+  return core.store.sha256(table.unpack(list))
+end
+
 return M

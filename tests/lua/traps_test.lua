@@ -1,5 +1,5 @@
--- What formulas and the tape do not let pass in silence: captured values that change, control flow that is not recorded,
--- gradients that a copy would cut off, tensors changed in place under the tape.
+-- What formulas and the tape do not let pass in silence: captured values that change, control flow that is not
+-- recorded, gradients that a copy would cut off, tensors changed in place under the tape.
 local lu = require "luaunit"
 local pl = require "perilune"
 local nn = pl.nn
@@ -69,7 +69,8 @@ function TestTraps:test_a_condition_is_no_control_flow()
   } do
     lu.assertStrContains(recorded(forward), instead)
   end
-  lu.assertStrContains(recorded(function(_, v) for i = 1, v:sum(-1) do v = v * i end return v end), "value of a formula")
+  lu.assertStrContains(recorded(function(_, v) for i = 1, v:sum(-1) do v = v * i end return v end),
+    "value of a formula")
   lu.assertStrContains(recorded(function(_, v) local s = v for _, k in pairs(v) do s = s + k end return s * 1 end),
     "cannot be looped over")
   -- a comparison that is taken is fine, of outputs too

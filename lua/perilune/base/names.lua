@@ -1,6 +1,6 @@
---- One message for every name that nothing has and every argument of the wrong kind: what it is called here, the nearest
---- name, why it is not needed; with the line of the script. Tables and classes are handed over with `module` and
---- `class`; the C side calls `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
+--- One message for every name that nothing has and every argument of the wrong kind: what it is called here, the
+--- nearest name, why it is not needed; with the line of the script. Tables and classes are handed over with `module`
+--- and `class`; the C side calls `missing`, `argument`, `explain` and `not_an_option` (runtime/bind/bind_arguments.c).
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local foreign = require "perilune.base.foreign"
@@ -116,8 +116,8 @@ function M.missing(object, key, level)
     for _, column in ipairs(object.columns) do names[#names + 1] = column end
     if require "perilune.train.metrics".is_column(key) then return nil end
   end
-  errors.raise("%s has no %s '%s'%s", nouns[module] or "a " .. module, module == "history" and "column" or "field or method",
-    key,
+  local what = module == "history" and "column" or "field or method"
+  errors.raise("%s has no %s '%s'%s", nouns[module] or "a " .. module, what, key,
     "; " .. (M.advice(key, names, module) or ("help \"%s\" lists what it has"):format(module)))
 end
 
@@ -269,8 +269,8 @@ function M.argument(f, position, message, expected, given, value)
   local name = entry.module ~= "" and entry.module .. "." .. entry.name or entry.name
   if exact and entry.method then
     if position == 1 and not message and entry.module ~= "" then
-      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name, variables[entry.module] or entry.module,
-        entry.name)
+      errors.raise("%s is a method, called with a colon: %s:%s(...)", entry.name,
+        variables[entry.module] or entry.module, entry.name)
     end
     name, position = name:gsub("%.", ":"), position - 1
   end

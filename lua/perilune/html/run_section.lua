@@ -152,12 +152,11 @@ local function mistakes(page, result, labels)
   local list = result.mistakes
   if not list then
     return page:absent("The mistakes are not in this file: a run that is trained by this version of Perilune " ..
-      "keeps the 50 "
-      .. "worst of each evaluated split.")
+      "keeps the 50 worst of each evaluated split.")
   end
   if #list == 0 then return page:tag("p", "There are no mistakes.") end
-  page:tag("p", ("The %d most confident mistakes: actual → predicted, probability, index in the split."):format(#list),
-    'class="muted"')
+  local title = "The %d most confident mistakes: actual → predicted, probability, index in the split."
+  page:tag("p", title:format(#list), 'class="muted"')
   local pictures = {}
   for _, m in ipairs(list) do
     if m.picture then

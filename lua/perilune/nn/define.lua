@@ -92,7 +92,8 @@ end
 local function finish(recorder, ...)
   local list = { ... }
   if #list == 1 and type(list[1]) == "table" and not symbol.is(list[1]) and #list[1] > 0 then list = list[1] end
-  local shapes, flat = {}, {}
+  local shapes, flat, most = {}, {}, core.formula.most_outputs
+  if #list > most then raise("a model has at most %d outputs, got %d", most, #list) end
   for i = 1, math.max(#list, 1) do
     check_result(recorder, list[i])
     local sizes, fixed = recorder:shape(symbol.value(list[i]))

@@ -1,5 +1,5 @@
---- nn.define_loss: a loss from a formula. Its function is recorded when the shapes of outputs and targets are known, and
--- again each epoch; what it computes is then a program of operations that runs in C, like a built-in loss.
+--- nn.define_loss: a loss from a formula. Its function is recorded when the shapes of outputs and targets are known,
+-- and again each epoch; what it computes is then a program of operations that runs in C, like a built-in loss.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
@@ -9,18 +9,18 @@ local raise = errors.raise
 local M = {}
 
 -- The value that has one number a sample.
-local function per_sample(label, recorder, reduction, ...)
+local function per_sample(recorder, reduction, ...)
   local result = ...
-  if select("#", ...) ~= 1 then raise("%s: forward returns one value, got %d", label, select("#", ...)) end
+  if select("#", ...) ~= 1 then raise("forward returns one value, got %d", select("#", ...)) end
   if not symbol.is(result) or symbol.recorder(result) ~= recorder then
-    raise("%s: forward returns %s where what a sample costs is due", label, options.describe(result))
+    raise("forward returns %s where what a sample costs is due", options.describe(result))
   end
   if (symbol.total(result) or reduction) ~= reduction then
-    raise('%s: a loss is the %s over the batch; end it with :%s(), over no axes or those of a sample, or say ' ..
-      'reduction = "%s"', label, reduction, reduction, symbol.total(result))
+    raise('a loss is the %s over the batch; end it with :%s(), over no axes or those of a sample, or say ' ..
+      'reduction = "%s"', reduction, reduction, symbol.total(result))
   end
   local sizes, fixed = recorder:shape(symbol.value(result))
-  if fixed then raise("%s: the result does not depend on the output: it has no batch axis", label) end
+  if fixed then raise "the result does not depend on the output: it has no batch axis" end
   if #sizes == 0 then return result end
   local axes = {}
   for a = 1, #sizes do axes[a] = a + 1 end
@@ -71,7 +71,7 @@ function M.new(spec)
   local loss = core.formula.loss({ name = label, reduction = reduction, outputs = d.outputs,
     options = next(o) ~= nil and o or nil }, function(recorder, shapes)
     local y, t = symbol.new(recorder, recorder:input(1)), symbol.new(recorder, recorder:input(2))
-    recorder:result(symbol.value(per_sample(label, recorder, reduction, forward(outputs_of(y, shapes), t, o))))
+    recorder:result(symbol.value(per_sample(recorder, reduction, forward(outputs_of(y, shapes), t, o))))
   end)
   watched[loss] = require "perilune.script.upvalues".watch { { "forward", forward } }
   return loss

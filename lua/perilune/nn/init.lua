@@ -131,7 +131,8 @@ local function describe(layer, indent, lines, met)
   end
   local inside = table.concat(parts, ", "):gsub("^(%S+), (%d+)", "%1 -> %2")
   local shared = met[layer] and ", shared" or ""
-  lines[#lines + 1] = ("%s%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "", shared)
+  lines[#lines + 1] = ("%s%s%s%s%s"):format(indent, layer.type, name, inside ~= "" and "(" .. inside .. ")" or "",
+    shared)
   if met[layer] then return lines end
   met[layer] = true
   for i = 1, #layer do describe(layer[i], indent .. "  ", lines, met) end

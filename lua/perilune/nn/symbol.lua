@@ -177,10 +177,13 @@ local function resized(x, sizes)
   return apply("reshape", sizes, x)
 end
 
+-- [N, elements of a sample]; where no batch is, the first axis stays, as of tensors.
 function methods.flatten(x)
+  local sizes, fixed = shape_of(x)
+  if fixed and #sizes == 0 then raise "flatten: the value has no axes; use reshape(1)" end
   local count = 1
-  for _, n in ipairs((shape_of(x))) do count = count * n end
-  return resized(x, { count })
+  for a = fixed and 2 or 1, #sizes do count = count * sizes[a] end
+  return resized(x, fixed and { sizes[1], count } or { count })
 end
 
 function methods.unsqueeze(x, axis)

@@ -74,8 +74,8 @@ end
 
 --- The calls that led to an error, without those of the session itself.
 local function calls(message)
-  return (debug.traceback(message, 3):gsub("in upvalue 'chunk'", "in the session"):gsub("\n[^\n]*perilune/repl/init%.lua.*",
-    ""))
+  local text = debug.traceback(message, 3):gsub("in upvalue 'chunk'", "in the session")
+  return (text:gsub("\n[^\n]*perilune/repl/init%.lua.*", ""))
 end
 
 local running = false     -- is a chunk of a session with Ctrl-C?

@@ -5,6 +5,7 @@ local text = require "perilune.base.format"
 local M = {}
 
 local LEVELS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
+local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
 local ASCII = { "_", ".", "-", "~", "=", "+", "*", "#" }
 
 --- A list of numbers as one letter each, at most `width` of the last ones; log: by orders of magnitude. A gap is a
@@ -53,7 +54,7 @@ function M.histogram(h, style, options)
     local bar
     if style.utf8 then
       local eighths = math.floor(length * 8 + 0.5)
-      bar = ("█"):rep(eighths // 8) .. (eighths % 8 > 0 and ({ "▏", "▎", "▍", "▌", "▋", "▊", "▉" })[eighths % 8] or "")
+      bar = ("█"):rep(eighths // 8) .. (EIGHTHS[eighths % 8] or "")
     else bar = ("#"):rep(math.floor(length + 0.5)) end
     if n > 0 and bar == "" then bar = style.utf8 and "▏" or "." end
     lines[#lines + 1] = (style.paint(text.pad(labels[i], wide, "right"), "dim") .. " "

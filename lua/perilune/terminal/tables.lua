@@ -118,7 +118,8 @@ local function commonest(confusion, labels, term)
   for i, w in ipairs(metrics.confused(confusion, 20)) do
     rows[i] = { label(labels, w.actual), label(labels, w.predicted), text.count(w.count) }
   end
-  local lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint, term.width)
+  local lines = text.columns({ { "is" }, { "taken for" }, { "times", align = "right" } }, rows, "  ", term.paint,
+    term.width)
   local note = ("(the %d commonest; the matrix of %d classes is wider than the terminal)"):format(#rows, #confusion)
   return table.move(text.wrap(note, term.width, "  "), 1, 10, #lines + 1, lines)
 end

@@ -1,5 +1,6 @@
---- Where a model or a loss has formulas, the first batch of a training is also computed operation by operation, nothing
--- fused and each value in memory of its own, and must agree to the last bit. `perilune check` does so on made-up samples.
+--- Where a model or a loss has formulas, the first batch of a training is also computed operation by operation,
+-- nothing fused and each value in memory of its own, and must agree to the last bit. `perilune check` does so on
+-- made-up samples.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 

@@ -1,5 +1,5 @@
---- Measures the speed of training and inference of experiments, on their own data, with their own augmentation and optimizer.
---- commands/bench.lua prints it; tests/bench/ holds it against other libraries and limits.
+--- Measures the speed of training and inference of experiments, on their own data, with their own augmentation and
+--- optimizer. commands/bench.lua prints it; tests/bench/ holds it against other libraries and limits.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local script = require "perilune.script"
@@ -34,7 +34,8 @@ function M.load(name)
 end
 
 --- Floating-point operations of a training step for one sample, and of an inference: two a multiply-add, convolutions
---- counted as the direct algorithm does them, a step as three inferences (backward, to data and to weights, is two more).
+--- counted as the direct algorithm does them, a step as three inferences (backward, to data and to weights, is two
+--- more).
 function M.flops(e)
   local sum = 0
   for _, row in ipairs(e:rows()) do sum = sum + 2 * row.work end
@@ -51,7 +52,8 @@ function M.training(e, augment)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
   local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1 }, Training)
-  self.core = steps.new { model = e.model, loss = e.loss, outputs = require "perilune.nn.decision".kind(e.model, e.loss),
+  self.core = steps.new { model = e.model, loss = e.loss,
+    outputs = require "perilune.nn.decision".kind(e.model, e.loss),
     optimizer = e.optimizer, data = e.splits.train:read(),
     batch_size = e.batch_size,
     seed = e.seed, augment = augment.built_in, drop_last = e.drop_last, shuffle = e.shuffle }
