@@ -6,6 +6,7 @@
 --
 -- `nn.define` takes the parameters' shapes and the formula. The formula is recorded once, its gradient comes by itself,
 -- and it runs in C like a built-in layer. `which=relu` trains a network with as many parameters and ReLU instead.
+-- Measured, seeds 1 to 3: 2.52 % test error (2.43 to 2.66), with ReLU 2.34 % (2.17 to 2.54).
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
 

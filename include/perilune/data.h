@@ -123,7 +123,7 @@ PL_API size_t pl_batch_length(size_t n, size_t batch_size, size_t index);
 typedef struct pl_augment pl_augment;
 struct cJSON;
 
-/* type: "affine", "elastic", "noise", "cutout"; args: its options, as pl_options_read takes them (may be NULL). */
+/* type: one of pl_augment_types(); args: its options, as pl_options_read takes them (may be NULL). */
 PL_API pl_augment *pl_augment_new(const char *type, const struct cJSON *args, pl_error *err);
 /* one more who uses it, and frees it; returns a */
 PL_API pl_augment *pl_augment_retain(const pl_augment *a);
@@ -131,6 +131,8 @@ PL_API void pl_augment_free(pl_augment *a);                        /* when the l
 PL_API const char *pl_augment_type(const pl_augment *a);           /* [borrowed] */
 PL_API struct cJSON *pl_augment_config(const pl_augment *a);       /* its options and "type"; the caller frees */
 PL_API const char *const *pl_augment_types(void);                  /* ends with NULL */
+/* For tests that try every type: options as JSON; NULL past the end. */
+PL_API const char *pl_augment_example(const char *type, int i);
 
 /* The generator of batch `batch` of an epoch, for the augmentation at `index` (from 0) in the list of them. */
 PL_API pl_rng pl_augment_rng(uint64_t seed, uint64_t epoch, uint64_t batch, int index);

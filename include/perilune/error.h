@@ -25,8 +25,8 @@ typedef struct pl_error {
 PL_API pl_status pl_error_set(pl_error *err, pl_status status, const char *format, ...) PL_PRINTF(3, 4);
 /* Puts "<prefix>: " before the text; the status stays what it was. `err` may be NULL. */
 PL_API void pl_error_prefix(pl_error *err, const char *format, ...) PL_PRINTF(2, 3);
-/* Puts "<name>: " before the text, after the line of a script that it may begin with ("x.lua:12: "); whether it
-   does. */
+/* Puts "<name>: " before the text, after the line of a script that it may begin with ("x.lua:12: "). Returns whether
+   there is such a line. */
 PL_API bool pl_error_insert(pl_error *err, const char *name);
 
 #endif

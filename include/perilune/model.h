@@ -55,7 +55,7 @@ typedef struct pl_slice {
   char path[PL_PATH_TEXT];   /* of the layer: "05_linear" */
   const char *name;          /* of the parameter: "weight" */
   size_t offset, count;      /* in the flat blocks */
-  int param;                 /* its number among the layer's */
+  int param;                 /* its index among the layer's parameters */
   int axes;                  /* of its shape: 1 for biases */
 } pl_slice;
 PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */

@@ -9,12 +9,14 @@ local pl = {}
 ---
 ---The function is recorded: it is called with values of which only the shape is known, and each method and operator
 ---adds an operation to the layer's graph. From then on the graph runs, in C, and the function does not: nothing in it
----may depend on numbers. `if x:sum() > 0` is an error that says so; use `pl.where(condition, yes, no)`. What Lua does
----not let be caught (`if x then`, `x == 0`) is always taken the same way.
+---may depend on numbers. `if x:sum() > 0` is an error that says so, and so is a comparison that nothing takes, such as
+---`if x:gt(0) then`; use `pl.where(condition, yes, no)`. What Lua does not let be caught (`if x then`, `x == 0`) is
+---always taken the same way.
 ---
 ---The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, in reshape
 ---the batch is -1. Numbers and tensors that the function captures are constants, part of the graph; they are looked at
----again before each epoch, and a change is an error.
+---again before each epoch, and a change is an error. The first batch of a training, and `perilune check`, also compute
+---the operations one by one, nothing fused, and compare to the last bit.
 ---
 ---  arithmetic    + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
 ---  comparisons   lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)
@@ -113,7 +115,7 @@ function nn.define_loss(definition) end
 
 ---The gradient of a function of tensors that gives one number, for each of its arguments, by a tape: any control flow.
 ---The function is given values with the methods of formulas (`perilune help formulas`), whose numbers can be read:
----`x:item()`.
+---`x:item()`. A tensor that the function used and then changed in place is an error: change a copy.
 ---
 ---```lua
 ---local dw = pl.grad(function(w) return (w ^ 2):sum() end)(pl.tensor { 1, 2 })     -- [2, 4]

@@ -26,12 +26,14 @@ function Layer:build(shape) end
 ---A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered.
 ---@param x perilune.Tensor [N, ...]
 ---@return perilune.Tensor output
+---@return perilune.Tensor ... of a model of several outputs (nn.Graph) the others
 function Layer:forward(x) end
 
 ---The output for x, without training; nothing is remembered. Large inputs are run in chunks.
 ---@param x perilune.Tensor [N, ...]
 ---@param mode? "infer"|"dropout" "dropout" leaves dropout on (default "infer")
 ---@return perilune.Tensor output
+---@return perilune.Tensor ... of a model of several outputs (nn.Graph) the others
 function Layer:infer(x, mode) end
 
 ---@class perilune.OutputOptions
@@ -53,7 +55,7 @@ function Layer:predict(x, options) end
 function Layer:probabilities(x, options) end
 
 ---Adds the gradient of every parameter to its `grad`; follows forward.
----@param gradient perilune.Tensor of the output, as a loss returns it
+---@param gradient perilune.Tensor|perilune.Tensor[] of the output, as a loss returns it; of several outputs a list
 ---@param needs_grad? boolean also return the gradient for the input (default false)
 ---@return perilune.Tensor? input_gradient
 function Layer:backward(gradient, needs_grad) end

@@ -35,13 +35,17 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
   return *slot;
 }
 
+static bool begins_with_line(const char *text) {
+  const char *end = strstr(text, ": "), *lua = strstr(text, ".lua:"), *input = strstr(text, "stdin:");
+  return (lua != NULL && lua < end) || (input != NULL && input < end);
+}
+
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
   pl_error err;
   bool fresh = !pl_model_has_params(model);
   bind_use_state(L);
   if (pl_model_build(model, sample, &err)) {
-    /* a message that already begins with the layer's own file and line gets no second one */
-    if (strstr(err.text, ".lua:") != NULL || strstr(err.text, "stdin:") != NULL) {
+    if (begins_with_line(err.text)) {       /* of the layer, in the script: it gets no second one */
       lua_pushstring(L, err.text);
       lua_error(L);
     }
@@ -268,7 +272,7 @@ int bind_model_rows(lua_State *L) {
     lua_setfield(L, -2, "name");
     push_shape(L, &row.output);
     lua_setfield(L, -2, "output");
-    lua_pushinteger(L, row.kind == PL_MODEL_LAYER && !row.again ? trained_numbers(row.layer) : 0);
+    lua_pushinteger(L, row.kind != PL_MODEL_BEGIN && !row.again ? trained_numbers(row.layer) : 0);
     lua_setfield(L, -2, "parameters");
     if (row.again) {
       lua_pushboolean(L, 1);

@@ -1,4 +1,4 @@
-/* Augmentations: the registry, and what they have in common (how often, which random numbers, whose images). */
+/* What augmentations have in common: how often, which random numbers, whose images. */
 #include <stdatomic.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -11,24 +11,20 @@ struct pl_augment {
   void *config;
 };
 
-static const pl_augment_class *const classes[] = { &pl_affine_class, &pl_elastic_class, &pl_noise_class,
-                                                   &pl_cutout_class };
-enum { CLASSES = sizeof classes / sizeof classes[0] };
-
 const char *const pl_augment_per[] = { "batch", "image", NULL };
 
-const char *const *pl_augment_types(void) {
-  static const char *names[CLASSES + 1];
-  for (int i = 0; i < CLASSES; i++) names[i] = classes[i]->base.type;
-  return names;
-}
-
 static const pl_augment_class *find_class(const char *type, pl_error *err) {
-  for (int i = 0; i < CLASSES; i++) if (strcmp(classes[i]->base.type, type) == 0) return classes[i];
+  for (int i = 0; pl_augment_registry[i] != NULL; i++)
+    if (strcmp(pl_augment_registry[i]->base.type, type) == 0) return pl_augment_registry[i];
   const char *near = pl_nearest_name(type, pl_augment_types());
   pl_error_set(err, PL_ERROR_VALUE, "there is no augmentation '%s'%s%s%s", type, near ? "; did you mean '" : "",
                near ? near : "", near ? "'?" : "");
   return NULL;
+}
+
+const char *pl_augment_example(const char *type, int i) {
+  const pl_augment_class *cls = find_class(type, NULL);
+  return cls != NULL ? cls->examples[i] : NULL;
 }
 
 pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {

@@ -1,4 +1,5 @@
-/* Inside the module: what an augmentation is. Adding one = a file with its class, a line in augment.c, a test. */
+/* Inside the module: what an augmentation is. Adding one = a file with its class, a line in augment_registry.c, a
+   test. */
 #ifndef DATA_AUGMENT_H
 #define DATA_AUGMENT_H
 
@@ -45,9 +46,10 @@ typedef struct pl_augment_class {
   pl_status (*check)(const void *config, pl_error *err);                  /* NULL: the options say it all */
   size_t (*scratch)(const void *config, pl_image_size size);              /* floats for one thread; NULL: none */
   void (*alter)(float *image, const void *config, pl_image_size size, pl_sampler draws, float *scratch);
+  const char *const *examples;   /* for tests: options as JSON, each is tried; ends with NULL */
 } pl_augment_class;
 
-extern const pl_augment_class pl_affine_class, pl_elastic_class, pl_noise_class, pl_cutout_class;
+extern const pl_augment_class *const pl_augment_registry[];   /* ends with NULL; the entry of X is pl_augment_x */
 
 /* A range {low, high} must not be reversed. */
 pl_status pl_augment_check_range(const char *type, const char *option, const double range[2], pl_error *err);

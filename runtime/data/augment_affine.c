@@ -94,5 +94,12 @@ static void alter(float *image, const void *config, pl_image_size size, pl_sampl
   }
 }
 
-const pl_augment_class pl_affine_class = { { "affine", sizeof(affine), &defaults, options }, check, scratch_floats,
-                                           alter };
+static const char *const examples[] = {
+  "{\"zoom\":0.2,\"rotate\":25,\"shift\":0.2,\"shear\":0.2,\"zoom_per_axis\":true}",
+  "{\"zoom\":0.2,\"rotate\":25,\"sample\":\"nearest\",\"fill\":\"edge\",\"chance\":0.5}",
+  NULL,
+};
+const pl_augment_class pl_augment_affine = {
+  { "affine", sizeof(affine), &defaults, options }, .check = check, .scratch = scratch_floats, .alter = alter,
+  .examples = examples,
+};

@@ -38,4 +38,7 @@ static void alter(float *image, const void *config, pl_image_size s, pl_sampler 
   }
 }
 
-const pl_augment_class pl_cutout_class = { { "cutout", sizeof(cutout), &defaults, options }, NULL, NULL, alter };
+static const char *const examples[] = { "{\"size\":5,\"count\":2}", NULL };
+const pl_augment_class pl_augment_cutout = {
+  { "cutout", sizeof(cutout), &defaults, options }, .alter = alter, .examples = examples,
+};

@@ -68,5 +68,7 @@ static void alter(float *image, const void *config, pl_image_size s, pl_sampler 
       pl_padded_bilinear(image + i * s.channels, &padded, (float)y + alpha * dy[i], (float)x + alpha * dx[i]);
 }
 
-const pl_augment_class pl_elastic_class = { { "elastic", sizeof(elastic), &defaults, options }, NULL, scratch_floats,
-                                            alter };
+static const char *const examples[] = { "{\"alpha\":30,\"sigma\":3,\"chance\":0.7}", NULL };
+const pl_augment_class pl_augment_elastic = {
+  { "elastic", sizeof(elastic), &defaults, options }, .scratch = scratch_floats, .alter = alter, .examples = examples,
+};

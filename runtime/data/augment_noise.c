@@ -22,4 +22,7 @@ static void alter(float *image, const void *config, pl_image_size s, pl_sampler 
     image[i] += (float)(n->std * pl_sample_normal(draws, PL_SAMPLE_FIELD + (uint64_t)i));
 }
 
-const pl_augment_class pl_noise_class = { { "noise", sizeof(noise), &defaults, options }, NULL, NULL, alter };
+static const char *const examples[] = { "{\"std\":0.1}", NULL };
+const pl_augment_class pl_augment_noise = {
+  { "noise", sizeof(noise), &defaults, options }, .alter = alter, .examples = examples,
+};

@@ -120,6 +120,13 @@ void pl_model_free(pl_model *model) {
 
 pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
+/* A model that was built before is given samples of another shape, which one of its layers cannot take. */
+static void name_both_inputs(const pl_model *model, const pl_shape *sample, pl_error *err) {
+  char built[PL_SHAPE_TEXT], given[PL_SHAPE_TEXT];
+  pl_error_prefix(err, "the model was built for %s and cannot take %s",
+                  pl_shape_text(built, pl_model_input(model), true), pl_shape_text(given, sample, true));
+}
+
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {
   if (model->graph != NULL && pl_shape_equal(&model->graph->value[0].shape, sample)) return PL_OK;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
@@ -136,6 +143,7 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
   if (status) {
     pl_graph_release(graph);
     pl_graph_release(written);
+    if (model->graph != NULL && status == PL_ERROR_SHAPE) name_both_inputs(model, sample, err);
     return status;
   }
   pl_graph_release(model->graph);
@@ -216,7 +224,7 @@ int pl_model_rows(const pl_model *model) { return model->graph->rows; }
 
 /* Whether an earlier row is of the same layer; a container is shown where it begins, too. */
 static bool is_shown_again(const pl_graph *g, int i) {
-  for (int k = 0; g->shares && k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
+  for (int k = 0; k < i; k++) if (g->row[k].layer == g->row[i].layer && g->row[k].op >= 0) return true;
   return false;
 }
 

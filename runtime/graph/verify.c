@@ -1,5 +1,7 @@
 /* Is a planned training pass what its operations compute? The same pass is made a second time, one operation after the
-   other, by one thread, nothing fused, each value and gradient in memory of its own; and must agree to the last bit. */
+   other as the formulas write them, by one thread, nothing fused or recognised, each value and gradient in memory of
+   its own; and must agree to the last bit. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "graph/exec.h"
@@ -16,10 +18,11 @@ pl_status pl_plan_make_plain(const pl_graph *graph, pl_plan *plan, size_t batch,
                                                        .input_gradient = input_gradient, .plain = true }, err);
 }
 
+/* Which NaN comes out of two is the order of a sum's operands, and no difference. */
 size_t pl_first_difference(const float *a, const float *b, size_t n) {
   size_t i = 0;
   if (n == 0 || memcmp(a, b, n * sizeof *a) == 0) return n;
-  while (memcmp(a + i, b + i, sizeof *a) == 0) i++;
+  while (i < n && (memcmp(a + i, b + i, sizeof *a) == 0 || (isnan(a[i]) && isnan(b[i])))) i++;
   return i;
 }
 
@@ -84,6 +87,7 @@ static pl_status run_plain(const pass *p, pl_error *err) {
   if (status) return status;
   char *arena = pl_alloc(plan.bytes + 1, err);
   plain_pass q = { p, p->exec->run, NULL };
+  q.run.graph = written;
   q.run.plan = &plan;
   q.run.graph = written;
   q.run.arena = arena;

@@ -1,6 +1,7 @@
 /* A loss that is a formula: the operations that it recorded, from the outputs and targets of a sample to what the
    sample costs, planned forwards and backwards. No sample depends on another, so each member of a team takes its rows
    through all operations, a chunk at a time, in memory of its own: any team makes the same bits, and nobody waits. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -306,7 +307,8 @@ static pl_status compare(const pl_loss_formula *f, const double *values, const d
                          const float *plain_grad, size_t rows, pl_error *err) {
   char what[NAME + 32];
   for (size_t i = 0; i < rows; i++) {
-    if (memcmp(&values[i], &plain_values[i], sizeof *values) == 0) continue;
+    bool same = memcmp(&values[i], &plain_values[i], sizeof *values) == 0;
+    if (same || (isnan(values[i]) && isnan(plain_values[i]))) continue;
     snprintf(what, sizeof what, "the loss %s", f->name);
     return pl_say_difference(what, i, values[i], plain_values[i], err);
   }

@@ -16,14 +16,16 @@ static pl_status read_fixed_text(hid_t attr, hid_t type, size_t most, pl_store_v
 
 /* Reads one value. A text lies in *text (free with pl_free) or, of variable length, in *foreign (libhdf5's memory).
    `known` is false when the attribute is of a kind that is passed over. */
-static pl_status read_value(hid_t attr, hid_t type, size_t most, pl_store_value *value, bool *known, void **text,
-                            char **foreign, pl_error *err) {
+static pl_status read_value(const pl_store_reader *r, const char *name, hid_t attr, hid_t type, pl_store_value *value,
+                            bool *known, void **text, char **foreign, pl_error *err) {
   herr_t good = 0;
   *known = true;
   switch (hdf5.H5Tget_class(type)) {
     case H5T_STRING:
       value->type = PL_STORE_TEXT;
-      if (hdf5.H5Tis_variable_str(type) == 0) return read_fixed_text(attr, type, most, value, text, err);
+      if (hdf5.H5Tis_variable_str(type) == 0) return read_fixed_text(attr, type, r->memory.size, value, text, err);
+      if (!pl_variable_text_is_whole(r, name))
+        return pl_error_set(err, PL_ERROR_CORRUPT, "its text is not where it should be: the file is damaged");
       good = hdf5.H5Aread(attr, type, foreign);
       value->text = *foreign ? *foreign : "";
       value->length = strlen(value->text);
@@ -62,7 +64,7 @@ static pl_status visit(pl_store_reader *r, hid_t attr, each_attr *each, void *ar
   ssize_t length = hdf5.H5Aget_name(attr, sizeof name, name);
   if (type < 0 || space < 0 || length < 0) status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "unreadable attribute");
   else if (hdf5.H5Sget_simple_extent_type(space) == H5S_SCALAR && (size_t)length < sizeof name) {
-    status = read_value(attr, type, r->memory.size, &value, &known, &text, &foreign, err);
+    status = read_value(r, name, attr, type, &value, &known, &text, &foreign, err);
     if (status != PL_OK) pl_error_prefix(err, "attribute '%s'", name);
   }
   if (status == PL_OK && known) status = each(arg, name, &value, err);

@@ -13,5 +13,7 @@ struct pl_store_reader {
 /* The group or dataset at `path` inside the file (close with H5Oclose), or -1 and an error. Links that lead out of the
    file are not followed. */
 hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err);
+/* Whether the text of variable length in any attribute of that name can be read: what it refers to is there. */
+bool pl_variable_text_is_whole(const pl_store_reader *r, const char *name);
 
 #endif

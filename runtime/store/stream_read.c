@@ -70,11 +70,15 @@ static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
   return size == s->chunk_bytes ? PL_OK : damaged(s, "its size", err);
 }
 
-/* A chunk of the band, of which parts may lie outside of the data set, to its place in the band. */
+/* A chunk of the band, of which parts may lie outside of the data set, to its place in the band. Last axes along which
+   the chunk is as long as the data set are one element. */
 static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
-  int axes = s->shape.axes, last = axes - 1;
+  int axes = s->shape.axes;
+  while (axes > 1 && s->chunk[axes - 1] == s->shape.size[axes - 1]) axes--;
+  int last = axes - 1;
   int64_t at[PL_MAX_AXES] = { 0 }, corner[PL_MAX_AXES] = { (int64_t)(b * s->band_rows) };
   size_t unit = s->element.size;
+  for (int a = s->shape.axes - 1; a > last; a--) unit *= (size_t)s->chunk[a];
   for (int a = last; a > 0; a--) {
     int64_t across = (s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a];
     corner[a] = (int64_t)c % across * s->chunk[a];

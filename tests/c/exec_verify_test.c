@@ -1,11 +1,13 @@
 /* A planned training pass is compared with its operations one by one: a kernel that only the plan calls (fused), or
    that is wrong for some sizes, is found; and without one nothing is. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
 #include <cjson/cJSON.h>
+#include "graph/plan.h"
 #include "kernels/kernels.h"
 #include "perilune/loss.h"
 #include "support_model.h"
@@ -64,6 +66,39 @@ static void a_wrong_fused_kernel_is_found(void **state) {
   pl_threads_set(0);
 }
 
+static void wrong_add_to_rows(float *y, const float *bias, size_t rows, size_t cols, size_t stride) {
+  right.add_to_rows(y, bias, rows, cols, stride);
+  y[0] += 0.001f;
+}
+
+/* x:matmul(w) + b runs as Linear: what it is compared with are the product and the sum. */
+static void a_wrong_kernel_of_a_recognised_product_is_found(void **state) {
+  (void)state;
+  pl_error err = { 0 };
+  pl_model *model = model_from_text(SEQUENTIAL(
+    "{'type':'Formula','config':{'type':'Own','params':[{'name':'b','shape':[3]},{'name':'w','shape':[6,3]}],"
+    "'program':{'result':5,'steps':[{'input':1},{'param':'w'},{'in':[1,2],'op':'matmul'},{'param':'b'},"
+    "{'in':[3,4],'op':'add'}]}}}"), &SHAPE(IN));
+  pl_exec *exec = pl_exec_new(model, &err);
+  assert_int_equal(pl_exec_verify(exec, x, ROWS, 1, &err), PL_OK);
+  pl_kernel.add_to_rows = wrong_add_to_rows;
+  assert_int_equal(pl_exec_verify(exec, x, ROWS, 1, &err), PL_ERROR_STATE);
+  pl_kernel = right;
+  assert_non_null(strstr(err.text, "the model's output differs"));
+  pl_exec_free(exec);
+  drop_model(model);
+}
+
+static void any_nan_is_the_same(void **state) {
+  (void)state;
+  float a[] = { 1, NAN, 2 }, b[] = { 1, -NAN, 2 };
+  assert_int_equal(pl_first_difference(a, b, 3), 3);
+  b[2] = 3;
+  assert_int_equal(pl_first_difference(a, b, 3), 2);
+  b[1] = 1;
+  assert_int_equal(pl_first_difference(a, b, 3), 1);
+}
+
 /* For the values of a chunk of 64 rows alone. */
 static void wrong_in_chunks(int code, float *y, const float *a, const float *b, const float *c, size_t n) {
   right.elementwise(code, y, a, b, c, n);
@@ -102,6 +137,7 @@ static void only_models_with_formulas(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_wrong_fused_kernel_is_found), cmocka_unit_test(a_wrong_kernel_of_a_loss_is_found),
+    cmocka_unit_test(a_wrong_kernel_of_a_recognised_product_is_found), cmocka_unit_test(any_nan_is_the_same),
     cmocka_unit_test(only_models_with_formulas),
   };
   right = pl_kernel;

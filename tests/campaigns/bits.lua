@@ -20,8 +20,7 @@ if not campaign.short then
       local folder = ("%s/bits/%s%s"):format(campaign.build, compiler, level)
       if campaign.has(compiler) and name ~= this then
         local r = campaign.shell(("cd %s && env -u MAKEFLAGS -u MAKELEVEL make -s -j2 CC=%s OPT=%s BUILD=%s " ..
-          "SANITIZE= %s/perilune"):format(
-          campaign.quote(os.getenv "PWD"), compiler, level, campaign.quote(folder), campaign.quote(folder)))
+          "SANITIZE= all"):format(campaign.quote(os.getenv "PWD"), compiler, level, campaign.quote(folder)))
         campaign.check(r.status == 0, "%s does not build: %s", name, r.err)
         builds[#builds + 1] = { name = name, program = folder .. "/perilune", threads = "1 3" }
       end

@@ -189,6 +189,8 @@ function TestExport:test_command()
   local none = cli.run "export small"
   lu.assertEquals(none.status, 2)
   lu.assertStrContains(none.err, "export: name a format and a file: --onnx")
+  lu.assertEquals({ formats.write(nn.Sequential { nn.Linear(2, 2) }:build { 2 }, "keras", "m.keras") },
+    { nil, "m.keras: the file is HDF5, which Keras tells by its name: let it end in .h5" })
   lu.assertEquals(cli.run("export nothing.h5 --onnx x.onnx").status, 1)
   lu.assertStrContains(cli.run("export small --onnx /nowhere/x.onnx").err, "/nowhere/x.onnx")
 end

@@ -139,9 +139,8 @@ function TestOwn:test_random_formulas_go_on_after_a_kill()
   for group = 1, 4 do
     local set = ("FORMULAS_FILE=%s/tests/lua/support_formulas.lua GROUP=%d "):format(home, group)
     local function run(out, threads, more)
-      return cli.run(("run %s --out %s-%d --quiet --checkpoint-every 0 --threads %d"):format(script, out, group,
-        threads),
-        set .. (more or ""))
+      local words = ("run %s --out %s-%d --quiet --checkpoint-every 0 --threads %d"):format(script, out, group, threads)
+      return cli.run(words, set .. (more or ""))
     end
     local r = run("random", 1)
     lu.assertEquals({ r.status, r.err }, { 0, "" })

@@ -235,6 +235,15 @@ function TestDefineLoss.test_identity()
   lu.assertEquals(identity(entropy), first)
   lu.assertNotEquals(identity(function(o, l) return -2 * o:log_softmax(-1):pick(l) end), first)
   lu.assertNotEquals(identity(entropy, { gamma = 1 }), first)
+  -- nor does it depend on what else the loss was used for
+  local shared = nn.define_loss { forward = function(o, l)
+    return -(o:log_softmax(-1) * l:one_hot(o:size(2))):sum(-1)
+  end }
+  local e = experiment(shared)
+  local identity_of = require "perilune.run.identity".of
+  local before = identity_of(e, 1).setup.loss
+  shared(pl.randn(3, 7), pl.tensor({ 0, 1, 2 }, "i32"))
+  lu.assertEquals(identity_of(e, 1).setup.loss, before)
 end
 
 -- A captured number that changes is named, before the epoch.

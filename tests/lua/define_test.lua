@@ -315,6 +315,21 @@ function TestDefine.test_wrong_use()
   lu.assertStrContains(select(2, pcall(nn.define, { name = "A" })), "forward takes a function, got nothing")
 end
 
+function TestDefine.test_a_summary_counts_each_parameter_once()
+  local Scaled = nn.define { name = "Scaled", params = function() return { a = { 4 } } end,
+    layers = function() return { inner = nn.Linear(4, 4) } end,
+    forward = function(self, x) return self.inner(x) * self.a end }
+  local linear, scaled = nn.Linear(4, 4), Scaled()
+  local model = nn.Graph(function(x) return scaled(linear(scaled(linear(x):tanh()))) end):build { 4 }
+  local parameters, shared = 0, 0
+  for _, row in ipairs(model:rows()) do
+    parameters = parameters + row.parameters
+    shared = shared + (row.shared and row.part ~= "fork" and 1 or 0)
+  end
+  lu.assertEquals({ parameters, shared }, { 44, 3 })
+  lu.assertEquals(model:count(), 44)
+end
+
 -- What has no batch is flattened as a tensor is: the first axis stays.
 function TestDefine.test_flatten_of_what_has_no_batch()
   for _, shape in ipairs { { 4 }, { 2, 3, 4 } } do

@@ -230,4 +230,26 @@ function TestEscape:test_text_and_json()
   lu.assertEquals(escape.base64 "Perilune", "UGVyaWx1bmU=")
 end
 
+-- The steps of an nn.Graph and who reads whom: skips, a layer that is called twice in a row, operations of its own.
+function TestSvg:test_the_edges_of_a_graph()
+  local nn, dataflow = pl.nn, require "perilune.plot.dataflow"
+  local stem, block = nn.Linear(4, 4), nn.Sequential { nn.Linear(4, 4), nn.ReLU() }
+  local model = nn.Graph(function(x)
+    local s = stem(x)
+    return pl.cat({ block(block(s)) + s, x:tanh() }, -1)
+  end):build { 4 }
+  local flow = dataflow.of(model, model:graph())
+  local words = {}
+  for i, step in ipairs(flow.steps) do words[i] = step.operation or step.child end
+  lu.assertEquals(words, { 1, 2, 2, "add", "tanh", "cat" })
+  local edges = {}
+  for i, edge in ipairs(flow.edges) do edges[i] = table.concat(edge, "-") end
+  table.sort(edges)
+  lu.assertEquals(table.concat(edges, " "), "0-1 0-5 1-2 1-4 2-3 3-4 4-6 5-6")
+  local _, lanes = dataflow.lanes(flow.edges)
+  lu.assertEquals(lanes, 2)
+  local drawn = check(pl.figure { kind = "network", model = model }:svg())
+  for _, word in ipairs { "tanh", "cat", "add" } do lu.assertStrContains(drawn, ">" .. word .. "<") end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

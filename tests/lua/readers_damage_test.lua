@@ -85,6 +85,43 @@ function TestDamage:test_hdf5()
   end)
 end
 
+-- Texts of variable length, as Keras writes them: a byte of a reference, or of the collection that it leads to, which
+-- libhdf5 1.10 follows into nowhere.
+function TestDamage:test_hdf5_texts_of_variable_length()
+  local path, bytes = scratch .. "/texts.h5", read "tests/golden/lenet5_keras.h5"
+  local at = bytes:find("GCOL", 1, true)
+  local address, places, from = ("<I8"):pack(at - 1), {}, 1
+  for i = 0, 63 do places[#places + 1] = at + i end
+  while true do
+    local found = bytes:find(address, from, true)
+    if not found then break end
+    local length, _, index = ("<I4I8I4"):unpack(bytes, found - 4)
+    for i = -4, 11 do
+      if length > 0 and length < 1 << 16 and index > 0 and index < 256 then places[#places + 1] = found + i end
+    end
+    from = found + 1
+  end
+  lu.assertTrue(#places > 80)
+  local function load(text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+    return pl.load(path, { foreign = true })
+  end
+  local refused = 0
+  lu.assertNotNil(load(bytes))
+  for _, value in ipairs { 0, 1, 127, 128, 255 } do
+    for _, place in ipairs(places) do
+      local t, message = load(bytes:sub(1, place - 1) .. string.char(value) .. bytes:sub(place + 1))
+      if not t then
+        refused = refused + 1
+        lu.assertNil(message:find "\n", message)
+      end
+    end
+  end
+  lu.assertTrue(refused > 50)
+end
+
 -- As streams: where bytes lie is known from libhdf5, and what lies there is read without it.
 function TestDamage:test_hdf5_streamed()
   for _, name in ipairs { "shuffle", "chunked", "type_be_f8" } do

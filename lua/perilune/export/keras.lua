@@ -187,6 +187,9 @@ end
 
 --- Writes the file: true; or nil and a message.
 function M.write(graph, path)
+  if path:lower():match "%.keras$" then
+    return nil, ("%s: the file is HDF5, which Keras tells by its name: let it end in .h5"):format(path)
+  end
   local b = setmetatable({ layers = {}, of = {} }, Builder)
   graph.input.keras = b:layer("InputLayer", "input", { batch_shape = { NULL, table.unpack(graph.input.shape) } }, {})
   for _, op in ipairs(graph.ops) do

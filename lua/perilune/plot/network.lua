@@ -1,11 +1,13 @@
 --- The architecture of a model as a drawing: blocks from top to bottom with output shapes and parameters; the branches
---- of a residual block beside each other, from the dot where they part to the "+" where they join.
+--- of a residual block beside each other, from the dot where they part to the "+" where they join. The layers and
+--- operations of an nn.Graph are in a column in their order, with a line from each to those that read it.
+local dataflow = require "perilune.plot.dataflow"
 local display = require "perilune.plot.display"
 local text = require "perilune.base.format"
 
 local M = {}
 
-local WIDE, TALL, FLAT, GAP, APART = 190, 36, 20, 14, 16
+local WIDE, TALL, FLAT, GAP, APART, SMALL, LANE = 190, 36, 20, 14, 16, 90, 10
 
 --- The tree of a built model: { type, name, detail, output, parameters, children }, from what `model:rows()` says of
 -- each path.
@@ -14,6 +16,7 @@ function M.tree(model, rows)
   for _, row in ipairs(rows) do
     if row.part ~= "fork" then at[row.path] = row end
   end
+  local graph
   local function visit(layer)
     local row = at[layer:path()]
     local node = { type = layer.type, name = layer.name, output = row and row.output, parameters = row
@@ -27,6 +30,10 @@ function M.tree(model, rows)
       .. (stride and pair(stride) ~= "1" and layer.type:find "Conv" and "/" .. pair(stride) or "") end
     if config.p then node.detail = ("%.4g"):format(config.p) end
     for i = 1, #layer do node.children[i] = visit(layer[i]) end
+    if #layer > 0 and layer.type ~= "Sequential" and layer.type ~= "Residual" then
+      graph = graph or model:graph()
+      node.flow = dataflow.of(layer, graph)
+    end
     return node
   end
   return visit(model)
@@ -49,6 +56,20 @@ kinds.sequence = function(node)
   return math.max(w, 20), h
 end
 
+-- Each call of a layer is a block; the operations between them are small ones. Beside them the lanes of lines that
+-- pass over others.
+kinds.flow = function(node)
+  local w, h = 0, 2 * GAP
+  for _, child in ipairs(node.children) do measure(child) end
+  for _, step in ipairs(node.flow.steps) do
+    local child = node.children[step.child]
+    step.w, step.h = child and child.w or SMALL, child and child.h or FLAT
+    w, h = math.max(w, step.w), h + step.h + GAP
+  end
+  local _, lanes = dataflow.lanes(node.flow.edges)
+  return w + 2 * LANE * (lanes + 1), h - GAP
+end
+
 kinds.residual = function(node)
   local w, h = 0, 0
   for i, child in ipairs(node.children) do
@@ -60,7 +81,8 @@ kinds.residual = function(node)
 end
 
 function measure(node)
-  node.kind = node.type == "Residual" and "residual" or (#node.children > 0 and "sequence" or "block")
+  node.kind = node.flow and "flow" or node.type == "Residual" and "residual"
+    or (#node.children > 0 and "sequence" or "block")
   node.w, node.h = kinds[node.kind](node)
 end
 
@@ -85,7 +107,43 @@ function drawers.block(d, node, x, y)
   end
 end
 
--- Only layers of a Sequential follow each other; those of a graph or a formula are listed, without lines between.
+function drawers.flow(d, node, x, y)
+  local middle, steps = x + node.w / 2, node.flow.steps
+  local function line(points) d:line(points, { stroke = "muted", width = 1.2 }) end
+  local lane_of, right = dataflow.lanes(node.flow.edges), middle
+  local places = { [0] = { y = y + 3, h = 0, w = 0, out = y + 3 } }
+  local at = y + 2 * GAP
+  for i, step in ipairs(steps) do
+    local within = step.child and node.children[step.child].kind == "flow"      -- lines go to its dot
+    places[i] = { y = at, h = step.h, w = step.w, left = within and 0 or step.w / 2, into = within and at + 3
+      or at + step.h / 2, out = within and at + step.h + GAP / 2 or at + step.h / 2 }
+    right = math.max(right, middle + step.w / 2)
+    at = at + step.h + GAP
+  end
+  for _, edge in ipairs(node.flow.edges) do
+    local from, to, lane = places[edge[1]], places[edge[2]], lane_of[edge]
+    if not lane then line { middle, from.y + from.h, middle, to.y }
+    else
+      local way, top, bottom = right + LANE * lane, from.out, to.into
+      local left = from.left or 0
+      if left == 0 then line { middle, from.y + from.h, middle, top } end
+      line { middle + left, top, way, top, way, bottom, middle + to.left, bottom }
+      d:add("circle", { x = middle + to.left, y = bottom, r = 2.5, fill = "muted" })
+    end
+  end
+  d:add("circle", { x = middle, y = y + 3, r = 3, fill = "muted" })
+  for i, step in ipairs(steps) do
+    local place = places[i]
+    if step.child then draw(d, node.children[step.child], middle - place.w / 2, place.y)
+    else
+      d:rect(middle - place.w / 2, place.y, place.w, place.h, { fill = "paper", stroke = "muted", width = 1,
+        round = 9 })
+      d:text(middle, place.y + 14, display.fit(step.operation, place.w - 8, 12), { size = 12, anchor = "middle" })
+    end
+  end
+end
+
+-- Only layers of a Sequential follow each other; those of a formula that was not built are listed, without lines.
 function drawers.sequence(d, node, x, y)
   local chain = node.type == "Sequential"
   for i, child in ipairs(node.children) do

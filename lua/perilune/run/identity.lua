@@ -64,6 +64,7 @@ end
 --- What makes a run this run: its script and arguments, the files the script loaded, data, seed, algorithm. The number
 -- of epochs, threads and what is printed do not.
 function M.of(e, seed)
+  if core.formula.is_loss(e.loss) then require "perilune.train.fit".record(e) end
   local script = e.script or { text = "", arguments = {}, files = {} }
   local train, test, held = e.splits.train, e.splits.test, e.splits.val
   local digests = { train.sha256 }

@@ -141,6 +141,15 @@ local function try_loss(e, outputs, width)
   refuse("the loss does not fit the model and the data: %s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")))
 end
 
+--- Records the formulas of an experiment for its own shapes: other experiments may share its model or its loss.
+function M.record(e)
+  e.model:build(e.splits.train.shape)
+  local _, _, output, _, outputs = e.model:sizes()
+  local width = 1
+  for _, n in ipairs(output) do width = width * n end
+  try_loss(e, outputs, width)
+end
+
 --- Raises what does not fit; builds the model for the shape of a sample, which the data set knows without being read.
 function M.check(e)
   check_splits(e)
