@@ -122,6 +122,12 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
+---The dataflow of a built model as data, for programs that export or draw it: values (shape, source: "op", "input",
+---"param" or "constant"), ops (type, layer, inputs and output: numbers of values), rows (the operations of each row of
+---`rows()`), output. Formulas are there operation by operation, as they were written.
+---@return { values: table[], ops: table[], rows: table[], output: integer } graph
+function Layer:graph() end
+
 ---The output of every layer for an input: the rows of the summary with the layer's output tensor as `output`. At the
 ---prompt, or by `:show()`, drawn for the first sample: each channel as an image.
 ---
