@@ -122,15 +122,10 @@ function Layer:summary(shape) end
 ---@return table[] rows
 function Layer:rows(shape) end
 
----The graph of operations that the model is, as it was written: values, of which the first is the input, and operations
----that read values and make one. What exports and drawings are made from.
----
----```lua
----local graph = model:graph()
----for _, op in ipairs(graph.ops) do print(op.type, table.concat(op.inputs, ", "), "->", op.output) end
----```
----@return table graph { values = { { shape =, fixed =, source =, layer =, name =, tensor = }, ... }, ops = { { type =,
----  kind = "layer"|"combine"|"formula", layer =, inputs = { values }, output =, args = }, ... }, rows =, output = }
+---The dataflow of a built model as data, for programs that export or draw it: values (shape, source: "op", "input",
+---"param" or "constant"), ops (type, layer, inputs and output: numbers of values), rows (the operations of each row of
+---`rows()`), output. Formulas are there operation by operation, as they were written.
+---@return { values: table[], ops: table[], rows: table[], output: integer } graph
 function Layer:graph() end
 
 ---The output of every layer for an input: the rows of the summary with the layer's output tensor as `output`. At the
@@ -235,7 +230,7 @@ function Layer:path() end
 function Layer:label() end
 
 ---The operations of its formulas (nn.define, nn.Graph), a line each: inputs, shape, bytes of a sample, the script's
----line. The model has been built.
+---line; then what a training pass runs of them, and what runs as one. The model has been built.
 ---@return string
 function Layer:show_graph() end
 

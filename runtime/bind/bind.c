@@ -66,6 +66,22 @@ void bind_know_pcall(lua_State *L) {
   lua_pop(L, 2);
 }
 
+const char *bind_push_origin(lua_State *L) {
+  int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  bool knows = lua_getfield(L, -1, "perilune.base.errors") == LUA_TTABLE;
+  knows = knows && lua_getfield(L, -1, "where") == LUA_TFUNCTION;
+  if (knows) lua_call(L, 0, 1);
+  else luaL_where(L, 1);
+  size_t n = 0;
+  const char *text = lua_tolstring(L, -1, &n);
+  if (n > 2) lua_pushlstring(L, text, n - 2);
+  else lua_pushnil(L);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_tostring(L, top + 1);
+}
+
 static bool holds_something(lua_State *L, lua_Debug *frame) {
   if (*frame->what != 'C') return false;
   lua_getinfo(L, "f", frame);

@@ -69,6 +69,8 @@ bool bind_push_method(lua_State *L, const char *key);
 void bind_know_pcall(lua_State *L);
 /* Whether a finalizer runs, as far as the stack tells; true where it does not. */
 bool bind_in_finalizer(lua_State *L);
+/* Pushes the line of the script that runs, "x.lua:12", below what of the library it has called; nil and NULL: none. */
+const char *bind_push_origin(lua_State *L);
 
 /* A wrong argument: an error that names the function as the script knows it, the argument, what came, and the script's
    line.

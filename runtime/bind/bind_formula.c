@@ -74,17 +74,8 @@ static size_t value_at(lua_State *L, const bind_recorder *r, int index) {
   return (size_t)v - 1;
 }
 
-/* The script's line, for the steps that are added next; on the stack as long as it is needed. */
-static void note_origin(lua_State *L, bind_recorder *r) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  r->program->origin = NULL;
-  if (lua_getfield(L, -1, "perilune.base.errors") != LUA_TTABLE) return;
-  if (lua_getfield(L, -1, "where") != LUA_TFUNCTION) return;
-  lua_call(L, 0, 1);
-  size_t n = 0;
-  const char *text = lua_tolstring(L, -1, &n);
-  if (n > 2) r->program->origin = lua_pushlstring(L, text, n - 2);
-}
+/* For the steps that are added next; on the stack as long as it is needed. */
+static void note_origin(lua_State *L, bind_recorder *r) { r->program->origin = bind_push_origin(L); }
 
 pl_tensor *bind_recorded_tensor(lua_State *L, int step) {
   lua_getiuservalue(L, 1, 2);
@@ -375,7 +366,8 @@ int bind_open_formula(lua_State *L) {
     { "backward", bind_recorder_backward }, { NULL, NULL },
   };
   static const luaL_Reg functions[] = {
-    { "eager", eager }, { "steps", bind_formula_steps }, { "check_again", check_again }, { "origin", origin },
+    { "eager", eager }, { "steps", bind_formula_steps },
+    { "plan", bind_formula_plan }, { "check_again", check_again }, { "origin", origin },
     { "is_recorded", is_recorded }, { "verify", bind_formula_verify }, { "operations", operations }, { NULL, NULL },
   };
   bind_new_class(L, BIND_RECORDER, methods);

@@ -115,14 +115,8 @@ void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top)
   cJSON_Delete(args);
   if (u->layer == NULL) bind_raise_options(L, &err);
   u->family = bind_found_family(L, u->layer);
-  luaL_where(L, 1);
-  size_t n = 0;
-  const char *where = lua_tolstring(L, -1, &n);
-  if (n > 2) {
-    lua_pushlstring(L, where, n - 2);
-    pl_layer_set_origin(u->layer, lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
+  const char *origin = bind_push_origin(L);
+  if (origin != NULL) pl_layer_set_origin(u->layer, origin);
   lua_pop(L, 1);
   bool recorded = (cls->flags & PL_RECORDED) && lua_getfield(L, base + 2, "record") == LUA_TFUNCTION;
   lua_settop(L, base + 4);

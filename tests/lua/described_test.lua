@@ -8,8 +8,8 @@ require "perilune.plot.figure" -- loaded with the first figure
 require "perilune.terminal.shown"
 
 -- Classes that no user meets.
-local internal = { ["perilune.recorder"] = true,
-  ["perilune.trainer"] = true, ["perilune.screen"] = true, ["perilune.graph"] = true }   -- held by the core
+local internal = { ["perilune.recorder"] = true, ["perilune.graph"] = true,
+  ["perilune.trainer"] = true, ["perilune.screen"] = true }   -- runs batches behind pl.experiment
 
 -- name -> true for what users can reach: "pl.zeros", "nn.Conv2d", "tensor.reshape", and "perilune.x" for a class that
 -- no declaration knows.

@@ -44,6 +44,17 @@ function TestModel.test_errors()
   fails("No such file", nn.load(at "missing.h5"))
 end
 
+-- A loaded layer comes from the line that loaded it, not from a file of the library.
+function TestModel.test_errors_name_the_script()
+  for _, model in ipairs { nn.Linear(3, 2), nn.Sequential { nn.Linear(3, 2) } } do
+    assert(model:build { 3 }:save(at "small.h5"))
+    local loaded = assert(nn.load(at "small.h5"))
+    local message = select(2, pcall(loaded.build, loaded, { 4 }))
+    lu.assertStrContains(message, "model_file_test.lua:")
+    lu.assertNotStrContains(message, "/model_file.lua:")
+  end
+end
+
 function TestModel.test_restore_is_all_or_nothing()
   local function layers(...)
     local tensors = {}
