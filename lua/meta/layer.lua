@@ -230,7 +230,7 @@ function Layer:path() end
 function Layer:label() end
 
 ---The operations of its formulas (nn.define, nn.Graph), a line each: inputs, shape, bytes of a sample, the script's
----line. The model has been built.
+---line; then what a training pass runs of them, and what runs as one. The model has been built.
 ---@return string
 function Layer:show_graph() end
 

@@ -98,7 +98,7 @@ static void start_workers(int n) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    atomic_int started = 0;      /* a region that did nothing would be left out */
+    static atomic_int started;   /* a region that did nothing would be left out; static: not captured either */
     #pragma omp parallel num_threads(n)
     atomic_fetch_add(&started, 1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

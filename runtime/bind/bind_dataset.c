@@ -65,6 +65,16 @@ void bind_push_shape(lua_State *L, const pl_shape *shape) {
   }
 }
 
+void bind_push_array_info(lua_State *L, const pl_array_info *info) {
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, pl_dtype_name(info->type));
+  lua_setfield(L, -2, "type");
+  bind_push_shape(L, &info->shape);
+  lua_setfield(L, -2, "shape");
+  lua_pushboolean(L, info->integers);
+  lua_setfield(L, -2, "integers");
+}
+
 static pl_shape with_count(size_t n, pl_shape shape) {
   memmove(shape.size + 1, shape.size, (size_t)shape.axes * sizeof shape.size[0]);
   shape.size[0] = (int64_t)n;

@@ -366,7 +366,8 @@ int bind_open_formula(lua_State *L) {
     { "backward", bind_recorder_backward }, { NULL, NULL },
   };
   static const luaL_Reg functions[] = {
-    { "eager", eager }, { "steps", bind_formula_steps }, { "check_again", check_again }, { "origin", origin },
+    { "eager", eager }, { "steps", bind_formula_steps },
+    { "plan", bind_formula_plan }, { "check_again", check_again }, { "origin", origin },
     { "is_recorded", is_recorded }, { "verify", bind_formula_verify }, { "operations", operations }, { NULL, NULL },
   };
   bind_new_class(L, BIND_RECORDER, methods);

@@ -25,6 +25,7 @@ void bind_watch_tensor(lua_State *L, int index, int step);
 pl_tensor *bind_recorded_tensor(lua_State *L, int step);
 int bind_recorder_backward(lua_State *L);      /* bind_tape.c */
 int bind_formula_steps(lua_State *L);          /* bind_formula_steps.c */
+int bind_formula_plan(lua_State *L);           /* bind_formula_plan.c */
 int bind_formula_verify(lua_State *L);         /* bind_formula_verify.c */
 
 /* Pushes a recorder that writes to the program. Then calls the function and arguments that have been pushed since, and

@@ -1,8 +1,10 @@
 /* The time that each operation of a model takes. */
 #include "bind/bind_layer.h"
+#include "graph/model.h"
 
 /* model:profile(f, ...) calls f(...) -> one table an operation, as rows, with seconds `forward` and `backward`; the
-   list's fields data, loss, update, other have the seconds of these */
+   list's fields data, loss, update, other have the seconds of these, and `operations` those of each operation of the
+   graph, as core.formula.plan counts them */
 int bind_model_profile(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -17,14 +19,29 @@ int bind_model_profile(lua_State *L) {
   lua_call(L, 1, 1);
   for (int i = 0; i < pl_model_rows(model); i++) {
     int op = pl_model_row_at(model, i).op;
-    bool timed = op >= 0 && op < p.ops;
+    double forward = 0, backward = 0;
+    for (int k = model->graph->row[i].first; op >= 0 && k <= op && k < p.ops; k++) {   /* of a formula, all its own */
+      if (k < op && model->graph->op[k].layer != model->graph->row[i].layer) continue;
+      forward += p.forward[k];
+      backward += p.backward[k];
+    }
     lua_rawgeti(L, -1, i + 1);
-    lua_pushnumber(L, timed ? p.forward[op] : 0);
+    lua_pushnumber(L, forward);
     lua_setfield(L, -2, "forward");
-    lua_pushnumber(L, timed ? p.backward[op] : 0);
+    lua_pushnumber(L, backward);
     lua_setfield(L, -2, "backward");
     lua_pop(L, 1);
   }
+  lua_createtable(L, p.ops, 0);
+  for (int k = 0; k < p.ops; k++) {
+    lua_createtable(L, 0, 2);
+    lua_pushnumber(L, p.forward[k]);
+    lua_setfield(L, -2, "forward");
+    lua_pushnumber(L, p.backward[k]);
+    lua_setfield(L, -2, "backward");
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "operations");
   static const char *const names[PL_STAGES] = { "other", "data", "loss", "update" };
   for (int i = 0; i < PL_STAGES; i++) {
     lua_pushnumber(L, p.stage[i]);

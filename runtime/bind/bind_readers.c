@@ -14,13 +14,7 @@ static int readers_npy_info(lua_State *L) {
   pl_error err;
   pl_array_info info;
   if (pl_npy_info(luaL_checkstring(L, 1), opt_member(L, 2), &info, &err)) return bind_fail(L, &err);
-  lua_newtable(L);
-  lua_pushstring(L, pl_dtype_name(info.type));
-  lua_setfield(L, -2, "type");
-  bind_push_shape(L, &info.shape);
-  lua_setfield(L, -2, "shape");
-  lua_pushboolean(L, info.integers);
-  lua_setfield(L, -2, "integers");
+  bind_push_array_info(L, &info);
   lua_pushstring(L, info.element);
   lua_setfield(L, -2, "element");
   return 1;

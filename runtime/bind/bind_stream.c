@@ -34,13 +34,7 @@ static int streams_hdf5(lua_State *L) {
     if (err.status == PL_ERROR_TYPE) err.status = PL_ERROR_CORRUPT;   /* the file is what it is */
     return bind_fail(L, &err);
   }
-  lua_createtable(L, 0, 3);
-  lua_pushstring(L, pl_dtype_name(info.type));
-  lua_setfield(L, -2, "type");
-  bind_push_shape(L, &info.shape);
-  lua_setfield(L, -2, "shape");
-  lua_pushboolean(L, info.integers);
-  lua_setfield(L, -2, "integers");
+  bind_push_array_info(L, &info);
   return 2;
 }
 

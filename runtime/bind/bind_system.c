@@ -44,8 +44,9 @@ static int system_threads(lua_State *L) {
   return 1;
 }
 
-/* memory() -> bytes held, most bytes held so far */
+/* memory([anew]) -> bytes held, most bytes held so far; anew: the most is counted from now on */
 static int system_memory(lua_State *L) {
+  if (lua_toboolean(L, 1)) pl_alloc_reset_peak();
   lua_pushinteger(L, (lua_Integer)pl_alloc_live());
   lua_pushinteger(L, (lua_Integer)pl_alloc_peak());
   return 2;

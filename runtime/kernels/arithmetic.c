@@ -61,9 +61,19 @@ static inline float power(float a, float b) {
   return (float)pl_pow((double)a, (double)b);
 }
 
+static void cube(float *out, const float *a, size_t n) {
+  size_t i = 0;
+  for (vf x; i + PL_LANES <= n; i += PL_LANES) x = vf_load(a + i), vf_store(out + i, x * x * x);
+  if (i < n) {
+    vf x = vf_load_part(a + i, n - i);
+    vf_store_part(out + i, x * x * x, n - i);
+  }
+}
+
 void PL_KERNEL(power)(float *out, const float *a, const float *b, size_t n) {
-  bool squares = true;
-  for (size_t i = 0; i < n; i++) squares &= b[i] == 2;
-  if (squares) PL_KERNEL(multiply)(out, a, a, n);
+  bool same = true;
+  for (size_t i = 0; i < n; i++) same &= b[i] == b[0];
+  if (same && n > 0 && b[0] == 2) PL_KERNEL(multiply)(out, a, a, n);
+  else if (same && n > 0 && b[0] == 3) cube(out, a, n);
   else for (size_t i = 0; i < n; i++) out[i] = power(a[i], b[i]);
 }

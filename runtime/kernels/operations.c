@@ -72,6 +72,20 @@ void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, 
 static double pow_slope(double a, double b) { return b == 0 ? 0 : b * pl_pow(a, b - 1); }
 static double pow_slope_b(double a, double b, double y) { return a == 0 && b >= 0 ? 0 : y * pl_log(a); }
 
+/* The slopes of squares and cubes without the power, which is exact there. */
+static void power_grad(float *out, const float *dy, const float *a, const float *b, size_t n) {
+  bool same = true;
+  for (size_t i = 0; i < n; i++) same &= b[i] == b[0];
+  if (same && n > 0 && b[0] == 2) EACH((double)dy[i] * (2 * (double)a[i]));
+  else if (same && n > 0 && b[0] == 3) EACH((double)dy[i] * (3 * ((double)a[i] * (double)a[i])));
+  else EACH((double)dy[i] * pow_slope((double)a[i], (double)b[i]));
+}
+
+/* out = dy (a x + b), in double, rounded once. */
+void PL_KERNEL(scale_and_shift)(float *out, const float *x, size_t n, double a, double b, double dy) {
+  for (size_t i = 0; i < n; i++) out[i] = (float)(dy * (a * (double)x[i] + b));
+}
+
 /* out = dy * d f / d input k. Inputs, or the result, are given where the operation keeps them. Of two equal inputs of
    maximum and minimum each has half of the gradient. */
 void PL_KERNEL(elementwise_grad)(int op, int k, float *out, const float *dy, const float *a, const float *b,
@@ -83,7 +97,7 @@ void PL_KERNEL(elementwise_grad)(int op, int k, float *out, const float *dy, con
     case PL_EL_mul: if (k == 0) LOOP(G Y, g * y); else LOOP(G X, g * x); break;
     case PL_EL_div: if (k == 0) LOOP(G Y, g / y); else LOOP(G Y R, -(g * (r / y))); break;
     case PL_EL_pow:
-      if (k == 0) EACH((double)dy[i] * pow_slope((double)a[i], (double)b[i]));
+      if (k == 0) power_grad(out, dy, a, b, n);
       else EACH((double)dy[i] * pow_slope_b((double)a[i], (double)b[i], (double)result[i]));
       break;
     case PL_EL_neg: LOOP(G, -g); break;
@@ -124,7 +138,8 @@ double PL_KERNEL(sum_tree)(const float *x, size_t n, size_t stride, bool squares
   size_t count = 0;
   for (size_t done = 0; done < n; done += CHUNK) {
     size_t m = n - done < CHUNK ? n - done : CHUNK, width = 1;
-    for (size_t i = 0; i < m; i++) chunk[i] = (double)x[(done + i) * stride];
+    if (stride == 1) for (size_t i = 0; i < m; i++) chunk[i] = (double)x[done + i];
+    else for (size_t i = 0; i < m; i++) chunk[i] = (double)x[(done + i) * stride];
     if (squares) for (size_t i = 0; i < m; i++) chunk[i] = (chunk[i] - shift) * (chunk[i] - shift);
     while (width < m) width *= 2;
     for (size_t i = m; i < width; i++) chunk[i] = 0;

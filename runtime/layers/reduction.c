@@ -4,6 +4,7 @@
    std: dy (x - mean) / ((n - c) y).
    max, min: dy where x is the first that equals y. */
 #include <math.h>
+#include <string.h>
 #include "kernels/kernels.h"
 #include "layers/layer.h"
 
@@ -156,6 +157,12 @@ static void backward_row(const pl_pass *pass, const pl_rows *r, const float *x, 
   if (code >= MAX) while (first + 1 < r->n && row[first * stride] != y && row[first * stride] == row[first * stride])
     first++;
   const float slope = (float)((double)dy * b);
+  if (r->reduced == 1 && r->stride[0] == 1) {   /* elements side by side */
+    if (code < NORM) for (size_t i = 0; i < r->n; i++) dx[i] = slope;
+    else if (code < MAX) pl_kernel.scale_and_shift(dx, row, r->n, a, b, (double)dy);
+    else memset(dx, 0, r->n * sizeof *dx), dx[first] = dy;
+    return;
+  }
   for (size_t i = 0; i < r->n; i++) {
     float *out = dx + offset_of(i, r->reduced, r->size, r->stride);
     if (code < NORM) *out = slope;

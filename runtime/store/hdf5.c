@@ -27,7 +27,7 @@ pl_status pl_hdf5_load(pl_error *err) {
   void *library = dlopen(PL_HDF5_LIBRARY, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL)
     return pl_error_set(err, PL_ERROR_IO, "files need the HDF5 library, and it cannot be loaded: %s; install it "
-                                          "(Debian: libhdf5-dev)", dlerror());
+                        "(Debian: libhdf5-dev)", dlerror());
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     *functions[i].at = dlsym(library, functions[i].name);
     if (*functions[i].at == NULL)

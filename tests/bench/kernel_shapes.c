@@ -36,6 +36,7 @@ BINARY(power)
 UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
 RUN(elementwise, PL_EL_mul, A, B, C, D, j->n)
 RUN(elementwise_grad, PL_EL_mul, 0, A, B, C, D, E, j->n)
+RUN(scale_and_shift, A, B, j->n, 0.5, 0.25, 1.5)
 SINK(sum_tree, A, j->n, 1, false, 0)
 RUN(relu_forward, A, B, j->n)
 RUN(relu_backward, A, B, C, j->n)
@@ -228,6 +229,7 @@ static void elementwise(void) {
   ELEMENTWISE(clamp, 2); ELEMENTWISE(subtract, 3); ELEMENTWISE(multiply, 3); ELEMENTWISE(divide, 3);
   ELEMENTWISE(maximum, 3); ELEMENTWISE(minimum, 3); ELEMENTWISE(power, 3);
   ELEMENTWISE(elementwise, 3); ELEMENTWISE(elementwise_grad, 3); ELEMENTWISE(sum_tree, 1);
+  ELEMENTWISE(scale_and_shift, 2);
   BOTH(relu); BOTH(tanh); BOTH(sigmoid);
   BOTH(leaky_relu);
   BOTH(elu);

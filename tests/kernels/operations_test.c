@@ -150,8 +150,53 @@ static void sums(void **state) {
   }
 }
 
+/* One exponent for all elements: as where each has its own. */
+static void powers_of_one_exponent(void **state) {
+  const float exponents[] = { 2, 3, 1, -1, 0.5f, 0 };
+  (void)state;
+  for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
+    if (!has_isa(isas[k])) continue;
+    for (size_t e = 0; e < sizeof exponents / sizeof *exponents; e++) for (size_t n = 1; n <= MOST; n++) {
+      float a[ROOM], b[ROOM], dy[ROOM], y[ROOM], dx[ROOM], one[1];
+      fill(PL_EL_pow, a, b, dy);
+      for (size_t i = 0; i < n; i++) b[i] = exponents[e];
+      pl_kernel.elementwise(PL_EL_pow, y, a, b, NULL, n);
+      pl_kernel.elementwise_grad(PL_EL_pow, 0, dx, dy, a, b, y, n);
+      for (size_t i = 0; i < n; i++) {
+        float pair_a[2] = { a[i], 1 }, pair_b[2] = { b[i], 5 }, pair_dy[2] = { dy[i], 1 }, pair[2];
+        double exact = (double)dy[i] * (b[i] == 0 ? 0 : (double)b[i] * pow((double)a[i], (double)b[i] - 1));
+        pl_kernel.elementwise(PL_EL_pow, pair, pair_a, pair_b, NULL, 2);
+        assert_memory_equal(pair, y + i, sizeof *y);
+        pl_kernel.elementwise_grad(PL_EL_pow, 0, pair, pair_dy, pair_a, pair_b, y, 2);
+        assert_memory_equal(pair, dx + i, sizeof *dx);
+        one[0] = (float)exact;
+        assert_true(fabsf(one[0] - dx[i]) <= 1e-6f * (1 + fabsf(one[0])));
+      }
+    }
+  }
+}
+
+static void scale_and_shift(void **state) {
+  (void)state;
+  for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
+    if (!has_isa(isas[k])) continue;
+    for (size_t n = 0; n <= MOST; n++) {
+      float x[ROOM], b[ROOM], c[ROOM], out[ROOM];
+      fill(PL_EL_mul, x, b, c);
+      for (int i = 0; i < ROOM; i++) out[i] = -7;
+      pl_kernel.scale_and_shift(out, x, n, 0.3, -1.7, 0.9);
+      for (size_t i = 0; i < n; i++) {
+        float due = (float)(0.9 * (0.3 * (double)x[i] - 1.7));
+        assert_memory_equal(&due, &out[i], sizeof due);
+      }
+      for (size_t i = n; i < ROOM; i++) assert_true(out[i] == -7);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = { cmocka_unit_test(values), cmocka_unit_test(derivatives),
-                                      cmocka_unit_test(halves_at_equal_inputs), cmocka_unit_test(sums) };
+                                      cmocka_unit_test(halves_at_equal_inputs), cmocka_unit_test(sums),
+                                      cmocka_unit_test(powers_of_one_exponent), cmocka_unit_test(scale_and_shift) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 -- nn.define and nn.Graph: layers from formulas in models, files, copies and several threads; what is said of wrong use.
 local lu = require "luaunit"
 local pl = require "perilune"
+local core = require "perilune.core"
 local scratch = dofile "tests/lua/support_scratch.lua" "define"
 local nn = pl.nn
 
@@ -142,6 +143,36 @@ function TestDefine.test_saved_and_loaded_without_the_script()
   assert_same(again[2][1].weight_grad, model[2][1].weight_grad)
   assert(again:save(path))
   assert_same(assert(nn.load(path)):infer(x), model:infer(x))
+end
+
+function TestDefine.test_show_graph_says_what_runs_as_one()
+  local Block = nn.define {
+    name = "Block",
+    params = function(o) return { w = { o[1], o[2] }, b = { o[2] }, v = { o[1], o[2] } } end,
+    forward = function(self, x)
+      local h = (x:matmul(self.w) + self.b):relu()
+      return (h * x:matmul(self.v):exp() - 1) / h:sum(-1, { keepdim = true })
+    end,
+  }
+  local model = nn.Sequential { Block(6, 4), nn.Linear(4, 2) }
+  model:build { 6 }
+  local text = model:show_graph()
+  if os.getenv "PERILUNE_FUSE" == "0" then return end
+  for _, line in ipairs { "matmul %+ add as Linear, relu +%[N, 4%] +one pass\n",
+    "  matmul as Linear +%[N, 4%] +as Linear\n",
+    "  exp, mul, sub, div +%[N, 4%] +one pass, in strips that stay in the cache", "  sum +%[N, 1%]" } do
+    lu.assertStrMatches(text, ".*" .. line .. ".*")
+  end
+  local rows = model:profile(function() model:forward(pl.ones(3, 6)) end)
+  local plan, seconds = core.formula.plan(model), 0
+  for _, node in ipairs(plan) do
+    if node.formula then
+      lu.assertEquals(node.path, rows[1].path)
+      seconds = seconds + rows.operations[node.op].forward
+    end
+  end
+  lu.assertTrue(seconds > 0)
+  lu.assertAlmostEquals(seconds, rows[1].forward, 1e-9)
 end
 
 function TestDefine.test_clone()

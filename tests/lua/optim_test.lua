@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
+local copy_state = dofile "tests/lua/support_state.lua"
 local nn, optim = pl.nn, pl.optim
 
 local function error_of(f, ...)
@@ -99,13 +100,7 @@ function TestOptim:test_state_continues_exactly()
     opt:epoch()
     opt.lr = opt.lr / 3
     local copy, again = make_model(), make()
-    for i, entry in ipairs(straight:state()) do copy:state()[i].tensor:copy_(entry.tensor) end
-    again:bind(copy)
-    for i, entry in ipairs(opt:state()) do
-      lu.assertEquals(again:state()[i].name, entry.name)
-      again:state()[i].tensor:copy_(entry.tensor)
-    end
-    again:set_counters(opt:counters())
+    copy_state(straight, opt, copy, again:bind(copy))
     train(straight, opt, 5)
     train(copy, again, 5)
     lu.assertEquals(weights(copy), weights(straight))

@@ -3,6 +3,7 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
 local scratch = dofile "tests/lua/support_scratch.lua" "own_optimizer_test"
+local copy_state = dofile "tests/lua/support_state.lua"
 local nn, optim = pl.nn, pl.optim
 
 local Lion = optim.define { name = "MyLion", slots = { "m" }, options = { lr = 1e-4, betas = { 0.9, 0.99 } },
@@ -120,12 +121,7 @@ function TestState:test_state_continues_exactly()
     train(straight, opt, 7)
     local again = opt:clone():bind(copy)
     lu.assertEquals(again:config(), opt:config())
-    for i, entry in ipairs(straight:state()) do copy:state()[i].tensor:copy_(entry.tensor) end
-    for i, entry in ipairs(opt:state()) do
-      lu.assertEquals(again:state()[i].name, entry.name)
-      again:state()[i].tensor:copy_(entry.tensor)
-    end
-    again:set_counters(opt:counters())
+    copy_state(straight, opt, copy, again)
     train(straight, opt, 5)
     train(copy, again, 5)
     lu.assertEquals(digest(copy), digest(straight))

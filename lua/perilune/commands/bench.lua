@@ -132,6 +132,9 @@ local function print_layers(e, threads, peak, seconds, term)
     local own = 2 * row.work * e.batch_size
     flops = flops + own
     add(report.layer(row), text.shape(row.output), row.forward, row.backward, own)
+    for _, part in ipairs(row.parts or {}) do
+      add("    " .. text.clip(part.text, 34), part.shape, part.forward, part.backward, 0, "dim")
+    end
   end
   add("passes", "", sum.forward, sum.backward, flops, "bold")
   for _, other in ipairs { { "data", "data" }, { "loss", "loss" }, { "optimizer", "update" },

@@ -239,6 +239,20 @@ function M.show(layer)
   return table.concat(lines, "\n")
 end
 
+local kinds = { strips = "one pass, in strips that stay in the cache", pattern = "one pass", linear = "as Linear",
+  alone = "" }
+
+-- What a training pass runs, of the formulas' operations.
+local function show_plan(model)
+  local lines = { "in training these run:" }
+  for _, node in ipairs(core.formula.plan(model)) do
+    if node.formula then
+      lines[#lines + 1] = (("  %-48s %-18s %s"):format(node.text, node.shape, kinds[node.kind]):gsub("%s+$", ""))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 --- The same of all formulas of a model; nil if it has none.
 function M.show_model(model)
   local texts = {}
@@ -247,6 +261,7 @@ function M.show_model(model)
     for i = 1, #layer do visit(layer[i]) end
   end
   visit(model)
+  if #texts > 0 then texts[#texts + 1] = show_plan(model) end
   if #texts == 0 then
     raise("the model has no formulas (nn.define, nn.Graph), or has not seen its input; build it first")
   end

@@ -7,17 +7,7 @@ local M = {}
 --- An image of a list as the bytes of a PNG file.
 function M.encode(image)
   local low, high = image.low, image.high
-  if not low or not high then
-    low, high = math.huge, -math.huge
-    for _, row in ipairs(image.pixels) do
-      for _, pixel in ipairs(row) do
-        for _, v in ipairs(pixel) do
-          if v < low then low = v end
-          if v > high then high = v end
-        end
-      end
-    end
-  end
+  if not low or not high then low, high = png.extremes(image.pixels) end
   return png.of_pixels(image.pixels, low, high)
 end
 

@@ -9,6 +9,20 @@ for n = 0, 255 do
   crc_table[n] = c
 end
 
+--- The least and the largest value of pixels, rows of { channel, ... }.
+function M.extremes(pixels)
+  local low, high = math.huge, -math.huge
+  for _, row in ipairs(pixels) do
+    for _, pixel in ipairs(row) do
+      for _, v in ipairs(pixel) do
+        if v < low then low = v end
+        if v > high then high = v end
+      end
+    end
+  end
+  return low, high
+end
+
 local function crc32(s)
   local c = 0xffffffff
   for i = 1, #s do c = crc_table[(c ~ s:byte(i)) & 0xff] ~ (c >> 8) end

@@ -1,6 +1,7 @@
 --- Pictures beside each other in the terminal, each with a caption below: filters, activations, mistakes.
 local core = require "perilune.core"
 local picture = require "perilune.terminal.image"
+local png = require "perilune.plot.png"
 local styles = require "perilune.terminal.style"
 local text = require "perilune.base.format"
 
@@ -21,19 +22,6 @@ local function enlarged(pixels, least)
   return out
 end
 
-local function extremes(pixels)
-  local low, high = math.huge, -math.huge
-  for _, row in ipairs(pixels) do
-    for _, pixel in ipairs(row) do
-      for _, v in ipairs(pixel) do
-        if v < low then low = v end
-        if v > high then high = v end
-      end
-    end
-  end
-  return low, high
-end
-
 --- The lines of images as plot/images.lua takes them: { pixels, caption, second, low, high } each. options: least (side
 --- that smaller ones are enlarged to), most (columns an image may take).
 function M.lines(list, options)
@@ -46,7 +34,7 @@ function M.lines(list, options)
   for i, image in ipairs(list) do
     local pixels = enlarged(image.pixels, options.least or 8)
     local low, high = image.low, image.high
-    if not low or not high then low, high = extremes(pixels) end
+    if not low or not high then low, high = png.extremes(pixels) end
     local lines = picture.lines(core.tensor.tensor(pixels), how, most, deep, { low = low, high = high, count = 1 })
     local factor = math.max(1, math.ceil(#pixels[1] * across_cells / most))
     local width = math.ceil(#pixels[1] / factor) * across_cells

@@ -160,6 +160,18 @@ function M.layers(e, o)
   local steps = (training.epoch - 1) * training.batches + training.batch - first
   for _, row in ipairs(rows) do row.forward, row.backward = row.forward / steps, row.backward / steps end
   for _, name in ipairs { "data", "loss", "update", "other" } do rows[name] = rows[name] / steps end
+  -- what formulas run, under their layers
+  for _, node in ipairs(core.formula.plan(e.model)) do
+    local time = rows.operations[node.op]
+    for _, row in ipairs(rows) do
+      if node.formula and row.path == node.path and row.part ~= "fork" then
+        row.parts = row.parts or {}
+        table.insert(row.parts, { text = node.text, shape = node.shape, forward = time.forward / steps,
+          backward = time.backward / steps })
+        break
+      end
+    end
+  end
   rows.steps = steps
   return rows
 end
