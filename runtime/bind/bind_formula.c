@@ -182,6 +182,10 @@ static int recorder_constant(lua_State *L) {
   const pl_tensor *t = bind_push_plain(L, 2);
   int out, known = r->program->steps;
   pl_error err;
+  if (!r->eager && pl_tensor_count(t) > PL_MOST_CONSTANT)
+    return luaL_error(L, "a tensor that a formula captures is kept in its graph, so it has at most %d elements, got "
+                      "%I; make it a parameter with trained = false", PL_MOST_CONSTANT,
+                      (LUAI_UACINT)pl_tensor_count(t));
   note_origin(L, r);
   pl_status status = pl_program_add_constant(r->program, pl_tensor_shape(t), pl_tensor_data(t), &out, &err);
   r->program->origin = NULL;

@@ -64,10 +64,6 @@ pl_status pl_program_add_param(pl_program *p, int index, int *out, pl_error *err
 
 pl_status pl_program_add_constant(pl_program *p, const pl_shape *shape, const float *data, int *out, pl_error *err) {
   int64_t count = pl_shape_count(shape);
-  if (count < 0 || count > PL_MOST_CONSTANT)
-    return pl_error_set(err, PL_ERROR_VALUE, "a tensor that a formula captures is kept in its graph, so it has at most "
-                        "%d elements, got %lld; make it a parameter with trained = false", PL_MOST_CONSTANT,
-                        (long long)count);
   for (int i = 0; i < p->steps; i++) {   /* the same one again */
     const pl_step *s = &p->step[i];
     if (s->kind != PL_STEP_CONSTANT || !pl_shape_equal(&s->op.out, shape)) continue;

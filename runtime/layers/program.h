@@ -26,7 +26,7 @@ typedef struct pl_program {
   const char *origin;          /* of the steps that follow; may be NULL */
 } pl_program;
 
-enum { PL_MOST_STEPS = 4096, PL_MOST_CONSTANT = 1 << 16 };
+enum { PL_MOST_STEPS = 4096, PL_MOST_CONSTANT = 1 << 16 };   /* of a constant in a file: elements */
 
 void pl_program_clear(pl_program *p);
 pl_status pl_program_add_input(pl_program *p, const pl_shape *shape, bool fixed, int *out, pl_error *err);

@@ -330,6 +330,15 @@ function TestDefine.test_a_summary_counts_each_parameter_once()
   lu.assertEquals(model:count(), 44)
 end
 
+-- What a layer keeps in its file is small; a tape keeps nothing.
+function TestDefine.test_large_tensors_are_captured_by_tapes_alone()
+  local large = pl.ones(70000)
+  lu.assertEquals(pl.grad(function(v) return (v * large):sum() end)(pl.zeros(1)):item(), 70000)
+  lu.assertErrorMsgContains("at most 65536 elements, got 70000", function()
+    nn.Graph(function(x) return x * large end):build { 70000 }
+  end)
+end
+
 -- What has no batch is flattened as a tensor is: the first axis stays.
 function TestDefine.test_flatten_of_what_has_no_batch()
   for _, shape in ipairs { { 4 }, { 2, 3, 4 } } do
