@@ -39,10 +39,10 @@ BINARY(divide, x / y)
 BINARY(maximum, vf_greater(x, y, x, vf_equal(x, x, y, x)))   /* NaN if either is */
 BINARY(minimum, vf_greater(y, x, x, vf_equal(x, x, y, x)))
 
-/* min(max(a, low), high), as maximum and minimum; NaN stays. */
+/* least = a < low ? low : a, then least > high ? high : least; NaN stays. */
 static inline vf clamped(vf x, vf low, vf high) {
-  vf least = vf_greater(x, low, x, vf_equal(x, x, low, x));
-  return vf_greater(high, least, least, vf_equal(least, least, high, least));
+  vf least = vf_greater(low, x, low, x);
+  return vf_greater(least, high, high, least);
 }
 
 void PL_KERNEL(clamp)(float *out, const float *a, size_t n, float low, float high) {

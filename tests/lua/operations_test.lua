@@ -245,6 +245,15 @@ local function reduction_case(name, axes, keep, f)
   end, reduce(marked, keep, f)
 end
 
+function TestOperations:test_at_a_bound_the_gradient_of_clamp_is_that_of_x()
+  local x = pl.tensor { -1, 0, 0.5, 1, 2, 0 / 0 }
+  lu.assertEquals(pl.grad(function(v) return (v:clamp(0, 1)):slice(1, 1, 5):sum() end)(x):slice(1, 1, 5):totable(),
+    { 0, 1, 1, 1, 0 })                                        -- torch.clamp's
+  local zero = pl.tensor { { -0.0 } }
+  local layer = nn.Sequential { nn.define { name = "Clamp", forward = function(_, v) return v:clamp(0, 1) end }() }
+  lu.assertEquals({ 1 / layer:infer(zero)[1][1], 1 / zero:clamp(0, 1)[1][1] }, { -math.huge, -math.huge })
+end
+
 function TestOperations:test_reductions()
   local functions = { sum = sum, mean = mean, norm = norm, var = var, std = function(r) return var(r) ^ 0.5 end,
     max = function(r) return math.max(table.unpack(r)) end, min = function(r) return math.min(table.unpack(r)) end }

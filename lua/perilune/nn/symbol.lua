@@ -101,7 +101,11 @@ local function pow(a, b)
   return apply("pow", {}, a, b)
 end
 methods.pow = pow
-function methods.clamp(x, low, high) return x:maximum(low):minimum(high) end
+-- Not maximum and minimum, whose gradient is shared by equals: at a bound it is all x's, as PyTorch has it.
+function methods.clamp(x, low, high)
+  local least = M.where(x:lt(low), low, x)
+  return M.where(least:gt(high), high, least)
+end
 
 Symbol.__add, Symbol.__sub, Symbol.__mul, Symbol.__div = methods.add, methods.sub, methods.mul, methods.div
 Symbol.__pow, Symbol.__unm = pow, methods.neg
