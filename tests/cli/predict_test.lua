@@ -118,6 +118,21 @@ function TestPredict:test_rows_of_a_table()
   lu.assertEquals(#json "runs/prices-s1 flowers.csv"[90].outputs, 1)
 end
 
+function TestPredict:test_rows_without_a_header()
+  local lines = {}
+  for i = 0, 39 do lines[#lines + 1] = ("%d,%d,%s"):format(i % 2 * 10, i % 7, i % 2 == 0 and "a" or "b") end
+  cli.write("bare.csv", table.concat(lines, "\n") .. "\n")
+  cli.write("bare.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "bare", seed = 1, epochs = 20, batch_size = 8, loss = pl.nn.CrossEntropy(),
+  data = pl.data.csv { "bare.csv", target = 3, header = false },
+  model = pl.nn.Sequential { pl.nn.Linear(2, 2) }, optimizer = pl.optim.Adam { lr = 0.05 } }
+]])
+  lu.assertEquals(cli.run "run bare.lua --quiet".status, 0)
+  local rows = json "runs/bare-s1 bare.csv"
+  lu.assertEquals({ #rows, rows[1].label, rows[2].label }, { 40, "a", "b" })
+end
+
 function TestPredict:test_messages()
   local function fails(words, text, status)
     local done = cli.run("predict " .. words)

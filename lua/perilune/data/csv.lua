@@ -24,6 +24,7 @@ function M.open(path, delimiter, header, marks)
     t.by_name[column.name] = k
   end
   if header and numbers == #t.columns then
+    if header == "found" then return M.open(path, delimiter, false, marks) end
     raise("%s: its first line has numbers only; if it has no header, say header = false", path)
   end
   if #t.columns == 1 and t.columns[1].name:find "[;\t|]" then

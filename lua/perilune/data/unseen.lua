@@ -64,7 +64,8 @@ end
 local function rows(path, job)
   local csv = require "perilune.data.csv"
   local plan = job.preparation and job.preparation.features
-  local t = csv.open(path, job.delimiter or ",", true)
+  local bare = plan and tonumber(plan.columns[1].column) ~= nil   -- trained on a table without a header
+  local t = csv.open(path, job.delimiter or ",", not bare and "found")
   if not plan then
     plan = { width = #t.columns, columns = {} }
     for k, column in ipairs(t.columns) do plan.columns[k] = { column = column.name, role = "number", at = k } end
