@@ -238,8 +238,8 @@ function Tensor:one_hot(classes) end
 ---[N, ...] as [N, elements of a sample].
 ---@return perilune.Tensor
 function Tensor:flatten() end
----Elements below `low` become `low`, those above `high` become `high`; NaN stays. In a formula the gradient at a bound is
----that between them, as PyTorch's.
+---Elements below `low` become `low`, those above `high` become `high`; NaN stays. In a formula the gradient at
+---a bound is that between them, as PyTorch's.
 ---@param low number
 ---@param high number
 ---@return perilune.Tensor

@@ -29,7 +29,8 @@ bool pl_error_insert(pl_error *err, const char *name) {
   char old[sizeof err->text];
   size_t n = line_of(err->text);
   memcpy(old, err->text, sizeof old);
-  snprintf(err->text, sizeof err->text, "%.*s%.100s: %.400s", (int)n, old, name, old + n);
+  size_t begin = (size_t)snprintf(err->text, sizeof err->text, "%.*s%.200s: ", (int)(n < 200 ? n : 200), old, name);
+  snprintf(err->text + begin, sizeof err->text - begin, "%s", old + n);
   return n > 0;
 }
 

@@ -35,22 +35,11 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
   return *slot;
 }
 
-static bool begins_with_line(const char *text) {
-  const char *end = strstr(text, ": "), *lua = strstr(text, ".lua:"), *input = strstr(text, "stdin:");
-  return (lua != NULL && lua < end) || (input != NULL && input < end);
-}
-
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
   pl_error err;
   bool fresh = !pl_model_has_params(model);
   bind_use_state(L);
-  if (pl_model_build(model, sample, &err)) {
-    if (begins_with_line(err.text)) {       /* of the layer, in the script: it gets no second one */
-      lua_pushstring(L, err.text);
-      lua_error(L);
-    }
-    bind_raise(L, &err);
-  }
+  if (pl_model_build(model, sample, &err)) bind_raise_from_script(L, &err);
   if (fresh) {
     if (pl_model_initialize(model, 1, &err)) bind_raise(L, &err);
     bind_custom_init(L, bind_check_layer(L, index)->layer);

@@ -305,7 +305,7 @@ static int evaluate(lua_State *L) {
   if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
   pl_exec *exec = bind_infer_exec(L, 1);      /* last: a finalizer may use it too, where Lua is asked for memory */
   bind_use_state(L);
-  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, filled, &err)) return bind_raise(L, &err);
+  if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, filled, &err)) return bind_raise_from_script(L, &err);
   lua_createtable(L, 0, 8);
   if (loss != NULL) set_number(L, "loss", r.loss);
   lua_pushinteger(L, (lua_Integer)r.count);

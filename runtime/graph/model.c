@@ -122,9 +122,10 @@ pl_layer *pl_model_root(pl_model *model) { return model->root; }
 
 /* A model that was built before is given samples of another shape, which one of its layers cannot take. */
 static void name_both_inputs(const pl_model *model, const pl_shape *sample, pl_error *err) {
-  char built[PL_SHAPE_TEXT], given[PL_SHAPE_TEXT];
-  pl_error_prefix(err, "the model was built for %s and cannot take %s",
-                  pl_shape_text(built, pl_model_input(model), true), pl_shape_text(given, sample, true));
+  char built[PL_SHAPE_TEXT], given[PL_SHAPE_TEXT], text[2 * PL_SHAPE_TEXT + 60];
+  snprintf(text, sizeof text, "the model was built for %s and cannot take %s",
+           pl_shape_text(built, pl_model_input(model), true), pl_shape_text(given, sample, true));
+  pl_error_insert(err, text);
 }
 
 pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err) {

@@ -115,7 +115,7 @@ end
 
 local function compare(case)
   local name, _, formula, other, _, loss, built_in_loss = table.unpack(case)
-  local mine, its, with = training(case, formula(), loss), nil, "built in"
+  local mine, with, its = training(case, formula(), loss), "built in"
   if type(other) == "string" then
     with = ask("prepare\t" .. name)
     if with == nil then return end

@@ -132,7 +132,8 @@ static void other_input_shapes(void **state) {
 
   model = model_from_text(LAYER("Conv2d", "1,2,3,{'bias':'per-position'}"), &SHAPE(5, 5, 1));
   assert_int_equal(pl_model_build(model, &SHAPE(6, 6, 1), &err), PL_ERROR_SHAPE);
-  assert_string_equal(err.text, "Conv2d: has a bias for every position of another image size; got [N, 6, 6, 1]");
+  assert_string_equal(err.text, "the model was built for [N, 5, 5, 1] and cannot take [N, 6, 6, 1]: Conv2d: has a bias "
+                                "for every position of another image size; got [N, 6, 6, 1]");
   assert_int_equal(model_forward(model, x, 2, PL_TRAIN, &y, &err), PL_OK);
   assert_int_equal(model_backward(model, dy, NULL, &err), PL_OK);
   drop_model(model);

@@ -23,8 +23,8 @@ local sums = { 0, 0, 0, 0, 0, 0 }
 for i, part in ipairs(parts) do
   local said = campaign.read(("%s/%d.log"):format(campaign.folder, i))
   local status = tonumber(campaign.read(("%s/%d.status"):format(campaign.folder, i)))
-  local counts = { said:match "(%d+) failures, (%d+) errors, (%d+) things: (%d+) of the core, (%d+) of JSON, (%d+) " ..
-    "of Lua" }
+  local counts = { said:match("(%d+) failures, (%d+) errors, (%d+) things: " ..
+    "(%d+) of the core, (%d+) of JSON, (%d+) of Lua") }
   campaign.check(status == 0 and #counts == #sums, "things %s: exit status %s\n%s", part, status, said:sub(-3000))
   for k, count in ipairs(counts) do sums[k] = sums[k] + math.tointeger(count) end
 end

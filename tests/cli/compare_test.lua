@@ -97,9 +97,9 @@ end
 
 function TestCompare:test_lines_of_scripts()
   local r = cli.run(("compare '%s' o"):format(good:format(1)))
-  lu.assertStrContains(r.out, "script, B beside A:\n     4 -   model = pl.nn.Sequential { pl.nn.Flatten(), " ..
+  lu.assertStrContains(r.out, "script, B beside A:\n     5 -   model = pl.nn.Sequential { pl.nn.Flatten(), " ..
     "pl.nn.Linear(784, width), pl.nn.Tanh()")
-  lu.assertStrContains(r.out, "     5 +   -- of the logits\n")
+  lu.assertStrContains(r.out, "     6 +   -- of the logits\n")
   lu.assertNil(r.out:find("optimizer = ", 1, true))
 end
 

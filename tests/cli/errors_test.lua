@@ -48,7 +48,7 @@ function TestUsage:test_arguments_of_the_script()
   expect(2, "x.lua: the script has no argument 'lrr'; did you mean 'lr'?", "run x.lua lrr=1", good)
   expect(2, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01", "run x.lua lr",
     good)
-  expect(1, "x.lua:19: argument lr=fast: expects a number, such as lr=0.01", "run x.lua lr=fast", good)
+  expect(1, "x.lua:22: argument lr=fast: expects a number, such as lr=0.01", "run x.lua lr=fast", good)
 end
 
 TestScripts = {}
@@ -94,7 +94,7 @@ function TestExperiments:test_wrong_shape_names_file_line_layer_and_remedy()
   for _, command in ipairs { "check", "run" } do
     local r = cli.run(command .. " x.lua")
     lu.assertEquals(r.status, 1)
-    lu.assertStrMatches(r.err, "perilune: x%.lua:18: layer 7 %(Linear, \"fc1\"%).*63.*64.*\n")
+    lu.assertStrMatches(r.err, "perilune: x%.lua:21: layer 7 %(Linear, \"fc1\"%).*63.*64.*\n")
   end
   script = good:gsub("nn.Flatten%(%),", "")
   cli.write("x.lua", script)
@@ -102,9 +102,9 @@ function TestExperiments:test_wrong_shape_names_file_line_layer_and_remedy()
 end
 
 function TestExperiments:test_unknown_field_and_option()
-  expect(1, "x.lua:14: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua",
+  expect(1, "x.lua:16: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua",
     (good:gsub("epochs = 5", "epoch = 5")))
-  expect(1, "x.lua:19: Adam has no option 'wieght_decay'; did you mean 'weight_decay'?", "check x.lua",
+  expect(1, "x.lua:22: Adam has no option 'wieght_decay'; did you mean 'weight_decay'?", "check x.lua",
     (good:gsub("{ lr = pl.arg%(\"lr\", 0.01%) }", "{ wieght_decay = 1 }")))
 end
 
@@ -164,7 +164,7 @@ function TestExperiments:test_a_failure_leaves_the_epochs_before_it()
 end
 
 function TestExperiments:test_errors_in_callbacks_have_their_own_line()
-  expect(1, "x.lua:27: ctx has no field 'lost'; did you mean 'loss'?", "run x.lua -q --out callback",
+  expect(1, "x.lua:30: ctx has no field 'lost'; did you mean 'loss'?", "run x.lua -q --out callback",
     (good:gsub("callbacks = {%s*}", "callbacks = { on_epoch = function(ctx) return ctx.lost + 1 end }")))
 end
 

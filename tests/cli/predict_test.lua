@@ -129,8 +129,8 @@ return pl.experiment { name = "bare", seed = 1, epochs = 20, batch_size = 8, los
   model = pl.nn.Sequential { pl.nn.Linear(2, 2) }, optimizer = pl.optim.Adam { lr = 0.05 } }
 ]])
   lu.assertEquals(cli.run "run bare.lua --quiet".status, 0)
-  local rows = json "runs/bare-s1 bare.csv"
-  lu.assertEquals({ #rows, rows[1].label, rows[2].label }, { 40, "a", "b" })
+  local results = json "runs/bare-s1 bare.csv"
+  lu.assertEquals({ #results, results[1].label, results[2].label }, { 40, "a", "b" })
 end
 
 function TestPredict:test_messages()

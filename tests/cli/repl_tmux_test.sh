@@ -13,7 +13,7 @@ enter "its summary" 'model:summary { 28, 28, 1 }' '^total +23.?860'
 enter "one weight" 'model[4].weight[1]' '^tensor \[10\] f32'
 does "a local outlives its line" 'local w = model:find("fc1").weight'
 enter "and is printed" 'w.shape' '^\{ 784, 30 \}$'
-enter "a mistake is one line" 'model:infer(pl.zeros(1, 5))' '^stdin:1: .*784.*5'
+enter "a mistake is one line" 'model:infer(pl.zeros(1, 5))' '^stdin:1: the model was built for .* cannot take .N, 5.'
 keys C-l
 text 'for i = 1, 3 do'
 keys Enter
