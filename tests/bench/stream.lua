@@ -26,6 +26,9 @@ local networks = {
   end },
 }
 
+-- As many threads as cores, chosen: otherwise an epoch now and then is a trial with fewer, which tells of that.
+core.system.threads(core.system.threads())
+
 local path = os.tmpname() .. ".h5"
 do
   pl.seed(1)
