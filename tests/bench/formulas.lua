@@ -92,17 +92,17 @@ local function ask(line)
     local fifo = os.tmpname()
     os.remove(fifo)
     os.execute("mkfifo " .. fifo)
-    local answers = io.popen(("%s %s/formulas_peer.py %d <%s 2>/dev/null"):format(options.python, here, options.threads,
+    local replies = io.popen(("%s %s/formulas_peer.py %d <%s 2>/dev/null"):format(options.python, here, options.threads,
       fifo))
     local questions = io.open(fifo, "w")
     os.remove(fifo)
     questions:setvbuf "no"
-    peer = { answers = answers, questions = questions, there = answers:read "l" ~= nil }
+    peer = { replies = replies, questions = questions, there = replies:read "l" ~= nil }
     if not peer.there then print(options.python .. " cannot import torch: rows beside PyTorch are left out") end
   end
   if not peer.there then return nil end
   peer.questions:write(line, "\n")
-  return peer.answers:read "l"
+  return peer.replies:read "l"
 end
 
 local function report(case, ours, theirs, ratios, with)

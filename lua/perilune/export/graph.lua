@@ -41,13 +41,7 @@ local function paired(value) return type(value) == "table" and value or { value,
 local windows = { Conv2d = true, MaxPool2d = true, AvgPool2d = true }
 local passed = { Dropout = true, Identity = true }
 
-function M.same_shape(a, b)
-  if #a ~= #b then return false end
-  for i, n in ipairs(a) do
-    if b[i] ~= n then return false end
-  end
-  return true
-end
+M.same_shape = require "perilune.base.shapes".equal
 
 -- Operations of formulas that a layer does as well, on values with a batch.
 local layers = { relu = "ReLU", tanh = "Tanh", sigmoid = "Sigmoid", silu = "SiLU", gelu = "GELU",

@@ -28,13 +28,7 @@ local function natural(a, b)
   return a < b
 end
 
-local function same_shape(a, b)
-  if #a ~= #b then return false end
-  for i, n in ipairs(a) do
-    if b[i] ~= n then return false end
-  end
-  return true
-end
+local same_shape = require "perilune.base.shapes".equal
 
 -- The layouts in which a tensor of that shape can be the parameter.
 local function fits(target, shape)

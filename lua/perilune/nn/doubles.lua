@@ -53,12 +53,7 @@ local function broadcast_shape(values)
   return list
 end
 
-local function same_shape(a, b)
-  for axis = 1, math.max(#a, #b) do
-    if a[axis] ~= b[axis] then return false end
-  end
-  return true
-end
+local same_shape = require "perilune.base.shapes".equal
 
 local function elementwise(f)
   return function(values)
