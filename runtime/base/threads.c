@@ -183,6 +183,11 @@ void pl_stage_barrier_wait(pl_stages *s) {
 }
 
 void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to) {
+  if (team->size == 1) {   /* without the divisions: fused activations ask for every row */
+    *from = 0;
+    *to = n;
+    return;
+  }
   size_t chunks = (n + grain - 1) / grain;
   size_t first = chunks * (size_t)team->rank / (size_t)team->size;
   size_t last = chunks * ((size_t)team->rank + 1) / (size_t)team->size;

@@ -56,22 +56,27 @@ static void contract_part(const pl_gemm *c, size_t i, size_t end, size_t j, size
   pl_kernel.gemm(&part);
 }
 
+static const pl_team single_thread = { .size = 1 };
+
+static pl_pass pass_of_elements(size_t n) {
+  return (pl_pass){ .team = &single_thread, .batch = 1, .in = PL_SHAPE((int64_t)n), .out = PL_SHAPE((int64_t)n) };
+}
+
 void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n) {
-  const pl_team single_thread = { .size = 1 };
-  layer->cls->forward(layer, &(pl_pass){ .team = &single_thread, .batch = 1, .in = PL_SHAPE((int64_t)n),
-                                         .out = PL_SHAPE((int64_t)n) }, x, y);
+  const pl_pass pass = pass_of_elements(n);
+  layer->cls->forward(layer, &pass, x, y);
 }
 
 void pl_elementwise_backward(pl_layer *layer, float *dx, const float *y, const float *dy, size_t n) {
-  const pl_team single_thread = { .size = 1 };
-  layer->cls->backward(layer, &(pl_pass){ .team = &single_thread, .batch = 1, .in = PL_SHAPE((int64_t)n),
-                                          .out = PL_SHAPE((int64_t)n) }, NULL, y, dy, dx);
+  const pl_pass pass = pass_of_elements(n);
+  layer->cls->backward(layer, &pass, NULL, y, dy, dx);
 }
 
 void pl_activate(pl_layer *activation, float *y, size_t rows, size_t cols, size_t stride) {
   if (activation == NULL) return;
   if (stride == cols) cols *= rows, rows = 1;
-  for (size_t i = 0; i < rows; i++) pl_elementwise(activation, y + i * stride, y + i * stride, cols);
+  const pl_pass pass = pass_of_elements(cols);
+  for (size_t i = 0; i < rows; i++) activation->cls->forward(activation, &pass, y + i * stride, y + i * stride);
 }
 
 /* Long sums of many rows go block by block, so that a's block stays in the second-level cache for all columns, and
