@@ -7,9 +7,12 @@
 #include "data/readers/source.h"
 #include "perilune/threads.h"
 
-pl_status pl_load_library(const char *what, const char *const *names, const char *package,
-                          const char *const *functions, void **const *at, pl_error *err) {
+static pl_status load_library(const char *what, const char *const *names, const char *package,
+                              const char *const *functions, void **const *at, pl_error *err) {
   void *library = NULL;
+  int n = 0;
+  while (functions[n] != NULL) n++;
+  if (*at[n - 1] != NULL) return PL_OK;
   for (int i = 0; names[i] != NULL && library == NULL; i++) library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
   if (library == NULL)
     return pl_error_set(err, PL_ERROR_IO, "%s, and %s cannot be loaded; install it (Debian: %s)", what, names[0],
@@ -21,6 +24,25 @@ pl_status pl_load_library(const char *what, const char *const *names, const char
                           functions[i]);
   }
   return PL_OK;
+}
+
+pl_status pl_load_library(const char *what, const char *const *names, const char *package,
+                          const char *const *functions, void **const *at, pl_error *err) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&lock);
+  pl_status status = load_library(what, names, package, functions, at, err);
+  pthread_mutex_unlock(&lock);
+  return status;
+}
+
+pl_status pl_picture_check(int64_t height, int64_t width, int channels, pl_error *err) {
+  enum { SIDE_MOST = 65536 };
+  if (channels != 1 && channels != 3)
+    return pl_error_set(err, PL_ERROR_VALUE, "a picture has 1 channel (gray) or 3 (colours), got %d", channels);
+  if (height == 0 && width == 0) return PL_OK;
+  if (height >= 1 && height <= SIDE_MOST && width >= 1 && width <= SIDE_MOST) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "a picture has 1 to %d rows and columns, got %lld x %lld", SIDE_MOST,
+                      (long long)height, (long long)width);
 }
 
 static void close_picture(pl_picture *p) {
@@ -120,7 +142,7 @@ pl_status pl_picture_into(uint8_t *out, const char *path, int64_t height, int64_
 
 pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err) {
   int64_t height, width;
-  if (pl_picture_info(path, &height, &width, err)) return NULL;
+  if (pl_picture_check(0, 0, channels, err) || pl_picture_info(path, &height, &width, err)) return NULL;
   pl_shape shape = { 3, { height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
   if (t != NULL && pl_picture_into(pl_tensor_data(t), path, height, width, true, channels, err)) {
@@ -184,7 +206,8 @@ pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, 
     pl_error_set(err, PL_ERROR_VALUE, "there are no pictures");
     return NULL;
   }
-  if (pl_picture_libraries(paths, n, err) || (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
+  if (pl_picture_check(height, width, channels, err) || pl_picture_libraries(paths, n, err) ||
+      (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
   pl_shape shape = { 4, { (int64_t)n, height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
   if (t == NULL) return NULL;
