@@ -65,8 +65,8 @@ static pl_status read_names(pl_host *h, pl_error *err) {
 pl_optimizer *pl_optimizer_new_host(const cJSON *definition, const cJSON *args, pl_error *err) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(definition, "type"));
   if (type == NULL) {
-    pl_error_set(err, PL_ERROR_VALUE, "an optimizer is defined as { type = \"Lion\", slots = { ... }, ... }; there is no "
-                                      "type");
+    pl_error_set(err, PL_ERROR_VALUE, "an optimizer is defined as { type = \"Lion\", slots = { ... }, ... }; there is "
+                                      "no type");
     return NULL;
   }
   pl_host *h = pl_alloc(sizeof *h, err);

@@ -134,6 +134,8 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
                           pl_train_result *result, pl_error *err) {
   if (n == 0 || (target.labels == NULL) == (target.values == NULL))
     return pl_error_set(err, PL_ERROR_VALUE, "a batch has one sample or more, and either labels or values as targets");
+  if (t->values && target.labels != NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "the data set's targets are values, and so are those of every batch");
   if (n > t->o.batch_size)
     return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
                         t->o.batch_size);

@@ -147,12 +147,62 @@ static void a_training_needs_a_loss_a_step_and_targets(void **state) {
   REFUSED(PL_ERROR_VALUE, pl_trainer_step(trainer, 1, 0, x, some, 0, &result, &err), "one sample or more");
   assert_int_equal(pl_trainer_step(trainer, 1, 0, x, some, 2, &result, &err), PL_OK);
   assert_int_equal(result.samples, 2);
+  pl_exec *exec = pl_exec_new(model, &err);
+  pl_evaluation e;
+  for (pl_mode mode = PL_CAPTURE; mode <= PL_TRAIN; mode++)
+    REFUSED(PL_ERROR_VALUE, pl_evaluate(exec, loss, PL_OUTPUT_LOGITS, ds, mode, &e, NULL, NULL, &err), "neither");
+  pl_exec_free(exec);
   pl_trainer_free(trainer);
   pl_optimizer_free(mine);
   pl_optimizer_free(sgd);
   pl_loss_free(loss);
   pl_dataset_free(ds);
   drop_model(model);
+}
+
+/* Labels for a training on values would be read as values that are not there. */
+static void targets_are_of_the_kind_of_the_data_set(void **state) {
+  (void)state;
+  pl_model *model = model_from_text(net, &SHAPE(3));
+  pl_tensor *x = pl_tensor_new(PL_F32, &SHAPE(6, 3), &err), *y = pl_tensor_new(PL_F32, &SHAPE(6, 2), &err);
+  pl_dataset *ds = pl_dataset_new(x, y, 0, &err);
+  const pl_slice *slices;
+  size_t n = pl_model_slices(model, &slices);
+  pl_loss *loss = pl_loss_new("MSE", NULL, &err);
+  pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
+  assert_int_equal(pl_optimizer_bind(sgd, slices, n, pl_model_size(model), &err), PL_OK);
+  pl_trainer_options options = { .model = model, .loss = loss, .optimizer = sgd, .data = ds, .batch_size = 2 };
+  pl_trainer *trainer = pl_trainer_new(&options, &err);
+  const int32_t labels[2] = { 0, 1 };
+  pl_train_result result = { 0 };
+  REFUSED(PL_ERROR_VALUE, pl_trainer_step(trainer, 1, 0, pl_tensor_data(x), (pl_target){ .labels = labels }, 2, &result,
+                                          &err), "targets are values");
+  pl_trainer_free(trainer);
+  pl_optimizer_free(sgd);
+  pl_loss_free(loss);
+  pl_dataset_free(ds);
+  pl_tensor_free(x);
+  pl_tensor_free(y);
+  drop_model(model);
+}
+
+static void what_was_not_made_is_null(void **state) {
+  (void)state;
+  pl_tensor *t = pl_tensor_new(PL_F32, &SHAPE(3), &err), *values = t, *indices = t;
+  REFUSED(PL_ERROR_SHAPE, pl_tensor_sort(&values, &indices, t, 1, false, &err), "axis 2");
+  assert_true(values == NULL && indices == NULL);
+  void *data = t;
+  size_t size = 7;
+  REFUSED(PL_ERROR_IO, pl_store_read_file("tests/golden/nothing", &data, &size, &err), "nothing");
+  assert_true(data == NULL && size == 0);
+  pl_csv *csv = pl_csv_open("tests/golden/readers/table.csv", ',', true, &err);
+  const char **names = (const char **)t;
+  pl_alloc_fail_at(1);
+  REFUSED(PL_ERROR_MEMORY, pl_csv_categories(csv, 0, &names, &size, &err), "memory");
+  pl_alloc_fail_at(0);
+  assert_true(names == NULL && size == 0);
+  pl_csv_free(csv);
+  pl_tensor_free(t);
 }
 
 static void readers_check_what_they_are_asked_for(void **state) {
@@ -212,6 +262,8 @@ int main(void) {
     cmocka_unit_test(a_model_has_no_shapes_before_it_is_built),
     cmocka_unit_test(a_pass_needs_a_sample),
     cmocka_unit_test(a_training_needs_a_loss_a_step_and_targets),
+    cmocka_unit_test(targets_are_of_the_kind_of_the_data_set),
+    cmocka_unit_test(what_was_not_made_is_null),
     cmocka_unit_test(readers_check_what_they_are_asked_for),
     cmocka_unit_test(a_damaged_record_leaves_nothing),
     cmocka_unit_test(a_stream_gives_samples_of_its_size_only),
