@@ -99,7 +99,8 @@ for _, network in ipairs(networks) do
       name, median(rates[1]), median(rates[2]), 100 * slower, 100 * best, 100 * worst,
       slower <= 0.05 and "yes" or "no"))
     if start then
-      print(("        the reading thread: %.3f us a sample"):format((threads_now()[reader] - start) / 1e3 / count / pairs_of))
+      local each = (threads_now()[reader] - start) / 1e3 / count / pairs_of
+      print(("        the reading thread: %.3f us of a core a sample"):format(each))
     end
   end
 end
