@@ -80,8 +80,8 @@ static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err
   return bind_optim_call_step(context, 1, call, err);
 }
 
-/* opt:step([nonfinite]): moves the weights by the model's gradients. What is not finite is an error; with "ignore" nobody
-   is told; with "skip" such a gradient moves nothing: -> true, or false, what and where. */
+/* opt:step([nonfinite]): moves the weights by the model's gradients. What is not finite is an error; with "ignore"
+   nobody is told; with "skip" such a gradient moves nothing: -> true, or false, what and where. */
 static int optim_step(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   const char *nonfinite = luaL_optstring(L, 2, "stop");
