@@ -179,4 +179,12 @@ typedef bool (*pl_progress_fn)(void *arg, int64_t now, int64_t total);
    attempt. progress may be NULL. Whether the bytes are the right ones is for the caller to check. */
 PL_API pl_status pl_download(const char *url, const char *path, pl_progress_fn progress, void *arg, pl_error *err);
 
+/* Takes the files `members` [n] out of a tar.gz or zip archive, into `folder` under the last parts of their names: all
+   of them or, after a failure, none. An archive whose members, wanted or not, have more than `most` bytes is refused.
+   progress may be NULL; its total is `most`. */
+PL_API pl_status pl_unpack(const char *path, const char *folder, const char *const *members, size_t n, int64_t most,
+                           pl_progress_fn progress, void *arg, pl_error *err);
+/* Whether the library that unpacks is there. */
+PL_API pl_status pl_unpack_load(pl_error *err);
+
 #endif

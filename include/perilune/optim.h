@@ -84,9 +84,6 @@ PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *val
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */
 PL_API bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile);
-/* The same as pl_optimizer_step for one slice, if it is local. */
-PL_API void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads,
-                                    size_t slice);
 
 /* Exact state, for checkpoints. Counters: "steps", "epochs", "lr", and what a type remembers besides. */
 PL_API int pl_optimizer_counters(const pl_optimizer *opt);

@@ -1,27 +1,10 @@
 /* Pictures as bytes of one size and one number of channels. */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "data/readers/picture.h"
 #include "data/readers/source.h"
 #include "perilune/threads.h"
-
-pl_status pl_load_library(const char *what, const char *const *names, const char *package,
-                          const char *const *functions, void **const *at, pl_error *err) {
-  void *library = NULL;
-  for (int i = 0; names[i] != NULL && library == NULL; i++) library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL)
-    return pl_error_set(err, PL_ERROR_IO, "%s, and %s cannot be loaded; install it (Debian: %s)", what, names[0],
-                        package);
-  for (int i = 0; functions[i] != NULL; i++) {
-    *at[i] = dlsym(library, functions[i]);
-    if (*at[i] == NULL)
-      return pl_error_set(err, PL_ERROR_IO, "%s, and %s has no %s; install another version", what, names[0],
-                          functions[i]);
-  }
-  return PL_OK;
-}
 
 static void close_picture(pl_picture *p) {
   pl_free(p->file);
