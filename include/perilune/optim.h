@@ -2,8 +2,8 @@
 
    Intended use:  pl_optimizer_new("Adam", options)  ->  pl_optimizer_bind(slices of the model)
                   each epoch: pl_optimizer_epoch; each step: pl_optimizer_advance, then pl_optimizer_step by the team
-   A trainer (train.h) takes the steps by itself. One thread of the host at a time; pl_optimizer_step, _step_tile and
-   _step_slice are called by members of a team. */
+   A trainer (train.h) takes the steps by itself. One thread of the host at a time; pl_optimizer_step and
+   pl_optimizer_step_tile are called by members of a team. */
 #ifndef PERILUNE_OPTIM_H
 #define PERILUNE_OPTIM_H
 
@@ -59,7 +59,7 @@ typedef pl_status (*pl_host_step_fn)(void *context, pl_host_step_call *call, pl_
 
 /* As pl_optimizer_step, on one thread outside of any region, after pl_optimizer_advance. *finite [out]: whether
    gradients in use and new weights are. An error of `fn` is passed on, and leaves the parameters before it moved.
-   PL_ERROR_STATE: the optimizer's step is not the host's, or this is called by `fn`. */
+   PL_ERROR_STATE: the optimizer's step is not the host's, or this is called by `fn`; PL_ERROR_VALUE: fn is NULL. */
 PL_API pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
                                         void *context, bool *finite, pl_error *err);
 
@@ -96,9 +96,6 @@ PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *val
 PL_API bool pl_optimizer_is_local(const pl_optimizer *opt);
 /* The step of one part, by the member that calls; whether the new values are finite. */
 PL_API bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile *tile);
-/* The same as pl_optimizer_step for one slice, if it is local. */
-PL_API void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads,
-                                    size_t slice);
 
 /* Exact state, for checkpoints. Counters: "steps", "epochs", "lr", and what a type remembers besides; names [borrowed]
    until the next bind. */

@@ -47,6 +47,12 @@ typedef struct pl_trainer_options {
   bool skip_nonfinite;
 } pl_trainer_options;
 
+/* The first value that is not finite, in words. */
+typedef struct pl_nonfinite {
+  const char *what;     /* "the loss", "a gradient" or "a weight", static; NULL: all are finite */
+  char at[192];         /* the layer or parameter with that value, or where else it was */
+} pl_nonfinite;
+
 /* Sums over what was run, zero to begin with. Steps add to what is there: an epoch run in parts has the same bits as
    one run at once. */
 typedef struct pl_train_result {
@@ -59,8 +65,7 @@ typedef struct pl_train_result {
      its gradient or a weight is not (its step was taken: go back to earlier weights) */
   bool nonfinite;
   size_t nonfinite_batch;      /* the last batch of either kind, from 0 in its epoch */
-  const char *nonfinite_what;  /* "the loss", "a gradient" or "a weight"; static */
-  char nonfinite_at[192];      /* the first layer or parameter with such a value, or where else it was */
+  pl_nonfinite found;          /* there */
 } pl_train_result;
 
 /* Checks that model, loss and data fit each other; takes memory for a batch. The options are copied. Errors of
@@ -88,6 +93,14 @@ PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, si
                                  pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,
                                  size_t n, pl_train_result *result, pl_error *err);
+
+/* The end of a step alone, for callers that make the passes themselves: moves the weights by the model's gradients, as
+   a trainer's step does. `found` is filled where a gradient or a weight is not finite. With may_skip gradients are
+   looked at first, and if one is not finite nothing moves: *taken [out] is false. host_step and its context as in
+   pl_trainer_options; NULL unless the optimizer's step is the host's. PL_ERROR_STATE: it is not bound to the model;
+   errors of host_step. */
+PL_API pl_status pl_train_update(pl_model *model, pl_optimizer *optimizer, bool may_skip, pl_host_step_fn host_step,
+                                 void *context, bool *taken, pl_nonfinite *found, pl_error *err);
 
 typedef struct pl_evaluation {
   double loss;          /* mean over samples, whatever the reduction; 0 without a loss */

@@ -7,7 +7,8 @@
 ---
 ---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
 ---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
----`train-images.idx3-ubyte`. Their SHA-256 is verified. `perilune data fetch mnist` downloads one.
+---`train-images.idx3-ubyte`. Their SHA-256 is verified. `perilune data fetch mnist` downloads one, `perilune data list`
+---names them.
 ---
 ---```lua
 ---local train, test = pl.data.mnist():splits()
@@ -28,8 +29,8 @@ function data.fashion_mnist() end
 ---@return perilune.Dataset
 function data.kmnist() end
 
----EMNIST: handwritten letters and digits, images [28, 28, 1], upright. Cohen et al. 2017. Read from the published IDX
----files in a folder `emnist`; `perilune data fetch emnist` says where they are.
+---EMNIST: handwritten letters and digits, images [28, 28, 1], upright. Cohen et al. 2017. `perilune data fetch emnist`
+---brings the published archive once (562 MB), with the files of every division.
 ---
 ---```lua
 ---local d = pl.data.emnist "letters"        -- or balanced (47 classes, the default), byclass, bymerge, digits, mnist
@@ -38,13 +39,13 @@ function data.kmnist() end
 ---@return perilune.Dataset
 function data.emnist(options) end
 
----QMNIST: the digits of MNIST with all 60,000 of its test set. Yadav, Bottou 2019. Its files lie in a folder `qmnist`.
+---QMNIST: the digits of MNIST with all 60,000 of its test set. Yadav, Bottou 2019.
 ---@return perilune.Dataset
 function data.qmnist() end
 
----CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. The binary version
----(data_batch_1.bin, ...) lies in a folder `cifar10`, or in `cifar10/cifar-10-batches-bin`; `perilune data fetch
----cifar10` says where it is.
+---CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. `perilune data
+---fetch cifar10` brings the binary version (170 MB); its files (data_batch_1.bin, ...) lie in a folder `cifar10`, or in
+---`cifar10/cifar-10-batches-bin`.
 ---@return perilune.Dataset
 function data.cifar10() end
 

@@ -202,11 +202,19 @@ function Optimizer:bind(model) end
 
 ---Moves the weights by the gradients that backward left.
 ---
+---What is not finite is noticed as in an experiment: an error says in which layer and parameter a gradient or a weight
+---was so first; the step has been taken. With "skip" gradients are looked at before it, and where one is not finite
+---nothing moves (what forward has changed stays, such as BatchNorm's statistics). With "ignore" nothing is said.
+---
 ---```lua
 ---local value, grad = loss(model:forward(x), y)
 ---model:zero_grad() model:backward(grad) opt:step()
 ---```
-function Optimizer:step() end
+---@param nonfinite? "stop"|"skip"|"ignore" default "stop": an error
+---@return boolean? taken with "skip": whether it was
+---@return string? what "a gradient"
+---@return string? at "the weight of layer 3 (Linear)"
+function Optimizer:step(nonfinite) end
 
 ---An epoch begins: Adam's correction = "epoch" counts them.
 function Optimizer:epoch() end

@@ -72,10 +72,12 @@ static int data_file_sha256(lua_State *L) {
   return 1;
 }
 
-/* The Lua function below the call, protected: an error must not jump over libcurl's frames. */
+enum { PROGRESS = 3 };   /* where the functions below take theirs */
+
+/* The Lua function below the call, protected: an error must not jump over a library's frames. */
 static bool call_progress(void *arg, int64_t now, int64_t total) {
   lua_State *L = arg;
-  lua_pushvalue(L, 3);
+  lua_pushvalue(L, PROGRESS);
   lua_pushinteger(L, now);
   lua_pushinteger(L, total);
   bool go_on = lua_pcall(L, 2, 1, 0) == LUA_OK && (lua_isnil(L, -1) || lua_toboolean(L, -1));
@@ -95,11 +97,38 @@ static int data_download(lua_State *L) {
   return 1;
 }
 
+/* unpack(path, folder, progress or nil, members, most) -> true; or nil, message. Without arguments: whether it can. */
+static int data_unpack(lua_State *L) {
+  pl_error err;
+  if (lua_isnone(L, 1)) {
+    if (pl_unpack_load(&err)) return bind_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  const char *path = luaL_checkstring(L, 1), *folder = luaL_checkstring(L, 2);
+  bool told = !lua_isnoneornil(L, PROGRESS);
+  if (told) luaL_checktype(L, PROGRESS, LUA_TFUNCTION);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  lua_Integer most = luaL_checkinteger(L, 5), n = luaL_len(L, 4);
+  luaL_argcheck(L, n > 0 && n < 1000, 4, "a list of members is expected");
+  const char **members = lua_newuserdatauv(L, (size_t)n * sizeof *members, 0);
+  for (lua_Integer i = 0; i < n; i++) {
+    luaL_argcheck(L, lua_rawgeti(L, 4, i + 1) == LUA_TSTRING, 4, "a list of strings is expected");
+    members[i] = lua_tostring(L, -1);   /* the table keeps it */
+    lua_pop(L, 1);
+  }
+  luaL_checkstack(L, 8, NULL);
+  if (pl_unpack(path, folder, members, (size_t)n, most, told ? call_progress : NULL, L, &err))
+    return bind_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "new", data_new }, { "read_idx", data_read_idx }, { "read_idx_tensor", data_read_idx_tensor },
   { "idx_head", data_idx_head },
   { "file_sha256", data_file_sha256 }, { "digits", data_digits },
-  { "download", data_download },
+  { "download", data_download }, { "unpack", data_unpack },
   { NULL, NULL },
 };
 

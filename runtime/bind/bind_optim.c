@@ -4,7 +4,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_optim.h"
 #include "perilune/alloc.h"
-#include "perilune/threads.h"
+#include "perilune/train.h"
 
 pl_optimizer *bind_check_optimizer(lua_State *L, int index) {
   pl_optimizer **slot = luaL_testudata(L, index, BIND_OPTIMIZER);
@@ -76,40 +76,33 @@ static pl_model *push_model(lua_State *L, const pl_optimizer *opt) {
   return bind_check_model(L, -1);
 }
 
-typedef struct { pl_optimizer *opt; float *values; const float *grads; } step;
-
-static void member(const pl_team *team, void *arg) {
-  const step *s = arg;
-  pl_optimizer_step(s->opt, team, s->values, s->grads);
-}
-
 static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err) {
   return bind_optim_call_step(context, 1, call, err);
 }
 
-static int step_by_script(lua_State *L, pl_optimizer *opt, pl_model *model) {
-  pl_error err;
-  bool finite;
-  void *block = pl_model_block(model);      /* the script may give the model another one */
-  pl_block_retain(block);
-  pl_status status = pl_optimizer_step_host(opt, pl_model_values(model), pl_model_grads(model), call_step, L, &finite,
-                                            &err);
-  pl_block_release(block);
-  return status ? bind_raise_from_script(L, &err) : 0;
-}
-
-/* opt:step(): moves the weights by the model's gradients */
+/* opt:step([nonfinite]): moves the weights by the model's gradients. What is not finite is an error; with "ignore"
+   nobody is told; with "skip" such a gradient moves nothing: -> true, or false, what and where. */
 static int optim_step(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
+  const char *nonfinite = luaL_optstring(L, 2, "stop");
+  bool skip = strcmp(nonfinite, "skip") == 0, ignore = strcmp(nonfinite, "ignore") == 0, taken;
+  luaL_argcheck(L, skip || ignore || strcmp(nonfinite, "stop") == 0, 2, "what to do about values that are not finite "
+                "is \"stop\" (an error), \"skip\" or \"ignore\"");
+  lua_settop(L, 1);
   pl_model *model = push_model(L, opt);
-  if (pl_model_size(model) != pl_optimizer_size(opt))
-    return luaL_error(L, "%s: the model has changed; call optimizer:bind(model) again", pl_optimizer_type(opt));
-  step s = { opt, pl_model_values(model), pl_model_grads(model) };
-  pl_optimizer_advance(opt);
-  if (pl_optimizer_is_host(opt)) return step_by_script(L, opt, model);
-  pl_threads_run_on(pl_threads_for(16.0 * (double)pl_optimizer_size(opt)), member, &s);
-  bind_note_origin(L, -1, "a training by hand");
-  return 0;
+  pl_nonfinite found;
+  pl_error err;
+  if (pl_train_update(model, opt, skip, call_step, L, &taken, &found, &err)) return bind_raise_from_script(L, &err);
+  if (taken) bind_note_origin(L, 2, "a training by hand");
+  if (taken && found.what != NULL && !ignore)
+    return luaL_error(L, "%s: %s is not a finite number; first seen in %s; a smaller learning rate than %f may help",
+                      pl_optimizer_type(opt), found.what, found.at, pl_optimizer_lr(opt));
+  if (!skip) return 0;
+  lua_pushboolean(L, taken);
+  if (taken) return 1;
+  lua_pushstring(L, found.what);
+  lua_pushstring(L, found.at);
+  return 3;
 }
 
 /* opt:epoch(): an epoch begins (Adam's correction = "epoch" counts them) */

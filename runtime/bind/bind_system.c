@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "bind/bind.h"
 #include "perilune/alloc.h"
@@ -210,11 +211,19 @@ static int system_random(lua_State *L) {
   return 1;
 }
 
+/* free_space(path) -> bytes that may be written to its file system; nil where that is not known */
+static int system_free_space(lua_State *L) {
+  struct statvfs s;
+  if (statvfs(luaL_checkstring(L, 1), &s) != 0) return 0;
+  lua_pushinteger(L, (lua_Integer)s.f_bavail * (lua_Integer)s.f_frsize);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
-  { "kind", system_kind }, 
+  { "kind", system_kind }, { "free_space", system_free_space },
   { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted },
   { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },

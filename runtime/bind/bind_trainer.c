@@ -132,9 +132,9 @@ static void push_trouble(lua_State *L, const pl_train_result *r) {
   lua_setfield(L, -2, "skipped");
   lua_pushinteger(L, (lua_Integer)r->nonfinite_batch + 1);
   lua_setfield(L, -2, "batch");
-  lua_pushstring(L, r->nonfinite_what);
+  lua_pushstring(L, r->found.what);
   lua_setfield(L, -2, "what");
-  lua_pushstring(L, r->nonfinite_at);
+  lua_pushstring(L, r->found.at);
   lua_setfield(L, -2, "at");
 }
 

@@ -227,6 +227,9 @@ pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *
   norm n = { opt, grads, 1 };
   if (opt->host == NULL)
     return pl_error_set(err, PL_ERROR_STATE, "%s makes its steps itself: pl_optimizer_step", opt->cls->head.type);
+  if (fn == NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "the step of %s is a function of the host's, which is not given",
+                        opt->cls->head.type);
   pl_status status = pl_host_check_idle(opt->host, err);
   if (status) return status;
   pl_threads_run_on(1, measure, &n);

@@ -115,10 +115,3 @@ bool pl_optimizer_step_tile(pl_optimizer *opt, float *values, const pl_grad_tile
   return step_rows(opt, values, &(pl_grad_tile){ .slice = tile->slice, .offset = count, .rows = 1, .cols = padding,
                                                  .grad = zeros }) && finite;
 }
-
-void pl_optimizer_step_slice(pl_optimizer *opt, const pl_team *team, float *values, const float *grads, size_t slice) {
-  size_t from, to, first = opt->slice[slice].offset, count = (opt->slice[slice].count + 15) / 16 * 16;
-  pl_team_share(team, count, 16, &from, &to);
-  step_rows(opt, values, &(pl_grad_tile){ .slice = slice, .offset = from, .rows = from < to, .cols = to - from,
-                                          .grad = grads + first + from });
-}

@@ -18,7 +18,7 @@ static void run_region(const pl_team *equal, void *arg) {
   if (s->given == NULL) pl_loader_load(&t->loader, team, s->first);
   pl_team_barrier(team);
   pl_model_profile_stage(t->o.model, team, PL_STAGE_DATA);
-  for (; m.index < s->end; m.index++) if (!pl_step_in_stages(&m, &stages)) return;
+  for (; m.index < s->end; m.index++) if (!pl_step_in_region(&m, &stages)) return;
 }
 
 static void reorder_block(pl_trainer *t, const pl_order *order, float *block, size_t count) {
@@ -82,18 +82,18 @@ static pl_status run_in_parts(pl_steps *s, pl_error *err) {
   int threads = pl_threads_get();
   if (s->given == NULL)
     pl_threads_run_on(threads < s->t->loader.threads ? threads : s->t->loader.threads, load_region, s);
-  return pl_step_in_parts(s, s->first, err);
+  return pl_step_with_script(s, s->first, err);
 }
 
 /* Says what was not finite, and where; skips the batch, as if it had not been there, or ends the training. */
-static void settle(pl_steps *s) {
+static void settle(pl_steps *s, pl_trouble trouble) {
   pl_trainer *t = s->t;
   pl_train_result *r = s->result;
   pl_given b = pl_step_batch(s, s->index);
   r->nonfinite_batch = s->index;
-  if (s->trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, r);
-  else pl_find_nonfinite_gradient(t->o.model, r);
-  if (t->states == NULL || s->trouble == PL_WEIGHT_NOT_FINITE) {
+  if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, &r->found);
+  else pl_find_nonfinite_gradient(t->o.model, &r->found);
+  if (!s->update.may_skip || trouble == PL_WEIGHT_NOT_FINITE) {
     r->nonfinite = true;
     return;
   }
@@ -107,14 +107,13 @@ pl_status pl_steps_run(pl_steps *s, pl_error *err) {
   const pl_trainer_options *o = &s->t->o;
   bool parts = pl_model_has_host(o->model) || o->host_loss != NULL || pl_optimizer_is_host(o->optimizer);
   while (s->first < s->end && !s->result->nonfinite) {
-    pl_status status = pl_trainer_check_optimizer(s->t, err);
-    s->trouble = PL_NO_TROUBLE;
-    atomic_store(&s->not_finite, false);
+    pl_status status = pl_check_bound(o->optimizer, o->model, err);
+    s->update = (pl_weight_update){ .model = o->model, .optimizer = o->optimizer, .may_skip = o->skip_nonfinite };
     if (status == PL_OK) status = parts ? run_in_parts(s, err) : run_in_one_region(s, err);
     if (status == PL_OK) status = pl_dataset_status(s->t->loader.data, err);
     if (status) return status;
-    if (s->trouble == PL_NO_TROUBLE && s->not_finite) s->trouble = PL_WEIGHT_NOT_FINITE;
-    if (s->trouble != PL_NO_TROUBLE) settle(s);
+    pl_trouble trouble = pl_weight_update_trouble(&s->update);
+    if (trouble != PL_NO_TROUBLE) settle(s, trouble);
     s->first = s->index + 1;
   }
   return PL_OK;

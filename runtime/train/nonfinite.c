@@ -13,53 +13,53 @@ bool pl_all_finite(const float *x, size_t n) {
   return carry >> 31 == 0;
 }
 
-static void parameter_of(const pl_slice *slice, pl_train_result *r) {
+static void parameter_of(const pl_slice *slice, pl_nonfinite *found) {
   char label[PL_PATH_TEXT];
-  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
+  snprintf(found->at, sizeof found->at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r) {
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinite *found) {
   pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
   const float *y;
   char label[PL_PATH_TEXT];
-  r->nonfinite_what = "the loss";
+  found->what = "the loss";
   if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_exec_input(exec)))) {
-    snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the input");
+    snprintf(found->at, sizeof found->at, "the input");
     return;
   }
   for (size_t i = 0; i < slices; i++) {
     if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
-      parameter_of(&slice[i], r);
+      parameter_of(&slice[i], found);
       return;
     }
   }
-  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the loss");
+  snprintf(found->at, sizeof found->at, "the loss");
   if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
   for (int i = 0; i < pl_model_rows(m); i++) {
     pl_model_row row = pl_model_row_at(m, i);
     if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&row.output))) continue;
-    snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the output of %s", pl_layer_label(label, row.layer));
+    snprintf(found->at, sizeof found->at, "the output of %s", pl_layer_label(label, row.layer));
     return;
   }
 }
 
-void pl_find_nonfinite_gradient(pl_model *m, pl_train_result *r) {
+void pl_find_nonfinite_gradient(pl_model *m, pl_nonfinite *found) {
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
-  r->nonfinite_what = "a gradient";
-  snprintf(r->nonfinite_at, sizeof r->nonfinite_at, "the step");
+  found->what = "a gradient";
+  snprintf(found->at, sizeof found->at, "the step");
   for (size_t i = slices; i-- > 0;) {
     if (!pl_all_finite(pl_model_grads(m) + slice[i].offset, slice[i].count)) {
-      parameter_of(&slice[i], r);
+      parameter_of(&slice[i], found);
       return;
     }
   }
-  r->nonfinite_what = "a weight";
+  found->what = "a weight";
   for (size_t i = 0; i < slices; i++) {
     if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
-      parameter_of(&slice[i], r);
+      parameter_of(&slice[i], found);
       return;
     }
   }

@@ -5,10 +5,10 @@
 #include "perilune/train.h"
 
 bool pl_all_finite(const float *x, size_t n);
-/* Fills nonfinite_what and nonfinite_at. A loss: the first value in the order of a forward pass over x [n, sample...]:
-   the input, a parameter, a layer's output. */
-void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_train_result *r);
-/* A gradient: the parameter that the backward pass met first; or a weight that the step itself made so. */
-void pl_find_nonfinite_gradient(pl_model *model, pl_train_result *r);
+/* Of a loss: the first value in the order of a forward pass over x [n, sample...]: the input, a parameter, a layer's
+   output. */
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinite *found);
+/* Of a gradient: the parameter that the backward pass met first; or a weight that the step itself made so. */
+void pl_find_nonfinite_gradient(pl_model *model, pl_nonfinite *found);
 
 #endif

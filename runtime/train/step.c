@@ -1,7 +1,10 @@
 /* One training step:  forward -> loss -> backward -> check -> gradients of parameters and update; beside it the next
    batch is loaded.
    A step that is not to be taken shows in its loss before it, or in its weights after it. Only where steps may be
-   skipped are all gradients written and looked at first. */
+   skipped are all gradients written and looked at first.
+   There are two ways through it. Inside a parallel region, which many steps share: the fast one, but no function of the
+   script can run there. So where the script takes part, the same stages from outside, in a region each, with the calls
+   between them. A loop by hand makes its own passes, and ends its step as the second way does (update.c). */
 #include <math.h>
 #include <string.h>
 #include "train/nonfinite.h"
@@ -59,7 +62,7 @@ static void accumulate_result(const pl_steps *s, size_t n) {
   r->batches++;
 }
 
-/* The step will be taken, as far as is known. One member only. */
+/* The step will be taken. One member only. */
 static void accept(pl_steps *s, size_t n) {
   accumulate_result(s, n);
   pl_optimizer_advance(s->t->o.optimizer);
@@ -71,26 +74,7 @@ static void save_states(const pl_steps *s) {
     memcpy(s->t->states, pl_model_states(s->t->o.model), pl_model_states_size(s->t->o.model) * sizeof *s->t->states);
 }
 
-static void check_share(pl_steps *s, const pl_team *team) {
-  size_t from, to;
-  pl_team_share(team, pl_model_size(s->t->o.model), 16, &from, &to);
-  if (!pl_all_finite(pl_model_grads(s->t->o.model) + from, to - from)) atomic_store(&s->not_finite, true);
-}
-
-static bool update_tile(void *context, const pl_grad_tile *tile) {
-  pl_steps *s = context;
-  bool finite = pl_optimizer_step_tile(s->t->o.optimizer, pl_model_values(s->t->o.model), tile);
-  if (!finite) atomic_store(&s->not_finite, true);
-  return finite;
-}
-
-static void update_all(pl_steps *s, const pl_team *team) {
-  pl_model *model = s->t->o.model;
-  if (!pl_optimizer_step(s->t->o.optimizer, team, pl_model_values(model), pl_model_grads(model)))
-    atomic_store(&s->not_finite, true);
-}
-
-/* The loss of a batch, by the team if it is large; then what one member does. */
+/* The loss of a batch, by the team if it is large; then one member looks whether it is finite. */
 static void loss_stages(const pl_member *m, pl_stages *stages, const float *y, const pl_given *b) {
   enum { FEW = 4096 };   /* outputs */
   pl_steps *s = m->steps;
@@ -100,9 +84,8 @@ static void loss_stages(const pl_member *m, pl_stages *stages, const float *y, c
   if (pl_stage_begin(stages, true) != NULL) {
     pl_loader_reset(&s->t->loader, m->index);
     s->index = m->index;
-    s->total = pl_loss_total(s->t->losses, b->n);
-    if (!isfinite(s->total)) s->trouble = PL_LOSS_NOT_FINITE;
-    else if (s->t->states == NULL) accept(s, b->n);
+    if (s->t->o.loss != NULL) s->total = pl_loss_total(s->t->losses, b->n);
+    if (!isfinite(s->total)) s->update.trouble = PL_LOSS_NOT_FINITE;
   }
   pl_stage_end(stages);
   pl_model_profile_stage(s->t->o.model, stages->team, PL_STAGE_LOSS);
@@ -113,6 +96,7 @@ static void loss_stages(const pl_member *m, pl_stages *stages, const float *y, c
 static void decide_stage(const pl_member *m, pl_stages *stages, const pl_batch *batch) {
   pl_steps *s = m->steps;
   if (pl_stage_begin(stages, true) != NULL) {
+    if (s->update.trouble == PL_NO_TROUBLE && !s->update.may_skip) accept(s, batch->n);
     s->fused = s->t->fuse && has_next(m) && pl_exec_grads_cannot_overflow(s->t->exec, batch);
     if (!s->fused) pl_model_scan_weights(s->t->o.model, false, 1);
     double now = s->balance != NULL ? pl_clock() : 0;
@@ -126,12 +110,9 @@ static void decide_stage(const pl_member *m, pl_stages *stages, const pl_batch *
 /* Where steps may be skipped: gradients are complete and finite, or nothing has happened. */
 static void check_stages(pl_steps *s, pl_stages *stages, size_t n) {
   pl_stage_end(stages);
-  check_share(s, pl_stage_begin(stages, false));
+  pl_weight_update_check(&s->update, pl_stage_begin(stages, false));
   pl_stage_end(stages);
-  if (pl_stage_begin(stages, true) != NULL) {
-    if (atomic_load(&s->not_finite)) s->trouble = PL_GRADIENT_NOT_FINITE;
-    else accept(s, n);
-  }
+  if (pl_stage_begin(stages, true) != NULL && pl_weight_update_allows(&s->update)) accept(s, n);
   pl_stage_end(stages);
   pl_stage_barrier_wait(stages);
 }
@@ -139,28 +120,28 @@ static void check_stages(pl_steps *s, pl_stages *stages, size_t n) {
 static bool update_stages(const pl_member *m, pl_stages *stages, const pl_batch *batch) {
   pl_steps *s = m->steps;
   pl_model *model = s->t->o.model;
-  const pl_grad_sink sink = { update_tile, s };
+  const pl_grad_sink sink = { pl_weight_update_tile, &s->update };
   pl_exec_param_grads_stages(s->t->exec, stages, batch, s->fused ? &sink : NULL);
-  if (s->t->states != NULL) {
+  if (s->update.may_skip) {
     check_stages(s, stages, batch->n);
-    if (s->trouble != PL_NO_TROUBLE) return false;
-    update_all(s, pl_stage_begin(stages, false));
+    if (s->update.trouble != PL_NO_TROUBLE) return false;
+    pl_weight_update_all(&s->update, pl_stage_begin(stages, false));
   } else if (!s->fused) {
     pl_stage_end(stages);
-    update_all(s, pl_stage_begin(stages, false));
+    pl_weight_update_all(&s->update, pl_stage_begin(stages, false));
   }
   pl_model_profile_stage(model, stages->team, PL_STAGE_UPDATE);
   while (has_next(m) && pl_loader_take(&s->t->loader, stages->team->rank, m->index + 1)) continue;
   pl_stage_end(stages);
   pl_model_profile_stage(model, stages->team, PL_STAGE_DATA);
-  return !atomic_load(&s->not_finite);
+  return pl_weight_update_trouble(&s->update) == PL_NO_TROUBLE;
 }
 
-bool pl_step_in_stages(pl_member *m, pl_stages *stages) {
+bool pl_step_in_region(pl_member *m, pl_stages *stages) {
   pl_steps *s = m->steps;
   pl_given b = pl_step_batch(s, m->index);
   pl_batch batch = { b.x, s->t->grad, b.n, pl_step_number(s->t, s->epoch, m->index) };
-  if (s->t->states != NULL) {
+  if (s->update.may_skip) {
     if (pl_stage_begin(stages, true) != NULL) save_states(s);
     pl_stage_end(stages);
   }
@@ -168,24 +149,7 @@ bool pl_step_in_stages(pl_member *m, pl_stages *stages) {
   loss_stages(m, stages, y, &b);
   pl_exec_backward_stages(s->t->exec, stages, &batch);
   decide_stage(m, stages, &batch);
-  return s->trouble == PL_NO_TROUBLE && update_stages(m, stages, &batch);
-}
-
-typedef struct { pl_steps *s; const pl_given *b; const float *y; } part;
-
-static void loss_part(const pl_team *team, void *arg) {
-  part *p = arg;
-  compute_loss(p->s->t, team, p->y, p->b);
-  pl_model_profile_stage(p->s->t->o.model, team, PL_STAGE_LOSS);
-}
-
-static void check_part(const pl_team *team, void *arg) { check_share(((part *)arg)->s, team); }
-
-static void update_part(const pl_team *team, void *arg) {
-  part *p = arg;
-  update_all(p->s, team);
-  pl_team_barrier(team);
-  pl_model_profile_stage(p->s->t->o.model, team, PL_STAGE_UPDATE);
+  return s->update.trouble == PL_NO_TROUBLE && update_stages(m, stages, &batch);
 }
 
 /* A loss that is a function of the script: the mean over the batch, and its gradient. */
@@ -197,55 +161,27 @@ static pl_status host_loss(pl_steps *s, const pl_given *b, const float *y, pl_er
   return status;
 }
 
-static void profile_part(const pl_team *team, void *arg) {
-  pl_model_profile_stage(((part *)arg)->s->t->o.model, team, PL_STAGE_UPDATE);
+typedef struct { pl_member m; const pl_given *b; const float *y; } loss_arg;
+
+static void loss_region(const pl_team *team, void *arg) {
+  loss_arg *a = arg;
+  loss_stages(&a->m, &(pl_stages){ .team = team }, a->y, a->b);
 }
 
-/* An optimizer that is a function of the script, or one in C. */
-static pl_status take_step(pl_steps *s, part *p, int threads, pl_error *err) {
-  const pl_trainer_options *o = &s->t->o;
-  pl_optimizer_advance(o->optimizer);
-  if (!pl_optimizer_is_host(o->optimizer)) {
-    pl_threads_run_on(threads, update_part, p);
-    return PL_OK;
-  }
-  bool finite = true;
-  void *block = pl_model_block(o->model);     /* a script may give the model another one */
-  pl_block_retain(block);
-  pl_status status = pl_optimizer_step_host(o->optimizer, pl_model_values(o->model), pl_model_grads(o->model),
-                                            o->host_step, o->host_step_context, &finite, err);
-  pl_block_release(block);
-  if (!finite) atomic_store(&s->not_finite, true);
-  pl_threads_run_on(1, profile_part, p);
-  return status;
-}
-
-pl_status pl_step_in_parts(pl_steps *s, size_t index, pl_error *err) {
+pl_status pl_step_with_script(pl_steps *s, size_t index, pl_error *err) {
   pl_trainer *t = s->t;
   pl_given b = pl_step_batch(s, index);
-  part p = { s, &b, NULL };
-  s->index = index;
-  if (t->states != NULL) save_states(s);
+  loss_arg loss = { { s, index }, &b, NULL };
+  if (s->update.may_skip) save_states(s);
   pl_model_set_random(t->o.model, t->o.seed, pl_step_number(t, s->epoch, index) - 1);
-  pl_status status = pl_exec_forward(t->exec, b.x, b.n, PL_TRAIN, &p.y, err);
+  pl_status status = pl_exec_forward(t->exec, b.x, b.n, PL_TRAIN, &loss.y, err);
   if (status || (status = pl_trainer_check_loss(t, err))) return status;
-  if (t->o.host_loss != NULL && (status = host_loss(s, &b, p.y, err))) return status;
-  pl_threads_run_on(1, loss_part, &p);
-  if (t->o.host_loss == NULL) s->total = pl_loss_total(t->losses, b.n);
-  if (!isfinite(s->total)) {
-    s->trouble = PL_LOSS_NOT_FINITE;
-    return PL_OK;
-  }
+  if (t->o.host_loss != NULL && (status = host_loss(s, &b, loss.y, err))) return status;
+  pl_threads_run_on(1, loss_region, &loss);
+  if (s->update.trouble != PL_NO_TROUBLE) return PL_OK;
   pl_model_replace_grads(t->o.model);
-  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err)) || (status = pl_trainer_check_optimizer(t, err)))
-    return status;
-  int threads = pl_exec_team_size(t->exec);
-  if (t->states != NULL) pl_threads_run_on(threads, check_part, &p);
-  if (s->not_finite) {
-    s->trouble = PL_GRADIENT_NOT_FINITE;
-    return PL_OK;
-  }
-  if ((status = take_step(s, &p, threads, err))) return status;
-  if (!s->not_finite) accumulate_result(s, b.n);
-  return PL_OK;
+  if ((status = pl_exec_backward(t->exec, t->grad, NULL, err))) return status;
+  status = pl_weight_update_run(&s->update, pl_exec_team_size(t->exec), t->o.host_step, t->o.host_step_context, err);
+  if (status == PL_OK && s->update.trouble == PL_NO_TROUBLE) accumulate_result(s, b.n);
+  return status;
 }

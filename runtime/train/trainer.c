@@ -6,17 +6,6 @@
 #include "perilune/settings.h"
 #include "train/trainer.h"
 
-/* Asked before every step: functions of the script run in between and may bind it anew. */
-static pl_status check_optimizer(const pl_trainer_options *o, pl_error *err) {
-  const pl_slice *mine, *its;
-  size_t n = pl_model_slices(o->model, &mine), i = 0;
-  if (pl_optimizer_size(o->optimizer) == pl_model_size(o->model) && pl_optimizer_slices(o->optimizer, &its) == n) {
-    while (i < n && mine[i].offset == its[i].offset && mine[i].count == its[i].count) i++;
-    if (i == n) return PL_OK;
-  }
-  return pl_error_set(err, PL_ERROR_STATE, "the optimizer is not bound to this model; call optimizer:bind(model)");
-}
-
 static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
   if (o->loss == NULL && o->host_loss == NULL) return pl_error_set(err, PL_ERROR_VALUE, "a training needs a loss");
@@ -26,8 +15,8 @@ static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
   pl_outputs outputs = pl_model_outputs(o->model);
-  if ((status = pl_check_fit(&outputs, o->loss, o->data, err)) || (status = check_optimizer(o, err)))
-    return status;
+  if ((status = pl_check_fit(&outputs, o->loss, o->data, err))) return status;
+  if ((status = pl_check_bound(o->optimizer, o->model, err))) return status;
   return pl_check_batches(o->model, pl_dataset_count(o->data), o->batch_size, o->drop_last, err);
 }
 
@@ -87,8 +76,6 @@ static pl_status check_range(const pl_trainer *t, uint64_t epoch, size_t first, 
                       "batches %zu to %zu of epoch %llu: an epoch has %zu, and epochs count from 1",
                       first + 1, first + count, (unsigned long long)epoch, t->loader.batches);
 }
-
-pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err) { return check_optimizer(&t->o, err); }
 
 pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err) {
   if (t->o.loss == NULL || !pl_loss_is_formula(t->o.loss)) return PL_OK;

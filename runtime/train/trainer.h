@@ -2,10 +2,10 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
-#include <stdatomic.h>
 #include "base/load_balance.h"
 #include "train/loader.h"
 #include "train/thread_tuner.h"
+#include "train/update.h"
 
 struct pl_trainer {
   pl_trainer_options o;
@@ -26,14 +26,6 @@ struct pl_trainer {
   float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
 };
 
-/* Why a step was not taken, or was the last. */
-typedef enum pl_trouble {
-  PL_NO_TROUBLE,
-  PL_LOSS_NOT_FINITE,      /* the step was not taken */
-  PL_GRADIENT_NOT_FINITE,  /* nor here: gradients are looked at before it where steps may be skipped */
-  PL_WEIGHT_NOT_FINITE     /* it was taken */
-} pl_trouble;
-
 /* Steps first .. end-1 of an epoch. The step of index i is of the loader's batch, or of `given`. */
 typedef struct pl_given { const float *x; pl_target target; size_t n; } pl_given;
 
@@ -46,20 +38,18 @@ typedef struct pl_steps {
   size_t index;            /* of the last step that was begun */
   double total;            /* of its loss, over samples */
   bool fused;              /* its updates are made as gradients come */
-  pl_trouble trouble;
-  atomic_bool not_finite;  /* a gradient that was looked at, or a weight after an update */
+  pl_weight_update update; /* and what was not finite */
   pl_load_balance *balance;
 } pl_steps;
 
 /* How far one member is among the steps, for the stages of a step. */
 typedef struct pl_member { pl_steps *steps; size_t index; } pl_member;
 
-/* ---- step.c: one training step; the same whether many are taken in one region, or each is cut where the script takes
-   part ---- */
-/* Every member calls; false: this was the last step (steps->trouble says why). */
-bool pl_step_in_stages(pl_member *m, pl_stages *stages);
-/* The same, from outside a region, for a model or a loss with functions of the script. */
-pl_status pl_step_in_parts(pl_steps *steps, size_t index, pl_error *err);
+/* ---- step.c: one training step ---- */
+/* Every member calls; false: this was the last step (steps->update says why). */
+bool pl_step_in_region(pl_member *m, pl_stages *stages);
+/* The same, from outside a region, for a model, a loss or an optimizer with functions of the script. */
+pl_status pl_step_with_script(pl_steps *steps, size_t index, pl_error *err);
 /* Loads what it can of the next batch, until the leader is at the barrier. */
 void pl_step_load_ahead(const pl_team *team, void *member);
 
@@ -67,8 +57,6 @@ pl_given pl_step_batch(const pl_steps *steps, size_t index);
 /* The step's number in the whole training: what dropout masks are a function of. */
 uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index);
 
-/* Asked before every step: functions of the script run in between and may bind the optimizer anew. */
-pl_status pl_trainer_check_optimizer(const pl_trainer *t, pl_error *err);
 /* A loss that is a formula is recorded for one shape at a time, and may have been used for another since. */
 pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err);
 

@@ -87,6 +87,9 @@ static void definitions_of_optimizers_are_checked(void **state) {
   pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
   REFUSED(PL_ERROR_STATE, pl_optimizer_step_host(sgd, NULL, NULL, no_step, NULL, &finite, &err), "SGD");
   pl_optimizer_free(sgd);
+  pl_optimizer *mine = host_optimizer("{\"type\":\"Mine\",\"slots\":[\"m\"]}");
+  REFUSED(PL_ERROR_VALUE, pl_optimizer_step_host(mine, NULL, NULL, NULL, NULL, &finite, &err), "not given");
+  pl_optimizer_free(mine);
 }
 
 static const char net[] = SEQUENTIAL(LAYER("Linear", "3,2"));

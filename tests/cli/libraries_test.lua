@@ -68,4 +68,11 @@ function TestLibraries:test_curl()
   lu.assertStrContains(r.out, "fetching needs libcurl, which is not installed here (Debian: apt install libcurl4)")
 end
 
+function TestLibraries:test_archive()
+  local names = { "libarchive.so.13" }
+  local r = without(names, 'print(require "perilune.data.fetch".fetch("cifar10", { to = "x", say = print }))')
+  lu.assertEquals(r.out, "nil\tunpacking needs libarchive, and libarchive.so.13 cannot be loaded; install it (Debian: "
+    .. "libarchive13)\n")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -149,7 +149,7 @@ function TestFetch:test_errors()
   local ok, message = fetch.fetch "mnits"
   lu.assertNil(ok)
   lu.assertEquals(message, "there is no data set 'mnits', did you mean 'mnist'?; there are: mnist, fashion_mnist, " ..
-    "kmnist, toy")
+    "kmnist, toy, emnist, qmnist, cifar10, cifar100")
   ok, message = fetch.fetch("toy", { to = "/proc/nowhere", say = function() end })
   lu.assertNil(ok)
   lu.assertStrContains(message, "/proc/nowhere")

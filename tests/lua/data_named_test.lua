@@ -89,10 +89,14 @@ function TestEmnist:test_qmnist_takes_the_first_of_eight_labels()
   lu.assertEquals({ x.shape, y }, { { 28, 28, 1 }, 4 })
 end
 
-function TestEmnist:test_list_and_fetch_say_how()
+function TestEmnist:test_listed_and_missing()
   local fetch = require "perilune.data.fetch"
-  local _, message = fetch.fetch "cifar10"
-  lu.assertStrContains(message, "cifar10 is not downloaded: unpack cifar-10-binary.tar.gz from https://")
+  fails("no emnist-mnist-train-images-idx3-ubyte in " .. scratch .. "/emnist", function()
+    data.emnist("mnist").train:get(1)
+  end)
+  fails("get it with: perilune data fetch emnist (or unpack gzip.zip from https://", function()
+    data.emnist("mnist").train:get(1)
+  end)
   local found = {}
   for _, set in ipairs(fetch.list()) do found[set.name] = set end
   lu.assertTrue(found.emnist and found.qmnist and found.cifar10 and found.cifar100 and found.mnist and true)

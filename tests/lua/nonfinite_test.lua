@@ -166,4 +166,81 @@ function TestSkip:test_what_may_be_asked_for()
   lu.assertStrContains(problem, "skip")
 end
 
+-- A loop by hand ends its steps with the same code: what stops an experiment is named there in the same words.
+TestByHand = {}
+
+function TestByHand:tearDown() core.system.threads(0) end
+
+local function step(e, batch, ...)
+  e.model:zero_grad()
+  local i = 4 * (batch - 1) + 1
+  local x, y = {}, {}
+  for k = i, i + 3 do
+    x[#x + 1], y[#y + 1] = { k % 5 / 5, k % 3 / 3, 1 }, { k % 5 / 5 - 2 * (k % 3 / 3) }
+  end
+  if batch == 6 then x[2][1] = e.huge end
+  local _, grad = e.loss(e.model:forward(pl.tensor(x)), pl.tensor(y))
+  e.model:backward(grad)
+  return e.optimizer:step(...)
+end
+
+local function by_hand(optimizer, huge)
+  local e = { model = nn.Sequential { nn.Linear(3, 4, { name = "first" }), nn.LeakyReLU(), nn.Linear(4, 1,
+    { name = "last" }) }, loss = nn.MSE(), huge = huge }
+  e.model:build { 3 }
+  e.model:initialize(1)
+  e.optimizer = optimizer:bind(e.model)
+  return e
+end
+
+function TestByHand:test_a_gradient_is_named_as_in_an_experiment()
+  for _, optimizer in ipairs { pl.optim.SGD { lr = 0.05, momentum = 0.9 }, pl.optim.Adam { clip_norm = 1 },
+    pl.optim.define { name = "Plain", step = function(w, g) return w - 0.05 * g end } {} } do
+    for threads = 1, 2 do
+      core.system.threads(threads)
+      local e = regression { huge = { 22 }, optimizer = optimizer:clone(), layer = nn.LeakyReLU() }
+      local said = message(e):match "batch 6: (.-);"
+      lu.assertStrContains(said, "a gradient is not a finite number")
+      local hand = by_hand(optimizer:clone(), 1e25)
+      for batch = 1, 5 do lu.assertNil(step(hand, batch)) end
+      local ok, problem = pcall(step, hand, 6)
+      lu.assertFalse(ok)
+      lu.assertStrContains(problem, said)
+      lu.assertStrContains(problem, 'first seen in the weight of layer 3 (Linear, "last")')
+      lu.assertStrContains(problem, "nonfinite_test.lua:")
+    end
+  end
+end
+
+function TestByHand:test_a_weight_that_the_step_itself_spoils()
+  local e = by_hand(pl.optim.SGD { lr = 1e15 }, 1e15)
+  local ok, problem = pcall(step, e, 6)
+  lu.assertFalse(ok)
+  lu.assertStrContains(problem, 'SGD: a weight is not a finite number; first seen in the weight of layer 1 (Linear, ' ..
+    '"first"); a smaller learning rate than 1e+15 may help')
+end
+
+function TestByHand:test_skipped_as_if_the_batch_had_not_been_there()
+  local e, expected = by_hand(pl.optim.Nadam { lr = 0.01 }, 1e25), by_hand(pl.optim.Nadam { lr = 0.01 }, 1e25)
+  for batch = 1, 8 do
+    if batch == 6 then
+      lu.assertEquals({ step(e, batch, "skip") }, { false, "a gradient", 'the weight of layer 3 (Linear, "last")' })
+    else
+      lu.assertTrue(step(e, batch, "skip"))
+      step(expected, batch)
+    end
+  end
+  lu.assertEquals(digest(e.model), digest(expected.model))
+  lu.assertEquals(e.optimizer:counters(), expected.optimizer:counters())
+end
+
+function TestByHand:test_ignored_and_misspelt()
+  local e = by_hand(pl.optim.SGD { lr = 0.05 }, 1e25)
+  lu.assertNil(step(e, 6, "ignore"))
+  lu.assertFalse(finite(e.model))
+  local ok, problem = pcall(step, e, 1, "skp")
+  lu.assertFalse(ok)
+  lu.assertStrContains(problem, '"skip"')
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

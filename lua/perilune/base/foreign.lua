@@ -85,10 +85,7 @@ return {
     dataloader = loop, loader = loop, tensordataset = "write data.from_tensors { x = x, y = y }",
       arraydataset = "write data.from_tensors { x = x, y = y }",
     load = "data sets are functions: data.mnist(), data.digits {}, data.from_tensors {}, data.idx {}, data.hdf5 {}",
-    cifar10 = "there are data.mnist, data.fashion_mnist, data.kmnist, and data.idx, data.hdf5 and " ..
-      "data.from_tensors for your own",
-    imagefolder = "images come as tensors, IDX or HDF5: data.from_tensors {}, data.idx {}, data.hdf5 {}",
-    csv = "read it with io.lines into tables, then data.from_tensors { x = pl.tensor(rows), y = ... }",
+    imagefolder = "=images",
   },
   pl = {
     fromnumpy = "files carry arrays: pl.load(path, { foreign = true }) reads HDF5 as h5py writes it", array = "=tensor",

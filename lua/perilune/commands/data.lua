@@ -16,7 +16,7 @@ end
 local function list()
   local rows, missing = {}, nil
   for i, set in ipairs(require "perilune.data.fetch".list()) do
-    local where = set.folder or set.by_hand and "not here, by hand" or "not here"
+    local where = set.folder or "not here"
     rows[i] = { set.name, set.title, text.count(set.train), text.count(set.test), where }
     missing = missing or not set.folder and set.name
   end
@@ -24,7 +24,7 @@ local function list()
   local columns = { { "name" }, { "what", need = 1 }, { "train", align = "right" },
     { "test", align = "right" }, { "where" } }
   for _, line in ipairs(text.columns(columns, rows, "  ", nil, text.terminal(1).width)) do print(line) end
-  if missing then print(("to get one, or hear how: perilune data fetch %s"):format(missing)) end
+  if missing then print(("to get one: perilune data fetch %s"):format(missing)) end
   return 0
 end
 

@@ -1,5 +1,5 @@
 --- Data sets known by name whose files have a format of their own: EMNIST, QMNIST, CIFAR-10, CIFAR-100. They are read
---- from a folder of their name, where the ones in registry.lua lie; they are not downloaded.
+--- from a folder of their name, where the ones in registry.lua lie; published.lua says where they are fetched from.
 local core = require "perilune.core"
 local dataset = require "perilune.data.dataset"
 local errors = require "perilune.base.errors"
@@ -45,7 +45,8 @@ for name in ([[apple aquarium_fish baby bear beaver bed bee beetle bicycle bottl
   willow_tree wolf woman worm]]):gmatch "%S+" do cifar100[#cifar100 + 1] = name end
 
 --- What is known of each: its title, how many samples, the files of each part (also looked for in `inside`, the folder
---- that the published archive makes), and where the archive is.
+--- that the published archive makes, and that fetching makes), the bytes of each file where these are known, and where
+--- the archive is.
 M.entries = {
   { name = "emnist", title = "EMNIST: handwritten letters and digits", train = 112800, test = 18800,
     source = "gzip.zip from https://www.nist.gov/itl/products-and-services/emnist-dataset", inside = "gzip" },
@@ -54,10 +55,10 @@ M.entries = {
   { name = "cifar10", title = "CIFAR-10: photographs of ten kinds", train = 50000, test = 10000,
     source = "cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html", inside = "cifar-10-batches-bin",
     files = { train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-      "data_batch_5.bin" }, test = { "test_batch.bin" } } },
+      "data_batch_5.bin" }, test = { "test_batch.bin" } }, sizes = { train = 30730000, test = 30730000 } },
   { name = "cifar100", title = "CIFAR-100: photographs of a hundred kinds", train = 50000, test = 10000,
     source = "cifar-100-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html", inside = "cifar-100-binary",
-    files = { train = { "train.bin" }, test = { "test.bin" } } },
+    files = { train = { "train.bin" }, test = { "test.bin" } }, sizes = { train = 153700000, test = 30740000 } },
 }
 
 function M.entry(name)
@@ -79,24 +80,39 @@ function M.files_of(entry, part, way)
   return { images, labels }
 end
 
-local function find(entry, name)
+--- Path of a file of an entry; or nil, the folders looked at.
+function M.find(entry, name)
   local path, looked = locate.find(entry.name, name)
-  if not path then path = locate.find(entry.name .. "/" .. entry.inside, name) end
+  if not path and entry.inside then path = locate.find(entry.name .. "/" .. entry.inside, name) end
   return path, looked
 end
 
---- How to get a data set that is not here.
-function M.advice(entry, looked)
-  return ("unpack %s into %s"):format(entry.source, looked[#looked])
+--- The files in the archive of an entry: { name = as it is published, size = bytes or nil }.
+function M.members(entry)
+  local list = {}
+  local function add(way)
+    for _, part in ipairs { "train", "test" } do
+      for _, name in ipairs(M.files_of(entry, part, way)) do
+        list[#list + 1] = entry.files and { name = name, size = entry.sizes[part] } or { name = name .. ".gz" }
+      end
+    end
+  end
+  if entry.files then add() else
+    local ways = {}
+    for way in pairs(emnist) do ways[#ways + 1] = way end
+    table.sort(ways)
+    for _, way in ipairs(ways) do add(way) end
+  end
+  return list
 end
 
 local function paths_of(entry, part, way)
   local paths = {}
   for i, name in ipairs(M.files_of(entry, part, way)) do
-    local path, looked = find(entry, name)
+    local path, looked = M.find(entry, name)
     if not path then
-      raise("%s: no %s in %s; %s (or set PERILUNE_DATA)", entry.name, name, table.concat(looked, ", "),
-        M.advice(entry, looked))
+      raise("%s: no %s in %s; get it with: perilune data fetch %s (or unpack %s there, or set PERILUNE_DATA)",
+        entry.name, name, table.concat(looked, ", "), entry.name, entry.source)
     end
     paths[i] = path
   end
@@ -108,7 +124,7 @@ function M.folder(entry)
   local folder
   for _, part in ipairs { "train", "test" } do
     for _, name in ipairs(M.files_of(entry, part)) do
-      local path = find(entry, name)
+      local path = M.find(entry, name)
       if not path then return nil end
       folder = path:match "^(.*)/"
     end

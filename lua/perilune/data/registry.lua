@@ -1,11 +1,13 @@
 --- The data sets known by name. Adding one = one entry here (and one line of description in lua/meta/data.lua).
 --- A file's sha256 is of its uncompressed bytes; gz_sha256 of the .gz file as it is published, for data sets whose
---- uncompressed sum has no published source. Samples are u8 images [28, 28, 1].
+--- uncompressed sum has no published source. bytes: of all files as they are fetched. Samples are u8 images
+--- [28, 28, 1].
 local digits = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" }
 
 return {
   {
-    name = "mnist", title = "MNIST: handwritten digits", train = 60000, test = 10000, shape = { 28, 28, 1 },
+    name = "mnist", title = "MNIST: handwritten digits", bytes = 11594722,
+      train = 60000, test = 10000, shape = { 28, 28, 1 },
       labels = digits,
     mirrors = {
       "https://ossci-datasets.s3.amazonaws.com/mnist",
@@ -24,7 +26,8 @@ return {
     },
   },
   {
-    name = "fashion_mnist", title = "Fashion-MNIST: articles of clothing", train = 60000, test = 10000,
+    name = "fashion_mnist", title = "Fashion-MNIST: articles of clothing", bytes = 30878645,
+      train = 60000, test = 10000,
       shape = { 28, 28, 1 },
     labels = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
       "Ankle boot" },
@@ -44,7 +47,8 @@ return {
     },
   },
   {
-    name = "kmnist", title = "Kuzushiji-MNIST: cursive Japanese characters", train = 60000, test = 10000,
+    name = "kmnist", title = "Kuzushiji-MNIST: cursive Japanese characters", bytes = 21240888,
+      train = 60000, test = 10000,
       shape = { 28, 28, 1 },
     labels = { "o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo" },
     mirrors = { "http://codh.rois.ac.jp/kmnist/dataset/kmnist", "https://codh.rois.ac.jp/kmnist/dataset/kmnist" },

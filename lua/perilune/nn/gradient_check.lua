@@ -79,7 +79,7 @@ end
 local function try_step(e)
   local model, optimizer = e.model:clone(), e.optimizer:clone()
   model:zero_grad()
-  local ok, problem = pcall(function() optimizer:bind(model):step() end)
+  local ok, problem = pcall(function() optimizer:bind(model):step "ignore" end)
   return not ok and tostring(problem) or nil
 end
 

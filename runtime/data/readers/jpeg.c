@@ -2,6 +2,7 @@
    is an error here. */
 #include <string.h>
 #include <turbojpeg.h>
+#include "base/library.h"
 #include "data/readers/picture.h"
 
 static struct {

@@ -16,11 +16,6 @@ typedef struct pl_picture {
   uint8_t *pixels;             /* NULL until they are read */
 } pl_picture;
 
-/* A library by one of the names it has, and functions of it, if they are not there yet; names end with NULL. From any
-   thread. */
-pl_status pl_load_library(const char *what, const char *const *names, const char *package,
-                          const char *const *functions, void **const *at, pl_error *err);
-
 bool pl_png_is(const uint8_t *file, size_t size);
 pl_status pl_png_load(pl_error *err);
 pl_status pl_png_head(pl_picture *p, pl_error *err);     /* fills height, width, channels */

@@ -3,6 +3,7 @@
    is given. */
 #include <png.h>
 #include <string.h>
+#include "base/library.h"
 #include "data/readers/picture.h"
 
 static struct {
