@@ -4,7 +4,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
-enum { CHAINS = 4, WIDE = PL_REGISTERS / 16 };   /* vectors of a panel: see columns.c */
+enum { CHAINS = 4, WIDE = PL_REGISTERS / 16 };   /* vectors of a panel: see column_sum.c */
 
 /* out[j] = sum over i of (a[i][j] - a_mean[j]) (b[i][j] - b_mean[j]); a_mean may be NULL (0). Row i belongs to chain
    i mod 4; then (chain 0 + chain 1) + (chain 2 + chain 3). */
