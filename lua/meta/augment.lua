@@ -4,7 +4,8 @@
 ---
 ---Each has `chance` (default 1), the probability that it happens, decided anew for each "batch" or each "image" (`per`,
 ---default "image"); what happens is drawn for each image. It depends on the seed, the epoch, the batch and the image's
----place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the images.
+---place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the images. Error: an
+---unknown option, a value out of range, samples that are not images [H, W, C].
 ---
 ---```lua
 ---augment = pl.augment.affine { chance = 0.25, per = "batch", zoom = 0.2, rotate = 25, shift = 0.2, unit = "whole" },
