@@ -73,6 +73,28 @@ pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
+/* By one byte of the rows after the other, from the lowest to the highest in which any row has a bit. */
+void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare) {
+  uint64_t *from = spare, *to = spare + n, bits = 0;   /* row << 32 | where it was */
+  for (size_t i = 0; i < n; i++) {
+    from[i] = (uint64_t)rows[i] << 32 | i;
+    bits |= from[i];
+  }
+  for (int shift = 32; shift < 64 && bits >> shift; shift += 8) {
+    size_t begin[257] = { 0 };
+    for (size_t i = 0; i < n; i++) begin[(from[i] >> shift & 255) + 1]++;
+    for (int b = 0; b < 256; b++) begin[b + 1] += begin[b];
+    for (size_t i = 0; i < n; i++) to[begin[from[i] >> shift & 255]++] = from[i];
+    uint64_t *sorted = to;
+    to = from;
+    from = sorted;
+  }
+  for (size_t i = 0; i < n; i++) {
+    rows[i] = (uint32_t)(from[i] >> 32);
+    place[(uint32_t)from[i]] = (uint32_t)i;
+  }
+}
+
 /* The samples' tensor says type and shape; all its elements are one. */
 static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *err) {
   pl_shape one = *shape;
@@ -84,6 +106,14 @@ static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *er
 
 pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                  int64_t classes, pl_error *err) {
+  char text[PL_SHAPE_TEXT];
+  pl_shape row = *shape;
+  if (row.axes > 0) row.size[0] = 1;
+  if ((uint64_t)pl_shape_count(&row) * pl_dtype_size(type) != s->row_bytes) {
+    pl_error_set(err, PL_ERROR_SHAPE, "samples %s of %s do not have the %zu bytes each that the stream reads",
+                 pl_shape_text(text, shape, false), pl_dtype_name(type), s->row_bytes);
+    return NULL;
+  }
   pl_tensor *samples = placeholder(type, shape, err);
   pl_dataset *ds = samples ? pl_dataset_make(samples, targets, classes, s, err) : NULL;
   pl_tensor_free(samples);
