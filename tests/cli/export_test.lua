@@ -99,9 +99,12 @@ local function run_c(model, x, files)
   local path = cli.folder .. "/m.c"
   assert(formats.write(model, "c", path))
   local n, inputs = x:size(1), x:count() // x:size(1)
-  local _, _, shape = model:sizes()
-  local outputs = 1
-  for _, size in ipairs(shape) do outputs = outputs * size end
+  local outputs = 0
+  for _, shape in ipairs((select(5, model:sizes()))) do
+    local size = 1
+    for _, length in ipairs(shape) do size = size * length end
+    outputs = outputs + size
+  end
   cli.write("main.c", main:format(inputs, outputs, inputs, inputs, outputs))
   local compiled = os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -O1 m.c main.c -o m -lm"):format(
     cli.quote(cli.folder), os.getenv "CC" or "cc"))
@@ -132,16 +135,30 @@ function TestExport:test_what_a_format_cannot_express_is_named()
   end
 end
 
-function TestExport:test_a_model_of_several_outputs_is_refused()
-  local one, two = nn.Linear(4, 3), nn.Linear(4, 2)
-  local model = nn.Graph(function(x) return one(x), two(x) end):build { 4 }
-  for _, format in ipairs(formats.list) do
-    if format.name == "safetensors" then assert(formats.write(model, "safetensors", cli.folder .. "/x"))
-    else
-      lu.assertErrorMsgContains("a model of 2 outputs cannot be expressed: a file of this format has one",
-        formats.write, model, format.name, cli.folder .. "/x")
-    end
-  end
+-- The constants of the file say where each output lies; the label is that of the first.
+function TestExport:test_c_of_several_outputs()
+  local made = support.several().several_heads
+  assert(formats.write(made[1]:build(made[2]), "c", cli.folder .. "/several.c"))
+  local text = cli.read(cli.folder .. "/several.c")
+  lu.assertStrContains(text, [[
+     y  [12] its outputs, one after the other
+          y + OUTPUT_1: 2 (logits)
+          y + OUTPUT_2: 2 x 2
+          y + OUTPUT_3: 6
+     returns the label: the number of the largest first output, from 0; -1 where one is not a number.
+]])
+  lu.assertStrContains(text, [[
+enum {
+  OUTPUT_1 = 0, OUTPUT_1_SIZE = 2,
+  OUTPUT_2 = 2, OUTPUT_2_SIZE = 4,
+  OUTPUT_3 = 6, OUTPUT_3_SIZE = 6
+};
+]])
+end
+
+function TestExport:test_safetensors_of_several_outputs()
+  local made = support.several().several_heads
+  assert(formats.write(made[1]:build(made[2]), "safetensors", cli.folder .. "/several.safetensors"))
 end
 
 function TestExport:test_from_a_script_the_name_says_the_format()
