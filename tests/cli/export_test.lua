@@ -18,6 +18,10 @@ end
 local not_in_keras = { GELU = "the tanh approximation", pool_padded = "its padding",
   mean_inside = "its padding", input_in_the_end = "over these axes" }
 
+-- Keras 3.15 on torch repeats the last pixels where "same" pads unevenly, and counts them: the mean of 10 and 20 is
+-- 16.7.
+local wrong_in_keras = os.getenv "KERAS_BACKEND" == "torch" and { mean_same_inside = true } or {}
+
 local in_keras = {}
 for name in ([[add mul neg exp tanh sigmoid relu gelu silu sum_of_two matmul reshape flatten permute transpose slice cat
   stack softmax log_softmax softmax_rows max mean constant used_twice]]):gmatch "%S+" do in_keras[name] = true end
@@ -35,6 +39,7 @@ function TestExport:test_keras_of_every_layer()
       end
       return ok
     end
+    if wrong_in_keras[name] then return false end
     if not not_in_keras[name] then return assert(formats.write(model, "keras", path)) end
     lu.assertErrorMsgContains(not_in_keras[name], formats.write, model, "keras", path)
   end)
