@@ -1,6 +1,8 @@
 /* Reading ahead of those who take samples. Window k is the positions [k W, (k+1) W) of the order; it lies in slot k
-   mod SLOTS. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low only grows; a slot is
-   filled anew when its window is below base, and then nobody reads it, since positions below low are not asked for. */
+   mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low
+   only grows; a slot is filled anew when its window is below base, and then nobody reads it, since positions below low
+   are not asked for. So a window that is held and not below base needs no lock. */
+#include <stdatomic.h>
 #include <string.h>
 #include "data/dataset.h"
 #include "data/stream.h"
@@ -15,15 +17,22 @@ struct pl_read_ahead {
   pthread_mutex_t lock;
   pthread_cond_t filled, wanted;
   char *memory;                  /* [SLOTS, window, row_bytes] */
+  uint32_t *place;               /* [SLOTS, window]: which sample of the slot is the one at a position */
   uint32_t *rows;                /* [window] of the window that is read */
-  size_t held[SLOTS];            /* the window in each slot, complete; NO_WINDOW: none */
+  uint64_t *spare;               /* [2, window] to sort them */
+  atomic_size_t held[SLOTS];     /* the window in each slot, complete; NO_WINDOW: none */
+  atomic_size_t low;
   const uint32_t *order;
-  size_t n, low, next;           /* next: the window to read */
+  size_t n, next;                /* next: the window to read */
   bool busy, stop;
 };
 
 static char *slot(const pl_read_ahead *c, size_t window) {
   return c->memory + window % SLOTS * c->stream->window * c->stream->row_bytes;
+}
+
+static uint32_t *place(const pl_read_ahead *c, size_t window) {
+  return c->place + window % SLOTS * c->stream->window;
 }
 
 static bool has_work(const pl_read_ahead *c) {
@@ -36,8 +45,9 @@ static void read_window(pl_read_ahead *c) {
   pl_error err;
   c->busy = true;
   c->held[k % SLOTS] = NO_WINDOW;
-  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[from + i]];
   pthread_mutex_unlock(&c->lock);
+  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[from + i]];
+  pl_stream_sort(c->rows, place(c, k), m, c->spare);
   pl_status status = c->stream->read(c->stream, slot(c, k), c->rows, m, &err);
   if (status) {
     memset(slot(c, k), 0, m * c->stream->row_bytes);
@@ -74,7 +84,9 @@ pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err) {
   pthread_cond_init(&c->wanted, NULL);
   c->memory = pl_alloc_array(SLOTS * c->stream->window, c->stream->row_bytes, err);
   c->rows = pl_alloc_array(c->stream->window, sizeof *c->rows, err);
-  if (c->memory != NULL && c->rows != NULL) {
+  c->place = pl_alloc_array(SLOTS * c->stream->window, sizeof *c->place, err);
+  c->spare = pl_alloc_array(2 * c->stream->window, sizeof *c->spare, err);
+  if (c->memory && c->rows && c->place && c->spare) {
     if (pthread_create(&c->thread, NULL, run, c) == 0) return c;
     pl_error_set(err, PL_ERROR_MEMORY, "no thread can be started to read ahead");
   }
@@ -96,6 +108,8 @@ void pl_read_ahead_close(pl_read_ahead *c) {
   pthread_cond_destroy(&c->wanted);
   pl_free(c->memory);
   pl_free(c->rows);
+  pl_free(c->place);
+  pl_free(c->spare);
   pl_dataset_free(c->ds);
   pl_free(c);
 }
@@ -125,10 +139,17 @@ static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
   return near;
 }
 
+/* Known without a lock: window k is there and stays. */
+static bool is_held(pl_read_ahead *c, size_t k, size_t low) {
+  size_t known = atomic_load_explicit(&c->low, memory_order_relaxed);
+  return low <= known && k >= known / c->stream->window &&
+         atomic_load_explicit(&c->held[k % SLOTS], memory_order_acquire) == k;
+}
+
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {
   size_t window = c->stream->window, k = position / window;
-  if (wait_for(c, k, low)) {
-    pl_dataset_finish(c->ds, slot(c, k) + position % window * c->stream->row_bytes, x);
+  if (is_held(c, k, low) || wait_for(c, k, low)) {
+    pl_dataset_finish(c->ds, slot(c, k) + place(c, k)[position % window] * c->stream->row_bytes, x);
   } else {
     const pl_team one = { .size = 1 };
     pl_dataset_gather(c->ds, &one, c->order + position, 1, x, NULL, NULL);

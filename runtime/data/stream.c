@@ -73,6 +73,28 @@ pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
+/* By one byte of the rows after the other, from the lowest to the highest in which any row has a bit. */
+void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare) {
+  uint64_t *from = spare, *to = spare + n, bits = 0;   /* row << 32 | where it was */
+  for (size_t i = 0; i < n; i++) {
+    from[i] = (uint64_t)rows[i] << 32 | i;
+    bits |= from[i];
+  }
+  for (int shift = 32; shift < 64 && bits >> shift; shift += 8) {
+    size_t begin[257] = { 0 };
+    for (size_t i = 0; i < n; i++) begin[(from[i] >> shift & 255) + 1]++;
+    for (int b = 0; b < 256; b++) begin[b + 1] += begin[b];
+    for (size_t i = 0; i < n; i++) to[begin[from[i] >> shift & 255]++] = from[i];
+    uint64_t *sorted = to;
+    to = from;
+    from = sorted;
+  }
+  for (size_t i = 0; i < n; i++) {
+    rows[i] = (uint32_t)(from[i] >> 32);
+    place[(uint32_t)from[i]] = (uint32_t)i;
+  }
+}
+
 /* The samples' tensor says type and shape; all its elements are one. */
 static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *err) {
   pl_shape one = *shape;

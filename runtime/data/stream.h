@@ -14,7 +14,7 @@
 
 struct pl_stream {
   atomic_int references;
-  /* rows in any order, repeats allowed, into out [n, row_bytes]; called from any thread */
+  /* rows in ascending order, repeats allowed, into out [n, row_bytes]; called from any thread */
   pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
   void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
   size_t row_bytes;
@@ -31,6 +31,10 @@ pl_status pl_stream_status(pl_stream *s, pl_error *err);
 /* The positions 0..n-1 in the order of that epoch. */
 pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
                           pl_error *err);
+
+/* Rows in any order, put into the ascending one in which they are read: place[i] is where rows[i] has gone.
+   spare [2 n]. */
+void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare);
 
 /* ---- reading ahead ---- */
 

@@ -2,14 +2,14 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-static inline vf clamped(vf x) { return vf_greater(vf_set(0), x, vf_set(0), x); }
+static inline vf rectified(vf x) { return vf_greater(vf_set(0), x, vf_set(0), x); }
 
 /* y = max(x, 0), with NaN passed on: only what is below zero is replaced. In vectors by hand: it is often called in
    place, for which a compiler may fall back to one value at a time. */
 void PL_KERNEL(relu_forward)(float *y, const float *x, size_t n) {
   size_t i = 0;
-  for (; i + PL_LANES <= n; i += PL_LANES) vf_store(y + i, clamped(vf_load(x + i)));
-  if (i < n) vf_store_part(y + i, clamped(vf_load_part(x + i, n - i)), n - i);
+  for (; i + PL_LANES <= n; i += PL_LANES) vf_store(y + i, rectified(vf_load(x + i)));
+  if (i < n) vf_store_part(y + i, rectified(vf_load_part(x + i, n - i)), n - i);
 }
 
 /* y = max(x, 0)  gives  dx = dy where y > 0, else 0 */
@@ -35,4 +35,17 @@ void PL_KERNEL(add_relu)(float *out, const float *a, const float *b, size_t n) {
     float sum = a[i] + b[i];
     out[i] = sum < 0 ? 0 : sum;
   }
+}
+
+/* least = a < low ? low : a, then least > high ? high : least; NaN stays. */
+static inline vf clamped(vf x, vf low, vf high) {
+  vf least = vf_greater(low, x, low, x);
+  return vf_greater(least, high, high, least);
+}
+
+void PL_KERNEL(clamp)(float *out, const float *a, size_t n, float low, float high) {
+  const vf least = vf_set(low), most = vf_set(high);
+  size_t i = 0;
+  for (; i + PL_LANES <= n; i += PL_LANES) vf_store(out + i, clamped(vf_load(a + i), least, most));
+  if (i < n) vf_store_part(out + i, clamped(vf_load_part(a + i, n - i), least, most), n - i);
 }

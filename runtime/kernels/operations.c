@@ -1,6 +1,6 @@
 /* Operations on elements, and their derivatives: out[i] = f(a[i], b[i], c[i]), all contiguous. `out` may be one of the
-   inputs. Comparisons give 1 or 0. The same bits as the tensors' methods (arithmetic.c); functions without a vector
-   form are those of base, in double, rounded once. */
+   inputs. Comparisons give 1 or 0. Tensors compute with them what formulas are made of, so that both have the same
+   bits; functions without a vector form are those of base, in double, rounded once. */
 #include <math.h>
 #include "kernels/kernels.h"
 #include "kernels/operations.h"
@@ -35,6 +35,28 @@ static const float one = 1;
 
 static inline vf at_least(vf x, vf y, vf yes, vf no) { return vf_greater(x, y, yes, vf_equal(x, y, yes, no)); }
 
+/* a^b. The exponents 1, 2, 3 and -1 are products and a quotient, all others the power in double, rounded once. */
+static inline float power_of(float a, float b) {
+  if (b == 2) return a * a;
+  if (b == 1) return a;
+  if (b == 3) return a * a * a;
+  if (b == -1) return 1 / a;
+  return (float)pl_pow((double)a, (double)b);
+}
+
+static bool is_constant(const float *b, size_t n) {
+  bool same = n > 0;
+  for (size_t i = 0; i < n; i++) same &= b[i] == b[0];
+  return same;
+}
+
+static void power(float *out, const float *a, const float *b, size_t n) {
+  bool constant = is_constant(b, n);
+  if (constant && b[0] == 2) LOOP(X, x * x);
+  else if (constant && b[0] == 3) LOOP(X, x * x * x);
+  else EACH(power_of(a[i], b[i]));
+}
+
 void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, const float *c, size_t n) {
   const vf yes = vf_set(one), no = vf_set(0);
   switch (op) {
@@ -42,9 +64,9 @@ void PL_KERNEL(elementwise)(int op, float *out, const float *a, const float *b, 
     case PL_EL_sub: LOOP(X Y, x - y); break;
     case PL_EL_mul: LOOP(X Y, x * y); break;
     case PL_EL_div: LOOP(X Y, x / y); break;
-    case PL_EL_pow: PL_KERNEL(power)(out, a, b, n); break;
+    case PL_EL_pow: power(out, a, b, n); break;
     case PL_EL_neg: LOOP(X, -x); break;
-    case PL_EL_exp: LOOP(X, vf_exp(x)); break;
+    case PL_EL_exp: PL_KERNEL(exponential)(out, a, n); break;
     case PL_EL_log: LOOP(X, vf_log(x)); break;
     case PL_EL_sqrt: LOOP(X, vf_sqrt(x)); break;
     case PL_EL_square: LOOP(X, x * x); break;
@@ -74,10 +96,9 @@ static double pow_slope_b(double a, double b, double y) { return a == 0 && b >= 
 
 /* The slopes of squares and cubes without the power, which is exact there. */
 static void power_grad(float *out, const float *dy, const float *a, const float *b, size_t n) {
-  bool same = true;
-  for (size_t i = 0; i < n; i++) same &= b[i] == b[0];
-  if (same && n > 0 && b[0] == 2) EACH((double)dy[i] * (2 * (double)a[i]));
-  else if (same && n > 0 && b[0] == 3) EACH((double)dy[i] * (3 * ((double)a[i] * (double)a[i])));
+  bool constant = is_constant(b, n);
+  if (constant && b[0] == 2) EACH((double)dy[i] * (2 * (double)a[i]));
+  else if (constant && b[0] == 3) EACH((double)dy[i] * (3 * ((double)a[i] * (double)a[i])));
   else EACH((double)dy[i] * pow_slope((double)a[i], (double)b[i]));
 }
 

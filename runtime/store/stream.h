@@ -7,6 +7,7 @@
 #include "data/stream.h"
 
 enum { STREAM_FILTERS_MOST = 4 };
+enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };   /* filters, as HDF5 numbers them */
 
 typedef struct pl_stored_chunk {
   uint64_t offset;               /* of the file */
@@ -18,6 +19,7 @@ typedef struct pl_hdf5_stream {
   pl_source file;
   pl_element element;
   bool as_bytes;                 /* rows are u8, else f32 */
+  bool as_in_memory;             /* rows are that already in the file */
   pl_shape shape;
   size_t row_elements, row_stored;   /* elements of a row, and their bytes in the file */
   uint64_t offset;               /* contiguous: of the first row */
@@ -25,13 +27,13 @@ typedef struct pl_hdf5_stream {
   pl_stored_chunk *chunks;       /* NULL: contiguous; [bands, chunks of a band] */
   int64_t chunk[PL_MAX_AXES];
   size_t bands, band_chunks, band_rows, chunk_bytes;
+  bool chunk_is_band;            /* the one, and all of it inside the data set, but for its rows */
+  bool plain_chunks;             /* through no filter, or only a sum was put behind them */
   int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
   size_t band_held;              /* which; SIZE_MAX: none */
 } pl_hdf5_stream;
 
-/* Reads band `b` into s->band. With stream.lock held. */
-pl_status pl_stream_read_band(pl_hdf5_stream *s, size_t b, pl_error *err);
 pl_status pl_hdf5_stream_read(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
 void pl_hdf5_stream_free(pl_stream *s);
 

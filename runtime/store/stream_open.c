@@ -24,6 +24,7 @@ static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
       (order != H5T_ORDER_LE && order != H5T_ORDER_BE))
     return unreadable(s, "its elements are neither integers nor floating-point numbers of 8 to 64 bits", err);
   s->as_bytes = s->element.kind == 'u' && size == 1;
+  s->as_in_memory = pl_element_is_as_in_memory(s->element, !s->as_bytes);
   return PL_OK;
 }
 
@@ -61,6 +62,7 @@ static pl_status find_filters(pl_hdf5_stream *s, hid_t creation, pl_error *err) 
     s->filters[f] = id;
   }
   s->filter_count = n;
+  s->plain_chunks = n == 0 || (n == 1 && s->filters[0] == FLETCHER32);
   return PL_OK;
 }
 
@@ -84,8 +86,9 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, hid_t creation, pl_er
   if (s->chunk_bytes > BAND_BYTES_MOST || s->band_rows * s->row_stored > BAND_BYTES_MOST)
     return unreadable(s, "the chunks of the same samples are larger than 64 MiB", err);
   if (s->bands > CHUNKS_MOST / s->band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
+  s->chunk_is_band = s->band_chunks == 1 && s->chunk_bytes == s->band_rows * s->row_stored;
   s->chunks = pl_alloc_array(s->bands * s->band_chunks, sizeof *s->chunks, err);
-  s->band = pl_alloc(s->band_rows * s->row_stored, err);
+  s->band = pl_alloc(s->band_rows * s->row_stored + 64, err);
   s->packed = pl_alloc(s->chunk_bytes + 64, err);
   s->plain = pl_alloc(s->chunk_bytes + 64, err);
   if (s->chunks == NULL || s->band == NULL || s->packed == NULL || s->plain == NULL) return PL_ERROR_MEMORY;

@@ -1,38 +1,24 @@
 /* Rows of a streamed HDF5 data set, without libhdf5: it is for one thread, and another reads ahead. Chunks are
    inflated, their bytes put back in order (the shuffle filter), their sums checked. */
-#include <stdlib.h>
 #include <string.h>
+#include "store/fletcher32.h"
 #include "store/stream.h"
 
-enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };
-
-/* HDF5's Fletcher-32: of big-endian words of 16 bits, modulo 65535. */
-static uint32_t fletcher32(const uint8_t *data, size_t n) {
-  uint32_t a = 0, b = 0;
-  size_t words = n / 2;
-  while (words > 0) {
-    size_t some = words < 360 ? words : 360;
-    words -= some;
-    for (; some > 0; some--, data += 2) {
-      a += (uint32_t)data[0] << 8 | data[1];
-      b += a;
-    }
-    a = (a & 0xffff) + (a >> 16);
-    b = (b & 0xffff) + (b >> 16);
-  }
-  if (n % 2) {
-    a += (uint32_t)data[0] << 8;
-    b += a;
-    a = (a & 0xffff) + (a >> 16);
-    b = (b & 0xffff) + (b >> 16);
-  }
-  a = (a & 0xffff) + (a >> 16);
-  b = (b & 0xffff) + (b >> 16);
-  return b << 16 | a;
-}
+enum { PIECE = 1 << 18 };   /* bytes that stay in the cache until they are looked at */
 
 static pl_status damaged(const pl_hdf5_stream *s, const char *why, pl_error *err) {
   return pl_error_set(err, PL_ERROR_CORRUPT, "a chunk of %s is damaged (%s)", s->file.name, why);
+}
+
+/* Is it the one that is stored at `at`? */
+static bool is_sum(const pl_fletcher32 *sum, const uint8_t *at) {
+  return pl_fletcher32_sum(sum) == ((uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]);
+}
+
+static void swap(uint8_t **a, uint8_t **b) {
+  uint8_t *old = *a;
+  *a = *b;
+  *b = old;
 }
 
 /* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ... */
@@ -47,9 +33,9 @@ static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
     if (s->filters[f] == FLETCHER32) {
       if (size < 4) return damaged(s, "it has no sum", err);
       size -= 4;
-      const uint8_t *sum = s->packed + size;
-      uint32_t stored = (uint32_t)sum[3] << 24 | (uint32_t)sum[2] << 16 | (uint32_t)sum[1] << 8 | sum[0];
-      if (stored != fletcher32(s->packed, size)) return damaged(s, "its sum is not that of its bytes", err);
+      pl_fletcher32 sum = { 0 };
+      pl_fletcher32_update(&sum, s->packed, size);
+      if (!is_sum(&sum, s->packed + size)) return damaged(s, "its sum is not that of its bytes", err);
       continue;
     }
     if (s->filters[f] == DEFLATE) {
@@ -60,13 +46,9 @@ static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
       if (size % s->element.size != 0) return damaged(s, "its size", err);
       unshuffle(s->plain, s->packed, size / s->element.size, s->element.size);
     }
-    uint8_t *swap = s->packed;
-    s->packed = s->plain;
-    s->plain = swap;
+    swap(&s->packed, &s->plain);
   }
-  uint8_t *swap = s->packed;
-  s->packed = s->plain;
-  s->plain = swap;
+  swap(&s->packed, &s->plain);
   return size == s->chunk_bytes ? PL_OK : damaged(s, "its size", err);
 }
 
@@ -102,75 +84,101 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
   }
 }
 
-pl_status pl_stream_read_band(pl_hdf5_stream *s, size_t b, pl_error *err) {
-  s->band_held = SIZE_MAX;
-  for (size_t c = 0; c < s->band_chunks; c++) {
-    pl_stored_chunk chunk = s->chunks[b * s->band_chunks + c];
-    if (chunk.size == 0) return damaged(s, "it was never written", err);
-    pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
-    if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, err);
+/* A chunk that is stored as it is, perhaps with a sum behind it; summed piece by piece while it is in the cache. */
+static pl_status read_plain_chunk(const pl_hdf5_stream *s, pl_stored_chunk chunk, uint8_t *out, pl_error *err) {
+  size_t size = s->chunk_bytes, sum_bytes = s->filter_count > 0 ? 4 : 0;
+  pl_fletcher32 sum = { 0 };
+  uint8_t stored[4];
+  if (chunk.size != size + sum_bytes) return damaged(s, "its size", err);
+  for (size_t at = 0, n; at < size; at += n) {
+    n = size - at < PIECE ? size - at : PIECE;
+    pl_status status = pl_source_read_at(&s->file, chunk.offset + at, out + at, n, err);
     if (status) return status;
-    place_chunk(s, b, c);
+    if (sum_bytes) pl_fletcher32_update(&sum, out + at, n);
   }
-  s->band_held = b;
-  return PL_OK;
+  pl_status status = pl_source_read_at(&s->file, chunk.offset + size, stored, sum_bytes, err);
+  if (status == PL_OK && sum_bytes && !is_sum(&sum, stored))
+    return damaged(s, "its sum is not that of its bytes", err);
+  return status;
 }
 
-typedef struct row_at { uint32_t row, at; } row_at;
-
-static int by_row(const void *a, const void *b) {
-  uint32_t x = ((const row_at *)a)->row, y = ((const row_at *)b)->row;
-  return x < y ? -1 : x > y;
+/* The elements of chunk i. *out has room for them, as s->plain has, for which it may be exchanged. */
+static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error *err) {
+  pl_stored_chunk chunk = s->chunks[i];
+  if (chunk.size == 0) return damaged(s, "it was never written", err);
+  if (s->plain_chunks) return read_plain_chunk(s, chunk, *out, err);
+  pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
+  if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, err);
+  swap(out, &s->plain);
+  return status;
 }
 
-static pl_status convert(const pl_hdf5_stream *s, void *out, size_t at, const uint8_t *stored, uint32_t row,
+static pl_status read_band(pl_hdf5_stream *s, size_t b, pl_error *err) {
+  pl_status status = PL_OK;
+  s->band_held = SIZE_MAX;
+  if (s->chunk_is_band) status = read_chunk(s, b, &s->band, err);
+  for (size_t c = 0; c < s->band_chunks && !s->chunk_is_band && status == PL_OK; c++) {
+    status = read_chunk(s, b * s->band_chunks + c, &s->plain, err);
+    if (status == PL_OK) place_chunk(s, b, c);
+  }
+  if (status == PL_OK) s->band_held = b;
+  return status;
+}
+
+/* n rows that lie one after the other, from `row` on. */
+static pl_status convert(const pl_hdf5_stream *s, uint8_t *out, const uint8_t *stored, uint32_t row, size_t n,
                          pl_error *err) {
   size_t bad;
-  char *to = (char *)out + at * s->stream.row_bytes;
-  if (pl_element_convert(to, stored, s->row_elements, s->element, !s->as_bytes, &bad)) return PL_OK;
-  return pl_error_set(err, PL_ERROR_CORRUPT, "%s: a number of row %u is beyond the range of f32 (3.4e38)", s->file.name,
-                      row + 1);
+  if (pl_element_convert(out, stored, n * s->row_elements, s->element, !s->as_bytes, &bad)) return PL_OK;
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%s: a number of row %zu is beyond the range of f32 (3.4e38)",
+                      s->file.name, row + bad / s->row_elements + 1);
 }
 
-static pl_status read_chunked(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
+/* How many of the first rows are neighbours in the file; at most n. */
+static size_t neighbours(const uint32_t *rows, size_t n) {
+  size_t run = 1;
+  while (run < n && rows[run] == rows[0] + run) run++;
+  return run;
+}
+
+/* A whole chunk that needs no conversion is read to its place. */
+static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, pl_error *err) {
   pl_status status = PL_OK;
+  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory;
   pthread_mutex_lock(&s->stream.lock);
-  for (size_t i = 0; i < n && status == PL_OK; i++) {
-    size_t b = list[i].row / s->band_rows;
-    if (b != s->band_held) status = pl_stream_read_band(s, b, err);
-    if (status == PL_OK)
-      status = convert(s, out, list[i].at, s->band + list[i].row % s->band_rows * s->row_stored, list[i].row, err);
+  for (size_t i = 0, run; i < n && status == PL_OK; i += run) {
+    size_t b = rows[i] / s->band_rows, first = rows[i] % s->band_rows, left = s->band_rows - first;
+    uint8_t *to = out + i * s->stream.row_bytes;
+    run = neighbours(rows + i, n - i < left ? n - i : left);
+    if (in_place && run == s->band_rows) {
+      status = read_chunk(s, b, &to, err);
+      continue;
+    }
+    if (b != s->band_held) status = read_band(s, b, err);
+    if (status == PL_OK) status = convert(s, to, s->band + first * s->row_stored, rows[i], run, err);
   }
   pthread_mutex_unlock(&s->stream.lock);
   return status;
 }
 
-/* Neighbours are read at once. */
-static pl_status read_contiguous(pl_hdf5_stream *s, void *out, const row_at *list, size_t n, pl_error *err) {
-  enum { PIECE = 1 << 18 };
-  size_t most = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  uint8_t *rows_read = pl_alloc_array(most < n ? most : n, s->row_stored, err);
-  pl_status status = rows_read ? PL_OK : PL_ERROR_MEMORY;
-  for (size_t from = 0, to; from < n && status == PL_OK; from = to) {
-    for (to = from + 1; to < n && to - from < most && list[to].row == list[to - 1].row + 1; ) to++;
-    status = pl_source_read_at(&s->file, s->offset + (uint64_t)list[from].row * s->row_stored, rows_read,
-                               (to - from) * s->row_stored, err);
-    for (size_t i = from; i < to && status == PL_OK; i++)
-      status = convert(s, out, list[i].at, rows_read + (i - from) * s->row_stored, list[i].row, err);
+static pl_status read_contiguous(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, pl_error *err) {
+  size_t most = s->as_in_memory ? n : PIECE / s->row_stored ? PIECE / s->row_stored : 1;
+  uint8_t *stored = s->as_in_memory ? NULL : pl_alloc_array(most < n ? most : n, s->row_stored, err);
+  pl_status status = s->as_in_memory || stored ? PL_OK : PL_ERROR_MEMORY;
+  for (size_t i = 0, run; i < n && status == PL_OK; i += run) {
+    uint8_t *to = out + i * s->stream.row_bytes;
+    run = neighbours(rows + i, n - i < most ? n - i : most);
+    status = pl_source_read_at(&s->file, s->offset + (uint64_t)rows[i] * s->row_stored, stored ? stored : to,
+                               run * s->row_stored, err);
+    if (status == PL_OK && stored) status = convert(s, to, stored, rows[i], run, err);
   }
-  pl_free(rows_read);
+  pl_free(stored);
   return status;
 }
 
 pl_status pl_hdf5_stream_read(pl_stream *stream, void *out, const uint32_t *rows, size_t n, pl_error *err) {
   pl_hdf5_stream *s = (pl_hdf5_stream *)stream;
-  row_at *list = pl_alloc_array(n, sizeof *list, err);
-  if (list == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) list[i] = (row_at){ rows[i], (uint32_t)i };
-  qsort(list, n, sizeof *list, by_row);
-  pl_status status = (s->chunks ? read_chunked : read_contiguous)(s, out, list, n, err);
-  pl_free(list);
-  return status;
+  return (s->chunks ? read_chunked : read_contiguous)(s, out, rows, n, err);
 }
 
 void pl_hdf5_stream_free(pl_stream *stream) {

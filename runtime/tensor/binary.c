@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "kernels/kernels.h"
+#include "kernels/operations.h"
 #include "tensor/internal.h"
 #include "perilune/math.h"
 
@@ -41,16 +42,18 @@ BINARY(logical_and, x != 0 && y != 0)
 BINARY(logical_or, x != 0 || y != 0)
 BINARY(logical_xor, (x != 0) != (y != 0))
 
-#define F32(name, kernel) \
-  static void f32_##name(float *out, const float *a, const float *b, size_t n) { pl_kernel.kernel(out, a, b, n); }
+#define F32(name) \
+  static void f32_##name(float *out, const float *a, const float *b, size_t n) { \
+    pl_kernel.elementwise(PL_EL_##name, out, a, b, NULL, n); \
+  }
 
-F32(add, add)
-F32(sub, subtract)
-F32(mul, multiply)
-F32(div, divide)
-F32(pow, power)
-F32(maximum, maximum)
-F32(minimum, minimum)
+F32(add)
+F32(sub)
+F32(mul)
+F32(div)
+F32(pow)
+F32(maximum)
+F32(minimum)
 
 const pl_binary_op pl_binary_ops[] = {
   { "add", op_add, f32_add, PL_RESULT_NUMBER }, { "sub", op_sub, f32_sub, PL_RESULT_NUMBER },

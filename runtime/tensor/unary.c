@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "kernels/kernels.h"
+#include "kernels/operations.h"
 #include "tensor/internal.h"
 #include "perilune/math.h"
 
@@ -36,22 +37,25 @@ UNARY(logical_not, x == 0)
 UNARY(isnan, x != x)
 UNARY(isfinite, fabs(x) < INFINITY)
 
-#define F32(name, ...) \
+#define F32(name) \
   static void f32_##name(float *out, const float *in, size_t n, const float *p) { \
     (void)p; \
-    pl_kernel.__VA_ARGS__; \
+    pl_kernel.elementwise(PL_EL_##name, out, in, NULL, NULL, n); \
   }
 
-F32(neg, negate(out, in, n))
-F32(abs, absolute(out, in, n))
-F32(square, multiply(out, in, in, n))
-F32(relu, relu_forward(out, in, n))
-F32(clamp, clamp(out, in, n, p[0], p[1]))
-F32(exp, exponential(out, in, n))
-F32(log, logarithm(out, in, n))
-F32(sqrt, square_root(out, in, n))
-F32(tanh, tanh_forward(out, in, n, 0))
-F32(sigmoid, sigmoid_forward(out, in, n, 0))
+F32(neg)
+F32(abs)
+F32(square)
+F32(relu)
+F32(exp)
+F32(log)
+F32(sqrt)
+F32(tanh)
+F32(sigmoid)
+
+static void f32_clamp(float *out, const float *in, size_t n, const float *p) {
+  pl_kernel.clamp(out, in, n, p[0], p[1]);
+}
 
 const pl_unary_op pl_unary_ops[] = {
   { "neg", op_neg, f32_neg, PL_RESULT_NUMBER, 0 }, { "abs", op_abs, f32_abs, PL_RESULT_NUMBER, 0 },

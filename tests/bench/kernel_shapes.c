@@ -31,10 +31,9 @@ RUN(from_bytes, A, (const uint8_t *)B, j->n, 1 / 255.0f)
 RUN(bilinear, A, B, (int32_t)j->cols, (float)j->rows, (float)j->cols, 3.3f, 2.1f, 0.05f, 0.9f, j->n)
 #define BINARY(name) RUN(name, A, B, C, j->n)
 #define UNARY(name) RUN(name, A, B, j->n)
-BINARY(add) BINARY(add_relu) BINARY(subtract) BINARY(multiply) BINARY(divide) BINARY(maximum) BINARY(minimum)
-BINARY(power)
-UNARY(exponential) UNARY(negate) UNARY(absolute) UNARY(logarithm) UNARY(square_root) RUN(clamp, A, B, j->n, -1, 1)
-RUN(elementwise, PL_EL_mul, A, B, C, D, j->n)
+BINARY(add) BINARY(add_relu)
+UNARY(exponential) RUN(clamp, A, B, j->n, -1, 1)
+RUN(elementwise, (int)j->rows, A, B, C, D, j->n)
 RUN(elementwise_grad, PL_EL_mul, 0, A, B, C, D, E, j->n)
 RUN(scale_and_shift, A, B, j->n, 0.5, 0.25, 1.5)
 SINK(sum_tree, A, j->n, 1, false, 0)
@@ -224,11 +223,17 @@ static void listed(void) {
 #define BOTH(name) ELEMENTWISE(name##_forward, 2); ELEMENTWISE(name##_backward, 3)
 
 static void elementwise(void) {
-  ELEMENTWISE(exponential, 2);
-  ELEMENTWISE(logarithm, 2); ELEMENTWISE(square_root, 2); ELEMENTWISE(negate, 2); ELEMENTWISE(absolute, 2);
-  ELEMENTWISE(clamp, 2); ELEMENTWISE(subtract, 3); ELEMENTWISE(multiply, 3); ELEMENTWISE(divide, 3);
-  ELEMENTWISE(maximum, 3); ELEMENTWISE(minimum, 3); ELEMENTWISE(power, 3);
-  ELEMENTWISE(elementwise, 3); ELEMENTWISE(elementwise_grad, 3); ELEMENTWISE(sum_tree, 1);
+  const struct { const char *shape; int op, arrays; } operations[] = {
+    { "P12 [16, 28, 28, 16], neg", PL_EL_neg, 2 }, { "P12 [16, 28, 28, 16], log", PL_EL_log, 2 },
+    { "P12 [16, 28, 28, 16], sqrt", PL_EL_sqrt, 2 }, { "P12 [16, 28, 28, 16], mul", PL_EL_mul, 3 },
+    { "P12 [16, 28, 28, 16], div", PL_EL_div, 3 }, { "P12 [16, 28, 28, 16], maximum", PL_EL_maximum, 3 },
+    { "P12 [16, 28, 28, 16], pow", PL_EL_pow, 3 },
+  };
+  const size_t n = 16 * 28 * 28 * 16;
+  for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+    measure(NAMED(elementwise, operations[i].shape, .n = n, .rows = (size_t)operations[i].op,
+                  .bytes = NUMBER(operations[i].arrays * (double)n)));
+  ELEMENTWISE(exponential, 2); ELEMENTWISE(clamp, 2); ELEMENTWISE(elementwise_grad, 3); ELEMENTWISE(sum_tree, 1);
   ELEMENTWISE(scale_and_shift, 2);
   BOTH(relu); BOTH(tanh); BOTH(sigmoid);
   BOTH(leaky_relu);

@@ -220,6 +220,29 @@ function TestStream:test_what_cannot_be_read_ends_a_training()
   fails("cut.h5", model.evaluate, model, d.train)
 end
 
+-- A chunk that is read to its place is held against its sum: when all is read, and in a training.
+function TestStream:test_a_damaged_chunk_is_an_error()
+  local copy = scratch .. "/damaged.h5"
+  local d = pl.rand(300, 64)
+  assert(pl.save(copy, { x = d, y = pl.zeros({ 300 }, "i32") }))
+  local from <close> = assert(io.open(copy, "rb"))
+  local bytes = from:read "a"
+  local row = {}
+  for i, v in ipairs(d:slice(1, 200, 200):reshape(-1):totable()) do row[i] = string.pack("<f", v) end
+  local at = assert(bytes:find(table.concat(row), 1, true))
+  local stream, info = core.streams.hdf5(copy, "x")
+  local split = data.hdf5({ copy, labels = 4, stream = true }).train
+  split:read()
+  local _, trainer = trainer_of(split)
+  local file <close> = assert(io.open(copy, "wb"))
+  file:write(bytes:sub(1, at + 9), string.char(bytes:byte(at + 10) ~ 64), bytes:sub(at + 11))
+  file:flush()
+  local t, message = core.streams.read(stream, info)
+  lu.assertNil(t)
+  lu.assertStrContains(message, "its sum is not that of its bytes")
+  fails("its sum is not that of its bytes", trainer.run, trainer, 1, 1, 3)
+end
+
 function TestStream:test_messages()
   fails("images.h5 has no 'nothing'", streamed, { x = "nothing" })
   fails("cannot open", data.hdf5, { scratch .. "/nowhere.h5", stream = true })

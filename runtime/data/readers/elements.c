@@ -59,13 +59,13 @@ static int64_t extend(uint64_t bits, size_t size) {
   return (int64_t)(bits << shift) >> shift;
 }
 
+bool pl_element_is_as_in_memory(pl_element e, bool as_float) {
+  return e.kind == 'f' ? e.size == 4 && !e.swapped : e.kind == 'u' && e.size == 1 && !as_float;
+}
+
 bool pl_element_convert(void *out, const uint8_t *in, size_t n, pl_element e, bool as_float, size_t *bad) {
-  if (e.kind == 'u' && e.size == 1 && !as_float) {
-    memcpy(out, in, n);
-    return true;
-  }
-  if (e.kind == 'f' && e.size == 4 && !e.swapped) {
-    memcpy(out, in, 4 * n);
+  if (pl_element_is_as_in_memory(e, as_float)) {
+    memcpy(out, in, n * e.size);
     return true;
   }
   for (size_t i = 0; i < n; i++, in += e.size) {

@@ -18,6 +18,8 @@ typedef struct pl_element {
 bool pl_element_is_known(pl_element e);
 /* The type of a tensor of them: of integers that may not fit an i32, the type if they do. */
 pl_dtype pl_element_type(pl_element e);
+/* Are its bytes in the file those that a tensor would hold? */
+bool pl_element_is_as_in_memory(pl_element e, bool as_float);
 
 /* Converts n elements at `in` (any alignment) to `out`, which has the element's type, or is f32 if `as_float`.
    false: an integer does not fit an i32 (as_float converts it), or a number does not fit an f32; *bad is its index. */

@@ -1,5 +1,5 @@
-/* Arithmetic kernels: correctly rounded where they promise it, the error of the logarithm over a dense scan, special
-   values, every length, in place, the same bits on every width. */
+/* Operations on elements: correctly rounded where they promise it, the error of the logarithm over a dense scan,
+   special values, every length, in place, the same bits on every width. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "../c/support_kernels.h"
 #include "kernels/kernels.h"
+#include "kernels/operations.h"
 
 static float r_add(float x, float y) { return (float)((double)x + (double)y); }
 static float r_subtract(float x, float y) { return (float)((double)x - (double)y); }
@@ -21,19 +22,20 @@ static float r_absolute(float x, float y) { (void)y; return fabsf(x); }
 static float r_square_root(float x, float y) { (void)y; return (float)sqrt((double)x); }
 static float r_clamp(float x, float y) { (void)y; return x < -0.5f ? -0.5f : x > 0.75f ? 0.75f : x; }
 
-static void clamp(float *out, const float *a, size_t n) { pl_kernel.clamp(out, a, n, -0.5f, 0.75f); }
-
-typedef void (*two)(float *, const float *, const float *, size_t);
-typedef void (*one)(float *, const float *, size_t);
-static one clamped = clamp;
-static const struct { const char *name; two *binary; one *unary; float (*exact)(float, float); } exact[] = {
-  { "add", &pl_kernel.add, NULL, r_add }, { "subtract", &pl_kernel.subtract, NULL, r_subtract },
-  { "multiply", &pl_kernel.multiply, NULL, r_multiply }, { "divide", &pl_kernel.divide, NULL, r_divide },
-  { "maximum", &pl_kernel.maximum, NULL, r_maximum }, { "minimum", &pl_kernel.minimum, NULL, r_minimum },
-  { "negate", NULL, &pl_kernel.negate, r_negate }, { "absolute", NULL, &pl_kernel.absolute, r_absolute },
-  { "square_root", NULL, &pl_kernel.square_root, r_square_root }, { "clamp", NULL, &clamped, r_clamp },
+/* `clamp` is a kernel of its own, with limits. */
+enum { CLAMP = -1 };
+static const struct { const char *name; int op; float (*exact)(float, float); } exact[] = {
+  { "add", PL_EL_add, r_add }, { "sub", PL_EL_sub, r_subtract }, { "mul", PL_EL_mul, r_multiply },
+  { "div", PL_EL_div, r_divide }, { "maximum", PL_EL_maximum, r_maximum }, { "minimum", PL_EL_minimum, r_minimum },
+  { "neg", PL_EL_neg, r_negate }, { "abs", PL_EL_abs, r_absolute }, { "sqrt", PL_EL_sqrt, r_square_root },
+  { "clamp", CLAMP, r_clamp },
 };
 enum { EXACT = sizeof exact / sizeof *exact };
+
+static void compute(size_t k, float *out, const float *a, const float *b, size_t n) {
+  if (exact[k].op == CLAMP) pl_kernel.clamp(out, a, n, -0.5f, 0.75f);
+  else pl_kernel.elementwise(exact[k].op, out, a, b, NULL, n);
+}
 
 static const float special[] = { 0, -0.0f, 1, -1, NAN, INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, FLT_MIN };
 enum { SPECIAL = sizeof special / sizeof *special };
@@ -49,8 +51,7 @@ static void correctly_rounded(void **state) {
     for (size_t j = 0; j < n; j += 2) b[j] = special[(size_t)random_int(0, SPECIAL - 1)];
     if (n % 2) memcpy(out, a, n * sizeof *a);
     const float *from = n % 2 ? out : a;
-    if (exact[k].binary) (*exact[k].binary)(out, from, b, n);
-    else (*exact[k].unary)(out, from, n);
+    compute(k, out, from, b, n);
     for (size_t j = 0; j < n; j++) {
       float expected = exact[k].exact(a[j], b[j]);
       if (!equal(out[j], expected))
@@ -74,7 +75,7 @@ static double worst_logarithm(double *where) {
     while (bits < end) {
       size_t n = 0;
       for (; n < BLOCK && bits < end; n++, bits += step) memcpy(&x[n], &bits, sizeof bits);
-      pl_kernel.logarithm(y, x, n);
+      pl_kernel.elementwise(PL_EL_log, y, x, NULL, NULL, n);
       for (size_t j = 0; j < n; j++) {
         double value = log((double)x[j]), error = fabs((double)y[j] - value) / fmax(fabs(value), (double)FLT_MIN);
         if (!(error <= worst)) worst = error, *where = (double)x[j];
@@ -90,7 +91,7 @@ static void logarithm(void **state) {
     double where = 0, worst = worst_logarithm(&where), bound = isa_is_fused() ? 1.2e-7 : 2.4e-7;
     if (!(worst <= bound)) fail_msg("log(%.9g): relative error %g, promised %g", where, worst, bound);
     float x[] = { 0, -0.0f, -1, -INFINITY, INFINITY, NAN, 1, -FLT_MIN }, y[8];
-    pl_kernel.logarithm(y, x, 8);
+    pl_kernel.elementwise(PL_EL_log, y, x, NULL, NULL, 8);
     assert_true(y[0] == -INFINITY && y[1] == -INFINITY && isnan(y[2]) && isnan(y[3]) && y[4] == INFINITY);
     assert_true(isnan(y[5]) && y[6] == 0 && !signbit(y[6]) && isnan(y[7]));
   }
@@ -116,11 +117,11 @@ static void power(void **state) {
   for (int i = 0; next_isa(&i); i++) {
     float a[] = { 3, -2, 0.1f, 2, 2, 0, -8, NAN, 1.5f }, b[] = { 2, 3, -1, 0.5f, 1, 0, 0.5f, 0, -2.5f }, y[9];
     float expected[] = { 9, -8, 1 / 0.1f, sqrtf(2), 2, 1, NAN, 1, (float)pow(1.5, -2.5) };
-    pl_kernel.power(y, a, b, 9);
+    pl_kernel.elementwise(PL_EL_pow, y, a, b, NULL, 9);
     for (size_t j = 0; j < 9; j++) assert_true(equal(y[j], expected[j]));
     float twice[9] = { 2, 2, 2, 2, 2, 2, 2, 2, 2 };
     memcpy(y, a, sizeof y);
-    pl_kernel.power(y, y, twice, 9);
+    pl_kernel.elementwise(PL_EL_pow, y, y, twice, NULL, 9);
     for (size_t j = 0; j < 9; j++) assert_true(equal(y[j], a[j] * a[j]));
   }
 }
@@ -131,13 +132,12 @@ static void same_bits_on_every_width(void **state) {
   (void)state;
   for (int i = 0; next_isa(&i); i++) {
     for (size_t k = 0; k < EXACT; k++) {
-      if (exact[k].binary) (*exact[k].binary)(out, x, y, N);
-      else (*exact[k].unary)(out, x, N);
+      compute(k, out, x, y, N);
       for (size_t j = 0; j < N; j++) if (isnan(out[j])) out[j] = 0;      /* the root of a negative number: any NaN */
       same_bits(&bits[k], out, N, exact[k].name);
     }
     for (size_t j = 0; j < N; j++) out[j] = fabsf(x[j]);
-    pl_kernel.logarithm(out, out, N);
+    pl_kernel.elementwise(PL_EL_log, out, out, NULL, NULL, N);
     same_bits(&bits[EXACT], out, N, "logarithm");
   }
   for (size_t k = 0; k < EXACT + 2; k++) free(bits[k]);
