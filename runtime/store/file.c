@@ -118,6 +118,8 @@ pl_status pl_store_write_file(const char *path, const void *data, size_t size, p
 
 pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_error *err) {
   struct stat st;
+  *data = NULL;
+  *size = 0;
   /* Without O_NONBLOCK, opening a named pipe would wait for a writer for ever. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return refused(err, path, "open");
