@@ -253,6 +253,11 @@ function Layer:save(path) end
 ---Writes the model for other programs, as `perilune export` does: the ending of the name says the format, .onnx,
 ---.safetensors, .h5 (Keras), .c or .html. A layer that a format cannot express is an error that names it.
 ---
+---Of a model of several outputs all are written: ONNX calls them output, output_2, ..., in C they lie in y one after
+---the other (OUTPUT_2 is where the second begins), a page scores the first. An AvgPool2d that pads "same" unevenly
+---and does not count the border is wrong in Keras 3.15 with the torch backend, which counts the last pixels twice;
+---its jax backend is right.
+---
 ---```lua
 ---assert(model:export "digits.onnx")
 ---```

@@ -47,6 +47,12 @@ function M.raise(format, ...)
   error(M.where() .. format:format(...), 0)
 end
 
+--- What a function returned that gives nil and a message where it fails; the message is raised.
+function M.must(value, message, ...)
+  if not value then M.raise("%s", message) end
+  return value, message, ...
+end
+
 local Failure = { __name = "failure" }
 function Failure:__tostring() return self.message end
 
