@@ -82,7 +82,7 @@ local Augmentation = {}
 ---@field seed? integer (default 0)
 ---@field epoch? integer (default 0)
 ---@field index? integer number of the batch (default 0)
----@field place? integer in the list of augmentations, from 1 (default 1)
+---@field position? integer in the list of augmentations, from 1 (default 1); `place` is an older name
 
 ---The images altered, as those of that batch would be.
 ---

@@ -94,8 +94,8 @@ void PL_KERNEL(normalize_backward)(float *dx, const float *dy, const float *x, c
 /* With g = dy where (x - mean) scale + shift > 0, else 0: sums[j] = sum of g, products[j] = sum of g (x - mean), in the
    order of column_sums and column_products. */
 INLINE void relu_grads(float *sums, float *products, const float *dy, const float *x, const float *mean,
-                    const float *scale, const float *shift, size_t rows, size_t stride, const int vectors,
-                    size_t part) {
+                       const float *scale, const float *shift, size_t rows, size_t stride, const int vectors,
+                       size_t part) {
   vf sum[CHAINS][WIDE], product[CHAINS][WIDE], m[WIDE];
   UNROLL for (int v = 0; v < vectors; v++) {
     m[v] = vf_read(mean + v * PL_LANES, part);

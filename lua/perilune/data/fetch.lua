@@ -29,9 +29,8 @@ local function entry_of(name)
     names[#names + 1] = entry.name
   end
   local near = system.nearest(name, names)
-  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near)
-    or "",
-    table.concat(names, ", "))
+  local hint = near and (", did you mean '%s'?"):format(near) or ""
+  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, hint, table.concat(names, ", "))
 end
 
 -- The name under which a file is published; sum is that of an archive.

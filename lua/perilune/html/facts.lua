@@ -22,8 +22,9 @@ function M.result(run)
     if found and found.error then
       return { metric = name .. "_error", value = found.error, count = found.count, correct = found.correct,
         split = name }
-    elseif found and found.loss then return { metric = name .. "_loss", value = found.loss, count = found.count,
-      split = name } end
+    elseif found and found.loss then
+      return { metric = name .. "_loss", value = found.loss, count = found.count, split = name }
+    end
   end
   local last = run.history[#run.history]
   if last and last.train_loss then return { metric = "train_loss", value = last.train_loss } end

@@ -184,8 +184,8 @@ function M.plateau(given)
       for epoch = 1, t do
         local value = column[epoch] or 0 / 0     -- what was no number is not kept
         local finite = value - value == 0
-        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value,
-          0 else bad = bad + 1 end
+        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value, 0
+        else bad = bad + 1 end
         if rest > 0 then rest, bad = rest - 1, 0 end
         if bad > self.patience then
           local lower = math.max(rate * self.factor, self.min)
