@@ -20,6 +20,7 @@ typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 
 PL_API void pl_threads_set(int n);           /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
 PL_API int pl_threads_get(void);
+PL_API int pl_threads_cores(void);           /* that this process may use */
 PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most there may be */
 /* Threads that pay off for `steps` steps of about a nanosecond each, or multiply-adds of a pass: small work stays on
    one. */
