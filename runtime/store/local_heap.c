@@ -2,8 +2,8 @@
    counting: one that a damage has made a circle never ends, and takes memory with every step. So files of others are
    looked at first.
 
-   HDF5 File Format Specification 3.0, III.D: "HEAP", version (0), 3 reserved bytes, size of the data (8), offset in them
-   of the first free block (8; 1: none), address of the data (8). A free block: offset of the next (8; 1: none), its
+   HDF5 File Format Specification 3.0, III.D: "HEAP", version (0), 3 reserved bytes, size of the data (8), offset in
+   them of the first free block (8; 1: none), address of the data (8). A free block: offset of the next (8; 1: none), its
    size (8). All numbers are little-endian. */
 #include <string.h>
 #include "store/reader.h"
@@ -16,8 +16,8 @@ static uint64_t number(const uint8_t *p) {
   return n;
 }
 
-/* No two blocks begin at the same offset: more than there are offsets is a circle. What is no list for libhdf5 (in whose
-   sum a size may wrap around) it refuses. */
+/* No two blocks begin at the same offset: more than there are offsets is a circle. What is no list for libhdf5 (in
+   whose sum a size may wrap around) it refuses. */
 static bool list_ends(const uint8_t *data, uint64_t size, uint64_t offset) {
   for (uint64_t blocks = 0; blocks <= size; blocks++) {
     if (offset == NONE || offset >= size || size - offset < BLOCK) return true;

@@ -33,8 +33,8 @@ typedef struct pl_hdf5_stream {
   int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
   size_t band_held;              /* which; SIZE_MAX: none */
-  /* under stream.lock, too: of a chunk that is being read to its place, all of it: what is still to be read, in the list
-     of who asks (NULL: none), and the first row of that; the sum of what was read */
+  /* under stream.lock, too: of a chunk that is being read to its place, all of it: what is still to be read, in the
+     list of who asks (NULL: none), and the first row of that; the sum of what was read */
   const uint32_t *part_next;
   uint32_t part_row;
   pl_fletcher32 part_sum;

@@ -83,7 +83,7 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
   }
 }
 
-/* `size` bytes from `at` on of a chunk that is stored as it is, perhaps with a sum behind it; at its end that is checked.
+/* `size` bytes from `at` on of a chunk that is stored as it is, perhaps with a sum behind it, checked at its end.
    Piece by piece, while it is in the cache; a piece that does not end the chunk is of an even number of bytes. */
 static pl_status read_plain_part(const pl_hdf5_stream *s, pl_stored_chunk chunk, size_t at, size_t size, uint8_t *out,
                                  pl_fletcher32 *sum, pl_error *err) {
