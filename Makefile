@@ -150,8 +150,17 @@ $(BUILD)/tests/fuzz/%_fuzz_test: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuz
 $(BUILD)/tests/fuzz/%_fuzzer: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_WITH)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_LIBS) $(LDLIBS)
 with-libfuzzer: $(FUZZ:%=%_fuzzer)
-fuzzers:
-	@$(MAKE) --no-print-directory $(JOBS) with-libfuzzer BUILD=$(BUILD)-fuzz CC=clang OPT="-O1" SANITIZE_KERNELS= \
+# Clang's packages for OpenMP and its sanitizers are not among the dependencies: only this needs them.
+CLANG     ?= clang
+can-fuzz:
+	@printf '%s\n' '#include <omp.h>' '#include <stddef.h>' 'int LLVMFuzzerTestOneInput(const char *at, size_t n) {' \
+	 '  return at == NULL && omp_get_max_threads() < (int)n;' '}' | \
+	 $(CLANG) -fopenmp -fsanitize=fuzzer,address,undefined -x c -o /dev/null - 2>/dev/null || { \
+	 v=$$($(CLANG) -dumpversion 2>/dev/null | sed 's/\..*//; s/^/-/'); \
+	 echo "The fuzzers need clang with OpenMP and libFuzzer, which $(CLANG) has not:" \
+	 "Debian: apt install clang libomp$$v-dev libclang-rt$$v-dev" >&2; exit 1; }
+fuzzers: can-fuzz
+	@$(MAKE) --no-print-directory $(JOBS) with-libfuzzer BUILD=$(BUILD)-fuzz CC=$(CLANG) OPT="-O1" SANITIZE_KERNELS= \
 	 SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 
 # The program that campaigns make fail: one in which the system calls of saves obey the environment.
@@ -258,6 +267,6 @@ help:
 	@echo "make clean      removes what was built"
 	@echo "Settings: CC=$(CC) BUILD=$(BUILD) OPT=$(OPT) PREFIX=$(PREFIX) LUA=$(LUA) WERROR=1 (warnings are errors)"
 
-.PHONY: all run test tests bench bench-kernels campaign campaign-programs deps asan asan-program fuzzers with-libfuzzer tsan lint install install-rock clean help
+.PHONY: all run test tests bench bench-kernels campaign campaign-programs deps asan asan-program fuzzers can-fuzz with-libfuzzer tsan lint install install-rock clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

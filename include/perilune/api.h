@@ -1,4 +1,5 @@
-/* What every public header uses: the mark of exported functions, checked formats, the version. */
+/* What every public header uses: the mark of exported functions, checked formats, the version. How to read all of them,
+   and which threads may call what: perilune.h. */
 #ifndef PERILUNE_API_H
 #define PERILUNE_API_H
 

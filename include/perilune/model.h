@@ -1,5 +1,5 @@
 /* A model: a tree of layers, the graph of its operations, one flat block of parameter values and one of gradients.
-   What a pass needs besides is an exec's.
+   What a pass needs besides is an exec's. Model, layers and execs belong to one thread of the host at a time.
 
    Intended use:  pl_model_new(root)  ->  pl_model_build(input shape)  ->  pl_model_initialize(seed); passes: exec.h */
 #ifndef PERILUNE_MODEL_H
@@ -17,60 +17,79 @@ typedef enum pl_mode {
   PL_TRAIN            /* remembers what backward needs */
 } pl_mode;
 
-/* The root is borrowed and must outlive the model. Parameters whose shape is known get their address at once. */
+/* The root is borrowed, with all layers below it. Parameters whose shape is known get their address at once: zero, or
+   the values that a layer has from an earlier model, which is then still there. A layer is in one model at a time.
+   PL_ERROR_STATE: the root is part of a larger tree. */
 PL_API pl_model *pl_model_new(pl_layer *root, pl_error *err);
+/* Before its layers; its execs may be freed after it. */
 PL_API void pl_model_free(pl_model *model);
+/* [borrowed] */
 PL_API pl_layer *pl_model_root(pl_model *model);
 
 /* Checks all shapes for an input of `sample` (one sample, no batch axis) and lays out the parameters. Building again
-   for another shape is allowed as long as the parameters stay the same. */
+   for another shape is allowed as long as the parameters stay the same; execs keep theirs until pl_exec_follow.
+   PL_ERROR_SHAPE names the layer that does not fit; PL_ERROR_VALUE or PL_ERROR_STATE: a graph or formula that cannot be
+   computed, or a call from a function of the script that the model is calling. */
 PL_API pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err);
+/* Whether it has been; before that the next are NULL, NULL and of count 0. */
 PL_API bool pl_model_is_built(const pl_model *model);
-PL_API const pl_shape *pl_model_input(const pl_model *model);    /* [borrowed] one sample */
-PL_API const pl_shape *pl_model_output(const pl_model *model);   /* [borrowed] one sample; several outputs: flat */
-PL_API pl_outputs pl_model_outputs(const pl_model *model);       /* the outputs, normally one */
-/* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset. */
+/* [borrowed] until the next build: of one sample; several outputs are one flat row. */
+PL_API const pl_shape *pl_model_input(const pl_model *model);
+PL_API const pl_shape *pl_model_output(const pl_model *model);
+/* The outputs, normally one. */
+PL_API pl_outputs pl_model_outputs(const pl_model *model);
+/* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset,
+   gradients zero. PL_ERROR_STATE: some shapes are not known before a build. */
 PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
 /* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */
 PL_API void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step);
 PL_API uint64_t pl_model_step(const pl_model *model);
 
-/* The flat blocks: trained parameters, each at a multiple of 16 floats, padding zero. */
+/* ---- the flat blocks: trained parameters, each at a multiple of 16 floats, padding zero ----
+   Sizes are floats. */
+
+/* Whether all shapes are known. Before that sizes are 0, and blocks NULL. */
 PL_API bool pl_model_has_params(const pl_model *model);
-PL_API size_t pl_model_size(const pl_model *model);       /* floats in a block, padding included */
-PL_API size_t pl_model_parameters(const pl_model *model); /* trained values, padding not included */
-PL_API float *pl_model_values(pl_model *model);           /* [borrowed] */
-PL_API float *pl_model_grads(pl_model *model);            /* [borrowed] */
-/* floats that are learned but not trained: running statistics */
+/* Of a block, padding included; and the trained values alone. */
+PL_API size_t pl_model_size(const pl_model *model);
+PL_API size_t pl_model_parameters(const pl_model *model);
+/* [borrowed], at the same address as long as the model lives. */
+PL_API float *pl_model_values(pl_model *model);
+PL_API float *pl_model_grads(pl_model *model);
+/* What is learned but not trained: running statistics; [borrowed] as above. */
 PL_API size_t pl_model_states_size(const pl_model *model);
-PL_API float *pl_model_states(pl_model *model);              /* [borrowed] */
-/* The block is counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its
-   release. */
+PL_API float *pl_model_states(pl_model *model);
+/* The blocks are counted, so that a tensor may outlive the model: retain before pl_tensor_wrap, release as its release,
+   on any thread. */
 PL_API void *pl_model_block(pl_model *model);
 PL_API void pl_block_retain(void *block);
 PL_API void pl_block_release(void *block);
 
 typedef struct pl_slice {
-  const pl_layer *layer;
+  const pl_layer *layer;     /* [borrowed]; NULL is allowed where only an optimizer sees it */
   char path[PL_PATH_TEXT];   /* of the layer: "05_linear" */
-  const char *name;          /* of the parameter: "weight" */
-  size_t offset, count;      /* in the flat blocks */
+  const char *name;          /* [borrowed] of the layer, the parameter's: "weight" */
+  size_t offset, count;      /* floats, in the flat blocks; the shape's elements, without padding */
   int param;                 /* its index among the layer's parameters */
   int axes;                  /* of its shape: 1 for biases */
 } pl_slice;
-PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);   /* [borrowed] */
+/* [borrowed] the trained parameters, in the order of layers, depth first; how many. */
+PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);
 
-/* The fewest samples of a training pass; *layer is set to the layer that asks for more than one. */
+/* The fewest samples of a training pass; *layer is set to the layer that asks for more than one, else left. */
 PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
 
-PL_API void pl_model_zero_grads(pl_model *model);      /* and the next backward replaces them */
-PL_API void pl_model_replace_grads(pl_model *model);   /* the next backward replaces, without zeroing first */
-PL_API bool pl_model_has_host(const pl_model *model);  /* whether a layer is a function of the script */
+/* The next backward replaces gradients instead of adding to them; they are zero until then, or stay as they are. */
+PL_API void pl_model_zero_grads(pl_model *model);
+PL_API void pl_model_replace_grads(pl_model *model);
+/* Whether a layer is a function of the script. */
+PL_API bool pl_model_has_host(const pl_model *model);
 
-/* scan = true: finds out, on `threads`, which weights are all zero or normal numbers, before a training that leaves
-   them so: layers may then skip zero inputs. scan = false: after it, or when weights may change otherwise. */
+/* Of a built model. scan = true: finds out, on `threads`, which weights are all zero or normal numbers, before a
+   training that leaves them so: layers may then skip zero inputs. scan = false: after it, or when weights may change
+   otherwise. */
 PL_API void pl_model_scan_weights(pl_model *model, bool scan, int threads);
-/* Floats of the largest parameter that has another order for training (pl_exec_pack); 0: none. */
+/* Floats of the largest parameter that has another order for training (pl_exec_pack); 0: none, or not built. */
 PL_API size_t pl_model_largest_packed(const pl_model *model);
 
 /* What a model consists of, in order, for summaries, activations and profiles. */
@@ -85,7 +104,8 @@ typedef struct pl_model_row {
   size_t memory;             /* bytes of activations kept for one sample */
   bool again;                /* a further use of a layer that has a row already */
 } pl_model_row;
-PL_API int pl_model_rows(const pl_model *model);                          /* the model is built */
+/* 0: not built. */
+PL_API int pl_model_rows(const pl_model *model);
 PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
 
 /* ---- profile: where the time of passes and steps goes ----
@@ -105,11 +125,11 @@ typedef struct pl_profile {
   const double *forward, *backward; /* seconds, per operation */
 } pl_profile;
 
-/* all times zero, and on; the model is built */
+/* All times zero, and on. PL_ERROR_STATE: the model is not built. */
 PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);
-/* off; the times are [borrowed] until the next start */
+/* Off; the times are [borrowed] until the next start. ops = 0: it was never started. */
 PL_API pl_profile pl_model_profile_stop(pl_model *model);
-/* A stage has ended. Every member may call it, after the barrier. */
+/* A stage has ended. Every member of a team may call it, after the barrier. */
 PL_API void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage);
 
 #endif

@@ -9,22 +9,29 @@
 
 typedef struct pl_saved pl_saved;   /* a model, its layers, its memory for passes, what its outputs mean */
 
-/* NULL and an error when the file is damaged, holds no model, or one with functions of a script. Checks the file's
-   digest. Reads HDF5: on one thread of the host at a time. */
+/* `path`: a file, or the folder of a run. PL_ERROR_IO: it is not there, or libhdf5 is missing; PL_ERROR_CORRUPT: it is
+   damaged (its digest is checked); PL_ERROR_VALUE: it holds no model, or one with functions of a script. Reads HDF5:
+   one thread of the process at a time. */
 PL_API pl_saved *pl_model_load(const char *path, pl_error *err);
-PL_API void pl_saved_free(pl_saved *saved);                        /* NULL is allowed */
-PL_API pl_model *pl_saved_model(pl_saved *saved);                  /* [borrowed] */
-PL_API const pl_shape *pl_saved_input(const pl_saved *saved);      /* [borrowed] one sample */
-PL_API const pl_shape *pl_saved_output(const pl_saved *saved);     /* [borrowed] one sample */
-PL_API pl_output_kind pl_saved_outputs(const pl_saved *saved);     /* what the outputs are: logits, ... */
+PL_API void pl_saved_free(pl_saved *saved);
+/* [borrowed] */
+PL_API pl_model *pl_saved_model(pl_saved *saved);
+/* [borrowed] of one sample; several outputs are one flat row. Inputs are what the model was trained on: of pixels the
+   byte / 255, unless the data set was standardized. */
+PL_API const pl_shape *pl_saved_input(const pl_saved *saved);
+PL_API const pl_shape *pl_saved_output(const pl_saved *saved);
+/* What the outputs are: logits, ... */
+PL_API pl_output_kind pl_saved_outputs(const pl_saved *saved);
 
-/* x [n, input...]. Each may be NULL: outputs [n, output...], several flat, one after the other; probabilities, of the
-   shape of the first (an error where outputs are values); labels [n], from 0, PL_NO_LABEL for a row with NaN: where it
-   has one axis. One thread of the host at a time. */
+/* The caller's arrays, each of which may be NULL. Labels and probabilities are of the first output, of one axis. */
 typedef struct pl_predicted {
-  float *outputs, *probabilities;
-  int32_t *labels;
+  float *outputs;          /* [n, output...]; several outputs one after the other in each row */
+  float *probabilities;    /* [n, classes], as the first output */
+  int32_t *labels;         /* [n], from 0; PL_NO_LABEL for a row with NaN */
 } pl_predicted;
+/* x [n, input...], n may be 0. Parallel; in batches of its own, which take the memory. PL_ERROR_SHAPE: labels or
+   probabilities of outputs that have not one axis; PL_ERROR_VALUE: probabilities where outputs are values. One thread
+   of the host at a time. */
 PL_API pl_status pl_model_predict(pl_saved *saved, const float *x, size_t n, const pl_predicted *out, pl_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* Shapes: the sizes of an array's axes, the last of which is contiguous in memory. */
+/* Shapes: the sizes of an array's axes, the last of which is contiguous in memory. Any thread may call. */
 #ifndef PERILUNE_SHAPE_H
 #define PERILUNE_SHAPE_H
 
@@ -7,8 +7,8 @@
 #define PL_MAX_AXES 6
 
 typedef struct pl_shape {
-  int axes;                   /* 0: a scalar */
-  int64_t size[PL_MAX_AXES];
+  int axes;                   /* 0 to PL_MAX_AXES; 0: a scalar */
+  int64_t size[PL_MAX_AXES];  /* of the first `axes`; the others mean nothing */
 } pl_shape;
 
 /* What a model computes of a sample; several outputs lie in memory one after the other, as one flat row. */
@@ -20,6 +20,7 @@ typedef struct pl_outputs {
 
 /* Number of elements (a scalar has one), or -1 when the product overflows or a size is negative. */
 PL_API int64_t pl_shape_count(const pl_shape *shape);
+/* As many axes, of equal sizes. */
 PL_API bool pl_shape_equal(const pl_shape *a, const pl_shape *b);
 
 #define PL_SHAPE_TEXT 160     /* holds PL_MAX_AXES sizes of any value */

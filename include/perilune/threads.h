@@ -1,6 +1,8 @@
 /* Parallel regions: one function runs on every member of a team. Members divide outputs among themselves, never a sum.
    Denormals are flushed to zero inside, and the setting is restored after. Regions of several host threads take turns;
-   a region inside a region runs on one thread. */
+   a region inside a region runs on one thread. Nothing here fails.
+   pl_threads_...: any thread of the host. pl_team_..., pl_work_... and pl_stage_...: each member of a team, inside its
+   region, with its own team, work or stages. */
 #ifndef PERILUNE_THREADS_H
 #define PERILUNE_THREADS_H
 
@@ -10,32 +12,38 @@ typedef struct pl_load_balance pl_load_balance;   /* runtime/base/load_balance.h
 
 typedef struct pl_team {
   int rank, size;             /* rank from 0; rank 0 is the leader, the thread that began the region */
-  struct pl_barrier *barrier;
-  pl_load_balance *balance;        /* of shares; NULL: equal ones */
+  struct pl_barrier *barrier; /* of the region; NULL is right for a team of one, { .size = 1 } */
+  pl_load_balance *balance;   /* of shares; NULL: equal ones */
 } pl_team;
 
 typedef void (*pl_team_fn)(const pl_team *team, void *arg);
 
 /* ---- how many: of the whole process ---- */
 
-PL_API void pl_threads_set(int n);           /* 0: as many as OMP_NUM_THREADS says, or as there are cores (default) */
+/* For regions from now on. 0: as many as OMP_NUM_THREADS says, or as there are cores (default). No result depends on
+   it; execs and trainers take memory for the number that holds when they are made or reserved. */
+PL_API void pl_threads_set(int n);
 PL_API int pl_threads_get(void);
 PL_API int pl_threads_cores(void);           /* that this process may use */
-PL_API bool pl_threads_chosen(void);         /* whether the number was set; else it is only the most there may be */
+/* Whether the number was set, here or by OMP_NUM_THREADS; else it is only the most there may be. */
+PL_API bool pl_threads_chosen(void);
 /* Threads that pay off for `steps` steps of about a nanosecond each, or multiply-adds of a pass: small work stays on
    one. */
 PL_API int pl_threads_for(double steps);
-/* How often the system has taken a processor from a thread of this process so far. */
+/* How often the system has taken a processor from a thread of this process so far (involuntary context switches). */
 PL_API long pl_threads_involuntary_switches(void);
 
 /* ---- regions ---- */
 
-PL_API void pl_threads_run(pl_team_fn fn, void *arg);              /* on all threads; returns when all are done */
-PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);    /* on n threads; 1 costs nothing */
-PL_API void pl_team_barrier(const pl_team *team);                  /* all members wait for each other */
+/* Calls fn(team, arg) on each member; returns when all are done. On all threads, or on n (1, and whatever is less,
+   costs nothing). The system may give fewer: team->size says how many there are. The team is gone when fn returns. */
+PL_API void pl_threads_run(pl_team_fn fn, void *arg);
+PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);
+/* All members wait for each other; what one wrote before, the others see after. */
+PL_API void pl_team_barrier(const pl_team *team);
 /* Whether the leader waits at the next barrier already. */
 PL_API bool pl_team_leader_at_barrier(const pl_team *team);
-/* This member's share [*from, *to) of n items, cut at multiples of `grain`. */
+/* This member's share [*from, *to) of n items, cut at multiples of `grain` (1 or more); may be empty. */
 PL_API void pl_team_share(const pl_team *team, size_t n, size_t grain, size_t *from, size_t *to);
 
 /* ---- work: shares with dynamic load balancing ----
@@ -52,17 +60,19 @@ typedef enum pl_order_of_work {
   PL_FROM_ENDS                /* the first half of the members ascending, the others descending */
 } pl_order_of_work;
 
-typedef struct pl_work {
+typedef struct pl_work {      /* filled by pl_work_begin; one for each member */
   const pl_team *team;
   size_t n, grain, most, chunks, first, last;
   pl_order_of_work order;
   int tried;                  /* members, from this one on, of whose shares nothing is left */
   bool moves;                 /* else a member has [first, last) chunks, its share, to itself */
   unsigned round;
-  double since;               /* when this one's share was empty */
+  double since;               /* pl_clock when this one's share was empty */
 } pl_work;
 
+/* n items, grain and most 1 or more: the same for all members, as is the order of calls. The team is borrowed. */
 PL_API pl_work pl_work_begin(const pl_team *team, size_t n, size_t grain, size_t most, pl_order_of_work order);
+/* [out] the next items for this member; false: there are none left, and nothing is set. */
 PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
 
 /* ---- stages ----
@@ -72,16 +82,18 @@ PL_API bool pl_work_take(pl_work *w, size_t *from, size_t *to);
      const pl_team *t = pl_stage_begin(s, leader_only);
      if (t) work, shared by t;
      pl_stage_end(s);  */
-typedef struct pl_stages {
+typedef struct pl_stages {    /* one for each member; { .team = team } begins */
   const pl_team *team;
   void (*idle_fn)(const pl_team *team, void *context);   /* run by those who would wait for the leader; may be NULL */
   void *context;
-  bool leader_only;                 /* the current stage is the leader's */
+  bool leader_only;           /* the current stage is the leader's */
   bool pending;               /* the others have not waited yet for what the leader did alone */
 } pl_stages;
 
+/* The team that shares the stage's work: all, or for a stage of the leader alone a team of one; NULL: nothing to do. */
 PL_API const pl_team *pl_stage_begin(pl_stages *s, bool leader_only);
 PL_API void pl_stage_end(pl_stages *s);
-PL_API void pl_stage_barrier_wait(pl_stages *s);     /* all stages so far are complete, for all */
+/* After it all stages so far are complete, for all members. */
+PL_API void pl_stage_barrier_wait(pl_stages *s);
 
 #endif

@@ -102,7 +102,8 @@ static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o
                           pl_error *err) {
   if (cJSON_IsArray(v) && cJSON_GetArraySize(v) == 2) {
     for (int i = 0; i < 2; i++) {
-      if (read_number(&out[i], cls, o, cJSON_GetArrayItem(v, i), whole, err)) return err ? err->status : PL_ERROR_TYPE;
+      pl_status status = read_number(&out[i], cls, o, cJSON_GetArrayItem(v, i), whole, err);
+      if (status) return status;
     }
     return PL_OK;
   }
@@ -281,6 +282,8 @@ pl_status pl_options_read(void *config, const pl_class *cls, const cJSON *args, 
   uint64_t seen = 0;
   if (cls->config_size) memcpy(config, cls->defaults, cls->config_size);
   const cJSON *named = cJSON_IsObject(args) ? args : NULL;
+  if (args != NULL && named == NULL && !cJSON_IsArray(args))
+    return pl_error_set(err, PL_ERROR_TYPE, "%s: expected a table of options, got %s", cls->type, kind_of(args));
   if (cJSON_IsArray(args)) {
     int n = cJSON_GetArraySize(args), i = 0;
     const cJSON *item;

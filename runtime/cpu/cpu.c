@@ -1,12 +1,13 @@
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include "perilune/cpu.h"
 
 /* The system's name of the processor: from /proc/cpuinfo, or the architecture's name. */
-const char *pl_cpu_name(void) {
-  static char name[128];
-  if (name[0]) return name;
+static char name[128];
+
+static void read_name(void) {
   FILE *f = fopen("/proc/cpuinfo", "r");
   char line[256];
   while (f != NULL && fgets(line, sizeof line, f) != NULL) {
@@ -26,6 +27,11 @@ const char *pl_cpu_name(void) {
     strcpy(name, "unknown");
 #endif
   }
+}
+
+const char *pl_cpu_name(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, read_name);
   return name;
 }
 

@@ -78,6 +78,8 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_data
       sum[e] = 0;
     }
     pl_threads_run_on(threads, add_up, &(summing){ ds, positions, size, x, center, true, sum });
+    if ((status = pl_dataset_status(ds, err))) goto done;
+    status = PL_ERROR_MEMORY;
     fold(sum, size, count, per, channels);
     if ((*std = to_tensor(sum, &shape, per, true, err)) == NULL) goto done;
   }

@@ -113,6 +113,14 @@ static pl_tensor *placeholder(pl_dtype type, const pl_shape *shape, pl_error *er
 
 pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *shape, const pl_tensor *targets,
                                  int64_t classes, pl_error *err) {
+  char text[PL_SHAPE_TEXT];
+  pl_shape row = *shape;
+  if (row.axes > 0) row.size[0] = 1;
+  if ((uint64_t)pl_shape_count(&row) * pl_dtype_size(type) != s->row_bytes) {
+    pl_error_set(err, PL_ERROR_SHAPE, "samples %s of %s do not have the %zu bytes each that the stream reads",
+                 pl_shape_text(text, shape, false), pl_dtype_name(type), s->row_bytes);
+    return NULL;
+  }
   pl_tensor *samples = placeholder(type, shape, err);
   pl_dataset *ds = samples ? pl_dataset_make(samples, targets, classes, s, err) : NULL;
   pl_tensor_free(samples);

@@ -41,7 +41,6 @@ pl_status pl_unpack_load(pl_error *err) {
                         (void **)&lib.open_file, (void **)&lib.next, (void **)&lib.read, (void **)&lib.problem,
                         (void **)&lib.name, (void **)&lib.hard_link, (void **)&lib.size, (void **)&lib.kind,
                         (void **)&lib.close };
-  if (lib.close != NULL) return PL_OK;
   return pl_load_library("unpacking needs libarchive", files, "libarchive13", functions, at, err);
 }
 

@@ -196,11 +196,13 @@ uint64_t pl_model_step(const pl_model *model) { return model->step; }
 bool pl_model_is_built(const pl_model *model) { return model->graph != NULL; }
 bool pl_model_has_params(const pl_model *model) { return model->has_params; }
 bool pl_model_has_host(const pl_model *model) { return model->has_host; }
-const pl_shape *pl_model_input(const pl_model *model) { return &model->graph->value[0].shape; }
+const pl_shape *pl_model_input(const pl_model *model) { return model->graph ? &model->graph->value[0].shape : NULL; }
 const pl_shape *pl_model_output(const pl_model *model) {
-  return &model->graph->value[pl_graph_output(model->graph)].shape;
+  return model->graph ? &model->graph->value[pl_graph_output(model->graph)].shape : NULL;
 }
-pl_outputs pl_model_outputs(const pl_model *model) { return pl_graph_outputs(model->graph); }
+pl_outputs pl_model_outputs(const pl_model *model) {
+  return model->graph ? pl_graph_outputs(model->graph) : (pl_outputs){ .count = 0 };
+}
 size_t pl_model_size(const pl_model *model) { return model->block ? model->block->size : 0; }
 size_t pl_model_parameters(const pl_model *model) { return model->parameters; }
 float *pl_model_values(pl_model *model) { return model->block ? model->block->values : NULL; }
@@ -221,7 +223,7 @@ void pl_model_zero_grads(pl_model *model) {
 
 void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
 
-int pl_model_rows(const pl_model *model) { return model->graph->rows; }
+int pl_model_rows(const pl_model *model) { return model->graph ? model->graph->rows : 0; }
 
 /* Whether an earlier row is of the same layer; a container is shown where it begins, too. */
 static bool is_shown_again(const pl_graph *g, int i) {

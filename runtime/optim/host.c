@@ -35,28 +35,44 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
   (void)settings, (void)now, (void)lr, (void)weight_decay, (void)u;      /* the step reads the group itself */
 }
 
+static pl_status read_decay_form(pl_host *h, pl_error *err) {
+  const cJSON *form = cJSON_GetObjectItemCaseSensitive(h->definition, "decay_form");
+  if (form == NULL) return PL_OK;
+  for (int i = 0; cJSON_IsString(form) && decay_forms[i]; i++) {
+    h->decay = (decay_form)i;
+    if (strcmp(form->valuestring, decay_forms[i]) == 0) return PL_OK;
+  }
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: decay_form is \"l2\", \"decoupled\" or \"own\"", h->type);
+}
+
 static pl_status read_names(pl_host *h, pl_error *err) {
   const cJSON *item, *slots = cJSON_GetObjectItemCaseSensitive(h->definition, "slots"),
     *scalars = cJSON_GetObjectItemCaseSensitive(h->definition, "scalars");
+  bool named = true;
   if (cJSON_GetArraySize(slots) > PL_OPTIM_SLOTS || cJSON_GetArraySize(scalars) > PL_OPTIM_SLOTS)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: at most %d slots of either kind", h->type, PL_OPTIM_SLOTS);
   int n = 0;
-  cJSON_ArrayForEach(item, slots) h->slot[n++] = cJSON_GetStringValue(item);
+  cJSON_ArrayForEach(item, slots) named = (h->slot[n++] = cJSON_GetStringValue(item)) != NULL && named;
   cJSON_ArrayForEach(item, scalars) {
     h->scalar_name[h->scalars] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+    named = named && h->scalar_name[h->scalars] != NULL;
     h->initial[h->scalars++] = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "initial"));
   }
-  const char *form = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(h->definition, "decay_form"));
-  for (int i = 0; form && decay_forms[i]; i++) if (strcmp(form, decay_forms[i]) == 0) h->decay = (decay_form)i;
-  return PL_OK;
+  if (named) return read_decay_form(h, err);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: slots are texts, and scalars have a name each", h->type);
 }
 
 pl_optimizer *pl_optimizer_new_host(const cJSON *definition, const cJSON *args, pl_error *err) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(definition, "type"));
+  if (type == NULL) {
+    pl_error_set(err, PL_ERROR_VALUE, "an optimizer is defined as { type = \"Lion\", slots = { ... }, ... }; there is "
+                                      "no type");
+    return NULL;
+  }
   pl_host *h = pl_alloc(sizeof *h, err);
   if (h == NULL) return NULL;
   h->definition = cJSON_Duplicate(definition, 1);
-  h->type = type && h->definition ? pl_alloc(strlen(type) + 1, err) : NULL;
+  h->type = h->definition ? pl_alloc(strlen(type) + 1, err) : NULL;
   if (h->type == NULL) {
     pl_host_free(h);
     pl_error_set(err, PL_ERROR_MEMORY, "out of memory: the definition of an optimizer");
@@ -209,6 +225,11 @@ static pl_status step_slice(pl_optimizer *opt, size_t i, float *values, const fl
 pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
                                  void *context, bool *finite, pl_error *err) {
   norm n = { opt, grads, 1 };
+  if (opt->host == NULL)
+    return pl_error_set(err, PL_ERROR_STATE, "%s makes its steps itself: pl_optimizer_step", opt->cls->head.type);
+  if (fn == NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "the step of %s is a function of the host's, which is not given",
+                        opt->cls->head.type);
   pl_status status = pl_host_check_idle(opt->host, err);
   if (status) return status;
   pl_threads_run_on(1, measure, &n);

@@ -3,8 +3,8 @@
    looked at first.
 
    HDF5 File Format Specification 3.0, III.D: "HEAP", version (0), 3 reserved bytes, size of the data (8), offset in
-   them of the first free block (8; 1: none), address of the data (8). A free block: offset of the next (8; 1: none), its
-   size (8). All numbers are little-endian. */
+   them of the first free block (8; 1: none), address of the data (8). A free block: offset of the next (8; 1: none),
+   its size (8). All numbers are little-endian. */
 #include <string.h>
 #include "store/reader.h"
 

@@ -177,13 +177,15 @@ pl_status pl_tensor_binary_in_place(pl_tensor *t, const pl_binary_op *op, pl_ope
   pl_shape shape;
   pl_operand a = { .tensor = t };
   pl_tensor *copy = NULL;
+  pl_error local;
+  if (err == NULL) err = &local;
   round_numbers(&a, &b);
   pl_status status = result_shape(&shape, &a, &b, op->name, err);
   if (status == PL_OK) status = pl_tensor_check_target(t, &shape, op->name, err);
   if (status) return status;
   if (t->type != PL_F32) {   /* a result that does not fit must leave the tensor as it was */
     copy = binary(op, &a, &b, t->type, err);
-    status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);
+    status = copy == NULL ? err->status : pl_tensor_copy(t, copy, err);
   } else {
     if (b.tensor != NULL) status = pl_tensor_unshare(&b.tensor, &copy, t, err);
     if (status == PL_OK) status = compute(t, op, &a, &b, err);

@@ -37,9 +37,9 @@ static void second_pass(int64_t *counts, int bins, pl_histogram *h, const pl_ten
     for (size_t k = 0; k < n; k++) {
       if (!isfinite(x[k])) continue;
       squares += (x[k] - h->mean) * (x[k] - h->mean);
-      if (x[k] < h->low || x[k] > h->high) continue;
-      int bin = (int)((x[k] - h->low) * scale);
-      counts[bin < bins ? bin : bins - 1]++;       /* the largest value belongs to the last bin */
+      if (bins < 1 || x[k] < h->low || x[k] > h->high) continue;
+      double at = (x[k] - h->low) * scale;         /* NaN where the ends are closer than doubles divide */
+      counts[!(at > 0) ? 0 : at < bins ? (int)at : bins - 1]++;   /* the largest value belongs to the last bin */
     }
   }
   h->std = h->count > 0 ? sqrt(squares / (double)h->count) : 0;
@@ -49,8 +49,8 @@ pl_histogram pl_tensor_histogram(int64_t *counts, int bins, double low, double h
   pl_histogram h = { 0 };
   for (int i = 0; i < bins; i++) counts[i] = 0;
   first_pass(&h, t);
-  h.low = isnan(low) ? h.min : low;
-  h.high = isnan(high) ? h.max : high;
+  h.low = isfinite(low) ? low : h.min;
+  h.high = isfinite(high) ? high : h.max;
   second_pass(counts, bins, &h, t);
   return h;
 }

@@ -54,6 +54,7 @@ static void sort_rows(pl_tensor *values, pl_tensor *indices, const pl_tensor *t,
 
 pl_status pl_tensor_sort(pl_tensor **values, pl_tensor **indices, const pl_tensor *t, int axis, bool descending,
                          pl_error *err) {
+  *values = *indices = NULL;
   pl_status status = pl_axis_resolve(&axis, t->shape.axes, "sort", err);
   if (status) return status;
   int64_t n = t->shape.size[axis];

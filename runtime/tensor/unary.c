@@ -139,12 +139,14 @@ pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const doub
 
 pl_status pl_tensor_unary_in_place(pl_tensor *t, const pl_unary_op *op, const double *parameters, pl_error *err) {
   job j = { op, t, parameters, t };
+  pl_error local;
+  if (err == NULL) err = &local;
   pl_status status = pl_tensor_check_target(t, &t->shape, op->name, err);
   if (status) return status;
   if (t->type == PL_F32) return compute(&j, err);
   pl_tensor *copy = unary(op, t, parameters, t->type, err);   /* a result that does not fit must leave the tensor as
                                                                  it was */
-  status = copy == NULL ? PL_ERROR_VALUE : pl_tensor_copy(t, copy, err);
+  status = copy == NULL ? err->status : pl_tensor_copy(t, copy, err);
   pl_tensor_free(copy);
   return status;
 }

@@ -140,6 +140,8 @@ pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, cons
   pl_shape sample = pl_dataset_shape(data);
   double spread = 0;
   *result = (pl_evaluation){ 0 };
+  if (mode != PL_INFER && mode != PL_INFER_DROPOUT)
+    return pl_error_set(err, PL_ERROR_VALUE, "an evaluation neither trains nor captures");
   work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode,
              .count = pl_dataset_count(data),
              .labels = pl_dataset_classes(data) > 0, .predictions = predictions };

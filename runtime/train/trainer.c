@@ -8,6 +8,10 @@
 
 static pl_status check(const pl_trainer_options *o, pl_error *err) {
   pl_shape sample = pl_dataset_shape(o->data);
+  if (o->loss == NULL && o->host_loss == NULL) return pl_error_set(err, PL_ERROR_VALUE, "a training needs a loss");
+  if (pl_optimizer_is_host(o->optimizer) && o->host_step == NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "the step of %s is a function of the host's, which is not given",
+                        pl_optimizer_type(o->optimizer));
   pl_status status = pl_model_build(o->model, &sample, err);
   if (status) return status;
   pl_outputs outputs = pl_model_outputs(o->model);
@@ -115,14 +119,18 @@ pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n
 
 pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target, size_t n,
                           pl_train_result *result, pl_error *err) {
+  if (n == 0 || (target.labels == NULL) == (target.values == NULL))
+    return pl_error_set(err, PL_ERROR_VALUE, "a batch has one sample or more, and either labels or values as targets");
+  if (t->values && target.labels != NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "the data set's targets are values, and so are those of every batch");
   if (n > t->o.batch_size)
     return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
                         t->o.batch_size);
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status == PL_OK) status = pl_trainer_check_loss(t, err);
   if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->first, err);
-  else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n,
-      t->first, err);
+  else if (status == PL_OK && t->o.loss != NULL)
+    status = pl_loss_check_values(t->o.loss, target.values, 0, n, t->first, err);
   if (status) return status;
   const pl_given given = { x, target, n };
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = index, .end = index + 1, .given = &given,

@@ -9,9 +9,9 @@ local settings = "TEST_TMP=" .. campaign.quote(campaign.folder) ..
   " ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1"
 
 if not campaign.short then
-  if not campaign.has "clang" then campaign.skip "there is no clang, whose libFuzzer this needs" end
-  campaign.check(os.execute(("%s -s fuzzers BUILD=%s"):format(os.getenv "MAKE" or "make",
-    campaign.quote(os.getenv "BUILD" or "build"))),
+  local make = os.getenv "MAKE" or "make"
+  if not os.execute(make .. " -s can-fuzz") then campaign.skip "there is no clang that can build the fuzzers" end
+  campaign.check(os.execute(("%s -s fuzzers BUILD=%s"):format(make, campaign.quote(os.getenv "BUILD" or "build"))),
     "the fuzzers do not build")
 end
 

@@ -14,11 +14,20 @@ def run_onnx(path, x):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session.run(["output"], {"input": x})[0]
+    outputs = session.run(None, {"input": x})
+    names = [output.name for output in session.get_outputs()]
+    assert names == ["output"] + ["output_%d" % k for k in range(2, len(names) + 1)], names
+    return in_a_row(outputs)
+
+
+def in_a_row(outputs):
+    """Several outputs as rows, one after the other."""
+    return outputs[0] if len(outputs) == 1 else np.concatenate([y.reshape(len(y), -1) for y in outputs], axis=1)
 
 
 def run_keras(path, x):
-    return keras.models.load_model(path, compile=False).predict(x, batch_size=100, verbose=0)
+    outputs = keras.models.load_model(path, compile=False).predict(x, batch_size=100, verbose=0)
+    return in_a_row(outputs if isinstance(outputs, list) else [outputs])
 
 
 def lenet(torch):

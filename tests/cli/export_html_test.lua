@@ -3,8 +3,6 @@
 local lu = require "luaunit"
 local support = dofile "tests/cli/support_export.lua"
 local cli = support.cli
-cli.folder = cli.folder .. "/export_html_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 local escape = require "perilune.html.escape"
@@ -19,19 +17,36 @@ const fs = require("fs"), network = new Network(about, weights), bytes = fs.read
 const x = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 const size = about.input.reduce((a, b) => a * b, 1), out = [];
 if (network.tiles.vectors === (process.argv[2] === "plain")) throw "not what was asked for";
-for (let at = 0; at < x.length; at += size) out.push(...network.run(x.slice(at, at + size))[about.output]);
+for (let at = 0; at < x.length; at += size) {
+  const values = network.run(x.slice(at, at + size));
+  for (const k of [%s]) out.push(...values[k]);
+}
 fs.writeFileSync("%s", new Uint8Array(Float32Array.from(out).buffer));
 ]]
+
+-- The numbers of the values that are the outputs: several are named in their captions; the input has none.
+local function outputs_of(about, count)
+  local numbers = { about.output }
+  for k = count > 1 and 1 or 2, count do
+    numbers[k] = 0
+    for i, op in ipairs(about.ops) do
+      if (op.label .. ","):find((", output %d,"):format(k), 1, true) then numbers[k] = i end
+    end
+    lu.assertTrue(k > 1 or numbers[k] == about.output)
+  end
+  return table.concat(numbers, ", ")
+end
 
 -- With the browser's vectors, and as in a browser that has none.
 function TestHtml:test_the_network_of_every_layer()
   if not os.execute "command -v node >/dev/null 2>&1" then lu.skip "no node is installed" end
   support.each(100, function(name, model, _, y, files)
-    local about, weights, own = html.network(graphs.of(model))
+    local graph = graphs.of(model)
+    local about, weights, own = html.network(graph)
     local out = cli.folder .. "/out.f32"
     cli.write("network.js", 'if (process.argv[2] === "plain") WebAssembly = undefined;\n' ..
       require "perilune.export.html_engine" .. own .. program:format(escape.json(about),
-      escape.base64(weights), files.x, out))
+      escape.base64(weights), files.x, outputs_of(about, #graph.outputs), out))
     for _, how in ipairs { "vectors", "plain" } do
       assert(os.execute(("node %s/network.js %s"):format(cli.quote(cli.folder), how)))
       local found = core.bytes.tensor("F32", y.shape, cli.read(out), 0)

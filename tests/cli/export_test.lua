@@ -2,8 +2,6 @@
 local lu = require "luaunit"
 local support = dofile "tests/cli/support_export.lua"
 local cli = support.cli
-cli.folder = cli.folder .. "/export_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 local nn = pl.nn
@@ -17,6 +15,10 @@ end
 
 local not_in_keras = { GELU = "the tanh approximation", pool_padded = "its padding",
   mean_inside = "its padding", input_in_the_end = "over these axes" }
+
+-- Keras 3.15 on torch repeats the last pixels where "same" pads unevenly, and counts them: the mean of 10 and 20 is
+-- 16.7.
+local wrong_in_keras = os.getenv "KERAS_BACKEND" == "torch" and { mean_same_inside = true } or {}
 
 local in_keras = {}
 for name in ([[add mul neg exp tanh sigmoid relu gelu silu sum_of_two matmul reshape flatten permute transpose slice cat
@@ -35,6 +37,7 @@ function TestExport:test_keras_of_every_layer()
       end
       return ok
     end
+    if wrong_in_keras[name] then return false end
     if not not_in_keras[name] then return assert(formats.write(model, "keras", path)) end
     lu.assertErrorMsgContains(not_in_keras[name], formats.write, model, "keras", path)
   end)
@@ -99,9 +102,12 @@ local function run_c(model, x, files)
   local path = cli.folder .. "/m.c"
   assert(formats.write(model, "c", path))
   local n, inputs = x:size(1), x:count() // x:size(1)
-  local _, _, shape = model:sizes()
-  local outputs = 1
-  for _, size in ipairs(shape) do outputs = outputs * size end
+  local outputs = 0
+  for _, shape in ipairs((select(5, model:sizes()))) do
+    local size = 1
+    for _, length in ipairs(shape) do size = size * length end
+    outputs = outputs + size
+  end
   cli.write("main.c", main:format(inputs, outputs, inputs, inputs, outputs))
   local compiled = os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -O1 m.c main.c -o m -lm"):format(
     cli.quote(cli.folder), os.getenv "CC" or "cc"))
@@ -132,16 +138,30 @@ function TestExport:test_what_a_format_cannot_express_is_named()
   end
 end
 
-function TestExport:test_a_model_of_several_outputs_is_refused()
-  local one, two = nn.Linear(4, 3), nn.Linear(4, 2)
-  local model = nn.Graph(function(x) return one(x), two(x) end):build { 4 }
-  for _, format in ipairs(formats.list) do
-    if format.name == "safetensors" then assert(formats.write(model, "safetensors", cli.folder .. "/x"))
-    else
-      lu.assertErrorMsgContains("a model of 2 outputs cannot be expressed: a file of this format has one",
-        formats.write, model, format.name, cli.folder .. "/x")
-    end
-  end
+-- The constants of the file say where each output lies; the label is that of the first.
+function TestExport:test_c_of_several_outputs()
+  local made = support.several().several_heads
+  assert(formats.write(made[1]:build(made[2]), "c", cli.folder .. "/several.c"))
+  local text = cli.read(cli.folder .. "/several.c")
+  lu.assertStrContains(text, [[
+     y  [12] its outputs, one after the other
+          y + OUTPUT_1: 2 (logits)
+          y + OUTPUT_2: 2 x 2
+          y + OUTPUT_3: 6
+     returns the label: the number of the largest first output, from 0; -1 where one is not a number.
+]])
+  lu.assertStrContains(text, [[
+enum {
+  OUTPUT_1 = 0, OUTPUT_1_SIZE = 2,
+  OUTPUT_2 = 2, OUTPUT_2_SIZE = 4,
+  OUTPUT_3 = 6, OUTPUT_3_SIZE = 6
+};
+]])
+end
+
+function TestExport:test_safetensors_of_several_outputs()
+  local made = support.several().several_heads
+  assert(formats.write(made[1]:build(made[2]), "safetensors", cli.folder .. "/several.safetensors"))
 end
 
 function TestExport:test_from_a_script_the_name_says_the_format()

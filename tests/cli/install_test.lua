@@ -1,9 +1,7 @@
--- make install: the example program in C, compiled through pkg-config against what was installed, predicts as Lua does;
--- the library exports its own names only. luarocks make: program and module.
+-- make install: the example programs in C, compiled through pkg-config against what was installed, predict and train as
+-- Lua does; the library exports its own names only. luarocks make: program and module.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/install_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 
@@ -38,7 +36,8 @@ return pl.experiment { name = "Small", seed = 1, data = pl.data.digits { train =
 
 local function compile(name, source)
   local ok, said = sh("cc -std=c11 -Wall -Wextra -Werror %s $(env PKG_CONFIG_PATH=%s/lib/pkgconfig " ..
-    "pkg-config --cflags --libs perilune) -Wl,-rpath,%s/lib -o %s/%s", source, prefix, prefix, cli.folder, name)
+    "pkg-config --cflags --libs perilune libcjson) -Wl,-rpath,%s/lib -o %s/%s", source, prefix, prefix, cli.folder,
+    name)
   lu.assertTrue(ok, said)
 end
 
@@ -64,6 +63,29 @@ function TestInstall:test_the_example_predicts_as_lua_does()
   end
   os.execute(("cd %s && ./predict small <images >out"):format(cli.folder))
   lu.assertEquals(cli.read(cli.folder .. "/out"), table.concat(want))
+end
+
+function TestInstall:test_the_example_trains_as_lua_does()
+  install()
+  compile("train", "experiments/c/train.c")
+  cli.write("same.lua", [[
+local pl = require "perilune"
+local nn = pl.nn
+return pl.experiment { name = "Same", seed = 1, data = pl.data.digits { train = 2000, test = 500, seed = 1 },
+  model = nn.Sequential { nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10) },
+  loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.003 }, epochs = 5, batch_size = 50 }
+]])
+  lu.assertEquals(cli.run("run same.lua -q --out same").status, 0)
+  local want = {}
+  for line in io.lines(cli.folder .. "/same/log.jsonl") do
+    local function field(name) return tonumber(line:match('"' .. name .. '":([%d.e-]+)')) end
+    local epoch, loss, wrong = field "epoch", field "train_loss", field "test_error"
+    if loss then want[epoch] = ("epoch %d  loss %.4f  test error %.2f %%\n"):format(epoch, loss, 100 * wrong) end
+  end
+  local ok, said = sh("%s/train", cli.folder)
+  lu.assertTrue(ok, said)
+  lu.assertEquals(#want, 5)
+  lu.assertEquals(said, table.concat(want))
 end
 
 function TestInstall:test_what_cannot_be_loaded_is_said()

@@ -1,5 +1,6 @@
 -- What the tests of export share: a model of each kind, inputs, and what other programs make of the exported file.
 local lu = require "luaunit"
+local sorted_keys = require "perilune.base.sorted_keys"
 local cli = dofile "tests/cli/support.lua"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -16,6 +17,28 @@ function M.need(format)
 end
 
 local function branch(n) return nn.Sequential { nn.Conv2d(n, n, 3, { padding = "same" }), nn.ReLU() } end
+
+--- Models of several outputs: of different shapes, of channels, one inside another, the input itself, one twice.
+function M.several()
+  local stem, head, again = nn.Linear(4, 6), nn.Linear(6, 2, { name = "output" }), nn.Linear(6, 4)
+  local first, second = nn.Conv2d(3, 4, 3, { padding = "same" }), nn.Conv2d(4, 2, 3)
+  local pooled, scores = nn.GlobalAvgPool2d(), nn.Linear(4, 3)
+  local one = nn.Linear(4, 1)
+  return {
+    several_heads = { nn.Graph(function(x)
+      local h = stem(x):tanh()
+      return head(h), again(h):reshape(-1, 2, 2), h
+    end), { 4 } },
+    several_images = { nn.Graph(function(x)
+      local h = first(x):relu()
+      return scores(pooled(h)), h, second(h)
+    end), { 8, 7, 3 } },
+    several_inputs = { nn.Graph(function(x)
+      local y = one(x)
+      return y, x, y, x
+    end), { 4 } },
+  }
+end
 
 --- name -> { model, shape of its input }: every layer class, alone and among others; unless `of_layers`, formulas too.
 function M.models(of_layers)
@@ -48,6 +71,7 @@ function M.models(of_layers)
     nn.Identity(), nn.Flatten(), nn.Linear(4, 1) }, { 6 } }
   models.sum_of_input = { nn.Residual(nn.Identity()), { 5 } }
   for name, model in pairs(of_layers and {} or formulas.models()) do models[name] = model end
+  for name, model in pairs(of_layers and {} or M.several()) do models[name] = model end
   for name, m in pairs(models) do
     local model = m[1]
     pl.seed(#name)
@@ -72,21 +96,22 @@ function M.difference(found, want)
   return (found - want):abs():max() / math.max(want:abs():max(), 1e-30)
 end
 
-local function sorted(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+-- The outputs of a model; several as one of rows.
+local function in_a_row(y, ...)
+  if not ... then return y end
+  local rows = { y, ... }
+  for i, output in ipairs(rows) do rows[i] = output:reshape(output:size(1), -1) end
+  return pl.cat(rows, 2)
 end
 
 --- f(name, model, x, y, files) for each model; files: x and y as bytes in the scratch folder.
 function M.each(n, f, only, of_layers)
   local models = M.models(of_layers)
-  for _, name in ipairs(sorted(models)) do
+  for _, name in ipairs(sorted_keys(models)) do
     if not only or only[name] then
       local model, shape = models[name][1], models[name][2]
       local x = M.inputs(n, shape)
-      local y = model:infer(x)
+      local y = in_a_row(model:infer(x))
       local files = { x = cli.write(name .. ".x", core.bytes.of(x)), y = cli.write(name .. ".y", core.bytes.of(y)) }
       f(name, model, x, y, files)
     end

@@ -1,11 +1,12 @@
 --- Plain C99: one file with `int predict(const float *x, float *y)`, the weights in it, nothing allocated. A value of
---- the graph lives in a static buffer, which is given on when no later operation reads it.
+--- the graph lives in a static buffer, which is given on when no later operation reads it. Several outputs lie in y one
+--- after the other.
 local core = require "perilune.core"
 local graphs = require "perilune.export.graph"
 local loops = require "perilune.export.loops"
 local snippets = require "perilune.export.c_functions"
 
-local M = {}
+local M = { in_a_row = true }
 
 local PER_LINE = 8
 
@@ -170,6 +171,21 @@ local function shape_text(shape)
   return #shape == 0 and "one number" or table.concat(shape, " x ")
 end
 
+-- The outputs in words, and the constants that say where each of several lies in y.
+local function describe_outputs(graph, kind)
+  local count = graphs.count(graph.output.shape)
+  if #graph.shapes == 1 then return ("y  [%d] its outputs (%s)"):format(count, kind), "" end
+  local words, lines, at = {}, {}, 0
+  for k, shape in ipairs(graph.shapes) do
+    local size = graphs.count(shape)
+    words[k] = ("y + OUTPUT_%d: %s%s"):format(k, shape_text(shape), k == 1 and (" (%s)"):format(kind) or "")
+    lines[k] = ("  OUTPUT_%d = %d, OUTPUT_%d_SIZE = %d"):format(k, at, k, size)
+    at = at + size
+  end
+  return ("y  [%d] its outputs, one after the other\n          %s"):format(count, table.concat(words, "\n          ")),
+    ("enum {\n%s\n};\n\n"):format(table.concat(lines, ",\n"))
+end
+
 -- Weights as arrays: array(key, name, tensor) -> its name; the same for the same key.
 local function arrays_of(used)
   local texts, names, taken = {}, {}, {}
@@ -222,20 +238,22 @@ function M.encode(graph, about)
     used.copy = true
     body[#body + 1] = ("  copy(y, x, %d);\n"):format(count)
   end
-  local deciding, rule = decide(about, graph.output.shape)
+  local deciding, rule = decide(about, graph.shapes[1])
+  if #graph.shapes > 1 then rule = rule:gsub("output", "first output", 1) end
+  local outputs, constants = describe_outputs(graph, about.outputs)
   local out = { ([[
 /* %s: a trained network, written by Perilune %s.
 
    int predict(const float *x, float *y)
      x  [%d] one input: %s, rows first, channels last, scaled as the training data was
-     y  [%d] its outputs (%s)
+     %s
      returns %s.
    Weights and buffers are in this file; nothing is allocated. The buffers are shared: one call at a time. */
 ]]):format((about.name:gsub("[^%w %._-]", "?")), core.system.version(), graphs.count(graph.input.shape),
-    shape_text(graph.input.shape), count, about.outputs, rule) }
+    shape_text(graph.input.shape), outputs, rule) }
   used.mathematics = #own > 0
   out[#out + 1] = snippets.headers(used)
-  out[#out + 1] = "int predict(const float *x, float *y);\n\n"
+  out[#out + 1] = constants .. "int predict(const float *x, float *y);\n\n"
   out[#out + 1] = table.concat(arrays, "\n")
   for k, size in ipairs(sizes) do out[#out + 1] = ("static float buffer_%d[%d];\n"):format(k, math.max(size, 1)) end
   out[#out + 1] = snippets.text(used) .. table.concat(own)

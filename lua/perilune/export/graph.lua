@@ -1,7 +1,9 @@
 --- A model as a list of operations, for the formats of perilune.export: no containers, nothing that only training
 --- needs. Every format walks this list.
 ---
----   graph.input, graph.output   values
+---   graph.input                 a value
+---   graph.outputs, .shapes      the outputs, normally one, and their shapes
+---   graph.output                the first
 ---   graph.ops                   in an order in which they can run
 ---   value   { shape = of one sample; where `fixed` (the same for all samples) of the whole,
 ---             tensor = of a parameter or constant of a formula, owner = name of the formula, name = of the parameter }
@@ -107,14 +109,29 @@ local function operation(graph, raw, inputs, output)
   graph.ops[#graph.ops + 1] = op
 end
 
---- The graph of a model, which must be built: its input has a shape.
-function M.of(model)
-  local _, input = model:sizes()
+-- A model of several outputs ends in operations that make each a row and join the rows. The values before, as outputs;
+-- those operations are left out.
+local function several(raw, count)
+  local join, outputs, rows = raw.ops[#raw.ops], {}, {}
+  for _, op in ipairs(raw.ops) do rows[op.output] = op end
+  for k = 1, count do
+    local row = rows[join.inputs[k]]
+    outputs[k], row.left_out = row.inputs[1], true
+  end
+  join.left_out = true
+  return outputs
+end
+
+--- The graph of a model, which must be built: its input has a shape. in_a_row: several outputs as one, one after the
+--- other (shapes still has them all).
+function M.of(model, in_a_row)
+  local _, input, _, _, shapes = model:sizes()
   if not input then
     errors.raise "export: the model has not seen the shape of its input; call model:build{...} first"
   end
   local raw, values = model:graph(), {}
-  local graph = { ops = {}, names = {}, owners = {} }
+  local graph = { ops = {}, names = {}, owners = {}, outputs = {}, shapes = shapes }
+  local outputs = (#shapes == 1 or in_a_row) and { raw.output } or several(raw, #shapes)
   for i, v in ipairs(raw.values) do
     local value = { shape = v.shape, fixed = v.fixed or nil, tensor = v.tensor, name = v.name }
     if v.source == "param" then
@@ -126,9 +143,10 @@ function M.of(model)
     local inputs = {}
     for k, v in ipairs(op.inputs) do inputs[k] = values[v] end
     if passed[op.type] and op.kind == "layer" then values[op.output] = inputs[1]
-    else operation(graph, op, inputs, values[op.output]) end
+    elseif not op.left_out then operation(graph, op, inputs, values[op.output]) end
   end
-  graph.input, graph.output = values[1], values[raw.output]
+  for k, v in ipairs(outputs) do graph.outputs[k] = values[v] end
+  graph.input, graph.output = values[1], graph.outputs[1]
   return graph
 end
 

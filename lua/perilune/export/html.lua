@@ -5,6 +5,7 @@ local errors = require "perilune.base.errors"
 local escape = require "perilune.html.escape"
 local graphs = require "perilune.export.graph"
 local loops = require "perilune.export.loops"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -80,10 +81,7 @@ function Page:weights_of(op)
     local scale, shift = graphs.scale_and_shift(op)
     params = { scale = scale, shift = shift }
   end
-  local names = {}
-  for name in pairs(params) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do weights[name] = self:block(op.owner .. "." .. name, params[name]) end
+  for _, name in ipairs(sorted_keys(params)) do weights[name] = self:block(op.owner .. "." .. name, params[name]) end
   return next(weights) and weights or nil
 end
 
@@ -98,7 +96,8 @@ end
 
 local layer_of = { softmax = "Softmax", log_softmax = "LogSoftmax", reshape = "Reshape" }
 
---- The network for perilune.export.html_engine: { ops =, input =, output = }, all weights as bytes, and the functions
+--- The network for perilune.export.html_engine: { ops =, input =, output = (the first; the others are shown among the
+--- layers) }, all weights as bytes, and the functions
 --- of its formulas as JavaScript.
 function M.network(graph)
   local page = setmetatable({ ops = {}, number = { [graph.input] = 0 }, places = {}, blocks = {}, at = 0,
@@ -113,6 +112,10 @@ function M.network(graph)
       shown = not inside and op.type ~= "Flatten" and op.type ~= "Reshape" or nil, weights = page:weights_of(op),
       window = op.window, options = { slope = op.options.slope, alpha = op.options.alpha,
       approximate = op.options.approximate, count_include_pad = op.options.count_include_pad } })
+  end
+  for k, value in ipairs(#graph.outputs > 1 and graph.outputs or {}) do
+    local op = page.ops[page.number[value]]
+    if op then op.label, op.shown = ("%s, output %d"):format(op.label, k), true end
   end
   page.ops.n = #page.ops
   return { ops = page.ops, input = graph.input.shape, output = page.number[graph.output] }, table.concat(page.blocks),
@@ -139,7 +142,8 @@ function M.encode(graph, about)
     errors.fail(1, "html: the page draws grey images, [H, W, 1]; this model takes [%s]", table.concat(input, ", "))
   end
   if #output ~= 1 then
-    errors.fail(1, "html: the page shows scores of classes; this model's outputs are [%s]", table.concat(output, ", "))
+    errors.fail(1, "html: the page shows scores of classes; this model's %s [%s]", #graph.outputs > 1
+      and "first output is" or "outputs are", table.concat(output, ", "))
   end
   for _, op in ipairs(graph.ops) do
     if op.kind == "layer" and not M.known[op.type] then graphs.refuse(op.label, "html") end

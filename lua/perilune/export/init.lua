@@ -1,5 +1,5 @@
 --- Models for other programs. A format is a module perilune.export.<name> with encode(graph, about) -> bytes, or with
---- write(graph, path, about) -> true, or nil and a message; and a line in this list.
+--- write(graph, path, about) -> true, or nil and a message; in_a_row = several outputs as one; and a line in this list.
 local core = require "perilune.core"
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
@@ -33,13 +33,8 @@ end
 function M.write(model, name, path, about)
   local lambda = first_lambda(model)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end
-  local outputs = select(5, model:sizes())
-  if #outputs > 1 and name ~= "safetensors" then
-    graphs.refuse(("a model of %d outputs"):format(#outputs), name, "a file of this format has one; export a model " ..
-      "whose nn.Graph returns the first alone, or the weights as safetensors")
-  end
   local format = require("perilune.export." .. name)
-  local graph = graphs.of(model)
+  local graph = graphs.of(model, format.in_a_row)
   local of = { name = "model", outputs = decision.kind(model) }
   for key, value in pairs(about or {}) do of[key] = value end
   if format.write then return format.write(graph, path, of) end

@@ -102,8 +102,8 @@ function writers.AvgPool2d(b, op)
   elseif not padding then
     graphs.refuse(op.label, "keras", 'its padding is neither 0 nor that of "same"')
   end
-  return b:layer("AveragePooling2D", op.owner, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx },
-    padding = padding }, inputs)
+  return b:layer("AveragePooling2D", op.owner,
+    { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx }, padding = padding }, inputs)
 end
 
 function writers.GlobalAvgPool2d(b, op) return b:layer("GlobalAveragePooling2D", op.owner, {}, op.inputs) end
@@ -142,8 +142,8 @@ for type, activation in pairs(activations) do
 end
 
 -- The order in which Keras keeps a model's layers, and in which it reads their weights: those furthest from the output
--- first (of several calls the furthest counts), then in the order of a search from the output.
-local function in_order(output)
+-- first (of several calls the furthest counts), then in the order of a search from the outputs.
+local function in_order(outputs)
   local found, names, visited, nodes, depth, of_layer = {}, {}, {}, {}, {}, {}
   local function search(node)
     if visited[node] then return end
@@ -155,7 +155,7 @@ local function in_order(output)
     for _, input in ipairs(node.inputs) do search(input) end
     nodes[#nodes + 1] = node
   end
-  search(output)
+  for _, output in ipairs(outputs) do search(output) end
   for i = #nodes, 1, -1 do                       -- consumers come after what they read
     local node = nodes[i]
     depth[node] = math.max(depth[node] or 0, of_layer[node.layer] or 0)
@@ -202,15 +202,23 @@ function M.write(graph, path)
     b.op = op
     op.output.keras = writers[op.type](b, op)
   end
-  local output = graph.output.keras
-  if output.layer == "input" then output = b:layer("Activation", "output", { activation = "linear" }, { output }) end
+  local outputs, ends, taken = {}, {}, {}
+  for k, value in ipairs(graph.outputs) do       -- the input, and one that is two outputs, need a layer of their own
+    local node = value.keras
+    if node.layer == "input" or taken[node] then
+      local name = "output" .. (k > 1 and "_" .. k or "")
+      while b.of[name] do name = name .. "_" end
+      node = b:layer("Activation", name, { activation = "linear" }, { node })
+    end
+    taken[node], outputs[k], ends[k] = true, node, { node.layer, node.node, 0 }
+  end
   local config = { class_name = "Functional", config = { name = "model", trainable = true, layers = b.layers,
-    input_layers = { { "input", 0, 0 } }, output_layers = { { output.layer, output.node, 0 } } } }
+    input_layers = { { "input", 0, 0 } }, output_layers = ends } }
   local w <close>, message = core.store.create(path)
   if not w then return nil, message end
   w:group("/", { model_config = encode(config), backend = "tensorflow",
     keras_version = VERSION })
-  write_weights(w, b, in_order(output))
+  write_weights(w, b, in_order(outputs))
   return w:commit()
 end
 

@@ -1,10 +1,11 @@
---- ONNX, operator set 17. The input and the output are as Perilune's: [N, H, W, C] for images. ONNX convolves
+--- ONNX, operator set 17. The input and the outputs are as Perilune's: [N, H, W, C] for images. ONNX convolves
 --- [N, C, H, W]: a value is transposed where an operation needs it in the other order, once, and elementwise operations
 --- keep the order that they are given, so that a transposition stands only at the ends of a row of convolutions.
 local core = require "perilune.core"
 local graphs = require "perilune.export.graph"
 local errors = require "perilune.base.errors"
 local protobuf = require "perilune.export.protobuf"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -40,10 +41,9 @@ function Builder:node(type, inputs, attributes)
   fields[#fields + 1] = { 2, "bytes", result }
   fields[#fields + 1] = { 3, "bytes", result }
   fields[#fields + 1] = { 4, "bytes", type }
-  local names = {}
-  for name in pairs(attributes or {}) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do fields[#fields + 1] = { 5, "bytes", attribute(name, attributes[name]) } end
+  for _, name in ipairs(sorted_keys(attributes or {})) do
+    fields[#fields + 1] = { 5, "bytes", attribute(name, attributes[name]) }
+  end
   self.nodes[#self.nodes + 1] = message(fields)
   return result
 end
@@ -210,9 +210,12 @@ local function value_info(name, shape)
   return message { { 1, "bytes", name }, { 2, "bytes", message { { 1, "bytes", tensor } } } }
 end
 
---- The bytes of an ONNX file. about: name, outputs (what the outputs are), labels.
+--- The bytes of an ONNX file; its outputs are called output, output_2, ... about: name, outputs (what
+--- the outputs are), labels.
 function M.encode(graph, about)
-  local b = setmetatable({ nodes = {}, initializers = {}, constants = {}, count = 0 }, Builder)
+  -- numbers that names end in begin after those of the outputs
+  local count = #graph.outputs > 1 and #graph.outputs or 0
+  local b = setmetatable({ nodes = {}, initializers = {}, constants = {}, count = count }, Builder)
   graph.input.last = "input"
   for _, op in ipairs(graph.ops) do
     if not writers[op.type] then graphs.refuse(op.label, "onnx") end
@@ -220,15 +223,19 @@ function M.encode(graph, about)
     writers[op.type](b, op)
   end
   b.op = { name = "output" }
-  local last = b:get(graph.output, "last")
-  local fields = {}
+  local fields, infos = {}, {}
+  for k, value in ipairs(graph.outputs) do
+    local name = k == 1 and "output" or ("output_%d"):format(k)
+    local from = b:get(value, "last")
+    b.nodes[#b.nodes + 1] = message { { 1, "bytes", from }, { 2, "bytes", name }, { 3, "bytes", name },
+      { 4, "bytes", "Identity" } }
+    infos[k] = value_info(name, value.shape)
+  end
   for _, node in ipairs(b.nodes) do fields[#fields + 1] = { 1, "bytes", node } end
-  fields[#fields + 1] = { 1, "bytes", message { { 1, "bytes", last }, { 2, "bytes", "output" },
-    { 3, "bytes", "output" }, { 4, "bytes", "Identity" } } }
   fields[#fields + 1] = { 2, "bytes", about.name }
   for _, tensor in ipairs(b.initializers) do fields[#fields + 1] = { 5, "bytes", tensor } end
   fields[#fields + 1] = { 11, "bytes", value_info("input", graph.input.shape) }
-  fields[#fields + 1] = { 12, "bytes", value_info("output", graph.output.shape) }
+  for _, info in ipairs(infos) do fields[#fields + 1] = { 12, "bytes", info } end
   local file = {
     { 1, "int", IR_VERSION }, { 2, "bytes", "Perilune" }, { 3, "bytes", core.system.version() },
     { 7, "bytes", message(fields) }, { 8, "bytes", message { { 1, "bytes", "" }, { 2, "int", OPSET } } },

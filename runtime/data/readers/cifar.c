@@ -41,6 +41,9 @@ pl_status pl_cifar_read(pl_tensor **images, pl_tensor **labels, const char *cons
                         int64_t classes, pl_error *err) {
   size_t total = 0, records, at = 0;
   pl_status status = PL_OK;
+  *images = *labels = NULL;
+  if (label_bytes != 1 && label_bytes != 2)
+    return pl_error_set(err, PL_ERROR_VALUE, "a record of CIFAR has 1 or 2 bytes of labels, got %zu", label_bytes);
   for (size_t i = 0; i < n && status == PL_OK; i++) {
     status = count_records(&records, paths[i], label_bytes, err);
     total += records;
@@ -48,13 +51,20 @@ pl_status pl_cifar_read(pl_tensor **images, pl_tensor **labels, const char *cons
   if (status) return status;
   *images = pl_tensor_new(PL_U8, &(pl_shape){ 4, { (int64_t)total, SIDE, SIDE, 3 } }, err);
   *labels = *images ? pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)total } }, err) : NULL;
-  if (*labels == NULL) return PL_ERROR_MEMORY;
+  if (*labels == NULL) status = PL_ERROR_MEMORY;
   for (size_t i = 0; i < n && status == PL_OK; i++) {
     if ((status = count_records(&records, paths[i], label_bytes, err))) break;
-    if (records > total - at) return pl_error_set(err, PL_ERROR_IO, "%s grows while it is read", paths[i]);
+    if (records > total - at) {
+      status = pl_error_set(err, PL_ERROR_IO, "%s grows while it is read", paths[i]);
+      break;
+    }
     status = read_records((uint8_t *)pl_tensor_data(*images) + at * PIXELS, (int32_t *)pl_tensor_data(*labels) + at,
                           paths[i], records, label_bytes, classes, err);
     at += records;
   }
+  if (status == PL_OK) return PL_OK;
+  pl_tensor_free(*images);
+  pl_tensor_free(*labels);
+  *images = *labels = NULL;
   return status;
 }

@@ -164,6 +164,10 @@ static pl_status take_apart(pl_csv *c, size_t size, char delimiter, pl_error *er
 pl_csv *pl_csv_open(const char *path, char delimiter, bool header, pl_error *err) {
   static const char *const none[] = { "", NULL };
   size_t size = 0;
+  if (delimiter == '\0' || strchr("\"\r\n", delimiter) != NULL) {
+    pl_error_set(err, PL_ERROR_VALUE, "the delimiter of a CSV file is neither a quote nor the end of a line");
+    return NULL;
+  }
   pl_csv *c = pl_alloc(sizeof *c + strlen(path) + 1, err);
   if (c == NULL) return NULL;
   strcpy(c->path, path);

@@ -80,6 +80,8 @@ static int compare(const void *a, const void *b) { return strcmp(*(const char *c
 pl_status pl_csv_categories(const pl_csv *c, size_t column, const char ***names, size_t *n, pl_error *err) {
   const char **list = pl_alloc_array(c->rows + 1, sizeof *list, err);
   size_t found = 0, kept = 0;
+  *names = NULL;
+  *n = 0;
   if (list == NULL) return PL_ERROR_MEMORY;
   for (size_t row = 0; row < c->rows; row++) {
     const char *field = pl_csv_field(c, row, column);

@@ -19,7 +19,6 @@ pl_status pl_jpeg_load(pl_error *err) {
                                            "tjGetErrorStr2", NULL };
   void **const at[] = { (void **)&jpeg.open, (void **)&jpeg.close, (void **)&jpeg.header, (void **)&jpeg.decompress,
                         (void **)&jpeg.message };
-  if (jpeg.message != NULL) return PL_OK;
   return pl_load_library("JPEG pictures need libjpeg-turbo", names, "libturbojpeg0", functions, at, err);
 }
 

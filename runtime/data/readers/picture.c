@@ -6,6 +6,16 @@
 #include "data/readers/source.h"
 #include "perilune/threads.h"
 
+pl_status pl_picture_check(int64_t height, int64_t width, int channels, pl_error *err) {
+  enum { SIDE_MOST = 65536 };
+  if (channels != 1 && channels != 3)
+    return pl_error_set(err, PL_ERROR_VALUE, "a picture has 1 channel (gray) or 3 (colours), got %d", channels);
+  if (height == 0 && width == 0) return PL_OK;
+  if (height >= 1 && height <= SIDE_MOST && width >= 1 && width <= SIDE_MOST) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "a picture has 1 to %d rows and columns, got %lld x %lld", SIDE_MOST,
+                      (long long)height, (long long)width);
+}
+
 static void close_picture(pl_picture *p) {
   pl_free(p->file);
   pl_free(p->pixels);
@@ -103,7 +113,7 @@ pl_status pl_picture_into(uint8_t *out, const char *path, int64_t height, int64_
 
 pl_tensor *pl_picture_read(const char *path, int channels, pl_error *err) {
   int64_t height, width;
-  if (pl_picture_info(path, &height, &width, err)) return NULL;
+  if (pl_picture_check(0, 0, channels, err) || pl_picture_info(path, &height, &width, err)) return NULL;
   pl_shape shape = { 3, { height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
   if (t != NULL && pl_picture_into(pl_tensor_data(t), path, height, width, true, channels, err)) {
@@ -167,7 +177,8 @@ pl_tensor *pl_pictures_read(const char *const *paths, size_t n, int64_t height, 
     pl_error_set(err, PL_ERROR_VALUE, "there are no pictures");
     return NULL;
   }
-  if (pl_picture_libraries(paths, n, err) || (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
+  if (pl_picture_check(height, width, channels, err) || pl_picture_libraries(paths, n, err) ||
+      (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
   pl_shape shape = { 4, { (int64_t)n, height, width, channels } };
   pl_tensor *t = pl_tensor_new(PL_U8, &shape, err);
   if (t == NULL) return NULL;

@@ -26,6 +26,8 @@ pl_status pl_jpeg_load(pl_error *err);
 pl_status pl_jpeg_head(pl_picture *p, pl_error *err);
 pl_status pl_jpeg_pixels(pl_picture *p, pl_error *err);
 
+/* May pictures become [height, width, channels]? 0 x 0: of the size that they have. */
+pl_status pl_picture_check(int64_t height, int64_t width, int channels, pl_error *err);
 /* Into `out` [height, width, channels]; exact: a picture of another size is an error. From any thread, once the
    libraries that such files need have been loaded. */
 pl_status pl_picture_into(uint8_t *out, const char *path, int64_t height, int64_t width, bool exact, int channels,

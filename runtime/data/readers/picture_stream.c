@@ -34,7 +34,8 @@ pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t height
     pl_error_set(err, PL_ERROR_VALUE, "there are no pictures");
     return NULL;
   }
-  if (pl_picture_libraries(paths, n, err) || (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
+  if (pl_picture_check(height, width, channels, err) || pl_picture_libraries(paths, n, err) ||
+      (exact && pl_picture_info(paths[0], &height, &width, err))) return NULL;
   picture_stream *p = pl_alloc(sizeof *p, err);
   if (p == NULL) return NULL;
   for (size_t i = 0; i < n; i++) bytes += strlen(paths[i]) + 1;

@@ -17,7 +17,6 @@ pl_status pl_png_load(pl_error *err) {
   static const char *const functions[] = { "png_image_begin_read_from_memory", "png_image_finish_read",
                                            "png_image_free", NULL };
   void **const at[] = { (void **)&png.begin, (void **)&png.finish, (void **)&png.free };
-  if (png.free != NULL) return PL_OK;
   return pl_load_library("PNG pictures need libpng", names, "libpng16-16", functions, at, err);
 }
 
