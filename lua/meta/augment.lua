@@ -4,7 +4,8 @@
 ---
 ---Each has `chance` (default 1), the probability that it happens, decided anew for each "batch" or each "image" (`per`,
 ---default "image"); what happens is drawn for each image. It depends on the seed, the epoch, the batch and the image's
----place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the images.
+---place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the images. Error: an
+---unknown option, a value out of range, samples that are not images [H, W, C].
 ---
 ---```lua
 ---augment = pl.augment.affine { chance = 0.25, per = "batch", zoom = 0.2, rotate = 25, shift = 0.2, unit = "whole" },
@@ -81,7 +82,7 @@ local Augmentation = {}
 ---@field seed? integer (default 0)
 ---@field epoch? integer (default 0)
 ---@field index? integer number of the batch (default 0)
----@field place? integer in the list of augmentations, from 1 (default 1)
+---@field position? integer in the list of augmentations, from 1 (default 1); `place` is an older name
 
 ---The images altered, as those of that batch would be.
 ---

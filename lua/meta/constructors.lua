@@ -3,7 +3,7 @@
 ---What `require "perilune"` gives: the modules `nn`, `optim`, `data` and others, and the functions that make tensors or
 ---work on several of them. Sizes are given as numbers or as one table; a last argument "f32", "u8" or "i32" names the
 ---element type. Random numbers are a function of the seed: of `{ seed = n }`, or else of `pl.seed` and of how many were
----made before.
+---made before. Wrong arguments are errors that name the argument, with the script's line.
 ---@class perilune
 ---@field version string for instance "0.1.0"
 ---@field nn perilune.nn
@@ -70,16 +70,16 @@ function pl.eye(rows, columns, dtype) end
 ---pl.arange(0, 1, 0.1)    -- 11 values
 ---```
 ---@param from number
----@param to? number
----@param step? number (default 1)
----@param dtype? perilune.dtype
+---@param to? number (default: `from`, counted to from 1)
+---@param step? number not 0 (default 1)
+---@param dtype? perilune.dtype (default "i32" of integers, else "f32")
 ---@return perilune.Tensor
 function pl.arange(from, to, step, dtype) end
 
 ---`count` values at equal distances, both ends included; f32.
 ---@param from number
 ---@param to number
----@param count integer
+---@param count integer 1 or more; of 1 it is `from`
 ---@return perilune.Tensor
 function pl.linspace(from, to, count) end
 
@@ -97,7 +97,7 @@ function pl.rand(...) end
 ---@return perilune.Tensor
 function pl.randn(...) end
 
----Random whole numbers from low to high, both included; i32.
+---Random whole numbers from low to high, both included; i32. Error: low is above high.
 ---@param low integer
 ---@param high integer
 ---@param ... integer|integer[]|{ seed: integer } sizes, then options
@@ -105,25 +105,25 @@ function pl.randn(...) end
 function pl.randint(low, high, ...) end
 
 ---Sets the seed of all random tensors made without one of their own; without arguments only tells it.
----@param seed? integer
+---@param seed? integer (default: it stays)
 ---@param taken? integer how many were made already (default 0)
 ---@return integer seed
 ---@return integer taken
 function pl.seed(seed, taken) end
 
----Joins tensors along an axis. Error: other sizes or the types differ.
+---Joins tensors along an axis. Error: none, or other sizes or the types differ.
 ---@param list perilune.Tensor[]
 ---@param axis? integer (default 1)
 ---@return perilune.Tensor
 function pl.cat(list, axis) end
 
----Joins tensors of equal shape along a new axis.
+---Joins tensors of equal shape and type along a new axis. Error: none, or they differ.
 ---@param list perilune.Tensor[]
 ---@param axis? integer of the result (default 1)
 ---@return perilune.Tensor
 function pl.stack(list, axis) end
 
----Elements of `yes` where the mask is not 0, else of `no`; all three broadcast.
+---Elements of `yes` where the mask is not 0, else of `no`; all three broadcast. Error: they do not.
 ---@param mask perilune.Tensor
 ---@param yes perilune.Tensor|number
 ---@param no perilune.Tensor|number

@@ -8,7 +8,8 @@
 ---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
 ---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
 ---`train-images.idx3-ubyte`. Their SHA-256 is verified. `perilune data fetch mnist` downloads one, `perilune data list`
----names them.
+---names them. Where its files are missing, the first use of a data set is an error that says which, where they were
+---looked for, and how to get them. An unknown option is an error, a file that is damaged too.
 ---
 ---```lua
 ---local train, test = pl.data.mnist():splits()
@@ -75,13 +76,14 @@ function data.digits(options) end
 
 ---@class perilune.TensorsOptions
 ---@field x perilune.Tensor samples of the training set, f32 or u8 [N, ...]; the value of a u8 is byte / 255
----@field y? perilune.Tensor labels, i32 or u8 [N] from 0, or targets, f32 [N, ...]
----@field test_x? perilune.Tensor
----@field test_y? perilune.Tensor
+---@field y? perilune.Tensor labels, i32 or u8 [N] from 0, or targets, f32 [N, ...] (default: neither)
+---@field test_x? perilune.Tensor of a test set (default: none)
+---@field test_y? perilune.Tensor its labels or targets (default: neither)
 ---@field labels? string[] names of the classes (default "0", "1", ...)
 ---@field name? string (default "tensors")
 
----A data set of tensors. They are not copied: do not alter them afterwards.
+---A data set of tensors. They are not copied: do not alter them afterwards. Error: unequal numbers, or a label that is
+---negative or has no name in `labels`.
 ---
 ---```lua
 ---local d = pl.data.from_tensors { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32"), labels = { "left", "right" } }
@@ -93,8 +95,8 @@ function data.from_tensors(options) end
 ---@class perilune.IdxOptions
 ---@field train_images string path of an IDX file, plain or gzip: [N, H, W] (which becomes [N, H, W, 1]) or [N, ...]
 ---@field train_labels string path of an IDX file of whole numbers [N]
----@field test_images? string
----@field test_labels? string
+---@field test_images? string of a test set (default: none)
+---@field test_labels? string its labels (default: none)
 ---@field labels? string[]|integer names of the classes, or how many there are (default 10)
 ---@field name? string (default "idx")
 
@@ -104,13 +106,13 @@ function data.from_tensors(options) end
 function data.idx(options) end
 
 ---@class perilune.NpzOptions
----@field path? string an .npz archive (may be given first, without its name); without it x, y, ... are .npy files
----@field x? string name of the samples [N, ...] in it; bytes are pixels, their value is byte / 255, other numbers stay
----@field y? string name of the labels (whole numbers [N] from 0) or targets (other numbers [N, ...])
----@field test_x? string
----@field test_y? string
----@field labels? string[]|integer names of the classes, or how many there are
----@field validation? number|perilune.ValidationOptions set apart from the training set
+---@field path? string an .npz archive (may be given first, without its name) (default: x, y, ... are .npy files)
+---@field x string name of the samples [N, ...] in it; bytes are pixels, their value is byte / 255, other numbers stay
+---@field y? string name of the labels (whole numbers [N] from 0) or targets (other numbers [N, ...]) (default: neither)
+---@field test_x? string of a test set (default: none)
+---@field test_y? string its labels or targets (default: neither)
+---@field labels? string[]|integer names of the classes, or how many there are (default: the largest label + 1)
+---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
 ---@field name? string (default: that of the file)
 
 ---Arrays of NumPy, in an archive (`numpy.savez`, also compressed) or in .npy files. Numbers of every size and byte
@@ -127,14 +129,16 @@ function data.npz(options) end
 ---@class perilune.CsvOptions
 ---@field path string a file, plain or gzip (may be given first, without its name)
 ---@field target? string|integer predicted: a column of texts are labels; of numbers targets, or labels with `labels`
----@field labels? string[]|integer names of the classes, or how many there are
+---  (default: none)
+---@field labels? string[]|integer names of the classes, or how many there are (default: the texts of the target)
 ---@field columns? string[] only these are features (default: all but the target)
----@field ignore? string[] all but these are features
----@field categories? string|string[] columns of numbers that are categories
+---@field ignore? string[] all but these are features (default: none of them)
+---@field categories? string|string[] columns of numbers that are categories (default: none)
 ---@field missing? "drop"|"mean"|number a missing value: leaves out its row, becomes the mean of its column, a number
+---  (default: is an error)
 ---@field na? string|string[] texts that mean a missing value (default "", NA, N/A, n/a, NaN, nan, NULL, null, ?)
----@field test? string a file of the same columns
----@field validation? number|perilune.ValidationOptions set apart from the rows
+---@field test? string a file of the same columns (default: none)
+---@field validation? number|perilune.ValidationOptions set apart from the rows (default: none)
 ---@field header? boolean the first line has the names of the columns; else they are 1, 2, ... (default true)
 ---@field delimiter? string (default ",")
 ---@field name? string (default: that of the file)
@@ -157,7 +161,7 @@ function data.csv(options) end
 ---@field channels? 1|3 gray or colours (default 3)
 ---@field stream? boolean pictures stay in their files and are read ahead of the step, as in `data.hdf5` (default false)
 ---@field test? string another such folder (default: path/test where there are only path/train and path/test)
----@field validation? number|perilune.ValidationOptions set apart from the training pictures
+---@field validation? number|perilune.ValidationOptions set apart from the training pictures (default: none)
 ---@field name? string (default: that of the folder)
 
 ---PNG and JPEG pictures, a folder a class: `photos/cat/1.jpg`, `photos/dog/2.png`. Classes and pictures are taken in
@@ -177,11 +181,11 @@ function data.images(options) end
 ---@field y? string (default "y")
 ---@field test_x? string (default "test_x")
 ---@field test_y? string (default "test_y")
----@field labels? string[] names of the classes
+---@field labels? string[] names of the classes (default "0", "1", ...)
 ---@field name? string (default "hdf5")
 ---@field foreign? boolean reads files that other programs wrote, whose wholeness nothing proves (default false)
 ---@field stream? boolean the samples stay in the file and are read ahead of the step (default false)
----@field validation? number|perilune.ValidationOptions set apart from the training set
+---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
 
 ---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
 ---
@@ -218,7 +222,7 @@ local Dataset = {}
 ---@return perilune.Split? validation
 function Dataset:splits() end
 
----A part of the training split; the others stay whole.
+---A part of the training split; the others stay whole. Error: there are fewer.
 ---
 ---```lua
 ---data.mnist():subset { per_class = 100 }
@@ -228,6 +232,7 @@ function Dataset:splits() end
 function Dataset:subset(options) end
 
 ---Holds a fraction of the training split out as the validation split: a random choice, the same fraction of each class.
+---Error: the fraction is not between 0 and 1, or leaves a side empty; stratified without labels.
 ---
 ---```lua
 ---data.mnist():validation(0.1)
@@ -242,12 +247,13 @@ function Dataset:validation(how) end
 ---@return string
 function Dataset:derivation() end
 
----All splits with the mean of the training split taken off, and divided by its standard deviation.
+---All splits with the mean of the training split taken off, and divided by its standard deviation. Error, once it is
+---read: standardized before.
 ---@param options? perilune.StandardizeOptions
 ---@return perilune.Dataset
 function Dataset:standardize(options) end
 
----All splits, their images resized.
+---All splits, their images resized. Error: a side below 1, no images [H, W, C], or a stream.
 ---@param height integer pixels
 ---@param width? integer (default: the height)
 ---@return perilune.Dataset
@@ -266,7 +272,7 @@ function Dataset:resize(height, width) end
 ---@operator len: integer
 local Split = {}
 
----One sample.
+---One sample. Error: out of range, as in the next two.
 ---
 ---```lua
 ---local image, label = train:get(1)
@@ -310,10 +316,10 @@ function Split:gather(positions) end
 function Split:batches(n, options) end
 
 ---@class perilune.SubsetOptions
----@field first? integer the first so many samples
----@field per_class? integer the first so many of each class
+---@field first? integer the first so many samples (default: per_class says it)
+---@field per_class? integer the first so many of each class (default: first says it)
 
----The first samples, or the first of each class.
+---The first samples, or the first of each class. Error: there are fewer.
 ---@param options perilune.SubsetOptions
 ---@return perilune.Split
 function Split:subset(options) end
@@ -325,7 +331,7 @@ function Split:subset(options) end
 ---@field seed? integer of the random choice (default 1; in an experiment: the experiment's seed, the same for every
 ---  `--seed`)
 
----Holds a fraction out.
+---Holds a fraction out. Errors as those of Dataset:validation.
 ---@param how number|perilune.ValidationOptions
 ---@return perilune.Split kept
 ---@return perilune.Split held

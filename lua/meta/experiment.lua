@@ -99,8 +99,8 @@ function pl.experiment(fields) end
 ---the default: number (whole if the default is), string, boolean, or a list of these written 1,2,3. Without a default
 ---it is a string that must be given. An argument that no `pl.arg` asked for is an error that names the nearest.
 ---@param name string
----@param default? number|string|boolean|table
----@param choices? table the values that are allowed
+---@param default? number|string|boolean|table (default: none, and it must be given)
+---@param choices? table the values that are allowed (default: any)
 ---@return any
 function pl.arg(name, default, choices) end
 
@@ -109,8 +109,8 @@ function pl.arg(name, default, choices) end
 local Experiment = {}
 
 ---@class perilune.RunOptions
----@field epochs? integer instead of the experiment's
----@field seed? integer instead of the experiment's
+---@field epochs? integer (default: the experiment's)
+---@field seed? integer (default: the experiment's)
 ---@field threads? integer (default: as many as there are cores)
 ---@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a
 ---  finished one is there)
@@ -120,9 +120,10 @@ local Experiment = {}
 ---@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
----@field pause_after? integer end after this epoch with all saved; the same call without it goes on, to the same bits
+---@field pause_after? integer end after this epoch with all saved; the same call without it resumes, to the same bits
+---  (default: none)
 ---@field leave? fun(): boolean asked between steps; when it returns true the run ends with all saved, as when
----  interrupted
+---  interrupted (default: none)
 ---@field watch? boolean curves in a full screen while it trains; q leaves the view, and the run goes on (default false)
 ---@field interruptible? boolean end with all saved when Ctrl-C, SIGTERM or SIGHUP was noted; `perilune run` and a
 ---  session do (default false)
@@ -138,7 +139,7 @@ local Experiment = {}
 ---@return perilune.Run
 function Experiment:run(options) end
 
----A copy with some fields changed. The model is shared.
+---A copy with some fields changed. The model is shared. Errors as those of pl.experiment.
 ---
 ---```lua
 ---for _, lr in ipairs { 0.1, 0.01 } do e:with { name = "lr " .. lr, optimizer = optim.SGD { lr = lr } }:run() end
@@ -165,7 +166,7 @@ function Experiment:rows() end
 function pl.run(path) end
 
 ---All runs below a folder, sorted by folder. A filter is a function(run), or a text of conditions that all hold: a name
----that `run:value` knows, one of `= != < <= > >= ~` (contains), and a value.
+---that `run:value` knows, one of `= != < <= > >= ~` (contains), and a value. Error: a text that is none.
 ---
 ---```lua
 ---for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do
@@ -173,7 +174,7 @@ function pl.run(path) end
 ---end
 ---```
 ---@param path? string (default "runs")
----@param filter? string|fun(run: perilune.Run): boolean
+---@param filter? string|fun(run: perilune.Run): boolean (default: all)
 ---@return perilune.Run[]? runs nil and a message when there is no such folder
 ---@return table|string problems { path =, message = } of each run that could not be read
 function pl.runs(path, filter) end
@@ -181,24 +182,26 @@ function pl.runs(path, filter) end
 ---@class perilune.SweepOptions
 ---@field script string a file that returns an experiment; its `pl.arg`s are what varies
 ---@field arguments? table name to values: a list, a text such as "1..5", "lin:0..1", "log:1e-4..1e-1", or one value
+---  (default: none vary)
 ---@field seeds? integer each combination with seeds 1 to this (default 1)
----@field trials? integer draw so many combinations at random instead of all
+---@field trials? integer draw so many combinations at random (default: all of them)
 ---@field sampling_seed? integer what they are drawn from (default 1)
 ---@field jobs? integer so many trials at a time (default 1)
 ---@field threads? integer of all trials together (default: as many as there are cores)
----@field epochs? integer at most so many epochs a trial
+---@field epochs? integer at most so many epochs a trial (default: the experiment's)
 ---@field out? string the sweep's folder (default runs/sweep-<script>)
 ---@field halving? boolean successive halving (default false)
 ---@field select? string "validation" (default), a column of the history, "test", or "none"
 ---@field fail_fast? boolean stop when a trial fails (default false)
 ---@field retry? boolean train again what is marked as failed (default false)
----@field memory? integer bytes that each trial may hold
+---@field memory? integer bytes that each trial may hold (default: no limit)
 ---@field quiet? boolean print nothing (default true)
 
 ---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does;
 ---what is trained
 ---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error
----= { mean, std, min, max, n }, ... }), best, runs, failed, stopped }.
+---= { mean, std, min, max, n }, ... }), best, runs, failed, stopped }. Error: a script or argument that is not there, a
+---folder of another sweep; a trial that fails is counted, and the others go on.
 ---
 ---```lua
 ---local s = pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "16..18" }, seeds = 3, jobs = 2 }
@@ -211,7 +214,7 @@ function pl.sweep(options) end
 ---What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`.
 ---Two runs on the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p
 ---}; two groups: { kind = "difference", difference, low, high, level, seeds } of their mean test errors, with a
----bootstrapped interval. And `settings`, `results`.
+---bootstrapped interval. And `settings`, `results`. Error: there is no such run.
 ---
 ---```lua
 ---print(pl.compare("runs/a-s1", "runs/b-s1").words)
@@ -298,7 +301,7 @@ function Run:report(options) end
 ---@field rows table<string, number>[]
 local History = {}
 
----Draws a metric, or several, over the epochs: `run.history:plot "test_error"`.
+---Draws a metric, or several, over the epochs: `run.history:plot "test_error"`. Error: it has no such column.
 ---@param metric string|string[]
 ---@param options? perilune.PlotOptions
 function History:plot(metric, options) end

@@ -14,7 +14,8 @@
 ---@field grad table<string, perilune.Tensor> all gradients of the layer by the parameter's name
 local Layer = {}
 
----Checks and plans the whole model for samples of a shape. Happens by itself when data first comes.
+---Checks and plans the whole model for samples of a shape. Happens by itself when data first comes. Error: a layer that
+---cannot take what comes to it, by its path and with both shapes.
 ---
 ---```lua
 ---model:build { 28, 28, 1 }
@@ -23,13 +24,15 @@ local Layer = {}
 ---@return perilune.Layer model the same
 function Layer:build(shape) end
 
----A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered.
+---A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered. Error:
+---the shape does not fit, or the batch is too small for a BatchNorm.
 ---@param x perilune.Tensor [N, ...]
 ---@return perilune.Tensor output
 ---@return perilune.Tensor ... of a model of several outputs (nn.Graph) the others
 function Layer:forward(x) end
 
----The output for x, without training; nothing is remembered. Large inputs are run in chunks.
+---The output for x, without training; nothing is remembered. Large inputs are run in chunks. Error: the shape does not
+---fit.
 ---@param x perilune.Tensor [N, ...]
 ---@param mode? "infer"|"dropout" "dropout" leaves dropout on (default "infer")
 ---@return perilune.Tensor output
@@ -41,7 +44,8 @@ function Layer:infer(x, mode) end
 ---  there is none, a last Softmax or Sigmoid makes probabilities, LogSoftmax log-probabilities, and all else logits)
 
 ---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value
----above 1/2. Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike.
+---above 1/2. Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike. Error: outputs
+---that are not [N, K].
 ---@param x perilune.Tensor [N, ...]
 ---@param options? perilune.OutputOptions
 ---@return perilune.Tensor labels i32 [N]
@@ -54,7 +58,8 @@ function Layer:predict(x, options) end
 ---@return perilune.Tensor probabilities [N, K]
 function Layer:probabilities(x, options) end
 
----Adds the gradient of every parameter to its `grad`; follows forward.
+---Adds the gradient of every parameter to its `grad`; follows forward, once. Error: no forward came before, or the
+---gradient has another shape than its output.
 ---@param gradient perilune.Tensor|perilune.Tensor[] of the output, as a loss returns it; of several outputs a list
 ---@param needs_grad? boolean also return the gradient for the input (default false)
 ---@return perilune.Tensor? input_gradient
@@ -63,12 +68,13 @@ function Layer:backward(gradient, needs_grad) end
 ---Sets all gradients to 0.
 function Layer:zero_grad() end
 
----Draws every parameter anew from its initializer.
+---Draws every parameter anew from its initializer, a function of the seed and the layer's place. Error: shapes that
+---depend on the input's, before a build.
 ---@param seed integer
 function Layer:initialize(seed) end
 
 ---What dropout's masks are a function of: gets, or first sets, seed and step.
----@param seed? integer
+---@param seed? integer (default: both stay)
 ---@param step? integer (default 0)
 ---@return integer step
 function Layer:random(seed, step) end
@@ -83,7 +89,7 @@ function Layer:random(seed, step) end
 ---One pass over a data set. With labels the result has accuracy, error, correct and confusion; `outside`, if there is
 ---any, counts for each label samples that were given none of the classes (NaN, or an output beyond them). With targets
 ---it has mae, rmse and r2 (of all outputs together, each about its own mean); independent logits (BCE) are compared as
----probabilities.
+---probabilities. Error: the outputs do not fit the labels or targets, or there are none; a file cannot be read.
 ---
 ---```lua
 ---model:evaluate(test).accuracy
@@ -111,14 +117,15 @@ function Layer:parameters() end
 ---@return integer
 function Layer:count() end
 
----A table of the layers as text: output shape, parameters, multiply-adds and bytes of one sample.
----@param shape? integer[] of one sample, if the model has not been built
+---A table of the layers as text: output shape, parameters, multiply-adds and bytes of one sample. Error: not built, and
+---no shape given.
+---@param shape? integer[] of one sample (default: that for which the model was built)
 ---@return string
 function Layer:summary(shape) end
 
 ---The rows of the summary as data: path, label, type, name, output, parameters, work (multiply-adds), memory (bytes).
----A Residual has a row with part = "fork" before its branches and one with part = "join" after them.
----@param shape? integer[] of one sample, if the model has not been built
+---A Residual has a row with part = "fork" before its branches and one with part = "join" after them. Errors as above.
+---@param shape? integer[] of one sample (default: that for which the model was built)
 ---@return table[] rows
 function Layer:rows(shape) end
 
@@ -140,9 +147,11 @@ function Layer:activations(x) end
 
 ---@class perilune.MistakesOptions
 ---@field count? integer how many (default 12, at most 50)
----@field loss? function the loss it was trained with, where probabilities depend on it
+---@field loss? perilune.Loss|function the loss it was trained with, where probabilities depend on it (default: as for
+---  predict)
 
 ---The mistakes on a split, the most confident first, as pictures: actual label, predicted label, probability, index.
+---Error: the split has no labels.
 ---
 ---```lua
 ---model:mistakes(test)
@@ -167,7 +176,8 @@ function Layer:statistics() end
 
 ---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
 ---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for
----`data` (gathering and augmenting), `loss`, `update` (the optimizer), and `other` (all that is between).
+---`data` (gathering and augmenting), `loss`, `update` (the optimizer), and `other` (all that is between). Error: the
+---model has not been built; what `f` raises.
 ---@param f function trains, or calls the model in other ways
 ---@param ... any what `f` is called with
 ---@return table[] rows
@@ -180,7 +190,7 @@ function Layer:profile(f, ...) end
 ---@return boolean has_functions
 function Layer:sizes() end
 
----Bytes that the activations and workspaces of a batch take.
+---Bytes that the activations and workspaces of a batch take; 0 of a model that has not been built.
 ---@param batch integer samples
 ---@param mode? "train"|"infer" (default "train")
 ---@return integer bytes

@@ -8,7 +8,8 @@ local nn = {}
 ---
 ---Targets are labels, i32 [N] with the classes counted from 0, or target values (or probabilities of each class), f32
 ---and shaped like the output. Every loss takes labels: those made for values see the one-hot row. With one output there
----are two classes, and the label itself, 0 or 1, is the target value.
+---are two classes, and the label itself, 0 or 1, is the target value. Error: shapes that do not fit, a label beyond the
+---outputs, a target outside [0, 1] where it is a probability; the message names the sample.
 ---
 ---```lua
 ---local loss = nn.CrossEntropy { label_smoothing = 0.1 }
@@ -63,7 +64,7 @@ function nn.CrossEntropy(options) end
 
 ---Cross entropy on logits in which samples that are already told apart count less: -sum over classes of t (1 - p)^gamma
 ---log p, p = softmax(x). Lin et al., ICCV 2017.
----@param gamma? number
+---@param gamma? number (default 2)
 ---@param options? perilune.FocalLossOptions
 ---@return perilune.Loss
 function nn.FocalLoss(gamma, options) end

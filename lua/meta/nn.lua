@@ -4,8 +4,9 @@
 ---
 ---A model is a layer that holds layers, usually nn.Sequential. Images and activations are `[N, H, W, C]`: samples,
 ---rows, columns, channels. Each constructor takes its sizes in order and its options as one table at the end; an
----unknown option is an error that names the nearest one. Every layer takes `name = "fc1"`, by which `model:find "fc1"`
----finds it and messages call it.
+---unknown option is an error that names the nearest one, a value out of range one that names the range. Whether shapes
+---fit is known when the model is built: the error names the layer and both shapes. Every layer takes `name = "fc1"`, by
+---which `model:find "fc1"` finds it and messages call it.
 ---
 ---```lua
 ---local model = nn.Sequential {
@@ -39,7 +40,7 @@ local nn = {}
 
 ---A fully connected layer on the last axis of any input: y = x w + b.
 ---
----Input `[N, ..., inputs]`, output `[N, ..., outputs]`; `weight` [inputs, outputs], `bias` [outputs].
+---Input `[N, ..., inputs]` (else an error), output `[N, ..., outputs]`; `weight` [inputs, outputs], `bias` [outputs].
 ---
 ---```lua
 ---nn.Linear(784, 10)
@@ -89,7 +90,7 @@ function nn.Conv2d(inputs, outputs, kernel, options) end
 ---The largest value in each window, for each channel.
 ---
 ---Input `[N, H, W, C]`, output `[N, H', W', C]`. The border of padding never wins. The gradient goes to the first
----largest value. NaN is passed on.
+---largest value. NaN is passed on. Error: the window is larger than the padded image.
 ---
 ---```lua
 ---nn.MaxPool2d(2)
@@ -102,7 +103,7 @@ function nn.MaxPool2d(kernel, options) end
 
 ---The mean of each window, for each channel.
 ---
----Input `[N, H, W, C]`, output `[N, H', W', C]`.
+---Input `[N, H, W, C]`, output `[N, H', W', C]`. Error: the window is larger than the padded image.
 ---@param kernel integer|integer[] size of the window; one number or {height, width}
 ---@param options? perilune.AvgPoolOptions
 ---@return perilune.Layer
@@ -132,7 +133,8 @@ function nn.GlobalAvgPool2d(options) end
 ---y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and variance of the batch in a training pass
 ---and the running ones otherwise (`running_mean`, `running_var`). Ioffe, Szegedy, ICML 2015.
 ---
----Input and output `[N, ..., features]`; `weight`, `bias` [features].
+---Input and output `[N, ..., features]`; `weight`, `bias` [features]. Error: a training batch of one row, which has no
+---variance.
 ---
 ---```lua
 ---nn.Conv2d(1, 8, 3, { bias = false }), nn.BatchNorm(8), nn.ReLU()
@@ -229,14 +231,14 @@ function nn.Identity(options) end
 
 ---branch(x) + shortcut(x), or branch(x) + x without a shortcut. He, Zhang, Ren, Sun, CVPR 2016.
 ---
----The two outputs must have the same shape.
+---Error: the two outputs differ in shape.
 ---
 ---```lua
 ---nn.Residual(nn.Sequential { nn.Linear(64, 64), nn.ReLU() })
 ---nn.Residual { branch, nn.Linear(64, 128), name = "block1" }
 ---```
 ---@param branch perilune.Layer or a table { branch, shortcut, name = ... }
----@param shortcut? perilune.Layer
+---@param shortcut? perilune.Layer (default: the input itself)
 ---@return perilune.Layer
 function nn.Residual(branch, shortcut) end
 
@@ -254,11 +256,12 @@ function nn.Sequential(layers) end
 ---@class perilune.LambdaOptions
 ---@field forward fun(x: perilune.Tensor, training: boolean): perilune.Tensor output of a batch
 ---@field backward? fun(dy: perilune.Tensor, x: perilune.Tensor, y: perilune.Tensor): perilune.Tensor gradient for the
----  input; needed for training
+---  input; needed for training (default: none, and training is an error)
 ---@field shape? fun(shape: integer[]): integer[] shape of one output sample (default: that of the input)
 ---@field name? string
 
----A layer written in Lua, without parameters. Its functions run on the main thread.
+---A layer written in Lua, without parameters. Its functions run on the main thread. Error: a result of another shape
+---than `shape` says; whatever the functions raise.
 ---
 ---```lua
 ---nn.Lambda { forward = function(x) return x * x end, backward = function(dy, x) return dy * x * 2 end }
@@ -267,7 +270,7 @@ function nn.Sequential(layers) end
 ---@return perilune.Layer
 function nn.Lambda(options) end
 
----The model that `model:config()` described, with fresh parameters.
+---The model that `model:config()` described, with fresh parameters. Error: it describes none.
 ---@param config table
 ---@return perilune.Layer
 function nn.from_config(config) end

@@ -3,7 +3,8 @@
 ---Optimizers: what moves the weights by the gradients.
 ---
 ---An experiment is given one and does the rest. By hand: `opt:bind(model)` once, `opt:step()` after each backward,
----`opt:epoch()` as each epoch begins. In the formulas g is the gradient, w a weight, t the step from 1.
+---`opt:epoch()` as each epoch begins. In the formulas g is the gradient, w a weight, t the step from 1. An unknown
+---option or a value out of range is an error.
 ---
 ---```lua
 ---optim.SGD { lr = 0.1, momentum = 0.9 }
@@ -18,12 +19,13 @@ local optim = {}
 ---The gradient is first scaled by clip_norm, then cut by clip_value, then weight_decay w is added to it (AdamW and LAMB
 ---treat weight decay in their own way).
 ---@class perilune.OptimOptions
----@field lr? number the rate; a schedule changes it from epoch to epoch
+---@field lr? number the rate; a schedule changes it from epoch to epoch (default: the optimizer's own, below)
 ---@field weight_decay? number pull of the weights towards 0 (default 0; AdamW and LAMB 0.01)
 ---@field decay? number the rate is divided by 1 + decay (t - 1) (default 0)
 ---@field clip_norm? number longest gradient, over all parameters together; 0: any (default 0)
 ---@field clip_value? number largest element of the gradient; 0: any (default 0)
 ---@field groups? perilune.OptimGroup[] parameters with settings of their own; the first group that fits counts
+---  (default: none)
 
 ---@class perilune.OptimGroup
 ---@field layers? string|string[] names or paths of layers
@@ -69,7 +71,7 @@ function optim.Adam(options) end
 
 ---@class perilune.MomentsOptions : perilune.OptimOptions
 ---@field betas? number[] b1 and b2, below 1 (default {0.9, 0.999})
----@field eps? number above 0
+---@field eps? number above 0 (default: the optimizer's own, below)
 
 ---Adam with weight decay beside the step: w = w - lr weight_decay w. Loshchilov, Hutter, ICLR 2019.
 ---@param options? perilune.MomentsOptions lr is 0.001, eps 1e-8, weight_decay 0.01 unless given
@@ -181,7 +183,7 @@ function optim.Lion(options) end
 ---@return fun(options?: table): perilune.Optimizer constructor
 function optim.define(fields) end
 
----The optimizer that `opt:config()` described, not yet bound.
+---The optimizer that `opt:config()` described, not yet bound. Error: it describes none of the library's.
 ---@param config table { type = "Adam", config = { ... } }
 ---@return perilune.Optimizer
 function optim.from_config(config) end
@@ -195,12 +197,13 @@ function optim.from_config(config) end
 ---@field epochs integer begun since bind
 local Optimizer = {}
 
----Gives it the parameters of a model that has been built. Its state begins anew.
+---Gives it the parameters of a model that has been built. Its state begins anew. Error: their shapes are not known yet,
+---or a group meets none of them.
 ---@param model perilune.Layer
 ---@return perilune.Optimizer opt the same
 function Optimizer:bind(model) end
 
----Moves the weights by the gradients that backward left.
+---Moves the weights by the gradients that backward left. Error: it is not bound.
 ---
 ---What is not finite is noticed as in an experiment: an error says in which layer and parameter a gradient or a weight
 ---was so first; the step has been taken. With "skip" gradients are looked at before it, and where one is not finite
@@ -228,7 +231,7 @@ function Optimizer:state() end
 ---@return table<string, number> counters steps, epochs, lr, and what a type has besides
 function Optimizer:counters() end
 
----Sets what `opt:counters()` gave; all of it.
+---Sets what `opt:counters()` gave. Error: one is missing.
 ---@param counters table<string, number>
 function Optimizer:set_counters(counters) end
 

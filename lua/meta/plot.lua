@@ -5,13 +5,15 @@
 ---@field bands? boolean runs that differ only in their seed as one curve: mean, and a band from the least to the
 ---  largest (default false)
 ---@field out? string write a figure instead: a path that ends in .svg, .png or .pdf (the latter two take rsvg-convert)
----@field title? string
----@field width? integer of the drawing in the terminal, in columns
+---  (default: draws in the terminal)
+---@field title? string (default: what is drawn)
+---@field width? integer of the drawing in the terminal, in columns (default: the terminal's)
 ---@field height? integer of the drawing in the terminal, in lines (default 16)
----@field from? number low end of the axis
----@field to? number high end of the axis
+---@field from? number low end of the axis (default: that of the values)
+---@field to? number high end of the axis (default: that of the values)
 
----Draws a metric of runs over their epochs, in the terminal or as a figure.
+---Draws a metric of runs over their epochs, in the terminal or as a figure. Error: no such run or metric, or the file
+---cannot be written.
 ---
 ---```lua
 ---pl.plot("runs/my-first-s1", "train_loss", { log = true })
@@ -77,7 +79,8 @@ function Figure:save(path) end
 ---@return table
 function Figure:display() end
 
----Writes one self-contained HTML page about runs, from their files alone: it loads nothing and can be sent.
+---Writes one self-contained HTML page about runs, from their files alone: it loads nothing and can be sent. Error: no
+---such run, or the file cannot be written.
 ---
 ---```lua
 ---pl.report("runs/my-first-s1", "report.html")

@@ -4,7 +4,8 @@
 ---
 ---A schedule is called as schedule(epoch, previous_rate, ctx) and returns the rate; any function of the script's may
 ---stand in its place. With per = "step" it is called before each step, with the step's number, and counts steps. Below,
----base is the option lr, or else the optimizer's, and t is the epoch (or step) from 0.
+---base is the option lr, or else the optimizer's, and t is the epoch (or step) from 0. An unknown, missing or wrong
+---option is an error when the schedule is made.
 ---
 ---```lua
 ---schedule = pl.schedule.cosine { warmup = 2 },
@@ -130,6 +131,7 @@ function schedule.plateau(options) end
 ---@class perilune.TunableOptions
 ---@field halve_after? integer (default 5)
 ---@field late? table { after = 20, every = 3 }: after that epoch it halves at every multiple of `every` instead
+---  (default: never)
 ---@field lr? number (default: the optimizer's)
 
 ---The documented schedule of models 10 to 12 of the progression, where e is the epoch from 0: lr at first, then rate +

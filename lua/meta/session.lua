@@ -13,8 +13,8 @@
 ---Tab completes names, fields and methods; in `help "` the names that help knows. The arrows go through earlier lines
 ---that begin as the present one does, Ctrl-R searches them. Ctrl-C stops a running computation, or clears the line;
 ---Ctrl-D leaves. While an experiment trains (`e:run()`), Ctrl-C pauses it after its batch, saves it, and opens the
----prompt `paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()` goes
----on, Ctrl-D ends the run, to be resumed later. What a rate set by hand will do under the schedule is said;
+---prompt `paused>` inside it: `model`, `optimizer`, `ctx` and `history` can be looked at and changed, `resume()`
+---continues, Ctrl-D ends the run, to be resumed later. What a rate set by hand will do under the schedule is said;
 ---`schedule = pl.schedule.constant { lr = x }` sets another one for this session. Changes by hand are noted in the
 ---run's files, where they changed a bit. Ctrl-C twice ends it at once. An error leaves the session as it was:
 ---`traceback()` says where it came from.
@@ -33,10 +33,10 @@ local session = {}
 ---help "tensor.reshape"
 ---help "conv"
 ---```
----@param topic? any
+---@param topic? any (default: a list of the topics)
 function help(topic) end
 
----Goes on with the training that Ctrl-C paused. There is one at the prompt `paused>` only.
+---Resumes the training that Ctrl-C paused. There is one at the prompt `paused>` only.
 function resume() end
 
 ---Prints how the last error of the session came about, innermost call first.

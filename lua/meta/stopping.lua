@@ -1,7 +1,8 @@
 ---@meta perilune.stopping
 
 ---Early stopping: rules that watch one column of the history. Whatever ends the run, the weights of the best epoch
----are restored, and the result says on which split it was chosen.
+---are restored, and the result says on which split it was chosen. An unknown, missing or wrong option is an error when
+---the rule is made, a column that the history will not have one when the experiment is.
 ---@class perilune.stopping
 local stopping = {}
 

@@ -122,13 +122,14 @@ function store.lock(path) end
 function store.library() end
 
 ---A file that is being written. Paths are "/a/b"; groups on the way are made. Members keep their order. Every method
----but `commit` and `discard` returns the writer.
+---but `commit` and `discard` returns the writer. Error: a path that is there already, that leads through a dataset or
+---has an empty name; a value that cannot be saved.
 ---@class perilune.store.writer
 local Writer = {}
 
 ---Makes a group, with attributes.
 ---@param path string
----@param attributes? table<string, number|string|boolean>
+---@param attributes? table<string, number|string|boolean> (default: none)
 ---@return perilune.store.writer
 function Writer:group(path, attributes) end
 
@@ -181,7 +182,8 @@ function Writer:commit() end
 ---Drops what was not committed. Also what happens when a writer goes out of scope.
 function Writer:discard() end
 
----A file that is being read: as it was when it was opened, whatever happens to it on disk.
+---A file that is being read: as it was when it was opened, whatever happens to it on disk. What is not there, damaged
+---or of another kind is nil and a message.
 ---@class perilune.store.reader
 local Reader = {}
 

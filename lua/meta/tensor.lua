@@ -32,7 +32,7 @@
 ---@operator len: integer
 local Tensor = {}
 
----Size of one axis.
+---Size of one axis. Error: there is none such, as everywhere below.
 ---@param axis integer
 ---@return integer size
 function Tensor:size(axis) end
@@ -96,7 +96,7 @@ function Tensor:squeeze(axis) end
 ---@param axis integer
 ---@return perilune.Tensor view
 function Tensor:unsqueeze(axis) end
----Repeats axes of size 1, and adds axes in front, without copying. Such a view cannot be changed in place.
+---Repeats axes of size 1, and adds axes in front, without copying. Such a view cannot be changed in place: an error.
 ---@param ... integer sizes, or one table of sizes
 ---@return perilune.Tensor view
 function Tensor:expand(...) end
@@ -157,6 +157,7 @@ function Tensor:equal(u, tolerance) end
 ---@return perilune.Tensor
 function Tensor:index(axis, indices) end
 ---One element for each index: for axis 2, `out[i][j] = t[i][indices[i][j]]`. The result has the shape of the indices.
+---Error: an index out of range, or more of them along another axis than t has.
 ---@param axis integer
 ---@param indices table|perilune.Tensor from 1, with as many axes as t
 ---@return perilune.Tensor
@@ -181,7 +182,7 @@ function Tensor:masked_fill_(mask, value) end
 ---@return perilune.Tensor values
 ---@return perilune.Tensor indices i32, where each was, from 1
 function Tensor:sort(axis, options) end
----The k largest along an axis, largest first.
+---The k largest along an axis, largest first. Error: it has fewer.
 ---@param k integer
 ---@param axis? integer (default -1, the last)
 ---@return perilune.Tensor values
@@ -215,8 +216,8 @@ function Tensor:plot(options) end
 ---@field bins? integer (default 16; in a figure 64)
 ---@field low? number (default: the least value)
 ---@field high? number (default: the largest value)
----@field out? string write a figure instead: .svg, .png or .pdf
----@field title? string
+---@field out? string write a figure instead: .svg, .png or .pdf (default: draws in the terminal)
+---@field title? string (default: none)
 
 ---Shows how the values are distributed, in the terminal.
 ---
@@ -226,10 +227,11 @@ function Tensor:plot(options) end
 ---@param options? perilune.HistOptions
 function Tensor:hist(options) end
 
----Counts of the values in bins of equal width, and their moments. Values that are not finite are only counted.
+---Counts of the values in bins of equal width, and their moments. Values that are not finite are only counted. Error:
+---high lies below low.
 ---@param bins? integer from 1 to 4096 (default 64)
----@param low? number (default: the least value)
----@param high? number (default: the largest value)
+---@param low? number finite (default: the least value)
+---@param high? number finite (default: the largest value)
 ---@return table h { counts, low, high, mean, std, min, max, count, zeros, nonfinite }
 function Tensor:histogram(bins, low, high) end
 

@@ -231,7 +231,8 @@ function Tensor:log_softmax(axis) end
 ---@param label perilune.Tensor a label for each row: without the last axis
 ---@return perilune.Tensor
 function Tensor:pick(label) end
----A row of `classes` elements for each label, 1 at the label and 0 elsewhere; f32.
+---A row of `classes` elements for each label, 1 at the label and 0 elsewhere; f32. NaN where a label names nothing (in
+---pl.one_hot that is an error).
 ---@param classes integer
 ---@return perilune.Tensor
 function Tensor:one_hot(classes) end

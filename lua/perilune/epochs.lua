@@ -120,8 +120,7 @@ function Trainer:stop_nonfinite(epoch, where)
   local advice = where.at == "the input" and "the data set or an augmentation made it"
     or ("a smaller learning rate than %s may help"):format(text.number(self.optimizer.lr))
   errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s; %s", epoch, where.batch,
-    where.what, where.at, kept,
-    advice)
+    where.what, where.at, kept, advice)
 end
 
 -- nonfinite = "skip": the batch counts as done, but nothing was learned from it. The first of an epoch is told of.

@@ -206,13 +206,8 @@ end
 
 local unmonitored = { epoch = true, step = true, seconds = true, lr = true, skipped = true }
 
-local function check_stopping(e)
-  local rule = e.stopping
-  if rule == nil then return end
-  if type(rule.update) ~= "function" or type(rule.start) ~= "function" then
-    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... " ..
-      "}, got %s", options.describe(rule))
-  end
+-- A rule or schedule that monitors a column, `field`, finds it in the history.
+local function check_monitor(e, field, rule)
   for _, column in ipairs(e.columns) do
     if column == rule.monitor then return end
   end
@@ -224,9 +219,19 @@ local function check_stopping(e)
     if not unmonitored[column] then monitors[#monitors + 1] = column end
   end
   local near = core.system.nearest(rule.monitor, monitors)
-  errors.raise("pl.experiment: stopping monitors '%s', which this experiment does not measure%s (there are: %s%s)",
-    rule.monitor, why,
+  errors.raise("pl.experiment: %s monitors '%s', which this experiment does not measure%s (there are: %s%s)",
+    field, rule.monitor, why,
     table.concat(monitors, ", "), why == "" and near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+local function check_stopping(e)
+  local rule = e.stopping
+  if rule == nil then return end
+  if type(rule.update) ~= "function" or type(rule.start) ~= "function" then
+    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... " ..
+      "}, got %s", options.describe(rule))
+  end
+  check_monitor(e, "stopping", rule)
 end
 
 -- A run's identity includes the text of its script, as it was loaded; an experiment made in a session has none.
@@ -265,6 +270,7 @@ function M.new(given)
   check_clashes(e)
   e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
+  if type(e.schedule) == "table" and e.schedule.monitor then check_monitor(e, "schedule", e.schedule) end
   e.script = calling_script()
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)

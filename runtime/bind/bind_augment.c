@@ -91,8 +91,21 @@ static lua_Integer field_integer(lua_State *L, int table, const char *name) {
   return value;
 }
 
-/* a:apply(images [N, H, W, C] or one [H, W, C] [, { seed=, epoch=, index=, place= }]) -> a new tensor, as batch
-   number `index` of that epoch would be altered if the augmentation were the `place`-th of the list (from 1) */
+static void check_options(lua_State *L, int table) {
+  static const char *const names[] = { "seed", "epoch", "index", "position", NULL };
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(name, "place") == 0) continue;     /* an older name of "position" */
+    int i = 0;
+    while (names[i] && strcmp(names[i], name)) i++;
+    const char *near = names[i] == NULL ? pl_nearest_name(name, names) : NULL;
+    if (near != NULL) luaL_error(L, "apply has no option '%s'; did you mean '%s'?", name, near);
+    if (names[i] == NULL) luaL_error(L, "apply has no option '%s'; it has: seed, epoch, index, position", name);
+  }
+}
+
+/* a:apply(images [N, H, W, C] or one [H, W, C] [, { seed=, epoch=, index=, position= }]) -> a new tensor, as batch
+   number `index` of that epoch would be altered if the augmentation stood at `position` (from 1) of the list */
 static int augment_apply(lua_State *L) {
   pl_error err;
   pl_augment *a = bind_check_augment(L, 1);
@@ -105,16 +118,22 @@ static int augment_apply(lua_State *L) {
     return luaL_error(L, "apply takes images [N, H, W, C] or one image [H, W, C], got %s",
                       pl_shape_text(text, shape, false));
   }
-  lua_Integer place = field_integer(L, 3, "place");
-  if (place < 0 || place > 255) return luaL_error(L, "apply: option 'place' is 1 to 255, got %I", (LUAI_UACINT)place);
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    check_options(L, 3);
+  }
+  lua_Integer position = field_integer(L, 3, "position");
+  if (position == 0) position = field_integer(L, 3, "place");
+  if (position < 0 || position > 255)
+    return luaL_error(L, "apply: option 'position' is 1 to 255, got %I", (LUAI_UACINT)position);
   pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed"), (uint64_t)field_integer(L, 3, "epoch"),
-                              (uint64_t)field_integer(L, 3, "index"), place > 0 ? (int)place - 1 : 0);
+                              (uint64_t)field_integer(L, 3, "index"), position > 0 ? (int)position - 1 : 0);
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_tensor_clone(x, &err)) == NULL) return bind_raise(L, &err);
   const int64_t *size = shape->size + (shape->axes - 3);
   int threads = pl_threads_for(32.0 * (double)pl_tensor_count(x));
-  float *scratch = lua_newuserdatauv(L, (pl_augment_scratch(a, size[0], size[1], size[2],
-                                                            threads) + 16) * sizeof *scratch, 0);
+  size_t floats = pl_augment_scratch(a, size[0], size[1], size[2], threads) + 16;
+  float *scratch = lua_newuserdatauv(L, floats * sizeof *scratch, 0);
   work w = { a, pl_tensor_data(*out), scratch, shape->axes == 4 ? (size_t)shape->size[0] : 1, size, rng };
   if (pl_tensor_count(x) > 0) pl_threads_run_on(threads, apply, &w);
   lua_settop(L, -2);

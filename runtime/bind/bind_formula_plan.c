@@ -45,7 +45,7 @@ static void push_node(lua_State *L, const pl_graph *g, const pl_node *node) {
   push_text(L, g, node);
   lua_setfield(L, -2, "text");
   lua_pushstring(L, node->chain != NULL ? "strips" : node->pattern != NULL ? "pattern" :
-                    last->cls == &pl_op_linear ? "linear" : "alone");
+                 last->cls == &pl_op_linear ? "linear" : "alone");
   lua_setfield(L, -2, "kind");
   lua_pushinteger(L, node->op[0] + 1);
   lua_setfield(L, -2, "op");

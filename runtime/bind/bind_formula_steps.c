@@ -16,7 +16,7 @@ int bind_formula_steps(lua_State *L) {
     lua_pushstring(L, kinds[s->kind]);
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, s->kind == PL_STEP_OP ? s->op.cls->head.type : s->kind == PL_STEP_PARAM ?
-                      layer->param[s->index].name : s->kind == PL_STEP_LAYER ? layer->child[s->index]->type : "");
+                   layer->param[s->index].name : s->kind == PL_STEP_LAYER ? layer->child[s->index]->type : "");
     lua_setfield(L, -2, "name");
     lua_pushstring(L, s->origin);
     lua_setfield(L, -2, "origin");

@@ -84,20 +84,21 @@ static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err
    nobody is told; with "skip" such a gradient moves nothing: -> true, or false, what and where. */
 static int optim_step(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
-  const char *nonfinite = luaL_optstring(L, 2, "stop");
-  bool skip = strcmp(nonfinite, "skip") == 0, ignore = strcmp(nonfinite, "ignore") == 0, taken;
-  luaL_argcheck(L, skip || ignore || strcmp(nonfinite, "stop") == 0, 2, "what to do about values that are not finite "
-                "is \"stop\" (an error), \"skip\" or \"ignore\"");
+  enum { STOP, SKIP, IGNORE };
+  static const char *const choices[] = { "stop", "skip", "ignore", NULL };
+  int nonfinite = luaL_checkoption(L, 2, "stop", choices);
+  bool taken;
   lua_settop(L, 1);
   pl_model *model = push_model(L, opt);
   pl_nonfinite found;
   pl_error err;
-  if (pl_train_update(model, opt, skip, call_step, L, &taken, &found, &err)) return bind_raise_from_script(L, &err);
+  if (pl_train_update(model, opt, nonfinite == SKIP, call_step, L, &taken, &found, &err))
+    return bind_raise_from_script(L, &err);
   if (taken) bind_note_origin(L, 2, "a training by hand");
-  if (taken && found.what != NULL && !ignore)
+  if (taken && found.what != NULL && nonfinite != IGNORE)
     return luaL_error(L, "%s: %s is not a finite number; first seen in %s; a smaller learning rate than %f may help",
                       pl_optimizer_type(opt), found.what, found.at, pl_optimizer_lr(opt));
-  if (!skip) return 0;
+  if (nonfinite != SKIP) return 0;
   lua_pushboolean(L, taken);
   if (taken) return 1;
   lua_pushstring(L, found.what);

@@ -79,7 +79,7 @@ const pl_tensor *bind_join_outputs(lua_State *L, int index, pl_outputs *found, c
   for (int i = 0; i < count; i++) {
     size_t mine = (size_t)pl_shape_count(&found->shape[i]);
     copy_columns(at, (size_t)flat.size[1], pl_tensor_data(bind_check_tensor(L, top + 1 + i)), mine,
-                      (size_t)flat.size[0]);
+                 (size_t)flat.size[0]);
     at += mine;
   }
   lua_replace(L, top + 1);

@@ -64,7 +64,7 @@ static float *grad_of(lua_State *L, int grads, int step, const pl_tensor *like, 
   return pl_tensor_data(*slot);
 }
 
-static void step_back(lua_State *L, const bind_recorder *r, int grads, int step, const bool *wanted) {
+static void step_back(lua_State *L, const bind_recorder *r, int grads, int step, const bool *needs_grad) {
   const pl_step *s = &r->program->step[step];
   const float *in[PL_MOST_INPUTS];
   float *dx[PL_MOST_INPUTS] = { 0 };
@@ -77,7 +77,7 @@ static void step_back(lua_State *L, const bind_recorder *r, int grads, int step,
   for (int k = 0; k < s->op.inputs; k++) {
     const pl_tensor *x = bind_recorded_tensor(L, s->in[k]);
     in[k] = pl_tensor_data(x);
-    if (wanted[s->in[k]]) dx[k] = grad_of(L, grads, s->in[k], x, &fresh[k]);
+    if (needs_grad[s->in[k]]) dx[k] = grad_of(L, grads, s->in[k], x, &fresh[k]);
     else lua_pushnil(L);
   }
   const float *y = pl_tensor_data(bind_recorded_tensor(L, step));
@@ -107,14 +107,14 @@ int bind_recorder_backward(lua_State *L) {
   bool sums = !lua_isnoneornil(L, 3);
   check_unchanged(L, r);
   lua_settop(L, 2);
-  bool *wanted = lua_newuserdatauv(L, (size_t)steps * sizeof *wanted, 0);
+  bool *needs_grad = lua_newuserdatauv(L, (size_t)steps * sizeof *needs_grad, 0);
   lua_newtable(L);
   const int grads = 4;
   for (int i = 0; i < steps; i++) {
     const pl_step *s = &r->program->step[i];
-    wanted[i] = s->kind == PL_STEP_INPUT;
+    needs_grad[i] = s->kind == PL_STEP_INPUT;
     for (int k = 0; k < s->op.inputs && !(s->op.cls && s->op.cls->flags & PL_NO_GRAD); k++)
-      wanted[i] = wanted[i] || wanted[s->in[k]];
+      needs_grad[i] = needs_grad[i] || needs_grad[s->in[k]];
   }
   pl_tensor *y = bind_recorded_tensor(L, result);
   if (pl_tensor_count(y) != 1 && !sums) return luaL_error(L, "a gradient is that of one number");
@@ -125,7 +125,7 @@ int bind_recorder_backward(lua_State *L) {
   for (int i = result; i >= 0; i--) {
     bool there = lua_rawgeti(L, grads, i + 1) != LUA_TNIL;
     lua_pop(L, 1);
-    if (there && wanted[i] && r->program->step[i].kind == PL_STEP_OP) step_back(L, r, grads, i, wanted);
+    if (there && needs_grad[i] && r->program->step[i].kind == PL_STEP_OP) step_back(L, r, grads, i, needs_grad);
   }
   lua_newtable(L);
   lua_Integer n = 0;

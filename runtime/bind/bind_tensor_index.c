@@ -142,6 +142,8 @@ static int tensor_topk(lua_State *L) {
   luaL_argcheck(L, k >= 1, 2, "k must be 1 or more");
   sort(L, t, axis, true);
   pl_error err;
+  int64_t items = pl_tensor_shape(t)->size[axis < 0 ? axis + pl_tensor_shape(t)->axes : axis];
+  if (k > items) return luaL_error(L, "topk: the %d largest of %d items", (int)k, (int)items);
   for (int i = 0; i < 2; i++) {
     const pl_tensor *sorted = bind_check_tensor(L, -2);
     pl_tensor **slot = bind_new_tensor(L);

@@ -66,7 +66,7 @@ static int trainer_new(lua_State *L) {
   lua_settop(L, 1);
   pl_trainer_options o = { .shuffle = boolean_field(L, "shuffle", true),
                            .drop_last = boolean_field(L, "drop_last", false),
-    .skip_nonfinite = boolean_field(L, "skip", false) };
+                           .skip_nonfinite = boolean_field(L, "skip", false) };
   lua_Integer batch_size = integer_field(L, "batch_size", 32);
   luaL_argcheck(L, batch_size >= 1 && batch_size <= 1 << 24, 1, "batch_size must be from 1 to 16777216");
   o.batch_size = (size_t)batch_size;

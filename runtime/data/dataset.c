@@ -53,7 +53,7 @@ static pl_status check_labels(pl_dataset *ds, pl_error *err) {
       if (known > 0)
         return pl_error_set(err, PL_ERROR_VALUE,
                             "label %d of sample %lld is out of range: %lld classes have labels 0 to %lld",
-                                         label[i], (long long)i + 1, (long long)known, (long long)known - 1);
+                            label[i], (long long)i + 1, (long long)known, (long long)known - 1);
       return pl_error_set(err, PL_ERROR_VALUE, "label %d of sample %lld is negative; labels count from 0", label[i],
                           (long long)i + 1);
     }

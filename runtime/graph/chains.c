@@ -149,8 +149,8 @@ static short gather(compiler *c, int value, short to) {
   sum = parts[0];
   for (int i = 1; i < n; i++) {
     short next = i == n - 1 && to != PL_CHAIN_NONE ? to : new_register(c);
-    pl_chain_add_step(c->code, PL_CHAIN_ADD, 0, 0, next, (short[PL_CHAIN_FROM]){ sum, parts[i], PL_CHAIN_NONE,
-                      PL_CHAIN_NONE, PL_CHAIN_NONE });
+    pl_chain_add_step(c->code, PL_CHAIN_ADD, 0, 0, next,
+                      (short[PL_CHAIN_FROM]){ sum, parts[i], PL_CHAIN_NONE, PL_CHAIN_NONE, PL_CHAIN_NONE });
     sum = next;
   }
   return sum;
@@ -201,9 +201,9 @@ static void write_backward(compiler *c) {
   if (!any) return;
   for (int k = 0; k < c->node->ops; k++) if (c->again[k]) compute(c, k);
   for (int k = c->node->ops - 1; k >= 0; k--) {
-    bool wanted = false;
-    for (int in = 0; in < op_at(c, k)->inputs; in++) wanted = wanted || wants(c, k, in);
-    if (!wanted) continue;
+    bool needs_grad = false;
+    for (int in = 0; in < op_at(c, k)->inputs; in++) needs_grad = needs_grad || wants(c, k, in);
+    if (!needs_grad) continue;
     short dy = gather(c, op_at(c, k)->out, PL_CHAIN_NONE);
     for (int in = 0; in < op_at(c, k)->inputs; in++) if (wants(c, k, in)) slope(c, k, in, dy);
   }

@@ -26,5 +26,5 @@ pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err) {
   return pl_error_set(err, PL_ERROR_VALUE,
                       "%s: has no variance of one row: a training batch has %zu samples or more, got %zu; "
                       "add drop_last = true if it is the last one, or use model:infer", pl_layer_label(label, layer),
-                        least, batch);
+                      least, batch);
 }

@@ -149,13 +149,13 @@ static void add_up_relu(const pl_run *run, const pl_team *team, const pl_back *b
   if (dx == NULL) return;
   pl_team_share(team, n, 64, &from, &to);
   pl_kernel.add_relu_backward(dx + from, grad(run, part[0]) + from, grad(run, part[1]) + from,
-                          pl_run_act(run, back->value) + from, to - from);
+                              pl_run_act(run, back->value) + from, to - from);
 }
 
 static void backward_fused(const pl_run *run, const pl_team *team, const pl_node *node, const pl_back *back) {
   const pl_op *first = &run->graph->op[node->op[back->first]], *last = &run->graph->op[node->op[back->last]];
-  pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out), .dx = pl_run_input_grad(run, first,
-      0) };
+  pl_fused f = { .ops = back->last - back->first + 1, .dy = grad(run, last->out),
+                 .dx = pl_run_input_grad(run, first, 0) };
   for (int k = 0; k < f.ops; k++) {
     f.layer[k] = layer_of(&run->graph->op[node->op[back->first + k]]);
     f.pass[k] = pass_of(run, team, node->op[back->first + k], BACKWARD);

@@ -4,7 +4,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
-enum { CHAINS = 4, WIDE = PL_REGISTERS / 16 };   /* vectors of a panel: see columns.c */
+enum { CHAINS = 4, WIDE = PL_REGISTERS / 16 };   /* vectors of a panel: see column_sum.c */
 
 /* out[j] = sum over i of (a[i][j] - a_mean[j]) (b[i][j] - b_mean[j]); a_mean may be NULL (0). Row i belongs to chain
    i mod 4; then (chain 0 + chain 1) + (chain 2 + chain 3). */
@@ -94,8 +94,8 @@ void PL_KERNEL(normalize_backward)(float *dx, const float *dy, const float *x, c
 /* With g = dy where (x - mean) scale + shift > 0, else 0: sums[j] = sum of g, products[j] = sum of g (x - mean), in the
    order of column_sums and column_products. */
 INLINE void relu_grads(float *sums, float *products, const float *dy, const float *x, const float *mean,
-                    const float *scale, const float *shift, size_t rows, size_t stride, const int vectors,
-                    size_t part) {
+                       const float *scale, const float *shift, size_t rows, size_t stride, const int vectors,
+                       size_t part) {
   vf sum[CHAINS][WIDE], product[CHAINS][WIDE], m[WIDE];
   UNROLL for (int v = 0; v < vectors; v++) {
     m[v] = vf_read(mean + v * PL_LANES, part);

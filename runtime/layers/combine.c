@@ -22,7 +22,7 @@ static pl_status add_shape(const pl_shape *in, int inputs, pl_shape *out, pl_err
     return pl_error_set(err, PL_ERROR_SHAPE,
                         "adds two paths of the same shape, got %s from the branch and %s from the shortcut; "
                         "give the shortcut a projection, such as nn.Conv2d(in, out, 1)",
-                          pl_shape_text(s, &in[0], true), pl_shape_text(t, &in[1], true));
+                        pl_shape_text(s, &in[0], true), pl_shape_text(t, &in[1], true));
   return same_shapes(in, inputs, out, err, "adds");
 }
 
@@ -86,8 +86,7 @@ static pl_status concat_shape(const pl_shape *in, int inputs, pl_shape *out, pl_
     if (in[0].axes == 0 || !pl_shape_equal(&other, &in[0]))
       return pl_error_set(err, PL_ERROR_SHAPE,
                           "joins values along the last axis, whose other sizes are equal, got %s and %s",
-                            pl_shape_text(s, &in[0], true),
-                          pl_shape_text(t, &in[k], true));
+                          pl_shape_text(s, &in[0], true), pl_shape_text(t, &in[k], true));
     out->size[out->axes - 1] += in[k].size[out->axes - 1];
   }
   return PL_OK;

@@ -96,14 +96,14 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
     if (in->axes == 2 && c->in == 1)
       return pl_error_set(err, PL_ERROR_SHAPE,
                           "expects images [N, H, W, 1], got %s; put nn.Reshape{%lld, %lld, 1} before it", text,
-                            (long long)in->size[0], (long long)in->size[1]);
+                          (long long)in->size[0], (long long)in->size[1]);
     if (in->axes == 3 && in->size[0] == c->in)
       return pl_error_set(err, PL_ERROR_SHAPE,
                           "expects images [N, H, W, %lld], channels last, got %s; x:permute(1, 3, 4, 2) puts them last",
                           (long long)c->in, text);
     return pl_error_set(err, PL_ERROR_SHAPE, "expects images [N, H, W, %lld], got %s%s", (long long)c->in, text,
-                        in->axes == 3 ? "; its first argument is the number of input channels" :
-                            "; it needs height, width and channels");
+                        in->axes == 3 ? "; its first argument is the number of input channels"
+                                      : "; it needs height, width and channels");
   }
   conv2d_sizes s = conv2d_sizes_of(c, in);
   if (s.oh == 0 || s.ow == 0)
@@ -136,8 +136,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 }
 
 void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
-                  size_t w, size_t channels,
-                  size_t top, size_t left, size_t step_y, size_t step_x) {
+                size_t w, size_t channels, size_t top, size_t left, size_t step_y, size_t step_x) {
   size_t from, to;
   pl_team_share(team, batch * fh, 1, &from, &to);
   for (size_t r = from; r < to; r++) {
@@ -223,7 +222,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
 /* y[oy][ox][o] = sum x[oy*sy + ky][ox*sx + kx][i] w[ky][kx][i][o]  (x with its border)  gives
    dw[ky][kx][i][o] = sum over n, oy, ox of x[n][oy*sy + ky][ox*sx + kx][i] dy[n][oy][ox][o] */
 static pl_gemm weights_of(const conv2d_sizes *s, const pl_half *half, const float *x, const float *dy,
-                                 size_t n) {
+                          size_t n) {
   return (pl_gemm){
     .c = half->sum, .c_row = (ptrdiff_t)s->out,
     .a = x + (half->first + n) * s->ph * s->pw * s->in, .a_row = 1, .a_outer = (ptrdiff_t)(s->sy * s->pw * s->in),

@@ -51,8 +51,7 @@ void conv2d_make_rows(const conv2d_rows *r, size_t n, size_t row, size_t count, 
 
 /* Copies images into zeroed larger frames: pixel (y, x) goes to (top + y*step_y, left + x*step_x). */
 void conv2d_pad(const pl_team *team, float *out, size_t fh, size_t fw, const float *in, size_t batch, size_t h,
-                  size_t w, size_t channels,
-                  size_t top, size_t left, size_t step_y, size_t step_x);
+                size_t w, size_t channels, size_t top, size_t left, size_t step_y, size_t step_x);
 /* The gradient of the input (conv2d_data.c; not Winograd's). Floats of workspace that it takes: the kernel in its
    order, then what members have for themselves, or dy with its border. prepare: what all members need, at `transposed`;
    a barrier; then backward. */

@@ -107,7 +107,7 @@ void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d
     conv2d_flip(self, team, s, transposed);
     if (padded(s, dy, transposed) != dy)
       conv2d_pad(team, transposed + conv2d_weights(s), s->eh, s->ew, dy, pass->batch, s->oh, s->ow, s->out, s->kh - 1,
-                   s->kw - 1, s->sy, s->sx);
+                 s->kw - 1, s->sy, s->sx);
   }
 }
 

@@ -62,10 +62,9 @@ void conv2d_patches_weights(const pl_pass *pass, const conv2d_sizes *s, const fl
       gather(patches, s, x + (half.first + n) * s->ph * s->pw * s->in, count);
       pl_kernel.gemm(&(pl_gemm){
         .c = half.sum + first * s->out, .c_row = (ptrdiff_t)s->out, .a = patches + first, .a_row = 1,
-        .a_inner = (ptrdiff_t)patch,
+        .a_inner = (ptrdiff_t)patch, .accumulate = n > 0 || half.accumulate,
         .b = dy + (half.first + n) * s->oh * s->ow * s->out, .b_inner = (ptrdiff_t)s->out,
-        .rows = rows, .cols = s->out, .outer = 1, .inner = count * s->oh * s->ow, .accumulate = n > 0 ||
-            half.accumulate });
+        .rows = rows, .cols = s->out, .outer = 1, .inner = count * s->oh * s->ow });
     }
   }
 }

@@ -185,7 +185,7 @@ static void multiply_group(float *out, float *m, const float *v, const float *u,
       pl_kernel.winograd_output(out + ((sample * h + y) * w + x) * cols + col, (ptrdiff_t)(w * cols), (ptrdiff_t)cols,
                                 m + i * width, plane,
                                 bias ? bias + col : NULL, width, (int)t->n, TILE, (int)smaller(h - y, TILE),
-                                  (int)smaller(w - x, TILE), false);
+                                (int)smaller(w - x, TILE), false);
     }
   }
 }

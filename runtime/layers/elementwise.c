@@ -67,13 +67,13 @@ static bool sums_in_chain(const pl_operation *o) {
 
 enum { RESULT = PL_WALK_OPERANDS, DY, GRADS };
 
-static void make_chain(const pl_operation *o, float *const *wanted, pl_chain_code *code) {
+static void make_chain(const pl_operation *o, float *const *dx, pl_chain_code *code) {
   int op = o->cls->code;
   *code = (pl_chain_code){ .registers = 1 };
   for (int k = 0; k < o->inputs; k++) {
     unsigned reads = pl_elementwise_reads(op, k);
     pl_lane lane = pl_lane_of(o, k);
-    if (wanted != NULL && wanted[k] == NULL) continue;
+    if (dx != NULL && dx[k] == NULL) continue;
     short dy = pl_chain_outer_at(code, PL_LANE_DENSE, false, false, DY), to = dy;
     short from[PL_CHAIN_FROM] = { PL_CHAIN_NONE, PL_CHAIN_NONE, PL_CHAIN_NONE, dy, PL_CHAIN_NONE };
     for (int i = 0; i < o->inputs; i++)

@@ -14,7 +14,7 @@ static pl_status reshape_shape(pl_layer *self, const pl_shape *in, pl_shape *out
   return pl_error_set(err, PL_ERROR_SHAPE,
                       "makes %s (%lld values a sample) of %s (%lld values a sample); the counts must be equal",
                       pl_shape_text(a, out, true), (long long)pl_shape_count(out), pl_shape_text(b, in, true),
-                        (long long)pl_shape_count(in));
+                      (long long)pl_shape_count(in));
 }
 
 static pl_status identity_shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_error *err) {

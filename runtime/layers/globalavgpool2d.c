@@ -8,7 +8,7 @@ static pl_status shape(pl_layer *self, const pl_shape *in, pl_shape *out, pl_err
   (void)self;
   if (in->axes != 3) return pl_error_set(err, PL_ERROR_SHAPE,
                                          "expects images [N, H, W, C], got %s; it needs height, width and channels",
-                                           pl_shape_text(text, in, true));
+                                         pl_shape_text(text, in, true));
   *out = PL_SHAPE(in->size[2]);
   return PL_OK;
 }

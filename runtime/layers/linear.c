@@ -140,8 +140,8 @@ static void forward_listed(const linear *l, const pl_pass *pass, size_t rows, co
   if (packed) pl_team_share(pass->team, to, 1, &from, &to);
   else pl_team_share(pass->team, groups, 1, &first, &last);
   for (size_t g = first; g < last && from < to; g++) {
-    size_t i = rows * g / groups, n = rows * (g + 1) / groups - i, count = pl_kernel.nonzero(list, x + i * in, n, in,
-        in);
+    size_t i = rows * g / groups, n = rows * (g + 1) / groups - i;
+    size_t count = pl_kernel.nonzero(list, x + i * in, n, in, in);
     for (size_t p = from; p < to; p++) {
       size_t o = p * width, stride, at = weight_index(l, 0, o, &stride);
       pl_gemm product = {

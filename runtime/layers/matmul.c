@@ -42,8 +42,8 @@ static pl_status infer(pl_operation *o, pl_error *err) {
     return pl_operation_refuse(o, err, "the last axis of the first (%lld) must equal the %s of the second (%lld)%s",
                                (long long)a.size[a.axes - 1], axes[1] > 1 ? "last but one" : "axis",
                                (long long)b.size[b.axes - 2],
-                               axes[1] > 1 && b.size[b.axes - 1] == a.size[a.axes - 1] ?
-                                 "; transpose the second, with transpose(-2, -1)" : "");
+                               axes[1] > 1 && b.size[b.axes - 1] == a.size[a.axes - 1]
+                               ? "; transpose the second, with transpose(-2, -1)" : "");
   int lead = (a.axes > b.axes ? a.axes : b.axes) - 2;
   if (lead + 2 > PL_MAX_AXES + 1) return pl_operation_refuse(o, err, "at most 6 axes");
   pl_shape c = { .axes = 0 };

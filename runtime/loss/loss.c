@@ -150,8 +150,7 @@ pl_status pl_loss_check_values(const pl_loss *loss, const float *values, size_t 
     return pl_error_set(err, PL_ERROR_VALUE,
                         "%s: target %g of sample %zu is outside 0 to 1: its targets are probabilities; scale "
                         "them, or take MSE for values and labels (i32) for classes", loss->cls->head.type,
-                          (double)values[i],
-                        first + i / width + 1);
+                        (double)values[i], first + i / width + 1);
   }
   return PL_OK;
 }

@@ -129,7 +129,7 @@ static const char *stranger(const cJSON *names, const pl_slice *slices, size_t n
 }
 
 static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *name, const pl_slice *slices, size_t n,
-                              pl_error *err) {
+                               pl_error *err) {
   const char *names[2 * 64 + 1] = { 0 };
   int k = 0;
   for (size_t i = 0; i < n && k < 2 * 64 - 1; i++) {

@@ -55,9 +55,10 @@ pl_update pl_optimizer_update(const pl_optimizer *opt, const pl_optim_block *b, 
 float pl_optim_clip_scale(pl_optimizer *opt, const pl_team *team, const float *grads, size_t from, size_t to) {
   const pl_optim_common *c = opt->config;
   if (c->clip_norm == 0) return 1;
-  for (size_t i = from; i < to; i++)
-    opt->partial[i] = opt->group[opt->block[i].group].frozen ? 0 : pl_kernel.sum_squares(grads + opt->block[i].offset,
-        opt->block[i].count);
+  for (size_t i = from; i < to; i++) {
+    const pl_optim_block *b = &opt->block[i];
+    opt->partial[i] = opt->group[b->group].frozen ? 0 : pl_kernel.sum_squares(grads + b->offset, b->count);
+  }
   pl_team_barrier(team);
   double sum = 0;
   for (size_t i = 0; i < opt->blocks; i++) sum += opt->partial[i];

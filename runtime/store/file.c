@@ -129,7 +129,7 @@ pl_status pl_store_read_file(const char *path, void **data, size_t *size, pl_err
   if (fstat(fd, &st) != 0) status = refused(err, path, "inspect");
   else if (!S_ISREG(st.st_mode))
     status = pl_error_set(err, PL_ERROR_IO, "cannot read %s: expected a file, found a %s", path,
-                                                       S_ISDIR(st.st_mode) ? "folder" : "device or pipe");
+                          S_ISDIR(st.st_mode) ? "folder" : "device or pipe");
   else if ((bytes = pl_alloc((size_t)st.st_size + 1, err)) == NULL) {
     pl_error_prefix(err, "reading %s", path);
     status = PL_ERROR_MEMORY;

@@ -32,7 +32,7 @@ pl_status pl_hdf5_load(pl_error *err) {
     *functions[i].at = dlsym(library, functions[i].name);
     if (*functions[i].at == NULL)
       return pl_error_set(err, PL_ERROR_IO, "%s has no %s; install the HDF5 that Perilune was built with (%d.%d)",
-                                                      PL_HDF5_LIBRARY, functions[i].name, H5_VERS_MAJOR, H5_VERS_MINOR);
+                          PL_HDF5_LIBRARY, functions[i].name, H5_VERS_MAJOR, H5_VERS_MINOR);
   }
   /* Before anything else, which would start it: no file waits for the library's end, and that crashes where closing one
      has run out of memory. */

@@ -43,7 +43,7 @@ bool pl_store_next_name(const char **path, char name[STORE_NAME_MOST], pl_error 
       (length == 2 && from[0] == '.' && from[1] == '.')) {
     pl_error_set(err, PL_ERROR_VALUE, "'%.60s' does not go on as a path inside a file: expected names of 1 to %d "
                                       "bytes, other than '.' and '..', between single slashes", *path,
-                                        STORE_NAME_MOST - 1);
+                 STORE_NAME_MOST - 1);
     return false;
   }
   memcpy(name, from, length);

@@ -104,8 +104,8 @@ const pl_reduction_op pl_reduction_ops[] = {
   { "var", row_var, PL_REDUCES_TO_FRACTION, false, true }, { "std", row_std, PL_REDUCES_TO_FRACTION, false, true },
   { "norm", row_norm, PL_REDUCES_TO_FRACTION, true, false },
   { "max", row_max, PL_REDUCES_TO_ELEMENT, false, false }, { "min", row_min, PL_REDUCES_TO_ELEMENT, false, false },
-  { "argmax", row_argmax, PL_REDUCES_TO_INDEX, false, false }, { "argmin", row_argmin, PL_REDUCES_TO_INDEX, false,
-                                                                 false },
+  { "argmax", row_argmax, PL_REDUCES_TO_INDEX, false, false },
+  { "argmin", row_argmin, PL_REDUCES_TO_INDEX, false, false },
   { "all", row_all, PL_REDUCES_TO_MASK, true, false }, { "any", row_any, PL_REDUCES_TO_MASK, true, false },
   { NULL, NULL, PL_REDUCES_TO_NUMBER, false, false },
 };

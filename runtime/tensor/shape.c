@@ -28,8 +28,7 @@ pl_status pl_axis_resolve(int *axis, int axes, const char *what, pl_error *err) 
   int shown = *axis < 0 ? *axis : *axis + 1;
   if (axes == 0) return pl_error_set(err, PL_ERROR_SHAPE, "%s: axis %d of a tensor without axes", what, shown);
   return pl_error_set(err, PL_ERROR_SHAPE, "%s: axis %d is out of range; the tensor has axes 1 to %d (or -1 to -%d)",
-                      what,
-                      shown, axes, axes);
+                      what, shown, axes, axes);
 }
 
 pl_status pl_shape_broadcast(pl_shape *out, const pl_shape *a, const pl_shape *b, const char *what, pl_error *err) {

@@ -41,8 +41,8 @@ static void compute_loss(pl_trainer *t, const pl_team *team, const float *y, con
       continue;
     }
     int32_t guess = pl_decide(t->outputs, row, t->first);
-    int32_t label = b->target.labels ? b->target.labels[i] : pl_decide(PL_OUTPUT_PROBABILITIES,
-        b->target.values + i * t->first, t->first);
+    int32_t label = b->target.labels ? b->target.labels[i]
+                  : pl_decide(PL_OUTPUT_PROBABILITIES, b->target.values + i * t->first, t->first);
     t->hit[i] = guess == label && guess != PL_NO_LABEL;
   }
 }

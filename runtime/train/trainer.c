@@ -129,8 +129,8 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
   pl_status status = check_range(t, epoch, index, 1, err);
   if (status == PL_OK) status = pl_trainer_check_loss(t, err);
   if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->first, err);
-  else if (status == PL_OK && t->o.loss != NULL) status = pl_loss_check_values(t->o.loss, target.values, 0, n,
-      t->first, err);
+  else if (status == PL_OK && t->o.loss != NULL)
+    status = pl_loss_check_values(t->o.loss, target.values, 0, n, t->first, err);
   if (status) return status;
   const pl_given given = { x, target, n };
   return pl_steps_run(&(pl_steps){ .t = t, .epoch = epoch, .first = index, .end = index + 1, .given = &given,

@@ -7,9 +7,6 @@ local cli = dofile "tests/cli/support.lua"
 local compare = require "perilune.stats.compare"
 local mcnemar = require "perilune.stats.mcnemar"
 
-cli.folder = cli.folder .. "/compare"
-os.execute(("rm -rf %s && mkdir -p %s"):format(cli.folder, cli.folder))
-
 local script = [[
 local pl = require "perilune"
 local width = pl.arg("width", 4)

@@ -3,8 +3,6 @@
 local lu = require "luaunit"
 local support = dofile "tests/cli/support_export.lua"
 local cli = support.cli
-cli.folder = cli.folder .. "/export_html_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 local escape = require "perilune.html.escape"

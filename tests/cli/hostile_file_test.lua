@@ -2,8 +2,6 @@
 -- looks at it, and no control character of it reaches the terminal.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/hostile_file"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local runfile = require "perilune.run.file"
 local system = require "perilune.core".system

@@ -2,8 +2,6 @@
 local lu = require "luaunit"
 local support = dofile "tests/cli/support_export.lua"
 local cli = support.cli
-cli.folder = cli.folder .. "/import_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 local formats = require "perilune.export"

@@ -1,8 +1,6 @@
 -- perilune init: a folder whose experiment runs, and whose .luarc.json leads an editor to the declarations.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/init_test"
-os.execute(("rm -rf %s; mkdir -p %s"):format(cli.quote(cli.folder), cli.quote(cli.folder)))
 local core = require "perilune.core"
 
 TestInit = {}

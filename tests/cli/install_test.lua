@@ -2,8 +2,6 @@
 -- Lua does; the library exports its own names only. luarocks make: program and module.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/install_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local core = require "perilune.core"
 

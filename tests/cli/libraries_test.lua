@@ -2,7 +2,6 @@
 -- The loader is made to fail by a folder that is searched first, whose files of these names are no libraries.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/libraries_test"
 
 local golden = os.getenv "PWD" .. "/tests/golden/readers/"
 local linux = io.open "/proc/self/maps" ~= nil

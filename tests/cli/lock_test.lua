@@ -1,8 +1,6 @@
 -- One process at a time trains into a folder, and one that dies leaves nothing in the way.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/lock_test"     -- other tests use the same names
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local problem = dofile "tests/cli/problem.lua"
 local system, store = require "perilune.core".system, require "perilune.core".store
 

@@ -1,8 +1,6 @@
 -- A memory limit is an error that says what was being made, how much it wants, and what to do.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/memory_test"     -- other tests use the same names
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local memory = require "perilune.base.memory"
 
 local script = cli.write("memory.lua", [[

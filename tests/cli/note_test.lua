@@ -1,7 +1,6 @@
 -- perilune note: notes and tags beside a run, whose files stay as they are.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/note_test"
 os.execute("mkdir -p " .. cli.quote(cli.folder .. "/run"))
 local runfile = require "perilune.run.file"
 

@@ -1,8 +1,6 @@
 -- perilune plot: curves of runs in the terminal and as files; what it says when that cannot be.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/plot_test"     -- other tests use the same names
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 local experiment = [[
 local pl = require "perilune"

@@ -5,9 +5,6 @@ local core = require "perilune.core"
 local pl = require "perilune"
 
 local golden = os.getenv "PWD" .. "/tests/golden/readers/"
-local home = cli.folder
-cli.folder = home .. "/predict_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 cli.write("digits.lua", [[
 local pl = require "perilune"

@@ -2,8 +2,6 @@
 -- whenever.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/repeat_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 local head = [[
 local pl = require "perilune"

@@ -2,8 +2,6 @@
 -- loaded.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/report_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local pl = require "perilune"
 local runfile = require "perilune.run.file"
 

@@ -1,8 +1,6 @@
 -- The script kept in a run's file is run again, and the bits compared.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/rerun_test"     -- other tests use the same names
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local problem = dofile "tests/cli/problem.lua"
 local system = require "perilune.core".system
 

@@ -2,8 +2,6 @@
 local lu = require "luaunit"
 local core = require "perilune.core"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/show_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 local script = cli.write("small.lua", [[
 local pl = require "perilune"

@@ -1,8 +1,6 @@
 -- Signals that end a process: SIGTERM and SIGHUP (a cluster takes its machine back) save as Ctrl-C does, then end.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/signals_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 
 -- In step SIGNAL_AT the run sends itself SIGNAL; with TWICE also a second one, and then waits for its end.
 local script = cli.write("signals.lua", [[

@@ -3,12 +3,14 @@ local M = {}
 
 M.program = (os.getenv "BUILD" or "build") .. "/perilune"
 if M.program:sub(1, 1) ~= "/" then M.program = os.getenv "PWD" .. "/" .. M.program end
-M.folder = os.getenv "TEST_TMP" or os.tmpname() .. ".d"
-os.execute("mkdir -p " .. M.folder)
-M.home = M.folder .. "/.local"      -- $XDG_DATA_HOME: what was trained is noted there
-
 local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 M.quote = quote
+
+local scratch = os.getenv "TEST_TMP" or os.tmpname() .. ".d"
+M.home = scratch .. "/.local"      -- $XDG_DATA_HOME: what was trained is noted there
+--- Each test has a folder of its own: others use the same names.
+M.folder = scratch .. "/" .. (arg[0] or "test"):match "[^/]*$":gsub("%.lua$", "")
+os.execute("mkdir -p " .. quote(M.folder))
 
 local function read(path)
   local file = assert(io.open(path, "rb"))

@@ -1,5 +1,6 @@
 -- What the tests of export share: a model of each kind, inputs, and what other programs make of the exported file.
 local lu = require "luaunit"
+local sorted_keys = require "perilune.base.sorted_keys"
 local cli = dofile "tests/cli/support.lua"
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -95,13 +96,6 @@ function M.difference(found, want)
   return (found - want):abs():max() / math.max(want:abs():max(), 1e-30)
 end
 
-local function sorted(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- The outputs of a model; several as one of rows.
 local function in_a_row(y, ...)
   if not ... then return y end
@@ -113,7 +107,7 @@ end
 --- f(name, model, x, y, files) for each model; files: x and y as bytes in the scratch folder.
 function M.each(n, f, only, of_layers)
   local models = M.models(of_layers)
-  for _, name in ipairs(sorted(models)) do
+  for _, name in ipairs(sorted_keys(models)) do
     if not only or only[name] then
       local model, shape = models[name][1], models[name][2]
       local x = M.inputs(n, shape)

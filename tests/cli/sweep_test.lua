@@ -6,9 +6,6 @@ local csv = require "perilune.base.csv"
 local cli = dofile "tests/cli/support.lua"
 local trial = require "perilune.sweep.trial"
 
-cli.folder = cli.folder .. "/sweep"
-os.execute(("rm -rf %s && mkdir -p %s"):format(cli.folder, cli.folder))
-
 local small = [[
 local pl = require "perilune"
 local lr, width = pl.arg("lr", 0.1), pl.arg("width", 4)

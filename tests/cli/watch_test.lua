@@ -1,8 +1,6 @@
 -- perilune watch and run --watch in a terminal (tmux): sizes, keys, resizing, runs that end, are killed and vanish.
 local lu = require "luaunit"
 local cli = dofile "tests/cli/support.lua"
-cli.folder = cli.folder .. "/watch_test"
-os.execute("mkdir -p " .. cli.quote(cli.folder))
 local text = require "perilune.base.format"
 
 local experiment = [[

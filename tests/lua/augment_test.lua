@@ -8,11 +8,16 @@ local function same(a, b) return a:eq(b):to "f32":sum() == a:count() end
 
 TestAugment = {}
 
-function TestAugment:test_place_is_bounded()
-  local a = pl.augment.noise(0.1)
-  for _, place in ipairs { -1, 256, math.mininteger, 1 << 31 } do
-    lu.assertErrorMsgContains("'place' is 1 to 255", a.apply, a, pl.ones(2, 2, 1), { place = place })
+function TestAugment:test_options_of_apply()
+  local a, x = pl.augment.noise(0.1), pl.ones(2, 2, 1)
+  for _, position in ipairs { -1, 256, math.mininteger, 1 << 31 } do
+    lu.assertErrorMsgContains("'position' is 1 to 255", a.apply, a, x, { position = position })
   end
+  lu.assertErrorMsgContains("apply has no option 'sed'; did you mean 'seed'?", a.apply, a, x, { sed = 2 })
+  lu.assertErrorMsgContains("'number'; it has: seed, epoch, index, position", a.apply, a, x, { 2 })
+  lu.assertErrorMsgContains("table", a.apply, a, x, 2)
+  lu.assertTrue(same(a:apply(x, { place = 2 }), a:apply(x, { position = 2 })))    -- its older name
+  lu.assertFalse(same(a:apply(x, { position = 2 }), a:apply(x)))
 end
 
 function TestAugment:test_apply_is_a_function_of_seed_epoch_and_batch()
@@ -24,7 +29,7 @@ function TestAugment:test_apply_is_a_function_of_seed_epoch_and_batch()
   lu.assertTrue(same(y, a:apply(x, { seed = 1, epoch = 2, index = 3 })))
   for _, other in ipairs { { seed = 2, epoch = 2, index = 3 }, { seed = 1, epoch = 3, index = 3 },
     { seed = 1, epoch = 2, index = 4 },
-    { seed = 1, epoch = 2, index = 3, place = 2 } } do
+    { seed = 1, epoch = 2, index = 3, position = 2 } } do
     lu.assertFalse(same(y, a:apply(x, other)))
   end
   lu.assertTrue(same(y:select(1, 1), a:apply(x:select(1, 1), { seed = 1, epoch = 2, index = 3 })))
@@ -35,7 +40,7 @@ function TestAugment:test_compose_is_one_after_the_other()
   local both = augment.compose { a, augment.compose { b, function(x) return x * 2 end } }
   lu.assertEquals(#both, 3)
   local x = images()
-  local want = b:apply(a:apply(x, { seed = 5, index = 1 }), { seed = 5, index = 1, place = 2 }) * 2
+  local want = b:apply(a:apply(x, { seed = 5, index = 1 }), { seed = 5, index = 1, position = 2 }) * 2
   lu.assertTrue(same(both:apply(x, { seed = 5, index = 1 }), want))
 end
 

@@ -100,6 +100,24 @@ function TestDescribed:test_every_parameter_is_an_argument_and_every_argument_a_
   lu.assertEquals(table.concat(wrong, " "), "", "@param lines that do not fit the arguments")
 end
 
+-- What happens without an argument or an option that may be left out; of a name nothing, and options are one by one.
+function TestDescribed:test_what_may_be_left_out_has_a_default()
+  local missing = {}
+  local function look(owner, p)
+    if p.optional and p.name ~= "name" and p.name ~= "options" and not p.text:find("default", 1, true) then
+      missing[#missing + 1] = owner .. "." .. p.name
+    end
+  end
+  for _, entry in ipairs(help.entries()) do
+    if entry.kind == "function" then
+      for _, p in ipairs(entry.params) do look(help.name_of(entry), p) end
+    elseif entry.kind == "class" and entry.class:find "Options$" then
+      for _, p in ipairs(entry.fields) do look(entry.class, p) end
+    end
+  end
+  lu.assertEquals(table.concat(missing, " "), "", "without a default")
+end
+
 -- Arguments that make one of each; those that are missing are made without.
 local arguments = { ["nn.Residual"] = { pl.nn.ReLU() }, ["nn.Lambda"] = { { forward = function(x) return x end } } }
 for type, example in pairs(require "perilune.core".nn.examples()) do arguments["nn." .. type] = example.arguments end

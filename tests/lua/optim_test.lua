@@ -1,6 +1,7 @@
 -- Optimizers from Lua: training by hand, state and counters, groups, messages.
 local lu = require "luaunit"
 local pl = require "perilune"
+local sorted_keys = require "perilune.base.sorted_keys"
 local core = require "perilune.core"
 local copy_state = dofile "tests/lua/support_state.lua"
 local nn, optim = pl.nn, pl.optim
@@ -44,10 +45,7 @@ TestOptim = {}
 
 function TestOptim:test_every_type_learns()
   local rates = { SGD = 0.5, AdaGrad = 0.1, AdaDelta = 5, RMSprop = 0.01, LAMB = 0.1 }
-  local names = {}
-  for name in pairs(optim) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted_keys(optim)) do
     if name:find "^%u" then
       local model = make_model()
       local first = train(model, optim.SGD { lr = 0 }:bind(model), 1)

@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 local core = require "perilune.core"
 local pl = require "perilune"
+local sorted_keys = require "perilune.base.sorted_keys"
 local data, readers = pl.data, core.readers
 
 local folder = "tests/golden/readers/"
@@ -17,13 +18,6 @@ local function write(name, bytes)
   local file <close> = assert(io.open(path, "wb"))
   file:write(bytes)
   return path
-end
-
-local function sorted(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
 end
 
 local function flat(t)
@@ -54,7 +48,7 @@ end
 TestNpy = {}
 
 function TestNpy:test_every_type_and_order()
-  local names = sorted(expected.npy)
+  local names = sorted_keys(expected.npy)
   lu.assertTrue(#names > 40)
   for _, name in ipairs(names) do
     local e = expected.npy[name]
@@ -195,7 +189,7 @@ end
 TestIdx = {}
 
 function TestIdx:test_six_types_and_any_number_of_axes()
-  local names = sorted(expected.idx)
+  local names = sorted_keys(expected.idx)
   lu.assertEquals(#names, 18)
   for _, name in ipairs(names) do
     local e = expected.idx[name]
@@ -220,7 +214,7 @@ TestPictures = {}
 
 -- JPEG decoders may differ by a rounding; PNG is exact.
 function TestPictures:test_pictures_of_pillow()
-  for _, name in ipairs(sorted(expected.image)) do
+  for _, name in ipairs(sorted_keys(expected.image)) do
     for channels, kind in pairs { [1] = "gray", [3] = "rgb" } do
       local e, t = expected.image[name][kind], assert(readers.picture(folder .. name, channels))
       lu.assertEquals({ t.shape, t.dtype }, { e.shape, "u8" }, name)

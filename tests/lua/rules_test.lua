@@ -2,6 +2,7 @@
 -- late; at the first epoch; and interrupted and continued, which gives the same rates, decisions and weights.
 local lu = require "luaunit"
 local pl = require "perilune"
+local sorted_keys = require "perilune.base.sorted_keys"
 local scratch = dofile "tests/lua/support_scratch.lua" "rules_test"
 local nn, inf, nan = pl.nn, math.huge, 0 / 0
 
@@ -62,17 +63,10 @@ local function assert_same(whole, halves, what)
   end
 end
 
-local function names_of(rules)
-  local names = {}
-  for name in pairs(rules) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 TestRules = {}
 
 function TestRules:test_every_schedule()
-  for _, name in ipairs(names_of(pl.schedule)) do
+  for _, name in ipairs(sorted_keys(pl.schedule)) do
     local watches = rawget(pl.schedule[name](options_of(name, {})), "monitor")
     for what, value in pairs(watches and watched or { constant = watched.constant }) do
       for _, per in ipairs(pcall(pl.schedule[name], options_of(name, { per = "step" })) and { "epoch", "step" }
@@ -103,7 +97,7 @@ local ends = {
 }
 
 function TestRules:test_every_stopping_rule()
-  for _, name in ipairs(names_of(pl.stopping)) do
+  for _, name in ipairs(sorted_keys(pl.stopping)) do
     for what, value in pairs(watched) do
       local function make()
         return experiment({ stopping = pl.stopping[name](options_of(name, { monitor = "own", mode = "min" })) }, value)

@@ -3,11 +3,7 @@
 local lu = require "luaunit"
 local store = require "perilune.core".store
 
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "expected an error with: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 local function fails(text, result, message)
   lu.assertNil(result)

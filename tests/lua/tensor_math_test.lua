@@ -1,12 +1,7 @@
 -- Elementwise operations: values, element types, in-place forms, sharing, errors.
 local lu = require "luaunit"
 local pl = require "perilune"
-
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "expected an error with: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 local function f32(x) return (string.unpack("<f", string.pack("<f", x))) end
 

@@ -1,12 +1,7 @@
 -- Picking, masks, joining, sorting, random fills.
 local lu = require "luaunit"
 local pl = require "perilune"
-
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "expected an error with: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 TestPick = {}
 
@@ -96,6 +91,7 @@ function TestSort.test_sort()
   lu.assertEquals(best:totable(), { 9, 7 })
   lu.assertEquals(where:totable(), { 2, 3 })
   raises("sort has no option 'descend'", t.sort, t, { descend = true })
+  raises("topk: the 5 largest of 3 items", pl.ones(3).topk, pl.ones(3), 5)
 end
 
 TestRandom = {}

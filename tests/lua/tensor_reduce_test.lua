@@ -1,12 +1,7 @@
 -- Reductions, products, comparing whole tensors.
 local lu = require "luaunit"
 local pl = require "perilune"
-
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok, "expected an error with: " .. text)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 TestReduce = {}
 

@@ -16,8 +16,9 @@ function M.where()
   for level = 2, 1000 do
     local info = debug.getinfo(level, "Sl")
     if info == nil then return "" end
-    if info.currentline > 0 and not M.is_ours(info.source) then return ("%s:%d: "):format(info.short_src,
-      info.currentline) end
+    if info.currentline > 0 and not M.is_ours(info.source) then
+      return ("%s:%d: "):format(info.short_src, info.currentline)
+    end
   end
   return ""
 end
@@ -28,8 +29,9 @@ function M.strip(message)
   repeat
     local before = message
     message = message:gsub("^perilune/[%w_/]+%.lua:%d+: ", "")
-    if folder and message:sub(1, #folder + 10) == folder .. "/perilune/" then message = message:gsub("^.-%.lua:%d+: ",
-      "", 1) end
+    if folder and message:sub(1, #folder + 10) == folder .. "/perilune/" then
+      message = message:gsub("^.-%.lua:%d+: ", "", 1)
+    end
     changed = message ~= before
   until not changed
   return message
@@ -45,6 +47,12 @@ end
 --- Raises the formatted message with the user's file and line in front.
 function M.raise(format, ...)
   error(M.where() .. format:format(...), 0)
+end
+
+--- What a function returned that gives nil and a message where it fails; the message is raised.
+function M.must(value, message, ...)
+  if not value then M.raise("%s", message) end
+  return value, message, ...
 end
 
 local Failure = { __name = "failure" }

@@ -108,8 +108,9 @@ end
 --- takes.
 function M.beside(name, s, margin, term)
   local lines = M.wrap(s, term.width and term.width - margin)
-  for i, line in ipairs(lines) do lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin))
-    .. line end
+  for i, line in ipairs(lines) do
+    lines[i] = (i == 1 and term.paint(M.pad(name, margin), "dim") or (" "):rep(margin)) .. line
+  end
   return lines
 end
 

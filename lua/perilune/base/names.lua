@@ -145,8 +145,10 @@ function M.context(ctx)
     __index = function(_, key)
       if type(key) ~= "string" or by_library(2) then return nil end
       local names = unknown(key)
-      if names then errors.raise("ctx has no field '%s'; %s", key, M.advice(key, names, "ctx")
-        or "help \"perilune.Context\" lists what it has") end
+      if names then
+        errors.raise("ctx has no field '%s'; %s", key, M.advice(key, names, "ctx")
+          or "help \"perilune.Context\" lists what it has")
+      end
     end,
     __newindex = function(self, key, value)
       local names = not by_library(2) and unknown(key)

@@ -104,8 +104,9 @@ end
 -- `first`: the option that a value given without a table is likely to be.
 function M.check(what, given, list, noun, first)
   noun = noun or "option"
-  if given ~= nil and (type(given) ~= "table" or getmetatable(given) ~= nil) then not_a_table(what, given, list, noun,
-    first) end
+  if given ~= nil and (type(given) ~= "table" or getmetatable(given) ~= nil) then
+    not_a_table(what, given, list, noun, first)
+  end
   local names, known, result = {}, {}, {}
   for i, option in ipairs(list) do
     names[i], known[option[1]] = option[1], true

@@ -2,6 +2,7 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local script = require "perilune.script"
+local sorted_keys = require "perilune.base.sorted_keys"
 local store = core.store
 
 local M = { summary = "a folder with a commented first experiment", usage = "NAME",
@@ -76,10 +77,10 @@ local function meta(folder)
   local path = installed_meta()
   if path then return path end
   must(store.mkdir(folder .. "/.perilune/meta"))
-  local names = {}
-  for name in pairs(core.meta()) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do must(store.write_text(folder .. "/.perilune/meta/" .. name, core.meta()[name])) end
+  local files = core.meta()
+  for _, name in ipairs(sorted_keys(files)) do
+    must(store.write_text(folder .. "/.perilune/meta/" .. name, files[name]))
+  end
   return ".perilune/meta"
 end
 

@@ -25,8 +25,8 @@ function M.run(options)
   local metric = table.remove(words)
   local metrics = {}
   for name in metric:gmatch "[^,]+" do metrics[#metrics + 1] = name end
-  require "perilune.plot".plot(words, metrics, { log = options.log or false, bands = options.bands or false,
-    out = options.output, title = options.title })
+  require "perilune.plot".plot(words, metrics,
+    { log = options.log or false, bands = options.bands or false, out = options.output, title = options.title })
   if options.output then print(options.output) end
   return 0
 end

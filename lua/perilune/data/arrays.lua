@@ -2,20 +2,15 @@
 local core = require "perilune.core"
 local options = require "perilune.base.options"
 local parts = require "perilune.data.parts"
-local raise = require "perilune.base.errors".raise
+local errors = require "perilune.base.errors"
 local readers = core.readers
+local raise = errors.raise
 
 local M = {}
 
-local function list_of(path)
-  local names, message = readers.npz_list(path)
-  if not names then raise("%s", message) end
-  return names
-end
-
 -- The name of an array of the archive; else an error that says what is in it.
 local function check_member(path, option, name)
-  local names = list_of(path)
+  local names = errors.must(readers.npz_list(path))
   for _, known in ipairs(names) do
     if known == name then return end
   end
@@ -35,13 +30,8 @@ local function array(o, option)
   end
   local path, member = o.path or name, o.path and name
   if member then check_member(path, option, member) end
-  local info, message = readers.npy_info(path, member)
-  if not info then raise("%s", message) end
-  info.read = function()
-    local t, why = readers.npy_read(path, member)
-    if not t then raise("%s", why) end
-    return t
-  end
+  local info = errors.must(readers.npy_info(path, member))
+  info.read = function() return (errors.must(readers.npy_read(path, member))) end
   return info
 end
 
@@ -65,7 +55,8 @@ function M.npz(given)
   end
   if o.path and o.path:find "%.npy$" and not o.x then o.x, o.path = o.path, nil end
   if o.path and not o.x then
-    raise("data.npz needs x, the name of the samples in %s; it holds: %s", o.path, table.concat(list_of(o.path), ", "))
+    raise("data.npz needs x, the name of the samples in %s; it holds: %s", o.path,
+      table.concat(errors.must(readers.npz_list(o.path)), ", "))
   end
   if not o.x then raise "data.npz needs a file: data.npz { \"set.npz\", x = \"images\", y = \"labels\" }" end
   if o.test_y and not o.test_x then raise "data.npz got test_y without test_x" end

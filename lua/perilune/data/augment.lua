@@ -29,10 +29,10 @@ end
 --- All of them applied to images [N, H, W, C], as a training step would; see augmentation:apply. A Lua function is
 --- called with the images.
 function Compose:apply(x, opts)
-  for place, item in ipairs(self) do
+  for position, item in ipairs(self) do
     if type(item) == "function" then x = item(x)
     else
-      local o = { place = place }
+      local o = { position = position }
       for name, value in pairs(opts or {}) do o[name] = value end
       x = item:apply(x, o)
     end

@@ -3,7 +3,8 @@
 local core = require "perilune.core"
 local options = require "perilune.base.options"
 local parts = require "perilune.data.parts"
-local raise = require "perilune.base.errors".raise
+local errors = require "perilune.base.errors"
+local raise = errors.raise
 
 local M = { MISSING = { "", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?" }, MOST_CATEGORIES = 1000 }
 
@@ -13,8 +14,7 @@ function M.open(path, delimiter, header, marks)
     raise("data.csv: option 'delimiter' takes one character, such as \",\" or \"\\t\", got %s",
       options.describe(delimiter))
   end
-  local file, message = core.readers.csv(path, delimiter, header, marks or M.MISSING)
-  if not file then raise("%s", message) end
+  local file = errors.must(core.readers.csv(path, delimiter, header, marks or M.MISSING))
   local t = { file = file, path = path, by_name = {}, header = header }
   t.columns, t.rows = file:columns()
   local numbers = 0
@@ -150,9 +150,8 @@ end
 --- x [n, features] and y of a file, as the plan says; y is nil without a target.
 function M.read(t, plan, with_target, drop)
   local target = with_target and plan.target
-  local x, y = t.file:fill(uses_of(t, plan, with_target), drop or false, plan.width,
-    target and target.role == "target" and 1 or nil, target and target.role == "label")
-  if not x then raise("%s", y) end
+  local x, y = errors.must(t.file:fill(uses_of(t, plan, with_target), drop or false, plan.width,
+    target and target.role == "target" and 1 or nil, target and target.role == "label"))
   if x:size(1) == 0 then raise("%s: no row is left without a missing value", t.path) end
   if y and target.role == "label" then
     for i, label in ipairs(target.values) do

@@ -6,6 +6,7 @@ local locate = require "perilune.data.locate"
 local named = require "perilune.data.named"
 local published = require "perilune.data.published"
 local registry = require "perilune.data.registry"
+local sorted_keys = require "perilune.base.sorted_keys"
 local system, store = core.system, core.store
 
 local M = {}
@@ -28,16 +29,8 @@ local function entry_of(name)
     names[#names + 1] = entry.name
   end
   local near = system.nearest(name, names)
-  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near)
-    or "",
-    table.concat(names, ", "))
-end
-
-local function keys_of(files)
-  local keys = {}
-  for key in pairs(files) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
+  local hint = near and (", did you mean '%s'?"):format(near) or ""
+  return nil, ("there is no data set '%s'%s; there are: %s"):format(name, hint, table.concat(names, ", "))
 end
 
 -- The name under which a file is published; sum is that of an archive.
@@ -136,7 +129,7 @@ local function found(entry, folder, given, say)
   if not files then
     if given then return false end   -- each is looked at when its turn comes
     files = {}
-    for i, key in ipairs(keys_of(entry.files)) do files[i] = entry.files[key] end
+    for i, key in ipairs(sorted_keys(entry.files)) do files[i] = entry.files[key] end
   end
   local place, complete = nil, true
   for _, file in ipairs(files) do
@@ -208,7 +201,7 @@ function M.fetch(name, opts)
   if not ok then return nil, message end
   say(("%s: fetching %s to %s%s"):format(name, megabytes(entry.bytes or 0), folder,
     entry.unpacked and ("; it unpacks to at most " .. megabytes(entry.unpacked)) or ""))
-  for _, key in ipairs(keys_of(entry.files or { archive = true })) do
+  for _, key in ipairs(sorted_keys(entry.files or { archive = true })) do
     local file = entry.files and entry.files[key] or entry.archive
     local target = ("%s/%s"):format(folder, published_name(file))
     if store.exists(target) and verify(file, target) then say(("  %s  is there"):format(target))

@@ -12,19 +12,13 @@ local M = {}
 local read = { png = true, jpg = true, jpeg = true }
 local unread = { gif = true, bmp = true, webp = true, tif = true, tiff = true, heic = true, svg = true, avif = true }
 
-local function listdir(path)
-  local names, message = core.store.listdir(path)
-  if not names then raise("%s", message) end
-  return names
-end
-
 local function join(folder, name) return (folder:gsub("/+$", "")) .. "/" .. name end
 
 --- The pictures in a folder, in order. What is hidden or no picture is left out; a picture that cannot be read here is
 --- an error.
 function M.pictures_in(folder)
   local list = {}
-  for _, name in ipairs(listdir(folder)) do
+  for _, name in ipairs(errors.must(core.store.listdir(folder))) do
     local extension = (name:match "%.(%w+)$" or ""):lower()
     if name:sub(1, 1) ~= "." and (read[extension] or unread[extension]) then
       local path = join(folder, name)
@@ -38,7 +32,7 @@ end
 -- The folders in a folder, in order, without hidden ones.
 local function folders_in(folder)
   local list = {}
-  for _, name in ipairs(listdir(folder)) do
+  for _, name in ipairs(errors.must(core.store.listdir(folder))) do
     if name:sub(1, 1) ~= "." and core.system.kind(join(folder, name)) == "folder" then list[#list + 1] = name end
   end
   return list
@@ -65,8 +59,7 @@ local function part(o, folder, name, classes)
   local paths, labels = collect(folder, classes)
   local height, width = o.height, o.width
   if not height then
-    height, width = core.readers.picture_info(paths[1])
-    if not height then raise("%s", width) end
+    height, width = errors.must(core.readers.picture_info(paths[1]))
   end
   if o.stream then
     return require "perilune.data.streamed".pictures(paths, labels, { height, width, o.channels }, classes, name,
@@ -75,8 +68,7 @@ local function part(o, folder, name, classes)
   return split.new {
     name = name, count = #paths, shape = { height, width, o.channels }, labels = classes, classes = #classes,
     load = function()
-      local x, message = core.readers.pictures(paths, o.height or 0, o.width or 0, o.channels)
-      if not x then raise("%s", message) end
+      local x = errors.must(core.readers.pictures(paths, o.height or 0, o.width or 0, o.channels))
       local ok, ds = pcall(core.data.new, x, core.tensor.tensor(labels, "i32"), #classes)
       if not ok then raise("%s: %s", name, errors.bare(ds)) end
       return ds

@@ -43,8 +43,7 @@ local function read_named(entry, part)
   local labels
   labels, looked = locate.find(entry.name, label_file.name)
   if not labels then missing(entry, label_file.name, looked) end
-  local ds, image_sum, label_sum = core.data.read_idx(images, labels, #entry.labels)
-  if not ds then raise("%s", image_sum) end
+  local ds, image_sum, label_sum = errors.must(core.data.read_idx(images, labels, #entry.labels))
   verify(image_file, images, image_sum)
   verify(label_file, labels, label_sum)
   return ds
@@ -124,16 +123,13 @@ local function idx_part(o, part, labels)
   if not images or not labels_file then
     raise("data.idx needs %s_images and %s_labels, the paths of two IDX files", part, part)
   end
-  local shape, kind = core.data.idx_head(images)
-  if not shape then raise("%s", kind) end
+  local shape = errors.must(core.data.idx_head(images))
   local count = table.remove(shape, 1)
   if #shape == 2 then shape[3] = 1 end
   return split.new {
     name = ("%s %s"):format(o.name, part), count = count, shape = shape, labels = labels, classes = #labels,
     load = function()
-      local ds, message = core.data.read_idx(images, labels_file, #labels)
-      if not ds then raise("%s", message) end
-      return ds
+      return (errors.must(core.data.read_idx(images, labels_file, #labels)))
     end,
   }
 end
@@ -187,8 +183,7 @@ function M.hdf5(opts)
   }, "path")
   if type(o.path) ~= "string" then raise "data.hdf5 needs path, the name of a file" end
   if o.stream then return require "perilune.data.streamed".set(o, type(opts) == "table" and opts or {}) end
-  local content, skipped = require "perilune.nn.model_file".load(o.path, { foreign = o.foreign })
-  if not content then raise("%s", skipped) end
+  local content, skipped = errors.must(require "perilune.nn.model_file".load(o.path, { foreign = o.foreign }))
   local function find(option, needed)
     local value, why = content, skipped and skipped["/" .. o[option]:gsub("^/", "")]
     if why then raise("data.hdf5: option '%s': %s", option, why) end

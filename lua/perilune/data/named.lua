@@ -6,6 +6,7 @@ local errors = require "perilune.base.errors"
 local locate = require "perilune.data.locate"
 local options = require "perilune.base.options"
 local parts = require "perilune.data.parts"
+local sorted_keys = require "perilune.base.sorted_keys"
 local raise = errors.raise
 local split = require "perilune.data.split"
 
@@ -98,10 +99,7 @@ function M.members(entry)
     end
   end
   if entry.files then add() else
-    local ways = {}
-    for way in pairs(emnist) do ways[#ways + 1] = way end
-    table.sort(ways)
-    for _, way in ipairs(ways) do add(way) end
+    for _, way in ipairs(sorted_keys(emnist)) do add(way) end
   end
   return list
 end
@@ -132,16 +130,11 @@ function M.folder(entry)
   return folder
 end
 
-local function read_tensor(path)
-  local t, message = core.data.read_idx_tensor(path)
-  if not t then raise("%s", message) end
-  return t
-end
-
 -- Images u8 [N, 28, 28, 1] and labels i32 [N] of a pair of IDX files. EMNIST's images lie on their side: rows are
 -- columns.
 local function read_pair(paths, transposed, first)
-  local x, y = read_tensor(paths[1]), read_tensor(paths[2])
+  local read = core.data.read_idx_tensor
+  local x, y = errors.must(read(paths[1])), errors.must(read(paths[2]))
   if x:dim() ~= 3 then raise("%s has %d axes; images have 3", paths[1], x:dim()) end
   if transposed then x = x:transpose(2, 3):contiguous() end
   if y:dim() == 2 then y = y:select(2, 1):contiguous() end
@@ -198,8 +191,7 @@ local function cifar(name, labels, label_bytes)
   local entry = M.entry(name)
   return make(entry, entry, { 32, 32, 3 }, labels, function(part)
     local paths = paths_of(entry, part)
-    local x, y = core.readers.cifar(paths, label_bytes, #labels)
-    if not x then raise("%s", y) end
+    local x, y = errors.must(core.readers.cifar(paths, label_bytes, #labels))
     return x, y, paths
   end)
 end

@@ -71,8 +71,9 @@ end
 function M.split(part)
   local sample = M.sample_shape(part.x.shape, part.x.type)
   local count, y = part.x.shape[1], part.y
-  if #part.x.shape == 0 or count == 0 then raise("%s is empty: its samples are [%s]", part.name,
-    table.concat(part.x.shape, ", ")) end
+  if #part.x.shape == 0 or count == 0 then
+    raise("%s is empty: its samples are [%s]", part.name, table.concat(part.x.shape, ", "))
+  end
   if y and y:size(1) ~= count then
     raise("%s: samples [%s] and targets [%s] differ in number", part.name, table.concat(part.x.shape, ", "),
       table.concat(y.shape, ", "))

@@ -137,8 +137,8 @@ end
 --- of each class; so by default where there are labels and order is not "last"), seed = 1 }.
 function Split:validation(how)
   if type(how) == "number" then how = { fraction = how } end
-  local o = options.read("validation", how, { fraction = options.none, order = options.none, stratified = options.none,
-    seed = options.none })
+  local o = options.read("validation", how,
+    { fraction = options.none, order = options.none, stratified = options.none, seed = options.none })
   if type(o.fraction) ~= "number" or not (o.fraction > 0 and o.fraction < 1) then
     raise("validation takes a fraction between 0 and 1, got %s", tostring(o.fraction))
   end

@@ -9,12 +9,6 @@ local split = require "perilune.data.split"
 
 local M = {}
 
-local function open(path, name)
-  local stream, info = core.streams.hdf5(path, name)
-  if not stream then raise("%s", info) end
-  return stream, info
-end
-
 -- The data set of the core for a split; the digest stands for what it is read from.
 local function made(stream, info, y, classes, name, digest)
   local ok, ds = pcall(core.streams.dataset, stream, info, y, classes)
@@ -23,20 +17,13 @@ local function made(stream, info, y, classes, name, digest)
   return ds
 end
 
-local function file_digest(path)
-  local sum, message = core.data.file_sha256(path)
-  if not sum then raise("%s", message) end
-  return sum
-end
-
 --- A part of data.hdf5: x and y are names in the file at `path`; y may be nil.
 function M.hdf5(path, name, x, y, labels)
-  local stream, info = open(path, x)
+  local stream, info = errors.must(core.streams.hdf5(path, x))
   local targets
   if y then
-    local from <close>, about = open(path, y)
-    local t, message = core.streams.read(from, about)
-    if not t then raise("%s", message) end
+    local from <close>, about = errors.must(core.streams.hdf5(path, y))
+    local t = errors.must(core.streams.read(from, about))
     if about.integers and about.type == "f32" then t = t:to "i32" end
     targets = parts.targets(name, t, about.integers, labels)
   end
@@ -46,7 +33,7 @@ function M.hdf5(path, name, x, y, labels)
     x = { shape = info.shape, type = info.type, read = function() end } }
   part._load = function()
     return made(stream, { type = info.type, shape = shape }, targets, part.classes, name,
-      core.store.sha256(file_digest(path), x, y or ""))
+      core.store.sha256(errors.must(core.data.file_sha256(path)), x, y or ""))
   end
   part.streamed = true
   return part
@@ -71,10 +58,11 @@ function M.pictures(paths, labels, shape, classes, name, resized)
     name = name, count = #paths, shape = shape, labels = classes, classes = #classes, streamed = true,
     load = function()
       local height, width = resized and shape[1] or 0, resized and shape[2] or 0
-      local stream, message = core.streams.pictures(paths, height, width, shape[3])
-      if not stream then raise("%s", message) end
+      local stream = errors.must(core.streams.pictures(paths, height, width, shape[3]))
       local sums = {}
-      for i, path in ipairs(paths) do sums[i] = path:match "[^/]*/[^/]*$" .. file_digest(path) end
+      for i, path in ipairs(paths) do
+        sums[i] = path:match "[^/]*/[^/]*$" .. errors.must(core.data.file_sha256(path))
+      end
       return made(stream, { type = "u8", shape = { #paths, table.unpack(shape) } }, core.tensor.tensor(labels, "i32"),
         #classes, name, core.store.sha256(table.concat(sums, "\n")))
     end,

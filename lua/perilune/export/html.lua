@@ -5,6 +5,7 @@ local errors = require "perilune.base.errors"
 local escape = require "perilune.html.escape"
 local graphs = require "perilune.export.graph"
 local loops = require "perilune.export.loops"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -80,10 +81,7 @@ function Page:weights_of(op)
     local scale, shift = graphs.scale_and_shift(op)
     params = { scale = scale, shift = shift }
   end
-  local names = {}
-  for name in pairs(params) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do weights[name] = self:block(op.owner .. "." .. name, params[name]) end
+  for _, name in ipairs(sorted_keys(params)) do weights[name] = self:block(op.owner .. "." .. name, params[name]) end
   return next(weights) and weights or nil
 end
 

@@ -102,8 +102,8 @@ function writers.AvgPool2d(b, op)
   elseif not padding then
     graphs.refuse(op.label, "keras", 'its padding is neither 0 nor that of "same"')
   end
-  return b:layer("AveragePooling2D", op.owner, { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx },
-    padding = padding }, inputs)
+  return b:layer("AveragePooling2D", op.owner,
+    { pool_size = { w.kh, w.kw }, strides = { w.sy, w.sx }, padding = padding }, inputs)
 end
 
 function writers.GlobalAvgPool2d(b, op) return b:layer("GlobalAveragePooling2D", op.owner, {}, op.inputs) end

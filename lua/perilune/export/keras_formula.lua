@@ -26,8 +26,8 @@ local function affine(b, op, x, scale, shift)
   if shift then weights[#weights + 1] = { "beta", shift } end
   weights[#weights + 1] = { "moving_mean", core.tensor.zeros(n) }
   weights[#weights + 1] = { "moving_variance", core.tensor.full({ n }, 1 - EPSILON) }
-  return b:layer("BatchNormalization", op.owner, { axis = -1, epsilon = EPSILON, center = shift ~= nil,
-    scale = scale ~= nil }, { x }, weights)
+  return b:layer("BatchNormalization", op.owner,
+    { axis = -1, epsilon = EPSILON, center = shift ~= nil, scale = scale ~= nil }, { x }, weights)
 end
 
 -- A parameter or constant as a tensor of the size of x's last axis; refused where it is none.

@@ -5,6 +5,7 @@ local core = require "perilune.core"
 local graphs = require "perilune.export.graph"
 local errors = require "perilune.base.errors"
 local protobuf = require "perilune.export.protobuf"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -40,10 +41,9 @@ function Builder:node(type, inputs, attributes)
   fields[#fields + 1] = { 2, "bytes", result }
   fields[#fields + 1] = { 3, "bytes", result }
   fields[#fields + 1] = { 4, "bytes", type }
-  local names = {}
-  for name in pairs(attributes or {}) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do fields[#fields + 1] = { 5, "bytes", attribute(name, attributes[name]) } end
+  for _, name in ipairs(sorted_keys(attributes or {})) do
+    fields[#fields + 1] = { 5, "bytes", attribute(name, attributes[name]) }
+  end
   self.nodes[#self.nodes + 1] = message(fields)
   return result
 end

@@ -2,6 +2,7 @@
 local core = require "perilune.core"
 local layout = require "perilune.help.layout"
 local parse = require "perilune.help.parse"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -34,10 +35,8 @@ end
 local function load_index()
   if index then return index end
   index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_module = {} }
-  local files, names = core.meta(), {}
-  for name in pairs(files) do names[#names + 1] = name end
-  table.sort(names)
-  for _, file in ipairs(names) do
+  local files = core.meta()
+  for _, file in ipairs(sorted_keys(files)) do
     for _, entry in ipairs(parse.parse(files[file])) do
       entry.file = file
       local again = entry.kind == "class" and index.by_class[entry.class]   -- the class's members go on in another file

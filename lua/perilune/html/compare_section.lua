@@ -151,8 +151,10 @@ local function overlay(page, list, families)
   local banded = false
   for _, family in ipairs(families) do banded = banded or #family.runs > 1 end
   page:tag("h3", "Curves")
-  if banded then page:tag("p", "A line is the mean over the seeds, the band lies between the least and the largest.",
-    'class="muted"') end
+  if banded then
+    page:tag("p", "A line is the mean over the seeds, the band lies between the least and the largest.",
+      'class="muted"')
+  end
   local shown = families
   if #families > MOST then
     local ranked = {}

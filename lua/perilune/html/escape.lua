@@ -1,6 +1,7 @@
 --- Text from files and scripts as text of a page: nothing in it can be markup, end a script, or hide as a control
 -- character.
 local printable = require "perilune.base.printable"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -29,10 +30,7 @@ function M.json(value)
     for i = 1, value.n or #value do parts[i] = M.json(value[i]) end
     return "[" .. table.concat(parts, ",") .. "]"
   end
-  local names = {}
-  for name in pairs(value) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do parts[i] = M.json(name) .. ":" .. M.json(value[name]) end
+  for i, name in ipairs(sorted_keys(value)) do parts[i] = M.json(name) .. ":" .. M.json(value[name]) end
   return #parts == 0 and "[]" or "{" .. table.concat(parts, ",") .. "}"
 end
 

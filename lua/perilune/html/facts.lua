@@ -2,6 +2,7 @@
 local metrics = require "perilune.train.metrics"
 local text = require "perilune.base.format"
 local titles = require "perilune.terminal.tables"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -21,8 +22,9 @@ function M.result(run)
     if found and found.error then
       return { metric = name .. "_error", value = found.error, count = found.count, correct = found.correct,
         split = name }
-    elseif found and found.loss then return { metric = name .. "_loss", value = found.loss, count = found.count,
-      split = name } end
+    elseif found and found.loss then
+      return { metric = name .. "_loss", value = found.loss, count = found.count, split = name }
+    end
   end
   local last = run.history[#run.history]
   if last and last.train_loss then return { metric = "train_loss", value = last.train_loss } end
@@ -60,10 +62,8 @@ function M.seconds(run) return require "perilune.run.history".sum(run.history, "
 
 local function flat(value)
   if type(value) ~= "table" then return tostring(value) end
-  local names, out = {}, {}
-  for name in pairs(value) do names[#names + 1] = name end
-  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
-  for i, name in ipairs(names) do
+  local out = {}
+  for i, name in ipairs(sorted_keys(value)) do
     out[i] = math.type(name) == "integer" and flat(value[name]) or ("%s = %s"):format(tostring(name), flat(value[name]))
   end
   return table.concat(out, ", ")
@@ -100,10 +100,7 @@ function M.settings(run, apart)
     local kind, options = parts(value)
     if not apart or not kind then return add(name, configured(value)) end
     add(name, kind)
-    local names = {}
-    for option in pairs(options) do names[#names + 1] = option end
-    table.sort(names)
-    for _, option in ipairs(names) do add(name .. " " .. option, options[option]) end
+    for _, option in ipairs(sorted_keys(options)) do add(name .. " " .. option, options[option]) end
   end
   for _, pair in ipairs(M.arguments(run)) do add(pair[1], pair[2]) end
   add("seed", run.seed)
@@ -126,15 +123,13 @@ end
 
 --- The arguments that a script read: { { name, value } ... } sorted by name.
 function M.arguments(run)
-  local found, names, list = {}, {}, {}
+  local found, list = {}, {}
   for _, word in ipairs(run.identity.arguments or {}) do
     local name, value = tostring(word):match "^([^=]*)=(.*)$"
     if name then found[name] = tonumber(value) or value end
   end
   for name, value in pairs(run.provenance.values or {}) do found[name] = value end
-  for name in pairs(found) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do list[i] = { name, found[name] } end
+  for i, name in ipairs(sorted_keys(found)) do list[i] = { name, found[name] } end
   return list
 end
 

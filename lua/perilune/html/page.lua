@@ -80,8 +80,9 @@ function M:table(columns, rows, options)
   local out = { ('<div class="scroll"><table%s>'):format(options.sort and ' class="sort"' or "") }
   if options.caption then out[#out + 1] = ("<caption>%s</caption>"):format(T(options.caption)) end
   out[#out + 1] = "<thead><tr>"
-  for _, column in ipairs(columns) do out[#out + 1] = ("<th%s>%s</th>"):format(column.number and ' class="n"' or "",
-    T(column[1])) end
+  for _, column in ipairs(columns) do
+    out[#out + 1] = ("<th%s>%s</th>"):format(column.number and ' class="n"' or "", T(column[1]))
+  end
   out[#out + 1] = "</tr></thead><tbody>\n"
   for _, row in ipairs(rows) do
     out[#out + 1] = row.best and '<tr class="best">' or "<tr>"

@@ -46,8 +46,11 @@ function M.page(list)
     end
     if #readable > 0 then
       local moved = {}
-      for i, run in ipairs(list) do for r,
-        other in ipairs(readable) do if run == other then moved[r] = anchors[i] end end end
+      for i, run in ipairs(list) do
+        for r, other in ipairs(readable) do
+          if run == other then moved[r] = anchors[i] end
+        end
+      end
       require "perilune.html.compare_section".add(page, readable, moved)
     end
     if #list > DETAILED and detailed[1] then
@@ -79,8 +82,9 @@ function M.write(sources, path)
   local list = runs.list(sources, "pl.report")
   if #list == 0 then errors.raise "pl.report: no run is given" end
   for i, run in ipairs(list) do
-    if not run.folder then errors.raise("pl.report: %s has no files (out = false); a report reads run files",
-      run.label) end
+    if not run.folder then
+      errors.raise("pl.report: %s has no files (out = false); a report reads run files", run.label)
+    end
     -- a run of this session is read from its files like any other
     if not run.record then
       local label = run.label

@@ -35,8 +35,8 @@ local function tiles(page, run)
   local s = run.state
   tile(page, ("%d"):format(s.epoch or #run.history), "epochs, " .. facts.ending(run))
   if s.best then
-    tile(page, ("%d"):format(s.best.epoch), ("best epoch: %s %s"):format(titles.title(s.best.monitor),
-      titles.value(s.best.monitor, s.best.value)))
+    tile(page, ("%d"):format(s.best.epoch),
+      ("best epoch: %s %s"):format(titles.title(s.best.monitor), titles.value(s.best.monitor, s.best.value)))
   end
   local parameters = run.parameters
   if parameters then tile(page, text.count(parameters), "parameters") end
@@ -98,8 +98,9 @@ local function history(page, run)
     if #names > 0 then chart(page, run, group.title, names, group.unit, group.log) end
   end
   for _, name in ipairs(run.history.columns) do
-    if not used[name] and not name:find "_accuracy$" then chart(page, run, titles.title(name), { name },
-      runs.axis(name).unit) end
+    if not used[name] and not name:find "_accuracy$" then
+      chart(page, run, titles.title(name), { name }, runs.axis(name).unit)
+    end
   end
   page:raw "</div>"
   if run.state.best then

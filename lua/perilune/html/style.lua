@@ -1,20 +1,17 @@
 --- The style sheet of a report: light and dark, wide and narrow, screen and paper.
 local palette = require "perilune.plot.palette"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local function variables(colours)
-  local names, out = {}, {}
-  for name in pairs(colours) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do out[i] = ("--%s:%s"):format(name, colours[name]) end
+  local out = {}
+  for i, name in ipairs(sorted_keys(colours)) do out[i] = ("--%s:%s"):format(name, colours[name]) end
   return table.concat(out, ";")
 end
 
 -- Classes by which figures in a page take their colours: f-ink fills, s-ink strokes.
 local function classes()
-  local names, out = {}, {}
-  for name in pairs(palette.light) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  local out = {}
+  for _, name in ipairs(sorted_keys(palette.light)) do
     out[#out + 1] = (".f-%s{fill:var(--%s)}.s-%s{stroke:var(--%s)}"):format(name, name, name, name)
   end
   return table.concat(out)

@@ -101,8 +101,9 @@ end
 --- which draws itself.
 function M.find(e, given)
   local o = options.check("find_lr", given, known)
-  if o.from >= o.to then errors.raise("find_lr: 'from' must be below 'to', got %s and %s", text.number(o.from),
-      text.number(o.to)) end
+  if o.from >= o.to then
+    errors.raise("find_lr: 'from' must be below 'to', got %s and %s", text.number(o.from), text.number(o.to))
+  end
   local rates, losses = train(e, o)
   for k = #rates, #losses + 1, -1 do rates[k] = nil end
   local curve = smoothed(losses)

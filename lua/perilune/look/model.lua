@@ -25,8 +25,8 @@ local function label_of(labels, class) return labels and labels[class + 1] ~= ni
 
 --- The mistakes of a model on a split, the most confident first. options: count, loss.
 function M.mistakes(model, split, given)
-  local o = options.check("mistakes", given, { { "count", type = "integer", low = 1, default = 12 }, { "loss",
-    type = { "userdata", "function" } } })
+  local o = options.check("mistakes", given,
+    { { "count", type = "integer", low = 1, default = 12 }, { "loss", type = { "userdata", "function" } } })
   if type(split) ~= "table" or type(split.read) ~= "function" or split.count == nil then
     errors.raise("mistakes takes a split of a data set, such as the test set of data.mnist():splits(), got %s",
       options.describe(split))

@@ -3,6 +3,7 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
+local sorted_keys = require "perilune.base.sorted_keys"
 local raise = errors.raise
 
 local M = {}
@@ -42,10 +43,9 @@ local function match(state, layers)
     else entry.loaded, entry.from, entry.to = true, found, item.tensor end
     list[#list + 1], given[name] = entry, nil
   end
-  local left = {}
-  for name in pairs(given) do left[#left + 1] = name end
-  table.sort(left)
-  for _, name in ipairs(left) do list[#list + 1] = { name = name, loaded = false, why = "the model has none" } end
+  for _, name in ipairs(sorted_keys(given)) do
+    list[#list + 1] = { name = name, loaded = false, why = "the model has none" }
+  end
   return list
 end
 

@@ -3,6 +3,7 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -26,13 +27,6 @@ local function set_of(list, index)
   return set
 end
 local is_common, is_told = set_of(common, 1), set_of(told)
-
-local function sorted(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
 
 local function is_finite(x) return type(x) == "number" and x - x == 0 end
 
@@ -74,7 +68,7 @@ end
 local function read_options(what, given)
   local list = {}
   for i, option in ipairs(common) do list[i] = { option[1], type = option[2], default = given[option[1]] } end
-  for _, name in ipairs(sorted(given)) do
+  for _, name in ipairs(sorted_keys(given)) do
     local value = given[name]
     if type(name) ~= "string" or is_told[name] then
       errors.raise("%s: an option cannot be called '%s'%s", what, tostring(name),
@@ -116,7 +110,7 @@ local function read_only(what, values)
     __index = function(_, name)
       local value = values[name]
       if value == nil then
-        local known = sorted(values)
+        local known = sorted_keys(values)
         options.unknown(what, name, known)
       end
       return value
@@ -140,7 +134,7 @@ local function caller(d, own)
   local function check_names(state)
     for name in pairs(state) do
       if not is_slot[name] then
-        fail(d, "there is no slot '%s'; the slots are: %s", tostring(name), table.concat(sorted(is_slot), ", "))
+        fail(d, "there is no slot '%s'; the slots are: %s", tostring(name), table.concat(sorted_keys(is_slot), ", "))
       end
     end
   end

@@ -90,8 +90,9 @@ end
 local function draw_series(items, s, sx, sy, plot)
   for _, points in ipairs(parts(s, s.y, sx, sy, plot)) do
     if s.points or #points == 2 then
-      for i = 1, #points, 2 do items[#items + 1] = { kind = "circle", x = points[i], y = points[i + 1], r = 3,
-        fill = s.colour } end
+      for i = 1, #points, 2 do
+        items[#items + 1] = { kind = "circle", x = points[i], y = points[i + 1], r = 3, fill = s.colour }
+      end
     end
     if not s.points and #points > 2 then
       items[#items + 1] = { kind = "line", points = points, stroke = s.colour, width = 1.8, dash = s.dash }

@@ -38,8 +38,9 @@ function M:text(x, y, s, item)
 end
 
 --- The items of another display, moved by dx, dy; clip: only what lies in { x, y, w, h }.
-function M:group(items, dx, dy, clip) return self:add("group", { items = items, dx = dx or 0, dy = dy or 0,
-  clip = clip }) end
+function M:group(items, dx, dy, clip)
+  return self:add("group", { items = items, dx = dx or 0, dy = dy or 0, clip = clip })
+end
 
 --- About how wide a text is: the generic sans-serif's letters are 0.55 of their size on average.
 function M.text_width(s, size) return (utf8.len(s) or #s) * (size or 12) * 0.56 end

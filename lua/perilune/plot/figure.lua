@@ -47,11 +47,13 @@ local function matrix_of(value, what)
   end
   if type(value) ~= "table" then errors.raise("%s is missing: add a list of rows or a tensor of two axes", what) end
   for i, row in options.items(value) do
-    if type(row) ~= "table" or #row ~= #value[1] then errors.raise("%s: row %d has not as many values as the first",
-      what, i) end
+    if type(row) ~= "table" or #row ~= #value[1] then
+      errors.raise("%s: row %d has not as many values as the first", what, i)
+    end
     for j, v in options.items(row) do
-      if type(v) ~= "number" then errors.raise("%s: [%d][%d] is %s; a number is expected", what, i, j,
-        options.describe(v)) end
+      if type(v) ~= "number" then
+        errors.raise("%s: [%d][%d] is %s; a number is expected", what, i, j, options.describe(v))
+      end
     end
   end
   return value
@@ -107,8 +109,9 @@ function M.new(given)
   elseif kind == "bars" then
     local list = series.numbers(self.values, "pl.figure: values")
     self.bars = {}
-    for i = 1, list.n do self.bars[i] = { label = tostring(self.rows and self.rows[i] or i), value = list[i]
-      or 0 / 0 } end
+    for i = 1, list.n do
+      self.bars[i] = { label = tostring(self.rows and self.rows[i] or i), value = list[i] or 0 / 0 }
+    end
   elseif kind == "heat" then self.matrix = matrix_of(self.matrix, "pl.figure: matrix")
   elseif kind == "images" then
     if not is_tensor(self.images) then
@@ -152,8 +155,8 @@ function drawers.images(self, width)
     images[i] = { pixels = pixels, caption = self.captions and self.captions[i] ~= nil and tostring(self.captions[i])
       or nil }
   end
-  return require "perilune.plot.images".draw(images, { width = width, title = self.title,
-    columns = math.type(self.columns) == "integer" and self.columns or nil })
+  return require "perilune.plot.images".draw(images,
+    { width = width, title = self.title, columns = math.type(self.columns) == "integer" and self.columns or nil })
 end
 
 function drawers.network(self, width)

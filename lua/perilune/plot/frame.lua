@@ -88,8 +88,8 @@ end
 
 --- A line of small text in the middle of a plot: why it is empty.
 function M.empty(d, plot, why)
-  d:text(plot.x + plot.w / 2, plot.y + plot.h / 2, display.fit(why, plot.w, SIZE), { size = SIZE, anchor = "middle",
-    fill = "muted" })
+  d:text(plot.x + plot.w / 2, plot.y + plot.h / 2, display.fit(why, plot.w, SIZE),
+    { size = SIZE, anchor = "middle", fill = "muted" })
 end
 
 return M

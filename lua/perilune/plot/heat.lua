@@ -44,8 +44,8 @@ function M.draw(matrix, options)
     local sum, y = 0, top + high * (i - 1)
     for _, v in ipairs(row) do sum = sum + v end
     if (i - 1) % math.max(1, math.ceil(13 / math.max(high, 1))) == 0 then
-      d:text(left - 6, y + high / 2 + 4, display.fit(label(options.rows, i), names, 12), { anchor = "end", size = 12,
-        fill = "muted" })
+      d:text(left - 6, y + high / 2 + 4, display.fit(label(options.rows, i), names, 12),
+        { anchor = "end", size = 12, fill = "muted" })
     end
     for j, v in ipairs(row) do
       local share = options.by == "range" and (most > low and (v - low) / (most - low) or 0.5) or (sum > 0 and v / sum

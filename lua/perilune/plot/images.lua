@@ -37,12 +37,12 @@ function M.draw(images, options)
       png = M.encode(image),
       title = image.title })
     if image.caption then
-      d:text(x + size / 2, y + size + 13, display.fit(image.caption, step - 2, 11), { anchor = "middle", size = 11,
-        fill = image.colour or "muted" })
+      d:text(x + size / 2, y + size + 13, display.fit(image.caption, step - 2, 11),
+        { anchor = "middle", size = 11, fill = image.colour or "muted" })
     end
     if image.second then
-      d:text(x + size / 2, y + size + 26, display.fit(image.second, step - 2, 10.5), { anchor = "middle", size = 10.5,
-        fill = "muted" })
+      d:text(x + size / 2, y + size + 26, display.fit(image.second, step - 2, 10.5),
+        { anchor = "middle", size = 10.5, fill = "muted" })
     end
   end
   return d

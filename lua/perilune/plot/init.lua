@@ -19,8 +19,8 @@ local function put(series, o, x, y)
     local save = require "perilune.plot.save"
     local ok, message = save.format(o.out)
     if not ok then errors.fail(2, "%s", message) end
-    local d = require "perilune.plot.curves".draw(series, { title = o.title, x = x, y = y, width = 640, height = 400,
-      legend = #series > 1 })
+    local d = require "perilune.plot.curves".draw(series,
+      { title = o.title, x = x, y = y, width = 640, height = 400, legend = #series > 1 })
     save.save(require "perilune.plot.svg".render(d, { label = o.title or y.label }) .. "\n", o.out)
     return
   end
@@ -72,8 +72,9 @@ function M.tensor(t, given)
   local list = {}
   if dims == 1 then list[1] = series.new({ y = t }, "plot")
   else
-    if t:size(1) > 16 then errors.raise("plot draws up to 16 rows over each other, got %d; slice it first",
-      t:size(1)) end
+    if t:size(1) > 16 then
+      errors.raise("plot draws up to 16 rows over each other, got %d; slice it first", t:size(1))
+    end
     for i = 1, t:size(1) do list[i] = series.new({ y = t:select(1, i), name = "row " .. i }, "plot") end
   end
   put(list, o, { label = "index" }, {})
@@ -87,8 +88,8 @@ function M.hist(t, given)
     { "out", type = "string" }, { "title", type = "string" } })
   local h = t:histogram(o.bins or (o.out and 64 or 16), o.low, o.high)
   if o.out then
-    local d = require "perilune.plot.bars".histogram(h, { width = 480, height = 300, title = o.title,
-      x = { label = "value" }, y = { label = "count" } })
+    local d = require "perilune.plot.bars".histogram(h,
+      { width = 480, height = 300, title = o.title, x = { label = "value" }, y = { label = "count" } })
     return require "perilune.plot.save".save(require "perilune.plot.svg".render(d, { label = o.title }) .. "\n", o.out)
   end
   local style = require "perilune.terminal.style".of()

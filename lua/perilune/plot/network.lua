@@ -136,8 +136,8 @@ function drawers.flow(d, node, x, y)
     local place = places[i]
     if step.child then draw(d, node.children[step.child], middle - place.w / 2, place.y)
     else
-      d:rect(middle - place.w / 2, place.y, place.w, place.h, { fill = "paper", stroke = "muted", width = 1,
-        round = 9 })
+      d:rect(middle - place.w / 2, place.y, place.w, place.h,
+        { fill = "paper", stroke = "muted", width = 1, round = 9 })
       d:text(middle, place.y + 14, display.fit(step.operation, place.w - 8, 12), { size = 12, anchor = "middle" })
     end
   end
@@ -191,8 +191,8 @@ function M.draw(tree, input, options)
   local d = display.new(width, top + tree.h + 46)
   if options.title then d:text(4, 17, display.fit(options.title, width - 8, 14), { size = 14, bold = true }) end
   local x = (width - tree.w) / 2
-  d:text(width / 2, top + 12, "input " .. (input and table.concat(input, " × ") or ""), { size = 12,
-    anchor = "middle", fill = "muted" })
+  d:text(width / 2, top + 12, "input " .. (input and table.concat(input, " × ") or ""),
+    { size = 12, anchor = "middle", fill = "muted" })
   d:line({ width / 2, top + 18, width / 2, top + 30 }, { stroke = "muted", width = 1.2 })
   draw(d, tree, x, top + 30)
   return d

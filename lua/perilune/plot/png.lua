@@ -55,12 +55,13 @@ end
 function M.encode(rows, width, channels)
   local lines = {}
   for y, row in ipairs(rows) do
-    if #row ~= width * channels then error(("png: row %d has %d bytes, expected %d"):format(y, #row,
-      width * channels), 2) end
+    if #row ~= width * channels then
+      error(("png: row %d has %d bytes, expected %d"):format(y, #row, width * channels), 2)
+    end
     lines[y] = "\0" .. row
   end
-  return "\x89PNG\r\n\x1a\n" .. chunk("IHDR", string.pack(">I4I4BBBBB", width, #rows, 8, channels == 3 and 2 or 0, 0,
-    0, 0))
+  return "\x89PNG\r\n\x1a\n" .. chunk("IHDR",
+    string.pack(">I4I4BBBBB", width, #rows, 8, channels == 3 and 2 or 0, 0, 0, 0))
     .. chunk("IDAT", stored(table.concat(lines))) .. chunk("IEND", "")
 end
 

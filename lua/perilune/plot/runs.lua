@@ -64,8 +64,9 @@ local function paths_of(word)
   if kind == "file" then return { word } end
   local found = kind == "folder" and M.folders(word) or by_prefix(word)
   if #found > 0 then return found end
-  if kind == "folder" then errors.fail(1,
-    "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it or in folders below", word) end
+  if kind == "folder" then
+    errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it or in folders below", word)
+  end
   local names = store.listdir "runs" or {}
   local near = system.nearest(word:match "[^/]*$", names)
   errors.fail(1, "there is no run '%s'%s", word, near and ("; did you mean 'runs/%s'?"):format(near)
@@ -102,8 +103,9 @@ local function tell_apart(list)
   local count = {}
   for _, run in ipairs(list) do count[run.label] = (count[run.label] or 0) + 1 end
   for i, run in ipairs(list) do
-    if count[run.label] > 1 then run.label = run.folder and run.folder ~= run.label and run.folder
-      or ("%s (%d)"):format(run.label, i) end
+    if count[run.label] > 1 then
+      run.label = run.folder and run.folder ~= run.label and run.folder or ("%s (%d)"):format(run.label, i)
+    end
   end
 end
 
@@ -169,8 +171,9 @@ function M.series(list, metric, bands)
     local best = run.state.best
     for i, row in ipairs(run.history.rows) do
       s.x[i], s.y[i] = row.epoch or i, row[metric]
-      if best and best.epoch == row.epoch and row[metric] then s.mark = { x = row.epoch, y = row[metric],
-        label = "best epoch " .. best.epoch } end
+      if best and best.epoch == row.epoch and row[metric] then
+        s.mark = { x = row.epoch, y = row[metric], label = "best epoch " .. best.epoch }
+      end
     end
     return s
   end

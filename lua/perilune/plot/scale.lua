@@ -98,8 +98,9 @@ local function log_ticks(self, count, unit)
   for k = first - 1, last do
     for _, factor in ipairs { 1, 2, 5 } do
       local v = factor * 10.0 ^ k
-      if v >= self.low * (1 - 1e-9) and v <= self.high * (1 + 1e-9) then ticks[#ticks + 1] = { value = v,
-        label = M.label(v, v, unit) } end
+      if v >= self.low * (1 - 1e-9) and v <= self.high * (1 + 1e-9) then
+        ticks[#ticks + 1] = { value = v, label = M.label(v, v, unit) }
+      end
     end
   end
   return #ticks >= 2 and ticks or linear_ticks(self, count, false, unit)

@@ -14,13 +14,15 @@ function M.numbers(value, what)
     list.n = #list
     return list
   end
-  if type(value) ~= "table" then errors.raise("%s takes a list of numbers or a tensor of one axis, got %s", what,
-    options.describe(value)) end
+  if type(value) ~= "table" then
+    errors.raise("%s takes a list of numbers or a tensor of one axis, got %s", what, options.describe(value))
+  end
   local list = { n = math.tointeger(rawget(value, "n")) or #value }
   for i = 1, list.n do
     local v = value[i]
-    if v ~= nil and type(v) ~= "number" then errors.raise("%s: item %d is %s; a number is expected", what, i,
-      options.describe(v)) end
+    if v ~= nil and type(v) ~= "number" then
+      errors.raise("%s: item %d is %s; a number is expected", what, i, options.describe(v))
+    end
     list[i] = v
   end
   return list

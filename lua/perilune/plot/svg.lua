@@ -25,8 +25,9 @@ local function colours(self, item)
     .. stroke_class
   local out = fill .. stroke
   if classes ~= "" then out = out .. (' class="%s"'):format(classes) end
-  if item.opacity then out = out .. (' fill-opacity="%s"'):format(("%.3f"):format(item.opacity):gsub("0+$",
-    ""):gsub("%.$", "")) end
+  if item.opacity then
+    out = out .. (' fill-opacity="%s"'):format(("%.3f"):format(item.opacity):gsub("0+$", ""):gsub("%.$", ""))
+  end
   if item.width then out = out .. (' stroke-width="%s"'):format(number(item.width)) end
   if item.dash then out = out .. (' stroke-dasharray="%s"'):format(item.dash) end
   return out
@@ -84,8 +85,8 @@ end
 function writers.image(_, item)
   local crisp = 'preserveAspectRatio="none" image-rendering="optimizeSpeed" style="image-rendering:pixelated"'
   return ('<image x="%s" y="%s" width="%s" height="%s" ' .. crisp .. ' href="data:image/png;base64,%s"%s')
-    :format(number(item.x), number(item.y), number(item.w), number(item.h), escape.base64(item.png), ended("image",
-      item.title))
+    :format(number(item.x), number(item.y), number(item.w), number(item.h), escape.base64(item.png),
+      ended("image", item.title))
 end
 
 function writers.group(self, item)

@@ -1,6 +1,7 @@
 --- Completion: what may follow the text before the cursor. Names of variables, fields of tables, methods and
 --- fields of objects; in `help "` the names that help knows, in other quotes names of files; the options of a function
 --- in the table that it is given.
+local sorted_keys = require "perilune.base.sorted_keys"
 local M = {}
 
 local KEYWORDS = {}
@@ -75,10 +76,7 @@ local function globals(env)
   local found = {}
   add_table(found, env, {})
   for _, word in ipairs(KEYWORDS) do found[word] = true end
-  local names = {}
-  for name in pairs(found) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return sorted_keys(found)
 end
 
 --- What is open at the end of `text`: the quote of a string and where it begins, or nil; and a list of { bracket, place

@@ -112,8 +112,8 @@ local function write_optimizer(w, optimizer)
   w:group("/optimizer", { type = optimizer.type, config = exact.encode(optimizer.config or {}),
     counters = exact.encode(optimizer.counters or {}) })
   local counters = optimizer.counters or {}
-  write_layers(w, "/optimizer", optimizer.layers or {}, { type = optimizer.type,
-    step = math.tointeger(counters.steps) })
+  write_layers(w, "/optimizer", optimizer.layers or {},
+    { type = optimizer.type, step = math.tointeger(counters.steps) })
 end
 
 local function read_optimizer(r)

@@ -1,6 +1,7 @@
 --- The run that experiment:run returns, and what is said about it: heading, result, where the files are, what to try
 --- next.
 local core = require "perilune.core"
+local sorted_keys = require "perilune.base.sorted_keys"
 local system = core.system
 local text = require "perilune.base.format"
 local report = require "perilune.terminal.tables"
@@ -26,8 +27,7 @@ local function read(self, key)
     local load_model = rawget(self, "load_model")
     self.model = load_model and load_model(self)
   elseif rawget(self, "load") and rawget(self, "state") == nil and M.late[key] then
-    local ok, message = self.load(self)
-    if not ok then errors.raise("%s", message) end
+    errors.must(self.load(self))
   end
   return rawget(self, key)
 end
@@ -261,7 +261,7 @@ end
 
 --- The names that run:value knows of this run, sorted.
 function methods:values()
-  local found, names = {}, {}
+  local found = {}
   local listed = rawget(self, "state") == nil and rawget(self, "listed") or nil
   local function add(t, prefix)
     for name, value in pairs(t or {}) do
@@ -279,9 +279,7 @@ function methods:values()
   add(part.val, "val_")
   add(part.metrics)
   add(part.last)
-  for name in pairs(found) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return sorted_keys(found)
 end
 
 local function json_line(h, row)

@@ -42,9 +42,7 @@ local function load_fields(run)
 end
 
 local function load_model(run)
-  local model, message = require "perilune.nn.model_file".load_model(run.file)
-  if not model then errors.raise("%s", message) end
-  return model
+  return (errors.must(require "perilune.nn.model_file".load_model(run.file)))
 end
 
 local function new(path, file)

@@ -71,8 +71,9 @@ function M.get(name, default, choices)
   end
   local text, value = given[name], default
   if text ~= nil then value = convert(name, text, default)
-  elseif default == nil then errors.raise("the script needs the argument %s: write %s=... on the command line", name,
-    name) end
+  elseif default == nil then
+    errors.raise("the script needs the argument %s: write %s=... on the command line", name, name)
+  end
   if choices then
     local names, found = {}, false
     for i, choice in options.items(choices) do

@@ -35,8 +35,9 @@ function M.load(path)
     local chunk, message = loaded.compile(text, "=stdin", "t")
     return chunk or errors.fail(1, "%s", message), text
   end
-  if not loaded.is_kept(path) and system.kind(path) == "folder" then errors.fail(1,
-    "%s is a folder; a Lua file is expected", path) end
+  if not loaded.is_kept(path) and system.kind(path) == "folder" then
+    errors.fail(1, "%s is a folder; a Lua file is expected", path)
+  end
   local text = loaded.text(path)
   local chunk, message
   if text then chunk, message = loaded.compile(text, path == "-" and "=stdin" or "@" .. path, "t")

@@ -3,6 +3,7 @@
 local core = require "perilune.core"
 local mcnemar = require "perilune.stats.mcnemar"
 local samples = require "perilune.stats.samples"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -88,10 +89,7 @@ local function leaves(value, path, found)
     found[#found + 1], found[path] = path, value
     return found
   end
-  local keys = {}
-  for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(keys) do
+  for _, key in ipairs(sorted_keys(value)) do
     local plain = key == "config" or key == "layers"
     leaves(value[key], plain and path or (path == "" and "" or path .. " ") .. tostring(key), found)
   end

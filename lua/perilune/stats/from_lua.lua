@@ -22,8 +22,8 @@ local function group_of(value, what)
 end
 
 return function(a, b, given)
-  local o = options.check("pl.compare", given, { { "seed", type = "integer", low = 0 },
-    { "level", type = "number", low = 0.5, high = 0.9999 } })
+  local o = options.check("pl.compare", given,
+    { { "seed", type = "integer", low = 0 }, { "level", type = "number", low = 0.5, high = 0.9999 } })
   local groups = { group_of(a, "the first"), group_of(b, "the second") }
   local claim = compare.claim(groups[1], groups[2], { "the first", "the second" }, o)
   claim.settings, claim.results = compare.settings(groups), compare.results(groups)

@@ -43,8 +43,9 @@ function M.histogram(h, style, options)
   end
   local counts = #text.count(most)
   local room = math.max(4, (options.width or style.width) - wide - counts - 4)
-  if options.title then lines[1] = style.paint(text.clip(styles.clean(options.title, style.utf8), options.width
-    or style.width), "bold") end
+  if options.title then
+    lines[1] = style.paint(text.clip(styles.clean(options.title, style.utf8), options.width or style.width), "bold")
+  end
   if total == 0 then
     lines[#lines + 1] = "no values"
     return lines
@@ -109,8 +110,9 @@ function M.heat(matrix, labels, style, width)
       end
     end
     local out = {}
-    for k = 1, math.ceil(m / factor) do out[k] = cell(sum > 0 and math.sqrt(math.max(0, (sums[k] or 0) / sum)) or 0,
-      style) end
+    for k = 1, math.ceil(m / factor) do
+      out[k] = cell(sum > 0 and math.sqrt(math.max(0, (sums[k] or 0) / sum)) or 0, style)
+    end
     local name = text.pad(text.clip(label(i), wide), wide, "right")
     lines[#lines + 1] = (style.paint(name, "dim") .. " " .. table.concat(out)):gsub(" +$", "")
   end

@@ -38,8 +38,10 @@ end
 --- Shows the runs that the words name until q is pressed. options: metric, log.
 function M.run(words, options)
   for _, word in ipairs(words) do
-    if system.kind(word) == nil then errors.fail(1, "there is no folder %s to watch%s", word, word == "runs" and
-      "; perilune run FILE makes runs/<name>" or "") end
+    if system.kind(word) == nil then
+      errors.fail(1, "there is no folder %s to watch%s", word, word == "runs" and
+        "; perilune run FILE makes runs/<name>" or "")
+    end
   end
   local screen <close>, message = require "perilune.terminal.screen".open()
   if not screen then errors.fail(1, "watch: %s", message) end

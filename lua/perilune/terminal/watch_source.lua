@@ -120,8 +120,9 @@ function Source:update(selected)
     self.tags, self.tags_at = require "perilune.run.notes".read(self.path).tags, now
   end
   self.state = state_of(self)
-  if self.summary then self.epochs, self.title = self.summary.epochs or self.epochs, self.summary.name
-      or self.title end
+  if self.summary then
+    self.epochs, self.title = self.summary.epochs or self.epochs, self.summary.name or self.title
+  end
   return true
 end
 

@@ -303,8 +303,9 @@ function M:lines(width, height, style)
   local current = self:current()
   local curves = drawn(self, list)
   self.colour_of = {}
-  for i, s in ipairs(curves) do self.colour_of[s] = style.colour and styles.series[(i - 1) % #styles.series + 1]
-    or nil end
+  for i, s in ipairs(curves) do
+    self.colour_of[s] = style.colour and styles.series[(i - 1) % #styles.series + 1] or nil
+  end
   local lines = { header(self, list, style, width) }
   if self.status then lines[2] = style.paint256(text.clip(self.status, width), styles.series[3]) end
   if not current then

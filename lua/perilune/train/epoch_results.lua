@@ -19,8 +19,8 @@ end
 -- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
 function M:evaluate(split, row)
   local data = self.e.splits[split]
-  self.hooks.progress { epoch = self.ctx.epoch, doing = ("evaluating %d %s images"):format(data.count,
-    split == "val" and "validation" or "test") }
+  self.hooks.progress { epoch = self.ctx.epoch,
+    doing = ("evaluating %d %s images"):format(data.count, split == "val" and "validation" or "test") }
   local loss, predictions = self.e.loss, data.classes > 0
   local result
   if type(loss) == "function" then

@@ -30,8 +30,8 @@ function Progress.new(options)
   self.columns = {}
   local function add(name, width, title)
     wanted[name] = nil
-    self.columns[#self.columns + 1] = { title or report.title(name), width, name = name, need = report.need(name,
-      options.monitored) }
+    self.columns[#self.columns + 1] = { title or report.title(name), width, name = name,
+      need = report.need(name, options.monitored) }
   end
   for _, column in ipairs(known) do
     if wanted[column[1]] then add(column[1], column[2], column.title) end
@@ -163,8 +163,9 @@ end
 function Progress:finish()
   erase(self)
   local note = not self.quiet and text.left_out(self.left_out)
-  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do self:note(self.term.paint(line,
-    "dim")) end
+  for _, line in ipairs(note and text.wrap(note, self.term.width, "  ") or {}) do
+    self:note(self.term.paint(line, "dim"))
+  end
   self.left_out = {}
   self.out:flush()
 end

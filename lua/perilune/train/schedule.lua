@@ -8,6 +8,7 @@ local system = require "perilune.core".system
 local options = require "perilune.base.options"
 local errors = require "perilune.base.errors"
 local stopping = require "perilune.train.stopping"
+local sorted_keys = require "perilune.base.sorted_keys"
 
 local M = {}
 
@@ -22,10 +23,10 @@ function Schedule:__call(epoch, previous, ctx)
 end
 
 function Schedule:__tostring()
-  local names, parts = {}, {}
-  for name in pairs(self.options) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do parts[i] = ("%s = %s"):format(name, options.describe(self.options[name])) end
+  local parts = {}
+  for i, name in ipairs(sorted_keys(self.options)) do
+    parts[i] = ("%s = %s"):format(name, options.describe(self.options[name]))
+  end
   return ("pl.schedule.%s { %s }"):format(self.type, table.concat(parts, ", "))
 end
 
@@ -183,8 +184,8 @@ function M.plateau(given)
       for epoch = 1, t do
         local value = column[epoch] or 0 / 0     -- what was no number is not kept
         local finite = value - value == 0
-        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value,
-          0 else bad = bad + 1 end
+        if finite and (not best or is_better(self.mode, self.threshold, value, best)) then best, bad = value, 0
+        else bad = bad + 1 end
         if rest > 0 then rest, bad = rest - 1, 0 end
         if bad > self.patience then
           local lower = math.max(rate * self.factor, self.min)

@@ -67,8 +67,9 @@ function M.collect(trainer, epoch, before)
     return index[path]
   end
   local weighted = {}
-  for i, layer in ipairs(leaves(model, {})) do weighted[layer:path()] = { layer = layer, before = before
-    and before[i] } end
+  for i, layer in ipairs(leaves(model, {})) do
+    weighted[layer:path()] = { layer = layer, before = before and before[i] }
+  end
   local x = split:tensors(1, math.min(SAMPLES, split.count))
   for _, row in ipairs(model:activations(x)) do
     if row.part ~= "fork" then
@@ -176,8 +177,9 @@ function M.read(r, decode)
     end
     for _, name in ipairs { "dead", "update" } do
       if r:has(path .. "/" .. name) then
-        for i, v in ipairs(assert(r:numbers(path .. "/" .. name))) do if v == v
-          and rows[i] then rows[i][name] = v end end
+        for i, v in ipairs(assert(r:numbers(path .. "/" .. name))) do
+          if v == v and rows[i] then rows[i][name] = v end
+        end
       end
     end
     for _, kind in ipairs(KINDS) do
