@@ -160,6 +160,9 @@ local nets = {
 
 local train = pl.data.digits { train = 150, test = 10, seed = 3 }:splits()
 
+-- The sign of a NaN is the compiler's.
+local function one_nan(t) return t.dtype == "f32" and pl.where(t:ne(t), 0 / 0, t) or t end
+
 local function steps(net, opt, batch_size, criterion)
   local model = make("Sequential { " .. nets[net] .. " }")
   model:build { 28, 28, 1 }
@@ -176,6 +179,7 @@ local function steps(net, opt, batch_size, criterion)
   end
   join(bound:state(), join(model:state(), tensors))
   tensors[#tensors + 1] = model:infer(pl.rand({ 40, 28, 28, 1 }, { seed = 4 }))
+  for k, t in ipairs(tensors) do tensors[k] = one_nan(t) end
   return sha256(table.concat(sums, " "), table.unpack(tensors))
 end
 

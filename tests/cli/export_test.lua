@@ -138,6 +138,17 @@ function TestExport:test_what_a_format_cannot_express_is_named()
   end
 end
 
+-- A new layer class need not be exported: each format says so, or has it.
+function TestExport:test_a_layer_that_no_format_knows_is_refused()
+  for type, example in pairs(core.nn.examples()) do
+    local model = nn.Sequential { nn[type](table.unpack(example.arguments)) }
+    local unknown = support.unknown_layer(model:build(example.input))
+    for _, format in ipairs(unknown and { "c", "onnx", "keras" } or {}) do
+      lu.assertErrorMsgContains(unknown .. " cannot be expressed", formats.write, model, format, cli.folder .. "/x")
+    end
+  end
+end
+
 -- The constants of the file say where each output lies; the label is that of the first.
 function TestExport:test_c_of_several_outputs()
   local made = support.several().several_heads
