@@ -24,6 +24,7 @@ typedef void (*pl_team_fn)(const pl_team *team, void *arg);
    it; execs and trainers take memory for the number that holds when they are made or reserved. */
 PL_API void pl_threads_set(int n);
 PL_API int pl_threads_get(void);
+PL_API int pl_threads_cores(void);           /* that this process may use */
 /* Whether the number was set, here or by OMP_NUM_THREADS; else it is only the most there may be. */
 PL_API bool pl_threads_chosen(void);
 /* Threads that pay off for `steps` steps of about a nanosecond each, or multiply-adds of a pass: small work stays on

@@ -39,7 +39,7 @@ typedef struct pl_trainer_options {
   const pl_dataset *data;              /* retained, as the augmentations */
   const pl_augment *const *augment;    /* applied in order; the samples are then images */
   size_t augments;
-  size_t batch_size;                   /* samples, 1 or more; at most as many as there are */
+  size_t batch_size;                   /* samples, 1 or more; all where there are fewer */
   uint64_t seed;                       /* order of samples, augmentation, dropout */
   bool drop_last;                      /* leave out a last, smaller batch */
   bool shuffle;                        /* a new order each epoch */

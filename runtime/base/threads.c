@@ -24,6 +24,7 @@ static atomic_int chosen;
 
 void pl_threads_set(int n) { chosen = n > 0 ? n : 0; }
 bool pl_threads_chosen(void) { return chosen > 0 || omp_get_max_threads() != omp_get_num_procs(); }
+int pl_threads_cores(void) { return omp_get_num_procs(); }
 int pl_threads_get(void) {
   int n = chosen;
   return n > 0 ? n : omp_get_max_threads();
@@ -114,7 +115,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
     return;
   }
   struct region region = { .fn = fn, .arg = arg };
-  region.barrier.patience = n > omp_get_num_procs() ? 0 : 2000;
+  region.barrier.patience = n > pl_threads_cores() ? 0 : 2000;
   pthread_mutex_lock(&one_at_a_time);
   start_workers(n);
   running = &region;

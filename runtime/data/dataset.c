@@ -204,7 +204,7 @@ static void gather_stream(const pl_dataset *ds, const uint32_t *positions, size_
     size_t m = n - from < AT_ONCE ? n - from : AT_ONCE;
     for (size_t i = 0; i < m; i++) rows[i] = ds->rows[positions[from + i]];
     pl_stream_sort(rows, place, m, spare);
-    if (status == PL_OK) status = ds->stream->read(ds->stream, stored, rows, m, &err);
+    if (status == PL_OK) status = pl_stream_read_rows(ds->stream, stored, rows, m, &err);
     for (size_t i = 0; i < m; i++) {
       if (status == PL_OK) pl_dataset_finish(ds, stored + place[i] * bytes, x + (from + i) * size);
       else memset(x + (from + i) * size, 0, size * sizeof *x);

@@ -1,7 +1,9 @@
 /* Reading ahead of those who take samples. Window k is the positions [k W, (k+1) W) of the order; it lies in slot k
    mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low
    only grows; a slot is filled anew when its window is below base, and then nobody reads it, since positions below low
-   are not asked for. So a window that is held and not below base needs no lock. */
+   are not asked for. So a window that is held and not below base needs no lock.
+   One at a time reads: the thread, or (shared) whoever takes a sample while the next window is not as far as this one.
+   */
 #include <stdatomic.h>
 #include <string.h>
 #include "data/dataset.h"
@@ -22,9 +24,11 @@ struct pl_read_ahead {
   uint64_t *spare;               /* [2, window] to sort them */
   atomic_size_t held[SLOTS];     /* the window in each slot, complete; NO_WINDOW: none */
   atomic_size_t low;
+  atomic_size_t read;            /* positions up to which all was read, or skipped */
+  atomic_bool shared;            /* who takes samples reads */
   const uint32_t *order;
-  size_t n, next;                /* next: the window to read */
-  bool busy, stop;
+  size_t n, next, done;          /* next: the window to read; done: how much of it was read */
+  bool busy, stop;               /* busy: somebody reads */
 };
 
 static char *slot(const pl_read_ahead *c, size_t window) {
@@ -36,37 +40,49 @@ static uint32_t *place(const pl_read_ahead *c, size_t window) {
 }
 
 static bool has_work(const pl_read_ahead *c) {
-  return c->next * c->stream->window < c->n && c->next < c->low / c->stream->window + SLOTS;
+  return !c->busy && c->next * c->stream->window < c->n && c->next < c->low / c->stream->window + SLOTS;
 }
 
-/* With the lock held; it is given back while the file is read. */
-static void read_window(pl_read_ahead *c) {
-  size_t window = c->stream->window, k = c->next, from = k * window, m = c->n - from < window ? c->n - from : window;
+static void begin_window(pl_read_ahead *c, size_t k, size_t m) {
+  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[k * c->stream->window + i]];
+  pl_stream_sort(c->rows, place(c, k), m, c->spare);
+  if (c->shared) c->stream->fetch(c->stream, c->rows, m);
+}
+
+/* With the lock held, where there is work; it is given back while the file is read. */
+static void read_some(pl_read_ahead *c) {
+  size_t base = c->low / c->stream->window, window = c->stream->window;
+  if (c->next < base) c->next = base, c->done = 0;
+  size_t k = c->next, done = c->done, left = c->n - k * window, m = left < window ? left : window, some = 0;
   pl_error err;
   c->busy = true;
-  c->held[k % SLOTS] = NO_WINDOW;
+  if (done == 0) c->held[k % SLOTS] = NO_WINDOW;
   pthread_mutex_unlock(&c->lock);
-  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[from + i]];
-  pl_stream_sort(c->rows, place(c, k), m, c->spare);
-  pl_status status = c->stream->read(c->stream, slot(c, k), c->rows, m, &err);
-  if (status) {
-    memset(slot(c, k), 0, m * c->stream->row_bytes);
+  if (done == 0) begin_window(c, k, m);
+  char *to = slot(c, k) + done * c->stream->row_bytes;
+  if (c->stream->read(c->stream, to, c->rows + done, m - done, &some, &err)) {
+    some = m - done;
+    memset(to, 0, some * c->stream->row_bytes);
     pl_stream_fail(c->stream, &err);
   }
   pthread_mutex_lock(&c->lock);
   c->busy = false;
-  c->next = k + 1;
-  c->held[k % SLOTS] = k;
-  pthread_cond_broadcast(&c->filled);
+  c->done += some;
+  if (c->done == m) {
+    c->held[k % SLOTS] = k;
+    c->next = k + 1;
+    c->done = 0;
+  }
+  c->read = c->next * window + c->done;
+  if (c->done == 0 || c->shared || c->n == 0) pthread_cond_broadcast(&c->filled);
+  if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);   /* who took samples read, and does no more */
 }
 
 static void *run(void *arg) {
   pl_read_ahead *c = arg;
   pthread_mutex_lock(&c->lock);
   while (!c->stop) {
-    size_t base = c->low / c->stream->window;
-    if (c->next < base) c->next = base;
-    if (has_work(c)) read_window(c);
+    if (!c->shared && has_work(c)) read_some(c);
     else pthread_cond_wait(&c->wanted, &c->lock);
   }
   pthread_mutex_unlock(&c->lock);
@@ -120,23 +136,40 @@ void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n) {
   while (c->busy) pthread_cond_wait(&c->filled, &c->lock);
   for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
   c->order = order;
-  c->low = c->next = 0;
+  c->low = c->read = c->next = c->done = 0;
   c->n = n;
   pthread_mutex_unlock(&c->lock);   /* the first take says where to begin */
 }
 
-/* Waits until window k is there; false if it will not be: it is below base, or too far ahead. */
+void pl_read_ahead_share(pl_read_ahead *c, bool all_cores) {
+  pthread_mutex_lock(&c->lock);
+  c->shared = all_cores && c->stream->fetch != NULL;
+  pthread_cond_signal(&c->wanted);
+  pthread_mutex_unlock(&c->lock);
+}
+
+/* Waits until window k is there, or reads it; false if it will not be: it is below base, or too far ahead. */
 static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
   pthread_mutex_lock(&c->lock);
   if (low > c->low || c->next == 0) {
     c->low = low > c->low ? low : c->low;
-    pthread_cond_signal(&c->wanted);
+    if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);
   }
   size_t base = c->low / c->stream->window;
   bool near = k >= base && k < base + SLOTS;
-  while (near && c->held[k % SLOTS] != k) pthread_cond_wait(&c->filled, &c->lock);
+  while (near && c->held[k % SLOTS] != k) {
+    if (c->shared && has_work(c)) read_some(c);
+    else pthread_cond_wait(&c->filled, &c->lock);
+  }
   pthread_mutex_unlock(&c->lock);
   return near;
+}
+
+/* So that the next window is there when it is its turn: of it as much is read as was taken of this one. */
+static void share(pl_read_ahead *c, size_t position) {
+  if (!c->shared || c->read > position + c->stream->window || pthread_mutex_trylock(&c->lock) != 0) return;
+  if (has_work(c)) read_some(c);
+  pthread_mutex_unlock(&c->lock);
 }
 
 /* Known without a lock: window k is there and stays. */
@@ -150,6 +183,7 @@ void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x)
   size_t window = c->stream->window, k = position / window;
   if (is_held(c, k, low) || wait_for(c, k, low)) {
     pl_dataset_finish(c->ds, slot(c, k) + place(c, k)[position % window] * c->stream->row_bytes, x);
+    share(c, position);
   } else {
     const pl_team one = { .size = 1 };
     pl_dataset_gather(c->ds, &one, c->order + position, 1, x, NULL, NULL);

@@ -73,6 +73,13 @@ pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
+pl_status pl_stream_read_rows(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err) {
+  pl_status status = PL_OK;
+  for (size_t from = 0, done; from < n && status == PL_OK; from += done)
+    status = s->read(s, (char *)out + from * s->row_bytes, rows + from, n - from, &done, err);
+  return status;
+}
+
 /* By one byte of the rows after the other, from the lowest to the highest in which any row has a bit. */
 void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare) {
   uint64_t *from = spare, *to = spare + n, bits = 0;   /* row << 32 | where it was */

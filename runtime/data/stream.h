@@ -14,8 +14,12 @@
 
 struct pl_stream {
   atomic_int references;
-  /* rows in ascending order, repeats allowed, into out [n, row_bytes]; called from any thread */
-  pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
+  /* The first of n rows, in ascending order (repeats allowed), into out [n, row_bytes]: as many as are read in some ten
+     microseconds if that is possible, at least one; *done says how many. The next call may go on with the others. From
+     any thread. */
+  pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err);
+  /* These rows will be read: the system may begin to fetch them. NULL: only who reads can wait for them. */
+  void (*fetch)(const pl_stream *s, const uint32_t *rows, size_t n);
   void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
   size_t row_bytes;
   size_t block, window;          /* samples; a window is whole blocks */
@@ -32,6 +36,8 @@ pl_status pl_stream_status(pl_stream *s, pl_error *err);
 pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
                           pl_error *err);
 
+/* All of n rows in ascending order. */
+pl_status pl_stream_read_rows(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
 /* Rows in any order, put into the ascending one in which they are read: place[i] is where rows[i] has gone.
    spare [2 n]. */
 void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare);
@@ -40,11 +46,14 @@ void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare);
 
 typedef struct pl_read_ahead pl_read_ahead;
 
-/* For a streamed data set: a thread of its own reads windows ahead of those who take samples. */
+/* For a streamed data set: windows are read ahead of those who take samples, by a thread of its own. */
 pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err);
 void pl_read_ahead_close(pl_read_ahead *c);                          /* NULL is allowed */
 /* From now on samples come in this order [borrowed until the next start]. Nobody takes samples meanwhile. */
 void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n);
+/* Whether those who take samples have all cores: a thread that reads would displace one of them, for whom the others
+   wait. Then each reads a little whenever it takes a sample, where the system fetches what is not in memory. */
+void pl_read_ahead_share(pl_read_ahead *c, bool all_cores);
 /* The sample at a position of the order, as the data set gives it, into x. Positions below `low` are not asked for any
    more: their memory is used for what comes. Waits for the sample; one that is not near `low` is read by the caller. */
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x);

@@ -16,9 +16,11 @@ pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
   strcpy(r->path, path);
   pl_status status = pl_store_read_file(path, &data, &r->memory.size, err);
   r->memory.data = data;
-  if (status == PL_OK && (!foreign || pl_user_block_present(data, r->memory.size))) {
-    status = pl_user_block_check(path, data, r->memory.size, r->digest, err);
-  }
+  bool ours = !foreign || (status == PL_OK && pl_user_block_present(data, r->memory.size));
+  if (status == PL_OK && ours) status = pl_user_block_check(path, data, r->memory.size, r->digest, err);
+  if (status == PL_OK && !ours && !pl_local_heaps_end(data, r->memory.size))
+    status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: the free blocks in a heap of names form a circle",
+                          path);
   if (status == PL_OK) status = pl_hdf5_load(err);
   if (status == PL_OK && (r->file = pl_memory_file_open(&r->memory, err)) < 0) {
     pl_error_prefix(err, "%s", path);

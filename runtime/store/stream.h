@@ -5,6 +5,7 @@
 #include "data/readers/elements.h"
 #include "data/readers/source.h"
 #include "data/stream.h"
+#include "store/fletcher32.h"
 
 enum { STREAM_FILTERS_MOST = 4 };
 enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };   /* filters, as HDF5 numbers them */
@@ -32,9 +33,15 @@ typedef struct pl_hdf5_stream {
   int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
   size_t band_held;              /* which; SIZE_MAX: none */
+  /* under stream.lock, too: of a chunk that is being read to its place, all of it: what is still to be read, in the
+     list of who asks (NULL: none), and the first row of that; the sum of what was read */
+  const uint32_t *part_next;
+  uint32_t part_row;
+  pl_fletcher32 part_sum;
 } pl_hdf5_stream;
 
-pl_status pl_hdf5_stream_read(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
+pl_status pl_hdf5_stream_read(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err);
+void pl_hdf5_stream_fetch(const pl_stream *s, const uint32_t *rows, size_t n);
 void pl_hdf5_stream_free(pl_stream *s);
 
 #endif

@@ -154,7 +154,7 @@ static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_er
   bool same = false;
   for (int try = 0; status == PL_OK && !same && try < (user_block > 0 ? 2 : 1); try++) {
     if (try == 1) shift(s, user_block);
-    status = pl_hdf5_stream_read(&s->stream, mine, &first, 1, err);
+    status = pl_stream_read_rows(&s->stream, mine, &first, 1, err);
     if (status == PL_OK) same = memcmp(mine, theirs, s->stream.row_bytes) == 0;
     else if (try == 0 && user_block > 0) status = PL_OK;   /* bytes from elsewhere need not unpack */
   }
@@ -197,6 +197,7 @@ pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *inf
   if (s == NULL) return NULL;
   s->band_held = SIZE_MAX;
   s->stream.read = pl_hdf5_stream_read;
+  s->stream.fetch = pl_hdf5_stream_fetch;
   s->stream.free = pl_hdf5_stream_free;
   pl_status status = pl_source_open(&s->file, path, err);
   if (status == PL_OK) {

@@ -1,10 +1,9 @@
 /* Rows of a streamed HDF5 data set, without libhdf5: it is for one thread, and another reads ahead. Chunks are
    inflated, their bytes put back in order (the shuffle filter), their sums checked. */
 #include <string.h>
-#include "store/fletcher32.h"
 #include "store/stream.h"
 
-enum { PIECE = 1 << 18 };   /* bytes that stay in the cache until they are looked at */
+enum { PIECE = 1 << 16 };   /* bytes that stay in the cache until they are looked at */
 
 static pl_status damaged(const pl_hdf5_stream *s, const char *why, pl_error *err) {
   return pl_error_set(err, PL_ERROR_CORRUPT, "a chunk of %s is damaged (%s)", s->file.name, why);
@@ -84,29 +83,30 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
   }
 }
 
-/* A chunk that is stored as it is, perhaps with a sum behind it; summed piece by piece while it is in the cache. */
-static pl_status read_plain_chunk(const pl_hdf5_stream *s, pl_stored_chunk chunk, uint8_t *out, pl_error *err) {
-  size_t size = s->chunk_bytes, sum_bytes = s->filter_count > 0 ? 4 : 0;
-  pl_fletcher32 sum = { 0 };
+/* `size` bytes from `at` on of a chunk that is stored as it is, perhaps with a sum behind it, checked at its end.
+   Piece by piece, while it is in the cache; a piece that does not end the chunk is of an even number of bytes. */
+static pl_status read_plain_part(const pl_hdf5_stream *s, pl_stored_chunk chunk, size_t at, size_t size, uint8_t *out,
+                                 pl_fletcher32 *sum, pl_error *err) {
+  size_t sum_bytes = s->filter_count > 0 ? 4 : 0;
   uint8_t stored[4];
-  if (chunk.size != size + sum_bytes) return damaged(s, "its size", err);
-  for (size_t at = 0, n; at < size; at += n) {
-    n = size - at < PIECE ? size - at : PIECE;
-    pl_status status = pl_source_read_at(&s->file, chunk.offset + at, out + at, n, err);
+  if (chunk.size != s->chunk_bytes + sum_bytes) return damaged(s, "its size", err);
+  for (size_t n; size > 0; at += n, out += n, size -= n) {
+    n = size < PIECE ? size : PIECE;
+    pl_status status = pl_source_read_at(&s->file, chunk.offset + at, out, n, err);
     if (status) return status;
-    if (sum_bytes) pl_fletcher32_update(&sum, out + at, n);
+    if (sum_bytes) pl_fletcher32_update(sum, out, n);
   }
-  pl_status status = pl_source_read_at(&s->file, chunk.offset + size, stored, sum_bytes, err);
-  if (status == PL_OK && sum_bytes && !is_sum(&sum, stored))
-    return damaged(s, "its sum is not that of its bytes", err);
-  return status;
+  if (at < s->chunk_bytes || sum_bytes == 0) return PL_OK;
+  pl_status status = pl_source_read_at(&s->file, chunk.offset + at, stored, sum_bytes, err);
+  return status || is_sum(sum, stored) ? status : damaged(s, "its sum is not that of its bytes", err);
 }
 
 /* The elements of chunk i. *out has room for them, as s->plain has, for which it may be exchanged. */
 static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error *err) {
   pl_stored_chunk chunk = s->chunks[i];
+  pl_fletcher32 sum = { 0 };
   if (chunk.size == 0) return damaged(s, "it was never written", err);
-  if (s->plain_chunks) return read_plain_chunk(s, chunk, *out, err);
+  if (s->plain_chunks) return read_plain_part(s, chunk, 0, s->chunk_bytes, *out, &sum, err);
   pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
   if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, err);
   swap(out, &s->plain);
@@ -134,51 +134,82 @@ static pl_status convert(const pl_hdf5_stream *s, uint8_t *out, const uint8_t *s
                       s->file.name, row + bad / s->row_elements + 1);
 }
 
-/* How many of the first rows are neighbours in the file; at most n. */
+/* How many of the first of n rows are neighbours in the file. */
 static size_t neighbours(const uint32_t *rows, size_t n) {
   size_t run = 1;
   while (run < n && rows[run] == rows[0] + run) run++;
   return run;
 }
 
-/* A whole chunk that needs no conversion is read to its place. */
-static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, pl_error *err) {
-  pl_status status = PL_OK;
-  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory;
-  pthread_mutex_lock(&s->stream.lock);
-  for (size_t i = 0, run; i < n && status == PL_OK; i += run) {
-    size_t b = rows[i] / s->band_rows, first = rows[i] % s->band_rows, left = s->band_rows - first;
-    uint8_t *to = out + i * s->stream.row_bytes;
-    run = neighbours(rows + i, n - i < left ? n - i : left);
-    if (in_place && run == s->band_rows) {
-      status = read_chunk(s, b, &to, err);
-      continue;
-    }
-    if (b != s->band_held) status = read_band(s, b, err);
-    if (status == PL_OK) status = convert(s, to, s->band + first * s->row_stored, rows[i], run, err);
-  }
-  pthread_mutex_unlock(&s->stream.lock);
-  return status;
+/* Chunk b from row `first` on, all of which is wanted and needs no conversion: some of it to its place. */
+static pl_status read_in_place(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t *done, pl_error *err) {
+  size_t b = rows[0] / s->band_rows, first = rows[0] % s->band_rows, left = s->band_rows - first;
+  size_t some = PIECE / s->row_stored / 2 * 2;   /* even: so are their bytes */
+  if (some < 2) some = 2;
+  *done = some < left ? some : left;
+  s->part_next = some < left ? rows + some : NULL;
+  s->part_row = rows[0] + (uint32_t)some;
+  if (first == 0) s->part_sum = (pl_fletcher32){ 0 };
+  if (s->chunks[b].size == 0) return damaged(s, "it was never written", err);
+  return read_plain_part(s, s->chunks[b], first * s->row_stored, *done * s->row_stored, out, &s->part_sum, err);
 }
 
-static pl_status read_contiguous(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, pl_error *err) {
-  size_t most = s->as_in_memory ? n : PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  uint8_t *stored = s->as_in_memory ? NULL : pl_alloc_array(most < n ? most : n, s->row_stored, err);
-  pl_status status = s->as_in_memory || stored ? PL_OK : PL_ERROR_MEMORY;
-  for (size_t i = 0, run; i < n && status == PL_OK; i += run) {
-    uint8_t *to = out + i * s->stream.row_bytes;
-    run = neighbours(rows + i, n - i < most ? n - i : most);
-    status = pl_source_read_at(&s->file, s->offset + (uint64_t)rows[i] * s->row_stored, stored ? stored : to,
-                               run * s->row_stored, err);
-    if (status == PL_OK && stored) status = convert(s, to, stored, rows[i], run, err);
-  }
+/* A part of a chunk counts when all of it is right: it is begun only if all is wanted, and goes on only for who began
+   it. Otherwise all of the chunk is read to s->band. */
+static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, size_t *done,
+                              pl_error *err) {
+  size_t b = rows[0] / s->band_rows, first = rows[0] % s->band_rows, left = s->band_rows - first;
+  size_t some = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
+  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && left <= n &&
+                  rows[left - 1] - rows[0] == left - 1;
+  bool goes_on = rows == s->part_next && rows[0] == s->part_row;
+  if (in_place && (goes_on || (first == 0 && neighbours(rows, left) == left)))
+    return read_in_place(s, out, rows, done, err);
+  s->part_next = NULL;
+  if (left > n) left = n;
+  *done = neighbours(rows, left < some ? left : some);
+  pl_status status = b == s->band_held ? PL_OK : read_band(s, b, err);
+  return status ? status : convert(s, out, s->band + first * s->row_stored, rows[0], *done, err);
+}
+
+static pl_status read_contiguous(const pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, size_t *done,
+                                 pl_error *err) {
+  size_t most = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
+  *done = neighbours(rows, n < most ? n : most);
+  uint64_t offset = s->offset + (uint64_t)rows[0] * s->row_stored;
+  if (s->as_in_memory) return pl_source_read_at(&s->file, offset, out, *done * s->row_stored, err);
+  uint8_t *stored = pl_alloc_array(*done, s->row_stored, err);
+  pl_status status = stored ? pl_source_read_at(&s->file, offset, stored, *done * s->row_stored, err) : PL_ERROR_MEMORY;
+  if (status == PL_OK) status = convert(s, out, stored, rows[0], *done, err);
   pl_free(stored);
   return status;
 }
 
-pl_status pl_hdf5_stream_read(pl_stream *stream, void *out, const uint32_t *rows, size_t n, pl_error *err) {
+pl_status pl_hdf5_stream_read(pl_stream *stream, void *out, const uint32_t *rows, size_t n, size_t *done,
+                              pl_error *err) {
   pl_hdf5_stream *s = (pl_hdf5_stream *)stream;
-  return (s->chunks ? read_chunked : read_contiguous)(s, out, rows, n, err);
+  if (s->chunks == NULL) return read_contiguous(s, out, rows, n, done, err);
+  pthread_mutex_lock(&s->stream.lock);
+  pl_status status = read_chunked(s, out, rows, n, done, err);
+  pthread_mutex_unlock(&s->stream.lock);
+  return status;
+}
+
+/* In pieces, with what lies between rows that are near to each other. */
+void pl_hdf5_stream_fetch(const pl_stream *stream, const uint32_t *rows, size_t n) {
+  const pl_hdf5_stream *s = (const pl_hdf5_stream *)stream;
+  size_t near = PIECE / s->row_stored + 1;
+  for (size_t from = 0, to; from < n; from = to) {
+    for (to = from + 1; to < n && rows[to] - rows[to - 1] <= near; ) to++;
+    if (s->chunks == NULL) {
+      pl_source_fetch(&s->file, s->offset + (uint64_t)rows[from] * s->row_stored,
+                      (uint64_t)(rows[to - 1] - rows[from] + 1) * s->row_stored);
+      continue;
+    }
+    size_t end = (rows[to - 1] / s->band_rows + 1) * s->band_chunks;
+    for (size_t c = rows[from] / s->band_rows * s->band_chunks; c < end; c++)
+      pl_source_fetch(&s->file, s->chunks[c].offset, s->chunks[c].size);
+  }
 }
 
 void pl_hdf5_stream_free(pl_stream *stream) {

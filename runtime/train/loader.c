@@ -103,6 +103,7 @@ int pl_loader_threads(const pl_loader *l, size_t index) {
 
 void pl_loader_load(pl_loader *l, const pl_team *team, size_t index) {
   size_t from, to;
+  if (l->ahead && team->rank == 0) pl_read_ahead_share(l->ahead, team->size >= pl_threads_cores());
   pl_team_share(team, pl_loader_length(l, index), 1, &from, &to);
   for (size_t i = from; i < to; i++) load(l, team->rank, index, i);
 }

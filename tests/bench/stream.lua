@@ -6,8 +6,8 @@
 --   PAIRS: of epochs, 7; TYPE of the file's elements: u8 (default) or f32; MIB: the size of the file, 128
 --
 -- The file lies in the cache of the system, as one does that fits into memory: of a disk it says nothing. Where the
--- system tells it (Linux), also the time of a core that the reading thread takes for a sample: other programs hardly
--- change that.
+-- system tells it (Linux), also the time of a core that the reading thread takes for a sample; none where training has
+-- all cores, for then those who train read.
 local core = require "perilune.core"
 local pl = require "perilune"
 local nn, optim = pl.nn, pl.optim

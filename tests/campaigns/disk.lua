@@ -126,7 +126,7 @@ local function small_disk(full, spare, empty, kill)
     kill and "killed" or "emptied")
   local said, status = campaign.read(campaign.folder .. "/first"), tonumber(campaign.read(campaign.folder .. "/status"))
   campaign.check(status == (kill and 137 or 0), "%s: exit status %d:\n%s", how, status, said)
-  campaign.check(kill or said:find("No space left on device; training goes on", 1, true),
+  campaign.check(kill or said:find("No space left on device; training continues", 1, true),
     "%s: there is no warning on the screen:\n%s", how, said)
   files.whole(campaign.folder .. "/kept", full - 1, how)
   campaign.check(r.status == 0, "%s: afterwards the same command fails: %s", how,

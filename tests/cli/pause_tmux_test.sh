@@ -46,7 +46,7 @@ is "what is saved is whole" "$(cd_and verify paused)" 'checkpoint.h5: whole'
 keys C-l
 text 'resume()'
 keys Enter
-shows "resume() goes on" '^ +[0-9]+/40'
+shows "resume() continues" '^ +[0-9]+/40'
 sleep 0.5
 keys C-c
 shows "and may be paused again" '^paused (in|after) epoch'

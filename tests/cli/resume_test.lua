@@ -159,7 +159,7 @@ function TestResume:test_interrupted_by_the_keyboard()
     lu.assertEquals({ r.status, r.err }, { 130, "" })
     lu.assertStrContains(r.out, step == 12 and "interrupted in epoch 1; saved in"
       or ("interrupted in epoch %d, after %d batches; saved in"):format(step // 12 + 1, step % 12))
-    lu.assertStrContains(r.out, "the same command goes on from there")
+    lu.assertStrContains(r.out, "the same command resumes from there")
     lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out), "DIE=" .. step + 20).status, 130)
     lu.assertEquals(cli.run(("run %s --out %s --quiet"):format(script, out)).status, 0)
     lu.assertEquals(result(out), expected)
@@ -211,7 +211,7 @@ function TestResume:test_what_differs_is_refused_and_shown()
   local r = cli.run(("run %s lr=0.02 --out differs --seed 4"):format(script))
   lu.assertEquals(r.status, 1)
   lu.assertEquals(r.err, "perilune: differs holds an unfinished run that differs: arguments: was none, now " ..
-    "lr=0.02; seed: was 3, now 4; start anew with --fresh, choose another folder with --out DIR, or go on " ..
+    "lr=0.02; seed: was 3, now 4; start anew with --fresh, choose another folder with --out DIR, or resume " ..
     "regardless with --force\n")
   cli.write("differs.lua", (by_callback:gsub("patience = 3", "patience = 4")))
   r = cli.run(("run %s --out differs"):format(script))
@@ -236,7 +236,7 @@ function TestResume:test_a_captured_variable_that_changes_makes_it_refuse()
   cli.run(("run %s --out captured --quiet"):format(script), "DIE=30")
   local r = cli.run(("run %s --out captured"):format(script))
   lu.assertEquals(r.err, "perilune: captured cannot be continued exactly: callbacks.on_epoch changes the captured " ..
-    "variable 'seen', which is in no checkpoint; keep it in ctx.state and start anew with --fresh, or go on " ..
+    "variable 'seen', which is in no checkpoint; keep it in ctx.state and start anew with --fresh, or resume " ..
     "regardless with --force\n")
 end
 

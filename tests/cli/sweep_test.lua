@@ -118,8 +118,8 @@ end
 function TestSweep:test_halving()
   local r = sweep "small.lua lr=0.001,0.01,0.1,0.3 --halving --jobs 2 --out halved"
   lu.assertEquals({ r.err, r.status }, { "", 0 })
-  lu.assertStrContains(r.out, "rung 1 of 2: 4 configurations to epoch 1; the best 2 by val_error go on")
-  lu.assertStrContains(r.out, "rung 2 of 2: 2 configurations to epoch 2; the best 1 by val_error go on")
+  lu.assertStrContains(r.out, "rung 1 of 2: 4 configurations to epoch 1; the best 2 by val_error continue")
+  lu.assertStrContains(r.out, "rung 2 of 2: 2 configurations to epoch 2; the best 1 by val_error continue")
   local epochs = {}
   for name, row in pairs((table_of "halved")) do
     epochs[#epochs + 1] = tonumber(row.epochs) .. " " .. row.state .. (name and "")

@@ -77,6 +77,27 @@ function TestStream:test_the_samples_are_those_of_the_file()
   lu.assertEquals(model:evaluate(s.train).correct, model:evaluate(m.train).correct)
 end
 
+-- Chunks that are read in several pieces, of rows of an odd number of bytes; all of them, and most of them.
+function TestStream:test_chunks_in_pieces()
+  local file, labels = scratch .. "/pieces.h5", {}
+  for i = 1, N do labels[i] = i % 4 end
+  assert(pl.save(file, { x = pl.rand(N, 301):mul_(255):to "u8", y = pl.tensor(labels, "i32") }))
+  local s, m = data.hdf5 { file, stream = true }, data.hdf5(file)
+  lu.assertTrue(s.train:tensors():equal((m.train:tensors())))
+  for _, fraction in ipairs { 0, 0.1 } do
+    local how = { fraction = fraction, seed = 3 }
+    local split = fraction > 0 and s:validation(how).train or s.train
+    local sums = {}
+    for threads = 1, 2 do
+      core.system.threads(threads)
+      local model, trainer = trainer_of(split, nil, 301)
+      for epoch = 1, 2 do trainer:run(epoch, 1, 37) end
+      sums[threads] = weights(model)
+    end
+    lu.assertEquals(sums[1], sums[2])
+  end
+end
+
 -- Types, layouts and filters as h5py writes them.
 function TestStream:test_files_of_h5py()
   local file <close> = assert(io.open(golden .. "expected.json"))

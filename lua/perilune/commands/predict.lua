@@ -4,7 +4,7 @@ local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local text = require "perilune.base.format"
 
-local M = { summary = "what a trained model says of pictures, or of rows of a table",
+local M = { summary = "predictions of a trained model for pictures, or for rows of a table",
   usage = "RUN FILE... [--csv | --json]",
   description = "Predicts the label of pictures (.png, .jpg), of the rows of a CSV file, or of samples in a NumPy " ..
     "array (.npy). A picture becomes gray where the model takes gray images; it is resized to the model's input " ..

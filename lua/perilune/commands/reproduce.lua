@@ -76,7 +76,7 @@ local function verify(list, options)
   local different = 0
   for _, one in ipairs(all) do
     local what
-    if one.found == nil then what = one.message or "interrupted; the same command goes on"
+    if one.found == nil then what = one.message or "interrupted; the same command resumes"
     elseif one.found == one.published then what = "the same weights, SHA-256 " .. one.found
     else what = ("different: SHA-256 %s was published, now %s"):format(one.published, one.found) end
     if not one.found or one.found ~= one.published then different = different + 1 end
@@ -108,7 +108,7 @@ function M.run(options)
   local by_row, missing, stopped = train.complete(list, options)
   show(list, by_row, options)
   if stopped == "interrupted" then
-    print "interrupted; the same command goes on"
+    print "interrupted; the same command resumes"
     return require "perilune.core".system.interrupt_status()
   end
   return missing == 0 and 0 or 1

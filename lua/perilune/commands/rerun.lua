@@ -163,7 +163,7 @@ function M.run(options)
     threads = options.threads, out = out,
     quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed)), interruptible = true, silent = true }
   if run.ended == "interrupted" then
-    print(("interrupted; saved in %s; the same command goes on from there"):format(out))
+    print(("interrupted; saved in %s; the same command resumes from there"):format(out))
     return system.interrupt_status()
   end
   local difference = history_difference(was, run.history, epochs)

@@ -3,7 +3,7 @@ local errors = require "perilune.base.errors"
 local memory = require "perilune.base.memory"
 local whole = require "perilune.base.cli_options".whole
 
-local M = { summary = "train an experiment; an unfinished run goes on", usage = "FILE [name=value ...]",
+local M = { summary = "train an experiment; an unfinished run is resumed", usage = "FILE [name=value ...]",
   description = "Trains the experiment that FILE returns, and writes weights and history into the folder " ..
     "runs/<name>-s<seed>/. The same command resumes an unfinished run, to the same final bits." }
 
@@ -16,7 +16,7 @@ function M.define(parser)
     "on it.")
     :convert(whole(0)):argname "<n>"
   parser:option("--out", "Folder of the run, instead of runs/<name>-s<seed>/."):argname "<folder>"
-  parser:option("--pause-after", "Save and end after this epoch; without it the same command goes on, to the same " ..
+  parser:option("--pause-after", "Save and end after this epoch; without it the same command resumes, to the same " ..
     "bits."):convert(whole(1)):argname "<n>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); also one " ..
     "after each epoch.")
@@ -40,7 +40,7 @@ local function train(options, leave)
   if options.quiet then print(run.ended == "interrupted" and "interrupted; " .. run:kept() or run:line()) end
   if run.unsaved then
     errors.fail(1, "the end of this run is not in %s: %s; make that possible, then run the same command again, " ..
-      "which goes on from what is there",
+      "which resumes from what is there",
       run.path, run.unsaved)
   end
   if run.ended ~= "interrupted" then return 0 end

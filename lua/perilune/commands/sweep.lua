@@ -67,7 +67,7 @@ local function finish(r, o, term)
     lines[#lines + 1] = { "failed", ("%d; --retry trains %s again"):format(failed, failed == 1 and "it" or "them") }
   end
   if r.stopped == "interrupted" then
-    lines[#lines + 1] = { "interrupted", ("%d left; the same command goes on"):format(rest) }
+    lines[#lines + 1] = { "interrupted", ("%d left; the same command resumes"):format(rest) }
   elseif rest > 0 and not o.halving then
     lines[#lines + 1] = { "left", ("%d; the same command resumes them"):format(rest) }
   end

@@ -86,13 +86,13 @@ local function refuse_if_different(path, record, now)
   local differences = identity.differences(record.state.identity, now)
   if #differences > 0 then
     errors.fail(1, "%s holds %s run that differs: %s; start anew with --fresh, choose another folder with --out " ..
-      "DIR, or go on regardless with --force", path, record.state.ended and "a finished" or "an unfinished",
+      "DIR, or resume regardless with --force", path, record.state.ended and "a finished" or "an unfinished",
         table.concat(differences, "; "))
   end
   local captured = record.state.captured
   if captured then
     errors.fail(1, "%s cannot be continued exactly: %s, which is in no checkpoint; keep it in ctx.state and start " ..
-      "anew with --fresh, or go on regardless with --force", path, captured)
+      "anew with --fresh, or resume regardless with --force", path, captured)
   end
 end
 

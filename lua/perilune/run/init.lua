@@ -84,7 +84,7 @@ local function publisher(run, identity, warn)
     end
     run.unsaved = problem
     if problem then
-      warn(("warning: could not save: %s; training goes on, the earlier file is whole"):format(problem))
+      warn(("warning: could not save: %s; training continues, the earlier file is whole"):format(problem))
     end
   end
 end

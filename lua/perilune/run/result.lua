@@ -175,9 +175,9 @@ end
 function methods:kept()
   if not self.path then return "nothing was saved (out = false)" end
   if self.unsaved then
-    return ("this could not be saved: the same command goes on from what %s holds of before"):format(self.path)
+    return ("this could not be saved: the same command resumes from what %s holds of before"):format(self.path)
   end
-  return ("saved in %s; the same command goes on from there"):format(self.path)
+  return ("saved in %s; the same command resumes from there"):format(self.path)
 end
 
 --- Prints the result, where the files are, and what to try next. options.confusion: also the confusion matrix.

@@ -75,6 +75,6 @@ return function(given)
   if r.metric and #r.configurations > 0 and r.configurations[1].loss < math.huge then
     result.best = result.configurations[1]
   end
-  if r.stopped == "interrupted" and core.system.isatty(0) then print("interrupted; the same call goes on") end
+  if r.stopped == "interrupted" and core.system.isatty(0) then print("interrupted; the same call resumes") end
   return result
 end

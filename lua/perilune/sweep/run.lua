@@ -100,7 +100,7 @@ local function halve(plan, o, shown, metric, say)
   for i = 1, #plan.configurations do alive[i] = i end
   local rungs = halving.rungs(#alive, plan.epochs or plan.experiment.epochs)
   for i, rung in ipairs(rungs) do
-    say(("rung %d of %d: %d configurations to epoch %d; the best %d by %s go on"):format(i, #rungs, #alive,
+    say(("rung %d of %d: %d configurations to epoch %d; the best %d by %s continue"):format(i, #rungs, #alive,
       rung.epoch, rung.keep, metric))
     local stopped = train(plan, trials_of(groups, alive), o, shown, rung.epoch)
     if stopped then return stopped end

@@ -61,7 +61,7 @@ function M.open(run, t)
   print(("paused %s%s"):format(t.state.batch > 0 and ("in %s of %d"):format(t:place(), t.batches)
     or "after " .. t:place(),
     run.path and "; all is saved in " .. run.path or ""))
-  print("model, optimizer, ctx and history are here; optimizer.lr = x sets the rate; resume() goes on, " ..
+  print("model, optimizer, ctx and history are here; optimizer.lr = x sets the rate; resume() continues, " ..
     "Ctrl-D ends the run here.")
   -- After each line: what it changed about the rate is said at once.
   local function look()

@@ -12,13 +12,11 @@ typedef struct picture_stream {
   bool exact;
 } picture_stream;
 
-static pl_status read_pictures(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err) {
+static pl_status read_picture(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err) {
   const picture_stream *p = (const picture_stream *)s;
-  pl_status status = PL_OK;
-  for (size_t i = 0; i < n && status == PL_OK; i++)
-    status = pl_picture_into((uint8_t *)out + i * s->row_bytes, p->paths[rows[i]], p->height, p->width, p->exact,
-                             p->channels, err);
-  return status;
+  (void)n;
+  *done = 1;
+  return pl_picture_into(out, p->paths[rows[0]], p->height, p->width, p->exact, p->channels, err);
 }
 
 static void free_pictures(pl_stream *s) {
@@ -53,7 +51,7 @@ pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t height
     at = stpcpy(at, paths[i]) + 1;
   }
   p->height = height, p->width = width, p->channels = channels, p->exact = exact;
-  p->stream.read = read_pictures;
+  p->stream.read = read_picture;
   p->stream.free = free_pictures;
   pl_stream_init(&p->stream, (size_t)(height * width) * (size_t)channels, 1);
   return &p->stream;
@@ -68,7 +66,7 @@ pl_tensor *pl_stream_read_all(pl_stream *s, const pl_array_info *info, pl_error 
   for (size_t from = 0; from < count && status == PL_OK; from += AT_ONCE) {
     size_t n = count - from < AT_ONCE ? count - from : AT_ONCE;
     for (size_t i = 0; i < n; i++) rows[i] = (uint32_t)(from + i);
-    status = s->read(s, (char *)pl_tensor_data(t) + from * s->row_bytes, rows, n, err);
+    status = pl_stream_read_rows(s, (char *)pl_tensor_data(t) + from * s->row_bytes, rows, n, err);
   }
   if (status == PL_OK) return t;
   pl_tensor_free(t);

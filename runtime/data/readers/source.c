@@ -52,6 +52,14 @@ pl_status pl_source_read_at(const pl_source *s, uint64_t offset, void *out, size
   return PL_OK;
 }
 
+void pl_source_fetch(const pl_source *s, uint64_t offset, uint64_t n) {
+#ifdef POSIX_FADV_WILLNEED
+  if (n > 0) posix_fadvise(s->file, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);   /* 0: to the file's end */
+#else
+  (void)s, (void)offset, (void)n;
+#endif
+}
+
 static pl_status damaged(const pl_source *s, const char *why, pl_error *err) {
   return pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged (%s)", s->name, why);
 }

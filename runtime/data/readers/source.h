@@ -29,5 +29,7 @@ pl_status pl_source_read(void *source, uint8_t *out, size_t n, pl_error *err);
 pl_status pl_source_finish(pl_source *s, pl_error *err);
 /* n bytes at an offset of the file, whatever was read before. */
 pl_status pl_source_read_at(const pl_source *s, uint64_t offset, void *out, size_t n, pl_error *err);
+/* Bytes that will be read there: the system may fetch them meanwhile. */
+void pl_source_fetch(const pl_source *s, uint64_t offset, uint64_t n);
 
 #endif
