@@ -1,5 +1,6 @@
 /* Digests of files and of what a data set holds in memory. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 #include "data/dataset.h"
@@ -10,12 +11,23 @@ void pl_digest_text(char text[PL_SHA256_TEXT], const SHA2_CTX *running) {
   SHA256End(&copy, text);
 }
 
+static pl_status digest_bytes(char sha256[PL_SHA256_TEXT], const char *path, pl_error *err) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+  SHA2_CTX digest;
+  uint8_t buffer[65536];
+  size_t got;
+  SHA256Init(&digest);
+  while ((got = fread(buffer, 1, sizeof buffer, file)) > 0) pl_sha256_update(&digest, buffer, got);
+  int reason = ferror(file) ? errno : 0;
+  fclose(file);
+  if (reason) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(reason));
+  pl_digest_text(sha256, &digest);
+  return PL_OK;
+}
+
 pl_status pl_file_sha256(char sha256[PL_SHA256_TEXT], const char *path, bool uncompressed, pl_error *err) {
-  if (!uncompressed) {
-    if (SHA256File(path, sha256) == NULL)
-      return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
-    return PL_OK;
-  }
+  if (!uncompressed) return digest_bytes(sha256, path, err);
   errno = 0;
   gzFile file = gzopen(path, "rb");
   if (file == NULL)

@@ -7,8 +7,8 @@ local digits = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" }
 return {
   {
     name = "mnist", title = "MNIST: handwritten digits", bytes = 11594722,
-      train = 60000, test = 10000, shape = { 28, 28, 1 },
-      labels = digits,
+    train = 60000, test = 10000, shape = { 28, 28, 1 },
+    labels = digits,
     mirrors = {
       "https://ossci-datasets.s3.amazonaws.com/mnist",
       "https://storage.googleapis.com/cvdf-datasets/mnist",
@@ -27,8 +27,8 @@ return {
   },
   {
     name = "fashion_mnist", title = "Fashion-MNIST: articles of clothing", bytes = 30878645,
-      train = 60000, test = 10000,
-      shape = { 28, 28, 1 },
+    train = 60000, test = 10000,
+    shape = { 28, 28, 1 },
     labels = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
       "Ankle boot" },
     mirrors = {
@@ -48,8 +48,8 @@ return {
   },
   {
     name = "kmnist", title = "Kuzushiji-MNIST: cursive Japanese characters", bytes = 21240888,
-      train = 60000, test = 10000,
-      shape = { 28, 28, 1 },
+    train = 60000, test = 10000,
+    shape = { 28, 28, 1 },
     labels = { "o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo" },
     mirrors = { "http://codh.rois.ac.jp/kmnist/dataset/kmnist", "https://codh.rois.ac.jp/kmnist/dataset/kmnist" },
     files = {
