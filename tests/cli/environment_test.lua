@@ -34,8 +34,8 @@ local whole = train("plain", experiment)
 
 TestEnvironment = {}
 
--- A locale with a decimal comma; made for the test where the sources of locales are installed. The C library never frees
--- its list of the folders in LOCPATH: no leak of ours.
+-- A locale with a decimal comma; made for the test where the sources of locales are installed. The C library
+-- never frees its list of the folders in LOCPATH: no leak of ours.
 local function comma_locale()
   if not os.execute(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1"):format(cli.quote(cli.folder))) then
     lu.skip "localedef cannot make de_DE.UTF-8 (Debian: locales)"
