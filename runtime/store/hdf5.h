@@ -5,6 +5,9 @@
 #define STORE_HDF5_H
 
 #include <hdf5.h>
+#if H5_VERSION_GE(1, 13, 0)
+#include <H5FDdevelop.h>
+#endif
 #include "perilune/error.h"
 
 /* The header's constants (H5F_ACC_TRUNC) call these two functions on every use, and would link to them. */
@@ -37,7 +40,8 @@ typedef H5O_info_t pl_object_info;
   X(H5Sget_simple_extent_dims) X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) \
   X(H5Aread) X(H5Awrite) X(H5Aclose) X(H5Tcopy) X(H5Tclose) X(H5Tget_class) X(H5Tget_order) X(H5Tget_size) \
   X(H5Tget_sign) X(H5Tset_size) X(H5Tset_strpad) X(H5Tset_cset) X(H5Tis_variable_str) X(H5Tenum_create) \
-  X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super)
+  X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super) X(H5FDregister) X(H5FDunregister) X(H5Pset_driver) \
+  X(H5Pget_driver_info)
 
 /* Ids that the library sets up as it opens; the macros of its header would link to them. */
 #define HDF5_IDS(X) \

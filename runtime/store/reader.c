@@ -2,6 +2,7 @@
 #include <string.h>
 #include "store/user_block.h"
 #include "store/reader.h"
+#include "store/local_heap.h"
 #include "perilune/alloc.h"
 
 static void reader_free(pl_store_reader *r) {
@@ -18,9 +19,7 @@ pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
   r->memory.data = data;
   bool ours = !foreign || (status == PL_OK && pl_user_block_present(data, r->memory.size));
   if (status == PL_OK && ours) status = pl_user_block_check(path, data, r->memory.size, r->digest, err);
-  if (status == PL_OK && !ours && !pl_local_heaps_end(data, r->memory.size))
-    status = pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged: the free blocks in a heap of names form a circle",
-                          path);
+  if (status == PL_OK) status = pl_local_heaps_check(path, data, r->memory.size, err);
   if (status == PL_OK) status = pl_hdf5_load(err);
   if (status == PL_OK && (r->file = pl_memory_file_open(&r->memory, err)) < 0) {
     pl_error_prefix(err, "%s", path);

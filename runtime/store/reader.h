@@ -13,8 +13,6 @@ struct pl_store_reader {
 /* The group or dataset at `path` inside the file (close with H5Oclose), or -1 and an error. Links that lead out of the
    file are not followed. */
 hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err);
-/* Whether the lists of free blocks in a file's local heaps end. */
-bool pl_local_heaps_end(const uint8_t *file, size_t size);
 /* Whether the text of variable length in any attribute of that name can be read: what it refers to is there. */
 bool pl_variable_text_is_whole(const pl_store_reader *r, const char *name);
 

@@ -2,6 +2,7 @@
    first row, with which the first row that is read without it is compared. */
 #include <stdio.h>
 #include <string.h>
+#include "store/local_heap.h"
 #include "store/reader.h"
 #include "store/stream.h"
 
@@ -170,11 +171,12 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
   if (r == NULL) return PL_ERROR_MEMORY;
   strcpy(r->path, path);
-  pl_status status = pl_hdf5_load(err);
+  pl_heaps heaps = { .source = &s->file, .size = (uint64_t)s->file.length };
+  pl_status status = pl_heaps_begin(&heaps, path, err);
+  if (status == PL_OK) status = pl_hdf5_load(err);
   hid_t set = -1;
   r->file = -1;
-  if (status == PL_OK && (r->file = hdf5.H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
-    status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot open %s", path);
+  if (status == PL_OK && (r->file = pl_checked_file_open(path, &heaps, err)) < 0) status = err->status;
   if (status == PL_OK && (set = pl_reader_enter(r, name, err)) < 0) status = err->status;
   if (status == PL_OK && hdf5.H5Iget_type(set) != H5I_DATASET) status = unreadable(s, "it is a group", err);
   if (status == PL_OK) status = find_element(s, set, err);
@@ -187,7 +189,7 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   if (set >= 0) hdf5.H5Oclose(set);
   if (r->file >= 0) hdf5.H5Fclose(r->file);
   pl_free(r);
-  return status;
+  return heaps.damaged ? pl_heaps_error(path, err) : status;
 }
 
 pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err) {

@@ -80,6 +80,14 @@ for code, d in [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14
             f.write(struct.pack(">BBBB", 0, 0, code, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + a.tobytes())
         expected["idx"][name] = entry(a.astype(np.float32) if a.dtype.kind == "f" else a, kind_of(a.dtype.newbyteorder("=")))
 
+# ---- HDF5 whose lengths have 4 bytes instead of 8 ----
+sizes = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+sizes.set_sizes(8, 4)
+earliest = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+earliest.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
+with h5py.File(h5py.h5f.create(path("lengths4.h5").encode(), h5py.h5f.ACC_TRUNC, sizes, earliest)) as f:
+    f["x"] = np.arange(12, dtype="f4").reshape(4, 3)
+
 # ---- HDF5: numeric types, layouts, compression ----
 with h5py.File(path("sets.h5"), "w", libver="earliest") as f:
     for t in ["u1", "i1", "<u2", ">i2", "<i4", ">u4", "<i8", "<f2", "<f4", ">f8"]:

@@ -122,37 +122,6 @@ function TestDamage:test_hdf5_texts_of_variable_length()
   lu.assertTrue(refused > 50)
 end
 
--- Free blocks of a local heap in a circle, in which libhdf5 1.10 would go round for ever: the first leads to itself; or
--- the heap's data are said to lie where something else is. With and without a user block before all.
-function TestDamage:test_hdf5_heaps_whose_lists_do_not_end()
-  local path, bytes = scratch .. "/heaps.h5", read "tests/golden/lenet5_keras.h5"
-  local function message_of(text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-    local t, message = pl.load(path, { foreign = true })
-    return not t and message or nil
-  end
-  local circles, from = { bytes:sub(1, 12449) .. "\0" .. bytes:sub(12451) }, 1
-  while true do
-    local at = bytes:find("HEAP\0", from, true)
-    if not at then break end
-    local _, first, address = ("<I8I8I8"):unpack(bytes, at + 8)
-    from = at + 1
-    if first > 1 then
-      local block = address + first
-      circles[#circles + 1] = bytes:sub(1, block) .. ("<I8"):pack(first) .. bytes:sub(block + 9)
-    end
-  end
-  lu.assertTrue(#circles > 10)
-  for _, user_block in ipairs { "", ("\0"):rep(512) } do
-    lu.assertNil(message_of(user_block .. bytes))
-    for _, text in ipairs(circles) do
-      lu.assertStrContains(message_of(user_block .. text), "the free blocks in a heap of names form a circle")
-    end
-  end
-end
-
 -- As streams: where bytes lie is known from libhdf5, and what lies there is read without it.
 function TestDamage:test_hdf5_streamed()
   for _, name in ipairs { "shuffle", "chunked", "type_be_f8" } do

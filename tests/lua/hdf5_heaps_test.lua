@@ -1,0 +1,135 @@
+-- Local heaps whose free blocks are no list, in which libhdf5 1.10 goes round until memory ends: refused, read at once
+-- or as a stream. All is read by another process, whose memory and time are limited.
+local lu = require "luaunit"
+local store = require "perilune.core".store
+local scratch = dofile "tests/lua/support_scratch.lua" "hdf5_heaps_test"
+
+local NO_LIST = "the free blocks of a heap of names are no list"
+local SIGNATURE = "\x89HDF\r\n\x1a\n"
+local sanitized = (os.getenv "SANITIZE" or "") ~= ""     -- sanitizers reserve address space: it is no limit then
+local limits = "ulimit -t 20; " .. (sanitized and "" or "ulimit -v 4000000; ")
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+local function write(name, text)
+  local path = scratch .. "/" .. name
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+  return path
+end
+
+local reader = write("reader.lua", [=[
+local pl = require "perilune"
+local ways = {
+  foreign = function() return assert(pl.load(arg[1], { foreign = true })) end,
+  own = function() return assert(pl.load(arg[1])) end,
+  stream = function() return pl.data.hdf5 { arg[1], x = arg[3], y = arg[3], stream = true }.train:tensors() end,
+}
+local ok, message = pcall(ways[arg[2]])
+print(ok and "read" or message)
+]=])
+
+local function outcome(text, way, name)
+  local path = write("heaps.h5", text)
+  local pipe <close> = assert(io.popen(("%s%s/perilune %s %s %s %s 2>&1"):format(limits, os.getenv "BUILD" or "build",
+    reader, path, way, name or "x")))
+  return pipe:read "a"
+end
+
+local function put(text, at, bytes) return text:sub(1, at) .. bytes .. text:sub(at + #bytes + 1) end
+
+-- Each heap with free blocks: where it begins (from 0), the format of a number, its size, first block, data's address.
+local function heaps(text, number)
+  local found, from = {}, 1
+  while true do
+    local at = text:find("HEAP\0", from, true)
+    if not at then return found end
+    local size, first, address = ("<" .. number .. number .. "I8"):unpack(text, at + 8)
+    if first > 1 then
+      found[#found + 1] = { at = at - 1, number = "<" .. number, size = size, first = first, data = address }
+    end
+    from = at + 1
+  end
+end
+
+-- The first free block leads to itself.
+local function circle(text, heap) return put(text, heap.data + heap.first, heap.number:pack(heap.first)) end
+
+-- The first block begins so near to the data's end that its size is outside, and leads to itself.
+local function outside(text, heap)
+  local first = heap.number:pack(heap.size - 8)
+  return put(put(text, heap.at + 16, first), heap.data + heap.size - 8, first)
+end
+
+TestHeaps = {}
+
+function TestHeaps:test_circles_in_each_heap_of_a_file()
+  local text = read "tests/golden/lenet5_keras.h5"
+  local found = heaps(text, "I8")
+  lu.assertTrue(#found > 10)
+  lu.assertStrContains(outcome(text, "foreign"), "read")
+  for i, heap in ipairs(found) do
+    local user_block = i % 2 == 0 and ("\0"):rep(512) or ""
+    lu.assertStrContains(outcome(user_block .. circle(text, heap), "foreign"), NO_LIST)
+  end
+  lu.assertStrContains(outcome(put(text, 12449, "\0"), "foreign"), NO_LIST)     -- data said to lie elsewhere
+end
+
+function TestHeaps:test_streams()
+  local text, name = read "tests/golden/readers/sets.h5", "shuffle"
+  local heap = heaps(text, "I8")[1]
+  for _, user_block in ipairs { "", ("\0"):rep(512) } do
+    lu.assertStrContains(outcome(user_block .. text, "stream", name), "read")
+    lu.assertStrContains(outcome(user_block .. circle(text, heap), "stream", name), NO_LIST)
+    lu.assertStrContains(outcome(user_block .. outside(text, heap), "stream", name), NO_LIST)
+  end
+end
+
+function TestHeaps:test_reserved_bytes_mean_nothing()
+  local text = read "tests/golden/readers/sets.h5"
+  local heap = heaps(text, "I8")[1]
+  local reserved = put(text, heap.at + 5, "\1\2\3")
+  lu.assertStrContains(outcome(reserved, "foreign"), "read")
+  lu.assertStrContains(outcome(reserved, "stream", "shuffle"), "read")
+  lu.assertStrContains(outcome(circle(reserved, heap), "foreign"), NO_LIST)
+  lu.assertStrContains(outcome(circle(reserved, heap), "stream", "shuffle"), NO_LIST)
+end
+
+function TestHeaps:test_a_block_that_is_not_all_inside()
+  local text = read "tests/golden/readers/sets.h5"
+  lu.assertStrContains(outcome(outside(text, heaps(text, "I8")[1]), "foreign"), NO_LIST)
+end
+
+function TestHeaps:test_lengths_of_4_bytes()
+  local text = read "tests/golden/readers/lengths4.h5"
+  local damaged = circle(text, heaps(text, "I4")[1])
+  for _, way in ipairs { "foreign", "stream" } do
+    lu.assertStrContains(outcome(text, way), "read")
+    lu.assertStrContains(outcome(damaged, way), NO_LIST)
+    lu.assertStrContains(outcome(put(text, 14, "\16"), way), "its lengths 16, where 2, 4 or 8 are read")
+  end
+end
+
+-- A file whose digest is right was still not written by us.
+function TestHeaps:test_files_that_begin_as_ours()
+  local text = read "tests/golden/readers/sets.h5"
+  local damaged = circle(text, heaps(text, "I8")[1])
+  local head = "PERILUNE" .. ("<I4I4I8"):pack(1, 512, 512 + #damaged)
+  local digest = store.sha256(head .. damaged):gsub("%x%x", function(hex) return string.char(tonumber(hex, 16)) end)
+  for _, way in ipairs { "foreign", "own" } do
+    lu.assertStrContains(outcome(head .. digest .. ("\0"):rep(456) .. damaged, way), NO_LIST)
+  end
+end
+
+-- 65536 heaps that claim the same list of 131072 blocks.
+function TestHeaps:test_many_heaps_with_one_list()
+  local blocks, parts = 1 << 17, { SIGNATURE, ("\0"):rep(5), "\8\8", ("\0"):rep(9) }
+  for i = 1, blocks do parts[#parts + 1] = ("<I8I8"):pack(i < blocks and 16 * i or 1, 16) end
+  parts[#parts + 1] = ("HEAP\0\0\0\0" .. ("<I8I8I8"):pack(16 * blocks, 0, 24)):rep(1 << 16)
+  lu.assertStrContains(outcome(table.concat(parts), "foreign"), NO_LIST)
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
