@@ -56,7 +56,7 @@ static herr_t checked_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_
   (void)transfer;
   size_t there = at >= h->size ? 0 : n < h->size - at ? n : (size_t)(h->size - at);
   memset((char *)out + there, 0, n - there);
-  if (!pl_heaps_get(h, at, out, there)) return -1;
+  if (there > 0 && !pl_heaps_get(h, at, out, there)) return -1;
   return type == H5FD_MEM_DRAW || !pl_is_local_heap(out, there) || pl_local_heap_ends(h, at) ? 0 : -1;
 }
 

@@ -29,9 +29,9 @@ static uint64_t number(const uint8_t *p, unsigned bytes) {
   return n;
 }
 
-/* Neither the blocks of one list overlap nor those of two: a file has no more than fit into it. Many heaps may claim the
-   same list, and libhdf5 may read a heap again, so they are counted for the file as a whole, small ones generously. A
-   block that is not all inside the data is followed by libhdf5 all the same; one that begins outside of them it
+/* Neither the blocks of one list overlap nor those of two: a file has no more than fit into it. Many heaps may claim
+   the same list, and libhdf5 may read a heap again, so they are counted for the file as a whole, small ones generously.
+   A block that is not all inside the data is followed by libhdf5 all the same; one that begins outside of them it
    refuses, and one whose end, in a sum that may wrap around, is outside. */
 static bool list_ends(pl_heaps *h, uint64_t data, uint64_t size, uint64_t offset) {
   uint8_t block[16];
