@@ -207,7 +207,8 @@ typedef bool (*pl_progress_fn)(void *arg, int64_t now, int64_t total);
 PL_API pl_status pl_download(const char *url, const char *path, pl_progress_fn progress, void *arg, pl_error *err);
 
 /* Takes the files `members` [n] out of a tar.gz or zip archive, into `folder` under the last parts of their names: all
-   of them or, after a failure, none. progress may be NULL; its total is `most`. PL_ERROR_CORRUPT: no whole archive, a
+   of them or, after a failure, none (unless the system refuses to rename them at the very end, into the folder they
+   are in). progress may be NULL; its total is `most`. PL_ERROR_CORRUPT: no whole archive, a
    member that is not there once, or more than `most` bytes of members, wanted or not; PL_ERROR_IO: a file, the folder
    or the library is missing, or progress said stop. One thread of the host at a time. */
 PL_API pl_status pl_unpack(const char *path, const char *folder, const char *const *members, size_t n, int64_t most,

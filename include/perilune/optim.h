@@ -57,9 +57,12 @@ typedef struct pl_host_step_call {     /* [borrowed] all of it, during the call 
 } pl_host_step_call;
 typedef pl_status (*pl_host_step_fn)(void *context, pl_host_step_call *call, pl_error *err);
 
+/* May a step begin now? Asked before pl_optimizer_advance, whether the step is the host's or not (then fn is not looked
+   at). PL_ERROR_STATE: it is the host's, and runs; PL_ERROR_VALUE: it is, and fn is NULL. */
+PL_API pl_status pl_optimizer_check_step(const pl_optimizer *opt, pl_host_step_fn fn, pl_error *err);
 /* As pl_optimizer_step, on one thread outside of any region, after pl_optimizer_advance. *finite [out]: whether
    gradients in use and new weights are. An error of `fn` is passed on, and leaves the parameters before it moved.
-   PL_ERROR_STATE: the optimizer's step is not the host's, or this is called by `fn`; PL_ERROR_VALUE: fn is NULL. */
+   PL_ERROR_STATE: the optimizer's step is not the host's; errors of pl_optimizer_check_step. */
 PL_API pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *grads, pl_host_step_fn fn,
                                         void *context, bool *finite, pl_error *err);
 
@@ -87,8 +90,12 @@ PL_API void pl_optimizer_advance(pl_optimizer *opt);
 /* values -= step; both blocks are of pl_optimizer_size floats. Every member of a team calls it after
    pl_optimizer_advance, once the gradients are complete; work is shared in fixed blocks. Barriers inside only for
    clip_norm and LAMB. The caller must issue a barrier afterwards. Returns whether all weights of this member's share
-   are finite; where a gradient is not, a weight is not (clip_value makes infinite gradients finite). */
+   are finite; where a gradient that the step uses is not, a weight is not. */
 PL_API bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, const float *grads);
+/* Which gradients that does not concern: those of a frozen slice are not used. Infinite ones are finite in the step
+   where clip_value cuts them; but not after clip_norm, whose factor 0 makes NaN of them. */
+PL_API bool pl_optimizer_is_frozen(const pl_optimizer *opt, size_t slice);
+PL_API bool pl_optimizer_cuts_infinite(const pl_optimizer *opt);
 
 /* (Of an optimizer of the host's neither this nor what follows is called.)
    Whether a step needs nothing but each value's own gradient: then pl_optimizer_step_tile, called for parts that make

@@ -43,7 +43,7 @@ typedef struct pl_trainer_options {
   uint64_t seed;                       /* order of samples, augmentation, dropout */
   bool drop_last;                      /* leave out a last, smaller batch */
   bool shuffle;                        /* a new order each epoch */
-  /* go on after a loss or gradient that is not finite, as if its batch had not been there */
+  /* go on after a loss that is not finite, or a gradient that the step uses, as if its batch had not been there */
   bool skip_nonfinite;
 } pl_trainer_options;
 
@@ -95,10 +95,11 @@ PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, co
                                  size_t n, pl_train_result *result, pl_error *err);
 
 /* The end of a step alone, for callers that make the passes themselves: moves the weights by the model's gradients, as
-   a trainer's step does. `found` is filled where a gradient or a weight is not finite. With may_skip gradients are
-   looked at first, and if one is not finite nothing moves: *taken [out] is false. host_step and its context as in
-   pl_trainer_options; NULL unless the optimizer's step is the host's. PL_ERROR_STATE: it is not bound to the model;
-   errors of host_step. */
+   a trainer's step does. `found` is filled where a gradient that the step uses (pl_optimizer_is_frozen,
+   pl_optimizer_cuts_infinite) or a weight is not finite. With may_skip gradients are looked at first, and if such a one
+   is not finite nothing moves: *taken [out] is false. host_step and its context as in pl_trainer_options; NULL unless
+   the optimizer's step is the host's. PL_ERROR_STATE: it is not bound to the model; errors of pl_optimizer_check_step,
+   with which no step has begun, and of host_step. */
 PL_API pl_status pl_train_update(pl_model *model, pl_optimizer *optimizer, bool may_skip, pl_host_step_fn host_step,
                                  void *context, bool *taken, pl_nonfinite *found, pl_error *err);
 

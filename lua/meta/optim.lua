@@ -207,7 +207,9 @@ function Optimizer:bind(model) end
 ---
 ---What is not finite is noticed as in an experiment: an error says in which layer and parameter a gradient or a weight
 ---was so first; the step has been taken. With "skip" gradients are looked at before it, and where one is not finite
----nothing moves (what forward has changed stays, such as BatchNorm's statistics). With "ignore" nothing is said.
+---nothing moves (what forward has changed stays, such as BatchNorm's statistics). With "ignore" nothing is said. Only
+---gradients that the step uses count: none of a frozen group, and where clip_value cuts infinite ones (without
+---clip_norm, which makes NaN of them) only NaN.
 ---
 ---```lua
 ---local value, grad = loss(model:forward(x), y)

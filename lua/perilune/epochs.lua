@@ -117,9 +117,10 @@ function Trainer:stop_nonfinite(epoch, where)
   M.restore(self.model, self.good)
   pcall(self.save_held, self)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
-  local advice = where.at == "the input" and "the data set or an augmentation made it"
-    or ("a smaller learning rate than %s may help"):format(text.number(self.optimizer.lr))
-  errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s; %s", epoch, where.batch,
+  local lr, advice = self.optimizer.lr, ""
+  if where.at == "the input" then advice = "; the data set or an augmentation made it"
+  elseif lr > 0 then advice = ("; a smaller learning rate than %s may help"):format(text.number(lr)) end
+  errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s%s", epoch, where.batch,
     where.what, where.at, kept, advice)
 end
 

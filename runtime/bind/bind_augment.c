@@ -80,8 +80,8 @@ static void apply(const pl_team *team, void *arg) {
   pl_augment_apply(w->a, team, w->images, w->n, w->size[0], w->size[1], w->size[2], w->rng, w->scratch);
 }
 
-static lua_Integer field_integer(lua_State *L, int table, const char *name) {
-  lua_Integer value = 0;
+static lua_Integer field_integer(lua_State *L, int table, const char *name, lua_Integer absent) {
+  lua_Integer value = absent;
   int whole = 1;
   if (lua_istable(L, table)) {
     if (lua_getfield(L, table, name) != LUA_TNIL) value = lua_tointegerx(L, -1, &whole);
@@ -122,12 +122,11 @@ static int augment_apply(lua_State *L) {
     luaL_checktype(L, 3, LUA_TTABLE);
     check_options(L, 3);
   }
-  lua_Integer position = field_integer(L, 3, "position");
-  if (position == 0) position = field_integer(L, 3, "place");
-  if (position < 0 || position > 255)
+  lua_Integer position = field_integer(L, 3, "position", field_integer(L, 3, "place", 1));
+  if (position < 1 || position > 255)
     return luaL_error(L, "apply: option 'position' is 1 to 255, got %I", (LUAI_UACINT)position);
-  pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed"), (uint64_t)field_integer(L, 3, "epoch"),
-                              (uint64_t)field_integer(L, 3, "index"), position > 0 ? (int)position - 1 : 0);
+  pl_rng rng = pl_augment_rng((uint64_t)field_integer(L, 3, "seed", 0), (uint64_t)field_integer(L, 3, "epoch", 0),
+                              (uint64_t)field_integer(L, 3, "index", 0), (int)position - 1);
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_tensor_clone(x, &err)) == NULL) return bind_raise(L, &err);
   const int64_t *size = shape->size + (shape->axes - 3);

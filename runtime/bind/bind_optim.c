@@ -95,9 +95,11 @@ static int optim_step(lua_State *L) {
   if (pl_train_update(model, opt, nonfinite == SKIP, call_step, L, &taken, &found, &err))
     return bind_raise_from_script(L, &err);
   if (taken) bind_note_origin(L, 2, "a training by hand");
-  if (taken && found.what != NULL && nonfinite != IGNORE)
-    return luaL_error(L, "%s: %s is not a finite number; first seen in %s; a smaller learning rate than %f may help",
-                      pl_optimizer_type(opt), found.what, found.at, pl_optimizer_lr(opt));
+  if (taken && found.what != NULL && nonfinite != IGNORE) {
+    double lr = pl_optimizer_lr(opt);
+    return luaL_error(L, "%s: %s is not a finite number; first seen in %s%s", pl_optimizer_type(opt), found.what,
+                      found.at, lr > 0 ? lua_pushfstring(L, "; a smaller learning rate than %f may help", lr) : "");
+  }
   if (nonfinite != SKIP) return 0;
   lua_pushboolean(L, taken);
   if (taken) return 1;

@@ -194,7 +194,7 @@ void pl_dataset_finish(const pl_dataset *ds, const void *stored, float *x) {
 /* A stream is asked for several rows at once: what they share is read once. */
 static void gather_stream(const pl_dataset *ds, const uint32_t *positions, size_t n, size_t size, float *x) {
   enum { AT_ONCE = 32 };
-  uint32_t rows[AT_ONCE], place[AT_ONCE];
+  uint32_t rows[AT_ONCE], sorted_at[AT_ONCE];
   uint64_t spare[2 * AT_ONCE];
   pl_error err;
   size_t bytes = size * pl_dtype_size(pl_tensor_type(ds->samples));
@@ -203,10 +203,10 @@ static void gather_stream(const pl_dataset *ds, const uint32_t *positions, size_
   for (size_t from = 0; from < n; from += AT_ONCE) {
     size_t m = n - from < AT_ONCE ? n - from : AT_ONCE;
     for (size_t i = 0; i < m; i++) rows[i] = ds->rows[positions[from + i]];
-    pl_stream_sort(rows, place, m, spare);
+    pl_stream_sort(rows, sorted_at, m, spare);
     if (status == PL_OK) status = pl_stream_read_rows(ds->stream, stored, rows, m, &err);
     for (size_t i = 0; i < m; i++) {
-      if (status == PL_OK) pl_dataset_finish(ds, stored + place[i] * bytes, x + (from + i) * size);
+      if (status == PL_OK) pl_dataset_finish(ds, stored + sorted_at[i] * bytes, x + (from + i) * size);
       else memset(x + (from + i) * size, 0, size * sizeof *x);
     }
   }

@@ -2,8 +2,8 @@
    mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low
    only grows; a slot is filled anew when its window is below base, and then nobody reads it, since positions below low
    are not asked for. So a window that is held and not below base needs no lock.
-   One at a time reads: the thread, or (shared) whoever takes a sample while the next window is not as far as this one.
-   */
+   One at a time reads: the thread, or (shared) a member that takes a sample while of the next window less was read than
+   was taken of this one. */
 #include <stdatomic.h>
 #include <string.h>
 #include "data/dataset.h"
@@ -19,13 +19,13 @@ struct pl_read_ahead {
   pthread_mutex_t lock;
   pthread_cond_t filled, wanted;
   char *memory;                  /* [SLOTS, window, row_bytes] */
-  uint32_t *place;               /* [SLOTS, window]: which sample of the slot is the one at a position */
+  uint32_t *sorted_at;           /* [SLOTS, window]: which sample of the slot is the one at a position */
   uint32_t *rows;                /* [window] of the window that is read */
   uint64_t *spare;               /* [2, window] to sort them */
   atomic_size_t held[SLOTS];     /* the window in each slot, complete; NO_WINDOW: none */
   atomic_size_t low;
   atomic_size_t read;            /* positions up to which all was read, or skipped */
-  atomic_bool shared;            /* who takes samples reads */
+  atomic_bool shared;            /* those who take samples read, not the thread */
   const uint32_t *order;
   size_t n, next, done;          /* next: the window to read; done: how much of it was read */
   bool busy, stop;               /* busy: somebody reads */
@@ -35,8 +35,8 @@ static char *slot(const pl_read_ahead *c, size_t window) {
   return c->memory + window % SLOTS * c->stream->window * c->stream->row_bytes;
 }
 
-static uint32_t *place(const pl_read_ahead *c, size_t window) {
-  return c->place + window % SLOTS * c->stream->window;
+static uint32_t *sorted_at(const pl_read_ahead *c, size_t window) {
+  return c->sorted_at + window % SLOTS * c->stream->window;
 }
 
 static bool has_work(const pl_read_ahead *c) {
@@ -45,7 +45,7 @@ static bool has_work(const pl_read_ahead *c) {
 
 static void begin_window(pl_read_ahead *c, size_t k, size_t m) {
   for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[k * c->stream->window + i]];
-  pl_stream_sort(c->rows, place(c, k), m, c->spare);
+  pl_stream_sort(c->rows, sorted_at(c, k), m, c->spare);
   if (c->shared) c->stream->fetch(c->stream, c->rows, m);
 }
 
@@ -100,9 +100,9 @@ pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err) {
   pthread_cond_init(&c->wanted, NULL);
   c->memory = pl_alloc_array(SLOTS * c->stream->window, c->stream->row_bytes, err);
   c->rows = pl_alloc_array(c->stream->window, sizeof *c->rows, err);
-  c->place = pl_alloc_array(SLOTS * c->stream->window, sizeof *c->place, err);
+  c->sorted_at = pl_alloc_array(SLOTS * c->stream->window, sizeof *c->sorted_at, err);
   c->spare = pl_alloc_array(2 * c->stream->window, sizeof *c->spare, err);
-  if (c->memory && c->rows && c->place && c->spare) {
+  if (c->memory && c->rows && c->sorted_at && c->spare) {
     if (pthread_create(&c->thread, NULL, run, c) == 0) return c;
     pl_error_set(err, PL_ERROR_MEMORY, "no thread can be started to read ahead");
   }
@@ -124,7 +124,7 @@ void pl_read_ahead_close(pl_read_ahead *c) {
   pthread_cond_destroy(&c->wanted);
   pl_free(c->memory);
   pl_free(c->rows);
-  pl_free(c->place);
+  pl_free(c->sorted_at);
   pl_free(c->spare);
   pl_dataset_free(c->ds);
   pl_free(c);
@@ -145,6 +145,7 @@ void pl_read_ahead_share(pl_read_ahead *c, bool all_cores) {
   pthread_mutex_lock(&c->lock);
   c->shared = all_cores && c->stream->fetch != NULL;
   pthread_cond_signal(&c->wanted);
+  pthread_cond_broadcast(&c->filled);   /* who waits for the thread may have to read now */
   pthread_mutex_unlock(&c->lock);
 }
 
@@ -182,7 +183,7 @@ static bool is_held(pl_read_ahead *c, size_t k, size_t low) {
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {
   size_t window = c->stream->window, k = position / window;
   if (is_held(c, k, low) || wait_for(c, k, low)) {
-    pl_dataset_finish(c->ds, slot(c, k) + place(c, k)[position % window] * c->stream->row_bytes, x);
+    pl_dataset_finish(c->ds, slot(c, k) + sorted_at(c, k)[position % window] * c->stream->row_bytes, x);
     share(c, position);
   } else {
     const pl_team one = { .size = 1 };

@@ -81,7 +81,7 @@ pl_status pl_stream_read_rows(pl_stream *s, void *out, const uint32_t *rows, siz
 }
 
 /* By one byte of the rows after the other, from the lowest to the highest in which any row has a bit. */
-void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare) {
+void pl_stream_sort(uint32_t *rows, uint32_t *sorted_at, size_t n, uint64_t *spare) {
   uint64_t *from = spare, *to = spare + n, bits = 0;   /* row << 32 | where it was */
   for (size_t i = 0; i < n; i++) {
     from[i] = (uint64_t)rows[i] << 32 | i;
@@ -98,7 +98,7 @@ void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare) 
   }
   for (size_t i = 0; i < n; i++) {
     rows[i] = (uint32_t)(from[i] >> 32);
-    place[(uint32_t)from[i]] = (uint32_t)i;
+    sorted_at[(uint32_t)from[i]] = (uint32_t)i;
   }
 }
 

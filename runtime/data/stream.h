@@ -1,9 +1,8 @@
 /* A source of samples that stay in their files. Row r of it is a sample as a tensor would hold it (u8 or f32).
 
    Order of an epoch. Samples are read in blocks of neighbours, and a window of blocks is in memory: blocks are
-   shuffled,
-   then the samples inside each window. It is a function of (seed, epoch) and of the file, not of threads or of what was
-   read before. */
+   shuffled, then the samples inside each window. It is a function of (seed, epoch) and of the file, not of threads or
+   of what was read before. */
 #ifndef DATA_STREAM_H
 #define DATA_STREAM_H
 
@@ -15,8 +14,8 @@
 struct pl_stream {
   atomic_int references;
   /* The first of n rows, in ascending order (repeats allowed), into out [n, row_bytes]: as many as are read in some ten
-     microseconds if that is possible, at least one; *done says how many. The next call may go on with the others. From
-     any thread. */
+     microseconds if that is possible, at least one; *done says how many. The next call may continue with the others.
+     From any thread. */
   pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err);
   /* These rows will be read: the system may begin to fetch them. NULL: only who reads can wait for them. */
   void (*fetch)(const pl_stream *s, const uint32_t *rows, size_t n);
@@ -38,9 +37,9 @@ pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_
 
 /* All of n rows in ascending order. */
 pl_status pl_stream_read_rows(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
-/* Rows in any order, put into the ascending one in which they are read: place[i] is where rows[i] has gone.
+/* Rows in any order, put into the ascending one in which they are read: sorted_at[i] is where rows[i] has gone.
    spare [2 n]. */
-void pl_stream_sort(uint32_t *rows, uint32_t *place, size_t n, uint64_t *spare);
+void pl_stream_sort(uint32_t *rows, uint32_t *sorted_at, size_t n, uint64_t *spare);
 
 /* ---- reading ahead ---- */
 

@@ -143,13 +143,13 @@ static pl_status read_all(unpacking *u, pl_error *err) {
   return PL_OK;
 }
 
-static pl_status take_places(const unpacking *u, pl_error *err) {
+static pl_status rename_parts(const unpacking *u, pl_error *err) {
   char part[4096], target[4096];
   for (size_t i = 0; i < u->n; i++) {
     part_path(part, sizeof part, u, i, ".part");
     part_path(target, sizeof target, u, i, "");
     if (rename(part, target) != 0)
-      return pl_error_set(err, PL_ERROR_IO, "cannot rename %s: %s", part, strerror(errno));
+      return pl_error_set(err, PL_ERROR_IO, "cannot rename %s to %s: %s", part, target, strerror(errno));
   }
   return PL_OK;
 }
@@ -170,7 +170,7 @@ pl_status pl_unpack(const char *path, const char *folder, const char *const *mem
   if (u->done == NULL) status = PL_ERROR_MEMORY;
   else if (u->archive == NULL) status = pl_error_set(err, PL_ERROR_MEMORY, "libarchive does not start");
   else status = read_all(u, err);
-  if (status == PL_OK) status = take_places(u, err);
+  if (status == PL_OK) status = rename_parts(u, err);
   for (size_t i = 0; status && u->done && i < n; i++) {
     char part[4096];
     part_path(part, sizeof part, u, i, ".part");

@@ -99,6 +99,13 @@ pl_status pl_host_check_idle(const pl_host *h, pl_error *err) {
                       h->type);
 }
 
+pl_status pl_optimizer_check_step(const pl_optimizer *opt, pl_host_step_fn fn, pl_error *err) {
+  if (opt->host == NULL) return PL_OK;
+  if (fn != NULL) return pl_host_check_idle(opt->host, err);
+  return pl_error_set(err, PL_ERROR_VALUE, "the step of %s is a function of the host's, which is not given",
+                      opt->host->type);
+}
+
 bool pl_optimizer_is_host(const pl_optimizer *opt) { return opt->host != NULL; }
 
 pl_optimizer *pl_optimizer_clone(const pl_optimizer *opt, pl_error *err) {
@@ -227,10 +234,7 @@ pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const float *
   norm n = { opt, grads, 1 };
   if (opt->host == NULL)
     return pl_error_set(err, PL_ERROR_STATE, "%s makes its steps itself: pl_optimizer_step", opt->cls->head.type);
-  if (fn == NULL)
-    return pl_error_set(err, PL_ERROR_VALUE, "the step of %s is a function of the host's, which is not given",
-                        opt->cls->head.type);
-  pl_status status = pl_host_check_idle(opt->host, err);
+  pl_status status = pl_optimizer_check_step(opt, fn, err);
   if (status) return status;
   pl_threads_run_on(1, measure, &n);
   *finite = true;

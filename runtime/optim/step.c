@@ -80,6 +80,15 @@ bool pl_optimizer_step(pl_optimizer *opt, const pl_team *team, float *values, co
   return finite;
 }
 
+bool pl_optimizer_is_frozen(const pl_optimizer *opt, size_t slice) {
+  return slice < opt->slices && opt->group[opt->group_of[slice]].frozen;
+}
+
+bool pl_optimizer_cuts_infinite(const pl_optimizer *opt) {
+  const pl_optim_common *c = opt->config;
+  return c->clip_value > 0 && c->clip_norm == 0;
+}
+
 bool pl_optimizer_is_local(const pl_optimizer *opt) {
   return opt->host == NULL && opt->cls->step == NULL && ((const pl_optim_common *)opt->config)->clip_norm == 0;
 }

@@ -1,4 +1,4 @@
-/* Rows of a streamed HDF5 data set, without libhdf5: it is for one thread, and another reads ahead. Chunks are
+/* Rows of a streamed HDF5 data set, read by any thread; so without libhdf5, which is for one thread only. Chunks are
    inflated, their bytes put back in order (the shuffle filter), their sums checked. */
 #include <string.h>
 #include "store/stream.h"
@@ -154,7 +154,7 @@ static pl_status read_in_place(pl_hdf5_stream *s, uint8_t *out, const uint32_t *
   return read_plain_part(s, s->chunks[b], first * s->row_stored, *done * s->row_stored, out, &s->part_sum, err);
 }
 
-/* A part of a chunk counts when all of it is right: it is begun only if all is wanted, and goes on only for who began
+/* A part of a chunk counts when all of it is right: it is begun only if all is wanted, and continues only for who began
    it. Otherwise all of the chunk is read to s->band. */
 static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *rows, size_t n, size_t *done,
                               pl_error *err) {
@@ -162,8 +162,8 @@ static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *r
   size_t some = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
   bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && left <= n &&
                   rows[left - 1] - rows[0] == left - 1;
-  bool goes_on = rows == s->part_next && rows[0] == s->part_row;
-  if (in_place && (goes_on || (first == 0 && neighbours(rows, left) == left)))
+  bool continues = rows == s->part_next && rows[0] == s->part_row;
+  if (in_place && (continues || (first == 0 && neighbours(rows, left) == left)))
     return read_in_place(s, out, rows, done, err);
   s->part_next = NULL;
   if (left > n) left = n;

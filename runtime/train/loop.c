@@ -92,7 +92,7 @@ static void settle(pl_steps *s, pl_trouble trouble) {
   pl_given b = pl_step_batch(s, s->index);
   r->nonfinite_batch = s->index;
   if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, &r->found);
-  else pl_find_nonfinite_gradient(t->o.model, &r->found);
+  else pl_find_nonfinite_gradient(t->o.model, t->o.optimizer, &r->found);
   if (!s->update.may_skip || trouble == PL_WEIGHT_NOT_FINITE) {
     r->nonfinite = true;
     return;

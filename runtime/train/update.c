@@ -12,9 +12,15 @@ pl_status pl_check_bound(const pl_optimizer *optimizer, const pl_model *model, p
 }
 
 void pl_weight_update_check(pl_weight_update *u, const pl_team *team) {
-  size_t from, to;
+  const pl_slice *slice;
+  size_t from, to, slices = pl_model_slices(u->model, &slice);
   pl_team_share(team, pl_model_size(u->model), 16, &from, &to);
-  if (!pl_all_finite(pl_model_grads(u->model) + from, to - from)) atomic_store(&u->not_finite, true);
+  for (size_t i = 0; i < slices; i++) {
+    size_t end = slice[i].offset + slice[i].count, first = slice[i].offset > from ? slice[i].offset : from;
+    end = end < to ? end : to;
+    if (first < end && !pl_grads_are_usable(u->optimizer, i, pl_model_grads(u->model) + first, end - first))
+      atomic_store(&u->not_finite, true);
+  }
 }
 
 bool pl_weight_update_allows(pl_weight_update *u) {
@@ -45,6 +51,7 @@ pl_status pl_weight_update_run(pl_weight_update *u, int threads, pl_host_step_fn
                                pl_error *err) {
   const pl_team alone = { .size = 1 };
   pl_status status = pl_check_bound(u->optimizer, u->model, err);
+  if (status == PL_OK) status = pl_optimizer_check_step(u->optimizer, host_step, err);
   if (status) return status;
   if (u->may_skip) pl_threads_run_on(threads, check_region, u);
   if (!pl_weight_update_allows(u)) return PL_OK;
@@ -74,6 +81,6 @@ pl_status pl_train_update(pl_model *model, pl_optimizer *optimizer, bool may_ski
   pl_trouble trouble = pl_weight_update_trouble(&u);
   found->what = NULL;
   *taken = trouble != PL_GRADIENT_NOT_FINITE;
-  if (status == PL_OK && trouble != PL_NO_TROUBLE) pl_find_nonfinite_gradient(model, found);
+  if (status == PL_OK && trouble != PL_NO_TROUBLE) pl_find_nonfinite_gradient(model, optimizer, found);
   return status;
 }

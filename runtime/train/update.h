@@ -22,8 +22,8 @@ typedef struct pl_weight_update {
   pl_trouble trouble;      /* what stood before this update stays */
 } pl_weight_update;
 
-/* Inside a region, by every member. check: its share of the gradients; the leader then asks `allows`, after a barrier.
-   all: its share of the weights, after pl_optimizer_advance. */
+/* Inside a region, by every member. check: its share of the gradients that the step uses; the leader then asks
+   `allows`, after a barrier. all: its share of the weights, after pl_optimizer_advance. */
 void pl_weight_update_check(pl_weight_update *u, const pl_team *team);
 bool pl_weight_update_allows(pl_weight_update *u);
 void pl_weight_update_all(pl_weight_update *u, const pl_team *team);

@@ -86,9 +86,12 @@ static void definitions_of_optimizers_are_checked(void **state) {
   NOT_MADE(PL_ERROR_VALUE, host_optimizer("{\"type\":\"Mine\",\"decay_form\":\"l3\"}"), "decay_form");
   pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
   REFUSED(PL_ERROR_STATE, pl_optimizer_step_host(sgd, NULL, NULL, no_step, NULL, &finite, &err), "SGD");
+  assert_int_equal(pl_optimizer_check_step(sgd, NULL, &err), PL_OK);
   pl_optimizer_free(sgd);
   pl_optimizer *mine = host_optimizer("{\"type\":\"Mine\",\"slots\":[\"m\"]}");
   REFUSED(PL_ERROR_VALUE, pl_optimizer_step_host(mine, NULL, NULL, NULL, NULL, &finite, &err), "not given");
+  REFUSED(PL_ERROR_VALUE, pl_optimizer_check_step(mine, NULL, &err), "not given");
+  assert_int_equal(pl_optimizer_check_step(mine, no_step, &err), PL_OK);
   pl_optimizer_free(mine);
 }
 

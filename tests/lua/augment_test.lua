@@ -10,7 +10,7 @@ TestAugment = {}
 
 function TestAugment:test_options_of_apply()
   local a, x = pl.augment.noise(0.1), pl.ones(2, 2, 1)
-  for _, position in ipairs { -1, 256, math.mininteger, 1 << 31 } do
+  for _, position in ipairs { 0, -1, 256, math.mininteger, 1 << 31 } do
     lu.assertErrorMsgContains("'position' is 1 to 255", a.apply, a, x, { position = position })
   end
   lu.assertErrorMsgContains("apply has no option 'sed'; did you mean 'seed'?", a.apply, a, x, { sed = 2 })
@@ -18,6 +18,9 @@ function TestAugment:test_options_of_apply()
   lu.assertErrorMsgContains("table", a.apply, a, x, 2)
   lu.assertTrue(same(a:apply(x, { place = 2 }), a:apply(x, { position = 2 })))    -- its older name
   lu.assertFalse(same(a:apply(x, { position = 2 }), a:apply(x)))
+  local both = pl.augment.compose { a, a }
+  lu.assertTrue(same(both:apply(x, { place = 2 }), both:apply(x, { position = 2 })))
+  lu.assertFalse(same(both:apply(x, { position = 2 }), both:apply(x)))
 end
 
 function TestAugment:test_apply_is_a_function_of_seed_epoch_and_batch()

@@ -11,17 +11,19 @@ local function regression(options)
   local x, y = {}, {}
   for i = 1, 40 do
     x[i] = { i % 5 / 5, i % 3 / 3, 1 }
-    y[i] = { x[i][1] - 2 * x[i][2] }
+    y[i] = { (x[i][1] - 2 * x[i][2]) * (options.steep or 1) }
   end
   for _, i in ipairs(options.huge or {}) do x[i][1] = options.size or 1e25 end
   for _, i in ipairs(options.infinite or {}) do x[i][1] = math.huge end
-  local layers = { nn.Linear(3, 4, { name = "first" }), options.layer or nn.Tanh(), nn.Linear(4, 1, { name = "last" }) }
+  local layers = { nn.Linear(3, 4, { name = "first", init = options.init }), options.layer or nn.Tanh(),
+    nn.Linear(4, 1, { name = "last" }) }
   if options.batch_norm then table.insert(layers, 1, nn.BatchNorm(3)) end
   return pl.experiment { check_gradients = false,
     name = "Regression", data = pl.data.from_tensors { x = pl.tensor(x), y = pl.tensor(y), name = "lines" },
     model = nn.Sequential(layers), loss = options.loss or nn.MSE(),
     optimizer = options.optimizer or pl.optim.SGD { lr = 0.05 },
-    epochs = 2, batch_size = 4, shuffle = false, test = false, nonfinite = options.nonfinite, augment = options.augment,
+    epochs = options.epochs or 2, batch_size = 4, shuffle = false, test = false, nonfinite = options.nonfinite,
+    augment = options.augment,
   }
 end
 
@@ -96,6 +98,12 @@ function TestStop:test_with_a_loss_in_lua()
     'of layer 3 (Linear, "last")')
 end
 
+function TestStop:test_no_rate_is_smaller_than_0()
+  local text = message(regression { huge = { 22 }, optimizer = pl.optim.SGD { lr = 0 }, layer = nn.LeakyReLU() })
+  lu.assertStrContains(text, "a gradient is not a finite number")
+  lu.assertStrMatches(text, ".*the epoch's start")
+end
+
 TestSkip = {}
 
 function TestSkip:tearDown() core.system.threads(0) end
@@ -148,6 +156,28 @@ function TestSkip:test_a_skipped_batch_leaves_no_trace_but_its_count()
         lu.assertEquals(run.history[epoch].step, 10 * epoch)
       end
       lu.assertEquals(digest(e.model), kept, way)
+    end
+  end
+end
+
+-- Zero weights before a huge input: only their own gradient is infinite, in the last batch, and the step does not use
+-- it so.
+function TestSkip:test_a_gradient_that_the_step_does_not_use_skips_nothing()
+  local mse = nn.MSE()
+  for _, optimizer in ipairs { pl.optim.SGD { lr = 1e-3, clip_value = 1 },
+    pl.optim.SGD { lr = 1e-3, groups = { { layers = { "first" }, frozen = true } } } } do
+    for _, loss in ipairs { mse, function(y, target) return mse(y, target) end } do
+      local expected
+      for _, nonfinite in ipairs { "stop", "skip" } do
+        local e = regression { nonfinite = nonfinite, optimizer = optimizer:clone(), huge = { 38 }, size = 3e38,
+          steep = 1e3, init = "zeros", layer = nn.LeakyReLU(), epochs = 1, loss = loss }
+        local run = e:run { out = false, quiet = true }
+        lu.assertEquals(run.history[1].skipped, nonfinite == "skip" and 0 or nil)
+        lu.assertEquals(e.model:find "first".weight_grad:max() == math.huge or
+          e.model:find "first".weight_grad:min() == -math.huge, true, "the gradient is infinite")
+        expected = expected or digest(e.model)
+        lu.assertEquals(digest(e.model), expected)
+      end
     end
   end
 end
@@ -232,6 +262,104 @@ function TestByHand:test_skipped_as_if_the_batch_had_not_been_there()
   end
   lu.assertEquals(digest(e.model), digest(expected.model))
   lu.assertEquals(e.optimizer:counters(), expected.optimizer:counters())
+end
+
+-- Every way of asking judges the gradients that the step uses: none of a frozen group, and infinite ones no longer
+-- where clip_value cuts them; but clip_norm, which comes first, makes NaN of them.
+function TestByHand:test_only_gradients_in_use_are_judged()
+  local own = pl.optim.define { name = "Plain", step = function(w, g) return w - 0.05 * g end }
+  local frozen = { { layers = { "first" }, frozen = true } }
+  local cases = {
+    { 0 / 0, {}, false }, { 0 / 0, { groups = frozen }, true }, { math.huge, { groups = frozen, clip_norm = 1 }, true },
+    { math.huge, {}, false }, { math.huge, { clip_value = 1 }, true }, { -math.huge, { clip_value = 1 }, true },
+    { 0 / 0, { clip_value = 1 }, false }, { math.huge, { clip_norm = 1 }, false },
+    { math.huge, { clip_norm = 1, clip_value = 1 }, false }, { 3e38, { clip_value = 1 }, true },
+  }
+  for threads = 1, 2 do
+    core.system.threads(threads)
+    for _, constructor in ipairs { pl.optim.SGD, pl.optim.Adam, pl.optim.LAMB, own } do
+      for i, case in ipairs(cases) do
+        local function spoiled()
+          local e = by_hand(constructor(case[2]))
+          step(e, 1)
+          e.model[1].weight_grad:fill_(case[1])
+          return e
+        end
+        local stop, skip = spoiled(), spoiled()
+        local before, count = digest(skip.model), skip.optimizer.steps
+        local taken, what, at = skip.optimizer:step "skip"
+        local where = ("%s, case %d"):format(skip.optimizer.type, i)
+        lu.assertEquals({ taken, pcall(stop.optimizer.step, stop.optimizer) == taken }, { case[3], true }, where)
+        lu.assertEquals(skip.optimizer.steps, count + (taken and 1 or 0), where)
+        lu.assertEquals(finite(skip.model), true, where)
+        if taken then
+          lu.assertEquals(digest(skip.model), digest(stop.model), where)
+        else
+          lu.assertEquals({ digest(skip.model), what, at }, { before, "a gradient",
+            'the weight of layer 1 (Linear, "first")' }, where)
+        end
+      end
+    end
+  end
+end
+
+-- The members of a team look at parts of the parameters, cut at multiples of 16: nothing is left out at either end of a
+-- part or of a parameter.
+function TestByHand:test_every_gradient_in_use_is_looked_at()
+  local model = nn.Sequential { nn.Linear(301, 299), nn.Linear(299, 301) }
+  model:build { 301 }
+  model:initialize(1)
+  local opt = pl.optim.SGD { groups = { { layers = { "01_linear" }, parameters = { "bias" }, frozen = true } } }
+    :bind(model)
+  local x, grad, size, spans = pl.zeros(2, 301), pl.zeros(2, 301), 0, {}
+  for _, layer in ipairs(model) do
+    for _, g in ipairs { layer.weight_grad, layer.bias_grad } do
+      spans[#spans + 1] = { from = size, count = g:count(), grad = g:reshape(g:count()) }
+      size = size + (g:count() + 15) // 16 * 16
+    end
+  end
+  for _, threads in ipairs { 1, 2, 3, 7 } do
+    core.system.threads(threads)
+    local looked = 0
+    for i, span in ipairs(spans) do
+      local places = { 0, span.count - 1 }
+      for member = 1, threads - 1 do
+        local cut = size // 16 * member // threads * 16 - span.from
+        for _, place in ipairs { cut - 16, cut - 1, cut } do places[#places + 1] = place end
+      end
+      for _, place in ipairs(places) do
+        if place >= 0 and place < span.count then
+          model:zero_grad()
+          model:forward(x)
+          model:backward(grad)
+          span.grad[place + 1] = 0 / 0
+          lu.assertEquals(opt:step "skip", i == 2, ("parameter %d, %d, %d threads"):format(i, place, threads))
+          looked = looked + 1
+        end
+      end
+    end
+    lu.assertTrue(looked >= 8 + 2 * (threads - 1), "few places")
+  end
+end
+
+function TestByHand:test_what_is_not_used_is_not_named()
+  local e = by_hand(pl.optim.SGD { clip_value = 1, groups = { { layers = { "last" }, frozen = true } } })
+  step(e, 1)
+  e.model[3].weight_grad:fill_(0 / 0)
+  e.model[1].bias_grad:fill_(math.huge)
+  e.model[1].weight_grad:fill_(0 / 0)
+  local ok, problem = pcall(e.optimizer.step, e.optimizer)
+  lu.assertFalse(ok)
+  lu.assertStrContains(problem, 'a gradient is not a finite number; first seen in the weight of layer 1 (Linear, ' ..
+    '"first"); a smaller learning rate than 0.01 may help')
+end
+
+function TestByHand:test_no_rate_is_smaller_than_0()
+  local e = by_hand(pl.optim.SGD { lr = 0 }, 1e25)
+  local ok, problem = pcall(step, e, 6)
+  lu.assertFalse(ok)
+  lu.assertStrMatches(problem, '.*a gradient is not a finite number; first seen in the weight of layer 3 ' ..
+    '%(Linear, "last"%)')
 end
 
 function TestByHand:test_ignored_and_misspelt()

@@ -332,6 +332,16 @@ function TestWrongUse:test_bind_and_step_inside_the_step()
   refused("neither bind nor step can be called in it", train, model, opt, 1)
   opt = define(function(w) opt:step() return w end) {}:bind(model)
   refused("neither bind nor step can be called in it", train, model, opt, 1)
+  -- what was refused has counted no step and moved no rate, also where the script goes on
+  local rates, again = {}, nil
+  for _, nonfinite in ipairs { "stop", "skip" } do
+    opt = define(function(w, _, _, o)
+      again, rates[o.step] = pcall(opt.step, opt, nonfinite), o.lr
+      return w
+    end) { lr = 1, decay = 1 }:bind(model)
+    train(model, opt, 2)
+    lu.assertEquals({ again, opt.steps, rates }, { false, 2, { 1, 0.5 } })
+  end
   opt = define(function(w) model:initialize(7) return w end) {}:bind(model)
   train(model, opt, 1)
 end

@@ -171,6 +171,20 @@ function TestStream:test_the_same_bits_for_any_threads_and_cuts()
   lu.assertEquals(weights(model), expected)
 end
 
+-- With a batch smaller than the team some members take no sample: whoever waits for one must read it.
+function TestStream:test_first_batches_of_one_sample()
+  core.system.threads(0)
+  local split = streamed().train:read()
+  local zeros = pl.zeros(1, 4)
+  for seed = 1, 60 do
+    local _, trainer = trainer_of(split, { batch_size = 1, seed = seed, outputs = "logits",
+      loss = function() return 0, zeros end })
+    trainer:run(1, 1, 1)
+    trainer = nil
+    if seed % 20 == 0 then collectgarbage() end
+  end
+end
+
 function TestStream:test_a_batch_larger_than_a_window()
   core.streams.set_window(1024)
   local model, trainer = trainer_of(streamed().train, { batch_size = 400 })

@@ -32,8 +32,9 @@ function Compose:apply(x, opts)
   for position, item in ipairs(self) do
     if type(item) == "function" then x = item(x)
     else
-      local o = { position = position }
+      local o = {}
       for name, value in pairs(opts or {}) do o[name] = value end
+      o.position = o.position or o.place or position      -- "place": an older name
       x = item:apply(x, o)
     end
   end
