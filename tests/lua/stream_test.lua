@@ -180,7 +180,6 @@ function TestStream:test_first_batches_of_one_sample()
     local _, trainer = trainer_of(split, { batch_size = 1, seed = seed, outputs = "logits",
       loss = function() return 0, zeros end })
     trainer:run(1, 1, 1)
-    trainer = nil
     if seed % 20 == 0 then collectgarbage() end
   end
 end
