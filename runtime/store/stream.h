@@ -29,7 +29,7 @@ typedef struct pl_hdf5_stream {
   int64_t chunk[PL_MAX_AXES];
   size_t bands, band_chunks, band_rows, chunk_bytes;
   bool chunk_is_band;            /* the one, and all of it inside the data set, but for its rows */
-  bool plain_chunks;             /* through no filter, or only a sum was put behind them */
+  bool plain_chunks;             /* through no filter, or only a sum was put after them */
   int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
   size_t band_held;              /* which; SIZE_MAX: none */

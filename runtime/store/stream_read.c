@@ -83,7 +83,7 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
   }
 }
 
-/* `size` bytes from `at` on of a chunk that is stored as it is, perhaps with a sum behind it, checked at its end.
+/* `size` bytes from `at` on of a chunk that is stored as it is, perhaps with a sum after it, checked at its end.
    Piece by piece, while it is in the cache; a piece that does not end the chunk is of an even number of bytes. */
 static pl_status read_plain_part(const pl_hdf5_stream *s, pl_stored_chunk chunk, size_t at, size_t size, uint8_t *out,
                                  pl_fletcher32 *sum, pl_error *err) {
@@ -101,7 +101,7 @@ static pl_status read_plain_part(const pl_hdf5_stream *s, pl_stored_chunk chunk,
   return status || is_sum(sum, stored) ? status : damaged(s, "its sum is not that of its bytes", err);
 }
 
-/* The elements of chunk i. *out has room for them, as s->plain has, for which it may be exchanged. */
+/* The elements of chunk i. *out is large enough for them, as s->plain is, for which it may be exchanged. */
 static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error *err) {
   pl_stored_chunk chunk = s->chunks[i];
   pl_fletcher32 sum = { 0 };

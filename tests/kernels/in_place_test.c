@@ -12,7 +12,7 @@
 
 enum { MOST = 70, COLS = 7 };
 
-/* Room for an array that begins at any float of a cache line. */
+/* Memory for an array that begins at any float of a cache line. */
 typedef struct { float all[MOST + 16], *at; } array;
 
 static void fill(array *a, uint64_t stream, size_t begin) {
