@@ -1,7 +1,7 @@
-/* Reading ahead of those who take samples. Window k is the positions [k W, (k+1) W) of the order; it lies in slot k
-   mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), base = low / W, where low
-   only grows; a slot is filled anew when its window is below base, and then nobody reads it, since positions below low
-   are not asked for. So a window that is held and not below base needs no lock.
+/* Reading ahead of those who take samples. Window k is the positions [first[k], first[k + 1]) of the order; it lies in
+   slot k mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), where base is the
+   window of the lowest position that is still asked for, and only grows; a slot is filled anew when its window is below
+   base, and then nobody reads it. So a window that is held and not below base needs no lock.
    One at a time reads: the thread, or (shared) a member that takes a sample while of the next window less was read than
    was taken of this one. */
 #include <stdatomic.h>
@@ -23,11 +23,12 @@ struct pl_read_ahead {
   uint32_t *rows;                /* [window] of the window that is read */
   uint64_t *spare;               /* [2, window] to sort them */
   atomic_size_t held[SLOTS];     /* the window in each slot, complete; NO_WINDOW: none */
-  atomic_size_t low;
+  atomic_size_t base;
   atomic_size_t read;            /* positions up to which all was read, or skipped */
   atomic_bool shared;            /* those who take samples read, not the thread */
   const uint32_t *order;
-  size_t n, next, done;          /* next: the window to read; done: how much of it was read */
+  size_t *first;                 /* [windows + 1] */
+  size_t windows, next, done;    /* next: the window to read; done: how much of it was read */
   bool busy, stop;               /* busy: somebody reads */
 };
 
@@ -40,20 +41,19 @@ static uint32_t *sorted_at(const pl_read_ahead *c, size_t window) {
 }
 
 static bool has_work(const pl_read_ahead *c) {
-  return !c->busy && c->next * c->stream->window < c->n && c->next < c->low / c->stream->window + SLOTS;
+  return !c->busy && c->next < c->windows && c->next < c->base + SLOTS;
 }
 
 static void begin_window(pl_read_ahead *c, size_t k, size_t m) {
-  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[k * c->stream->window + i]];
+  for (size_t i = 0; i < m; i++) c->rows[i] = c->ds->rows[c->order[c->first[k] + i]];
   pl_stream_sort(c->rows, sorted_at(c, k), m, c->spare);
   if (c->shared) c->stream->fetch(c->stream, c->rows, m);
 }
 
 /* With the lock held, where there is work; it is given back while the file is read. */
 static void read_some(pl_read_ahead *c) {
-  size_t base = c->low / c->stream->window, window = c->stream->window;
-  if (c->next < base) c->next = base, c->done = 0;
-  size_t k = c->next, done = c->done, left = c->n - k * window, m = left < window ? left : window, some = 0;
+  if (c->next < c->base) c->next = c->base, c->done = 0;
+  size_t k = c->next, done = c->done, m = c->first[k + 1] - c->first[k], some = 0;
   pl_error err;
   c->busy = true;
   if (done == 0) c->held[k % SLOTS] = NO_WINDOW;
@@ -73,8 +73,8 @@ static void read_some(pl_read_ahead *c) {
     c->next = k + 1;
     c->done = 0;
   }
-  c->read = c->next * window + c->done;
-  if (c->done == 0 || c->shared || c->n == 0) pthread_cond_broadcast(&c->filled);
+  c->read = c->first[c->next] + c->done;
+  if (c->done == 0 || c->shared || c->windows == 0) pthread_cond_broadcast(&c->filled);
   if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);   /* who took samples read, and does no more */
 }
 
@@ -102,7 +102,8 @@ pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err) {
   c->rows = pl_alloc_array(c->stream->window, sizeof *c->rows, err);
   c->sorted_at = pl_alloc_array(SLOTS * c->stream->window, sizeof *c->sorted_at, err);
   c->spare = pl_alloc_array(2 * c->stream->window, sizeof *c->spare, err);
-  if (c->memory && c->rows && c->sorted_at && c->spare) {
+  c->first = pl_alloc_array(pl_stream_windows_most(c->stream, ds->count) + 1, sizeof *c->first, err);
+  if (c->memory && c->rows && c->sorted_at && c->spare && c->first) {
     if (pthread_create(&c->thread, NULL, run, c) == 0) return c;
     pl_error_set(err, PL_ERROR_MEMORY, "no thread can be started to read ahead");
   }
@@ -126,19 +127,23 @@ void pl_read_ahead_close(pl_read_ahead *c) {
   pl_free(c->rows);
   pl_free(c->sorted_at);
   pl_free(c->spare);
+  pl_free(c->first);
   pl_dataset_free(c->ds);
   pl_free(c);
 }
 
-void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n) {
+pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
+                              pl_error *err) {
   pthread_mutex_lock(&c->lock);
-  c->n = 0;   /* no further window of the old order is begun */
+  c->windows = 0;   /* no further window of the old order is begun */
   while (c->busy) pthread_cond_wait(&c->filled, &c->lock);
   for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
   c->order = order;
-  c->low = c->read = c->next = c->done = 0;
-  c->n = n;
+  c->base = c->read = c->next = c->done = 0;
+  pl_status status = pl_stream_order(c->stream, c->ds->rows, order, c->ds->count, seed, epoch, shuffle, c->first,
+                                     &c->windows, err);
   pthread_mutex_unlock(&c->lock);   /* the first take says where to begin */
+  return status;
 }
 
 void pl_read_ahead_share(pl_read_ahead *c, bool all_cores) {
@@ -149,15 +154,21 @@ void pl_read_ahead_share(pl_read_ahead *c, bool all_cores) {
   pthread_mutex_unlock(&c->lock);
 }
 
+static size_t window_of(const pl_read_ahead *c, size_t position) {
+  size_t k = atomic_load_explicit(&c->base, memory_order_relaxed);   /* not far from it */
+  while (position >= c->first[k + 1]) k++;
+  while (position < c->first[k]) k--;
+  return k;
+}
+
 /* Waits until window k is there, or reads it; false if it will not be: it is below base, or too far ahead. */
-static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
+static bool wait_for(pl_read_ahead *c, size_t k, size_t base) {
   pthread_mutex_lock(&c->lock);
-  if (low > c->low || c->next == 0) {
-    c->low = low > c->low ? low : c->low;
+  if (base > c->base || c->next == 0) {
+    c->base = base > c->base ? base : c->base;
     if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);
   }
-  size_t base = c->low / c->stream->window;
-  bool near = k >= base && k < base + SLOTS;
+  bool near = k >= c->base && k < c->base + SLOTS;
   while (near && c->held[k % SLOTS] != k) {
     if (c->shared && has_work(c)) read_some(c);
     else pthread_cond_wait(&c->filled, &c->lock);
@@ -166,25 +177,26 @@ static bool wait_for(pl_read_ahead *c, size_t k, size_t low) {
   return near;
 }
 
-/* So that the next window is there when it is its turn: of it as much is read as was taken of this one. */
-static void share(pl_read_ahead *c, size_t position) {
-  if (!c->shared || c->read > position + c->stream->window || pthread_mutex_trylock(&c->lock) != 0) return;
+/* So that the next window is there when it is its turn: of it as much is read as was taken of this one, window k. */
+static void share(pl_read_ahead *c, size_t k, size_t position) {
+  if (!c->shared || c->read > position + c->first[k + 1] - c->first[k]) return;
+  if (pthread_mutex_trylock(&c->lock) != 0) return;
   if (has_work(c)) read_some(c);
   pthread_mutex_unlock(&c->lock);
 }
 
 /* Known without a lock: window k is there and stays. */
-static bool is_held(pl_read_ahead *c, size_t k, size_t low) {
-  size_t known = atomic_load_explicit(&c->low, memory_order_relaxed);
-  return low <= known && k >= known / c->stream->window &&
-         atomic_load_explicit(&c->held[k % SLOTS], memory_order_acquire) == k;
+static bool is_held(pl_read_ahead *c, size_t k, size_t base) {
+  size_t known = atomic_load_explicit(&c->base, memory_order_relaxed);
+  return base <= known && k >= known && atomic_load_explicit(&c->held[k % SLOTS], memory_order_acquire) == k;
 }
 
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {
-  size_t window = c->stream->window, k = position / window;
-  if (is_held(c, k, low) || wait_for(c, k, low)) {
-    pl_dataset_finish(c->ds, slot(c, k) + sorted_at(c, k)[position % window] * c->stream->row_bytes, x);
-    share(c, position);
+  size_t base = window_of(c, low), k = window_of(c, position);
+  if (is_held(c, k, base) || wait_for(c, k, base)) {
+    size_t at = sorted_at(c, k)[position - c->first[k]];
+    pl_dataset_finish(c->ds, slot(c, k) + at * c->stream->row_bytes, x);
+    share(c, k, position);
   } else {
     const pl_team one = { .size = 1 };
     pl_dataset_gather(c->ds, &one, c->order + position, 1, x, NULL, NULL);

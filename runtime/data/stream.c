@@ -48,28 +48,56 @@ pl_status pl_stream_status(pl_stream *s, pl_error *err) {
   return status;
 }
 
-pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
-                          pl_error *err) {
-  size_t blocks = (n + s->block - 1) / s->block, at = 0, capacity = blocks > s->window ? blocks : s->window;
-  if (!shuffle) {
-    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
-    return PL_OK;
+/* begin [blocks + 1], or NULL to count them. */
+static size_t find_blocks(const pl_stream *s, const uint32_t *rows, size_t n, uint32_t *begin) {
+  size_t blocks = 0, from = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (i > from && i - from < s->block && rows[i] / s->block == rows[i - 1] / s->block) continue;
+    if (begin != NULL) begin[blocks] = (uint32_t)i;
+    blocks++;
+    from = i;
   }
-  uint32_t *turn = pl_alloc_array(capacity, sizeof *turn, err), *copy = pl_alloc_array(s->window, sizeof *copy, err);
-  if (turn != NULL && copy != NULL) {
-    pl_rng_permutation(turn, blocks, pl_rng_make(seed, PL_FOR_SHUFFLE, epoch, 1));
-    for (size_t b = 0; b < blocks; b++)
-      for (size_t i = turn[b] * s->block; i < (turn[b] + 1) * s->block && i < n; i++) order[at++] = (uint32_t)i;
-    for (size_t from = 0; from < n; from += s->window) {
-      size_t m = n - from < s->window ? n - from : s->window;
-      pl_rng_permutation(turn, m, pl_rng_make(seed, PL_FOR_SHUFFLE, epoch, 2 + from / s->window));
-      memcpy(copy, order + from, m * sizeof *copy);
-      for (size_t i = 0; i < m; i++) order[from + i] = copy[turn[i]];
+  if (begin != NULL) begin[blocks] = (uint32_t)n;
+  return blocks;
+}
+
+static void shuffle_window(uint32_t *order, size_t m, uint32_t *turn, uint32_t *copy, pl_rng rng) {
+  pl_rng_permutation(turn, m, rng);
+  memcpy(copy, order, m * sizeof *copy);
+  for (size_t i = 0; i < m; i++) order[i] = copy[turn[i]];
+}
+
+size_t pl_stream_windows_most(const pl_stream *s, size_t n) { return 2 * (n / s->window) + 3; }
+
+pl_status pl_stream_order(const pl_stream *s, const uint32_t *rows, uint32_t *order, size_t n, uint64_t seed,
+                          uint64_t epoch, bool shuffle, size_t *first, size_t *windows, pl_error *err) {
+  size_t blocks = find_blocks(s, rows, n, NULL), at = 0, from = 0, count = 0;
+  uint32_t *begin = pl_alloc_array(blocks + 1, sizeof *begin, err), *turn = pl_alloc_array(blocks, sizeof *turn, err);
+  uint32_t *spare = pl_alloc_array(2 * s->window, sizeof *spare, err);
+  bool ok = begin != NULL && turn != NULL && spare != NULL;
+  if (ok) {
+    find_blocks(s, rows, n, begin);
+    for (size_t b = 0; b < blocks; b++) turn[b] = (uint32_t)b;
+    if (shuffle) pl_rng_permutation(turn, blocks, pl_rng_make(seed, PL_FOR_SHUFFLE, epoch, 1));
+  }
+  for (size_t b = 0; ok && b <= blocks; b++) {
+    size_t size = b < blocks ? begin[turn[b] + 1] - begin[turn[b]] : s->window + 1;
+    if (at + size - from > s->window) {
+      if (shuffle) shuffle_window(order + from, at - from, spare, spare + s->window,
+                                  pl_rng_make(seed, PL_FOR_SHUFFLE, epoch, 2 + count));
+      if (first != NULL) first[count] = from;
+      count++;
+      from = at;
     }
+    for (size_t i = 0; b < blocks && i < size; i++) order[at++] = begin[turn[b]] + (uint32_t)i;
   }
-  bool ok = turn != NULL && copy != NULL;
+  if (ok && first != NULL) {
+    first[count] = n;
+    *windows = count;
+  }
+  pl_free(begin);
   pl_free(turn);
-  pl_free(copy);
+  pl_free(spare);
   return ok ? PL_OK : PL_ERROR_MEMORY;
 }
 
@@ -135,7 +163,8 @@ pl_status pl_dataset_status(const pl_dataset *ds, pl_error *err) {
 
 pl_status pl_dataset_order(const pl_dataset *ds, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
                            pl_error *err) {
-  if (ds->stream) return pl_stream_order(ds->stream, order, ds->count, seed, epoch, shuffle, err);
+  if (ds->stream) return pl_stream_order(ds->stream, ds->rows, order, ds->count, seed, epoch, shuffle,
+                                             NULL, NULL, err);
   pl_epoch_order(order, ds->count, seed, epoch, shuffle);
   return PL_OK;
 }

@@ -1,8 +1,9 @@
 /* A source of samples that stay in their files. Row r of it is a sample as a tensor would hold it (u8 or f32).
 
-   Order of an epoch. Samples are read in blocks of neighbours, and a window of blocks is in memory: blocks are
-   shuffled, then the samples inside each window. It is a function of (seed, epoch) and of the file, not of threads or
-   of what was read before. */
+   Order of an epoch. A block is the neighbours among the samples whose rows are the same `block` rows of the file, in
+   which no chunk is cut. Blocks are shuffled, then as many as fit are a window, which is read to memory as a whole, and
+   in which samples are shuffled. So every chunk is read once an epoch. The order is a function of (seed, epoch) and of
+   the file, not of threads or of what was read before. */
 #ifndef DATA_STREAM_H
 #define DATA_STREAM_H
 
@@ -31,9 +32,11 @@ struct pl_stream {
 void pl_stream_init(pl_stream *s, size_t row_bytes, size_t unit);
 void pl_stream_fail(pl_stream *s, const pl_error *err);
 pl_status pl_stream_status(pl_stream *s, pl_error *err);
-/* The positions 0..n-1 in the order of that epoch. */
-pl_status pl_stream_order(const pl_stream *s, uint32_t *order, size_t n, uint64_t seed, uint64_t epoch, bool shuffle,
-                          pl_error *err);
+/* The positions 0..n-1, of these rows, in the order of that epoch. first [pl_stream_windows_most + 1], or NULL with
+   windows: where in the order each window begins, and the last ends. */
+pl_status pl_stream_order(const pl_stream *s, const uint32_t *rows, uint32_t *order, size_t n, uint64_t seed,
+                          uint64_t epoch, bool shuffle, size_t *first, size_t *windows, pl_error *err);
+size_t pl_stream_windows_most(const pl_stream *s, size_t n);
 
 /* All of n rows in ascending order. */
 pl_status pl_stream_read_rows(pl_stream *s, void *out, const uint32_t *rows, size_t n, pl_error *err);
@@ -48,8 +51,10 @@ typedef struct pl_read_ahead pl_read_ahead;
 /* For a streamed data set: windows are read ahead of those who take samples, by a thread of its own. */
 pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err);
 void pl_read_ahead_close(pl_read_ahead *c);                          /* NULL is allowed */
-/* From now on samples come in this order [borrowed until the next start]. Nobody takes samples meanwhile. */
-void pl_read_ahead_start(pl_read_ahead *c, const uint32_t *order, size_t n);
+/* From now on samples come in the order of that epoch. [out] order, of all positions, borrowed until the next start.
+   Nobody takes samples meanwhile. */
+pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
+                              pl_error *err);
 /* Whether those who take samples have all cores: a thread that reads would displace one of them, for whom the others
    wait. Then each reads a little whenever it takes a sample, where the system fetches what is not in memory. */
 void pl_read_ahead_share(pl_read_ahead *c, bool all_cores);

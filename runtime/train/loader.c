@@ -64,12 +64,10 @@ void pl_loader_close(pl_loader *l) {
 
 pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err) {
   if (l->epoch == epoch) return PL_OK;
-  if (l->ahead) pl_read_ahead_start(l->ahead, NULL, 0);
-  pl_status status = pl_dataset_order(l->data, l->order, l->seed, epoch, l->shuffle, err);
-  if (status) return status;
-  if (l->ahead) pl_read_ahead_start(l->ahead, l->order, l->count);
-  l->epoch = epoch;
-  return PL_OK;
+  pl_status status = l->ahead ? pl_read_ahead_start(l->ahead, l->order, l->seed, epoch, l->shuffle, err)
+                              : pl_dataset_order(l->data, l->order, l->seed, epoch, l->shuffle, err);
+  if (status == PL_OK) l->epoch = epoch;
+  return status;
 }
 
 size_t pl_loader_length(const pl_loader *l, size_t index) { return pl_batch_length(l->count, l->batch_size, index); }

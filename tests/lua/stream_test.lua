@@ -98,6 +98,34 @@ function TestStream:test_chunks_in_pieces()
   end
 end
 
+-- Bytes that this process has read so far; nil where the system does not tell (it is Linux that does).
+local function bytes_read()
+  local file <close> = io.open "/proc/self/io"
+  return file and tonumber(file:read("a"):match "rchar: (%d+)")
+end
+
+-- An epoch reads a file once: windows cut no chunk, also where the last chunk is shorter, or samples are held out.
+function TestStream:test_every_chunk_is_read_once()
+  if not bytes_read() then lu.skip "this system does not say how much is read" end
+  local file, bytes = scratch .. "/once.h5", 20000 * 1000 * 4
+  assert(pl.save(file, { x = pl.rand(20000, 1000), y = pl.zeros({ 20000 }, "i32") }))   -- four chunks
+  core.streams.set_window(1 << 24)
+  for _, how in ipairs { { fraction = 0 }, { fraction = 0.1, seed = 3 }, { fraction = 0.1, order = "last" } } do
+    local set = data.hdf5 { file, labels = 4, stream = true }
+    local split = how.fraction > 0 and set:validation(how).train or set.train
+    for threads = 1, 2 do
+      core.system.threads(threads)
+      local _, trainer = trainer_of(split, { batch_size = 100 }, 1000)
+      for epoch = 1, 3 do
+        local before = bytes_read()
+        trainer:run(epoch, 1, #split // 100)
+        local times = (bytes_read() - before) / bytes
+        lu.assertTrue(times > 0.7 and times < 1.02, ("the file was read %.2f times"):format(times))
+      end
+    end
+  end
+end
+
 -- Types, layouts and filters as h5py writes them.
 function TestStream:test_files_of_h5py()
   local file <close> = assert(io.open(golden .. "expected.json"))
