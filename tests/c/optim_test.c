@@ -239,7 +239,7 @@ static void centered_rmsprop_with_constant_gradients(void **state) {
 }
 
 static void sum_squares(void **state) {
-  static float x[4096];
+  static float x[4096], large[64];
   (void)state;
   pl_rng_fill_normal(x, 4096, pl_rng_make(4, PL_FOR_USER, 0, 0), 0, 3);
   const char *const isas[] = { "baseline", "avx2", "avx512", "neon" };
@@ -250,6 +250,12 @@ static void sum_squares(void **state) {
       for (size_t k = 0; k < n; k++) expected += (double)x[k] * (double)x[k];
       assert_true(fabs(pl_kernel.sum_squares(x, n) - expected) <= 1e-5 * expected);
     }
+    for (size_t k = 0; k < 64; k++) large[k] = 1e20f * x[k];   /* squares beyond the range of f32 */
+    assert_true(fabs(pl_kernel.sum_squares(large, 64) / pl_kernel.sum_squares(x, 64) - 1e40) <= 1e35);
+    large[5] = INFINITY;
+    assert_true(isinf(pl_kernel.sum_squares(large, 64)));
+    large[6] = NAN;
+    assert_true(isnan(pl_kernel.sum_squares(large, 64)));
   }
   pl_cpu_select(NULL, NULL);
 }
