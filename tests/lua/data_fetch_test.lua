@@ -154,6 +154,19 @@ end
 
 function TestFetch:test_follows_redirections() assert_whole((run { "moved" })) end
 
+-- Where data sets are looked for: in the folder that the environment names, if it does.
+function TestFetch:test_the_folder()
+  local locate = require "perilune.data.locate"
+  for _, case in ipairs { { "/a", "/x", "/a" }, { "", "/x", "/x/perilune" }, { nil, "/x", "/x/perilune" },
+    { nil, nil, "/home/.local/share/perilune" } } do
+    local environment = { PERILUNE_DATA = case[1], XDG_DATA_HOME = case[2], HOME = "/home" }
+    locate.getenv = function(name) return environment[name] end
+    local found = locate.destination()
+    locate.getenv = os.getenv
+    lu.assertEquals(found, case[3])
+  end
+end
+
 function TestFetch:test_errors()
   local ok, message = fetch.fetch "mnits"
   lu.assertNil(ok)

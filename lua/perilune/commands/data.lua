@@ -10,7 +10,8 @@ function M.define(parser)
   parser:command("list", "Data sets known by name, and where each was found.")
   local fetch = parser:command("fetch", "Download data sets: several mirrors, resumed, verified.")
   fetch:argument("names", "Such as mnist or fashion_mnist."):args "+"
-  fetch:option("--to", "Folder to put them in, instead of the XDG data folder."):argname "<folder>"
+  fetch:option("--to", "Folder to put them in, instead of $PERILUNE_DATA or ~/.local/share/perilune.")
+    :argname "<folder>"
 end
 
 local function list()

@@ -180,14 +180,14 @@ local function unpack_archive(entry, folder, say)
 end
 
 --- Fetches a data set: the folder it lies in; or nil, message. mirrors = other URLs of the folder that holds the files;
---- to = the folder in which that of the data set is made (by default the last one that is searched); say = a function
---- that is given lines to show (by default they are printed).
+--- to = the folder in which that of the data set is made (by default locate.destination()); say = a function that is
+--- given lines to show (by default they are printed).
 function M.fetch(name, opts)
   opts = opts or {}
   local entry, message = entry_of(name)
   if not entry then return nil, message end
-  local say, folders = opts.say or print, locate.folders()
-  local folder = ("%s/%s"):format(opts.to or folders[#folders], name)
+  local say = opts.say or print
+  local folder = ("%s/%s"):format(opts.to or locate.destination(), name)
   local ok
   ok, message = found(entry, folder, opts.to ~= nil, say)
   if ok == nil then return nil, message end

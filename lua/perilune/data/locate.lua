@@ -1,7 +1,7 @@
 --- Where data sets lie: $PERILUNE_DATA, ./data, $XDG_DATA_HOME/perilune (~/.local/share/perilune), one folder each.
 local M = { getenv = os.getenv }
 
---- The folders looked at, in order; the last one is where `perilune data fetch` puts a data set.
+--- The folders looked at, in order.
 function M.folders()
   local list, explicit, xdg, home = {}, M.getenv "PERILUNE_DATA", M.getenv "XDG_DATA_HOME", M.getenv "HOME"
   if explicit and explicit ~= "" then list[#list + 1] = explicit end
@@ -9,6 +9,12 @@ function M.folders()
   if xdg and xdg ~= "" then list[#list + 1] = xdg .. "/perilune"
   elseif home and home ~= "" then list[#list + 1] = home .. "/.local/share/perilune" end
   return list
+end
+
+--- The folder in which `perilune data fetch` puts a data set: $PERILUNE_DATA where that is set, else the last of them.
+function M.destination()
+  local folders, explicit = M.folders(), M.getenv "PERILUNE_DATA"
+  return explicit and explicit ~= "" and explicit or folders[#folders]
 end
 
 --- The spellings of an IDX file: "train-images-idx3-ubyte" and "train-images.idx3-ubyte", plain and .gz.
