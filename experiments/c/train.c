@@ -1,6 +1,7 @@
-/* Trains a small network on generated digits and says how well it reads others. Layers and optimizer are described in
-   JSON, with the options that `perilune help nn.Linear` and its like list.
-     cc train.c $(pkg-config --cflags --libs perilune libcjson) -o train && ./train */
+/* Trains a small network on generated digits, says how well it reads others, and saves it: for predict.c, and for
+   `perilune predict`. Layers and optimizer are described in JSON, with the options that `perilune help nn.Linear` and
+   its like list.
+     cc train.c $(pkg-config --cflags --libs perilune libcjson) -o train && ./train digits.h5 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <cjson/cJSON.h>
@@ -16,7 +17,7 @@ static void *made(void *object) {
 }
 static void done(pl_status status) { made(status == PL_OK ? &err : NULL); }
 
-int main(void) {
+int main(int argc, char **argv) {
   const uint64_t seed = 1;
   cJSON *layers = made(cJSON_Parse("{\"type\":\"Sequential\",\"layers\":[{\"type\":\"Flatten\"},"
     "{\"type\":\"Linear\",\"config\":[784,64]},{\"type\":\"ReLU\"},{\"type\":\"Linear\",\"config\":[64,10]}]}"));
@@ -47,6 +48,7 @@ int main(void) {
     printf("epoch %d  loss %.4f  test error %.2f %%\n", (int)epoch, result.loss / (double)result.samples,
            100 - 100 * (double)e.correct / (double)e.count);
   }
+  if (argc > 1) done(pl_model_save(model, loss, argv[1], &err));
   pl_exec_free(exec), pl_trainer_free(trainer), pl_optimizer_free(adam), pl_loss_free(loss);
   pl_model_free(model), pl_layer_free_tree(root), pl_dataset_free(train), pl_dataset_free(test);
   cJSON_Delete(layers), cJSON_Delete(rate);

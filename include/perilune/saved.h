@@ -1,6 +1,7 @@
 /* Saved models: the file of model:save, any file of a run, or a run's folder, ready to predict.
 
-   Intended use:  pl_model_load("digits.h5")  ->  pl_model_predict(x, n)  ->  pl_saved_free */
+   Intended use:  pl_model_load("digits.h5")  ->  pl_model_predict(x, n)  ->  pl_saved_free
+   A model that was trained from C:  pl_model_save(model, loss, "digits.h5") */
 #ifndef PERILUNE_SAVED_H
 #define PERILUNE_SAVED_H
 
@@ -8,6 +9,11 @@
 #include "perilune/loss.h"
 
 typedef struct pl_saved pl_saved;   /* a model, its layers, its memory for passes, what its outputs mean */
+
+/* Saves a model, its description and its weights, as model:save does, for pl_model_load, `perilune predict` and nn.load.
+   `loss` (NULL: none) says what its outputs are. `path` is replaced when all is written. PL_ERROR_STATE: not built;
+   PL_ERROR_IO: the file cannot be written, or libhdf5 is missing. Writes HDF5: one thread of the process at a time. */
+PL_API pl_status pl_model_save(pl_model *model, const pl_loss *loss, const char *path, pl_error *err);
 
 /* `path`: a file, or the folder of a run. PL_ERROR_IO: it is not there, or libhdf5 is missing; PL_ERROR_CORRUPT: it is
    damaged (its digest is checked); PL_ERROR_VALUE: it holds no model, or one with functions of a script. Reads HDF5:

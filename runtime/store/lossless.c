@@ -53,3 +53,29 @@ cJSON *pl_lossless_parse(const char *text, size_t length, pl_error *err) {
   else unpack(json);
   return json;
 }
+
+/* Might a text be taken for a number, or for one that is packed? */
+static bool is_ambiguous(const char *text) {
+  return text[0] != '\0' && strchr("~%+-.0123456789iInN \t\n\v\f\r", text[0]) != NULL;
+}
+
+static bool pack(cJSON *item) {
+  char *text = NULL;
+  if (cJSON_IsString(item) && is_ambiguous(item->valuestring)) {
+    text = cJSON_malloc(strlen(item->valuestring) + 2);
+    if (text == NULL) return false;
+    text[0] = '~';
+    strcpy(text + 1, item->valuestring);
+    cJSON_free(item->valuestring);
+  } else if (cJSON_IsNumber(item) && !isfinite(item->valuedouble)) {
+    text = cJSON_malloc(sizeof "-inf");
+    if (text == NULL) return false;
+    strcpy(text, isnan(item->valuedouble) ? "nan" : item->valuedouble > 0 ? "inf" : "-inf");
+    item->type = (item->type & ~0xff) | cJSON_String;
+  }
+  if (text != NULL) item->valuestring = text;
+  for (cJSON *child = item->child; child != NULL; child = child->next) if (!pack(child)) return false;
+  return true;
+}
+
+char *pl_lossless_print(cJSON *json) { return pack(json) ? cJSON_PrintUnformatted(json) : NULL; }

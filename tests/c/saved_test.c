@@ -100,6 +100,67 @@ static void what_was_saved_predicts(void **state) {
   pl_saved_free(saved);
 }
 
+/* Saved from C what was loaded from C: the same model again, names that read as numbers too. */
+static void what_c_saved_is_the_same(void **state) {
+  static float y[SAMPLES * CLASSES];
+  pl_error err = { 0 };
+  (void)state;
+  write_model(at("good.h5"), original, config, "[3]", NULL, -1);
+  pl_saved *first = pl_model_load(at("good.h5"), &err);
+  pl_loss *loss = pl_loss_new("MSE", NULL, &err);
+  if (first == NULL || loss == NULL) fail_msg("%s", err.text);
+  GOOD(pl_model_save(pl_saved_model(first), loss, at("again.h5"), &err));
+  pl_saved *again = pl_model_load(at("again.h5"), &err);
+  if (again == NULL) fail_msg("%s", err.text);
+  assert_int_equal(pl_saved_outputs(again), PL_OUTPUT_VALUES);
+  for (int i = 0; i < 4; i += 3)
+    assert_string_equal(pl_layer_name(pl_layer_child(pl_model_root(pl_saved_model(again)), i)), i ? "out" : "12");
+  GOOD(pl_model_predict(again, x, SAMPLES, &(pl_predicted){ .outputs = y }, &err));
+  assert_memory_equal(y, want, sizeof y);
+  pl_loss_free(loss);
+  pl_saved_free(first);
+  pl_saved_free(again);
+}
+
+/* Shared layers are there once; statistics of a batch normalization are there; the root may be a layer by itself. */
+static void all_kinds_of_models_are_saved(void **state) {
+  static const char *const models[] = {
+    "{\"type\":\"Linear\",\"config\":[3,3]}",
+    "{\"type\":\"Sequential\",\"layers\":[{\"type\":\"Linear\",\"config\":[3,3]},{\"type\":\"Tanh\"},{\"shared\":2},"
+    "{\"type\":\"BatchNorm\",\"config\":[3]},{\"type\":\"Residual\",\"layers\":[{\"shared\":2}]}]}",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    float y[9], z[9];
+    const float *out;
+    pl_error err = { 0 };
+    pl_model *model = model_from_text(models[i], &SHAPE(INPUTS));
+    GOOD(model_forward(model, x, 3, PL_TRAIN, &out, &err));   /* moves the statistics */
+    GOOD(model_forward(model, x, 3, PL_INFER, &out, &err));
+    memcpy(y, out, sizeof y);
+    GOOD(pl_model_save(model, NULL, at("kind.h5"), &err));
+    pl_saved *saved = pl_model_load(at("kind.h5"), &err);
+    if (saved == NULL) fail_msg("%s", err.text);
+    GOOD(pl_model_predict(saved, x, 3, &(pl_predicted){ .outputs = z }, &err));
+    assert_memory_equal(y, z, sizeof y);
+    pl_saved_free(saved);
+    drop_model(model);
+  }
+}
+
+static void what_cannot_be_saved_is_said(void **state) {
+  pl_error err = { 0 };
+  (void)state;
+  assert_int_equal(pl_model_save(original, NULL, at("no/such/folder.h5"), &err), PL_ERROR_IO);
+  assert_non_null(strstr(err.text, "no/such/folder.h5"));
+  pl_layer *root = pl_layer_new("Tanh", NULL, &err);
+  pl_model *unbuilt = pl_model_new(root, &err);
+  assert_int_equal(pl_model_save(unbuilt, NULL, at("unbuilt.h5"), &err), PL_ERROR_STATE);
+  assert_int_equal(pl_model_save(unbuilt, NULL, at("unbuilt.h5"), NULL), PL_ERROR_STATE);
+  pl_model_free(unbuilt);
+  pl_layer_free_tree(root);
+}
+
 static void values_have_no_probabilities(void **state) {
   float p[CLASSES];
   pl_error err = { 0 };
@@ -159,9 +220,27 @@ static void any_allocation_may_fail(void **state) {
   }
 }
 
+static void any_allocation_of_a_save_may_fail(void **state) {
+  size_t before = pl_alloc_live();
+  (void)state;
+  for (long n = 1;; n++) {
+    pl_error err = { 0 };
+    pl_alloc_fail_at(n);
+    pl_status status = pl_model_save(original, NULL, at("short.h5"), &err);
+    bool failed = pl_alloc_failed();
+    pl_alloc_fail_at(0);
+    if (status != PL_OK) assert_int_equal(status, PL_ERROR_MEMORY);
+    assert_int_equal(pl_alloc_live(), before);
+    if (!failed) break;
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(what_was_saved_predicts), cmocka_unit_test(values_have_no_probabilities),
+    cmocka_unit_test(what_was_saved_predicts), cmocka_unit_test(what_c_saved_is_the_same),
+    cmocka_unit_test(all_kinds_of_models_are_saved), cmocka_unit_test(what_cannot_be_saved_is_said),
+    cmocka_unit_test(any_allocation_of_a_save_may_fail),
+    cmocka_unit_test(values_have_no_probabilities),
     cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(any_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -82,10 +82,17 @@ return pl.experiment { name = "Same", seed = 1, data = pl.data.digits { train = 
     local epoch, loss, wrong = field "epoch", field "train_loss", field "test_error"
     if loss then want[epoch] = ("epoch %d  loss %.4f  test error %.2f %%\n"):format(epoch, loss, 100 * wrong) end
   end
-  local ok, said = sh("%s/train", cli.folder)
+  local ok, said = sh("cd %s && ./train trained.h5", cli.folder)
   lu.assertTrue(ok, said)
   lu.assertEquals(#want, 5)
   lu.assertEquals(said, table.concat(want))
+  local here, there = assert(pl.nn.load(cli.folder .. "/same")), assert(pl.nn.load(cli.folder .. "/trained.h5"))
+  for i, item in ipairs(here:state()) do
+    local other = there:state()[i]
+    lu.assertEquals({ other.layer, other.name, other.tensor:equal(item.tensor) }, { item.layer, item.name, true })
+  end
+  local x = pl.data.digits({ train = 2000, test = 500, seed = 1 }).test:tensors(1, 20)
+  lu.assertTrue(there:probabilities(x):equal(here:probabilities(x)))
 end
 
 function TestInstall:test_what_cannot_be_loaded_is_said()
