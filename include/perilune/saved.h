@@ -10,7 +10,7 @@
 
 typedef struct pl_saved pl_saved;   /* a model, its layers, its memory for passes, what its outputs mean */
 
-/* Saves a model, its description and its weights, as model:save does, for pl_model_load, `perilune predict` and nn.load.
+/* Saves a model, its description and its weights, as model:save does, for pl_model_load, `perilune predict`, nn.load.
    `loss` (NULL: none) says what its outputs are. `path` is replaced when all is written. PL_ERROR_STATE: not built;
    PL_ERROR_IO: the file cannot be written, or libhdf5 is missing. Writes HDF5: one thread of the process at a time. */
 PL_API pl_status pl_model_save(pl_model *model, const pl_loss *loss, const char *path, pl_error *err);
