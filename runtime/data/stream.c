@@ -163,8 +163,8 @@ pl_status pl_dataset_status(const pl_dataset *ds, pl_error *err) {
 
 pl_status pl_dataset_order(const pl_dataset *ds, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
                            pl_error *err) {
-  if (ds->stream) return pl_stream_order(ds->stream, ds->rows, order, ds->count, seed, epoch, shuffle,
-                                             NULL, NULL, err);
+  if (ds->stream)
+    return pl_stream_order(ds->stream, ds->rows, order, ds->count, seed, epoch, shuffle, NULL, NULL, err);
   pl_epoch_order(order, ds->count, seed, epoch, shuffle);
   return PL_OK;
 }

@@ -66,7 +66,7 @@ pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err) {
   if (l->epoch == epoch) return PL_OK;
   pl_status status = l->ahead ? pl_read_ahead_start(l->ahead, l->order, l->seed, epoch, l->shuffle, err)
                               : pl_dataset_order(l->data, l->order, l->seed, epoch, l->shuffle, err);
-  if (status == PL_OK) l->epoch = epoch;
+  l->epoch = status == PL_OK ? epoch : 0;   /* that of before is no longer read either */
   return status;
 }
 

@@ -31,7 +31,8 @@ typedef struct pl_loader {
 
 pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *err);
 void pl_loader_close(pl_loader *l);
-pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err);  /* batches from now on are of this epoch */
+/* Batches from now on are of this epoch, from 1; after an error of none. */
+pl_status pl_loader_epoch(pl_loader *l, uint64_t epoch, pl_error *err);
 size_t pl_loader_length(const pl_loader *l, size_t index);              /* samples in a batch */
 float *pl_loader_x(const pl_loader *l, size_t index);
 pl_target pl_loader_target(const pl_loader *l, size_t index);
