@@ -24,15 +24,18 @@ static pl_stream *check_stream(lua_State *L, int index) {
   return *slot;
 }
 
-/* hdf5(path, name) -> stream, { type=, shape=, integers= }; or nil, message */
+/* hdf5(path, name) -> stream, { type=, shape=, integers= }; or nil, message, whether the file has no such name */
 static int streams_hdf5(lua_State *L) {
   pl_error err;
   pl_array_info info;
   const char *path = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 2);
   pl_stream **slot = new_stream(L);
   if ((*slot = pl_stream_hdf5(path, name, &info, &err)) == NULL) {
-    if (err.status == PL_ERROR_TYPE) err.status = PL_ERROR_CORRUPT;   /* the file is what it is */
-    return bind_fail(L, &err);
+    bool absent = err.status == PL_ERROR_VALUE;
+    if (absent || err.status == PL_ERROR_TYPE) err.status = PL_ERROR_CORRUPT;   /* the file is what it is */
+    int results = bind_fail(L, &err);
+    lua_pushboolean(L, absent);
+    return results + 1;
   }
   bind_push_array_info(L, &info);
   return 2;

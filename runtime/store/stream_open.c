@@ -167,6 +167,13 @@ static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_er
   return status;
 }
 
+/* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. */
+static hid_t enter_set(pl_store_reader *r, const char *name, pl_error *err) {
+  hid_t set = pl_reader_enter(r, name, err);
+  if (set < 0 && r->file >= 0 && hdf5.H5Lexists(r->file, name, H5P_DEFAULT) == 0) err->status = PL_ERROR_VALUE;
+  return set;
+}
+
 static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name, pl_error *err) {
   pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
   if (r == NULL) return PL_ERROR_MEMORY;
@@ -177,7 +184,7 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   hid_t set = -1;
   r->file = -1;
   if (status == PL_OK && (r->file = pl_checked_file_open(path, &heaps, err)) < 0) status = err->status;
-  if (status == PL_OK && (set = pl_reader_enter(r, name, err)) < 0) status = err->status;
+  if (status == PL_OK && (set = enter_set(r, name, err)) < 0) status = err->status;
   if (status == PL_OK && hdf5.H5Iget_type(set) != H5I_DATASET) status = unreadable(s, "it is a group", err);
   if (status == PL_OK) status = find_element(s, set, err);
   if (status == PL_OK) status = find_shape(s, set, err);

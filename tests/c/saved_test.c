@@ -8,6 +8,7 @@
 #include <string.h>
 #include "perilune/alloc.h"
 #include "perilune/saved.h"
+#include "store/lossless.h"
 #include "support_model.h"
 #include "support_store.h"
 
@@ -120,6 +121,29 @@ static void what_c_saved_is_the_same(void **state) {
   pl_loss_free(loss);
   pl_saved_free(first);
   pl_saved_free(again);
+}
+
+/* What is printed is parsed to the same, also what JSON has not or would read as something else. */
+static void descriptions_are_kept(void **state) {
+  static const char *const texts[] = { "", "plain", "12", "-1e5", "+3", " 7", "0x1F", "inf", "-inf", "nan", "~", "~12",
+                                       "%41", "\xc3\xa9" };
+  static const double numbers[] = { 0.1, 3, -0.0, 1e300, 1.0 / 3, INFINITY, -INFINITY, NAN };
+  enum { TEXTS = sizeof texts / sizeof *texts, NUMBERS = sizeof numbers / sizeof *numbers };
+  pl_error err;
+  (void)state;
+  cJSON *list = cJSON_CreateArray();
+  for (int i = 0; i < TEXTS; i++) cJSON_AddItemToArray(list, cJSON_CreateString(texts[i]));
+  for (int i = 0; i < NUMBERS; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber(numbers[i]));
+  char *text = pl_lossless_print(list);
+  cJSON *again = pl_lossless_parse(text, strlen(text), &err);
+  for (int i = 0; i < TEXTS; i++) assert_string_equal(cJSON_GetArrayItem(again, i)->valuestring, texts[i]);
+  for (int i = 0; i < NUMBERS; i++) {
+    double found = cJSON_GetArrayItem(again, TEXTS + i)->valuedouble;
+    assert_true(isnan(numbers[i]) ? isnan(found) : found == numbers[i]);
+  }
+  cJSON_free(text);
+  cJSON_Delete(list);
+  cJSON_Delete(again);
 }
 
 /* Shared layers are there once; statistics of a batch normalization are there; the root may be a layer by itself. */
@@ -238,6 +262,7 @@ static void any_allocation_of_a_save_may_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_was_saved_predicts), cmocka_unit_test(what_c_saved_is_the_same),
+    cmocka_unit_test(descriptions_are_kept),
     cmocka_unit_test(all_kinds_of_models_are_saved), cmocka_unit_test(what_cannot_be_saved_is_said),
     cmocka_unit_test(any_allocation_of_a_save_may_fail),
     cmocka_unit_test(values_have_no_probabilities),

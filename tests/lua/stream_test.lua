@@ -305,8 +305,11 @@ function TestStream:test_a_damaged_chunk_is_an_error()
   fails("its sum is not that of its bytes", trainer.run, trainer, 1, 1, 3)
 end
 
+-- Default names need not be there; what is there must be readable, and is not passed over in silence.
 function TestStream:test_messages()
   fails("images.h5 has no 'nothing'", streamed, { x = "nothing" })
+  assert(pl.save(scratch .. "/group.h5", { x = pl.rand(4, 2), test_x = { a = pl.rand(4, 2) } }))
+  fails("option 'test_x': 'test_x' of", data.hdf5, { scratch .. "/group.h5", stream = true })
   fails("cannot open", data.hdf5, { scratch .. "/nowhere.h5", stream = true })
   fails("a streamed data set is not resized", function() return streamed():resize(4).train:tensors() end)
 end

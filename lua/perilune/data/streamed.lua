@@ -39,12 +39,14 @@ function M.hdf5(path, name, x, y, labels)
   return part
 end
 
---- data.hdf5 { stream = true }. `given`: what the script said; the other names are defaults, which need not be there.
+--- data.hdf5 { stream = true }. `given`: what the script said; the other names are defaults, which need not be there;
+--- what is there must be readable.
 function M.set(o, given)
   local labels = parts.labels("data.hdf5", o.labels)
   local function there(option)
     if given[option] then return o[option] end
-    local stream <close> = core.streams.hdf5(o.path, o[option])
+    local stream <close>, message, absent = core.streams.hdf5(o.path, o[option])
+    if not stream and not absent then raise("data.hdf5: option '%s': %s", option, message) end
     return stream and o[option]
   end
   local train = M.hdf5(o.path, o.name .. " train", o.x, there "y", labels)
