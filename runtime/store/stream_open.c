@@ -167,10 +167,11 @@ static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_er
   return status;
 }
 
-/* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. */
-static hid_t enter_set(pl_store_reader *r, const char *name, pl_error *err) {
+/* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. Nothing more is read of a file
+   whose heaps are damaged: libhdf5 might not come to an end. */
+static hid_t enter_set(pl_store_reader *r, const char *name, const pl_heaps *heaps, pl_error *err) {
   hid_t set = pl_reader_enter(r, name, err);
-  if (set < 0 && r->file >= 0 && hdf5.H5Lexists(r->file, name, H5P_DEFAULT) == 0) err->status = PL_ERROR_VALUE;
+  if (set < 0 && !heaps->damaged && hdf5.H5Lexists(r->file, name, H5P_DEFAULT) == 0) err->status = PL_ERROR_VALUE;
   return set;
 }
 
@@ -184,7 +185,7 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   hid_t set = -1;
   r->file = -1;
   if (status == PL_OK && (r->file = pl_checked_file_open(path, &heaps, err)) < 0) status = err->status;
-  if (status == PL_OK && (set = enter_set(r, name, err)) < 0) status = err->status;
+  if (status == PL_OK && (set = enter_set(r, name, &heaps, err)) < 0) status = err->status;
   if (status == PL_OK && hdf5.H5Iget_type(set) != H5I_DATASET) status = unreadable(s, "it is a group", err);
   if (status == PL_OK) status = find_element(s, set, err);
   if (status == PL_OK) status = find_shape(s, set, err);
