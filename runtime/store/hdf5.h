@@ -41,7 +41,7 @@ typedef H5O_info_t pl_object_info;
   X(H5Aread) X(H5Awrite) X(H5Aclose) X(H5Tcopy) X(H5Tclose) X(H5Tget_class) X(H5Tget_order) X(H5Tget_size) \
   X(H5Tget_sign) X(H5Tset_size) X(H5Tset_strpad) X(H5Tset_cset) X(H5Tis_variable_str) X(H5Tenum_create) \
   X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super) X(H5FDregister) X(H5FDunregister) X(H5Pset_driver) \
-  X(H5Pget_driver_info)
+  X(H5Pget_driver_info) X(H5Zregister) X(H5allocate_memory)
 
 /* Ids that the library sets up as it opens; the macros of its header would link to them. */
 #define HDF5_IDS(X) \

@@ -7,12 +7,12 @@ enum { NO_TYPE = -1 };
 
 static int lossless(hid_t type);
 
-/* Enumerations are read as their numbers. */
+/* Enumerations, also those of two words that are booleans, are read as their numbers, which are no pixels. */
 static int of_super(hid_t type) {
   hid_t super = hdf5.H5Tget_super(type);
   int found = super < 0 ? NO_TYPE : lossless(super);
   if (super >= 0) hdf5.H5Tclose(super);
-  return found;
+  return found == PL_STORE_U8 ? PL_STORE_I32 : found;
 }
 
 /* The element type that holds all values of an HDF5 type; NO_TYPE when there is none. */
@@ -21,7 +21,7 @@ static int lossless(hid_t type) {
   switch (hdf5.H5Tget_class(type)) {
     case H5T_FLOAT: return size <= 4 ? PL_STORE_F32 : size <= 8 ? PL_STORE_F64 : NO_TYPE;
     case H5T_STRING: return PL_STORE_TEXT;
-    case H5T_ENUM: return size == 1 && hdf5.H5Tget_nmembers(type) == 2 ? PL_STORE_U8 : of_super(type);
+    case H5T_ENUM: return of_super(type);
     case H5T_INTEGER: {
       bool is_signed = hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
       if (size == 1 && !is_signed) return PL_STORE_U8;

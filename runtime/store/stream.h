@@ -8,11 +8,12 @@
 #include "store/fletcher32.h"
 
 enum { STREAM_FILTERS_MOST = 4 };
-enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };   /* filters, as HDF5 numbers them */
+enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, LZF = 32000 };   /* filters, as HDF5 numbers them */
 
 typedef struct pl_stored_chunk {
   uint64_t offset;               /* of the file */
   uint64_t size;                 /* bytes as stored; 0: never written */
+  uint32_t without;              /* bit f: it did not go through filter f (which would not have made it shorter) */
 } pl_stored_chunk;
 
 typedef struct pl_hdf5_stream {

@@ -12,8 +12,15 @@ static pl_status unreadable(const pl_hdf5_stream *s, const char *why, pl_error *
   return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: %s", s->file.name, why);
 }
 
+/* Enumerations, which h5py's booleans are, are read as their numbers. */
 static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   hid_t type = hdf5.H5Dget_type(set);
+  bool is_enum = hdf5.H5Tget_class(type) == H5T_ENUM;
+  if (is_enum) {
+    hid_t super = hdf5.H5Tget_super(type);
+    hdf5.H5Tclose(type);
+    type = super;
+  }
   H5T_class_t kind = hdf5.H5Tget_class(type);
   size_t size = hdf5.H5Tget_size(type);
   bool is_signed = kind == H5T_INTEGER && hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
@@ -24,7 +31,7 @@ static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || !pl_element_is_known(s->element) ||
       (order != H5T_ORDER_LE && order != H5T_ORDER_BE))
     return unreadable(s, "its elements are neither integers nor floating-point numbers of 8 to 64 bits", err);
-  s->as_bytes = s->element.kind == 'u' && size == 1;
+  s->as_bytes = s->element.kind == 'u' && size == 1 && !is_enum;
   s->as_in_memory = pl_element_is_as_in_memory(s->element, !s->as_bytes);
   return PL_OK;
 }
@@ -57,9 +64,9 @@ static pl_status find_filters(pl_hdf5_stream *s, hid_t creation, pl_error *err) 
     size_t values = 0;
     char name[64] = "";
     int id = hdf5.H5Pget_filter2(creation, (unsigned)f, &flags, &values, NULL, sizeof name, name, &config);
-    if (id < 1 || id > 3)
+    if (id != DEFLATE && id != SHUFFLE && id != FLETCHER32 && id != LZF)
       return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: its chunks went through the filter '%.40s'; "
-                          "deflate, shuffle and Fletcher-32 are read", s->file.name, name);
+                          "deflate (gzip), LZF, shuffle and Fletcher-32 are read", s->file.name, name);
     s->filters[f] = id;
   }
   s->filter_count = n;
@@ -89,10 +96,8 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, hid_t creation, pl_er
   if (s->bands > CHUNKS_MOST / s->band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
   s->chunk_is_band = s->band_chunks == 1 && s->chunk_bytes == s->band_rows * s->row_stored;
   s->chunks = pl_alloc_array(s->bands * s->band_chunks, sizeof *s->chunks, err);
-  s->band = pl_alloc(s->band_rows * s->row_stored + 64, err);
-  s->packed = pl_alloc(s->chunk_bytes + 64, err);
-  s->plain = pl_alloc(s->chunk_bytes + 64, err);
-  if (s->chunks == NULL || s->band == NULL || s->packed == NULL || s->plain == NULL) return PL_ERROR_MEMORY;
+  if (s->chunks == NULL) return PL_ERROR_MEMORY;
+  size_t longest = s->chunk_bytes;
   for (size_t i = 0; i < s->bands * s->band_chunks; i++) {
     hsize_t corner[H5S_MAX_RANK], size = 0;
     unsigned mask = 0;
@@ -107,12 +112,16 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, hid_t creation, pl_er
     if (hdf5.H5Dget_chunk_info_by_coord(set, corner, &mask, &address, &size) < 0)
       return pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot find the chunks of %s", s->file.name);
     if (address == HADDR_UNDEF || size == 0) continue;
-    if (mask != 0) return unreadable(s, "some of its chunks went through fewer filters than others", err);
-    if (size > s->chunk_bytes + 64)   /* what did not shrink may have grown by a little */
+    if (size > 2 * s->chunk_bytes + 64)   /* what does not shrink grows */
       return unreadable(s, "one of its chunks is larger than it says", err);
-    s->chunks[i] = (pl_stored_chunk){ address, size };
+    if (size > longest) longest = (size_t)size;
+    s->chunks[i] = (pl_stored_chunk){ address, size, mask };
   }
-  return PL_OK;
+  size_t room = longest + 64;   /* the three are exchanged; a band may be several chunks */
+  s->band = pl_alloc(s->band_rows * s->row_stored > room ? s->band_rows * s->row_stored : room, err);
+  s->packed = pl_alloc(room, err);
+  s->plain = pl_alloc(room, err);
+  return s->band && s->packed && s->plain ? PL_OK : PL_ERROR_MEMORY;
 }
 
 static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
@@ -190,6 +199,7 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   if (status == PL_OK) status = find_element(s, set, err);
   if (status == PL_OK) status = find_shape(s, set, err);
   if (status == PL_OK) status = find_bytes(s, set, err);
+  s->stream.one_reads = s->chunks != NULL;
   if (status == PL_OK) {
     pl_stream_init(&s->stream, s->row_elements * (s->as_bytes ? 1 : sizeof(float)), s->chunks ? s->band_rows : 1);
     status = check_first_row(s, set, r->file, err);

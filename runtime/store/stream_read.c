@@ -1,6 +1,7 @@
 /* Rows of a streamed HDF5 data set, read by any thread; so without libhdf5, which is for one thread only. Chunks are
    inflated, their bytes put back in order (the shuffle filter), their sums checked. */
 #include <string.h>
+#include "store/lzf.h"
 #include "store/stream.h"
 
 enum { PIECE = 1 << 16 };   /* bytes that stay in the cache until they are looked at */
@@ -27,8 +28,9 @@ static void unshuffle(uint8_t *out, const uint8_t *in, size_t elements, size_t s
 }
 
 /* s->packed, of `size` bytes, becomes chunk_bytes in s->plain. */
-static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
+static pl_status undo_filters(pl_hdf5_stream *s, size_t size, uint32_t without, pl_error *err) {
   for (int f = s->filter_count - 1; f >= 0; f--) {
+    if (without >> f & 1) continue;
     if (s->filters[f] == FLETCHER32) {
       if (size < 4) return damaged(s, "it has no sum", err);
       size -= 4;
@@ -41,6 +43,8 @@ static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
       uLongf room = (uLongf)(s->chunk_bytes + 4);
       if (uncompress(s->plain, &room, s->packed, (uLong)size) != Z_OK) return damaged(s, "it does not unpack", err);
       size = room;
+    } else if (s->filters[f] == LZF) {
+      if (!pl_lzf_unpack(s->plain, s->chunk_bytes + 4, s->packed, &size)) return damaged(s, "it does not unpack", err);
     } else {
       if (size % s->element.size != 0) return damaged(s, "its size", err);
       unshuffle(s->plain, s->packed, size / s->element.size, s->element.size);
@@ -106,9 +110,9 @@ static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error
   pl_stored_chunk chunk = s->chunks[i];
   pl_fletcher32 sum = { 0 };
   if (chunk.size == 0) return damaged(s, "it was never written", err);
-  if (s->plain_chunks) return read_plain_part(s, chunk, 0, s->chunk_bytes, *out, &sum, err);
+  if (s->plain_chunks && !chunk.without) return read_plain_part(s, chunk, 0, s->chunk_bytes, *out, &sum, err);
   pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
-  if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, err);
+  if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, chunk.without, err);
   swap(out, &s->plain);
   return status;
 }
@@ -160,7 +164,7 @@ static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *r
                               pl_error *err) {
   size_t b = rows[0] / s->band_rows, first = rows[0] % s->band_rows, left = s->band_rows - first;
   size_t some = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && left <= n &&
+  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && !s->chunks[b].without && left <= n &&
                   rows[left - 1] - rows[0] == left - 1;
   bool continues = rows == s->part_next && rows[0] == s->part_row;
   if (in_place && (continues || (first == 0 && neighbours(rows, left) == left)))

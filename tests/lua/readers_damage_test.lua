@@ -83,6 +83,9 @@ function TestDamage:test_hdf5()
   check({ "sets.h5" }, function(path)
     return data.hdf5 { path = path, x = "shuffle", y = "group/labels", foreign = true }.train:tensors()
   end)
+  check({ "filters.h5" }, function(path)
+    return data.hdf5 { path = path, x = "lzf_floats", y = "column", foreign = true }.train:tensors()
+  end)
 end
 
 -- Texts of variable length, as Keras writes them: a byte of a reference, or of the collection that it leads to, which
@@ -127,6 +130,11 @@ function TestDamage:test_hdf5_streamed()
   for _, name in ipairs { "shuffle", "chunked", "type_be_f8" } do
     check({ "sets.h5" }, function(path)
       return data.hdf5 { path, x = name, y = name, stream = true }.train:tensors()
+    end)
+  end
+  for _, name in ipairs { "lzf_runs", "lzf_floats", "deflate_runs" } do
+    check({ "filters.h5" }, function(path)
+      return data.hdf5 { path, x = name, y = "column", stream = true }.train:tensors()
     end)
   end
 end
