@@ -1,6 +1,7 @@
 /* The tree reader: datasets and attributes. What a file claims is checked against the file's length before anything is
    allocated for it. */
 #include <string.h>
+#include "store/chunks.h"
 #include "store/reader.h"
 
 enum { NO_TYPE = -1 };
@@ -126,6 +127,17 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
   return status;
 }
 
+static pl_status check_chunks(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
+                              pl_error *err) {
+  hid_t creation = hdf5.H5Dget_create_plist(set), type = hdf5.H5Dget_type(set);
+  bool chunked = hdf5.H5Pget_layout(creation) == H5D_CHUNKED;
+  pl_status status = chunked ? pl_chunks_check(set, shape, hdf5.H5Tget_size(type), err) : PL_OK;
+  hdf5.H5Pclose(creation);
+  hdf5.H5Tclose(type);
+  if (status) pl_error_prefix(err, "cannot read '%s' of %s", path, r->path);
+  return status;
+}
+
 /* Reading turns unsigned numbers that do not fit into the largest that does. */
 static bool is_clipped(hid_t set, const int64_t *data, size_t n) {
   hid_t type = hdf5.H5Dget_type(set);
@@ -155,8 +167,8 @@ pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type
   hid_t set = pl_reader_enter(r, path, err);
   if (set < 0) return err->status;
   hid_t memory = type == PL_STORE_TEXT ? hdf5.H5Dget_type(set) : hdf5.H5Tcopy(pl_store_memory_type(type));
-  pl_status status = PL_OK;
-  if (bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+  pl_status status = check_chunks(r, path, set, &info.shape, err);
+  if (status == PL_OK && bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
     status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read '%s' of %s", path, r->path);
   }
   if (status == PL_OK && type == PL_STORE_I64 && is_clipped(set, data, bytes / sizeof(int64_t))) {
