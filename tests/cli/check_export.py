@@ -4,6 +4,7 @@ the outputs that Perilune made of them. Prints a line for each: the largest diff
 why there is none. "probe FORMAT": exit status 0 where the libraries are there."""
 import os
 import sys
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -26,7 +27,11 @@ def in_a_row(outputs):
 
 
 def run_keras(path, x):
-    outputs = keras.models.load_model(path, compile=False).predict(x, batch_size=100, verbose=0)
+    model = keras.models.load_model(path, compile=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The structure of")
+        model(x[:1])
+    outputs = model.predict(x, batch_size=100, verbose=0)
     return in_a_row(outputs if isinstance(outputs, list) else [outputs])
 
 

@@ -106,6 +106,7 @@ function TestKeras:test_what_has_no_counterpart_is_named()
   lu.assertStrContains(one("Conv2D", { dilation_rate = { 2, 2 } }), "dilation_rate other than 1")
   lu.assertStrContains(one("Conv2D", { kernel_size = { 3, 3 } }), "its array 'kernel' is not in the file")
   lu.assertStrContains(one("Activation", { activation = "selu" }), "the activation 'selu' has no counterpart")
+  lu.assertStrContains(one("Reshape", { target_shape = { -1, 3 } }), "layer 'odd' (Reshape): Reshape: option 'shape'")
   lu.assertStrContains(one("ReLU", { max_value = 6 }), "max_value = 6 has no counterpart")
   lu.assertStrContains(one("ZeroPadding2D", { padding = 1 }), "is the last layer")
   lu.assertStrContains(of { { class_name = "Dense", config = {} } }, "has no name")
@@ -178,6 +179,41 @@ function TestSafetensors:test_what_was_exported_comes_back()
   end
 end
 
+-- Names that match say what is missing, and what has another shape; values that are not finite are said.
+function TestSafetensors:test_what_names_say()
+  local model = nn.Sequential { nn.Linear(4, 6, { name = "fc1" }), nn.ReLU(), nn.Linear(6, 3, { name = "fc2" }) }
+  model:build { 4 }
+  local function list(change)
+    local tensors = { ["fc1.weight"] = pl.ones(6, 4), ["fc1.bias"] = pl.ones(6), ["fc2.weight"] = pl.ones(3, 6),
+      ["fc2.bias"] = pl.ones(3) }
+    change(tensors)
+    local result = {}
+    for name, t in pairs(tensors) do result[#result + 1] = { name = name, shape = t.shape, tensor = t } end
+    return result
+  end
+  local function fails(message, change)
+    lu.assertErrorMsgContains(message, match.into, model, list(change), "file")
+  end
+  fails("file has tensors of the names of 3 parameters, and none that is called fc2.bias, which is [3]",
+    function(t) t["fc2.bias"] = nil end)
+  fails("file: its fc2.weight is [5, 6], and fc2.weight is [6, 3] here and [3, 6] in PyTorch",
+    function(t) t["fc2.weight"] = pl.ones(5, 6) end)
+  fails("no tensor in it fits fc1.weight", function(t)
+    for name in pairs { ["fc1.bias"] = 1, ["fc2.weight"] = 1, ["fc1.weight"] = 1 } do t[name] = nil end
+  end)
+  model:find "fc2".bias:fill_(0 / 0)
+  assert(formats.write(model, "safetensors", cli.folder .. "/nan.safetensors"))
+  cli.write("small.lua", [[
+local pl = require "perilune"
+local nn = pl.nn
+return pl.experiment { name = "small", data = pl.data.from_tensors { x = pl.ones(4, 4), y = pl.zeros(4, 3) },
+  model = nn.Sequential { nn.Linear(4, 6, { name = "fc1" }), nn.ReLU(), nn.Linear(6, 3, { name = "fc2" }) },
+  loss = nn.MSE(), optimizer = pl.optim.SGD { lr = 0.1 }, epochs = 1, batch_size = 2 }
+]])
+  local r = cli.run "import nan.safetensors --into small.lua -o nan.h5"
+  lu.assertEquals({ r.status, r.err }, { 0, "perilune: fc2.bias: 3 of its 3 values are not finite\n" })
+end
+
 -- Tensors as Keras keeps them: no axis moves.
 function TestSafetensors:test_the_native_layout()
   local model, copy = support.models().lenet[1], support.models().lenet[1]
@@ -196,7 +232,9 @@ end
 function TestSafetensors:test_usage()
   cli.write("lenet.lua", experiment)
   for words, message in pairs { ["x.safetensors -o a.h5"] = "name the experiment that has it: --into",
-    ["x.keras -o a.h5"] = "a .keras file is not read", ["x.h5"] = "say where to: -o model.h5",
+    ["x.keras -o a.h5"] = "a .keras file is not read",
+    ["x.pt --into lenet.lua -o a.h5"] = "a .pt file is PyTorch's own; save its weights there: safetensors.torch",
+    ["x.onnx -o a.h5"] = "an ONNX file is exported, not read", ["x.h5"] = "say where to: -o model.h5",
     ["x.h5 --into lenet.lua -o a.h5"] = "--into is for safetensors",
     ["nothing.safetensors --into lenet.lua -o a.h5"] = "nothing.safetensors",
     ["nothing.h5 -o a.h5"] = "nothing.h5" } do

@@ -36,10 +36,12 @@ for _, name in ipairs { "digits", "flowers", "prices" } do
 end
 assert(cli.run("run digits.lua per=pixel --quiet --out by-pixel").status == 0)
 
-local function npy(name, shape, bytes)
-  local header = ("{'descr': '|u1', 'fortran_order': False, 'shape': (%s,), }\n"):format(table.concat(shape, ", "))
-  return cli.write(name, "\x93NUMPY\1\0" .. string.pack("<s2", header) .. bytes)
+local function npy_header(type, shape)
+  local header = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s,), }\n"):format(type, table.concat(shape, ", "))
+  return "\x93NUMPY\1\0" .. string.pack("<s2", header)
 end
+
+local function npy(name, shape, bytes) return cli.write(name, npy_header("|u1", shape) .. bytes) end
 
 -- The first test images as bytes, bright where `f` says so.
 local test = pl.data.digits { train = 600, test = 50 }.test
@@ -130,6 +132,69 @@ return pl.experiment { name = "bare", seed = 1, epochs = 20, batch_size = 8, los
   lu.assertEquals({ #results, results[1].label, results[2].label }, { 40, "a", "b" })
 end
 
+-- Delimiter, names that are numbers, and what means a missing value: kept with the run.
+function TestPredict:test_rows_are_read_as_the_table_of_the_training()
+  local lines = { "2019;2020;kind" }
+  for i = 0, 59 do
+    lines[#lines + 1] = ("%d;%s;%s"):format(i % 2 * 10, i % 5 == 4 and -999 or i % 2, i % 2 == 0 and "a" or "b")
+  end
+  cli.write("years.csv", table.concat(lines, "\n") .. "\n")
+  cli.write("years.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "years", seed = 1, epochs = 20, batch_size = 8, loss = pl.nn.CrossEntropy(),
+  data = pl.data.csv { "years.csv", target = "kind", delimiter = ";", na = "-999",
+    missing = pl.arg("missing", "mean") },
+  model = pl.nn.Sequential { pl.nn.Linear(2, 2) }, optimizer = pl.optim.Adam { lr = 0.05 } }
+]])
+  lu.assertEquals(cli.run "run years.lua --quiet".status, 0)
+  local found, wrong = json "runs/years-s1 years.csv", 0
+  lu.assertEquals(#found, 60)
+  for i, one in ipairs(found) do wrong = wrong + (one.label == (i % 2 == 1 and "a" or "b") and 0 or 1) end
+  lu.assertEquals(wrong, 0)
+  cli.write("only.csv", "2020;2019\n0;0\n-999;10\n")
+  cli.write("only.tsv", "2020\t2019\n0\t0\n-999\t10\n")
+  cli.write("commas.csv", "2020,2019\n0,0\n-999,10\n")
+  local first = json "runs/years-s1 only.csv"
+  lu.assertAlmostEquals(first[2].probabilities.b, found[10].probabilities.b, 1e-6)
+  for _, words in ipairs { "only.tsv", "commas.csv --delimiter ," } do
+    local other = json("runs/years-s1 " .. words)
+    lu.assertEquals(other[1].probabilities, first[1].probabilities)
+    lu.assertEquals(other[2].probabilities, first[2].probabilities)
+  end
+  lu.assertEquals(cli.run "run years.lua --quiet missing=drop --out dropped".status, 0)
+  local done = cli.run "predict dropped only.csv"
+  lu.assertEquals(done.status, 1)
+  lu.assertStrContains(done.err, "only.csv, line 3, column '2020': a missing value; such rows are predicted where " ..
+    "the training's table was read with missing")
+end
+
+-- Of several outputs all are given; what is not a number is no label.
+function TestPredict:test_several_outputs_and_nan()
+  local stem, left, right = pl.nn.Linear(3, 4), pl.nn.Linear(4, 2), pl.nn.Linear(4, 3)
+  local model = pl.nn.Graph(function(x)
+    local h = stem(x):tanh()
+    return left(h), right(h)
+  end)
+  model:build { 3 }
+  model:initialize(1)
+  assert(model:save(cli.folder .. "/two.h5"))
+  cli.write("three.csv", "1,2,3\n0.5,0.25,0\n")
+  local _, second = model:infer(pl.tensor { { 1, 2, 3 }, { 0.5, 0.25, 0 } })
+  local found = json "two.h5 three.csv"
+  lu.assertEquals({ found[1].others, found[2].others }, { { second:totable()[1] }, { second:totable()[2] } })
+  local lines = {}
+  for line in cli.run("predict two.h5 three.csv --csv").out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  lu.assertEquals(lines[1], "file,row,label,probability,p_0,p_1,output_2_1,output_2_2,output_2_3")
+  lu.assertAlmostEquals(tonumber(lines[3]:match ",([^,]*)$"), second:totable()[2][3], 1e-6)
+  lu.assertStrContains(cli.run("predict two.h5 three.csv").out, "Of 2 outputs the first; --csv and --json have all.")
+  left.weight:fill_(0 / 0)
+  assert(model:save(cli.folder .. "/nan.h5"))
+  local none = json "nan.h5 three.csv"[1]
+  lu.assertEquals({ none.label, none.probability }, {})
+  lu.assertStrMatches(cli.run("predict nan.h5 three.csv").out, ".*three.csv:1  none%s+an output is not a number\n.*")
+  lu.assertStrContains(cli.run("predict nan.h5 three.csv --csv").out, "three.csv,1,,,")
+end
+
 function TestPredict:test_messages()
   local function fails(words, text, status)
     local done = cli.run("predict " .. words)
@@ -139,6 +204,11 @@ function TestPredict:test_messages()
   end
   npy("bad.npy", { 2, 27, 28 }, ("\0"):rep(2 * 27 * 28))
   fails("runs/digits-s1 bad.npy", "bad.npy holds [2, 27, 28], and the model takes samples of [28, 28, 1]")
+  local bytes = {}
+  for i = 1, 784 do bytes[i] = string.pack("<f", i % 256) end
+  cli.write("bright.npy", npy_header("<f4", { 28, 28 }) .. table.concat(bytes))
+  fails("runs/digits-s1 bright.npy", "bright.npy holds values up to 255, and the pixels that the model was trained " ..
+    "on are from 0 to 1")
   fails("runs/digits-s1 flowers.csv", "flowers.csv has 4 features a row, and the model takes samples of [28, 28, 1]")
   fails("runs/flowers-s1 " .. golden .. "gray.png", "takes samples of [4], and a picture is [height, width, 1 or 3]")
   fails("runs/digits-s1 nowhere.png", "cannot open nowhere.png")

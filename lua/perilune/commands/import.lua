@@ -16,7 +16,21 @@ function M.define(parser)
   parser:option("-o --output", "The model file."):argname "<file>"
 end
 
+-- What is not read, and what to do where it was made.
+local PICKLE = "PyTorch's own; save its weights there: safetensors.torch.save_file(model.state_dict(), " ..
+  "\"m.safetensors\")"
+local unread = { keras = "a .keras file is not read; save the model as HDF5 there: model.save(\"m.h5\")",
+  pt = "a .pt file is " .. PICKLE, pth = "a .pth file is " .. PICKLE, ckpt = "a .ckpt file is " .. PICKLE,
+  onnx = "an ONNX file is exported, not read; save the model as .h5 of Keras, or its weights as .safetensors" }
+
 local function save(model, path)
+  for _, item in ipairs(require "perilune.export.layouts".parameters(require "perilune.export.graph".of(model))) do
+    local odd = item.tensor:sub(item.tensor):ne(0):sum()           -- x - x is 0 unless x is NaN or infinite
+    if odd > 0 then
+      io.stderr:write(("perilune: %s: %d of its %d values are not finite\n"):format(item.name, odd,
+        item.tensor:count()))
+    end
+  end
   local ok, message = model:save(path)
   if not ok then errors.fail(1, "%s", message) end
   print(path)
@@ -42,9 +56,7 @@ function M.run(options)
   if not options.output then errors.fail(2, "import: say where to: -o model.h5") end
   local ending = (options.file:match "%.(%w+)$" or ""):lower()
   if ending == "safetensors" then return from_safetensors(options) end
-  if ending == "keras" then
-    errors.fail(2, "import: a .keras file is not read; save the model as HDF5 there: model.save(\"m.h5\")")
-  end
+  if unread[ending] then errors.fail(2, "import: %s", unread[ending]) end
   if options.into then errors.fail(2, "import: --into is for safetensors; a file of Keras has its own architecture") end
   local model, message = require "perilune.import.keras".read(options.file)
   if not model then errors.fail(1, "%s", message) end

@@ -10,13 +10,14 @@ local M = { summary = "predictions of a trained model for pictures, or for rows 
     "array (.npy). A picture becomes gray where the model takes gray images; it is resized to the model's input " ..
     "(bilinear, its shape is not kept), and inverted where its border is bright and the training images' is dark, " ..
     "or the other way round. Rows are read as the table of the training was; all is standardized as the training " ..
-    "data were." }
+    "data were. Of a model of several outputs the first decides; --csv and --json have all." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, a file in it (run.h5, best.h5), or a saved model.")
   parser:argument("files", "Pictures, .csv, .tsv or .npy files."):args "+"
   parser:flag("--csv", "As comma-separated values: every probability, all digits.")
   parser:flag("--json", "As JSON.")
+  parser:option("--delimiter", "What separates the columns of a table: else as in the training's."):argname "<c>"
   parser:option("--invert", "Whether gray pictures are inverted: auto (see above), yes or no."):choices { "auto", "yes",
     "no" }:default "auto"
 end
@@ -38,19 +39,30 @@ local function name_of(label, labels)
   return labels and labels[label + 1] or ("%d"):format(label)
 end
 
--- { label =, probability =, probabilities = { ... } } a sample; or { values = { ... } } where outputs are values.
+-- Outputs as a list of values a sample.
+local function rows_of(y) return y:reshape(y:size(1), -1):totable() end
+
+-- { label = (nil: an output is not a number), probability =, probabilities = { ... } } a sample; or, where outputs are
+-- values, { values = { ... } }. others: of a model of several outputs those after the first, each a list of values.
 local function predict(model, x, labels)
   local ok, p = pcall(model.probabilities, model, x)
-  local results = {}
+  local _, _, _, _, shapes = model:sizes()
+  local outputs, results = (not ok or #shapes > 1) and { model:infer(x) }, {}
   if not ok then
-    local y = model:infer(x)
-    for i, row in ipairs(y:reshape(x:size(1), -1):totable()) do results[i] = { values = row } end
-    return results
+    for i, row in ipairs(rows_of(outputs[1])) do results[i] = { values = row } end
+  else
+    local guesses = model:predict(x):totable()
+    for i, row in ipairs(rows_of(p)) do
+      if #row == 1 then row = { 1 - row[1], row[1] } end      -- one output for two classes
+      local label = guesses[i] >= 0 and name_of(guesses[i], labels) or nil
+      results[i] = { label = label, probability = label and row[guesses[i] + 1], probabilities = row }
+    end
   end
-  local guesses = model:predict(x):totable()
-  for i, row in ipairs(p:reshape(x:size(1), -1):totable()) do
-    if #row == 1 then row = { 1 - row[1], row[1] } end      -- one output for two classes
-    results[i] = { label = name_of(guesses[i], labels), probability = row[guesses[i] + 1], probabilities = row }
+  for k = 2, #shapes do
+    for i, row in ipairs(rows_of(outputs[k])) do
+      results[i].others = results[i].others or {}
+      results[i].others[k - 1] = row
+    end
   end
   return results
 end
@@ -58,7 +70,8 @@ end
 local function percent(p) return p and ("%.2f %%"):format(100 * p) or "" end
 
 -- The labels after the first, the likeliest first.
-local function others(result, labels)
+local function runners_up(result, labels)
+  if not result.label then return "an output is not a number" end
   local order = {}
   for k = 1, #result.probabilities do order[k] = k end
   table.sort(order, function(a, b)
@@ -92,7 +105,7 @@ local function table_of(list, labels, shape)
       if #r.values > most then values[most + 1] = ("... (%d values; --csv has all)"):format(#r.values) end
       rows[i] = { first, table.concat(values, "  "), note_of(r.notes) }
     else
-      rows[i] = { first, r.label, percent(r.probability), others(r, labels), note_of(r.notes) }
+      rows[i] = { first, r.label or "none", percent(r.probability), runners_up(r, labels), note_of(r.notes) }
     end
     pictures = pictures or r.notes ~= nil
   end
@@ -100,8 +113,11 @@ local function table_of(list, labels, shape)
     or { { "file" }, { "label" }, { "probability", align = "right" }, { "then" }, { "" } }
   for _, line in ipairs(text.columns(columns, rows)) do print((line:gsub("%s+$", ""))) end
   if pictures then
-    print(("Pictures as the model's input: %d x %d, %s; --invert yes or no where inverting is wrong."):format(shape[2],
-      shape[1], shape[3] == 1 and "gray" or "coloured"))
+    print(("Pictures as the model's input: %d x %d, %s."):format(shape[2], shape[1], shape[3] == 1
+      and "gray; --invert yes or no where inverting is wrong" or "coloured"))
+  end
+  if list[1].others then
+    print(("Of %d outputs the first; --csv and --json have all."):format(#list[1].others + 1))
   end
 end
 
@@ -113,11 +129,17 @@ local function csv_of(list, labels)
   else
     for k = 1, #list[1].probabilities do columns[#columns + 1] = "p_" .. name_of(k - 1, labels) end
   end
+  for k, values in ipairs(list[1].others or {}) do
+    for i = 1, #values do columns[#columns + 1] = ("output_%d_%d"):format(k + 1, i) end
+  end
   print(csv.line(columns))
   for _, r in ipairs(list) do
     local cells = r.values and { r.file, r.row } or { r.file, r.row, r.label, r.probability }
     local from = r.values and 2 or 4
-    for k, v in ipairs(r.values or r.probabilities) do cells[from + k] = v end
+    for _, values in ipairs { r.values or r.probabilities, table.unpack(r.others or {}) } do
+      for k, v in ipairs(values) do cells[from + k] = v end
+      from = from + #values
+    end
     print(csv.line(cells, #columns))
   end
 end
@@ -126,7 +148,8 @@ local function json_of(list, labels)
   local out = {}
   for i, r in ipairs(list) do
     local one = { file = r.file, row = r.row, label = r.label, probability = r.probability, outputs = r.values,
-      inverted = r.notes and (r.notes.inverted or false), resized_from = r.notes and r.notes.resized }
+      others = r.others, inverted = r.notes and (r.notes.inverted or false),
+      resized_from = r.notes and r.notes.resized }
     if r.probabilities then
       one.probabilities = {}
       for k, p in ipairs(r.probabilities) do one.probabilities[name_of(k - 1, labels)] = p end
@@ -139,7 +162,8 @@ end
 function M.run(options)
   if options.csv and options.json then errors.fail(2, "predict: one of --csv and --json is enough") end
   local model, known = load(options.run)
-  local job, list = { shape = known.shape, preparation = known.preparation, invert = options.invert }, {}
+  local job, list = { shape = known.shape, preparation = known.preparation, invert = options.invert,
+    delimiter = options.delimiter }, {}
   for _, path in ipairs(options.files) do
     local samples = require "perilune.data.unseen".read(path, job)
     for i, result in ipairs(predict(model, samples.x, known.labels)) do

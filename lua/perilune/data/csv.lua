@@ -8,7 +8,8 @@ local raise = errors.raise
 
 local M = { MISSING = { "", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?" }, MOST_CATEGORIES = 1000 }
 
---- The file taken apart: { file =, path =, columns =, rows =, by_name = }.
+--- The file taken apart: { file =, path =, columns =, rows =, by_name = }. header: true, false, "found" (false where
+--- the first line has numbers only), or "named" (true, whatever the names are).
 function M.open(path, delimiter, header, marks)
   if type(delimiter) ~= "string" or #delimiter ~= 1 or delimiter:find '["\r\n%z]' then
     raise("data.csv: option 'delimiter' takes one character, such as \",\" or \"\\t\", got %s",
@@ -23,7 +24,7 @@ function M.open(path, delimiter, header, marks)
     if header and t.by_name[column.name] then raise("%s: two columns are called '%s'", path, column.name) end
     t.by_name[column.name] = k
   end
-  if header and numbers == #t.columns then
+  if header and header ~= "named" and numbers == #t.columns then
     if header == "found" then return M.open(path, delimiter, false, marks) end
     raise("%s: its first line has numbers only; if it has no header, say header = false", path)
   end
@@ -78,7 +79,8 @@ local function categories_of(t, k, most, what)
 end
 
 --- How columns become features: a list of { column = name, role = "number" | "one_hot", at =, names =, fill = }, the
---- number of features and their names. It holds for every file of the set, and for rows that are predicted later.
+--- number of features and their names. It holds for every file of the set, and for rows that are predicted later; for
+--- these `table` says how the file was written: { delimiter =, header =, na =, ending = of its name }.
 function M.plan(t, o)
   local ignored, wanted = listed(t, "ignore", o.ignore) or {}, listed(t, "columns", o.columns)
   local texts, target = listed(t, "categories", o.categories) or {}, o.target ~= nil and M.column(t, "target", o.target)
@@ -193,6 +195,8 @@ function M.csv(given)
   local t = M.open(o.path, o.delimiter, o.header, marks)
   o.name = o.name or o.path:match "([^/]*)$"
   local plan = M.plan(t, o)
+  plan.table = { delimiter = o.delimiter, header = o.header, na = marks,
+    ending = o.path:lower():gsub("%.gz$", ""):match "%.(%w+)$" }
   local train = part(t, plan, o, o.name .. " train")
   local test = o.test and part(M.open(o.test, o.delimiter, o.header, marks), plan, o, o.name .. " test")
   return parts.dataset(o.name, train, test, o.validation)

@@ -35,6 +35,8 @@ local function picture(path, job)
   } }
 end
 
+local BRIGHTEST = 2           -- above it values are no pixels from 0 to 1, a little noise on them granted
+
 -- An array: one sample, or rows of them; [n, H, W] where the model takes [H, W, 1].
 local function array(path, job)
   local t, message = core.readers.npy_read(path)
@@ -56,16 +58,43 @@ local function array(path, job)
   local n = one and 1 or shape[1]
   if n == 0 then errors.fail(1, "%s holds no samples", path) end
   t = (t.dtype == "f32" and t or t:to "f32"):reshape(n, table.unpack(job.shape))
-  if pixels and (not job.preparation or job.preparation.pixels) then t = t:div(255) end
+  if not job.preparation or job.preparation.pixels then
+    if pixels then t = t:div(255)
+    elseif job.preparation and t:max() > BRIGHTEST then
+      errors.fail(1, "%s holds values up to %.6g, and the pixels that the model was trained on are from 0 to 1; save "
+        .. "them as bytes (uint8), or divide by 255", path, t:max())
+    end
+  end
   return { x = t, rows = not one }
 end
 
+local usual = { csv = ",", tsv = "\t" }
+
+-- The delimiter of a file: that of the table of the training, unless the endings of their names say otherwise.
+local function delimiter_of(extension, from)
+  local other = from.ending ~= extension and (usual[from.ending] or extension == "tsv")
+  return not other and from.delimiter or usual[extension]
+end
+
+-- A missing value has been given what stands for it, if anything, by the table of the training.
+local function check_missing(t, plan)
+  for _, use in ipairs(plan.columns) do
+    local column = t.columns[t.by_name[use.column]]
+    if column and column.missing > 0 and not use.fill then
+      errors.fail(1, "%s, line %d, column '%s': a missing value; such rows are predicted where the training's table "
+        .. "was read with missing = \"mean\" or a number", t.path, column.missing_line, column.name)
+    end
+  end
+end
+
 -- Rows of a CSV file: by the names of the columns that the model was trained with; else columns of numbers, in order.
-local function rows(path, job)
+local function rows(path, job, extension)
   local csv = require "perilune.data.csv"
-  local plan = job.preparation and job.preparation.features
-  local bare = plan and tonumber(plan.columns[1].column) ~= nil   -- trained on a table without a header
-  local t = csv.open(path, job.delimiter or ",", not bare and "found")
+  local plan, header = job.preparation and job.preparation.features, "found"
+  local from = plan and plan.table or {}
+  if from.header ~= nil then header = from.header and "named"
+  elseif plan and tonumber(plan.columns[1].column) then header = false end     -- of an older file
+  local t = csv.open(path, job.delimiter or delimiter_of(extension, from), header, from.na)
   if not plan then
     plan = { width = #t.columns, columns = {} }
     for k, column in ipairs(t.columns) do plan.columns[k] = { column = column.name, role = "number", at = k } end
@@ -74,21 +103,21 @@ local function rows(path, job)
     errors.fail(1, "%s has %d features a row, and the model takes samples of %s", path, plan.width,
       shape_text(job.shape))
   end
+  check_missing(t, plan)
   return { x = csv.read(t, plan, false, false), rows = true }
 end
 
 local readers = { png = picture, jpg = picture, jpeg = picture, npy = array, csv = rows, tsv = rows }
 
 --- Samples of a file, ready for the model: { x = [n, ...], rows = true where they are numbered, notes = of a picture }.
---- job: shape (of a sample), preparation, invert, delimiter.
+--- job: shape (of a sample), preparation, invert, delimiter (nil: that of the training's table).
 function M.read(path, job)
   local extension = (path:gsub("%.gz$", ""):match "%.(%w+)$" or ""):lower()
   local reader = readers[extension]
   if not reader then
     errors.fail(1, "%s: pictures (.png, .jpg), rows (.csv, .tsv) and arrays (.npy) are read", path)
   end
-  job.delimiter = extension == "tsv" and "\t" or ","
-  local samples = reader(path, job)
+  local samples = reader(path, job, extension)
   samples.x = preparation.standardize(job.preparation, samples.x, job.shape)
   return samples
 end

@@ -212,8 +212,9 @@ function M.write(graph, path)
     end
     taken[node], outputs[k], ends[k] = true, node, { node.layer, node.node, 0 }
   end
+  -- one input and one output are not lists: Keras warns of a call with a tensor where it expects a list
   local config = { class_name = "Functional", config = { name = "model", trainable = true, layers = b.layers,
-    input_layers = { { "input", 0, 0 } }, output_layers = ends } }
+    input_layers = { "input", 0, 0 }, output_layers = #ends == 1 and ends[1] or ends } }
   local w <close>, message = core.store.create(path)
   if not w then return nil, message end
   w:group("/", { model_config = encode(config), backend = "tensorflow",

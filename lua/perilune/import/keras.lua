@@ -193,7 +193,12 @@ local function sequence(chain, nn, fill)
       if before and item.class ~= "Conv2D" and item.class ~= "AveragePooling2D" and item.class ~= "MaxPooling2D" then
         refuse(item, "a ZeroPadding2D before it has no counterpart")
       end
-      local layer, parameters, after = read(item, nn, before)
+      local ok, layer, parameters, after = pcall(read, item, nn, before)
+      if not ok then
+        local why = errors.strip(tostring(layer)):gsub("^[^:]+:%d+: ", "")
+        if why:find("layer '", 1, true) ~= 1 then refuse(item, "%s", why) end      -- an option of a layer here
+        error(why, 0)
+      end
       before = nil
       list[#list + 1], list[#list + 2] = layer, after
       fill[#fill + 1] = { layer = layer, parameters = parameters or {}, from = item }

@@ -40,15 +40,19 @@ local function fits_any(target, shape)
   return f.pytorch or f.native
 end
 
--- Targets by their full name, or its end: "net.fc1.weight" is "fc1.weight".
+-- Has a tensor the target's full name, or one that ends in it? "net.fc1.weight" is "fc1.weight".
+local function is_named(target, t)
+  local group, kind = parts_of(t.name)
+  local ending = group:sub(-#target.owner - 1)
+  return kind == target.kind
+    and (group == target.owner or ending == "." .. target.owner or ending == "/" .. target.owner)
+end
+
 local function by_name(targets, tensors)
   local found = {}
   for _, target in ipairs(targets) do
     for _, t in ipairs(tensors) do
-      local group, kind = parts_of(t.name)
-      local ending = group:sub(-#target.owner - 1)
-      local named = group == target.owner or ending == "." .. target.owner or ending == "/" .. target.owner
-      if kind == target.kind and named and fits_any(target, t.shape) then
+      if is_named(target, t) and fits_any(target, t.shape) then
         if found[target] then return nil end
         found[target] = t
       end
@@ -127,12 +131,35 @@ end
 
 local function shape_text(shape) return "[" .. table.concat(shape, ", ") .. "]" end
 
+local function shapes_of(target)
+  if same_shape(target.tensor.shape, target.pytorch_shape) then return shape_text(target.pytorch_shape) end
+  return ("%s here and %s in PyTorch"):format(shape_text(target.tensor.shape), shape_text(target.pytorch_shape))
+end
+
+-- Where most parameters have a tensor of their name: the first that has none, or one of another shape.
+local function name_what_is_missing(targets, tensors, path)
+  local absent, other, tensor, count = nil, nil, nil, 0
+  for _, target in ipairs(targets) do
+    local named
+    for _, t in ipairs(tensors) do named = named or is_named(target, t) and t end
+    if named then count = count + 1 else absent = absent or target end
+    if named and not fits_any(target, named.shape) and not other then other, tensor = target, named end
+  end
+  if 2 * count <= #targets then return end
+  if other then
+    errors.fail(1, "%s: its %s is %s, and %s is %s", path, printable.text(tensor.name), shape_text(tensor.shape),
+      other.name, shapes_of(other))
+  elseif absent then
+    errors.fail(1, "%s has tensors of the names of %d parameters, and none that is called %s, which is %s", path, count,
+      absent.name, shapes_of(absent))
+  end
+end
+
 local function no_tensor_fits(target, tensors, path)
   local names = {}
   for i, t in ipairs(tensors) do names[i] = printable.text(t.name) .. " " .. shape_text(t.shape) end
   local more = #names > 6 and (" and %d more"):format(#names - 6) or ""
-  errors.fail(1, "%s: no tensor in it fits %s, which is %s here and %s in PyTorch; it has %s%s", path, target.name,
-    shape_text(target.tensor.shape), shape_text(target.pytorch_shape),
+  errors.fail(1, "%s: no tensor in it fits %s, which is %s; it has %s%s", path, target.name, shapes_of(target),
     table.concat(names, ", ", 1, math.min(#names, 6)), more)
 end
 
@@ -154,7 +181,10 @@ function M.into(model, tensors, path, asked)
         shape_text(t.shape))
     end
   end
-  if missing then no_tensor_fits(missing, tensors, path) end
+  if missing then
+    name_what_is_missing(targets, tensors, path)
+    no_tensor_fits(missing, tensors, path)
+  end
   local layout = layout_of(targets, found, asked, path)
   for _, t in ipairs(tensors) do
     if not used[t] and not passed[t.name:match "[^.]*$"] then
