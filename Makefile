@@ -211,7 +211,8 @@ deps:
 # Every test under AddressSanitizer and UndefinedBehaviorSanitizer; and what runs on several threads under ThreadSanitizer.
 SANITIZED = BUILD=$(BUILD)-asan OPT="-O1" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 asan:
-	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	@LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 \
+	 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	 $(MAKE) --no-print-directory $(JOBS) tests $(SANITIZED)
 asan-program:
 	@$(MAKE) --no-print-directory $(JOBS) all $(SANITIZED)

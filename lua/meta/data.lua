@@ -181,19 +181,20 @@ function data.images(options) end
 ---@field y? string (default "y")
 ---@field test_x? string (default "test_x")
 ---@field test_y? string (default "test_y")
----@field labels? string[] names of the classes (default "0", "1", ...)
+---@field labels? string[]|integer names of the classes, or how many there are (default: the largest label + 1)
 ---@field name? string (default "hdf5")
 ---@field foreign? boolean reads files that other programs wrote, whose wholeness nothing proves (default false)
 ---@field stream? boolean the samples stay in the file and are read ahead of the step (default false)
 ---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
 
----A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once.
+---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once. Unsigned bytes are pixels, whose
+---value is byte / 255; other numbers stay.
 ---
----With `stream = true` the samples stay in the file: 16 MiB of it are in memory and 16 are read ahead, so that sets
----larger than memory can be trained on; labels and targets are in memory. Any program's file will do, contiguous or in
----chunks, plain or with deflate, shuffle, Fletcher-32. An epoch is shuffled by blocks, in an order that is not that of
----the set in memory, but is the same for any number of threads and after a resume. Nothing can be resized. Before a run
----the file is read once, for its SHA-256.
+---With `stream = true` the samples stay in the file: 16 MiB of it are in memory and 16 are read ahead (more only where
+---a batch or a chunk is larger), so that sets larger than memory can be trained on; labels and targets are in memory.
+---Any program's file will do, contiguous or in chunks, plain or with deflate (gzip), LZF, shuffle, Fletcher-32. An
+---epoch is shuffled by blocks, in an order that is not that of the set in memory, but is the same for any number of
+---threads and after a resume. Nothing can be resized. Before a run the file is read once, for its SHA-256.
 ---
 ---```lua
 ---assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))

@@ -220,8 +220,11 @@ void pl_dataset_gather(const pl_dataset *ds, const pl_team *team, const uint32_t
   size_t target_size = ds->targets ? (size_t)(pl_tensor_count(ds->targets) / pl_tensor_shape(ds->targets)->size[0]) : 0;
   bool bytes = pl_tensor_type(ds->samples) == PL_U8;
   pl_team_share(team, n, 1, &from, &to);
-  if (ds->stream != NULL && x != NULL && to > from)
-    gather_stream(ds, positions + from, to - from, size, x + from * size);
+  if (ds->stream != NULL && x != NULL) {
+    bool alone = ds->stream->one_reads;   /* several would read the same chunk in turns */
+    size_t begin = alone ? 0 : from, end = !alone ? to : team->rank == 0 ? n : 0;
+    if (end > begin) gather_stream(ds, positions + begin, end - begin, size, x + begin * size);
+  }
   for (size_t i = from; i < to; i++) {
     size_t row = ds->rows[positions[i]];
     if (x != NULL && ds->stream == NULL) {

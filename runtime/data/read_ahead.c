@@ -1,7 +1,8 @@
 /* Reading ahead of those who take samples. Window k is the positions [first[k], first[k + 1]) of the order; it lies in
-   slot k mod SLOTS, in the order of the file. Invariant: slots hold windows of [base, base + SLOTS), where base is the
+   slot k mod slots, in the order of the file. Invariant: slots hold windows of [base, base + slots), where base is the
    window of the lowest position that is still asked for, and only grows; a slot is filled anew when its window is below
    base, and then nobody reads it. So a window that is held and not below base needs no lock.
+   There are two slots; where a batch is larger than two windows, as many as it has, and one.
    One at a time reads: the thread, or (shared) a member that takes a sample while of the next window less was read than
    was taken of this one. */
 #include <stdatomic.h>
@@ -9,7 +10,7 @@
 #include "data/dataset.h"
 #include "data/stream.h"
 
-enum { SLOTS = 2 };
+enum { SLOTS_LEAST = 2 };
 #define NO_WINDOW SIZE_MAX
 
 struct pl_read_ahead {
@@ -18,11 +19,13 @@ struct pl_read_ahead {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t filled, wanted;
-  char *memory;                  /* [SLOTS, window, row_bytes] */
-  uint32_t *sorted_at;           /* [SLOTS, window]: which sample of the slot is the one at a position */
+  size_t batch;                  /* positions that are taken together, from a multiple of it on */
+  size_t slots;
+  char *memory;                  /* [slots, window, row_bytes] */
+  uint32_t *sorted_at;           /* [slots, window]: which sample of the slot is the one at a position */
   uint32_t *rows;                /* [window] of the window that is read */
   uint64_t *spare;               /* [2, window] to sort them */
-  atomic_size_t held[SLOTS];     /* the window in each slot, complete; NO_WINDOW: none */
+  atomic_size_t *held;           /* [slots]: the window in each, complete; NO_WINDOW: none */
   atomic_size_t base;
   atomic_size_t read;            /* positions up to which all was read, or skipped */
   atomic_bool shared;            /* those who take samples read, not the thread */
@@ -33,15 +36,15 @@ struct pl_read_ahead {
 };
 
 static char *slot(const pl_read_ahead *c, size_t window) {
-  return c->memory + window % SLOTS * c->stream->window * c->stream->row_bytes;
+  return c->memory + window % c->slots * c->stream->window * c->stream->row_bytes;
 }
 
 static uint32_t *sorted_at(const pl_read_ahead *c, size_t window) {
-  return c->sorted_at + window % SLOTS * c->stream->window;
+  return c->sorted_at + window % c->slots * c->stream->window;
 }
 
 static bool has_work(const pl_read_ahead *c) {
-  return !c->busy && c->next < c->windows && c->next < c->base + SLOTS;
+  return !c->busy && c->next < c->windows && c->next < c->base + c->slots;
 }
 
 static void begin_window(pl_read_ahead *c, size_t k, size_t m) {
@@ -56,7 +59,7 @@ static void read_some(pl_read_ahead *c) {
   size_t k = c->next, done = c->done, m = c->first[k + 1] - c->first[k], some = 0;
   pl_error err;
   c->busy = true;
-  if (done == 0) c->held[k % SLOTS] = NO_WINDOW;
+  if (done == 0) c->held[k % c->slots] = NO_WINDOW;
   pthread_mutex_unlock(&c->lock);
   if (done == 0) begin_window(c, k, m);
   char *to = slot(c, k) + done * c->stream->row_bytes;
@@ -69,7 +72,7 @@ static void read_some(pl_read_ahead *c) {
   c->busy = false;
   c->done += some;
   if (c->done == m) {
-    c->held[k % SLOTS] = k;
+    c->held[k % c->slots] = k;
     c->next = k + 1;
     c->done = 0;
   }
@@ -89,21 +92,32 @@ static void *run(void *arg) {
   return NULL;
 }
 
-pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err) {
+static bool allocate_slots(pl_read_ahead *c, size_t slots, pl_error *err) {
+  pl_free(c->memory);
+  pl_free(c->sorted_at);
+  pl_free(c->held);
+  c->memory = pl_alloc_array(slots * c->stream->window, c->stream->row_bytes, err);
+  c->sorted_at = pl_alloc_array(slots * c->stream->window, sizeof *c->sorted_at, err);
+  c->held = pl_alloc_array(slots, sizeof *c->held, err);
+  bool ok = c->memory && c->sorted_at && c->held;
+  c->slots = ok ? slots : 0;
+  return ok;
+}
+
+pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, size_t batch, pl_error *err) {
   pl_read_ahead *c = pl_alloc(sizeof *c, err);
   if (c == NULL) return NULL;
   c->ds = pl_dataset_retain(ds);
   c->stream = ds->stream;
-  for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
+  c->batch = batch;
   pthread_mutex_init(&c->lock, NULL);
   pthread_cond_init(&c->filled, NULL);
   pthread_cond_init(&c->wanted, NULL);
-  c->memory = pl_alloc_array(SLOTS * c->stream->window, c->stream->row_bytes, err);
+  bool ok = allocate_slots(c, SLOTS_LEAST, err);
   c->rows = pl_alloc_array(c->stream->window, sizeof *c->rows, err);
-  c->sorted_at = pl_alloc_array(SLOTS * c->stream->window, sizeof *c->sorted_at, err);
   c->spare = pl_alloc_array(2 * c->stream->window, sizeof *c->spare, err);
   c->first = pl_alloc_array(pl_stream_windows_most(c->stream, ds->count) + 1, sizeof *c->first, err);
-  if (c->memory && c->rows && c->sorted_at && c->spare && c->first) {
+  if (ok && c->rows && c->spare && c->first) {
     if (pthread_create(&c->thread, NULL, run, c) == 0) return c;
     pl_error_set(err, PL_ERROR_MEMORY, "no thread can be started to read ahead");
   }
@@ -126,10 +140,23 @@ void pl_read_ahead_close(pl_read_ahead *c) {
   pl_free(c->memory);
   pl_free(c->rows);
   pl_free(c->sorted_at);
+  pl_free(c->held);
   pl_free(c->spare);
   pl_free(c->first);
   pl_dataset_free(c->ds);
   pl_free(c);
+}
+
+/* Of how many windows a batch has samples, at most. */
+static size_t windows_of_a_batch(const pl_read_ahead *c) {
+  size_t most = 1;
+  for (size_t from = 0, k = 0, last; from < c->ds->count; from += c->batch) {
+    size_t end = c->batch < c->ds->count - from ? from + c->batch : c->ds->count;
+    while (c->first[k + 1] <= from) k++;
+    for (last = k; c->first[last + 1] < end; ) last++;
+    if (last - k + 1 > most) most = last - k + 1;
+  }
+  return most;
 }
 
 pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, uint64_t epoch, bool shuffle,
@@ -137,11 +164,17 @@ pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, 
   pthread_mutex_lock(&c->lock);
   c->windows = 0;   /* no further window of the old order is begun */
   while (c->busy) pthread_cond_wait(&c->filled, &c->lock);
-  for (int k = 0; k < SLOTS; k++) c->held[k] = NO_WINDOW;
   c->order = order;
   c->base = c->read = c->next = c->done = 0;
+  size_t windows, slots = 0;
   pl_status status = pl_stream_order(c->stream, c->ds->rows, order, c->ds->count, seed, epoch, shuffle, c->first,
-                                     &c->windows, err);
+                                     &windows, err);
+  if (status == PL_OK) slots = windows_of_a_batch(c) > SLOTS_LEAST ? windows_of_a_batch(c) + 1 : SLOTS_LEAST;
+  if (slots > c->slots && !allocate_slots(c, slots, err)) status = PL_ERROR_MEMORY;
+  if (status == PL_OK) {
+    for (size_t k = 0; k < c->slots; k++) c->held[k] = NO_WINDOW;
+    c->windows = windows;
+  }
   pthread_mutex_unlock(&c->lock);   /* the first take says where to begin */
   return status;
 }
@@ -168,8 +201,8 @@ static bool wait_for(pl_read_ahead *c, size_t k, size_t base) {
     c->base = base > c->base ? base : c->base;
     if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);
   }
-  bool near = k >= c->base && k < c->base + SLOTS;
-  while (near && c->held[k % SLOTS] != k) {
+  bool near = k >= c->base && k < c->base + c->slots;
+  while (near && c->held[k % c->slots] != k) {
     if (c->shared && has_work(c)) read_some(c);
     else pthread_cond_wait(&c->filled, &c->lock);
   }
@@ -188,7 +221,7 @@ static void share(pl_read_ahead *c, size_t k, size_t position) {
 /* Known without a lock: window k is there and stays. */
 static bool is_held(pl_read_ahead *c, size_t k, size_t base) {
   size_t known = atomic_load_explicit(&c->base, memory_order_relaxed);
-  return base <= known && k >= known && atomic_load_explicit(&c->held[k % SLOTS], memory_order_acquire) == k;
+  return base <= known && k >= known && atomic_load_explicit(&c->held[k % c->slots], memory_order_acquire) == k;
 }
 
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {

@@ -21,6 +21,7 @@ struct pl_stream {
   /* These rows will be read: the system may begin to fetch them. NULL: only who reads can wait for them. */
   void (*fetch)(const pl_stream *s, const uint32_t *rows, size_t n);
   void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
+  bool one_reads;                /* reading has a lock: who wants neighbours does not ask from several threads */
   size_t row_bytes;
   size_t block, window;          /* samples; a window is whole blocks */
   pthread_mutex_t lock;          /* of what follows, and of the implementation */
@@ -48,8 +49,9 @@ void pl_stream_sort(uint32_t *rows, uint32_t *sorted_at, size_t n, uint64_t *spa
 
 typedef struct pl_read_ahead pl_read_ahead;
 
-/* For a streamed data set: windows are read ahead of those who take samples, by a thread of its own. */
-pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, pl_error *err);
+/* For a streamed data set: windows are read ahead of those who take samples, by a thread of its own. batch: how many
+   are taken together; those from a multiple of it on. */
+pl_read_ahead *pl_read_ahead_open(const pl_dataset *ds, size_t batch, pl_error *err);
 void pl_read_ahead_close(pl_read_ahead *c);                          /* NULL is allowed */
 /* From now on samples come in the order of that epoch. [out] order, of all positions, borrowed until the next start.
    Nobody takes samples meanwhile. */

@@ -58,3 +58,7 @@ static uint32_t big_endian(uint32_t x) {
 }
 
 uint32_t pl_fletcher32_sum(const pl_fletcher32 *f) { return big_endian(f->b) << 16 | big_endian(f->a); }
+
+bool pl_fletcher32_is(const pl_fletcher32 *f, const uint8_t *at) {
+  return pl_fletcher32_sum(f) == ((uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]);
+}

@@ -3,6 +3,7 @@
 #ifndef STORE_FLETCHER32_H
 #define STORE_FLETCHER32_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,7 @@ typedef struct pl_fletcher32 {
 /* In pieces of an even number of bytes; the last may be odd, as if a zero followed. */
 void pl_fletcher32_update(pl_fletcher32 *f, const uint8_t *data, size_t n);
 uint32_t pl_fletcher32_sum(const pl_fletcher32 *f);
+/* Is it the one that is stored at `at`, in 4 bytes? */
+bool pl_fletcher32_is(const pl_fletcher32 *f, const uint8_t *at);
 
 #endif

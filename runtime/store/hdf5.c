@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "perilune/store.h"
 #include "store/hdf5.h"
+#include "store/lzf.h"
 
 #ifndef PL_HDF5_LIBRARY   /* the name under which the linker would have recorded it; the Makefile asks */
 #define PL_HDF5_LIBRARY "libhdf5.so"
@@ -51,6 +52,7 @@ pl_status pl_hdf5_load(pl_error *err) {
     if (id == NULL) return pl_error_set(err, PL_ERROR_IO, "%s has no %s", PL_HDF5_LIBRARY, ids[i].name);
     *ids[i].at = *id;
   }
+  if (hdf5.H5Zregister(&pl_lzf_filter) < 0) return pl_error_set(err, PL_ERROR_IO, "the HDF5 library takes no filter");
   loaded = true;
   return PL_OK;
 }

@@ -1,18 +1,19 @@
 /* The tree reader: datasets and attributes. What a file claims is checked against the file's length before anything is
    allocated for it. */
 #include <string.h>
+#include "store/chunks.h"
 #include "store/reader.h"
 
 enum { NO_TYPE = -1 };
 
 static int lossless(hid_t type);
 
-/* Enumerations are read as their numbers. */
+/* Enumerations, also those of two words that are booleans, are read as their numbers, which are no pixels. */
 static int of_super(hid_t type) {
   hid_t super = hdf5.H5Tget_super(type);
   int found = super < 0 ? NO_TYPE : lossless(super);
   if (super >= 0) hdf5.H5Tclose(super);
-  return found;
+  return found == PL_STORE_U8 ? PL_STORE_I32 : found;
 }
 
 /* The element type that holds all values of an HDF5 type; NO_TYPE when there is none. */
@@ -21,7 +22,7 @@ static int lossless(hid_t type) {
   switch (hdf5.H5Tget_class(type)) {
     case H5T_FLOAT: return size <= 4 ? PL_STORE_F32 : size <= 8 ? PL_STORE_F64 : NO_TYPE;
     case H5T_STRING: return PL_STORE_TEXT;
-    case H5T_ENUM: return size == 1 && hdf5.H5Tget_nmembers(type) == 2 ? PL_STORE_U8 : of_super(type);
+    case H5T_ENUM: return of_super(type);
     case H5T_INTEGER: {
       bool is_signed = hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
       if (size == 1 && !is_signed) return PL_STORE_U8;
@@ -126,6 +127,17 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
   return status;
 }
 
+static pl_status check_chunks(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
+                              pl_error *err) {
+  hid_t creation = hdf5.H5Dget_create_plist(set), type = hdf5.H5Dget_type(set);
+  bool chunked = hdf5.H5Pget_layout(creation) == H5D_CHUNKED;
+  pl_status status = chunked ? pl_chunks_check(set, shape, hdf5.H5Tget_size(type), err) : PL_OK;
+  hdf5.H5Pclose(creation);
+  hdf5.H5Tclose(type);
+  if (status) pl_error_prefix(err, "cannot read '%s' of %s", path, r->path);
+  return status;
+}
+
 /* Reading turns unsigned numbers that do not fit into the largest that does. */
 static bool is_clipped(hid_t set, const int64_t *data, size_t n) {
   hid_t type = hdf5.H5Dget_type(set);
@@ -155,8 +167,8 @@ pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type
   hid_t set = pl_reader_enter(r, path, err);
   if (set < 0) return err->status;
   hid_t memory = type == PL_STORE_TEXT ? hdf5.H5Dget_type(set) : hdf5.H5Tcopy(pl_store_memory_type(type));
-  pl_status status = PL_OK;
-  if (bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+  pl_status status = check_chunks(r, path, set, &info.shape, err);
+  if (status == PL_OK && bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
     status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read '%s' of %s", path, r->path);
   }
   if (status == PL_OK && type == PL_STORE_I64 && is_clipped(set, data, bytes / sizeof(int64_t))) {

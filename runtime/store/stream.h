@@ -5,15 +5,8 @@
 #include "data/readers/elements.h"
 #include "data/readers/source.h"
 #include "data/stream.h"
+#include "store/chunks.h"
 #include "store/fletcher32.h"
-
-enum { STREAM_FILTERS_MOST = 4 };
-enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };   /* filters, as HDF5 numbers them */
-
-typedef struct pl_stored_chunk {
-  uint64_t offset;               /* of the file */
-  uint64_t size;                 /* bytes as stored; 0: never written */
-} pl_stored_chunk;
 
 typedef struct pl_hdf5_stream {
   pl_stream stream;
@@ -24,13 +17,11 @@ typedef struct pl_hdf5_stream {
   pl_shape shape;
   size_t row_elements, row_stored;   /* elements of a row, and their bytes in the file */
   uint64_t offset;               /* contiguous: of the first row */
-  /* in chunks: a band is the chunks of the same rows */
-  pl_stored_chunk *chunks;       /* NULL: contiguous; [bands, chunks of a band] */
-  int64_t chunk[PL_MAX_AXES];
-  size_t bands, band_chunks, band_rows, chunk_bytes;
+  pl_stored_chunk *chunks;       /* NULL: contiguous; [in.bands, in.band_chunks] */
+  pl_chunks in;
+  size_t band_rows;
   bool chunk_is_band;            /* the one, and all of it inside the data set, but for its rows */
   bool plain_chunks;             /* through no filter, or only a sum was put after them */
-  int filters[STREAM_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   uint8_t *band, *packed, *plain;   /* under stream.lock: the band read last [band_rows, row], and room for a chunk */
   size_t band_held;              /* which; SIZE_MAX: none */
   /* under stream.lock, too: of a chunk that is being read to its place, all of it: what is still to be read, in the

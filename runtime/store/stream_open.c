@@ -12,8 +12,15 @@ static pl_status unreadable(const pl_hdf5_stream *s, const char *why, pl_error *
   return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: %s", s->file.name, why);
 }
 
+/* Enumerations, which h5py's booleans are, are read as their numbers. */
 static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   hid_t type = hdf5.H5Dget_type(set);
+  bool is_enum = hdf5.H5Tget_class(type) == H5T_ENUM;
+  if (is_enum) {
+    hid_t super = hdf5.H5Tget_super(type);
+    hdf5.H5Tclose(type);
+    type = super;
+  }
   H5T_class_t kind = hdf5.H5Tget_class(type);
   size_t size = hdf5.H5Tget_size(type);
   bool is_signed = kind == H5T_INTEGER && hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
@@ -24,7 +31,7 @@ static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || !pl_element_is_known(s->element) ||
       (order != H5T_ORDER_LE && order != H5T_ORDER_BE))
     return unreadable(s, "its elements are neither integers nor floating-point numbers of 8 to 64 bits", err);
-  s->as_bytes = s->element.kind == 'u' && size == 1;
+  s->as_bytes = s->element.kind == 'u' && size == 1 && !is_enum;
   s->as_in_memory = pl_element_is_as_in_memory(s->element, !s->as_bytes);
   return PL_OK;
 }
@@ -49,70 +56,36 @@ static pl_status find_shape(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   return PL_OK;
 }
 
-static pl_status find_filters(pl_hdf5_stream *s, hid_t creation, pl_error *err) {
-  int n = hdf5.H5Pget_nfilters(creation);
-  if (n > STREAM_FILTERS_MOST) return unreadable(s, "it has too many filters", err);
-  for (int f = 0; f < n; f++) {
-    unsigned flags, config;
-    size_t values = 0;
-    char name[64] = "";
-    int id = hdf5.H5Pget_filter2(creation, (unsigned)f, &flags, &values, NULL, sizeof name, name, &config);
-    if (id < 1 || id > 3)
-      return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: its chunks went through the filter '%.40s'; "
-                          "deflate, shuffle and Fletcher-32 are read", s->file.name, name);
-    s->filters[f] = id;
+static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
+  pl_status status = pl_chunks_find(&s->in, set, &s->shape, s->element.size, err);
+  if (status) {
+    pl_error_prefix(err, "%s cannot be streamed", s->file.name);
+    return status;
   }
-  s->filter_count = n;
-  s->plain_chunks = n == 0 || (n == 1 && s->filters[0] == FLETCHER32);
-  return PL_OK;
-}
-
-static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, hid_t creation, pl_error *err) {
-  hsize_t chunk[H5S_MAX_RANK];
-  int axes = hdf5.H5Pget_chunk(creation, H5S_MAX_RANK, chunk);
-  pl_status status = find_filters(s, creation, err);
-  if (status) return status;
-  if (axes != s->shape.axes) return unreadable(s, "its chunks have other axes", err);
-  s->chunk_bytes = s->element.size;
-  s->band_chunks = 1;
-  for (int a = 0; a < axes; a++) {
-    if (chunk[a] < 1 || chunk[a] > BAND_BYTES_MOST || s->chunk_bytes > BAND_BYTES_MOST)
-      return unreadable(s, "its chunks are larger than 64 MiB", err);
-    s->chunk[a] = (int64_t)chunk[a];
-    s->chunk_bytes *= (size_t)chunk[a];
-    if (a > 0) s->band_chunks *= (size_t)((s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a]);
-  }
-  s->band_rows = (size_t)chunk[0];
-  s->bands = ((size_t)s->shape.size[0] + s->band_rows - 1) / s->band_rows;
-  if (s->chunk_bytes > BAND_BYTES_MOST || s->band_rows * s->row_stored > BAND_BYTES_MOST)
+  if (s->in.unknown[0])
+    return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: its chunks went through the filter '%s'; deflate "
+                        "(gzip), LZF, shuffle and Fletcher-32 are read", s->file.name, s->in.unknown);
+  s->band_rows = (size_t)s->in.chunk[0];
+  if (s->in.bytes > BAND_BYTES_MOST || s->band_rows > BAND_BYTES_MOST / s->row_stored)
     return unreadable(s, "the chunks of the same samples are larger than 64 MiB", err);
-  if (s->bands > CHUNKS_MOST / s->band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
-  s->chunk_is_band = s->band_chunks == 1 && s->chunk_bytes == s->band_rows * s->row_stored;
-  s->chunks = pl_alloc_array(s->bands * s->band_chunks, sizeof *s->chunks, err);
-  s->band = pl_alloc(s->band_rows * s->row_stored + 64, err);
-  s->packed = pl_alloc(s->chunk_bytes + 64, err);
-  s->plain = pl_alloc(s->chunk_bytes + 64, err);
-  if (s->chunks == NULL || s->band == NULL || s->packed == NULL || s->plain == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < s->bands * s->band_chunks; i++) {
-    hsize_t corner[H5S_MAX_RANK], size = 0;
-    unsigned mask = 0;
-    haddr_t address = HADDR_UNDEF;
-    size_t c = i % s->band_chunks;
-    corner[0] = i / s->band_chunks * s->band_rows;
-    for (int a = axes - 1; a > 0; a--) {
-      size_t across = (size_t)((s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a]);
-      corner[a] = c % across * chunk[a];
-      c /= across;
+  if (s->in.bands > CHUNKS_MOST / s->in.band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
+  s->chunk_is_band = s->in.band_chunks == 1 && s->in.bytes == s->band_rows * s->row_stored;
+  s->plain_chunks = s->in.filter_count == 0 || (s->in.filter_count == 1 && s->in.filters[0] == FLETCHER32);
+  size_t count = s->in.bands * s->in.band_chunks, room = s->in.bytes;
+  s->chunks = pl_alloc_array(count, sizeof *s->chunks, err);
+  if (s->chunks == NULL) return PL_ERROR_MEMORY;
+  for (size_t i = 0; i < count; i++) {
+    if (pl_chunk_find(&s->in, set, i, &s->chunks[i], err)) {
+      pl_error_prefix(err, "%s cannot be streamed", s->file.name);
+      return err->status;
     }
-    if (hdf5.H5Dget_chunk_info_by_coord(set, corner, &mask, &address, &size) < 0)
-      return pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot find the chunks of %s", s->file.name);
-    if (address == HADDR_UNDEF || size == 0) continue;
-    if (mask != 0) return unreadable(s, "some of its chunks went through fewer filters than others", err);
-    if (size > s->chunk_bytes + 64)   /* what did not shrink may have grown by a little */
-      return unreadable(s, "one of its chunks is larger than it says", err);
-    s->chunks[i] = (pl_stored_chunk){ address, size };
+    if (s->chunks[i].size > room) room = (size_t)s->chunks[i].size;
   }
-  return PL_OK;
+  room += CHUNK_SPARE;   /* the three are exchanged; a band may be several chunks */
+  s->band = pl_alloc(s->band_rows * s->row_stored > room ? s->band_rows * s->row_stored : room, err);
+  s->packed = pl_alloc(room, err);
+  s->plain = pl_alloc(room, err);
+  return s->band && s->packed && s->plain ? PL_OK : PL_ERROR_MEMORY;
 }
 
 static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
@@ -120,7 +93,7 @@ static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
   pl_status status = PL_OK;
   if (hdf5.H5Pget_external_count(creation) > 0) status = unreadable(s, "it keeps its data in another file", err);
-  else if (layout == H5D_CHUNKED) status = find_chunks(s, set, creation, err);
+  else if (layout == H5D_CHUNKED) status = find_chunks(s, set, err);
   else if (layout == H5D_CONTIGUOUS) {
     s->offset = hdf5.H5Dget_offset(set);
     if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
@@ -133,38 +106,62 @@ static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
 
 static void shift(pl_hdf5_stream *s, uint64_t by) {
   s->offset += by;
-  for (size_t i = 0; s->chunks && i < s->bands * s->band_chunks; i++) s->chunks[i].offset += by;
+  for (size_t i = 0; s->chunks && i < s->in.bands * s->in.band_chunks; i++) s->chunks[i].offset += by;
   s->band_held = SIZE_MAX;
+}
+
+/* Do the first chunk's bytes lie where it is thought to be? Never written: anywhere. */
+static pl_status compare_chunk(pl_hdf5_stream *s, hid_t set, bool *same, pl_error *err) {
+  size_t size = (size_t)s->chunks[0].size;
+  *same = size == 0;
+  if (*same) return PL_OK;
+  pl_status status = pl_chunk_read(&s->in, set, 0, s->plain, err);
+  if (status == PL_OK && pl_source_read_at(&s->file, s->chunks[0].offset, s->packed, size, NULL) == PL_OK)
+    *same = memcmp(s->packed, s->plain, size) == 0;
+  return status;
+}
+
+static pl_status read_first_row(const pl_hdf5_stream *s, hid_t set, void *out, pl_error *err) {
+  hsize_t from[PL_MAX_AXES] = { 0 }, count[PL_MAX_AXES];
+  for (int a = 0; a < s->shape.axes; a++) count[a] = a == 0 ? 1 : (hsize_t)s->shape.size[a];
+  hid_t space = hdf5.H5Dget_space(set), memory = hdf5.H5Screate_simple(s->shape.axes, count, NULL);
+  hid_t type = s->as_bytes ? hdf5.H5T_NATIVE_UINT8_g : hdf5.H5T_NATIVE_FLOAT_g;
+  bool ok = hdf5.H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, count, NULL) >= 0 &&
+    hdf5.H5Dread(set, type, memory, space, H5P_DEFAULT, out) >= 0;
+  hdf5.H5Sclose(space);
+  hdf5.H5Sclose(memory);
+  return ok ? PL_OK : pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read the first row of %s", s->file.name);
+}
+
+/* Of chunks libhdf5 reads values only after they were unpacked here (chunks.h says why). */
+static pl_status compare_row(pl_hdf5_stream *s, hid_t set, bool *same, pl_error *err) {
+  uint32_t first = 0;
+  void *mine = pl_alloc(s->stream.row_bytes, err), *theirs = pl_alloc(s->stream.row_bytes, err);
+  pl_status status = mine && theirs ? PL_OK : PL_ERROR_MEMORY;
+  if (status == PL_OK) status = pl_stream_read_rows(&s->stream, mine, &first, 1, err);
+  if (status == PL_OK) status = read_first_row(s, set, theirs, err);
+  *same = status == PL_OK && memcmp(mine, theirs, s->stream.row_bytes) == 0;
+  pl_free(mine);
+  pl_free(theirs);
+  return status;
 }
 
 /* Versions of libhdf5 differ in whether they count from a file's beginning or from the end of its user block. */
 static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_error *err) {
-  hsize_t from[PL_MAX_AXES] = { 0 }, count[PL_MAX_AXES], user_block = 0;
-  uint32_t first = 0;
-  for (int a = 0; a < s->shape.axes; a++) count[a] = a == 0 ? 1 : (hsize_t)s->shape.size[a];
-  void *mine = pl_alloc(s->stream.row_bytes, err), *theirs = pl_alloc(s->stream.row_bytes, err);
-  pl_status status = mine && theirs ? PL_OK : PL_ERROR_MEMORY;
-  hid_t space = hdf5.H5Dget_space(set), memory = hdf5.H5Screate_simple(s->shape.axes, count, NULL);
+  hsize_t user_block = 0;
   hid_t creation = hdf5.H5Fget_create_plist(file);
   hdf5.H5Pget_userblock(creation, &user_block);
   hdf5.H5Pclose(creation);
-  hid_t type = s->as_bytes ? hdf5.H5T_NATIVE_UINT8_g : hdf5.H5T_NATIVE_FLOAT_g;
-  if (status == PL_OK && (hdf5.H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, count, NULL) < 0 ||
-                          hdf5.H5Dread(set, type, memory, space, H5P_DEFAULT, theirs) < 0))
-    status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read the first row of %s", s->file.name);
+  pl_status status = PL_OK;
   bool same = false;
   for (int try = 0; status == PL_OK && !same && try < (user_block > 0 ? 2 : 1); try++) {
     if (try == 1) shift(s, user_block);
-    status = pl_stream_read_rows(&s->stream, mine, &first, 1, err);
-    if (status == PL_OK) same = memcmp(mine, theirs, s->stream.row_bytes) == 0;
-    else if (try == 0 && user_block > 0) status = PL_OK;   /* bytes from elsewhere need not unpack */
+    same = true;
+    if (s->chunks) status = compare_chunk(s, set, &same, err);
+    if (status == PL_OK && same) status = compare_row(s, set, &same, err);
+    if (status && !s->chunks && try == 0 && user_block > 0) status = PL_OK;   /* these were other bytes */
   }
-  if (status == PL_OK && !same) status = unreadable(s, "its first row is not found where libhdf5 says", err);
-  hdf5.H5Sclose(space);
-  hdf5.H5Sclose(memory);
-  pl_free(mine);
-  pl_free(theirs);
-  return status;
+  return status || same ? status : unreadable(s, "its first row is not found where libhdf5 says", err);
 }
 
 /* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. Nothing more is read of a file
@@ -190,6 +187,7 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   if (status == PL_OK) status = find_element(s, set, err);
   if (status == PL_OK) status = find_shape(s, set, err);
   if (status == PL_OK) status = find_bytes(s, set, err);
+  s->stream.one_reads = s->chunks != NULL;
   if (status == PL_OK) {
     pl_stream_init(&s->stream, s->row_elements * (s->as_bytes ? 1 : sizeof(float)), s->chunks ? s->band_rows : 1);
     status = check_first_row(s, set, r->file, err);

@@ -1,5 +1,4 @@
-/* Rows of a streamed HDF5 data set, read by any thread; so without libhdf5, which is for one thread only. Chunks are
-   inflated, their bytes put back in order (the shuffle filter), their sums checked. */
+/* Rows of a streamed HDF5 data set, read by any thread; so without libhdf5, which is for one thread only. */
 #include <string.h>
 #include "store/stream.h"
 
@@ -9,60 +8,24 @@ static pl_status damaged(const pl_hdf5_stream *s, const char *why, pl_error *err
   return pl_error_set(err, PL_ERROR_CORRUPT, "a chunk of %s is damaged (%s)", s->file.name, why);
 }
 
-/* Is it the one that is stored at `at`? */
-static bool is_sum(const pl_fletcher32 *sum, const uint8_t *at) {
-  return pl_fletcher32_sum(sum) == ((uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]);
-}
-
 static void swap(uint8_t **a, uint8_t **b) {
   uint8_t *old = *a;
   *a = *b;
   *b = old;
 }
 
-/* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ... */
-static void unshuffle(uint8_t *out, const uint8_t *in, size_t elements, size_t size) {
-  for (size_t b = 0; b < size; b++)
-    for (size_t i = 0; i < elements; i++) out[i * size + b] = in[b * elements + i];
-}
-
-/* s->packed, of `size` bytes, becomes chunk_bytes in s->plain. */
-static pl_status undo_filters(pl_hdf5_stream *s, size_t size, pl_error *err) {
-  for (int f = s->filter_count - 1; f >= 0; f--) {
-    if (s->filters[f] == FLETCHER32) {
-      if (size < 4) return damaged(s, "it has no sum", err);
-      size -= 4;
-      pl_fletcher32 sum = { 0 };
-      pl_fletcher32_update(&sum, s->packed, size);
-      if (!is_sum(&sum, s->packed + size)) return damaged(s, "its sum is not that of its bytes", err);
-      continue;
-    }
-    if (s->filters[f] == DEFLATE) {
-      uLongf room = (uLongf)(s->chunk_bytes + 4);
-      if (uncompress(s->plain, &room, s->packed, (uLong)size) != Z_OK) return damaged(s, "it does not unpack", err);
-      size = room;
-    } else {
-      if (size % s->element.size != 0) return damaged(s, "its size", err);
-      unshuffle(s->plain, s->packed, size / s->element.size, s->element.size);
-    }
-    swap(&s->packed, &s->plain);
-  }
-  swap(&s->packed, &s->plain);
-  return size == s->chunk_bytes ? PL_OK : damaged(s, "its size", err);
-}
-
 /* A chunk of the band, of which parts may lie outside of the data set, to its place in the band. Last axes along which
    the chunk is as long as the data set are one element. */
 static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
   int axes = s->shape.axes;
-  while (axes > 1 && s->chunk[axes - 1] == s->shape.size[axes - 1]) axes--;
+  while (axes > 1 && s->in.chunk[axes - 1] == s->shape.size[axes - 1]) axes--;
   int last = axes - 1;
   int64_t at[PL_MAX_AXES] = { 0 }, corner[PL_MAX_AXES] = { (int64_t)(b * s->band_rows) };
   size_t unit = s->element.size;
-  for (int a = s->shape.axes - 1; a > last; a--) unit *= (size_t)s->chunk[a];
+  for (int a = s->shape.axes - 1; a > last; a--) unit *= (size_t)s->in.chunk[a];
   for (int a = last; a > 0; a--) {
-    int64_t across = (s->shape.size[a] + s->chunk[a] - 1) / s->chunk[a];
-    corner[a] = (int64_t)c % across * s->chunk[a];
+    int64_t across = (s->shape.size[a] + s->in.chunk[a] - 1) / s->in.chunk[a];
+    corner[a] = (int64_t)c % across * s->in.chunk[a];
     c /= (size_t)across;
   }
   for (;;) {   /* every run along the last axis */
@@ -71,14 +34,14 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
     for (int a = 0; a < axes; a++) {
       int64_t global = corner[a] + at[a];
       inside = inside && global < s->shape.size[a];
-      from = from * (size_t)s->chunk[a] + (size_t)at[a];
+      from = from * (size_t)s->in.chunk[a] + (size_t)at[a];
       to = a == 0 ? (size_t)at[0] : to * (size_t)s->shape.size[a] + (size_t)global;
     }
     int64_t left = axes > 1 ? s->shape.size[last] - corner[last] : 1;
-    int64_t run = axes > 1 ? (left < s->chunk[last] ? left : s->chunk[last]) : 1;
+    int64_t run = axes > 1 ? (left < s->in.chunk[last] ? left : s->in.chunk[last]) : 1;
     if (inside) memcpy(s->band + to * unit, s->plain + from * unit, (size_t)run * unit);
     int a = axes > 1 ? last - 1 : 0;
-    while (a >= 0 && ++at[a] == s->chunk[a]) at[a--] = 0;
+    while (a >= 0 && ++at[a] == s->in.chunk[a]) at[a--] = 0;
     if (a < 0) return;
   }
 }
@@ -87,18 +50,18 @@ static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
    Piece by piece, while it is in the cache; a piece that does not end the chunk is of an even number of bytes. */
 static pl_status read_plain_part(const pl_hdf5_stream *s, pl_stored_chunk chunk, size_t at, size_t size, uint8_t *out,
                                  pl_fletcher32 *sum, pl_error *err) {
-  size_t sum_bytes = s->filter_count > 0 ? 4 : 0;
+  size_t sum_bytes = s->in.filter_count > 0 ? 4 : 0;
   uint8_t stored[4];
-  if (chunk.size != s->chunk_bytes + sum_bytes) return damaged(s, "its size", err);
+  if (chunk.size != s->in.bytes + sum_bytes) return damaged(s, "its size", err);
   for (size_t n; size > 0; at += n, out += n, size -= n) {
     n = size < PIECE ? size : PIECE;
     pl_status status = pl_source_read_at(&s->file, chunk.offset + at, out, n, err);
     if (status) return status;
     if (sum_bytes) pl_fletcher32_update(sum, out, n);
   }
-  if (at < s->chunk_bytes || sum_bytes == 0) return PL_OK;
+  if (at < s->in.bytes || sum_bytes == 0) return PL_OK;
   pl_status status = pl_source_read_at(&s->file, chunk.offset + at, stored, sum_bytes, err);
-  return status || is_sum(sum, stored) ? status : damaged(s, "its sum is not that of its bytes", err);
+  return status || pl_fletcher32_is(sum, stored) ? status : damaged(s, "its sum is not that of its bytes", err);
 }
 
 /* The elements of chunk i. *out is large enough for them, as s->plain is, for which it may be exchanged. */
@@ -106,19 +69,20 @@ static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error
   pl_stored_chunk chunk = s->chunks[i];
   pl_fletcher32 sum = { 0 };
   if (chunk.size == 0) return damaged(s, "it was never written", err);
-  if (s->plain_chunks) return read_plain_part(s, chunk, 0, s->chunk_bytes, *out, &sum, err);
+  if (s->plain_chunks && !chunk.without) return read_plain_part(s, chunk, 0, s->in.bytes, *out, &sum, err);
   pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
-  if (status == PL_OK) status = undo_filters(s, (size_t)chunk.size, err);
+  if (status) return status;
+  const char *wrong = pl_chunk_unpack(&s->in, &s->packed, &s->plain, (size_t)chunk.size, chunk.without);
   swap(out, &s->plain);
-  return status;
+  return wrong ? damaged(s, wrong, err) : PL_OK;
 }
 
 static pl_status read_band(pl_hdf5_stream *s, size_t b, pl_error *err) {
   pl_status status = PL_OK;
   s->band_held = SIZE_MAX;
   if (s->chunk_is_band) status = read_chunk(s, b, &s->band, err);
-  for (size_t c = 0; c < s->band_chunks && !s->chunk_is_band && status == PL_OK; c++) {
-    status = read_chunk(s, b * s->band_chunks + c, &s->plain, err);
+  for (size_t c = 0; c < s->in.band_chunks && !s->chunk_is_band && status == PL_OK; c++) {
+    status = read_chunk(s, b * s->in.band_chunks + c, &s->plain, err);
     if (status == PL_OK) place_chunk(s, b, c);
   }
   if (status == PL_OK) s->band_held = b;
@@ -160,7 +124,7 @@ static pl_status read_chunked(pl_hdf5_stream *s, uint8_t *out, const uint32_t *r
                               pl_error *err) {
   size_t b = rows[0] / s->band_rows, first = rows[0] % s->band_rows, left = s->band_rows - first;
   size_t some = PIECE / s->row_stored ? PIECE / s->row_stored : 1;
-  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && left <= n &&
+  bool in_place = s->plain_chunks && s->chunk_is_band && s->as_in_memory && !s->chunks[b].without && left <= n &&
                   rows[left - 1] - rows[0] == left - 1;
   bool continues = rows == s->part_next && rows[0] == s->part_row;
   if (in_place && (continues || (first == 0 && neighbours(rows, left) == left)))
@@ -206,8 +170,8 @@ void pl_hdf5_stream_fetch(const pl_stream *stream, const uint32_t *rows, size_t 
                       (uint64_t)(rows[to - 1] - rows[from] + 1) * s->row_stored);
       continue;
     }
-    size_t end = (rows[to - 1] / s->band_rows + 1) * s->band_chunks;
-    for (size_t c = rows[from] / s->band_rows * s->band_chunks; c < end; c++)
+    size_t end = (rows[to - 1] / s->band_rows + 1) * s->in.band_chunks;
+    for (size_t c = rows[from] / s->band_rows * s->in.band_chunks; c < end; c++)
       pl_source_fetch(&s->file, s->chunks[c].offset, s->chunks[c].size);
   }
 }

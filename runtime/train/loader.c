@@ -40,7 +40,7 @@ pl_status pl_loader_open(pl_loader *l, const pl_trainer_options *o, pl_error *er
     ok = ok && s->x && s->targets && s->label;
   }
   if (ok && pl_dataset_is_streamed(o->data)) {
-    l->ahead = pl_read_ahead_open(o->data, err);
+    l->ahead = pl_read_ahead_open(o->data, l->batch_size, err);
     return l->ahead ? PL_OK : PL_ERROR_MEMORY;
   }
   if (ok) return PL_OK;

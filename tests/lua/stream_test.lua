@@ -104,23 +104,32 @@ local function bytes_read()
   return file and tonumber(file:read("a"):match "rchar: (%d+)")
 end
 
--- An epoch reads a file once: windows cut no chunk, also where the last chunk is shorter, or samples are held out.
+-- An epoch reads a file once: windows cut no chunk, also where the last chunk is shorter, samples are held out, or a
+-- batch is larger than two windows. So does an evaluation, whose threads would fetch the same chunk in turns.
 function TestStream:test_every_chunk_is_read_once()
   if not bytes_read() then lu.skip "this system does not say how much is read" end
-  local file, bytes = scratch .. "/once.h5", 20000 * 1000 * 4
-  assert(pl.save(file, { x = pl.rand(20000, 1000), y = pl.zeros({ 20000 }, "i32") }))   -- four chunks
+  local file, bytes = scratch .. "/once.h5", 800 * 25000 * 4
+  assert(pl.save(file, { x = pl.rand(800, 25000), y = pl.zeros({ 800 }, "i32") }))   -- four chunks
+  local function check(what, f)
+    local before = bytes_read()
+    f()
+    local times = (bytes_read() - before) / bytes
+    lu.assertTrue(times > 0.7 and times < 1.02, ("%s: the file was read %.2f times"):format(what, times))
+  end
   core.streams.set_window(1 << 24)
   for _, how in ipairs { { fraction = 0 }, { fraction = 0.1, seed = 3 }, { fraction = 0.1, order = "last" } } do
     local set = data.hdf5 { file, labels = 4, stream = true }
     local split = how.fraction > 0 and set:validation(how).train or set.train
     for threads = 1, 2 do
       core.system.threads(threads)
-      local _, trainer = trainer_of(split, { batch_size = 100 }, 1000)
-      for epoch = 1, 3 do
-        local before = bytes_read()
-        trainer:run(epoch, 1, #split // 100)
-        local times = (bytes_read() - before) / bytes
-        lu.assertTrue(times > 0.7 and times < 1.02, ("the file was read %.2f times"):format(times))
+      for _, batch in ipairs { 100, 450 } do
+        local model, trainer = trainer_of(split, { batch_size = batch }, 25000)
+        for epoch = 1, 2 do
+          check(("epoch %d of batches of %d"):format(epoch, batch), function()
+            trainer:run(epoch, 1, (#split + batch - 1) // batch)
+          end)
+        end
+        check("evaluation", function() model:evaluate(split) end)
       end
     end
   end
@@ -138,6 +147,26 @@ function TestStream:test_files_of_h5py()
       for i, v in ipairs(t:reshape(-1):totable()) do lu.assertEquals(v, e.values[i], name) end
     end
   end
+end
+
+-- Filters, chunks that went through fewer of them than others, chunks that have grown, booleans, labels in a column:
+-- the same as what is stored plainly, whether it is streamed or read at once.
+function TestStream:test_packed_by_h5py()
+  local function read(stream, x, y)
+    return data.hdf5 { golden .. "filters.h5", x = x, y = y or "labels", stream = stream, foreign = not stream or nil }
+      .train:tensors()
+  end
+  local _, labels = read(true, "runs")
+  for name, plain in pairs { lzf_runs = "runs", lzf_noise = "noise", lzf_floats = "floats", deflate_runs = "runs",
+    fletcher_runs = "runs", flags = "flags_as_numbers" } do
+    for _, stream in ipairs { true, false } do
+      local x, y = read(stream, name, "column")
+      lu.assertTrue(x:equal((read(stream, plain))), name)
+      lu.assertTrue(y:equal(labels), name)
+    end
+  end
+  lu.assertEquals(read(false, "flags"):max(), 1)
+  lu.assertEquals(data.hdf5 { golden .. "filters.h5", x = "runs", y = "labels", labels = 5, foreign = true }.classes, 5)
 end
 
 function TestStream:test_an_epoch_has_every_sample_once()

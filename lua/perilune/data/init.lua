@@ -108,6 +108,7 @@ function M.from_tensors(opts)
   if o.test_y and not o.test_x then raise "data.from_tensors got test_y without test_x" end
   local function part(x, y, word, classes)
     if y and y.dtype == "u8" then y = y:to "i32" end
+    if y and y.dtype == "i32" and #y.shape == 2 and y:size(2) == 1 then y = y:reshape(-1) end
     local ok, ds = pcall(core.data.new, x, y, classes)
     if not ok then raise("data.from_tensors: %s: %s", word, errors.bare(ds)) end
     return ds
@@ -177,7 +178,8 @@ end
 --- Tensors of an HDF5 file: path; x, y, test_x, test_y = their names in the file ("group/name" for nested ones); labels
 --- and name as for from_tensors. foreign = true reads files that other programs wrote.
 function M.hdf5(opts)
-  local o = require "perilune.data.parts".options("data.hdf5", opts, {
+  local parts = require "perilune.data.parts"
+  local o = parts.options("data.hdf5", opts, {
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5",
     foreign = false, stream = false, validation = options.none,
   }, "path")
@@ -195,8 +197,14 @@ function M.hdf5(opts)
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
     return option:find "x$" and value and value.dtype == "i32" and value:to "f32" or value
   end
+  local labels = parts.labels("data.hdf5", o.labels)
+  local function targets(option)
+    local y = find(option)
+    return y and parts.targets(("data.hdf5: option '%s'"):format(option), y, y.dtype ~= "f32", labels)
+  end
   local set = M.from_tensors {
-    x = find("x", true), y = find "y", test_x = find "test_x", test_y = find "test_y", labels = o.labels, name = o.name,
+    x = find("x", true), y = targets "y", test_x = find "test_x", test_y = targets "test_y", labels = labels,
+    name = o.name,
   }
   return o.validation and (set:validation(o.validation)) or set
 end

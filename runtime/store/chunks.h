@@ -1,0 +1,43 @@
+/* The chunks of an HDF5 data set: where they are, and what they went through. libhdf5 believes that a chunk unpacks to
+   its length, and that it skipped the filters that the file names, and reads beyond its end where that is not so. So it
+   reads values of chunks that were unpacked here first. */
+#ifndef STORE_CHUNKS_H
+#define STORE_CHUNKS_H
+
+#include "perilune/tensor.h"
+#include "store/hdf5.h"
+
+enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, LZF = 32000 };   /* filters, as HDF5 numbers them */
+enum { CHUNK_FILTERS_MOST = 4 };
+
+typedef struct pl_stored_chunk {
+  uint64_t offset;               /* of the file, as libhdf5 counts */
+  uint64_t size;                 /* bytes as stored; 0: never written */
+  uint32_t without;              /* bit f: it did not go through filter f (which would not have made it shorter) */
+} pl_stored_chunk;
+
+typedef struct pl_chunks {
+  int axes;
+  int64_t size[PL_MAX_AXES], chunk[PL_MAX_AXES];   /* of the data set, of a chunk */
+  size_t element, bytes;         /* of an element; of a chunk, once its filters are undone */
+  size_t bands, band_chunks;     /* a band is the chunks of the same rows (entries of axis 0) */
+  int filters[CHUNK_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
+  bool edges_plain;              /* chunks that reach beyond the data set went through none */
+  char unknown[64];              /* a filter of which nothing is known here; "": there is none */
+} pl_chunks;
+
+/* Of a data set of that shape in chunks, with elements of `element` bytes. Errors do not name it. */
+pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t element, pl_error *err);
+/* Chunk i of [bands, band_chunks]. */
+pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk *chunk, pl_error *err);
+/* As stored. out has room for chunk->size. */
+pl_status pl_chunk_read(const pl_chunks *c, hid_t set, size_t i, void *out, pl_error *err);
+enum { CHUNK_SPARE = 64 };
+/* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both have room for what is stored and
+   for c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
+const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without);
+
+/* Whether H5Dread may read a data set in chunks. Errors do not name it. */
+pl_status pl_chunks_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err);
+
+#endif
