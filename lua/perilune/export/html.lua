@@ -41,7 +41,8 @@ h2{font-size:17px;margin:26px 0 6px}
 #layers{display:flex;flex-wrap:wrap;gap:14px 18px}
 figure{margin:0}
 figcaption{font-size:13px;color:var(--muted);white-space:pre}
-#layers canvas{image-rendering:pixelated;outline:1px solid var(--block);min-width:120px;max-width:100%;height:auto;border-radius:3px}
+#layers canvas{image-rendering:pixelated;outline:1px solid var(--block);
+  min-width:120px;max-width:100%;height:auto;border-radius:3px}
 #rate{font-size:13px;color:var(--muted)}
 ]]
 
