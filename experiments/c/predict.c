@@ -18,13 +18,13 @@ int main(int argc, char **argv) {
   }
   size_t pixels = (size_t)pl_shape_count(pl_saved_input(saved));
   size_t classes = (size_t)pl_shape_count(pl_saved_output(saved));
-  unsigned char *bytes = malloc(pixels);
-  float *x = malloc(pixels * sizeof *x), *p = malloc(classes * sizeof *p);
+  unsigned char *bytes = (unsigned char *)malloc(pixels);                    /* the casts are for C++ */
+  float *x = (float *)malloc(pixels * sizeof *x), *p = (float *)malloc(classes * sizeof *p);
   int32_t label;
   int status = bytes && x && p ? 0 : 1;
   while (status == 0 && fread(bytes, 1, pixels, stdin) == pixels) {
     for (size_t i = 0; i < pixels; i++) x[i] = (float)bytes[i] / 255.0f;      /* as the training data were */
-    pl_predicted out = { .probabilities = p, .labels = &label };
+    pl_predicted out = { NULL, p, &label };                                  /* outputs, probabilities, labels */
     if (pl_model_predict(saved, x, 1, &out, &err)) {
       fprintf(stderr, "%s: %s\n", argv[0], err.text);
       status = 1;

@@ -112,7 +112,7 @@ typedef struct pl_binary_op {
 } pl_binary_op;
 
 /* All of them, up to one whose name is NULL; and the one of that name, NULL when there is none. */
-PL_API extern const pl_binary_op pl_binary_ops[];
+PL_API const pl_binary_op pl_binary_ops[];
 PL_API const pl_binary_op *pl_binary_find(const char *name);
 /* a op b; shapes broadcast. */
 PL_API pl_tensor *pl_tensor_binary(const pl_binary_op *op, pl_operand a, pl_operand b, pl_error *err);
@@ -128,7 +128,7 @@ typedef struct pl_unary_op {
 } pl_unary_op;
 
 /* As above. */
-PL_API extern const pl_unary_op pl_unary_ops[];
+PL_API const pl_unary_op pl_unary_ops[];
 PL_API const pl_unary_op *pl_unary_find(const char *name);
 /* op(t); `parameters` [op->parameters], NULL where there are none. In place: t = op(t). */
 PL_API pl_tensor *pl_tensor_unary(const pl_unary_op *op, const pl_tensor *t, const double *parameters, pl_error *err);
@@ -156,7 +156,7 @@ typedef struct pl_reduction_op {
 } pl_reduction_op;
 
 /* All of them, up to one whose name is NULL; and the one of that name, NULL when there is none. */
-PL_API extern const pl_reduction_op pl_reduction_ops[];
+PL_API const pl_reduction_op pl_reduction_ops[];
 PL_API const pl_reduction_op *pl_reduction_find(const char *name);
 /* [out] over all elements, in row order. */
 PL_API pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter,

@@ -153,6 +153,24 @@ function TestHtml:test_strokes_are_read()
   end
 end
 
+-- Bars begin below each other whatever the labels are, and the square has the shape of the images.
+function TestHtml:test_labels_of_any_length_and_images_that_are_not_square()
+  local formats = require "perilune.export"
+  local model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(16 * 24, 3) }
+  model:build { 16, 24, 1 }
+  model:initialize(1)
+  assert(formats.write(model, "html", cli.folder .. "/labels.html", { labels = { "a", "quite a long label, this one",
+    "middling" } }))
+  local found = in_browser(cli.read(cli.folder .. "/labels.html"), [[
+    const places = new Set([...document.querySelectorAll("#bars u")].map(u => {
+      const box = u.getBoundingClientRect();
+      return Math.round(box.left) + " " + Math.round(box.width);
+    })), of = canvas => { const box = canvas.getBoundingClientRect(); return (box.width / box.height).toFixed(1); };
+    document.body.dataset.found = [places.size, of(pad), of(seen)].join(" ");
+  ]])
+  lu.assertEquals(found, "1 1.5 1.5")
+end
+
 function TestHtml:test_the_page_is_whole_and_loads_nothing()
   local text = page()
   lu.assertStrContains(text, "<title>Small &lt;b&gt;</title>")

@@ -159,7 +159,7 @@ function TestExport:test_c_of_several_outputs()
           y + OUTPUT_1: 2 (logits)
           y + OUTPUT_2: 2 x 2
           y + OUTPUT_3: 6
-     returns the label: the number of the largest first output, from 0; -1 where one is not a number.
+     returns the label: the number of the largest value of the first output, from 0; -1 where one is not a number.
 ]])
   lu.assertStrContains(text, [[
 enum {
@@ -168,6 +168,36 @@ enum {
   OUTPUT_3 = 6, OUTPUT_3_SIZE = 6
 };
 ]])
+end
+
+-- What the caller has to know beside the model, as comment and as metadata; no name ends the comment.
+function TestExport:test_scaling_features_and_labels()
+  local model = nn.Sequential { nn.Linear(2, 3) }
+  model:build { 2 }
+  local about = { name = "a */ b", labels = { "lily", "x /* ??/", "tulip\n" }, preparation = {
+    features = { features = { "long", "colour=red" } }, standardize = { { mean = { 0.5 }, std = { 2.0 } },
+      { mean = { 1.0, 2.0 } } } } }
+  assert(formats.write(model, "c", cli.folder .. "/about.c", about))
+  local text = cli.read(cli.folder .. "/about.c")
+  for _, line in ipairs { "/* a * / b: a trained network", "     inputs: 0 long, 1 colour=red\n",
+    "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean = 1, 2\n",
+    "     labels: 0 lily, 1 x / * ? ?/, 2 tulip\\n\n" } do lu.assertStrContains(text, line) end
+  lu.assertTrue(os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -c about.c -o about.o"):format(
+    cli.quote(cli.folder), os.getenv "CC" or "cc")))
+  about.preparation.pixels = true
+  local fields = {}
+  about.outputs = "logits"
+  for _, field in ipairs(require "perilune.export.described".fields(about)) do fields[field[1]] = field[2] end
+  lu.assertEquals(core.json.decode(fields.scaling), { pixels = true, standardize = { { mean = { 0.5 }, std = { 2.0 } },
+    { mean = { 1.0, 2.0 } } } })
+  lu.assertEquals({ core.json.decode(fields.labels), core.json.decode(fields.features), fields.outputs },
+    { about.labels, { "long", "colour=red" }, "logits" })
+  for _, format in ipairs { "onnx", "safetensors" } do
+    assert(formats.write(model, format, cli.folder .. "/about", about))
+    local bytes = cli.read(cli.folder .. "/about")
+    for name in pairs(fields) do lu.assertStrContains(bytes, name) end
+    lu.assertStrContains(bytes, "colour=red")
+  end
 end
 
 function TestExport:test_safetensors_of_several_outputs()
@@ -213,6 +243,7 @@ function TestExport:test_command()
   end
   lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "Small one")
   lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "fc_weight")
+  lu.assertStrContains(cli.read(cli.folder .. "/out.c"), "     scaling: v = byte / 255\n   Weights")
   assert(assert(nn.load(cli.folder .. "/small")):save(cli.folder .. "/model.h5"))
   for _, path in ipairs { "small/run.h5", "model.h5" } do         -- a file of a run, and a saved model
     lu.assertEquals(cli.run(("export %s --safetensors again.safetensors"):format(path)).status, 0)

@@ -21,6 +21,19 @@ function TestInit:test_the_experiment_runs()
   end
 end
 
+-- A name is a string of Lua, whatever is in it; comments stand below each other.
+function TestInit:test_names()
+  for _, name in ipairs { "a", "a\1b", "tab\there", "TITLE", "SHOW", "50%", "back\\slash", "naïve" } do
+    local r = cli.run("init " .. cli.quote(name))
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+    local check = cli.run("check " .. cli.quote(name .. "/first.lua"))
+    lu.assertEquals({ check.err, check.status }, { "", 0 }, name)
+  end
+  local text = cli.read(cli.folder .. "/a/first.lua")
+  local function column(word) return #text:match("\n(%-%-   perilune [^\n]- +)" .. word) end
+  lu.assertEquals({ column "trains", column "history" }, { column "shapes", column "shapes" })
+end
+
 function TestInit:test_the_editor_finds_the_declarations()
   lu.assertEquals(cli.run("init one").status, 0)
   local settings = core.json.decode(cli.read(cli.folder .. "/one/.luarc.json"))

@@ -34,10 +34,10 @@ return pl.experiment { name = "Small", seed = 1, data = pl.data.digits { train =
   loss = nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.003 }, epochs = 1, batch_size = 50 }
 ]]
 
-local function compile(name, source)
-  local ok, said = sh("cc -std=c11 -Wall -Wextra -Werror %s $(env PKG_CONFIG_PATH=%s/lib/pkgconfig " ..
-    "pkg-config --cflags --libs perilune libcjson) -Wl,-rpath,%s/lib -o %s/%s", source, prefix, prefix, cli.folder,
-    name)
+local function compile(name, source, compiler)
+  local ok, said = sh("%s -Wall -Wextra -Werror %s $(env PKG_CONFIG_PATH=%s/lib/pkgconfig " ..
+    "pkg-config --cflags --libs perilune libcjson) -Wl,-rpath,%s/lib -o %s/%s", compiler or "cc -std=c11", source,
+    prefix, prefix, cli.folder, name)
   lu.assertTrue(ok, said)
 end
 
@@ -63,6 +63,11 @@ function TestInstall:test_the_example_predicts_as_lua_does()
   end
   os.execute(("cd %s && ./predict small <images >out"):format(cli.folder))
   lu.assertEquals(cli.read(cli.folder .. "/out"), table.concat(want))
+  if os.execute "command -v c++ >/dev/null 2>&1" then          -- headers and example are C++ as well
+    compile("predict++", prefix .. "/share/perilune/experiments/c/predict.c", "c++ -x c++ -std=c++11 -pedantic")
+    os.execute(("cd %s && ./predict++ small <images >out"):format(cli.folder))
+    lu.assertEquals(cli.read(cli.folder .. "/out"), table.concat(want))
+  end
 end
 
 function TestInstall:test_the_example_trains_as_lua_does()

@@ -152,6 +152,18 @@ function TestFetch:test_resuming_what_cannot_be_resumed()
   assert_whole((run({ "ok" }, function(to) write(to .. "/train-images.gz.part", "wrong bytes") end)))
 end
 
+-- Two at once would write into the same file; whoever comes second says so, and the lock is gone in the end.
+function TestFetch:test_one_at_a_time()
+  local lock
+  local ok, message, _, folder = run({ "ok" }, function(to) lock = assert(store.lock(to .. "/.lock")) end)
+  lu.assertNil(ok)
+  lu.assertStrMatches(message, "toy is not fetched twice at once: .*/toy/%.lock is held by process %d+")
+  lu.assertEquals(requests(), "")
+  lock:release()
+  lu.assertEquals(store.listdir(folder), {})
+  assert_whole((run { "ok" }))
+end
+
 function TestFetch:test_follows_redirections() assert_whole((run { "moved" })) end
 
 -- Where data sets are looked for: in the folder that the environment names, if it does.

@@ -5,7 +5,8 @@ local formats = require "perilune.export"
 local M = { summary = "a trained model for other programs: ONNX, safetensors, plain C, ...",
   usage = "RUN --FORMAT FILE",
   description = "Writes the model of a run, or of a saved model, in a format of other programs. The input of all is " ..
-    "the model's own: images are [N, H, W, C], scaled as the experiment's data was." }
+    "the model's own: images are [N, H, W, C], scaled as the experiment's data was. How that is, and what features " ..
+    "and labels are called, is in the metadata of ONNX and safetensors, and in C in the first comment." }
 
 function M.define(parser)
   parser:argument("run", "A run's folder, a file in it (run.h5, best.h5), or a saved model.")

@@ -16,7 +16,7 @@ local experiment = [=[
 --   perilune check first.lua                 shapes, parameters, memory
 --   perilune run first.lua                   trains; after Ctrl-C or a crash the same command resumes
 --   perilune run first.lua lr=0.003          with another value of an argument
---   perilune show runs/NAME-s1               history, confusion matrix, precision and recall
+--   SHOW history, confusion matrix, precision and recall
 -- perilune help nn.Conv2d explains a name, perilune -i first.lua is a prompt with the experiment in it.
 local pl = require "perilune"
 local nn, optim, data = pl.nn, pl.optim, pl.data
@@ -93,7 +93,7 @@ function M.run(options)
   if core.system.kind(folder) then errors.fail(1, "init: %s is there already; nothing was changed", folder) end
   must(store.mkdir(folder))
   local slug = require "perilune.run.folder".slug(name)
-  local words = { NAME = slug, TITLE = core.json.encode(name) }
+  local words = { SHOW = ("%-40s"):format(("perilune show runs/%s-s1"):format(slug)), TITLE = ("%q"):format(name) }
   local text = experiment:gsub("%u%u%u%u+", words)
   must(store.write_text(folder .. "/first.lua", text))
   must(store.write_text(folder .. "/.luarc.json", core.json.encode({ ["runtime.version"] = "Lua 5.4",

@@ -197,7 +197,10 @@ function M.fetch(name, opts)
   end
   if entry.archive then ok, message = core.data.unpack() else ok = true end
   if ok then ok, message = store.mkdir(folder) end
-  if ok then ok, message = has_space(entry, folder) end
+  if not ok then return nil, message end
+  local lock <close>, held = store.lock(folder .. "/.lock")          -- two would write into the same .part
+  if not lock then return nil, ("%s is not fetched twice at once: %s"):format(name, held) end
+  ok, message = has_space(entry, folder)
   if not ok then return nil, message end
   say(("%s: fetching %s to %s%s"):format(name, megabytes(entry.bytes or 0), folder,
     entry.unpacked and ("; it unpacks to at most " .. megabytes(entry.unpacked)) or ""))

@@ -2,8 +2,11 @@
 --- the graph lives in a static buffer, which is given on when no later operation reads it. Several outputs lie in y one
 --- after the other.
 local core = require "perilune.core"
+local described = require "perilune.export.described"
+local format = require "perilune.base.format"
 local graphs = require "perilune.export.graph"
 local loops = require "perilune.export.loops"
+local printable = require "perilune.base.printable"
 local snippets = require "perilune.export.c_functions"
 
 local M = { in_a_row = true }
@@ -149,13 +152,15 @@ end
 -- Above these a single output means label 1 (runtime/loss/decision.c).
 local thresholds = { logits = "0.0f", ["independent logits"] = "0.0f", ["log-probabilities"] = "-0.69314718f" }
 
--- The lines that decide on a label, and what they do in words.
-local function decide(about, shape)
+-- The lines that decide on a label, and what they do in words. The shape is that of the first output, perhaps of
+-- several.
+local function decide(about, shape, several)
   if #shape > 1 then return "  return 0;\n", "0" end
   if shape[1] == 1 or #shape == 0 then
     local threshold = thresholds[about.outputs] or "0.5f"
     return ("  return y[0] != y[0] ? -1 : y[0] > %s;\n"):format(threshold),
-      ("1 where the output is above %s, else 0; -1 where it is not a number"):format((threshold:gsub("f", "")))
+      ("1 where the %s is above %s, else 0; -1 where it is not a number"):format(several and "first output" or "output",
+        (threshold:gsub("f", "")))
   end
   return ([[
   int best = 0;
@@ -164,7 +169,22 @@ local function decide(about, shape)
     if (y[i] > y[best]) best = i;
   }
   return best;
-]]):format(shape[1]), "the label: the number of the largest output, from 0; -1 where one is not a number"
+]]):format(shape[1]), ("the label: the number of the largest %s, from 0; -1 where one is not a number"):format(several
+    and "value of the first output" or "output")
+end
+
+-- Text inside a comment; no trigraphs, no comment in it or end of it.
+local function in_comment(text)
+  return (printable.text(text):gsub("%?%?", "? ?"):gsub("%*/", "* /"):gsub("/%*", "/ *"))
+end
+
+-- Lines of a comment that say what the caller has to know of scaling, features and labels.
+local function describe(about)
+  local out = {}
+  for _, line in ipairs(described.lines(about)) do
+    for _, part in ipairs(format.wrap("     " .. in_comment(line), 115, "       ")) do out[#out + 1] = part .. "\n" end
+  end
+  return table.concat(out)
 end
 
 local function shape_text(shape)
@@ -238,19 +258,19 @@ function M.encode(graph, about)
     used.copy = true
     body[#body + 1] = ("  copy(y, x, %d);\n"):format(count)
   end
-  local deciding, rule = decide(about, graph.shapes[1])
-  if #graph.shapes > 1 then rule = rule:gsub("output", "first output", 1) end
+  local deciding, rule = decide(about, graph.shapes[1], #graph.shapes > 1)
   local outputs, constants = describe_outputs(graph, about.outputs)
   local out = { ([[
 /* %s: a trained network, written by Perilune %s.
 
    int predict(const float *x, float *y)
-     x  [%d] one input: %s, rows first, channels last, scaled as the training data was
+     x  [%d] one input: %s, scaled as the training data was
      %s
      returns %s.
-   Weights and buffers are in this file; nothing is allocated. The buffers are shared: one call at a time. */
-]]):format((about.name:gsub("[^%w %._-]", "?")), core.system.version(), graphs.count(graph.input.shape),
-    shape_text(graph.input.shape), outputs, rule) }
+%s   Weights and buffers are in this file; nothing is allocated. The buffers are shared: one call at a time. */
+]]):format(in_comment(about.name), core.system.version(), graphs.count(graph.input.shape),
+    shape_text(graph.input.shape) .. (#graph.input.shape == 3 and ", rows first, channels last" or ""), outputs, rule,
+    describe(about)) }
   used.mathematics = #own > 0
   out[#out + 1] = snippets.headers(used)
   out[#out + 1] = constants .. "int predict(const float *x, float *y);\n\n"

@@ -28,19 +28,21 @@ main{display:flex;flex-wrap:wrap;gap:20px 28px;align-items:flex-start}
 #answer{font-size:56px;line-height:1;min-width:1.2ch;font-weight:600}
 button{font:inherit;padding:6px 16px;border-radius:6px;border:1px solid var(--muted);background:var(--block);
   color:inherit}
-#bars{flex:1 1 280px;min-width:240px}
-#bars div{display:flex;align-items:center;gap:10px;height:27px}
-#bars span{min-width:3ch;max-width:14ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:right}
-#bars u{flex:1;height:14px;background:var(--block);border-radius:4px;overflow:hidden;text-decoration:none}
+#bars{flex:1 1 280px;min-width:240px;display:grid;grid-template-columns:minmax(3ch,max-content) 1fr 8ch;
+  grid-auto-rows:27px;align-items:center;column-gap:10px}
+#bars div{display:contents}
+#bars span{max-width:14ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:right}
+#bars u{height:14px;background:var(--block);border-radius:4px;overflow:hidden;text-decoration:none}
 #bars i{display:block;height:100%;width:0;background:var(--muted)}
-#bars b{width:8ch;font-weight:400;font-variant-numeric:tabular-nums;text-align:right}
+#bars b{font-weight:400;font-variant-numeric:tabular-nums;text-align:right}
 #bars .most i{background:var(--most)}
-#bars .most{font-weight:600}
+#bars .most{color:var(--most)}
 h2{font-size:17px;margin:26px 0 6px}
 #layers{display:flex;flex-wrap:wrap;gap:14px 18px}
 figure{margin:0}
 figcaption{font-size:13px;color:var(--muted);white-space:pre}
-#layers canvas{image-rendering:pixelated;min-width:120px;max-width:100%;height:auto;border-radius:3px}
+#layers canvas{image-rendering:pixelated;outline:1px solid var(--block);
+  min-width:120px;max-width:100%;height:auto;border-radius:3px}
 #rate{font-size:13px;color:var(--muted)}
 ]]
 

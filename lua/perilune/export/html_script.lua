@@ -106,6 +106,8 @@ function predict(image) {
 const pad = document.getElementById("pad"), pen = pad.getContext("2d", { willReadFrequently: true });
 pad.width = FIELD_W * SCALE; pad.height = FIELD_H * SCALE;
 const [seen, answer, rate] = ["seen", "answer", "rate"].map(id => document.getElementById(id));
+pad.style.aspectRatio = FIELD_W / FIELD_H;
+seen.style.height = 84 * FIELD_H / FIELD_W + "px";
 
 function grey(canvas, width, height, pixel) {
   const image = new ImageData(width, height);
@@ -147,7 +149,7 @@ const layers = about.ops.map((op, i) => {
 const bars = about.names.map(name => {
   const row = document.createElement("div"), label = document.createElement("span"), bar = document.createElement("i");
   const value = document.createElement("b"), track = document.createElement("u");
-  label.textContent = name;
+  label.textContent = label.title = name;
   track.append(bar);
   row.append(label, track, value);
   document.getElementById("bars").append(row);

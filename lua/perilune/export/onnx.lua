@@ -2,6 +2,7 @@
 --- [N, C, H, W]: a value is transposed where an operation needs it in the other order, once, and elementwise operations
 --- keep the order that they are given, so that a transposition stands only at the ends of a row of convolutions.
 local core = require "perilune.core"
+local described = require "perilune.export.described"
 local graphs = require "perilune.export.graph"
 local errors = require "perilune.base.errors"
 local protobuf = require "perilune.export.protobuf"
@@ -211,7 +212,7 @@ local function value_info(name, shape)
 end
 
 --- The bytes of an ONNX file; its outputs are called output, output_2, ... about: name, outputs (what
---- the outputs are), labels.
+--- the outputs are), and what perilune.export.described takes.
 function M.encode(graph, about)
   -- numbers that names end in begin after those of the outputs
   local count = #graph.outputs > 1 and #graph.outputs or 0
@@ -239,11 +240,9 @@ function M.encode(graph, about)
   local file = {
     { 1, "int", IR_VERSION }, { 2, "bytes", "Perilune" }, { 3, "bytes", core.system.version() },
     { 7, "bytes", message(fields) }, { 8, "bytes", message { { 1, "bytes", "" }, { 2, "int", OPSET } } },
-    { 14, "bytes", message { { 1, "bytes", "outputs" }, { 2, "bytes", about.outputs } } },
   }
-  if about.labels then
-    local labels = core.json.encode(about.labels)
-    file[#file + 1] = { 14, "bytes", message { { 1, "bytes", "labels" }, { 2, "bytes", labels } } }
+  for _, field in ipairs(described.fields(about)) do
+    file[#file + 1] = { 14, "bytes", message { { 1, "bytes", field[1] }, { 2, "bytes", field[2] } } }
   end
   local bytes = message(file)
   if #bytes > protobuf.most then

@@ -5,6 +5,7 @@
 --- [out, in, kh, kw], linear [out, in]. PyTorch's Flatten goes through channels first: what follows one, up to the next
 --- Linear, has its features in that order.
 local core = require "perilune.core"
+local described = require "perilune.export.described"
 local layouts = require "perilune.export.layouts"
 
 local M = {}
@@ -28,8 +29,10 @@ function M.encode(graph, about)
   for _, item in ipairs(layouts.parameters(graph)) do
     list[#list + 1] = { name = item.name, tensor = item.to_pytorch(item.tensor) }
   end
-  return M.bytes(list, { format = "pt", layout = "pytorch", made_by = "Perilune " .. core.system.version(),
-    model = about.name })
+  local metadata = { format = "pt", layout = "pytorch", made_by = "Perilune " .. core.system.version(),
+    model = about.name }
+  for _, field in ipairs(described.fields(about)) do metadata[field[1]] = field[2] end
+  return M.bytes(list, metadata)
 end
 
 return M
