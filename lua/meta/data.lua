@@ -188,7 +188,7 @@ function data.images(options) end
 ---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
 
 ---A data set of tensors in an HDF5 file, such as `pl.save` writes. It is read at once. Unsigned bytes are pixels, whose
----value is byte / 255; other numbers stay.
+---value is byte / 255, and [N, H, W] of them images of one channel; other numbers stay.
 ---
 ---With `stream = true` the samples stay in the file: 16 MiB of it are in memory and 16 are read ahead (more only where
 ---a batch or a chunk is larger), so that sets larger than memory can be trained on; labels and targets are in memory.

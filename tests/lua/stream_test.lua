@@ -334,6 +334,17 @@ function TestStream:test_a_damaged_chunk_is_an_error()
   fails("its sum is not that of its bytes", trainer.run, trainer, 1, 1, 3)
 end
 
+-- Images of bytes have a channel, also where the file names none, and a number a sample one feature.
+function TestStream:test_shapes_are_those_of_the_set_in_memory()
+  local file = scratch .. "/shapes.h5"
+  assert(pl.save(file, { images = pl.zeros({ 4, 3, 2 }, "u8"), series = pl.rand(4, 3, 2), numbers = pl.rand(4) }))
+  for name, shape in pairs { images = { 3, 2, 1 }, series = { 3, 2 }, numbers = { 1 } } do
+    for _, stream in ipairs { false, true } do
+      lu.assertEquals(data.hdf5({ file, x = name, stream = stream }).train.shape, shape)
+    end
+  end
+end
+
 -- Default names need not be there; what is there must be readable, and is not passed over in silence.
 function TestStream:test_messages()
   fails("images.h5 has no 'nothing'", streamed, { x = "nothing" })

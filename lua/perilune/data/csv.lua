@@ -42,7 +42,10 @@ end
 
 --- The column that an option names (by its name, or by its number where there is no header).
 function M.column(t, option, name)
-  local k = t.by_name[math.type(name) == "integer" and tostring(name) or name]
+  if type(name) ~= "string" and math.type(name) ~= "integer" then
+    raise("data.csv: option '%s' takes the name of a column, got %s", option, options.describe(name))
+  end
+  local k = t.by_name[tostring(name)]
   if k then return k end
   local names = names_of(t)
   local near = type(name) == "string" and core.system.nearest(name, names)
@@ -68,6 +71,15 @@ local function type_of(t, k, as_text)
       column.text, column.text, column.name)
   end
   return "text"
+end
+
+-- "0,5" is no category.
+local function check_no_comma(t, k, names)
+  for _, name in ipairs(names) do
+    if not name:find "^[+-]?%d*,%d+$" then return end
+  end
+  raise("%s: column '%s' has numbers with a decimal comma, such as '%s'; write them with a point, or say " ..
+    "categories = { %q }", t.path, t.columns[k].name, names[1], t.columns[k].name)
 end
 
 local function categories_of(t, k, most, what)
@@ -98,6 +110,7 @@ function M.plan(t, o)
         elseif o.missing == "mean" then use.fill = column.mean end
       else
         use.role, use.names = "one_hot", categories_of(t, k, M.MOST_CATEGORIES, "a feature")
+        if not texts[k] then check_no_comma(t, k, use.names) end
         if o.missing == "mean" or type(o.missing) == "number" then use.fill = 0 end   -- none of its categories
         for i, name in ipairs(use.names) do plan.features[plan.width + i] = ("%s=%s"):format(column.name, name) end
         plan.width = plan.width + #use.names
@@ -112,6 +125,7 @@ function M.plan(t, o)
     if as_labels then
       type_of(t, target, o.labels ~= nil or texts[target])
       local found = categories_of(t, target, parts.MOST_CLASSES, "labels")
+      if not o.labels and not texts[target] then check_no_comma(t, target, found) end
       plan.target.names = found
       plan.labels, plan.target.values = M.classes(t, target, found, o.labels)
     end

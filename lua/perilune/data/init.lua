@@ -195,7 +195,10 @@ function M.hdf5(opts)
         contents(content))
     end
     if value and type(value) ~= "userdata" then raise("data.hdf5: '%s' in %s is not a tensor", o[option], o.path) end
-    return option:find "x$" and value and value.dtype == "i32" and value:to "f32" or value
+    if not value or option:find "y$" then return value end
+    if #value.shape == 0 then raise("data.hdf5: '%s' in %s is a single number", o[option], o.path) end
+    if value.dtype == "i32" then value = value:to "f32" end
+    return value:reshape(value:size(1), table.unpack(parts.sample_shape(value.shape, value.dtype)))
   end
   local labels = parts.labels("data.hdf5", o.labels)
   local function targets(option)

@@ -136,6 +136,15 @@ static pl_status grow(pl_csv *c, size_t *capacity, pl_error *err) {
   return PL_OK;
 }
 
+/* A file with another delimiter has lines of one field, and of more where a number or text has this one. */
+static pl_status differing_fields(const pl_csv *c, size_t line, size_t fields, pl_error *err) {
+  const char *other = c->columns == 1 ? strpbrk(c->text + c->row[0], ";\t|") : NULL;
+  char hint[32] = "";
+  if (other) snprintf(hint, sizeof hint, "; say delimiter = \"%s\"", *other == ';' ? ";" : *other == '|' ? "|" : "\\t");
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%s, line %zu: %zu fields, and the lines before it have %zu%s", c->path,
+                      line, fields, c->columns, hint);
+}
+
 static pl_status take_apart(pl_csv *c, size_t size, char delimiter, pl_error *err) {
   scan s = { c->path, c->text, c->text + size, c->text, delimiter, 1 };
   size_t capacity = 0;
@@ -153,9 +162,7 @@ static pl_status take_apart(pl_csv *c, size_t size, char delimiter, pl_error *er
         return pl_error_set(err, PL_ERROR_CORRUPT, "%s, line %zu: more than %d fields", c->path, line, COLUMNS_MOST);
     }
     if (c->rows == 0) c->columns = fields;
-    if (fields != c->columns)
-      return pl_error_set(err, PL_ERROR_CORRUPT, "%s, line %zu: %zu fields, and the lines before it have %zu", c->path,
-                          line, fields, c->columns);
+    if (fields != c->columns) return differing_fields(c, line, fields, err);
     c->rows++;
   }
   return PL_OK;
