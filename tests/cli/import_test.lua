@@ -30,6 +30,11 @@ function TestKeras:test_lenet_predicts_the_same()
   local model = assert(nn.load(cli.folder .. "/keras.h5"))
   lu.assertTrue(largest_difference(model:infer(images()), pl.tensor(golden.keras)) < 1e-5)
   lu.assertNotNil(model:find "c3")
+  for _, words in ipairs { "predict %s x.png", "export %s --c x.c" } do          -- where to turn with the file itself
+    local said = cli.run(words:format(here .. "/tests/golden/lenet5_keras.h5"))
+    lu.assertEquals(said.status, 1)
+    lu.assertStrContains(said.err, "written by another program (models of Keras and weights in ")
+  end
   lu.assertEquals(model:probabilities(images()):totable(), model:infer(images()):totable())
 end
 

@@ -168,6 +168,28 @@ return pl.experiment { name = "years", seed = 1, epochs = 20, batch_size = 8, lo
     "the training's table was read with missing")
 end
 
+-- A table of numbers whose first row has one twice; and a model that was trained on labels by their squared error.
+function TestPredict:test_values_and_labels()
+  cli.write("squares.lua", (cli.read(cli.folder .. "/flowers.lua"):gsub("CrossEntropy", "MSE"):gsub('"flowers"',
+    '"squares"')))
+  lu.assertEquals(cli.run "run squares.lua --quiet".status, 0)
+  local found = json "runs/squares-s1 flowers.csv"
+  lu.assertEquals({ found[1].label, found[3].label, #found[1].outputs }, { "rose", "lily", 3 })
+  local lines = {}
+  local written = cli.run("predict runs/squares-s1 flowers.csv --csv").out
+  for line in written:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  lu.assertEquals(lines[1], "file,row,label,output_1,output_2,output_3")
+  lu.assertEquals(select(2, lines[2]:gsub(",", "")), 5)
+  lu.assertStrMatches(cli.run("predict runs/squares-s1 flowers.csv").out, "file%s+label%s+output\n.*")
+  local model = pl.nn.Sequential { pl.nn.Linear(3, 2) }
+  model:build { 3 }
+  assert(model:save(cli.folder .. "/numbers.h5"))
+  cli.write("same.csv", "3,3,0\n1,2,3\n")
+  lu.assertEquals(#json "numbers.h5 same.csv", 2)
+  lu.assertErrorMsgContains("its first line has numbers only; if it has no header, say header = false", pl.data.csv,
+    { cli.folder .. "/same.csv" })
+end
+
 -- Of several outputs all are given; what is not a number is no label.
 function TestPredict:test_several_outputs_and_nan()
   local stem, left, right = pl.nn.Linear(3, 4), pl.nn.Linear(4, 2), pl.nn.Linear(4, 3)

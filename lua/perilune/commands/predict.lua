@@ -43,15 +43,19 @@ end
 local function rows_of(y) return y:reshape(y:size(1), -1):totable() end
 
 -- { label = (nil: an output is not a number), probability =, probabilities = { ... } } a sample; or, where outputs are
--- values, { values = { ... } }. others: of a model of several outputs those after the first, each a list of values.
+-- values, { values = { ... }, label = (where the data set has as many labels) }. others: of a model of several outputs
+-- those after the first, each a list of values.
 local function predict(model, x, labels)
   local ok, p = pcall(model.probabilities, model, x)
   local _, _, _, _, shapes = model:sizes()
   local outputs, results = (not ok or #shapes > 1) and { model:infer(x) }, {}
+  local labelled = ok or labels and #shapes[1] == 1 and (shapes[1][1] == #labels or shapes[1][1] == 1 and #labels == 2)
+  local guesses = labelled and model:predict(x):totable()
   if not ok then
-    for i, row in ipairs(rows_of(outputs[1])) do results[i] = { values = row } end
+    for i, row in ipairs(rows_of(outputs[1])) do
+      results[i] = { values = row, label = labelled and guesses[i] >= 0 and name_of(guesses[i], labels) or nil }
+    end
   else
-    local guesses = model:predict(x):totable()
     for i, row in ipairs(rows_of(p)) do
       if #row == 1 then row = { 1 - row[1], row[1] } end      -- one output for two classes
       local label = guesses[i] >= 0 and name_of(guesses[i], labels) or nil
@@ -95,8 +99,15 @@ end
 
 local most = 8      -- values of one output that the table shows
 
+-- Where outputs are values: is there a label all the same?
+local function has_labels(list)
+  for _, r in ipairs(list) do
+    if r.label then return true end
+  end
+end
+
 local function table_of(list, labels, shape)
-  local rows, pictures = {}, false
+  local rows, pictures, labelled = {}, false, has_labels(list)
   for i, r in ipairs(list) do
     local first = r.row and ("%s:%d"):format(r.file, r.row) or r.file
     if r.values then
@@ -104,6 +115,7 @@ local function table_of(list, labels, shape)
       for k = 1, math.min(#r.values, most) do values[k] = ("%.6g"):format(r.values[k]) end
       if #r.values > most then values[most + 1] = ("... (%d values; --csv has all)"):format(#r.values) end
       rows[i] = { first, table.concat(values, "  "), note_of(r.notes) }
+      if labelled then table.insert(rows[i], 2, r.label or "none") end
     else
       rows[i] = { first, r.label or "none", percent(r.probability), runners_up(r, labels), note_of(r.notes) }
     end
@@ -111,6 +123,7 @@ local function table_of(list, labels, shape)
   end
   local columns = list[1].values and { { "file" }, { "output" }, { "" } }
     or { { "file" }, { "label" }, { "probability", align = "right" }, { "then" }, { "" } }
+  if list[1].values and labelled then table.insert(columns, 2, { "label" }) end
   for _, line in ipairs(text.columns(columns, rows)) do print((line:gsub("%s+$", ""))) end
   if pictures then
     print(("Pictures as the model's input: %d x %d, %s."):format(shape[2], shape[1], shape[3] == 1
@@ -122,9 +135,9 @@ local function table_of(list, labels, shape)
 end
 
 local function csv_of(list, labels)
-  local columns = { "file", "row", "label", "probability" }
+  local columns, labelled = { "file", "row", "label", "probability" }, has_labels(list)
   if list[1].values then
-    columns = { "file", "row" }
+    columns = { "file", "row", labelled and "label" or nil }
     for k = 1, #list[1].values do columns[#columns + 1] = ("output_%d"):format(k) end
   else
     for k = 1, #list[1].probabilities do columns[#columns + 1] = "p_" .. name_of(k - 1, labels) end
@@ -134,8 +147,8 @@ local function csv_of(list, labels)
   end
   print(csv.line(columns))
   for _, r in ipairs(list) do
-    local cells = r.values and { r.file, r.row } or { r.file, r.row, r.label, r.probability }
-    local from = r.values and 2 or 4
+    local cells = { r.file, r.row, r.label, r.probability }
+    local from = not r.values and 4 or labelled and 3 or 2
     for _, values in ipairs { r.values or r.probabilities, table.unpack(r.others or {}) } do
       for k, v in ipairs(values) do cells[from + k] = v end
       from = from + #values

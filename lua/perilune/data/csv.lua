@@ -18,16 +18,17 @@ function M.open(path, delimiter, header, marks)
   local file = errors.must(core.readers.csv(path, delimiter, header, marks or M.MISSING))
   local t = { file = file, path = path, by_name = {}, header = header }
   t.columns, t.rows = file:columns()
-  local numbers = 0
+  local numbers, twice = 0, nil
   for k, column in ipairs(t.columns) do
     if tonumber(column.name) then numbers = numbers + 1 end
-    if header and t.by_name[column.name] then raise("%s: two columns are called '%s'", path, column.name) end
+    twice = twice or t.by_name[column.name] and column.name
     t.by_name[column.name] = k
   end
   if header and header ~= "named" and numbers == #t.columns then
     if header == "found" then return M.open(path, delimiter, false, marks) end
     raise("%s: its first line has numbers only; if it has no header, say header = false", path)
   end
+  if header and twice then raise("%s: two columns are called '%s'", path, twice) end
   if #t.columns == 1 and t.columns[1].name:find "[;\t|]" then
     raise("%s: its lines have one field each; say delimiter = %q", path, t.columns[1].name:match "[;\t|]")
   end

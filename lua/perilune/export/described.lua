@@ -4,17 +4,19 @@ local core = require "perilune.core"
 
 local M = {}
 
-local MOST = 64            -- names or numbers that a comment lists
+local MOST = 100           -- names or numbers that a comment lists
 
-local function listed(values, first)
+local function listed(values, noun, word)
+  if #values > MOST then return ("%d %s, which are in the metadata of ONNX"):format(#values, noun) end
   local words = {}
-  for i = 1, math.min(#values, MOST) do words[i] = first(i, values[i]) end
-  if #values > MOST then words[MOST + 1] = ("... (%d)"):format(#values) end
+  for i, value in ipairs(values) do words[i] = word(i, value) end
   return table.concat(words, ", ")
 end
 
-local function numbered(values) return listed(values, function(i, name) return ("%d %s"):format(i - 1, name) end) end
-local function plain(values) return listed(values, function(_, x) return ("%.9g"):format(x) end) end
+local function numbered(values)
+  return listed(values, "names", function(i, name) return ("%d %s"):format(i - 1, name) end)
+end
+local function plain(values) return listed(values, "numbers", function(_, x) return ("%.9g"):format(x) end) end
 
 -- What becomes of a value: "v = byte / 255", "v = (v - 0.13) / 0.31"; or "v = v - mean[i]", "mean = 1, 2".
 local function scaling(preparation)

@@ -113,7 +113,10 @@ local function read_model(path, what)
     path = file
   end
   local record, message = runfile.read(path, { raw = true })
-  if not record then return nil, message end
+  if not record then
+    return nil, (message:gsub("%(an HDF5 file of another program .-%)",
+      "(models of Keras and weights in safetensors are read by perilune import)"))
+  end
   if not record.config or not record.layers then return nil, path .. ": holds no model" end
   return record, path
 end
