@@ -144,7 +144,7 @@ static pl_status check_chunk(const pl_chunks *c, hid_t set, size_t i, uint8_t **
   return wrong ? damaged(wrong, err) : PL_OK;
 }
 
-pl_status pl_chunks_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
+static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
   pl_chunks c;
   pl_status status = pl_chunks_find(&c, set, shape, element, err);
   if (status) return status;
@@ -156,4 +156,15 @@ pl_status pl_chunks_check(hid_t set, const pl_shape *shape, size_t element, pl_e
   pl_free(packed);
   pl_free(plain);
   return status;
+}
+
+pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
+  hid_t creation = hdf5.H5Dget_create_plist(set);
+  H5D_layout_t layout = hdf5.H5Pget_layout(creation);
+  hdf5.H5Pclose(creation);
+  if (layout == H5D_CHUNKED) return check_chunks(set, shape, element, err);
+  uint64_t needed = (uint64_t)pl_shape_count(shape) * element, stored = hdf5.H5Dget_storage_size(set);
+  if (stored == needed || (stored == 0 && layout == H5D_CONTIGUOUS)) return PL_OK;   /* 0: never written */
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%llu bytes are stored of %llu", (unsigned long long)stored,
+                      (unsigned long long)needed);
 }

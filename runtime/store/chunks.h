@@ -1,6 +1,6 @@
-/* The chunks of an HDF5 data set: where they are, and what they went through. libhdf5 believes that a chunk unpacks to
-   its length, and that it skipped the filters that the file names, and reads beyond its end where that is not so. So it
-   reads values of chunks that were unpacked here first. */
+/* How an HDF5 data set is stored: its chunks, where they are and what they went through. libhdf5 believes that a chunk
+   unpacks to its length and skipped the filters that the file names, and that as much is stored as the axes say, and
+   reads beyond the end where that is not so. So it reads values only of what was looked at here first. */
 #ifndef STORE_CHUNKS_H
 #define STORE_CHUNKS_H
 
@@ -37,7 +37,7 @@ enum { CHUNK_SPARE = 64 };
    for c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
 const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without);
 
-/* Whether H5Dread may read a data set in chunks. Errors do not name it. */
-pl_status pl_chunks_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err);
+/* Whether H5Dread may read a data set. Errors do not name it. */
+pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err);
 
 #endif

@@ -127,12 +127,10 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
   return status;
 }
 
-static pl_status check_chunks(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
-                              pl_error *err) {
-  hid_t creation = hdf5.H5Dget_create_plist(set), type = hdf5.H5Dget_type(set);
-  bool chunked = hdf5.H5Pget_layout(creation) == H5D_CHUNKED;
-  pl_status status = chunked ? pl_chunks_check(set, shape, hdf5.H5Tget_size(type), err) : PL_OK;
-  hdf5.H5Pclose(creation);
+static pl_status check_storage(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
+                               pl_error *err) {
+  hid_t type = hdf5.H5Dget_type(set);
+  pl_status status = pl_storage_check(set, shape, hdf5.H5Tget_size(type), err);
   hdf5.H5Tclose(type);
   if (status) pl_error_prefix(err, "cannot read '%s' of %s", path, r->path);
   return status;
@@ -167,7 +165,7 @@ pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type
   hid_t set = pl_reader_enter(r, path, err);
   if (set < 0) return err->status;
   hid_t memory = type == PL_STORE_TEXT ? hdf5.H5Dget_type(set) : hdf5.H5Tcopy(pl_store_memory_type(type));
-  pl_status status = check_chunks(r, path, set, &info.shape, err);
+  pl_status status = check_storage(r, path, set, &info.shape, err);
   if (status == PL_OK && bytes > 0 && hdf5.H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
     status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read '%s' of %s", path, r->path);
   }

@@ -96,7 +96,10 @@ static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   else if (layout == H5D_CHUNKED) status = find_chunks(s, set, err);
   else if (layout == H5D_CONTIGUOUS) {
     s->offset = hdf5.H5Dget_offset(set);
-    if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
+    if (pl_storage_check(set, &s->shape, s->element.size, err)) {
+      pl_error_prefix(err, "%s cannot be streamed", s->file.name);
+      status = err->status;
+    } else if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
     else if (s->offset > (uint64_t)s->file.length || (uint64_t)s->shape.size[0] * s->row_stored >
              (uint64_t)s->file.length - s->offset) status = unreadable(s, "the file is truncated", err);
   } else status = unreadable(s, "it is neither contiguous nor in chunks", err);

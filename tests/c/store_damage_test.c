@@ -243,10 +243,9 @@ static void odd_foreign_files_are_clear_errors(void **state) {
     assert_int_equal(pl_store_stat(r, zips[i], &info, &err), PL_OK);
     assert_int_equal(info.bytes, 4000000);
   }
-  uint8_t flags[2];
-  int32_t kinds[2];
+  int32_t flags[2], kinds[2];
   int64_t labels[2];
-  assert_int_equal(pl_store_read(r, "bool", PL_STORE_U8, flags, 2, &err), PL_OK);
+  assert_int_equal(pl_store_read(r, "bool", PL_STORE_I32, flags, 8, &err), PL_OK);
   assert_true(flags[0] == 1 && flags[1] == 0);
   assert_int_equal(pl_store_read(r, "enum", PL_STORE_I32, kinds, 8, &err), PL_OK);
   assert_true(kinds[0] == 2 && kinds[1] == 0);

@@ -184,6 +184,24 @@ function TestDamage:test_hdf5_chunks()
   lu.assertTrue(refused > 100)
 end
 
+-- A layout of another kind, in which nothing is stored of what the axes say: libhdf5 reads from nowhere.
+function TestDamage:test_hdf5_layout()
+  local bytes, path, tried = read(folder .. "filters.h5"), scratch .. "/layout.h5", 0
+  for at in bytes:gmatch "()\3\1" do   -- version 3, contiguous, becomes version 2, compact
+    local file <close> = assert(io.open(path, "wb"))
+    file:write(bytes:sub(1, at - 1), "\2", bytes:sub(at + 1))
+    file:close()
+    for _, stream in ipairs { false, true } do
+      for _, name in ipairs { "runs", "noise", "floats", "flags" } do
+        local ok, message = pcall(data.hdf5, { path, x = name, stream = stream, foreign = not stream or nil })
+        tried = tried + (ok and 0 or 1)
+        lu.assertTrue(ok or not tostring(message):find "\n", tostring(message))
+      end
+    end
+  end
+  lu.assertTrue(tried >= 4)
+end
+
 function TestDamage:test_png()
   check({ "rgb.png", "gray.png", "bits.png", "palette.png", "alpha.png", "deep.png" }, function(path)
     return readers.picture(path, 3)
