@@ -249,7 +249,7 @@ static int recorder_layer(lua_State *L) {
   note_origin(L, r);
   pl_status status = pl_program_add_layer(r->program, (int)i - 1, in, &out, &err);
   r->program->origin = NULL;
-  return status ? bind_raise(L, &err) : push_value(L, out);
+  return status ? bind_raise_from_script(L, &err) : push_value(L, out);
 }
 
 /* recorder:adopt(layer) -> its number among the children of the layer that is recorded */

@@ -83,7 +83,7 @@ pl_status pl_chunk_read(const pl_chunks *c, hid_t set, size_t i, void *out, pl_e
   hsize_t corner[PL_MAX_AXES];
   uint32_t mask;
   find_corner(c, i, corner);
-  if (hdf5.H5Dread_chunk(set, H5P_DEFAULT, corner, &mask, out) >= 0) return PL_OK;
+  if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, out) >= 0) return PL_OK;
   return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not read");
 }
 

@@ -25,6 +25,13 @@ typedef H5O_info2_t pl_object_info;
 typedef H5O_info_t pl_object_info;
 #endif
 
+/* HDF5 2.0 has a second kind of this call, which is told how large the buffer is. */
+#if H5_VERSION_GE(2, 0, 0)
+#define READ_CHUNK H5Dread_chunk1
+#else
+#define READ_CHUNK H5Dread_chunk
+#endif
+
 #define HDF5_FUNCTIONS(X) \
   X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) \
   X(H5Iget_type) X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) \
@@ -35,7 +42,7 @@ typedef H5O_info_t pl_object_info;
   X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_chunk_opts) X(H5Pget_userblock) X(H5Fget_create_plist) \
   X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
   X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) X(H5Dcreate2) \
-  X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(H5Dread_chunk) \
+  X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(READ_CHUNK) \
   X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) X(H5Screate) X(H5Screate_simple) X(H5Sclose) \
   X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) \
   X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) X(H5Aread) X(H5Awrite) \
