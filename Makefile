@@ -24,6 +24,7 @@ BUILD    ?= build
 # The lists of headers (*.d) name what is built by this path: the same one however it was given.
 override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 PREFIX   ?= /usr/local
+override PREFIX := $(abspath $(PREFIX))
 OPT      ?= -O3
 WERROR   ?=
 SANITIZE ?=
@@ -239,8 +240,9 @@ install: all $(LIBRARY)
 	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SHARED)
 	install -m 644 include/perilune/*.h $(DESTDIR)$(PREFIX)/include/perilune/
-	printf 'prefix=%s\n\nName: perilune\nDescription: Small neural networks\nVersion: %s\n%s\n%s\n' '$(PREFIX)' '$(VERSION)' \
-	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lperilune' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/perilune.pc
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: perilune' \
+	  'Description: Small neural networks' 'Version: $(VERSION)' 'Cflags: -I$${includedir}' \
+	  'Libs: -L$${libdir} -lperilune' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/perilune.pc
 	install -m 644 lua/meta/*.lua $(DESTDIR)$(PREFIX)/share/perilune/meta/
 	cp -R experiments $(DESTDIR)$(PREFIX)/share/perilune/
 

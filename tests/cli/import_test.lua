@@ -30,6 +30,9 @@ function TestKeras:test_lenet_predicts_the_same()
   local model = assert(nn.load(cli.folder .. "/keras.h5"))
   lu.assertTrue(largest_difference(model:infer(images()), pl.tensor(golden.keras)) < 1e-5)
   lu.assertNotNil(model:find "c3")
+  assert(model:export(cli.folder .. "/exported.h5"))
+  lu.assertStrContains(cli.run "predict exported.h5 x.png".err,
+    "exported.h5: it holds no Perilune run and no model (but one of Keras: perilune import reads it)")
   for _, words in ipairs { "predict %s x.png", "export %s --c x.c" } do          -- where to turn with the file itself
     local said = cli.run(words:format(here .. "/tests/golden/lenet5_keras.h5"))
     lu.assertEquals(said.status, 1)

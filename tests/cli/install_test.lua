@@ -142,6 +142,11 @@ function TestInstall:test_destdir_is_where_files_go_and_prefix_what_they_say()
     cli.folder)
   lu.assertTrue(ok, said)
   lu.assertStrContains(cli.read(cli.folder .. "/stage/opt/p/lib/pkgconfig/perilune.pc"), "prefix=/opt/p\n")
+  ok, said = sh("env PKG_CONFIG_PATH=%s/stage/opt/p/lib/pkgconfig pkg-config --variable=libdir perilune", cli.folder)
+  lu.assertEquals({ ok, said }, { true, "/opt/p/lib\n" })
+  ok, said = sh("env -u MAKEFLAGS -u MAKELEVEL make -n install BUILD=%s PREFIX=near | grep prefix=", build)
+  lu.assertTrue(ok, said)
+  lu.assertStrContains(said, "prefix=" .. os.getenv "PWD" .. "/near'")       -- other folders find it, too
 end
 
 function TestInstall:test_luarocks_makes_program_and_module()

@@ -71,6 +71,11 @@ function M.models(of_layers)
     { 28, 28, 1 } }
   models.reshaped = { nn.Sequential { nn.Linear(6, 24), nn.ReLU(), nn.Reshape { 2, 3, 4 }, nn.Conv2d(4, 2, 2),
     nn.Identity(), nn.Flatten(), nn.Linear(4, 1) }, { 6 } }
+  -- names that formats use themselves
+  models.names = { nn.Sequential { nn.Linear(4, 4, { name = "input" }), nn.Linear(4, 4, { name = "input_layer" }),
+    nn.Linear(4, 4, { name = "output" }) }, { 4 } }
+  models.names_of_images = { nn.Sequential { nn.Conv2d(3, 4, 3, { padding = { 2, 1 }, name = "a" }),
+    nn.Conv2d(4, 4, 3, { padding = { 2, 1 }, name = "a_padding" }) }, image }
   models.sum_of_input = { nn.Residual(nn.Identity()), { 5 } }
   for name, model in pairs(of_layers and {} or formulas.models()) do models[name] = model end
   for name, model in pairs(of_layers and {} or M.several()) do models[name] = model end

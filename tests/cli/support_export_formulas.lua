@@ -108,6 +108,10 @@ function M.graphs()
   end), { 7 } }
   local conv, dense = nn.Conv2d(1, 3, 3), nn.Linear(48, 5)
   models.flattened = { nn.Graph(function(x) return dense(conv(x):relu():flatten()):softmax(-1) end), { 6, 6, 1 } }
+  local own = nn.define { name = "Own", params = function() return { norm = { 4 }, own_mul = { 4 } } end,
+    forward = function(self, x) return x * self.norm * self.own_mul end }
+  models.names_of_functions = { nn.Sequential { own { name = "batch" }, own { name = "op" }, own { name = "own" },
+    nn.BatchNorm(4) }, { 4 } }
   models.input_in_the_end = { nn.Graph(function(x) return x + x:mean(-1, { keepdim = true }) end), { 4 } }
   return models
 end

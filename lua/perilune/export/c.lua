@@ -136,11 +136,13 @@ function calls.Add(op)
 end
 calls.softmax, calls.log_softmax = calls.Softmax, calls.LogSoftmax
 
--- The function of an operation of a formula; its text goes into the file.
-local function own_function(op, texts)
+-- The function of an operation of a formula; its text goes into the file. taken: names of functions and arrays.
+local function own_function(op, texts, taken)
   local lines = loops.lines(op, loops.c)
   if not lines then return nil end
   local name, inputs = "op_" .. op.name, {}
+  while taken[name] do name = name .. "_" end
+  taken[name] = true
   for k = 1, #op.inputs do inputs[k] = ", const float *" .. loops.input(k) end
   texts[#texts + 1] = ("\nstatic void %s(float *y%s) {\n  %s\n}\n"):format(name, table.concat(inputs),
     table.concat(lines, "\n  "))
@@ -207,8 +209,8 @@ local function describe_outputs(graph, kind)
 end
 
 -- Weights as arrays: array(key, name, tensor) -> its name; the same for the same key.
-local function arrays_of(used)
-  local texts, names, taken = {}, {}, {}
+local function arrays_of(used, taken)
+  local texts, names = {}, {}
   return function(key, name, tensor)
     if names[key] then return names[key] end
     local found, n = name, 1
@@ -226,7 +228,8 @@ end
 --- The text of the file.
 function M.encode(graph, about)
   local body, used, own = {}, {}, {}
-  local weights, arrays = arrays_of(used)
+  local taken = snippets.names()
+  local weights, arrays = arrays_of(used, taken)
   local sizes = place(graph)
   local function name_of(value, op)
     local r = root(value)
@@ -245,7 +248,7 @@ function M.encode(graph, about)
       end
       local f, list
       if calls[op.type] then f, list = calls[op.type](op, weight)
-      else f, list = own_function(op, own) or graphs.refuse(op.label, "c"), {} end
+      else f, list = own_function(op, own, taken) or graphs.refuse(op.label, "c"), {} end
       used[f] = true
       local words = { name_of(op.output, op) }
       for _, value in ipairs(op.inputs) do words[#words + 1] = name_of(value, op) end

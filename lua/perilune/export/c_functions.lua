@@ -193,6 +193,13 @@ function M.headers(used)
   return (used.not_finite or used.mathematics) and "#include <math.h>\n\n" or "\n"
 end
 
+--- The names of all: name -> true.
+function M.names()
+  local names = {}
+  for _, f in ipairs(functions) do names[f[1]] = true end
+  return names
+end
+
 --- Their text, in order.
 function M.text(used)
   local out = {}

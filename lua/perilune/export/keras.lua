@@ -43,6 +43,12 @@ function Builder:layer(class, name, config, inputs, weights)
   return node
 end
 
+--- A name that no layer of the model has; the same for the same wish.
+function Builder:free(name)
+  while self.names[name] do name = name .. "_" end
+  return name
+end
+
 --- f(b, op) -> the call that makes the operation's output.
 local writers = {}
 for name, writer in pairs(require "perilune.export.keras_formula") do writers[name] = writer end
@@ -62,8 +68,8 @@ end
 -- The input, with zeros around it.
 local function zeros_around(b, op)
   local w = op.window
-  return b:layer("ZeroPadding2D", op.owner .. "_padding", { padding = { { w.top, w.bottom }, { w.left, w.right } } },
-    op.inputs)
+  return b:layer("ZeroPadding2D", b:free(op.owner .. "_padding"),
+    { padding = { { w.top, w.bottom }, { w.left, w.right } } }, op.inputs)
 end
 
 function writers.Conv2d(b, op)
@@ -77,8 +83,9 @@ function writers.Conv2d(b, op)
   if not per_position then return conv end
   -- a product with the identity that has a bias for every position
   local channels = op.output.shape[3]
-  return b:layer("EinsumDense", op.owner .. "_bias", { equation = "abcd,de->abce", output_shape = op.output.shape,
-    bias_axes = "bce" }, { conv }, { { "kernel", core.tensor.eye(channels) }, { "bias", p.bias } })
+  return b:layer("EinsumDense", b:free(op.owner .. "_bias"), { equation = "abcd,de->abce",
+    output_shape = op.output.shape, bias_axes = "bce" }, { conv },
+    { { "kernel", core.tensor.eye(channels) }, { "bias", p.bias } })
 end
 
 function writers.Linear(b, op)
@@ -190,31 +197,30 @@ function M.write(graph, path)
   if path:lower():match "%.keras$" then
     return nil, ("%s: the file is HDF5, which Keras tells by its name: let it end in .h5"):format(path)
   end
-  local b = setmetatable({ layers = {}, of = {} }, Builder)
-  graph.input.keras = b:layer("InputLayer", "input", { batch_shape = { NULL, table.unpack(graph.input.shape) } }, {})
+  local b = setmetatable({ layers = {}, of = {}, names = graph.names }, Builder)
+  local input = b:free "input"
+  graph.input.keras = b:layer("InputLayer", input, { batch_shape = { NULL, table.unpack(graph.input.shape) } }, {})
   for _, op in ipairs(graph.ops) do
     if not writers[op.type] then
       graphs.refuse(op.label, "keras", op.kind == "formula" and
         ("no layer of Keras does its operation '%s'; export it to ONNX or C"):format(op.type) or nil)
     end
     op.owner = op.owner or op.name
-    if op.owner == "input" then op.owner = "input_layer" end
     b.op = op
     op.output.keras = writers[op.type](b, op)
   end
   local outputs, ends, taken = {}, {}, {}
   for k, value in ipairs(graph.outputs) do       -- the input, and one that is two outputs, need a layer of their own
     local node = value.keras
-    if node.layer == "input" or taken[node] then
-      local name = "output" .. (k > 1 and "_" .. k or "")
-      while b.of[name] do name = name .. "_" end
+    if node.layer == input or taken[node] then
+      local name = b:free("output" .. (k > 1 and "_" .. k or ""))
       node = b:layer("Activation", name, { activation = "linear" }, { node })
     end
     taken[node], outputs[k], ends[k] = true, node, { node.layer, node.node, 0 }
   end
   -- one input and one output are not lists: Keras warns of a call with a tensor where it expects a list
   local config = { class_name = "Functional", config = { name = "model", trainable = true, layers = b.layers,
-    input_layers = { "input", 0, 0 }, output_layers = #ends == 1 and ends[1] or ends } }
+    input_layers = { input, 0, 0 }, output_layers = #ends == 1 and ends[1] or ends } }
   local w <close>, message = core.store.create(path)
   if not w then return nil, message end
   w:group("/", { model_config = encode(config), backend = "tensorflow",

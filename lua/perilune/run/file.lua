@@ -219,7 +219,8 @@ end
 local function read_all(r, tensors)
   local root = assert(r:attrs "/")
   if root.format ~= M.format then
-    error("it holds no Perilune run (its format is " .. tostring(root.format) .. ")", 0)
+    error(("it holds no Perilune run and no model (%s)"):format(root.model_config
+      and "but one of Keras: perilune import reads it" or "its format is " .. tostring(root.format or "unknown")), 0)
   end
   if math.type(root.format_version) ~= "integer" or root.format_version > M.version then
     error(("it has format version %s, and this program reads up to %d: use a newer Perilune"):format(
