@@ -8,7 +8,7 @@
 #include "store/hdf5.h"
 
 enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, LZF = 32000 };   /* filters, as HDF5 numbers them */
-enum { CHUNK_FILTERS_MOST = 4 };
+enum { CHUNK_FILTERS_MOST = 32 };   /* as many as HDF5 allows */
 
 typedef struct pl_stored_chunk {
   uint64_t offset;               /* of the file, as libhdf5 counts */
