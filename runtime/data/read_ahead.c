@@ -166,11 +166,12 @@ pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, 
   while (c->busy) pthread_cond_wait(&c->filled, &c->lock);
   c->order = order;
   c->base = c->read = c->next = c->done = 0;
-  size_t windows, slots = 0;
+  size_t windows, needed = 0;
   pl_status status = pl_stream_order(c->stream, c->ds->rows, order, c->ds->count, seed, epoch, shuffle, c->first,
                                      &windows, err);
-  if (status == PL_OK) slots = windows_of_a_batch(c) > SLOTS_LEAST ? windows_of_a_batch(c) + 1 : SLOTS_LEAST;
-  if (slots > c->slots && !allocate_slots(c, slots, err)) status = PL_ERROR_MEMORY;
+  if (status == PL_OK) needed = windows_of_a_batch(c);
+  size_t slots = needed > SLOTS_LEAST ? needed + 1 : SLOTS_LEAST;
+  if (status == PL_OK && slots > c->slots && !allocate_slots(c, slots, err)) status = PL_ERROR_MEMORY;
   if (status == PL_OK) {
     for (size_t k = 0; k < c->slots; k++) c->held[k] = NO_WINDOW;
     c->windows = windows;

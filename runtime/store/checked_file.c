@@ -77,12 +77,13 @@ static const H5FD_class_t driver = {
 };
 
 hid_t pl_checked_file_open(const char *path, pl_heaps *heaps, pl_error *err) {
+  static hid_t id = -1;   /* for good: as it closes a file, libhdf5 looks at its driver after giving it back */
   driver_info info = { heaps };
-  hid_t file = -1, access = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_ACCESS_ID_g), id = hdf5.H5FDregister(&driver);
+  hid_t file = -1, access = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_ACCESS_ID_g);
+  if (id < 0) id = hdf5.H5FDregister(&driver);
   if (access >= 0 && id >= 0 && hdf5.H5Pset_driver(access, id, &info) >= 0)
     file = hdf5.H5Fopen(path, H5F_ACC_RDONLY, access);
   if (file < 0) pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot open %s", path);
   hdf5.H5Pclose(access);
-  if (id >= 0) hdf5.H5FDunregister(id);   /* an open file keeps it */
   return file;
 }

@@ -10,8 +10,8 @@ static pl_status find_filters(pl_chunks *c, hid_t creation, pl_error *err) {
   int n = hdf5.H5Pget_nfilters(creation);
   if (n < 0 || n > CHUNK_FILTERS_MOST) return pl_error_set(err, PL_ERROR_TYPE, "it has too many filters");
   for (int f = 0; f < n; f++) {
-    unsigned flags, config, value[1] = { 0 };
-    size_t values = 1;
+    unsigned flags, config, value[5] = { 0 };
+    size_t values = 5;
     char name[sizeof c->unknown] = "";
     int id = hdf5.H5Pget_filter2(creation, (unsigned)f, &flags, &values, value, sizeof name, name, &config);
     bool known = id == DEFLATE || id == SHUFFLE || id == FLETCHER32 || id == LZF;
@@ -19,6 +19,9 @@ static pl_status find_filters(pl_chunks *c, hid_t creation, pl_error *err) {
     if (id == SHUFFLE && value[0] != c->element)
       return pl_error_set(err, PL_ERROR_CORRUPT, "its elements have %zu bytes, and were shuffled as if of %u",
                           c->element, value[0]);
+    c->opaque = c->opaque || !(known || (id == SCALE_OFFSET && f == 0));
+    if (id == SCALE_OFFSET && (value[2] != c->bytes / c->element || value[4] != c->element))
+      return pl_error_set(err, PL_ERROR_CORRUPT, "the filter '%s' was told of other chunks than it has", c->unknown);
     c->filters[f] = id;
   }
   c->filter_count = n;
@@ -32,9 +35,6 @@ pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t 
   hid_t creation = hdf5.H5Dget_create_plist(set);
   int axes = hdf5.H5Pget_chunk(creation, H5S_MAX_RANK, chunk);
   bool ok = axes == shape->axes && hdf5.H5Pget_chunk_opts(creation, &options) >= 0;
-  pl_status status = find_filters(c, creation, err);
-  hdf5.H5Pclose(creation);
-  if (status) return status;
   c->edges_plain = (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
   for (int a = 0; ok && a < axes; a++) {
     ok = chunk[a] >= 1 && chunk[a] <= UINT32_MAX && shape->size[a] >= 0;
@@ -48,7 +48,10 @@ pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t 
   }
   size_t all;
   ok = ok && c->bytes < SIZE_MAX / 4 && !__builtin_mul_overflow(c->bands, c->band_chunks, &all);
-  return ok ? PL_OK : pl_error_set(err, PL_ERROR_CORRUPT, "its chunks do not fit its axes");
+  pl_status status = ok ? find_filters(c, creation, err)
+    : pl_error_set(err, PL_ERROR_CORRUPT, "its chunks do not fit its axes");
+  hdf5.H5Pclose(creation);
+  return status;
 }
 
 /* Where chunk i begins; true if it reaches beyond the data set. */
@@ -63,6 +66,18 @@ static bool find_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES
   return beyond;
 }
 
+static pl_status damaged(const char *why, pl_error *err) {
+  return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks is damaged (%s)", why);
+}
+
+/* What does not shrink grows, by less. */
+static size_t most_stored(const pl_chunks *c) { return 2 * c->bytes + CHUNK_SPARE; }
+
+static pl_status too_long(const pl_chunks *c, hsize_t size, pl_error *err) {
+  return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks has %llu bytes, for elements of %zu",
+                      (unsigned long long)size, c->bytes);
+}
+
 pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk *chunk, pl_error *err) {
   hsize_t corner[PL_MAX_AXES], size = 0;
   unsigned mask = 0;
@@ -72,31 +87,31 @@ pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk
   if (hdf5.H5Dget_chunk_info_by_coord(set, corner, &mask, &address, &size) < 0)
     return pl_hdf5_error(err, PL_ERROR_CORRUPT, "its chunks are not found");
   if (address == HADDR_UNDEF || size == 0) return PL_OK;
-  if (size > 2 * c->bytes + CHUNK_SPARE)   /* what does not shrink grows, by less */
-    return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks has %llu bytes, for elements of %zu",
-                        (unsigned long long)size, c->bytes);
+  if (size > most_stored(c)) return too_long(c, size, err);
   *chunk = (pl_stored_chunk){ address, size, beyond && c->edges_plain ? UINT32_MAX : mask };
   return PL_OK;
 }
 
-pl_status pl_chunk_read(const pl_chunks *c, hid_t set, size_t i, void *out, pl_error *err) {
-  hsize_t corner[PL_MAX_AXES];
-  uint32_t mask;
-  find_corner(c, i, corner);
-  if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, out) >= 0) return PL_OK;
-  return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not read");
-}
-
-/* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ... */
-static void unshuffle(uint8_t *out, const uint8_t *in, size_t elements, size_t size) {
+/* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ..., then what is left over. */
+static void unshuffle(uint8_t *out, const uint8_t *in, size_t bytes, size_t size) {
+  size_t elements = bytes / size, whole = elements * size;
   for (size_t b = 0; b < size; b++)
     for (size_t i = 0; i < elements; i++) out[i * size + b] = in[b * elements + i];
+  memcpy(out + whole, in + whole, bytes - whole);
 }
 
 static void swap(uint8_t **a, uint8_t **b) {
   uint8_t *old = *a;
   *a = *b;
   *b = old;
+}
+
+/* Is as much there as the bits of an element, the first number, say? 21 bytes come before the elements. */
+static bool is_scale_offset(const pl_chunks *c, const uint8_t *in, size_t size) {
+  enum { HEAD = 21 };
+  if (size < HEAD) return false;
+  size_t bits = (size_t)in[0] | (size_t)in[1] << 8 | (size_t)in[2] << 16 | (size_t)in[3] << 24;
+  return bits <= 8 * c->element && (c->bytes / c->element * bits + 7) / 8 <= size - HEAD;
 }
 
 const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without) {
@@ -114,11 +129,12 @@ const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plai
       uLongf room = (uLongf)(c->bytes + CHUNK_SPARE);
       if (uncompress(*plain, &room, *packed, (uLong)size) != Z_OK) return "it does not unpack";
       size = room;
+    } else if (c->filters[f] == SCALE_OFFSET) {
+      return is_scale_offset(c, *packed, size) ? NULL : "its size";
     } else if (c->filters[f] == LZF) {
       if (!pl_lzf_unpack(*plain, c->bytes + CHUNK_SPARE, *packed, &size)) return "it does not unpack";
     } else {
-      if (size % c->element != 0) return "its size";
-      unshuffle(*plain, *packed, size / c->element, c->element);
+      unshuffle(*plain, *packed, size, c->element);
     }
     swap(packed, plain);
   }
@@ -126,30 +142,46 @@ const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plai
   return size == c->bytes ? NULL : "its size";
 }
 
-static pl_status damaged(const char *why, pl_error *err) {
-  return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks is damaged (%s)", why);
+/* Is a chunk without filters as long as it should be? Its length is not told, but by what is overwritten of a buffer
+   in which all of the file has room. One that is not there is not read. */
+static pl_status check_length(const pl_chunks *c, hid_t set, const hsize_t *corner, uint8_t *room, pl_error *err) {
+  uint8_t last[2], *end = room + c->bytes;
+  uint32_t mask;
+  for (int k = 0; k < 2; k++) {
+    uint8_t before = k ? 0xff : 0;
+    end[-1] = end[0] = before;
+    if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, room) < 0) return PL_OK;
+    if (end[0] != before) return damaged("its size", err);
+    last[k] = end[-1];
+  }
+  return last[0] == last[1] ? PL_OK : damaged("its size", err);
 }
 
-/* What filters that are not known here make of a chunk, libhdf5 has to judge; that none was skipped is known. */
+/* By the same look-up as that of H5Dread, which a hostile file can make find another chunk than pl_chunk_find does.
+   What opaque filters make of a chunk is left to libhdf5. */
 static pl_status check_chunk(const pl_chunks *c, hid_t set, size_t i, uint8_t **packed, uint8_t **plain,
                              pl_error *err) {
-  pl_stored_chunk chunk;
-  pl_status status = pl_chunk_find(c, set, i, &chunk, err);
-  if (status || chunk.size == 0) return status;
-  if (c->unknown[0]) return chunk.without == 0 ? PL_OK : damaged("a filter is missing", err);
-  if (c->filter_count == 0) return chunk.size == c->bytes ? PL_OK : damaged("its size", err);
-  status = pl_chunk_read(c, set, i, *packed, err);
-  if (status) return status;
-  const char *wrong = pl_chunk_unpack(c, packed, plain, (size_t)chunk.size, chunk.without);
+  hsize_t corner[PL_MAX_AXES], size = 0;
+  uint32_t mask = 0;
+  bool beyond = find_corner(c, i, corner);
+  if (c->filter_count == 0) return check_length(c, set, corner, *packed, err);
+  if (hdf5.H5Dget_chunk_storage_size(set, corner, &size) < 0 || size == 0) return PL_OK;   /* not there */
+  if (size > most_stored(c)) return too_long(c, size, err);
+  if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, *packed) < 0)
+    return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not read");
+  if (beyond && c->edges_plain) mask = UINT32_MAX;
+  if (c->opaque) return mask == 0 || size == c->bytes ? PL_OK : damaged("a filter is missing", err);
+  const char *wrong = pl_chunk_unpack(c, packed, plain, (size_t)size, mask);
   return wrong ? damaged(wrong, err) : PL_OK;
 }
 
-static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
+static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err) {
   pl_chunks c;
   pl_status status = pl_chunks_find(&c, set, shape, element, err);
   if (status) return status;
-  size_t room = c.filter_count > 0 ? 2 * c.bytes + CHUNK_SPARE : 1;
-  uint8_t *packed = pl_alloc(room, err), *plain = pl_alloc(room, err);
+  size_t room = c.filter_count > 0 ? most_stored(&c) : c.bytes;
+  if (c.filter_count == 0 && room < file_size) room = file_size;
+  uint8_t *packed = pl_alloc(room + 1, err), *plain = pl_alloc(c.filter_count > 0 ? room : 1, err);
   status = packed && plain ? PL_OK : PL_ERROR_MEMORY;
   for (size_t i = 0; status == PL_OK && i < c.bands * c.band_chunks; i++)
     status = check_chunk(&c, set, i, &packed, &plain, err);
@@ -158,13 +190,39 @@ static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, 
   return status;
 }
 
-pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
+pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err) {
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
   hdf5.H5Pclose(creation);
-  if (layout == H5D_CHUNKED) return check_chunks(set, shape, element, err);
+  if (layout == H5D_CHUNKED) return check_chunks(set, shape, element, file_size, err);
   uint64_t needed = (uint64_t)pl_shape_count(shape) * element, stored = hdf5.H5Dget_storage_size(set);
   if (stored == needed || (stored == 0 && layout == H5D_CONTIGUOUS)) return PL_OK;   /* 0: never written */
   return pl_error_set(err, PL_ERROR_CORRUPT, "%llu bytes are stored of %llu", (unsigned long long)stored,
                       (unsigned long long)needed);
+}
+
+pl_status pl_chunk_addresses(bool *from_user_block, pl_error *err) {
+  static int known = -1;
+  uint8_t pattern[64];
+  for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = (uint8_t)(7 * i + 3);
+  pl_memory_file memory;
+  hid_t file = known < 0 ? pl_memory_file_create(&memory, err) : -1;
+  if (file >= 0) {
+    hsize_t size = sizeof pattern, corner = 0, stored = 0;
+    haddr_t at = HADDR_UNDEF;
+    unsigned mask;
+    hid_t space = hdf5.H5Screate_simple(1, &size, NULL), creation = hdf5.H5Pcreate(hdf5.H5P_CLS_DATASET_CREATE_ID_g);
+    hdf5.H5Pset_chunk(creation, 1, &size);
+    hid_t set = hdf5.H5Dcreate2(file, "x", hdf5.H5T_STD_U8LE_g, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    bool ok = hdf5.H5Dwrite(set, hdf5.H5T_NATIVE_UINT8_g, H5S_ALL, H5S_ALL, H5P_DEFAULT, pattern) >= 0 &&
+      hdf5.H5Dget_chunk_info_by_coord(set, &corner, &mask, &at, &stored) >= 0 && at != HADDR_UNDEF;
+    hdf5.H5Dclose(set);
+    hdf5.H5Pclose(creation);
+    hdf5.H5Sclose(space);
+    ok = pl_memory_file_close(&memory, file, err) == PL_OK && ok;
+    if (ok && at <= memory.size - sizeof pattern) known = memcmp(memory.data + at, pattern, sizeof pattern) != 0;
+    pl_free(memory.data);
+  }
+  *from_user_block = known == 1;
+  return known >= 0 ? PL_OK : pl_hdf5_error(err, PL_ERROR_IO, "the HDF5 library does not say where chunks are");
 }

@@ -1,13 +1,13 @@
 /* How an HDF5 data set is stored: its chunks, where they are and what they went through. libhdf5 believes that a chunk
    unpacks to its length and skipped the filters that the file names, and that as much is stored as the axes say, and
-   reads beyond the end where that is not so. So it reads values only of what was looked at here first. */
+   reads beyond the end where that is not so. So all of that is checked here before it reads values. */
 #ifndef STORE_CHUNKS_H
 #define STORE_CHUNKS_H
 
 #include "perilune/tensor.h"
 #include "store/hdf5.h"
 
-enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, LZF = 32000 };   /* filters, as HDF5 numbers them */
+enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, SCALE_OFFSET = 6, LZF = 32000 };   /* filters' numbers in HDF5 */
 enum { CHUNK_FILTERS_MOST = 32 };   /* as many as HDF5 allows */
 
 typedef struct pl_stored_chunk {
@@ -23,21 +23,22 @@ typedef struct pl_chunks {
   size_t bands, band_chunks;     /* a band is the chunks of the same rows (entries of axis 0) */
   int filters[CHUNK_FILTERS_MOST], filter_count;   /* in the order in which they were applied */
   bool edges_plain;              /* chunks that reach beyond the data set went through none */
-  char unknown[64];              /* a filter of which nothing is known here; "": there is none */
+  char unknown[64];              /* a filter that cannot be undone here; "": there is none */
+  bool opaque;                   /* nor can be told whether it makes as much of a chunk as it should */
 } pl_chunks;
 
 /* Of a data set of that shape in chunks, with elements of `element` bytes. Errors do not name it. */
 pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t element, pl_error *err);
 /* Chunk i of [bands, band_chunks]. */
 pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk *chunk, pl_error *err);
-/* As stored. out has room for chunk->size. */
-pl_status pl_chunk_read(const pl_chunks *c, hid_t set, size_t i, void *out, pl_error *err);
+/* Versions of libhdf5 differ in whether a chunk's offset counts from the end of the file's user block. */
+pl_status pl_chunk_addresses(bool *from_user_block, pl_error *err);
 enum { CHUNK_SPARE = 64 };
 /* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both have room for what is stored and
    for c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
 const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without);
 
-/* Whether H5Dread may read a data set. Errors do not name it. */
-pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, pl_error *err);
+/* Whether H5Dread may read a data set, of a file of that size. Errors do not name it. */
+pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err);
 
 #endif

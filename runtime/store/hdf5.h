@@ -43,13 +43,14 @@ typedef H5O_info_t pl_object_info;
   X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
   X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) X(H5Dcreate2) \
   X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(READ_CHUNK) \
-  X(H5Dget_storage_size) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) X(H5Screate) X(H5Screate_simple) \
-  X(H5Sclose) X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) X(H5Sget_simple_extent_ndims) \
-  X(H5Sget_simple_extent_dims) X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) X(H5Aget_type) X(H5Aget_space) \
-  X(H5Aread) X(H5Awrite) X(H5Aclose) X(H5Tcopy) X(H5Tclose) X(H5Tget_class) X(H5Tget_order) X(H5Tget_size) \
-  X(H5Tget_sign) X(H5Tset_size) X(H5Tset_strpad) X(H5Tset_cset) X(H5Tis_variable_str) X(H5Tenum_create) \
-  X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super) X(H5FDregister) X(H5FDunregister) X(H5Pset_driver) \
-  X(H5Pget_driver_info) X(H5Zregister) X(H5allocate_memory)
+  X(H5Dget_chunk_storage_size) X(H5Dget_storage_size) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) \
+  X(H5Screate) X(H5Screate_simple) X(H5Sclose) X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) \
+  X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) \
+  X(H5Aget_type) X(H5Aget_space) X(H5Aread) X(H5Awrite) X(H5Aclose) X(H5Tcopy) X(H5Tclose) X(H5Tget_class) \
+  X(H5Tget_order) X(H5Tget_size) X(H5Tget_sign) X(H5Tget_precision) X(H5Tget_offset) X(H5Tget_fields) \
+  X(H5Tget_ebias) X(H5Tget_norm) X(H5Tset_size) X(H5Tset_strpad) X(H5Tset_cset) X(H5Tis_variable_str) \
+  X(H5Tenum_create) X(H5Tenum_insert) X(H5Tget_nmembers) X(H5Tget_super) X(H5FDregister) \
+  X(H5Pset_driver) X(H5Pget_driver_info) X(H5Zregister) X(H5allocate_memory)
 
 /* Ids that the library sets up as it opens; the macros of its header would link to them. */
 #define HDF5_IDS(X) \

@@ -27,17 +27,19 @@ bool pl_lzf_unpack(uint8_t *out, size_t room, const uint8_t *in, size_t *n) {
   return true;
 }
 
-/* The third of its values is how long a chunk is. 0: it failed. */
+/* The third of its values is how long a chunk is, without a sum that another filter has put after it. 0: it failed. */
 static size_t filter(unsigned flags, size_t values, const unsigned value[], size_t size, size_t *room, void **bytes) {
+  enum { SPARE = 64 };
   if (!(flags & H5Z_FLAG_REVERSE) || values < 3 || value[2] > 1u << 30) return 0;
-  void *out = hdf5.H5allocate_memory(value[2], false);
-  if (out == NULL || !pl_lzf_unpack(out, value[2], *bytes, &size)) {
+  size_t most = value[2] + SPARE;
+  void *out = hdf5.H5allocate_memory(most, false);
+  if (out == NULL || !pl_lzf_unpack(out, most, *bytes, &size)) {
     if (out) hdf5.H5free_memory(out);
     return 0;
   }
   hdf5.H5free_memory(*bytes);
   *bytes = out;
-  *room = value[2];
+  *room = most;
   return size;
 }
 

@@ -75,7 +75,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   }
   hdf5.H5Pclose(creation);
   if (elsewhere) return pl_error_set(err, PL_ERROR_CORRUPT, "'%s' of %s keeps its data in another file", path, r->path);
-  if (elements > room / size || chunk_elements > room / size) {
+  if (size == 0 || elements > room / size || chunk_elements > room / size) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
                         "'%s' claims %llu elements in chunks of %llu, more than the %zu bytes of %s can hold", path,
                         (unsigned long long)elements, (unsigned long long)chunk_elements, r->memory.size, r->path);
@@ -130,7 +130,7 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
 static pl_status check_storage(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
                                pl_error *err) {
   hid_t type = hdf5.H5Dget_type(set);
-  pl_status status = pl_storage_check(set, shape, hdf5.H5Tget_size(type), err);
+  pl_status status = pl_storage_check(set, shape, hdf5.H5Tget_size(type), r->memory.size, err);
   hdf5.H5Tclose(type);
   if (status) pl_error_prefix(err, "cannot read '%s' of %s", path, r->path);
   return status;

@@ -12,6 +12,22 @@ static pl_status unreadable(const pl_hdf5_stream *s, const char *why, pl_error *
   return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: %s", s->file.name, why);
 }
 
+/* Are these the numbers that C has, and not such as have fewer bits than there is room for? */
+static bool is_usual(hid_t type, H5T_class_t kind, size_t size) {
+  static const struct { size_t size, exponent, fraction, bias; } formats[] = {
+    { 2, 5, 10, 15 }, { 4, 8, 23, 127 }, { 8, 11, 52, 1023 } };
+  size_t sign, exponent, exponent_bits, fraction, fraction_bits;
+  if (hdf5.H5Tget_precision(type) != 8 * size || hdf5.H5Tget_offset(type) != 0) return false;
+  if (kind != H5T_FLOAT) return true;
+  if (hdf5.H5Tget_fields(type, &sign, &exponent, &exponent_bits, &fraction, &fraction_bits) < 0) return false;
+  for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
+    if (formats[f].size == size)
+      return sign == 8 * size - 1 && exponent == formats[f].fraction && exponent_bits == formats[f].exponent &&
+        fraction == 0 && fraction_bits == formats[f].fraction && hdf5.H5Tget_ebias(type) == formats[f].bias &&
+        hdf5.H5Tget_norm(type) == H5T_NORM_IMPLIED;
+  return false;
+}
+
 /* Enumerations, which h5py's booleans are, are read as their numbers. */
 static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   hid_t type = hdf5.H5Dget_type(set);
@@ -25,10 +41,11 @@ static pl_status find_element(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   size_t size = hdf5.H5Tget_size(type);
   bool is_signed = kind == H5T_INTEGER && hdf5.H5Tget_sign(type) != H5T_SGN_NONE;
   H5T_order_t order = kind == H5T_INTEGER || kind == H5T_FLOAT ? hdf5.H5Tget_order(type) : H5T_ORDER_NONE;
+  bool usual = (kind == H5T_INTEGER || kind == H5T_FLOAT) && is_usual(type, kind, size);
   hdf5.H5Tclose(type);
   s->element = (pl_element){ kind == H5T_FLOAT ? 'f' : is_signed ? 'i' : 'u', (uint8_t)(size < 256 ? size : 0), false };
   if (size > 1) s->element.swapped = pl_element_order_swapped(order == H5T_ORDER_BE);
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || !pl_element_is_known(s->element) ||
+  if (!usual || !pl_element_is_known(s->element) ||
       (order != H5T_ORDER_LE && order != H5T_ORDER_BE))
     return unreadable(s, "its elements are neither integers nor floating-point numbers of 8 to 64 bits", err);
   s->as_bytes = s->element.kind == 'u' && size == 1 && !is_enum;
@@ -79,6 +96,7 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
       pl_error_prefix(err, "%s cannot be streamed", s->file.name);
       return err->status;
     }
+    if (s->chunks[i].size == 0) return unreadable(s, "some of its chunks were never written", err);
     if (s->chunks[i].size > room) room = (size_t)s->chunks[i].size;
   }
   room += CHUNK_SPARE;   /* the three are exchanged; a band may be several chunks */
@@ -96,7 +114,7 @@ static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   else if (layout == H5D_CHUNKED) status = find_chunks(s, set, err);
   else if (layout == H5D_CONTIGUOUS) {
     s->offset = hdf5.H5Dget_offset(set);
-    if (pl_storage_check(set, &s->shape, s->element.size, err)) {
+    if (pl_storage_check(set, &s->shape, s->element.size, (size_t)s->file.length, err)) {
       pl_error_prefix(err, "%s cannot be streamed", s->file.name);
       status = err->status;
     } else if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
@@ -113,17 +131,6 @@ static void shift(pl_hdf5_stream *s, uint64_t by) {
   s->band_held = SIZE_MAX;
 }
 
-/* Do the first chunk's bytes lie where it is thought to be? Never written: anywhere. */
-static pl_status compare_chunk(pl_hdf5_stream *s, hid_t set, bool *same, pl_error *err) {
-  size_t size = (size_t)s->chunks[0].size;
-  *same = size == 0;
-  if (*same) return PL_OK;
-  pl_status status = pl_chunk_read(&s->in, set, 0, s->plain, err);
-  if (status == PL_OK && pl_source_read_at(&s->file, s->chunks[0].offset, s->packed, size, NULL) == PL_OK)
-    *same = memcmp(s->packed, s->plain, size) == 0;
-  return status;
-}
-
 static pl_status read_first_row(const pl_hdf5_stream *s, hid_t set, void *out, pl_error *err) {
   hsize_t from[PL_MAX_AXES] = { 0 }, count[PL_MAX_AXES];
   for (int a = 0; a < s->shape.axes; a++) count[a] = a == 0 ? 1 : (hsize_t)s->shape.size[a];
@@ -136,7 +143,6 @@ static pl_status read_first_row(const pl_hdf5_stream *s, hid_t set, void *out, p
   return ok ? PL_OK : pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot read the first row of %s", s->file.name);
 }
 
-/* Of chunks libhdf5 reads values only after they were unpacked here (chunks.h says why). */
 static pl_status compare_row(pl_hdf5_stream *s, hid_t set, bool *same, pl_error *err) {
   uint32_t first = 0;
   void *mine = pl_alloc(s->stream.row_bytes, err), *theirs = pl_alloc(s->stream.row_bytes, err);
@@ -149,7 +155,8 @@ static pl_status compare_row(pl_hdf5_stream *s, hid_t set, bool *same, pl_error 
   return status;
 }
 
-/* Versions of libhdf5 differ in whether they count from a file's beginning or from the end of its user block. */
+/* Versions of libhdf5 differ in whether they count from a file's beginning or from the end of its user block. It reads
+   no chunks here: it might find others than those that are known. */
 static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_error *err) {
   hsize_t user_block = 0;
   hid_t creation = hdf5.H5Fget_create_plist(file);
@@ -157,12 +164,15 @@ static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_er
   hdf5.H5Pclose(creation);
   pl_status status = PL_OK;
   bool same = false;
+  if (s->chunks) {
+    if (user_block > 0) status = pl_chunk_addresses(&same, err);
+    if (same) shift(s, user_block);
+    return status;
+  }
   for (int try = 0; status == PL_OK && !same && try < (user_block > 0 ? 2 : 1); try++) {
     if (try == 1) shift(s, user_block);
-    same = true;
-    if (s->chunks) status = compare_chunk(s, set, &same, err);
-    if (status == PL_OK && same) status = compare_row(s, set, &same, err);
-    if (status && !s->chunks && try == 0 && user_block > 0) status = PL_OK;   /* these were other bytes */
+    status = compare_row(s, set, &same, err);
+    if (status && try == 0 && user_block > 0) status = PL_OK;   /* these were other bytes */
   }
   return status || same ? status : unreadable(s, "its first row is not found where libhdf5 says", err);
 }

@@ -174,14 +174,14 @@ end
 function TestExport:test_scaling_features_and_labels()
   local model = nn.Sequential { nn.Linear(2, 3) }
   model:build { 2 }
-  local about = { name = "a */ b", labels = { "lily", "x /* ??/", "tulip\n" }, preparation = {
+  local about = { name = "a */ b", labels = { "lily", "x /* ???/", "tulip\n" }, preparation = {
     features = { features = { "long", "colour=red" } }, standardize = { { mean = { 0.5 }, std = { 2.0 } },
       { mean = { 1.0, 2.0 } } } } }
   assert(formats.write(model, "c", cli.folder .. "/about.c", about))
   local text = cli.read(cli.folder .. "/about.c")
   for _, line in ipairs { "/* a * / b: a trained network", "     inputs: 0 long, 1 colour=red\n",
-    "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean = 1, 2\n",
-    "     labels: 0 lily, 1 x / * ? ?/, 2 tulip\\n\n" } do lu.assertStrContains(text, line) end
+    "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean (i: a value's number in its sample, from 0, modulo 2) = 1, 2\n",
+    "     labels: 0 lily, 1 x / * ? ? ?/, 2 tulip\\n\n" } do lu.assertStrContains(text, line) end
   lu.assertTrue(os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -c about.c -o about.o"):format(
     cli.quote(cli.folder), os.getenv "CC" or "cc")))
   about.preparation.pixels = true

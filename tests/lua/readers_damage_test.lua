@@ -140,7 +140,7 @@ function TestDamage:test_hdf5_streamed()
 end
 
 -- Of every chunk its length and the filters that it skipped: libhdf5 believes these and reads beyond what they make of
--- it. Refused, or the same values (not where shuffling was skipped, which leaves no trace).
+-- it. Refused, or the same values (not where shuffling was skipped, which leaves no trace, or a chunk lies elsewhere).
 function TestDamage:test_hdf5_chunks()
   local NODE, SHUFFLED, SETS = "TREE\1", { shuffle = true, lzf_floats = true }, {
     ["sets.h5"] = { "chunked", "gzip", "shuffle", "growable" },
@@ -164,14 +164,14 @@ function TestDamage:test_hdf5_chunks()
     while node do
       local entries = string.unpack("<I2", bytes, node + 6)
       for at = node + 24, node + 24 + 40 * (entries - 1), 40 do   -- a key of 32 bytes (2 axes), an address
-        for _, byte in ipairs { 0, 1, 4 } do
+        for _, byte in ipairs { 0, 1, 4, 8 } do
           local i = at + byte
           put(bytes:sub(1, i - 1) .. string.char(bytes:byte(i) ~ 1) .. bytes:sub(i + 1))
           for _, set in ipairs(sets) do
             for _, stream in ipairs { false, true } do
               local ok, x = pcall(values, name, set, stream)
               tried, refused = tried + 1, refused + (ok and 0 or 1)
-              lu.assertTrue(not ok or SHUFFLED[set] or x:equal(right[set]), set)
+              lu.assertTrue(not ok or SHUFFLED[set] or byte == 8 or x:equal(right[set]), set)
               lu.assertTrue(ok or not tostring(x):find "\n", tostring(x))
             end
           end
@@ -184,18 +184,50 @@ function TestDamage:test_hdf5_chunks()
   lu.assertTrue(refused > 100)
 end
 
+-- Two chunks of the same place, of which one is longer, whichever is found: libhdf5 finds them in two ways.
+function TestDamage:test_hdf5_chunks_twice()
+  local path, refused = scratch .. "/twice.h5", 0
+  for name, sets in pairs { ["sets.h5"] = { "chunked", "gzip" }, ["filters.h5"] = { "lzf_runs", "lzf_noise" } } do
+    local bytes = read(folder .. name)
+    for node in bytes:gmatch "()TREE\1" do
+      local entries = string.unpack("<I2", bytes, node + 6)
+      for k = 1, entries - 1 do
+        for _, length in ipairs { 1, 11, 4000 } do
+          local from, to = node + 24 + 40 * (k - 1), node + 24 + 40 * k
+          local file <close> = assert(io.open(path, "wb"))
+          file:write(bytes:sub(1, to - 1), string.pack("<I4I4", length, 0), bytes:sub(from + 8, from + 31),
+            bytes:sub(to + 32))
+          file:close()
+          for _, set in ipairs(sets) do
+            for _, stream in ipairs { false, true } do
+              local ok, message = pcall(data.hdf5, { path, x = set, stream = stream, foreign = not stream or nil })
+              refused = refused + (ok and 0 or 1)
+              lu.assertTrue(ok or not tostring(message):find "\n", tostring(message))
+            end
+          end
+        end
+      end
+    end
+  end
+  lu.assertTrue(refused > 20)
+end
+
 -- A layout of another kind, in which nothing is stored of what the axes say: libhdf5 reads from nowhere.
 function TestDamage:test_hdf5_layout()
-  local bytes, path, tried = read(folder .. "filters.h5"), scratch .. "/layout.h5", 0
+  local bytes, path, tried, right = read(folder .. "filters.h5"), scratch .. "/layout.h5", 0, {}
+  for _, name in ipairs { "runs", "noise", "floats", "flags" } do
+    right[name] = data.hdf5({ folder .. "filters.h5", x = name, foreign = true }).train:tensors()
+  end
   for at in bytes:gmatch "()\3\1" do   -- version 3, contiguous, becomes version 2, compact
     local file <close> = assert(io.open(path, "wb"))
     file:write(bytes:sub(1, at - 1), "\2", bytes:sub(at + 1))
     file:close()
     for _, stream in ipairs { false, true } do
       for _, name in ipairs { "runs", "noise", "floats", "flags" } do
-        local ok, message = pcall(data.hdf5, { path, x = name, stream = stream, foreign = not stream or nil })
+        local ok, set = pcall(data.hdf5, { path, x = name, stream = stream, foreign = not stream or nil })
         tried = tried + (ok and 0 or 1)
-        lu.assertTrue(ok or not tostring(message):find "\n", tostring(message))
+        lu.assertTrue(ok or not tostring(set):find "\n", tostring(set))
+        lu.assertTrue(not ok or set.train:tensors():equal(right[name]), name)
       end
     end
   end

@@ -176,7 +176,7 @@ function M.run(options)
   if options.csv and options.json then errors.fail(2, "predict: one of --csv and --json is enough") end
   local model, known = load(options.run)
   local job, list = { shape = known.shape, preparation = known.preparation, invert = options.invert,
-    delimiter = options.delimiter }, {}
+    delimiter = options.delimiter == "\\t" and "\t" or options.delimiter }, {}
   for _, path in ipairs(options.files) do
     local samples = require "perilune.data.unseen".read(path, job)
     for i, result in ipairs(predict(model, samples.x, known.labels)) do

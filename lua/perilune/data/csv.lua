@@ -29,8 +29,9 @@ function M.open(path, delimiter, header, marks)
     raise("%s: its first line has numbers only; if it has no header, say header = false", path)
   end
   if header and twice then raise("%s: two columns are called '%s'", path, twice) end
-  if #t.columns == 1 and t.columns[1].name:find "[;\t|]" then
-    raise("%s: its lines have one field each; say delimiter = %q", path, t.columns[1].name:match "[;\t|]")
+  if #t.columns == 1 and t.columns[1].name:find "[,;\t|]" then
+    local other = t.columns[1].name:match "[,;\t|]"
+    raise("%s: its lines have one field each; say delimiter = \"%s\"", path, other == "\t" and "\\t" or other)
   end
   return t
 end

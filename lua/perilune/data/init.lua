@@ -203,6 +203,10 @@ function M.hdf5(opts)
   local labels = parts.labels("data.hdf5", o.labels)
   local function targets(option)
     local y = find(option)
+    if y and y.dtype == "i32" and y:count() > 0 and y:max() >= parts.MOST_CLASSES then
+      raise("data.hdf5: label %d of '%s' in %s is beyond %d classes; are these targets? then give them as " ..
+        "floating-point numbers", math.tointeger(y:max()), o[option], o.path, parts.MOST_CLASSES)
+    end
     return y and parts.targets(("data.hdf5: option '%s'"):format(option), y, y.dtype ~= "f32", labels)
   end
   local set = M.from_tensors {

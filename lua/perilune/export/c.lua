@@ -177,7 +177,8 @@ end
 
 -- Text inside a comment; no trigraphs, no comment in it or end of it.
 local function in_comment(text)
-  return (printable.text(text):gsub("%?%?", "? ?"):gsub("%*/", "* /"):gsub("/%*", "/ *"))
+  local apart = printable.text(text):gsub("%?%?", "? ?"):gsub("%?%?", "? ?")     -- of three two are left at first
+  return (apart:gsub("%*/", "* /"):gsub("/%*", "/ *"))
 end
 
 -- Lines of a comment that say what the caller has to know of scaling, features and labels.

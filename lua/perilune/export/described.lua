@@ -7,7 +7,7 @@ local M = {}
 local MOST = 100           -- names or numbers that a comment lists
 
 local function listed(values, noun, word)
-  if #values > MOST then return ("%d %s, which are in the metadata of ONNX"):format(#values, noun) end
+  if #values > MOST then return ("%d %s, which are in the metadata of ONNX and safetensors"):format(#values, noun) end
   local words = {}
   for i, value in ipairs(values) do words[i] = word(i, value) end
   return table.concat(words, ", ")
@@ -18,7 +18,7 @@ local function numbered(values)
 end
 local function plain(values) return listed(values, "numbers", function(_, x) return ("%.9g"):format(x) end) end
 
--- What becomes of a value: "v = byte / 255", "v = (v - 0.13) / 0.31"; or "v = v - mean[i]", "mean = 1, 2".
+-- What becomes of a value: "v = byte / 255", "v = (v - 0.13) / 0.31"; or "v = v - mean[i]" and what mean is.
 local function scaling(preparation)
   local lines = {}
   if preparation.pixels then lines[1] = "v = byte / 255" end
@@ -29,7 +29,10 @@ local function scaling(preparation)
     if std then text = (step.mean and "(%s)" or "%s"):format(text) .. " / " .. of(std, "std") end
     lines[#lines + 1] = "v = " .. text
     for _, one in ipairs { { "mean", step.mean or {} }, { "std", std or {} } } do
-      if #one[2] > 1 then lines[#lines + 1] = ("%s = %s"):format(one[1], plain(one[2])) end
+      if #one[2] > 1 then
+        lines[#lines + 1] = ("%s (i: a value's number in its sample, from 0, modulo %d) = %s"):format(one[1], #one[2],
+          plain(one[2]))
+      end
     end
   end
   return lines
