@@ -180,7 +180,7 @@ function TestExport:test_scaling_features_and_labels()
   assert(formats.write(model, "c", cli.folder .. "/about.c", about))
   local text = cli.read(cli.folder .. "/about.c")
   for _, line in ipairs { "/* a * / b: a trained network", "     inputs: 0 long, 1 colour=red\n",
-    "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean (i: a value's number in its sample, from 0, modulo 2) = 1, 2\n",
+    "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean (i: a value's number in its sample, ", "modulo 2) = 1, 2\n",
     "     labels: 0 lily, 1 x / * ? ? ?/, 2 tulip\\n\n" } do lu.assertStrContains(text, line) end
   lu.assertTrue(os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -c about.c -o about.o"):format(
     cli.quote(cli.folder), os.getenv "CC" or "cc")))
