@@ -2,7 +2,7 @@
    slot k mod slots, in the order of the file. Invariant: slots hold windows of [base, base + slots), where base is the
    window of the lowest position that is still asked for, and only grows; a slot is filled anew when its window is below
    base, and then nobody reads it. So a window that is held and not below base needs no lock.
-   There are two slots; where a batch is larger than two windows, as many as it has, and one.
+   There are two slots; where a batch has samples of more windows, as many and one, up to the next power of two.
    One at a time reads: the thread, or (shared) a member that takes a sample while of the next window less was read than
    was taken of this one. */
 #include <stdatomic.h>
@@ -36,11 +36,11 @@ struct pl_read_ahead {
 };
 
 static char *slot(const pl_read_ahead *c, size_t window) {
-  return c->memory + window % c->slots * c->stream->window * c->stream->row_bytes;
+  return c->memory + (window & (c->slots - 1)) * c->stream->window * c->stream->row_bytes;
 }
 
 static uint32_t *sorted_at(const pl_read_ahead *c, size_t window) {
-  return c->sorted_at + window % c->slots * c->stream->window;
+  return c->sorted_at + (window & (c->slots - 1)) * c->stream->window;
 }
 
 static bool has_work(const pl_read_ahead *c) {
@@ -59,7 +59,7 @@ static void read_some(pl_read_ahead *c) {
   size_t k = c->next, done = c->done, m = c->first[k + 1] - c->first[k], some = 0;
   pl_error err;
   c->busy = true;
-  if (done == 0) c->held[k % c->slots] = NO_WINDOW;
+  if (done == 0) c->held[k & (c->slots - 1)] = NO_WINDOW;
   pthread_mutex_unlock(&c->lock);
   if (done == 0) begin_window(c, k, m);
   char *to = slot(c, k) + done * c->stream->row_bytes;
@@ -72,7 +72,7 @@ static void read_some(pl_read_ahead *c) {
   c->busy = false;
   c->done += some;
   if (c->done == m) {
-    c->held[k % c->slots] = k;
+    c->held[k & (c->slots - 1)] = k;
     c->next = k + 1;
     c->done = 0;
   }
@@ -170,7 +170,8 @@ pl_status pl_read_ahead_start(pl_read_ahead *c, uint32_t *order, uint64_t seed, 
   pl_status status = pl_stream_order(c->stream, c->ds->rows, order, c->ds->count, seed, epoch, shuffle, c->first,
                                      &windows, err);
   if (status == PL_OK) needed = windows_of_a_batch(c);
-  size_t slots = needed > SLOTS_LEAST ? needed + 1 : SLOTS_LEAST;
+  size_t slots = SLOTS_LEAST;
+  while (needed > SLOTS_LEAST && slots < needed + 1) slots *= 2;
   if (status == PL_OK && slots > c->slots && !allocate_slots(c, slots, err)) status = PL_ERROR_MEMORY;
   if (status == PL_OK) {
     for (size_t k = 0; k < c->slots; k++) c->held[k] = NO_WINDOW;
@@ -203,7 +204,7 @@ static bool wait_for(pl_read_ahead *c, size_t k, size_t base) {
     if (!c->shared && has_work(c)) pthread_cond_signal(&c->wanted);
   }
   bool near = k >= c->base && k < c->base + c->slots;
-  while (near && c->held[k % c->slots] != k) {
+  while (near && c->held[k & (c->slots - 1)] != k) {
     if (c->shared && has_work(c)) read_some(c);
     else pthread_cond_wait(&c->filled, &c->lock);
   }
@@ -222,7 +223,7 @@ static void share(pl_read_ahead *c, size_t k, size_t position) {
 /* Known without a lock: window k is there and stays. */
 static bool is_held(pl_read_ahead *c, size_t k, size_t base) {
   size_t known = atomic_load_explicit(&c->base, memory_order_relaxed);
-  return base <= known && k >= known && atomic_load_explicit(&c->held[k % c->slots], memory_order_acquire) == k;
+  return base <= known && k >= known && atomic_load_explicit(&c->held[k & (c->slots - 1)], memory_order_acquire) == k;
 }
 
 void pl_read_ahead_take(pl_read_ahead *c, size_t position, size_t low, float *x) {
