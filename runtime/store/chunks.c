@@ -126,9 +126,9 @@ const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plai
       continue;
     }
     if (c->filters[f] == DEFLATE) {
-      uLongf room = (uLongf)(c->bytes + CHUNK_SPARE);
-      if (uncompress(*plain, &room, *packed, (uLong)size) != Z_OK) return "it does not unpack";
-      size = room;
+      uLongf capacity = (uLongf)(c->bytes + CHUNK_SPARE);
+      if (uncompress(*plain, &capacity, *packed, (uLong)size) != Z_OK) return "it does not unpack";
+      size = capacity;
     } else if (c->filters[f] == SCALE_OFFSET) {
       return is_scale_offset(c, *packed, size) ? NULL : "its size";
     } else if (c->filters[f] == LZF) {
@@ -142,15 +142,15 @@ const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plai
   return size == c->bytes ? NULL : "its size";
 }
 
-/* Is a chunk without filters as long as it should be? Its length is not told, but by what is overwritten of a buffer
-   in which all of the file has room. One that is not there is not read. */
-static pl_status check_length(const pl_chunks *c, hid_t set, const hsize_t *corner, uint8_t *room, pl_error *err) {
-  uint8_t last[2], *end = room + c->bytes;
+/* Is a chunk without filters as long as it should be? libhdf5 does not tell its length: what it overwrites of a buffer
+   as large as the file does. A chunk that is not there is not read. */
+static pl_status check_length(const pl_chunks *c, hid_t set, const hsize_t *corner, uint8_t *buffer, pl_error *err) {
+  uint8_t last[2], *end = buffer + c->bytes;
   uint32_t mask;
   for (int k = 0; k < 2; k++) {
     uint8_t before = k ? 0xff : 0;
     end[-1] = end[0] = before;
-    if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, room) < 0) return PL_OK;
+    if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, buffer) < 0) return PL_OK;
     if (end[0] != before) return damaged("its size", err);
     last[k] = end[-1];
   }
@@ -179,9 +179,9 @@ static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, 
   pl_chunks c;
   pl_status status = pl_chunks_find(&c, set, shape, element, err);
   if (status) return status;
-  size_t room = c.filter_count > 0 ? most_stored(&c) : c.bytes;
-  if (c.filter_count == 0 && room < file_size) room = file_size;
-  uint8_t *packed = pl_alloc(room + 1, err), *plain = pl_alloc(c.filter_count > 0 ? room : 1, err);
+  size_t capacity = c.filter_count > 0 ? most_stored(&c) : c.bytes;
+  if (c.filter_count == 0 && capacity < file_size) capacity = file_size;
+  uint8_t *packed = pl_alloc(capacity + 1, err), *plain = pl_alloc(c.filter_count > 0 ? capacity : 1, err);
   status = packed && plain ? PL_OK : PL_ERROR_MEMORY;
   for (size_t i = 0; status == PL_OK && i < c.bands * c.band_chunks; i++)
     status = check_chunk(&c, set, i, &packed, &plain, err);

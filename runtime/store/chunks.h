@@ -34,8 +34,8 @@ pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk
 /* Versions of libhdf5 differ in whether a chunk's offset counts from the end of the file's user block. */
 pl_status pl_chunk_addresses(bool *from_user_block, pl_error *err);
 enum { CHUNK_SPARE = 64 };
-/* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both have room for what is stored and
-   for c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
+/* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both hold at least what is stored and
+   c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
 const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without);
 
 /* Whether H5Dread may read a data set, of a file of that size. Errors do not name it. */

@@ -4,13 +4,13 @@
 #include <string.h>
 #include "store/lzf.h"
 
-bool pl_lzf_unpack(uint8_t *out, size_t room, const uint8_t *in, size_t *n) {
+bool pl_lzf_unpack(uint8_t *out, size_t capacity, const uint8_t *in, size_t *n) {
   size_t at = 0, done = 0, size = *n;
   while (at < size) {
     size_t head = in[at++], length = head >> 5;
     if (length == 0) {
       length = head + 1;
-      if (length > size - at || length > room - done) return false;
+      if (length > size - at || length > capacity - done) return false;
       memcpy(out + done, in + at, length);
       at += length;
     } else {
@@ -18,7 +18,7 @@ bool pl_lzf_unpack(uint8_t *out, size_t room, const uint8_t *in, size_t *n) {
       length += 2;
       if (at == size) return false;
       size_t back = ((head & 31) << 8 | in[at++]) + 1;
-      if (back > done || length > room - done) return false;
+      if (back > done || length > capacity - done) return false;
       for (size_t i = 0; i < length; i++) out[done + i] = out[done + i - back];   /* they may overlap */
     }
     done += length;
@@ -28,7 +28,8 @@ bool pl_lzf_unpack(uint8_t *out, size_t room, const uint8_t *in, size_t *n) {
 }
 
 /* The third of its values is how long a chunk is, without a sum that another filter has put after it. 0: it failed. */
-static size_t filter(unsigned flags, size_t values, const unsigned value[], size_t size, size_t *room, void **bytes) {
+static size_t filter(unsigned flags, size_t values, const unsigned value[], size_t size, size_t *capacity,
+                     void **bytes) {
   enum { SPARE = 64 };
   if (!(flags & H5Z_FLAG_REVERSE) || values < 3 || value[2] > 1u << 30) return 0;
   size_t most = value[2] + SPARE;
@@ -39,7 +40,7 @@ static size_t filter(unsigned flags, size_t values, const unsigned value[], size
   }
   hdf5.H5free_memory(*bytes);
   *bytes = out;
-  *room = most;
+  *capacity = most;
   return size;
 }
 

@@ -12,7 +12,7 @@ static pl_status unreadable(const pl_hdf5_stream *s, const char *why, pl_error *
   return pl_error_set(err, PL_ERROR_TYPE, "%s cannot be streamed: %s", s->file.name, why);
 }
 
-/* Are these the numbers that C has, and not such as have fewer bits than there is room for? */
+/* Are these the numbers that C has, and not such as use only some of their bits? */
 static bool is_usual(hid_t type, H5T_class_t kind, size_t size) {
   static const struct { size_t size, exponent, fraction, bias; } formats[] = {
     { 2, 5, 10, 15 }, { 4, 8, 23, 127 }, { 8, 11, 52, 1023 } };
@@ -88,7 +88,7 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   if (s->in.bands > CHUNKS_MOST / s->in.band_chunks) return unreadable(s, "it has more than 16 million chunks", err);
   s->chunk_is_band = s->in.band_chunks == 1 && s->in.bytes == s->band_rows * s->row_stored;
   s->plain_chunks = s->in.filter_count == 0 || (s->in.filter_count == 1 && s->in.filters[0] == FLETCHER32);
-  size_t count = s->in.bands * s->in.band_chunks, room = s->in.bytes;
+  size_t count = s->in.bands * s->in.band_chunks, capacity = s->in.bytes;
   s->chunks = pl_alloc_array(count, sizeof *s->chunks, err);
   if (s->chunks == NULL) return PL_ERROR_MEMORY;
   for (size_t i = 0; i < count; i++) {
@@ -97,12 +97,12 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
       return err->status;
     }
     if (s->chunks[i].size == 0) return unreadable(s, "some of its chunks were never written", err);
-    if (s->chunks[i].size > room) room = (size_t)s->chunks[i].size;
+    if (s->chunks[i].size > capacity) capacity = (size_t)s->chunks[i].size;
   }
-  room += CHUNK_SPARE;   /* the three are exchanged; a band may be several chunks */
-  s->band = pl_alloc(s->band_rows * s->row_stored > room ? s->band_rows * s->row_stored : room, err);
-  s->packed = pl_alloc(room, err);
-  s->plain = pl_alloc(room, err);
+  capacity += CHUNK_SPARE;   /* the three are exchanged; a band may be several chunks */
+  s->band = pl_alloc(s->band_rows * s->row_stored > capacity ? s->band_rows * s->row_stored : capacity, err);
+  s->packed = pl_alloc(capacity, err);
+  s->plain = pl_alloc(capacity, err);
   return s->band && s->packed && s->plain ? PL_OK : PL_ERROR_MEMORY;
 }
 

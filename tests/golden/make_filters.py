@@ -16,6 +16,12 @@ def stored(data, size):
     out = b"".join(struct.pack("<BHH", b is blocks[-1], len(b), 65535 - len(b)) + b for b in blocks)
     return b"\x78\x01" + out + struct.pack(">I", zlib.adler32(data))
 
+# The first chunk's bytes, zeros, also lie where it would be if the user block did not count.
+with h5py.File(path.replace("filters", "user_block"), "w", userblock_size=512) as f:
+    for name in "zeros", "x":
+        f.create_dataset(name, data=np.r_[np.zeros((8, 64), "f4"), np.arange(512, dtype="f4").reshape(8, 64)],
+                         chunks=(1, 64) if name == "x" else None)
+
 with h5py.File(path, "w", libver=("earliest", "v108")) as f:
     f["runs"], f["noise"], f["floats"] = runs, noise, floats
     f.create_dataset("lzf_runs", data=runs, chunks=(7, 25), compression="lzf")
@@ -25,5 +31,12 @@ with h5py.File(path, "w", libver=("earliest", "v108")) as f:
     f["deflate_runs"].id.write_direct_chunk((0, 0), stored(runs.tobytes(), 25))
     f.create_dataset("fletcher_runs", shape=runs.shape, dtype="u1", chunks=(40, 25), fletcher32=True)
     f["fletcher_runs"].id.write_direct_chunk((0, 0), runs.tobytes(), filter_mask=1)
+    f.create_dataset("scale_offset", data=runs.astype("i4"), chunks=(7, 25), scaleoffset=7)
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_chunk((7, 25))
+    created.set_fletcher32()
+    created.set_shuffle()
+    space, name = h5py.h5s.create_simple(floats.shape), b"sum_first"         # 4 bytes that are no whole elements
+    h5py.h5d.create(f.id, name, h5py.h5t.IEEE_F64LE, space, created).write(space, space, floats.astype("f8"))
     f["flags"], f["flags_as_numbers"] = runs > 40, (runs > 40).astype("i1")
     f["labels"], f["column"] = np.arange(40) % 3, (np.arange(40) % 3).reshape(40, 1)

@@ -142,9 +142,10 @@ end
 -- Of every chunk its length and the filters that it skipped: libhdf5 believes these and reads beyond what they make of
 -- it. Refused, or the same values (not where shuffling was skipped, which leaves no trace, or a chunk lies elsewhere).
 function TestDamage:test_hdf5_chunks()
-  local NODE, SHUFFLED, SETS = "TREE\1", { shuffle = true, lzf_floats = true }, {
+  local NODE, SHUFFLED, SETS = "TREE\1", { shuffle = true, lzf_floats = true, sum_first = true }, {
     ["sets.h5"] = { "chunked", "gzip", "shuffle", "growable" },
-    ["filters.h5"] = { "lzf_runs", "lzf_noise", "lzf_floats", "deflate_runs", "fletcher_runs" },
+    ["filters.h5"] = { "lzf_runs", "lzf_noise", "lzf_floats", "deflate_runs", "fletcher_runs",
+      "scale_offset", "sum_first" },
   }
   local path, refused, tried = scratch .. "/chunk.h5", 0, 0
   local function values(file, name, stream)
@@ -210,6 +211,21 @@ function TestDamage:test_hdf5_chunks_twice()
     end
   end
   lu.assertTrue(refused > 20)
+end
+
+-- What the scale-offset filter was told: how many elements a chunk has, and of how many bytes.
+function TestDamage:test_hdf5_scale_offset()
+  local bytes, path = read(folder .. "filters.h5"), scratch .. "/scale.h5"
+  local told = bytes:find(string.pack("<I4I4I4I4I4", 2, 7, 7 * 25, 0, 4), 1, true)
+  for _, at in ipairs { told + 8, told + 16 } do
+    for _, value in ipairs { 1, 80, 1 << 30 } do
+      local file <close> = assert(io.open(path, "wb"))
+      file:write(bytes:sub(1, at - 1), string.pack("<I4", value), bytes:sub(at + 4))
+      file:close()
+      local _, message = pcall(data.hdf5, { path, x = "scale_offset", foreign = true })
+      lu.assertStrContains(message, "was told of other chunks than it has")
+    end
+  end
 end
 
 -- A layout of another kind, in which nothing is stored of what the axes say: libhdf5 reads from nowhere.

@@ -158,14 +158,20 @@ function TestStream:test_packed_by_h5py()
   end
   local _, labels = read(true, "runs")
   for name, plain in pairs { lzf_runs = "runs", lzf_noise = "noise", lzf_floats = "floats", deflate_runs = "runs",
-    fletcher_runs = "runs", flags = "flags_as_numbers" } do
+    fletcher_runs = "runs", sum_first = "floats", flags = "flags_as_numbers" } do
     for _, stream in ipairs { true, false } do
       local x, y = read(stream, name, "column")
       lu.assertTrue(x:equal((read(stream, plain))), name)
       lu.assertTrue(y:equal(labels), name)
     end
   end
+  lu.assertTrue(read(false, "scale_offset"):equal(read(false, "runs"):mul(255):round()))
   lu.assertEquals(read(false, "flags"):max(), 1)
+  local function of_user_block(stream)
+    local set = data.hdf5 { golden .. "user_block.h5", x = "x", stream = stream, foreign = not stream or nil }
+    return set.train:tensors()
+  end
+  lu.assertTrue(of_user_block(true):equal((of_user_block(false))))
   lu.assertEquals(data.hdf5 { golden .. "filters.h5", x = "runs", y = "labels", labels = 5, foreign = true }.classes, 5)
 end
 
