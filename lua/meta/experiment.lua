@@ -192,6 +192,7 @@ function pl.runs(path, filter) end
 ---@field out? string the sweep's folder (default runs/sweep-<script>)
 ---@field halving? boolean successive halving (default false)
 ---@field select? string "validation" (default), a column of the history, "test", or "none"
+---@field mode? string "max" or "min": which is better (default: known of all measures but metrics of your own)
 ---@field fail_fast? boolean stop when a trial fails (default false)
 ---@field retry? boolean train again what is marked as failed (default false)
 ---@field memory? integer bytes that each trial may hold (default: no limit)

@@ -11,7 +11,7 @@ local known = {
   { "arguments", type = "table" }, { "seeds", type = "integer", low = 1 }, { "trials", type = "integer", low = 1 },
   { "sampling_seed", type = "integer", low = 0 }, { "jobs", type = "integer", low = 1 },
   { "threads", type = "integer", low = 1 }, { "epochs", type = "integer", low = 1 }, { "out", type = "string" },
-  { "halving", type = "boolean" }, { "select", type = "string" },
+  { "halving", type = "boolean" }, { "select", type = "string" }, { "mode", type = "string", choices = { "min", "max" } },
   { "fail_fast", type = "boolean" }, { "retry", type = "boolean" }, { "memory", type = "integer", low = 1 },
   { "quiet", type = "boolean", default = true },
 }
