@@ -47,7 +47,7 @@ end
 function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
   for _, item in ipairs(items) do
-    local key = table.concat(item.trial.words, " ")
+    local key = table.concat(item.trial.words, "\0")
     local c = by_key[key]
     if not c then
       c = { words = item.trial.words, items = {}, summaries = {}, position = #list }

@@ -11,12 +11,14 @@ local M = {}
 
 local LONGEST = 180      -- of a folder's name; file systems allow 255 bytes
 
---- { "lr=0.01", "width=32" }, 1 -> "lr=0.01,width=32-s1"
+--- { "lr=0.01", "width=32" }, 1 -> "lr=0.01,width=32-s1". No two lists of words have the same name.
 function M.name(words, seed)
-  local text = table.concat(words, ",")
+  local text, unclear = table.concat(words, ","), false
+  for _, word in ipairs(words) do unclear = unclear or word:find "=.*=" end      -- where does a value end?
   local plain = text:gsub("[^%w._=,+-]", "_")
-  if plain ~= text or #plain > LONGEST then
-    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(text):sub(1, 8))
+  if unclear or plain ~= text or #plain > LONGEST then
+    local exact = unclear and table.concat(words, "\n") or text
+    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(exact):sub(1, 8))
   end
   return ("%s%ss%d"):format(plain, plain == "" and "" or "-", seed)
 end
@@ -28,21 +30,16 @@ local function type_of(name)
   return math.type(value) or type(value)
 end
 
--- Words with one value for each parameter, to load the script with: what types its arguments have.
-local function example(parameters)
-  local words = {}
-  for i, p in ipairs(parameters) do
-    local low = p.kind and (math.ceil(p.low) <= p.high and math.ceil(p.low) or p.low)
-    words[i] = ("%s=%s"):format(p.name, p.values and p.values[1] or ("%.14g"):format(low))
-  end
-  return words
-end
-
---- The configurations of o.arguments: a list of { "name=value", ... }; each was loaded once, so that a value that the
---- script refuses is told before anything is trained. Returns them, and the experiment that the first one makes.
+--- The configurations of o.arguments (words, or parameters as values.parse makes them): a list of { "name=value", ... };
+--- each was loaded once, so that a value that the script refuses is told before anything is trained. Returns them, and
+--- the experiment that the first one makes.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
-  local first = script.experiment(file, example(parameters))
+  local fixed, ranges = {}, {}
+  for _, p in ipairs(parameters) do
+    if p.kind then ranges[#ranges + 1] = p else fixed[#fixed + 1] = p.name .. "=" .. p.values[1] end
+  end
+  local first = script.experiment(file, fixed, ranges)
   values.settle(parameters, type_of)
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
