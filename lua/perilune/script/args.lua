@@ -11,8 +11,8 @@ local asked = {}      -- names the script asked for, in order
 local asked_for = {}  -- name -> value returned
 local ranges = {}     -- name -> { low =, high = } of an argument of which any value in between will do
 
---- Takes over the words of a command line; each must be name=value. `some`: a list of { name =, text =, low =, high = },
---- arguments that take some value of a range, whatever fits their type. Returns true, or nil and a message.
+--- Takes over the words of a command line; each must be name=value. `some`: a list of { name =, text =, low =, high =
+--- }, arguments that take some value of a range, whatever fits their type. Returns true, or nil and a message.
 function M.set(words, some)
   given, order, asked, asked_for, ranges = {}, {}, {}, {}, {}
   for _, range in ipairs(some or {}) do

@@ -63,8 +63,8 @@ local function add_to_path(path)
 end
 
 --- Runs an experiment file with the arguments `words` ("lr=0.01") and returns its experiment. The experiment's
--- `script` becomes { path =, text =, arguments = {...}, files = { { path =, text = } that it loaded } }. `some`: arguments
--- that take some value of a range (see args.set).
+-- `script` becomes { path =, text =, arguments = {...}, files = { { path =, text = } that it loaded } }. `some`:
+-- arguments that take some value of a range (see args.set).
 function M.experiment(path, words, some)
   local args = require "perilune.script.args"
   local random = require "perilune.script.random"

@@ -14,7 +14,8 @@ local known = {
   { "arguments", type = "table" }, { "seeds", type = "integer", low = 1 }, { "trials", type = "integer", low = 1 },
   { "sampling_seed", type = "integer", low = 0 }, { "jobs", type = "integer", low = 1 },
   { "threads", type = "integer", low = 1 }, { "epochs", type = "integer", low = 1 }, { "out", type = "string" },
-  { "halving", type = "boolean" }, { "select", type = "string" }, { "mode", type = "string", choices = { "min", "max" } },
+  { "halving", type = "boolean" }, { "select", type = "string" },
+  { "mode", type = "string", choices = { "min", "max" } },
   { "fail_fast", type = "boolean" }, { "retry", type = "boolean" }, { "memory", type = "integer", low = 1 },
   { "quiet", type = "boolean", default = true },
 }
@@ -24,8 +25,8 @@ local function text(name, value)
   local kind = type(value)
   if kind == "number" then return csv.number(value) end
   if kind == "string" or kind == "boolean" then return tostring(value) end
-  errors.raise("pl.sweep: argument '%s': %s is no value of an argument: trials are processes of their own, which are " ..
-    "given numbers, strings, true or false, and lists of these; let the script choose by a name", name,
+  errors.raise("pl.sweep: argument '%s': %s is no value of an argument: trials are processes of their own, which " ..
+    "are given numbers, strings, true or false, and lists of these; let the script choose by a name", name,
     options.describe(value))
 end
 

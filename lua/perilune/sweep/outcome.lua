@@ -41,8 +41,8 @@ local function is_doubtful(items, metric)
   return false
 end
 
---- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`), those
---- of which a seed failed after the others; without a metric, in order. A list of { words, items, summaries =
+--- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`),
+--- those of which a seed failed after the others; without a metric, in order. A list of { words, items, summaries =
 --- { [metric] = ... }, loss }.
 function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
