@@ -166,10 +166,12 @@ function Experiment:rows() end
 function pl.run(path) end
 
 ---All runs below a folder, sorted by folder. A filter is a function(run), or a text of conditions that all hold: a name
----that `run:value` knows, one of `= != < <= > >= ~` (contains), and a value. Error: a text that is none.
+---that `run:value` knows, one of `= != < <= > >= ~` (contains) `!~`, and a value: a number (or `5%`), true or false, or
+---text, in quotes where it holds an operator. Of what has no such value, only `!=` and `!~` hold. Error: a text that is
+---no filter, a name that no run has.
 ---
 ---```lua
----for _, run in ipairs(pl.runs("runs", "lr>=1e-3 ended=epochs name~lenet")) do
+---for _, run in ipairs(pl.runs("runs", "lr>=1e-3 state=finished name~lenet")) do
 ---  print(run.path, run:value "test_error")
 ---end
 ---```
@@ -214,8 +216,10 @@ function pl.sweep(options) end
 
 ---What differs between two runs (or groups of seeds), in settings and results, and what may be claimed of it: `words`.
 ---Two runs on the same test set: McNemar's exact test { kind = "mcnemar", first_only, second_only, both_wrong, count, p
----}; two groups: { kind = "difference", difference, low, high, level, seeds } of their mean test errors, with a
----bootstrapped interval. And `settings`, `results`. Error: there is no such run.
+---}; two groups: { kind = "difference", metric, difference, low, high, level, p, df, seeds } of their mean test errors
+---(of values: RMSE), with a bootstrapped interval and Welch's t-test; both must tell a difference before one is
+---claimed. Else { kind = "none" }. And `settings`, `results`. A copy of a run does not count again. Error: there is no
+---such run.
 ---
 ---```lua
 ---print(pl.compare("runs/a-s1", "runs/b-s1").words)
@@ -223,7 +227,8 @@ function pl.sweep(options) end
 ---```
 ---@param a perilune.Run|string|table a run, its folder, or a list of these
 ---@param b perilune.Run|string|table
----@param options? { seed: integer, level: number } of the bootstrap (1, 0.95)
+---@param options? { seed: integer, level: number, metric: string } of the bootstrap (1), of interval and tests (0.95),
+---  what is compared of groups ("test_error")
 ---@return table
 function pl.compare(a, b, options) end
 
@@ -266,9 +271,9 @@ function Experiment:find_lr(options) end
 ---@field created string? when its file was written (UTC)
 local Run = {}
 
----One number or word by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data", "path",
----"best_epoch", "seconds", "created"), a result of the final weights ("test_error", "val_loss", a metric), or a column
----of the last epoch ("train_loss").
+---One number or word by its name: an argument ("lr"), a field ("name", "seed", "ended", "state" (finished or
+---unfinished), "epoch", "data", "path", "best_epoch", "seconds", "created" or "when"), "tags", a result of the final
+---weights ("test_error", "val_loss", a metric), or a column of the last epoch ("train_loss").
 ---@param name string
 ---@return any value nil where there is none
 function Run:value(name) end

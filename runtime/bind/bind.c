@@ -118,6 +118,37 @@ void bind_account(lua_State *L, size_t bytes) {
   lua_gc(L, LUA_GCSTEP, (int)(kilobytes < 1 << 30 ? kilobytes : 1 << 30));
 }
 
+/* The key in the registry of the metatable of tables that are lists even when they are empty. */
+static const char json_list = 0;
+
+/* json.list([t]) -> t, which is written as [] when it is empty; another empty table is {}. */
+int bind_json_list(lua_State *L) {
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &json_list) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &json_list);
+    lua_replace(L, 2);
+  }
+  lua_settop(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static bool is_json_list(lua_State *L, int index) {
+  if (lua_rawlen(L, index) > 0) return true;
+  if (!lua_getmetatable(L, index)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &json_list);
+  bool list = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return list;
+}
+
 /* Tables are read raw: a metamethod could lie about a length, or raise while JSON is held. What has no JSON form is
    found by check_json, before anything is allocated; to_json raises nothing, and clears *ok when memory is short. */
 static void check_json(lua_State *L, int index, int depth) {
@@ -183,12 +214,11 @@ static cJSON *object_to_json(lua_State *L, int index, bool *ok) {
 
 static cJSON *to_json(lua_State *L, int index, bool *ok) {
   cJSON *json = NULL;
-  lua_Unsigned n;
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN: json = cJSON_CreateBool(lua_toboolean(L, index)); break;
     case LUA_TNUMBER: json = cJSON_CreateNumber(lua_tonumber(L, index)); break;
     case LUA_TSTRING: json = cJSON_CreateString(lua_tostring(L, index)); break;
-    case LUA_TTABLE: json = (n = lua_rawlen(L, index)) > 0 ? list_to_json(L, index, n, ok)
+    case LUA_TTABLE: json = is_json_list(L, index) ? list_to_json(L, index, lua_rawlen(L, index), ok)
       : object_to_json(L, index, ok); break;
     default: json = cJSON_CreateNull();
   }

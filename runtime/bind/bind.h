@@ -20,6 +20,8 @@ int bind_fail(lua_State *L, const pl_error *err);
 /* Lua's argument `index` as JSON (caller frees). Tables: a sequence becomes an array, string keys an object
    in sorted order. Functions, userdata and cycles raise. */
 struct cJSON *bind_to_json(lua_State *L, int index);
+/* json.list([t]), see bind.c. */
+int bind_json_list(lua_State *L);
 /* Arguments first..last as a JSON array (caller frees). */
 struct cJSON *bind_args_to_json(lua_State *L, int first, int last);
 /* Pushes the value, or its member of that name unless NULL (nil when there is none), and frees the JSON, also when it

@@ -1,4 +1,5 @@
-/* json.encode(value [, pretty]) and json.decode(text): cJSON; keys in sorted order, numbers exact to the last bit. */
+/* json.encode(value [, pretty]), json.decode(text) and json.list([t]): cJSON; keys in sorted order, numbers exact to
+   the last bit. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <cjson/cJSON.h>
@@ -47,6 +48,7 @@ static int json_decode(lua_State *L) {
 }
 
 int bind_open_json(lua_State *L) {
-  luaL_newlib(L, ((luaL_Reg[]){ { "encode", json_encode }, { "decode", json_decode }, { NULL, NULL } }));
+  luaL_newlib(L, ((luaL_Reg[]){ { "encode", json_encode }, { "decode", json_decode }, { "list", bind_json_list },
+                                { NULL, NULL } }));
   return 1;
 }

@@ -98,6 +98,14 @@ static int system_kind(lua_State *L) {
   return 1;
 }
 
+/* file_id(path) -> "device:inode", the same for every name of a file or folder; nil when there is none */
+static int system_file_id(lua_State *L) {
+  struct stat s;
+  if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
+  lua_pushfstring(L, "%I:%I", (LUAI_UACINT)s.st_dev, (LUAI_UACINT)s.st_ino);
+  return 1;
+}
+
 static int call_upvalue(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -223,7 +231,7 @@ static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
-  { "kind", system_kind }, { "free_space", system_free_space },
+  { "kind", system_kind }, { "file_id", system_file_id }, { "free_space", system_free_space },
   { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted },
   { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },

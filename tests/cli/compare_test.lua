@@ -4,7 +4,7 @@ local core = require "perilune.core"
 local pl = require "perilune"
 local csv = require "perilune.base.csv"
 local cli = dofile "tests/cli/support.lua"
-local compare = require "perilune.stats.compare"
+local claim = require "perilune.stats.claim"
 local mcnemar = require "perilune.stats.mcnemar"
 
 local script = [[
@@ -71,7 +71,7 @@ end
 function TestCompare:test_a_run_and_itself()
   local c = pl.compare(at(good:format(1)), at(good:format(1)))
   lu.assertEquals({ c.p, c.first_only, #c.settings }, { 1.0, 0, 0 })
-  lu.assertStrContains(c.words, "no difference can be told")
+  lu.assertEquals(c.words, "no difference can be told: both have the same test samples right")
 end
 
 function TestCompare:test_groups_of_seeds()
@@ -79,8 +79,8 @@ function TestCompare:test_groups_of_seeds()
   local c = pl.compare(group(bad), group(good))
   lu.assertEquals({ c.kind, c.seeds }, { "difference", { 3, 3 } })
   lu.assertTrue(c.low > 0 and c.low <= c.difference and c.difference <= c.high)
-  lu.assertStrMatches(c.words, "the second has the lower test error, by .* over 3 and 3 seeds%); with fewer than " ..
-    "5 seeds a side, .*")
+  lu.assertStrMatches(c.words, "the second has the lower test error, by .* over 3 and 3 seeds; Welch.s t%-test, " ..
+    "p = [%d.e-]+%); with fewer than 5 seeds a side, .*")
   lu.assertEquals(pl.compare(group(bad), group(good)).low, c.low)
   c = pl.compare(group(good), { at(good:format(2)), at(good:format(1)), at(good:format(3)) })
   lu.assertStrContains(c.words, "no difference can be told with 3 seeds: ")
@@ -115,15 +115,113 @@ function TestCompare:test_mistakes()
     { sed = 1 })
 end
 
+-- Runs of the given test errors, as far as a claim looks at them; fields: of all of them.
+local function group(values, fields)
+  local runs = {}
+  for i, value in ipairs(values) do
+    local run = { seed = i, identity = { data = "d" }, state = {}, test = { test_error = value }, arguments = {} }
+    for name, x in pairs(fields or {}) do run[name] = x end
+    function run:value(name) return self.test[name] end
+    runs[i] = run
+  end
+  return { runs = runs, first = runs[1] }
+end
+
+local function words_of(a, b, options) return claim.of(a, b, { "A", "B" }, options).words end
+
+-- With few seeds a bootstrap interval finds differences between equals far too often (one time in three with two a
+-- side, one in five with three): Welch's test has to agree.
+function TestCompare:test_few_seeds_make_no_difference()
+  local a, b = group { 0.695, 0.80, 0.77 }, group { 0.48, 0.70, 0.415 }
+  local c = claim.of(a, b, { "A", "B" })
+  lu.assertTrue(c.low > 0)
+  lu.assertAlmostEquals(c.p, 0.109349742711513, 1e-12)      -- SciPy: ttest_ind(equal_var=False)
+  lu.assertStrMatches(c.words, "no difference can be told with 3 seeds: the test error of A minus that of B is " ..
+    "22.333 points %(6.500 to 35.333: 95 %% interval of the difference of means, bootstrap; Welch's t%-test, " ..
+    "p = 0.11%); with fewer than 5 seeds a side, such an interval is too narrow")
+  lu.assertStrContains(words_of(a, b, { level = 0.8 }), "B has the lower test error, by 22.333 points (")
+  lu.assertStrContains(words_of(a, b, { level = 0.8 }), " 80 % interval ")
+  local claimed, core_random = 0, core.system.random
+  for k = 1, 60 do
+    local function draw(g)
+      local list = {}
+      for i = 1, 3 do list[i] = 0.1 + 0.01 * (core_random(5, 900, k, g, i) + core_random(5, 901, k, g, i)) end
+      return group(list)
+    end
+    if not words_of(draw(1), draw(2), { draws = 400 }):find "no difference" then claimed = claimed + 1 end
+  end
+  lu.assertTrue(claimed <= 7, claimed)
+end
+
+-- Only the same result of both sides is compared; losses only where they are of one kind.
+function TestCompare:test_results_of_different_kinds()
+  local function of(name, values, loss)
+    local g = group(values)
+    for i, run in ipairs(g.runs) do
+      run.test = { [name] = values[i], test_loss = 10 * values[i] }
+      run.identity.setup = { loss = loss or "CrossEntropy" }
+    end
+    return g
+  end
+  local classes, values = of("test_error", { 0.1, 0.2 }), of("test_rmse", { 1.1, 1.2 }, "MSE")
+  for _, words in ipairs { words_of(classes, values), words_of(values, classes) } do
+    lu.assertEquals(words, "nothing can be said: their losses are of different kinds, and no other test result is " ..
+      "common to both")
+  end
+  lu.assertStrContains(words_of(values, of("test_rmse", { 0.1, 0.11 }, "Huber")), "B has the lower test RMSE, by 1.045")
+  lu.assertStrContains(words_of(classes, of("test_x", { 5, 5.1 })), "A has the lower test loss, by 49 ")
+  lu.assertStrContains(words_of(classes, of("test_x", { 5, 5.1 }), { metric = "test_loss" }), "lower test loss, by 49 ")
+  values.runs[1].test.error, values.runs[1].test.rmse = nil, 1.1
+  lu.assertStrContains(words_of(group({ 1 }), group({ 2 }, { test = { rmse = 1 } })),
+    "nothing can be said: what a network of values predicts is not right or wrong")
+end
+
+-- A run that is copied, or given twice, is no second seed; what has no number is said to be left out.
+function TestCompare:test_what_counts()
+  local same = { state = { weights_sha256 = "abc" } }
+  local a, b = group({ 0.1, 0.11, 0.12 }), group({ 0.5, 0.51 })
+  a.runs[4] = a.runs[1]
+  lu.assertEquals(claim.of(a, b, { "A", "B" }).seeds, { 3, 2 })
+  local copies = group({ 0.1, 0.1 }, same)
+  lu.assertEquals(#claim.distinct(copies.runs), 2)
+  copies.runs[2].seed = 1
+  lu.assertEquals(#claim.distinct(copies.runs), 1)
+  lu.assertStrContains(words_of(copies, b), "a group of one run")
+  a = group { 0.1, 0 / 0, 0.12, 1 / 0 }
+  lu.assertStrContains(words_of(a, b), "; 2 runs of A have no test error and are left out")
+  b.runs[1].identity = { data = "e" }
+  lu.assertStrContains(words_of(a, b), "; their test sets differ, which may be the reason")
+  lu.assertStrContains(words_of(group { 0.1, 0.1 }, group { 0.1, 0.1 }), "no difference can be told with 2 seeds")
+end
+
+function TestCompare:test_copies_and_metrics()
+  os.execute(("cd '%s' && cp -r o copy"):format(cli.folder))
+  local r = cli.run "compare o copy"
+  lu.assertEquals(r.err, "perilune: compare: copy is o again (seed 1, the same weights); it counts once\n")
+  lu.assertStrContains(r.out, "The settings are the same.\n")
+  lu.assertStrContains(r.out, "One run; there is nothing to compare it with.\n")
+  os.execute(("rm -r '%s'"):format(at "copy"))
+  lu.assertStrMatches(cli.run "compare s --metric val_accuracy".out,
+    ".*A has the lower val accuracy, by [%d.]+ points.*")
+  r = cli.run "compare s --metric val_acuracy"
+  lu.assertEquals({ r.err, r.status },
+    { "perilune: compare: no run has a 'val_acuracy'; did you mean 'val_accuracy'?\n", 1 })
+  local json = cli.run(("compare o '%s' --json"):format(good:format(1))).out
+  lu.assertStrContains(json, '"settings":\t[{')
+  lu.assertStrContains(cli.run "compare o o --json".out, '"settings":\t[]')
+end
+
 -- Runs on different test sets, and runs of older programs, are not tested against each other.
 function TestCompare:test_what_cannot_be_tested()
   local a, b = assert(pl.run(at "o")), assert(pl.run(at "o"))
   b.test.right = nil
-  lu.assertEquals({ compare.mcnemar(a, b) },
+  lu.assertEquals({ claim.mcnemar(a, b) },
     { nil, "one of them does not keep which predictions are right (it was made by an older program)" })
   b = assert(pl.run(at "o"))
   b.identity.data_sha256 = "0 1"
-  lu.assertEquals({ compare.mcnemar(a, b) }, { nil, "their test sets differ" })
+  lu.assertEquals({ claim.mcnemar(a, b) }, { nil, "their test sets differ" })
+  b.identity.data_sha256, b.identity.data = a.identity.data_sha256, "the same file by another name"
+  lu.assertEquals(claim.mcnemar(a, b).p, 1.0)
 end
 
 TestRunsCommand = {}
@@ -139,6 +237,10 @@ function TestRunsCommand:test_filters_and_columns()
   lu.assertEquals(#rows_of "s 'lr>=0.01' state=finished name~SMALL", 3)
   lu.assertEquals(#rows_of "s state=unfinished", 0)
   lu.assertEquals(#rows_of "s seed=2", 2)
+  lu.assertEquals(#rows_of "s 'lr>=0.01 state=finished name~SMALL'", 3)      -- in one word, too
+  lu.assertEquals(#rows_of "s lr==.3 name!~sm", 0)
+  lu.assertEquals(#rows_of "s best_epoch=1", 0)                              -- a name that is known, without a value
+  lu.assertEquals(#rows_of "s 'when>2020' 'tags!~mine' 'test_error<=100%'", 6)
   local rows = rows_of "s --columns path,lr,test_error --sort test_error"
   for i = 2, #rows do lu.assertTrue(tonumber(rows[i - 1].test_error) <= tonumber(rows[i].test_error)) end
   lu.assertEquals(pl.run(at(rows[1].path)).test.error, tonumber(rows[1].test_error))
@@ -174,6 +276,7 @@ function TestRunsCommand:test_formats()
   lu.assertEquals(core.json.decode(cli.run("runs s seed=3 --json --columns lr,seed").out),
     { { lr = 0.001, seed = 3 }, { lr = 0.3, seed = 3 } })
   lu.assertStrContains(cli.run("runs s").out, "6 runs\n")
+  lu.assertEquals(cli.run("runs s 'lr>1' --json").out, "[]\n")
 end
 
 function TestRunsCommand:test_mistakes()
@@ -186,8 +289,10 @@ function TestRunsCommand:test_mistakes()
   fails("s 'lrr>1'", "no run has a 'lrr'; did you mean 'lr'?")
   fails("s --sort tst_error", "runs: no run has a 'tst_error'; did you mean 'test_error'?")
   fails("s --columns path,lrr", "runs: no run has a 'lrr'; did you mean 'lr'?")
-  fails("s o", "runs: 'o' is a second folder; a condition has one of = != < <= > >= ~ in it")
-  fails("s state=done", "runs: state=done: a state is finished or unfinished, compared with = or !=")
+  fails("s o", "runs: 'o' is a second folder; a condition has one of = != < <= > >= ~ !~ in it")
+  fails("s lr=0.3,0.1", "lr=0.3,0.1: 'lr' is a number, and '0.3,0.1' is none")
+  fails("o/run.h5", "runs: o/run.h5 is no folder of runs")
+  fails("s state=done", "state=done: a state is finished or unfinished, compared with = or !=")
   fails("s --csv --json", "runs: one of --csv, --json and --markdown is enough")
 end
 

@@ -1,4 +1,4 @@
-# Writes statistics.json: values of SciPy and NumPy that tests/lua/statistics_test.lua compares with.
+# Writes statistics.json: values of SciPy and NumPy that tests/lua/samples_test.lua compares with.
 # usage: python3 tests/golden/make_statistics.py
 import json
 import os
@@ -27,6 +27,18 @@ for n, m, shift in ((5, 5, 0.0), (5, 5, 0.01), (3, 8, 0.002), (20, 20, 0.001)):
                              n_resamples=200000, vectorized=True, random_state=np.random.default_rng(5))
     golden["bootstrap"].append({"a": a.tolist(), "b": b.tolist(), "difference": float(a.mean() - b.mean()),
                                 "low": float(result.confidence_interval.low), "high": float(result.confidence_interval.high)})
+
+# Welch's t-test, from a generator of its own so that the other values stay.
+def welch():
+    draws = np.random.default_rng(23)
+    rows = []
+    for n, m, shift in ((2, 2, 1.0), (3, 3, 2.0), (3, 8, 0.5), (5, 5, 0.0), (5, 5, 3.0), (40, 7, 0.4)):
+        a, b = draws.normal(shift, 1, n), draws.normal(0, 3 if m > 5 else 1, m)
+        r = stats.ttest_ind(a, b, equal_var=False)
+        rows.append({"a": a.tolist(), "b": b.tolist(), "p": float(r.pvalue), "df": float(r.df)})
+    return rows
+
+golden["welch"] = welch()
 
 # Successive halving: a written-out example, and its survivors by sorting.
 golden["halving"] = []

@@ -128,6 +128,57 @@ function TestRuns:test_lists_and_filters()
   lu.assertErrorMsgContains("no run has a 'lrr'", pl.runs, place, "lrr=1")
   lu.assertErrorMsgContains("is not a condition", pl.runs, place, "lr")
   lu.assertEquals(select(2, pl.runs "nowhere"), "there is no folder nowhere")
+  lu.assertEquals({ found "state=finished", found "when>=2020 state!=finished" }, { 3, 0 })
+end
+
+function TestRuns:test_links_that_lead_back()
+  local place = scratch "runs_test/links"
+  small():run(quiet(place .. "/deep/one"))
+  os.execute(("cd '%s' && ln -sfn .. deep/up && ln -sfn deep aside && ln -sfn deep/one one"):format(place))
+  local paths = {}
+  for i, run in ipairs(pl.runs(place)) do paths[i] = run.path:sub(#place + 2) end
+  lu.assertEquals(paths, { "aside/one", "one" })
+end
+
+-- Runs as a filter sees them: values by name.
+local function runs_with(list)
+  local runs = {}
+  for i, values in ipairs(list) do
+    runs[i] = setmetatable({}, { __index = { value = function(_, name) return values[name] end,
+      values = function() return { "lr", "tag", "bn", "name", "mixed", "layers", "best_epoch" } end } })
+  end
+  return runs
+end
+
+function TestRuns:test_values_of_filters()
+  local filter = require "perilune.run.filter"
+  local runs = runs_with { { lr = 0.1, tag = "1e3", bn = true, name = "P09 convolution", mixed = 1,
+    layers = { 16, 8 } },
+    { lr = -1, tag = "a=b c", bn = false, name = "other", mixed = "auto" }, { name = "Other\t2" } }
+  local function found(text)
+    local kept, list = filter.apply(runs, text), {}
+    for i, run in ipairs(runs) do
+      for _, one in ipairs(kept) do if one == run then list[#list + 1] = i end end
+    end
+    return table.concat(list, " ")
+  end
+  for text, expected in pairs {
+    ["lr>0"] = "1", ["lr<0"] = "2", ["lr>=-1"] = "1 2", ["lr=-1"] = "2", ["lr==1e-1"] = "1", ["lr=10%"] = "1",
+    ["lr!=0.1"] = "2 3", ["tag=1e3"] = "1", ["tag=1000"] = "", ['tag="a=b c"'] = "2", ["tag='a=b c' lr<0"] = "2",
+    ["bn=true"] = "1", ["bn!=true"] = "2 3", ["bn~tr"] = "1", ["name=P09 convolution"] = "1",
+    ["name=P09 convolution lr>0"] = "1", ["name='P09 convolution'"] = "1", ["name~OTHER"] = "2 3",
+    ["name!~other"] = "1", ["mixed=auto"] = "2", ["mixed>0.5"] = "1", ["mixed!=2"] = "1 2 3", ["layers=[16,8]"] = "1",
+    ["tag~"] = "1 2",
+    ["best_epoch=1"] = "", ["best_epoch!=1"] = "1 2 3", ["  lr>0  "] = "1", ["tag=\""] = "",
+  } do lu.assertEquals(found(text), expected, text) end
+  for text, message in pairs {
+    ["lr>abc"] = "lr>abc: 'lr' is a number, and 'abc' is none", ["lr="] = "lr=: 'lr' is a number, and '' is none",
+    ["lr=0.1 0.2"] = "lr=0.1 0.2: 'lr' is a number, and '0.1 0.2' is none",
+    ["bn=1"] = "bn=1: 'bn' is true or false, compared with = or !=", ["bn<true"] = "bn<true: 'bn' is true or false",
+    ["lr"] = "'lr' is not a condition", ["lr=>1"] = "'lr=>1' is not a condition", ["=1"] = "'=1' is not a condition",
+    ["lr > 1"] = "'lr' is not a condition", ["lrr=1"] = "no run has a 'lrr'; did you mean 'lr'?",
+  } do lu.assertErrorMsgContains(message, filter.apply, runs, text) end
+  lu.assertEquals(#filter.apply({}, "anything=1"), 0)
 end
 
 function TestRuns:test_names_that_are_not_english_have_folders_of_their_own()

@@ -1,7 +1,9 @@
 --- perilune compare A B [C ...]
+local claim = require "perilune.stats.claim"
 local compare = require "perilune.stats.compare"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local filter = require "perilune.run.filter"
 local report = require "perilune.terminal.tables"
 local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
@@ -9,12 +11,15 @@ local clean = require "perilune.terminal.style".clean      -- files may come fro
 local M = { summary = "what differs in the settings, what in the results, and is it luck?", usage = "A B [C ...]",
   description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ " ..
     "in nothing but their seed are one group. Two runs on the same test set: McNemar's exact test on the stored " ..
-    "predictions. Groups of seeds: the difference of their means with a bootstrapped 95 % interval." }
+    "predictions. Groups of seeds: the difference of their mean test errors (of values: RMSE) with a bootstrapped " ..
+    "95 % interval, and Welch's t-test, which must agree before a difference is claimed." }
 
 function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"
   local seed = parser:option("--seed", "Seed of the bootstrap (1)."):argname "<n>"
   seed:convert(require "perilune.base.cli_options".whole(0))
+  parser:option("--metric", "What is compared of groups of seeds, such as val_error or macro_f1, instead of the " ..
+    "test error."):argname "<name>"
   parser:flag("--json", "As JSON.")
 end
 
@@ -60,16 +65,17 @@ local function who(group)
   return ("%s and %d more: seeds %s"):format(clean(run.path), #group.runs - 1, table.concat(seeds, ", "))
 end
 
-local function show(name, s)
+-- Mean and standard deviation; of how many, where not each of the `count` runs has a number.
+local function show(name, s, count)
   if not s then return "-" end
   local value = report.value(name, s.mean)
-  if s.n == 1 then return value end
-  return ("%s ± %s"):format(value:gsub(" %%$", ""), report.value(name, s.std))
+  if s.n > 1 then value = ("%s ± %s"):format(value:gsub(" %%$", ""), report.value(name, s.std)) end
+  return s.n < count and ("%s (%d of %d)"):format(value, s.n, count) or value
 end
 
-local function print_settings(settings, labels, term)
+local function print_settings(settings, labels, term, seeds)
   if #settings == 0 then
-    print "The settings are the same but for the seed."
+    print("The settings are the same" .. (seeds and " but for the seed." or "."))
     return
   end
   print(term.paint("Settings that differ", "bold"))
@@ -97,15 +103,39 @@ local function print_settings(settings, labels, term)
   end
 end
 
-local function print_results(results, labels, term)
+local function print_results(results, labels, groups, term)
   local columns, rows = { { "" } }, {}
   for i, label in ipairs(labels) do columns[i + 1] = { label, align = "right" } end
   for r, row in ipairs(results) do
     rows[r] = { clean(report.title(row.name)) }
-    for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i]) end
+    for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i], #groups[i].runs) end
   end
   print(term.paint("\nResults", "bold"))
   for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
+end
+
+-- Takes copies out of the groups: { run, of } of each.
+local function without_copies(groups)
+  local all = {}
+  for _, group in ipairs(groups) do
+    local copies
+    group.runs, copies = claim.distinct(group.runs)
+    table.move(copies, 1, #copies, #all + 1, all)
+  end
+  return all
+end
+
+local function print_claims(groups, labels, claims, term)
+  local differences = 0
+  for i = 2, #groups do
+    local words = ("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)
+    print(table.concat(text.wrap(words, term.width, "  "), "\n"))
+    if claims[i].p then differences = differences + 1 end
+  end
+  if differences > 1 then
+    print(table.concat(text.wrap("Each comparison stands alone: of 20 between equals about one comes out as a " ..
+      "difference.", term.width, "  "), "\n"))
+  end
 end
 
 function M.run(options)
@@ -113,15 +143,21 @@ function M.run(options)
   if #runs < 2 then
     errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
   end
+  if options.metric then filter.check_name(runs, options.metric, "compare") end
   local groups = compare.groups(runs)
-  local labels = labels_of(groups)
-  local settings, results, claims = compare.settings(groups), compare.results(groups), {}
-  if #groups == 1 and #runs == 2 then      -- two seeds of one setting: the runs themselves are compared
-    groups = { { runs = { runs[1] }, first = runs[1] }, { runs = { runs[2] }, first = runs[2] } }
-    labels, results = { "A", "B" }, compare.results(groups)
+  for _, copy in ipairs(without_copies(groups)) do
+    io.stderr:write(("perilune: compare: %s is %s again (seed %s, the same weights); it counts once\n"):format(
+      clean(copy.run.path), clean(copy.of.path), copy.run.seed))
   end
+  local single = groups[1].runs
+  if #groups == 1 and #single == 2 then      -- two seeds of one setting: the runs themselves are compared
+    groups = { { runs = { single[1] }, first = single[1] }, { runs = { single[2] }, first = single[2] } }
+  end
+  local labels, claims = labels_of(groups), {}
+  local settings, results = compare.settings(groups), compare.results(groups)
   for i = 2, #groups do
-    claims[i] = compare.claim(groups[1], groups[i], { labels[1], labels[i] }, { seed = options.seed })
+    claims[i] = claim.of(groups[1], groups[i], { labels[1], labels[i] },
+      { seed = options.seed, metric = options.metric })
   end
   if options.json then
     local list = {}
@@ -138,14 +174,14 @@ function M.run(options)
     print(table.concat(text.wrap(line, term.width, "   "), "\n"))
   end
   print()
-  print_settings(settings, labels, term)
-  print_results(results, labels, term)
-  if #groups > 1 then print() end
-  for i = 2, #groups do
-    local words = ("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)
-    print(table.concat(text.wrap(words, term.width, "  "), "\n"))
+  print_settings(settings, labels, term, #single > 1)
+  print_results(results, labels, groups, term)
+  print()
+  print_claims(groups, labels, claims, term)
+  if #groups == 1 then
+    print(#single == 1 and "One run; there is nothing to compare it with."
+      or ("One group of %d seeds; there is nothing to compare it with."):format(#single))
   end
-  if #groups == 1 then print(("\nOne group of %d seeds; there is nothing to compare it with."):format(#runs)) end
   return 0
 end
 

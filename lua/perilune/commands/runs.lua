@@ -2,6 +2,7 @@
 local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
+local filter = require "perilune.run.filter"
 local report = require "perilune.terminal.tables"
 local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
@@ -14,7 +15,7 @@ local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILT
 local formats = { "csv", "json", "markdown" }
 
 function M.define(parser)
-  parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, or ~ (contains).")
+  parser:argument("words", "The folder (runs), and conditions: NAME=VALUE, !=, <, <=, >, >=, ~ (contains) or !~.")
     :args "*"
   parser:option("--sort", "Sort by this name, numbers as numbers; what has no such value comes last."):argname "<name>"
   parser:flag("--reverse", "The largest first.")
@@ -30,41 +31,10 @@ local function read(words)
   for _, word in ipairs(words) do
     if word:find "[=<>~]" and core.system.kind(word) ~= "folder" then conditions[#conditions + 1] = word
     elseif folder then
-      errors.fail(2, "runs: '%s' is a second folder; a condition has one of = != < <= > >= ~ in it", word)
+      errors.fail(2, "runs: '%s' is a second folder; a condition has one of = != < <= > >= ~ !~ in it", word)
     else folder = word end
   end
   return folder or "runs", conditions
-end
-
--- A run's value by the name of a column.
-local function value_of(run, name)
-  if name == "state" then return run.ended == "interrupted" and "unfinished" or "finished" end
-  if name == "when" then return run.created end
-  return run:value(name)
-end
-
-local function holds(conditions)
-  local filter = require "perilune.run.filter"
-  local special, rest = {}, {}
-  for _, word in ipairs(conditions) do
-    local name, operator, value = word:match "^(%l+)([!=~]+)(.*)$"
-    if name == "state" then
-      if operator ~= "=" and operator ~= "!=" or value ~= "finished" and value ~= "unfinished" then
-        errors.fail(2, "runs: %s: a state is finished or unfinished, compared with = or !=", word)
-      end
-      special[#special + 1] = function(run) return (value_of(run, "state") == value) == (operator == "=") end
-    else rest[#rest + 1] = word end
-  end
-  return function(list)
-    list = filter.apply(list, table.concat(rest, " "))
-    local kept = {}
-    for _, run in ipairs(list) do
-      local all = true
-      for _, condition in ipairs(special) do all = all and condition(run) end
-      if all then kept[#kept + 1] = run end
-    end
-    return kept
-  end
 end
 
 -- The columns shown when none are asked for: arguments that differ somewhere, and results that some run has.
@@ -98,26 +68,11 @@ local function usual_columns(list)
   return columns
 end
 
-local function check_column(list, name)
-  if #list == 0 then return end
-  local names, known = { "state", "when" }, name == "state" or name == "when"
-  for _, run in ipairs(list) do
-    if known then return end
-    for _, other in ipairs(run:values()) do
-      known = known or other == name
-      names[#names + 1] = other
-    end
-  end
-  if known then return end
-  local near = core.system.nearest(name, names)
-  errors.fail(2, "runs: no run has a '%s'%s", name, near and ("; did you mean '%s'?"):format(near) or "")
-end
-
 -- Numbers before words, what is missing (or NaN) last, whichever way; equals keep their order.
 local function sort(list, name, falling)
   local keys, at = {}, {}
   for i, run in ipairs(list) do
-    local value = value_of(run, name)
+    local value = run:value(name)
     if type(value) == "table" then value = core.json.encode(value) end
     if type(value) == "boolean" then value = tostring(value) end
     keys[run], at[run] = value == value and value or nil, i
@@ -152,11 +107,11 @@ local function print_table(list, columns, markdown)
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do
-      local value = value_of(run, name)
+      local value = run:value(name)
       rows[r][i] = name == "when" and type(value) == "string" and value:sub(1, 16):gsub("T", " ") or cell(name, value)
       if type(value) == "number" then titles[i].align = "right" end
     end
-    if value_of(run, "state") == "unfinished" then rows[r].style = "dim" end
+    if run:value "state" == "unfinished" then rows[r].style = "dim" end
   end
   if markdown then
     local function line(cells) return ("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " ") end
@@ -179,18 +134,17 @@ function M.run(options)
   for _, name in ipairs(formats) do asked = asked + (options[name] and 1 or 0) end
   if asked > 1 then errors.fail(2, "runs: one of --csv, --json and --markdown is enough") end
   local folder, conditions = read(options.words)
-  local filter = holds(conditions)
   local list, problems = require "perilune.run.runs".runs(folder)
   if not list then errors.fail(1, "runs: %s", problems) end
   for _, problem in ipairs(problems) do io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n") end
-  list = filter(list)
+  list = filter.apply(list, table.concat(conditions, " "))
   local columns = {}
   for name in (options.columns or ""):gmatch "[^,%s]+" do
-    check_column(list, name)
+    filter.check_name(list, name, "runs")
     columns[#columns + 1] = name
   end
   if options.sort then
-    check_column(list, options.sort)
+    filter.check_name(list, options.sort, "runs")
     sort(list, options.sort, options.reverse)
   end
   if #columns == 0 then columns = usual_columns(list) end
@@ -199,12 +153,12 @@ function M.run(options)
     for i, run in ipairs(list) do
       rows[i] = {}
       for _, name in ipairs(columns) do
-        local value = value_of(run, name)
+        local value = run:value(name)
         if type(value) == "table" and options.csv then value = core.json.encode(value) end
         if value == value and (type(value) ~= "number" or value - value == 0) then rows[i][name] = value end
       end
     end
-    if options.csv then io.write(csv.encode(columns, rows)) else print(core.json.encode(rows, true)) end
+    if options.csv then io.write(csv.encode(columns, rows)) else print(core.json.encode(core.json.list(rows), true)) end
     return 0
   end
   print_table(list, columns, options.markdown)

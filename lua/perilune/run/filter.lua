@@ -1,50 +1,111 @@
---- Which runs of a list are meant: "lr>=1e-3 ended=epochs name~lenet", all of its conditions. A condition is a name,
---- one of = != < <= > >= ~ (contains, whatever the case), and a value; names are those of run:value.
+--- Which runs of a list are meant: "lr>=1e-3 state=finished name~lenet", all of its conditions. A condition is a name
+--- (those of run:value), one of = != < <= > >= ~ (contains, whatever the case) !~, and a value. What has an operator
+--- begins a condition, other words go on with the value before them; a value may also stand in quotes.
 local core = require "perilune.core"
 local raise = require "perilune.base.errors".raise
 
 local M = {}
 
 local compare = {
-  ["="] = function(a, b) return a == b end, ["!="] = function(a, b) return a ~= b end,
+  ["="] = function(a, b) return a == b end,
   ["<"] = function(a, b) return a < b end, ["<="] = function(a, b) return a <= b end,
   [">"] = function(a, b) return a > b end, [">="] = function(a, b) return a >= b end,
+  ["~"] = function(a, b) return tostring(a):lower():find(tostring(b):lower(), 1, true) ~= nil end,
 }
+compare["=="] = compare["="]
 
---- The conditions of a text: a list of { name =, operator =, value = }.
+-- Their complements: they hold for what has no such value, too.
+local complement = { ["!="] = "=", ["!~"] = "~" }
+
+-- A condition that begins at `at`: name, operator, the value's first word, and where it ends.
+local function begins(text, at)
+  local name, operator, rest = text:match("^([^%s=!<>~]+)([=!<>~]+)()", at)
+  if not name then return nil end
+  local quoted, after = text:match("^\"([^\"]*)\"()", rest)
+  if not quoted then quoted, after = text:match("^'([^']*)'()", rest) end
+  if quoted and text:find("^%f[%s\0]", after) then return name, operator, quoted, after end
+  return name, operator, text:match("^(%S*)()", rest)
+end
+
+--- The conditions of a text: a list of { name =, operator =, value =, text = }.
 function M.parse(text)
-  local list = {}
-  for word in text:gmatch "%S+" do
-    local name, operator, value = word:match "^([^=!<>~]+)([=!<>~]+)(.*)$"
-    if not name or not (compare[operator] or operator == "~") then
-      raise("'%s' is not a condition; one is a name, one of = != < <= > >= ~, and a value, such as lr>=1e-3", word)
+  local list, at = {}, text:find "%S"
+  while at do
+    local name, operator, value, after = begins(text, at)
+    local last = list[#list]
+    if name and (compare[operator] or complement[operator]) then
+      list[#list + 1] = { name = name, operator = operator, value = value, text = text:sub(at, after - 1) }
+    elseif name or not last then
+      raise("'%s' is not a condition; one is a name, one of = != < <= > >= ~ !~, and a value, such as lr>=1e-3",
+        text:match("^%S+", at))
+    else
+      after = text:match("^%S+()", at)
+      last.value = last.value .. text:sub(last.ends, after - 1)
+      last.text = last.text .. text:sub(last.ends, after - 1)
     end
-    list[#list + 1] = { name = name, operator = operator, value = value }
+    list[#list].ends = after
+    at = text:find("%S", after)
   end
   return list
 end
 
-local function holds(condition, value)
-  if value == nil then return false end
-  if condition.operator == "~" then return tostring(value):lower():find(condition.value:lower(), 1, true) ~= nil end
-  local wanted = tonumber(condition.value)
-  if type(value) == "number" and wanted then return compare[condition.operator](value, wanted) end
-  return compare[condition.operator](tostring(value), condition.value)
+-- The number that a text is: "1e-3", "5%".
+local function number(text)
+  local share = text:match "^(.*)%%$"
+  if share then return tonumber(share) and tonumber(share) / 100 end
+  return tonumber(text)
 end
 
--- A name that no run has is a slip, not an empty list.
-local function check_names(runs, conditions)
-  if #runs == 0 then return end
-  for _, condition in ipairs(conditions) do
-    local names, found = {}, false
-    for _, run in ipairs(runs) do
-      found = found or run:value(condition.name) ~= nil
-      for _, name in ipairs(run:values()) do names[#names + 1] = name end
+local function holds(condition, value)
+  local operator = complement[condition.operator] or condition.operator
+  local found = false
+  if value ~= nil then
+    local wanted = operator ~= "~" and type(value) == "number" and number(condition.value)
+    if wanted then found = compare[operator](value, wanted)
+    elseif condition.numeric and type(value) ~= "number" and operator:find "[<>]" then found = false
+    else
+      if type(value) == "table" then value = core.json.encode(value) end
+      found = compare[operator](tostring(value), condition.value)
     end
-    if not found then
-      local near = core.system.nearest(condition.name, names)
-      raise("no run has a '%s'%s", condition.name, near and ("; did you mean '%s'?"):format(near) or "")
+  end
+  return found ~= (complement[condition.operator] ~= nil)
+end
+
+--- Raises where no run of a list knows a name (of run:value), which is a slip; `who` asks.
+function M.check_name(runs, name, who)
+  local names = {}
+  for _, run in ipairs(runs) do
+    for _, known in ipairs(run:values()) do
+      if known == name then return end
+      names[#names + 1] = known
     end
+  end
+  local near = core.system.nearest(name, names)
+  if #runs > 0 then
+    raise("%sno run has a '%s'%s", who and who .. ": " or "", name,
+      near and ("; did you mean '%s'?"):format(near) or "")
+  end
+end
+
+-- Values that such runs cannot have are a slip as well, not an empty list.
+local function check_value(runs, condition)
+  local kind
+  for _, run in ipairs(runs) do
+    local value = run:value(condition.name)
+    if condition.name == "state" and (run.arguments or {}).state ~= nil then return end
+    if value ~= nil then
+      kind = (kind == nil or kind == type(value)) and type(value) or "several"
+      condition.numeric = condition.numeric or type(value) == "number"      -- words among numbers are not ordered
+    end
+  end
+  local operator, value = condition.operator, condition.value
+  local equality = (complement[operator] or operator):find "^=" ~= nil
+  if condition.name == "state" and (not equality or value ~= "finished" and value ~= "unfinished") then
+    raise("%s: a state is finished or unfinished, compared with = or !=", condition.text)
+  elseif kind == "number" and not operator:find "~" and not number(value) then
+    raise("%s: '%s' is a number, and '%s' is none", condition.text, condition.name, value)
+  elseif kind == "boolean" and not operator:find "~" and (not equality or value ~= "true" and value ~= "false") then
+    raise("%s: '%s' is true or false, compared with = or !=", condition.text, condition.name)
   end
 end
 
@@ -54,7 +115,10 @@ function M.apply(runs, filter)
   local test = filter
   if type(filter) == "string" then
     local conditions = M.parse(filter)
-    check_names(runs, conditions)
+    for _, condition in ipairs(conditions) do
+      M.check_name(runs, condition.name)
+      check_value(runs, condition)
+    end
     function test(run)
       for _, condition in ipairs(conditions) do
         if not holds(condition, run:value(condition.name)) then return false end

@@ -226,7 +226,8 @@ function Run:__tostring()
 end
 
 -- Names of run:value besides those of arguments, evaluations and the history.
-local own = { "name", "seed", "ended", "epoch", "epochs", "data", "path", "best_epoch", "seconds", "created" }
+local own = { "name", "seed", "ended", "state", "epoch", "epochs", "data", "path", "best_epoch", "seconds", "created",
+  "when" }
 
 local function evaluated(part, key)
   local split, name = key:match "^(%l+)_(.+)$"
@@ -235,9 +236,9 @@ local function evaluated(part, key)
   return type(value) == "number" and value or nil
 end
 
---- One number or word of a run by its name: an argument ("lr"), a field ("name", "seed", "ended", "epoch", "data",
---- "path", "best_epoch", "seconds", "created"), a result of the final weights ("test_error", "val_loss", a metric), or
---- else of the last epoch ("train_loss").
+--- One number or word of a run by its name: an argument ("lr"), a field ("name", "seed", "ended", "state" (finished or
+--- unfinished), "epoch", "data", "path", "best_epoch", "seconds", "created" or "when"), "tags", a result of the final
+--- weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
 function methods:value(key)
   local arguments, listed = self.arguments or {}, rawget(self, "state") == nil and rawget(self, "listed") or nil
   if arguments[key] ~= nil then return arguments[key] end
@@ -250,6 +251,8 @@ function methods:value(key)
     return #tags > 0 and table.concat(tags, ",") or nil
   end
   if key == "epoch" or key == "data" then return part[key] end
+  if key == "state" then return self.ended == "interrupted" and "unfinished" or "finished" end
+  if key == "when" then return self.created end
   for _, name in ipairs(own) do
     if key == name then return self[key] end
   end

@@ -9,8 +9,6 @@ local store = core.store
 
 local M = {}
 
-local DEEPEST = 16      -- folders below the one that pl.runs is given: an end for links that lead back
-
 --- The fields of a run that a record holds; see result.lua for their meaning.
 function M.fields(record)
   local s, p, evaluation = record.state or {}, record.provenance or {}, record.evaluation or {}
@@ -155,16 +153,19 @@ local function from_log(path, file)
   return run
 end
 
-local function each_folder(path, depth, visit)
-  local names = store.listdir(path)
+-- Visits the runs below a folder. A folder that has two names, by a link that leads back or aside, is gone through
+-- once.
+local function each_folder(path, seen, visit)
+  local names, id = store.listdir(path), core.system.file_id(path)
   if not names then return end
   local file = folder.find(path)
   if file then return visit(path, file) end
-  if depth >= DEEPEST then return end
+  if seen[id] then return end
+  seen[id] = true
   for _, name in ipairs(names) do
     if name:sub(1, 1) ~= "." then
       local inner = path .. "/" .. name
-      if core.system.kind(inner) == "folder" then each_folder(inner, depth + 1, visit) end
+      if core.system.kind(inner) == "folder" then each_folder(inner, seen, visit) end
     end
   end
 end
@@ -175,9 +176,12 @@ end
 function M.runs(path, filter)
   path = path == nil and "runs" or path
   if type(path) ~= "string" then raise('runs takes a folder, such as pl.runs "runs", got a %s', type(path)) end
-  if core.system.kind(path) ~= "folder" then return nil, ("there is no folder %s"):format(path) end
+  local kind = core.system.kind(path)
+  if kind ~= "folder" then
+    return nil, (kind and "%s is no folder of runs" or "there is no folder %s"):format(path)
+  end
   local list, problems = {}, {}
-  each_folder(#path > 1 and path:gsub("/+$", "") or path, 0, function(place, file)
+  each_folder(#path > 1 and path:gsub("/+$", "") or path, {}, function(place, file)
     local run, message = from_log(place, file), nil
     if not run then run, message = M.run(place) end
     if run then list[#list + 1] = run else problems[#problems + 1] = { path = place, message = message } end

@@ -1,13 +1,11 @@
---- Runs against each other: what differs in the settings and in the results, and what may be said of it. Runs that
---- differ in their seed alone are one group.
+--- Runs against each other: what differs in the settings and in the results (claim.lua: what may be said of it). Runs
+--- that differ in their seed alone are one group.
 local core = require "perilune.core"
-local mcnemar = require "perilune.stats.mcnemar"
 local samples = require "perilune.stats.samples"
 local sorted_keys = require "perilune.base.sorted_keys"
+local json_list = core.json.list
 
 local M = {}
-
-local FEW = 5      -- seeds; with fewer a bootstrap interval is too narrow
 
 -- What a run is but for its seed.
 local function key_of(run)
@@ -15,7 +13,7 @@ local function key_of(run)
   local files = {}
   for i, file in ipairs(id.files or {}) do files[i] = file.path .. "\0" .. file.text end
   return core.store.sha256(table.concat({ id.name or "", id.script or "", table.concat(id.arguments or {}, " "),
-    id.data or "", id.data_sha256 or "",
+    id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "",
     core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
 end
 
@@ -80,8 +78,7 @@ local function changed_lines(a, b, most)
 end
 
 local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
-  "drop_last", "nonfinite",
-  "validation", "test" }
+  "drop_last", "nonfinite", "validation", "test", "metrics", "callbacks" }
 
 -- The leaves of a configuration by their paths: "layers 2 out" -> 16; and the paths in order.
 local function leaves(value, path, found)
@@ -136,7 +133,7 @@ end
 --- What differs between the settings of groups: a list of { name, values = one a group }; and for scripts { name,
 --- lines, more } of each group after the first against it.
 function M.settings(groups)
-  local list = {}
+  local list = json_list {}
   local function row(name, value)
     local values, differ = {}, false
     for i, group in ipairs(groups) do
@@ -165,6 +162,8 @@ function M.settings(groups)
   end
   row("data", function(run) return run.identity.data end)
   row("contents of the data", function(run) return (run.identity.data_sha256 or ""):sub(1, 12) end)
+  row("derivation of the data", function(run) return run.identity.recipe ~= "" and run.identity.recipe or nil end)
+  row("start", function(run) return run.identity.start and "weights " .. run.identity.start:sub(1, 12) end)
   for _, name in ipairs(setup_names) do configuration(groups, name, row) end
   row("epochs at most", function(run) return run.epochs end)
   row("algorithm", function(run) return run.identity.algorithm end)
@@ -183,35 +182,34 @@ function M.settings(groups)
   return list
 end
 
---- The metrics of groups side by side: a list of { name, summaries = one a group or nil }, results of final weights
---- only.
+--- The metrics of groups side by side: a list of { name, summaries = one a group or false, values }, results of final
+--- weights only.
 function M.results(groups)
   local names, seen, list = {}, {}, {}
-  for _, group in ipairs(groups) do
-    for _, split in ipairs { "test", "val" } do
-      for name, value in pairs(group.first[split] or {}) do
-        if type(value) == "number" and name ~= "count" and name ~= "correct" and not seen[split .. "_" .. name] then
-          names[#names + 1] = split .. "_" .. name
-          seen[split .. "_" .. name] = true
-        end
+  local function add(metrics, prefix)
+    for name, value in pairs(metrics or {}) do
+      if type(value) == "number" and name ~= "count" and name ~= "correct" and not seen[prefix .. name] then
+        names[#names + 1] = prefix .. name
+        seen[prefix .. name] = true
       end
     end
-    for name, value in pairs(group.first.evaluation and group.first.evaluation.metrics or {}) do
-      if type(value) == "number" and not seen[name] then
-        names[#names + 1] = name
-        seen[name] = true
-      end
+  end
+  for _, group in ipairs(groups) do
+    for _, run in ipairs(group.runs) do
+      add(run.test, "test_")
+      add(run.val, "val_")
+      add(run.evaluation and run.evaluation.metrics, "")
     end
   end
   table.sort(names)
   for _, name in ipairs { "epoch", "seconds" } do names[#names + 1] = name end
   for _, name in ipairs(names) do
-    local row = { name = name, summaries = {}, values = {} }
+    local row = { name = name, summaries = json_list {}, values = json_list {} }
     for i, group in ipairs(groups) do
-      local found = {}
+      local found = json_list {}
       for _, run in ipairs(group.runs) do
         local x = run:value(name)
-        if type(x) == "number" and x == x then found[#found + 1] = x end
+        if type(x) == "number" and x - x == 0 then found[#found + 1] = x end
       end
       row.values[i] = found
       row.summaries[i] = #found > 0 and samples.summary(found) or false
@@ -219,84 +217,6 @@ function M.results(groups)
     list[#list + 1] = row
   end
   return list
-end
-
-local function test_digest(run) return (run.identity.data_sha256 or ""):match "%S+$" end
-
---- McNemar's exact test of two runs: { first_only, second_only, both_wrong, count, p }; or nil and the reason why
---- there is none.
-function M.mcnemar(a, b)
-  if not a.test or not b.test then return nil, "one of them was not tested" end
-  if a.identity.data ~= b.identity.data or test_digest(a) ~= test_digest(b) then
-    return nil, "their test sets differ"
-  end
-  local right_a, right_b = a.test.right, b.test.right
-  if not right_a or not right_b then
-    return nil, "one of them does not keep which predictions are right (it was made by an older program)"
-  end
-  if right_a:size(1) ~= right_b:size(1) then return nil, "their test sets differ in size" end
-  local first, second, wrong = 0, 0, 0
-  local of_b = right_b:totable()
-  for i, x in ipairs(right_a:totable()) do
-    local y = of_b[i]
-    if x > y then first = first + 1 elseif y > x then second = second + 1 elseif x == 0 then wrong = wrong + 1 end
-  end
-  return { first_only = first, second_only = second, both_wrong = wrong, count = #of_b,
-    p = mcnemar.p_value(first, second) }
-end
-
---- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", ..., words }. labels: how they are
---- called.
-function M.claim(a, b, labels, options)
-  local first, second = labels[1], labels[2]
-  if #a.runs == 1 and #b.runs == 1 then
-    local m, why = M.mcnemar(a.first, b.first)
-    if not m then return { kind = "none", words = ("nothing can be said: %s"):format(why) } end
-    m.kind = "mcnemar"
-    local apart = m.first_only + m.second_only
-    local counts = ("of %d test samples that only one of them has right, %s has %d and %s %d (McNemar's exact " ..
-      "test, p = %.2g)"):format(apart, first,
-      m.first_only, second, m.second_only, m.p)
-    if m.p >= 0.05 then m.words = "no difference can be told: " .. counts
-    else
-      m.words = ("%s is better on this test set: %s; that is of these weights, other seeds may come out otherwise")
-        :format(m.first_only > m.second_only and first or second, counts)
-    end
-    return m
-  end
-  local function errors_of(group)
-    local list = {}
-    for _, run in ipairs(group.runs) do
-      local x = run:value "test_error" or run:value "test_loss"
-      if type(x) == "number" and x == x then list[#list + 1] = x end
-    end
-    return list
-  end
-  local x, y = errors_of(a), errors_of(b)
-  if #x < 2 or #y < 2 then
-    return { kind = "none", words = "nothing can be said: a group of one run says nothing of its spread; train it " ..
-      "with more seeds" }
-  end
-  local d = samples.difference(x, y, options)
-  d.kind, d.metric, d.seeds = "difference", a.first:value "test_error" and "test_error" or "test_loss", { #x, #y }
-  local share = d.metric == "test_error"
-  local function show(value) return share and ("%.3f"):format(100 * value) or ("%.4g"):format(value) end
-  local unit, few = share and " points" or "", math.min(#x, #y)
-  local sign = d.low > 0 and 1 or d.high < 0 and -1 or 0
-  local how = "95 % interval of the difference of means, bootstrap"
-  if sign ~= 0 then
-    local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
-    d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds)"):format(sign > 0 and second or first,
-      share and "test error" or "test loss", show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y)
-  else
-    local seeds = #x == #y and #x or #x .. " and " .. #y
-    d.words = ("no difference can be told with %s seeds: %s minus %s is %s%s (%s to %s: %s)"):format(seeds, first,
-      second, show(d.difference), unit, show(d.low), show(d.high), how)
-  end
-  if few < FEW then
-    d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
-  end
-  return d
 end
 
 return M

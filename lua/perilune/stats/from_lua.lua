@@ -1,4 +1,5 @@
 --- pl.compare(a, b): runs, folders, or lists of these (the seeds of one setting).
+local claims = require "perilune.stats.claim"
 local compare = require "perilune.stats.compare"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
@@ -23,9 +24,13 @@ end
 
 return function(a, b, given)
   local o = options.check("pl.compare", given,
-    { { "seed", type = "integer", low = 0 }, { "level", type = "number", low = 0.5, high = 0.9999 } })
+    { { "seed", type = "integer", low = 0 }, { "level", type = "number", low = 0.5, high = 0.9999 },
+      { "metric", type = "string" } })
   local groups = { group_of(a, "the first"), group_of(b, "the second") }
-  local claim = compare.claim(groups[1], groups[2], { "the first", "the second" }, o)
+  for _, group in ipairs(o.metric and groups or {}) do
+    require "perilune.run.filter".check_name(group.runs, o.metric, "pl.compare")
+  end
+  local claim = claims.of(groups[1], groups[2], { "the first", "the second" }, o)
   claim.settings, claim.results = compare.settings(groups), compare.results(groups)
   return claim
 end

@@ -52,4 +52,18 @@ function M.difference(a, b, options)
     high = M.quantile(list, 0.5 + level / 2), level = level }
 end
 
+--- Welch's test of equal means, which allows for few numbers and for different variances: the two-sided p-value and the
+--- degrees of freedom (nil for fewer than two on a side). Numbers without any spread: 1 where the means are equal,
+--- else 0.
+--   t = (mean(a) - mean(b)) / sqrt(u + v), u = var(a) / n, v = var(b) / m
+--   df = (u + v)^2 / (u^2 / (n - 1) + v^2 / (m - 1))
+function M.welch(a, b)
+  if #a < 2 or #b < 2 then return nil end
+  local x, y = M.summary(a), M.summary(b)
+  local u, v = x.std ^ 2 / x.n, y.std ^ 2 / y.n
+  if x.min == x.max and y.min == y.max then return x.min == y.min and 1.0 or 0.0, x.n + y.n - 2 end
+  local df = (u + v) ^ 2 / (u ^ 2 / (x.n - 1) + v ^ 2 / (y.n - 1))
+  return 2 * distributions.t_cdf(-math.abs(x.mean - y.mean) / math.sqrt(u + v), df), df
+end
+
 return M
