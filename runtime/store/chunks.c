@@ -28,9 +28,11 @@ static pl_status find_filters(pl_chunks *c, hid_t creation, pl_error *err) {
   return PL_OK;
 }
 
-pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
+pl_status pl_chunks_find(pl_chunks *c, pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element,
+                         pl_error *err) {
   hsize_t chunk[H5S_MAX_RANK];
   unsigned options = 0;
+  file->chunk_axes = shape->axes;
   *c = (pl_chunks){ .axes = shape->axes, .element = element, .bytes = element, .band_chunks = 1 };
   hid_t creation = hdf5.H5Dget_create_plist(set);
   int axes = hdf5.H5Pget_chunk(creation, H5S_MAX_RANK, chunk);
@@ -54,8 +56,7 @@ pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t 
   return status;
 }
 
-/* Where chunk i begins; true if it reaches beyond the data set. */
-static bool find_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]) {
+bool pl_chunk_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]) {
   bool beyond = false;
   for (int a = c->axes - 1; a >= 0; a--) {
     size_t across = (size_t)((c->size[a] + c->chunk[a] - 1) / c->chunk[a]);
@@ -73,23 +74,10 @@ static pl_status damaged(const char *why, pl_error *err) {
 /* What does not shrink grows, by less. */
 static size_t most_stored(const pl_chunks *c) { return 2 * c->bytes + CHUNK_SPARE; }
 
-static pl_status too_long(const pl_chunks *c, hsize_t size, pl_error *err) {
+pl_status pl_chunk_check_size(const pl_chunks *c, uint64_t size, pl_error *err) {
+  if (size <= most_stored(c)) return PL_OK;
   return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks has %llu bytes, for elements of %zu",
                       (unsigned long long)size, c->bytes);
-}
-
-pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk *chunk, pl_error *err) {
-  hsize_t corner[PL_MAX_AXES], size = 0;
-  unsigned mask = 0;
-  haddr_t address = HADDR_UNDEF;
-  bool beyond = find_corner(c, i, corner);
-  *chunk = (pl_stored_chunk){ 0 };
-  if (hdf5.H5Dget_chunk_info_by_coord(set, corner, &mask, &address, &size) < 0)
-    return pl_hdf5_error(err, PL_ERROR_CORRUPT, "its chunks are not found");
-  if (address == HADDR_UNDEF || size == 0) return PL_OK;
-  if (size > most_stored(c)) return too_long(c, size, err);
-  *chunk = (pl_stored_chunk){ address, size, beyond && c->edges_plain ? UINT32_MAX : mask };
-  return PL_OK;
 }
 
 /* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ..., then what is left over. */
@@ -157,16 +145,16 @@ static pl_status check_length(const pl_chunks *c, hid_t set, const hsize_t *corn
   return last[0] == last[1] ? PL_OK : damaged("its size", err);
 }
 
-/* By the same look-up as that of H5Dread, which a hostile file can make find another chunk than pl_chunk_find does.
+/* By the same look-up as that of H5Dread, which a hostile file can make find another chunk than pl_chunks_locate does.
    What opaque filters make of a chunk is left to libhdf5. */
 static pl_status check_chunk(const pl_chunks *c, hid_t set, size_t i, uint8_t **packed, uint8_t **plain,
                              pl_error *err) {
   hsize_t corner[PL_MAX_AXES], size = 0;
   uint32_t mask = 0;
-  bool beyond = find_corner(c, i, corner);
+  bool beyond = pl_chunk_corner(c, i, corner);
   if (c->filter_count == 0) return check_length(c, set, corner, *packed, err);
   if (hdf5.H5Dget_chunk_storage_size(set, corner, &size) < 0 || size == 0) return PL_OK;   /* not there */
-  if (size > most_stored(c)) return too_long(c, size, err);
+  if (pl_chunk_check_size(c, size, err)) return err->status;
   if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, *packed) < 0)
     return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not read");
   if (beyond && c->edges_plain) mask = UINT32_MAX;
@@ -175,12 +163,12 @@ static pl_status check_chunk(const pl_chunks *c, hid_t set, size_t i, uint8_t **
   return wrong ? damaged(wrong, err) : PL_OK;
 }
 
-static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err) {
+static pl_status check_chunks(pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
   pl_chunks c;
-  pl_status status = pl_chunks_find(&c, set, shape, element, err);
+  pl_status status = pl_chunks_find(&c, file, set, shape, element, err);
   if (status) return status;
   size_t capacity = c.filter_count > 0 ? most_stored(&c) : c.bytes;
-  if (c.filter_count == 0 && capacity < file_size) capacity = file_size;
+  if (c.filter_count == 0 && capacity < file->size) capacity = (size_t)file->size;
   uint8_t *packed = pl_alloc(capacity + 1, err), *plain = pl_alloc(c.filter_count > 0 ? capacity : 1, err);
   status = packed && plain ? PL_OK : PL_ERROR_MEMORY;
   for (size_t i = 0; status == PL_OK && i < c.bands * c.band_chunks; i++)
@@ -190,39 +178,13 @@ static pl_status check_chunks(hid_t set, const pl_shape *shape, size_t element, 
   return status;
 }
 
-pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err) {
+pl_status pl_storage_check(pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element, pl_error *err) {
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
   hdf5.H5Pclose(creation);
-  if (layout == H5D_CHUNKED) return check_chunks(set, shape, element, file_size, err);
+  if (layout == H5D_CHUNKED) return check_chunks(file, set, shape, element, err);
   uint64_t needed = (uint64_t)pl_shape_count(shape) * element, stored = hdf5.H5Dget_storage_size(set);
   if (stored == needed || (stored == 0 && layout == H5D_CONTIGUOUS)) return PL_OK;   /* 0: never written */
   return pl_error_set(err, PL_ERROR_CORRUPT, "%llu bytes are stored of %llu", (unsigned long long)stored,
                       (unsigned long long)needed);
-}
-
-pl_status pl_chunk_addresses(bool *from_user_block, pl_error *err) {
-  static int known = -1;
-  uint8_t pattern[64];
-  for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = (uint8_t)(7 * i + 3);
-  pl_memory_file memory;
-  hid_t file = known < 0 ? pl_memory_file_create(&memory, err) : -1;
-  if (file >= 0) {
-    hsize_t size = sizeof pattern, corner = 0, stored = 0;
-    haddr_t at = HADDR_UNDEF;
-    unsigned mask;
-    hid_t space = hdf5.H5Screate_simple(1, &size, NULL), creation = hdf5.H5Pcreate(hdf5.H5P_CLS_DATASET_CREATE_ID_g);
-    hdf5.H5Pset_chunk(creation, 1, &size);
-    hid_t set = hdf5.H5Dcreate2(file, "x", hdf5.H5T_STD_U8LE_g, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    bool ok = hdf5.H5Dwrite(set, hdf5.H5T_NATIVE_UINT8_g, H5S_ALL, H5S_ALL, H5P_DEFAULT, pattern) >= 0 &&
-      hdf5.H5Dget_chunk_info_by_coord(set, &corner, &mask, &at, &stored) >= 0 && at != HADDR_UNDEF;
-    hdf5.H5Dclose(set);
-    hdf5.H5Pclose(creation);
-    hdf5.H5Sclose(space);
-    ok = pl_memory_file_close(&memory, file, err) == PL_OK && ok;
-    if (ok && at <= memory.size - sizeof pattern) known = memcmp(memory.data + at, pattern, sizeof pattern) != 0;
-    pl_free(memory.data);
-  }
-  *from_user_block = known == 1;
-  return known >= 0 ? PL_OK : pl_hdf5_error(err, PL_ERROR_IO, "the HDF5 library does not say where chunks are");
 }

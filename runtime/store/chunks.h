@@ -5,13 +5,13 @@
 #define STORE_CHUNKS_H
 
 #include "perilune/tensor.h"
-#include "store/hdf5.h"
+#include "store/checked_file.h"
 
 enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, SCALE_OFFSET = 6, LZF = 32000 };   /* filters' numbers in HDF5 */
 enum { CHUNK_FILTERS_MOST = 32 };   /* as many as HDF5 allows */
 
 typedef struct pl_stored_chunk {
-  uint64_t offset;               /* of the file, as libhdf5 counts */
+  uint64_t offset;               /* from the file's beginning */
   uint64_t size;                 /* bytes as stored; 0: never written */
   uint32_t without;              /* bit f: it did not go through filter f (which would not have made it shorter) */
 } pl_stored_chunk;
@@ -28,17 +28,21 @@ typedef struct pl_chunks {
 } pl_chunks;
 
 /* Of a data set of that shape in chunks, with elements of `element` bytes. Errors do not name it. */
-pl_status pl_chunks_find(pl_chunks *c, hid_t set, const pl_shape *shape, size_t element, pl_error *err);
-/* Chunk i of [bands, band_chunks]. */
-pl_status pl_chunk_find(const pl_chunks *c, hid_t set, size_t i, pl_stored_chunk *chunk, pl_error *err);
-/* Versions of libhdf5 differ in whether a chunk's offset counts from the end of the file's user block. */
-pl_status pl_chunk_addresses(bool *from_user_block, pl_error *err);
+pl_status pl_chunks_find(pl_chunks *c, pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element,
+                         pl_error *err);
+/* All chunks of [bands, band_chunks], each zero before. */
+pl_status pl_chunks_locate(const pl_chunks *c, pl_checked_file *file, hid_t set, pl_stored_chunk *chunks,
+                           pl_error *err);
+/* Where chunk i begins; true if it reaches beyond the data set. */
+bool pl_chunk_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]);
+/* Can a chunk be stored in so many bytes? */
+pl_status pl_chunk_check_size(const pl_chunks *c, uint64_t size, pl_error *err);
 enum { CHUNK_SPARE = 64 };
 /* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both hold at least what is stored and
    c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */
 const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plain, size_t size, uint32_t without);
 
-/* Whether H5Dread may read a data set, of a file of that size. Errors do not name it. */
-pl_status pl_storage_check(hid_t set, const pl_shape *shape, size_t element, size_t file_size, pl_error *err);
+/* Whether H5Dread may read a data set. Errors do not name it. */
+pl_status pl_storage_check(pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element, pl_error *err);
 
 #endif

@@ -35,11 +35,11 @@ typedef H5O_info_t pl_object_info;
 #define HDF5_FUNCTIONS(X) \
   X(H5dont_atexit) X(H5open) X(H5get_libversion) X(H5free_memory) X(H5Eset_auto2) X(H5Ewalk2) X(H5Eclear2) \
   X(H5Iget_type) X(H5Pcreate) X(H5Pclose) X(H5Pset_libver_bounds) X(H5Pset_userblock) X(H5Pset_fclose_degree) \
-  X(H5Pset_fapl_core) X(H5Pset_file_image) X(H5Pset_file_image_callbacks) X(H5Pset_link_creation_order) \
+  X(H5Pset_fapl_core) X(H5Pset_file_image_callbacks) X(H5Pset_link_creation_order) \
   X(H5Pget_link_creation_order) X(H5Pset_attr_creation_order) X(H5Pget_attr_creation_order) \
   X(H5Pset_obj_track_times) X(H5Pset_char_encoding) X(H5Pset_chunk) X(H5Pget_chunk) X(H5Pget_layout) \
   X(H5Pset_layout) X(H5Pset_fill_time) X(H5Pset_fletcher32) X(H5Pset_deflate) X(H5Pget_nfilters) \
-  X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_chunk_opts) X(H5Pget_userblock) X(H5Fget_create_plist) \
+  X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_chunk_opts) \
   X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
   X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) X(H5Dcreate2) \
   X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(READ_CHUNK) \
@@ -71,17 +71,15 @@ pl_status pl_hdf5_load(pl_error *err);
 /* Fills err with the given text and the innermost message of libhdf5's error stack, which it empties. */
 pl_status pl_hdf5_error(pl_error *err, pl_status status, const char *format, ...) PL_PRINTF(3, 4);
 
-/* A file in memory. For reading, `data` and `size` are given and stay the caller's. For writing they start empty, and
-   after H5Fclose hold the file as libhdf5 left it (free `data` with pl_free). It must outlive the HDF5 file, whose end
-   shows in `released`, also when closing fails. */
+/* A file that is made in memory: after H5Fclose as libhdf5 left it (free `data` with pl_free). It must outlive the HDF5
+   file, whose end shows in `released`, also when closing fails. */
 typedef struct pl_memory_file {
   unsigned char *data;
   size_t size;
-  bool reading, released;
+  bool released;
 } pl_memory_file;
 
 hid_t pl_memory_file_create(pl_memory_file *memory, pl_error *err);   /* an HDF5 file id, or -1 */
-hid_t pl_memory_file_open(pl_memory_file *memory, pl_error *err);
 /* all objects of the file with it; the id is gone in any case */
 pl_status pl_memory_file_close(pl_memory_file *memory, hid_t file, pl_error *err);
 

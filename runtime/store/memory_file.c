@@ -1,7 +1,7 @@
-/* HDF5 files that live in memory: libhdf5's core driver, with its memory in our hands through the callbacks of
+/* HDF5 files that are made in memory: libhdf5's core driver, with its memory in our hands through the callbacks of
    H5Pset_file_image_callbacks. A closing core driver gives its buffer to the `free` callback, and there it is the
    finished file; H5Fget_file_image, which needs the file still open, gives one whose superblock has its flags cleared
-   but not its checksum mended, and h5dump refuses that. In reading, no copy is made. */
+   but not its checksum mended, and h5dump refuses that. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,22 +9,10 @@
 #include "store/user_block.h"
 #include "perilune/alloc.h"
 
-static void *image_malloc(size_t size, H5FD_file_image_op_t op, void *udata) {
-  pl_memory_file *memory = udata;
-  (void)op;
-  return memory->reading && size == memory->size ? memory->data : NULL;
-}
-
-static void *image_copy(void *to, const void *from, size_t size, H5FD_file_image_op_t op, void *udata) {
-  (void)size; (void)op; (void)udata;
-  return to == from ? to : NULL;
-}
-
 /* The core driver asks for its bytes to the next multiple of its increment; doubling keeps the copying linear. */
 static void *image_realloc(void *old, size_t size, H5FD_file_image_op_t op, void *udata) {
   pl_memory_file *memory = udata;
   (void)op;
-  if (memory->reading) return NULL;
   if (size <= memory->size) return old;
   size_t grown = 2 * memory->size > size ? 2 * memory->size : size;
   unsigned char *data = pl_alloc(grown, NULL);
@@ -59,8 +47,7 @@ static void new_name(char name[40]) {
 
 static hid_t access_list(pl_memory_file *memory) {
   enum { INCREMENT = 64 << 10 };
-  H5FD_file_image_callbacks_t callbacks = { image_malloc, image_copy, image_realloc, image_free, udata_copy, udata_free,
-                                            memory };
+  H5FD_file_image_callbacks_t callbacks = { NULL, NULL, image_realloc, image_free, udata_copy, udata_free, memory };
   hid_t access = hdf5.H5Pcreate(hdf5.H5P_CLS_FILE_ACCESS_ID_g);
   if (access >= 0 && hdf5.H5Pset_fapl_core(access, INCREMENT, 0) >= 0 &&
       hdf5.H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
@@ -87,18 +74,6 @@ hid_t pl_memory_file_create(pl_memory_file *memory, pl_error *err) {
   return file;
 }
 
-hid_t pl_memory_file_open(pl_memory_file *memory, pl_error *err) {
-  char name[40];
-  memory->reading = true;
-  new_name(name);
-  hid_t file = -1, access = access_list(memory);
-  if (access >= 0 && hdf5.H5Pset_file_image(access, memory->data, memory->size) >= 0)
-    file = hdf5.H5Fopen(name, H5F_ACC_RDONLY, access);
-  if (file < 0) pl_hdf5_error(err, PL_ERROR_CORRUPT, "not readable as an HDF5 file");
-  hdf5.H5Pclose(access);
-  return file;
-}
-
 /* The file ends where its superblock says; after that is only what the buffer grew too far. */
 static pl_status find_end(pl_memory_file *memory, pl_error *err) {
   enum { AT_VERSION = USER_BLOCK_SIZE + 8, AT_END = USER_BLOCK_SIZE + 28 };
@@ -116,5 +91,5 @@ static pl_status find_end(pl_memory_file *memory, pl_error *err) {
 
 pl_status pl_memory_file_close(pl_memory_file *memory, hid_t file, pl_error *err) {
   if (hdf5.H5Fclose(file) < 0) return pl_hdf5_error(err, PL_ERROR_MEMORY, "cannot finish the file in memory");
-  return memory->reading ? PL_OK : find_end(memory, err);
+  return find_end(memory, err);
 }

@@ -23,7 +23,7 @@ static pl_status read_value(const pl_store_reader *r, const char *name, hid_t at
   switch (hdf5.H5Tget_class(type)) {
     case H5T_STRING:
       value->type = PL_STORE_TEXT;
-      if (hdf5.H5Tis_variable_str(type) == 0) return read_fixed_text(attr, type, r->memory.size, value, text, err);
+      if (hdf5.H5Tis_variable_str(type) == 0) return read_fixed_text(attr, type, (size_t)r->in.size, value, text, err);
       if (!pl_variable_text_is_whole(r, name))
         return pl_error_set(err, PL_ERROR_CORRUPT, "its text is not where it should be: the file is damaged");
       good = hdf5.H5Aread(attr, type, foreign);
@@ -117,5 +117,5 @@ pl_status pl_store_attrs(pl_store_reader *r, const char *path, each_attr *each, 
   }
   if (v.status == PL_ERROR_CORRUPT) pl_error_prefix(err, "'%s' of %s", path, r->path);
   hdf5.H5Oclose(object);
-  return v.status;
+  return pl_checked_file_status(&r->in, v.status, err);
 }

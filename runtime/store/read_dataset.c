@@ -63,7 +63,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   enum { DEFLATE_MOST = 1032 };
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
-  uint64_t room = hdf5.H5Pget_nfilters(creation) > 0 ? (uint64_t)r->memory.size * DEFLATE_MOST : r->memory.size,
+  uint64_t room = hdf5.H5Pget_nfilters(creation) > 0 ? r->in.size * DEFLATE_MOST : r->in.size,
     chunk_elements = 0;
   bool elsewhere = layout == H5D_VIRTUAL || hdf5.H5Pget_external_count(creation) > 0;
   if (layout == H5D_CHUNKED) {
@@ -77,8 +77,9 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   if (elsewhere) return pl_error_set(err, PL_ERROR_CORRUPT, "'%s' of %s keeps its data in another file", path, r->path);
   if (size == 0 || elements > room / size || chunk_elements > room / size) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
-                        "'%s' claims %llu elements in chunks of %llu, more than the %zu bytes of %s can hold", path,
-                        (unsigned long long)elements, (unsigned long long)chunk_elements, r->memory.size, r->path);
+                        "'%s' claims %llu elements in chunks of %llu, more than the %llu bytes of %s can hold", path,
+                        (unsigned long long)elements, (unsigned long long)chunk_elements,
+                        (unsigned long long)r->in.size, r->path);
   }
   return PL_OK;
 }
@@ -124,13 +125,13 @@ pl_status pl_store_stat(pl_store_reader *r, const char *path, pl_store_info *inf
   else if (kind == H5I_DATASET) status = dataset_info(r, path, object, info, err);
   else status = pl_error_set(err, PL_ERROR_TYPE, "'%s' of %s is neither a group nor a dataset", path, r->path);
   hdf5.H5Oclose(object);
-  return status;
+  return pl_checked_file_status(&r->in, status, err);
 }
 
-static pl_status check_storage(const pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
+static pl_status check_storage(pl_store_reader *r, const char *path, hid_t set, const pl_shape *shape,
                                pl_error *err) {
   hid_t type = hdf5.H5Dget_type(set);
-  pl_status status = pl_storage_check(set, shape, hdf5.H5Tget_size(type), r->memory.size, err);
+  pl_status status = pl_storage_check(&r->in, set, shape, hdf5.H5Tget_size(type), err);
   hdf5.H5Tclose(type);
   if (status) pl_error_prefix(err, "cannot read '%s' of %s", path, r->path);
   return status;
@@ -175,5 +176,5 @@ pl_status pl_store_read(pl_store_reader *r, const char *path, pl_store_type type
   }
   hdf5.H5Tclose(memory);
   hdf5.H5Oclose(set);
-  return status;
+  return pl_checked_file_status(&r->in, status, err);
 }

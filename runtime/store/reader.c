@@ -2,36 +2,35 @@
 #include <string.h>
 #include "store/user_block.h"
 #include "store/reader.h"
-#include "store/local_heap.h"
 #include "perilune/alloc.h"
 
 static void reader_free(pl_store_reader *r) {
-  pl_free(r->memory.data);
+  pl_checked_file_end(&r->in);
+  pl_free((void *)r->in.memory);
   pl_free(r);
 }
 
 pl_store_reader *pl_store_open(const char *path, bool foreign, pl_error *err) {
   pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
   void *data = NULL;
+  size_t size = 0;
   if (r == NULL) return NULL;
   strcpy(r->path, path);
-  pl_status status = pl_store_read_file(path, &data, &r->memory.size, err);
-  r->memory.data = data;
-  bool ours = !foreign || (status == PL_OK && pl_user_block_present(data, r->memory.size));
-  if (status == PL_OK && ours) status = pl_user_block_check(path, data, r->memory.size, r->digest, err);
-  if (status == PL_OK) status = pl_local_heaps_check(path, data, r->memory.size, err);
+  pl_status status = pl_store_read_file(path, &data, &size, err);
+  r->in = (pl_checked_file){ .path = r->path, .memory = data, .size = size };
+  bool ours = !foreign || (status == PL_OK && pl_user_block_present(data, size));
+  if (status == PL_OK && ours) status = pl_user_block_check(path, data, size, r->digest, err);
+  if (status == PL_OK) status = pl_checked_file_begin(&r->in, err);
   if (status == PL_OK) status = pl_hdf5_load(err);
-  if (status == PL_OK && (r->file = pl_memory_file_open(&r->memory, err)) < 0) {
-    pl_error_prefix(err, "%s", path);
-    status = PL_ERROR_CORRUPT;
-  }
+  if (status == PL_OK && (r->file = pl_checked_file_open(&r->in, err)) < 0)
+    status = pl_checked_file_status(&r->in, PL_ERROR_CORRUPT, err);
   if (status == PL_OK) return r;
   reader_free(r);
   return NULL;
 }
 
 void pl_store_close(pl_store_reader *r) {
-  if (r != NULL && pl_memory_file_close(&r->memory, r->file, NULL) == PL_OK) reader_free(r);
+  if (r != NULL && hdf5.H5Fclose(r->file) >= 0) reader_free(r);
 }
 
 const char *pl_store_digest(const pl_store_reader *r) { return r->digest; }
@@ -102,6 +101,7 @@ hid_t pl_reader_enter(pl_store_reader *r, const char *path, pl_error *err) {
     pl_error_set(err, PL_ERROR_CORRUPT, "%s nests deeper than %d groups at '%.60s...'", r->path, STORE_PATH_MOST, path);
   else if (bad.status != PL_OK) pl_error_set(err, bad.status, "%s has no '%.120s': %s", r->path, path, bad.text);
   else if (object < 0) pl_error_set(err, PL_ERROR_CORRUPT, "%s has no '%s'", r->path, path);
+  if (object < 0) pl_checked_file_status(&r->in, PL_OK, err);
   return object;
 }
 
@@ -154,7 +154,7 @@ pl_status pl_store_list(pl_store_reader *r, const char *path,
     l.status = pl_hdf5_error(err, PL_ERROR_CORRUPT, "cannot list '%s' of %s", path, r->path);
   }
   hdf5.H5Oclose(group);
-  return l.status;
+  return pl_checked_file_status(&r->in, l.status, err);
 }
 
 enum { STORE_DEPTH_MOST = 64 };

@@ -1,10 +1,11 @@
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
+#include "store/checked_file.h"
 #include "store/hdf5_types.h"
 
 struct pl_store_reader {
-  pl_memory_file memory;
+  pl_checked_file in;            /* in memory, but for a stream's */
   hid_t file;
   char digest[65];
   char path[];

@@ -2,7 +2,6 @@
    first row, with which the first row that is read without it is compared. */
 #include <stdio.h>
 #include <string.h>
-#include "store/local_heap.h"
 #include "store/reader.h"
 #include "store/stream.h"
 
@@ -73,8 +72,8 @@ static pl_status find_shape(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   return PL_OK;
 }
 
-static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
-  pl_status status = pl_chunks_find(&s->in, set, &s->shape, s->element.size, err);
+static pl_status find_chunks(pl_hdf5_stream *s, pl_checked_file *file, hid_t set, pl_error *err) {
+  pl_status status = pl_chunks_find(&s->in, file, set, &s->shape, s->element.size, err);
   if (status) {
     pl_error_prefix(err, "%s cannot be streamed", s->file.name);
     return status;
@@ -91,14 +90,11 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   size_t count = s->in.bands * s->in.band_chunks, capacity = s->in.bytes;
   s->chunks = pl_alloc_array(count, sizeof *s->chunks, err);
   if (s->chunks == NULL) return PL_ERROR_MEMORY;
-  for (size_t i = 0; i < count; i++) {
-    if (pl_chunk_find(&s->in, set, i, &s->chunks[i], err)) {
-      pl_error_prefix(err, "%s cannot be streamed", s->file.name);
-      return err->status;
-    }
-    if (s->chunks[i].size == 0) return unreadable(s, "some of its chunks were never written", err);
-    if (s->chunks[i].size > capacity) capacity = (size_t)s->chunks[i].size;
+  if (pl_chunks_locate(&s->in, file, set, s->chunks, err)) {
+    pl_error_prefix(err, "%s cannot be streamed", s->file.name);
+    return err->status;
   }
+  for (size_t i = 0; i < count; i++) if (s->chunks[i].size > capacity) capacity = (size_t)s->chunks[i].size;
   capacity += CHUNK_SPARE;   /* the three are exchanged; a band may be several chunks */
   s->band = pl_alloc(s->band_rows * s->row_stored > capacity ? s->band_rows * s->row_stored : capacity, err);
   s->packed = pl_alloc(capacity, err);
@@ -106,15 +102,15 @@ static pl_status find_chunks(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   return s->band && s->packed && s->plain ? PL_OK : PL_ERROR_MEMORY;
 }
 
-static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
+static pl_status find_bytes(pl_hdf5_stream *s, pl_checked_file *file, hid_t set, pl_error *err) {
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
   pl_status status = PL_OK;
   if (hdf5.H5Pget_external_count(creation) > 0) status = unreadable(s, "it keeps its data in another file", err);
-  else if (layout == H5D_CHUNKED) status = find_chunks(s, set, err);
+  else if (layout == H5D_CHUNKED) status = find_chunks(s, file, set, err);
   else if (layout == H5D_CONTIGUOUS) {
     s->offset = hdf5.H5Dget_offset(set);
-    if (pl_storage_check(set, &s->shape, s->element.size, (size_t)s->file.length, err)) {
+    if (pl_storage_check(file, set, &s->shape, s->element.size, err)) {
       pl_error_prefix(err, "%s cannot be streamed", s->file.name);
       status = err->status;
     } else if (s->offset == HADDR_UNDEF) status = unreadable(s, "it was never written", err);
@@ -123,12 +119,6 @@ static pl_status find_bytes(pl_hdf5_stream *s, hid_t set, pl_error *err) {
   } else status = unreadable(s, "it is neither contiguous nor in chunks", err);
   hdf5.H5Pclose(creation);
   return status;
-}
-
-static void shift(pl_hdf5_stream *s, uint64_t by) {
-  s->offset += by;
-  for (size_t i = 0; s->chunks && i < s->in.bands * s->in.band_chunks; i++) s->chunks[i].offset += by;
-  s->band_held = SIZE_MAX;
 }
 
 static pl_status read_first_row(const pl_hdf5_stream *s, hid_t set, void *out, pl_error *err) {
@@ -157,31 +147,22 @@ static pl_status compare_row(pl_hdf5_stream *s, hid_t set, bool *same, pl_error 
 
 /* Versions of libhdf5 differ in whether they count from a file's beginning or from the end of its user block. It reads
    no chunks here: it might find others than those that are known. */
-static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, hid_t file, pl_error *err) {
-  hsize_t user_block = 0;
-  hid_t creation = hdf5.H5Fget_create_plist(file);
-  hdf5.H5Pget_userblock(creation, &user_block);
-  hdf5.H5Pclose(creation);
+static pl_status check_first_row(pl_hdf5_stream *s, hid_t set, uint64_t user_block, pl_error *err) {
   pl_status status = PL_OK;
-  bool same = false;
-  if (s->chunks) {
-    if (user_block > 0) status = pl_chunk_addresses(&same, err);
-    if (same) shift(s, user_block);
-    return status;
-  }
+  bool same = s->chunks != NULL;
   for (int try = 0; status == PL_OK && !same && try < (user_block > 0 ? 2 : 1); try++) {
-    if (try == 1) shift(s, user_block);
+    if (try == 1) s->offset += user_block;
     status = compare_row(s, set, &same, err);
     if (status && try == 0 && user_block > 0) status = PL_OK;   /* these were other bytes */
   }
   return status || same ? status : unreadable(s, "its first row is not found where libhdf5 says", err);
 }
 
-/* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. Nothing more is read of a file
-   whose heaps are damaged: libhdf5 might not come to an end. */
-static hid_t enter_set(pl_store_reader *r, const char *name, const pl_heaps *heaps, pl_error *err) {
+/* PL_ERROR_VALUE: there is no such name; other errors: what has it cannot be entered. */
+static hid_t enter_set(pl_store_reader *r, const char *name, pl_error *err) {
   hid_t set = pl_reader_enter(r, name, err);
-  if (set < 0 && !heaps->damaged && hdf5.H5Lexists(r->file, name, H5P_DEFAULT) == 0) err->status = PL_ERROR_VALUE;
+  bool whole = r->in.error.status == PL_OK;
+  if (set < 0 && whole && hdf5.H5Lexists(r->file, name, H5P_DEFAULT) == 0) err->status = PL_ERROR_VALUE;
   return set;
 }
 
@@ -189,26 +170,28 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   pl_store_reader *r = pl_alloc(sizeof *r + strlen(path) + 1, err);
   if (r == NULL) return PL_ERROR_MEMORY;
   strcpy(r->path, path);
-  pl_heaps heaps = { .source = &s->file, .size = (uint64_t)s->file.length };
-  pl_status status = pl_heaps_begin(&heaps, path, err);
+  r->in = (pl_checked_file){ .path = r->path, .source = &s->file, .size = (uint64_t)s->file.length };
+  pl_status status = pl_checked_file_begin(&r->in, err);
   if (status == PL_OK) status = pl_hdf5_load(err);
   hid_t set = -1;
   r->file = -1;
-  if (status == PL_OK && (r->file = pl_checked_file_open(path, &heaps, err)) < 0) status = err->status;
-  if (status == PL_OK && (set = enter_set(r, name, &heaps, err)) < 0) status = err->status;
+  if (status == PL_OK && (r->file = pl_checked_file_open(&r->in, err)) < 0) status = err->status;
+  if (status == PL_OK && (set = enter_set(r, name, err)) < 0) status = err->status;
   if (status == PL_OK && hdf5.H5Iget_type(set) != H5I_DATASET) status = unreadable(s, "it is a group", err);
   if (status == PL_OK) status = find_element(s, set, err);
   if (status == PL_OK) status = find_shape(s, set, err);
-  if (status == PL_OK) status = find_bytes(s, set, err);
+  if (status == PL_OK) status = find_bytes(s, &r->in, set, err);
   s->stream.one_reads = s->chunks != NULL;
   if (status == PL_OK) {
     pl_stream_init(&s->stream, s->row_elements * (s->as_bytes ? 1 : sizeof(float)), s->chunks ? s->band_rows : 1);
-    status = check_first_row(s, set, r->file, err);
+    status = check_first_row(s, set, r->in.base, err);
   }
   if (set >= 0) hdf5.H5Oclose(set);
   if (r->file >= 0) hdf5.H5Fclose(r->file);
+  status = pl_checked_file_status(&r->in, status, err);
+  pl_checked_file_end(&r->in);
   pl_free(r);
-  return heaps.damaged ? pl_heaps_error(path, err) : status;
+  return status;
 }
 
 pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err) {

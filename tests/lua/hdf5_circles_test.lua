@@ -1,11 +1,11 @@
--- Local heaps whose free blocks are no list, in which libhdf5 1.10 goes round until memory ends: refused, read at once
--- or as a stream. All is read by another process, whose memory and time are limited.
+-- Local heaps whose free blocks are no list, and indices that are no tree, in which libhdf5 goes round until memory or
+-- the stack ends: refused, read at once or as a stream. All is read by another process, whose memory and time are
+-- limited.
 local lu = require "luaunit"
 local store = require "perilune.core".store
-local scratch = dofile "tests/lua/support_scratch.lua" "hdf5_heaps_test"
+local scratch = dofile "tests/lua/support_scratch.lua" "hdf5_circles_test"
 
 local NO_LIST = "the free blocks of a heap of names are no list"
-local SIGNATURE = "\x89HDF\r\n\x1a\n"
 local sanitized = (os.getenv "SANITIZE" or "") ~= ""     -- sanitizers reserve address space: it is no limit then
 local limits = "ulimit -t 20; " .. (sanitized and "" or "ulimit -v 4000000; ")
 
@@ -26,6 +26,7 @@ local pl = require "perilune"
 local ways = {
   foreign = function() return assert(pl.load(arg[1], { foreign = true })) end,
   own = function() return assert(pl.load(arg[1])) end,
+  once = function() return pl.data.hdf5 { arg[1], x = arg[3], y = arg[3], foreign = true }.train:tensors() end,
   stream = function() return pl.data.hdf5 { arg[1], x = arg[3], y = arg[3], stream = true }.train:tensors() end,
 }
 local ok, message = pcall(ways[arg[2]])
@@ -33,7 +34,7 @@ print(ok and "read" or message)
 ]=])
 
 local function outcome(text, way, name)
-  local path = write("heaps.h5", text)
+  local path = write("circles.h5", text)
   local pipe <close> = assert(io.popen(("%s%s/perilune %s %s %s %s 2>&1"):format(limits, os.getenv "BUILD" or "build",
     reader, path, way, name or "x")))
   return pipe:read "a"
@@ -124,12 +125,43 @@ function TestHeaps:test_files_that_begin_as_ours()
   end
 end
 
--- 65536 heaps that claim the same list of 131072 blocks.
-function TestHeaps:test_many_heaps_with_one_list()
-  local blocks, parts = 1 << 17, { SIGNATURE, ("\0"):rep(5), "\8\8", ("\0"):rep(9) }
-  for i = 1, blocks do parts[#parts + 1] = ("<I8I8"):pack(i < blocks and 16 * i or 1, 16) end
-  parts[#parts + 1] = ("HEAP\0\0\0\0" .. ("<I8I8I8"):pack(16 * blocks, 0, 24)):rep(1 << 16)
-  lu.assertStrContains(outcome(table.concat(parts), "foreign"), NO_LIST)
+TestTrees = {}
+
+-- Of the index at `at`, whose keys have so many bytes, entry 0 leads to `child`, on a level above.
+local function lead(text, at, key, child) return put(put(text, at + 5, "\1"), at + 24 + key, ("<I8"):pack(child)) end
+
+-- The first node of a type, names (0) or chunks (1).
+local function node(text, kind) return assert(text:find("TREE" .. string.char(kind) .. "\0", 1, true)) - 1 end
+
+local function keys(kind) return kind == 0 and 8 or 32 end     -- of "chunked", which has two axes
+
+function TestTrees:test_a_node_that_leads_to_itself()
+  local text = read "tests/golden/readers/sets.h5"
+  for kind = 0, 1 do
+    local at = node(text, kind)
+    for _, user_block in ipairs { "", ("\0"):rep(512) } do
+      local damaged = user_block .. lead(text, at, keys(kind), at)
+      for _, way in ipairs { "once", "stream" } do
+        lu.assertStrContains(outcome(damaged, way, "chunked"), "an index leads to a node of a wrong level")
+      end
+    end
+  end
+end
+
+-- Two entries of a new root lead to the same leaf, a copy behind the file's end.
+function TestTrees:test_a_node_to_which_two_lead()
+  local text = read "tests/golden/readers/sets.h5"
+  for kind = 0, 1 do
+    local at, key = node(text, kind), keys(kind)
+    local leaf = text:sub(at + 1, at + 24 + 64 * (key + 8) + key)
+    local once = put(lead(text, at, key, #text), at + 6, "\1\0") .. leaf
+    once = put(once, 40, ("<I8"):pack(#once))
+    local twice = put(put(once, at + 6, "\2\0"), at + 24 + key + 8 + key, ("<I8"):pack(#text))
+    for _, way in ipairs { "once", "stream" } do
+      lu.assertStrContains(outcome(once, way, "chunked"), "read")
+      lu.assertStrContains(outcome(twice, way, "chunked"), "an index leads twice to the same place")
+    end
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
