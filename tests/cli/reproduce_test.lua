@@ -215,8 +215,9 @@ function TestTraining:test_trains_what_is_missing_and_nothing_twice()
   lu.assertStrMatches(r.out, "1/1  T02%-s1  2 epochs, test error [^\n]+\nrow .*")
   r = run "reproduce tiny"
   lu.assertStrMatches(r.out, "row .*")
-  cli.write("experiments/index.lua", (index:gsub('row%("T02", "", 1%)', "{ document = '003', " ..
-    "family = 'tiny', id = 'T02', name = 'T02', arguments = '', metric = 'test_error', file = 'tiny/T02.lua', seeds = 1, idea = 'none' }")))
+  local bare = "{ document = '003', family = 'tiny', id = 'T02', name = 'T02', arguments = '', " ..
+    "metric = 'test_error', file = 'tiny/T02.lua', seeds = 1, idea = 'none' }"
+  cli.write("experiments/index.lua", (index:gsub('row%("T02", "", 1%)', bare)))
   lu.assertStrMatches(run "reproduce".out, ".*\nT02 +none +%- +[%d.]+ +%- .*")      -- no documented number, no verdict
   -- without results.csv, the run folders still say what was measured
   store.remove(home .. "/experiments/results.csv")
