@@ -115,7 +115,7 @@ function M.screen(list, by_row, term)
     local here = v and (v.seconds and text.duration(v.seconds.mean) or "-")
       or ("missing: %d run%s"):format(row.seeds, row.seeds == 1 and "" or "s")
     local its_time = row.seconds and text.duration(row.seconds) or ""
-    cells[i] = { text.clip(c.name, 34), text.clip(row.idea, 36), c.documented, c.mean, v and v.verdict or "",
+    cells[i] = { text.clip(c.name, 34), text.clip(row.idea, 36), c.documented, c.mean, c.verdict,
       v and (v.interval or "-") or "", c.spread, c.seeds .. lacking, its_time, here,
       style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
   end
