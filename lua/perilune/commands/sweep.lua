@@ -54,29 +54,36 @@ local function finish(r, o, term)
   for _, line in ipairs(outcome.table(r.configurations, r.shown, r.metric, term)) do print(line) end
   local best = r.configurations[1]
   local chosen = r.metric and #r.configurations > 1 and best.loss < math.huge
-  local lines = { { "all numbers", r.plan.folder .. "/sweep.csv" } }
-  if chosen then
-    if choice.of_test(r.metric) then
-      local warning = ", of the TEST set: its error is no estimate of that on new data"
-      lines[#lines + 1] = { "chosen by", r.metric .. warning }
-    else lines[#lines + 1] = { "chosen by", r.metric .. ", mean over seeds" } end
-    local words = { script.program, "run", r.plan.file }
-    table.move(best.words, 1, #best.words, #words + 1, words)
-    if r.plan.epochs then table.move({ "--epochs", ("%d"):format(r.plan.epochs) }, 1, 2, #words + 1, words) end
-    lines[#lines + 1] = { "the best again", text.command(words) }
-  end
-  if failed > 0 then
-    lines[#lines + 1] = { "failed", ("%d; --retry trains %s again"):format(failed, failed == 1 and "it" or "them") }
-  end
-  if r.stopped == "interrupted" then
-    lines[#lines + 1] = { "interrupted", ("%d left; the same command resumes"):format(rest) }
-  elseif rest > 0 and not o.halving then
-    lines[#lines + 1] = { "left", ("%d; the same command resumes them"):format(rest) }
+  local function say(name, ...)
+    for _, line in ipairs(text.beside(name, (...):format(select(2, ...)), 15, term)) do print(line) end
   end
   print()
-  for _, line in ipairs(lines) do print(term.paint(text.pad(line[1], 15), "dim") .. line[2]) end
+  if r.unwritten then say("not written", "%s", r.unwritten)
+  else say("all numbers", "%s/sweep.csv", r.plan.folder) end
+  if chosen then
+    if choice.of_test(r.metric) then
+      say("chosen by", "%s, of the TEST set: its error is no estimate of that on new data", r.metric)
+    else say("chosen by", "%s, mean over seeds", r.metric) end
+    local words = { script.program, "run", r.plan.file }
+    local function add(list) table.move(list, 1, #list, #words + 1, words) end
+    add(best.words)
+    for _, item in ipairs(best.items) do
+      if item.run then
+        add { "--seed", ("%d"):format(item.trial.seed) }
+        break
+      end
+    end
+    if r.plan.epochs then add { "--epochs", ("%d"):format(r.plan.epochs) } end
+    -- on one line, however narrow the terminal is: it is to be copied
+    print(term.paint(text.pad("the best again", 15), "dim") .. text.command(words))
+  end
+  if failed > 0 then say("failed", "%d; --retry trains %s again", failed, failed == 1 and "it" or "them") end
+  if r.stopped == "interrupted" then say("interrupted", "%d left; the same command resumes", rest)
+  elseif rest > 0 and not o.halving then
+    say("left", "%d; the same command resumes %s", rest, rest == 1 and "it" or "them")
+  end
   if r.stopped == "interrupted" then return require "perilune.core".system.interrupt_status() end
-  return (failed > 0 or rest > 0 and not o.halving) and 1 or 0
+  return (failed > 0 or r.unwritten or rest > 0 and not o.halving) and 1 or 0
 end
 
 function M.run(options)

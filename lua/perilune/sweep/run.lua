@@ -6,6 +6,7 @@ local halving = require "perilune.sweep.halving"
 local jobs = require "perilune.sweep.jobs"
 local outcome = require "perilune.sweep.outcome"
 local plans = require "perilune.sweep.plan"
+local results_csv = require "perilune.sweep.results_csv"
 local script = require "perilune.script"
 local trial = require "perilune.sweep.trial"
 local Watch = require "perilune.sweep.watch"
@@ -138,7 +139,7 @@ end
 
 --- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs,
 --- threads, out, epochs, halving, select, mode, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items,
---- configurations, stopped }.
+--- configurations, stopped, unwritten = why there is no sweep.csv }.
 function M.run(o, say)
   local plan, metric, mode, shown = M.prepare(o)
   say = say or function() end
@@ -146,10 +147,9 @@ function M.run(o, say)
   if o.halving then stopped = halve(plan, o, shown, metric, mode, say)
   else stopped = train(plan, plan.trials, o, shown) end
   local items = outcome.look(plan)
-  local ok, message = outcome.write_csv(plan, items)
-  if not ok then errors.fail(1, "%s", message) end
-  return { plan = plan, metric = metric, shown = shown, items = items, stopped = stopped,
-    configurations = outcome.configurations(items, metric, mode, shown) }
+  local ok, message = results_csv.write(plan, items)
+  return { plan = plan, unwritten = not ok and message or nil, metric = metric, shown = shown, items = items,
+    stopped = stopped, configurations = outcome.configurations(items, metric, mode, shown) }
 end
 
 return M
