@@ -279,8 +279,55 @@ function TestSweep:test_lists_for_other_engines()
   lu.assertTrue(os.execute(("cd / && SLURM_ARRAY_TASK_ID=2 sh %s/elsewhere/sweep.sbatch " ..
     ">/dev/null"):format(cli.folder)))
   lu.assertEquals(ledger(), { "0.4 2 1 from 0" })
+  fails("small.lua lr=0.3 --list --jobs 2",
+    "sweep: --jobs: with --list it is for GNU parallel to say (parallel -j 4 --timeout 3600)", 2)
+  fails("small.lua lr=0.3 --list --slurm", "sweep: --list or --slurm, one of them", 2)
+  fails("small.lua lr=0.3 --time 1:00", "sweep: --time is the time limit of a task of --slurm", 2)
+  fails("small.lua lr=0.3,0.4 --sampling-seed 2",
+    "sweep: --sampling-seed is what --trials N draws from; without it nothing is drawn", 2)
+  for _, word in ipairs { "'1 day'", "1:2:3:4", "soon", "''" } do
+    lu.assertStrContains(sweep("small.lua lr=0.3 --slurm --time " .. word).err, "1-12 (days and hours) is expected")
+  end
   fails("small.lua lr=0.3,0.4 --halving --list",
     "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm", 2)
+end
+
+-- The script for Slurm holds its commands, whatever is in the names of folders and in values, and is written for as
+-- many tasks as an array takes.
+function TestSweep:test_the_script_for_slurm()
+  local body = small:gsub("%%%%", "%%")
+  cli.write('a "b" %j/my own.lua', (body:gsub("epochs = pl.arg", 'name = pl.arg("text", "-"), %0')))
+  local inside = cli.quote(cli.folder .. '/a "b" %j')
+  local function shell(command)
+    return os.execute(("cd %s && %s >../.o 2>&1"):format(inside, command)), cli.read(cli.folder .. "/.o")
+  end
+  local words = cli.quote(cli.program) ..
+    [[ sweep 'my own.lua' "text=it's,[a,b \$HOME]" --slurm --out 'x y' --jobs 1]]
+  local ok, out = shell(words)
+  lu.assertEquals({ ok, out }, { true, "2 tasks; submit with: sbatch 'x y/sweep.sbatch'\n" })
+  local path = cli.folder .. '/a "b" %j/x y/sweep.sbatch'
+  local batch = cli.read(path)
+  lu.assertStrContains(batch, ('#SBATCH --output="%s/a \\"b\\" %%%%j/x y/slurm-%%A_%%a.txt"\n'):format(cli.folder))
+  lu.assertStrContains(batch, "#SBATCH --array=1-2%1\n")
+  local function task(id)
+    return os.execute(("cd / && SLURM_ARRAY_TASK_ID=%s sh %s >%s 2>&1"):format(id, cli.quote(path),
+      cli.quote(cli.folder .. "/.o")))
+  end
+  lu.assertTrue(task(1))
+  lu.assertNil(task(3))
+  lu.assertStrContains(cli.read(cli.folder .. "/.o"), "there is no task '3'")
+  -- written anew it has one task; what was submitted is a copy of the first
+  os.rename(path, path .. ".submitted")
+  lu.assertStrContains(select(2, shell(words)), "1 task; submit with: ")
+  path = path .. ".submitted"
+  lu.assertTrue(task(2))
+  ok, out = shell(words)
+  lu.assertEquals({ ok, out }, { true, "nothing is missing in x y\n" })
+  local r = sweep "small.lua width=1..1001 --slurm --out many"
+  lu.assertEquals(r.out, "1000 tasks; submit with: sbatch many/sweep.sbatch\n" ..
+    "1 more are missing than an array takes; when it is done, the same command writes the rest\n")
+  ledger()
+  os.remove(cli.folder .. '/a "b" %j/ledger')
 end
 
 -- The command that it ends with trains the best trial again, whatever seed the script has.

@@ -9,6 +9,13 @@ local M = { summary = "train every combination of arguments, with several seeds"
     "folder of its own below runs/sweep-<FILE>/. Killed at any moment, the same command trains what is missing and " ..
     "nothing twice; so do several at once." }
 
+-- As sbatch takes it: minutes, m:s, h:m:s, d-h, d-h:m or d-h:m:s.
+local function time_limit(word)
+  local rest = word:gsub("^%d+%-", "")
+  if rest:find "^%d+$" or rest:find "^%d+:%d+$" or rest:find "^%d+:%d+:%d+$" then return word end
+  return nil, ("a time such as 30 (minutes), 2:00:00 or 1-12 (days and hours) is expected, got '%s'"):format(word)
+end
+
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
   parser:argument("arguments", "What varies: lr=1e-3,1e-2 (a list), width=1..5 (whole numbers), lr=lin:0..1 and " ..
@@ -19,7 +26,8 @@ function M.define(parser)
     :argname "<n>"
   parser:option("--sampling-seed", "What --trials draws from (1); more trials begin with the same ones.")
     :convert(convert.whole(0)):argname "<n>"
-  parser:option("--jobs", "So many trials at a time (1); the cores are shared among them."):convert(convert.whole(1))
+  parser:option("--jobs", "So many trials at a time (1); the cores are shared among them. With --slurm: so many " ..
+    "tasks (all)."):convert(convert.whole(1))
     :argname "<n>"
   parser:option("--threads", "Threads of all trials together, instead of all cores; with --list and --slurm: of " ..
     "each (1)."):convert(convert.whole(1)):argname "<n>"
@@ -34,7 +42,7 @@ function M.define(parser)
   parser:flag("--retry", "Train again what is marked as failed.")
   parser:flag("--list", "Only print a command a line for each missing trial, for GNU parallel.")
   parser:flag("--slurm", "Only write a job array over the missing trials, for sbatch.")
-  parser:option("--time", "Time limit of a task of --slurm, such as 2:00:00."):argname "<time>"
+  parser:option("--time", "Time limit of a task of --slurm, such as 2:00:00."):convert(time_limit):argname "<time>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the table.")
 end
@@ -86,30 +94,48 @@ local function finish(r, o, term)
   return (failed > 0 or r.unwritten or rest > 0 and not o.halving) and 1 or 0
 end
 
+-- --list and --slurm.
+local function for_others(options, o)
+  local sweep, elsewhere = require "perilune.sweep.run", require "perilune.sweep.elsewhere"
+  if o.halving then
+    errors.fail(2, "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm")
+  elseif options.list and options.slurm then errors.fail(2, "sweep: --list or --slurm, one of them")
+  elseif options.list and (o.jobs or options.time) then
+    errors.fail(2, "sweep: %s: with --list it is for GNU parallel to say (parallel -j 4 --timeout 3600)", o.jobs
+      and "--jobs" or "--time")
+  end
+  local plan = sweep.prepare(o)
+  local function note_failed(count)
+    if count > 0 then io.stderr:write(("%d failed; with --retry they are trained again\n"):format(count)) end
+  end
+  if options.list then
+    local commands, failed = elsewhere.commands(plan, o)
+    for _, line in ipairs(commands) do print(line) end
+    note_failed(failed)
+    return 0
+  end
+  o.time = options.time
+  local path, count, missing, failed = elsewhere.slurm(plan, o)
+  if not path then print(("nothing is missing in %s"):format(plan.folder))
+  else
+    print(("%d task%s; submit with: %s"):format(count, count == 1 and "" or "s", text.command { "sbatch", path }))
+    if count < missing then
+      local more = "%d more are missing than an array takes; when it is done, the same command writes the rest"
+      print(more:format(missing - count))
+    end
+  end
+  note_failed(failed)
+  return 0
+end
+
 function M.run(options)
   local sweep = require "perilune.sweep.run"
   local o = { file = options.file, arguments = options.arguments, seeds = options.seeds, trials = options.trials,
     sampling_seed = options.sampling_seed, jobs = options.jobs, threads = options.threads, epochs = options.epochs,
     out = options.out, halving = options.halving, select = options.select, mode = options.mode,
     fail_fast = options.fail_fast, retry = options.retry, memory = options.memory, quiet = options.quiet }
-  if options.list or options.slurm then
-    if o.halving then
-      errors.fail(2, "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm")
-    end
-    local elsewhere = require "perilune.sweep.elsewhere"
-    local plan = sweep.prepare(o)
-    if options.list then
-      for _, line in ipairs(elsewhere.commands(plan, o)) do print(line) end
-      return 0
-    end
-    o.time = options.time
-    local path, count = elsewhere.slurm(plan, o)
-    if not path then print(("nothing is missing in %s"):format(plan.folder))
-    else
-      print(("%d task%s; submit with: sbatch %s"):format(count, count == 1 and "" or "s", text.command { path }))
-    end
-    return 0
-  end
+  if options.list or options.slurm then return for_others(options, o) end
+  if options.time then errors.fail(2, "sweep: --time is the time limit of a task of --slurm") end
   local term = text.terminal(1)
   local r = sweep.run(o, function(line) if not o.quiet then print(term.paint(line, "cyan")) end end)
   return finish(r, o, term)

@@ -120,6 +120,9 @@ local function check(o)
       errors.fail(2, "sweep: %s is a whole number from 1, got %s", name, tostring(o[name]))
     end
   end
+  if o.sampling_seed and not o.trials then
+    errors.fail(2, "sweep: --sampling-seed is what --trials N draws from; without it nothing is drawn")
+  end
 end
 
 --- The plan of a sweep and what it is chosen by: plan, metric (or nil), "min" or "max" of it, names of the results
