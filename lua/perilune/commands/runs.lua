@@ -103,7 +103,8 @@ local need = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, state = 4, name
 local function print_table(list, columns, markdown)
   local term = text.terminal(1)
   local titles, rows = {}, {}
-  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name] } end
+  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name],
+    tail = name == "path" } end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do
