@@ -163,7 +163,7 @@ function M.left_out(titles)
 end
 
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, tail = its cells keep their
---- ends where they are cut }; `rows`: lists of strings (nil: empty), with a `style` of the row or `styles` of its cells.
+--- ends where they are cut }; `rows`: lists of strings (nil: empty), with a `style` of the row or `styles` of cells.
 --- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width`
 --- columns are left out (see fitting), which a last line says; if that does not do, words are cut.
 function M.columns(columns, rows, gap, paint, width)
