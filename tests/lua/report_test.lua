@@ -50,7 +50,10 @@ end
 -- Cells of a terminal, not characters: of Chinese two each, of marks that combine none.
 function TestText:test_wide_characters_and_marks()
   for s, width in pairs { ["日本"] = 4, ["zié"] = 3, ["zie\u{301}"] = 3, ["✓ ●━"] = 4,
-    ["\u{1F600}x"] = 3, ["ﾃ"] = 1, ["한"] = 2, ["\xff\xfe"] = 2, [""] = 0 } do lu.assertEquals(text.width(s), width, s) end
+    ["\u{1F600}x"] = 3, ["ﾃ"] = 1, ["한"] = 2,
+    ["\xff\xfe"] = 2, [""] = 0 } do
+    lu.assertEquals(text.width(s), width, s)
+  end
   lu.assertEquals({ text.clip("日本語", 5), text.clip("日本語", 1), text.clip("e\u{301}e\u{301}", 1) },
     { "日本", "", "e\u{301}" })
   lu.assertEquals({ text.wrap("日本語", 3), text.wrap("日本", 1) }, { { "日", "本", "語" }, { "日本" } })
