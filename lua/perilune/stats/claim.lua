@@ -123,7 +123,8 @@ local function of_two_groups(a, b, labels, o)
   local unit, sign = share and " points" or "", d.low > 0 and 1 or d.high < 0 and -1 or 0
   local how = ("%g %% interval of the difference of means, bootstrap"):format(100 * d.level)
   local test = "Welch's t-test, " .. probability(d.p)
-  if sign ~= 0 and d.p < 1 - d.level then
+  local claimed = sign ~= 0 and d.p < 1 - d.level
+  if claimed then
     local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds; %s)"):format(sign > 0 and second
       or first, name, show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y, test)
@@ -134,11 +135,11 @@ local function of_two_groups(a, b, labels, o)
   end
   if math.min(#x, #y) < FEW then
     d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
-  elseif sign ~= 0 and d.p >= 1 - d.level then
+  elseif sign ~= 0 and not claimed then
     d.words = d.words .. "; with so few seeds such an interval is too narrow"
   end
   if metric:find "^test_" and not same_test_set(a[1], b[1]) then
-    d.words = d.words .. "; their test sets differ, which may be the reason"
+    d.words = d.words .. "; their test sets differ" .. (claimed and ", which may be the reason" or "")
   end
   d.words = d.words .. lost
   return d
