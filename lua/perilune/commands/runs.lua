@@ -90,7 +90,7 @@ end
 local function cell(name, value)
   if value == nil then return "" end
   if type(value) == "table" then return clean(core.json.encode(value)) end
-  if math.type(value) == "integer" then return ("%d"):format(value) end
+  if math.type(value) == "integer" and name ~= "seconds" then return ("%d"):format(value) end
   if type(value) == "number" then
     return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
   end
