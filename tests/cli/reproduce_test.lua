@@ -50,6 +50,13 @@ function TestResults:test_errors_of_pytorch_stand_beside()
   cli.write("pytorch.csv", "row,seed,error,epochs,seconds,version\nP02,1,0.0683,100,9,2\nP02,2,0.0776,100,9,2\n")
   local text = table.concat(tables.markdown({}, results.peer(home)), "\n")
   lu.assertStrMatches(text, ".*\n| P02 [^\n]*| PyTorch 7.29 %(6.83 to 7.76, 2 seeds%) | |\n.*")
+  local ours = {}
+  for i, error_ in ipairs { 0.065, 0.0798, 0.0718 } do
+    ours[i] = { row = "P02", seed = i, error = error_, epochs = 1, seconds = 1 }
+  end
+  text = table.concat(tables.markdown({ P02 = ours }, results.peer(home)), "\n")
+  -- SciPy: ttest_ind([0.065, 0.0798, 0.0718], [0.0683, 0.0776], equal_var=False)
+  lu.assertStrContains(text, "| PyTorch 7.29 (6.83 to 7.76, 2 seeds; p = 0.91) |")
 end
 
 -- A mean over seeds gives way when each of them is there.
@@ -79,6 +86,34 @@ function TestCsv:test_quotes()
   lu.assertEquals(csv.decode(text), { { a = 'x,"y"', b = "0.1" }, { a = "two\nlines" }, { b = "1e-07" } })
   lu.assertEquals({ csv.decode 'a,b\n1\n' }, { nil, "line 2 has 1 cells, and the first line 2" })
   lu.assertEquals({ csv.decode 'a\n"1' }, { nil, "line 2: a quote is not closed" })
+end
+
+TestFiles = {}
+
+local heading = "row,seed,metric,error,epochs,seconds,weights_sha256,version,processor\n"
+
+-- What was edited by hand and is no result is said; nothing of the file gets lost.
+function TestFiles:test_results_that_are_none()
+  local function read(text)
+    cli.write("results.csv", text)
+    return results.read(home)
+  end
+  for text, message in pairs {
+    [heading .. "P01,abc,,0.1,,,,,\n"] = "result 1 (P01, seed abc): a seed is a whole number",
+    [heading .. "P01,5-1,,0.1,,,,,\n"] = "result 1 (P01, seed 5-1): a seed is a whole number",
+    [heading .. "P01,1,,0.1,,,,,\nP01,1,,0.2,,,,,\n"] = "result 2 (P01, seed 1): it is there twice",
+    [heading .. "P01,1,,,,,,,\n"] = "its error is ''", [heading .. "P01,1,,nan,,,,,\n"] = "its error is 'nan'",
+    [heading .. "P01,1,,9.3,,,,,\n"] = "its error is '9.3'", [heading .. "P01,1,x,0.1,,,,,\n"] = "its metric is 'x'",
+    [heading .. ",1,,0.1,,,,,\n"] = "there is no row",
+    ["P01,1,,0.1,,,,,\n"] = "results.csv: its first line names no column 'row'",
+  } do
+    lu.assertErrorMsgContains(message, read, text)
+  end
+  lu.assertEquals({ read "", read(heading) }, { {}, {} })
+  local kept = heading .. "P01,1,,0.1,2,,,,\nP77 gone,2,,0.2,2,,,,\n"
+  assert(results.write(read(kept), home))
+  lu.assertEquals(cli.read(home .. "/results.csv"), kept)
+  store.remove(home .. "/results.csv")
 end
 
 -- Two experiments with data of their own, short enough to be trained here.
@@ -187,6 +222,10 @@ function TestTraining:test_trains_what_is_missing_and_nothing_twice()
   lu.assertStrMatches(r.out, "1/1  T02%-s1  2 epochs, test error [^\n]+\nrow .*")
   r = run "reproduce tiny"
   lu.assertStrMatches(r.out, "row .*")
+  local bare = "{ document = '003', family = 'tiny', id = 'T02', name = 'T02', arguments = '', " ..
+    "metric = 'test_error', file = 'tiny/T02.lua', seeds = 1, idea = 'none' }"
+  cli.write("experiments/index.lua", (index:gsub('row%("T02", "", 1%)', bare)))
+  lu.assertStrMatches(run "reproduce".out, ".*\nT02 +none +%- +[%d.]+ +%- .*")      -- no documented number, no verdict
   -- without results.csv, the run folders still say what was measured
   store.remove(home .. "/experiments/results.csv")
   lu.assertStrContains(run("reproduce").out, "3 of 3 rows measured. ")
@@ -202,6 +241,14 @@ function TestTraining:test_figures()
     lu.assertStrContains(cli.read(home .. "/" .. words:match "%S+$"), "<svg")
   end
   lu.assertStrContains(cli.read(home .. "/family.svg"), "documented")
+  -- what keeps a figure from being written is said before the training
+  for name, message in pairs { ["a.xyz"] = "a.xyz: a figure's file ends in .svg, .png or .pdf",
+    ["no/a.svg"] = "cannot write no/a.svg: there is no folder no" } do
+    local r = run("reproduce T01 --figure " .. name)
+    lu.assertEquals({ r.err, r.status > 0, store.exists(home .. "/runs/reproduce/T01-s1") },
+      { "perilune: " .. message .. "\n", true })
+  end
+  lu.assertEquals(run("reproduce T02 --verify --show").status, 2)
   local r = run "reproduce T01 --show --figure curves.svg"
   lu.assertEquals({ r.err, r.status },
     { "perilune: reproduce: no run of these rows lies below runs/reproduce/, so there are no curves to draw\n", 1 })

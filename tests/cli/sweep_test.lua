@@ -201,6 +201,48 @@ function TestSweep:test_folders_of_others()
   ledger()
 end
 
+-- Which files a script loads may depend on its arguments: all of them belong to the sweep, seen from the script.
+function TestSweep:test_files_that_the_arguments_choose()
+  cli.write("models/a.lua", "return 3")
+  cli.write("models/b.lua", "return 4")
+  local by_module = small:gsub("%%%%", "%%"):gsub('pl.arg%("width", 4%)', 'require("models." .. pl.arg "model")')
+  cli.write("chosen.lua", by_module)
+  lu.assertEquals(sweep("chosen.lua model=a --out chosen").status, 0)
+  lu.assertEquals(#ledger(), 1)
+  local r = sweep "chosen.lua model=b,a --out chosen"
+  lu.assertEquals({ r.err, #ledger() }, { "", 1 })
+  os.execute("mkdir -p " .. cli.quote(cli.folder .. "/below"))
+  local from_below = ("cd %s/below && %s sweep ../chosen.lua model=a --out ../chosen >../.o 2>&1")
+    :format(cli.quote(cli.folder), cli.quote(cli.program))
+  lu.assertTrue(os.execute(from_below), "from another folder")
+  lu.assertEquals(ledger(), {})
+  cli.write("models/b.lua", "return 5")
+  for _, model in ipairs { "a,b", "a" } do
+    fails(("chosen.lua model=%s --out chosen"):format(model), "chosen belongs to a sweep of chosen.lua as it was " ..
+      "with another models/b.lua; choose another folder with --out DIR", 1)
+  end
+  lu.assertEquals(ledger(), {})
+end
+
+-- What was removed of a trial is trained again, or read from what is left of it.
+function TestSweep:test_trials_of_which_something_was_removed()
+  sweep "small.lua lr=0.1,0.2,0.3,0.4 --out removed --quiet"
+  local function digest(lr)
+    local path = ("%s/removed/lr=%s-s1/run.h5"):format(cli.folder, lr)
+    return core.system.kind(path) == "file" and require "perilune.run.file".read(path).state.weights_sha256
+  end
+  local before = {}
+  for i = 1, 4 do before[i] = digest("0." .. i) end
+  ledger()
+  for _, path in ipairs { "lr=0.1-s1", "lr=0.2-s1/run.h5", "lr=0.3-s1/run.h5", "lr=0.3-s1/checkpoint.h5",
+    "lr=0.4-s1/log.jsonl" } do os.execute(("rm -r %s/removed/%s"):format(cli.quote(cli.folder), path)) end
+  local r = sweep "small.lua lr=0.1,0.2,0.3,0.4 --out removed"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  for i = 1, 4 do lu.assertEquals(digest("0." .. i), before[i], i) end
+  lu.assertEquals(r.out:find "left", nil)
+  ledger()
+end
+
 -- A run file of another version in a trial's folder: that trial fails, and nothing of it is overwritten.
 function TestSweep:test_a_run_file_of_another_version()
   local folder = cli.folder .. "/versions/lr=0.1-s1"

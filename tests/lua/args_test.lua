@@ -28,7 +28,7 @@ function TestArgs:test_wrong_values()
   args.set { "lr=fast", "width=1.5", "deep=maybe", "act=tahn" }
   lu.assertEquals(message(function() pl.arg("lr", 0.1) end), "@ argument lr=fast: expects a number, such as lr=0.1")
   lu.assertEquals(message(function() pl.arg("width", 32) end),
-    "@ argument width=1.5: expects a whole number, such as width=32")
+    "@ argument width=1.5: expects a whole number, such as width=32; any number with pl.arg(\"width\", 32.0)")
   lu.assertEquals(message(function() pl.arg("deep", true) end), "@ argument deep=maybe: expects true or false")
   lu.assertEquals(message(function() pl.arg("act", "tanh", { "tanh", "relu" }) end),
     "@ argument act=tahn: one of tanh, relu is expected, did you mean tanh?")

@@ -1,5 +1,6 @@
 -- What a sweep varies, its combinations and the names of its trials; other processes.
 local lu = require "luaunit"
+local args = require "perilune.script.args"
 local core = require "perilune.core"
 local plan = require "perilune.sweep.plan"
 local values = require "perilune.sweep.values"
@@ -13,8 +14,11 @@ function TestValues:test_lists_and_ranges()
   lu.assertEquals(values.parse "width=-1..1", { name = "width", values = { "-1", "0", "1" } })
   lu.assertEquals(values.parse "channels=[8,16],4,[16,32]", { name = "channels", values = { "8,16", "4", "16,32" } })
   lu.assertEquals(values.parse "path=../a,b..c", { name = "path", values = { "../a", "b..c" } })
-  lu.assertEquals(values.parse "lr=log:1e-4..1", { name = "lr", kind = "log", low = 1e-4, high = 1 })
-  lu.assertEquals(values.parse "lr=lin:-1..1", { name = "lr", kind = "lin", low = -1, high = 1 })
+  lu.assertEquals(values.parse "lr=log:1e-4..1", { name = "lr", text = "log:1e-4..1", kind = "log", low = 1e-4,
+    high = 1 })
+  lu.assertEquals(values.parse "lr=lin:-1..1", { name = "lr", text = "lin:-1..1", kind = "lin", low = -1, high = 1 })
+  lu.assertEquals(values.parse "lr=lig:1..5", { name = "lr", values = { "lig:1..5" } })      -- no kind of range
+  lu.assertEquals(values.parse "channels=[],[8]", { name = "channels", values = { "", "8" } })
 end
 
 function TestValues:test_a_grid()
@@ -26,12 +30,13 @@ end
 
 -- One value, however it is written; words stay as they are.
 function TestValues:test_values_written_otherwise()
-  local types = { lr = "float", width = "integer", name = "string" }
-  local parameters = values.parse_all { "lr=1e-3,0.001,0.0010,1", "width=16,1.6e1", "name=01,1" }
+  local types = { lr = "float", width = "integer", name = "string", bias = "boolean" }
+  local parameters = values.parse_all { "lr=1e-3,0.001,0.0010,1", "width=16,1.6e1", "name=01,1", "bias=yes,0,true,Off" }
   values.settle(parameters, function(name) return types[name] end)
   local found = {}
   for _, p in ipairs(parameters) do found[p.name] = p.values end
-  lu.assertEquals(found, { lr = { "0.001", "1" }, width = { "16" }, name = { "01", "1" } })
+  lu.assertEquals(found, { lr = { "0.001", "1" }, width = { "16" }, name = { "01", "1" },
+    bias = { "true", "false" } })
 end
 
 -- Half of the draws of a logarithmic range lie below its geometric mean, half of a linear one's below its middle.
@@ -45,6 +50,52 @@ function TestValues:test_draws_fill_their_range()
     below, middle, p = below + (a < 1 and 1 or 0), middle + (b < 3 and 1 or 0), p + (words[3] == "c=p" and 1 or 0)
   end
   for _, count in ipairs { below, middle, p } do lu.assertTrue(math.abs(count - 500) < 60, count) end
+end
+
+local function counted(word, count)
+  local parameters = values.parse_all { word, "x=lin:0..1" }      -- x: so that no two draws are the same
+  values.settle(parameters, function(name) return name == "n" and "integer" or "float" end)
+  local times = {}
+  for _, words in ipairs(values.random(parameters, count, 3)) do
+    local n = math.tointeger(tonumber(words[1]:match "^n=(.*)$"))
+    times[n] = (times[n] or 0) + 1
+  end
+  return times
+end
+
+-- The ends of a range are as likely as what lies between.
+function TestValues:test_whole_numbers_are_drawn_alike()
+  local times = counted("n=lin:1..4", 2000)
+  for n = 1, 4 do lu.assertTrue(math.abs(times[n] - 500) < 100, ("%d: %d times"):format(n, times[n])) end
+  lu.assertNil(times[0] or times[5])
+  times = counted("n=log:1..8", 2000)
+  for n = 1, 8 do
+    local wanted = 2000 * math.log((n + 0.5) / (n - 0.5)) / math.log(8.5 / 0.5)
+    lu.assertTrue(math.abs(times[n] - wanted) < 5 * math.sqrt(wanted), ("%d: %d times"):format(n, times[n]))
+  end
+  times = counted("n=lin:1.5..3.9", 100)
+  lu.assertEquals({ times[1], times[4] }, {})
+  lu.assertEquals(times[2] + times[3], 100)
+end
+
+-- Six digits, and no value beyond an end.
+function TestValues:test_draws_of_a_narrow_range()
+  local parameters = values.parse_all { "a=lin:0.99999951..0.99999962" }
+  values.settle(parameters, function() return "float" end)
+  for _, words in ipairs(values.random(parameters, 5, 1)) do
+    local x = tonumber(words[1]:sub(3))
+    lu.assertTrue(x >= 0.99999951 and x <= 0.99999962, words[1])
+  end
+end
+
+-- To learn the types of its arguments a script is given a value of each range that any of its kind takes.
+function TestValues:test_a_script_is_loaded_with_values_of_the_ranges()
+  local ranges = values.parse_all { "n=lin:2..9", "x=lin:0..1", "word=log:1..2", "none=lin:1.2..1.4" }
+  lu.assertTrue(args.set({ "a=1" }, ranges))
+  lu.assertEquals({ args.get("n", 4), args.get("x", 0.5), args.get("word", "z") }, { 5, 0.5, "1.5" })
+  lu.assertErrorMsgContains("argument none=lin:1.2..1.4: no whole number lies in that range", args.get, "none", 1)
+  lu.assertErrorMsgContains("argument n=lin:2..9: expects true or false", args.get, "n", true)
+  args.set {}
 end
 
 function TestValues:test_all_of_a_small_set_can_be_drawn()
@@ -64,6 +115,7 @@ function TestValues:test_names_of_folders()
   local long = plan.name({ "x=" .. ("9"):rep(300) }, 1)
   lu.assertTrue(#long < 255)
   lu.assertNotEquals(long, plan.name({ "x=" .. ("9"):rep(301) }, 1))
+  lu.assertNotEquals(plan.name({ "a=x,b=1" }, 1), plan.name({ "a=x", "b=1" }, 1))
 end
 
 TestProcess = {}

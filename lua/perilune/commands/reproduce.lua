@@ -88,6 +88,10 @@ end
 
 function M.run(options)
   if options.import then return import(options.import) end
+  if options.verify and (options.show or options.figure) then
+    errors.fail(2, "reproduce: --verify trains and compares digests; it takes no --show and no --figure")
+  end
+  if options.figure then require "perilune.plot.save".check(options.figure) end
   local train = require "perilune.reproduce.train"
   local list = {}
   for _, word in ipairs(options.rows) do

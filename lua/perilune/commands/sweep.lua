@@ -28,6 +28,8 @@ function M.define(parser)
   parser:flag("--halving", "Successive halving: all for a few epochs, the better half for twice as many, and so on.")
   parser:option("--select", "Choose by: validation (default), a column such as val_loss, test, or none.")
     :argname "<metric>"
+  parser:option("--mode", "Of a metric of your own: is its max or its min the best?"):choices { "min", "max" }
+    :argname "<mode>"
   parser:flag("--fail-fast", "Stop when a trial fails; else it is marked, and the others go on.")
   parser:flag("--retry", "Train again what is marked as failed.")
   parser:flag("--list", "Only print a command a line for each missing trial, for GNU parallel.")
@@ -81,7 +83,7 @@ function M.run(options)
   local sweep = require "perilune.sweep.run"
   local o = { file = options.file, arguments = options.arguments, seeds = options.seeds, trials = options.trials,
     sampling_seed = options.sampling_seed, jobs = options.jobs, threads = options.threads, epochs = options.epochs,
-    out = options.out, halving = options.halving, select = options.select,
+    out = options.out, halving = options.halving, select = options.select, mode = options.mode,
     fail_fast = options.fail_fast, retry = options.retry, memory = options.memory, quiet = options.quiet }
   if options.list or options.slurm then
     if o.halving then

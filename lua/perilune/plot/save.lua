@@ -20,8 +20,8 @@ local function converter()
   return found
 end
 
---- Writes SVG text to a path in the format of its ending. Raises when that cannot be.
-function M.save(svg, path)
+--- Raises when a figure cannot be written to a path: before what it shows is trained. Returns its format.
+function M.check(path)
   local format, message = M.format(path)
   if not format then errors.fail(2, "%s", message) end
   if format ~= "svg" and not converter() then
@@ -29,6 +29,16 @@ function M.save(svg, path)
       .. "Fedora: librsvg2-tools, Arch, Homebrew: librsvg); a path that ends in .svg needs nothing", path,
         format:upper())
   end
+  local folder = path:match "^(.+)/[^/]*$" or "."
+  if core.system.kind(folder) ~= "folder" then
+    errors.fail(1, "cannot write %s: there is no folder %s", path, folder)
+  end
+  return format
+end
+
+--- Writes SVG text to a path in the format of its ending. Raises when that cannot be.
+function M.save(svg, path)
+  local format = M.check(path)
   local target = format == "svg" and path or path .. ".tmp.svg"
   local ok, problem = core.store.write_text(target, svg)
   if not ok then errors.fail(1, "cannot write %s: %s", path, problem) end

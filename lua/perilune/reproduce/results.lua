@@ -8,6 +8,7 @@ local metrics = require "perilune.train.metrics"
 local rows = require "perilune.reproduce.rows"
 local runfile = require "perilune.run.file"
 local script = require "perilune.script"
+local sorted_keys = require "perilune.base.sorted_keys"
 local store = core.store
 
 local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "weights_sha256", "version",
@@ -15,41 +16,67 @@ local M = { columns = { "row", "seed", "metric", "error", "epochs", "seconds", "
 
 local numeric = { metric = true, error = true, epochs = true, seconds = true }
 
+-- The lines of a file of results, by name; numbers as numbers. A file that was edited by hand and holds something else
+-- is an error: half of it would be a wrong mean, and the next seed would be written without the rest.
+local function read_lines(path, columns)
+  local text = store.read_text(path)
+  if not text or text == "" then return {} end
+  local lines, names = csv.decode(text)
+  if not lines then errors.fail(1, "%s: %s", path, names) end
+  local there, seen = {}, {}
+  for _, name in ipairs(names) do there[name] = true end
+  for _, name in ipairs(columns) do
+    if not there[name] then errors.fail(1, "%s: its first line names no column '%s'", path, name) end
+  end
+  for i, line in ipairs(lines) do
+    local function check(ok, what, ...)
+      if not ok then errors.fail(1, "%s: result %d (%s, seed %s): " .. what, path, i, line.row, line.seed, ...) end
+    end
+    check(line.row, "there is no row")
+    local first, last = (line.seed or ""):match "^(%d+)%-?(%d*)$"
+    check(first and (last == "" or tonumber(first) <= tonumber(last)), "a seed is a whole number")
+    check(not seen[line.row .. "\0" .. line.seed], "it is there twice")
+    seen[line.row .. "\0" .. line.seed] = true
+    for name in pairs(numeric) do
+      local x = line[name] and tonumber(line[name])
+      check((x or not line[name]) and (name ~= "error" or x and x >= 0 and x <= 1), "its %s is '%s'", name,
+        line[name] or "")
+      line[name] = x
+    end
+    line.seed = math.tointeger(tonumber(line.seed)) or line.seed
+  end
+  return lines
+end
+
 --- The test errors of rows trained in PyTorch (experiments/pytorch.py): { [name of row] = list of numbers }.
 function M.peer(folder)
-  local path = (folder or rows.folder()) .. "/pytorch.csv"
   local by_row = {}
-  local lines, message = csv.decode(store.read_text(path) or "row,error\n")
-  if not lines then errors.fail(1, "%s: %s", path, message) end
-  for _, line in ipairs(lines) do
+  for _, line in ipairs(read_lines((folder or rows.folder()) .. "/pytorch.csv", { "row", "seed", "error" })) do
     by_row[line.row] = by_row[line.row] or {}
-    table.insert(by_row[line.row], tonumber(line.error))
+    table.insert(by_row[line.row], line.error)
   end
   return by_row
 end
 
 --- All results: { [name of row] = list of { seed, error, ... } by seed }.
 function M.read(folder)
-  local path = (folder or rows.folder()) .. "/results.csv"
-  local text = store.read_text(path)
-  if not text then return {} end
-  local lines, message = csv.decode(text)
-  if not lines then errors.fail(1, "%s: %s", path, message) end
   local by_row = {}
-  for _, line in ipairs(lines) do
-    for name in pairs(numeric) do line[name] = tonumber(line[name]) end
-    line.seed = math.tointeger(tonumber(line.seed)) or line.seed
+  for _, line in ipairs(read_lines((folder or rows.folder()) .. "/results.csv", M.columns)) do
     by_row[line.row] = by_row[line.row] or {}
     table.insert(by_row[line.row], line)
   end
   return by_row
 end
 
---- Writes them, in the order of the index.
+--- Writes them, in the order of the index; last, what the index has no row of (any more).
 function M.write(by_row, folder)
-  local lines = {}
-  for _, row in ipairs(rows.index().rows) do
-    local list = by_row[row.name] or {}
+  local lines, names, indexed = {}, {}, {}
+  for i, row in ipairs(rows.index().rows) do names[i], indexed[row.name] = row.name, true end
+  for _, name in ipairs(sorted_keys(by_row)) do
+    if not indexed[name] then names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do
+    local list = by_row[name] or {}
     table.sort(list, function(a, b) return (tonumber(a.seed) or 0) < (tonumber(b.seed) or 0) end)
     table.move(list, 1, #list, #lines + 1, lines)
   end
@@ -133,7 +160,8 @@ local function stranger(record, row, folder)
   if s.ended == "epochs" and s.epoch < e.epochs then
     return ("it ended after %d of %d epochs"):format(s.epoch, e.epochs)
   end
-  if not (record.evaluation and record.evaluation.test) then return "its test set was not evaluated" end
+  local test = record.evaluation and record.evaluation.test
+  if not (test and test.error) then return "its test set was not evaluated, or is not of classes" end
 end
 
 --- The line that a finished run folder gives: line, row; or nil and the reason.

@@ -9,10 +9,16 @@ local given = {}      -- name -> text of the command line
 local order = {}      -- names as they were given
 local asked = {}      -- names the script asked for, in order
 local asked_for = {}  -- name -> value returned
+local ranges = {}     -- name -> { low =, high = } of an argument of which any value in between will do
 
---- Takes over the words of a command line; each must be name=value. Returns true, or nil and a message.
-function M.set(words)
-  given, order, asked, asked_for = {}, {}, {}, {}
+--- Takes over the words of a command line; each must be name=value. `some`: a list of { name =, text =, low =, high =
+--- }, arguments that take some value of a range, whatever fits their type. Returns true, or nil and a message.
+function M.set(words, some)
+  given, order, asked, asked_for, ranges = {}, {}, {}, {}, {}
+  for _, range in ipairs(some or {}) do
+    given[range.name], ranges[range.name] = range.text, range
+    order[#order + 1] = range.name
+  end
   for _, word in ipairs(words) do
     local name, value = word:match "^([%a_][%w_]*)=(.*)$"
     if not name then
@@ -38,17 +44,33 @@ local function number(name, text, default)
   if math.type(default) == "float" then return value + 0.0 end
   local whole = math.tointeger(value)
   if whole == nil then
-    errors.raise("argument %s=%s: expects a whole number, such as %s=%d", name, text, name, default)
+    errors.raise("argument %s=%s: expects a whole number, such as %s=%d; any number with pl.arg(%q, %d.0)",
+      name, text, name, default, name, default)
   end
   return whole
 end
 
+--- true or false for a word that means it; else nil.
+function M.truth(text) return booleans[text:lower()] end
+
+-- A value of a range, in its middle.
+local function middle(name, range, default)
+  if math.type(default) ~= "integer" then
+    local x = (range.low + range.high) / 2
+    return math.type(default) == "float" and x or ("%.14g"):format(x)
+  end
+  local low, high = math.ceil(range.low), math.floor(range.high)
+  if low > high then errors.raise("argument %s=%s: no whole number lies in that range", name, range.text) end
+  return (low + high) // 2
+end
+
+--- The value that a word has for an argument with that default; raises what is wrong with it.
 local function convert(name, text, default)
   local t = type(default)
   if t == "number" then return number(name, text, default) end
   if t == "string" or t == "nil" then return text end
   if t == "boolean" then
-    local value = booleans[text:lower()]
+    local value = M.truth(text)
     if value == nil then errors.raise("argument %s=%s: expects true or false", name, text) end
     return value
   end
@@ -60,6 +82,8 @@ local function convert(name, text, default)
   errors.raise("pl.arg('%s'): the default is a number, a string, a boolean or a list of these; got a %s", name, t)
 end
 
+M.convert = convert
+
 --- The value of name=value on the command line, else `default`; it has the type of the default (a list is given
 -- as 1,2,3). Without a default the argument is a string that must be given. `choices`: the values allowed.
 function M.get(name, default, choices)
@@ -70,7 +94,10 @@ function M.get(name, default, choices)
     errors.raise("pl.arg('%s'): the choices are a list, got %s", name, options.describe(choices))
   end
   local text, value = given[name], default
-  if text ~= nil then value = convert(name, text, default)
+  local range = ranges[name]
+  if range and (default == nil or type(default) == "number" or type(default) == "string") then
+    value = middle(name, range, default)
+  elseif text ~= nil then value = convert(name, text, default)
   elseif default == nil then
     errors.raise("the script needs the argument %s: write %s=... on the command line", name, name)
   end
@@ -117,5 +144,10 @@ function M.list()
   table.sort(words)
   return words
 end
+
+--- All of it, to be given to M.restore when another script had its turn.
+function M.current() return { given, order, asked, asked_for, ranges } end
+
+function M.restore(state) given, order, asked, asked_for, ranges = table.unpack(state) end
 
 return M

@@ -5,6 +5,8 @@ local loaded = require "perilune.script.loaded"
 
 local M = { program = "perilune" }    -- program: as it was called
 
+local loading = {}      -- text -> true of each experiment file that is being loaded
+
 -- Files that are mistaken for scripts, by their first bytes.
 local binary = {
   { "^PERILUNE", "is a file of Perilune's, not a script; look at a run with: perilune show FOLDER, "
@@ -61,20 +63,26 @@ local function add_to_path(path)
 end
 
 --- Runs an experiment file with the arguments `words` ("lr=0.01") and returns its experiment. The experiment's
--- `script` becomes { path =, text =, arguments = {...}, files = { { path =, text = } that it loaded } }.
-function M.experiment(path, words)
+-- `script` becomes { path =, text =, arguments = {...}, files = { { path =, text = } that it loaded } }. `some`:
+-- arguments that take some value of a range (see args.set).
+function M.experiment(path, words, some)
   local args = require "perilune.script.args"
   local random = require "perilune.script.random"
-  local ok, message = args.set(words)
+  local ok, message = args.set(words, some)
   if not ok then errors.fail(2, "%s", message) end
   local chunk, text = M.load(path)
+  if loading[text] then errors.fail(1, "%s is being loaded: what it sweeps is another file", path) end
   add_to_path(path)
   loaded.install()
   loaded.forget_modules()
+  local files, outer = {}, random.current()
   random.install(0, 1)      -- a script that draws numbers while it is loaded draws the same ones each time
-  local files = {}
-  local e = loaded.collect(files, nil, chunk)
-  random.restore()
+  loading[text] = true
+  local e
+  ok, e = pcall(loaded.collect, files, nil, chunk)
+  loading[text] = nil
+  random.restore(outer)
+  if not ok then error(e, 0) end
   local stranger = args.unasked()
   if stranger then errors.fail(2, "%s: %s", path, stranger) end
   if not require "perilune.experiment".is_experiment(e) then
@@ -83,6 +91,17 @@ function M.experiment(path, words)
   end
   e.script = { path = path, text = text, arguments = args.list(), values = args.values(), files = files }
   return e
+end
+
+--- Calls f(...), which loads experiments, on behalf of a script: whose arguments and modules are then there again.
+function M.aside(f, ...)
+  local args = require "perilune.script.args"
+  local given, modules = args.current(), loaded.loaded_modules()
+  local results = table.pack(pcall(f, ...))
+  args.restore(given)
+  loaded.bring_back(modules)
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
 end
 
 --- The experiment of a run, made again from `identity` (see identity.lua): what its file keeps of script, arguments and

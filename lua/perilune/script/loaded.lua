@@ -122,6 +122,18 @@ function M.forget_modules()
   modules = {}
 end
 
+--- The modules of the script that is loaded, to be given to M.bring_back when another one had its turn.
+function M.loaded_modules()
+  local list = {}
+  for name in pairs(modules) do list[name] = package.loaded[name] end
+  return list
+end
+
+function M.bring_back(list)
+  M.forget_modules()
+  for name, module in pairs(list) do package.loaded[name], modules[name] = module, true end
+end
+
 --- Puts the noting dofile, loadfile and require in the place of Lua's, once.
 function M.install()
   if M.system then return end

@@ -1,6 +1,7 @@
 --- By what a sweep chooses its best: a measure of the validation set, unless told otherwise in words.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local stopping = require "perilune.train.stopping"
 
 local M = {}
 
@@ -38,21 +39,27 @@ function M.metric(e, word, several, rungs)
   end
   if not known(e, word) then
     local near = core.system.nearest(word, e.columns)
-    near = near and ("; did you mean '%s'?"):format(near) or ""
+    near = near and ("; did you mean '%s'?"):format(near) or "; it measures " .. table.concat(e.columns, ", ")
     errors.fail(2, "sweep: the experiment does not measure '%s'%s", word, near)
   end
   return word
 end
 
---- Is more of it better?
-function M.rises(metric)
-  return metric:match "_accuracy$" or metric:match "_f1$" or metric:match "_precision$" or metric:match "_recall$"
+--- Which of its numbers are better: "min" or "max". `mode`: as told; else it is known of the measures, and of what the
+--- experiment's stopping rule monitors.
+function M.mode(e, metric, mode)
+  if metric == nil then return nil end
+  mode = mode or stopping.direction(metric) or e.stopping and e.stopping.monitor == metric and e.stopping.mode
+  if mode ~= "min" and mode ~= "max" then
+    errors.fail(2, "sweep: is a larger or a smaller '%s' better? add --mode max or --mode min", metric)
+  end
+  return mode
 end
 
---- A number of it as a loss: less is better.
-function M.loss(metric, value)
+--- A number of a metric as a loss: less is better, and none or NaN is the worst.
+function M.loss(mode, value)
   if value == nil or value ~= value then return math.huge end
-  return M.rises(metric) and -value or value
+  return mode == "max" and -value or value
 end
 
 --- Is it of the test set?

@@ -33,12 +33,21 @@ local function values(items, metric)
   return list
 end
 
---- The configurations with a finished trial or more, the best first (by `metric`, a mean over seeds; without one, in
---- order): a list of { words, items, seeds, summaries = { [metric] = ... }, loss }.
-function M.configurations(items, metric, shown)
+-- Has a trial failed, or ended without a number of `metric`? The mean of the others says too much good of it.
+local function is_doubtful(items, metric)
+  for _, item in ipairs(items) do
+    if item.status.state == "failed" or item.run and #values({ item }, metric) == 0 then return true end
+  end
+  return false
+end
+
+--- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`),
+--- those of which a seed failed after the others; without a metric, in order. A list of { words, items, summaries =
+--- { [metric] = ... }, loss }.
+function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
   for _, item in ipairs(items) do
-    local key = table.concat(item.trial.words, " ")
+    local key = table.concat(item.trial.words, "\0")
     local c = by_key[key]
     if not c then
       c = { words = item.trial.words, items = {}, summaries = {}, position = #list }
@@ -52,9 +61,11 @@ function M.configurations(items, metric, shown)
       if #found > 0 then c.summaries[name] = samples.summary(found) end
     end
     local s = metric and c.summaries[metric]
-    c.loss = s and choice.loss(metric, s.mean) or math.huge
+    c.loss = s and choice.loss(mode, s.mean) or math.huge
+    c.rank = s == nil and 3 or is_doubtful(c.items, metric) and 2 or 1
   end
   table.sort(list, function(a, b)
+    if a.rank ~= b.rank then return a.rank < b.rank end
     if a.loss ~= b.loss then return a.loss < b.loss end
     return a.position < b.position
   end)

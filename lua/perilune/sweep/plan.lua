@@ -4,6 +4,7 @@ local args = require "perilune.script.args"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local script = require "perilune.script"
+local sources = require "perilune.sweep.sources"
 local values = require "perilune.sweep.values"
 local store = core.store
 
@@ -11,12 +12,14 @@ local M = {}
 
 local LONGEST = 180      -- of a folder's name; file systems allow 255 bytes
 
---- { "lr=0.01", "width=32" }, 1 -> "lr=0.01,width=32-s1"
+--- { "lr=0.01", "width=32" }, 1 -> "lr=0.01,width=32-s1". No two lists of words have the same name.
 function M.name(words, seed)
-  local text = table.concat(words, ",")
+  local text, unclear = table.concat(words, ","), false
+  for _, word in ipairs(words) do unclear = unclear or word:find "=.*=" end      -- where does a value end?
   local plain = text:gsub("[^%w._=,+-]", "_")
-  if plain ~= text or #plain > LONGEST then
-    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(text):sub(1, 8))
+  if unclear or plain ~= text or #plain > LONGEST then
+    local exact = unclear and table.concat(words, "\n") or text
+    plain = ("%s-%s"):format(plain:sub(1, LONGEST), store.sha256(exact):sub(1, 8))
   end
   return ("%s%ss%d"):format(plain, plain == "" and "" or "-", seed)
 end
@@ -28,37 +31,24 @@ local function type_of(name)
   return math.type(value) or type(value)
 end
 
--- Words with one value for each parameter, to load the script with: what types its arguments have.
-local function example(parameters)
-  local words = {}
-  for i, p in ipairs(parameters) do
-    local low = p.kind and (math.ceil(p.low) <= p.high and math.ceil(p.low) or p.low)
-    words[i] = ("%s=%s"):format(p.name, p.values and p.values[1] or ("%.14g"):format(low))
-  end
-  return words
-end
-
---- The configurations of o.arguments: a list of { "name=value", ... }; each was loaded once, so that a value that the
---- script refuses is told before anything is trained. Returns them, and the experiment that the first one makes.
+--- The configurations of o.arguments (words, or parameters as values.parse makes them): a list of { "name=value",
+--- ... }; each was loaded once, so that a value that the script refuses is told before anything is trained. Returns
+--- them, and an experiment of theirs; its script.files are those of all.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
-  local first = script.experiment(file, example(parameters))
+  local fixed, ranges = {}, {}
+  for _, p in ipairs(parameters) do
+    if p.kind then ranges[#ranges + 1] = p else fixed[#fixed + 1] = p.name .. "=" .. p.values[1] end
+  end
+  local first = script.experiment(file, fixed, ranges)
   values.settle(parameters, type_of)
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
   else list = values.grid(parameters) end
-  for _, words in ipairs(list) do script.experiment(file, words) end
-  return list, first
-end
-
-local function same_script(was, e)
-  if was.text ~= e.script.text then return false end
-  local texts = {}
-  for _, file in ipairs(e.script.files) do texts[file.path] = file.text end
-  for _, file in ipairs(was.files or {}) do
-    if texts[file.path] ~= file.text then return false end
+  for _, words in ipairs(list) do
+    sources.add(first.script.files, script.experiment(file, words).script.files)
   end
-  return true
+  return list, first
 end
 
 --- The plan kept in a sweep's folder, or nil.
@@ -75,13 +65,16 @@ function M.read(folder)
   return plan
 end
 
-local function refuse_other(folder, was, e, epochs)
-  if not same_script(was, e) then
+local function refuse_other(folder, was, now)
+  local changed = sources.changed(was, now)
+  if changed == now.script then
     errors.fail(1, "%s belongs to a sweep of another script (%s, or what it was before it was changed); choose " ..
-      "another folder with --out DIR",
-      folder, was.script)
+      "another folder with --out DIR", folder, was.script)
+  elseif changed then
+    errors.fail(1, "%s belongs to a sweep of %s as it was with another %s; choose another folder with --out DIR",
+      folder, was.script, changed)
   end
-  if was.epochs ~= epochs then
+  if was.epochs ~= now.epochs then
     errors.fail(1, "%s belongs to a sweep of %s; choose another folder with --out DIR", folder,
       was.epochs and ("%d epochs a trial"):format(was.epochs) or "all epochs")
   end
@@ -123,13 +116,18 @@ function M.make(o, configurations, e)
   if not was and is_strange(folder) then
     errors.fail(1, "%s is there and holds no sweep; choose another folder with --out DIR", folder)
   end
-  if was then refuse_other(folder, was, e, o.epochs) end
+  local now = { format = "perilune sweep", version = 1, script = o.file, text = e.script.text, files = e.script.files,
+    epochs = o.epochs, trials = {} }
+  if was then refuse_other(folder, was, now) end
   local ok, message = store.mkdir(folder)
   if not ok then errors.fail(1, "cannot make the sweep's folder: %s", message) end
   local lock <close> = claim(folder)
   was = lock and M.read(folder)
-  if was then refuse_other(folder, was, e, o.epochs) end
-  local known, kept = {}, {}
+  if was then
+    refuse_other(folder, was, now)
+    sources.keep(was, now)
+  end
+  local known, kept = {}, now.trials
   for _, old in ipairs(was and was.trials or {}) do
     local t = trial(folder, old.arguments, math.tointeger(old.seed))
     known[t.name] = t
@@ -148,9 +146,8 @@ function M.make(o, configurations, e)
       plan.trials[#plan.trials + 1] = t
     end
   end
-  ok, message = store.write_text(folder .. "/sweep.json", core.json.encode({ format = "perilune sweep", version = 1,
-    script = o.file,
-    text = e.script.text, files = e.script.files, epochs = o.epochs, trials = kept }, true))
+  if was and #was.trials == #kept and #(was.files or {}) == #now.files then return plan end      -- nothing is new
+  ok, message = store.write_text(folder .. "/sweep.json", core.json.encode(now, true))
   if not ok then errors.fail(1, "%s", message) end
   return plan
 end

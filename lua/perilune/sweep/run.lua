@@ -69,13 +69,13 @@ local function train(plan, trials, o, shown, pause)
 end
 
 -- The mean loss of a configuration's trials at an epoch, or where they ended before it.
-local function loss_at(trials, metric, epoch)
+local function loss_at(trials, metric, mode, epoch)
   local sum = 0.0
   for _, t in ipairs(trials) do
     local rows = trial.rows(t.folder)
     local row = rows[epoch] or rows[#rows]
     if trial.status(t.folder).state == "failed" then row = nil end
-    sum = sum + choice.loss(metric, row and row[metric])
+    sum = sum + choice.loss(mode, row and row[metric])
   end
   return sum / #trials
 end
@@ -95,7 +95,7 @@ local function trials_of(groups, alive)
   return list
 end
 
-local function halve(plan, o, shown, metric, say)
+local function halve(plan, o, shown, metric, mode, say)
   local groups, alive = by_configuration(plan), {}
   for i = 1, #plan.configurations do alive[i] = i end
   local rungs = halving.rungs(#alive, plan.epochs or plan.experiment.epochs)
@@ -104,7 +104,9 @@ local function halve(plan, o, shown, metric, say)
       rung.epoch, rung.keep, metric))
     local stopped = train(plan, trials_of(groups, alive), o, shown, rung.epoch)
     if stopped then return stopped end
-    alive = halving.survivors(alive, rung.keep, function(index) return loss_at(groups[index], metric, rung.epoch) end)
+    alive = halving.survivors(alive, rung.keep, function(index)
+      return loss_at(groups[index], metric, mode, rung.epoch)
+    end)
   end
   say(("%d of %d configurations to their end"):format(#alive, #plan.configurations))
   return train(plan, trials_of(groups, alive), o, shown)
@@ -119,32 +121,35 @@ local function check(o)
   end
 end
 
---- The plan of a sweep and what it is chosen by: plan, metric (or nil), names of the results shown.
+--- The plan of a sweep and what it is chosen by: plan, metric (or nil), "min" or "max" of it, names of the results
+--- shown.
 function M.prepare(o)
   check(o)
   local configurations, e = plans.configurations(o.file, o)
   local metric = choice.metric(e, o.select, #configurations > 1, o.halving)
+  local mode = choice.mode(e, metric, o.mode)
   if o.halving and not metric then errors.fail(2, "sweep: --halving needs more than one configuration") end
   local plan = plans.make(o, configurations, e)
   if o.retry then
     for _, t in ipairs(plan.trials) do trial.forgive(t.folder) end
   end
-  return plan, metric, outcome.shown(e, metric)
+  return plan, metric, mode, outcome.shown(e, metric)
 end
 
 --- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs,
---- threads, out, epochs, halving, select, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items,
+--- threads, out, epochs, halving, select, mode, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items,
 --- configurations, stopped }.
 function M.run(o, say)
-  local plan, metric, shown = M.prepare(o)
+  local plan, metric, mode, shown = M.prepare(o)
   say = say or function() end
   local stopped
-  if o.halving then stopped = halve(plan, o, shown, metric, say) else stopped = train(plan, plan.trials, o, shown) end
+  if o.halving then stopped = halve(plan, o, shown, metric, mode, say)
+  else stopped = train(plan, plan.trials, o, shown) end
   local items = outcome.look(plan)
   local ok, message = outcome.write_csv(plan, items)
   if not ok then errors.fail(1, "%s", message) end
   return { plan = plan, metric = metric, shown = shown, items = items, stopped = stopped,
-    configurations = outcome.configurations(items, metric, shown) }
+    configurations = outcome.configurations(items, metric, mode, shown) }
 end
 
 return M

@@ -40,7 +40,10 @@ end
 function M.status(folder)
   if core.system.kind(folder) ~= "folder" then return { state = "missing", epoch = 0 } end
   local last = M.last(folder) or {}
-  if last.summary then return { state = "finished", epoch = last.summary.epoch, row = last.summary.last } end
+  local ended = last.summary
+  if ended and store.exists(folder .. "/run.h5") then
+    return { state = "finished", epoch = ended.epoch, row = ended.last }
+  elseif ended then last = ended.last or {} end      -- its file was removed
   local failure = store.read_text(folder .. "/failed.txt")
   if failure then
     return { state = "failed", epoch = last.epoch or 0, message = (failure:gsub("%s+$", "")), row = last }

@@ -1,5 +1,6 @@
 --- What a sweep varies: "lr=1e-3,3e-3", "width=1..5", "lr=lin:0..1", "lr=log:1e-4..1e-1", "channels=[8,16],[16,32]";
 --- and the combinations of it, all of them (a grid) or drawn at random.
+local args = require "perilune.script.args"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 
@@ -25,7 +26,7 @@ local function items(word, text)
     if stop ~= "," and stop ~= "" then
       wrong(word, "values are separated by commas, lists among them are written [8,16]")
     end
-    if inner == "" then wrong(word, "a value is missing") end
+    if inner == "" and text:sub(at, at) ~= "[" then wrong(word, "a value is missing") end
     list[#list + 1] = inner
     at = after + 1
     if stop == "" then break end
@@ -52,24 +53,25 @@ function M.parse(word)
   if not name then
     errors.fail(2, "sweep: '%s' is no argument; one is written name=value,value, such as lr=1e-3,1e-2", word)
   end
-  local kind, rest = text:match "^(l[io][ng]):(.*)$"
+  local kind, rest = text:match "^(l%a%a):(.*)$"
+  if kind ~= "lin" and kind ~= "log" then kind, rest = nil, nil end
   local from, to = (rest or text):match "^(.-)%.%.(.+)$"
-  if kind == "lin" or kind == "log" then
+  if kind then
     if not from then wrong(word, "a range is written %s:low..high, such as lr=log:1e-4..1e-1", kind) end
     local low, high = number(word, from, "an end of a range"), number(word, to, "an end of a range")
     if low >= high then wrong(word, "the range is empty: %s is not below %s", from, to) end
     if kind == "log" and low <= 0 then wrong(word, "a logarithmic range begins above 0, got %s", from) end
-    return { name = name, kind = kind, low = low, high = high }
+    return { name = name, text = text, kind = kind, low = low, high = high }
   end
   if from and tonumber(from) and tonumber(to) then return whole_range(word, name, from, to) end
   return { name = name, values = items(word, text) }
 end
 
---- The words of a command line as parameters, sorted by name.
+--- The words of a command line (or what M.parse made of them) as parameters, sorted by name.
 function M.parse_all(words)
   local list, seen = {}, {}
   for _, word in ipairs(words) do
-    local p = M.parse(word)
+    local p = type(word) == "table" and word or M.parse(word)
     if seen[p.name] then errors.fail(2, "sweep: argument '%s' is given twice", p.name) end
     seen[p.name] = true
     list[#list + 1] = p
@@ -78,19 +80,24 @@ function M.parse_all(words)
   return list
 end
 
--- "1e-3" and "0.001" are one value; `whole`: of an argument that counts.
+-- "1e-3" and "0.001" are one value, and so are "yes" and "true".
 local function canonical(text, type_of)
+  if type_of == "boolean" then
+    local truth = args.truth(text)
+    if truth ~= nil then return tostring(truth) end
+  end
   if type_of ~= "float" and type_of ~= "integer" then return text end
   local x = tonumber(text)
   if not x then return text end
   return math.tointeger(x) and ("%d"):format(math.tointeger(x)) or ("%.14g"):format(x)
 end
 
---- Writes each value as the script's argument of that type has it ("integer", "float", else as given) and leaves out
---- doubles.
+--- Writes each value as the script's argument of that type has it ("integer", "float", "boolean", else as given) and
+--- leaves out doubles; a range of an argument that counts becomes that of the whole numbers in it.
 function M.settle(parameters, type_of)
   for _, p in ipairs(parameters) do
     p.whole = type_of(p.name) == "integer"
+    if p.whole and p.kind then p.low, p.high = math.ceil(p.low), math.floor(p.high) end
     local values, seen = {}, {}
     for _, text in ipairs(p.values or {}) do
       text = canonical(text, type_of(p.name))
@@ -124,15 +131,28 @@ end
 
 local SAMPLING = 72      -- a purpose of the generator that nothing else draws for
 
--- The value of parameter number `index` in draw t: a function of these and the seed alone.
+-- Of a range: with six digits, or more where six lie outside it.
+local function within(x, low, high)
+  for precision = 6, 17 do
+    local text = ("%%.%dg"):format(precision):format(x)
+    local rounded = tonumber(text)
+    if rounded >= low and rounded <= high then return text end
+  end
+  return ("%.17g"):format(low)
+end
+
+-- The value of parameter number `index` in draw t: a function of these and the seed alone. Whole numbers: each as often
+-- as the others (lin), or as the logarithms of its ends, half a unit off, lie apart (log).
 local function draw(p, seed, t, index)
   local u = core.system.random(seed, SAMPLING, t, index, 0)
   if not p.kind then return p.values[1 + math.floor(u * #p.values)] end
-  local x
-  if p.kind == "lin" then x = p.low + u * (p.high - p.low)
-  else x = math.exp(math.log(p.low) + u * (math.log(p.high) - math.log(p.low))) end
-  if p.whole then return ("%d"):format(math.floor(x + 0.5)) end
-  return ("%.6g"):format(x)
+  local half = p.whole and 0.5 or 0.0
+  local low, high = p.low - half, p.high + half
+  if p.kind == "log" then low, high = math.log(low), math.log(high) end
+  local x = low + u * (high - low)
+  if p.kind == "log" then x = math.exp(x) end
+  if p.whole then return ("%d"):format(math.max(p.low, math.min(p.high, math.floor(x + 0.5)))) end
+  return within(x, p.low, p.high)
 end
 
 --- `count` combinations, drawn from `seed`, no two the same; more of them begin with the same ones.
@@ -140,7 +160,7 @@ function M.random(parameters, count, seed)
   local possible = 1
   for _, p in ipairs(parameters) do
     if p.values then possible = possible * #p.values
-    elseif p.whole then possible = possible * (math.floor(p.high + 0.5) - math.floor(p.low + 0.5) + 1)
+    elseif p.whole then possible = possible * (p.high - p.low + 1)
     else possible = math.huge end
   end
   if count > possible then
@@ -152,7 +172,7 @@ function M.random(parameters, count, seed)
     t = t + 1
     local words = {}
     for i, p in ipairs(parameters) do words[i] = p.name .. "=" .. draw(p, seed, t, i) end
-    local key = table.concat(words, " ")
+    local key = table.concat(words, "\0")
     if not seen[key] then list[#list + 1] = words end
     seen[key] = true
     if t > 1000 * count + 100000 then errors.fail(1, "sweep: %d different combinations could not be drawn", count) end
