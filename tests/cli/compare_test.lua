@@ -55,7 +55,7 @@ function TestCompare:test_two_runs()
   lu.assertEquals({ c.kind, c.first_only, c.second_only, c.both_wrong, c.count },
     { "mcnemar", first, second, wrong, 100 })
   lu.assertEquals(c.p, mcnemar.p_value(first, second))
-  lu.assertTrue(c.p < 0.05)
+  lu.assertTrue(c.p < 0.05 and c.claimed)
   lu.assertStrMatches(c.words, "the first is better on this test set: of %d+ test samples .*")
   local names = {}
   for i, row in ipairs(c.settings) do names[i] = row.name end
@@ -135,6 +135,7 @@ function TestCompare:test_few_seeds_make_no_difference()
   local a, b = group { 0.695, 0.80, 0.77 }, group { 0.48, 0.70, 0.415 }
   local c = claim.of(a, b, { "A", "B" })
   lu.assertTrue(c.low > 0)
+  lu.assertFalse(c.claimed)
   lu.assertAlmostEquals(c.p, 0.109349742711513, 1e-12)      -- SciPy: ttest_ind(equal_var=False)
   lu.assertStrMatches(c.words, "no difference can be told with 3 seeds: the test error of A minus that of B is " ..
     "22.333 points %(6.500 to 35.333: 95 %% interval of the difference of means, bootstrap; Welch's t%-test, " ..
@@ -174,6 +175,24 @@ function TestCompare:test_results_of_different_kinds()
   values.runs[1].test.error, values.runs[1].test.rmse = nil, 1.1
   lu.assertStrContains(words_of(group({ 1 }), group({ 2 }, { test = { rmse = 1 } })),
     "nothing can be said: what a network of values predicts is not right or wrong")
+end
+
+-- Seeds of one setting are those of the same weights to start from, data as derived, metrics and callbacks.
+function TestCompare:test_what_makes_a_setting()
+  local compare = require "perilune.stats.compare"
+  for name, field in pairs { start = "start", ["derivation of the data"] = "recipe" } do
+    local runs = group({ 1, 2 }).runs
+    runs[1].identity = { data = "d", [field] = "one thing" }
+    runs[2].identity = { data = "d", [field] = "another" }
+    local groups = compare.groups(runs)
+    lu.assertEquals({ #groups, compare.settings(groups)[1].name }, { 2, name })
+  end
+  for _, name in ipairs { "metrics", "callbacks" } do
+    local runs = group({ 1, 2 }).runs
+    for i = 1, 2 do runs[i].identity = { data = "d", setup = { [name] = "a function " .. i } } end
+    local groups = compare.groups(runs)
+    lu.assertEquals({ #groups, compare.settings(groups)[1].name }, { 2, name })
+  end
 end
 
 -- A run that is copied, or given twice, is no second seed; what has no number is said to be left out.

@@ -50,6 +50,13 @@ function TestResults:test_errors_of_pytorch_stand_beside()
   cli.write("pytorch.csv", "row,seed,error,epochs,seconds,version\nP02,1,0.0683,100,9,2\nP02,2,0.0776,100,9,2\n")
   local text = table.concat(tables.markdown({}, results.peer(home)), "\n")
   lu.assertStrMatches(text, ".*\n| P02 [^\n]*| PyTorch 7.29 %(6.83 to 7.76, 2 seeds%) | |\n.*")
+  local ours = {}
+  for i, error_ in ipairs { 0.065, 0.0798, 0.0718 } do
+    ours[i] = { row = "P02", seed = i, error = error_, epochs = 1, seconds = 1 }
+  end
+  text = table.concat(tables.markdown({ P02 = ours }, results.peer(home)), "\n")
+  -- SciPy: ttest_ind([0.065, 0.0798, 0.0718], [0.0683, 0.0776], equal_var=False)
+  lu.assertStrContains(text, "| PyTorch 7.29 (6.83 to 7.76, 2 seeds; p = 0.91) |")
 end
 
 -- A mean over seeds gives way when each of them is there.

@@ -47,6 +47,27 @@ function TestText:test_clip()
   lu.assertEquals(text.clip("abc", 5), "abc")
 end
 
+-- Cells of a terminal, not characters: of Chinese two each, of marks that combine none.
+function TestText:test_wide_characters_and_marks()
+  for s, width in pairs { ["日本"] = 4, ["zié"] = 3, ["zie\u{301}"] = 3, ["✓ ●━"] = 4,
+    ["\u{1F600}x"] = 3, ["ﾃ"] = 1, ["한"] = 2,
+    ["\xff\xfe"] = 2, [""] = 0 } do
+    lu.assertEquals(text.width(s), width, s)
+  end
+  lu.assertEquals({ text.clip("日本語", 5), text.clip("日本語", 1), text.clip("e\u{301}e\u{301}", 1) },
+    { "日本", "", "e\u{301}" })
+  lu.assertEquals({ text.wrap("日本語", 3), text.wrap("日本", 1) }, { { "日", "本", "語" }, { "日本" } })
+  local lines = text.columns({ { "a" }, { "b" } }, { { "日本", "1" }, { "xyzu", "2" } })
+  lu.assertEquals({ lines[2], lines[3] }, { "日本  1", "xyzu  2" })
+end
+
+-- Paths that begin alike are told by their ends.
+function TestText:test_a_column_that_is_cut_at_its_beginning()
+  local lines = text.columns({ { "path", tail = true }, { "n", align = "right" } },
+    { { "runs/a-long-name-s1", "1" }, { "runs/日本本-name-s2", "2" } }, "  ", nil, 16)
+  lu.assertEquals(lines, { "path           n", "..ong-name-s1  1", "..本-name-s2   2" })
+end
+
 function TestText:test_bar_has_its_width_whatever_the_fraction()
   for i = -2, 22 do
     local full, empty = text.bar(i / 20, 10, true)

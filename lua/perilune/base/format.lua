@@ -1,4 +1,5 @@
 --- Text for people: numbers, durations, aligned columns, bars, colour.
+local cells = require "perilune.base.cells"
 local system = require "perilune.core".system
 
 local M = {}
@@ -57,17 +58,15 @@ function M.shape(shape)
   return "[" .. table.concat(sizes, ", ") .. "]"
 end
 
---- Width in characters.
+--- Width in cells of a terminal.
 function M.width(s)
   if s:find "\27" then s = s:gsub("\27%[[%d;]*m", "") end      -- colours take no room
-  return utf8.len(s) or #s
+  return cells.width(s)
 end
 
---- At most `width` characters of plain text.
+--- At most `width` cells of plain text.
 function M.clip(s, width)
-  if M.width(s) <= width then return s end
-  local stop = utf8.offset(s, width + 1)
-  return s:sub(1, (stop or width + 1) - 1)
+  return M.width(s) <= width and s or cells.head(s, width)
 end
 
 function M.pad(s, width, align)
@@ -75,9 +74,11 @@ function M.pad(s, width, align)
   return align == "right" and space .. s or s .. space
 end
 
--- A text of at most `width` columns; where it was cut two dots say so.
-local function cut(s, width)
-  return M.width(s) <= width and s or M.clip(s, math.max(width - 2, 0)) .. (".."):sub(1, width)
+-- A text of at most `width` cells; where it was cut, at its end or (`begins`) its beginning, two dots say so.
+local function cut(s, width, begins)
+  if M.width(s) <= width then return s end
+  local room, dots = math.max(width - 2, 0), (".."):sub(1, width)
+  return begins and dots .. cells.tail(s, room) or M.clip(s, room) .. dots
 end
 
 --- Words on lines of at most `width` (nil: one line); all but the first begin with `indent`. A word without room on any
@@ -94,6 +95,7 @@ function M.wrap(s, width, indent)
     local room = math.max(width - M.width(line), 1)
     while fresh and M.width(word) > room do
       local piece = M.clip(word, room)
+      if piece == "" then break end      -- a character is wider than all the room
       lines[#lines + 1] = line .. piece
       word, line = word:sub(#piece + 1), indent or ""
       room = math.max(width - M.width(line), 1)
@@ -175,10 +177,10 @@ function M.left_out(titles)
 end
 
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, keep =, full = its title
---- where it is left out }; `rows`: lists of strings (nil: empty), with a `style` of the row or `styles` of its cells.
---- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width`
---- columns are left out (see fitting), which a last line says; if that does not do, words are cut, and then the last
---- columns without `keep` are left out.
+--- where it is left out, tail = its cells keep their ends where they are cut }; `rows`: lists of strings (nil: empty),
+--- with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell. Returns the
+--- lines, the titles first. Of what is wider than `width` columns are left out (see fitting), which a last line says;
+--- if that does not do, words are cut, and then the last columns without `keep` are left out.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "
@@ -188,11 +190,11 @@ function M.columns(columns, rows, gap, paint, width)
   end
   local shown, left_out = M.fitting(columns, widths, #gap, width)
   if width then squeeze(columns, widths, shown, left_out, #gap, width) end
-  local function line(cells, heading)
+  local function line(texts, heading)
     local out = {}
     for i, c in ipairs(shown) do
-      local cell = M.pad(cut(cells[c] or "", widths[c]), widths[c], columns[c].align)
-      local style = heading and "dim" or cells.styles and cells.styles[c] or cells.style or columns[c].style
+      local cell = M.pad(cut(texts[c] or "", widths[c], columns[c].tail and not heading), widths[c], columns[c].align)
+      local style = heading and "dim" or texts.styles and texts.styles[c] or texts.style or columns[c].style
       out[i] = paint and style and paint(cell, style) or cell
     end
     return (table.concat(out, gap):gsub("%s+$", ""))

@@ -126,13 +126,13 @@ local function without_copies(groups)
 end
 
 local function print_claims(groups, labels, claims, term)
-  local differences = 0
+  local claimed = false
   for i = 2, #groups do
     local words = ("%s and %s: %s."):format(labels[1], labels[i], claims[i].words)
     print(table.concat(text.wrap(words, term.width, "  "), "\n"))
-    if claims[i].p then differences = differences + 1 end
+    claimed = claimed or claims[i].claimed
   end
-  if differences > 1 then
+  if claimed and #groups > 2 then
     print(table.concat(text.wrap("Each comparison stands alone: of 20 between equals about one comes out as a " ..
       "difference.", term.width, "  "), "\n"))
   end

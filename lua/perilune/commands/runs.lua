@@ -90,7 +90,7 @@ end
 local function cell(name, value)
   if value == nil then return "" end
   if type(value) == "table" then return clean(core.json.encode(value)) end
-  if math.type(value) == "integer" then return ("%d"):format(value) end
+  if math.type(value) == "integer" and name ~= "seconds" then return ("%d"):format(value) end
   if type(value) == "number" then
     return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
   end
@@ -103,7 +103,8 @@ local need = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, state = 4, name
 local function print_table(list, columns, markdown)
   local term = text.terminal(1)
   local titles, rows = {}, {}
-  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name] } end
+  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name],
+    tail = name == "path" } end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do

@@ -16,19 +16,20 @@ end
 
 local function percent(x) return ("%.2f"):format(100 * x) end
 
--- "PyTorch 7.23 (6.83 to 7.76, 5 seeds)", where the row was trained there too.
-local function peer_cell(list)
+-- "PyTorch 7.23 (6.83 to 7.76, 5 seeds; p = 0.62)", where the row was trained there too. p: of Welch's test that both
+-- have the same mean.
+local function peer_cell(list, ours)
   if not list or #list == 0 then return nil end
-  local s = samples.summary(list)
-  return ("PyTorch %s (%s, %d seed%s)"):format(percent(s.mean), range(100 * s.min, 100 * s.max, "%.2f"), s.n,
-    s.n == 1 and "" or "s")
+  local s, p = samples.summary(list), ours and samples.welch(list, ours)
+  return ("PyTorch %s (%s, %d seed%s%s)"):format(percent(s.mean), range(100 * s.min, 100 * s.max, "%.2f"), s.n,
+    s.n == 1 and "" or "s", p and ("; p = %.2g"):format(p) or "")
 end
 
 --- The cells of a row, by name; what is not known is "". v: see verdict.lua; peer: its errors in PyTorch, or nil.
 function M.cells(row, v, peer)
   local c = { experiment = ("%s `%s`"):format(row.id, (row.file .. " " .. row.arguments):gsub(" $", "")),
     name = row.name, idea = row.idea, documented = row.error and percent(row.error) or "-", mean = "", spread = "",
-    seeds = "", epochs = "", verdict = "", interval = "", also = peer_cell(peer) or "", seconds = "" }
+    seeds = "", epochs = "", verdict = "", interval = "", also = peer_cell(peer, v and v.errors) or "", seconds = "" }
   local function also(what) c.also = c.also == "" and what or what .. ", " .. c.also end
   if not v then return c end
   c.mean, c.seeds = percent(v.error.mean), ("%d"):format(v.seeds)

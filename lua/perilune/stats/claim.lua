@@ -57,8 +57,8 @@ local function probability(p) return p < 1e-300 and "p < 1e-300" or ("p = %.2g")
 local function of_two_runs(a, b, labels, alpha)
   local first, second = labels[1], labels[2]
   local m, why = M.mcnemar(a, b)
-  if not m then return { kind = "none", words = "nothing can be said: " .. why } end
-  m.kind = "mcnemar"
+  if not m then return { kind = "none", claimed = false, words = "nothing can be said: " .. why } end
+  m.kind, m.claimed = "mcnemar", false
   local apart = m.first_only + m.second_only
   if apart == 0 then
     m.words = "no difference can be told: both have the same test samples right"
@@ -66,7 +66,8 @@ local function of_two_runs(a, b, labels, alpha)
   end
   local counts = ("of %d test samples that only one of them has right, %s has %d and %s %d (McNemar's exact test, %s)")
     :format(apart, first, m.first_only, second, m.second_only, probability(m.p))
-  if m.p >= alpha then m.words = "no difference can be told: " .. counts
+  m.claimed = m.p < alpha
+  if not m.claimed then m.words = "no difference can be told: " .. counts
   else
     m.words = ("%s is better on this test set: %s; that is of these weights, other seeds may come out otherwise")
       :format(m.first_only > m.second_only and first or second, counts)
@@ -100,7 +101,7 @@ end
 local function of_two_groups(a, b, labels, o)
   local metric, why = o.metric, nil
   if not metric then metric, why = common_metric(a, b) end
-  if not metric then return { kind = "none", words = "nothing can be said: " .. why } end
+  if not metric then return { kind = "none", claimed = false, words = "nothing can be said: " .. why } end
   local first, second, name = labels[1], labels[2], report.title(metric)
   local x, lost_x = values_of(a, metric)
   local y, lost_y = values_of(b, metric)
@@ -112,8 +113,8 @@ local function of_two_groups(a, b, labels, o)
     end
   end
   if #x < 2 or #y < 2 then
-    return { kind = "none", metric = metric, words = "nothing can be said: a group of one run says nothing of its " ..
-      "spread; train it with more seeds" .. lost }
+    return { kind = "none", claimed = false, metric = metric, words = "nothing can be said: a group of one run says " ..
+      "nothing of its spread; train it with more seeds" .. lost }
   end
   local d = samples.difference(x, y, o)
   d.kind, d.metric, d.seeds = "difference", metric, { #x, #y }
@@ -123,7 +124,8 @@ local function of_two_groups(a, b, labels, o)
   local unit, sign = share and " points" or "", d.low > 0 and 1 or d.high < 0 and -1 or 0
   local how = ("%g %% interval of the difference of means, bootstrap"):format(100 * d.level)
   local test = "Welch's t-test, " .. probability(d.p)
-  if sign ~= 0 and d.p < 1 - d.level then
+  d.claimed = sign ~= 0 and d.p < 1 - d.level
+  if d.claimed then
     local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds; %s)"):format(sign > 0 and second
       or first, name, show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y, test)
@@ -134,19 +136,20 @@ local function of_two_groups(a, b, labels, o)
   end
   if math.min(#x, #y) < FEW then
     d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
-  elseif sign ~= 0 and d.p >= 1 - d.level then
+  elseif sign ~= 0 and not d.claimed then
     d.words = d.words .. "; with so few seeds such an interval is too narrow"
   end
   if metric:find "^test_" and not same_test_set(a[1], b[1]) then
-    d.words = d.words .. "; their test sets differ, which may be the reason"
+    d.words = d.words .. "; their test sets differ" .. (d.claimed and ", which may be the reason" or "")
   end
   d.words = d.words .. lost
   return d
 end
 
---- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", ..., words }. labels: how they are
---- called; options: { metric = "test_error", level = 0.95, seed = 1 }. A difference is claimed only where the bootstrap
---- interval and Welch's test agree: with few seeds the former alone finds one between equals far too often.
+--- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", claimed = is it a difference, words,
+--- ... }. labels: how they are called; options: { metric = "test_error", level = 0.95, seed = 1 }. A difference is
+--- claimed only where the bootstrap interval and Welch's test agree: with few seeds the former alone finds one between
+--- equals far too often.
 function M.of(a, b, labels, options)
   local o = options or {}
   local x, y = M.distinct(a.runs), M.distinct(b.runs)

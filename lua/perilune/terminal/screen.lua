@@ -1,5 +1,6 @@
 --- A full screen that shows lines with the terminal's colour codes in them (as text.terminal paints them).
 local core = require "perilune.core"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -66,7 +67,7 @@ function Screen:show(lines)
       local piece = line:sub(at, (from or #line + 1) - 1)
       if piece ~= "" then
         s:put(y - 1, x, piece, style.bold or false, style.dim or false, false, colours > 0 and style.colour or -1)
-        x = x + (utf8.len(piece) or #piece)
+        x = x + text.width(piece)
       end
       if not from then break end
       -- a reset inside a painted stretch gives back what was painted around it
