@@ -188,6 +188,13 @@ function TestPredict:test_values_and_labels()
   lu.assertEquals(#json "numbers.h5 same.csv", 2)
   lu.assertErrorMsgContains("its first line has numbers only; if it has no header, say header = false", pl.data.csv,
     { cli.folder .. "/same.csv" })
+  cli.write("near.csv", "left,right,kind\n.1,.2,rose\n.2,.1,tulip\n.1,.1,lily\n")     -- standardized, 3e38 is infinite
+  cli.write("near.lua", (cli.read(cli.folder .. "/squares.lua"):gsub("squares", "near"):gsub("flowers.csv", "near.csv")
+    :gsub("Linear%(4, 3", 'Linear(2, 3, { init = { "constant", 1 } }')))
+  cli.write("far.csv", "left,right,kind\n3e38,-3e38,rose\n")
+  lu.assertEquals(cli.run "run near.lua --quiet".status, 0)
+  lu.assertStrMatches(cli.run("predict runs/near-s1 far.csv --csv").out,
+    "file,row,label,output_1,output_2,output_3\nfar.csv,1,,%-?nan,[^\n]*\n")
 end
 
 -- Of several outputs all are given; what is not a number is no label.

@@ -43,7 +43,7 @@ end
 local function rows_of(y) return y:reshape(y:size(1), -1):totable() end
 
 -- { label = (nil: an output is not a number), probability =, probabilities = { ... } } a sample; or, where outputs are
--- values, { values = { ... }, label = (where the data set has as many labels) }. others: of a model of several outputs
+-- values, { values = { ... }, labelled = (whether the data set has as many labels), label = }. others: of a model of several outputs
 -- those after the first, each a list of values.
 local function predict(model, x, labels)
   local ok, p = pcall(model.probabilities, model, x)
@@ -53,7 +53,8 @@ local function predict(model, x, labels)
   local guesses = labelled and model:predict(x):totable()
   if not ok then
     for i, row in ipairs(rows_of(outputs[1])) do
-      results[i] = { values = row, label = labelled and guesses[i] >= 0 and name_of(guesses[i], labels) or nil }
+      results[i] = { values = row, labelled = labelled,
+        label = labelled and guesses[i] >= 0 and name_of(guesses[i], labels) or nil }
     end
   else
     for i, row in ipairs(rows_of(p)) do
@@ -99,15 +100,8 @@ end
 
 local most = 8      -- values of one output that the table shows
 
--- Where outputs are values: is there a label all the same?
-local function has_labels(list)
-  for _, r in ipairs(list) do
-    if r.label then return true end
-  end
-end
-
 local function table_of(list, labels, shape)
-  local rows, pictures, labelled = {}, false, has_labels(list)
+  local rows, pictures, labelled = {}, false, list[1].labelled
   for i, r in ipairs(list) do
     local first = r.row and ("%s:%d"):format(r.file, r.row) or r.file
     if r.values then
@@ -135,7 +129,7 @@ local function table_of(list, labels, shape)
 end
 
 local function csv_of(list, labels)
-  local columns, labelled = { "file", "row", "label", "probability" }, has_labels(list)
+  local columns, labelled = { "file", "row", "label", "probability" }, list[1].labelled
   if list[1].values then
     columns = { "file", "row", labelled and "label" or nil }
     for k = 1, #list[1].values do columns[#columns + 1] = ("output_%d"):format(k) end
