@@ -266,6 +266,8 @@ function Experiment:find_lr(options) end
 ---@field ended "epochs"|"stopping"|"callback"|"interrupted"
 ---@field seed integer
 ---@field threads integer
+---@field labels string[]? names of the classes
+---@field documented perilune.Documented? a number to compare with
 ---@field epochs integer the most epochs that it was to train
 ---@field seconds number of training, over all sessions
 ---@field created string? when its file was written (UTC)

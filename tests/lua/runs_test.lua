@@ -141,6 +141,11 @@ function TestRuns:test_links_that_lead_back()
   lu.assertEquals(paths, { "aside/one", "one" })
 end
 
+function TestRuns:test_json_of_a_run_without_an_epoch()
+  local text = require "perilune.run.runs".json { state = {}, identity = {}, history = {}, evaluation = {} }
+  lu.assertStrContains(text, '"history":\t[]')
+end
+
 -- Runs as a filter sees them: values by name.
 local function runs_with(list)
   local runs = {}

@@ -43,8 +43,8 @@ end
 local function rows_of(y) return y:reshape(y:size(1), -1):totable() end
 
 -- { label = (nil: an output is not a number), probability =, probabilities = { ... } } a sample; or, where outputs are
--- values, { values = { ... }, labelled = (whether the data set has as many labels), label = }. others: of a model of several outputs
--- those after the first, each a list of values.
+-- values, { values = { ... }, labelled = (whether the data set has as many labels), label = }. others: of a model of
+-- several outputs those after the first, each a list of values.
 local function predict(model, x, labels)
   local ok, p = pcall(model.probabilities, model, x)
   local _, _, _, _, shapes = model:sizes()

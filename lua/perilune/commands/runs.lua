@@ -10,7 +10,7 @@ local clean = require "perilune.terminal.style".clean      -- files may come fro
 local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
   description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. " ..
     "A filter is one or more conditions, " ..
-    "such as lr>=1e-3 state=finished name~lenet; all of them hold." }
+    "such as lr>=1e-3 state=finished name~lenet 'test_error<2%'; all of them hold." }
 
 local formats = { "csv", "json", "markdown" }
 
@@ -117,7 +117,7 @@ local function print_table(list, columns, markdown)
   if markdown then
     local function line(cells) return ("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " ") end
     local heads, rule = {}, {}
-    for i, title in ipairs(titles) do heads[i], rule[i] = title[1], title.align and "---:" or "---" end
+    for i, title in ipairs(titles) do heads[i], rule[i] = title[1]:gsub("|", "\\|"), title.align and "---:" or "---" end
     print((line(heads)))
     print("|" .. table.concat(rule, "|") .. "|")
     for _, cells in ipairs(rows) do

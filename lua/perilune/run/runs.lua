@@ -102,7 +102,8 @@ function M.json(run)
     labels = run.labels, seed = run.seed,
     ended = run.ended, epoch = s.epoch, epochs = run.epochs, best = plain(run.best), seconds = plain(run.seconds),
     saved = run.created,
-    edited = s.edited, weights_sha256 = s.weights_sha256, test_evaluations = s.test_evaluations, history = rows,
+    edited = s.edited, weights_sha256 = s.weights_sha256, test_evaluations = s.test_evaluations,
+    history = core.json.list(rows),
     test = plain(run.test), val = plain(run.val),
     metrics = plain(run.evaluation.metrics),
   }, true)
