@@ -114,6 +114,15 @@ function TestSweep:test_failed_trials_are_marked_and_others_go_on()
   lu.assertStrContains(r.out, "left           1; the same command resumes it")
 end
 
+-- A process that ends without a word in failed.txt has left one in its output.
+function TestSweep:test_trials_that_end_without_noting_why()
+  cli.write("ending.lua", (small:gsub("%%%%", "%%"):gsub('error "seven is a bad rate"', 'print "bye" os.exit(3)')))
+  lu.assertStrContains(sweep("ending.lua lr=7 --out ending").out, "failed: its process ended with status 3: bye\n")
+  lu.assertStrContains(sweep("small.lua lr=0.1 --memory 1K --out little").out,
+    "failed: its process ended with status 1: the memory limit of ")
+  ledger()
+end
+
 -- Rungs after epochs 1 and 2 of 4: four configurations, then two, then one to its end. Pauses change no bit.
 function TestSweep:test_halving()
   local r = sweep "small.lua lr=0.001,0.01,0.1,0.3 --halving --jobs 2 --out halved"

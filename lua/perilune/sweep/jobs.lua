@@ -17,6 +17,14 @@ local function describe(exit, signal)
     or ("its process ended with status %d"):format(exit)
 end
 
+-- What a process said last, for a failure that it could not note.
+local function last_words(folder)
+  local output = (core.store.read_text(folder .. "/output.txt") or ""):sub(-2000)
+  local last = output:match "([^\n]*)%s*$"
+  last = last:gsub("^perilune: ", "")
+  return last ~= "" and ": " .. last or ""
+end
+
 local Pool = {}
 Pool.__index = Pool
 
@@ -68,7 +76,7 @@ function Pool:finished(task, exit, signal)
     end
     return
   end
-  trial.fail(task.folder, describe(exit, signal))
+  trial.fail(task.folder, describe(exit, signal) .. last_words(task.folder))
   self:settle(task, trial.status(task.folder))
 end
 
