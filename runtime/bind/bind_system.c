@@ -1,6 +1,8 @@
 /* core.system: version, processor, threads, memory, terminal, folders, Ctrl-C, elementary functions with fixed bits. */
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -103,6 +105,14 @@ static int system_file_id(lua_State *L) {
   struct stat s;
   if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
   lua_pushfstring(L, "%I:%I", (LUAI_UACINT)s.st_dev, (LUAI_UACINT)s.st_ino);
+  return 1;
+}
+
+/* realpath(path) -> where links lead; nil when nothing is there */
+static int system_realpath(lua_State *L) {
+  char path[PATH_MAX];
+  if (realpath(luaL_checkstring(L, 1), path) == NULL) return 0;
+  lua_pushstring(L, path);
   return 1;
 }
 
@@ -231,7 +241,8 @@ static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
-  { "kind", system_kind }, { "file_id", system_file_id }, { "free_space", system_free_space },
+  { "kind", system_kind }, { "file_id", system_file_id }, { "realpath", system_realpath },
+  { "free_space", system_free_space },
   { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted },
   { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
   { "exp", system_exp }, { "log", system_log }, { "sin", system_sin }, { "cos", system_cos },

@@ -44,7 +44,8 @@ return pl.experiment {
 
 local TRIALS = 6
 local function sweep(out, more)
-  local r = campaign.run(("sweep %s width=3,4,5 --seeds 2 --out %s %s"):format(campaign.quote(script), out, more))
+  local r = campaign.run(("sweep %s width=3,4,5 --seeds 2 --out %s %s"):format(campaign.quote(script),
+    campaign.quote(out), more))
   campaign.check(r.status == 0, "sweep %s: %s", more, r.err)
   return r.out
 end
@@ -145,14 +146,20 @@ local function with_slurm()
   start("slurmd", { "/usr/sbin/slurmd", "-D", "-f", conf, "-N", host })
   local with = "SLURM_CONF=" .. campaign.quote(conf) .. " "
   wait_for("a node that is idle", with .. "sinfo -h -o %t | grep -q idle", 60)
-  local said = sweep("array", "--slurm")
-  campaign.check(said:find("6 tasks; submit with: sbatch array/sweep.sbatch", 1, true), "sweep --slurm said: %s", said)
+  local said = sweep("an array", "--slurm")
+  campaign.check(said:find("6 tasks; submit with: sbatch 'an array/sweep.sbatch'", 1, true), "sweep --slurm said: %s",
+    said)
   for _ = 1, 2 do
-    local r = campaign.shell(with .. "sbatch array/sweep.sbatch")
+    local r = campaign.shell(with .. "sbatch 'an array/sweep.sbatch'")
     campaign.check(r.status == 0, "sbatch: %s", r.err)
   end
   wait_for("both job arrays", with .. "squeue -h > queue && ! grep -q . queue", 300)
-  check("array", "a job array, submitted twice")
+  check("an array", "a job array, submitted twice")
+  local outputs = 0
+  for _, name in ipairs(assert(store.listdir(campaign.folder .. "/an array"))) do
+    if name:match "^slurm%-%d+_%d+%.txt$" then outputs = outputs + 1 end
+  end
+  campaign.check(outputs == 2 * TRIALS, "%d outputs of tasks, not %d", outputs, 2 * TRIALS)
   done[#done + 1] = "Slurm's job array, submitted twice"
 end
 

@@ -208,6 +208,10 @@ function TestCompare:test_what_counts()
   lu.assertStrContains(words_of(copies, b), "a group of one run")
   a = group { 0.1, 0 / 0, 0.12, 1 / 0 }
   lu.assertStrContains(words_of(a, b), "; 2 runs of A have no test error and are left out")
+  lu.assertEquals(words_of(a, group { 0 / 0, 0 / 0 }),
+    "nothing can be said: no test result is common to both")
+  lu.assertEquals(words_of(a, b, { metric = "test_loss" }),
+    "nothing can be said: A has no test loss that is a finite number")
   b.runs[1].identity = { data = "e" }
   lu.assertStrContains(words_of(a, b), "; their test sets differ, which may be the reason")
   lu.assertStrContains(words_of(group { 0.1, 0.1 }, group { 0.1, 0.1 }), "no difference can be told with 2 seeds")

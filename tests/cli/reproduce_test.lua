@@ -205,6 +205,17 @@ function TestImport:test_what_is_no_run_of_a_row()
     ~= nil, r.status }, { true, 2 })
 end
 
+-- The experiments lie beside the program, wherever the link lies by which it is called.
+function TestImport:test_a_program_called_by_a_link()
+  os.execute(("mkdir -p '%s/bin' '%s/elsewhere'"):format(home, home))
+  local pipe = io.popen(("ln -sfn \"$(realpath %s)\" '%s/bin/perilune' && cd '%s/elsewhere' && " ..
+    "../bin/perilune reproduce P01 --show 2>&1"):format(cli.quote(cli.program), home, home))
+  local out = pipe:read "a"
+  pipe:close()
+  lu.assertStrContains(out, "P01")
+  lu.assertStrContains(out, "rows measured")
+end
+
 TestTraining = {}
 
 local function lines_of_results() return csv.decode(cli.read(home .. "/experiments/results.csv")) end

@@ -58,7 +58,7 @@ function TestSweep:test_a_grid_then_a_wider_one()
   lu.assertEquals({ r.err, r.status }, { "", 0 })
   lu.assertEquals(ledger(), { "0.01 2 1 from 0", "0.01 2 2 from 0", "0.1 2 1 from 0", "0.1 2 2 from 0" })
   lu.assertStrContains(r.out, "chosen by      val_error, mean over seeds")
-  lu.assertStrMatches(r.out, ".*the best again %S+ run small.lua lr=0.%d+ width=2\n.*")
+  lu.assertStrMatches(r.out, ".*the best again %S+ run small.lua lr=0.%d+ width=2 %-%-seed 1\n.*")
   local rows, count = table_of "runs/sweep-small"
   lu.assertEquals(count, 4)
   local row = rows["lr=0.01,width=2-s2"]
@@ -111,7 +111,7 @@ function TestSweep:test_failed_trials_are_marked_and_others_go_on()
   r = sweep "small.lua lr=7,0.3 --out fast --fail-fast"
   lu.assertEquals(r.status, 1)
   lu.assertEquals(ledger(), { "7 4 1 from 0" })
-  lu.assertStrContains(r.out, "left           1; the same command resumes them")
+  lu.assertStrContains(r.out, "left           1; the same command resumes it")
 end
 
 -- Rungs after epochs 1 and 2 of 4: four configurations, then two, then one to its end. Pauses change no bit.
@@ -279,8 +279,100 @@ function TestSweep:test_lists_for_other_engines()
   lu.assertTrue(os.execute(("cd / && SLURM_ARRAY_TASK_ID=2 sh %s/elsewhere/sweep.sbatch " ..
     ">/dev/null"):format(cli.folder)))
   lu.assertEquals(ledger(), { "0.4 2 1 from 0" })
+  fails("small.lua lr=0.3 --list --jobs 2",
+    "sweep: --jobs: with --list it is for GNU parallel to say (parallel -j 4 --timeout 3600)", 2)
+  fails("small.lua lr=0.3 --list --slurm", "sweep: --list or --slurm, one of them", 2)
+  fails("small.lua lr=0.3 --time 1:00", "sweep: --time is the time limit of a task of --slurm", 2)
+  fails("small.lua lr=0.3,0.4 --sampling-seed 2",
+    "sweep: --sampling-seed is what --trials N draws from; without it nothing is drawn", 2)
+  for _, word in ipairs { "'1 day'", "1:2:3:4", "soon", "''" } do
+    lu.assertStrContains(sweep("small.lua lr=0.3 --slurm --time " .. word).err, "1-12 (days and hours) is expected")
+  end
   fails("small.lua lr=0.3,0.4 --halving --list",
     "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm", 2)
+end
+
+-- The script for Slurm holds its commands, whatever is in the names of folders and in values, and is written for as
+-- many tasks as an array takes.
+function TestSweep:test_the_script_for_slurm()
+  local body = small:gsub("%%%%", "%%")
+  cli.write('a "b" %j/my own.lua', (body:gsub("epochs = pl.arg", 'name = pl.arg("text", "-"), %0')))
+  local inside = cli.quote(cli.folder .. '/a "b" %j')
+  local function shell(command)
+    return os.execute(("cd %s && %s >../.o 2>&1"):format(inside, command)), cli.read(cli.folder .. "/.o")
+  end
+  local words = cli.quote(cli.program) ..
+    [[ sweep 'my own.lua' "text=it's,[a,b \$HOME]" --slurm --out 'x y' --jobs 1]]
+  local ok, out = shell(words)
+  lu.assertEquals({ ok, out }, { true, "2 tasks; submit with: sbatch 'x y/sweep.sbatch'\n" })
+  local path = cli.folder .. '/a "b" %j/x y/sweep.sbatch'
+  local batch = cli.read(path)
+  lu.assertStrContains(batch, ('#SBATCH --output="%s/a \\"b\\" %%%%j/x y/slurm-%%A_%%a.txt"\n'):format(cli.folder))
+  lu.assertStrContains(batch, "#SBATCH --array=1-2%1\n")
+  local function task(id)
+    return os.execute(("cd / && SLURM_ARRAY_TASK_ID=%s sh %s >%s 2>&1"):format(id, cli.quote(path),
+      cli.quote(cli.folder .. "/.o")))
+  end
+  lu.assertTrue(task(1))
+  lu.assertNil(task(3))
+  lu.assertStrContains(cli.read(cli.folder .. "/.o"), "there is no task '3'")
+  -- written anew it has one task; what was submitted is a copy of the first
+  os.rename(path, path .. ".submitted")
+  lu.assertStrContains(select(2, shell(words)), "1 task; submit with: ")
+  path = path .. ".submitted"
+  lu.assertTrue(task(2))
+  ok, out = shell(words)
+  lu.assertEquals({ ok, out }, { true, "nothing is missing in x y\n" })
+  local r = sweep "small.lua width=1..1001 --slurm --out many"
+  lu.assertEquals(r.out, "1000 tasks; submit with: sbatch many/sweep.sbatch\n" ..
+    "1 more are missing than an array takes; when it is done, the same command writes the rest\n")
+  ledger()
+  os.remove(cli.folder .. '/a "b" %j/ledger')
+end
+
+-- The command that it ends with trains the best trial again, whatever seed the script has.
+function TestSweep:test_the_best_again()
+  cli.write("seeded.lua", (small:gsub("%%%%", "%%"):gsub("epochs = pl.arg", "seed = 7, %0")))
+  local r = sweep "seeded.lua lr=0.1,0.001 width=3 --epochs 2 --seeds 2 --out again --quiet"
+  local command = r.out:match "the best again %S+ ([^\n]*)\n"
+  lu.assertEquals(command, "run seeded.lua lr=0.1 width=3 --seed 1 --epochs 2")
+  lu.assertEquals(cli.run(command .. " --quiet --out once-more").status, 0)
+  local function digest(folder)
+    return require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, folder)).state.weights_sha256
+  end
+  lu.assertEquals(digest "once-more", digest "again/lr=0.1,width=3-s1")
+  ledger()
+end
+
+-- Columns of sweep.csv: no two of one name, own metrics too, defaults of arguments, and where a paused trial is.
+function TestSweep:test_columns()
+  local own = small:gsub("%%%%", "%%"):gsub("test = pl.arg", "metrics = { auc = function() return lr end }, %0")
+  cli.write("columns.lua", own)
+  sweep "columns.lua epochs=3 --out columns --quiet"
+  local r = sweep "columns.lua epochs=2,3 lr=0.2,0.3 --select auc --mode max --halving --out columns --quiet"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  local heading = cli.read(cli.folder .. "/columns/sweep.csv"):match "^[^\n]*"
+  lu.assertStrContains(heading, "trial,arg.epochs,lr,seed,state,epochs,auc,seconds,test_accuracy,")
+  local rows = table_of "columns"
+  lu.assertEquals(rows["epochs=3-s1"].lr, "0.1")
+  for name, row in pairs(rows) do
+    lu.assertEquals(row.auc, row.lr, name)
+    lu.assertTrue(row.state == "finished" or row.val_error ~= "", name)
+  end
+  lu.assertStrMatches(r.out, ".*left at epoch 1 %(0%.2%)\n.*")
+  ledger()
+end
+
+-- Where sweep.csv cannot be written the table is shown, and says so.
+function TestSweep:test_no_sweep_csv()
+  sweep "small.lua lr=0.1,0.2 --out unwritten --quiet"
+  os.remove(cli.folder .. "/unwritten/sweep.csv")
+  assert(core.store.mkdir(cli.folder .. "/unwritten/sweep.csv"))
+  local r = sweep "small.lua lr=0.1,0.2 --out unwritten --quiet"
+  lu.assertEquals({ r.err, r.status }, { "", 1 })
+  lu.assertStrContains(r.out, "  best\n")
+  lu.assertStrMatches(r.out, ".*\nnot written    [^\n]*sweep.csv.*")
+  ledger()
 end
 
 -- A trial that another process trains is left to it.

@@ -116,8 +116,17 @@ function M.beside(name, s, margin, term)
   return lines
 end
 
+local function full_title(column) return column.full or column[1] end
+
+-- The last of the shown columns that may go: not the first, and none to be kept.
+local function last_to_go(columns, shown)
+  for i = #shown, 2, -1 do
+    if not columns[shown[i]].keep then return i end
+  end
+end
+
 -- Makes the widest of the columns of words narrower, as far as that helps and is sensible; without it the last columns
--- are left out. `shown`, `left_out`: see fitting.
+-- are left out, but for those with `keep`. `shown`, `left_out`: see fitting.
 local function squeeze(columns, widths, shown, left_out, gap, width)
   local LEAST = 12
   local function excess()
@@ -132,8 +141,9 @@ local function squeeze(columns, widths, shown, left_out, gap, width)
         widest = c
       end
     end
+    local last = not widest and last_to_go(columns, shown)
     if widest then widths[widest] = widths[widest] - 1
-    elseif #shown > 1 then table.insert(left_out, 1, columns[table.remove(shown)][1])
+    elseif last then table.insert(left_out, 1, full_title(columns[table.remove(shown, last)]))
     else break end
   end
 end
@@ -152,20 +162,25 @@ function M.fitting(columns, widths, gap, width)
       if need and (not worst or need >= columns[shown[worst]].need) then worst = i end
     end
     if total <= width or not worst then break end
-    left_out[#left_out + 1] = columns[table.remove(shown, worst)][1]
+    left_out[#left_out + 1] = full_title(columns[table.remove(shown, worst)])
   end
   return shown, left_out
 end
 
 --- The line under a table that says which columns are not in it; nil when all are.
 function M.left_out(titles)
-  return #titles > 0 and "no room for: " .. table.concat(titles, ", ") or nil
+  local named = {}
+  for _, title in ipairs(titles) do
+    if title ~= "" then named[#named + 1] = title end
+  end
+  return #named > 0 and "no room for: " .. table.concat(named, ", ") or nil
 end
 
---- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, tail = its cells keep their
---- ends where they are cut }; `rows`: lists of strings (nil: empty), with a `style` of the row or `styles` of cells.
---- `paint(text, style)` may colour a padded cell. Returns the lines, the titles first. Of what is wider than `width`
---- columns are left out (see fitting), which a last line says; if that does not do, words are cut.
+--- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, keep =, full = its title
+--- where it is left out, tail = its cells keep their ends where they are cut }; `rows`: lists of strings (nil: empty),
+--- with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell. Returns the
+--- lines, the titles first. Of what is wider than `width` columns are left out (see fitting), which a last line says;
+--- if that does not do, words are cut, and then the last columns without `keep` are left out.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "

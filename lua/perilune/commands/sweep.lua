@@ -9,6 +9,13 @@ local M = { summary = "train every combination of arguments, with several seeds"
     "folder of its own below runs/sweep-<FILE>/. Killed at any moment, the same command trains what is missing and " ..
     "nothing twice; so do several at once." }
 
+-- As sbatch takes it: minutes, m:s, h:m:s, d-h, d-h:m or d-h:m:s.
+local function time_limit(word)
+  local rest = word:gsub("^%d+%-", "")
+  if rest:find "^%d+$" or rest:find "^%d+:%d+$" or rest:find "^%d+:%d+:%d+$" then return word end
+  return nil, ("a time such as 30 (minutes), 2:00:00 or 1-12 (days and hours) is expected, got '%s'"):format(word)
+end
+
 function M.define(parser)
   parser:argument("file", "A Lua file that ends with: return pl.experiment { ... }")
   parser:argument("arguments", "What varies: lr=1e-3,1e-2 (a list), width=1..5 (whole numbers), lr=lin:0..1 and " ..
@@ -19,7 +26,8 @@ function M.define(parser)
     :argname "<n>"
   parser:option("--sampling-seed", "What --trials draws from (1); more trials begin with the same ones.")
     :convert(convert.whole(0)):argname "<n>"
-  parser:option("--jobs", "So many trials at a time (1); the cores are shared among them."):convert(convert.whole(1))
+  parser:option("--jobs", "So many trials at a time (1); the cores are shared among them. With --slurm: so many " ..
+    "tasks (all)."):convert(convert.whole(1))
     :argname "<n>"
   parser:option("--threads", "Threads of all trials together, instead of all cores; with --list and --slurm: of " ..
     "each (1)."):convert(convert.whole(1)):argname "<n>"
@@ -34,7 +42,7 @@ function M.define(parser)
   parser:flag("--retry", "Train again what is marked as failed.")
   parser:flag("--list", "Only print a command a line for each missing trial, for GNU parallel.")
   parser:flag("--slurm", "Only write a job array over the missing trials, for sbatch.")
-  parser:option("--time", "Time limit of a task of --slurm, such as 2:00:00."):argname "<time>"
+  parser:option("--time", "Time limit of a task of --slurm, such as 2:00:00."):convert(time_limit):argname "<time>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the table.")
 end
@@ -54,29 +62,70 @@ local function finish(r, o, term)
   for _, line in ipairs(outcome.table(r.configurations, r.shown, r.metric, term)) do print(line) end
   local best = r.configurations[1]
   local chosen = r.metric and #r.configurations > 1 and best.loss < math.huge
-  local lines = { { "all numbers", r.plan.folder .. "/sweep.csv" } }
-  if chosen then
-    if choice.of_test(r.metric) then
-      local warning = ", of the TEST set: its error is no estimate of that on new data"
-      lines[#lines + 1] = { "chosen by", r.metric .. warning }
-    else lines[#lines + 1] = { "chosen by", r.metric .. ", mean over seeds" } end
-    local words = { script.program, "run", r.plan.file }
-    table.move(best.words, 1, #best.words, #words + 1, words)
-    if r.plan.epochs then table.move({ "--epochs", ("%d"):format(r.plan.epochs) }, 1, 2, #words + 1, words) end
-    lines[#lines + 1] = { "the best again", text.command(words) }
-  end
-  if failed > 0 then
-    lines[#lines + 1] = { "failed", ("%d; --retry trains %s again"):format(failed, failed == 1 and "it" or "them") }
-  end
-  if r.stopped == "interrupted" then
-    lines[#lines + 1] = { "interrupted", ("%d left; the same command resumes"):format(rest) }
-  elseif rest > 0 and not o.halving then
-    lines[#lines + 1] = { "left", ("%d; the same command resumes them"):format(rest) }
+  local function say(name, ...)
+    for _, line in ipairs(text.beside(name, (...):format(select(2, ...)), 15, term)) do print(line) end
   end
   print()
-  for _, line in ipairs(lines) do print(term.paint(text.pad(line[1], 15), "dim") .. line[2]) end
+  if r.unwritten then say("not written", "%s", r.unwritten)
+  else say("all numbers", "%s/sweep.csv", r.plan.folder) end
+  if chosen then
+    if choice.of_test(r.metric) then
+      say("chosen by", "%s, of the TEST set: its error is no estimate of that on new data", r.metric)
+    else say("chosen by", "%s, mean over seeds", r.metric) end
+    local words = { script.program, "run", r.plan.file }
+    local function add(list) table.move(list, 1, #list, #words + 1, words) end
+    add(best.words)
+    for _, item in ipairs(best.items) do
+      if item.run then
+        add { "--seed", ("%d"):format(item.trial.seed) }
+        break
+      end
+    end
+    if r.plan.epochs then add { "--epochs", ("%d"):format(r.plan.epochs) } end
+    -- on one line, however narrow the terminal is: it is to be copied
+    print(term.paint(text.pad("the best again", 15), "dim") .. text.command(words))
+  end
+  if failed > 0 then say("failed", "%d; --retry trains %s again", failed, failed == 1 and "it" or "them") end
+  if r.stopped == "interrupted" then say("interrupted", "%d left; the same command resumes", rest)
+  elseif rest > 0 and not o.halving then
+    say("left", "%d; the same command resumes %s", rest, rest == 1 and "it" or "them")
+  end
   if r.stopped == "interrupted" then return require "perilune.core".system.interrupt_status() end
-  return (failed > 0 or rest > 0 and not o.halving) and 1 or 0
+  return (failed > 0 or r.unwritten or rest > 0 and not o.halving) and 1 or 0
+end
+
+-- --list and --slurm.
+local function for_others(options, o)
+  local sweep, elsewhere = require "perilune.sweep.run", require "perilune.sweep.elsewhere"
+  if o.halving then
+    errors.fail(2, "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm")
+  elseif options.list and options.slurm then errors.fail(2, "sweep: --list or --slurm, one of them")
+  elseif options.list and (o.jobs or options.time) then
+    errors.fail(2, "sweep: %s: with --list it is for GNU parallel to say (parallel -j 4 --timeout 3600)", o.jobs
+      and "--jobs" or "--time")
+  end
+  local plan = sweep.prepare(o)
+  local function note_failed(count)
+    if count > 0 then io.stderr:write(("%d failed; with --retry they are trained again\n"):format(count)) end
+  end
+  if options.list then
+    local commands, failed = elsewhere.commands(plan, o)
+    for _, line in ipairs(commands) do print(line) end
+    note_failed(failed)
+    return 0
+  end
+  o.time = options.time
+  local path, count, missing, failed = elsewhere.slurm(plan, o)
+  if not path then print(("nothing is missing in %s"):format(plan.folder))
+  else
+    print(("%d task%s; submit with: %s"):format(count, count == 1 and "" or "s", text.command { "sbatch", path }))
+    if count < missing then
+      local more = "%d more are missing than an array takes; when it is done, the same command writes the rest"
+      print(more:format(missing - count))
+    end
+  end
+  note_failed(failed)
+  return 0
 end
 
 function M.run(options)
@@ -85,24 +134,8 @@ function M.run(options)
     sampling_seed = options.sampling_seed, jobs = options.jobs, threads = options.threads, epochs = options.epochs,
     out = options.out, halving = options.halving, select = options.select, mode = options.mode,
     fail_fast = options.fail_fast, retry = options.retry, memory = options.memory, quiet = options.quiet }
-  if options.list or options.slurm then
-    if o.halving then
-      errors.fail(2, "sweep: --halving waits for all trials at each rung; it runs here, not with --list or --slurm")
-    end
-    local elsewhere = require "perilune.sweep.elsewhere"
-    local plan = sweep.prepare(o)
-    if options.list then
-      for _, line in ipairs(elsewhere.commands(plan, o)) do print(line) end
-      return 0
-    end
-    o.time = options.time
-    local path, count = elsewhere.slurm(plan, o)
-    if not path then print(("nothing is missing in %s"):format(plan.folder))
-    else
-      print(("%d task%s; submit with: sbatch %s"):format(count, count == 1 and "" or "s", text.command { path }))
-    end
-    return 0
-  end
+  if options.list or options.slurm then return for_others(options, o) end
+  if options.time then errors.fail(2, "sweep: --time is the time limit of a task of --slurm") end
   local term = text.terminal(1)
   local r = sweep.run(o, function(line) if not o.quiet then print(term.paint(line, "cyan")) end end)
   return finish(r, o, term)

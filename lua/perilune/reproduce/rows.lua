@@ -20,7 +20,7 @@ function M.folder()
       end
     end
   end
-  local folder = program:match "^(.*)/[^/]*$"
+  local folder = (system.realpath(program) or program):match "^(.*)/[^/]*$"      -- ~/bin may hold a link to it
   if folder then
     folders[#folders + 1] = folder .. "/../experiments"
     folders[#folders + 1] = folder .. "/../share/perilune/experiments"

@@ -112,6 +112,10 @@ local function of_two_groups(a, b, labels, o)
         n == 1 and "has" or "have", name, n == 1 and "is" or "are")
     end
   end
+  if #x == 0 or #y == 0 then
+    return { kind = "none", claimed = false, metric = metric,
+      words = ("nothing can be said: %s has no %s that is a finite number"):format(#x == 0 and first or second, name) }
+  end
   if #x < 2 or #y < 2 then
     return { kind = "none", claimed = false, metric = metric, words = "nothing can be said: a group of one run says " ..
       "nothing of its spread; train it with more seeds" .. lost }

@@ -82,6 +82,7 @@ return function(given)
     return script.aside(sweep.run, o, function(line) if not o.quiet then print(line) end end)
   end)
   if not ok then errors.raise("%s", errors.bare(tostring(r))) end
+  if r.unwritten then errors.raise("%s", r.unwritten) end
   local result = { folder = r.plan.folder, metric = r.metric, stopped = r.stopped, configurations = {}, runs = {},
     failed = {} }
   for i, c in ipairs(r.configurations) do

@@ -1,8 +1,8 @@
---- What came of a sweep: its trials, grouped by configuration; the best; the table; sweep.csv.
+--- What came of a sweep: its trials, grouped by configuration; the best; the table.
 local choice = require "perilune.sweep.choice"
-local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local report = require "perilune.terminal.tables"
+local sorted_keys = require "perilune.base.sorted_keys"
 local samples = require "perilune.stats.samples"
 local text = require "perilune.base.format"
 local trial = require "perilune.sweep.trial"
@@ -41,8 +41,23 @@ local function is_doubtful(items, metric)
   return false
 end
 
+-- How far the trials are that have no result: the last epoch of any, and the mean of the metric where all of them have
+-- one.
+local function progress(items, metric)
+  local reached, sum, count, all = 0, 0.0, 0, metric ~= nil
+  for _, item in ipairs(items) do
+    if not item.run and item.status.state ~= "failed" then
+      local x = item.status.row and item.status.row[metric or ""]
+      reached, all = math.max(reached, item.status.epoch), all and x ~= nil and x == x
+      sum, count = sum + (x or 0), count + 1
+    end
+  end
+  return reached, all and count > 0 and sum / count or nil
+end
+
 --- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`),
---- those of which a seed failed after the others; without a metric, in order. A list of { words, items, summaries =
+--- those of which a seed failed after the others, and last those that have no result, by how far they came; without a
+--- metric, in order. A list of { words, items, summaries =
 --- { [metric] = ... }, loss }.
 function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
@@ -56,6 +71,7 @@ function M.configurations(items, metric, mode, shown)
     c.items[#c.items + 1] = item
   end
   for _, c in ipairs(list) do
+    c.reached, c.last = progress(c.items, metric)
     for _, name in ipairs(shown) do
       local found = values(c.items, name)
       if #found > 0 then c.summaries[name] = samples.summary(found) end
@@ -67,6 +83,9 @@ function M.configurations(items, metric, mode, shown)
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
     if a.loss ~= b.loss then return a.loss < b.loss end
+    if a.rank == 3 and a.reached ~= b.reached then return a.reached > b.reached end
+    local x, y = choice.loss(mode, a.last), choice.loss(mode, b.last)
+    if a.rank == 3 and x ~= y then return x < y end
     return a.position < b.position
   end)
   return list
@@ -88,105 +107,106 @@ function M.shown(e, metric)
   return list
 end
 
---- Writes sweep.csv: a line a trial, with its arguments and all numbers of its result.
-function M.write_csv(plan, items)
-  local columns, seen, arguments, results = { "trial" }, {}, {}, {}
-  local function note(list, name)
-    if not seen[name] then list[#list + 1] = name end
-    seen[name] = true
-  end
-  local rows = {}
-  for i, item in ipairs(items) do
-    local t, row = item.trial, {}
-    row.trial, row.seed, row.state, row.message = t.name, t.seed, item.status.state, item.status.message
-    row.epochs = item.status.epoch
-    for _, word in ipairs(t.words) do
-      local name, value = word:match "^([^=]*)=(.*)$"
-      row["arg." .. name] = value
-      note(arguments, "arg." .. name)
-    end
-    for _, name in ipairs(item.run and item.run:values() or {}) do
-      local value = item.run:value(name)
-      if math.type(value) and (name:match "^%l+_%l" or name == "seconds") and not row["arg." .. name] then
-        row[name] = value
-        note(results, name)
-      end
-    end
-    rows[i] = row
-  end
-  table.sort(arguments)
-  table.sort(results)
-  local titles = {}
-  for _, name in ipairs(arguments) do columns[#columns + 1], titles[name] = name, name:sub(5) end
-  for _, name in ipairs { "seed", "state", "epochs" } do columns[#columns + 1] = name end
-  table.move(results, 1, #results, #columns + 1, columns)
-  columns[#columns + 1] = "message"
-  local body = csv.encode(columns, rows)
-  local heading = {}
-  for i, name in ipairs(columns) do heading[i] = titles[name] or name end
-  return core.store.write_text(plan.folder .. "/sweep.csv", csv.line(heading) .. body:sub((body:find("\n", 1, true))))
-end
+local function show(name, x) return (report.value(name, x):gsub(" %%$", "")) end
 
 local function spread(name, s)
   if not s then return "-", "", "" end
-  local function show(x) return (report.value(name, x):gsub(" %%$", "")) end
-  if s.n == 1 then return show(s.mean), "", "" end
-  return show(s.mean), show(s.std), show(s.min) .. " to " .. show(s.max)
+  if s.n == 1 then return show(name, s.mean), "", "" end
+  return show(name, s.mean), show(name, s.std), show(name, s.min) .. " to " .. show(name, s.max)
 end
 
--- The names of arguments that configurations give, sorted.
-local function arguments_of(list)
-  local names, seen = {}, {}
+--- The value of an argument in a trial, as text: as the sweep gave it, or else as the script's default was.
+function M.argument(item, name)
+  for _, word in ipairs(item.trial.words) do
+    local given, value = word:match "^([^=]*)=(.*)$"
+    if given == name then return value end
+  end
+  local value = item.run and item.run.arguments[name]
+  if type(value) == "table" then return table.concat(value, ",") end
+  return value ~= nil and (math.type(value) and csv.number(value) or tostring(value)) or nil
+end
+
+--- The names of arguments that any of the trials was given, sorted.
+function M.arguments(items)
+  local names = {}
+  for _, item in ipairs(items) do
+    for _, word in ipairs(item.trial.words) do names[word:match "^[^=]*"] = true end
+  end
+  return sorted_keys(names)
+end
+
+local function argument_of(c, name)
+  for _, item in ipairs(c.items) do
+    local value = M.argument(item, name)
+    if value then return value end
+  end
+  return ""
+end
+
+-- Columns of a table: the arguments and the metric stay on a narrow terminal, the rest goes by its `need`.
+local function columns_of(list, names, shown)
+  local columns, several = {}, false
+  for i, name in ipairs(names) do
+    local numeric = true
+    for _, c in ipairs(list) do numeric = numeric and (tonumber(argument_of(c, name)) or argument_of(c, name) == "") end
+    columns[i] = { name, align = numeric and "right" or nil }
+  end
   for _, c in ipairs(list) do
-    for _, word in ipairs(c.words) do
-      local name = word:match "^[^=]*"
-      if not seen[name] then names[#names + 1] = name end
-      seen[name] = true
+    for _, s in pairs(c.summaries) do several = several or s.n > 1 end
+  end
+  columns[#columns + 1] = { "seeds", align = "right", need = 1 }
+  for i, name in ipairs(shown) do
+    local title = report.title(name)
+    local function add(word, column)
+      column[1], column.full, column.need = word, title .. (word == title and "" or ", " .. word), column.need
+      columns[#columns + 1] = column
+    end
+    add(title .. (report.is_share(name) and " %" or ""), { align = "right", need = i > 1 and 4 or nil })
+    columns[#columns].full = title
+    if several then
+      add("std", { align = "right", need = i > 1 and 5 or 2 })
+      add("min to max", { need = i > 1 and 6 or 3 })
     end
   end
-  table.sort(names)
-  return names
+  columns[#columns + 1] = { "", keep = true }
+  return columns, several
+end
+
+-- What there is to say of a configuration beside its numbers.
+local function notes_of(c, metric)
+  local notes, done, failed = {}, 0, 0
+  for _, item in ipairs(c.items) do
+    if item.run then done = done + 1 elseif item.status.state == "failed" then failed = failed + 1 end
+  end
+  if failed > 0 then notes[1] = failed .. " failed" end
+  if done + failed < #c.items then
+    local at = c.reached > 0 and ("left at epoch %d"):format(c.reached) or "not begun"
+    if c.reached > 0 and c.last then at = at .. (" (%s)"):format(report.value(metric, c.last)) end
+    notes[#notes + 1] = at
+  end
+  return notes, done
 end
 
 --- The table of configurations as lines.
 function M.table(list, shown, metric, term)
-  local columns, rows = {}, {}
-  local names = arguments_of(list)
-  for i, name in ipairs(names) do columns[i] = { name, align = "right" } end
-  columns[#columns + 1] = { "seeds", align = "right" }
-  for _, name in ipairs(shown) do
-    local title = report.title(name) .. (report.value(name, 0.5):find "%%" and " %" or "")
-    columns[#columns + 1] = { title, align = "right" }
-    columns[#columns + 1] = { "std", align = "right" }
-    columns[#columns + 1] = { "min to max" }
-  end
-  columns[#columns + 1] = { "" }
+  local items, rows = {}, {}
+  for _, c in ipairs(list) do table.move(c.items, 1, #c.items, #items + 1, items) end
+  local names = M.arguments(items)
+  local columns, several = columns_of(list, names, shown)
   for i, c in ipairs(list) do
-    local cells, done, failed, rest = {}, 0, 0, 0
-    for _, item in ipairs(c.items) do
-      if item.run then done = done + 1
-      elseif item.status.state == "failed" then failed = failed + 1
-      else rest = math.max(rest, item.status.epoch) end
-    end
-    local given = {}
-    for _, word in ipairs(c.words) do
-      local name, value = word:match "^([^=]*)=(.*)$"
-      given[name] = value
-    end
-    for n, name in ipairs(names) do cells[n] = given[name] or "" end
+    local cells = {}
+    for n, name in ipairs(names) do cells[n] = argument_of(c, name) end
+    local notes, done = notes_of(c, metric)
     cells[#cells + 1] = ("%d"):format(done)
     for _, name in ipairs(shown) do
       local mean, std, range = spread(name, c.summaries[name])
-      for _, cell in ipairs { mean, std, range } do cells[#cells + 1] = cell end
+      for k, cell in ipairs { mean, std, range } do
+        if k == 1 or several then cells[#cells + 1] = cell end
+      end
     end
-    local notes = {}
     if i == 1 and metric and c.loss < math.huge and #list > 1 then
-      notes[1] = choice.of_test(metric) and "best by the TEST set" or "best"
+      table.insert(notes, 1, choice.of_test(metric) and "best by the TEST set" or "best")
       cells.style = "bold"
-    end
-    if failed > 0 then notes[#notes + 1] = failed .. " failed" end
-    if done + failed < #c.items then
-      notes[#notes + 1] = rest > 0 and ("left at epoch %d"):format(rest) or "not begun"
     end
     cells[#columns] = table.concat(notes, ", ")
     rows[i] = cells

@@ -6,6 +6,7 @@ local halving = require "perilune.sweep.halving"
 local jobs = require "perilune.sweep.jobs"
 local outcome = require "perilune.sweep.outcome"
 local plans = require "perilune.sweep.plan"
+local results_csv = require "perilune.sweep.results_csv"
 local script = require "perilune.script"
 local trial = require "perilune.sweep.trial"
 local Watch = require "perilune.sweep.watch"
@@ -119,6 +120,9 @@ local function check(o)
       errors.fail(2, "sweep: %s is a whole number from 1, got %s", name, tostring(o[name]))
     end
   end
+  if o.sampling_seed and not o.trials then
+    errors.fail(2, "sweep: --sampling-seed is what --trials N draws from; without it nothing is drawn")
+  end
 end
 
 --- The plan of a sweep and what it is chosen by: plan, metric (or nil), "min" or "max" of it, names of the results
@@ -138,7 +142,7 @@ end
 
 --- Trains what is missing. Options: file, arguments = { "lr=1e-3,1e-2", ... }, seeds, trials, sampling_seed, jobs,
 --- threads, out, epochs, halving, select, mode, fail_fast, retry, memory, quiet. Returns { plan, metric, shown, items,
---- configurations, stopped }.
+--- configurations, stopped, unwritten = why there is no sweep.csv }.
 function M.run(o, say)
   local plan, metric, mode, shown = M.prepare(o)
   say = say or function() end
@@ -146,10 +150,9 @@ function M.run(o, say)
   if o.halving then stopped = halve(plan, o, shown, metric, mode, say)
   else stopped = train(plan, plan.trials, o, shown) end
   local items = outcome.look(plan)
-  local ok, message = outcome.write_csv(plan, items)
-  if not ok then errors.fail(1, "%s", message) end
-  return { plan = plan, metric = metric, shown = shown, items = items, stopped = stopped,
-    configurations = outcome.configurations(items, metric, mode, shown) }
+  local ok, message = results_csv.write(plan, items)
+  return { plan = plan, unwritten = not ok and message or nil, metric = metric, shown = shown, items = items,
+    stopped = stopped, configurations = outcome.configurations(items, metric, mode, shown) }
 end
 
 return M

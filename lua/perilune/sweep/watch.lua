@@ -57,8 +57,13 @@ function Watch:trial(name, status, row)
     what = ("%d epochs, %s"):format(status.epoch, results(self, row or status.row))
   else what = ("epoch %d, %s"):format(status.epoch, status.message or results(self, status.row)) end
   local form = "%" .. #tostring(self.total) .. "d/%d"
-  local count = self.term.paint(form:format(self.settled, self.total), "dim")
-  self:say(("%s  %s  %s"):format(count, self.term.paint(name, "bold"), what))
+  local count = form:format(self.settled, self.total)
+  local head = ("%s  %s"):format(self.term.paint(count, "dim"), self.term.paint(name, "bold"))
+  local line = head .. "  " .. what
+  if not self.term.width or text.width(line) <= self.term.width then return self:say(line) end
+  local indent = (" "):rep(#count + 2)
+  self:say(head)
+  for _, part in ipairs(text.wrap(indent .. what, self.term.width, indent)) do self:say(part) end
 end
 
 local function epochs_of(self, task) return task.epochs or self.epochs end
