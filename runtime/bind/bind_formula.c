@@ -294,11 +294,12 @@ static int recorder_result(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
   pl_outputs *o = &r->program->outputs;
   lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer n = lua_isnil(L, 3) ? 0 : (lua_Integer)lua_rawlen(L, 3);
   if (n > PL_MOST_OUTPUTS) return luaL_error(L, "a model has at most %d outputs, got %d", PL_MOST_OUTPUTS, (int)n);
   *o = (pl_outputs){ 0 };
   for (; o->count < (int)n; o->count++) {
-    lua_rawgeti(L, 3, o->count + 1);
+    luaL_argcheck(L, lua_rawgeti(L, 3, o->count + 1) == LUA_TTABLE, 3, "a list of lists of sizes is expected");
     lua_Integer axes = (lua_Integer)lua_rawlen(L, 4);
     for (int a = 0; a < (int)axes && a < PL_MAX_AXES - 1; a++) {
       lua_rawgeti(L, 4, a + 1);

@@ -25,6 +25,16 @@ function TestHostile:test_numbers_beyond_all_borders()
   raises("a limit is a number of bytes", core.system.memory_limit, -1)
 end
 
+-- A string has a length, too, and no items.
+function TestHostile:test_texts_are_no_lists_of_sizes()
+  local recorder = core.formula.eager(1)
+  local value = recorder:input(pl.ones(1, 3), false)
+  for _, shapes in ipairs { "sizes", { "sizes" }, { { 3 }, "sizes" } } do
+    lu.assertFalse((pcall(recorder.result, recorder, value, shapes)))
+  end
+  recorder:result(value, { { 1 }, { 2 } })
+end
+
 function TestHostile:test_lengths_that_lie_are_not_believed()
   local endless = setmetatable({ 2, 2 }, { __len = function() return math.maxinteger end })
   lu.assertEquals(nn.Reshape(endless):infer(pl.zeros(3, 4)).shape, { 3, 2, 2 })
