@@ -332,7 +332,7 @@ function TestSweep:test_the_script_for_slurm()
   lu.assertTrue(task(2))
   ok, out = shell(words)
   lu.assertEquals({ ok, out }, { true, "nothing is missing in x y\n" })
-  local r = sweep "small.lua width=1..1001 --slurm --out many"
+  local r = sweep "small.lua lr=1..1001 --slurm --out many"
   lu.assertEquals(r.out, "1000 tasks; submit with: sbatch many/sweep.sbatch\n" ..
     "1 more are missing than an array takes; when it is done, the same command writes the rest\n")
   ledger()
