@@ -49,9 +49,19 @@ static haddr_t checked_get_eof(const H5FD_t *file, H5FD_mem_t type) {
 static herr_t checked_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t n, void *out) {
   pl_checked_file *f = (pl_checked_file *)file;
   (void)transfer;
+  if (type == H5FD_MEM_DRAW && f->locating) {
+    f->located = at;
+    f->located_size = n;
+    return 0;
+  }
   size_t there = at >= f->size ? 0 : n < f->size - at ? n : (size_t)(f->size - at);
   memset((char *)out + there, 0, n - there);
   if (f->error.status || (there > 0 && !pl_checked_file_get(f, at, out, there))) return -1;
+  if (there >= 4 && type != H5FD_MEM_DRAW && memcmp(out, "MDCI", 4) == 0) {
+    pl_error_set(&f->error, PL_ERROR_CORRUPT, "%s holds an image of libhdf5's cache, whose structures could not be "
+                 "checked; h5repack writes a file without one", f->path);
+    return -1;
+  }
   return type == H5FD_MEM_DRAW || (pl_local_heap_check(f, at, out, there) && pl_tree_node_check(f, at, out, there))
     ? 0 : -1;
 }
@@ -73,7 +83,8 @@ static const H5FD_class_t driver = {
 };
 
 /* The signature lies at 0, 512, 1024, 2048, ... Without one libhdf5 opens nothing. HDF5 File Format Specification 3.0,
-   II.A: the superblock says how many bytes addresses (O) and lengths (L) have. */
+   II.A: the superblock says how many bytes addresses (O) and lengths (L) have; from version 3 on it has flags, too, of
+   which libhdf5 asks only its own drivers' files: 1, open for writing, 4, and for readers meanwhile. */
 static bool find_superblock(pl_checked_file *f, pl_error *err) {
   static const uint8_t signature[8] = { 0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n' };
   uint8_t block[15];
@@ -86,6 +97,11 @@ static bool find_superblock(pl_checked_file *f, pl_error *err) {
       if (sizes[i] == 2 || sizes[i] == 4 || sizes[i] == 8) continue;
       pl_error_set(err, PL_ERROR_CORRUPT, "%s is damaged, or no file for this program: its addresses have %u bytes and "
                    "its lengths %u, where 2, 4 or 8 are read", f->path, f->address, f->length);
+      return false;
+    }
+    if (block[8] >= 3 && (block[11] & (1 | 4)) != 0) {
+      pl_error_set(err, PL_ERROR_CORRUPT, "%s is still open for writing, or its writer ended without closing it; "
+                   "h5clear -s takes that mark away", f->path);
       return false;
     }
     return true;

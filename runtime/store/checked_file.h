@@ -9,10 +9,6 @@
 
 typedef struct pl_node_claim { uint64_t node, by; } pl_node_claim;
 
-/* An entry of a chunk index: the key as it is in the file (see tree_node.c), and where the chunk is, from the file's
-   beginning. */
-typedef void pl_chunk_entry_fn(void *context, const uint8_t *key, uint64_t address);
-
 typedef struct pl_checked_file {
   H5FD_t driver;                 /* libhdf5's part, first */
   haddr_t end;                   /* as libhdf5 says */
@@ -21,18 +17,18 @@ typedef struct pl_checked_file {
   const uint8_t *memory;
   uint64_t size, base;           /* addresses count from the signature */
   unsigned address, length;      /* bytes of an address and of a length; 0: no superblock */
-  pl_error error;                /* where there is one, as in what is no list or no tree, nothing more is read */
+  pl_error error;                /* once there is one, because of what is no list or no tree, nothing more is read */
   uint64_t blocks_left;          /* of free blocks of heaps, that may still be followed */
   pl_node_claim *claims;         /* [claim_capacity], a table of nodes and who leads to them */
   size_t claim_count, claim_capacity;
   int chunk_axes;                /* of the data set whose chunks will be looked up */
-  pl_chunk_entry_fn *entry;      /* NULL, or is told what is in each leaf of a chunk index, once it was read */
-  void *context;
+  bool locating;                 /* values are not read, but where they would have been: */
+  uint64_t located, located_size;
 } pl_checked_file;
 
 /* Given path, source or memory, and size: an error if the file counts in numbers that are not read. */
 pl_status pl_checked_file_begin(pl_checked_file *f, pl_error *err);
-/* The HDF5 file, or -1. What it reads has begun, does not move and ends after it. */
+/* The HDF5 file, or -1. f has begun; until H5Fclose it must neither move nor end. */
 hid_t pl_checked_file_open(pl_checked_file *f, pl_error *err);
 void pl_checked_file_end(pl_checked_file *f);
 bool pl_checked_file_get(const pl_checked_file *f, uint64_t at, void *out, size_t n);

@@ -56,7 +56,8 @@ pl_status pl_chunks_find(pl_chunks *c, pl_checked_file *file, hid_t set, const p
   return status;
 }
 
-bool pl_chunk_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]) {
+/* Where chunk i begins; true if it reaches beyond the data set. */
+static bool find_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]) {
   bool beyond = false;
   for (int a = c->axes - 1; a >= 0; a--) {
     size_t across = (size_t)((c->size[a] + c->chunk[a] - 1) / c->chunk[a]);
@@ -74,10 +75,40 @@ static pl_status damaged(const char *why, pl_error *err) {
 /* What does not shrink grows, by less. */
 static size_t most_stored(const pl_chunks *c) { return 2 * c->bytes + CHUNK_SPARE; }
 
-pl_status pl_chunk_check_size(const pl_chunks *c, uint64_t size, pl_error *err) {
+static pl_status check_size(const pl_chunks *c, uint64_t size, pl_error *err) {
   if (size <= most_stored(c)) return PL_OK;
   return pl_error_set(err, PL_ERROR_CORRUPT, "one of its chunks has %llu bytes, for elements of %zu",
                       (unsigned long long)size, c->bytes);
+}
+
+static pl_status no_place(hid_t set, const hsize_t *corner, pl_error *err) {
+  hsize_t size = 0;
+  if (hdf5.H5Dget_chunk_storage_size(set, corner, &size) < 0 || size > 0)
+    return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not found");
+  return pl_error_set(err, PL_ERROR_TYPE, "some of its chunks were never written");
+}
+
+/* libhdf5 1.10 tells a chunk's address only by a walk through all of the index, n^2 steps for n chunks. Where it would
+   read a chunk, it looks up fast. */
+pl_status pl_chunks_locate(const pl_chunks *c, pl_checked_file *file, hid_t set, pl_stored_chunk *chunks,
+                           pl_error *err) {
+  uint8_t *buffer = pl_alloc(most_stored(c), err);
+  pl_status status = buffer ? PL_OK : PL_ERROR_MEMORY;
+  file->locating = true;
+  for (size_t i = 0; status == PL_OK && i < c->bands * c->band_chunks; i++) {
+    hsize_t corner[PL_MAX_AXES];
+    uint32_t mask = 0;
+    bool beyond = find_corner(c, i, corner);
+    file->located_size = 0;
+    if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, buffer) < 0 || file->located_size == 0)
+      status = no_place(set, corner, err);
+    else status = check_size(c, file->located_size, err);
+    if (beyond && c->edges_plain) mask = UINT32_MAX;
+    chunks[i] = (pl_stored_chunk){ file->located, file->located_size, mask };
+  }
+  file->locating = false;
+  pl_free(buffer);
+  return status;
 }
 
 /* The shuffle filter stores byte 0 of every element, then byte 1 of every element, ..., then what is left over. */
@@ -151,10 +182,10 @@ static pl_status check_chunk(const pl_chunks *c, hid_t set, size_t i, uint8_t **
                              pl_error *err) {
   hsize_t corner[PL_MAX_AXES], size = 0;
   uint32_t mask = 0;
-  bool beyond = pl_chunk_corner(c, i, corner);
+  bool beyond = find_corner(c, i, corner);
   if (c->filter_count == 0) return check_length(c, set, corner, *packed, err);
   if (hdf5.H5Dget_chunk_storage_size(set, corner, &size) < 0 || size == 0) return PL_OK;   /* not there */
-  if (pl_chunk_check_size(c, size, err)) return err->status;
+  if (check_size(c, size, err)) return err->status;
   if (hdf5.READ_CHUNK(set, H5P_DEFAULT, corner, &mask, *packed) < 0)
     return pl_hdf5_error(err, PL_ERROR_CORRUPT, "one of its chunks is not read");
   if (beyond && c->edges_plain) mask = UINT32_MAX;

@@ -30,13 +30,9 @@ typedef struct pl_chunks {
 /* Of a data set of that shape in chunks, with elements of `element` bytes. Errors do not name it. */
 pl_status pl_chunks_find(pl_chunks *c, pl_checked_file *file, hid_t set, const pl_shape *shape, size_t element,
                          pl_error *err);
-/* All chunks of [bands, band_chunks], each zero before. */
+/* All chunks, [bands, band_chunks]; an error where one was never written. */
 pl_status pl_chunks_locate(const pl_chunks *c, pl_checked_file *file, hid_t set, pl_stored_chunk *chunks,
                            pl_error *err);
-/* Where chunk i begins; true if it reaches beyond the data set. */
-bool pl_chunk_corner(const pl_chunks *c, size_t i, hsize_t corner[PL_MAX_AXES]);
-/* Can a chunk be stored in so many bytes? */
-pl_status pl_chunk_check_size(const pl_chunks *c, uint64_t size, pl_error *err);
 enum { CHUNK_SPARE = 64 };
 /* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both hold at least what is stored and
    c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */

@@ -42,7 +42,7 @@ typedef H5O_info_t pl_object_info;
   X(H5Pget_external_count) X(H5Pget_filter2) X(H5Pget_chunk_opts) \
   X(H5Fcreate) X(H5Fopen) X(H5Fclose) X(H5Gcreate2) X(H5Gopen2) X(H5Gclose) X(H5Gget_info) X(H5Gget_create_plist) \
   X(H5Lexists) X(H5Lget_info) X(H5Lget_val) X(H5Literate) X(H5Oopen) X(H5Oclose) X(OBJECT_INFO) X(H5Dcreate2) \
-  X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(H5Dget_chunk_info_by_coord) X(READ_CHUNK) \
+  X(H5Dopen2) X(H5Dwrite) X(H5Dread) X(H5Dclose) X(H5Dget_offset) X(READ_CHUNK) \
   X(H5Dget_chunk_storage_size) X(H5Dget_storage_size) X(H5Dget_space) X(H5Dget_type) X(H5Dget_create_plist) \
   X(H5Screate) X(H5Screate_simple) X(H5Sclose) X(H5Sselect_hyperslab) X(H5Sget_simple_extent_type) \
   X(H5Sget_simple_extent_ndims) X(H5Sget_simple_extent_dims) X(H5Acreate2) X(H5Aopen) X(H5Aiterate2) X(H5Aget_name) \

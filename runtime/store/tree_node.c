@@ -57,12 +57,12 @@ bool pl_tree_node_check(pl_checked_file *f, uint64_t at, const uint8_t *bytes, s
   if (n < first || memcmp(bytes, "TREE", 4) != 0 || bytes[4] > CHUNKS) return true;
   bool names = bytes[4] == NAMES, leaf = bytes[5] == 0;
   size_t key = names ? f->length : 8 + 8 * ((size_t)f->chunk_axes + 1), entries = pl_file_number(bytes + 6, 2);
+  if (leaf && !names) return true;
   for (size_t i = 0; i < entries && (i + 1) * (key + f->address) <= n - first; i++) {
     const uint8_t *entry = bytes + first + i * (key + f->address);
     uint64_t child = pl_file_number(entry + key, f->address);
     if (!leaf && !is_below(f, bytes, child)) return false;
-    if ((names || !leaf) && !claim(f, child, at + (uint64_t)(entry - bytes))) return false;
-    if (!names && leaf && f->entry) f->entry(f->context, entry, child + f->base);
+    if (!claim(f, child, at + (uint64_t)(entry - bytes))) return false;
   }
   return true;
 }

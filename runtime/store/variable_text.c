@@ -49,7 +49,7 @@ bool pl_variable_text_is_whole(const pl_store_reader *r, const char *name) {
   const uint8_t *file = r->in.memory;
   size_t size = (size_t)r->in.size, n = strlen(name) + 1, value;
   bool found = false;
-  for (const uint8_t *p = file; (p = memmem(p, size - (size_t)(p - file), name, n)) != NULL; p++) {
+  for (const uint8_t *p = file; p != NULL && (p = memmem(p, size - (size_t)(p - file), name, n)) != NULL; p++) {
     if (!is_attribute(file, size, (size_t)(p - file), n, &value)) continue;
     uint64_t length = pl_file_number(file + value, 4), at = pl_file_number(file + value + 4, 8);
     uint64_t index = pl_file_number(file + value + 12, 4);

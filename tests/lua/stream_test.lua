@@ -175,6 +175,28 @@ function TestStream:test_packed_by_h5py()
   lu.assertEquals(data.hdf5 { golden .. "filters.h5", x = "runs", y = "labels", labels = 5, foreign = true }.classes, 5)
 end
 
+-- However HDF5 finds chunks.
+function TestStream:test_indices()
+  local function read(file, name, stream)
+    local d = data.hdf5 { golden .. file, x = name, y = name, stream = stream, foreign = not stream or nil }
+    return (d.train:tensors())
+  end
+  local new = { "fixed", "packed", "one", "growable", "growable_twice" }
+  local old = { "shrunk", "boxes", table.unpack(new) }
+  for file, names in pairs { ["indices_new.h5"] = new, ["indices_old.h5"] = old } do
+    for _, name in ipairs(names) do
+      for _, stream in ipairs { true, false } do
+        local x = read(file, name, stream)
+        lu.assertTrue(x:reshape(40, 6):equal(pl.arange(0, 239):reshape(40, 6)), file .. " " .. name)
+      end
+    end
+  end
+  for _, stream in ipairs { true, false } do
+    local bytes = read("indices_old.h5", "deep", stream):mul(255):round():reshape(-1):totable()
+    for i = 1, 1200 do lu.assertEquals(bytes[i], (i - 1) % 256) end
+  end
+end
+
 function TestStream:test_an_epoch_has_every_sample_once()
   local s = streamed()
   local seen, first, others = {}, {}, 0
