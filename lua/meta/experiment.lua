@@ -217,8 +217,9 @@ function pl.sweep(options) end
 ---What differs between two runs (or groups of seeds), in settings and results, and what may be said of it: `words`, and
 ---`claimed`, whether that is a difference. Two runs on the same test set: McNemar's exact test { kind = "mcnemar",
 ---first_only, second_only, both_wrong, count, p }; two groups: { kind = "difference", metric, difference, low, high,
----level, p, df, seeds } of their mean test errors (of values: RMSE), with a bootstrapped interval and Welch's t-test;
----both must tell a difference before one is claimed. Else { kind = "none" }. And `settings`, `results`. A copy of a run
+---level, p, test, df, seeds } of their mean test errors (of values: RMSE), with a bootstrapped interval and Welch's
+---t-test (the exact permutation test where neither side has spread); both must tell a difference, and each run must
+---have a finite result, before one is claimed. Else { kind = "none" }. And `settings`, `results`. A copy of a run
 ---does not count again. Error: there is no such run.
 ---
 ---```lua

@@ -50,6 +50,18 @@ print(#pl.sweep { script = "swept.lua", out = "texts", arguments = { text = "a,b
     "<a,b> true 3", "<a> false 4", "<b> false 4" })
 end
 
+-- A trial trains with the number that was given, to its last bit.
+function TestFromLua:test_every_bit_of_a_number()
+  local r = run [[
+local s = pl.sweep { script = "swept.lua", out = "bits", arguments = { lr = { 1 / 3, 1 / 3 + 2.0 ^ -54 } } }
+print(#s.configurations)
+for _, c in ipairs(s.configurations) do
+  print(c.arguments.lr == 1 / 3 or c.arguments.lr == 1 / 3 + 2.0 ^ -54, c.runs[1].arguments.lr == c.arguments.lr)
+end
+]]
+  lu.assertEquals({ r.err, r.out }, { "", "2\ntrue\ttrue\ntrue\ttrue\n" })
+end
+
 -- An experiment that sweeps another one while it is loaded is itself afterwards: arguments, random numbers, modules.
 function TestFromLua:test_the_calling_script_stays_as_it_is()
   local body = [[

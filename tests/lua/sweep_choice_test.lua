@@ -58,9 +58,9 @@ function TestChoice:test_configurations_of_which_a_seed_failed_come_after_the_ot
     item({ "dead" }, "failed"), item({ "begun" }, "unfinished") }
   lu.assertEquals(order("min", items), "steady failing nan begun dead")
   items[1] = item(failing, "unfinished")
-  items[2] = item(failing, "finished", 0.1)      -- under way: as good as what is known of it
-  lu.assertEquals(order("min", items), "failing steady nan begun dead")
-  lu.assertEquals(order("max", items), "steady failing nan begun dead")
+  items[2] = item(failing, "finished", 0.1)      -- under way: the first seed may be the lucky one
+  lu.assertEquals(order("min", items), "steady failing nan begun dead")
+  lu.assertEquals(order("max", items), "steady nan failing begun dead")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -50,4 +50,31 @@ function TestTable:test_one_seed()
   lu.assertEquals(lines(1)[1], "  lr  momentum  seeds  val error %  test error %")
 end
 
+-- A configuration is not the best for the one seed that is finished of it, whatever became of the others.
+function TestTable:test_unfinished_configurations_come_after_whole_ones()
+  for _, state in ipairs { "unfinished", "missing", "running", "failed" } do
+    local list = {}
+    for seed = 1, 3 do
+      list[#list + 1] = item(begun, seed == 1 and "finished" or state, seed, { val_error = 0.1 })
+      list[#list + 1] = item(good, "finished", seed, { val_error = 0.4 })
+      list[#list + 1] = item(bad, state, seed, { val_error = 0.05 })
+    end
+    local order = {}
+    for i, c in ipairs(outcome.configurations(list, "val_error", "min", { "val_error" })) do order[i] = c.words end
+    lu.assertEquals(order, { good, begun, bad }, state)
+  end
+end
+
+-- What is said of some of a configuration's seeds says of how many.
+function TestTable:test_notes_count_seeds()
+  for state, note in pairs { unfinished = "best, 2 left at epoch 3 (10.00 %)", failed = "best, 2 failed" } do
+    local list = { item(good, "finished", 1, { val_error = 0.1 }), item(good, state, 2, { val_error = 0.1 }),
+      item(good, state, 3, { val_error = 0.1 }), item(bad, "failed", 1) }
+    local shown = { "val_error" }
+    local rows = outcome.table(outcome.configurations(list, "val_error", "min", shown), shown, "val_error",
+      { width = 100, paint = function(s) return s end })
+    lu.assertStrContains(rows[2], note)
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

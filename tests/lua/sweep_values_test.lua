@@ -30,19 +30,59 @@ end
 
 -- One value, however it is written; words stay as they are.
 function TestValues:test_values_written_otherwise()
-  local types = { lr = "float", width = "integer", name = "string", bias = "boolean" }
+  local defaults = { lr = 0.1, width = 4, name = "x", bias = false }
   local parameters = values.parse_all { "lr=1e-3,0.001,0.0010,1", "width=16,1.6e1", "name=01,1", "bias=yes,0,true,Off" }
-  values.settle(parameters, function(name) return types[name] end)
+  values.settle(parameters, defaults)
   local found = {}
   for _, p in ipairs(parameters) do found[p.name] = p.values end
   lu.assertEquals(found, { lr = { "0.001", "1" }, width = { "16" }, name = { "01", "1" },
     bias = { "true", "false" } })
 end
 
+local function settled(word, default)
+  local p = values.parse(word)
+  values.settle({ p }, { [p.name] = default })
+  return p.values
+end
+
+-- A number stays the same double, and two that differ in their last bit are two values.
+function TestValues:test_every_bit_of_a_number()
+  for _, x in ipairs { 1 / 3, 0.1 + 0.2, math.pi * 1e200, 2.0 ^ 53 + 2, 5e-324, -1e22 } do
+    local found = settled(("lr=%.17g,%.17g,%.17g"):format(x, x * (1 + 2.0 ^ -52), x), 0.1)
+    lu.assertEquals(tonumber(found[1]), x)
+    lu.assertEquals(#found, x == 5e-324 and 1 or 2)
+  end
+  lu.assertEquals(settled("lr=0.3333333333333333,0.33333333333333331", 0.1), { "0.3333333333333333" })
+  lu.assertEquals(settled("n=9007199254740993,9007199254740992", 1), { "9007199254740993", "9007199254740992" })
+  lu.assertEquals(settled("lr=9007199254740993,9007199254740992", 0.1), { "9007199254740992" })
+end
+
+-- The items of a list are values of the kind that those of the default are.
+function TestValues:test_lists_written_otherwise()
+  lu.assertEquals(settled("c=[8,16],[8, 16],[8.0,16],[16,8],8,[]", { 4 }), { "8,16", "16,8", "8", "" })
+  lu.assertEquals(settled("c=[1e-3,1],[0.001,1.0]", { 0.5 }), { "0.001,1" })
+  lu.assertEquals(settled("c=[yes,no],[true,0]", { false }), { "true,false" })
+  lu.assertEquals(settled("c=[a,1],[a,1.0],[a, 1]", { "x" }), { "a,1", "a,1.0", "a, 1" })
+end
+
+function TestValues:test_no_infinite_numbers()
+  lu.assertEquals(settled("lr=1e400,nan", 0.1), { "1e400", "nan" })      -- for the script to refuse by that name
+  for _, word in ipairs { "lr=1e400", "lr=-1e400" } do
+    lu.assertTrue(args.set { word })
+    lu.assertErrorMsgContains("argument " .. word .. ": expects a finite number, such as lr=0.1", args.get, "lr", 0.1)
+    lu.assertErrorMsgContains("argument " .. word .. ": expects a finite number, such as lr=0.1", args.get, "lr",
+      { 0.1 })
+    lu.assertErrorMsgContains("argument " .. word .. ": expects a whole number, such as lr=3", args.get, "lr", 3)
+  end
+  args.set { "lr=nan" }
+  lu.assertErrorMsgContains("argument lr=nan: expects a number, such as lr=0.1", args.get, "lr", 0.1)
+  args.set {}
+end
+
 -- Half of the draws of a logarithmic range lie below its geometric mean, half of a linear one's below its middle.
 function TestValues:test_draws_fill_their_range()
   local parameters = values.parse_all { "a=log:0.01..100", "b=lin:2..4", "c=p,q" }
-  values.settle(parameters, function() return "float" end)
+  values.settle(parameters, { a = 1.0, b = 1.0, c = "p" })
   local below, middle, p = 0, 0, 0
   for _, words in ipairs(values.random(parameters, 1000, 5)) do
     local a, b = tonumber(words[1]:sub(3)), tonumber(words[2]:sub(3))
@@ -54,7 +94,7 @@ end
 
 local function counted(word, count)
   local parameters = values.parse_all { word, "x=lin:0..1" }      -- x: so that no two draws are the same
-  values.settle(parameters, function(name) return name == "n" and "integer" or "float" end)
+  values.settle(parameters, { n = 1, x = 1.0 })
   local times = {}
   for _, words in ipairs(values.random(parameters, count, 3)) do
     local n = math.tointeger(tonumber(words[1]:match "^n=(.*)$"))
@@ -81,7 +121,7 @@ end
 -- Six digits, and no value beyond an end.
 function TestValues:test_draws_of_a_narrow_range()
   local parameters = values.parse_all { "a=lin:0.99999951..0.99999962" }
-  values.settle(parameters, function() return "float" end)
+  values.settle(parameters, { a = 1.0 })
   for _, words in ipairs(values.random(parameters, 5, 1)) do
     local x = tonumber(words[1]:sub(3))
     lu.assertTrue(x >= 0.99999951 and x <= 0.99999962, words[1])

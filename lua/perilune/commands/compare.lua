@@ -12,7 +12,8 @@ local M = { summary = "what differs in the settings, what in the results, and is
   description = "Compares runs, each named by its folder; a folder of runs stands for all in it. Runs that differ " ..
     "in nothing but their seed are one group. Two runs on the same test set: McNemar's exact test on the stored " ..
     "predictions. Groups of seeds: the difference of their mean test errors (of values: RMSE) with a bootstrapped " ..
-    "95 % interval, and Welch's t-test, which must agree before a difference is claimed." }
+    "95 % interval, and Welch's t-test (the exact permutation test where neither side has any spread), which must " ..
+    "agree before a difference is claimed; and none is where runs are left out for want of a finite result." }
 
 function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"

@@ -71,7 +71,10 @@ local function finish(r, o, term)
   if chosen then
     if choice.of_test(r.metric) then
       say("chosen by", "%s, of the TEST set: its error is no estimate of that on new data", r.metric)
-    else say("chosen by", "%s, mean over seeds", r.metric) end
+    else
+      local whole = #best.items == best.summaries[r.metric].n
+      say("chosen by", "%s, mean over seeds%s", r.metric, whole and "" or " that have a result; not all have")
+    end
     local words = { script.program, "run", r.plan.file }
     local function add(list) table.move(list, 1, #list, #words + 1, words) end
     add(best.words)

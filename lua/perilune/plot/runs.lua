@@ -3,6 +3,7 @@
 ---
 ---   { name, label, path, folder, seed, history, state, identity, evaluation, provenance, record, problem, experiment
 --- (a run of this session) }
+local arguments = require "perilune.run.arguments"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local history = require "perilune.run.history"
@@ -122,8 +123,9 @@ function M.families(list)
   local families, index = {}, {}
   for i, run in ipairs(list) do
     local identity = run.identity
-    local key = identity.script and table.concat({ run.name, identity.script, table.concat(identity.arguments or {},
-      "\0"), identity.data_sha256 or "" }, "\1")
+    local values = (run.provenance or {}).values
+    local given = values and arguments.key(values) or table.concat(identity.arguments or {}, "\0")
+    local key = identity.script and table.concat({ run.name, identity.script, given, identity.data_sha256 or "" }, "\1")
       or "alone " .. i
     if not index[key] then
       index[key] = { name = run.name, runs = {} }
@@ -134,8 +136,8 @@ function M.families(list)
   local count = {}
   for _, family in ipairs(families) do count[family.name] = (count[family.name] or 0) + 1 end
   for _, family in ipairs(families) do
-    local arguments = table.concat(family.runs[1].identity.arguments or {}, " ")
-    if count[family.name] > 1 then family.name = arguments ~= "" and arguments or family.runs[1].label end
+    local words = table.concat(family.runs[1].identity.arguments or {}, " ")
+    if count[family.name] > 1 then family.name = words ~= "" and words or family.runs[1].label end
   end
   return families
 end

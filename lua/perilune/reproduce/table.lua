@@ -16,11 +16,11 @@ end
 
 local function percent(x) return ("%.2f"):format(100 * x) end
 
--- "PyTorch 7.23 (6.83 to 7.76, 5 seeds; p = 0.62)", where the row was trained there too. p: of Welch's test that both
--- have the same mean.
+-- "PyTorch 7.23 (6.83 to 7.76, 5 seeds; p = 0.62)", where the row was trained there too. p: of the test that both
+-- have the same mean (samples.equal_means).
 local function peer_cell(list, ours)
   if not list or #list == 0 then return nil end
-  local s, p = samples.summary(list), ours and samples.welch(list, ours)
+  local s, p = samples.summary(list), ours and samples.equal_means(list, ours)
   return ("PyTorch %s (%s, %d seed%s%s)"):format(percent(s.mean), range(100 * s.min, 100 * s.max, "%.2f"), s.n,
     s.n == 1 and "" or "s", p and ("; p = %.2g"):format(p) or "")
 end

@@ -1,6 +1,7 @@
 --- Which runs of a list are meant: "lr>=1e-3 state=finished name~lenet", all of its conditions. A condition is a name
---- (those of run:value), one of = != < <= > >= ~ (contains, whatever the case) !~, and a value. What has an operator
---- begins a condition, other words go on with the value before them; a value may also stand in quotes.
+--- (those of run:value), one of = != < <= > >= ~ (contains, whatever the case) !~, and a value; spaces may stand around
+--- the operator. What has an operator begins a condition, other words go on with the value before them; a value may
+--- also stand in quotes.
 local core = require "perilune.core"
 local raise = require "perilune.base.errors".raise
 
@@ -17,10 +18,14 @@ compare["=="] = compare["="]
 -- Their complements: they hold for what has no such value, too.
 local complement = { ["!="] = "=", ["!~"] = "~" }
 
--- A condition that begins at `at`: name, operator, the value's first word, and where it ends.
+local HEAD = "^([^%s=!<>~]+)%s*([=!<>~]+)()"
+
+-- A condition that begins at `at`: name, operator, the value's first word, and where it ends. "a= b>1": two conditions.
 local function begins(text, at)
-  local name, operator, rest = text:match("^([^%s=!<>~]+)([=!<>~]+)()", at)
+  local name, operator, rest = text:match(HEAD, at)
   if not name then return nil end
+  local word = text:match("^%s+()", rest)
+  if word and (text:find("^[\"']", word) or text:find("%S", word) and not text:find(HEAD, word)) then rest = word end
   local quoted, after = text:match("^\"([^\"]*)\"()", rest)
   if not quoted then quoted, after = text:match("^'([^']*)'()", rest) end
   if quoted and text:find("^%f[%s\0]", after) then return name, operator, quoted, after end
@@ -37,7 +42,10 @@ function M.parse(text)
       list[#list + 1] = { name = name, operator = operator, value = value, text = text:sub(at, after - 1) }
     elseif name or not last then
       raise("'%s' is not a condition; one is a name, one of = != < <= > >= ~ !~, and a value, such as lr>=1e-3",
-        text:match("^%S+", at))
+        name and text:sub(at, after - 1) or text:match("^%S+", at))
+    elseif text:find("^[=!<>~]", at) then
+      raise("%s %s: a value with %s in it stands in quotes", last.text, text:match("^(%S+)", at),
+        text:match("^[=!<>~]+", at))
     else
       after = text:match("^%S+()", at)
       last.value = last.value .. text:sub(last.ends, after - 1)
@@ -51,9 +59,10 @@ end
 
 -- The number that a text is: "1e-3", "5%".
 local function number(text)
-  local share = text:match "^(.*)%%$"
-  if share then return tonumber(share) and tonumber(share) / 100 end
-  return tonumber(text)
+  local share = text:match "^%s*(.-)%s*%%$"
+  if not share then return tonumber(text) end
+  if share:find "^[-+]?[%d.]+$" then return tonumber(share .. "e-2") end      -- 1.23 / 100 is not 0.0123
+  return tonumber(share) and tonumber(share) / 100
 end
 
 local function holds(condition, value)

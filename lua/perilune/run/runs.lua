@@ -154,15 +154,14 @@ local function from_log(path, file)
   return run
 end
 
--- Visits the runs below a folder. A folder that has two names, by a link that leads back or aside, is gone through
--- once.
+-- Visits the runs below a folder. A folder that has two names, by a link that leads back or aside, counts once; one
+-- that vanished meanwhile, not at all.
 local function each_folder(path, seen, visit)
   local names, id = store.listdir(path), core.system.file_id(path)
-  if not names then return end
+  if not names or not id or seen[id] then return end
+  seen[id] = true
   local file = folder.find(path)
   if file then return visit(path, file) end
-  if seen[id] then return end
-  seen[id] = true
   for _, name in ipairs(names) do
     if name:sub(1, 1) ~= "." then
       local inner = path .. "/" .. name

@@ -9,12 +9,13 @@ local given = {}      -- name -> text of the command line
 local order = {}      -- names as they were given
 local asked = {}      -- names the script asked for, in order
 local asked_for = {}  -- name -> value returned
+local defaults = {}   -- name -> default that it was asked for with
 local ranges = {}     -- name -> { low =, high = } of an argument of which any value in between will do
 
 --- Takes over the words of a command line; each must be name=value. `some`: a list of { name =, text =, low =, high =
 --- }, arguments that take some value of a range, whatever fits their type. Returns true, or nil and a message.
 function M.set(words, some)
-  given, order, asked, asked_for, ranges = {}, {}, {}, {}, {}
+  given, order, asked, asked_for, defaults, ranges = {}, {}, {}, {}, {}, {}
   for _, range in ipairs(some or {}) do
     given[range.name], ranges[range.name] = range.text, range
     order[#order + 1] = range.name
@@ -37,8 +38,8 @@ local booleans = { ["true"] = true, yes = true, on = true, ["1"] = true, ["false
 
 local function number(name, text, default)
   local value = tonumber(text)
-  local wanted = math.type(default) == "integer" and "a whole number" or "a number"
-  if value == nil or value ~= value then
+  local wanted = math.type(default) == "integer" and "a whole number" or value and "a finite number" or "a number"
+  if value == nil or value - value ~= 0 then      -- 1e400 reads as infinity
     errors.raise("argument %s=%s: expects %s, such as %s=%s", name, text, wanted, name, default)
   end
   if math.type(default) == "float" then return value + 0.0 end
@@ -114,7 +115,7 @@ function M.get(name, default, choices)
     end
   end
   if asked_for[name] == nil then asked[#asked + 1] = name end
-  asked_for[name] = value
+  asked_for[name], defaults[name] = value, default
   return value
 end
 
@@ -137,6 +138,9 @@ function M.values()
   return values
 end
 
+--- The defaults of all that the script asked for: name -> value, nil where there is none.
+function M.defaults() return defaults end
+
 --- The arguments as given: a list of "name=value", sorted. Part of what a run is.
 function M.list()
   local words = {}
@@ -146,8 +150,8 @@ function M.list()
 end
 
 --- All of it, to be given to M.restore when another script had its turn.
-function M.current() return { given, order, asked, asked_for, ranges } end
+function M.current() return { given, order, asked, asked_for, defaults, ranges } end
 
-function M.restore(state) given, order, asked, asked_for, ranges = table.unpack(state) end
+function M.restore(state) given, order, asked, asked_for, defaults, ranges = table.unpack(state) end
 
 return M

@@ -29,6 +29,13 @@ local function same_test_set(a, b)
   return a.identity.data == b.identity.data
 end
 
+local function same_test_sets(run, others)
+  for _, other in ipairs(others) do
+    if not same_test_set(run, other) then return false end
+  end
+  return true
+end
+
 --- McNemar's exact test of two runs: { first_only, second_only, both_wrong, count, p }; or nil and the reason why
 --- there is none.
 function M.mcnemar(a, b)
@@ -122,28 +129,30 @@ local function of_two_groups(a, b, labels, o)
   end
   local d = samples.difference(x, y, o)
   d.kind, d.metric, d.seeds = "difference", metric, { #x, #y }
-  d.p, d.df = samples.welch(x, y)
+  d.p, d.test, d.df = samples.equal_means(x, y)
   local share = report.is_share(metric)
   local function show(value) return share and ("%.3f"):format(100 * value) or ("%.4g"):format(value) end
   local unit, sign = share and " points" or "", d.low > 0 and 1 or d.high < 0 and -1 or 0
   local how = ("%g %% interval of the difference of means, bootstrap"):format(100 * d.level)
-  local test = "Welch's t-test, " .. probability(d.p)
-  d.claimed = sign ~= 0 and d.p < 1 - d.level
+  local test = ("%s, %s"):format(d.test, probability(d.p))
+  local told = sign ~= 0 and d.p < 1 - d.level
+  d.claimed = told and lost == ""      -- what is left out may be the worst
   if d.claimed then
     local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds; %s)"):format(sign > 0 and second
       or first, name, show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y, test)
   else
     local seeds = #x == #y and #x or #x .. " and " .. #y
-    d.words = ("no difference can be told with %s seeds: the %s of %s minus that of %s is %s%s (%s to %s: %s; %s)")
-      :format(seeds, name, first, second, show(d.difference), unit, show(d.low), show(d.high), how, test)
+    d.words = ("%s: the %s of %s minus that of %s is %s%s (%s to %s: %s; %s)"):format(told
+      and "no difference is claimed, as runs are left out" or ("no difference can be told with %s seeds"):format(seeds),
+      name, first, second, show(d.difference), unit, show(d.low), show(d.high), how, test)
   end
   if math.min(#x, #y) < FEW then
     d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
-  elseif sign ~= 0 and not d.claimed then
+  elseif sign ~= 0 and not told then
     d.words = d.words .. "; with so few seeds such an interval is too narrow"
   end
-  if metric:find "^test_" and not same_test_set(a[1], b[1]) then
+  if metric:find "^test_" and not (same_test_sets(a[1], a) and same_test_sets(a[1], b)) then
     d.words = d.words .. "; their test sets differ" .. (d.claimed and ", which may be the reason" or "")
   end
   d.words = d.words .. lost
@@ -152,8 +161,8 @@ end
 
 --- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", claimed = is it a difference, words,
 --- ... }. labels: how they are called; options: { metric = "test_error", level = 0.95, seed = 1 }. A difference is
---- claimed only where the bootstrap interval and Welch's test agree: with few seeds the former alone finds one between
---- equals far too often.
+--- claimed only where the bootstrap interval and a test of equal means agree, as with few seeds the former alone finds
+--- one between equals far too often; and never where runs are left out for want of a finite number.
 function M.of(a, b, labels, options)
   local o = options or {}
   local x, y = M.distinct(a.runs), M.distinct(b.runs)

@@ -1,5 +1,6 @@
 --- Runs against each other: what differs in the settings and in the results (claim.lua: what may be said of it). Runs
 --- that differ in their seed alone are one group.
+local arguments = require "perilune.run.arguments"
 local core = require "perilune.core"
 local samples = require "perilune.stats.samples"
 local sorted_keys = require "perilune.base.sorted_keys"
@@ -7,12 +8,12 @@ local json_list = core.json.list
 
 local M = {}
 
--- What a run is but for its seed.
+-- What a run is but for its seed, and for how its arguments were typed.
 local function key_of(run)
   local id = run.identity
   local files = {}
   for i, file in ipairs(id.files or {}) do files[i] = file.path .. "\0" .. file.text end
-  return core.store.sha256(table.concat({ id.name or "", id.script or "", table.concat(id.arguments or {}, " "),
+  return core.store.sha256(table.concat({ id.name or "", id.script or "", arguments.key(run.arguments or {}),
     id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "",
     core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
 end
@@ -157,7 +158,8 @@ function M.settings(groups)
   for _, name in ipairs(names) do
     row(name, function(run)
       local value = (run.arguments or {})[name]
-      return type(value) == "table" and core.json.encode(value) or value
+      if type(value) == "number" and value ~= math.tointeger(value) then return value end
+      return value ~= nil and arguments.text(value) or nil
     end)
   end
   row("data", function(run) return run.identity.data end)

@@ -53,17 +53,35 @@ function M.difference(a, b, options)
 end
 
 --- Welch's test of equal means, which allows for few numbers and for different variances: the two-sided p-value and the
---- degrees of freedom (nil for fewer than two on a side). Numbers without any spread: 1 where the means are equal,
---- else 0.
+--- degrees of freedom; nil for fewer than two on a side, and where neither side has any spread.
 --   t = (mean(a) - mean(b)) / sqrt(u + v), u = var(a) / n, v = var(b) / m
 --   df = (u + v)^2 / (u^2 / (n - 1) + v^2 / (m - 1))
 function M.welch(a, b)
   if #a < 2 or #b < 2 then return nil end
   local x, y = M.summary(a), M.summary(b)
   local u, v = x.std ^ 2 / x.n, y.std ^ 2 / y.n
-  if x.min == x.max and y.min == y.max then return x.min == y.min and 1.0 or 0.0, x.n + y.n - 2 end
+  if x.min == x.max and y.min == y.max then return nil end
   local df = (u + v) ^ 2 / (u ^ 2 / (x.n - 1) + v ^ 2 / (y.n - 1))
   return 2 * distributions.t_cdf(-math.abs(x.mean - y.mean) / math.sqrt(u + v), df), df
+end
+
+-- The two-sided exact permutation test of two sides without spread. Of the C(n + m, n) ways to deal the numbers out,
+-- one has all that are equal on a side; it counts twice, for either direction.
+local function permutation(a, b)
+  if a[1] == b[1] then return 1.0 end
+  local ways = 1.0
+  for i = 1, #a do ways = ways * (#b + i) / i end
+  return math.min(1.0, 2 / ways)
+end
+
+--- The test of equal means: Welch's, or the exact permutation test where neither side has any spread, of which Welch's
+--- would conclude what no few numbers can. Its p-value, its name and the degrees of freedom; nil for fewer than two on
+--- a side.
+function M.equal_means(a, b)
+  if #a < 2 or #b < 2 then return nil end
+  local p, df = M.welch(a, b)
+  if p then return p, "Welch's t-test", df end
+  return permutation(a, b), "exact permutation test"
 end
 
 return M

@@ -33,13 +33,9 @@ local function values(items, metric)
   return list
 end
 
--- Has a trial failed, or ended without a number of `metric`? The mean of the others says too much good of it.
-local function is_doubtful(items, metric)
-  for _, item in ipairs(items) do
-    if item.status.state == "failed" or item.run and #values({ item }, metric) == 0 then return true end
-  end
-  return false
-end
+-- Has a trial no number of `metric`: failed, not ended yet, or ended without one? The mean of the others may say too
+-- much good of it.
+local function is_doubtful(items, metric) return #values(items, metric) < #items end
 
 -- How far the trials are that have no result: the last epoch of any, and the mean of the metric where all of them have
 -- one.
@@ -56,9 +52,8 @@ local function progress(items, metric)
 end
 
 --- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`),
---- those of which a seed failed after the others, and last those that have no result, by how far they came; without a
---- metric, in order. A list of { words, items, summaries =
---- { [metric] = ... }, loss }.
+--- those of which a seed failed or is not finished after the others, and last those that have no result, by how far
+--- they came; without a metric, in order. A list of { words, items, summaries = { [metric] = ... }, loss, rank }.
 function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
   for _, item in ipairs(items) do
@@ -179,10 +174,11 @@ local function notes_of(c, metric)
     if item.run then done = done + 1 elseif item.status.state == "failed" then failed = failed + 1 end
   end
   if failed > 0 then notes[1] = failed .. " failed" end
-  if done + failed < #c.items then
+  local left = #c.items - done - failed
+  if left > 0 then
     local at = c.reached > 0 and ("left at epoch %d"):format(c.reached) or "not begun"
     if c.reached > 0 and c.last then at = at .. (" (%s)"):format(report.value(metric, c.last)) end
-    notes[#notes + 1] = at
+    notes[#notes + 1] = left < #c.items and left .. " " .. at or at
   end
   return notes, done
 end

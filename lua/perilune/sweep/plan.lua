@@ -24,16 +24,9 @@ function M.name(words, seed)
   return ("%s%ss%d"):format(plain, plain == "" and "" or "-", seed)
 end
 
---- The type of an argument of the script that was loaded last: "integer", "float", "string", "boolean", "table" or
---- nil.
-local function type_of(name)
-  local value = args.values()[name]
-  return math.type(value) or type(value)
-end
-
 --- The configurations of o.arguments (words, or parameters as values.parse makes them): a list of { "name=value",
 --- ... }; each was loaded once, so that a value that the script refuses is told before anything is trained. Returns
---- them, and an experiment of theirs; its script.files are those of all.
+--- them, an experiment of theirs, its script.files being those of all, and the defaults of its arguments.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
   local fixed, ranges = {}, {}
@@ -41,14 +34,15 @@ function M.configurations(file, o)
     if p.kind then ranges[#ranges + 1] = p else fixed[#fixed + 1] = p.name .. "=" .. p.values[1] end
   end
   local first = script.experiment(file, fixed, ranges)
-  values.settle(parameters, type_of)
+  local defaults = args.defaults()
+  values.settle(parameters, defaults)
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
   else list = values.grid(parameters) end
   for _, words in ipairs(list) do
     sources.add(first.script.files, script.experiment(file, words).script.files)
   end
-  return list, first
+  return list, first, defaults
 end
 
 --- The plan kept in a sweep's folder, or nil.
@@ -104,10 +98,34 @@ local function trial(folder, words, seed)
   return { name = name, words = words, seed = seed, folder = folder .. "/" .. name }
 end
 
---- Makes or widens the sweep in a folder: `configurations` of experiment `e`. o: file, seeds, epochs, out. Returns
+-- The words of a configuration in one way of writing, by which it is found again.
+local function key_of(words, defaults)
+  local list = {}
+  for i, word in ipairs(words) do
+    local name, text = word:match "^([^=]*)=(.*)$"
+    list[i] = name .. "=" .. values.canonical(text, defaults[name])
+  end
+  return table.concat(list, "\0")
+end
+
+-- A function that gives a configuration the words that its trials in the folder were begun with, if any were: what
+-- was begun as "flag=yes" is not trained again as "flag=true".
+local function words_of_old(trials, defaults)
+  local exact, by_key = {}, {}
+  for _, t in ipairs(trials) do
+    local key = key_of(t.words, defaults)
+    exact[table.concat(t.words, "\0")], by_key[key] = true, by_key[key] or t.words
+  end
+  return function(words)
+    return exact[table.concat(words, "\0")] and words or by_key[key_of(words, defaults)] or words
+  end
+end
+
+--- Makes or widens the sweep in a folder: `configurations` of experiment `e`, whose arguments have those `defaults`.
+--- o: file, seeds, epochs, out. Returns
 --   { folder, file, experiment, epochs, configurations, trials = of this command, all = those that the folder knows }
 -- where a trial is { name, words, seed, folder, configuration = index }.
-function M.make(o, configurations, e)
+function M.make(o, configurations, e, defaults)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
   local folder = o.out or "runs/sweep-" .. require "perilune.run.folder".slug(slug)
   local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations,
@@ -134,7 +152,9 @@ function M.make(o, configurations, e)
     plan.all[#plan.all + 1] = t
     kept[#kept + 1] = { arguments = t.words, seed = t.seed }
   end
-  for index, words in ipairs(configurations) do
+  local begun_as = words_of_old(plan.all, defaults)
+  for index, given in ipairs(configurations) do
+    local words = begun_as(given)
     for seed = 1, o.seeds or 1 do
       local t = trial(folder, words, seed)
       t.configuration = index

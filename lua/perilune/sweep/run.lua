@@ -129,11 +129,11 @@ end
 --- shown.
 function M.prepare(o)
   check(o)
-  local configurations, e = plans.configurations(o.file, o)
+  local configurations, e, defaults = plans.configurations(o.file, o)
   local metric = choice.metric(e, o.select, #configurations > 1, o.halving)
   local mode = choice.mode(e, metric, o.mode)
   if o.halving and not metric then errors.fail(2, "sweep: --halving needs more than one configuration") end
-  local plan = plans.make(o, configurations, e)
+  local plan = plans.make(o, configurations, e, defaults)
   if o.retry then
     for _, t in ipairs(plan.trials) do trial.forgive(t.folder) end
   end

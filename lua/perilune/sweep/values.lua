@@ -2,6 +2,7 @@
 --- and the combinations of it, all of them (a grid) or drawn at random.
 local args = require "perilune.script.args"
 local core = require "perilune.core"
+local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 
 local M = {}
@@ -80,27 +81,33 @@ function M.parse_all(words)
   return list
 end
 
--- "1e-3" and "0.001" are one value, and so are "yes" and "true".
-local function canonical(text, type_of)
-  if type_of == "boolean" then
+--- The one way to write a value of an argument with that default: "1e-3" and "0.001" are one value, and so are "yes"
+--- and "true", and the lists "8, 16" and "8.0,16". What the script will refuse stays as it is given.
+function M.canonical(text, default)
+  local kind = math.type(default) or type(default)
+  if kind == "boolean" then
     local truth = args.truth(text)
-    if truth ~= nil then return tostring(truth) end
+    return truth == nil and text or tostring(truth)
+  elseif kind == "table" then
+    local parts = {}
+    for item in text:gmatch "[^,]+" do parts[#parts + 1] = M.canonical(item, default[1]) end
+    return table.concat(parts, ",")
   end
-  if type_of ~= "float" and type_of ~= "integer" then return text end
-  local x = tonumber(text)
-  if not x then return text end
-  return math.tointeger(x) and ("%d"):format(math.tointeger(x)) or ("%.14g"):format(x)
+  local x = kind == "integer" and math.tointeger(tonumber(text)) or kind == "float" and tonumber(text)
+  if not x or x - x ~= 0 then return text end
+  return csv.number(kind == "float" and x + 0.0 or x)
 end
 
---- Writes each value as the script's argument of that type has it ("integer", "float", "boolean", else as given) and
---- leaves out doubles; a range of an argument that counts becomes that of the whole numbers in it.
-function M.settle(parameters, type_of)
+--- Writes each value as it is canonical for its argument (`defaults`: by name) and leaves out doubles; a range of an
+--- argument that counts becomes that of the whole numbers in it.
+function M.settle(parameters, defaults)
   for _, p in ipairs(parameters) do
-    p.whole = type_of(p.name) == "integer"
+    local default = defaults[p.name]
+    p.whole = math.type(default) == "integer"
     if p.whole and p.kind then p.low, p.high = math.ceil(p.low), math.floor(p.high) end
     local values, seen = {}, {}
     for _, text in ipairs(p.values or {}) do
-      text = canonical(text, type_of(p.name))
+      text = M.canonical(text, default)
       if not seen[text] then values[#values + 1] = text end
       seen[text] = true
     end

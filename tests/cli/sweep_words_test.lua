@@ -1,0 +1,53 @@
+-- The words of a sweep's values: those that earlier trials were begun with, and numbers that are none. Nothing trains.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local cli = dofile "tests/cli/support.lua"
+
+cli.write("flags.lua", [[
+local pl = require "perilune"
+local lr = pl.arg("lr", 0.1)
+pl.arg("flag", true)
+pl.arg("sizes", { 4 })
+return pl.experiment { name = "flags", data = pl.data.digits { train = 60, test = 20 }, epochs = 1, batch_size = 20,
+  validation = 0.25, model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = lr } }
+]])
+
+TestWords = {}
+
+-- Trials that were begun with a value written otherwise are gone on with where they are.
+function TestWords:test_values_of_earlier_trials_keep_their_words()
+  cli.run "sweep flags.lua flag=true,false lr=0.01 --list --out older"
+  local path = cli.folder .. "/older/sweep.json"
+  local text = cli.read(path):gsub("flag=true", "flag=yes"):gsub("flag=false", "flag=no"):gsub("lr=0.01", "lr=1e-2")
+  cli.write("older/sweep.json", text)
+  for _, flags in ipairs { "yes,no", "true,false" } do
+    local folders, r = {}, cli.run(("sweep flags.lua lr=0.010,0.2 flag=%s --list --out older"):format(flags))
+    for line in r.out:gmatch "[^\n]+" do
+      folders[#folders + 1] = line:match "run flags.lua (.-) %-%-seed" .. " | " .. line:match "older/(%S+)"
+    end
+    table.sort(folders)
+    lu.assertEquals(folders, { "flag=false lr=0.2 | flag=false,lr=0.2-s1", "flag=no lr=1e-2 | flag=no,lr=1e-2-s1",
+      "flag=true lr=0.2 | flag=true,lr=0.2-s1", "flag=yes lr=1e-2 | flag=yes,lr=1e-2-s1" })
+    lu.assertEquals(#core.json.decode(cli.read(path)).trials, 4)
+  end
+end
+
+-- The default tells what a list is of, also where the first list is empty.
+function TestWords:test_one_list_is_one_trial()
+  local r = cli.run "sweep flags.lua flag=no 'sizes=[],[8,16],[8, 16],[8.0,16]' --list --out lists"
+  lu.assertEquals({ r.err, select(2, r.out:gsub("\n", "")) }, { "", 2 })
+end
+
+function TestWords:test_numbers_are_finite()
+  for _, word in ipairs { "1e400", "-1e400" } do
+    for _, values in ipairs { word, "0.1," .. word } do
+      local r = cli.run(("sweep flags.lua lr=%s --out infinite"):format(values))
+      lu.assertEquals({ r.err, r.status, r.out }, { ("perilune: flags.lua:2: argument lr=%s: expects a finite " ..
+        "number, such as lr=0.1\n"):format(word), 1, "" })
+    end
+  end
+  lu.assertNil(core.system.kind(cli.folder .. "/infinite"))
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
