@@ -147,8 +147,9 @@ function M.run(options)
   if options.metric then filter.check_name(runs, options.metric, "compare") end
   local groups = compare.groups(runs)
   for _, copy in ipairs(without_copies(groups)) do
-    io.stderr:write(("perilune: compare: %s is %s again (seed %s, the same weights); it counts once\n"):format(
-      clean(copy.run.path), clean(copy.of.path), copy.run.seed))
+    local words = ("perilune: compare: %s is %s again (seed %s, the same weights); it counts once"):format(
+      clean(copy.run.path), clean(copy.of.path), copy.run.seed)
+    io.stderr:write(table.concat(text.wrap(words, text.terminal(2).width, "  "), "\n"), "\n")
   end
   local single = groups[1].runs
   if #groups == 1 and #single == 2 then      -- two seeds of one setting: the runs themselves are compared
