@@ -63,7 +63,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   enum { DEFLATE_MOST = 1032 };
   hid_t creation = hdf5.H5Dget_create_plist(set);
   H5D_layout_t layout = hdf5.H5Pget_layout(creation);
-  uint64_t room = hdf5.H5Pget_nfilters(creation) > 0 ? r->in.size * DEFLATE_MOST : r->in.size,
+  uint64_t most_bytes = hdf5.H5Pget_nfilters(creation) > 0 ? r->in.size * DEFLATE_MOST : r->in.size,
     chunk_elements = 0;
   bool elsewhere = layout == H5D_VIRTUAL || hdf5.H5Pget_external_count(creation) > 0;
   if (layout == H5D_CHUNKED) {
@@ -75,7 +75,7 @@ static pl_status check_plausible(const pl_store_reader *r, const char *path, hid
   }
   hdf5.H5Pclose(creation);
   if (elsewhere) return pl_error_set(err, PL_ERROR_CORRUPT, "'%s' of %s keeps its data in another file", path, r->path);
-  if (size == 0 || elements > room / size || chunk_elements > room / size) {
+  if (size == 0 || elements > most_bytes / size || chunk_elements > most_bytes / size) {
     return pl_error_set(err, PL_ERROR_CORRUPT,
                         "'%s' claims %llu elements in chunks of %llu, more than the %llu bytes of %s can hold", path,
                         (unsigned long long)elements, (unsigned long long)chunk_elements,

@@ -15,7 +15,7 @@ return pl.experiment { name = "flags", data = pl.data.digits { train = 60, test 
 
 TestWords = {}
 
--- Trials that were begun with a value written otherwise are gone on with where they are.
+-- Trials that were begun with a value written otherwise are resumed in their folders.
 function TestWords:test_values_of_earlier_trials_keep_their_words()
   cli.run "sweep flags.lua flag=true,false lr=0.01 --list --out older"
   local path = cli.folder .. "/older/sweep.json"

@@ -1,5 +1,5 @@
 --- The files that a sweep's script loads. Which ones depends on its arguments, so that a sweep keeps those of all its
---- trials. Each is named as seen from the script's folder: the same sweep may be gone on with from elsewhere.
+--- trials. Each is named as seen from the script's folder: the same sweep may be resumed from elsewhere.
 local loaded = require "perilune.script.loaded"
 
 local M = {}
