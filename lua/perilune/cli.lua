@@ -92,6 +92,11 @@ end
 
 local function check_name(path)
   if path == "-" or core.system.kind(path) ~= nil or path:find "[./]" then return end
+  for _, name in ipairs(M.commands) do
+    if name == path then
+      errors.fail(2, "options come after the command: perilune %s ... (see: perilune help %s)", path, path)
+    end
+  end
   local near = core.system.nearest(path, M.commands)
   errors.fail(2, "there is no command and no file '%s'%s (see: perilune help)", path,
     near and ("; did you mean '%s'?"):format(near) or "")

@@ -220,6 +220,15 @@ function TestResume:test_what_differs_is_refused_and_shown()
   lu.assertEquals(cli.run(("run %s --out differs --quiet --force"):format(script)).status, 0)
 end
 
+-- Numbers are compared as the script reads them; what it reads as text, as it was typed.
+function TestResume:test_an_argument_typed_another_way_is_the_same_run()
+  local script = cli.write("typed.lua", (by_callback:gsub("local nn = pl%.nn\n", '%0pl.arg("tag", "none")\n', 1)))
+  cli.run(("run %s lr=0.1 tag=1.0 --out typed --quiet"):format(script), "DIE=30")
+  lu.assertStrContains(cli.run(("run %s lr=1e-1 tag=1 --out typed"):format(script)).err,
+    "arguments: was lr=0.1 tag=1.0, now lr=1e-1 tag=1;")
+  lu.assertStrContains(cli.run(("run %s lr=1e-1 tag=1.0 --out typed"):format(script)).out, "continuing with epoch")
+end
+
 function TestResume:test_files_that_the_script_requires_count_too()
   local script = cli.write("parts/main.lua", 'local lr = require "rate"\n' .. in_c:gsub('pl.arg%("lr", 0.01%)', "lr"))
   cli.write("parts/rate.lua", "return 0.01")

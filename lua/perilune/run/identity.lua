@@ -1,4 +1,5 @@
 --- What makes a run this run and no other, and how two such identities differ.
+local argument_values = require "perilune.run.arguments"
 local core = require "perilune.core"
 local loaded = require "perilune.script.loaded"
 local printable = require "perilune.base.printable"
@@ -76,7 +77,7 @@ function M.of(e, seed)
   local algorithm = (isa == "baseline" and "unfused" or "fused") ..
     (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
-    files = script.files, seed = seed,
+    values = script.values, files = script.files, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
     algorithm = algorithm,
     start = e.start_digest, start_lost = e.start_lost, held_out = e.held_out,
@@ -114,6 +115,17 @@ end
 -- Older files wrote the biases of convolutions as "true" and "false".
 local function with_json_bool(word) return (word == "true" or word == "false") and '"bias":' .. word or nil end
 
+-- The arguments with numbers as the script reads them (`values`): lr=0.1 and lr=1e-1 are the same run.
+local function arguments_of(words, values)
+  local list = {}
+  for i, word in ipairs(words) do
+    local name, text = word:match "^([^=]*)=(.*)$"
+    local number = name and math.type(values[name]) and tonumber(text)
+    list[i] = number and name .. "=" .. argument_values.text(number) or word
+  end
+  return table.concat(list, " ")
+end
+
 --- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
 function M.differences(was, now)
   local list = {}
@@ -140,7 +152,10 @@ function M.differences(was, now)
     if text and text ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(file.text, text)
     elseif not text and not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
   end
-  differ("arguments", table.concat(was.arguments or {}, " "), table.concat(now.arguments, " "))
+  local given, values = was.arguments or {}, now.values or {}
+  if arguments_of(given, values) ~= arguments_of(now.arguments, values) then
+    differ("arguments", table.concat(given, " "), table.concat(now.arguments, " "))
+  end
   differ("data set", was.data, now.data)
   if was.data == now.data and was.data_sha256 ~= now.data_sha256 then
     list[#list + 1] = ("the contents of data set %s changed"):format(now.data)
