@@ -155,6 +155,23 @@ function TestCompare:test_copies_and_metrics()
 end
 
 -- Runs on different test sets, and runs of older programs, are not tested against each other.
+-- What is unfinished counts nowhere, and is not passed over: it may be the worst.
+function TestCompare:test_unfinished_runs()
+  os.execute(("cd %s && cp -r s u"):format(cli.quote(cli.folder)))
+  cli.run "run small.lua lr=0.3 width=12 --seed 4 --pause-after 2 --quiet --out u/paused"
+  cli.write("u/lost/failed.txt", "the loss is not a finite number\n")
+  local r = cli.run "compare u"
+  lu.assertEquals(r.err, "perilune: compare: u/lost failed before anything was saved; it is in no group\n")
+  local words = r.out:gsub("%s+", " ")
+  lu.assertStrContains(words, "A and B: no difference is claimed, as runs are left out: the test error of A minus")
+  lu.assertStrContains(words, "; 1 run of B is unfinished and left out.")
+  lu.assertStrContains(words, "(3 of 4)")
+  r = cli.run("compare u/paused " .. good:format(1))
+  lu.assertStrContains(r.out, "A and B: nothing can be said: A is unfinished.")
+  lu.assertStrContains(pl.compare({ at(good:format(1)), at(good:format(2)) }, { at "u/paused" }).words,
+    "nothing can be said: the second is unfinished")
+end
+
 function TestCompare:test_what_cannot_be_tested()
   local a, b = assert(pl.run(at "o")), assert(pl.run(at "o"))
   b.test.right = nil

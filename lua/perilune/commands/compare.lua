@@ -24,7 +24,18 @@ function M.define(parser)
   parser:flag("--json", "As JSON.")
 end
 
---- The finished runs that folders hold. Raises when one holds none.
+-- Says which trials of a sweep failed before there was anything to save: they can be in no group.
+local function tell_failed(path)
+  for _, name in ipairs(core.store.listdir(path) or {}) do
+    local inner = path .. "/" .. name
+    if core.store.exists(inner .. "/failed.txt") and not require "perilune.run.folder".find(inner) then
+      io.stderr:write(("perilune: compare: %s failed before anything was saved; it is in no group\n"):format(
+        clean(inner)))
+    end
+  end
+end
+
+--- The runs that folders hold, unfinished ones among them. Raises when a folder holds no finished one.
 function M.load(paths)
   local runs = require "perilune.run.runs"
   local list = {}
@@ -35,10 +46,15 @@ function M.load(paths)
       for _, problem in ipairs(problems or {}) do
         io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n")
       end
+      local finished = false
       for _, run in ipairs(below or {}) do
-        if run.ended ~= "interrupted" then found[#found + 1] = assert(runs.run(run.path)) end
+        local whole, message = runs.run(run.path)
+        if not whole then errors.fail(1, "compare: %s", message) end
+        finished = finished or whole.ended ~= "interrupted"
+        found[#found + 1] = whole
       end
-      if #found == 0 then errors.fail(1, "compare: there is no finished run in %s", path) end
+      tell_failed(path)
+      if not finished then errors.fail(1, "compare: there is no finished run in %s", path) end
     else
       local run, message = runs.run(path)
       if not run then errors.fail(1, "compare: %s", message) end

@@ -1,5 +1,6 @@
 --- What makes a run this run and no other, and how two such identities differ.
 local argument_values = require "perilune.run.arguments"
+local beside = require "perilune.script.beside"
 local core = require "perilune.core"
 local loaded = require "perilune.script.loaded"
 local printable = require "perilune.base.printable"
@@ -101,14 +102,23 @@ function M.difference(was, now)
   return "the line ends differ"
 end
 
+-- The files of a run by their names beside its script, which may be called from another folder.
+local function files_by_name(id)
+  local found = {}
+  for _, file in ipairs(id.files or {}) do found[beside.name_of(file.path, id.path)] = file end
+  return found
+end
+
 --- Files that the kept run loaded while it trained are this run's too, before it comes to load them.
 -- So are the weights that it started from, whose file may be gone.
 function M.carry_over(was, now)
   if now.start_lost then now.start, now.start_lost = was.start, nil end
+  local present = files_by_name(now)
   for _, file in ipairs(was.files or {}) do
-    local known = not file.late
-    for _, other in ipairs(now.files) do known = known or other.path == file.path end
-    if not known then now.files[#now.files + 1] = { path = file.path, text = file.text, late = true } end
+    local name = beside.name_of(file.path, was.path)
+    if file.late and not present[name] then
+      now.files[#now.files + 1] = { path = beside.path_of(name, now.path), text = file.text, late = true }
+    end
   end
 end
 
@@ -136,21 +146,21 @@ function M.differences(was, now)
     end
   end
   if was.script ~= now.script then list[#list + 1] = "script: " .. M.difference(was.script, now.script) end
-  local before, seen = {}, {}
+  local before, present = files_by_name(was), files_by_name(now)
   local old = was.recipe == nil and #(was.files or {}) == 0      -- such programs did not note all files
-  for _, file in ipairs(was.files or {}) do before[file.path] = file.text end
   for _, file in ipairs(now.files) do
-    seen[file.path] = true
-    if before[file.path] == nil then
+    local earlier = before[beside.name_of(file.path, now.path)]
+    if not earlier then
       if not file.late and not old then list[#list + 1] = file.path .. " is loaded now and was not" end
-    elseif before[file.path] ~= file.text then
-      list[#list + 1] = file.path .. ": " .. M.difference(before[file.path], file.text)
+    elseif earlier.text ~= file.text then
+      list[#list + 1] = file.path .. ": " .. M.difference(earlier.text, file.text)
     end
   end
   for _, file in ipairs(was.files or {}) do
-    local text = not seen[file.path] and file.late and loaded.text(file.path)
+    local name = beside.name_of(file.path, was.path)
+    local text = not present[name] and file.late and loaded.text(beside.path_of(name, now.path))
     if text and text ~= file.text then list[#list + 1] = file.path .. ": " .. M.difference(file.text, text)
-    elseif not text and not seen[file.path] then list[#list + 1] = file.path .. " was loaded and is not now" end
+    elseif not text and not present[name] then list[#list + 1] = file.path .. " was loaded and is not now" end
   end
   local given, values = was.arguments or {}, now.values or {}
   if arguments_of(given, values) ~= arguments_of(now.arguments, values) then

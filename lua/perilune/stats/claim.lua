@@ -61,9 +61,20 @@ end
 
 local function probability(p) return p < 1e-300 and "p < 1e-300" or ("p = %.2g"):format(p) end
 
+--- The result `name` of a run's final weights; nil of an unfinished run, whose numbers are those of an epoch on the
+--- way.
+function M.result(run, name)
+  if run.ended == "interrupted" then return nil end
+  local x = run:value(name)
+  return type(x) == "number" and x - x == 0 and x or nil
+end
+
 local function of_two_runs(a, b, labels, alpha)
   local first, second = labels[1], labels[2]
-  local m, why = M.mcnemar(a, b)
+  local m, why
+  if a.ended == "interrupted" then why = first .. " is unfinished"
+  elseif b.ended == "interrupted" then why = second .. " is unfinished"
+  else m, why = M.mcnemar(a, b) end
   if not m then return { kind = "none", claimed = false, words = "nothing can be said: " .. why } end
   m.kind, m.claimed = "mcnemar", false
   local apart = m.first_only + m.second_only
@@ -82,14 +93,28 @@ local function of_two_runs(a, b, labels, alpha)
   return m
 end
 
--- The finite values of a metric in a group, and how many of its runs have none.
+-- The finite values of a metric in a group; how many of its finished runs have none, and how many are unfinished.
 local function values_of(runs, metric)
-  local list = {}
+  local list, unfinished = {}, 0
   for _, run in ipairs(runs) do
-    local x = run:value(metric)
-    if type(x) == "number" and x - x == 0 then list[#list + 1] = x end
+    list[#list + 1] = M.result(run, metric)
+    if run.ended == "interrupted" then unfinished = unfinished + 1 end
   end
-  return list, #runs - #list
+  return list, #runs - #list - unfinished, unfinished
+end
+
+-- What is left out of a group called `label`, in words.
+local function left_out(label, name, without, unfinished)
+  local words = ""
+  if without > 0 then
+    words = ("; %d run%s of %s %s no %s and %s left out"):format(without, without == 1 and "" or "s", label,
+      without == 1 and "has" or "have", name, without == 1 and "is" or "are")
+  end
+  if unfinished > 0 then
+    words = ("%s; %d run%s of %s %s unfinished and left out"):format(words, unfinished, unfinished == 1 and "" or "s",
+      label, unfinished == 1 and "is" or "are")
+  end
+  return words
 end
 
 local function loss_of(run) return (run.identity.setup or {}).loss end
@@ -107,18 +132,18 @@ end
 
 local function of_two_groups(a, b, labels, o)
   local metric, why = o.metric, nil
+  for i, runs in ipairs { a, b } do
+    local _, _, unfinished = values_of(runs, "epoch")
+    if unfinished == #runs then
+      return { kind = "none", claimed = false, words = ("nothing can be said: %s is unfinished"):format(labels[i]) }
+    end
+  end
   if not metric then metric, why = common_metric(a, b) end
   if not metric then return { kind = "none", claimed = false, words = "nothing can be said: " .. why } end
   local first, second, name = labels[1], labels[2], report.title(metric)
-  local x, lost_x = values_of(a, metric)
-  local y, lost_y = values_of(b, metric)
-  local lost = ""
-  for i, n in ipairs { lost_x, lost_y } do
-    if n > 0 then
-      lost = ("%s; %d run%s of %s %s no %s and %s left out"):format(lost, n, n == 1 and "" or "s", labels[i],
-        n == 1 and "has" or "have", name, n == 1 and "is" or "are")
-    end
-  end
+  local x, without_x, unfinished_x = values_of(a, metric)
+  local y, without_y, unfinished_y = values_of(b, metric)
+  local lost = left_out(first, name, without_x, unfinished_x) .. left_out(second, name, without_y, unfinished_y)
   if #x == 0 or #y == 0 then
     return { kind = "none", claimed = false, metric = metric,
       words = ("nothing can be said: %s has no %s that is a finite number"):format(#x == 0 and first or second, name) }
@@ -162,7 +187,7 @@ end
 --- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", claimed = is it a difference, words,
 --- ... }. labels: how they are called; options: { metric = "test_error", level = 0.95, seed = 1 }. A difference is
 --- claimed only where the bootstrap interval and a test of equal means agree, as with few seeds the former alone finds
---- one between equals far too often; and never where runs are left out for want of a finite number.
+--- one between equals far too often; and never where runs are left out, unfinished or for want of a finite number.
 function M.of(a, b, labels, options)
   local o = options or {}
   local x, y = M.distinct(a.runs), M.distinct(b.runs)

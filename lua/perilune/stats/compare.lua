@@ -1,6 +1,8 @@
 --- Runs against each other: what differs in the settings and in the results (claim.lua: what may be said of it). Runs
 --- that differ in their seed alone are one group.
 local arguments = require "perilune.run.arguments"
+local beside = require "perilune.script.beside"
+local claim = require "perilune.stats.claim"
 local core = require "perilune.core"
 local samples = require "perilune.stats.samples"
 local sorted_keys = require "perilune.base.sorted_keys"
@@ -12,7 +14,7 @@ local M = {}
 local function key_of(run)
   local id = run.identity
   local files = {}
-  for i, file in ipairs(id.files or {}) do files[i] = file.path .. "\0" .. file.text end
+  for i, file in ipairs(id.files or {}) do files[i] = beside.name_of(file.path, id.path) .. "\0" .. file.text end
   return core.store.sha256(table.concat({ id.name or "", id.script or "", arguments.key(run.arguments or {}),
     id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "",
     core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
@@ -163,7 +165,9 @@ function M.settings(groups)
     end)
   end
   row("data", function(run) return run.identity.data end)
-  row("contents of the data", function(run) return (run.identity.data_sha256 or ""):sub(1, 12) end)
+  row("contents of the data", function(run)
+    return ((run.identity.data_sha256 or ""):gsub("%S+", function(digest) return digest:sub(1, 12) end))
+  end)
   row("derivation of the data", function(run) return run.identity.recipe ~= "" and run.identity.recipe or nil end)
   row("start", function(run) return run.identity.start and "weights " .. run.identity.start:sub(1, 12) end)
   for _, name in ipairs(setup_names) do configuration(groups, name, row) end
@@ -185,7 +189,7 @@ function M.settings(groups)
 end
 
 --- The metrics of groups side by side: a list of { name, summaries = one a group or false, values }, results of final
---- weights only.
+--- weights only; epochs and seconds also of unfinished runs.
 function M.results(groups)
   local names, seen, list = {}, {}, {}
   local function add(metrics, prefix)
@@ -204,14 +208,14 @@ function M.results(groups)
     end
   end
   table.sort(names)
+  local effort = { epoch = true, seconds = true }
   for _, name in ipairs { "epoch", "seconds" } do names[#names + 1] = name end
   for _, name in ipairs(names) do
     local row = { name = name, summaries = json_list {}, values = json_list {} }
     for i, group in ipairs(groups) do
       local found = json_list {}
       for _, run in ipairs(group.runs) do
-        local x = run:value(name)
-        if type(x) == "number" and x - x == 0 then found[#found + 1] = x end
+        found[#found + 1] = effort[name] and run:value(name) or claim.result(run, name)
       end
       row.values[i] = found
       row.summaries[i] = #found > 0 and samples.summary(found) or false
