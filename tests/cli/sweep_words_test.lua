@@ -33,6 +33,20 @@ function TestWords:test_values_of_earlier_trials_keep_their_words()
   end
 end
 
+function TestWords:test_the_seed_is_no_argument()
+  local text = cli.read(cli.folder .. "/flags.lua")
+  cli.write("seeded.lua", (text:gsub('name = "flags"', 'seed = pl.arg("seed", 1), %0')))
+  local r = cli.run "sweep seeded.lua seed=1..5 --list --out seeded"
+  lu.assertEquals({ r.err, r.out, r.status }, { "perilune: the arguments change the experiment's seed, which a " ..
+    "sweep sets itself; leave that out, and use --seeds N: seeds 1 to N of each configuration\n", "", 2 })
+end
+
+function TestWords:test_a_list_of_booleans_in_the_table()
+  local item = { trial = { words = {} }, run = { arguments = { norm = { true, false }, sizes = { 4, 0.5 } } } }
+  local outcome = require "perilune.sweep.outcome"
+  lu.assertEquals({ outcome.argument(item, "norm"), outcome.argument(item, "sizes") }, { "true,false", "4,0.5" })
+end
+
 -- The default tells what a list is of, also where the first list is empty.
 function TestWords:test_one_list_is_one_trial()
   local r = cli.run "sweep flags.lua flag=no 'sizes=[],[8,16],[8, 16],[8.0,16]' --list --out lists"

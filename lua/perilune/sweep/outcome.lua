@@ -75,6 +75,7 @@ function M.configurations(items, metric, mode, shown)
     c.loss = s and choice.loss(mode, s.mean) or math.huge
     c.rank = s == nil and 3 or is_doubtful(c.items, metric) and 2 or 1
   end
+  if not metric then return list end
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
     if a.loss ~= b.loss then return a.loss < b.loss end
@@ -110,6 +111,8 @@ local function spread(name, s)
   return show(name, s.mean), show(name, s.std), show(name, s.min) .. " to " .. show(name, s.max)
 end
 
+local function text_of(value) return math.type(value) and csv.number(value) or tostring(value) end
+
 --- The value of an argument in a trial, as text: as the sweep gave it, or else as the script's default was.
 function M.argument(item, name)
   for _, word in ipairs(item.trial.words) do
@@ -117,8 +120,10 @@ function M.argument(item, name)
     if given == name then return value end
   end
   local value = item.run and item.run.arguments[name]
-  if type(value) == "table" then return table.concat(value, ",") end
-  return value ~= nil and (math.type(value) and csv.number(value) or tostring(value)) or nil
+  if type(value) ~= "table" then return value ~= nil and text_of(value) or nil end
+  local parts = {}
+  for i, x in ipairs(value) do parts[i] = text_of(x) end
+  return table.concat(parts, ",")
 end
 
 --- The names of arguments that any of the trials was given, sorted.

@@ -3,6 +3,7 @@
 local args = require "perilune.script.args"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local patient_lock = require "perilune.base.patient_lock"
 local script = require "perilune.script"
 local sources = require "perilune.sweep.sources"
 local values = require "perilune.sweep.values"
@@ -39,8 +40,15 @@ function M.configurations(file, o)
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
   else list = values.grid(parameters) end
+  local seed
   for _, words in ipairs(list) do
-    sources.add(first.script.files, script.experiment(file, words).script.files)
+    local e = script.experiment(file, words)
+    if seed and e.seed ~= seed then
+      errors.fail(2, "the arguments change the experiment's seed, which a sweep sets itself; leave that out, and " ..
+        "use --seeds N: seeds 1 to N of each configuration")
+    end
+    seed = e.seed
+    sources.add(first.script.files, e.script.files)
   end
   return list, first, defaults
 end
@@ -72,17 +80,6 @@ local function refuse_other(folder, was, now)
     errors.fail(1, "%s belongs to a sweep of %s; choose another folder with --out DIR", folder,
       was.epochs and ("%d epochs a trial"):format(was.epochs) or "all epochs")
   end
-end
-
--- The lock under which a plan is read and written: another process may be at it.
-local function claim(folder)
-  local lock, held
-  for _ = 1, 200 do
-    lock, held = store.lock(folder .. "/.sweep.lock")
-    if lock then return lock end
-    core.process.sleep(0.05)
-  end
-  errors.fail(1, "%s", held)
 end
 
 -- Is something there that no sweep put there?
@@ -139,7 +136,7 @@ function M.make(o, configurations, e, defaults)
   if was then refuse_other(folder, was, now) end
   local ok, message = store.mkdir(folder)
   if not ok then errors.fail(1, "cannot make the sweep's folder: %s", message) end
-  local lock <close> = claim(folder)
+  local lock <close> = patient_lock(folder .. "/.sweep.lock")      -- another process may be at it
   was = lock and M.read(folder)
   if was then
     refuse_other(folder, was, now)

@@ -1,21 +1,9 @@
 --- The files that a sweep's script loads. Which ones depends on its arguments, so that a sweep keeps those of all its
 --- trials. Each is named as seen from the script's folder: the same sweep may be resumed from elsewhere.
+local beside = require "perilune.script.beside"
 local loaded = require "perilune.script.loaded"
 
 local M = {}
-
-local function plain(path)
-  local short = path:gsub("/%./", "/")
-  while short:sub(1, 2) == "./" do short = short:sub(3) end
-  return short
-end
-
-local function folder_of(script) return plain(script):match "^.*/" or "" end
-
-local function name_of(path, script)
-  local folder, name = folder_of(script), plain(path)
-  return name:sub(1, #folder) == folder and name:sub(#folder + 1) or name
-end
 
 --- Adds the files of a loaded experiment to a list of { path =, text = }, each once.
 function M.add(list, files)
@@ -27,17 +15,15 @@ function M.add(list, files)
   end
 end
 
-local function path_of(name, script) return name:sub(1, 1) == "/" and name or folder_of(script) .. name end
-
 --- The path of the first file that is another one now; nil when none is. was: { script =, text =, files = } of the
 --- sweep as it is kept; now: the same of what is there. A file that is not loaded now is compared with what lies there.
 function M.changed(was, now)
   if was.text ~= now.text then return now.script end
   local texts = {}
-  for _, file in ipairs(now.files) do texts[name_of(file.path, now.script)] = file.text end
+  for _, file in ipairs(now.files) do texts[beside.name_of(file.path, now.script)] = file.text end
   for _, file in ipairs(was.files or {}) do
-    local name = name_of(file.path, was.script)
-    local path = path_of(name, now.script)
+    local name = beside.name_of(file.path, was.script)
+    local path = beside.path_of(name, now.script)
     if (texts[name] or loaded.text(path)) ~= file.text then return path end
   end
 end
@@ -45,10 +31,12 @@ end
 --- Adds the kept files to the list of those that are loaded now.
 function M.keep(was, now)
   local known = {}
-  for _, file in ipairs(now.files) do known[name_of(file.path, now.script)] = true end
+  for _, file in ipairs(now.files) do known[beside.name_of(file.path, now.script)] = true end
   for _, file in ipairs(was.files or {}) do
-    local name = name_of(file.path, was.script)
-    if not known[name] then now.files[#now.files + 1] = { path = path_of(name, now.script), text = file.text } end
+    local name = beside.name_of(file.path, was.script)
+    if not known[name] then
+      now.files[#now.files + 1] = { path = beside.path_of(name, now.script), text = file.text }
+    end
   end
 end
 
