@@ -205,6 +205,32 @@ function TestImport:test_what_is_no_run_of_a_row()
     ~= nil, r.status }, { true, 2 })
 end
 
+function TestImport:test_a_variant_of_a_row()
+  fresh()
+  cli.write("variant.lua", [[
+local pl = require "perilune"
+local e = require "perilune.script".experiment("experiments/tiny/T02.lua", {})
+e:with { optimizer = pl.optim.SGD { lr = 0.3 } }:run { out = "variant", quiet = true, silent = true }
+]])
+  lu.assertEquals(run("variant.lua").err, "")
+  local r = run "reproduce --import variant"
+  lu.assertEquals({ r.err, r.status }, { "perilune: variant: it is a variant of the experiment\n", 1 })
+end
+
+-- A checkout below another folder called experiments, whose scripts are called by their whole paths.
+function TestImport:test_a_folder_of_that_name_above()
+  fresh()
+  local inner = home .. "/experiments/checkout"
+  os.execute(("mkdir '%s' && cd '%s/experiments' && cp -r index.lua README.md common tiny '%s'"):format(inner, home,
+    inner))
+  os.execute(("cd '%s' && mkdir experiments && mv index.lua README.md common tiny experiments"):format(inner))
+  cli.folder = inner
+  local trained = run(("run '%s/experiments/tiny/T02.lua' --quiet --out a"):format(inner))
+  local r = run "reproduce --import a"
+  cli.folder = home
+  lu.assertEquals({ trained.status, r.err, r.status }, { 0, "", 0 })
+end
+
 -- The experiments lie beside the program, wherever the link lies by which it is called.
 function TestImport:test_a_program_called_by_a_link()
   os.execute(("mkdir -p '%s/bin' '%s/elsewhere'"):format(home, home))
@@ -241,6 +267,27 @@ function TestTraining:test_trains_what_is_missing_and_nothing_twice()
   store.remove(home .. "/experiments/results.csv")
   lu.assertStrContains(run("reproduce").out, "3 of 3 rows measured. ")
   lu.assertNil(store.exists(home .. "/experiments/results.csv"))
+end
+
+-- Of a seed whose result nobody recorded, as the process was killed before that.
+function TestTraining:test_finished_runs_that_are_in_no_table()
+  fresh()
+  lu.assertEquals(run("reproduce T02").status, 0)
+  store.remove(home .. "/experiments/results.csv")
+  local r = run "reproduce T02"
+  lu.assertEquals({ r.err, r.status, #lines_of_results() }, { "", 0, 1 })
+end
+
+function TestTraining:test_a_run_of_an_older_script_is_trained_again()
+  fresh()
+  lu.assertEquals(run("reproduce T02").status, 0)
+  store.remove(home .. "/experiments/results.csv")
+  cli.write("experiments/common/rate.lua", "return 0.2\n")
+  local r = run "reproduce T02"
+  lu.assertEquals(r.status, 1)
+  lu.assertStrContains(r.out:gsub("%s+", " "), "is not experiments/common/rate.lua; --retry trains it again")
+  lu.assertEquals(run("reproduce T02 --retry").status, 0)
+  lu.assertEquals(#lines_of_results(), 1)
 end
 
 function TestTraining:test_figures()

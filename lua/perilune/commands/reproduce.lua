@@ -37,8 +37,7 @@ local function import(paths)
     elseif core.system.kind(path) then passed = passed + 1
     else errors.fail(1, "reproduce: there is no %s", path) end
   end
-  local taken, left = results.import(folders)
-  tables.publish()
+  local taken, left = results.import(folders, tables.publish)
   for _, item in ipairs(left) do
     if item[2] == "the run is not finished" then passed = passed + 1
     else io.stderr:write(("perilune: %s: %s\n"):format(item[1], item[2])) end
@@ -50,14 +49,24 @@ local function import(paths)
   return refused == 0 and 0 or 1
 end
 
+local function is_family(word)
+  for _, row in ipairs(rows.index().rows) do
+    if row.family == word:lower() then return true end
+  end
+  return false
+end
+
 -- A figure as a file where one is asked for; of rows that were trained here, curves in the terminal.
 local function draw(list, by_row, options)
   local figure, train = require "perilune.reproduce.figure", require "perilune.reproduce.train"
-  local family = #options.rows ~= 1 or options.rows[1]:lower() == list[1].family
+  local family = true
+  for _, word in ipairs(options.rows) do family = family and is_family(word) end
   if options.figure and family then
     figure.family(list, by_row, options.rows[1] and list[1].family):save(options.figure)
   elseif options.figure then figure.curves(list, train.task_of, options.figure)
-  elseif not family and text.terminal(1).tty and figure.curves(list, train.task_of) then print() end
+  elseif not family and #options.rows == 1 and text.terminal(1).tty and figure.curves(list, train.task_of) then
+    print()
+  end
 end
 
 local function show(list, by_row, options)

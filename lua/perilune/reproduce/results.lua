@@ -5,6 +5,7 @@ local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local history = require "perilune.run.history"
 local metrics = require "perilune.train.metrics"
+local patient_lock = require "perilune.base.patient_lock"
 local rows = require "perilune.reproduce.rows"
 local runfile = require "perilune.run.file"
 local script = require "perilune.script"
@@ -118,7 +119,8 @@ local function meaning(text)
   return chunk and string.dump(chunk, true) or text
 end
 
-local function relative(path) return path:match "experiments/(.*)$" or path end
+-- Below the last folder of that name: the checkout may lie in another one.
+local function relative(path) return path:match "^.*experiments/(.*)$" or path end
 
 local function row_of(identity)
   local file, arguments = relative(identity.path or ""), table.concat(identity.arguments or {}, " ")
@@ -146,6 +148,8 @@ local function stranger(record, row, folder)
   local s, identity = record.state, record.state.identity
   if not s.ended then return "the run is not finished" end
   if s.edited then return "the run was edited by hand" end
+  if identity.variant then return "it is a variant of the experiment" end
+  if identity.start then return "it began from other weights" end
   if meaning(script_of(identity)) ~= meaning(script.read(row.path)) then
     return "its script is not that of " .. row.path
   end
@@ -183,12 +187,11 @@ function M.of_run(path)
     weights_sha256 = s.weights_sha256, version = p.build, processor = p.processor }, row
 end
 
---- Adds the finished runs in these folders to results.csv. Returns the lines taken over, and { path, reason } of the
---- others.
-function M.import(paths)
+--- Adds the finished runs in these folders to results.csv, and calls `publish` before another process may change it.
+--- Returns the lines taken over, and { path, reason } of the others.
+function M.import(paths, publish)
   local index, folder = rows.index()
-  local lock <close>, held = store.lock(folder .. "/.results.lock")
-  if not lock then errors.fail(1, "%s", held) end
+  local lock <close> = patient_lock(folder .. "/.results.lock")
   local by_row, taken, left = M.read(folder), {}, {}
   for _, path in ipairs(paths) do
     local line, why = M.of_run(path)
@@ -201,6 +204,7 @@ function M.import(paths)
     local ok, message = M.write(by_row, folder)
     if not ok then errors.fail(1, "%s", message) end
   end
+  if lock and publish then publish() end
   return taken, left
 end
 

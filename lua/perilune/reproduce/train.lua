@@ -33,19 +33,23 @@ local function has(lines, seed)
   return false
 end
 
---- The results of results.csv, and those of finished runs below runs/reproduce/ that it does not have.
+--- The results of results.csv, and those of finished runs below runs/reproduce/ that it does not have; second, the
+--- folders of these.
 function M.known(list)
-  local by_row = results.read()
+  local by_row, unrecorded = results.read(), {}
   for _, row in ipairs(list) do
     for seed = 1, row.seeds do
       local task = task_of(row, seed, M.place)
       if not has(by_row[row.name], seed) and trial.status(task.folder).state == "finished" then
         local line = results.of_run(task.folder)
-        if line then results.put(by_row, line) end
+        if line then
+          results.put(by_row, line)
+          unrecorded[#unrecorded + 1] = task.folder
+        end
       end
     end
   end
-  return by_row
+  return by_row, unrecorded
 end
 
 local function missing(list, by_row)
@@ -58,11 +62,17 @@ local function missing(list, by_row)
   return tasks
 end
 
+-- Forgets a failure; a finished run that is not one of the row, as of an older script, is one.
+local function forgive(folder)
+  trial.forgive(folder)
+  if trial.status(folder).state == "finished" and not results.of_run(folder) then folders.clear(folder) end
+end
+
 local function train(tasks, o, settled)
   if #tasks == 0 then return nil end
   for _, task in ipairs(tasks) do
     task.epochs = task.epochs or script.experiment(task.row.path, task.row.words).epochs
-    if o.retry then trial.forgive(task.folder) end
+    if o.retry then forgive(task.folder) end
   end
   local count = math.min(o.jobs or 1, #tasks)
   local watch = Watch.new { total = #tasks, shown = { "test_error" }, quiet = o.quiet }
@@ -77,7 +87,9 @@ local function train(tasks, o, settled)
         watch:count(s.epoch - (t.epochs_before or s.epoch))
         local line, why
         if s.state == "finished" then line, why = results.of_run(t.folder) end
-        if s.state == "finished" and not line then s = { state = "failed", epoch = s.epoch, message = why } end
+        if s.state == "finished" and not line then
+          s = { state = "failed", epoch = s.epoch, message = why .. "; --retry trains it again" }
+        end
         watch:trial(t.name, s, line and { test_error = verdict.value(t.row, line) })
         if settled then settled(t, line) end
       end,
@@ -87,23 +99,21 @@ local function train(tasks, o, settled)
   return stopped
 end
 
--- Records a finished run in results.csv and the table of the README. Returns why that cannot be done.
-local function record(path)
-  local ok, problem = pcall(function()
-    results.import { path }
-    tables.publish()
-  end)
+-- Records finished runs in results.csv and the table of the README. Returns why that cannot be done.
+local function record(paths)
+  local ok, problem = pcall(results.import, paths, tables.publish)
   return not ok and errors.strip(tostring(problem)) or nil
 end
 
 --- Trains what is missing of the rows. o: { jobs, threads, retry, quiet }. Returns the results now, how many runs are
 --- still missing, and why it stopped before the end.
 function M.complete(list, o)
-  local by_row, unrecorded = M.known(list), nil
+  local by_row, found = M.known(list)      -- found: recorded by no process, as one was killed or had no access
+  local unrecorded = #found > 0 and record(found) or nil
   local stopped = train(missing(list, by_row), o, function(task, line)
     if not line then return end
     results.put(by_row, line)
-    unrecorded = unrecorded or record(task.folder)
+    unrecorded = record { task.folder } or unrecorded
   end)
   if unrecorded then
     io.stderr:write(("perilune: the results are kept in %s only: %s\n"):format(M.place, unrecorded))
@@ -126,7 +136,8 @@ function M.verify(list, o)
     all[#all + 1] = one
     if one.published then
       local task = task_of(row, 1, M.verified)
-      if trial.status(task.folder).state ~= "unfinished" then
+      local state = trial.status(task.folder).state
+      if state ~= "unfinished" and state ~= "running" then
         trial.forgive(task.folder)
         if core.system.kind(task.folder) then folders.clear(task.folder) end
       end

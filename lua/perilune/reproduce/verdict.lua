@@ -25,7 +25,7 @@ local function counted(lines)
 end
 
 --- What the lines of results.csv say of a row; nil when there are none:
---   { seeds, errors = the test error of each (nil: not known), error = summary, also = summary, epochs = summary,
+--   { seeds, errors = that of each (nil: not known), error = summary, also = summary, epochs = summary,
 --     seconds = summary, verdict,
 --     low, high = the 95 % prediction interval of one more run, interval = "inside"|"outside": the documented run }
 function M.of(row, lines)
@@ -35,7 +35,7 @@ function M.of(row, lines)
   local error_, list = each(lines, function(line) return M.value(row, line) end)
   v.error = error_
   v.whole = #lines == v.seeds      -- each seed's own number is there
-  if v.whole then v.errors = select(2, each(lines, function(line) return line.error end)) end
+  if v.whole then v.errors = list end
   v.also = each(lines, function(line) return row.metric ~= "test_error" and line.error or line.metric end)
   v.epochs = each(lines, function(line) return line.epochs end)
   v.seconds = each(lines, function(line) return line.seconds end)
