@@ -71,7 +71,8 @@ function M.new(job, hooks)
   self.ctx.val, self.ctx.test = self.evaluation.val, self.evaluation.test
   -- ctx.stop("reason") and ctx:stop("reason") both do
   function self.ctx.stop(a, b)
-    local reason = type(a) == "table" and b or a
+    local reason = a
+    if type(a) == "table" then reason = b end
     self.state.stop = "callback"
     self.state.stop_reason = reason ~= nil and tostring(reason) or nil
   end
@@ -184,7 +185,7 @@ function Trainer:steps(epoch)
     if bad and bad.nonfinite then self:stop_nonfinite(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
     if self.e.callbacks.on_batch then
-      ctx.loss = s.loss / s.samples
+      ctx.loss = s.samples > 0 and s.loss / s.samples or nil      -- none: all steps so far were skipped
       ctx.accuracy = self.e.scored == "classes" and s.correct / s.samples or nil
       self:call "on_batch"
     end

@@ -55,6 +55,18 @@ function TestRerun:test_runs_that_did_not_finish()
     "perilune: early/checkpoint.h5: no epoch is finished; there is nothing to compare\n")
 end
 
+-- Whatever the script makes of the number of epochs, it is that of the first run.
+function TestRerun:test_a_schedule_over_all_epochs()
+  local script = cli.write("ctx.lua", (plain:gsub("return lr %*", "return (2 - epoch / ctx.epochs) * lr *")))
+  run(script .. " --out ctx")
+  lu.assertEquals(cli.run("rerun ctx --epochs 1 -q").out, "the same bits: 1 epoch of history\n")
+  cli.run(("run %s --quiet --out ctx-killed"):format(script), "DIE=30")
+  for _ = 1, 2 do
+    lu.assertStrMatches(cli.run("rerun ctx-killed/run.h5 -q --out ctx-again").out,
+      "the same bits: %d epochs? of history, weights .*")
+  end
+end
+
 function TestRerun:test_an_interrupted_second_run_goes_on()
   run(cli.write("again.lua", plain) .. " --out again")
   lu.assertEquals(cli.run("rerun again -q", "DIE=30").status, 137)

@@ -185,6 +185,17 @@ function TestResume:test_continues_inside_an_epoch()
   lu.assertStrContains(r.out, "continuing with epoch 2 of 5, after 4 batches")
 end
 
+-- As of a process that died after its checkpoint, before its log.
+function TestResume:test_a_log_that_lacks_an_epoch()
+  local script = cli.write("logless.lua", in_c)
+  local words = ("run %s --out logless --quiet --pause-after 2"):format(script)
+  cli.run(words)
+  local log = cli.read(cli.folder .. "/logless/log.jsonl")
+  cli.write("logless/log.jsonl", log:match "^[^\n]*\n")
+  lu.assertEquals(cli.run(words).status, 0)
+  lu.assertEquals(cli.read(cli.folder .. "/logless/log.jsonl"), log)
+end
+
 function TestResume:test_a_run_that_is_finished_is_shown_again()
   local _, script = whole("again", in_c)
   local before = cli.read(cli.folder .. "/whole-again/checkpoint.h5")

@@ -195,6 +195,10 @@ function TestRun:test_callbacks_in_order_and_stop()
   } }
   lu.assertEquals(calls, { "start 0", "epoch 1 of 4, 1 rows", "epoch 2 of 4, 2 rows", "end 2" })
   lu.assertEquals({ r.ended, r.state.stop_reason, #r.history }, { "callback", "enough", 2 })
+  for _, stop in ipairs { function(ctx) ctx.stop() end, function(ctx) ctx:stop() end } do
+    r = run { callbacks = { on_epoch = stop } }
+    lu.assertEquals({ r.ended, r.state.stop_reason, #r.history }, { "callback", nil, 1 })
+  end
 end
 
 function TestRun:test_stopping_restores_the_best_weights()

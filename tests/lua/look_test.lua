@@ -100,6 +100,9 @@ function TestFindLr:test_everything_is_as_it_was()
   lu.assertEquals({ math.random(), math.random() }, expected)
   lu.assertEquals(#result.lr, #result.loss)
   lu.assertAlmostEquals(result.lr[1], 1e-6, 1e-12)
+  -- nothing is held out, and no step is missing where an epoch has but one
+  lu.assertEquals(e:with({ validation = 0.5 }):find_lr({ steps = 40 }).loss, result.loss)
+  lu.assertEquals(#e:with({ batch_size = 300, drop_last = true }):find_lr({ steps = 20, to = 1e-4 }).lr, 20)
   -- twice the same, also in the training that follows
   lu.assertEquals(e:find_lr { steps = 40 }.loss, result.loss)
   local again = network()

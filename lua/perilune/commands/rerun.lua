@@ -137,12 +137,12 @@ local function surroundings(was)
   return list
 end
 
--- Does an unfinished second run lie there, to go on with?
-local function goes_on(out, now)
+-- Does an unfinished second run lie there, to go on with until that epoch?
+local function goes_on(out, now, epochs)
   local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5",
     { tensors = false, raw = true })
   local s = left and left.state
-  return s and s.identity and not s.ended and #identity.differences(s.identity, now) == 0
+  return s and s.identity and not s.ended and (s.epoch or 0) < epochs and #identity.differences(s.identity, now) == 0
 end
 
 local function scratch_of(path)
@@ -159,10 +159,12 @@ function M.run(options)
   if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end
   local partial = epochs < #was
   local out = options.out or scratch_of(path)
-  local run = e:run { epochs = not partial and s.ended and found.provenance.epochs or epochs, seed = s.seed,
+  local pause_after = (partial or not s.ended) and epochs or nil      -- ctx.epochs stays what it was
+  local run = e:run { epochs = found.provenance.epochs or epochs, pause_after = pause_after, seed = s.seed,
     threads = options.threads, out = out,
-    quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed)), interruptible = true, silent = true }
-  if run.ended == "interrupted" then
+    quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed), epochs), interruptible = true,
+    silent = true }
+  if run.ended == "interrupted" and not (pause_after and run.state.epoch >= pause_after) then
     print(("interrupted; saved in %s; the same command resumes from there"):format(out))
     return system.interrupt_status()
   end

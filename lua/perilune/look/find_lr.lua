@@ -38,8 +38,7 @@ local function train(e, o)
     return copy
   end, e.model:config())
   local optimizer = e.optimizer:clone()
-  local batches = math.ceil(e.splits.train.count / e.batch_size)
-  local rates, losses, total = {}, {}, 0.0
+  local rates, losses, total, test = {}, {}, 0.0, nil
   local ratio = (o.to / o.from) ^ (1 / (o.steps - 1))
   local schedule = setmetatable({ per = "step" }, { __call = function(_, step)
     rates[step] = o.from * ratio ^ (step - 1)
@@ -47,7 +46,7 @@ local function train(e, o)
   end })
   local least, smooth = math.huge, 0.0
   local function on_batch(ctx)
-    local samples = math.min(ctx.batch * e.batch_size, e.splits.train.count)
+    local samples = math.min(ctx.batch * e.batch_size, test.splits.train.count)      -- nothing is held out there
     if ctx.batch == 1 then total = 0.0 end
     local size = samples - (ctx.batch - 1) * e.batch_size
     losses[#losses + 1] = (ctx.loss * samples - total) / size
@@ -65,9 +64,10 @@ local function train(e, o)
     fields[name] = nil
   end
   fields.model, fields.optimizer, fields.schedule, fields.test = model, optimizer, schedule, false
-  fields.epochs, fields.callbacks, fields.nonfinite = math.ceil(o.steps / batches), { on_batch = on_batch }, "stop"
+  -- on_batch ends it, after an epoch a step at the latest
+  fields.epochs, fields.callbacks, fields.nonfinite = o.steps, { on_batch = on_batch }, "stop"
   require "perilune.nn.weights".needed(e)
-  local test = require "perilune.experiment".new(fields)
+  test = require "perilune.experiment".new(fields)
   test.start_weights = e.start_weights      -- those of the experiment, in the copy
   local ok, problem = pcall(test.run, test, { out = false, quiet = true, silent = true, seed = o.seed or e.seed })
   -- a loss that is not finite ends the range like any other divergence

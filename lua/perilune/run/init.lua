@@ -69,11 +69,15 @@ local function publisher(run, identity, warn)
     s.captured = run.changed_capture()
     if write("checkpoint.h5", "checkpoint") then
       -- inside an epoch too, when epochs have ended since the last save
-      if s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0) then
+      local passed = s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0)
+      if passed then
         write("run.h5", "run")
         if s.best and (s.ended or run.best_written ~= s.best.epoch) and write("best.h5", "best") then
           run.best_written = s.best.epoch
         end
+      end
+      -- an earlier process may have died between its checkpoint and its log
+      if passed or not logged and s.epoch > 0 then
         local message
         take_over(run, t)
         logged, message = result.log(run.path .. "/log.jsonl", t.history, logged,
