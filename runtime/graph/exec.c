@@ -313,6 +313,9 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
   }
 }
 
+int pl_exec_rows(const pl_exec *exec) { return exec->graph->rows; }
+pl_model_row pl_exec_row_at(const pl_exec *exec, int i) { return pl_graph_row(exec->graph, i); }
+
 const float *pl_exec_activation(const pl_exec *exec, int i) {
   if (exec->run.plan == NULL || exec->run.mode != PL_CAPTURE) return NULL;
   return pl_run_act(&exec->run, exec->graph->row[i].value);

@@ -47,8 +47,8 @@ void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinit
   }
   snprintf(found->at, sizeof found->at, "the loss");
   if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
-  for (int i = 0; i < pl_model_rows(m); i++) {
-    pl_model_row row = pl_model_row_at(m, i);
+  for (int i = 0; i < pl_exec_rows(exec); i++) {   /* a callback may have built the model for another shape since */
+    pl_model_row row = pl_exec_row_at(exec, i);
     if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&row.output))) continue;
     snprintf(found->at, sizeof found->at, "the output of %s", pl_layer_label(label, row.layer));
     return;

@@ -41,6 +41,21 @@ function TestTrainer:test_a_pass_on_images_of_another_size_between_two_runs_chan
   lu.assertEquals(weights(model), expected)
 end
 
+-- Where a loss that is not finite comes from is looked for in the shapes of the training.
+function TestTrainer:test_a_pass_on_images_of_another_size_before_a_loss_that_is_not_finite()
+  local spoiled = false
+  local e = pl.experiment { name = "other size", data = pl.data.digits { train = 80, test = 20 },
+    model = nn.Sequential { nn.Conv2d(1, 32, 3), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(32, 10) },
+    loss = function(y) return spoiled and 0 / 0 or 1, y * 0 end,
+    optimizer = optim.SGD { lr = 0.1 }, epochs = 1, batch_size = 20, check_gradients = false,
+    callbacks = { on_batch = function(ctx)
+      ctx.model:infer(pl.zeros(1, 512, 512, 1))
+      spoiled = true
+    end } }
+  lu.assertErrorMsgContains("epoch 1, batch 2: the loss is not a finite number; first seen in the loss", e.run, e,
+    { out = false, quiet = true })
+end
+
 -- As when a busy program comes and goes: 40 batches in pieces, each on as many threads as are fastest then.
 function TestTrainer:test_threads_that_change_between_pieces()
   core.system.threads(3)
