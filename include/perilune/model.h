@@ -125,7 +125,8 @@ typedef struct pl_profile {
   const double *forward, *backward; /* seconds, per operation */
 } pl_profile;
 
-/* All times zero, and on. PL_ERROR_STATE: the model is not built. */
+/* All times zero, and on. PL_ERROR_STATE: the model is not built, it is profiled already, or a function of the script
+   that it is calling calls this. */
 PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);
 /* Off; the times are [borrowed] until the next start. ops = 0: it was never started. */
 PL_API pl_profile pl_model_profile_stop(pl_model *model);

@@ -94,7 +94,7 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
   exec->pending = false;
   exec->run = (pl_run){ .model = model, .graph = exec->graph, .plan = kept, .arena = exec->arena, .n = batch,
                         .mode = mode, .seed = model->seed,
-                        .step = model->step, .watch = model->watch };
+                        .step = model->step, .timed = true };
   return PL_OK;
 }
 
@@ -152,7 +152,7 @@ static pl_status host_op(pl_exec *exec, int i, bool forward, pl_error *err) {
   exec->model->calling = true;
   pl_status status = op->layer->host(op->layer->host_context, &call, err);
   exec->model->calling = false;
-  pl_profile_op(exec->model->watch, &(pl_team){ .size = 1 }, i, !forward);
+  pl_run_profile_op(run, &(pl_team){ .size = 1 }, i, !forward);
   return status;
 }
 

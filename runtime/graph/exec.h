@@ -21,7 +21,7 @@ typedef struct pl_run {
   pl_mode mode;
   uint64_t seed, step;
   bool accumulate;              /* parameter gradients are added to what is there */
-  pl_stopwatch *watch;          /* the model's; NULL: none, or another member's */
+  bool timed;                   /* by the model's stopwatch as it is then: a profile may begin between two passes */
 } pl_run;
 
 struct pl_exec {
@@ -41,6 +41,9 @@ struct pl_exec {
 float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);
 float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k);
+
+/* Operation i has ended, forward or backward. */
+void pl_run_profile_op(const pl_run *run, const pl_team *team, int i, bool backward);
 
 /* Nodes, and steps backwards, [from, to) of the plan. Every member calls. */
 void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to);

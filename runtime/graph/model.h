@@ -43,7 +43,5 @@ pl_status pl_not_built(pl_error *err);
 pl_status pl_graph_recognize(pl_graph *graph, pl_error *err);
 /* pl_model_row_at, of any graph of a model. */
 pl_model_row pl_graph_row(const pl_graph *graph, int i);
-/* Operation i has ended, forward or backward. */
-void pl_profile_op(pl_stopwatch *watch, const pl_team *team, int i, bool backward);
 
 #endif

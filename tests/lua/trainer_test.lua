@@ -108,9 +108,9 @@ function TestTrainer:test_wrong_use()
   lu.assertErrorMsgContains("labels must be i32", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1))
 end
 
-local function seconds_of(rows)
+local function seconds_of(rows, list)
   local forward, backward = 0, 0
-  for _, row in ipairs(rows) do forward, backward = forward + row.forward, backward + row.backward end
+  for _, row in ipairs(list or rows) do forward, backward = forward + row.forward, backward + row.backward end
   return forward, backward, rows.data + rows.loss + rows.update + rows.other
 end
 
@@ -142,6 +142,58 @@ function TestTrainer:test_a_profile_of_passes_by_hand_and_of_an_error()
   lu.assertTrue(forward > 0)
   lu.assertEquals(backward, 0)
   lu.assertErrorMsgContains("build", function() nn.Linear(2, 3):profile(print) end)
+end
+
+function TestTrainer:test_a_profile_of_a_backward_whose_forward_was_in_another()
+  local model = nn.Sequential { nn.Linear(4, 3) }
+  model:build { 4 }
+  model:profile(function() model:forward(pl.ones(2, 4)) end)
+  local _, backward = seconds_of(model:profile(function() model:backward(pl.ones(2, 3)) end))
+  lu.assertTrue(backward > 0)
+end
+
+function TestTrainer:test_a_profile_is_not_begun_in_another_or_in_a_pass()
+  local model
+  model = nn.Sequential { nn.Linear(4, 3), nn.Lambda { forward = function(x)
+    model:profile(print)
+    return x
+  end, backward = function(dy) return dy end } }
+  model:build { 4 }
+  lu.assertErrorMsgContains("in the middle of a pass", model.infer, model, pl.ones(2, 4))
+  model = nn.Linear(4, 3)
+  model:build { 4 }
+  local forward = seconds_of(model:profile(function()
+    lu.assertErrorMsgContains("profiled already", model.profile, model, print)
+    model:infer(pl.ones(2, 4))
+  end))
+  lu.assertTrue(forward > 0)
+end
+
+-- Of a finalizer that profiles the model while the times are given back, these know nothing. The first memory that Lua
+-- is asked for then is made to begin a whole collection.
+function TestTrainer:test_a_profile_whose_model_a_finalizer_profiles_again()
+  local layers, begun, took = {}, 0, nil
+  for i = 1, 1500 do layers[i] = nn.Linear(4, 4) end
+  local model, x = nn.Sequential(layers), pl.ones(50, 4)
+  model:build { 4 }
+  local start = core.system.clock()
+  local rows = model:profile(function()
+    local before = core.system.clock()
+    for _ = 1, 5 do model:infer(x) end
+    took = core.system.clock() - before
+    collectgarbage "stop"
+    setmetatable({}, { __gc = function()
+      if pcall(model.profile, model, function() end) then begun = begun + 1 end
+    end })
+    collectgarbage("incremental", 1000, 1000, 25)
+    collectgarbage "restart"
+  end)
+  local all = core.system.clock() - start
+  collectgarbage("incremental", 200, 100, 13)
+  local forward, backward, stages = seconds_of(rows, rows.operations)
+  lu.assertEquals(begun, 1)
+  lu.assertEquals(backward, 0)
+  lu.assertTrue(forward + stages >= took and forward + stages <= all)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
