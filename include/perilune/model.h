@@ -112,7 +112,7 @@ PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
    Each operation and stage ends at a barrier; the leader of the team then adds the time since the one before it
    to what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
 typedef enum pl_stage {
-  PL_STAGE_OTHER,    /* between steps and passes */
+  PL_STAGE_OTHER,    /* between steps and passes; operations past those that there were at the start */
   PL_STAGE_DATA,     /* gathering and augmenting a batch */
   PL_STAGE_LOSS,
   PL_STAGE_UPDATE,   /* the optimizer */

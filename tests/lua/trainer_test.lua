@@ -196,4 +196,23 @@ function TestTrainer:test_a_profile_whose_model_a_finalizer_profiles_again()
   lu.assertTrue(forward + stages >= took and forward + stages <= all)
 end
 
+-- It has room for the operations that there were at its start: the time of what came later counts as other.
+function TestTrainer:test_a_profile_of_a_model_that_is_built_for_more_operations()
+  local Sum = nn.define { name = "Sum", forward = function(_, x)
+    local sum = x:slice(-1, 1, 1)
+    for i = 2, x:size(-1) do sum = (sum + x:slice(-1, i, i)):sum(-1, { keepdim = true }) end
+    return sum
+  end }
+  local model, x, took = nn.Sequential { Sum() }, pl.zeros(5000, 300), nil
+  model:build { 3 }
+  local rows = model:profile(function()
+    local before = core.system.clock()
+    model:infer(x)
+    took = core.system.clock() - before
+  end)
+  local seconds = rows.data + rows.loss + rows.update + rows.other
+  for _, operation in ipairs(rows.operations) do seconds = seconds + operation.forward + operation.backward end
+  lu.assertTrue(seconds >= took)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
