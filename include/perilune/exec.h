@@ -24,6 +24,8 @@ PL_API const pl_shape *pl_exec_input(const pl_exec *exec);
 PL_API const pl_shape *pl_exec_output(const pl_exec *exec);
 /* The outputs, normally one. */
 PL_API pl_outputs pl_exec_outputs(const pl_exec *exec);
+/* Are so many samples enough for a training pass (pl_model_least_batch)? Else PL_ERROR_VALUE. */
+PL_API pl_status pl_exec_check_batch(const pl_exec *exec, size_t batch, pl_error *err);
 /* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is
    dropped. */
 PL_API void pl_exec_follow(pl_exec *exec);

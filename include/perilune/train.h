@@ -88,7 +88,8 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
 /* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
    trainer: *n samples at *x and their targets, which are the caller's to alter until the next load or run. Then trains
    on such a batch, or another of 1 to batch_size samples of the caller's, as batch `index`. Errors as above;
-   PL_ERROR_VALUE also: labels or values that the loss is not made for (pl_loss_check_labels, pl_loss_check_values). */
+   PL_ERROR_VALUE also: labels or values that the loss is not made for (pl_loss_check_labels, pl_loss_check_values), or
+   fewer samples than the model trains on (pl_exec_check_batch). */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
                                  pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,

@@ -62,7 +62,7 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
     return pl_error_set(err, PL_ERROR_STATE,
                         "the model's weights are in another order for a training that is under way");
   if (batch == 0) return pl_error_set(err, PL_ERROR_VALUE, "a pass takes one sample or more, got none");
-  if (mode == PL_TRAIN && pl_check_batch(exec->graph, batch, err)) return PL_ERROR_VALUE;
+  if (mode == PL_TRAIN && pl_exec_check_batch(exec, batch, err)) return PL_ERROR_VALUE;
   bool chunked = pl_chunks_wanted(exec, batch, mode);
   int which = chunked ? PLAN_CHUNKED : mode == PL_TRAIN && input_gradient ? PLAN_TRAIN_INPUT : (int)mode;
   pl_plan *kept = &exec->plan[which], fresh = { 0 };

@@ -59,7 +59,4 @@ bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode);
 pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int members, pl_error *err);
 const float *pl_chunks_forward(const pl_run *run, const pl_team *team);
 
-/* An error if a training pass over so few samples has no statistics. */
-pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err);
-
 #endif

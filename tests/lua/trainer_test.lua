@@ -108,6 +108,22 @@ function TestTrainer:test_wrong_use()
   lu.assertErrorMsgContains("labels must be i32", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1))
 end
 
+-- An augmentation in Lua may give fewer samples than there were.
+function TestTrainer:test_a_smaller_batch_of_the_caller_s_has_variance_too()
+  for _, loss in ipairs { nn.CrossEntropy(), function() return 1, pl.zeros(1, 10) end } do
+    local model = nn.Sequential { nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm(10) }
+    model:build { 28, 28, 1 }
+    local before = weights(model)
+    local trainer = core.trainer.new { model = model, loss = loss, outputs = "logits",
+      optimizer = optim.SGD { lr = 0.1 }:bind(model), data = pl.data.digits { train = 96, test = 16 }:splits(),
+      batch_size = 32 }
+    trainer:batch(1, 1)
+    lu.assertErrorMsgContains("layer 3 (BatchNorm): has no variance of one row: a training batch has 2 samples or " ..
+      "more, got 1", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1):to "i32")
+    lu.assertEquals(weights(model), before)
+  end
+end
+
 local function seconds_of(rows, list)
   local forward, backward = 0, 0
   for _, row in ipairs(list or rows) do forward, backward = forward + row.forward, backward + row.backward end
