@@ -64,7 +64,7 @@ typedef struct pl_train_result {
   /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was not taken), or
      its gradient or a weight is not (its step was taken: go back to earlier weights) */
   bool nonfinite;
-  size_t nonfinite_batch;      /* the last batch of either kind, from 0 in its epoch */
+  size_t nonfinite_batch;      /* that one, or else the first that was skipped; from 0 in its epoch */
   pl_nonfinite found;          /* there */
 } pl_train_result;
 

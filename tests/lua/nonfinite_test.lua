@@ -182,6 +182,14 @@ function TestSkip:test_a_gradient_that_the_step_does_not_use_skips_nothing()
   end
 end
 
+function TestSkip:test_the_first_of_several_is_told_of()
+  local e = regression { infinite = { 9 }, huge = { 26 }, layer = nn.LeakyReLU(), nonfinite = "skip" }
+  local trainer = core.trainer.new { model = e.model, loss = e.loss, optimizer = e.optimizer:bind(e.model),
+    data = e.splits.train:read(), batch_size = 4, shuffle = false, skip = true }
+  lu.assertEquals((select(5, trainer:run(1, 1, 10))),
+    { nonfinite = false, skipped = 2, batch = 3, what = "the loss", at = "the input" })
+end
+
 function TestSkip:test_an_epoch_of_nothing_else_stops()
   local all = {}
   for i = 1, 40 do all[i] = i end
