@@ -93,7 +93,7 @@ static void settle(pl_steps *s, pl_trouble trouble) {
   r->nonfinite = !s->update.may_skip || trouble == PL_WEIGHT_NOT_FINITE;
   if (r->nonfinite || r->skipped == 0) {   /* of several that are skipped, the first is told of */
     r->nonfinite_batch = s->index;
-    if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, &r->found);
+    if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, b.target.values, t->first, &r->found);
     else pl_find_nonfinite_gradient(t->o.model, t->o.optimizer, &r->found);
   }
   if (r->nonfinite) return;

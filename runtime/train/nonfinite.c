@@ -28,7 +28,8 @@ static void parameter_of(const pl_slice *slice, pl_nonfinite *found) {
   snprintf(found->at, sizeof found->at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinite *found) {
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, const float *targets, size_t values,
+                            pl_nonfinite *found) {
   pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
@@ -37,6 +38,10 @@ void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinit
   found->what = "the loss";
   if (!pl_all_finite(x, n * (size_t)pl_shape_count(pl_exec_input(exec)))) {
     snprintf(found->at, sizeof found->at, "the input");
+    return;
+  }
+  if (targets != NULL && !pl_all_finite(targets, n * values)) {
+    snprintf(found->at, sizeof found->at, "the targets");
     return;
   }
   for (size_t i = 0; i < slices; i++) {
