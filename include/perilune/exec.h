@@ -24,6 +24,8 @@ PL_API const pl_shape *pl_exec_input(const pl_exec *exec);
 PL_API const pl_shape *pl_exec_output(const pl_exec *exec);
 /* The outputs, normally one. */
 PL_API pl_outputs pl_exec_outputs(const pl_exec *exec);
+/* Are so many samples enough for a training pass (pl_model_least_batch)? Else PL_ERROR_VALUE. */
+PL_API pl_status pl_exec_check_batch(const pl_exec *exec, size_t batch, pl_error *err);
 /* Takes over the shapes that the model is built for now. If they are others, a pass that waits for its backward is
    dropped. */
 PL_API void pl_exec_follow(pl_exec *exec);
@@ -47,7 +49,10 @@ PL_API size_t pl_exec_pending(const pl_exec *exec);
    pl_model_zero_grads or pl_model_replace_grads. PL_ERROR_STATE: no pass waits; an error of a function of the script is
    passed on. The pass is then used up. */
 PL_API pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err);
-/* Output of row i (pl_model_row_at) in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call.
+/* Rows as the model's (pl_model_row_at), for the exec's shapes: the model may have been built for others since. */
+PL_API int pl_exec_rows(const pl_exec *exec);
+PL_API pl_model_row pl_exec_row_at(const pl_exec *exec, int i);
+/* Output of row i (pl_exec_row_at) in the exec's last pass, if that was PL_CAPTURE; [borrowed] until its next call.
    Else NULL. */
 PL_API const float *pl_exec_activation(const pl_exec *exec, int i);
 

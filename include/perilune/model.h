@@ -112,7 +112,7 @@ PL_API pl_model_row pl_model_row_at(const pl_model *model, int i);
    Each operation and stage ends at a barrier; the leader of the team then adds the time since the one before it
    to what ended. Fused operations count as the first of them. Off, it costs a comparison an operation. */
 typedef enum pl_stage {
-  PL_STAGE_OTHER,    /* between steps and passes */
+  PL_STAGE_OTHER,    /* between steps and passes; operations past those that there were at the start */
   PL_STAGE_DATA,     /* gathering and augmenting a batch */
   PL_STAGE_LOSS,
   PL_STAGE_UPDATE,   /* the optimizer */
@@ -125,7 +125,8 @@ typedef struct pl_profile {
   const double *forward, *backward; /* seconds, per operation */
 } pl_profile;
 
-/* All times zero, and on. PL_ERROR_STATE: the model is not built. */
+/* All times zero, and on. PL_ERROR_STATE: the model is not built, it is profiled already, or a function of the script
+   that it is calling calls this. */
 PL_API pl_status pl_model_profile_start(pl_model *model, pl_error *err);
 /* Off; the times are [borrowed] until the next start. ops = 0: it was never started. */
 PL_API pl_profile pl_model_profile_stop(pl_model *model);

@@ -64,7 +64,7 @@ typedef struct pl_train_result {
   /* training cannot go on, and nothing after this batch was run: its loss was not finite (its step was not taken), or
      its gradient or a weight is not (its step was taken: go back to earlier weights) */
   bool nonfinite;
-  size_t nonfinite_batch;      /* the last batch of either kind, from 0 in its epoch */
+  size_t nonfinite_batch;      /* that one, or else the first that was skipped; from 0 in its epoch */
   pl_nonfinite found;          /* there */
 } pl_train_result;
 
@@ -88,7 +88,8 @@ PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, siz
 /* The same in two halves, for callers that look at or alter a batch: loads batch `index`, augmented, into memory of the
    trainer: *n samples at *x and their targets, which are the caller's to alter until the next load or run. Then trains
    on such a batch, or another of 1 to batch_size samples of the caller's, as batch `index`. Errors as above;
-   PL_ERROR_VALUE also: labels or values that the loss is not made for (pl_loss_check_labels, pl_loss_check_values). */
+   PL_ERROR_VALUE also: labels or values that the loss is not made for (pl_loss_check_labels, pl_loss_check_values), or
+   fewer samples than the model trains on (pl_exec_check_batch). */
 PL_API pl_status pl_trainer_load(pl_trainer *t, uint64_t epoch, size_t index, size_t *n, float **x, pl_target *target,
                                  pl_error *err);
 PL_API pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const float *x, pl_target target,

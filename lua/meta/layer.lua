@@ -177,7 +177,7 @@ function Layer:statistics() end
 ---Where the time goes while `f` runs: the rows of the summary with the seconds that each layer took as `forward` and
 ---`backward` (fused layers count as the first of them), and on the list itself the seconds of an experiment's steps for
 ---`data` (gathering and augmenting), `loss`, `update` (the optimizer), and `other` (all that is between). Error: the
----model has not been built; what `f` raises.
+---model has not been built, is profiled already, or is in the middle of a pass; what `f` raises.
 ---@param f function trains, or calls the model in other ways
 ---@param ... any what `f` is called with
 ---@return table[] rows

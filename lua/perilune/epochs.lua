@@ -119,7 +119,8 @@ function Trainer:stop_nonfinite(epoch, where)
   pcall(self.save_held, self)
   local kept = self.hooks.kept and ", " .. self.hooks.kept() or ""
   local lr, advice = self.optimizer.lr, ""
-  if where.at == "the input" then advice = "; the data set or an augmentation made it"
+  if where.at == "the input" or where.at == "the targets" then
+    advice = "; the data set or an augmentation made it"
   elseif lr > 0 then advice = ("; a smaller learning rate than %s may help"):format(text.number(lr)) end
   errors.fail(1, "epoch %d, batch %d: %s is not a finite number; first seen in %s; stopped%s%s", epoch, where.batch,
     where.what, where.at, kept, advice)

@@ -83,7 +83,7 @@ const float *pl_chunks_forward(const pl_run *run, const pl_team *team) {
   float *y = (float *)(void *)(run->arena + LINE + (size_t)plan->members * plan->chunk_arena);
   pl_run own = *run;
   own.arena += LINE + (size_t)team->rank * plan->chunk_arena;
-  if (team->rank > 0) own.watch = NULL;
+  if (team->rank > 0) own.timed = false;
   if (team->rank == 0) {
     atomic_store(next, 0);
     set_scanned(run, true);

@@ -62,7 +62,7 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
     return pl_error_set(err, PL_ERROR_STATE,
                         "the model's weights are in another order for a training that is under way");
   if (batch == 0) return pl_error_set(err, PL_ERROR_VALUE, "a pass takes one sample or more, got none");
-  if (mode == PL_TRAIN && pl_check_batch(exec->graph, batch, err)) return PL_ERROR_VALUE;
+  if (mode == PL_TRAIN && pl_exec_check_batch(exec, batch, err)) return PL_ERROR_VALUE;
   bool chunked = pl_chunks_wanted(exec, batch, mode);
   int which = chunked ? PLAN_CHUNKED : mode == PL_TRAIN && input_gradient ? PLAN_TRAIN_INPUT : (int)mode;
   pl_plan *kept = &exec->plan[which], fresh = { 0 };
@@ -94,7 +94,7 @@ static pl_status prepare(pl_exec *exec, size_t batch, pl_mode mode, bool input_g
   exec->pending = false;
   exec->run = (pl_run){ .model = model, .graph = exec->graph, .plan = kept, .arena = exec->arena, .n = batch,
                         .mode = mode, .seed = model->seed,
-                        .step = model->step, .watch = model->watch };
+                        .step = model->step, .timed = true };
   return PL_OK;
 }
 
@@ -152,7 +152,7 @@ static pl_status host_op(pl_exec *exec, int i, bool forward, pl_error *err) {
   exec->model->calling = true;
   pl_status status = op->layer->host(op->layer->host_context, &call, err);
   exec->model->calling = false;
-  pl_profile_op(exec->model->watch, &(pl_team){ .size = 1 }, i, !forward);
+  pl_run_profile_op(run, &(pl_team){ .size = 1 }, i, !forward);
   return status;
 }
 
@@ -312,6 +312,9 @@ void pl_exec_param_grads_stages(const pl_exec *exec, pl_stages *stages, const pl
                                                .grad = model->block->grads + s->offset + from });
   }
 }
+
+int pl_exec_rows(const pl_exec *exec) { return exec->graph->rows; }
+pl_model_row pl_exec_row_at(const pl_exec *exec, int i) { return pl_graph_row(exec->graph, i); }
 
 const float *pl_exec_activation(const pl_exec *exec, int i) {
   if (exec->run.plan == NULL || exec->run.mode != PL_CAPTURE) return NULL;

@@ -21,7 +21,7 @@ typedef struct pl_run {
   pl_mode mode;
   uint64_t seed, step;
   bool accumulate;              /* parameter gradients are added to what is there */
-  pl_stopwatch *watch;          /* the model's; NULL: none, or another member's */
+  bool timed;                   /* by the model's stopwatch as it is then: a profile may begin between two passes */
 } pl_run;
 
 struct pl_exec {
@@ -42,6 +42,9 @@ float *pl_run_act(const pl_run *run, int v);
 float *pl_run_grad(const pl_run *run, int v);
 float *pl_run_input_grad(const pl_run *run, const pl_op *op, int k);
 
+/* Operation i has ended, forward or backward. */
+void pl_run_profile_op(const pl_run *run, const pl_team *team, int i, bool backward);
+
 /* Nodes, and steps backwards, [from, to) of the plan. Every member calls. */
 void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to);
 void pl_run_backward_steps(const pl_run *run, pl_stages *stages, int from, int to);
@@ -55,8 +58,5 @@ void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_si
 bool pl_chunks_wanted(const pl_exec *exec, size_t batch, pl_mode mode);
 pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int members, pl_error *err);
 const float *pl_chunks_forward(const pl_run *run, const pl_team *team);
-
-/* An error if a training pass over so few samples has no statistics. */
-pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err);
 
 #endif

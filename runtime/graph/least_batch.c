@@ -18,9 +18,9 @@ size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) {
   return model->graph ? least_batch(model->graph, layer) : 1;
 }
 
-pl_status pl_check_batch(const pl_graph *graph, size_t batch, pl_error *err) {
+pl_status pl_exec_check_batch(const pl_exec *exec, size_t batch, pl_error *err) {
   const pl_layer *layer = NULL;
-  size_t least = least_batch(graph, &layer);
+  size_t least = least_batch(exec->graph, &layer);
   char label[PL_PATH_TEXT];
   if (batch >= least) return PL_OK;
   return pl_error_set(err, PL_ERROR_VALUE,

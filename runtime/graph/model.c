@@ -231,8 +231,9 @@ static bool is_shown_again(const pl_graph *g, int i) {
   return false;
 }
 
-pl_model_row pl_model_row_at(const pl_model *model, int i) {
-  const pl_graph *g = model->graph;
+pl_model_row pl_model_row_at(const pl_model *model, int i) { return pl_graph_row(model->graph, i); }
+
+pl_model_row pl_graph_row(const pl_graph *g, int i) {
   const pl_row *row = &g->row[i];
   pl_model_row result = { .kind = PL_MODEL_BEGIN, .layer = row->layer, .op = row->op,
                           .output = g->value[row->value].shape };

@@ -41,7 +41,7 @@ pl_status pl_model_idle(const pl_model *model, pl_error *err);
 pl_status pl_not_built(pl_error *err);
 /* A complete graph's operations of formulas become what they write out: graph/recognize.c. */
 pl_status pl_graph_recognize(pl_graph *graph, pl_error *err);
-/* Operation i has ended, forward or backward. */
-void pl_profile_op(pl_stopwatch *watch, const pl_team *team, int i, bool backward);
+/* pl_model_row_at, of any graph of a model. */
+pl_model_row pl_graph_row(const pl_graph *graph, int i);
 
 #endif

@@ -1,6 +1,6 @@
 /* The stopwatch of a model. Only the leader of a team touches it, between barriers. */
 #include <string.h>
-#include "graph/model.h"
+#include "graph/exec.h"
 #include "perilune/alloc.h"
 #include "perilune/cpu.h"
 
@@ -12,6 +12,9 @@ static void lap(pl_stopwatch *w, int index) {
 
 pl_status pl_model_profile_start(pl_model *model, pl_error *err) {
   if (model->graph == NULL) return pl_not_built(err);
+  if (pl_model_idle(model, err)) return PL_ERROR_STATE;
+  if (model->watch != NULL && model->watch->on)
+    return pl_error_set(err, PL_ERROR_STATE, "the model is profiled already, and its time is measured only once");
   int ops = model->graph->ops;
   pl_stopwatch *w = pl_alloc(sizeof *w + (PL_STAGES + 2 * (size_t)ops) * sizeof w->seconds[0], err);
   if (w == NULL) return PL_ERROR_MEMORY;
@@ -40,6 +43,9 @@ void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage
   if (model->watch != NULL && model->watch->on && team->rank == 0) lap(model->watch, (int)stage);
 }
 
-void pl_profile_op(pl_stopwatch *w, const pl_team *team, int i, bool backward) {
-  if (w != NULL && w->on && team->rank == 0) lap(w, PL_STAGES + i + (backward ? w->ops : 0));
+void pl_run_profile_op(const pl_run *run, const pl_team *team, int i, bool backward) {
+  pl_stopwatch *w = run->timed ? run->model->watch : NULL;
+  if (w == NULL || !w->on || team->rank > 0) return;
+  /* a model that was built anew since the start may have more operations than there is room for */
+  lap(w, i < w->ops ? PL_STAGES + i + (backward ? w->ops : 0) : PL_STAGE_OTHER);
 }

@@ -112,7 +112,7 @@ static void forward_node(const pl_run *run, pl_stages *stages, int n) {
     op->cls->forward(op->layer, &pass, pl_run_act(run, pl_op_input(run->graph, op, 0)), y);
   }
   pl_stage_end(stages);
-  pl_profile_op(run->watch, stages->team, node->op[0], false);
+  pl_run_profile_op(run, stages->team, node->op[0], false);
 }
 
 /* The gradients of a value's uses are added in their order. */
@@ -191,7 +191,7 @@ static void backward_step(const pl_run *run, pl_stages *stages, int b) {
     else backward_op(run, team, node->op[back->last]);
   }
   pl_stage_end(stages);
-  if (node != NULL) pl_profile_op(run->watch, stages->team, node->op[back->first], true);
+  if (node != NULL) pl_run_profile_op(run, stages->team, node->op[back->first], true);
 }
 
 void pl_run_forward_nodes(const pl_run *run, pl_stages *stages, int from, int to) {
@@ -214,6 +214,6 @@ void pl_run_param_grads(const pl_run *run, const pl_team *team, const pl_grad_si
     pl_pass pass = pass_of(run, team, i, PARAM_GRADS);
     pass.sink = run->plan->param_grads[i] & PL_SHARES_PARAMS ? NULL : sink;
     op->cls->param_grads(op->layer, &pass, pl_run_act(run, pl_op_input(run->graph, op, 0)), grad(run, op->out));
-    if (sink == NULL) pl_profile_op(run->watch, team, i, true);
+    if (sink == NULL) pl_run_profile_op(run, team, i, true);
   }
 }

@@ -91,7 +91,7 @@ static pl_status run_plain(const pass *p, pl_error *err) {
   q.run.plan = &plan;
   q.run.graph = written;
   q.run.arena = arena;
-  q.run.watch = NULL;
+  q.run.timed = false;
   q.run.x = p->batch.x;
   q.run.dy = p->batch.dy;
   q.run.n = p->batch.n;

@@ -90,13 +90,13 @@ static void settle(pl_steps *s, pl_trouble trouble) {
   pl_trainer *t = s->t;
   pl_train_result *r = s->result;
   pl_given b = pl_step_batch(s, s->index);
-  r->nonfinite_batch = s->index;
-  if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, &r->found);
-  else pl_find_nonfinite_gradient(t->o.model, t->o.optimizer, &r->found);
-  if (!s->update.may_skip || trouble == PL_WEIGHT_NOT_FINITE) {
-    r->nonfinite = true;
-    return;
+  r->nonfinite = !s->update.may_skip || trouble == PL_WEIGHT_NOT_FINITE;
+  if (r->nonfinite || r->skipped == 0) {   /* of several that are skipped, the first is told of */
+    r->nonfinite_batch = s->index;
+    if (trouble == PL_LOSS_NOT_FINITE) pl_find_nonfinite_loss(t->exec, b.x, b.n, b.target.values, t->first, &r->found);
+    else pl_find_nonfinite_gradient(t->o.model, t->o.optimizer, &r->found);
   }
+  if (r->nonfinite) return;
   if (pl_model_states_size(t->o.model) > 0)
     memcpy(pl_model_states(t->o.model), t->states, pl_model_states_size(t->o.model) * sizeof *t->states);
   r->skipped++;

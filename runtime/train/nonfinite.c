@@ -28,7 +28,8 @@ static void parameter_of(const pl_slice *slice, pl_nonfinite *found) {
   snprintf(found->at, sizeof found->at, "the %s of %s", slice->name, pl_layer_label(label, slice->layer));
 }
 
-void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinite *found) {
+void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, const float *targets, size_t values,
+                            pl_nonfinite *found) {
   pl_model *m = pl_exec_model(exec);
   const pl_slice *slice;
   size_t slices = pl_model_slices(m, &slice);
@@ -39,6 +40,10 @@ void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinit
     snprintf(found->at, sizeof found->at, "the input");
     return;
   }
+  if (targets != NULL && !pl_all_finite(targets, n * values)) {
+    snprintf(found->at, sizeof found->at, "the targets");
+    return;
+  }
   for (size_t i = 0; i < slices; i++) {
     if (!pl_all_finite(pl_model_values(m) + slice[i].offset, slice[i].count)) {
       parameter_of(&slice[i], found);
@@ -47,8 +52,8 @@ void pl_find_nonfinite_loss(pl_exec *exec, const float *x, size_t n, pl_nonfinit
   }
   snprintf(found->at, sizeof found->at, "the loss");
   if (pl_exec_forward(exec, x, n, PL_CAPTURE, &y, NULL)) return;
-  for (int i = 0; i < pl_model_rows(m); i++) {
-    pl_model_row row = pl_model_row_at(m, i);
+  for (int i = 0; i < pl_exec_rows(exec); i++) {   /* a callback may have built the model for another shape since */
+    pl_model_row row = pl_exec_row_at(exec, i);
     if (pl_all_finite(pl_exec_activation(exec, i), n * (size_t)pl_shape_count(&row.output))) continue;
     snprintf(found->at, sizeof found->at, "the output of %s", pl_layer_label(label, row.layer));
     return;

@@ -127,6 +127,7 @@ pl_status pl_trainer_step(pl_trainer *t, uint64_t epoch, size_t index, const flo
     return pl_error_set(err, PL_ERROR_VALUE, "a batch of %zu samples is larger than batch_size = %zu", n,
                         t->o.batch_size);
   pl_status status = check_range(t, epoch, index, 1, err);
+  if (status == PL_OK) status = pl_exec_check_batch(t->exec, n, err);
   if (status == PL_OK) status = pl_trainer_check_loss(t, err);
   if (status == PL_OK && target.labels != NULL) status = pl_loss_check_labels(target.labels, n, t->first, err);
   else if (status == PL_OK && t->o.loss != NULL)

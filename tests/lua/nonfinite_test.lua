@@ -6,7 +6,7 @@ local core = require "perilune.core"
 local nn = pl.nn
 
 -- 40 samples in batches of 4; those in `huge` are 1e25, which makes a gradient infinite though the loss is finite;
--- those in `infinite` make the loss so.
+-- those in `infinite` make the loss so, as do those in `unknown`, whose targets are NaN.
 local function regression(options)
   local x, y = {}, {}
   for i = 1, 40 do
@@ -15,6 +15,7 @@ local function regression(options)
   end
   for _, i in ipairs(options.huge or {}) do x[i][1] = options.size or 1e25 end
   for _, i in ipairs(options.infinite or {}) do x[i][1] = math.huge end
+  for _, i in ipairs(options.unknown or {}) do y[i][1] = 0 / 0 end
   local layers = { nn.Linear(3, 4, { name = "first", init = options.init }), options.layer or nn.Tanh(),
     nn.Linear(4, 1, { name = "last" }) }
   if options.batch_norm then table.insert(layers, 1, nn.BatchNorm(3)) end
@@ -89,6 +90,15 @@ function TestStop:test_a_loss_before_it()
   local e = regression { infinite = { 9 }, layer = nn.LeakyReLU() }
   lu.assertStrContains(message(e), "epoch 1, batch 3: the loss is not a finite number; first seen in the input; " ..
     "stopped, the weights are those of the epoch's start; the data set or an augmentation made it")
+end
+
+function TestStop:test_a_target_makes_it_so()
+  local mse = nn.MSE()
+  for _, loss in ipairs { mse, function(y, target) return mse(y, target) end } do
+    lu.assertStrContains(message(regression { unknown = { 9 }, loss = loss }), "epoch 1, batch 3: the loss is not a " ..
+      "finite number; first seen in the targets; stopped, the weights are those of the epoch's start; the data set " ..
+      "or an augmentation made it")
+  end
 end
 
 function TestStop:test_with_a_loss_in_lua()
@@ -180,6 +190,14 @@ function TestSkip:test_a_gradient_that_the_step_does_not_use_skips_nothing()
       end
     end
   end
+end
+
+function TestSkip:test_the_first_of_several_is_told_of()
+  local e = regression { infinite = { 9 }, huge = { 26 }, layer = nn.LeakyReLU(), nonfinite = "skip" }
+  local trainer = core.trainer.new { model = e.model, loss = e.loss, optimizer = e.optimizer:bind(e.model),
+    data = e.splits.train:read(), batch_size = 4, shuffle = false, skip = true }
+  lu.assertEquals((select(5, trainer:run(1, 1, 10))),
+    { nonfinite = false, skipped = 2, batch = 3, what = "the loss", at = "the input" })
 end
 
 function TestSkip:test_an_epoch_of_nothing_else_stops()
