@@ -82,6 +82,40 @@ function TestExport:test_safetensors_of_graphs()
   end
 end
 
+-- However an image becomes features: the Linear after it has them in PyTorch's order, channel first.
+function TestExport:test_safetensors_after_any_flattening()
+  local read = require "perilune.import.safetensors".read
+  local function matrix(flatten)
+    local conv, linear = nn.Conv2d(2, 3, 3), nn.Linear(6 * 5 * 3, 4)
+    local model = flatten == "formula" and nn.Graph(function(x) return linear(conv(x):relu():flatten()) end)
+      or nn.Sequential { conv, nn.ReLU(), flatten, linear }
+    model:build { 8, 7, 2 }
+    conv.weight:fill_(1)
+    linear.weight:copy_(pl.arange(0, 6 * 5 * 3 * 4 - 1):reshape(6 * 5 * 3, 4))
+    local path = cli.folder .. "/flattened.safetensors"
+    assert(formats.write(model, "safetensors", path))
+    for _, t in ipairs(assert(read(path))) do
+      if #t.tensor.shape == 2 then return t.tensor end
+    end
+  end
+  local wanted = matrix(nn.Flatten())
+  -- the second input in PyTorch is the second pixel of the first channel: here feature 3, counted from 0
+  lu.assertEquals(wanted:slice(1, 1, 1):slice(2, 2, 2):item(), 3 * 4)
+  for _, flatten in ipairs { "formula", nn.Reshape { 6 * 5 * 3 } } do
+    lu.assertTrue(matrix(flatten):equal(wanted), tostring(flatten))
+  end
+  local last = nn.Linear(112, 2)
+  local joined = nn.Graph(function(x) return last(pl.cat({ x:flatten(), x:flatten() }, 2)) end)
+  joined:build { 8, 7, 1 }
+  lu.assertErrorMsgContains("flattened images one after the other", formats.write, joined, "safetensors",
+    cli.folder .. "/joined.safetensors")
+end
+
+function TestExport:test_safetensors_of_a_scalar()
+  local bytes = require "perilune.export.safetensors".bytes({ { name = "s", tensor = pl.ones(1):select(1, 1) } }, {})
+  lu.assertStrContains(bytes, '"shape":[]')
+end
+
 -- A program that reads inputs from its standard input and writes outputs and labels.
 local main = [[
 #include <stdio.h>

@@ -1,6 +1,8 @@
 --- The parameters of a model in PyTorch's order of axes, and back. There images are [N, C, H, W]: convolutions are
 --- [out, in, kh, kw], and the features after a Flatten are in the order (channel, row, column), here in (row, column,
 --- channel), until a Linear mixes them.
+local errors = require "perilune.base.errors"
+
 local M = {}
 
 local function transpose(t) return t:transpose(1, 2):contiguous() end
@@ -60,10 +62,19 @@ end
 -- Operations of formulas that keep the order of features: their output has that of their inputs.
 local mixing = { matmul = true, cat = true, slice = true, permute = true, reshape = true, one_hot = true, pick = true }
 
--- The shape of the image whose features an operation's output has in the order (row, column, channel).
+-- The shape of the image whose features an operation's output has in the order (row, column, channel). A formula's
+-- reshape is a "Reshape" here, too (graph.lua).
 local function image_of(op)
   local input, output = op.inputs[1], op.output
-  if (op.type == "Flatten" or op.type == "reshape") and #input.shape == 3 and #output.shape == 1 then
+  if op.type == "cat" then
+    for _, value in ipairs(op.inputs) do
+      if value.image then
+        errors.fail(1, "the features of %s are those of flattened images one after the other, whose order in " ..
+          "PyTorch is not known here", op.owner)
+      end
+    end
+  end
+  if (op.type == "Flatten" or op.type == "Reshape") and #input.shape == 3 and #output.shape == 1 then
     return input.shape
   end
   if op.type == "Linear" or mixing[op.type] or #output.shape ~= 1 then return nil end

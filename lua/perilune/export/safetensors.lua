@@ -15,7 +15,7 @@ function M.bytes(list, metadata)
   local header, data, at = { __metadata__ = metadata }, {}, 0
   for i, entry in ipairs(list) do
     data[i] = core.bytes.of(entry.tensor)
-    local shape = entry.tensor.shape
+    local shape = core.json.list(entry.tensor.shape)      -- that of a scalar is [], too
     header[entry.name] = { dtype = "F32", shape = shape, data_offsets = { at, at + #data[i] } }
     at = at + #data[i]
   end
