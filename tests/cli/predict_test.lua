@@ -224,6 +224,28 @@ function TestPredict:test_several_outputs_and_nan()
   lu.assertStrContains(cli.run("predict nan.h5 three.csv --csv").out, "three.csv,1,,,")
 end
 
+-- Of a model that was trained on numbers, its largest ones tell what a byte is there.
+function TestPredict:test_images_that_were_no_bytes()
+  local unseen, preparation = require "perilune.data.unseen", require "perilune.data.preparation"
+  local x = pl.rand { 4, 8, 8, 1 }
+  local function prepared(scaled) return preparation.of(pl.data.from_tensors({ x = scaled, name = "x" }).train) end
+  local function read(path, p) return unseen.read(path, { shape = { 28, 28, 1 }, preparation = p, invert = "no" }).x end
+  local unit, bright, dark = prepared(x), prepared(x:mul(255)), prepared(x:mul(4095))
+  local bytes = read(golden .. "gray.png", { pixels = true })
+  lu.assertTrue(bytes:max() <= 1)
+  lu.assertTrue(read(golden .. "gray.png", unit):equal(bytes))
+  lu.assertTrue(read(golden .. "gray.png", bright):equal(bytes:mul(255)))
+  lu.assertErrorMsgContains("trained on images with values up to 40", read, golden .. "gray.png", dark)
+  local path = npy("plain.npy", { 28, 28 }, bytes_of(1))
+  lu.assertTrue(read(path, unit):max() <= 1)
+  lu.assertTrue(read(path, bright):max() > 2)
+  local drawn = require "perilune.export.prepare"
+  lu.assertEquals(drawn.of({ preparation = bright }).steps, { { mean = { 0 }, std = { 1 / 255 } } })
+  lu.assertEquals(drawn.of({ preparation = unit }).steps, {})
+  -- a data set of that name is a reader, not a set of images
+  lu.assertEquals(drawn.of({ data = "hdf5", recipe = "train: resize 32x32" }).field, { 28, 28 })
+end
+
 function TestPredict:test_messages()
   local function fails(words, text, status)
     local done = cli.run("predict " .. words)

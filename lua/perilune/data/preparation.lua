@@ -3,6 +3,7 @@
 ---   pixels      samples are bytes, whose value is byte / 255
 ---   standardize a list of { mean =, std = } (lists of one number or of one an element of a sample), in order; in
 ---               older files std is called deviation
+---   brightest   of images that are no bytes: the largest value of the first ones
 ---   background  of gray images: how bright their border is, from 0 (as dark as they get) to 1
 ---   features    of a CSV file: how columns become features (csv.lua)
 local core = require "perilune.core"
@@ -10,6 +11,8 @@ local core = require "perilune.core"
 local M = {}
 
 local LOOKED_AT = 256
+
+M.BRIGHTEST = 2           -- above it values are no pixels from 0 to 1, a little noise on them granted
 
 local function list(t)
   if not t then return nil end
@@ -35,6 +38,20 @@ local function background(split)
   return (border(x) - low) / (high - low)
 end
 
+local function brightest(split)
+  if #split.shape ~= 3 or split:read():info().pixels then return nil end
+  local x = split:tensors(1, math.min(split.count, LOOKED_AT)):max()
+  return x - x == 0 and x or nil
+end
+
+--- What pixels from 0 to 1 are multiplied by to be like the images of the training: 1, or 255 where those are numbers
+--- up to 255. nil: these have another range, `preparation.brightest`.
+function M.scale(preparation)
+  local most = preparation and preparation.brightest
+  if not most or most <= M.BRIGHTEST then return 1 end
+  return most <= 255 and 255 or nil
+end
+
 --- The preparation of a split's samples.
 function M.of(split)
   if split._preparation then return split._preparation end
@@ -43,8 +60,9 @@ function M.of(split)
     local mean, std = statistics()
     steps[i] = { mean = list(mean), std = list(std) }
   end
+  local original = split.original or split
   local p = { pixels = split:read():info().pixels, standardize = steps, features = split.features,
-    background = background(split.original or split) }
+    brightest = brightest(original), background = background(original) }
   split._preparation = p
   return p
 end

@@ -30,12 +30,16 @@ local function picture(path, job)
   local p = job.preparation
   local inverted = shape[3] == 1 and M.inverts(job.invert, p and p.background, preparation.border(x))
   if inverted then x = x:mul(-1):add(1) end
+  local scale = preparation.scale(p)
+  if not scale then
+    errors.fail(1, "%s: the model was trained on images with values up to %.6g, and what a picture's bytes are " ..
+      "there is not known; save it as an array (.npy) of such values", path, p.brightest)
+  end
+  x = x:mul(scale)
   return { x = x, notes = {
     resized = (height ~= shape[1] or width ~= shape[2]) and { height, width } or nil, inverted = inverted or nil,
   } }
 end
-
-local BRIGHTEST = 2           -- above it values are no pixels from 0 to 1, a little noise on them granted
 
 -- An array: one sample, or rows of them; [n, H, W] where the model takes [H, W, 1].
 local function array(path, job)
@@ -60,10 +64,12 @@ local function array(path, job)
   t = (t.dtype == "f32" and t or t:to "f32"):reshape(n, table.unpack(job.shape))
   if not job.preparation or job.preparation.pixels then
     if pixels then t = t:div(255)
-    elseif job.preparation and t:max() > BRIGHTEST then
+    elseif job.preparation and t:max() > preparation.BRIGHTEST then
       errors.fail(1, "%s holds values up to %.6g, and the pixels that the model was trained on are from 0 to 1; save "
         .. "them as bytes (uint8), or divide by 255", path, t:max())
     end
+  elseif pixels and job.preparation.brightest and preparation.scale(job.preparation) == 1 then
+    t = t:div(255)      -- trained on numbers from 0 to 1
   end
   return { x = t, rows = not one }
 end

@@ -1,6 +1,7 @@
 --- How an image that is drawn becomes a sample, as steps for a page: what a run's file keeps of its data's preparation
 --- (perilune.data.preparation), and the sizes in the words of its derivation ("train: resize 32x32; ...").
 local errors = require "perilune.base.errors"
+local preparation = require "perilune.data.preparation"
 
 local M = {}
 
@@ -8,8 +9,9 @@ local DRAWN = { 28, 28 }        -- of a data set that is not known by name
 
 -- The size of the data set's own images.
 local function original(data)
-  local make = data and require "perilune.data"[data]
-  local shape = make and make().train.shape
+  local named = { digits = true }
+  for _, name in ipairs(require "perilune.data".names()) do named[name] = true end
+  local shape = named[data] and require "perilune.data"[data]().train.shape
   return shape and #shape == 3 and { shape[1], shape[2] } or DRAWN
 end
 
@@ -28,6 +30,12 @@ function M.of(about)
     errors.fail(1, "html: the run's data were standardized, and its file, of an older program, does not keep by what; "
       .. "train it again")
   end
+  local scale = preparation.scale(kept)
+  if not scale then
+    errors.fail(1, "html: the model was trained on images with values up to %.6g; what is drawn has no such values",
+      kept.brightest)
+  end
+  if scale ~= 1 then result.steps[#result.steps + 1] = { mean = { 0 }, std = { 1 / scale } } end
   for _, step in ipairs(kept and kept.standardize or {}) do
     result.steps[#result.steps + 1] = { mean = step.mean, std = step.std or step.deviation }
   end
