@@ -123,6 +123,27 @@ function TestKeras:test_what_has_no_counterpart_is_named()
   lu.assertStrContains(select(2, keras.read(cli.folder .. "/other.h5")), "holds no model of Keras")
 end
 
+-- Keras 2 writes the number of the last axis, whatever the shape.
+function TestKeras:test_the_axis_of_a_normalization()
+  local path = cli.folder .. "/normalized.h5"
+  local function read(shape, axis)
+    local w <close> = assert(core.store.create(path))
+    w:group("/", { model_config = core.json.encode { class_name = "Sequential", config = { layers = {
+      { class_name = "InputLayer", config = { name = "in", batch_shape = shape } },
+      { class_name = "BatchNormalization", config = { name = "bn", axis = { axis } } } } } } })
+    w:group "/model_weights"
+    w:group "/model_weights/bn"
+    for _, name in ipairs { "moving_mean", "moving_variance", "gamma", "beta" } do
+      w:tensor("/model_weights/bn/" .. name, pl.ones(5))
+    end
+    assert(w:commit())
+    return keras.read(path)
+  end
+  lu.assertNotNil(read({ 1, 5 }, 1))
+  lu.assertNotNil(read({ 1, 6, 6, 5 }, 3))
+  lu.assertStrContains(select(2, read({ 1, 5, 6, 5 }, 1)), "normalizes along axis 1, not the last")
+end
+
 local experiment = [[
 local pl = require "perilune"
 local nn = pl.nn

@@ -118,8 +118,7 @@ end
 
 function readers.BatchNormalization(layer, nn)
   local axis = layer.config.axis
-  if type(axis) == "table" then axis = axis[1] end
-  if axis ~= nil and axis ~= -1 and axis ~= 3 then refuse(layer, "normalizes along axis %s, not the last", axis) end
+  layer.axis = type(axis) == "table" and axis[1] or axis
   local mean, variance = weight(layer, "moving_mean", 1), weight(layer, "moving_variance", 1)
   local n, scale, center = mean:size(1), layer.config.scale ~= false, layer.config.center ~= false
   local affine = scale or center
@@ -222,6 +221,18 @@ local function arrays(r, path, found)
   return found
 end
 
+-- Keras 2 writes the number of an axis for "the last", counting the batch as 0.
+local function check_axes(model, fill)
+  local axes = {}
+  for _, row in ipairs(model:rows()) do axes[row.path] = #row.output end
+  for _, one in ipairs(fill) do
+    local axis = one.from.axis
+    if axis ~= nil and axis ~= -1 and axis ~= axes[one.layer:path()] then
+      refuse(one.from, "normalizes along axis %s, not the last", axis)
+    end
+  end
+end
+
 local function read(r)
   local attrs = assert(r:attrs "/")
   if type(attrs.model_config) ~= "string" then
@@ -245,6 +256,7 @@ local function read(r)
   local fill = {}
   local model = sequence(chain, require "perilune.nn", fill)
   model:build(input)
+  check_axes(model, fill)
   for _, one in ipairs(fill) do
     for name, tensor in pairs(one.parameters) do
       local ok, why = pcall(function() one.layer[name]:copy_(tensor) end)
