@@ -134,8 +134,9 @@ function data.npz(options) end
 ---@field columns? string[] only these are features (default: all but the target)
 ---@field ignore? string[] all but these are features (default: none of them)
 ---@field categories? string|string[] columns of numbers that are categories (default: none)
----@field missing? "drop"|"mean"|number a missing value: leaves out its row, becomes the mean of its column, a number
----  (default: is an error)
+---@field missing? "drop"|"mean"|number a missing feature: leaves out its row, becomes the mean of its column (over
+---  all rows of the file, those held out for validation among them), a number (default: is an error); a missing
+---  target leaves its row out with "drop", and else is an error
 ---@field na? string|string[] texts that mean a missing value (default "", NA, N/A, n/a, NaN, nan, NULL, null, ?)
 ---@field test? string a file of the same columns (default: none)
 ---@field validation? number|perilune.ValidationOptions set apart from the rows (default: none)
@@ -248,7 +249,8 @@ function Dataset:validation(how) end
 ---@return string
 function Dataset:derivation() end
 
----All splits with the mean of the training split taken off, and divided by its standard deviation. Error, once it is
+---All splits with the mean of the training split taken off, and divided by its standard deviation. What is to be held
+---out for validation has no part in them if it is held out before: `d:validation(0.1):standardize()`. Error, once it is
 ---read: standardized before.
 ---@param options? perilune.StandardizeOptions
 ---@return perilune.Dataset

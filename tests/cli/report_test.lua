@@ -160,6 +160,12 @@ function TestReport:test_what_is_absent_is_said()
     "The file holds no weights" } do
     lu.assertStrContains(bare, words)
   end
+  -- samples that were given none of the classes count, as in the terminal
+  record.evaluation.test.outside = { 5, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  assert(runfile.write(cli.folder .. "/old/run.h5", record))
+  old = check(page "old")
+  lu.assertStrContains(old, "of 105 samples")
+  lu.assertStrContains(old, ">none<")
   cli.write("broken/run.h5", "nothing")
   lu.assertStrContains(check(page "broken all/lr_0.001_seed_1"), "broken cannot be read")
   local r = cli.run "report broken -o page.html"

@@ -156,11 +156,13 @@ end
 function TestCsv:test_missing_values()
   local text = "a,b\n1,x\n,y\n3,NA\n8,x\n"
   fails("t.csv, line 3, column 'a': a missing value; say missing = \"drop\", \"mean\" or a number", csv, text)
+  fails("t.csv, line 3, column 'a': a missing target; missing = \"drop\" leaves such rows out", csv, text,
+    { target = "a", missing = "mean" })
   lu.assertEquals(csv(text, { missing = "drop" }).train:tensors():totable(), { { 1, 1, 0 }, { 8, 1, 0 } })
   lu.assertEquals(csv(text, { missing = "mean" }).train:tensors():totable(),
     { { 1, 1, 0 }, { 4, 0, 1 }, { 3, 0, 0 }, { 8, 1, 0 } })
   lu.assertEquals(csv(text, { missing = -1 }).train:tensors():totable()[2], { -1, 0, 1 })
-  fails("line 2, column 'b': a missing value", csv, "a,b\n1,\n2,y\n", { target = "b" })
+  fails("line 2, column 'b': a missing target", csv, "a,b\n1,\n2,y\n", { target = "b" })
   lu.assertEquals(csv("a\n1\nnone\n3\n", { na = "none", missing = "drop" }).train.count, 2)
 end
 

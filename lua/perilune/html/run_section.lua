@@ -124,8 +124,8 @@ local function history(page, run)
   page:raw "</details>"
 end
 
-local function classification(page, confusion, labels)
-  local report = metrics.classification(confusion)
+local function classification(page, confusion, labels, outside)
+  local report = metrics.classification(confusion, outside)
   local rows = {}
   local function row(name, r)
     local cells = { name }
@@ -201,14 +201,19 @@ local function split(page, run, name, result)
       text.percent(result.error), text.count(result.count - (result.correct or 0)), text.count(result.count)) or ""))
   end
   if not result.confusion then return end
-  local names = {}
-  for i = 1, #result.confusion do names[i] = label_of(labels, i - 1) end
+  local names, counts, outside = {}, {}, result.outside      -- outside: samples that were given none of the classes
+  for i, row in ipairs(result.confusion) do
+    names[i], counts[i] = label_of(labels, i - 1), table.move(row, 1, #row, 1, {})
+    if outside then counts[i][#row + 1] = outside[i] end
+  end
+  local predicted = table.move(names, 1, #names, 1, {})
+  if outside then predicted[#names + 1] = "none" end
   page:raw '<div class="grid">'
-  page:figure(heat.draw(result.confusion, { title = "Confusion matrix", rows = names, columns = names,
-    x = "predicted", y = "actual",
+  page:figure(heat.draw(counts, { title = "Confusion matrix", rows = names, columns = predicted,
+    x = "predicted", y = "actual", confusion = true,
     format = text.count }), "Confusion matrix")
   page:raw "<div>"
-  classification(page, result.confusion, labels)
+  classification(page, result.confusion, labels, outside)
   page:raw "</div>"
   confused(page, result.confusion, labels)
   page:raw "</div>"

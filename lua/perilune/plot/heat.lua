@@ -9,7 +9,7 @@ local MOST = 40      -- rows or columns beyond which cells carry no numbers and 
 local function label(labels, i) return labels and labels[i] ~= nil and tostring(labels[i]) or tostring(i) end
 
 --- matrix: rows of numbers. options: title, rows and columns (labels), x and y (what the axes are), by = "row" (share
---- of the row's sum) or "range", width, format(value).
+--- of the row's sum) or "range", width, format(value), confusion (all but the diagonal is wrong).
 function M.draw(matrix, options)
   local n, m = #matrix, matrix[1] and #matrix[1] or 0
   local width = options.width or 480
@@ -54,7 +54,7 @@ function M.draw(matrix, options)
       -- few among many must be seen: the square root lifts small shares
       local strength = v == 0 and options.by ~= "range" and 0 or 0.06 + 0.94 * math.sqrt(math.max(0,
         math.min(1, share)))
-      local wrong = options.by ~= "range" and i ~= j and n == m
+      local wrong = options.by ~= "range" and i ~= j and (n == m or options.confusion)
       local text = options.format and options.format(v) or (math.tointeger(v) and ("%d"):format(math.tointeger(v))
         or ("%.3g"):format(v))
       d:rect(left + cell * (j - 1), y, cell - 1, high - 1, { fill = strength > 0 and (wrong and "c2" or "c1")

@@ -7,6 +7,8 @@ local statistics = require "perilune.train.statistics"
 
 local M = {}
 
+local MOST_CONFUSED = 1 << 14      -- classes; the table of confusions has their square
+
 -- Predictions as files keep them, and the worst mistakes, of the splits evaluated last.
 function M:complete_evaluations()
   for _, split in ipairs { "val", "test" } do
@@ -26,7 +28,8 @@ function M:evaluate(split, row)
   if type(loss) == "function" then
     result = require "perilune.nn.lua_loss".evaluate(self.model, data, loss, predictions)
   else
-    result = self.model:evaluate(data:read(), { loss = loss, predictions = predictions })
+    result = self.model:evaluate(data:read(), { loss = loss, predictions = predictions,
+      confusion = data.classes <= MOST_CONFUSED })
   end
   if split == "test" then self.state.test_evaluations = self.state.test_evaluations + 1 end
   for _, name in ipairs(self.e.metrics.named) do

@@ -120,6 +120,8 @@ static pl_status take_number(const pl_csv *c, size_t row, size_t column, const c
 static pl_status take_field(const pl_csv *c, const pl_csv_use *use, size_t row, size_t column, const char *field,
                             float *x, int32_t *label, float *targets, pl_error *err) {
   bool missing = pl_csv_is_missing(c, field);
+  if (missing && !use->fills && (use->role == PL_CSV_TARGET || use->role == PL_CSV_LABEL))
+    return at_field(c, row, column, "a missing target; missing = \"drop\" leaves such rows out", NULL, err);
   if (missing && !use->fills)
     return at_field(c, row, column, "a missing value; say missing = \"drop\", \"mean\" or a number, or leave the "
                                     "column out", NULL, err);
