@@ -1,0 +1,102 @@
+-- What happens meanwhile: a finalizer, which the collector may run wherever the library asks Lua for memory, and
+-- functions of the script that the library calls, change what the call that is under way has in its hands.
+local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
+local nn = pl.nn
+
+local function raises(text, f, ...)
+  local ok, message = pcall(f, ...)
+  lu.assertFalse(ok)
+  lu.assertStrContains(tostring(message), text)
+end
+
+-- Memory that was freed has other contents soon.
+local junk
+local function overwrite()
+  junk = {}
+  for n = 16, 8000, 64 do junk[#junk + 1] = pl.full({ n }, 7) end
+end
+
+-- f(), with g() in a finalizer that runs at the n-th place where f asks Lua for memory: the collector is led to where
+-- it calls ten finalizers of many at each such place. Gives whether there was such a place, and what f gave.
+local function once(n, g, f)
+  local left, begun
+  local metatable = { __gc = function()
+    begun = true
+    if not left then return end
+    left = left - 1
+    if left == 0 then
+      g()
+      overwrite()
+    end
+  end }
+  collectgarbage()
+  for _ = 1, 100 + 10 * n do setmetatable({}, metatable) end
+  collectgarbage("incremental", 100, 100, 3)
+  while not begun do collectgarbage("step", 0) end
+  left = 10 * n
+  local result = table.pack(pcall(f))
+  local happened = left <= 0
+  left = nil
+  collectgarbage("incremental", 200, 100, 13)
+  junk = nil
+  return happened, result
+end
+
+-- The same for each of the first 40 such places. make() gives f and g; check(...) judges what f gave.
+local function meanwhile(make, check)
+  local places = 0
+  for n = 1, 40 do
+    local f, g = make()
+    local happened, result = once(n, g, f)
+    check(table.unpack(result, 1, result.n))
+    if not happened then break end
+    places = n
+  end
+  lu.assertTrue(places > 0)
+end
+
+TestTakenIn = {}
+
+-- Whoever asks a model may find, when a function of the script has been called, that it is part of another by now.
+function TestTakenIn:test_a_model_that_its_own_functions_put_into_another()
+  local function case(made, ask)
+    local m, outer
+    m = made(function(result)
+      outer = outer or nn.Sequential { m }
+      return result
+    end)
+    raises("became part of another model while it was asked for", ask, m)
+    lu.assertEquals(outer:infer(pl.ones(1, 4)).shape, { 1, 4 })
+  end
+  local data = core.data.new(pl.ones(2, 4), pl.tensor({ 0, 1 }, "i32"))
+  local function initialized(take)
+    return nn.Sequential { nn.Linear(4, 4, { init = function(s) return take(pl.zeros(s)) end }) }
+  end
+  local function shaped(take)
+    return nn.Sequential { nn.Lambda { forward = function(x) return x end, shape = take } }
+  end
+  for _, made in ipairs { initialized, shaped } do
+    case(made, function(m) m:infer(pl.ones(1, 4)) end)
+    case(made, function(m) m:forward(pl.ones(1, 4)) end)
+    case(made, function(m) core.trainer.evaluate(m, data, nil, "logits") end)
+  end
+  case(initialized, function(m) return m[1].weight end)
+end
+
+function TestTakenIn:test_a_model_that_a_finalizer_puts_into_another()
+  local data, x = core.data.new(pl.ones(2, 4), pl.tensor({ 0, 1 }, "i32")), pl.ones(1, 4)
+  for _, ask in ipairs { function(m) return m:infer(x) end, function(m) return m:forward(x) end,
+    function(m) return m:activations(x) end, function(m) return core.trainer.evaluate(m, data, nil, "logits") end } do
+    meanwhile(function()
+      local m = nn.Sequential { nn.Linear(4, 4) }
+      return function() return ask(m) end, function() nn.Sequential { m } end
+    end, function(ok, why)
+      lu.assertTrue(ok or why:find("became part of another model", 1, true) ~= nil
+        or why:find("is part of a Sequential", 1, true) ~= nil, why)
+    end)
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
