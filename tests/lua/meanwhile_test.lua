@@ -99,4 +99,64 @@ function TestTakenIn:test_a_model_that_a_finalizer_puts_into_another()
   end
 end
 
+TestRecorders = {}
+
+-- A finalizer records so much that the steps move in memory.
+local function recorder_with_trap(make)
+  return function()
+    local recorder = core.formula.eager(1)
+    local v = recorder:input(pl.ones(1, 3), false)
+    local list = { v }
+    return make(recorder, v), function() for _ = 1, 40 do recorder:op("neg", {}, list) end end
+  end
+end
+
+function TestRecorders:test_a_finalizer_records_while_a_shape_is_asked_for()
+  meanwhile(recorder_with_trap(function(recorder, v)
+    return function() return recorder:shape(v) end
+  end), function(ok, sizes, fixed)
+    lu.assertEquals({ ok, sizes, fixed }, { true, { 3 }, false })
+  end)
+end
+
+function TestRecorders:test_a_finalizer_records_while_an_operation_is_computed()
+  meanwhile(recorder_with_trap(function(recorder, v)
+    local args, both = {}, { v, v }
+    return function() return recorder:tensor(recorder:op("add", args, both)) end
+  end), function(ok, y)
+    lu.assertTrue(ok, y)
+    lu.assertEquals(y:totable(), { { 2, 2, 2 } })
+  end)
+end
+
+function TestRecorders:test_a_finalizer_records_while_a_gradient_is_taken()
+  meanwhile(recorder_with_trap(function(recorder, v)
+    local twice = recorder:op("add", {}, { v, v })
+    local y = recorder:op("sum", { 0, 0, 0 }, { recorder:op("square", {}, { twice }) })
+    return function() return recorder:backward(y) end
+  end), function(ok, grads)
+    lu.assertTrue(ok, grads)
+    lu.assertEquals(grads[1]:totable(), { { 8, 8, 8 } })
+  end)
+end
+
+-- The formula of a layer is recorded again when its model is built for another shape.
+function TestRecorders:test_a_finalizer_rebuilds_the_model_whose_formula_is_listed()
+  local Chain = nn.define { name = "Chain", forward = function(_, x)
+    for _ = 1, 4 do x = x:tanh() end
+    return x * 3
+  end }
+  meanwhile(function()
+    local model = nn.Sequential { Chain() }
+    model:build { 3 }
+    local layer = model[1]
+    return function() return core.formula.steps(layer) end, function() model:build { 5 } end
+  end, function(ok, steps)
+    lu.assertTrue(ok, steps)
+    lu.assertEquals(#steps, 7)
+    for i = 2, 5 do lu.assertEquals({ steps[i].kind, steps[i].name, steps[i].inputs }, { "op", "tanh", { i - 1 } }) end
+    lu.assertEquals(steps[6].value, 3)
+  end)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
