@@ -5,6 +5,8 @@ local pl = require "perilune"
 local core = require "perilune.core"
 local nn = pl.nn
 
+local scratch = dofile "tests/lua/support_scratch.lua" "meanwhile_test"
+
 local function raises(text, f, ...)
   local ok, message = pcall(f, ...)
   lu.assertFalse(ok)
@@ -157,6 +159,65 @@ function TestRecorders:test_a_finalizer_rebuilds_the_model_whose_formula_is_list
     for i = 2, 5 do lu.assertEquals({ steps[i].kind, steps[i].name, steps[i].inputs }, { "op", "tanh", { i - 1 } }) end
     lu.assertEquals(steps[6].value, 3)
   end)
+end
+
+TestClosed = {}
+
+local function close(object) local _ <close> = object end
+
+-- A table whose field `name` is `value`, when `f` has been called.
+local function late(fields, name, value, f)
+  return setmetatable(fields, { __index = function(_, key)
+    if key ~= name then return nil end
+    f()
+    overwrite()
+    return value
+  end })
+end
+
+local function table_of(text)
+  local path = scratch .. "/t.csv"
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return assert(core.readers.csv(path, ",", true, { "" }))
+end
+
+function TestClosed:test_a_table_that_is_closed_while_it_is_read()
+  local rows = {}
+  for i = 1, 200 do rows[i] = ("%d,%s\n"):format(i, i % 2 == 0 and "even" or "odd") end
+  local text = "n,kind\n" .. table.concat(rows)
+  local file = table_of(text)
+  local x, y = file:fill({ late({ role = "number" }, "at", 1, function() close(file) end),
+    { role = "label", names = { "even", "odd" } } }, false, 1, nil, true)
+  lu.assertTrue(x:equal(pl.arange(1, 200):to("f32"):reshape(200, 1)))
+  lu.assertEquals(y:totable()[200], 0)
+  raises("this file was closed", file.columns, file)
+  meanwhile(function()
+    local t = table_of(text)
+    return function() return t:columns() end, function() close(t) end
+  end, function(ok, columns, n)
+    if not ok then return lu.assertStrContains(columns, "this file was closed") end
+    lu.assertEquals({ n, columns[1].name, columns[2].text, columns[2].text_line }, { 200, "n", "odd", 2 })
+  end)
+  meanwhile(function()
+    local t = table_of(text)
+    return function() return t:categories(2, 9) end, function() close(t) end
+  end, function(ok, found)
+    if not ok then return lu.assertStrContains(found, "this file was closed") end
+    lu.assertEquals(found, { "even", "odd" })
+  end)
+end
+
+function TestClosed:test_a_stream_that_is_closed_while_it_is_read()
+  local path, x = scratch .. "/s.h5", pl.rand(60, 5)
+  assert(pl.save(path, { x = x }))
+  for _, f in ipairs { core.streams.read, core.streams.dataset } do
+    local stream, info = core.streams.hdf5(path, "x")
+    local got = f(stream, late({ type = info.type }, "shape", info.shape, function() close(stream) end))
+    lu.assertTrue((f == core.streams.read and got or got:range(1, 60)):equal(x))
+    raises("this stream was closed", core.streams.read, stream, info)
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
