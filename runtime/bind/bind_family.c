@@ -52,6 +52,15 @@ int bind_layer_gc(lua_State *L) {
   return 0;
 }
 
+bind_family *bind_family_with(lua_State *L, int index, const pl_model *model) {
+  const bind_layer *u = bind_check_layer(L, index);
+  bind_family *f = bind_family_of(u);
+  char label[PL_PATH_TEXT];
+  if (f->model != model)
+    luaL_error(L, "%s became part of another model while it was asked for", pl_layer_label(label, u->layer));
+  return f;
+}
+
 pl_model *bind_model_of(lua_State *L, int index) {
   bind_family *f = bind_family_of(bind_check_layer(L, index));
   if (f->model != NULL) return f->model;
@@ -66,6 +75,7 @@ pl_model *bind_model_of(lua_State *L, int index) {
   if (pl_model_has_params(f->model)) {
     if (pl_model_initialize(f->model, 1, &err)) bind_raise(L, &err);
     bind_custom_init(L, f->root);
+    bind_family_with(L, index, f->model);
   }
   return f->model;
 }

@@ -118,12 +118,12 @@ static int push_value(lua_State *L, int step) {
 }
 
 static void compute(lua_State *L, const bind_recorder *r, int step) {
-  const pl_step *s = &r->program->step[step];
+  const pl_step s = r->program->step[step];
   const float *in[PL_MOST_INPUTS];
   pl_error err;
-  for (int k = 0; k < s->op.inputs; k++) in[k] = pl_tensor_data(bind_recorded_tensor(L, s->in[k]));
+  for (int k = 0; k < s.op.inputs; k++) in[k] = pl_tensor_data(bind_recorded_tensor(L, s.in[k]));
   pl_tensor *out = new_value(L, r, step);
-  if (pl_eager_forward(&s->op, r->batch, in, pl_tensor_data(out), &err)) bind_raise(L, &err);
+  if (pl_eager_forward(&s.op, r->batch, in, pl_tensor_data(out), &err)) bind_raise(L, &err);
 }
 
 /* recorder:op(name, { whole numbers }, { values }) -> value */
@@ -279,13 +279,13 @@ static int recorder_adopt(lua_State *L) {
 /* recorder:shape(value) -> { sizes of a sample, or of the whole }, fixed */
 static int recorder_shape(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
-  const pl_operation *o = &r->program->step[value_at(L, r, 2)].op;
-  lua_createtable(L, o->out.axes, 0);
-  for (int a = 0; a < o->out.axes; a++) {
-    lua_pushinteger(L, o->out.size[a]);
+  const pl_operation o = r->program->step[value_at(L, r, 2)].op;
+  lua_createtable(L, o.out.axes, 0);
+  for (int a = 0; a < o.out.axes; a++) {
+    lua_pushinteger(L, o.out.size[a]);
     lua_rawseti(L, -2, a + 1);
   }
-  lua_pushboolean(L, o->out_fixed);
+  lua_pushboolean(L, o.out_fixed);
   return 2;
 }
 

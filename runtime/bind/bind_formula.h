@@ -7,7 +7,9 @@
 
 #define BIND_RECORDER "perilune.recorder"
 
-/* User value 1: the layer whose formula is recorded, or nil. User value 2: the values of an eager one, a list. User
+/* Wherever Lua is asked for memory a finalizer may record, too, and the steps of the program move: what is needed of a
+   step after that is copied before it.
+   User value 1: the layer whose formula is recorded, or nil. User value 2: the values of an eager one, a list. User
    value 3: the tensors of the script that they are copies of: { { tensor, version, step }, ... } (bind_tape.c). */
 typedef struct bind_recorder {
   pl_program own, *program;    /* program: NULL when the recording has ended; &own of an eager one */

@@ -10,34 +10,36 @@ int bind_formula_steps(lua_State *L) {
   const pl_program *p = pl_formula_program(layer);
   if (p == NULL) return 0;
   lua_createtable(L, p->steps, 0);
-  for (int i = 0; i < p->steps; i++) {
-    const pl_step *s = &p->step[i];
+  for (int i = 0; i < p->steps; i++) {   /* a finalizer may build the model anew, which records the formula again */
+    const pl_step s = p->step[i];
+    bool number = s.kind == PL_STEP_CONSTANT && pl_shape_count(&s.op.out) == 1;
+    double value = number ? (double)s.data[0] : 0;
     lua_createtable(L, 0, 8);
-    lua_pushstring(L, kinds[s->kind]);
+    lua_pushstring(L, kinds[s.kind]);
     lua_setfield(L, -2, "kind");
-    lua_pushstring(L, s->kind == PL_STEP_OP ? s->op.cls->head.type : s->kind == PL_STEP_PARAM ?
-                   layer->param[s->index].name : s->kind == PL_STEP_LAYER ? layer->child[s->index]->type : "");
+    lua_pushstring(L, s.kind == PL_STEP_OP ? s.op.cls->head.type : s.kind == PL_STEP_PARAM ?
+                   layer->param[s.index].name : s.kind == PL_STEP_LAYER ? layer->child[s.index]->type : "");
     lua_setfield(L, -2, "name");
-    lua_pushstring(L, s->origin);
+    lua_pushstring(L, s.origin);
     lua_setfield(L, -2, "origin");
     char text[PL_SHAPE_TEXT];
-    lua_pushstring(L, pl_operation_shape(text, &s->op.out, s->op.out_fixed));
+    lua_pushstring(L, pl_operation_shape(text, &s.op.out, s.op.out_fixed));
     lua_setfield(L, -2, "shape");
-    lua_pushinteger(L, (lua_Integer)pl_shape_count(&s->op.out) * 4);
+    lua_pushinteger(L, (lua_Integer)pl_shape_count(&s.op.out) * 4);
     lua_setfield(L, -2, "bytes");
-    if (s->kind == PL_STEP_CONSTANT && pl_shape_count(&s->op.out) == 1) {
-      lua_pushnumber(L, (double)s->data[0]);
+    if (number) {
+      lua_pushnumber(L, value);
       lua_setfield(L, -2, "value");
     }
-    lua_createtable(L, s->op.inputs, 0);
-    for (int k = 0; k < s->op.inputs; k++) {
-      lua_pushinteger(L, s->in[k] + 1);
+    lua_createtable(L, s.op.inputs, 0);
+    for (int k = 0; k < s.op.inputs; k++) {
+      lua_pushinteger(L, s.in[k] + 1);
       lua_rawseti(L, -2, k + 1);
     }
     lua_setfield(L, -2, "inputs");
-    lua_createtable(L, s->op.args.n, 0);
-    for (int k = 0; k < s->op.args.n; k++) {
-      lua_pushinteger(L, s->op.args.v[k]);
+    lua_createtable(L, s.op.args.n, 0);
+    for (int k = 0; k < s.op.args.n; k++) {
+      lua_pushinteger(L, s.op.args.v[k]);
       lua_rawseti(L, -2, k + 1);
     }
     lua_setfield(L, -2, "args");

@@ -63,6 +63,9 @@ int bind_layer_gc(lua_State *L);
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
+/* The family of the layer at `index`; raises unless `model` is (still) the model of it. To be asked after all that calls
+   functions of the script, or asks Lua for memory: there the layer may have been put into a container. */
+bind_family *bind_family_with(lua_State *L, int index, const pl_model *model);
 
 /* ---- parameters (bind_param.c) ---- */
 
@@ -102,7 +105,8 @@ void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample
    the core is loaded. words: NULL forgets. */
 #define BIND_ORIGINS "perilune origins"
 void bind_note_origin(lua_State *L, int model, const char *words);
-/* The exec for inference with the model at `index`, made when first needed. The model is built; raises. */
-pl_exec *bind_infer_exec(lua_State *L, int index);
+/* The exec for inference with the model at `index`, made when first needed. The model is built; raises, also when the
+   layer is part of another model by now. */
+pl_exec *bind_infer_exec(lua_State *L, int index, const pl_model *model);
 
 #endif

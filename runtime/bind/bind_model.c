@@ -47,8 +47,8 @@ void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample
 }
 
 /* The exec for the shapes that the model at `index` is built for. */
-static pl_exec *exec_of(lua_State *L, int index, bool by_hand) {
-  bind_family *f = bind_family_of(bind_check_layer(L, index));
+static pl_exec *exec_of(lua_State *L, int index, const pl_model *model, bool by_hand) {
+  bind_family *f = bind_family_with(L, index, model);
   pl_exec **exec = by_hand ? &f->hand : &f->infer;
   pl_error err;
   if (*exec == NULL && (*exec = pl_exec_new(f->model, &err)) == NULL) bind_raise(L, &err);
@@ -56,7 +56,7 @@ static pl_exec *exec_of(lua_State *L, int index, bool by_hand) {
   return *exec;
 }
 
-pl_exec *bind_infer_exec(lua_State *L, int index) { return exec_of(L, index, false); }
+pl_exec *bind_infer_exec(lua_State *L, int index, const pl_model *model) { return exec_of(L, index, model, false); }
 
 /* model:build{28, 28, 1}: checks all shapes for one sample of that shape; returns the model */
 static int model_build(lua_State *L) {
@@ -69,12 +69,12 @@ static int model_build(lua_State *L) {
 
 static const char *const modes[] = { "infer", "dropout", "capture", "train", NULL };
 
-/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model. So results get their userdata
-   first; from here on, until they are filled, Lua is asked for nothing. Builds the model for `sample`, for that
-   exec. */
+/* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model, or make it part of another. So
+   results get their userdata first; from here on, until they are filled, Lua is asked for nothing. Builds the model for
+   `sample`, for that exec. */
 static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
   bind_build(L, 1, model, sample);
-  pl_exec *exec = exec_of(L, 1, by_hand);
+  pl_exec *exec = exec_of(L, 1, model, by_hand);
   if (!pl_shape_equal(pl_exec_input(exec), sample))
     luaL_error(L, "the model was built for another shape while it was asked for this one");
   return exec;
@@ -161,13 +161,13 @@ static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample
 /* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters; dy: a list of those of
    several outputs */
 static int model_backward(lua_State *L) {
-  bind_check_model(L, 1);
+  const pl_model *model = bind_check_model(L, 1);
   bool needs_grad = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
   const pl_tensor *dy = lua_istable(L, 2) ? push_gradients(L, &n, &sample) : push_input(L, 2, &n, &sample);
   pl_tensor **slot = bind_new_tensor(L);
-  pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
+  pl_exec *exec = bind_family_with(L, 1, model)->hand;
   if (exec == NULL || pl_exec_pending(exec) == 0) return luaL_error(L, "backward follows a forward (a training pass)");
   const pl_shape *out = pl_exec_output(exec);
   if (!pl_shape_equal(&sample, out) || n != pl_exec_pending(exec)) {

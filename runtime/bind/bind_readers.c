@@ -95,8 +95,9 @@ static int readers_csv(lua_State *L) {
   size_t n = (size_t)lua_rawlen(L, 4);
   const char **marks = lua_newuserdatauv(L, (n + 1) * sizeof *marks, 0);
   luaL_checkstack(L, (int)n + 4, "too many marks of missing values");
-  pl_csv **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-  *slot = NULL;
+  pl_csv **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
+                                                                  comes */
+  slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_CSV);
   int at = lua_gettop(L);
   for (size_t i = 0; i < n; i++) {
@@ -113,7 +114,16 @@ static int readers_csv(lua_State *L) {
 
 static int csv_gc(lua_State *L) {
   pl_csv **slot = luaL_checkudata(L, 1, BIND_CSV);
-  pl_csv_free(*slot);
+  pl_csv_free(slot[0]);
+  pl_csv_free(slot[1]);
+  slot[0] = slot[1] = NULL;
+  return 0;
+}
+
+/* At the end of a <close> block: closed for the script; a function that reads it, and calls the script, goes on. */
+static int csv_close(lua_State *L) {
+  pl_csv **slot = luaL_checkudata(L, 1, BIND_CSV);
+  if (*slot != NULL) slot[1] = *slot;
   *slot = NULL;
   return 0;
 }
@@ -254,7 +264,7 @@ static int csv_fill(lua_State *L) {
 }
 
 static const luaL_Reg csv_methods[] = {
-  { "__gc", csv_gc }, { "__close", csv_gc }, { "columns", csv_columns }, { "categories", csv_categories },
+  { "__gc", csv_gc }, { "__close", csv_close }, { "columns", csv_columns }, { "categories", csv_categories },
   { "fill", csv_fill },
   { NULL, NULL },
 };

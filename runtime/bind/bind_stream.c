@@ -5,15 +5,25 @@
 #define BIND_STREAM "core.stream"
 
 static pl_stream **new_stream(lua_State *L) {
-  pl_stream **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-  *slot = NULL;
+  pl_stream **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
+                                                                     comes */
+  slot[0] = slot[1] = NULL;
   luaL_setmetatable(L, BIND_STREAM);
   return slot;
 }
 
 static int stream_gc(lua_State *L) {
   pl_stream **slot = luaL_checkudata(L, 1, BIND_STREAM);
-  pl_stream_free(*slot);
+  pl_stream_free(slot[0]);
+  pl_stream_free(slot[1]);
+  slot[0] = slot[1] = NULL;
+  return 0;
+}
+
+/* At the end of a <close> block: closed for the script; a function that reads it, and calls the script, goes on. */
+static int stream_close(lua_State *L) {
+  pl_stream **slot = luaL_checkudata(L, 1, BIND_STREAM);
+  if (*slot != NULL) slot[1] = *slot;
   *slot = NULL;
   return 0;
 }
@@ -105,7 +115,7 @@ static int streams_set_window(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = { { "__gc", stream_gc }, { "__close", stream_gc }, { NULL, NULL } };
+static const luaL_Reg methods[] = { { "__gc", stream_gc }, { "__close", stream_close }, { NULL, NULL } };
 
 static const luaL_Reg functions[] = {
   { "hdf5", streams_hdf5 }, { "pictures", streams_pictures }, { "read", streams_read }, { "dataset", streams_dataset },

@@ -65,7 +65,7 @@ static float *grad_of(lua_State *L, int grads, int step, const pl_tensor *like, 
 }
 
 static void step_back(lua_State *L, const bind_recorder *r, int grads, int step, const bool *needs_grad) {
-  const pl_step *s = &r->program->step[step];
+  const pl_step s = r->program->step[step];
   const float *in[PL_MOST_INPUTS];
   float *dx[PL_MOST_INPUTS] = { 0 };
   bool fresh[PL_MOST_INPUTS];
@@ -74,20 +74,20 @@ static void step_back(lua_State *L, const bind_recorder *r, int grads, int step,
   luaL_checkstack(L, PL_MOST_INPUTS + 8, NULL);
   lua_rawgeti(L, grads, step + 1);
   const float *dy = pl_tensor_data(bind_check_tensor(L, top + 1));
-  for (int k = 0; k < s->op.inputs; k++) {
-    const pl_tensor *x = bind_recorded_tensor(L, s->in[k]);
+  for (int k = 0; k < s.op.inputs; k++) {
+    const pl_tensor *x = bind_recorded_tensor(L, s.in[k]);
     in[k] = pl_tensor_data(x);
-    if (needs_grad[s->in[k]]) dx[k] = grad_of(L, grads, s->in[k], x, &fresh[k]);
+    if (needs_grad[s.in[k]]) dx[k] = grad_of(L, grads, s.in[k], x, &fresh[k]);
     else lua_pushnil(L);
   }
   const float *y = pl_tensor_data(bind_recorded_tensor(L, step));
-  if (pl_eager_backward(&s->op, r->batch, in, y, dy, dx, &err)) bind_raise(L, &err);
-  for (int k = 0; k < s->op.inputs; k++) {
+  if (pl_eager_backward(&s.op, r->batch, in, y, dy, dx, &err)) bind_raise(L, &err);
+  for (int k = 0; k < s.op.inputs; k++) {
     if (dx[k] == NULL) continue;
-    if (lua_rawgeti(L, grads, s->in[k] + 1) == LUA_TNIL) {
+    if (lua_rawgeti(L, grads, s.in[k] + 1) == LUA_TNIL) {
       lua_pop(L, 1);
       lua_pushvalue(L, top + 2 + k);
-      lua_rawseti(L, grads, s->in[k] + 1);
+      lua_rawseti(L, grads, s.in[k] + 1);
       continue;
     }
     pl_tensor *sum = bind_check_tensor(L, lua_gettop(L));
@@ -103,6 +103,7 @@ int bind_recorder_backward(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
   int result = (int)luaL_checkinteger(L, 2) - 1, steps = r->program->steps;
   if (!r->eager) return luaL_error(L, "only the shape of this value is known");
+  luaL_argcheck(L, result >= 0 && result < steps, 2, "there is no such value");
   double seed = luaL_optnumber(L, 3, 1);
   bool sums = !lua_isnoneornil(L, 3);
   check_unchanged(L, r);

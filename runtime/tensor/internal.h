@@ -109,7 +109,7 @@ pl_dtype pl_result_type(pl_result_kind result, bool integers);
 pl_status pl_tensor_check_writable(const pl_tensor *t, const char *what, pl_error *err);
 /* Before writing a result of shape `result` into `t`: the shapes are equal and no two elements are one. */
 pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, const char *what, pl_error *err);
-/* An input that shares storage with the target in another order is replaced by a copy: [out] *copy, to be freed, or
+/* An input that may share elements with the target in another order is replaced by a copy: [out] *copy, to be freed, or
    NULL. */
 pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err);
 

@@ -1,5 +1,6 @@
 /* Single elements, filling, copying and changing the element type. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include "tensor/internal.h"
 
@@ -99,10 +100,27 @@ pl_status pl_tensor_check_target(const pl_tensor *t, const pl_shape *result, con
   return pl_tensor_check_writable(t, what, err);
 }
 
+/* The addresses from the first element to the end of the last. */
+static void extent(const pl_tensor *t, uintptr_t *from, uintptr_t *to) {
+  int64_t last = 0;
+  for (int a = 0; a < t->shape.axes; a++) last += (t->shape.size[a] - 1) * t->stride[a];
+  *from = (uintptr_t)t->base;
+  *to = *from + ((size_t)last + 1) * pl_dtype_size(t->type);
+}
+
+/* Addresses decide, not the storage: two tensors that were wrapped around the same memory have a storage each. */
+static bool may_overlap(const pl_tensor *a, const pl_tensor *b) {
+  uintptr_t a_from, a_to, b_from, b_to;
+  if (pl_tensor_count(a) == 0 || pl_tensor_count(b) == 0) return false;
+  extent(a, &a_from, &a_to);
+  extent(b, &b_from, &b_to);
+  return a_from < b_to && b_from < a_to;
+}
+
 pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err) {
   const pl_tensor *t = *in;
   *copy = NULL;
-  if (t->storage != target->storage) return PL_OK;
+  if (!may_overlap(t, target)) return PL_OK;
   size_t used = (size_t)t->shape.axes * sizeof t->stride[0];
   if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) &&
       memcmp(t->stride, target->stride, used) == 0)

@@ -169,6 +169,25 @@ function TestInPlace.test_overlapping_views()
   lu.assertEquals(v:totable(), { 0, -1, -1, -1, -1, 5 })
 end
 
+-- Each time that it is asked for, a parameter is another tensor over the same memory.
+function TestInPlace.test_overlapping_views_of_a_parameter()
+  local m = pl.nn.Sequential { pl.nn.Linear(64, 64) }
+  local layer = m[1]
+  local first = pl.randn({ 64, 64 }, { seed = 1 })
+  local function changed(f)
+    layer.weight = first
+    f()
+    return layer.weight:clone()
+  end
+  lu.assertTrue(changed(function() layer.weight:add_(layer.weight:T()) end):equal(first + first:T()))
+  lu.assertTrue(changed(function() layer.weight:copy_(layer.weight:T()) end):equal(first:T()))
+  lu.assertTrue(changed(function() layer.weight:slice(1, 2, 64):copy_(layer.weight:slice(1, 1, 63)) end)
+    :equal(pl.cat({ first:slice(1, 1, 1), first:slice(1, 1, 63) }, 1)))
+  lu.assertTrue(changed(function() layer.weight:masked_fill_(layer.weight:T():gt(0), 0) end)
+    :equal(first:masked_fill(first:T():gt(0), 0)))
+  lu.assertTrue(changed(function() layer.weight:sub_(layer.weight) end):equal(pl.zeros(64, 64)))
+end
+
 function TestInPlace.test_errors()
   local t = pl.ones(3)
   raises("add: the result has shape [2, 3], which does not fit into the tensor of shape [3]", t.add_, t, pl.ones(2, 3))
