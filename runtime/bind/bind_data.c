@@ -109,15 +109,14 @@ static int data_unpack(lua_State *L) {
   bool told = !lua_isnoneornil(L, PROGRESS);
   if (told) luaL_checktype(L, PROGRESS, LUA_TFUNCTION);
   luaL_checktype(L, 4, LUA_TTABLE);
-  lua_Integer most = luaL_checkinteger(L, 5), n = luaL_len(L, 4);
+  lua_Integer most = luaL_checkinteger(L, 5), n = (lua_Integer)lua_rawlen(L, 4);
   luaL_argcheck(L, n > 0 && n < 1000, 4, "a list of members is expected");
   const char **members = lua_newuserdatauv(L, (size_t)n * sizeof *members, 0);
-  for (lua_Integer i = 0; i < n; i++) {
+  luaL_checkstack(L, (int)n + 8, NULL);
+  for (lua_Integer i = 0; i < n; i++) {   /* they stay on the stack: progress may change the table */
     luaL_argcheck(L, lua_rawgeti(L, 4, i + 1) == LUA_TSTRING, 4, "a list of strings is expected");
-    members[i] = lua_tostring(L, -1);   /* the table keeps it */
-    lua_pop(L, 1);
+    members[i] = lua_tostring(L, -1);
   }
-  luaL_checkstack(L, 8, NULL);
   if (pl_unpack(path, folder, members, (size_t)n, most, told ? call_progress : NULL, L, &err))
     return bind_fail(L, &err);
   lua_pushboolean(L, 1);

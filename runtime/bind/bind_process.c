@@ -21,17 +21,16 @@ static int fail(lua_State *L, const char *what, int code) {
   return 2;
 }
 
-/* The list of strings at `index` as an argv, which lives as long as that list does. */
+/* The list of strings at `index` as an argv, which with them stays on the stack. */
 static char **check_words(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
-  lua_Integer n = luaL_len(L, index);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
   luaL_argcheck(L, n >= 1 && n < 10000, index, "a program and its arguments are expected");
   char **words = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *words, 0);
-  luaL_checkstack(L, (int)n, "too many arguments");
+  luaL_checkstack(L, (int)n + 8, "too many arguments");
   for (lua_Integer i = 1; i <= n; i++) {
-    if (lua_geti(L, index, i) != LUA_TSTRING) luaL_argerror(L, index, "every argument is a string");
+    if (lua_rawgeti(L, index, i) != LUA_TSTRING) luaL_argerror(L, index, "every argument is a string");
     words[i - 1] = (char *)lua_tostring(L, -1);
-    lua_pop(L, 1);
   }
   words[n] = NULL;
   return words;

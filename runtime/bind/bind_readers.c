@@ -194,15 +194,18 @@ static int csv_categories(lua_State *L) {
   return 1;
 }
 
-/* The list of names at the top of the stack, which stays in a table of the script. */
+/* Pushes what keeps the names of the list at the top of the stack: a table of our own, since the script may change its
+   own meanwhile, and a number in it is a string only here. */
 static void take_names(lua_State *L, pl_csv_use *use) {
   use->n = (size_t)lua_rawlen(L, -1);
-  const char **list = lua_newuserdatauv(L, (use->n + 1) * sizeof *list, 0);
+  const char **list = lua_newuserdatauv(L, (use->n + 1) * sizeof *list, 1);
+  lua_newtable(L);
   for (size_t i = 0; i < use->n; i++) {
-    lua_rawgeti(L, -2, (lua_Integer)i + 1);
+    lua_rawgeti(L, -3, (lua_Integer)i + 1);
     list[i] = luaL_checkstring(L, -1);
-    lua_pop(L, 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  lua_setiuservalue(L, -2, 1);
   use->names = list;
   lua_replace(L, -2);
 }
@@ -216,7 +219,9 @@ static void take_use(lua_State *L, pl_csv_use *use) {
   lua_getfield(L, table, "role");
   use->role = (pl_csv_role)luaL_checkoption(L, -1, NULL, roles);
   lua_getfield(L, table, "at");
-  use->at = (size_t)luaL_optinteger(L, -1, 1) - 1;
+  lua_Integer at = luaL_optinteger(L, -1, 1);
+  if (at < 1) luaL_error(L, "at counts from 1, got %I", (LUAI_UACINT)at);
+  use->at = (size_t)at - 1;
   lua_getfield(L, table, "fill");
   use->fills = !lua_isnil(L, -1);
   use->fill = (float)luaL_optnumber(L, -1, 0);
@@ -240,10 +245,12 @@ static int csv_fill(lua_State *L) {
   for (size_t k = 0; k < columns; k++) {
     lua_rawgeti(L, 2, (lua_Integer)k + 1);
     take_use(L, &uses[k]);
-    size_t end = uses[k].at + (uses[k].role == PL_CSV_ONE_HOT ? uses[k].n : 1);
-    if (end > (uses[k].role == PL_CSV_TARGET ? target_width : width) && uses[k].role != PL_CSV_LABEL &&
-        uses[k].role != PL_CSV_UNUSED) return luaL_error(L, "column %d lies outside", (int)k + 1);
-    if (uses[k].role == PL_CSV_LABEL && !labelled) return luaL_error(L, "column %d has no place", (int)k + 1);
+    const pl_csv_use *use = &uses[k];
+    if (use->role == (labelled ? PL_CSV_TARGET : PL_CSV_LABEL))
+      return luaL_error(L, "column %d has no place", (int)k + 1);
+    size_t n = use->role == PL_CSV_ONE_HOT ? use->n : 1, most = use->role == PL_CSV_TARGET ? target_width : width;
+    if (use->role != PL_CSV_UNUSED && use->role != PL_CSV_LABEL && (use->at > most || n > most - use->at))
+      return luaL_error(L, "column %d lies outside", (int)k + 1);
     lua_rawseti(L, kept, (lua_Integer)k + 1);
     lua_settop(L, kept);
   }

@@ -9,7 +9,13 @@
 #define BIND_TRAINER "perilune.trainer"
 
 /* User values 1 to 4: model, loss, optimizer and data set. */
-typedef struct { pl_trainer *trainer; const pl_dataset *data; uint64_t epoch; size_t index; } bind_trainer;
+typedef struct {
+  pl_trainer *trainer;
+  const pl_dataset *data;
+  uint64_t epoch;
+  size_t index;
+  bool at_work;   /* a batch is trained on, which functions of the script and finalizers must not load another over */
+} bind_trainer;
 
 /* What the trainer borrows must not have been freed: in a finalizer at the program's end it may have been. */
 static bind_trainer *check_trainer(lua_State *L) {
@@ -20,6 +26,13 @@ static bind_trainer *check_trainer(lua_State *L) {
   if (!lua_isfunction(L, -2)) bind_check_loss(L, -2);
   bind_check_optimizer(L, -1);
   lua_pop(L, 3);
+  return u;
+}
+
+/* The same, unless it is in the middle of a batch. */
+static bind_trainer *check_idle(lua_State *L) {
+  bind_trainer *u = check_trainer(L);
+  if (u->at_work) luaL_error(L, "the trainer is at work: what it calls may neither run it nor ask it for a batch");
   return u;
 }
 
@@ -165,38 +178,45 @@ static size_t count_at(lua_State *L, int index, const char *what) {
 /* trainer:run(epoch, first, count [, loss_sum [, absolute, squared]]): trains on batches first .. first+count-1, all
    from 1; the sums go on from those given, so that they do not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
-  bind_trainer *u = check_trainer(L);
+  bind_trainer *u = check_idle(L);
   size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"),
     count = count_at(L, 4, "at least 1 batch");
   pl_train_result result = sums_at(L, 5);
   pl_error err;
   bind_use_state(L);
-  if (pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err)) return bind_raise_from_script(L, &err);
-  return push_result(L, &result);
+  u->at_work = true;
+  pl_status status = pl_trainer_run(u->trainer, epoch, first - 1, count, &result, &err);
+  u->at_work = false;
+  return status ? bind_raise_from_script(L, &err) : push_result(L, &result);
+}
+
+/* A batch of `sample` for the empty slot, filled; raises, but asks Lua for no memory. */
+static void fill_slot(lua_State *L, pl_tensor **slot, pl_dtype type, const pl_shape *sample, size_t n,
+                      const void *data) {
+  pl_error err;
+  pl_shape shape = { sample->axes + 1, { (int64_t)n } };
+  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
+  if ((*slot = pl_tensor_new(type, &shape, &err)) == NULL) bind_raise(L, &err);
+  memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * pl_dtype_size(type));
 }
 
 /* trainer:batch(epoch, i) -> x, y: batch i, augmented; y holds labels (i32 [n]) or targets */
 static int trainer_batch(lua_State *L) {
-  bind_trainer *u = check_trainer(L);
+  bind_trainer *u = check_idle(L);
   size_t epoch = count_at(L, 2, "epochs count from 1"), index = count_at(L, 3, "batches count from 1"), n;
   float *x;
   pl_target target;
   pl_error err;
+  /* before the batch is there: in a finalizer that runs here, another may be loaded */
+  pl_tensor **samples = bind_new_tensor(L), **targets = bind_new_tensor(L);
   if (pl_trainer_load(u->trainer, epoch, index - 1, &n, &x, &target, &err)) return bind_raise(L, &err);
   u->epoch = epoch;
   u->index = index - 1;
   pl_shape sample = pl_dataset_shape(u->data);
-  bind_push_batch(L, &sample, n, x);
-  if (target.labels == NULL) {
-    pl_shape shape = pl_dataset_target_shape(u->data);
-    bind_push_batch(L, &shape, n, target.values);
-    return 2;
-  }
-  pl_shape shape = { 1, { (int64_t)n } };
-  pl_tensor **y = bind_new_tensor(L);
-  *y = pl_tensor_new(PL_I32, &shape, &err);
-  if (*y == NULL) return bind_raise(L, &err);
-  memcpy(pl_tensor_data(*y), target.labels, n * sizeof *target.labels);
+  fill_slot(L, samples, PL_F32, &sample, n, x);
+  sample = target.labels == NULL ? pl_dataset_target_shape(u->data) : (pl_shape){ 0 };
+  if (target.labels == NULL) fill_slot(L, targets, PL_F32, &sample, n, target.values);
+  else fill_slot(L, targets, PL_I32, &sample, n, target.labels);
   return 2;
 }
 
@@ -213,7 +233,7 @@ static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const
 
 /* trainer:step(x, y [, loss_sum [, absolute, squared]]): trains on a batch that trainer:batch gave, as it is now */
 static int trainer_step(lua_State *L) {
-  bind_trainer *u = check_trainer(L);
+  bind_trainer *u = check_idle(L);
   lua_settop(L, 6);
   if (u->epoch == 0) return luaL_error(L, "step follows batch(epoch, i)");
   const pl_tensor *x = contiguous(L, 2, PL_F32, "a batch"), *y;
@@ -231,9 +251,11 @@ static int trainer_step(lua_State *L) {
   pl_error err;
   pl_target targets = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);
-  if (pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result, &err))
-    return bind_raise_from_script(L, &err);
-  return push_result(L, &result);
+  u->at_work = true;
+  pl_status status = pl_trainer_step(u->trainer, u->epoch, u->index, pl_tensor_data(x), targets, (size_t)n, &result,
+                                     &err);
+  u->at_work = false;
+  return status ? bind_raise_from_script(L, &err) : push_result(L, &result);
 }
 
 /* Pushes confusion[i][j], and how many of each label were given none of the classes (nil when none were). */

@@ -220,4 +220,100 @@ function TestClosed:test_a_stream_that_is_closed_while_it_is_read()
   end
 end
 
+TestTexts = {}
+
+function TestTexts:test_the_arguments_of_a_program_are_read_as_they_lie_there()
+  local words = setmetatable({}, { __len = function() return 3 end, __index = function(_, i)
+    collectgarbage()
+    return i == 1 and "sh" or i == 2 and "-c" or "exit 5"
+  end })
+  raises("a program and its arguments are expected", core.process.spawn, words)
+  local pid = assert(core.process.spawn(setmetatable({ "sh", "-c", "exit 6" }, { __len = function() return 1 end })))
+  lu.assertEquals(core.process.wait(pid, true), 6)
+end
+
+-- Numbers become texts where they are read; and the list may lose its texts while the next column is looked at.
+function TestTexts:test_the_names_of_categories_are_kept()
+  for _, tag in ipairs { "", "x" } do
+    local names = {}
+    for i = 1, 9 do names[i] = tag == "" and 47110 + i or tag .. (47110 + i) end
+    local file = table_of(("kind,n\n%s%d,1\n%s%d,2\n"):format(tag, 47110 + 3, tag, 47110 + 9))
+    local x, y = file:fill({ { role = "label", names = names }, late({ role = "number" }, "at", 1, function()
+      for i = 1, 9 do names[i] = nil end
+      collectgarbage()
+      for i = 1, 2000 do names[i] = ("%05d"):format(i) end
+    end) }, false, 1, nil, true)
+    lu.assertNotNil(x, y)
+    lu.assertEquals(y:totable(), { 2, 8 })
+  end
+end
+
+function TestTexts:test_the_members_of_an_archive_are_kept()
+  local folder = scratch .. "/archives"
+  assert(core.store.mkdir(folder .. "/out"))
+  lu.skipIf(not core.data.unpack(), "no library that unpacks")
+  lu.skipIf(not os.execute(("python3 tests/lua/make_archives.py '%s' 2>/dev/null"):format(folder)), "needs python3")
+  local members, told = {}, 0
+  for i, letter in ipairs { "a", "b" } do members[i] = "in/" .. letter .. ".bin" end
+  lu.assertEquals({ core.data.unpack(folder .. "/good.tar.gz", folder .. "/out", function()
+    told = told + 1
+    members[1], members[2] = nil, nil
+    collectgarbage()
+    for i = 3, 2000 do members[i] = ("out/%d.gone"):format(i) end
+  end, members, 100000) }, { true })
+  lu.assertTrue(told > 0)
+  lu.assertEquals(core.store.listdir(folder .. "/out"), { "a.bin", "b.bin" })
+end
+
+TestVerify = {}
+
+function TestVerify:test_samples_have_the_shape_that_was_built()
+  local model = nn.Sequential { nn.Linear(64, 4) }
+  raises("has not seen the shape of its input", core.formula.verify, model, pl.ones(2, 64))
+  model:build { 64 }
+  core.formula.verify(model, pl.randn(3, 64))
+  for _, x in ipairs { pl.randn(3, 2), pl.randn(3), pl.randn(3, 64, 1), pl.tensor(1), pl.zeros(0, 64) } do
+    raises("the model was built for batches [N, 64], got", core.formula.verify, model, x)
+  end
+end
+
+TestTrainers = {}
+
+-- What a trainer calls while it runs may not load another batch over the one that is trained on.
+function TestTrainers:test_a_trainer_is_not_asked_while_it_runs()
+  local model = nn.Sequential { nn.Linear(4, 3) }:build { 4 }
+  local trainer, ask
+  local function loss(y)
+    if ask then ask() end
+    return y:sum(), pl.ones(y.shape)
+  end
+  trainer = core.trainer.new { model = model, loss = loss, optimizer = pl.optim.SGD { lr = 0.1 }:bind(model),
+    data = core.data.new(pl.rand(8, 4), pl.rand(8, 3)), batch_size = 4, outputs = "values" }
+  local x, y = trainer:batch(1, 1)
+  for _, f in ipairs { function() trainer:batch(1, 2) end, function() trainer:run(1, 1, 1) end,
+    function() trainer:step(x, y) end } do
+    ask = f
+    raises("the trainer is at work", trainer.run, trainer, 1, 1, 2)
+    raises("the trainer is at work", trainer.step, trainer, x, y)
+  end
+  ask = nil
+  lu.assertEquals(select(4, trainer:run(1, 1, 2)), 2)
+  lu.assertEquals(select(4, trainer:step(trainer:batch(1, 1))), 1)
+end
+
+function TestTrainers:test_a_finalizer_asks_for_another_batch()
+  local model = nn.Sequential { nn.Linear(4, 1) }:build { 4 }
+  local rows = pl.rand(64, 1)
+  local trainer = core.trainer.new { model = model, loss = nn.MSE(), optimizer = pl.optim.SGD { lr = 0.1 }:bind(model),
+    data = core.data.new(rows * pl.ones(1, 4), rows), batch_size = 8 }
+  local wanted = trainer:batch(1, 1)
+  meanwhile(function()
+    return function() return trainer:batch(1, 1) end, function() trainer:batch(2, 3) end
+  end, function(ok, x, y)
+    lu.assertTrue(ok, x)
+    lu.assertTrue(x:equal(wanted))
+    lu.assertTrue(y:equal(wanted:slice(2, 1, 1)))
+  end)
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

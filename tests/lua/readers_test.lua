@@ -194,6 +194,24 @@ function TestCsv:test_messages()
   fails("cannot open", data.csv, scratch .. "/nowhere.csv")
 end
 
+-- Each column goes where it is said to go, if that is inside.
+function TestCsv:test_places_outside_are_refused()
+  local file = assert(readers.csv(write("places.csv", "a,b\n1,2\n3,4\n"), ",", true, { "" }))
+  for _, at in ipairs { 0, -1, math.mininteger } do
+    fails("at counts from 1", file.fill, file, { { role = "number", at = at } }, false, 2)
+  end
+  for _, at in ipairs { 3, math.maxinteger } do
+    fails("column 1 lies outside", file.fill, file, { { role = "number", at = at } }, false, 2)
+  end
+  fails("column 2 lies outside", file.fill, file, { false, { role = "one_hot", at = 2, names = { "2", "4" } } }, false,
+    2)
+  fails("column 2 lies outside", file.fill, file, { { role = "number" }, { role = "target", at = 2 } }, false, 1, 1)
+  fails("column 2 has no place", file.fill, file, { { role = "number" }, { role = "label" } }, false, 1)
+  fails("column 2 has no place", file.fill, file, { { role = "number" }, { role = "target" } }, false, 1, 1, true)
+  local x, y = file:fill({ { role = "target" }, { role = "one_hot", at = 2, names = { "2", "4" } } }, false, 3, 1)
+  lu.assertEquals({ x:totable(), y:totable() }, { { { 0, 1, 0 }, { 0, 0, 1 } }, { { 1 }, { 3 } } })
+end
+
 TestIdx = {}
 
 function TestIdx:test_six_types_and_any_number_of_axes()
