@@ -63,8 +63,8 @@ int bind_layer_gc(lua_State *L);
 pl_model *bind_check_model(lua_State *L, int index);
 /* The same for any layer: of the tree that it belongs to. */
 pl_model *bind_model_of(lua_State *L, int index);
-/* The family of the layer at `index`; raises unless `model` is (still) the model of it. To be asked after all that calls
-   functions of the script, or asks Lua for memory: there the layer may have been put into a container. */
+/* The family of the layer at `index`; raises unless `model` is (still) the model of it. To be asked after all that
+   calls functions of the script, or asks Lua for memory: there the layer may have been put into a container. */
 bind_family *bind_family_with(lua_State *L, int index, const pl_model *model);
 
 /* ---- parameters (bind_param.c) ---- */
