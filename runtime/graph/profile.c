@@ -46,6 +46,6 @@ void pl_model_profile_stage(pl_model *model, const pl_team *team, pl_stage stage
 void pl_run_profile_op(const pl_run *run, const pl_team *team, int i, bool backward) {
   pl_stopwatch *w = run->timed ? run->model->watch : NULL;
   if (w == NULL || !w->on || team->rank > 0) return;
-  /* a model that was built anew since the start may have more operations than there is room for */
+  /* a model that was built anew since the start may have more operations than it had then */
   lap(w, i < w->ops ? PL_STAGES + i + (backward ? w->ops : 0) : PL_STAGE_OTHER);
 }

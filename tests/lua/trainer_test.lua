@@ -212,7 +212,7 @@ function TestTrainer:test_a_profile_whose_model_a_finalizer_profiles_again()
   lu.assertTrue(forward + stages >= took and forward + stages <= all)
 end
 
--- It has room for the operations that there were at its start: the time of what came later counts as other.
+-- It counts the operations that there were at its start: the time of what came later is `other`.
 function TestTrainer:test_a_profile_of_a_model_that_is_built_for_more_operations()
   local Sum = nn.define { name = "Sum", forward = function(_, x)
     local sum = x:slice(-1, 1, 1)

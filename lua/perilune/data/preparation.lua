@@ -44,12 +44,12 @@ local function brightest(split)
   return x - x == 0 and x or nil
 end
 
---- What pixels from 0 to 1 are multiplied by to be like the images of the training: 1, or 255 where those are numbers
---- up to 255. nil: these have another range, `preparation.brightest`.
+--- What pixels from 0 to 1 are multiplied by to be like the images of the training: 1, or 255 where those reach beyond
+--- half of that. nil: these have another range, up to `preparation.brightest`, as numbers standardized elsewhere have.
 function M.scale(preparation)
   local most = preparation and preparation.brightest
   if not most or most <= M.BRIGHTEST then return 1 end
-  return most <= 255 and 255 or nil
+  return most > 128 and most <= 255 and 255 or nil
 end
 
 --- The preparation of a split's samples.
