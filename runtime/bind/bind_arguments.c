@@ -132,3 +132,18 @@ int bind_checkoption(lua_State *L, int arg, const char *otherwise, const char *c
   luaL_pushresult(&b);
   return bind_typeerror(L, arg, lua_tostring(L, -1));
 }
+
+const char **bind_check_strings(lua_State *L, int index, size_t *n) {
+  bind_checktype(L, index, LUA_TTABLE);
+  *n = (size_t)lua_rawlen(L, index);
+  const char **strings = lua_newuserdatauv(L, (*n + 1) * sizeof *strings, 1);
+  lua_newtable(L);
+  for (size_t i = 0; i < *n; i++) {
+    if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING) bind_typeerror(L, index, "list of strings");
+    strings[i] = lua_tostring(L, -1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  strings[*n] = NULL;
+  lua_setiuservalue(L, -2, 1);
+  return strings;
+}

@@ -108,16 +108,11 @@ static int data_unpack(lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *folder = luaL_checkstring(L, 2);
   bool told = !lua_isnoneornil(L, PROGRESS);
   if (told) luaL_checktype(L, PROGRESS, LUA_TFUNCTION);
-  luaL_checktype(L, 4, LUA_TTABLE);
-  lua_Integer most = luaL_checkinteger(L, 5), n = (lua_Integer)lua_rawlen(L, 4);
+  lua_Integer most = luaL_checkinteger(L, 5);
+  size_t n;
+  const char **members = bind_check_strings(L, 4, &n);
   luaL_argcheck(L, n > 0 && n < 1000, 4, "a list of members is expected");
-  const char **members = lua_newuserdatauv(L, (size_t)n * sizeof *members, 0);
-  luaL_checkstack(L, (int)n + 8, NULL);
-  for (lua_Integer i = 0; i < n; i++) {   /* they stay on the stack: progress may change the table */
-    luaL_argcheck(L, lua_rawgeti(L, 4, i + 1) == LUA_TSTRING, 4, "a list of strings is expected");
-    members[i] = lua_tostring(L, -1);
-  }
-  if (pl_unpack(path, folder, members, (size_t)n, most, told ? call_progress : NULL, L, &err))
+  if (pl_unpack(path, folder, members, n, most, told ? call_progress : NULL, L, &err))
     return bind_fail(L, &err);
   lua_pushboolean(L, 1);
   return 1;

@@ -21,25 +21,12 @@ static int fail(lua_State *L, const char *what, int code) {
   return 2;
 }
 
-/* The list of strings at `index` as an argv, which with them stays on the stack. */
-static char **check_words(lua_State *L, int index) {
-  luaL_checktype(L, index, LUA_TTABLE);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
-  luaL_argcheck(L, n >= 1 && n < 10000, index, "a program and its arguments are expected");
-  char **words = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *words, 0);
-  luaL_checkstack(L, (int)n + 8, "too many arguments");
-  for (lua_Integer i = 1; i <= n; i++) {
-    if (lua_rawgeti(L, index, i) != LUA_TSTRING) luaL_argerror(L, index, "every argument is a string");
-    words[i - 1] = (char *)lua_tostring(L, -1);
-  }
-  words[n] = NULL;
-  return words;
-}
-
 /* spawn({ program, argument, ... } [, output]) -> process id; or nil, message. The program is looked for in PATH. */
 static int process_spawn(lua_State *L) {
   lua_settop(L, 2);
-  char **words = check_words(L, 1);
+  size_t n;
+  const char **words = bind_check_strings(L, 1, &n);
+  luaL_argcheck(L, n >= 1 && n < 10000, 1, "a program and its arguments are expected");
   const char *output = luaL_optstring(L, 2, NULL);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -58,7 +45,7 @@ static int process_spawn(lua_State *L) {
   }
   if (code == 0) code = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   if (code == 0) code = posix_spawnattr_setpgroup(&attributes, 0);
-  if (code == 0) code = posix_spawnp(&pid, words[0], &actions, &attributes, words, environ);
+  if (code == 0) code = posix_spawnp(&pid, words[0], &actions, &attributes, (char *const *)words, environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (code != 0) return fail(L, lua_pushfstring(L, "start %s", words[0]), code);

@@ -277,25 +277,13 @@ static const luaL_Reg csv_methods[] = {
 };
 
 /* The paths in the table at `index`, which keeps them, as a userdata on the stack. */
-static const char **check_paths(lua_State *L, int index, size_t *n) {
-  luaL_checktype(L, index, LUA_TTABLE);
-  *n = (size_t)lua_rawlen(L, index);
-  const char **paths = lua_newuserdatauv(L, (*n + 1) * sizeof *paths, 0);
-  for (size_t i = 0; i < *n; i++) {
-    if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "path %d is not a string", (int)i + 1);
-    paths[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
-  return paths;
-}
-
 /* cifar(paths, bytes of labels in a record, classes) -> u8 [N, 32, 32, 3], i32 [N]; or nil, message */
 static int readers_cifar(lua_State *L) {
   pl_error err;
   size_t n;
   lua_Integer label_bytes = luaL_checkinteger(L, 2), classes = luaL_checkinteger(L, 3);
   luaL_argcheck(L, label_bytes == 1 || label_bytes == 2, 2, "a record has 1 or 2 labels");
-  const char **paths = check_paths(L, 1, &n);
+  const char **paths = bind_check_strings(L, 1, &n);
   pl_tensor **images = bind_new_tensor(L), **labels = bind_new_tensor(L);
   if (pl_cifar_read(images, labels, paths, n, (size_t)label_bytes, classes, &err)) return bind_fail(L, &err);
   bind_account(L, pl_tensor_footprint(*images));
@@ -337,7 +325,7 @@ static int readers_pictures(lua_State *L) {
   int channels = check_channels(L, 4);
   luaL_argcheck(L, height >= 0 && height <= 65536, 2, "a height is 1 to 65536 pixels");
   luaL_argcheck(L, width >= 0 && width <= 65536 && (width > 0) == (height > 0), 3, "a width is 1 to 65536 pixels");
-  const char **paths = check_paths(L, 1, &n);
+  const char **paths = bind_check_strings(L, 1, &n);
   pl_tensor **out = bind_new_tensor(L);
   if ((*out = pl_pictures_read(paths, n, height, width, channels, &err)) == NULL) return bind_fail(L, &err);
   bind_account(L, pl_tensor_footprint(*out));

@@ -67,15 +67,9 @@ static int writer_attr(lua_State *L) {
 static int writer_texts(lua_State *L) {
   pl_error err;
   const char *path = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
-  luaL_checktype(L, 4, LUA_TTABLE);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 4);
-  const char **texts = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *texts, 0);
-  for (lua_Integer i = 0; i < n; i++) {
-    if (lua_rawgeti(L, 4, i + 1) != LUA_TSTRING) return luaL_error(L, "%s: item %I is no text", name, i + 1);
-    texts[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);                /* the table holds it */
-  }
-  return put_done(L, pl_store_attr_texts(self(L), path, name, texts, (size_t)n, &err), &err);
+  size_t n;
+  const char **texts = bind_check_strings(L, 4, &n);
+  return put_done(L, pl_store_attr_texts(self(L), path, name, texts, n, &err), &err);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }

@@ -54,18 +54,11 @@ static int streams_hdf5(lua_State *L) {
 /* pictures(paths, height or 0, width, channels) -> stream; or nil, message */
 static int streams_pictures(lua_State *L) {
   pl_error err;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  size_t n = (size_t)lua_rawlen(L, 1);
+  size_t n;
   lua_Integer height = luaL_checkinteger(L, 2), width = luaL_checkinteger(L, 3), channels = luaL_checkinteger(L, 4);
   luaL_argcheck(L, height >= 0 && height <= 65536 && width >= 0 && width <= 65536, 2, "a side is 1 to 65536 pixels");
   luaL_argcheck(L, channels == 1 || channels == 3, 4, "a picture has 1 channel (gray) or 3 (colours)");
-  const char **paths = lua_newuserdatauv(L, (n + 1) * sizeof *paths, 0);
-  for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING)
-      return luaL_error(L, "path %d is not a string", (int)i + 1);
-    paths[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
+  const char **paths = bind_check_strings(L, 1, &n);
   pl_stream **slot = new_stream(L);
   if ((*slot = pl_stream_pictures(paths, n, height, width, (int)channels, &err)) == NULL) return bind_fail(L, &err);
   return 1;
