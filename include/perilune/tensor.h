@@ -49,6 +49,9 @@ PL_API void *pl_tensor_data(const pl_tensor *t);
 PL_API bool pl_tensor_contiguous(const pl_tensor *t);
 /* Contiguous, with the same elements (a view of `t` if it already is). */
 PL_API pl_tensor *pl_tensor_to_contiguous(const pl_tensor *t, pl_error *err);
+/* May the two have elements in the same memory? By their first and last addresses, not by their storage: tensors that
+   were wrapped around the same memory have a storage each. */
+PL_API bool pl_tensor_overlap(const pl_tensor *a, const pl_tensor *b);
 /* The same elements, contiguous, always in storage of its own. */
 PL_API pl_tensor *pl_tensor_clone(const pl_tensor *t, pl_error *err);
 

@@ -45,7 +45,7 @@ end
 
 --- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
 -- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() ->
--- boolean, pause(trainer) -> does it go on? }.
+-- boolean, pause(trainer) -> does it go on?, started() }.
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs,
@@ -68,7 +68,7 @@ function M.new(job, hooks)
     resumed = self.state.step > 0,
   }
   require "perilune.base.names".context(self.ctx)
-  self.ctx.val, self.ctx.test = self.evaluation.val, self.evaluation.test
+  self:settle()
   -- ctx.stop("reason") and ctx:stop("reason") both do
   function self.ctx.stop(a, b)
     local reason = a
@@ -181,15 +181,13 @@ function Trainer:steps(epoch)
     s.loss, s.correct, s.samples = loss, s.correct + correct, s.samples + samples
     if self.e.scored == "values" then s.absolute, s.squared = absolute, squared end
     s.batch, s.step = s.batch + done, s.step + done
+    ctx.step = s.step
     local now = system.clock()
     s.seconds = seconds_before + now - self.paused - started.clock
     if bad and bad.nonfinite then self:stop_nonfinite(epoch, bad) end
     if bad then self:skipped(epoch, bad) end
-    if self.e.callbacks.on_batch then
-      ctx.loss = s.samples > 0 and s.loss / s.samples or nil      -- none: all steps so far were skipped
-      ctx.accuracy = self.e.scored == "classes" and s.correct / s.samples or nil
-      self:call "on_batch"
-    end
+    self:show_batch()
+    self:call "on_batch"
     -- about ten looks a second at the keyboard and at the progress line
     local took = now - before
     if took < 0.05 then count = count * 2 elseif took > 0.2 and count > 1 then count = count // 2 end
@@ -266,7 +264,7 @@ function Trainer:end_epoch(epoch)
     errors.fail(1, "epoch %d: every step was skipped, because no loss and gradient was finite; stopped", epoch)
   end
   local row = { epoch = epoch, step = s.step, lr = self.optimizer.lr, skipped = s.skipped or 0 }
-  ctx.train = self:of_training()
+  ctx.train, s.train = self:of_training(), self:of_training()
   for _, name in ipairs(self.e.measures) do row["train_" .. name] = ctx.train[name] end
   ctx.row = row
   if self.e.splits.val then self:evaluate("val", row) end
@@ -281,11 +279,16 @@ function Trainer:end_epoch(epoch)
   s.absolute, s.squared = nil, nil
   self.hooks.row(row, improved, rate)
   self:call "on_epoch"
+  self:settle()
 end
 
--- The rule of early stopping: keeps a copy of the best weights, and may end the run.
+-- The rule of early stopping: keeps a copy of the best weights, unless it is a function, and may end the run.
 function Trainer:judge(epoch, row)
   local rule, s = self.e.stopping, self.state
+  if type(rule) == "function" then
+    if rule(self.ctx) then s.stop = "stopping" end
+    return false
+  end
   if rule == nil then return false end
   s.stopping = s.stopping or rule:start()
   local improved, stop = rule:update(s.stopping, epoch, row[rule.monitor])
@@ -303,6 +306,7 @@ function Trainer:conclude()
   local s = self.state
   s.ended = s.stop or "epochs"
   local seen = s.batch == 0       -- a callback may have stopped the run inside an epoch
+  if not seen and s.samples > 0 then self.ctx.train = self:of_training() end
   if self.best and s.best and not (seen and s.best.epoch == s.epoch) then
     self.last = M.snapshot(self.model)
     M.restore(self.model, self.best)
@@ -320,10 +324,25 @@ function Trainer:conclude()
   self:call "on_end"
 end
 
+-- on_start draws the same numbers whenever the run is continued, and what is drawn later does not depend on it.
+function Trainer:start()
+  local resumed = self.state.step > 0
+  local drawn = resumed and random.state()
+  if resumed then random.install(self.state.seed, 0) end
+  self:call "on_start"
+  if resumed then random.install(self.state.seed, 0, drawn) end
+  self.hooks.started()
+end
+
 --- Trains until an end: true; or false when it was interrupted (all is published, also inside an epoch).
 function Trainer:run()
   local s, ctx = self.state, self.ctx
-  self:call "on_start"
+  local reached = s.batch > 0 and s.epoch + 1 or s.epoch
+  if reached > self.epochs then
+    errors.fail(1, "this run is in epoch %d already, so it cannot end after epoch %d", reached, self.epochs)
+  end
+  self:start()
+  if s.epoch > 0 and s.batch == 0 and s.epoch < self.epochs and not s.stop and self:interrupted() then return false end
   while s.epoch < self.epochs and not s.stop do
     local epoch = s.epoch + 1
     ctx.epoch = epoch

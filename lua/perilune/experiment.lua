@@ -21,7 +21,7 @@ local fields = {
     hint = "such as pl.optim.Adam { lr = 0.001 }" },
   { "schedule", type = { "function", "table" } },
   { "augment", type = { "userdata", "function", "table" } },
-  { "stopping", type = "table" },
+  { "stopping", type = { "function", "table" } },
   { "epochs", type = "integer", low = 1, required = "add epochs = the largest number of passes over the training set" },
   { "batch_size", type = "integer", low = 1, required = "add batch_size = the number of samples a step" },
   { "shuffle", type = "boolean", default = true },
@@ -226,10 +226,13 @@ end
 
 local function check_stopping(e)
   local rule = e.stopping
-  if rule == nil then return end
+  if rule == nil or type(rule) == "function" then return end
   if type(rule.update) ~= "function" or type(rule.start) ~= "function" then
-    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... } or pl.stopping.patience { ... " ..
-      "}, got %s", options.describe(rule))
+    errors.raise("pl.experiment: field 'stopping' takes pl.stopping.window { ... }, pl.stopping.patience { ... } or " ..
+      "a function(ctx) that returns true to stop, got %s", options.describe(rule))
+  end
+  if type(rule.monitor) ~= "string" then
+    errors.raise "pl.experiment: field 'stopping': a rule of your own needs monitor = ..., a column of the history"
   end
   check_monitor(e, "stopping", rule)
 end

@@ -276,7 +276,6 @@ static const luaL_Reg csv_methods[] = {
   { NULL, NULL },
 };
 
-/* The paths in the table at `index`, which keeps them, as a userdata on the stack. */
 /* cifar(paths, bytes of labels in a record, classes) -> u8 [N, 32, 32, 3], i32 [N]; or nil, message */
 static int readers_cifar(lua_State *L) {
   pl_error err;

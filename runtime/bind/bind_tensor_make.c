@@ -182,9 +182,16 @@ static int is_tensor(lua_State *L) {
   return 1;
 }
 
+/* overlap(a, b): may they have elements in the same memory? */
+static int overlap(lua_State *L) {
+  lua_pushboolean(L, pl_tensor_overlap(bind_check_tensor(L, 1), bind_check_tensor(L, 2)));
+  return 1;
+}
+
 const luaL_Reg bind_tensor_make_functions[] = {
   { "tensor", bind_tensor_from_table }, { "zeros", make_zeros }, { "ones", make_ones }, { "full", make_full },
   { "eye", make_eye },
   { "arange", make_arange }, { "linspace", make_linspace }, { "is_tensor", is_tensor },
+  { "overlap", overlap },
   { NULL, NULL },
 };

@@ -108,8 +108,7 @@ static void extent(const pl_tensor *t, uintptr_t *from, uintptr_t *to) {
   *to = *from + ((size_t)last + 1) * pl_dtype_size(t->type);
 }
 
-/* Addresses decide, not the storage: two tensors that were wrapped around the same memory have a storage each. */
-static bool may_overlap(const pl_tensor *a, const pl_tensor *b) {
+bool pl_tensor_overlap(const pl_tensor *a, const pl_tensor *b) {
   uintptr_t a_from, a_to, b_from, b_to;
   if (pl_tensor_count(a) == 0 || pl_tensor_count(b) == 0) return false;
   extent(a, &a_from, &a_to);
@@ -120,7 +119,7 @@ static bool may_overlap(const pl_tensor *a, const pl_tensor *b) {
 pl_status pl_tensor_unshare(const pl_tensor **in, pl_tensor **copy, const pl_tensor *target, pl_error *err) {
   const pl_tensor *t = *in;
   *copy = NULL;
-  if (!may_overlap(t, target)) return PL_OK;
+  if (!pl_tensor_overlap(t, target)) return PL_OK;
   size_t used = (size_t)t->shape.axes * sizeof t->stride[0];
   if (t->base == target->base && pl_shape_equal(&t->shape, &target->shape) &&
       memcmp(t->stride, target->stride, used) == 0)

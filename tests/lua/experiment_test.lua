@@ -250,7 +250,7 @@ function TestRun:test_time_at_the_prompt_of_a_pause_is_no_training()
   local t = trainer.new({ experiment = e, model = e.model, optimizer = e.optimizer, epochs = 1,
     state = trainer.fresh(1), history = h }, {
     progress = nothing, row = nothing, note = nothing, publish = nothing,
-    interrupted = function() asked = asked + 1 return asked == 3 end,
+    started = function() end, interrupted = function() asked = asked + 1 return asked == 3 end,
     pause = function()
       local from = clock()
       while clock() - from < 0.6 do end

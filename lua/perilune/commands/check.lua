@@ -64,9 +64,11 @@ local function facts(e, total, term)
     lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has"
       or "the weights of " .. e.start }
   end
-  if e.stopping then
-    lines[#lines + 1] = { "stopping", ("%s, patience %d, on %s"):format(e.stopping.type, e.stopping.patience,
-      report.title(e.stopping.monitor)) }
+  local rule = e.stopping
+  if rule then
+    lines[#lines + 1] = { "stopping", type(rule) == "table" and ("%s, on %s"):format(rule.type
+      and ("%s, patience %d"):format(rule.type, rule.patience) or "a rule of the script", report.title(rule.monitor))
+      or "a function of the script" }
   end
   lines[#lines + 1] = { "memory", ("%s for parameters and as much for gradients, %s for a batch"):format(text.bytes(4
     * total.parameters),

@@ -159,10 +159,14 @@ function M.run(options)
   if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end
   local partial = epochs < #was
   local out = options.out or scratch_of(path)
+  local resumes = goes_on(out, identity.of(e, s.seed), epochs)
+  if options.out and not resumes and folder.find(out) then
+    errors.fail(1, "%s holds a run already; choose another folder with --out", out)
+  end
   local pause_after = (partial or not s.ended) and epochs or nil      -- ctx.epochs stays what it was
   local run = e:run { epochs = found.provenance.epochs or epochs, pause_after = pause_after, seed = s.seed,
     threads = options.threads, out = out,
-    quiet = options.quiet, fresh = not goes_on(out, identity.of(e, s.seed), epochs), interruptible = true,
+    quiet = options.quiet, fresh = not resumes, interruptible = true,
     silent = true }
   if run.ended == "interrupted" and not (pause_after and run.state.epoch >= pause_after) then
     print(("interrupted; saved in %s; the same command resumes from there"):format(out))

@@ -43,6 +43,13 @@ local function read(path, fresh, tensors)
   return record
 end
 
+-- What a run has left in a folder without its checkpoint: a file's name, or nil.
+local function remains(path)
+  for _, name in ipairs { "run.h5", "best.h5", "log.jsonl" } do
+    if system.kind(path .. "/" .. name) == "file" and system.kind(checkpoint(path)) ~= "file" then return name end
+  end
+end
+
 -- Whether a finished run can simply go on: it ended because its epochs were over, and more are wanted now.
 local function may_go_on(record, epochs)
   local s = record.state
@@ -60,14 +67,14 @@ local function make(path)
 end
 
 -- The first of base, base-2, base-3, ... in which this run can begin or go on. With `fresh` an unfinished one is
--- overwritten.
+-- overwritten; never what is finished.
 local function next_free(base, options, now)
   local number = 1
   while true do
     local path = number == 1 and base or ("%s-%d"):format(base, number)
     local record = read(path, options.fresh, false)
-    if not (record and record.state.ended) then return path end
-    local goes_on = may_go_on(record, options.epochs)
+    if not (record and record.state.ended) and not remains(path) then return path end
+    local goes_on = record and may_go_on(record, options.epochs)
       and (options.force or #identity.differences(record.state.identity, now) == 0)
     if goes_on and not options.fresh then return path end
     number = number + 1
@@ -98,20 +105,27 @@ end
 
 --- Chooses the folder. options: out, epochs, seed, fresh, force; `now`: the run's identity. Returns the path, the
 --- record to go on from (nil: none), and whether that record is of a finished run with nothing left to do. `run.lock`
---- becomes the folder's lock.
+--- becomes the folder's lock. Last, what `force` overruled: why this is not the run that it was, or nil.
 function M.choose(run, e, options, now)
   local path = options.out or next_free(("runs/%s-s%d"):format(M.slug(e.name), options.seed), options, now)
   make(path)
   run.lock = lock(path)
+  local left = not options.fresh and remains(path)
+  if left then
+    errors.fail(1, "%s holds %s, and no checkpoint.h5 to resume from: choose another folder with --out DIR, or " ..
+      "overwrite it with --fresh", path, left)
+  end
   local record = not options.fresh and read(path) or nil
   if not record then return path end
   if not options.force then refuse_if_different(path, record, now) end
-  return path, record, record.state.ended ~= nil and not may_go_on(record, options.epochs)
+  return path, record, record.state.ended ~= nil and not may_go_on(record, options.epochs),
+    identity.differences(record.state.identity, now)[1] or record.state.captured
 end
 
---- Removes what an earlier run left: a new one begins here.
+--- Removes what an earlier run left: a new one begins here. The checkpoint last: without it the others would be in the
+--- way of the next.
 function M.clear(path)
-  for _, name in ipairs { "checkpoint.h5", "run.h5", "best.h5", "log.jsonl" } do store.remove(path .. "/" .. name) end
+  for _, name in ipairs { "run.h5", "best.h5", "log.jsonl", "checkpoint.h5" } do store.remove(path .. "/" .. name) end
 end
 
 return M

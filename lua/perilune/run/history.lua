@@ -30,7 +30,8 @@ function M.new(saved)
   return setmetatable(self, History)
 end
 
---- Appends a row { name = value }; `order` lists the names, so that columns have a fixed order.
+--- Appends a row { name = value }; `order` lists the names, so that columns have a fixed order. NaN is no value here,
+--- as in files.
 function M.append(self, order, row)
   for _, name in ipairs(order) do
     local known = false
@@ -38,7 +39,9 @@ function M.append(self, order, row)
     if not known then self.columns[#self.columns + 1] = name end
   end
   local copy = {}
-  for _, name in ipairs(self.columns) do copy[name] = row[name] end
+  for _, name in ipairs(self.columns) do
+    if row[name] == row[name] then copy[name] = row[name] end
+  end
   self.rows[#self.rows + 1] = copy
 end
 

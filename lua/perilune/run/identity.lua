@@ -34,8 +34,19 @@ local function optimizer_of(optimizer, with_digest)
   return core.json.encode(config)
 end
 
-local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "batch_size", "shuffle",
-  "drop_last", "nonfinite",
+local function stopping_of(rule, with_digest)
+  if rule == nil then return "none" end
+  if type(rule) == "function" then return function_of(rule, with_digest) end
+  if rawget(rule, "update") then
+    local functions = functions_of({ start = rule.start, update = rule.update }, with_digest)
+    return ("%s, monitor %s"):format(functions, rule.monitor)
+  end
+  return ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor, rule.patience,
+    rule.min_delta, rule.min_delta_rel)
+end
+
+local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stopping", "stopping_mode",
+  "batch_size", "shuffle", "drop_last", "nonfinite",
   "validation", "test", "metrics", "callbacks" }
 
 -- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for
@@ -47,7 +58,6 @@ local function setup_of(e)
   for _, f in ipairs(e.augment.functions) do augment[#augment + 1] = function_of(f, digests) end
   local metrics = {}
   for _, metric in ipairs(e.metrics.functions) do metrics[metric.name] = metric.f end
-  local rule = e.stopping
   return { model = config_of(e.model), loss = config_of(e.loss, digests),
     optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
@@ -56,9 +66,7 @@ local function setup_of(e)
     metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "",
       functions_of(metrics, digests)),
     callbacks = functions_of(e.callbacks, digests),
-    stopping = rule and ("%s, monitor %s, patience %s, min_delta %s, min_delta_rel %s"):format(rule.type, rule.monitor,
-      rule.patience, rule.min_delta,
-      rule.min_delta_rel) or "none",
+    stopping = stopping_of(e.stopping, digests), stopping_mode = type(e.stopping) == "table" and e.stopping.mode or nil,
     batch_size = e.batch_size, shuffle = e.shuffle, drop_last = e.drop_last, nonfinite = e.nonfinite, test = e.test,
     validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
 end
@@ -185,7 +193,9 @@ function M.differences(was, now)
       if type(before_) == "string" then before_ = before_:gsub('"bias":"(%a+)"', with_json_bool) end
       local after = now.setup[name]
       local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
-      if before_ ~= nil and before_ ~= bare then differ(name, before_, after) end
+      -- older programs wrote lists of a schedule as "a table"
+      local told = before_ ~= nil and not tostring(before_):find("= a table", 1, true)
+      if told and before_ ~= bare then differ(name, before_, after) end
     end
   end
   differ("seed", was.seed, now.seed)

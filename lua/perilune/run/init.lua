@@ -31,14 +31,35 @@ local known = {
 
 local CTRL_C = 130      -- the exit status of a process that it ended
 
+-- The layers in Lua of a model: { what, its forward or backward }.
+local function lambdas(layer, list)
+  local own = layer.type == "Lambda" and debug.getuservalue(layer, 1)
+  if type(own) == "table" then
+    for _, name in ipairs { "forward", "backward", "shape" } do
+      list[#list + 1] = { ("%s of %s"):format(name, layer:label()), own[name] }
+    end
+  end
+  for i = 1, #layer do lambdas(layer[i], list) end
+end
+
+-- { what, f }; f may be something else than a function.
 local function user_functions(e)
-  local list = { { "schedule", e.schedule }, { "the optimizer's step", core.optim.step_function(e.optimizer) } }
+  local list = { { "schedule", e.schedule }, { "the optimizer's step", core.optim.step_function(e.optimizer) },
+    { "the loss", e.loss } }
+  local rule = e.stopping
+  list[#list + 1] = { "the stopping rule", type(rule) == "table" and rawget(rule, "update") or rule }
+  lambdas(e.model, list)
   for i, f in ipairs(e.augment.functions) do list[#list + 1] = { "augment function " .. i, f } end
   for _, metric in ipairs(e.metrics.functions) do list[#list + 1] = { "metric " .. metric.name, metric.f } end
   for _, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do
     if e.callbacks[name] then list[#list + 1] = { "callbacks." .. name, e.callbacks[name] } end
   end
   return list
+end
+
+local function kept_tensors(model, optimizer)
+  local list = model:state()
+  return table.move(optimizer:state(), 1, #optimizer:state(), #list + 1, list)
 end
 
 -- Seconds of training, over all sessions.
@@ -137,15 +158,16 @@ local function where_kept(run)
   local s = run.saved
   if not s then return "nothing was saved yet" end
   return ("the weights after epoch %d%s are kept in %s"):format(s.epoch,
-    s.batch > 0 and (" and %d batches"):format(s.batch) or "", run.path)
+    s.batch > 0 and (" and %d batch%s"):format(s.batch, s.batch == 1 and "" or "es") or "", run.path)
 end
 
-local function train(run, e, o, found, identity)
+-- `overruled`: what --force went on in spite of.
+local function train(run, e, o, found, identity, overruled)
   local term = text.terminal(1)
   local columns = table.move(e.columns, 1, #e.columns, 1, {})
   columns[#columns + 1] = "samples_per_second"
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
-    monitored = e.stopping and e.stopping.monitor }
+    monitored = type(e.stopping) == "table" and e.stopping.monitor or nil }
   if o.watch then
     progress = require "perilune.terminal.watch_progress".new(progress,
       { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
@@ -166,7 +188,6 @@ local function train(run, e, o, found, identity)
   random.install(o.seed, 0, state.random)
   run.history = past or history.new()
   if o.watch then progress:follow(run.history) end
-  run.changed_capture = captured.watch(user_functions(e))
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
     state = state, history = run.history, user = user, evaluation = evaluation, best = best,
@@ -193,7 +214,13 @@ local function train(run, e, o, found, identity)
           or progress.interrupted or false
       end,
       kept = function() return where_kept(run) end,
+      -- what on_start sets up it sets up again when the run is resumed
+      started = function()
+        run.changed_capture = captured.watch(user_functions(e), kept_tensors(e.model, optimizer))
+      end,
     })
+  if found and found.state.ended then t:look_back() end
+  if overruled then t:mark_edited("resumed with --force: " .. overruled) end
   if not o.quiet then
     for _, line in ipairs(result.heading(run, e, o, found, term)) do
       for _, part in ipairs(text.wrap(line, term.width, "  ")) do progress:note(part) end
@@ -277,8 +304,8 @@ function M.start(e, given)
     end
     local identity = identities.of(e, o.seed)
     run.identity = identity
-    local found, nothing_left
-    if o.out ~= false then run.path, found, nothing_left = folder.choose(run, e, o, identity) end
+    local found, nothing_left, overruled
+    if o.out ~= false then run.path, found, nothing_left, overruled = folder.choose(run, e, o, identity) end
     if found then identities.carry_over(found.state.identity, identity)
     else
       weights.needed(e)
@@ -287,7 +314,7 @@ function M.start(e, given)
     end
     if nothing_left then return recall(run, e, found) end
     if run.path then trained.note(identity) end
-    train(run, e, o, found, identity)
+    train(run, e, o, found, identity, overruled)
     if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end

@@ -57,7 +57,9 @@ local function joined(parts, term)
   return table.concat(list, term.utf8 and " · " or " | ")
 end
 
-local function plural(n, word) return ("%s %s%s"):format(text.count(n), word, n == 1 and "" or "s") end
+local function plural(n, word)
+  return ("%s %s%s"):format(text.count(n), word, n == 1 and "" or word:find "ch$" and "es" or "s")
+end
 
 --- Lines said before training.
 function M.heading(run, e, o, found, term)
@@ -74,7 +76,7 @@ function M.heading(run, e, o, found, term)
     local s, at = found and found.state, ""
     if s then
       at = ("   continuing with epoch %d of %d%s"):format(s.epoch + 1, o.epochs, s.batch > 0
-        and (", after %d batches"):format(s.batch) or "")
+        and ", after " .. plural(s.batch, "batch") or "")
       if s.epoch >= o.epochs then at = "   continuing after the last epoch" end
     end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
@@ -188,7 +190,7 @@ function methods:report(given)
   if self.ended == "interrupted" then
     local s = self.state
     say(("interrupted in epoch %d%s; %s"):format(s.batch > 0 and s.epoch + 1 or s.epoch, s.batch > 0
-      and (", after %d batches"):format(s.batch) or "",
+      and ", after " .. plural(s.batch, "batch") or "",
       self:kept()))
     print(table.concat(out, "\n"))
     return

@@ -1,11 +1,13 @@
---- Watches the variables that users' functions capture. What a schedule or callback must remember belongs in
--- ctx.state, which is checkpointed; a captured variable that changes during the run is not, so that such a run
--- cannot be continued exactly. Looks at numbers, strings, booleans, and plain tables of them.
+--- Watches what users' functions share with the rest of a script: the variables that they capture, and the global ones
+-- that they name. What a schedule or callback must remember belongs in ctx.state, which is checkpointed; a variable
+-- that changes during the run is not, so that such a run cannot be continued exactly. Looks at numbers, strings,
+-- booleans, tensors, and plain tables of them.
 local core = require "perilune.core"
+local errors = require "perilune.base.errors"
 
 local M = {}
 
-local DEPTH, ITEMS = 4, 2000
+local DEPTH, ITEMS, ELEMENTS = 4, 2000, 1 << 20      -- of tables; of a tensor: larger ones are data
 
 local function is_module(value)
   for _, module in pairs(package.loaded) do
@@ -14,75 +16,105 @@ local function is_module(value)
   return false
 end
 
-local function digest(value, depth, seen, out)
+-- `kept`: tensors that checkpoints have; what lies in them is not looked at.
+local function digest(value, kept, depth, seen)
   local t = type(value)
-  if t == "number" or t == "string" or t == "boolean" or t == "nil" then
-    out[#out + 1] = t == "number" and ("%s%a"):format(math.type(value), value) or t .. tostring(value)
-  elseif t == "table" and getmetatable(value) == nil and depth < DEPTH and not seen[value] and not is_module(value) then
+  if t == "number" then return ("%s%a"):format(math.type(value), value) end
+  if t == "string" or t == "boolean" or t == "nil" then return t .. tostring(value) end
+  if t == "table" and getmetatable(value) == nil and depth < DEPTH and not seen[value] and not is_module(value) then
     seen[value] = true
     local items = {}
     for k, v in pairs(value) do
       if #items >= ITEMS then break end
       if type(k) == "string" or type(k) == "number" then
-        local inner = {}
-        digest(v, depth + 1, seen, inner)
-        items[#items + 1] = tostring(k) .. "=" .. table.concat(inner, ",")
+        items[#items + 1] = tostring(k) .. "=" .. digest(v, kept, depth + 1, seen)
       end
     end
     table.sort(items)
-    out[#out + 1] = "{" .. table.concat(items, ";") .. "}"
-  else
-    out[#out + 1] = t       -- objects are not looked into: tensors and models have checkpoints of their own
+    return "{" .. table.concat(items, ";") .. "}"
   end
+  if core.tensor.is_tensor(value) and value:count() <= ELEMENTS then
+    for _, item in ipairs(kept) do
+      if core.tensor.overlap(item.tensor, value) then return t end
+    end
+    return core.store.sha256(value)
+  end
+  return t      -- other objects are not looked into: models have checkpoints of their own
 end
 
-local function each_upvalue(f, visit, seen)
-  if seen[f] then return end
+-- Is the string among the constants of a function, as string.dump (of Lua 5.4) writes short ones?
+local function has_constant(code, text)
+  return #text <= 40 and code:find(("\4%c%s"):format(0x80 | #text + 1, text), 1, true) ~= nil
+end
+
+-- Visits the variables of a function of a script, and of the functions that are their values: visit(kind, name, value).
+-- code_of(f): what string.dump gives; nil where global variables do not matter.
+local function each_variable(f, visit, seen, code_of)
+  if seen[f] or errors.is_ours(debug.getinfo(f, "S").source) then return end
   seen[f] = true
+  local function look(kind, name, value)
+    if type(value) == "function" then each_variable(value, visit, seen, code_of) else visit(kind, name, value) end
+  end
+  local globals
   for i = 1, 255 do
     local name, value = debug.getupvalue(f, i)
-    if name == nil then return end
-    if name ~= "_ENV" and name ~= "" then
-      if type(value) == "function" then each_upvalue(value, visit, seen)
-      else visit(name, value) end
-    end
+    if name == nil then break end
+    if name == "_ENV" then globals = value elseif name ~= "" then look("captured", name, value) end
   end
+  local code = code_of(f)
+  if not code or type(globals) ~= "table" then return end
+  local named = {}
+  for name in next, globals do
+    if type(name) == "string" and has_constant(code, name) then named[#named + 1] = name end
+  end
+  table.sort(named)
+  for _, name in ipairs(named) do look("global", name, rawget(globals, name)) end
 end
 
-local function scan(functions)
+local function dump(f)
+  local ok, code = pcall(string.dump, f, true)
+  return ok and code or nil
+end
+
+-- A list of { name =, words =, digest = }: the variables of these functions.
+local function scan(functions, kept, code_of)
   local found = {}
   for _, entry in ipairs(functions) do
-    each_upvalue(entry[2], function(name, value)
-      local out = {}
-      digest(value, 0, {}, out)
-      found[#found + 1] = { where = entry[1], name = name, digest = table.concat(out) }
-    end, {})
+    each_variable(entry[2], function(kind, name, value)
+      found[#found + 1] = { name = name, digest = digest(value, kept, 0, {}),
+        words = ("%s changes the %s variable '%s'"):format(entry[1], kind, name) }
+    end, {}, code_of)
   end
   return found
 end
 
 --- A digest of a function: its code, and the plain values that it captures. nil of a function in C.
 function M.fingerprint(f)
-  local ok, code = pcall(string.dump, f, true)
-  if not ok then return nil end
-  local words = { code }
-  for _, found in ipairs(scan { { "", f } }) do words[#words + 1] = found.name .. "=" .. found.digest end
+  local words = { dump(f) }
+  if not words[1] then return nil end
+  local function nothing() end
+  for _, found in ipairs(scan({ { "", f } }, {}, nothing)) do words[#words + 1] = found.name .. "=" .. found.digest end
   return (core.store.sha256(table.concat(words, "\n")):sub(1, 16))
 end
 
---- `functions`: a list of { "callbacks.on_epoch", f }. Returns check() -> nil, or "callbacks.on_epoch changes its
--- captured variable 'count'" once one of them has changed since.
-function M.watch(functions)
+--- `functions`: a list of { "callbacks.on_epoch", f }; `kept`: a list of { tensor = } that checkpoints have. Returns
+-- check() -> nil, or "callbacks.on_epoch changes the captured variable 'count'" once one of them has changed since.
+function M.watch(functions, kept)
   local list = {}
   for _, entry in ipairs(functions) do
     if type(entry[2]) == "function" then list[#list + 1] = entry end
   end
-  local before = scan(list)
+  local function by_words()
+    local found, all = {}, scan(list, kept or {}, dump)
+    for _, item in ipairs(all) do found[item.words] = (found[item.words] or "") .. item.digest .. "\n" end
+    return found, all
+  end
+  local before, first = by_words()
   return function()
-    for i, now in ipairs(scan(list)) do
-      local was = before[i]
-      if was == nil or was.digest ~= now.digest then
-        return ("%s changes the captured variable '%s'"):format(now.where, now.name)
+    local now, all = by_words()
+    for _, items in ipairs { first, all } do
+      for _, item in ipairs(items) do
+        if before[item.words] ~= now[item.words] then return item.words end
       end
     end
   end

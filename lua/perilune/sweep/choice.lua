@@ -49,7 +49,8 @@ end
 --- experiment's stopping rule monitors.
 function M.mode(e, metric, mode)
   if metric == nil then return nil end
-  mode = mode or stopping.direction(metric) or e.stopping and e.stopping.monitor == metric and e.stopping.mode
+  local rule = type(e.stopping) == "table" and e.stopping or {}
+  mode = mode or stopping.direction(metric) or rule.monitor == metric and rule.mode
   if mode ~= "min" and mode ~= "max" then
     errors.fail(2, "sweep: is a larger or a smaller '%s' better? add --mode max or --mode min", metric)
   end

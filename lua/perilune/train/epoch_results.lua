@@ -3,6 +3,7 @@
 local core = require "perilune.core"
 local metrics = require "perilune.train.metrics"
 local mistakes = require "perilune.train.mistakes"
+local random = require "perilune.script.random"
 local statistics = require "perilune.train.statistics"
 
 local M = {}
@@ -16,6 +17,38 @@ function M:complete_evaluations()
       mistakes.complete(self.evaluation[split], self.e.splits[split])
     end
   end
+end
+
+local function copy_of(t)
+  local copy = {}
+  for name, value in pairs(t) do copy[name] = value end
+  return copy
+end
+
+-- What users' functions see of the epoch so far.
+function M:show_batch()
+  local s, ctx = self.state, self.ctx
+  ctx.batch = s.batch > 0 and s.batch or nil
+  ctx.loss = s.samples > 0 and s.loss / s.samples or nil      -- none: all steps so far were skipped
+  ctx.accuracy = self.e.scored == "classes" and s.samples > 0 and s.correct / s.samples or nil
+end
+
+-- What users' functions see of the last epoch from its end on, and after a resume: nothing that only an evaluation
+-- just made has, and nothing that is added when it is saved.
+function M:settle()
+  local ctx = self.ctx
+  for _, split in ipairs { "val", "test" } do
+    local result = self.evaluation[split] and copy_of(self.evaluation[split])
+    if result and result.predictions then
+      result.predictions = mistakes.compact(result.predictions, self.e.splits[split].classes)
+      result.probabilities, result.mistakes, result.right = nil, nil, nil
+    end
+    ctx[split] = result
+  end
+  ctx.train, ctx.lr = self.state.train and copy_of(self.state.train), self.optimizer.lr
+  self.model:random(self.state.seed, self.state.step)      -- a metric may have called the model with dropout
+  self:show_batch()
+  ctx.row = #self.history > 0 and copy_of(self.history[#self.history]) or nil
 end
 
 -- Evaluates a split ("val" or "test"); the test set's evaluations are counted.
@@ -35,12 +68,25 @@ function M:evaluate(split, row)
   for _, name in ipairs(self.e.metrics.named) do
     if result.confusion then result[name] = metrics.named[name](result) end
   end
-  self.evaluation[split], self.ctx[split] = result, result
+  self.evaluation[split], self.ctx[split] = result, copy_of(result)      -- saving completes the first
   if row then
     for _, name in ipairs(self.e.measures) do row[split .. "_" .. name] = result[name] end
     for _, name in ipairs(self.e.metrics.named) do row[split .. "_" .. name] = result[name] end
   end
   return result
+end
+
+-- A run that had ended goes on: what it had found at its end, of the best weights or of the test set that no epoch
+-- looks at, gives way to what its last epoch had found.
+function M:look_back()
+  local s, evaluations = self.state, self.state.test_evaluations
+  local drawn, other = random.state(), s.best and s.best.epoch ~= s.epoch
+  if self.e.test ~= "epoch" then self.evaluation.test = nil end
+  if other and self.evaluation.val then self:evaluate "val" end
+  if other and self.evaluation.test then self:evaluate "test" end
+  s.test_evaluations = evaluations
+  random.install(s.seed, 0, drawn)
+  self:settle()
 end
 
 -- What the steps of an epoch have summed up, as an evaluation has it.

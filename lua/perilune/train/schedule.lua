@@ -4,7 +4,8 @@
 -- then steps. A function of the script's own may stand wherever a schedule does.
 -- `base` below is the option lr, or else the lr that the optimizer was made with; t is the epoch, or step, from 0.
 -- All but `tunable` are functions of t (`plateau`: of the history), so a continued run goes on exactly.
-local system = require "perilune.core".system
+local core = require "perilune.core"
+local system, json = core.system, core.json
 local options = require "perilune.base.options"
 local errors = require "perilune.base.errors"
 local stopping = require "perilune.train.stopping"
@@ -25,7 +26,8 @@ end
 function Schedule:__tostring()
   local parts = {}
   for i, name in ipairs(sorted_keys(self.options)) do
-    parts[i] = ("%s = %s"):format(name, options.describe(self.options[name]))
+    local value = self.options[name]
+    parts[i] = ("%s = %s"):format(name, type(value) == "table" and json.encode(value) or options.describe(value))
   end
   return ("pl.schedule.%s { %s }"):format(self.type, table.concat(parts, ", "))
 end
