@@ -246,7 +246,7 @@ function Dataset:subset(options) end
 function Dataset:validation(how) end
 
 ---How each split was derived, in words; see Split:derivation.
----@param unread? boolean
+---@param unread? boolean (default false)
 ---@return string
 function Dataset:derivation(unread) end
 

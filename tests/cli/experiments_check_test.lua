@@ -52,8 +52,8 @@ end
 -- In a process of its own for each row: the arguments are read once. No data set is found: none may be read.
 function TestExperiments:test_every_row_passes_check()
   for _, row in ipairs(rows) do
-    local lines, code = lines_of(("env -u PERILUNE_DATA XDG_DATA_HOME=/nowhere %s check experiments/%s %s"):format(program,
-      row.file, row.arguments))
+    local command = ("%s check experiments/%s %s"):format(program, row.file, row.arguments)
+    local lines, code = lines_of("env -u PERILUNE_DATA XDG_DATA_HOME=/nowhere " .. command)
     lu.assertEquals(code, 0, row.name .. "\n" .. table.concat(lines, "\n"))
   end
 end

@@ -53,7 +53,8 @@ function Dataset:standardize(opts)
   return each(self, function(part) return part:standardize(o) end)
 end
 
---- How each split was derived, in words: part of a run's identity. "" where nothing was. `unread`: see split:derivation.
+--- How each split was derived, in words: part of a run's identity. "" where nothing was. `unread`: as of
+--- split:derivation.
 function Dataset:derivation(unread)
   local words = {}
   for _, part in ipairs { { "train", self.train }, { "validation", self.held }, { "test", self.test } } do
