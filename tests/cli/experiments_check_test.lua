@@ -105,6 +105,30 @@ function TestExperiments:test_sizes_of_documented_networks()
   end
 end
 
+-- What experiments/README.md says to type of runs: there are such folders, and such columns of the history.
+function TestExperiments:test_figures_are_of_runs_that_there_are()
+  local script, slug = require "perilune.script", require "perilune.run.folder".slug
+  local told, folders, each_epoch = slurp "experiments/README.md", {}, {}
+  for _, path in ipairs(files) do
+    local e = script.experiment(path, {})
+    folders[#folders + 1] = ("runs/%s-s1"):format(slug(e.name))
+    if e.test == "epoch" then each_epoch[e.documented.source:sub(1, 3)] = true end
+  end
+  local checked = 0
+  for path in told:gmatch "runs/[%w%-*%[%]]+" do
+    local pattern = path:gsub("%-", "%%-"):gsub("%b[]", function(set) return (set:gsub("%%", "")) end):gsub("%*", ".*")
+    local found = false
+    for _, folder in ipairs(folders) do found = found or folder:find("^" .. pattern .. "$") ~= nil end
+    lu.assertTrue(found, path)
+    checked = checked + 1
+  end
+  for document, line in told:gmatch "\n| (00%d) |([^\n]+)" do
+    if line:find "plot RUN[^`]*test_" then lu.assertTrue(each_epoch[document], document .. line) end
+    checked = checked + 1
+  end
+  lu.assertTrue(checked > 20, checked)
+end
+
 local function pass_check_and_are_told_of(list, readme)
   local told = slurp(readme)
   lu.assertTrue(#list > 0)
