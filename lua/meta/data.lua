@@ -246,8 +246,9 @@ function Dataset:subset(options) end
 function Dataset:validation(how) end
 
 ---How each split was derived, in words; see Split:derivation.
+---@param unread? boolean (default false)
 ---@return string
-function Dataset:derivation() end
+function Dataset:derivation(unread) end
 
 ---All splits with the mean of the training split taken off, and divided by its standard deviation. What is to be held
 ---out for validation has no part in them if it is held out before: `d:validation(0.1):standardize()`. Error, once it is
@@ -342,8 +343,10 @@ function Split:subset(options) end
 function Split:validation(how) end
 
 ---How the split was derived from what its file or its tensors hold, in words: part of a run's identity. "": it was not.
+---@param unread? boolean read no data: a split that this one was standardized by is told by its name in place of its
+---  SHA-256 (default false)
 ---@return string
-function Split:derivation() end
+function Split:derivation(unread) end
 
 ---@class perilune.StandardizeOptions
 ---@field std? boolean divide by the standard deviation (default true)

@@ -111,7 +111,7 @@ local Experiment = {}
 ---@class perilune.RunOptions
 ---@field epochs? integer (default: the experiment's)
 ---@field seed? integer (default: the experiment's)
----@field threads? integer (default: as many as there are cores)
+---@field threads? integer (default: as many as OMP_NUM_THREADS says, or cores)
 ---@field out? string|false the run's folder; false writes nothing (default runs/<name>-s<seed>, with -2, -3 once a
 ---  finished one is there)
 ---@field quiet? boolean print nothing (default false)
@@ -189,7 +189,7 @@ function pl.runs(path, filter) end
 ---@field trials? integer draw so many combinations at random (default: all of them)
 ---@field sampling_seed? integer what they are drawn from (default 1)
 ---@field jobs? integer so many trials at a time (default 1)
----@field threads? integer of all trials together (default: as many as there are cores)
+---@field threads? integer of all trials together (default: as many as OMP_NUM_THREADS says, or cores)
 ---@field epochs? integer at most so many epochs a trial (default: the experiment's)
 ---@field out? string the sweep's folder (default runs/sweep-<script>)
 ---@field halving? boolean successive halving (default false)
@@ -261,7 +261,7 @@ function Experiment:find_lr(options) end
 ---@field test table? the final evaluation, as model:evaluate gives it: with labels accuracy, error, confusion; with
 ---  targets mae, rmse, r2
 ---@field val table? the same of the validation set
----@field predictions table? of the test set, where they were stored
+---@field predictions perilune.Tensor? labels predicted for the test set, where they were stored
 ---@field evaluation table of the splits: { test, val, metrics }
 ---@field best table? { epoch, value, monitor }: whose weights were restored
 ---@field ended "epochs"|"stopping"|"callback"|"interrupted"
@@ -281,9 +281,10 @@ local Run = {}
 ---@return any value nil where there is none
 function Run:value(name) end
 
----The names that `run:value` knows of this run, sorted.
+---The names of which `run:value` has a value, sorted.
+---@param all? boolean also fields that this run has no value of, such as "tags" (default false)
 ---@return string[] names
-function Run:values() end
+function Run:values(all) end
 
 ---The result in one line: test error, and how it compares with the documented one.
 ---@return string

@@ -18,13 +18,13 @@ local pl = {}
 ---again before each epoch, and a change is an error. The first batch of a training, and `perilune check`, also compute
 ---the operations one by one, nothing fused, and compare to the last bit.
 ---
----  arithmetic    + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
----  comparisons   lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)
----  over axes     sum mean max min norm var std (axis or {axes} [, { keepdim = true }]), softmax log_softmax (axis)
----  products      matmul, leading axes broadcast
----  places        reshape flatten squeeze unsqueeze transpose permute slice select, pl.cat pl.stack
----  labels        pick(label), label:one_hot(classes)
----  layers        any layer called as a function: self.conv(x), stem(x)
+---  arithmetic       + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
+---  comparisons      lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)
+---  over axes        sum mean max min norm var std (axis or {axes} [, { keepdim = true }]), softmax log_softmax (axis)
+---  products         matmul, leading axes broadcast
+---  shape, indexing  reshape flatten squeeze unsqueeze transpose permute slice select, pl.cat pl.stack
+---  labels           pick(label), label:one_hot(classes)
+---  layers           any layer called as a function: self.conv(x), stem(x)
 ---
 ---```lua
 ---local GatedLinear = nn.define {

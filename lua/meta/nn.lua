@@ -41,6 +41,7 @@ local nn = {}
 ---A fully connected layer on the last axis of any input: y = x w + b.
 ---
 ---Input `[N, ..., inputs]` (else an error), output `[N, ..., outputs]`; `weight` [inputs, outputs], `bias` [outputs].
+---In a table and as fields the sizes are `in` and `out`: `nn.Linear { ["in"] = 784, out = 10 }`.
 ---
 ---```lua
 ---nn.Linear(784, 10)
@@ -66,7 +67,8 @@ function nn.Linear(inputs, outputs, options) end
 ---y[n, i, j, o] = bias[o] + sum over ky, kx, c of x[n, i s + ky - p, j s + kx - p, c] weight[ky, kx, c, o].
 ---
 ---Input `[N, H, W, inputs]`, output `[N, H', W', outputs]`; `weight` [kh, kw, inputs, outputs], `bias` [outputs], or
----[H', W', outputs] with bias = "per-position". It is an error if the kernel is larger than the padded image.
+---[H', W', outputs] with bias = "per-position". It is an error if the kernel is larger than the padded image. In a
+---table and as fields the sizes are `in`, `out` and `kernel`.
 ---
 ---```lua
 ---nn.Conv2d(1, 8, 5, { padding = "same" })

@@ -16,8 +16,8 @@ local optim = {}
 
 ---What every optimizer takes.
 ---
----The gradient is first scaled by clip_norm, then cut by clip_value, then weight_decay w is added to it (AdamW and LAMB
----treat weight decay in their own way).
+---The gradient is first scaled by clip_norm, then cut by clip_value, then weight_decay w is added to it (AdamW, LAMB,
+---Lion, and SGD by decay_form, treat weight decay in their own way).
 ---@class perilune.OptimOptions
 ---@field lr? number the rate; a schedule changes it from epoch to epoch (default: the optimizer's own, below)
 ---@field weight_decay? number pull of the weights towards 0 (default 0; AdamW and LAMB 0.01)
@@ -39,7 +39,8 @@ local optim = {}
 
 ---@class perilune.SGDOptions : perilune.OptimOptions
 ---@field momentum? number mu, from 0 to 1 (default 0)
----@field nesterov? boolean looks ahead: mu v + g takes the place of v (default false)
+---@field nesterov? boolean looks ahead: the form's update is applied once more to the new v, and mu v + g, mu v +
+---  (1 - mu) g, or mu v - lr g takes its place in the step (default false)
 ---@field momentum_form? "classic"|"averaged"|"keras" v = mu v + g; v = mu v + (1 - mu) g; or v = mu v - lr g and w = w
 ---  + v, which differs from the first while lr changes (default "classic")
 ---@field decay_form? "l2"|"decoupled"|"absolute" weight decay wd: g + wd w in place of g; w - lr wd w; or w - wd w as
@@ -144,7 +145,7 @@ function optim.LAMB(options) end
 ---@class perilune.LionOptions : perilune.OptimOptions
 ---@field betas? number[] b1 and b2, below 1 (default {0.9, 0.99})
 
----A step of the same length for every parameter, in the direction of an average of gradients. Chen et al., 2023.
+---c = b1 m + (1 - b1) g, w = w - lr (sign(c) + weight_decay w), m = b2 m + (1 - b2) g. Chen et al., 2023.
 ---@param options? perilune.LionOptions lr is 0.0001 unless given
 ---@return perilune.Optimizer
 function optim.Lion(options) end
@@ -203,13 +204,12 @@ local Optimizer = {}
 ---@return perilune.Optimizer opt the same
 function Optimizer:bind(model) end
 
----Moves the weights by the gradients that backward left. Error: it is not bound.
+---Moves the weights by the gradients that backward left. Error: it is not bound; or a gradient or new weight is not
+---finite: the message names the first such layer and parameter, and the step has been taken.
 ---
----What is not finite is noticed as in an experiment: an error says in which layer and parameter a gradient or a weight
----was so first; the step has been taken. With "skip" gradients are looked at before it, and where one is not finite
----nothing moves (what forward has changed stays, such as BatchNorm's statistics). With "ignore" nothing is said. Only
----gradients that the step uses count: none of a frozen group, and where clip_value cuts infinite ones (without
----clip_norm, which makes NaN of them) only NaN.
+---"skip": gradients are checked first; if one is not finite no weight changes (what forward has changed stays, such as
+---BatchNorm's statistics). "ignore": no check. Gradients of frozen groups, and infinite ones cut by clip_value without
+---clip_norm, are not counted.
 ---
 ---```lua
 ---local value, grad = loss(model:forward(x), y)

@@ -19,7 +19,8 @@ function system.processor() end
 function system.compiler() end
 
 ---How many threads work. Results do not depend on it, to the last bit.
----@param n? integer from now on use so many, up to 1024; 0: as many as there are cores (default: no change)
+---@param n? integer from now on use so many, up to 1024; 0: as many as OMP_NUM_THREADS says, or cores
+---  (default: no change)
 ---@return integer threads in use
 function system.threads(n) end
 

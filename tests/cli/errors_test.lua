@@ -114,6 +114,10 @@ function TestExperiments:test_missing_data()
     "nn.Linear(784, 10)")
   cli.write("x.lua", script)
   lu.assertEquals(cli.run("check x.lua", "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere").status, 0)     -- no data is read
+  cli.write("y.lua", (script:gsub("mnist%(%)", "mnist():standardize()")))
+  local checked = cli.run("check y.lua", "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere")
+  lu.assertEquals(checked.status, 0, checked.err)
+  lu.assertStrContains(checked.out, "standardize per=all std=true from=(mnist train)")
   expect(1, "mnist: no train-images-idx3-ubyte (.gz or not; also spelt train-images.idx3-ubyte) in data/mnist, " ..
     "/nowhere/perilune/mnist; get it with: perilune data fetch mnist (or set PERILUNE_DATA)", "run x.lua", nil,
     "-u PERILUNE_DATA XDG_DATA_HOME=/nowhere")

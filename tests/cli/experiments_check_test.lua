@@ -49,10 +49,11 @@ function TestExperiments:test_every_file_begins_with_its_idea()
   end
 end
 
--- In a process of its own for each row: the arguments are read once.
+-- In a process of its own for each row: the arguments are read once. No data set is found: none may be read.
 function TestExperiments:test_every_row_passes_check()
   for _, row in ipairs(rows) do
-    local lines, code = lines_of(("%s check experiments/%s %s"):format(program, row.file, row.arguments))
+    local command = ("%s check experiments/%s %s"):format(program, row.file, row.arguments)
+    local lines, code = lines_of("env -u PERILUNE_DATA XDG_DATA_HOME=/nowhere " .. command)
     lu.assertEquals(code, 0, row.name .. "\n" .. table.concat(lines, "\n"))
   end
 end
@@ -102,6 +103,30 @@ function TestExperiments:test_sizes_of_documented_networks()
     for _, row in ipairs(e:rows()) do total = total + row.parameters end
     lu.assertEquals(total, expected, name)
   end
+end
+
+-- What experiments/README.md says to type of runs: there are such folders, and such columns of the history.
+function TestExperiments:test_figures_are_of_runs_that_there_are()
+  local script, slug = require "perilune.script", require "perilune.run.folder".slug
+  local told, folders, each_epoch = slurp "experiments/README.md", {}, {}
+  for _, path in ipairs(files) do
+    local e = script.experiment(path, {})
+    folders[#folders + 1] = ("runs/%s-s1"):format(slug(e.name))
+    if e.test == "epoch" then each_epoch[e.documented.source:sub(1, 3)] = true end
+  end
+  local checked = 0
+  for path in told:gmatch "runs/[%w%-*%[%]]+" do
+    local pattern = path:gsub("%-", "%%-"):gsub("%b[]", function(set) return (set:gsub("%%", "")) end):gsub("%*", ".*")
+    local found = false
+    for _, folder in ipairs(folders) do found = found or folder:find("^" .. pattern .. "$") ~= nil end
+    lu.assertTrue(found, path)
+    checked = checked + 1
+  end
+  for document, line in told:gmatch "\n| (00%d) |([^\n]+)" do
+    if line:find "plot RUN[^`]*test_" then lu.assertTrue(each_epoch[document], document .. line) end
+    checked = checked + 1
+  end
+  lu.assertTrue(checked > 20, checked)
 end
 
 local function pass_check_and_are_told_of(list, readme)

@@ -17,6 +17,7 @@ function TestThreads:test_scripts_take_threads_and_OMP_NUM_THREADS_is_respected(
   lu.assertEquals(prints("--threads=2 " .. ask), "2")
   lu.assertEquals(prints(ask, "OMP_NUM_THREADS=5"), "5")
   lu.assertEquals(prints("--threads 3 " .. ask, "OMP_NUM_THREADS=5"), "3")
+  lu.assertStrContains(prints("help"):gsub("%s+", " "), "OMP_NUM_THREADS=2 (so many threads by default")
   for _, words in ipairs { "--threads", "--threads many", "--threads=-1", "--threads 1.5" } do
     local r = cli.run(words)
     lu.assertEquals(r.status, 2, words)

@@ -88,6 +88,23 @@ function TestHelp:test_options_that_a_class_extends()
   end
 end
 
+-- What a layer is made of, by the name that a table of options and a field of the layer have.
+function TestHelp:test_every_option_of_a_layer_is_named()
+  for type, example in pairs(require "perilune.core".nn.examples()) do
+    local page = help.text("nn." .. type)
+    for _, option in ipairs(pl.nn[type](table.unpack(example.arguments)):options()) do
+      local listed = page:find("\n  " .. option.name .. "[? ]") or page:find("`" .. option.name .. "`", 1, true)
+      lu.assertNotNil(listed, ("%s: %s"):format(type, option.name))
+    end
+  end
+end
+
+function TestHelp:test_what_says_how_many_threads_there_are()
+  for _, name in ipairs { "system.threads", "experiment:run", "pl.sweep" } do
+    lu.assertStrContains(help.text(name), "OMP_NUM_THREADS")
+  end
+end
+
 function TestHelp:test_an_unknown_name_gets_the_nearest()
   local page, why = help.text "Conv3d"
   lu.assertNil(page)

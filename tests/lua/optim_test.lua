@@ -70,6 +70,51 @@ function TestOptim:test_one_step_by_hand()
   end
 end
 
+-- The formulas that help has of Lion and of SGD's forms of Nesterov's momentum are what two steps do.
+function TestOptim:test_steps_are_the_formulas_of_help()
+  local lr, mu, wd = 0.5, 0.9, 0.1
+  local function sgd(form, update)
+    return optim.SGD { lr = lr, momentum = mu, nesterov = true, momentum_form = form }, update
+  end
+  for formula, make in pairs {
+    ["c = b1 m + (1 - b1) g, w = w - lr (sign(c) + weight_decay w), m = b2 m + (1 - b2) g"] = function()
+      return optim.Lion { lr = lr, betas = { 0.8, mu }, weight_decay = wd }, function(w, g, m)
+        local c = 0.8 * m + (1 - 0.8) * g
+        return w - lr * ((c > 0 and 1 or c < 0 and -1 or 0) + wd * w), mu * m + (1 - mu) * g
+      end
+    end,
+    ["mu v + g,"] = function()
+      return sgd("classic", function(w, g, v) v = mu * v + g; return w - lr * (mu * v + g), v end)
+    end,
+    ["mu v + (1 - mu) g,"] = function()
+      return sgd("averaged", function(w, g, v)
+        v = mu * v + (1 - mu) * g
+        return w - lr * (mu * v + (1 - mu) * g), v
+      end)
+    end,
+    ["mu v - lr g takes its place"] = function()
+      return sgd("keras", function(w, g, v) v = mu * v - lr * g; return w + mu * v - lr * g, v end)
+    end,
+  } do
+    local opt, update = make()
+    local page = require "perilune.help".text("optim." .. opt.type):gsub("%s+", " ")
+    lu.assertStrContains(page, formula)
+    local model = make_model()
+    opt:bind(model)
+    local slot = 0
+    for _ = 1, 2 do
+      local _, grad = nn.CrossEntropy()(model:forward(x), y)
+      model:zero_grad()
+      model:backward(grad)
+      local out = model:find "out"
+      local moved, kept = update(out.weight:totable()[1][1], out.weight_grad:totable()[1][1], slot)
+      opt:step()
+      lu.assertAlmostEquals(out.weight:totable()[1][1], moved, 1e-6, formula)
+      slot = kept
+    end
+  end
+end
+
 function TestOptim:test_lr_and_steps()
   local model = make_model()
   local opt = optim.Adam { lr = 0.25 }:bind(model)

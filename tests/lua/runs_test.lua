@@ -95,6 +95,20 @@ function TestRuns:test_run_of_a_folder_is_the_run_that_training_returned()
   lu.assertErrorMsgContains("it is no function", function() return run.model(pl.ones(1)) end)
 end
 
+-- Names without a value are known to a filter only: what some run has is no slip.
+function TestRuns:test_names_of_values()
+  local run = small():run(quiet())
+  for _, name in ipairs(run:values()) do lu.assertNotNil(run:value(name), name) end
+  for _, name in ipairs { "name", "state", "epoch", "seconds", "train_loss", "test_error" } do
+    lu.assertTableContains(run:values(), name)
+  end
+  lu.assertNotTableContains(run:values(), "tags")
+  lu.assertTableContains(run:values(true), "tags")
+  local filter = require "perilune.run.filter"
+  lu.assertEquals(#filter.apply({ run }, "tags=good"), 0)
+  lu.assertEquals(#filter.apply({ run }, "best_epoch!=1"), 1)
+end
+
 function TestRuns:test_what_is_no_run()
   local _, message = pl.run "nowhere"
   lu.assertEquals(message, "there is no run nowhere")

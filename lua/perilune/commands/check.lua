@@ -57,7 +57,7 @@ local function facts(e, total, term)
       text.count(batches),
       text.count(e.batch_size), e.seed) },
   }, 1, 2, #lines + 1, lines)
-  local derived = e.source:derivation()
+  local derived = e.source:derivation(true)
   if derived ~= "" then lines[#lines + 1] = { "derived", derived } end
   if e.held_out ~= "none" then lines[#lines + 1] = { "validation", e.held_out } end
   if e.start_digest then

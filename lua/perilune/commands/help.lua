@@ -8,7 +8,8 @@ end
 local text = require "perilune.base.format"
 
 local environment = "Environment: PERILUNE_DATA (folder of data sets), PERILUNE_ISA=baseline|avx2|avx512, " ..
-  "PERILUNE_MEMORY=2G (the most that tensors, models and data may hold), PERILUNE_CONV=direct|winograd|auto, " ..
+  "PERILUNE_MEMORY=2G (the most that tensors, models and data may hold), OMP_NUM_THREADS=2 (so many threads by " ..
+  "default, not as many as cores), PERILUNE_CONV=direct|winograd|auto, " ..
   "PERILUNE_FUSE=0 (no fused layers; the same bits), PERILUNE_TRACEBACK=1, PERILUNE_LUA (folder of the library's " ..
   "Lua files, for working on them), NO_COLOR."
 

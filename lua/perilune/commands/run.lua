@@ -28,7 +28,7 @@ function M.define(parser)
   parser:flag("--fresh", "Start anew where an unfinished run lies.")
   parser:flag("--trial", "As one of a sweep: left to a process that trains it already (exit status 75); a failure " ..
     "is noted in the folder's failed.txt; ends, all saved, when the process that started it does. Needs --out.")
-  parser:flag("--force", "Go on with an unfinished run though script, arguments, data or algorithm changed.")
+  parser:flag("--force", "Resume an unfinished run though script, arguments, data or algorithm changed.")
 end
 
 local function train(options, leave)

@@ -53,11 +53,12 @@ function Dataset:standardize(opts)
   return each(self, function(part) return part:standardize(o) end)
 end
 
---- How each split was derived, in words: part of a run's identity. "" where nothing was.
-function Dataset:derivation()
+--- How each split was derived, in words: part of a run's identity. "" where nothing was. `unread`: as of
+--- split:derivation.
+function Dataset:derivation(unread)
   local words = {}
   for _, part in ipairs { { "train", self.train }, { "validation", self.held }, { "test", self.test } } do
-    local steps = part[2] and part[2]:derivation() or ""
+    local steps = part[2] and part[2]:derivation(unread) or ""
     if steps ~= "" then words[#words + 1] = ("%s: %s"):format(part[1], steps) end
   end
   return table.concat(words, " | ")

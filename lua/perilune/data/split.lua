@@ -51,8 +51,8 @@ function Split:read()
   return ds:share()
 end
 
--- `step`: what was done, in words that are part of a run's identity; or a function that says so once the data have been
--- read.
+-- `step`: what was done, in words that are part of a run's identity; or a function(unread) that says so: it reads the
+-- data, unless `unread`.
 local function derived(self, step, changes)
   local recipe = table.move(self.recipe or {}, 1, #(self.recipe or {}), 1, {})
   recipe[#recipe + 1] = step
@@ -66,10 +66,10 @@ local function derived(self, step, changes)
 end
 
 --- How the split was derived from what its file or its tensors hold: "subset first=100; standardize per=all std=true",
---- or "".
-function Split:derivation()
+--- or "". `unread`: reads no data; a split that another one is standardized by is told by its name, not by its SHA-256.
+function Split:derivation(unread)
   local words = {}
-  for i, step in ipairs(self.recipe or {}) do words[i] = type(step) == "function" and step() or step end
+  for i, step in ipairs(self.recipe or {}) do words[i] = type(step) == "function" and step(unread) or step end
   return table.concat(words, "; ")
 end
 
@@ -186,9 +186,10 @@ function Split:standardize(opts)
     raise("standardize: per is \"all\", \"channel\" or \"pixel\", got \"%s\"", o.per)
   end
   local from = o.from or self
-  local function step()
+  local function step(unread)
     local words = ("standardize per=%s std=%s"):format(o.per, tostring(o.std))
-    return from == self and words or ("%s from=(%s %s)"):format(words, from.sha256, from:derivation())
+    if from == self then return words end
+    return ("%s from=(%s)"):format(words, unread and from.name or from.sha256 .. " " .. from:derivation())
   end
   local function statistics()
     local key = o.per .. (o.std and " std" or "")

@@ -84,7 +84,7 @@ end
 function M.check_name(runs, name, who)
   local names = {}
   for _, run in ipairs(runs) do
-    for _, known in ipairs(run:values()) do
+    for _, known in ipairs(run:values(true)) do
       if known == name then return end
       names[#names + 1] = known
     end

@@ -264,8 +264,8 @@ function methods:value(key)
   return value
 end
 
---- The names that run:value knows of this run, sorted.
-function methods:values()
+--- The names of which run:value has a value, sorted; `all`: also fields that this run has no value of, such as "tags".
+function methods:values(all)
   local found = {}
   local listed = rawget(self, "state") == nil and rawget(self, "listed") or nil
   local function add(t, prefix)
@@ -277,8 +277,9 @@ function methods:values()
   end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
     last = self.history[#self.history] }
-  for _, name in ipairs(own) do found[name] = true end
-  found.tags = true
+  local function field(name) found[name] = all or self:value(name) ~= nil or nil end
+  for _, name in ipairs(own) do field(name) end
+  field "tags"
   add(self.arguments)
   add(part.test, "test_")
   add(part.val, "val_")
