@@ -20,8 +20,9 @@
 ---@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context):
 ---  perilune.Tensor?, perilune.Tensor? one or a list of them; functions come after those of `pl.augment`, are given
 ---  each batch, and return what replaces it
----@field stopping? perilune.StoppingRule early stopping; the weights of the best epoch are restored whatever ended the
----  run
+---@field stopping? perilune.StoppingRule|fun(ctx: perilune.Context): boolean? early stopping: a rule, and then the
+---  weights of the best epoch are restored whatever ended the run; or a function that is asked after each epoch, and
+---  returns true to stop
 ---@field validation? number|perilune.ValidationOptions the fraction of the training set that becomes the validation
 ---  set, shuffled and stratified, or options such as { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
@@ -41,7 +42,8 @@
 ---@field description? string
 
 ---@class perilune.Callbacks
----@field on_start? fun(ctx: perilune.Context) before the first step; also when a run is continued (`ctx.resumed`)
+---@field on_start? fun(ctx: perilune.Context) before the first step; also when a run is resumed (`ctx.resumed`), and it
+---  then draws the same random numbers
 ---@field on_batch? fun(ctx: perilune.Context) after each step
 ---@field on_epoch? fun(ctx: perilune.Context) after each epoch, when its row of the history is there
 ---@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back
@@ -55,7 +57,9 @@
 ---@field epochs? integer
 
 ---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a
----run that is killed and continued ends with the same bits.
+---run that is killed and resumed ends with the same bits. A run whose functions (also a loss, a layer or a stopping
+---rule in Lua) change a captured or global variable instead, a number, string, boolean, table of these, or tensor that
+---is no weight, cannot be resumed: an error names the variable.
 ---@class perilune.Context
 ---@field epoch integer from 1; 0 before the first
 ---@field epochs integer how many there will be at most
@@ -70,7 +74,8 @@
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
 ---@field train table result of the epoch, as `val` but without confusion
----@field val? table result of the last evaluation of the validation set, as model:evaluate gives it
+---@field val? table result of the last evaluation of the validation set, as model:evaluate gives it; its
+---  `probabilities` are there until the epoch ends
 ---@field test? table result of the last evaluation of the test set, as `val`
 ---@field base_lr number the learning rate that the optimizer was made with
 ---@field experiment perilune.Experiment
@@ -117,7 +122,8 @@ local Experiment = {}
 ---@field quiet? boolean print nothing (default false)
 ---@field silent? boolean print no result at the end (default false)
 ---@field fresh? boolean start anew where an unfinished run lies (default false)
----@field force? boolean continue it though script, arguments, data or algorithm changed (default false)
+---@field force? boolean resume it though script, arguments, data or algorithm changed; the run is marked as edited
+---  (default false)
 ---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
 ---@field pause_after? integer end after this epoch with all saved; the same call without it resumes, to the same bits
