@@ -82,8 +82,8 @@ function data.digits(options) end
 ---@field labels? string[] names of the classes (default "0", "1", ...)
 ---@field name? string (default "tensors")
 
----A data set of tensors. They are not copied: do not alter them afterwards. Error: unequal numbers, or a label that is
----negative or has no name in `labels`.
+---A data set of tensors. Samples and targets are not copied: do not alter them afterwards; labels are. Error: unequal
+---numbers, or a label that is negative or has no name in `labels`.
 ---
 ---```lua
 ---local d = pl.data.from_tensors { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32"), labels = { "left", "right" } }

@@ -272,7 +272,8 @@ function TestPredict:test_rows_for_a_model_of_bytes()
   local unseen, job = require "perilune.data.unseen", { shape = { 3 }, preparation = { pixels = true } }
   lu.assertErrorMsgContains("bytes.csv holds values up to 255, and the pixels that the model was trained on are from 0",
     unseen.read, cli.write("bytes.csv", "0,128,255\n0,0,10\n"), job)
-  lu.assertEquals(unseen.read(cli.write("unit.csv", "0,0.5,1\n1,0,0\n"), job).x:totable(), { { 0, 0.5, 1 }, { 1, 0, 0 } })
+  local x = unseen.read(cli.write("unit.csv", "0,0.5,1\n1,0,0\n"), job).x
+  lu.assertEquals(x:totable(), { { 0, 0.5, 1 }, { 1, 0, 0 } })
 end
 
 function TestPredict:test_messages()
