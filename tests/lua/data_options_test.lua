@@ -35,6 +35,7 @@ end
 
 function TestDataOptions:test_digits()
   fails("data.digits: option 'seed' takes a whole number, got 1.5", data.digits, { train = 1, test = 0, seed = 1.5 })
+  lu.assertEquals(data.digits({ train = 1, test = 0, seed = 3.0 }).train.count, 1)
 end
 
 function TestDataOptions:test_names_of_classes()
@@ -55,6 +56,16 @@ function TestDataOptions:test_tensors()
     options[name] = given
     fails(("data.from_tensors: option '%s' takes a tensor, got "):format(name), data.from_tensors, options)
   end
+end
+
+function TestDataOptions:test_names_and_paths()
+  for _, reader in ipairs { "csv", "npz", "images" } do
+    fails(("data.%s: option 'name' takes a string, got a table"):format(reader), data[reader],
+      { "x", name = {} })
+  end
+  fails("data.csv: option 'test' takes a string, got 3", data.csv, { "x", test = 3 })
+  fails("data.images: option 'size' takes { height, width } in pixels, got a table", data.images,
+    { "x", size = { 8, 8, 3 } })
 end
 
 -- As of every reader, 0 holds nothing out.

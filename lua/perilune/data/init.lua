@@ -64,7 +64,7 @@ end
 --- Handwritten-looking digits drawn from a seed, 28x28; no files. train, test = how many (test = 0: none).
 function M.digits(opts)
   local o = options.read("data.digits", opts, { train = 60000, test = 10000, seed = 1 }, "train")
-  if math.type(o.seed) ~= "integer" then
+  if not math.tointeger(o.seed) then
     raise("data.digits: option 'seed' takes a whole number, got %s", tostring(o.seed))
   end
   local labels = parts.numbered_labels(10)

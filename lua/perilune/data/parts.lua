@@ -50,7 +50,13 @@ function M.options(what, given, defaults, first)
     for name, value in pairs(given) do copy[name == 1 and first or name] = value end
     given = copy
   end
-  return options.read(what, given, defaults, first)
+  local o = options.read(what, given, defaults, first)
+  for _, option in ipairs { "name", "test" } do
+    if o[option] ~= nil and type(o[option]) ~= "string" then
+      raise("%s: option '%s' takes a string, got %s", what, option, options.describe(o[option]))
+    end
+  end
+  return o
 end
 
 --- A number's worth of images [N, H, W] of bytes has one channel; a vector [N] one feature. `shape` with its N.
