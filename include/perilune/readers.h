@@ -34,7 +34,8 @@ typedef struct pl_csv pl_csv;
 typedef struct pl_csv_column {   /* what the fields of a column look like; lines count from 1 in the file */
   size_t numbers, texts, missing;
   size_t text_row, missing_row;  /* the first of each */
-  double mean;                   /* of the values that are numbers */
+  double mean, min, max;         /* of the values that are numbers */
+  double rounding;               /* the most that one of them changes by as f32 */
 } pl_csv_column;
 
 typedef enum pl_csv_role { PL_CSV_UNUSED, PL_CSV_NUMBER, PL_CSV_ONE_HOT, PL_CSV_LABEL, PL_CSV_TARGET } pl_csv_role;

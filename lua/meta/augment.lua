@@ -98,7 +98,7 @@ function Augmentation:apply(images, options) end
 ---@return table
 function Augmentation:config() end
 
----A list of augmentations.
+---A list of augmentations: the field `augment` of an experiment takes it as it takes a single one.
 ---@class perilune.Compose
 local Compose = {}
 

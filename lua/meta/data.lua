@@ -7,9 +7,11 @@
 ---
 ---Data sets known by name are looked for in `$PERILUNE_DATA`, in `./data` and in `$XDG_DATA_HOME/perilune`
 ---(`~/.local/share/perilune`), in a folder of their name: `mnist/train-images-idx3-ubyte`, plain or .gz, also spelt
----`train-images.idx3-ubyte`. Their SHA-256 is verified. `perilune data fetch mnist` downloads one, `perilune data list`
----names them. Where its files are missing, the first use of a data set is an error that says which, where they were
----looked for, and how to get them. An unknown option is an error, a file that is damaged too.
+---`train-images.idx3-ubyte`. `perilune data fetch mnist` downloads one and verifies the SHA-256 of what it fetched,
+---`perilune data list` names them. When one is read, the SHA-256 is verified again of the files of MNIST, and of those
+---of Fashion-MNIST and Kuzushiji-MNIST that are .gz; of the others it is not known. The number and the shape of the
+---samples are compared for all. Where its files are missing, the first use of a data set is an error that says which,
+---where they were looked for, and how to get them. An unknown option is an error, a file that is damaged too.
 ---
 ---```lua
 ---local train, test = pl.data.mnist():splits()
@@ -18,17 +20,27 @@
 ---@class perilune.data
 local data = {}
 
+---@class perilune.NamedOptions
+---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
+
 ---MNIST: 60,000 and 10,000 images [28, 28, 1] of handwritten digits. LeCun, Cortes, Burges.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.mnist() end
+function data.mnist(options) end
 
 ---Fashion-MNIST: 60,000 and 10,000 images [28, 28, 1] of articles of clothing. Xiao, Rasul, Vollgraf 2017.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.fashion_mnist() end
+function data.fashion_mnist(options) end
 
 ---Kuzushiji-MNIST: 60,000 and 10,000 images [28, 28, 1] of cursive Japanese characters. Clanuwat et al. 2018.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.kmnist() end
+function data.kmnist(options) end
+
+---@class perilune.EmnistOptions
+---@field division? "balanced"|"byclass"|"bymerge"|"digits"|"letters"|"mnist" (default "balanced")
+---@field validation? number|perilune.ValidationOptions set apart from the training set (default: none)
 
 ---EMNIST: handwritten letters and digits, images [28, 28, 1], upright. Cohen et al. 2017. `perilune data fetch emnist`
 ---brings the published archive once (562 MB), with the files of every division.
@@ -36,23 +48,26 @@ function data.kmnist() end
 ---```lua
 ---local d = pl.data.emnist "letters"        -- or balanced (47 classes, the default), byclass, bymerge, digits, mnist
 ---```
----@param options? string|{ division: "balanced"|"byclass"|"bymerge"|"digits"|"letters"|"mnist" }
+---@param options? string|perilune.EmnistOptions
 ---@return perilune.Dataset
 function data.emnist(options) end
 
 ---QMNIST: the digits of MNIST with all 60,000 of its test set. Yadav, Bottou 2019.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.qmnist() end
+function data.qmnist(options) end
 
 ---CIFAR-10: 50,000 and 10,000 photographs [32, 32, 3] of ten kinds. Krizhevsky 2009. `perilune data
 ---fetch cifar10` brings the binary version (170 MB); its files (data_batch_1.bin, ...) lie in a folder `cifar10`, or in
 ---`cifar10/cifar-10-batches-bin`.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.cifar10() end
+function data.cifar10(options) end
 
 ---CIFAR-100: 50,000 and 10,000 photographs [32, 32, 3] of a hundred kinds (the fine labels), as CIFAR-10.
+---@param options? perilune.NamedOptions
 ---@return perilune.Dataset
-function data.cifar100() end
+function data.cifar100(options) end
 
 ---The names of the data sets that are known by name.
 ---@return string[]
@@ -82,8 +97,8 @@ function data.digits(options) end
 ---@field labels? string[] names of the classes (default "0", "1", ...)
 ---@field name? string (default "tensors")
 
----A data set of tensors. They are not copied: do not alter them afterwards. Error: unequal numbers, or a label that is
----negative or has no name in `labels`.
+---A data set of tensors. Samples and targets are not copied: do not alter them afterwards; labels are. Error: unequal
+---numbers, or a label that is negative or has no name in `labels`.
 ---
 ---```lua
 ---local d = pl.data.from_tensors { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32"), labels = { "left", "right" } }
@@ -146,7 +161,8 @@ function data.npz(options) end
 
 ---Rows of a CSV file (RFC 4180) as samples. Columns of numbers are a feature each; columns of texts a feature for each
 ---of their categories, 1 where the row has it. `set.features.features` lists their names. A missing value is an error
----unless `missing` says what becomes of it.
+---unless `missing` says what becomes of it. So is a column of numbers with commas, or one whose numbers differ by less
+---than f32 can tell at their size (such as times in seconds).
 ---
 ---```lua
 ---local d = pl.data.csv { "iris.csv", target = "species", validation = 0.2 }:standardize { per = "pixel" }

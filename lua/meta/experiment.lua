@@ -17,9 +17,9 @@
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)
 ---@field schedule? perilune.Schedule|fun(epoch: integer, previous: number, ctx: perilune.Context): number the learning
 ---  rate
----@field augment? table|perilune.Augmentation|fun(x: perilune.Tensor, y: perilune.Tensor, ctx: perilune.Context):
----  perilune.Tensor?, perilune.Tensor? one or a list of them; functions come after those of `pl.augment`, are given
----  each batch, and return what replaces it
+---@field augment? table|perilune.Augmentation|perilune.Compose|fun(x: perilune.Tensor, y: perilune.Tensor, ctx:
+---  perilune.Context): perilune.Tensor?, perilune.Tensor? one or a list of them; functions come after those of
+---  `pl.augment`, are given each batch, and return what replaces it
 ---@field stopping? perilune.StoppingRule|fun(ctx: perilune.Context): boolean? early stopping: a rule, and then the
 ---  weights of the best epoch are restored whatever ended the run; or a function that is asked after each epoch, and
 ---  returns true to stop

@@ -7,8 +7,8 @@
 local stopping = {}
 
 ---A rule: what the functions below return, or a table of your own with `monitor` (a column of the history),
----`start(self)`, which returns a plain table that is saved in every checkpoint, and `update(self, state, epoch, value)`,
----which returns whether this epoch is the best so far, and whether to stop.
+---`start(self)`, which returns a plain table that is saved in every checkpoint, and
+---`update(self, state, epoch, value)`, which returns whether this epoch is the best so far, and whether to stop.
 ---@class perilune.StoppingRule
 
 ---@class perilune.WindowOptions

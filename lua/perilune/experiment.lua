@@ -50,10 +50,19 @@ local Experiment = { __name = "perilune.experiment" }
 
 function M.is_experiment(value) return getmetatable(value) == Experiment end
 
+local function is_compose(item)
+  local meta = getmetatable(item)
+  return type(meta) == "table" and meta.__name == "perilune.compose"
+end
+
 -- Functions of the user's are checked once, so that a slip is found before hours of training.
 local function check_augment(augment)
   if augment == nil then return { built_in = {}, functions = {} } end
-  local list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }
+  local given, list = type(augment) == "table" and getmetatable(augment) == nil and augment or { augment }, {}
+  options.list("pl.experiment: field 'augment'", given, "write augment = pl.augment.affine { ... }, or a list of such")
+  for _, item in ipairs(given) do
+    if is_compose(item) then table.move(item, 1, #item, #list + 1, list) else list[#list + 1] = item end
+  end
   local split = { built_in = {}, functions = {} }
   for i, item in ipairs(list) do
     local uncalled = require "perilune.base.names".uncalled(item)

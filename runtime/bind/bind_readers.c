@@ -133,8 +133,13 @@ static void set_number(lua_State *L, const char *name, size_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* file:columns() -> a list of { name=, numbers=, texts=, missing=, mean=, text=, text_line=, missing_line= }, and the
-   number of rows */
+static void set_double(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* file:columns() -> a list of { name=, numbers=, texts=, missing=, mean=, min=, max=, rounding=, text=, text_line=,
+   missing_line= }, and the number of rows */
 static int csv_columns(lua_State *L) {
   const pl_csv *c = self(L);
   size_t n = pl_csv_columns(c);
@@ -143,14 +148,16 @@ static int csv_columns(lua_State *L) {
   lua_createtable(L, (int)n, 0);
   for (size_t k = 0; k < n; k++) {
     const pl_csv_column *column = &columns[k];
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 10);
     lua_pushstring(L, pl_csv_name(c, k));
     lua_setfield(L, -2, "name");
     set_number(L, "numbers", column->numbers);
     set_number(L, "texts", column->texts);
     set_number(L, "missing", column->missing);
-    lua_pushnumber(L, column->mean);
-    lua_setfield(L, -2, "mean");
+    set_double(L, "mean", column->mean);
+    set_double(L, "min", column->min);
+    set_double(L, "max", column->max);
+    set_double(L, "rounding", column->rounding);
     if (column->texts > 0) {
       set_number(L, "text_line", pl_csv_line(c, column->text_row));
       lua_pushstring(L, pl_csv_field(c, column->text_row, k));

@@ -39,6 +39,11 @@ static bool share(pl_tensor **out, const pl_tensor *t, pl_error *err) {
   return t == NULL || (*out = pl_tensor_to_contiguous(t, err)) != NULL;
 }
 
+/* Labels are copied: they index what has an entry a class, so nobody may alter them once they have been checked. */
+static bool take_targets(pl_dataset *ds, const pl_tensor *targets, bool labelled, pl_error *err) {
+  return labelled ? (ds->labels = pl_tensor_clone(targets, err)) != NULL : share(&ds->targets, targets, err);
+}
+
 static bool share_samples(pl_dataset *out, const pl_tensor *samples, pl_stream *stream, pl_error *err) {
   out->stream = stream ? pl_stream_retain(stream) : NULL;
   return stream ? (out->samples = pl_tensor_view(samples, err)) != NULL : share(&out->samples, samples, err);
@@ -102,8 +107,7 @@ pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, 
   ds->classes = labelled ? classes : 0;
   ds->rows = pl_alloc_array(ds->count, sizeof *ds->rows, err);
   if (ds->rows == NULL || !share_samples(ds, samples, stream, err) ||
-      !share(labelled ? &ds->labels : &ds->targets, targets, err) ||
-      (labelled && check_labels(ds, err))) {
+      !take_targets(ds, targets, labelled, err) || (labelled && check_labels(ds, err))) {
     pl_dataset_free(ds);
     return NULL;
   }

@@ -5,13 +5,19 @@
 #include "data/dataset.h"
 #include "perilune/alloc.h"
 
-enum { CHUNK = 256 };   /* samples gathered at a time */
+/* Samples gathered at a time: few where they are large, for those of a stream may not fit in memory. */
+enum { CHUNK = 256, CHUNK_VALUES = 1 << 22 };
+
+static size_t chunk_of(size_t size) {
+  size_t fit = CHUNK_VALUES / size;
+  return fit > CHUNK ? CHUNK : fit > 0 ? fit : 1;
+}
 
 typedef struct summing {
   const pl_dataset *ds;
   const uint32_t *positions;   /* 0..count-1 */
   size_t size;                 /* elements of a sample */
-  float *x;                    /* [CHUNK, size] */
+  float *x;                    /* [chunk, size] */
   const double *center;        /* [size] */
   bool squared;
   double *sum;                 /* [size] */
@@ -19,10 +25,10 @@ typedef struct summing {
 
 static void add_up(const pl_team *team, void *arg) {
   const summing *s = arg;
-  size_t count = pl_dataset_count(s->ds), from, to;
+  size_t count = pl_dataset_count(s->ds), chunk = chunk_of(s->size), from, to;
   pl_team_share(team, s->size, 16, &from, &to);
-  for (size_t first = 0; first < count; first += CHUNK) {
-    size_t n = pl_batch_length(count, CHUNK, first / CHUNK);
+  for (size_t first = 0; first < count; first += chunk) {
+    size_t n = pl_batch_length(count, chunk, first / chunk);
     pl_dataset_gather(s->ds, team, s->positions + first, n, s->x, NULL, NULL);
     pl_team_barrier(team);
     for (size_t i = 0; i < n; i++) {
@@ -60,7 +66,7 @@ pl_status pl_dataset_statistics(pl_tensor **mean, pl_tensor **std, const pl_data
   size_t size = (size_t)pl_shape_count(&shape), channels = (size_t)shape.size[shape.axes - 1], count = ds->count;
   pl_status status = PL_ERROR_MEMORY;
   uint32_t *positions = pl_alloc_array(count, sizeof *positions, err);
-  float *x = pl_alloc_array(CHUNK * size, sizeof *x, err);
+  float *x = pl_alloc_array(chunk_of(size) * size, sizeof *x, err);
   double *center = pl_alloc_array(size, sizeof *center, err), *sum = pl_alloc_array(size, sizeof *sum, err);
   *mean = NULL;
   if (std != NULL) *std = NULL;

@@ -248,6 +248,34 @@ function TestPredict:test_images_that_were_no_bytes()
   lu.assertEquals(drawn.of({ data = "hdf5", recipe = "train: resize 32x32" }).field, { 28, 28 })
 end
 
+-- Images from -1 to 1, or with a mean taken off by the script: what a byte is there is not known.
+function TestPredict:test_images_with_negative_values()
+  local unseen, preparation = require "perilune.data.unseen", require "perilune.data.preparation"
+  local x = pl.rand { 300, 8, 8, 1 }
+  local function prepared(values) return preparation.of(pl.data.from_tensors({ x = values }).train) end
+  local function read(path, p) return unseen.read(path, { shape = { 28, 28, 1 }, preparation = p, invert = "no" }).x end
+  local path, noisy = npy("plain.npy", { 28, 28 }, bytes_of(1)), prepared(x:sub(0.02))
+  for _, shifted in ipairs { prepared(x:mul(2):sub(1)), prepared(x:sub(0.13)), prepared(x:sub(0.13):mul(255)) } do
+    for what, file in pairs { ["what a picture's bytes are"] = golden .. "gray.png", ["holds bytes (uint8)"] = path } do
+      lu.assertErrorMsgContains("trained on images with values from -", read, file, shifted)
+      lu.assertErrorMsgContains(what, read, file, shifted)
+    end
+    lu.assertErrorMsgContains("from -", require "perilune.export.prepare".of, { preparation = shifted })
+  end
+  lu.assertErrorMsgContains("up to 40", read, path, prepared(x:gt(0.5):to "f32":mul(4095)))
+  lu.assertTrue(read(golden .. "gray.png", noisy):equal(read(golden .. "gray.png", { pixels = true })))
+  lu.assertTrue(read(path, noisy):max() <= 1)
+end
+
+-- As of arrays, values beyond 1 are no pixels.
+function TestPredict:test_rows_for_a_model_of_bytes()
+  local unseen, job = require "perilune.data.unseen", { shape = { 3 }, preparation = { pixels = true } }
+  lu.assertErrorMsgContains("bytes.csv holds values up to 255, and the pixels that the model was trained on are from 0",
+    unseen.read, cli.write("bytes.csv", "0,128,255\n0,0,10\n"), job)
+  local x = unseen.read(cli.write("unit.csv", "0,0.5,1\n1,0,0\n"), job).x
+  lu.assertEquals(x:totable(), { { 0, 0.5, 1 }, { 1, 0, 0 } })
+end
+
 function TestPredict:test_messages()
   local function fails(words, text, status)
     local done = cli.run("predict " .. words)

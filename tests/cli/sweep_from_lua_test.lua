@@ -96,6 +96,7 @@ function TestFromLua:test_mistakes()
   fails("{ lr = print }", "pl.sweep: argument 'lr': a function " .. no_value)
   fails("{ lr = { 0.1, print } }", "pl.sweep: argument 'lr': a function " .. no_value)
   fails("{ lr = {} }", "pl.sweep: argument 'lr': a list of values is expected, such as { 0.01, 0.1 }")
+  fails("{ lr = { nil, 0.1 } }", "pl.sweep: argument 'lr' takes a list, and its item 1 is nil")
   fails("{ sizes = { { 'a,b' } } }",
     "pl.sweep: argument 'sizes': 'a,b' in a list has a comma, which separates its items")
   fails("{ 1, 2 }", "pl.sweep: arguments are named, such as arguments = { lr = { 0.01, 0.1 } }")

@@ -68,4 +68,44 @@ function TestAugment:test_errors()
   fails("compose takes a list of augmentations, and item 1 is a number", augment.compose, { 3 })
 end
 
+TestAugmentField = {}
+
+local function experiment(given, x)
+  x = x or pl.rand(12, 6, 6, 1, { seed = 1 })
+  return pl.experiment { name = "a", seed = 1, epochs = 1, batch_size = 4, augment = given, loss = pl.nn.CrossEntropy(),
+    data = pl.data.from_tensors { x = x, y = pl.zeros({ 12 }, "i32"), labels = { "a", "b" }, name = "set" },
+    model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(x:count() // 12, 2) }, optimizer = pl.optim.SGD() }
+end
+
+function TestAugmentField:test_a_composition_is_a_list()
+  local a, b, function_of = augment.affine { rotate = 25 }, augment.noise(0.1), function(x) return x * 0.5 end
+  local function losses(given) return experiment(given):run({ out = false, quiet = true }).history.train_loss end
+  local wanted = losses { a, b, function_of }
+  lu.assertNotEquals(losses(nil), wanted)
+  lu.assertEquals(losses(augment.compose { a, b, function_of }), wanted)
+  lu.assertEquals(losses { augment.compose { a, b }, function_of }, wanted)
+end
+
+-- What a table holds beside its items, or after a hole, would be left out without a word.
+function TestAugmentField:test_what_is_no_list()
+  local function fails(text, given)
+    lu.assertErrorMsgContains(text .. "; write augment = pl.augment.affine { ... }", experiment, given)
+    lu.assertErrorMsgContains(text .. "; write pl.augment.compose {", augment.compose, given)
+  end
+  fails("takes a list, and 'chance' is no index in one", { rotate = 25, chance = 0.5 })
+  fails("takes a list, and 'chance' is no index in one", { augment.noise(0.5), chance = 0.5 })
+  fails("takes a list, and its item 1 is nil", { nil, augment.noise(0.5) })
+  fails("takes a list, and its item 2 is nil", { augment.noise(0.5), nil, augment.noise(0.5) })
+  fails("takes a list, and '0' is no index in one", { [0] = augment.noise(0.5) })
+  lu.assertEquals(experiment({}).augment.built_in, {})
+end
+
+function TestAugmentField:test_samples_that_are_no_images()
+  for _, x in ipairs { pl.rand(12, 3), pl.rand(12, 6, 6) } do
+    lu.assertErrorMsgContains("pl.experiment: augmentation needs images [H, W, C], and the samples of set are [",
+      experiment, augment.noise(0.1), x)
+    experiment(function(batch) return batch end, x)
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

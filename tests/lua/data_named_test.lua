@@ -89,6 +89,36 @@ function TestEmnist:test_qmnist_takes_the_first_of_eight_labels()
   lu.assertEquals({ x.shape, y }, { { 28, 28, 1 }, 4 })
 end
 
+-- Without .gz their SHA-256 is not known: at least number and shape are those that were published.
+function TestEmnist:test_number_and_shape_are_as_published()
+  local function fake(images, n, side)
+    write("fashion_mnist/train-images-idx3-ubyte",
+      string.pack(">BBBBI4I4I4", 0, 0, 8, 3, n, side, side) .. ("\7"):rep(images * side * side))
+    write("fashion_mnist/train-labels-idx1-ubyte", string.pack(">BBBBI4", 0, 0, 8, 1, n) .. ("\1"):rep(images))
+    return data.fashion_mnist().train
+  end
+  local name = scratch .. "/fashion_mnist/train-images-idx3-ubyte holds "
+  fails(name .. "20 samples, and fashion_mnist train has 60000; is it the published file?", fake(20, 20, 28).get,
+    data.fashion_mnist().train, 1)
+  fails(name .. "samples of [4, 4, 1], and those of fashion_mnist train are [28, 28, 1]; is it the published file?",
+    fake(60000, 60000, 4).get, data.fashion_mnist().train, 1)
+  write("emnist/emnist-digits-test-images-idx3-ubyte",
+    string.pack(">BBBBI4I4I4", 0, 0, 8, 3, 40000, 2, 2) .. ("\7"):rep(160000))
+  write("emnist/emnist-digits-test-labels-idx1-ubyte", string.pack(">BBBBI4", 0, 0, 8, 1, 40000) .. ("\1"):rep(40000))
+  local test = data.emnist("digits").test
+  fails("holds samples of [2, 2, 1], and those of emnist test are [28, 28, 1]", test.get, test, 1)
+end
+
+function TestEmnist:test_options()
+  for _, name in ipairs(data.names()) do
+    fails(("data.%s has no option 'train'"):format(name), data[name], { train = 100 })
+    fails("validation", data[name], 0.1)
+    local kept, _, held = data[name] { validation = 0.1 }:splits()
+    local all = data[name]().train.count
+    lu.assertEquals({ #kept, #held }, { all - all // 10, all // 10 })
+  end
+end
+
 function TestEmnist:test_listed_and_missing()
   local fetch = require "perilune.data.fetch"
   fails("no emnist-mnist-train-images-idx3-ubyte in " .. scratch .. "/emnist", function()

@@ -114,7 +114,7 @@ function TestHostile:test_a_number_of_classes_beyond_reason_is_refused()
   local far = core.data.new(pl.rand(2, 3), pl.tensor({ 0, 2000000000 }, "i32"))
   local model = nn.Sequential { nn.Linear(3, 2) }
   raises("too many classes", model.evaluate, model, far)
-  raises("a number of classes from 1 to 65536", pl.data.idx,
+  raises("or their number from 1 to 65536", pl.data.idx,
     { train_images = "x", train_labels = "y", labels = 1 << 40 })
 end
 

@@ -172,8 +172,8 @@ function TestCsv:test_messages()
   fails("t.csv, line 2: text after a closing quote", csv, "a,b\n\"1\"2,3\n")
   fails("t.csv, line 3, column 'a': 'oops' stands among numbers; if it means that the value is missing, say " ..
     "na = { \"oops\" }", csv, "a,b\n1,2\noops,3\n")
-  fails("column 'a' has numbers with a decimal comma, such as ',25'", csv, "a;b\n1,5;2\n,25;3\n", { delimiter = ";" })
-  fails("column 'b' has numbers with a decimal comma", csv, "a;b\n1;2,0\n", { delimiter = ";", target = "b" })
+  fails("column 'a' has numbers with a comma, such as ',25'", csv, "a;b\n1,5;2\n,25;3\n", { delimiter = ";" })
+  fails("column 'b' has numbers with a comma", csv, "a;b\n1;2,0\n", { delimiter = ";", target = "b" })
   lu.assertEquals(#csv("a;b\n1,5;2\n2,5;2\n", { delimiter = ";", categories = "a" }).features.features, 3)
   fails("option 'target' takes the name of a column, got a table", csv, "a,b\n1,2\n", { target = { "a", "b" } })
   fails("there is no column 'sort' in", csv, "a,kind\n1,2\n", { target = "sort" })
@@ -192,6 +192,58 @@ function TestCsv:test_messages()
   fails("line 2, column 'b': none of the known categories: 'z'", csv, "a,b\n1,x\n",
     { test = write("u.csv", "a,b\n1,z\n") })
   fails("cannot open", data.csv, scratch .. "/nowhere.csv")
+end
+
+-- Separators of thousands make texts of numbers; one such text is enough.
+function TestCsv:test_numbers_with_commas()
+  for text, such in pairs { ['"1.234,56"\n"2.345,67"'] = "1.234,56", ['"1,234,567"\n"12,345"'] = "1,234,567",
+    ['"1,234.5"\n"2,345.5"'] = "1,234.5", ['"1 234,5"'] = "1 234,5", ['none\n"-7,5"'] = "-7,5" } do
+    fails(("column 'a' has numbers with a comma, such as '%s'; write them with a decimal point and nothing else, or " ..
+      "say categories = { \"a\" }"):format(such), csv, "a\n" .. text .. "\n")
+  end
+  lu.assertEquals(#csv 'a\n"Paris, 12"\n1.2.3\n"4,"\n'.features.features, 3)
+end
+
+-- Numbers that f32 holds exactly may be as close as they like.
+function TestCsv:test_numbers_whose_differences_f32_loses()
+  local text = "a,b,c\n1700000000,1700000001,0\n1700000045,1700000031,1\n"
+  fails("t.csv: column 'a' has numbers from 1700000000 to 1700000045, whose differences are lost in f32 (7 digits); " ..
+    "subtract an offset first, or leave it out: ignore = { \"a\" }", csv, text)
+  fails("'b' has numbers from 1700000001 to 1700000031, whose differences are lost in f32 (7 digits); subtract an " ..
+    "offset first", csv, text, { target = "b", ignore = { "a" } })
+  lu.assertEquals(csv(text .. "1,2,3\n", { ignore = "a" }).train.count, 3)
+  for _, column in ipairs { "16777200\n16777216", "5.1\n5.1", "1700000001\n1700000001", "2024.25\n2024.5",
+    "3e-40\n4e-40", "-1e30\n1e30" } do
+    lu.assertEquals(#csv("a\n" .. column .. "\n").features.features, 1)
+  end
+  fails("whose differences are lost", csv, "a\n2024.25\n2024.2501\n")
+end
+
+function TestCsv:test_lists_of_columns()
+  local text = "id,a,b\n7,1,2\n8,3,4\n"
+  for _, option in ipairs { "ignore", "categories", "columns" } do
+    fails(("data.csv: option '%s' takes a list, and 'id' is no index in one; write %s = { \"name\" }"):format(option,
+      option), csv, text, { target = "b", [option] = { id = true } })
+    fails(("data.csv: option '%s' takes a list, and its item 1 is nil"):format(option), csv, text,
+      { target = "b", [option] = { nil, "id" } })
+  end
+  fails("option 'na' takes a text or a list of texts, such as \"-999\", got -999", csv, text, { na = -999 })
+  fails("option 'na' takes a text or a list of texts", csv, text, { na = { "?", 1 } })
+  fails("option 'na' takes a list, and 'x' is no index in one", csv, text, { na = { x = true } })
+end
+
+-- A class that the labels name need not occur among the rows of the training.
+function TestCsv:test_labels_that_only_the_test_file_has()
+  local function labels(rows, test, given)
+    local d = csv("a,k\n" .. rows, { target = "k", labels = given, test = write("u.csv", "a,k\n" .. test) })
+    return { d.classes, select(2, d.train:tensors()):totable(), select(2, d.test:tensors()):totable() }
+  end
+  lu.assertEquals(labels("1,0\n2,1\n", "1,0\n2,2\n", 3), { 3, { 0, 1 }, { 0, 2 } })
+  lu.assertEquals(labels("1,0\n2,1\n", "1,2\n", { "x", "y", "z" }), { 3, { 0, 1 }, { 2 } })
+  lu.assertEquals(labels("1,b\n2,a\n", "1,a\n2,c\n", { "c", "b", "a" }), { 3, { 1, 2 }, { 2, 0 } })
+  lu.assertEquals(labels("1,9\n2,10\n", "1,11\n", 12), { 12, { 9, 10 }, { 11 } })
+  fails("none of the known categories: '3'", labels, "1,0\n2,1\n", "1,3\n", 3)
+  fails("data.csv: option 'labels' has the name 'x' twice", labels, "1,0\n2,1\n", "1,0\n", { "x", "y", "x" })
 end
 
 -- Each column goes where it is said to go, if that is inside.

@@ -191,6 +191,8 @@ function TestSchedule:test_messages()
     "epochs (and steps) count from 1, got 0")
   local list = error_of(function() schedule.multi_step { at = { 3, "x" } } end)
   lu.assertStrContains(list, 'option \'at\' lists whole numbers from 1, got "x" as item 2')
+  lu.assertStrContains(error_of(function() schedule.multi_step { at = { nil, 3 } } end),
+    "option 'at' takes a list, and its item 1 is nil; write at = { 30, 60 }")
   lu.assertStrContains(error_of(function() schedule.plateau { monitor = "score" } end),
     "is a larger or a smaller 'score' better?")
   lu.assertStrContains(error_of(function() schedule.plateau { lr = 1 }(2, 1, { history = {} }) end),

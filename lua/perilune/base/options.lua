@@ -39,6 +39,22 @@ end
 --- for i, item in options.items(t): a list of the script's as it lies there; a metatable may have no end.
 function M.items(t) return next_item, t, 0 end
 
+--- Raises where a list has a name for an index, or a hole: what comes there or after it would not be seen. `what` takes
+-- it: "data.csv: option 'ignore'"; advice: what to write (nil: nothing). Returns the list.
+function M.list(what, list, advice)
+  local count, strangers = 0, {}
+  for i in M.items(list) do count = i end
+  for key in next, list do
+    if math.type(key) ~= "integer" or key < 1 or key > count then strangers[#strangers + 1] = key end
+  end
+  if strangers[1] == nil then return list end
+  table.sort(strangers, function(a, b) return tostring(a) < tostring(b) end)
+  local key = strangers[1]
+  errors.raise("%s takes a list, and %s%s", what,
+    math.type(key) == "integer" and key > count and ("its item %d is nil"):format(count + 1)
+      or ("'%s' is no index in one"):format(tostring(key)), advice and "; " .. advice or "")
+end
+
 --- Raises "<what> has no option 'x'; did you mean 'y'?" for a name that is not in the list `names`.
 function M.unknown(what, name, names, noun)
   noun = noun or "option"

@@ -16,6 +16,7 @@ function M.compose(list)
   if type(list) ~= "table" then
     raise("compose takes a list of augmentations, %s", names.uncalled(list) or "got " .. names.describe(list))
   end
+  options.list("compose", list, "write pl.augment.compose { pl.augment.affine { ... } }")
   local flat = setmetatable({}, Compose)
   for i, item in options.items(list) do
     if getmetatable(item) == Compose then table.move(item, 1, #item, #flat + 1, flat)

@@ -3,6 +3,7 @@
 local core = require "perilune.core"
 local options = require "perilune.base.options"
 local parts = require "perilune.data.parts"
+local sorted_keys = require "perilune.base.sorted_keys"
 local errors = require "perilune.base.errors"
 local raise = errors.raise
 
@@ -58,6 +59,7 @@ end
 local function listed(t, option, given)
   if given == nil then return nil end
   if type(given) ~= "table" then given = { given } end
+  options.list(("data.csv: option '%s'"):format(option), given, ("write %s = { \"name\" }"):format(option))
   local set = {}
   for _, name in ipairs(given) do set[M.column(t, option, name)] = true end
   return set
@@ -75,13 +77,23 @@ local function type_of(t, k, as_text)
   return "text"
 end
 
--- "0,5" is no category.
+-- "0,5", "1.234,56" and "1,234,567" are no categories.
 local function check_no_comma(t, k, names)
   for _, name in ipairs(names) do
-    if not name:find "^[+-]?%d*,%d+$" then return end
+    if name:find "," and name:find "^[+-]?[%d., ]*%d$" then
+      raise("%s: column '%s' has numbers with a comma, such as '%s'; write them with a decimal point and nothing " ..
+        "else, or say categories = { %q }", t.path, t.columns[k].name, name, t.columns[k].name)
+    end
   end
-  raise("%s: column '%s' has numbers with a decimal comma, such as '%s'; write them with a point, or say " ..
-    "categories = { %q }", t.path, t.columns[k].name, names[1], t.columns[k].name)
+end
+
+-- Times in seconds and the like differ by less than an f32 of their size can tell.
+local function check_rounding(t, column, is_target)
+  if column.max > column.min and column.rounding > (column.max - column.min) / 1000 then
+    raise("%s: column '%s' has numbers from %.15g to %.15g, whose differences are lost in f32 (7 digits); subtract " ..
+      "an offset first%s", t.path, column.name, column.min, column.max,
+      is_target and "" or (", or leave it out: ignore = { %q }"):format(column.name))
+  end
 end
 
 local function categories_of(t, k, most, what)
@@ -106,6 +118,7 @@ function M.plan(t, o)
         if column.numbers == 0 then
           raise("%s: column '%s' is empty; leave it out: ignore = { %q }", t.path, column.name, column.name)
         end
+        check_rounding(t, column)
         use.role, plan.width = "number", plan.width + 1
         plan.features[plan.width] = column.name
         if type(o.missing) == "number" then use.fill = o.missing
@@ -124,32 +137,33 @@ function M.plan(t, o)
   if target then
     local as_labels = o.labels ~= nil or texts[target] or t.columns[target].texts > 0
     plan.target = { column = t.columns[target].name, at = 1, role = as_labels and "label" or "target" }
-    if as_labels then
+    if not as_labels then check_rounding(t, t.columns[target], true)
+    else
       type_of(t, target, o.labels ~= nil or texts[target])
       local found = categories_of(t, target, parts.MOST_CLASSES, "labels")
       if not o.labels and not texts[target] then check_no_comma(t, target, found) end
-      plan.target.names = found
-      plan.labels, plan.target.values = M.classes(t, target, found, o.labels)
+      plan.labels, plan.target.names, plan.target.values = M.classes(t, target, found, o.labels)
     end
   end
   return plan
 end
 
---- The names of the labels 0, 1, ... and, for each text that the column holds, its label. A number of classes, or
---- names for a column of numbers: the text is the label; names for a column of texts say their order; else the order
---- of the texts.
+--- The names of the labels 0, 1, ...; the texts that mean one, in ascending order of bytes, and the label of each. A
+--- number of classes, or names for a column of numbers: the text is the label; names for a column of texts say their
+--- order; else the order of the texts. A label need not occur in this file.
 function M.classes(t, target, found, given)
   local column, labels, number, values = t.columns[target], parts.labels("data.csv", given) or found, {}, {}
   local by_number = type(given) == "number" or (given and column.texts == 0)
   for k, name in ipairs(labels) do number[by_number and tostring(k - 1) or name] = k - 1 end
-  for i, name in ipairs(found) do
-    values[i] = number[name]
-    if not values[i] then
+  for _, name in ipairs(found) do
+    if not number[name] then
       raise("%s: column '%s' holds '%s', which is none of the labels %s", t.path, column.name, name,
         by_number and ("0 to %d"):format(#labels - 1) or table.concat(labels, ", ", 1, math.min(#labels, 12)))
     end
   end
-  return labels, values
+  local texts = given and sorted_keys(number) or found
+  for i, name in ipairs(texts) do values[i] = number[name] end
+  return labels, texts, values
 end
 
 -- The uses of the columns of one file, which may lie in another order than those the plan was made with.
@@ -194,6 +208,18 @@ local function check_missing(missing)
     options.describe(missing))
 end
 
+-- The texts that mean a missing value; nil for the usual ones.
+local function marks_of(na)
+  if na == nil then return nil end
+  local list = type(na) == "table" and options.list("data.csv: option 'na'", na, 'write na = { "-", "none" }') or { na }
+  for _, text in ipairs(list) do
+    if type(text) ~= "string" then
+      raise("data.csv: option 'na' takes a text or a list of texts, such as \"-999\", got %s", options.describe(text))
+    end
+  end
+  return table.move(list, 1, #list, 2, { "" })
+end
+
 --- A CSV file (RFC 4180, plain or gzip), its path first. target = the column that is predicted: texts are labels,
 --- numbers are targets, or labels too if `labels` says how many classes there are or how they are called. Every other
 --- column is a feature: columns = only these; ignore = all but these; categories = columns of numbers that are
@@ -206,8 +232,7 @@ function M.csv(given)
     test = options.none, validation = options.none, header = true, delimiter = ",", name = options.none }, "path")
   if type(o.path) ~= "string" then raise "data.csv needs a file: data.csv { \"iris.csv\", target = \"species\" }" end
   check_missing(o.missing)
-  if type(o.na) == "string" then o.na = { o.na } end
-  local marks = o.na and table.move(o.na, 1, #o.na, 2, { "" })
+  local marks = marks_of(o.na)
   local t = M.open(o.path, o.delimiter, o.header, marks)
   o.name = o.name or o.path:match "([^/]*)$"
   local plan = M.plan(t, o)

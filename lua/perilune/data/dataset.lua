@@ -48,8 +48,11 @@ end
 
 --- All splits minus the mean of the training split, divided by its standard deviation. See split:standardize.
 function Dataset:standardize(opts)
-  local o = { from = self.train }
-  for name, value in pairs(opts or {}) do o[name] = value end
+  local o = opts
+  if opts == nil or type(opts) == "table" then
+    o = { from = self.train }
+    for name, value in pairs(opts or {}) do o[name] = value end
+  end
   return each(self, function(part) return part:standardize(o) end)
 end
 

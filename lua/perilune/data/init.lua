@@ -5,19 +5,12 @@ local dataset = require "perilune.data.dataset"
 local errors = require "perilune.base.errors"
 local locate = require "perilune.data.locate"
 local options = require "perilune.base.options"
+local parts = require "perilune.data.parts"
 local raise = errors.raise
 local registry = require "perilune.data.registry"
 local split = require "perilune.data.split"
 
 local M = {}
-
-local MOST_CLASSES = 65536
-
-local function numbered_labels(classes)
-  local labels = {}
-  for k = 1, classes do labels[k] = tostring(k - 1) end
-  return labels
-end
 
 local function missing(entry, name, looked)
   raise("%s: no %s (.gz or not; also spelt %s) in %s; get it with: perilune data fetch %s (or set PERILUNE_DATA)",
@@ -46,29 +39,35 @@ local function read_named(entry, part)
   local ds, image_sum, label_sum = errors.must(core.data.read_idx(images, labels, #entry.labels))
   verify(image_file, images, image_sum)
   verify(label_file, labels, label_sum)
+  local info = ds:info()
+  parts.check_published(images, entry.name .. " " .. part, { info.count, table.unpack(info.shape) },
+    { entry[part], table.unpack(entry.shape) })
   return ds
 end
 
-local function named(entry)
-  local parts = { name = entry.name }
+local function named(entry, opts)
+  local o, made = options.read("data." .. entry.name, opts, { validation = options.none }, "validation"), {}
   for _, part in ipairs { "train", "test" } do
-    parts[part] = split.new {
+    made[part] = split.new {
       name = entry.name .. " " .. part, count = entry[part], shape = entry.shape, labels = entry.labels,
       classes = #entry.labels,
       load = function() return read_named(entry, part) end,
     }
   end
-  return dataset.new(parts)
+  return parts.dataset(entry.name, made.train, made.test, o.validation)
 end
 
 for _, entry in ipairs(registry) do
-  M[entry.name] = function() return named(entry) end
+  M[entry.name] = function(opts) return named(entry, opts) end
 end
 
 --- Handwritten-looking digits drawn from a seed, 28x28; no files. train, test = how many (test = 0: none).
 function M.digits(opts)
   local o = options.read("data.digits", opts, { train = 60000, test = 10000, seed = 1 }, "train")
-  local labels = numbered_labels(10)
+  if not math.tointeger(o.seed) then
+    raise("data.digits: option 'seed' takes a whole number, got %s", tostring(o.seed))
+  end
+  local labels = parts.numbered_labels(10)
   local function part(word, count, stream)
     if math.type(count) ~= "integer" or count < 0 or (word == "train" and count == 0) then
       raise("data.digits: option '%s' takes a number of images, got %s", word, tostring(count))
@@ -84,10 +83,9 @@ end
 --- A split of a core data set that is in memory already.
 local function wrap(ds, name, labels)
   local info = ds:info()
-  if labels and #labels ~= info.classes then raise("%s: %d label names for %d classes", name, #labels, info.classes) end
   return split.new {
     name = name, count = info.count, shape = info.shape, target = info.target, classes = info.classes,
-    labels = info.classes > 0 and (labels or numbered_labels(info.classes)) or nil,
+    labels = info.classes > 0 and (labels or parts.numbered_labels(info.classes)) or nil,
     load = function() return ds end,
   }
 end
@@ -104,6 +102,18 @@ function M.from_tensors(opts)
     raise("data.from_tensors: option 'labels' takes the names of the classes, such as { \"cat\", \"dog\" }, got " ..
       "%s; the label of each sample is in y",
       options.describe(o.labels))
+  end
+  if o.labels then parts.labels("data.from_tensors", o.labels) end
+  if o.labels and not o.y then raise "data.from_tensors got labels, the names of the classes, without y" end
+  for _, name in ipairs { "x", "y", "test_x", "test_y" } do
+    local t = o[name]
+    if t ~= nil and not core.tensor.is_tensor(t) then
+      raise("data.from_tensors: option '%s' takes a tensor, got %s", name, options.describe(t))
+    end
+    if o.labels and t and name:find "y$" and t.dtype == "f32" then
+      raise("data.from_tensors: option 'labels' is for labels, and %s has floating-point numbers: targets; make it " ..
+        "whole numbers: %s:to \"i32\"", name, name)
+    end
   end
   if o.test_y and not o.test_x then raise "data.from_tensors got test_y without test_x" end
   local function part(x, y, word, classes)
@@ -142,14 +152,7 @@ function M.idx(opts)
     train_images = options.none, train_labels = options.none, test_images = options.none, test_labels = options.none,
     labels = options.none, name = "idx",
   }, "train_images")
-  local labels = o.labels or 10
-  if type(labels) ~= "table" then
-    if math.type(labels) ~= "integer" or labels < 1 or labels > MOST_CLASSES then
-      raise("data.idx: option 'labels' takes a list of names, or a number of classes from 1 to %d, got %s",
-        MOST_CLASSES, tostring(labels))
-    end
-    labels = numbered_labels(labels)
-  end
+  local labels = parts.labels("data.idx", o.labels or 10)
   local train = idx_part(o, "train", labels)
   return dataset.new { name = o.name, train = train, test = (o.test_images or o.test_labels)
     and idx_part(o, "test", labels) or nil }
@@ -178,7 +181,6 @@ end
 --- Tensors of an HDF5 file: path; x, y, test_x, test_y = their names in the file ("group/name" for nested ones); labels
 --- and name as for from_tensors. foreign = true reads files that other programs wrote.
 function M.hdf5(opts)
-  local parts = require "perilune.data.parts"
   local o = parts.options("data.hdf5", opts, {
     path = options.none, x = "x", y = "y", test_x = "test_x", test_y = "test_y", labels = options.none, name = "hdf5",
     foreign = false, stream = false, validation = options.none,
@@ -213,7 +215,7 @@ function M.hdf5(opts)
     x = find("x", true), y = targets "y", test_x = find "test_x", test_y = targets "test_y", labels = labels,
     name = o.name,
   }
-  return o.validation and (set:validation(o.validation)) or set
+  return parts.hold_out(set, o.validation)
 end
 
 -- Readers that are loaded when they are first used; what they do is said where they are.

@@ -1,7 +1,6 @@
 --- Data sets known by name whose files have a format of their own: EMNIST, QMNIST, CIFAR-10, CIFAR-100. They are read
 --- from a folder of their name, where the ones in registry.lua lie; published.lua says where they are fetched from.
 local core = require "perilune.core"
-local dataset = require "perilune.data.dataset"
 local errors = require "perilune.base.errors"
 local locate = require "perilune.data.locate"
 local options = require "perilune.base.options"
@@ -144,52 +143,54 @@ local function read_pair(paths, transposed, first)
   return x:reshape(shape[1], shape[2], shape[3], 1), y, paths
 end
 
-local function make(entry, counts, shape, labels, read)
-  local built = { name = entry.name }
+-- validation: the option of that name.
+local function make(entry, counts, shape, labels, validation, read)
+  local built = {}
   for _, part in ipairs { "train", "test" } do
     built[part] = split.new {
       name = entry.name .. " " .. part, count = counts[part], shape = shape, labels = labels, classes = #labels,
       load = function()
         local x, y, paths = read(part)
-        if x:size(1) ~= counts[part] then
-          raise("%s holds %d samples, and %s %s has %d; is it the published file?", paths[1], x:size(1), entry.name,
-            part, counts[part])
-        end
+        parts.check_published(paths[1], entry.name .. " " .. part, x.shape, { counts[part], table.unpack(shape) })
         local ok, ds = pcall(core.data.new, x, y, #labels)
         if not ok then raise("%s: %s", paths[#paths], errors.bare(ds)) end
         return ds
       end,
     }
   end
-  return dataset.new(built)
+  return parts.dataset(entry.name, built.train, built.test, validation)
+end
+
+local function validation_of(name, given)
+  return options.read("data." .. name, given, { validation = options.none }, "validation").validation
 end
 
 --- EMNIST (Cohen et al. 2017). division = "balanced" (47 classes), "byclass", "bymerge", "digits", "letters" or
 --- "mnist".
 function M.emnist(given)
-  local o = parts.options("data.emnist", given, { division = "balanced" }, "division")
+  local o = parts.options("data.emnist", given, { division = "balanced", validation = options.none }, "division")
   local way = emnist[o.division]
   if not way then
     raise("data.emnist: option 'division' is balanced, byclass, bymerge, digits, letters or mnist, got %s",
       options.describe(o.division))
   end
   local entry = M.entry "emnist"
-  return make(entry, way, { 28, 28, 1 }, way.labels, function(part)
+  return make(entry, way, { 28, 28, 1 }, way.labels, o.validation, function(part)
     return read_pair(paths_of(entry, part, o.division), true, way.first)
   end)
 end
 
 --- QMNIST (Yadav, Bottou 2019): MNIST's training digits, and all 60,000 of the test digits.
-function M.qmnist()
-  local entry = M.entry "qmnist"
-  return make(entry, entry, { 28, 28, 1 }, characters(digits), function(part)
+function M.qmnist(given)
+  local entry, validation = M.entry "qmnist", validation_of("qmnist", given)
+  return make(entry, entry, { 28, 28, 1 }, characters(digits), validation, function(part)
     return read_pair(paths_of(entry, part), false, 0)
   end)
 end
 
-local function cifar(name, labels, label_bytes)
-  local entry = M.entry(name)
-  return make(entry, entry, { 32, 32, 3 }, labels, function(part)
+local function cifar(name, given, labels, label_bytes)
+  local entry, validation = M.entry(name), validation_of(name, given)
+  return make(entry, entry, { 32, 32, 3 }, labels, validation, function(part)
     local paths = paths_of(entry, part)
     local x, y = errors.must(core.readers.cifar(paths, label_bytes, #labels))
     return x, y, paths
@@ -197,7 +198,7 @@ local function cifar(name, labels, label_bytes)
 end
 
 --- CIFAR-10 and CIFAR-100 (Krizhevsky 2009), the binary version.
-function M.cifar10() return cifar("cifar10", cifar10, 1) end
-function M.cifar100() return cifar("cifar100", cifar100, 2) end
+function M.cifar10(given) return cifar("cifar10", given, cifar10, 1) end
+function M.cifar100(given) return cifar("cifar100", given, cifar100, 2) end
 
 return M

@@ -15,10 +15,26 @@ function M.numbered_labels(classes)
   return labels
 end
 
+-- Each class has a name of its own: predictions, tables and pages tell them apart by it.
+local function check_names(what, names)
+  local known = {}
+  options.list(what .. ": option 'labels'", names, 'write labels = { "cat", "dog" }')
+  for k, name in ipairs(names) do
+    if type(name) ~= "string" then
+      raise("%s: option 'labels' takes the names of the classes, got %s as item %d", what, options.describe(name), k)
+    end
+    if known[name] then raise("%s: option 'labels' has the name '%s' twice", what, name) end
+    known[name] = true
+  end
+  return names
+end
+
 --- Names of the classes from an option: a list of them, a number of classes, or nil.
 function M.labels(what, given)
   if given == nil then return nil end
-  if type(given) == "table" and type(given[1]) == "string" then return given end
+  if type(given) == "table" and getmetatable(given) == nil and next(given) ~= nil then
+    return check_names(what, given)
+  end
   if math.type(given) ~= "integer" or given < 1 or given > M.MOST_CLASSES then
     raise("%s: option 'labels' takes the names of the classes, or their number from 1 to %d, got %s", what,
       M.MOST_CLASSES, options.describe(given))
@@ -34,7 +50,13 @@ function M.options(what, given, defaults, first)
     for name, value in pairs(given) do copy[name == 1 and first or name] = value end
     given = copy
   end
-  return options.read(what, given, defaults, first)
+  local o = options.read(what, given, defaults, first)
+  for _, option in ipairs { "name", "test" } do
+    if o[option] ~= nil and type(o[option]) ~= "string" then
+      raise("%s: option '%s' takes a string, got %s", what, option, options.describe(o[option]))
+    end
+  end
+  return o
 end
 
 --- A number's worth of images [N, H, W] of bytes has one channel; a vector [N] one feature. `shape` with its N.
@@ -106,11 +128,27 @@ function M.split(part)
   }
 end
 
---- The data set of a training and perhaps a test split, with a fraction held out if `validation` says so.
-function M.dataset(name, train, test, validation)
-  local set = dataset.new { name = name, train = train, test = test }
+--- Raises unless a file of a data set that is known by name has as many samples, and of such a shape, as was published.
+--- shape, published: with the number of samples first.
+function M.check_published(path, name, shape, published)
+  if shape[1] ~= published[1] then
+    raise("%s holds %d samples, and %s has %d; is it the published file?", path, shape[1], name, published[1])
+  end
+  local found, wanted = table.concat(shape, ", ", 2), table.concat(published, ", ", 2)
+  if found ~= wanted then
+    raise("%s holds samples of [%s], and those of %s are [%s]; is it the published file?", path, found, name, wanted)
+  end
+end
+
+--- A data set with a fraction of its training split held out if `validation` says so.
+function M.hold_out(set, validation)
   if validation == nil or validation == 0 then return set end
   return (set:validation(validation))
+end
+
+--- The data set of a training and perhaps a test split, with a fraction held out if `validation` says so.
+function M.dataset(name, train, test, validation)
+  return M.hold_out(dataset.new { name = name, train = train, test = test }, validation)
 end
 
 return M

@@ -4,15 +4,17 @@
 ---   standardize a list of { mean =, std = } (lists of one number or of one an element of a sample), in order; in
 ---               older files std is called deviation
 ---   brightest   of images that are no bytes: the largest value of the first ones
+---   darkest     and the smallest; older files have none
 ---   background  of gray images: how bright their border is, from 0 (as dark as they get) to 1
 ---   features    of a CSV file: how columns become features (csv.lua)
 local core = require "perilune.core"
 
 local M = {}
 
-local LOOKED_AT = 256
+local LOOKED_AT, MOST_VALUES = 256, 1 << 22
 
 M.BRIGHTEST = 2           -- above it values are no pixels from 0 to 1, a little noise on them granted
+local DARKEST = -0.05     -- nor below it
 
 local function list(t)
   if not t then return nil end
@@ -30,26 +32,41 @@ local function border(x)
 end
 M.border = border
 
+-- The first samples; fewer where they are large: those of a stream may not fit in memory.
+local function first_ones(split)
+  local size = 1
+  for _, n in ipairs(split.shape) do size = size * n end
+  return (split:tensors(1, math.min(split.count, LOOKED_AT, math.max(1, MOST_VALUES // size))))
+end
+
 local function background(split)
   if #split.shape ~= 3 or split.shape[3] ~= 1 then return nil end
-  local x = split:tensors(1, math.min(split.count, LOOKED_AT))
+  local x = first_ones(split)
   local low, high = x:min(), x:max()
   if high <= low or high ~= high then return nil end
   return (border(x) - low) / (high - low)
 end
 
-local function brightest(split)
+-- The smallest and largest value of images that are no bytes.
+local function extent(split)
   if #split.shape ~= 3 or split:read():info().pixels then return nil end
-  local x = split:tensors(1, math.min(split.count, LOOKED_AT)):max()
-  return x - x == 0 and x or nil
+  local x = first_ones(split)
+  local low, high = x:min(), x:max()
+  if high - low == high - low then return low, high end
 end
 
 --- What pixels from 0 to 1 are multiplied by to be like the images of the training: 1, or 255 where those reach beyond
---- half of that. nil: these have another range, up to `preparation.brightest`, as numbers standardized elsewhere have.
+--- half of that. nil: these have another range, as numbers standardized elsewhere have.
 function M.scale(preparation)
-  local most = preparation and preparation.brightest
-  if not most or most <= M.BRIGHTEST then return 1 end
-  return most > 128 and most <= 255 and 255 or nil
+  local least, most = preparation and preparation.darkest or 0, preparation and preparation.brightest or 1
+  local scale = most <= M.BRIGHTEST and 1 or most > 128 and most <= 255 and 255 or nil
+  return scale and least >= DARKEST * scale and scale or nil
+end
+
+--- The range of the images of the training, in words: where there is no scale.
+function M.range(preparation)
+  local least, most = preparation.darkest or 0, preparation.brightest
+  return least < 0 and ("from %.6g to %.6g"):format(least, most) or ("up to %.6g"):format(most)
 end
 
 --- The preparation of a split's samples.
@@ -61,8 +78,9 @@ function M.of(split)
     steps[i] = { mean = list(mean), std = list(std) }
   end
   local original = split.original or split
+  local darkest, brightest = extent(original)
   local p = { pixels = split:read():info().pixels, standardize = steps, features = split.features,
-    brightest = brightest(original), background = background(original) }
+    darkest = darkest, brightest = brightest, background = background(original) }
   split._preparation = p
   return p
 end

@@ -91,6 +91,11 @@ end
 --- Samples from..to as tensors x [n, ...] and y; all of them by default.
 function Split:tensors(from, to)
   from, to = from or 1, to or self.count
+  for _, i in ipairs { from, to } do
+    if type(i) ~= "number" or not math.tointeger(i) then
+      raise("tensors takes the positions of two samples, from 1 to %d, got %s", self.count, options.describe(i))
+    end
+  end
   if from < 1 or to > self.count or from > to then
     raise("samples %d to %d are out of range: %s has 1 to %d", from, to, self.name, self.count)
   end
@@ -186,6 +191,9 @@ function Split:standardize(opts)
     raise("standardize: per is \"all\", \"channel\" or \"pixel\", got \"%s\"", o.per)
   end
   local from = o.from or self
+  if not M.is(from) then
+    raise("standardize: option 'from' takes a split, such as set.train, got %s", options.describe(from))
+  end
   local function step(unread)
     local words = ("standardize per=%s std=%s"):format(o.per, tostring(o.std))
     if from == self then return words end

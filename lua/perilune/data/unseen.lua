@@ -32,13 +32,31 @@ local function picture(path, job)
   if inverted then x = x:mul(-1):add(1) end
   local scale = preparation.scale(p)
   if not scale then
-    errors.fail(1, "%s: the model was trained on images with values up to %.6g, and what a picture's bytes are " ..
-      "there is not known; save it as an array (.npy) of such values", path, p.brightest)
+    errors.fail(1, "%s: the model was trained on images with values %s, and what a picture's bytes are there is not " ..
+      "known; save it as an array (.npy) of such values", path, preparation.range(p))
   end
   x = x:mul(scale)
   return { x = x, notes = {
     resized = (height ~= shape[1] or width ~= shape[2]) and { height, width } or nil, inverted = inverted or nil,
   } }
+end
+
+-- Values for a model that was trained on bytes, which are pixels from 0 to 1 for it.
+local function check_pixels(path, x)
+  if x:max() > preparation.BRIGHTEST then
+    errors.fail(1, "%s holds values up to %.6g, and the pixels that the model was trained on are from 0 to 1; save " ..
+      "them as bytes (uint8) in an array (.npy), or divide by 255", path, x:max())
+  end
+end
+
+-- Bytes of an array for a model that was trained on images that were none.
+local function from_bytes(path, x, p)
+  local scale = preparation.scale(p)
+  if not scale then
+    errors.fail(1, "%s holds bytes (uint8), and the model was trained on images with values %s; save it as " ..
+      "floating-point numbers of that range", path, preparation.range(p))
+  end
+  return scale == 1 and x:div(255) or x
 end
 
 -- An array: one sample, or rows of them; [n, H, W] where the model takes [H, W, 1].
@@ -64,13 +82,8 @@ local function array(path, job)
   t = (t.dtype == "f32" and t or t:to "f32"):reshape(n, table.unpack(job.shape))
   if not job.preparation or job.preparation.pixels then
     if pixels then t = t:div(255)
-    elseif job.preparation and t:max() > preparation.BRIGHTEST then
-      errors.fail(1, "%s holds values up to %.6g, and the pixels that the model was trained on are from 0 to 1; save "
-        .. "them as bytes (uint8), or divide by 255", path, t:max())
-    end
-  elseif pixels and job.preparation.brightest and preparation.scale(job.preparation) == 1 then
-    t = t:div(255)      -- trained on numbers from 0 to 1
-  end
+    elseif job.preparation then check_pixels(path, t) end
+  elseif pixels and job.preparation.brightest then t = from_bytes(path, t, job.preparation) end
   return { x = t, rows = not one }
 end
 
@@ -110,7 +123,9 @@ local function rows(path, job, extension)
       shape_text(job.shape))
   end
   check_missing(t, plan)
-  return { x = csv.read(t, plan, false, false), rows = true }
+  local x = csv.read(t, plan, false, false)
+  if job.preparation and job.preparation.pixels then check_pixels(path, x) end
+  return { x = x, rows = true }
 end
 
 local readers = { png = picture, jpg = picture, jpeg = picture, npy = array, csv = rows, tsv = rows }

@@ -32,8 +32,8 @@ function M.of(about)
   end
   local scale = preparation.scale(kept)
   if not scale then
-    errors.fail(1, "html: the model was trained on images with values up to %.6g; what is drawn has no such values",
-      kept.brightest)
+    errors.fail(1, "html: the model was trained on images with values %s; what is drawn has no such values",
+      preparation.range(kept))
   end
   if scale ~= 1 then result.steps[#result.steps + 1] = { mean = { 0 }, std = { 1 / scale } } end
   for _, step in ipairs(kept and kept.standardize or {}) do

@@ -33,6 +33,7 @@ end
 -- A list among the values: the script reads it as 8,16.
 local function list_text(name, list)
   local parts = {}
+  options.list(("pl.sweep: argument '%s'"):format(name), list)
   for i, item in options.items(list) do
     parts[i] = text(name, item)
     if parts[i]:find "," then
@@ -52,6 +53,7 @@ local function parameters_of(arguments)
     if type(value) == "string" then list[#list + 1] = values.parse(name .. "=" .. value)
     else
       local texts = {}
+      if type(value) == "table" then options.list(("pl.sweep: argument '%s'"):format(name), value) end
       for i, item in options.items(type(value) == "table" and value or { value }) do
         texts[i] = type(item) == "table" and list_text(name, item) or text(name, item)
       end

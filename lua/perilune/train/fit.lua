@@ -46,6 +46,14 @@ local function check_splits(e)
   end
 end
 
+local function check_augment(e)
+  local sizes = e.splits.train.shape
+  if e.augment.built_in[1] and #sizes ~= 3 then
+    refuse("augmentation needs images [H, W, C], and the samples of %s are %s; leave augment out, or give it a " ..
+      "function", e.data.name, shape(sizes))
+  end
+end
+
 -- What a last layer makes of its inputs: a name that messages use. Functions of the script make what they like.
 local made = { Softmax = "probabilities", Sigmoid = "probabilities", LogSoftmax = "log-probabilities",
   Lambda = "unknown" }
@@ -153,6 +161,7 @@ end
 --- Raises what does not fit; builds the model for the shape of a sample, which the data set knows without being read.
 function M.check(e)
   check_splits(e)
+  check_augment(e)
   errors.guard(e.model.build, e.model, e.splits.train.shape)
   local _, _, output, _, outputs = e.model:sizes()
   local width = 1

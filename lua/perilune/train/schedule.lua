@@ -94,6 +94,7 @@ function M.multi_step(given)
       end
       return base_rate(self, ctx) * system.pow(self.factor, come)
     end)
+  options.list("pl.schedule.multi_step: option 'at'", self.at, "write at = { 30, 60 }")
   for i, at in options.items(self.at) do
     if math.type(at) ~= "integer" or at < 1 then
       errors.raise("pl.schedule.multi_step: option 'at' lists whole numbers from 1, got %s as item %d",

@@ -1,6 +1,7 @@
 /* What the columns of a CSV file hold, and what is made of them: numbers, categories (one feature each, 0 or 1),
    labels, targets. */
 #include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,15 @@ pl_status pl_csv_set_missing(pl_csv *c, const char *const *marks, pl_error *err)
   return PL_OK;
 }
 
+static void add_number(pl_csv_column *k, double value) {
+  double rounding = fabs(value) <= FLT_MAX ? fabs(value - (double)(float)value) : 0;
+  if (k->numbers == 0 || value < k->min) k->min = value;
+  if (k->numbers == 0 || value > k->max) k->max = value;
+  if (rounding > k->rounding) k->rounding = rounding;
+  k->numbers++;
+  k->mean += value;
+}
+
 void pl_csv_scan(const pl_csv *c, pl_csv_column *columns) {
   memset(columns, 0, c->columns * sizeof *columns);
   for (size_t row = 0; row < c->rows; row++) {
@@ -66,8 +76,7 @@ void pl_csv_scan(const pl_csv *c, pl_csv_column *columns) {
       if (pl_csv_is_missing(c, field)) {
         if (k->missing++ == 0) k->missing_row = row;
       } else if (pl_csv_number(field, &value)) {
-        k->numbers++;
-        k->mean += value;
+        add_number(k, value);
       } else if (k->texts++ == 0) k->text_row = row;
     }
   }

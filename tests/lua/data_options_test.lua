@@ -1,0 +1,80 @@
+-- Options and arguments of data sets that do not fit: said where they are given, in the words of the script.
+local lu = require "luaunit"
+local pl = require "perilune"
+local data = pl.data
+local scratch = dofile "tests/lua/support_scratch.lua" "data_options_test"
+
+local x, y = pl.rand(10, 3, { seed = 1 }), pl.zeros({ 10 }, "i32")
+local set = data.from_tensors { x = x, y = y, labels = { "a", "b" } }
+
+local function fails(text, f, ...)
+  local ok, message = pcall(f, ...)
+  lu.assertFalse(ok, text)
+  lu.assertStrContains(message, text)
+  lu.assertStrMatches(message, "tests/lua/data_options_test.lua:%d+: .*")
+end
+
+TestDataOptions = {}
+
+function TestDataOptions:test_standardize()
+  fails('standardize takes a table of options, got "pixel"; write standardize { per = "pixel" }', set.standardize, set,
+    "pixel")
+  fails("standardize: option 'from' takes a split, such as set.train, got a data set", set.train.standardize, set.train,
+    { from = set })
+  fails("standardize: option 'from' takes a split, such as set.train, got 3", set.standardize, set, { from = 3 })
+  lu.assertTrue(set:standardize().train:tensors():equal((set.train:standardize { from = set.train }
+    :tensors())))
+end
+
+function TestDataOptions:test_positions()
+  for text, given in pairs { ['got "1"'] = "1", ["got 1.5"] = 1.5, ["got true"] = true, ["got a table"] = { 1 } } do
+    fails("tensors takes the positions of two samples, from 1 to 10, " .. text, set.train.tensors, set.train, given)
+  end
+  lu.assertEquals(set.train:tensors(2, 4 / 2):size(1), 1)
+end
+
+function TestDataOptions:test_digits()
+  fails("data.digits: option 'seed' takes a whole number, got 1.5", data.digits, { train = 1, test = 0, seed = 1.5 })
+  lu.assertEquals(data.digits({ train = 1, test = 0, seed = 3.0 }).train.count, 1)
+end
+
+function TestDataOptions:test_names_of_classes()
+  local function named(names) return data.from_tensors { x = x, y = y, labels = names } end
+  fails("data.from_tensors: option 'labels' has the name 'a' twice", named, { "a", "b", "a" })
+  fails("data.from_tensors: option 'labels' takes the names of the classes, got 2 as item 2", named, { "a", 2 })
+  fails("data.from_tensors: option 'labels' takes a list, and its item 2 is nil", named, { "a", nil, "b" })
+  fails("data.idx: option 'labels' has the name 'a' twice", data.idx, { train_images = "x", labels = { "a", "a" } })
+  fails("data.from_tensors: option 'labels' is for labels, and y has floating-point numbers: targets; make it whole " ..
+    'numbers: y:to "i32"', data.from_tensors, { x = x, y = pl.zeros(10), labels = { "a", "b" } })
+  fails("data.from_tensors got labels, the names of the classes, without y", data.from_tensors,
+    { x = x, labels = { "a", "b" } })
+end
+
+function TestDataOptions:test_tensors()
+  for name, given in pairs { x = 5, y = { 0, 1 }, test_x = "x", test_y = 5 } do
+    local options = { x = x, y = y, test_x = x, test_y = y }
+    options[name] = given
+    fails(("data.from_tensors: option '%s' takes a tensor, got "):format(name), data.from_tensors, options)
+  end
+end
+
+function TestDataOptions:test_names_and_paths()
+  for _, reader in ipairs { "csv", "npz", "images" } do
+    fails(("data.%s: option 'name' takes a string, got a table"):format(reader), data[reader],
+      { "x", name = {} })
+  end
+  fails("data.csv: option 'test' takes a string, got 3", data.csv, { "x", test = 3 })
+  fails("data.images: option 'size' takes { height, width } in pixels, got a table", data.images,
+    { "x", size = { 8, 8, 3 } })
+end
+
+-- As of every reader, 0 holds nothing out.
+function TestDataOptions:test_no_validation_set()
+  assert(pl.save(scratch .. "/set.h5", { x = x, y = y }))
+  for _, stream in ipairs { false, true } do
+    local d = data.hdf5 { scratch .. "/set.h5", validation = 0, stream = stream }
+    lu.assertEquals({ d.train.count, d.held }, { 10 })
+  end
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
