@@ -342,7 +342,10 @@ function Trainer:run()
     errors.fail(1, "this run is in epoch %d already, so it cannot end after epoch %d", reached, self.epochs)
   end
   self:start()
-  if s.epoch > 0 and s.batch == 0 and s.epoch < self.epochs and not s.stop and self:interrupted() then return false end
+  if s.epoch > 0 and s.batch == 0 and s.epoch < self.epochs and not s.stop and self:interrupted() then
+    self:publish()
+    return false
+  end
   while s.epoch < self.epochs and not s.stop do
     local epoch = s.epoch + 1
     ctx.epoch = epoch

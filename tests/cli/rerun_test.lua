@@ -67,6 +67,19 @@ function TestRerun:test_a_schedule_over_all_epochs()
   end
 end
 
+function TestRerun:test_a_folder_that_holds_a_run_is_not_overwritten()
+  local script, other = cli.write("kept.lua", plain), cli.write("other.lua", (plain:gsub("lr %*", "0.5 * lr *")))
+  run(script .. " --out kept")
+  run(other .. " --out other")
+  for folder, what in pairs { other = "a run", kept = "the run itself" } do
+    local before = cli.read(("%s/%s/run.h5"):format(cli.folder, folder))
+    local r = cli.run(("rerun kept -q --out %s"):format(folder))
+    local words = "perilune: %s holds %s already; choose another folder with --out\n"
+    lu.assertEquals({ r.status, r.err }, { 1, words:format(folder, what) })
+    lu.assertEquals(cli.read(("%s/%s/run.h5"):format(cli.folder, folder)), before)
+  end
+end
+
 function TestRerun:test_an_interrupted_second_run_goes_on()
   run(cli.write("again.lua", plain) .. " --out again")
   lu.assertEquals(cli.run("rerun again -q", "DIE=30").status, 137)

@@ -137,12 +137,19 @@ local function surroundings(was)
   return list
 end
 
--- Does an unfinished second run lie there, to go on with until that epoch?
-local function goes_on(out, now, epochs)
-  local left = system.kind(out .. "/checkpoint.h5") and runfile.read(out .. "/checkpoint.h5",
+-- Does an unfinished second run lie in `out`, to go on with until that epoch? In a folder that was `named` nothing is
+-- overwritten that another run has put there, or the first.
+local function goes_on(path, out, named, now, epochs)
+  local kept = folder.find(out)
+  if not kept then return false end
+  local left = runfile.read(system.kind(out .. "/checkpoint.h5") and out .. "/checkpoint.h5" or kept,
     { tensors = false, raw = true })
   local s = left and left.state
-  return s and s.identity and not s.ended and (s.epoch or 0) < epochs and #identity.differences(s.identity, now) == 0
+  local same = s and s.identity and #identity.differences(s.identity, now) == 0
+  if named and (not same or system.file_id(out) == system.file_id(path:match "^(.*)/" or ".")) then
+    errors.fail(1, "%s holds %s already; choose another folder with --out", out, same and "the run itself" or "a run")
+  end
+  return same and left.kind == "checkpoint" and not s.ended and (s.epoch or 0) < epochs
 end
 
 local function scratch_of(path)
@@ -159,10 +166,7 @@ function M.run(options)
   if epochs == 0 then errors.fail(1, "%s: no epoch is finished; there is nothing to compare", path) end
   local partial = epochs < #was
   local out = options.out or scratch_of(path)
-  local resumes = goes_on(out, identity.of(e, s.seed), epochs)
-  if options.out and not resumes and folder.find(out) then
-    errors.fail(1, "%s holds a run already; choose another folder with --out", out)
-  end
+  local resumes = goes_on(path, out, options.out, identity.of(e, s.seed), epochs)
   local pause_after = (partial or not s.ended) and epochs or nil      -- ctx.epochs stays what it was
   local run = e:run { epochs = found.provenance.epochs or epochs, pause_after = pause_after, seed = s.seed,
     threads = options.threads, out = out,
