@@ -43,9 +43,9 @@ local function read(path, fresh, tensors)
   return record
 end
 
--- What a run has left in a folder without its checkpoint: a file's name, or nil.
+-- The weights that lie in a folder without a checkpoint: a file's name, or nil.
 local function remains(path)
-  for _, name in ipairs { "run.h5", "best.h5", "log.jsonl" } do
+  for _, name in ipairs { "run.h5", "best.h5" } do
     if system.kind(path .. "/" .. name) == "file" and system.kind(checkpoint(path)) ~= "file" then return name end
   end
 end
