@@ -17,7 +17,10 @@ end
 --- One value of a history column as text.
 function M.value(column, x)
   if x == nil or x ~= x then return "-" end
-  if column == "epoch" or column == "step" or column == "skipped" then return ("%d"):format(math.floor(x)) end
+  if x - x ~= 0 then return text.number(x) end
+  if (column == "epoch" or column == "step" or column == "skipped") and math.tointeger(x) then
+    return ("%d"):format(x)
+  end
   if column == "seconds" then return text.duration(x) end
   if column == "samples_per_second" then return text.count(x) end
   if column:match "_loss$" then
