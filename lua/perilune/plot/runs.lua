@@ -90,8 +90,8 @@ local function add(list, source, what, tensors)
     local path, name = source.path, source.name
     list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history
       or history.new(),
-      arguments = source.arguments, epochs = source.epochs, label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state
-        or {},
+      label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state
+        or {}, arguments = source.arguments, epochs = source.epochs,
       identity = source.identity or {}, evaluation = source.evaluation or {}, provenance = {} }
   elseif type(source) == "table" and (#source > 0 or next(source) == nil) then
     for _, inner in ipairs(source) do add(list, inner, what, tensors) end

@@ -242,9 +242,9 @@ local function evaluated(part, key)
   return type(value) == "number" and value or nil
 end
 
---- One number or word of a run by its name: a field ("name", "seed", "ended", "state" (finished or unfinished), "epoch",
---- "path", "best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"), "epochs" or "data", a result of
---- the final weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
+--- One number or word of a run by its name: a field ("name", "seed", "ended", "state" (finished or unfinished),
+--- "epoch", "path", "best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"), "epochs" or "data", a
+--- result of the final weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
 function methods:value(key)
   local arguments, listed = self.arguments or {}, rawget(self, "state") == nil and rawget(self, "listed") or nil
   if arguments[key] ~= nil and not is_own[key] then return arguments[key] end
