@@ -85,8 +85,8 @@ function TestProgress:test_rows_are_aligned_under_their_titles()
 end
 
 function TestProgress:test_metrics_of_a_scripts_own_are_shown_and_wide_numbers_stay_in_line()
-  local p, out = progress(nil, { columns = { "epoch", "train_loss", "val_loss", "val_error", "val_accuracy", "top5_error",
-    "val_top5_error", "my_norm" } })
+  local p, out = progress(nil, { columns = { "epoch", "train_loss", "val_loss", "val_error", "val_accuracy",
+    "top5_error", "val_top5_error", "my_norm" } })
   local numbers = { train_loss = 0.5, val_error = 1, val_accuracy = 0, top5_error = 0.125, val_top5_error = 0.25 }
   for i, loss in ipairs { 1000, 2, -1234.5 } do
     p:row(setmetatable({ epoch = i, val_loss = loss, my_norm = -1.234e-05 }, { __index = numbers }))

@@ -6,7 +6,7 @@ local source = require "perilune.repl.source"
 local printing = require "perilune.repl.printing"
 local completion = require "perilune.repl.completion"
 local history = require "perilune.repl.history"
-local scratch = dofile "tests/lua/support_scratch.lua"
+local scratch = dofile "tests/lua/support_scratch.lua" "repl"
 
 TestSource = {}
 
@@ -190,7 +190,8 @@ end
 
 -- A line counts characters, not bytes, and takes whole ones only.
 function TestCompletion:test_names_that_are_not_ascii()
-  local folder = scratch "repl"
+  local folder = scratch .. "/names"
+  assert(pl.store.mkdir(folder))
   for _, name in ipairs { "données-é", "données-è", "日本-a", "日本-ab", "x\xff1", "x\xff2" } do
     assert(pl.store.write_text(folder .. "/" .. name, ""))
   end
@@ -222,8 +223,6 @@ function TestCompletion:test_looking_at_a_data_set_does_not_read_it()
   lu.assertStrContains(select(2, complete("train.", { train = train })), "sha256")
   lu.assertFalse(touched)
 end
-
-local scratch = dofile "tests/lua/support_scratch.lua" "repl"
 
 TestHistory = {}
 

@@ -18,8 +18,8 @@ function M.own(f, ...)
   inside = outer
 end
 
---- From now on `take(file, ...)` is called in the place of file:write(...) on standard output and standard error (nil: no
---- longer).
+--- From now on `take(file, ...)` is called in the place of file:write(...) on standard output and standard error (nil:
+--- no longer).
 function M.hold(take) keep = take end
 
 --- Did a script leave its last line open? Asked before a line of the program's own, which ends it.
