@@ -13,9 +13,16 @@ M.commands = { "run", "sweep", "check", "runs", "show", "compare", "plot", "repo
   "reproduce", "bench", "predict", "export", "import", "init",
   "data", "version", "help" }
 
+-- "-o, --output <file>", where argparse would use a line for each.
+local function label_lines(option)
+  local names = table.concat(option._public_aliases, ", ")
+  return { table.concat({ names, table.unpack(option:_get_argument_list()) }, " ") }
+end
+
 -- What a converter says of an option's word begins with the option.
 local function name_options(parser)
   for _, option in ipairs(parser._options) do
+    option._get_label_lines = label_lines
     local convert = option._convert
     if type(convert) == "function" then
       option._convert = function(word)

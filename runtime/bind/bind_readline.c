@@ -89,8 +89,8 @@ static int read_character(EditLine *edit, wchar_t *out) {
   }
 }
 
-/* Tab. The Lua function gets the text before the cursor; it returns how many bytes of it to take away, what to insert
-   instead, and what to list when nothing is to be inserted. */
+/* Tab. The Lua function gets the text before the cursor; it returns how many characters of it to take away, what to
+   insert instead, and what to list when nothing is to be inserted. */
 static unsigned char complete(EditLine *edit, int key) {
   (void)key;
   lua_State *L = line.L;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include "tensor/internal.h"
 
-enum { WIDTH = 80, WHOLE_ROW = 20, MOST_COLUMNS = 38, MOST_ROWS = 12, MOST_MATRICES = 3, GAP = -1 };
+enum { WIDTH = 80, WHOLE_ROW = 20, MOST_COLUMNS = 38, MOST_ROWS = 12, MOST_MATRICES = 3, GAP = -1, GAP_WIDTH = 5 };
 
 /* The items of an axis that are shown, in order; GAP stands for those left out. */
 typedef struct shown {
@@ -92,11 +92,12 @@ static void write_row(page *p, int64_t *index) {
   int column = 0;
   for (int i = 0; i < p->axis[last].n; i++) {
     index[last] = p->axis[last].item[i];
-    if (column + p->width + 2 > WIDTH && p->width + 4 < WIDTH) {
+    int cells = index[last] == GAP ? GAP_WIDTH : p->width + 2;
+    if (column + cells > WIDTH && p->width + 4 < WIDTH) {
       fputs("\n  ", p->out);
       column = 2;
     }
-    column += p->width + 2;
+    column += cells;
     if (index[last] == GAP) {
       fputs("  ...", p->out);
       continue;

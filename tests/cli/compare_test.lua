@@ -273,6 +273,19 @@ function TestRunsCommand:test_escapes_of_a_strange_run()
   lu.assertStrContains(cli.run("runs ../strange").out, "red")
 end
 
+-- Long values are cut where they still differ, and it shows.
+function TestRunsCommand:test_long_settings_differ_where_they_are_cut()
+  local runfile = require "perilune.run.file"
+  local record = assert(runfile.read(at "o/run.h5"))
+  for name, value in pairs { a = ("é"):rep(60) .. "here", b = ("é"):rep(60) .. "there" .. ("x"):rep(80) } do
+    record.provenance.values.note = value
+    os.execute("mkdir -p " .. at("noted/" .. name))
+    assert(runfile.write(at("noted/" .. name .. "/run.h5"), record))
+  end
+  lu.assertStrContains(cli.run("compare noted/a noted/b").out, "note  ..éééé" .. "here  ..éééé" .. "there" ..
+    ("x"):rep(47) .. "..\n")
+end
+
 -- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine
 -- is shared.
 function TestRunsCommand:test_a_thousand_runs()

@@ -63,10 +63,23 @@ function TestPlot:test_what_it_says_of_mistakes()
   says("plot runs/small-s1 zzzzzzzzzz", 1, "there are: epoch, step, lr, train_loss")
   says("plot runs/small-s3 test_error", 1, "there is no run 'runs/small-s3'; did you mean 'runs/small-s")
   says("plot runs/small-s1", 2, "such as: perilune plot runs/small-s1 test_error")
+  says("plot runs ''", 2, "plot: no metric is named, such as test_error")
+  says("plot runs ,", 2, "plot: no metric is named, such as test_error")
+  says("-e 'pl.plot(\"runs\", {})'", 1, "pl.plot: no metric is named, such as \"test_error\"")
+  says("-e 'pl.plot(\"runs\", { 1 })'", 1, "pl.plot: the second argument is a metric, such as \"test_error\", got ")
   says("plot runs test_error -o x.jpg", 2, "x.jpg: a figure's file ends in .svg, .png or .pdf")
   says("plot runs test_error -o /nowhere/x.svg", 1, "cannot write /nowhere/x.svg")
   cli.write("broken/run.h5", "no such thing")
   says("plot broken test_error", 1, "broken/run.h5")
+end
+
+function TestPlot:test_help()
+  local help = cli.run("help plot").out
+  lu.assertStrContains(help, "\n       RUN... METRIC\n\n")
+  lu.assertStrContains(help, "\n   RUN... METRIC          Runs (")
+  for _, name in ipairs { "plot", "report", "import" } do
+    lu.assertStrContains(cli.run("help " .. name).out, "\n   -o, --output <file>    ")
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -199,6 +199,42 @@ function TestReport:test_from_lua()
   lu.assertStrContains(cli.run "report all -o /nowhere/x.html".err, "cannot write /nowhere/x.html")
 end
 
+-- As compare: a copy counts once, an unfinished run has no result yet, and other epochs are another setting.
+function TestReport:test_seeds_that_count()
+  page "all"
+  local record = assert(runfile.read(cli.folder .. "/all/lr_0.01_seed_1/run.h5"))
+  local function add(name, seed, wrong, change)
+    record.state.seed, record.state.weights_sha256, record.state.ended = seed, ("%064d"):format(seed), "epochs"
+    record.provenance.epochs, record.evaluation.test.error = 3, wrong
+    if change then change() end
+    os.execute("mkdir -p " .. cli.quote(cli.folder .. "/seeds/" .. name))
+    assert(runfile.write(cli.folder .. "/seeds/" .. name .. "/run.h5", record))
+  end
+  add("a", 1, 0.30)
+  add("copy", 1, 0.30)
+  add("b", 2, 0.20)
+  add("short", 1, 0.25, function() record.provenance.epochs = 2 end)
+  add("paused", 3, 0.10, function() record.state.ended = nil end)
+  local html = check(page "seeds")
+  local families = html:match "<th[^>]*>experiment</th>.-</table>" or html:match ">experiment<.-</table>"
+  local rows = {}
+  for row in families:gmatch "<tr>.-</tr>" do
+    rows[#rows + 1] = row:gsub("<[^>]+>", " "):gsub("%s+", " "):match "^ ?.- (%d .-) ?$"
+  end
+  lu.assertEquals(rows, { "2 25.00 % 7.07 % 20.00 % 30.00 %", "1 25.00 % – 25.00 % 25.00 %" })
+  lu.assertStrContains(html:match '<tr class="best">.-</tr>' or "", "20.00 %")
+  lu.assertStrContains(cli.run("plot seeds train_loss --bands").out, ", 3 seeds")
+end
+
+function TestReport:test_negative_losses_are_drawn()
+  for i = 1, 2 do
+    os.execute("mkdir -p " .. cli.quote(cli.folder .. "/below/" .. i))
+    assert(runfile.write(cli.folder .. "/below/" .. i .. "/run.h5", { kind = "run", state = { epoch = 2, seed = i },
+      history = { columns = { "epoch", "train_loss" }, rows = { { 1, -1.5 }, { 2, -2.5 } } } }))
+  end
+  lu.assertNil(check(page "below"):find "no values")
+end
+
 -- A browser opens it without a complaint.
 function TestReport:test_in_a_browser()
   local browser

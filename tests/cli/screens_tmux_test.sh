@@ -27,5 +27,20 @@ for width in 60 80 140 250; do
     case $command in "run "*|show*) shows "$command at $width columns shows what is monitored" 'val macro f1';; esac
   done
 done
+
+# Long labels are cut, and the numbers of the confusion matrix are there.
+cat >"$tmp/named.lua" <<'EOF'
+local pl = require "perilune"
+local data, labels = pl.data.digits { train = 300, test = 100 }, {}
+for i = 1, 10 do labels[i] = "number " .. i end
+data.labels = labels
+return pl.experiment { name = "Named", data = data, model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+  loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam {}, epochs = 1, batch_size = 32 }
+EOF
+(cd "$tmp" && ./p run named.lua -q >/dev/null)
+t kill-server
+server=$((server + 1))
+t new-session -d -x 80 -y 150 "cd '$tmp' && NO_COLOR=1 LC_ALL=C.UTF-8 ./p show runs/named-s1; sleep 60"
+shows "a confusion matrix of long labels has its numbers" '^ *number 10( +([0-9]+|·)){10}$'
 echo "1..$n"
 exit $bad

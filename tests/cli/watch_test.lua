@@ -104,6 +104,20 @@ function TestWatch:test_run_in_the_view()
   screen "EXIT 130"
 end
 
+-- What a script prints does not disturb the view; it comes when the view is left.
+function TestWatch:test_what_a_script_prints()
+  cli.write("prints.lua", (experiment:gsub('os.execute "sleep 0.1"', [[ os.execute "sleep 0.1"
+    print("printed", 7) io.write("written ", 1.5, "\n") io.stderr:write "and said\n" ]])))
+  begin(100, 50, "run prints.lua n=12 --watch --fresh --out prints")
+  screen("of 12", "1 training")
+  os.execute "sleep 0.5"
+  local shown = tmux "capture-pane -p"
+  lu.assertStrContains(shown, "Perilune watch")
+  lu.assertNil(shown:find "printed" or shown:find "written" or shown:find "said", shown)
+  local lines = screen("printed 7\nwritten 1.5\nand said\n", "EXIT 0")
+  lu.assertEquals(select(2, lines:gsub("printed 7\nwritten 1.5\nand said\n", "")), 12)
+end
+
 function TestWatch:test_what_it_says_where_it_cannot()
   local r = cli.run "watch nowhere"
   lu.assertEquals({ r.status, r.err }, { 1, "perilune: there is no folder nowhere to watch\n" })

@@ -84,6 +84,21 @@ function TestProgress:test_rows_are_aligned_under_their_titles()
       "1.53e-07    8.1 s      7,470      3.142\n")
 end
 
+function TestProgress:test_metrics_of_a_scripts_own_are_shown_and_wide_numbers_stay_in_line()
+  local p, out = progress(nil, { columns = { "epoch", "train_loss", "val_loss", "val_error", "val_accuracy",
+    "top5_error", "val_top5_error", "my_norm" } })
+  local numbers = { train_loss = 0.5, val_error = 1, val_accuracy = 0, top5_error = 0.125, val_top5_error = 0.25 }
+  for i, loss in ipairs { 1000, 2, -1234.5 } do
+    p:row(setmetatable({ epoch = i, val_loss = loss, my_norm = -1.234e-05 }, { __index = numbers }))
+  end
+  lu.assertEquals(out.text,
+    "epoch  train loss   val loss  val error  top5 error  val top5 error     my norm\n" ..
+    "    1      0.5000  1000.0000   100.00 %     12.50 %         25.00 %  -1.234e-05\n" ..
+    "    2      0.5000     2.0000   100.00 %     12.50 %         25.00 %  -1.234e-05\n" ..
+    "epoch  train loss    val loss  val error  top5 error  val top5 error     my norm\n" ..
+    "    3      0.5000  -1234.5000   100.00 %     12.50 %         25.00 %  -1.234e-05\n")
+end
+
 function TestProgress:test_columns_that_do_not_fit_are_left_out()
   for width = 30, 140, 10 do
     local p, out = progress(width)

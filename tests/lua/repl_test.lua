@@ -6,6 +6,7 @@ local source = require "perilune.repl.source"
 local printing = require "perilune.repl.printing"
 local completion = require "perilune.repl.completion"
 local history = require "perilune.repl.history"
+local scratch = dofile "tests/lua/support_scratch.lua" "repl"
 
 TestSource = {}
 
@@ -104,6 +105,12 @@ function TestPrinting:test_long_tables_are_broken_and_cut()
   for line in text:gmatch "[^\n]+" do lu.assertTrue(#line <= 60, line) end
 end
 
+function TestPrinting:test_bytes_and_long_text_in_tables()
+  lu.assertEquals(printing.format { "\xff", s = "é" }, '{ "\\xff", s = "é" }')
+  lu.assertEquals(printing.format { s = ("日"):rep(200) }, '{\n  s = "' .. ("日"):rep(100) .. '..."\n}')
+  lu.assertEquals(printing.format { s = ("\xff"):rep(300) }, '{\n  s = "' .. ("\\xff"):rep(200) .. '..."\n}')
+end
+
 function TestPrinting:test_depth_and_cycles_end()
   local t = { 1 }
   t.self = t
@@ -181,6 +188,21 @@ function TestCompletion:test_names_of_files_in_quotes()
   lu.assertEquals(complete('x = "no/such/folder/fi', env), 'x = "no/such/folder/fi')
 end
 
+-- A line counts characters, not bytes, and takes whole ones only.
+function TestCompletion:test_names_that_are_not_ascii()
+  local folder = scratch .. "/names"
+  assert(pl.store.mkdir(folder))
+  for _, name in ipairs { "données-é", "données-è", "日本-a", "日本-ab", "x\xff1", "x\xff2" } do
+    assert(pl.store.write_text(folder .. "/" .. name, ""))
+  end
+  local function tab(word) return { completion.complete('x = "' .. folder .. "/" .. word, {}, 60) } end
+  lu.assertEquals(tab "donn", { 4, "données-" })
+  lu.assertEquals(tab "donné", { 5, "données-" })
+  lu.assertEquals(tab "données-", { 0, "", "données-è  données-é" })
+  lu.assertEquals(tab "日", { 1, "日本-a" })
+  lu.assertEquals(tab("x")[2], "")
+end
+
 function TestCompletion:test_blank_text_is_indented_and_nonsense_left_alone()
   lu.assertEquals(complete "", "  ")
   for _, text in ipairs { "nothing.here", "x:", "3.", "f(", ")..(", "a[1", "no:t" } do
@@ -201,8 +223,6 @@ function TestCompletion:test_looking_at_a_data_set_does_not_read_it()
   lu.assertStrContains(select(2, complete("train.", { train = train })), "sha256")
   lu.assertFalse(touched)
 end
-
-local scratch = dofile "tests/lua/support_scratch.lua" "repl"
 
 TestHistory = {}
 

@@ -29,6 +29,7 @@ end
 
 function TestPrint.test_long_axes()
   prints(pl.arange(1000), "tensor [1000] i32\n     1     2     3  ...   998   999  1000")
+  prints(pl.full({ 100 }, 1e-9), "tensor [100] f32\n" .. ("  1.0000e-09"):rep(3) .. "  ..." .. ("  1.0000e-09"):rep(3))
   local text = tostring(pl.zeros(60000, 28, 28, 1, "u8"))
   local lines = 0
   for line in text:gmatch "[^\n]+" do

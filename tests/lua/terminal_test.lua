@@ -114,4 +114,25 @@ function TestMarks:test_histogram_and_heat_fit()
     { "  0 1 ######", "0.5 2 ############" })
 end
 
+-- Figures of a script show what their files show: bars with labels and values, shades over the range.
+function TestMarks:test_bars_and_heat_of_figures()
+  local plain, nan, inf = style(false, false, 30), 0 / 0, math.huge
+  lu.assertEquals(marks.bars({ { label = "alpha", value = -5 }, { label = "b", value = 2.5 },
+    { label = "", value = nan }, { label = "a very long label", value = inf } }, plain, { title = "t" }),
+    { "t", "     alpha  -5 #############", "         b 2.5 #######", "           nan", "a very lon inf" })
+  lu.assertEquals({ marks.bars({}, plain), marks.bars({ { label = "a", value = 0 } }, plain) },
+    { { "no values" }, { "a 0" } })
+  lu.assertEquals(marks.heat({ { -4, -3 }, { -2, nan }, { -inf, inf } }, nil, plain, { by = "range", title = "H",
+    columns = { "x", "y" } }), { "H", "   x y", "1 ..##", "2 @@", "3 ..@@" })
+  local wide = {}
+  for i = 1, 40 do
+    wide[i] = {}
+    for j = 1, 40 do wide[i][j] = j > 20 and 1 or 0 end
+  end
+  lu.assertEquals(marks.heat(wide, nil, plain, { by = "range" })[1], " 1 " .. (".") :rep(10) .. ("@"):rep(10))
+  local script = 'pl.figure { kind = "bars", values = { 1, 0/0, -2 }, rows = { "a", "b" } }:show()'
+  local shown = io.popen(("LC_ALL=C %s -e '%s'"):format((os.getenv "BUILD" or "build") .. "/perilune", script)):read "a"
+  lu.assertStrMatches(shown, "a   1 #+\nb nan\n3  %-2 #+\n")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

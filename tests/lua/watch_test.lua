@@ -112,6 +112,16 @@ function TestView:test_the_drawing()
   }, table.concat(lines, "\n"))
 end
 
+-- Networks of values are judged by their RMSE.
+function TestView:test_the_error_of_values()
+  local path = folder("values", 0)
+  assert(store.write_text(path .. "/log.jsonl", '{"epoch":1,"train_loss":0.5,"val_rmse":0.25,"seconds":2.0}\n'))
+  local source = sources.new(path)
+  source:update(true)
+  local lines = view.new({ source }, { now = function() return 0 end }):lines(60, 20, style(false, false))
+  lu.assertStrContains(lines[3], "   0.25  0.5000 ")
+end
+
 TestSource = {}
 
 function TestSource:test_a_log_that_grows_begins_anew_and_vanishes()

@@ -74,8 +74,8 @@ function M.pad(s, width, align)
   return align == "right" and space .. s or s .. space
 end
 
--- A text of at most `width` cells; where it was cut, at its end or (`begins`) its beginning, two dots say so.
-local function cut(s, width, begins)
+--- A text of at most `width` cells; where it was cut, at its end or (`begins`) its beginning, two dots say so.
+function M.cut(s, width, begins)
   if M.width(s) <= width then return s end
   local room, dots = math.max(width - 2, 0), (".."):sub(1, width)
   return begins and dots .. cells.tail(s, room) or M.clip(s, room) .. dots
@@ -125,10 +125,11 @@ local function last_to_go(columns, shown)
   end
 end
 
+local LEAST = 12      -- cells that a column of words keeps
+
 -- Makes the widest of the columns of words narrower, as far as that helps and is sensible; without it the last columns
--- are left out, but for those with `keep`. `shown`, `left_out`: see fitting.
+-- are left out, but for those with `keep`. `shown`, `left_out`: see fitting. Returns how much too wide they are.
 local function squeeze(columns, widths, shown, left_out, gap, width)
-  local LEAST = 12
   local function excess()
     local total = -gap
     for _, c in ipairs(shown) do total = total + widths[c] + gap end
@@ -146,6 +147,7 @@ local function squeeze(columns, widths, shown, left_out, gap, width)
     elseif last then table.insert(left_out, 1, full_title(columns[table.remove(shown, last)]))
     else break end
   end
+  return excess()
 end
 
 --- Which columns are shown in `width` characters: a list of their indices, and the titles of those left out. Columns
@@ -179,8 +181,9 @@ end
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, keep =, full = its title
 --- where it is left out, tail = its cells keep their ends where they are cut }; `rows`: lists of strings (nil: empty),
 --- with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell. Returns the
---- lines, the titles first. Of what is wider than `width` columns are left out (see fitting), which a last line says;
---- if that does not do, words are cut, and then the last columns without `keep` are left out.
+--- lines, the titles first. Of what is wider than `width` columns with a `tail` are cut to a third of it, then columns
+--- are left out (see fitting), which a last line says; if that does not do, words are cut, and then the last columns
+--- without `keep` are left out.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "
@@ -188,12 +191,20 @@ function M.columns(columns, rows, gap, paint, width)
     widths[c] = M.width(column[1])
     for _, row in ipairs(rows) do widths[c] = math.max(widths[c], M.width(row[c] or "")) end
   end
+  local whole = table.move(widths, 1, #widths, 1, {})
+  for c, column in ipairs(columns) do
+    if column.tail and width then widths[c] = math.min(widths[c], math.max(width // 3, LEAST)) end
+  end
   local shown, left_out = M.fitting(columns, widths, #gap, width)
-  if width then squeeze(columns, widths, shown, left_out, #gap, width) end
+  local free = width and -squeeze(columns, widths, shown, left_out, #gap, width) or 0
+  for _, c in ipairs(shown) do
+    local more = columns[c].tail and math.max(0, math.min(free, whole[c] - widths[c])) or 0
+    widths[c], free = widths[c] + more, free - more
+  end
   local function line(texts, heading)
     local out = {}
     for i, c in ipairs(shown) do
-      local cell = M.pad(cut(texts[c] or "", widths[c], columns[c].tail and not heading), widths[c], columns[c].align)
+      local cell = M.pad(M.cut(texts[c] or "", widths[c], columns[c].tail and not heading), widths[c], columns[c].align)
       local style = heading and "dim" or texts.styles and texts.styles[c] or texts.style or columns[c].style
       out[i] = paint and style and paint(cell, style) or cell
     end

@@ -90,19 +90,42 @@ local function show(name, s, count)
   return s.n < count and ("%s (%d of %d)"):format(value, s.n, count) or value
 end
 
+-- Values of at most `room` cells that differ where they are cut, too: what they have in common at their beginning goes
+-- first, but for a few letters.
+local function cut_alike(values, room)
+  local longest, shared = 0, #values[1]
+  for _, value in ipairs(values) do
+    longest = math.max(longest, text.width(value))
+    local n = 0
+    while n < shared and value:byte(n + 1) == values[1]:byte(n + 1) do n = n + 1 end
+    shared = n
+  end
+  local from = longest > room and shared - 8 or 0
+  while from > 0 and (values[1]:byte(from + 1) or 0) & 0xC0 == 0x80 do from = from - 1 end      -- inside a character
+  local list = {}
+  for i, value in ipairs(values) do
+    list[i] = text.cut(from > 2 and ".." .. value:sub(from + 1) or value, room)
+  end
+  return list
+end
+
 local function print_settings(settings, labels, term, seeds)
   if #settings == 0 then
     print("The settings are the same" .. (seeds and " but for the seed." or "."))
     return
   end
   print(term.paint("Settings that differ", "bold"))
-  local columns, rows = { { "" } }, {}
+  local columns, rows, names = { { "" } }, {}, 0
   for i, label in ipairs(labels) do columns[i + 1] = { label } end
   for _, row in ipairs(settings) do
+    if row.values then names = math.max(names, text.width(clean(row.name))) end
+  end
+  local room = term.width and math.max((term.width - names) // #labels - 2, 12) or 60
+  for _, row in ipairs(settings) do
     if row.values then
-      local cells = { clean(row.name) }
-      for i, value in ipairs(row.values) do cells[i + 1] = text.clip(clean(value), 60) end
-      rows[#rows + 1] = cells
+      local values = {}
+      for i, value in ipairs(row.values) do values[i] = clean(value) end
+      rows[#rows + 1] = { clean(row.name), table.unpack(cut_alike(values, room)) }
     end
   end
   if #rows > 0 then
@@ -160,7 +183,7 @@ function M.run(options)
   if #runs < 2 then
     errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
   end
-  if options.metric then filter.check_name(runs, options.metric, "compare") end
+  local metric = options.metric and filter.check_name(runs, options.metric, "compare")
   local groups = compare.groups(runs)
   for _, copy in ipairs(without_copies(groups)) do
     local words = ("perilune: compare: %s is %s again (seed %s, the same weights); it counts once"):format(
@@ -175,7 +198,7 @@ function M.run(options)
   local settings, results = compare.settings(groups), compare.results(groups)
   for i = 2, #groups do
     claims[i] = claim.of(groups[1], groups[i], { labels[1], labels[i] },
-      { seed = options.seed, metric = options.metric })
+      { seed = options.seed, metric = metric })
   end
   if options.json then
     local list = {}

@@ -6,9 +6,10 @@ local M = { summary = "curves of runs over each other, here or as a figure", usa
     "for a paper." }
 
 function M.define(parser)
-  parser:argument("words",
+  parser:usage("Usage: perilune plot [-h] [--log] [--bands] [-o <file>] [--title <text>]\n       RUN... METRIC")
+  parser:argument("RUN... METRIC",
     "Runs (folders, files, folders of runs, or the beginning of their names), then a metric such as test_error; " ..
-      "or several, with commas between."):args "+":argname "RUN... METRIC"
+      "or several, with commas between."):args "+":target "words"
   parser:flag("--log", "A logarithmic axis.")
   parser:flag("--bands",
     "Runs that differ only in their seed as one curve: their mean, and a band from the least to the largest.")
@@ -25,6 +26,7 @@ function M.run(options)
   local metric = table.remove(words)
   local metrics = {}
   for name in metric:gmatch "[^,]+" do metrics[#metrics + 1] = name end
+  if #metrics == 0 then errors.fail(2, "plot: no metric is named, such as test_error") end
   require "perilune.plot".plot(words, metrics,
     { log = options.log or false, bands = options.bands or false, out = options.output, title = options.title })
   if options.output then print(options.output) end

@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local filter = require "perilune.run.filter"
+local is_field = require "perilune.run.result".is_field
 local report = require "perilune.terminal.tables"
 local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
@@ -46,7 +47,7 @@ local function usual_columns(list)
       if first[name] == nil then
         first[name] = shown
         arguments[#arguments + 1] = name
-      elseif first[name] ~= shown then varies[name] = true end
+      elseif first[name] ~= shown then varies[name] = not is_field(name) end
     end
     for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss", "tags" } do
       if run:value(name) then results[name] = true end
@@ -87,12 +88,22 @@ local function sort(list, name, falling)
   end)
 end
 
+local counts = { epoch = true, epochs = true, best_epoch = true, seed = true }
+
+-- Is it the name of a result? In a log one of exactly 0 or 1 is an integer.
+local function measured(name)
+  return name == "seconds" or report.is_share(name) or name:find "_loss$" or name:find "_r2$"
+end
+
 local function cell(name, value)
   if value == nil then return "" end
   if type(value) == "table" then return clean(core.json.encode(value)) end
-  if math.type(value) == "integer" and name ~= "seconds" then return ("%d"):format(value) end
   if type(value) == "number" then
-    return name:find "epoch" and ("%d"):format(value // 1) or report.value(name, value)
+    local whole = math.tointeger(value)
+    if whole and (counts[name] or math.type(value) == "integer" and not measured(name)) then
+      return ("%d"):format(whole)
+    end
+    return report.value(name, value + 0.0)
   end
   return clean(tostring(value))
 end
@@ -100,11 +111,12 @@ end
 -- What is left out first where a terminal is narrow; what is not named here stays as long as anything.
 local need = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, state = 4, name = 3, tags = 2, seed = 1 }
 
-local function print_table(list, columns, markdown)
-  local term = text.terminal(1)
+-- The titles and rows of a table; asked: were these columns asked for?
+local function table_of(list, columns, asked)
   local titles, rows = {}, {}
-  for i, name in ipairs(columns) do titles[i] = { clean(report.title(name)), need = need[name],
-    tail = name == "path" } end
+  for i, name in ipairs(columns) do
+    titles[i] = { clean(report.title(name)), need = not asked and need[name] or nil, tail = name == "path" }
+  end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do
@@ -114,20 +126,29 @@ local function print_table(list, columns, markdown)
     end
     if run:value "state" == "unfinished" then rows[r].style = "dim" end
   end
-  if markdown then
-    local function line(cells) return ("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " ") end
-    local heads, rule = {}, {}
-    for i, title in ipairs(titles) do heads[i], rule[i] = title[1]:gsub("|", "\\|"), title.align and "---:" or "---" end
-    print((line(heads)))
-    print("|" .. table.concat(rule, "|") .. "|")
-    for _, cells in ipairs(rows) do
-      for i, c in ipairs(cells) do cells[i] = c:gsub("|", "\\|") end
-      print((line(cells)))
-    end
-    return
+  return titles, rows
+end
+
+--- The lines of a table of runs; asked: were these columns asked for? They are not left out before others then.
+function M.lines(list, columns, term, asked)
+  local titles, rows = table_of(list, columns or usual_columns(list), asked)
+  local lines = text.columns(titles, rows, "  ", term.paint, term.width)
+  lines[#lines + 1] = term.paint(("%d run%s"):format(#list, #list == 1 and "" or "s"), "dim")
+  return lines
+end
+
+local function markdown_lines(list, columns)
+  local titles, rows = table_of(list, columns)
+  local function line(cells)
+    for i, c in ipairs(cells) do cells[i] = c:gsub("|", "\\|") end
+    return (("| " .. table.concat(cells, " | ") .. " |"):gsub("  +", " "))
   end
-  for _, line in ipairs(text.columns(titles, rows, "  ", term.paint, term.width)) do print(line) end
-  print(term.paint(("%d run%s"):format(#list, #list == 1 and "" or "s"), "dim"))
+  local heads, rule, lines = {}, {}, {}
+  for i, title in ipairs(titles) do heads[i], rule[i] = title[1], title.align and "---:" or "---" end
+  for i, cells in ipairs(rows) do lines[i] = line(cells) end
+  table.insert(lines, 1, line(heads))
+  table.insert(lines, 2, "|" .. table.concat(rule, "|") .. "|")
+  return lines
 end
 
 function M.run(options)
@@ -141,12 +162,10 @@ function M.run(options)
   list = filter.apply(list, table.concat(conditions, " "))
   local columns = {}
   for name in (options.columns or ""):gmatch "[^,%s]+" do
-    filter.check_name(list, name, "runs")
-    columns[#columns + 1] = name
+    columns[#columns + 1] = filter.check_name(list, name, "runs")
   end
   if options.sort then
-    filter.check_name(list, options.sort, "runs")
-    sort(list, options.sort, options.reverse)
+    sort(list, filter.check_name(list, options.sort, "runs"), options.reverse)
   end
   if #columns == 0 then columns = usual_columns(list) end
   if options.csv or options.json then
@@ -162,7 +181,9 @@ function M.run(options)
     if options.csv then io.write(csv.encode(columns, rows)) else print(core.json.encode(core.json.list(rows), true)) end
     return 0
   end
-  print_table(list, columns, options.markdown)
+  local lines = options.markdown and markdown_lines(list, columns)
+    or M.lines(list, columns, text.terminal(1), options.columns ~= nil)
+  for _, line in ipairs(lines) do print(line) end
   return 0
 end
 

@@ -60,10 +60,9 @@ end
 -- The confusion matrix: as numbers where these fit.
 local function confusion(result, labels, term, heat)
   local matrix = result.confusion
-  local lines = report.confusion(matrix, labels, term, result.outside)
-  local style = require "perilune.terminal.style".of(term)
-  if heat or (term.tty and text.width((report.confusion(matrix, labels))[2]) > style.width) then
-    lines = require "perilune.terminal.marks".heat(matrix, labels, style)
+  local lines, too_wide = report.confusion(matrix, labels, term, result.outside)
+  if heat or too_wide then
+    lines = require "perilune.terminal.marks".heat(matrix, labels, require "perilune.terminal.style".of(term))
   end
   say(lines)
 end

@@ -55,9 +55,16 @@ end
 
 M.results = results
 
--- The run with the smallest result; nil when none has one.
+-- As results, without the values of unfinished runs.
+local function final_results(list)
+  local metric, values = results(list)
+  for i, run in ipairs(list) do values[i] = facts.is_finished(run) and values[i] end
+  return metric, values
+end
+
+-- The finished run with the smallest result; nil when none has one.
 function M.best(list)
-  local _, values = results(list)
+  local _, values = final_results(list)
   local best
   for i, v in ipairs(values) do
     if v and v == v and (not best or v < values[best]) then best = i end
@@ -129,17 +136,23 @@ local function spread(values)
   return { n = n, mean = mean, std = n > 1 and math.sqrt(squares / (n - 1)) or 0 / 0, low = low, high = high }
 end
 
+-- The spread of a metric over a family's finished runs; nil when none of them has it.
+local function spread_of(family, metric)
+  local values = {}
+  for _, run in ipairs(family.runs) do
+    local result = facts.result(run)
+    if facts.is_finished(run) and result.value and result.metric == metric then values[#values + 1] = result.value end
+  end
+  return spread(values)
+end
+
 local function table_of_families(page, families, metric)
   local rows = {}
   for i, family in ipairs(families) do
-    local values = {}
-    for _, run in ipairs(family.runs) do
-      local result = facts.result(run)
-      if result.value and result.metric == metric then values[#values + 1] = result.value end
-    end
-    local s = spread(values)
+    local s = spread_of(family, metric)
+    local n = s and s.n or 0
     local function cell(v) return { s and v == v and facts.value(metric, v) or "–", s and v or 0 / 0 } end
-    rows[i] = { family.name, { ("%d"):format(#values), #values }, cell(s and s.mean), cell(s and s.std),
+    rows[i] = { family.name, { ("%d"):format(n), n }, cell(s and s.mean), cell(s and s.std),
       cell(s and s.low), cell(s and s.high) }
   end
   page:table({ { "experiment" }, { "seeds", number = true }, { "mean " .. titles.title(metric), number = true },
@@ -157,10 +170,10 @@ local function overlay(page, list, families)
   end
   local shown = families
   if #families > MOST then
-    local ranked = {}
+    local ranked, metric = {}, (results(list))
     for i, family in ipairs(families) do
-      local value = facts.result(family.runs[1]).value
-      ranked[i] = { family = family, value = value or math.huge, i = i }
+      local s = spread_of(family, metric)
+      ranked[i] = { family = family, value = s and s.mean == s.mean and s.mean or math.huge, i = i }
     end
     table.sort(ranked, function(a, b) if a.value ~= b.value then return a.value < b.value end return a.i < b.i end)
     shown = {}
@@ -192,7 +205,7 @@ local function overlay(page, list, families)
       local axis = runs.axis(metric)
       local title = axis.label:gsub("^train ", "training "):gsub("^val ", "validation ")
       page:figure(curves.draw(series, { title = title:sub(1, 1):upper() .. title:sub(2), x = { label = "epoch" },
-        y = { unit = axis.unit, log = metric:find "_loss$" ~= nil and metric:find "^train" ~= nil }, legend = true }),
+        y = { unit = axis.unit, log = metric:find "^train.*_loss$" and series_of.suits_log(series) }, legend = true }),
           title .. " over the epochs")
     end
   end
@@ -231,7 +244,7 @@ end
 local function dependence(page, list)
   local axes = setting_axes(list)
   if #axes == 0 or #list < 3 then return end
-  local metric, values = results(list)
+  local metric, values = final_results(list)
   local unit = runs.axis(metric).unit
   local names = {}
   for i, run in ipairs(list) do names[i] = run.label end

@@ -39,6 +39,9 @@ end
 
 local ends = { stopping = "stopped early", callback = "stopped by a callback", epochs = "finished" }
 
+--- Has the training come to its end? The results of an unfinished run are those of an epoch on the way.
+function M.is_finished(run) return ends[run.state.ended or ""] ~= nil end
+
 --- How far a run is: "finished", "stopped early", "unfinished".
 function M.ending(run)
   if run.problem then return "cannot be read" end

@@ -5,6 +5,7 @@ local facts = require "perilune.html.facts"
 local heat = require "perilune.plot.heat"
 local metrics = require "perilune.train.metrics"
 local runs = require "perilune.plot.runs"
+local series_of = require "perilune.plot.series"
 local text = require "perilune.base.format"
 local titles = require "perilune.terminal.tables"
 
@@ -53,20 +54,6 @@ local groups = {
   { title = "Learning rate", pattern = "^lr$" },
 }
 
-local function positive(series)
-  local low, high
-  for _, s in ipairs(series) do
-    for i = 1, s.n do
-      local v = s.y[i]
-      if v and v == v then
-        if v <= 0 then return false end
-        low, high = math.min(low or v, v), math.max(high or v, v)
-      end
-    end
-  end
-  return low ~= nil and high / low > 20
-end
-
 local function columns_like(run, pattern)
   local names = {}
   for _, name in ipairs(run.history.columns) do if name:find(pattern) then names[#names + 1] = name end end
@@ -81,7 +68,7 @@ local function chart(page, run, title, names, unit, may_log)
     if run.state.best and run.state.best.monitor ~= name and #names > 1 then s.mark = nil end
     series[#series + 1] = s
   end
-  local log = may_log and positive(series)
+  local log = may_log and series_of.suits_log(series)
   page:figure(curves.draw(series, { title = title .. (log and ", logarithmic" or ""), x = { label = "epoch" },
     y = { unit = unit, log = log },
     legend = #names > 1 }), title .. " over the epochs")

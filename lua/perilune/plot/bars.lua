@@ -2,6 +2,7 @@
 local display = require "perilune.plot.display"
 local frame = require "perilune.plot.frame"
 local scale = require "perilune.plot.scale"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -58,7 +59,7 @@ function M.labelled(bars, options)
     if share ~= share or share > 1 then share = 0 end
     d:rect(names, y + 3, room * share, 14, { fill = options.colour or "c1", title = bar.title })
     d:text(names + room * share + 6, y + 14, options.format and options.format(bar.value)
-      or ("%.4g"):format(bar.value), { size = 12, fill = "muted" })
+      or text.number(bar.value + 0.0), { size = 12, fill = "muted" })
   end
   return d
 end

@@ -215,8 +215,8 @@ function Figure:show()
     lines = require "perilune.terminal.marks".histogram(self.kind == "histogram" and self.bins == 64 and
       M.histogram_of(self.values, 16, "values") or self.histogram, style, { title = self.title })
   elseif self.kind == "heat" then
-    lines = require "perilune.terminal.marks".heat(self.matrix, self.rows, style)
-    if self.title then table.insert(lines, 1, self.title) end
+    lines = require "perilune.terminal.marks".heat(self.matrix, nil, style, { title = self.title, by = "range",
+      rows = self.rows, columns = type(self.columns) == "table" and self.columns or nil })
   elseif self.kind == "images" then
     local t = self.images
     if self.title then print(self.title) end
@@ -225,9 +225,7 @@ function Figure:show()
     t:show { count = self.count }
     return
   elseif self.kind == "bars" then
-    local h = { counts = {}, low = 1, high = #self.bars + 1 }
-    for i, bar in ipairs(self.bars) do h.counts[i] = bar.value end
-    lines = require "perilune.terminal.marks".histogram(h, style, { title = self.title })
+    lines = require "perilune.terminal.marks".bars(self.bars, style, { title = self.title })
   else lines = require "perilune.terminal.tables".model(self.model:rows()) end
   for _, line in ipairs(lines) do print(line) end
 end

@@ -31,7 +31,7 @@ function M.draw(matrix, options)
   local low, most = math.huge, -math.huge
   for _, row in ipairs(matrix) do
     for _, v in ipairs(row) do
-      if v == v then low, most = math.min(low, v), math.max(most, v) end
+      if v - v == 0 then low, most = math.min(low, v), math.max(most, v) end
     end
   end
   local numbers = n <= MOST and m <= MOST and cell >= 18
@@ -56,7 +56,7 @@ function M.draw(matrix, options)
         math.min(1, share)))
       local wrong = options.by ~= "range" and i ~= j and (n == m or options.confusion)
       local text = options.format and options.format(v) or (math.tointeger(v) and ("%d"):format(math.tointeger(v))
-        or ("%.3g"):format(v))
+        or v ~= v and "nan" or ("%.3g"):format(v))
       d:rect(left + cell * (j - 1), y, cell - 1, high - 1, { fill = strength > 0 and (wrong and "c2" or "c1")
         or "block",
         opacity = strength > 0 and strength or nil, round = cell > 12 and 2 or nil,

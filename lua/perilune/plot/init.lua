@@ -39,12 +39,15 @@ function M.plot(sources, metric, given)
     if run.problem and #list == 1 then errors.fail(1, "%s", run.problem) end
     if run.problem then io.stderr:write("perilune: ", run.problem, "; left out\n") end
   end
-  if type(metric) ~= "string" and type(metric) ~= "table" then
-    errors.raise("pl.plot: the second argument is a metric, such as \"test_error\", got %s", options.describe(metric))
-  end
   local metrics = type(metric) == "table" and metric or { metric }
+  if metrics[1] == nil then errors.raise("pl.plot: no metric is named, such as \"test_error\"") end
+  for _, name in options.items(metrics) do
+    if type(name) ~= "string" then
+      errors.raise("pl.plot: the second argument is a metric, such as \"test_error\", got %s", options.describe(name))
+    end
+  end
   local series, axis = {}, nil
-  for _, name in ipairs(metrics) do
+  for _, name in options.items(metrics) do
     local of = runs.axis(name)
     for _, s in ipairs(runs.series(list, name, o.bands)) do
       if #metrics > 1 then s.name = #list > 1 and ("%s, %s"):format(s.name, of.label) or of.label end

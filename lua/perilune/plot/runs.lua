@@ -1,9 +1,10 @@
 --- Runs as figures and reports read them: from files alone. A source is a path (a run's folder or file, a folder of
 --- runs, the beginning of the names of runs in runs/), a run, a history, or a list of these.
 ---
----   { name, label, path, folder, seed, history, state, identity, evaluation, provenance, record, problem, experiment
---- (a run of this session) }
-local arguments = require "perilune.run.arguments"
+---   { name, label, path, folder, seed, history, state, identity, arguments, epochs, evaluation, provenance, record,
+--- problem, experiment (a run of this session) }
+local claim = require "perilune.stats.claim"
+local compare = require "perilune.stats.compare"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local history = require "perilune.run.history"
@@ -54,10 +55,11 @@ function M.read(path, tensors)
   local identity = s.identity or {}
   local base = folder:gsub("/+$", ""):match "[^/]+$"
   local name = identity.name or base
+  local provenance = record and record.provenance or {}
   return { path = file, folder = folder, name = name, label = base == "." and name or base, seed = s.seed,
     history = history.new(record and record.history), state = s, identity = identity, evaluation = record
-      and record.evaluation or {},
-    provenance = record and record.provenance or {}, record = record, problem = not record and message or nil }
+      and record.evaluation or {}, arguments = provenance.values or identity.arguments, epochs = provenance.epochs,
+    provenance = provenance, record = record, problem = not record and message or nil }
 end
 
 local function paths_of(word)
@@ -89,7 +91,7 @@ local function add(list, source, what, tensors)
     list[#list + 1] = { name = name, path = path, folder = path, seed = source.seed, history = source.history
       or history.new(),
       label = path and path:match "[^/]+$" or ("%s, seed %s"):format(name, source.seed or "?"), state = source.state
-        or {},
+        or {}, arguments = source.arguments, epochs = source.epochs,
       identity = source.identity or {}, evaluation = source.evaluation or {}, provenance = {} }
   elseif type(source) == "table" and (#source > 0 or next(source) == nil) then
     for _, inner in ipairs(source) do add(list, inner, what, tensors) end
@@ -118,27 +120,31 @@ function M.list(sources, what, tensors)
   return list
 end
 
---- Runs that differ in their seed alone, together: { { name, runs } ... } in order of appearance.
+--- Runs that differ in their seed alone, together: { { name, runs } ... } in order of appearance; copies count once.
 function M.families(list)
   local families, index = {}, {}
   for i, run in ipairs(list) do
-    local identity = run.identity
-    local values = (run.provenance or {}).values
-    local given = values and arguments.key(values) or table.concat(identity.arguments or {}, "\0")
-    local key = identity.script and table.concat({ run.name, identity.script, given, identity.data_sha256 or "" }, "\1")
-      or "alone " .. i
+    local key = run.identity.script and compare.key(run) or "alone " .. i
     if not index[key] then
       index[key] = { name = run.name, runs = {} }
       families[#families + 1] = index[key]
     end
     table.insert(index[key].runs, run)
   end
-  local count = {}
-  for _, family in ipairs(families) do count[family.name] = (count[family.name] or 0) + 1 end
-  for _, family in ipairs(families) do
-    local words = table.concat(family.runs[1].identity.arguments or {}, " ")
-    if count[family.name] > 1 then family.name = words ~= "" and words or family.runs[1].label end
+  -- families of one name are called by their arguments; those of the same arguments too, by their first runs
+  local function rename(name_of)
+    local count = {}
+    for _, family in ipairs(families) do count[family.name] = (count[family.name] or 0) + 1 end
+    for _, family in ipairs(families) do
+      if count[family.name] > 1 then family.name = name_of(family.runs[1]) end
+    end
   end
+  for _, family in ipairs(families) do family.runs = claim.distinct(family.runs) end
+  rename(function(run)
+    local words = table.concat(run.identity.arguments or {}, " ")
+    return words ~= "" and words or run.label
+  end)
+  rename(function(run) return run.label end)
   return families
 end
 

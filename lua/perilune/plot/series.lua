@@ -77,4 +77,19 @@ function M.band(list, name)
   return out
 end
 
+--- Is a logarithmic axis right for these series: all values positive, and over more than one order of magnitude?
+function M.suits_log(list)
+  local low, high
+  for _, s in ipairs(list) do
+    for i = 1, s.n do
+      local v = s.y[i]
+      if v and v == v then
+        if v <= 0 then return false end
+        low, high = math.min(low or v, v), math.max(high or v, v)
+      end
+    end
+  end
+  return low ~= nil and high / low > 20
+end
+
 return M

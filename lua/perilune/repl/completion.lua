@@ -1,6 +1,7 @@
 --- Completion: what may follow the text before the cursor. Names of variables, fields of tables, methods and
 --- fields of objects; in `help "` the names that help knows, in other quotes names of files; the options of a function
 --- in the table that it is given.
+local cells = require "perilune.base.cells"
 local sorted_keys = require "perilune.base.sorted_keys"
 local M = {}
 
@@ -155,25 +156,27 @@ local function candidates(before, env)
   return word, M.members(object, mark == ":")
 end
 
+-- What all of them begin with, in whole characters: a line takes no others.
 local function common_prefix(names)
   local prefix = names[1]
   for _, name in ipairs(names) do
     while name:sub(1, #prefix) ~= prefix do prefix = prefix:sub(1, -2) end
   end
-  return prefix
+  local whole, bad = utf8.len(prefix)
+  return whole and prefix or prefix:sub(1, bad - 1)
 end
 
 --- Names in columns, read downwards.
 function M.columns(names, width)
   local widest = 0
-  for _, name in ipairs(names) do widest = math.max(widest, #name) end
+  for _, name in ipairs(names) do widest = math.max(widest, cells.width(name)) end
   local across = math.max(1, (width + 2) // (widest + 2))
   local down = (#names + across - 1) // across
   local lines = {}
   for row = 1, down do
-    local cells = {}
-    for i = row, #names, down do cells[#cells + 1] = names[i] .. (" "):rep(widest - #names[i]) end
-    lines[row] = table.concat(cells, "  "):gsub("%s+$", "")
+    local line = {}
+    for i = row, #names, down do line[#line + 1] = names[i] .. (" "):rep(widest - cells.width(names[i])) end
+    lines[row] = table.concat(line, "  "):gsub("%s+$", "")
   end
   return table.concat(lines, "\n")
 end
@@ -195,7 +198,7 @@ function M.complete(before, env, width)
   end
   if #fitting == 0 then return 0, "" end
   local prefix = common_prefix(fitting)
-  if #prefix > #word or #prefix == #word and prefix ~= word then return #word, prefix end
+  if #prefix > #word or #prefix == #word and prefix ~= word then return utf8.len(word) or #word, prefix end
   if #fitting == 1 then return 0, "" end
   return 0, "", M.columns(fitting, width)
 end

@@ -1,4 +1,6 @@
 --- Values as short text: what the session prints after an expression.
+local cells = require "perilune.base.cells"
+
 local M = {}
 
 local MOST_ITEMS, MOST_SCALARS, MOST_DEPTH, MOST_TEXT = 20, 100, 4, 200
@@ -10,8 +12,11 @@ for word in ([[and break do else elseif end false for function goto if in local 
 local function is_name(key) return type(key) == "string" and key:match "^[%a_][%w_]*$" and not KEYWORDS[key] end
 
 local function quoted(s)
-  if #s > MOST_TEXT then s = s:sub(1, MOST_TEXT) .. "..." end
-  return (("%q"):format(s):gsub("\\\n", "\\n"):gsub("\r", "\\r"):gsub("\27", "\\27"))
+  local head = cells.head(s, MOST_TEXT)
+  if #head < #s then s = head .. "..." end
+  local text = ("%q"):format(s):gsub("\\\n", "\\n"):gsub("\r", "\\r"):gsub("\27", "\\27")
+  if utf8.len(text) then return text end
+  return (text:gsub("[\x80-\xff]", function(c) return ("\\x%02x"):format(c:byte()) end))      -- bytes, not characters
 end
 
 --- "nn.Conv2d(inputs, outputs, kernel, options)" where help knows it, else "function(a, b) file.lua:12".
@@ -54,7 +59,7 @@ local function filled(pieces, width, indent)
   local lines, line = {}, indent
   for i, piece in ipairs(pieces) do
     local text = piece .. (i < #pieces and ", " or "")
-    if #line > #indent and #line + #text > width then
+    if #line > #indent and cells.width(line) + cells.width(text) > width then
       lines[#lines + 1] = (line:gsub(" $", ""))
       line = indent
     end
@@ -77,13 +82,13 @@ local function table_text(t, width, depth, parents)
   local items, total, multiple = {}, 0, false
   local function add(text)
     items[#items + 1] = text
-    total = total + utf8.len(text, 1, -1, true) + 2
+    total = total + cells.width(text) + 2
     multiple = multiple or text:find("\n", 1, true)
   end
   for i = 1, math.min(n, most) do add(render(t[i], width - 2, depth + 1, parents)) end
   for i = 1, math.min(#keys, most - #items) do
     local name = key_text(keys[i])
-    add(name .. " = " .. render(t[keys[i]], width - 2 - #name - 3, depth + 1, parents))
+    add(name .. " = " .. render(t[keys[i]], width - 2 - cells.width(name) - 3, depth + 1, parents))
   end
   if n + #keys > #items then add(("... %d more"):format(n + #keys - #items)) end
   parents[t] = nil

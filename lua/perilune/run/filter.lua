@@ -80,20 +80,23 @@ local function holds(condition, value)
   return found ~= (complement[condition.operator] ~= nil)
 end
 
---- Raises where no run of a list knows a name (of run:value), which is a slip; `who` asks.
+--- The name (of run:value) that is meant: what tables call time is seconds. Raises where no run of a list knows it,
+--- which is a slip; `who` asks.
 function M.check_name(runs, name, who)
   local names = {}
   for _, run in ipairs(runs) do
     for _, known in ipairs(run:values(true)) do
-      if known == name then return end
+      if known == name then return name end
       names[#names + 1] = known
     end
   end
+  if name == "time" then return "seconds" end
   local near = core.system.nearest(name, names)
   if #runs > 0 then
     raise("%sno run has a '%s'%s", who and who .. ": " or "", name,
       near and ("; did you mean '%s'?"):format(near) or "")
   end
+  return name
 end
 
 -- Values that such runs cannot have are a slip as well, not an empty list.
@@ -101,7 +104,6 @@ local function check_value(runs, condition)
   local kind
   for _, run in ipairs(runs) do
     local value = run:value(condition.name)
-    if condition.name == "state" and (run.arguments or {}).state ~= nil then return end
     if value ~= nil then
       kind = (kind == nil or kind == type(value)) and type(value) or "several"
       condition.numeric = condition.numeric or type(value) == "number"      -- words among numbers are not ordered
@@ -125,7 +127,7 @@ function M.apply(runs, filter)
   if type(filter) == "string" then
     local conditions = M.parse(filter)
     for _, condition in ipairs(conditions) do
-      M.check_name(runs, condition.name)
+      condition.name = M.check_name(runs, condition.name)
       check_value(runs, condition)
     end
     function test(run)

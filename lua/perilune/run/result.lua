@@ -227,9 +227,15 @@ function Run:__tostring()
     self:line { paint = function(s) return s end, utf8 = true })
 end
 
--- Names of run:value besides those of arguments, evaluations and the history.
+-- Names of run:value besides those of arguments, evaluations and the history. They come before arguments of the same
+-- name; but for epochs and data, which say the same in the words of the script.
 local own = { "name", "seed", "ended", "state", "epoch", "epochs", "data", "path", "best_epoch", "seconds", "created",
-  "when" }
+  "when", "tags" }
+local is_own = {}
+for _, name in ipairs(own) do is_own[name] = name ~= "epochs" and name ~= "data" end
+
+--- Is it a name that an argument does not take from run:value?
+function M.is_field(name) return is_own[name] == true end
 
 local function evaluated(part, key)
   local split, name = key:match "^(%l+)_(.+)$"
@@ -238,12 +244,12 @@ local function evaluated(part, key)
   return type(value) == "number" and value or nil
 end
 
---- One number or word of a run by its name: an argument ("lr"), a field ("name", "seed", "ended", "state" (finished or
---- unfinished), "epoch", "data", "path", "best_epoch", "seconds", "created" or "when"), "tags", a result of the final
---- weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
+--- One number or word of a run by its name: a field ("name", "seed", "ended", "state" (finished or unfinished),
+--- "epoch", "path", "best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"), "epochs" or "data", a
+--- result of the final weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
 function methods:value(key)
   local arguments, listed = self.arguments or {}, rawget(self, "state") == nil and rawget(self, "listed") or nil
-  if arguments[key] ~= nil then return arguments[key] end
+  if arguments[key] ~= nil and not is_own[key] then return arguments[key] end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
     last = self.history[#self.history],
     epoch = self.state.epoch, data = self.identity.data }
@@ -277,9 +283,7 @@ function methods:values(all)
   end
   local part = listed or { test = self.test, val = self.val, metrics = self.evaluation and self.evaluation.metrics,
     last = self.history[#self.history] }
-  local function field(name) found[name] = all or self:value(name) ~= nil or nil end
-  for _, name in ipairs(own) do field(name) end
-  field "tags"
+  for _, name in ipairs(own) do found[name] = all or self:value(name) ~= nil or nil end
   add(self.arguments)
   add(part.test, "test_")
   add(part.val, "val_")

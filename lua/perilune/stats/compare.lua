@@ -10,8 +10,8 @@ local json_list = core.json.list
 
 local M = {}
 
--- What a run is but for its seed, and for how its arguments were typed.
-local function key_of(run)
+--- What a run { identity, arguments, epochs } is but for its seed, and for how its arguments were typed.
+function M.key(run)
   local id = run.identity
   local files = {}
   for i, file in ipairs(id.files or {}) do files[i] = beside.name_of(file.path, id.path) .. "\0" .. file.text end
@@ -24,7 +24,7 @@ end
 function M.groups(runs)
   local list, by_key = {}, {}
   for _, run in ipairs(runs) do
-    local key = key_of(run)
+    local key = M.key(run)
     if not by_key[key] then
       by_key[key] = { runs = {}, first = run }
       list[#list + 1] = by_key[key]

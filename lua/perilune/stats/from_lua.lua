@@ -28,7 +28,7 @@ return function(a, b, given)
       { "metric", type = "string" } })
   local groups = { group_of(a, "the first"), group_of(b, "the second") }
   for _, group in ipairs(o.metric and groups or {}) do
-    require "perilune.run.filter".check_name(group.runs, o.metric, "pl.compare")
+    o.metric = require "perilune.run.filter".check_name(group.runs, o.metric, "pl.compare")
   end
   local claim = claims.of(groups[1], groups[2], { "the first", "the second" }, o)
   claim.settings, claim.results = compare.settings(groups), compare.results(groups)

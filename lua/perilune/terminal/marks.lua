@@ -30,12 +30,47 @@ function M.spark(values, width, utf, log)
   return table.concat(out)
 end
 
+-- A bar of `length` cells.
+local function bar_of(length, style)
+  if not style.utf8 then return ("#"):rep(math.floor(length + 0.5)) end
+  local eighths = math.floor(length * 8 + 0.5)
+  return ("█"):rep(eighths // 8) .. (EIGHTHS[eighths % 8] or "")
+end
+
+local function with_title(title, style, width)
+  return title and { style.paint(text.clip(styles.clean(title, style.utf8), width), "bold") } or {}
+end
+
+--- The lines of bars { { label, value } ... }, one line each, as long as the values are large; one that is not finite
+--- has none.
+function M.bars(bars, style, options)
+  local width = options and options.width or style.width
+  local lines = with_title(options and options.title, style, width)
+  if #bars == 0 then lines[#lines + 1] = "no values" end
+  local labels, values, most, wide, digits = {}, {}, 0.0, 0, 0
+  for i, bar in ipairs(bars) do
+    labels[i] = text.clip(styles.clean(bar.label, style.utf8), width // 3)
+    values[i] = text.number(bar.value + 0.0)
+    wide, digits = math.max(wide, text.width(labels[i])), math.max(digits, #values[i])
+    if bar.value - bar.value == 0 then most = math.max(most, math.abs(bar.value)) end
+  end
+  local room = math.max(4, width - wide - digits - 4)
+  for i, bar in ipairs(bars) do
+    local share = most > 0 and math.abs(bar.value) / most or 0
+    local drawn = bar.value - bar.value == 0 and bar_of(share * room, style) or ""
+    lines[#lines + 1] = (style.paint(text.pad(labels[i], wide, "right"), "dim") .. " "
+      .. style.paint(text.pad(values[i], digits, "right"), "dim") .. " "
+      .. style.paint256(drawn, styles.series[1])):gsub(" +$", "")
+  end
+  return lines
+end
+
 --- The lines of a histogram { counts, low, high }: one line a bin.
 function M.histogram(h, style, options)
   options = options or {}
   local most, total = 0, 0
   for _, n in ipairs(h.counts) do most, total = math.max(most, n), total + n end
-  local lines, labels, wide = {}, {}, 0
+  local lines, labels, wide = with_title(options.title, style, options.width or style.width), {}, 0
   local step = (h.high - h.low) / math.max(1, #h.counts)
   for i = 1, #h.counts do
     labels[i] = ("%.4g"):format(h.low + step * (i - 1))
@@ -43,20 +78,12 @@ function M.histogram(h, style, options)
   end
   local counts = #text.count(most)
   local room = math.max(4, (options.width or style.width) - wide - counts - 4)
-  if options.title then
-    lines[1] = style.paint(text.clip(styles.clean(options.title, style.utf8), options.width or style.width), "bold")
-  end
   if total == 0 then
     lines[#lines + 1] = "no values"
     return lines
   end
   for i, n in ipairs(h.counts) do
-    local length = n / most * room
-    local bar
-    if style.utf8 then
-      local eighths = math.floor(length * 8 + 0.5)
-      bar = ("█"):rep(eighths // 8) .. (EIGHTHS[eighths % 8] or "")
-    else bar = ("#"):rep(math.floor(length + 0.5)) end
+    local bar = bar_of(n / most * room, style)
     if n > 0 and bar == "" then bar = style.utf8 and "▏" or "." end
     lines[#lines + 1] = (style.paint(text.pad(labels[i], wide, "right"), "dim") .. " "
       .. style.paint(text.pad(text.count(n), counts, "right"), "dim")
@@ -79,41 +106,66 @@ local function cell(share, style)
   return set[share > 0 and math.max(2, 1 + math.floor(share * (#set - 1) + 0.5)) or 1]
 end
 
---- The lines of a heat map of a matrix: rows by their share of the row's sum, lifted by the square root. labels of rows
---- and columns. A matrix wider than the terminal is summed over squares of cells first.
-function M.heat(matrix, labels, style, width)
+-- The least and the largest finite value.
+local function range_of(matrix)
+  local low, high = math.huge, -math.huge
+  for _, row in ipairs(matrix) do
+    for _, v in ipairs(row) do
+      if v - v == 0 then low, high = math.min(low, v), math.max(high, v) end
+    end
+  end
+  return low, high
+end
+
+--- The lines of a heat map of a matrix: cells by their share of the row's sum (a confusion matrix), or by = "range";
+--- the square root lifts small shares. labels: of the classes, else counted from 0; or options.rows and
+--- options.columns, else counted from 1. Of a matrix wider than the terminal squares of cells are one: their sum, or
+--- mean by range.
+function M.heat(matrix, labels, style, options)
+  options = options or {}
   local n, m = #matrix, matrix[1] and #matrix[1] or 0
-  if n == 0 or m == 0 then return { "no values" } end
-  width = width or style.width
-  local function label(i) return styles.clean(labels and labels[i] ~= nil and tostring(labels[i]) or tostring(i - 1),
-    style.utf8) end
+  local width, by_range = style.width, options.by == "range"
+  local lines = with_title(options.title, style, width)
+  if n == 0 or m == 0 then
+    lines[#lines + 1] = "no values"
+    return lines
+  end
+  local function label(i, of)
+    return styles.clean(of and of[i] ~= nil and tostring(of[i]) or tostring(by_range and i or i - 1), style.utf8)
+  end
+  local rows, columns = options.rows or labels, options.columns or labels
+  local low, high = range_of(matrix)
+  local function strength(v, sum, count)
+    if not by_range then return sum > 0 and math.sqrt(math.max(0, v / sum)) or 0 end
+    local mean = v / count
+    if mean ~= mean then return 0 end
+    local share = high > low and (mean - low) / (high - low) or 0.5
+    return 0.06 + 0.94 * math.sqrt(math.max(0, math.min(1, share)))
+  end
   local wide = 0
-  for i = 1, n do wide = math.max(wide, text.width(label(i))) end
+  for i = 1, n do wide = math.max(wide, text.width(label(i, rows))) end
   wide = math.min(wide, width // 3)
   local factor = 1
   while factor < m and math.ceil(m / factor) * 2 > width - wide - 1 do factor = factor + 1 end
-  local lines = {}
   if factor == 1 then
     local head = {}
-    for j = 1, m do head[j] = text.pad(text.clip(label(j), 2), 2, "right") end
-    lines[1] = (style.paint((" "):rep(wide + 1) .. table.concat(head), "dim")):gsub(" +$", "")
+    for j = 1, m do head[j] = text.pad(text.clip(label(j, columns), 2), 2, "right") end
+    lines[#lines + 1] = (style.paint((" "):rep(wide + 1) .. table.concat(head), "dim")):gsub(" +$", "")
   end
   for i = 1, n, factor do
-    local sums, sum = {}, 0
+    local sums, counts, sum = {}, {}, 0
     for r = i, math.min(n, i + factor - 1) do
       for j, v in ipairs(matrix[r]) do
         local k = (j - 1) // factor + 1
         if v == v then
-          sums[k] = (sums[k] or 0) + v
+          sums[k], counts[k] = (sums[k] or 0) + v, (counts[k] or 0) + 1
           sum = sum + v
         end
       end
     end
     local out = {}
-    for k = 1, math.ceil(m / factor) do
-      out[k] = cell(sum > 0 and math.sqrt(math.max(0, (sums[k] or 0) / sum)) or 0, style)
-    end
-    local name = text.pad(text.clip(label(i), wide), wide, "right")
+    for k = 1, math.ceil(m / factor) do out[k] = cell(strength(sums[k] or 0, sum, counts[k] or 0), style) end
+    local name = text.pad(text.clip(label(i, rows), wide), wide, "right")
     lines[#lines + 1] = (style.paint(name, "dim") .. " " .. table.concat(out)):gsub(" +$", "")
   end
   return lines

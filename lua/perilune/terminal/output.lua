@@ -1,10 +1,11 @@
 --- What a script prints while a line of progress stands on the terminal: the line is taken away first, and text that
--- did not end its line keeps it to itself.
+-- did not end its line keeps it to itself. While a full screen is shown it is kept for later.
 local M = {}
 
 local standing        -- the progress whose line stands on the terminal
 local inside = false  -- is it the progress itself that writes?
 local open = false    -- did the script's last text end inside a line?
+local keep            -- takes what is written while a full screen is shown
 
 --- The line of `progress` stands on the terminal (nil: none does).
 function M.stands(progress) standing = progress end
@@ -16,6 +17,10 @@ function M.own(f, ...)
   f(...)
   inside = outer
 end
+
+--- From now on `take(file, ...)` is called in the place of file:write(...) on standard output and standard error (nil:
+--- no longer).
+function M.hold(take) keep = take end
 
 --- Did a script leave its last line open? Asked before a line of the program's own, which ends it.
 function M.take_open()
@@ -42,6 +47,17 @@ local function note(...)
   end
 end
 
+-- Is it kept? What cannot be written is an error now, as always.
+local function kept(file, ...)
+  if not keep or inside then return false end
+  for i = 1, select("#", ...) do
+    local kind = type((select(i, ...)))
+    if kind ~= "string" and kind ~= "number" then return false end
+  end
+  keep(file, ...)
+  return true
+end
+
 local installed = false
 
 --- Puts print, io.write and file:write that know of the line in the place of Lua's, once.
@@ -51,12 +67,18 @@ function M.install()
   local methods = getmetatable(io.stdout).__index
   local original = { print = _G.print, write = _G.io.write, file_write = methods.write }
   rawset(_G, "print", function(...)
+    if keep then
+      local words = table.pack(...)
+      for i = 1, words.n do words[i] = tostring(words[i]) end
+      if kept(io.stdout, table.concat(words, "\t") .. "\n") then return end
+    end
     take_away()
     original.print(...)
     if not inside then open = false end
   end)
   rawset(_G.io, "write", function(...)
     if io.output() == io.stdout then
+      if kept(io.stdout, ...) then return io.stdout end
       take_away()
       note(...)
     end
@@ -64,6 +86,7 @@ function M.install()
   end)
   rawset(methods, "write", function(file, ...)
     local terminal = file == io.stdout or file == io.stderr
+    if terminal and kept(file, ...) then return file end
     if terminal then take_away() end
     if file == io.stdout then note(...) end
     return original.file_write(file, ...)

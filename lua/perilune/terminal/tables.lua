@@ -17,7 +17,10 @@ end
 --- One value of a history column as text.
 function M.value(column, x)
   if x == nil or x ~= x then return "-" end
-  if column == "epoch" or column == "step" or column == "skipped" then return ("%d"):format(math.floor(x)) end
+  if x - x ~= 0 then return text.number(x) end
+  if (column == "epoch" or column == "step" or column == "skipped") and math.tointeger(x) then
+    return ("%d"):format(x)
+  end
   if column == "seconds" then return text.duration(x) end
   if column == "samples_per_second" then return text.count(x) end
   if column:match "_loss$" then
@@ -138,7 +141,7 @@ local function cut_titles(columns, rows, width)
 end
 
 --- The confusion matrix; nothing confused is a dot. Samples that were given none of the classes (`outside`, or nil) are
---- its last column.
+--- its last column. Second: true where it has no room, and the commonest confusions are listed.
 function M.confusion(confusion, labels, term, outside)
   term = term or plain
   local columns, rows = { { "", align = "right", style = "dim" } }, {}
@@ -159,7 +162,7 @@ function M.confusion(confusion, labels, term, outside)
   end
   local lines = text.columns(columns, rows, "  ", term.paint)
   if term.width and text.width(text.columns(columns, rows)[1]) > term.width then
-    if not cut_titles(columns, rows, term.width) then return commonest(confusion, labels, term) end
+    if not cut_titles(columns, rows, term.width) then return commonest(confusion, labels, term), true end
     lines = text.columns(columns, rows, "  ", term.paint)
   end
   return lines

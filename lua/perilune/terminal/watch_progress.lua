@@ -1,6 +1,7 @@
 --- perilune run --watch: the view of watch in the process that trains. It stands in for the progress lines, which go on
---- below it when q leaves the view.
+--- below it when q leaves the view; what the script has printed meanwhile comes first.
 local errors = require "perilune.base.errors"
+local output = require "perilune.terminal.output"
 local text = require "perilune.base.format"
 local view = require "perilune.terminal.watch_view"
 
@@ -15,8 +16,13 @@ function M.new(progress, run)
     tags = {},
     history = require "perilune.run.history".new() }
   function source.rate() return source.samples_per_second, source.left end
-  return setmetatable({ progress = progress, screen = screen, source = source, state = view.new { source },
+  local self = setmetatable({ progress = progress, screen = screen, source = source, state = view.new { source },
     said = {}, style = screen:style() }, M)
+  output.hold(function(file, ...)
+    local words = table.pack(...)
+    self.said[#self.said + 1] = function() file:write(table.unpack(words)) end
+  end)
+  return self
 end
 
 --- The history that the view draws.
@@ -26,7 +32,8 @@ local function leave(self)
   if not self.screen then return end
   self.screen:close()
   self.screen = nil
-  for _, line in ipairs(self.said) do self.progress:warn(line) end
+  output.hold(nil)
+  for _, say in ipairs(self.said) do say() end
 end
 
 local function draw(self)
@@ -69,7 +76,7 @@ end
 --- What must be said is shown now, and again below when the view is left.
 function M:warn(line)
   if not self.screen then return self.progress:warn(line) end
-  self.said[#self.said + 1] = line
+  self.said[#self.said + 1] = function() self.progress:warn(line) end
   self.state.status = line
   draw(self)
 end

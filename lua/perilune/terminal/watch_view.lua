@@ -95,12 +95,13 @@ function M:key(key)
   end
 end
 
--- The error by which a run is judged: its last value.
+-- The error by which a run is judged, of values their RMSE: its last value.
 local function error_of(s)
-  local last = s.history[#s.history]
-  for _, name in ipairs { "test_error", "val_error", "train_error" } do
-    local v = s.summary and s.summary.test and name == "test_error" and s.summary.test.error or last and last[name]
-    if v then return text.percent(v) end
+  local last, test = s.history[#s.history], s.summary and s.summary.test or {}
+  local final = { test_error = test.error, test_rmse = test.rmse }
+  for _, name in ipairs { "test_error", "val_error", "train_error", "test_rmse", "val_rmse", "train_rmse" } do
+    local v = final[name] or last and last[name]
+    if v then return report.value(name, v) end
   end
   return last and last.train_loss and report.value("train_loss", last.train_loss) or "-"
 end

@@ -9,14 +9,18 @@ local report = require "perilune.terminal.tables"
 local Progress = {}
 Progress.__index = Progress
 
--- Columns in the order they are shown, and their widths.
+-- Columns in the order they are shown, and their widths, until a row has a wider number.
 local known = {
-  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 }, { "val_error",
-    9 },
-  { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 }, { "test_r2", 8 }, { "lr", 9 },
-    { "seconds", 7 },
-  { "samples_per_second", 9 },
+  { "epoch", 5 }, { "train_loss", 10 }, { "train_accuracy", 10, title = "train acc" }, { "val_loss", 8 },
+  { "val_error", 9 }, { "val_rmse", 9 }, { "test_loss", 9 }, { "test_error", 10 }, { "test_rmse", 9 },
+  { "test_r2", 8 }, { "lr", 9 }, { "seconds", 7 }, { "samples_per_second", 9 },
 }
+
+-- Columns that say again what others do; a metric of a script's own is none, whatever it is called.
+local derived = { step = true, train_rmse = true }
+for _, split in ipairs { "train", "val", "test" } do
+  for _, name in ipairs { "accuracy", "error", "mae", "r2" } do derived[split .. "_" .. name] = true end
+end
 
 --- `columns`: names of the history's columns; `monitored`: the one that early stopping watches; `out`: a file; `term`:
 --- text.terminal of it; `epochs`: how many there will be.
@@ -37,10 +41,9 @@ function Progress.new(options)
     if wanted[column[1]] then add(column[1], column[2], column.title) end
   end
   for _, name in ipairs(options.columns) do
-    local derived = name == "step" or name:match "_accuracy$" or name:match "_error$" or name:match "^%l+_mae$"
-      or name == "train_rmse"
-      or name:match "^%l+_r2$"
-    if wanted[name] and (not derived or name == options.monitored) then add(name, math.max(9, #report.title(name))) end
+    if wanted[name] and (not derived[name] or name == options.monitored) then
+      add(name, math.max(9, #report.title(name)))
+    end
   end
   self.columns[#self.columns + 1] = { "", 4 }     -- the mark "best"
   self.left_out = {}
@@ -109,6 +112,9 @@ end
 function Progress:row(row, best)
   if self.quiet then return end
   local paint = self.term.paint
+  for _, column in ipairs(self.columns) do
+    column[2] = math.max(column[2], column.name and text.width(report.value(column.name, row[column.name])) or 0)
+  end
   local columns = fitting(self)
   local titles, cells = {}, {}
   for i, column in ipairs(columns) do
@@ -118,7 +124,7 @@ function Progress:row(row, best)
       or cell
   end
   local heading = table.concat(titles, "  ")
-  if heading ~= self.heading then self:note(paint(heading, "dim")) end      -- also when the width has changed
+  if heading ~= self.heading then self:note(paint(heading, "dim")) end      -- also when a width has changed
   self.heading = heading
   if best then cells[#cells + 1] = paint("best", "green") end
   self:note(table.concat(cells, "  ") .. trend(self, row, columns, best))

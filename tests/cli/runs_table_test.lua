@@ -1,0 +1,63 @@
+-- perilune runs: the numbers in its table, which columns, what a narrow terminal leaves out.
+local lu = require "luaunit"
+local core = require "perilune.core"
+local pl = require "perilune"
+local cli = dofile "tests/cli/support.lua"
+
+-- Runs by the last lines of their logs: { folder, fields } each.
+local function logged(runs)
+  for name, fields in pairs(runs) do
+    fields.epoch, fields.epochs, fields.ended, fields.seed = fields.epoch or 4, 4, "epochs", fields.seed or 1
+    fields.name = "tiny"
+    cli.write(name .. "/log.jsonl", core.json.encode { summary = fields } .. "\n")
+    cli.write(name .. "/run.h5", "not read")
+  end
+end
+
+TestTable = {}
+
+function TestTable:test_numbers_in_cells()
+  logged { ["cells/a"] = { arguments = { warmup_epochs = 0.25, step = 0.5 }, test = { error = 1, loss = 2, r2 = 1 } },
+    ["cells/b"] = { arguments = { warmup_epochs = 2, step = 3 }, test = { error = 0.875, loss = 2.5, r2 = 0.5 } } }
+  local r = cli.run "runs cells --columns warmup_epochs,step,epoch,test_error,test_loss,test_r2 --markdown"
+  lu.assertStrContains(r.out,
+    "| 0.25 | 0.5 | 4 | 100.00 % | 2.0000 | 1.0000 |\n| 2 | 3 | 4 | 87.50 % | 2.5000 | 0.5000 |\n")
+  local value = require "perilune.terminal.tables".value
+  for _, name in ipairs { "epoch", "lr", "samples_per_second", "test_error" } do
+    lu.assertEquals({ value(name, math.huge), value(name, 0 / 0) }, { "inf", "-" })
+  end
+  lu.assertEquals({ value("epoch", 7.5), value("epoch", 7.0) }, { "7.5", "7" })
+end
+
+-- An argument called as a column of the table neither hides it nor stands beside it.
+function TestTable:test_arguments_named_like_columns()
+  logged { ["named/a"] = { arguments = { path = "iris.csv", seed = 7, name = "x", tags = 1, epochs = 2 } },
+    ["named/b"] = { arguments = { path = "wine.csv", seed = 8, name = "y", tags = 2, epochs = 3 } } }
+  local r = cli.run "runs named --csv"
+  lu.assertStrMatches(r.out, "path,name,epochs,seed,state,epoch,best_epoch,seconds,when\n" ..
+    "named/a,tiny,2,1,finished,4,,,\nnamed/b,tiny,3,1,finished,4,,,\n")
+  lu.assertEquals(core.json.decode(cli.run("runs named path=named/a --json").out)[1].seed, 1)
+end
+
+-- What was asked for is not left out for a long path, which loses its beginning.
+function TestTable:test_columns_in_a_narrow_terminal()
+  local folder = "narrow/" .. ("a-long-name-"):rep(7)
+  logged { [folder .. "1"] = { seconds = 3, test = { error = 0.5 } },
+    [folder .. "2"] = { seconds = 2, test = { error = 0.5 } } }
+  local list = assert(pl.runs(cli.folder .. "/narrow"))
+  local function at_width(width, columns)
+    return require "perilune.commands.runs".lines(list, columns, { width = width, paint = function(s) return s end },
+      columns ~= nil)
+  end
+  lu.assertEquals(at_width(60, { "path", "state", "test_error", "seconds" }), {
+    "path                             state     test error   time",
+    "..ame-a-long-name-a-long-name-1  finished     50.00 %  3.0 s",
+    "..ame-a-long-name-a-long-name-2  finished     50.00 %  2.0 s",
+    "2 runs",
+  })
+  lu.assertStrMatches(at_width(80)[1], "path +name +seed +state +epoch +best epoch +test error")
+  lu.assertStrMatches(cli.run("runs narrow --columns path,seconds --sort time --csv 'time>2'").out,
+    "path,seconds\n[^\n]*1,3\n")
+end
+
+os.exit(lu.LuaUnit.run("-o", "tap"), true)
