@@ -16,6 +16,15 @@ end
 
 TestDataOptions = {}
 
+-- Labels that a script has named stay with what is derived from its data set.
+function TestDataOptions:test_labels_that_were_named()
+  local named = data.from_tensors { x = x, y = y, labels = { "a", "b" } }
+  named.labels = { "yes", "no" }
+  for _, derived in ipairs { named:validation(0.2), named:subset { first = 4 }, named:standardize() } do
+    lu.assertEquals(derived.labels, { "yes", "no" })
+  end
+end
+
 function TestDataOptions:test_standardize()
   fails('standardize takes a table of options, got "pixel"; write standardize { per = "pixel" }', set.standardize, set,
     "pixel")

@@ -7,13 +7,18 @@ local names = require "perilune.base.names"
 local class = { __name = "perilune.dataset", __index = Dataset }
 local M = {}
 
---- { name=, train=, test=, validation= }
+--- { name=, train=, test=, held=, labels= (those of the training split) }
 function M.new(parts)
   local train = parts.train
   return setmetatable({
     name = parts.name, train = train, test = parts.test, held = parts.held,
-    shape = train.shape, labels = train.labels, classes = train.classes, features = train.features,
+    shape = train.shape, labels = parts.labels or train.labels, classes = train.classes, features = train.features,
   }, class)
+end
+
+-- Other splits of the same set, whose labels a script may have named.
+local function derived(self, train, test, held)
+  return M.new { name = self.name, train = train, test = test, held = held, labels = self.labels }
 end
 
 function M.is(value) return getmetatable(value) == class end
@@ -31,19 +36,18 @@ function Dataset:splits() return self.train, self.test, self.held end
 
 --- A part of the training split; the others stay whole. See split:subset.
 function Dataset:subset(opts)
-  return M.new { name = self.name, train = self.train:subset(opts), test = self.test, held = self.held }
+  return derived(self, self.train:subset(opts), self.test, self.held)
 end
 
 --- Holds out a fraction of the training split as the validation split. See split:validation. Second, the rule in words.
 function Dataset:validation(how)
   if self.held then raise("%s already has a validation split", self.name) end
   local train, held, rule = self.train:validation(how)
-  return M.new { name = self.name, train = train, test = self.test, held = held }, rule
+  return derived(self, train, self.test, held), rule
 end
 
 local function each(self, change)
-  return M.new { name = self.name, train = change(self.train), test = self.test and change(self.test), held = self.held
-    and change(self.held) }
+  return derived(self, change(self.train), self.test and change(self.test), self.held and change(self.held))
 end
 
 --- All splits minus the mean of the training split, divided by its standard deviation. See split:standardize.
