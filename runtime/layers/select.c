@@ -1,10 +1,9 @@
 /* Operations of formulas with class labels, which count from 0 and are whole numbers.
    pick(x, label): the element of the last axis that the label names: x [.., K], label [..] gives [..].
    one_hot(label): argument K: a row of K with 1 at the label: label [..] gives [.., K].
-   A label that names nothing gives NaN. And softmax and its logarithm, along the last axis. */
+   A label that names nothing gives NaN. */
 #include <math.h>
 #include <string.h>
-#include "kernels/kernels.h"
 #include "layers/layer.h"
 
 static const pl_option none[] = { { 0 } };
@@ -81,59 +80,3 @@ static void one_hot_forward(pl_layer *self, const pl_pass *pass, const float *x,
 const pl_layer_class pl_op_one_hot = {
   .head = { "one_hot", 0, NULL, none }, .flags = PL_PER_SAMPLE | PL_NO_GRAD, .infer = one_hot_infer,
   .forward = one_hot_forward };
-
-/* ---- softmax ---- */
-
-static pl_status softmax_infer(pl_operation *o, pl_error *err) {
-  o->out = o->in[0];
-  o->out_fixed = o->fixed[0];
-  if (o->inputs != 1 || o->in[0].axes < 1) return pl_operation_refuse(o, err, "acts along the last axis of a sample");
-  return PL_OK;
-}
-
-static void keeps_result(const pl_operation *o, size_t batch, pl_memory *m) {
-  (void)o, (void)batch;
-  m->needs_y = true;
-}
-
-/* This member's rows, as elements from *at on. */
-static size_t rows_of(const pl_pass *pass, size_t *width, size_t *at) {
-  size_t from, to, count = (size_t)pl_shape_count(&pass->out);
-  *width = width_of(&pass->out);
-  pl_team_share(pass->team, count == 0 ? 0 : pass->batch * count / *width, 8, &from, &to);
-  *at = from * *width;
-  return to - from;
-}
-
-static void softmax_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
-  size_t width, at, rows = rows_of(pass, &width, &at);
-  (void)self;
-  pl_kernel.softmax_forward(y + at, x + at, rows, width);
-}
-
-static void softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy,
-                             float *dx) {
-  size_t width, at, rows = rows_of(pass, &width, &at);
-  (void)self, (void)x;
-  if (dx != NULL) pl_kernel.softmax_backward(dx + at, y + at, dy + at, rows, width);
-}
-
-static void log_softmax_forward(pl_layer *self, const pl_pass *pass, const float *x, float *y) {
-  size_t width, at, rows = rows_of(pass, &width, &at);
-  (void)self;
-  pl_kernel.log_softmax_forward(y + at, x + at, rows, width);
-}
-
-static void log_softmax_backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy,
-                                 float *dx) {
-  size_t width, at, rows = rows_of(pass, &width, &at);
-  (void)self, (void)x;
-  if (dx != NULL) pl_kernel.log_softmax_backward(dx + at, y + at, dy + at, rows, width);
-}
-
-const pl_layer_class pl_op_softmax = {
-  .head = { "softmax", 0, NULL, none }, .flags = PL_PER_SAMPLE, .infer = softmax_infer, .need = keeps_result,
-  .forward = softmax_forward, .backward = softmax_backward };
-const pl_layer_class pl_op_log_softmax = {
-  .head = { "log_softmax", 0, NULL, none }, .flags = PL_PER_SAMPLE, .infer = softmax_infer, .need = keeps_result,
-  .forward = log_softmax_forward, .backward = log_softmax_backward };

@@ -1,5 +1,5 @@
 /* Softmax: y_j = e^(x_j) / sum over k of e^(x_k), along the last axis; LogSoftmax: its logarithm. (Losses on logits
-   contain it already: nn.CrossEntropy takes the output of the last Linear.) */
+   contain it already: nn.CrossEntropy takes the output of the last Linear.) And the same as operations of formulas. */
 #include "kernels/kernels.h"
 #include "layers/layer.h"
 
@@ -18,9 +18,9 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 
 /* This member's rows, as elements [*at, *at + rows * cols). */
 static size_t rows_of(const pl_pass *pass, size_t *cols, size_t *at) {
-  size_t from, to;
-  *cols = (size_t)pass->in.size[pass->in.axes - 1];
-  pl_team_share(pass->team, pass->batch * (size_t)pl_shape_count(&pass->in) / *cols, 8, &from, &to);
+  size_t from, to, count = (size_t)pl_shape_count(&pass->out);
+  *cols = (size_t)pass->out.size[pass->out.axes - 1];
+  pl_team_share(pass->team, count == 0 ? 0 : pass->batch * count / *cols, 8, &from, &to);
   *at = from * *cols;
   return to - from;
 }
@@ -60,3 +60,24 @@ const pl_layer_class pl_log_softmax = { .head = { "LogSoftmax", 0, NULL, options
                                         .shape = shape, .memory = memory, .forward = log_softmax_forward,
                                         .backward = log_softmax_backward,
                                         .example = { "[]", { 1, { 7 } } } };
+
+/* ---- in formulas ---- */
+
+static pl_status infer(pl_operation *o, pl_error *err) {
+  o->out = o->in[0];
+  o->out_fixed = o->fixed[0];
+  if (o->inputs != 1 || o->in[0].axes < 1) return pl_operation_refuse(o, err, "acts along the last axis of a sample");
+  return PL_OK;
+}
+
+static void need(const pl_operation *o, size_t batch, pl_memory *m) {
+  (void)o, (void)batch;
+  m->needs_y = true;
+}
+
+const pl_layer_class pl_op_softmax = {
+  .head = { "softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .infer = infer, .need = need,
+  .forward = softmax_forward, .backward = softmax_backward };
+const pl_layer_class pl_op_log_softmax = {
+  .head = { "log_softmax", 0, NULL, options }, .flags = PL_PER_SAMPLE, .infer = infer, .need = need,
+  .forward = log_softmax_forward, .backward = log_softmax_backward };
