@@ -9,12 +9,6 @@ static const config defaults = { .common = { .lr = 1 }, .rho = 0.9, .eps = 1e-6 
 static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_NUMBER(config, rho, 0, 1), PL_OPTIM_EPS(config),
                                      { 0 } };
 
-static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
-  (void)settings;
-  names[0] = "v";
-  names[1] = "x";
-}
-
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
@@ -28,5 +22,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adadelta(u); }
 
 const pl_optimizer_class pl_optim_adadelta = {
-  .head = { "AdaDelta", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update
+  .head = { "AdaDelta", sizeof(config), &defaults, options }, .slot_names = { "v", "x" }, .prepare = prepare,
+  .update = update
 };

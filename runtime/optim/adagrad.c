@@ -8,11 +8,6 @@ typedef struct { pl_optim_common common; double eps; } config;
 static const config defaults = { .common = { .lr = 0.01 }, .eps = 1e-10 };
 static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_EPS(config), { 0 } };
 
-static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
-  (void)settings;
-  names[0] = "v";
-}
-
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
@@ -24,5 +19,5 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adagrad(u); }
 
 const pl_optimizer_class pl_optim_adagrad = {
-  .head = { "AdaGrad", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update
+  .head = { "AdaGrad", sizeof(config), &defaults, options }, .slot_names = { "v" }, .prepare = prepare, .update = update
 };

@@ -8,12 +8,6 @@ typedef struct { pl_optim_common common; double betas[2], eps; } config;
 static const config defaults = { .common = { .lr = 2e-3 }, .betas = { 0.9, 0.999 }, .eps = 1e-8 };
 static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_BETAS(config), PL_OPTIM_EPS(config), { 0 } };
 
-static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
-  (void)settings;
-  names[0] = "m";
-  names[1] = "n";
-}
-
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   pl_optim_moments(c->betas, now->step, lr, u);
@@ -24,5 +18,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adamax(u); }
 
 const pl_optimizer_class pl_optim_adamax = {
-  .head = { "AdaMax", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update
+  .head = { "AdaMax", sizeof(config), &defaults, options }, .slot_names = { "m", "n" }, .prepare = prepare,
+  .update = update
 };

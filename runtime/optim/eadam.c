@@ -19,6 +19,6 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adam(u); }
 
 const pl_optimizer_class pl_optim_eadam = {
-  .head = { "EAdam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare,
+  .head = { "EAdam", sizeof(config), &defaults, options }, .slot_names = { "m", "v" }, .prepare = prepare,
   .update = update
 };

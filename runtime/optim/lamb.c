@@ -12,11 +12,6 @@ typedef struct { pl_optim_common common; double betas[2], eps; } config;
 static const config defaults = { .common = { .lr = 1e-3, .weight_decay = 0.01 }, .betas = { 0.9, 0.999 }, .eps = 1e-6 };
 static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_BETAS(config), PL_OPTIM_EPS(config), { 0 } };
 
-static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
-  pl_optim_slots_mv(settings, names);
-  names[2] = "";   /* the direction r */
-}
-
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   pl_optim_moments(c->betas, now->step, 1, u);
@@ -59,5 +54,6 @@ static bool step(pl_optimizer *opt, const pl_team *team, float *values, const fl
 }
 
 const pl_optimizer_class pl_optim_lamb = {
-  .head = { "LAMB", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .step = step
+  .head = { "LAMB", sizeof(config), &defaults, options },
+  .slot_names = { "m", "v", "" /* the direction r */ }, .prepare = prepare, .step = step
 };

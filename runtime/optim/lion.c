@@ -7,11 +7,6 @@ typedef struct { pl_optim_common common; double betas[2]; } config;
 static const config defaults = { .common = { .lr = 1e-4 }, .betas = { 0.9, 0.99 } };
 static const pl_option options[] = { PL_OPTIM_COMMON(config), PL_OPTIM_BETAS(config), { 0 } };
 
-static void slots(const void *settings, const char *names[PL_MOST_SLOTS]) {
-  (void)settings;
-  names[0] = "m";
-}
-
 static void prepare(const void *settings, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u) {
   const config *c = settings;
   (void)now;
@@ -26,5 +21,5 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.lion(u); }
 
 const pl_optimizer_class pl_optim_lion = {
-  .head = { "Lion", sizeof(config), &defaults, options }, .slots = slots, .prepare = prepare, .update = update
+  .head = { "Lion", sizeof(config), &defaults, options }, .slot_names = { "m" }, .prepare = prepare, .update = update
 };

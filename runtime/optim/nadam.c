@@ -36,7 +36,7 @@ static void prepare(const void *settings, const pl_optim_clock *now, double lr, 
 static bool update(const pl_update *u) { return pl_kernel.adam(u); }
 
 const pl_optimizer_class pl_optim_nadam = {
-  .head = { "Nadam", sizeof(config), &defaults, options }, .slots = pl_optim_slots_mv, .prepare = prepare,
+  .head = { "Nadam", sizeof(config), &defaults, options }, .slot_names = { "m", "v" }, .prepare = prepare,
   .update = update,
   .remember = remember, .memory_name = "momentum_product"
 };

@@ -38,7 +38,9 @@ enum { PL_MOST_SLOTS = 3, PL_OPTIM_SLOTS = 16, PL_OPTIM_BLOCK = 2048 };   /* slo
 
 typedef struct pl_optimizer_class {
   pl_class head;
-  /* Names of the slots in use (the others stay NULL), in the order of pl_update.slot; "" is scratch, no state. */
+  /* Names of the slots, in the order of pl_update.slot; "" is scratch, no state. Where the options say which are in
+     use, `slots` fills in those instead. */
+  const char *slot_names[PL_MOST_SLOTS];
   void (*slots)(const void *config, const char *names[PL_MOST_SLOTS]);
   /* Fills the scalars of a step: `lr` and `weight_decay` are the group's, decay applied. */
   void (*prepare)(const void *config, const pl_optim_clock *now, double lr, double weight_decay, pl_update *u);
@@ -83,8 +85,6 @@ struct pl_optimizer {
   double lr, steps, epochs, memory;
 };
 
-/* Names "m" and "v" for two averages of the gradient. */
-void pl_optim_slots_mv(const void *config, const char *names[PL_MOST_SLOTS]);
 /* The two averages of Adam and their corrections: b1, 1 - b1, b2, 1 - b2, lr / (1 - b1^t), 1 / (1 - b2^t). */
 void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u);
 /* The scalars of block b with its pointers and the factor on its gradient. */

@@ -149,7 +149,8 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
   lay_blocks(opt);
   memset(opt->slot_name, 0, sizeof opt->slot_name);
   if (opt->host) pl_host_slots(opt->host, opt->slot_name);
-  else opt->cls->slots(opt->config, opt->slot_name);
+  else if (opt->cls->slots) opt->cls->slots(opt->config, opt->slot_name);
+  else memcpy(opt->slot_name, opt->cls->slot_names, sizeof opt->cls->slot_names);
   pl_shape flat = { 1, { (int64_t)size } };
   for (int i = 0; i < PL_OPTIM_SLOTS; i++) {
     if (opt->slot_name[i] && (opt->slot[i] = pl_tensor_new(PL_F32, &flat, err)) == NULL) {

@@ -22,12 +22,6 @@ void pl_optimizer_advance(pl_optimizer *opt) {
   }
 }
 
-void pl_optim_slots_mv(const void *config, const char *names[PL_MOST_SLOTS]) {
-  (void)config;
-  names[0] = "m";
-  names[1] = "v";
-}
-
 void pl_optim_moments(const double betas[2], double t, double lr, pl_update *u) {
   u->beta1 = (float)betas[0];
   u->one_minus_beta1 = (float)(1 - betas[0]);
