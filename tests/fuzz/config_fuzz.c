@@ -1,12 +1,6 @@
 /* Descriptions of models, losses, optimizers and augmentations as JSON, as they stand in files: read, checked, built,
    described again. Byte 0 says which of the four. */
-#include <lua.h>
-#include <lualib.h>
-#include <lauxlib.h>
-#include "perilune/alloc.h"
 #include "fuzz.h"
-
-int luaopen_perilune(lua_State *L);
 
 static const char script[] =
   "local pl = require 'perilune'\n"
@@ -28,27 +22,12 @@ static const char script[] =
   "  end\n"
   "end\n";
 
-static lua_State *start(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "perilune", luaopen_perilune, 0);
-  lua_settop(L, 0);
-  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK,
-              "the script of the harness fails");
-  pl_alloc_set_limit(64u << 20);
-  return L;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static lua_State *L;
-  if (L == NULL) L = start();
+  if (L == NULL) L = fuzz_lua(script, 1);
   if (size < 2 || size > 4096) return 0;
   lua_pushvalue(L, 1);
   lua_pushinteger(L, data[0] % 4);
   lua_pushlstring(L, (const char *)data + 1, size - 1);
-  int status = lua_pcall(L, 2, 0, 0);
-  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1)
-              : "an error without a message");
-  lua_gc(L, LUA_GCSTEP, 0);
-  return 0;
+  return fuzz_call(L, 2);
 }

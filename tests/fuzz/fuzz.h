@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <lua.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,5 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *fuzz_file(int which, const uint8_t *data, size_t size);
 /* Ends the process, which is what a fuzzer takes for a finding. */
 void fuzz_assert(int condition, const char *what);
+
+/* A state with the library, on whose stack are the first n results of the script; memory is limited from then on. */
+lua_State *fuzz_lua(const char *script, int n);
+/* Calls the function below its arguments: no error may come out of it. Returns 0. */
+int fuzz_call(lua_State *L, int arguments);
 
 #endif

@@ -1,13 +1,7 @@
 /* JSON inside an HDF5 file: run files whose descriptions, counters and states are the input, proven by a right digest,
    so that only the readers of what is inside stand between them and the program. Byte 0 says which text is replaced. */
 #include <stdlib.h>
-#include <lua.h>
-#include <lualib.h>
-#include <lauxlib.h>
-#include "perilune/alloc.h"
 #include "fuzz.h"
-
-int luaopen_perilune(lua_State *L);
 
 static const char script[] =
   "local pl = require 'perilune'\n"
@@ -59,26 +53,14 @@ static void finish(void) {
   lua_pcall(L, 0, 0, 0);
 }
 
-static void start(void) {
-  L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "perilune", luaopen_perilune, 0);
-  lua_settop(L, 0);
-  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 2, 0) == LUA_OK,
-              "the script of the harness fails");
-  pl_alloc_set_limit(64u << 20);
-  atexit(finish);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (L == NULL) start();
+  if (L == NULL) {
+    L = fuzz_lua(script, 2);
+    atexit(finish);
+  }
   if (size < 2 || size > 4096) return 0;
   lua_pushvalue(L, 1);
   lua_pushinteger(L, data[0]);
   lua_pushlstring(L, (const char *)data + 1, size - 1);
-  int status = lua_pcall(L, 2, 0, 0);
-  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1)
-              : "an error without a message");
-  lua_gc(L, LUA_GCSTEP, 0);
-  return 0;
+  return fuzz_call(L, 2);
 }

@@ -1,11 +1,5 @@
 /* A safetensors file: whatever its bytes are, tensors or an error of one line. */
-#include <lua.h>
-#include <lualib.h>
-#include <lauxlib.h>
-#include "perilune/alloc.h"
 #include "fuzz.h"
-
-int luaopen_perilune(lua_State *L);
 
 static const char script[] =
   "require 'perilune'\n"
@@ -19,25 +13,10 @@ static const char script[] =
   "  assert(bytes <= #text)\n"
   "end\n";
 
-static lua_State *L;
-
-static void start(void) {
-  L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "perilune", luaopen_perilune, 0);
-  lua_settop(L, 0);
-  fuzz_assert(luaL_loadstring(L, script) == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK,
-              "the script of the harness fails");
-  pl_alloc_set_limit(64u << 20);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (L == NULL) start();
+  static lua_State *L;
+  if (L == NULL) L = fuzz_lua(script, 1);
   lua_pushvalue(L, 1);
   lua_pushlstring(L, (const char *)data, size);
-  int status = lua_pcall(L, 1, 0, 0);
-  fuzz_assert(status == LUA_OK, status == LUA_OK ? "" : lua_tostring(L, -1) ? lua_tostring(L, -1)
-              : "an error without a message");
-  lua_gc(L, LUA_GCSTEP, 0);
-  return 0;
+  return fuzz_call(L, 1);
 }
