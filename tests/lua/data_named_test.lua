@@ -14,11 +14,7 @@ local function write(path, bytes)
   return scratch .. "/" .. path
 end
 
-local function fails(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(message, text)
-end
+local fails = lu.assertErrorMsgContains
 
 -- A record: labels, then a plane a colour; pixel p of colour c is (p + 100 c) mod 256.
 local planes = {}

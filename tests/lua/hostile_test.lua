@@ -9,11 +9,7 @@ TestHostile = {}
 
 local function digits(n) return pl.data.digits { train = n, test = 10 } end
 local function classifier(outputs) return nn.Sequential { nn.Flatten(), nn.Linear(784, outputs) } end
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 function TestHostile:test_numbers_beyond_all_borders()
   local m = math.mininteger

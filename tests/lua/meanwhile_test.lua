@@ -7,11 +7,7 @@ local nn = pl.nn
 
 local scratch = dofile "tests/lua/support_scratch.lua" "meanwhile_test"
 
-local function raises(text, f, ...)
-  local ok, message = pcall(f, ...)
-  lu.assertFalse(ok)
-  lu.assertStrContains(tostring(message), text)
-end
+local raises = lu.assertErrorMsgContains
 
 -- Memory that was freed has other contents soon.
 local junk

@@ -34,11 +34,7 @@ local function message(e)
   return tostring(problem)
 end
 
-local function digest(model)
-  local list = {}
-  for _, item in ipairs(model:state()) do list[#list + 1] = item.tensor end
-  return core.store.sha256(table.unpack(list))
-end
+local function digest(model) return require "perilune.run.record".digest(model:state()) end
 
 local function finite(model)
   for _, item in ipairs(model:state()) do

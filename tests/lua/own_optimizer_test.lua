@@ -55,11 +55,7 @@ local function train(model, opt, steps, each)
   return model
 end
 
-local function digest(model)
-  local list = {}
-  for _, item in ipairs(model:state()) do list[#list + 1] = item.tensor end
-  return core.store.sha256(table.unpack(list))
-end
+local function digest(model) return require "perilune.run.record".digest(model:state()) end
 
 local function furthest(a, b)
   local most, other = 0, b:state()

@@ -39,11 +39,7 @@ local function experiment(fields, value)
   return pl.experiment(f)
 end
 
-local function digest(run)
-  local list = {}
-  for i, item in ipairs(run.model:state()) do list[i] = item.tensor end
-  return pl.store.sha256(table.unpack(list))
-end
+local function digest(run) return require "perilune.run.record".digest(run.model:state()) end
 
 local folders = 0
 -- Two runs of what `make` makes: in one go, and interrupted after HALF epochs by what a Ctrl-C does.

@@ -6,11 +6,7 @@ local folder = require "perilune.run.folder"
 local scratch = dofile "tests/lua/support_scratch.lua"
 local nn, optim = pl.nn, pl.optim
 
-local function digest(model)
-  local list = {}
-  for i, item in ipairs(model:state()) do list[i] = item.tensor end
-  return pl.store.sha256(table.unpack(list))
-end
+local function digest(model) return require "perilune.run.record".digest(model:state()) end
 
 local function small(changes)
   local fields = { name = "small", data = pl.data.digits { train = 60, test = 20 },

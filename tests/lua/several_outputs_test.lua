@@ -14,11 +14,7 @@ local y = pl.tensor(labels, "i32")
 local data = pl.data.from_tensors { x = x, y = y, test_x = x:slice(1, 1, 20), test_y = y:slice(1, 1, 20),
   name = "signs" }
 
-local function digest(model)
-  local list = {}
-  for i, item in ipairs(model:state()) do list[i] = item.tensor end
-  return core.store.sha256(table.unpack(list))
-end
+local function digest(model) return require "perilune.run.record".digest(model:state()) end
 
 -- Scores of two classes, and the sample again, as a 2 x 2 table.
 local function two_heads(as_list)

@@ -5,11 +5,7 @@ local pl = require "perilune"
 local scratch = dofile "tests/lua/support_scratch.lua" "start_test"
 local nn, optim = pl.nn, pl.optim
 
-local function digest(model)
-  local list = {}
-  for i, item in ipairs(model:state()) do list[i] = item.tensor end
-  return pl.store.sha256(table.unpack(list))
-end
+local function digest(model) return require "perilune.run.record".digest(model:state()) end
 
 local function net(outputs)
   return nn.Sequential { nn.Flatten(), nn.Linear(784, 8, { name = "body" }), nn.BatchNorm(8), nn.ReLU(),
