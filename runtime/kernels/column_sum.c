@@ -2,7 +2,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
 /* WIDE: vectors of a panel, so that rows are read in chunks that the processor foresees. */
 enum { CHAINS = 4, WIDE = PL_REGISTERS / 8 };

@@ -3,7 +3,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 
 INLINE void tile(const pl_gemm *x, size_t group, size_t j, const int groups, const int taps, const size_t part) {

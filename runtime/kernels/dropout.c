@@ -10,7 +10,6 @@ enum { ROUNDS = 10, SIDE = 16, GROUP = 64, VECTORS = SIDE / PL_LANES };
 /* Chains of products that hide each other's latency; groups at a time. */
 enum { CHAINS = PL_REGISTERS / 8, GROUPS = 2 };
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 typedef struct { uint32_t k[ROUNDS][2]; } keys;

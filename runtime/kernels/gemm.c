@@ -4,7 +4,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 14")   /* small arrays indexed by constants stay in registers */
 
 /* Where the factors of a tile lie. Neighbours are reached by constant distances, which need no register and no

@@ -7,7 +7,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 12")   /* small arrays indexed by constants stay in registers */
 
 #if PL_REGISTERS >= 32

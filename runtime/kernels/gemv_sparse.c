@@ -7,8 +7,6 @@
 
 enum { CHUNK = 256, MOST = 8 };   /* inputs looked at together; vectors of outputs in registers */
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Outputs in `vectors` vectors, the last of them with `last` lanes. */
 INLINE bool strip(float *y, const float *x, const float *w, const float *bias, size_t in, size_t stride,
                   const int vectors, const size_t last, const bool all) {

@@ -2,7 +2,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
 enum { CHAINS = 4, WIDE = PL_REGISTERS / 16 };   /* vectors of a panel: see column_sum.c */
 

@@ -2,8 +2,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Columns of patches outside, their rows inside: what is added to one pixel in turn lies at the same address and is
    handed from a store to the next load; patches side by side overlap only partly and would have to wait. */
 INLINE void add_patches(float *image, ptrdiff_t row, const float *patches, const pl_patches *p, const size_t part) {

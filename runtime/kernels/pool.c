@@ -4,8 +4,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* The taps [from, to) of window `o` that lie inside, and where tap 0 lies. */
 typedef struct { ptrdiff_t start; size_t from, to; } span;
 

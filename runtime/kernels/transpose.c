@@ -2,8 +2,6 @@
 #include "kernels/kernels.h"
 #include "kernels/transpose.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* A square of `rows` x `cols`, both at most PL_LANES. */
 INLINE void square(float *out, const float *a, const size_t rows, const size_t cols, size_t out_stride,
                    size_t stride) {

@@ -6,8 +6,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Runs what it is given for each vector: lanes i to i + n - 1 of a row. Zero times a finite number is zero, so `proof`
    stays zero as long as what update_weights stores is finite. */
 #define UPDATE_EACH(update, ...) do { \

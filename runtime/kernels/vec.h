@@ -11,6 +11,7 @@
 #include <string.h>
 #include "kernels/kernels.h"
 
+#define INLINE static inline __attribute__((always_inline))
 #define PL_PASTE2(a, b) a##_##b
 #define PL_PASTE(a, b) PL_PASTE2(a, b)
 /* The name of a kernel's copy for this instruction set: gemm -> gemm_avx2 */

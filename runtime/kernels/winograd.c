@@ -12,7 +12,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")   /* small arrays indexed by constants stay in registers */
 enum { MOST = 8 };
 

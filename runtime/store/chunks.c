@@ -119,12 +119,6 @@ static void unshuffle(uint8_t *out, const uint8_t *in, size_t bytes, size_t size
   memcpy(out + whole, in + whole, bytes - whole);
 }
 
-static void swap(uint8_t **a, uint8_t **b) {
-  uint8_t *old = *a;
-  *a = *b;
-  *b = old;
-}
-
 /* Is as much there as the bits of an element, the first number, say? 21 bytes come before the elements. */
 static bool is_scale_offset(const pl_chunks *c, const uint8_t *in, size_t size) {
   enum { HEAD = 21 };
@@ -155,9 +149,9 @@ const char *pl_chunk_unpack(const pl_chunks *c, uint8_t **packed, uint8_t **plai
     } else {
       unshuffle(*plain, *packed, size, c->element);
     }
-    swap(packed, plain);
+    pl_swap_buffers(packed, plain);
   }
-  swap(packed, plain);
+  pl_swap_buffers(packed, plain);
   return size == c->bytes ? NULL : "its size";
 }
 

@@ -33,6 +33,12 @@ pl_status pl_chunks_find(pl_chunks *c, pl_checked_file *file, hid_t set, const p
 /* All chunks, [bands, band_chunks]; an error where one was never written. */
 pl_status pl_chunks_locate(const pl_chunks *c, pl_checked_file *file, hid_t set, pl_stored_chunk *chunks,
                            pl_error *err);
+static inline void pl_swap_buffers(uint8_t **a, uint8_t **b) {
+  uint8_t *old = *a;
+  *a = *b;
+  *b = old;
+}
+
 enum { CHUNK_SPARE = 64 };
 /* `size` bytes as stored, in *packed, become the elements of a chunk in *plain. Both hold at least what is stored and
    c->bytes + CHUNK_SPARE, and may be exchanged. NULL, or what is wrong. */

@@ -8,12 +8,6 @@ static pl_status damaged(const pl_hdf5_stream *s, const char *why, pl_error *err
   return pl_error_set(err, PL_ERROR_CORRUPT, "a chunk of %s is damaged (%s)", s->file.name, why);
 }
 
-static void swap(uint8_t **a, uint8_t **b) {
-  uint8_t *old = *a;
-  *a = *b;
-  *b = old;
-}
-
 /* A chunk of the band, of which parts may lie outside of the data set, to its place in the band. Last axes along which
    the chunk is as long as the data set are one element. */
 static void place_chunk(pl_hdf5_stream *s, size_t b, size_t c) {
@@ -73,7 +67,7 @@ static pl_status read_chunk(pl_hdf5_stream *s, size_t i, uint8_t **out, pl_error
   pl_status status = pl_source_read_at(&s->file, chunk.offset, s->packed, (size_t)chunk.size, err);
   if (status) return status;
   const char *wrong = pl_chunk_unpack(&s->in, &s->packed, &s->plain, (size_t)chunk.size, chunk.without);
-  swap(out, &s->plain);
+  pl_swap_buffers(out, &s->plain);
   return wrong ? damaged(s, wrong, err) : PL_OK;
 }
 
