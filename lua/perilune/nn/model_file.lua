@@ -107,18 +107,15 @@ local function read_model(path, what)
   if type(path) ~= "string" then
     raise("%s takes the name of a file or of a run's folder, got %s", what, options.describe(path))
   end
-  if core.system.kind(path) == "folder" then
-    local file = require "perilune.run.folder".find(path)
-    if not file then return nil, path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" end
-    path = file
-  end
-  local record, message = runfile.read(path, { raw = true })
+  local file, problem = require "perilune.run.folder".file_of(path)
+  if not file then return nil, problem end
+  local record, message = runfile.read(file, { raw = true })
   if not record then
     return nil, (message:gsub("%(an HDF5 file of another program .-%)",
       "(models of Keras and weights in safetensors are read by perilune import)"))
   end
-  if not record.config or not record.layers then return nil, path .. ": holds no model" end
-  return record, path
+  if not record.config or not record.layers then return nil, file .. ": holds no model" end
+  return record, file
 end
 
 local function has_lambda(config)

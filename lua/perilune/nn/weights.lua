@@ -59,14 +59,11 @@ end
 
 -- The record of a model's or run's file, or of the run in a folder; or nil and a message.
 local function read(path)
-  if core.system.kind(path) == "folder" then
-    local file = require "perilune.run.folder".find(path)
-    if not file then return nil, path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" end
-    path = file
-  end
-  local record, message = require "perilune.run.file".read(path)
+  local file, problem = require "perilune.run.folder".file_of(path)
+  if not file then return nil, problem end
+  local record, message = require "perilune.run.file".read(file)
   if not record then return nil, message end
-  if not record.layers then return nil, path .. ": holds no model" end
+  if not record.layers then return nil, file .. ": holds no model" end
   return record
 end
 

@@ -44,8 +44,8 @@ local fields = {
 
 -- Layers ---------------------------------------------------------------------------------------------------------
 
--- { { layer =, name =, tensor =, type = }, ... }, as model:state() gives it, becomes a list of layers with tensors.
-local function grouped(list)
+--- { { layer =, name =, tensor =, type = }, ... }, as model:state() gives it, becomes a list of layers with tensors.
+function M.grouped(list)
   local layers, by_name = {}, {}
   for _, item in ipairs(list) do
     if item.tensors then
@@ -65,7 +65,7 @@ end
 
 local function write_layers(w, root, layers, attrs)
   w:group(root)
-  for _, layer in ipairs(grouped(layers)) do
+  for _, layer in ipairs(M.grouped(layers)) do
     local path = root .. "/" .. layer.layer
     w:group(path)
     w:attr(path, "type", layer.type or (attrs and attrs.type) or layer.layer:match "_([^/]*)$" or "")
@@ -98,7 +98,7 @@ end
 -- Numbers that are trained: statistics (of batch normalization) are none.
 local function parameters(layers)
   local count = 0
-  for _, layer in ipairs(grouped(layers)) do
+  for _, layer in ipairs(M.grouped(layers)) do
     for _, item in ipairs(layer.tensors) do
       if item.trained ~= false then count = count + item.tensor:count() end
     end

@@ -25,10 +25,17 @@ function M.find(path)
   end
 end
 
---- The file to look at when a run is named by its folder; any other path is itself.
-function M.file(path)
+--- The file to look at when a run is named by its folder; any other path is itself; or nil and a message.
+function M.file_of(path)
   if system.kind(path) ~= "folder" then return path end
-  return M.find(path) or errors.fail(1, "%s holds no run: there is neither run.h5 nor checkpoint.h5 in it", path)
+  local file = M.find(path)
+  return file, not file and path .. " holds no run: there is neither run.h5 nor checkpoint.h5 in it" or nil
+end
+
+--- The same, and what is wrong ends the program.
+function M.file(path)
+  local file, message = M.file_of(path)
+  return file or errors.fail(1, "%s", message)
 end
 
 -- The record of the run in a folder; nil when there is none. tensors = false: without its weights. A file that cannot

@@ -15,24 +15,11 @@ local function configs(layer, found)
   return found
 end
 
--- { layer, name, tensor } in a row -> { layer, type, config, tensors = {{ name, tensor }} } a layer
-local function by_layer(list, config)
-  local layers, index = {}, {}
-  for _, item in ipairs(list) do
-    local layer = index[item.layer]
-    if not layer then
-      layer = { layer = item.layer, type = item.type, config = config and config[item.layer], tensors = {} }
-      index[item.layer] = layer
-      layers[#layers + 1] = layer
-    end
-    layer.tensors[#layer.tensors + 1] = { name = item.name, tensor = item.tensor, trained = item.trained }
-  end
-  return layers
-end
-
 --- The layers of a model; `snapshot`: with other values than its present ones.
 function M.layers(model, snapshot)
-  return by_layer(snapshot or model:state(), configs(model, {}))
+  local layers, config = runfile.grouped(snapshot or model:state()), configs(model, {})
+  for _, layer in ipairs(layers) do layer.config = config[layer.layer] end
+  return layers
 end
 
 --- The SHA-256 of parameters and statistics in order: of model:state() or a snapshot.
@@ -92,7 +79,7 @@ function M.of(trainer, kind, identity, threads)
   record.best = trainer.best and M.layers(model, trainer.best) or nil
   local config = opt:config()
   record.optimizer = { type = config.type, config = config.config, counters = opt:counters(),
-    layers = by_layer(opt:state()) }
+    layers = runfile.grouped(opt:state()) }
   return record
 end
 
