@@ -35,7 +35,7 @@ void bind_push_json_text(lua_State *L, struct cJSON *json, const char *member, b
 pl_tensor **bind_new_tensor(lua_State *L);
 pl_tensor *bind_check_tensor(lua_State *L, int index);      /* raises unless a live tensor */
 pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a live tensor */
-/* The list of strings at `index`, *n of them and a NULL. What is pushed keeps them, whatever a script does to its list. */
+/* The list of strings at `index`, *n of them and a NULL. What is pushed keeps them, whatever becomes of the list. */
 const char **bind_check_strings(lua_State *L, int index, size_t *n);
 /* A shape from a table or a run of integers at `index`..top. */
 pl_shape bind_check_shape(lua_State *L, int index);
