@@ -83,6 +83,7 @@ PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer
 PL_API void pl_model_zero_grads(pl_model *model);
 /* The next backward replaces gradients instead of adding to them; until then they stay as they are. */
 PL_API void pl_model_replace_grads(pl_model *model);
+PL_API bool pl_model_replaces_grads(const pl_model *model);
 /* Whether a layer is a function of the script. */
 PL_API bool pl_model_has_host(const pl_model *model);
 

@@ -222,6 +222,7 @@ void pl_model_zero_grads(pl_model *model) {
 }
 
 void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
+bool pl_model_replaces_grads(const pl_model *model) { return model->replace_grads; }
 
 int pl_model_rows(const pl_model *model) { return model->graph ? model->graph->rows : 0; }
 

@@ -183,7 +183,7 @@ function TestPasses:test_gradients_that_were_written_by_hand()
   local function gradient(write)
     local model = nn.Sequential { nn.Linear(2, 1) }
     model:initialize(1)
-    if write then write(model) end
+    model = write and write(model) or model
     model:forward(pl.ones(1, 2))
     model:backward(pl.tensor { { 3 } })
     return model[1].weight_grad:reshape(2):totable()
@@ -195,6 +195,26 @@ function TestPasses:test_gradients_that_were_written_by_hand()
     m:zero_grad()
     m[1].weight_grad:fill_(1)
   end), { 4, 4 })
+  lu.assertEquals(gradient(function(m)
+    m[1].weight_grad:fill_(1)
+    return m:clone()
+  end), { 4, 4 })
+end
+
+function TestPasses:test_gradients_that_a_training_has_left()
+  for _, host in ipairs { false, true } do
+    local _, run = trained(nil, nil, host)
+    local model, x = run.model, pl.rand({ 4, 28, 28, 1 }, { seed = 5 })
+    local found = {}
+    for i = 1, 2 do
+      model:random(1)
+      model:forward(x)
+      model:backward(pl.ones(4, 10))
+      found[i] = pl.store.sha256(model[2].weight_grad, model[2].bias_grad)
+      model:zero_grad()
+    end
+    lu.assertEquals(found[1], found[2])
+  end
 end
 
 function TestPasses:test_an_input_that_changes_before_backward()
