@@ -80,6 +80,7 @@ PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);
 /* The fewest samples of a training pass; *layer is set to the layer that asks for more than one, else left. */
 PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
 
+/* Gradients of 0, to which the next backward adds. */
 PL_API void pl_model_zero_grads(pl_model *model);
 /* The next backward replaces gradients instead of adding to them; until then they stay as they are. */
 PL_API void pl_model_replace_grads(pl_model *model);
