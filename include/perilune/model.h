@@ -41,7 +41,7 @@ PL_API pl_outputs pl_model_outputs(const pl_model *model);
 /* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset,
    gradients zero. PL_ERROR_STATE: some shapes are not known before a build. */
 PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
-/* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */
+/* Seed of dropout masks, and the step that they are a function of (advanced by each pass that has dropout on). */
 PL_API void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step);
 PL_API uint64_t pl_model_step(const pl_model *model);
 PL_API void pl_model_advance(pl_model *model, uint64_t steps);
