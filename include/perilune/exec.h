@@ -39,14 +39,15 @@ PL_API pl_status pl_exec_reserve(pl_exec *exec, size_t batch, pl_mode mode, pl_e
 PL_API size_t pl_exec_arena(pl_model *model, size_t batch, pl_mode mode);
 
 /* x [n, sample...] must stay until the backward of a training pass; the result [n, output...] is borrowed until the
-   exec's next call. PL_TRAIN advances the model's step. Errors of pl_exec_reserve leave the exec as it was; one of a
-   function of the script, passed on as it is, leaves it without a pass. Values that are not finite are no error. */
+   exec's next call. PL_TRAIN advances the model's step before the pass, PL_INFER_DROPOUT after it. Errors of
+   pl_exec_reserve leave the exec as it was; one of a function of the script, passed on as it is, leaves it without a
+   pass. Values that are not finite are no error. */
 PL_API pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode, const float **y, pl_error *err);
 /* Samples of the training pass that waits for its backward; 0: there is none. */
 PL_API size_t pl_exec_pending(const pl_exec *exec);
 /* dy [n, output...] for that pass, on as many threads as it had. dx [out, n, sample...] may be NULL, and overlaps
    neither x nor dy. Parameter gradients are added to the model's gradient block, or replace it after
-   pl_model_zero_grads or pl_model_replace_grads. PL_ERROR_STATE: no pass waits; an error of a function of the script is
+   pl_model_replace_grads. PL_ERROR_STATE: no pass waits; an error of a function of the script is
    passed on. The pass is then used up. */
 PL_API pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err);
 /* Rows as the model's (pl_model_row_at), for the exec's shapes: the model may have been built for others since. */

@@ -41,9 +41,10 @@ PL_API pl_outputs pl_model_outputs(const pl_model *model);
 /* Fills every parameter from its initializer: a function of the seed and the layer's position. Statistics are reset,
    gradients zero. PL_ERROR_STATE: some shapes are not known before a build. */
 PL_API pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err);
-/* Seed of dropout masks, and the step that they are a function of (advanced by each training pass). */
+/* Seed of dropout masks, and the step that they are a function of (advanced by each pass that has dropout on). */
 PL_API void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step);
 PL_API uint64_t pl_model_step(const pl_model *model);
+PL_API void pl_model_advance(pl_model *model, uint64_t steps);
 
 /* ---- the flat blocks: trained parameters, each at a multiple of 16 floats, padding zero ----
    Sizes are floats. */
@@ -79,9 +80,11 @@ PL_API size_t pl_model_slices(const pl_model *model, const pl_slice **slices);
 /* The fewest samples of a training pass; *layer is set to the layer that asks for more than one, else left. */
 PL_API size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer);
 
-/* The next backward replaces gradients instead of adding to them; they are zero until then, or stay as they are. */
+/* Gradients of 0, to which the next backward adds. */
 PL_API void pl_model_zero_grads(pl_model *model);
+/* The next backward replaces gradients instead of adding to them; until then they stay as they are. */
 PL_API void pl_model_replace_grads(pl_model *model);
+PL_API bool pl_model_replaces_grads(const pl_model *model);
 /* Whether a layer is a function of the script. */
 PL_API bool pl_model_has_host(const pl_model *model);
 

@@ -123,13 +123,13 @@ typedef struct pl_predictions {
   float *probability;         /* of that label; NaN where outputs are values */
 } pl_predictions;
 
-/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on, masks from the model's seed). loss may be
-   NULL; `outputs` says what the outputs are: the loss's own kind (pl_loss_outputs), if there is one. confusion
-   [classes * (classes + 1)] may be NULL: row = actual label, column = predicted, the last: none of the classes (a row
-   with NaN, or an output that no class has); added to, and only where the data set has labels. predictions may be NULL,
-   and are left alone where targets are values. The exec's model is built for the data's shape. Errors of
-   pl_model_build, pl_check_fit and pl_exec_forward, of reading a stream; PL_ERROR_VALUE: another mode. *result is then
-   0. */
+/* One pass over a data set in PL_INFER, or PL_INFER_DROPOUT (dropout on; masks from the model's seed and step, which
+   each batch of 64 samples advances). loss may be NULL; `outputs` says what the outputs are: the loss's own kind
+   (pl_loss_outputs), if there is one. confusion [classes * (classes + 1)] may be NULL: row = actual label, column =
+   predicted, the last: none of the classes (a row with NaN, or an output that no class has); added to, and only where
+   the data set has labels. predictions may be NULL, and are left alone where targets are values. The exec's model is
+   built for the data's shape. Errors of pl_model_build, pl_check_fit and pl_exec_forward, of reading a stream;
+   PL_ERROR_VALUE: another mode. *result is then 0. */
 PL_API pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, const pl_dataset *data,
                              pl_mode mode, pl_evaluation *result, int64_t *confusion, const pl_predictions *predictions,
                              pl_error *err);

@@ -41,7 +41,7 @@ local pl = {}
 ---@class perilune.Definition
 ---@field name string what its layers are called in summaries, files and messages: "GatedLinear"
 ---@field params? fun(o: table): table<string, integer[]|table> parameters by name: a shape, or { shape = {...}, init =,
----  trained = false }; matrices begin with "he", vectors with zeros
+---  trained = false }; matrices begin with "he", vectors with zeros. No name is that of a layer's field or method
 ---@field layers? fun(o: table): table<string, perilune.Layer> layers that forward calls: self.name(x)
 ---@field forward fun(self: table, x: any): any what is recorded; `self` has the parameters, the layers and the options
 

@@ -3,7 +3,9 @@
 ---A layer, and a model: they are one type.
 ---
 ---`model[2]` is its second layer, `#model` how many it holds. `layer.weight`, `layer.bias` are the parameters
----themselves, not copies; they can be set: `layer.bias = pl.zeros(10)`. Options are fields too: `layer.kernel`.
+---themselves, not copies; they can be set: `layer.bias = pl.zeros(10)`. A layer that is put into a container moves its
+---parameters there: ask for `layer.weight` again, since a tensor from before is no longer the layer's. Options are
+---fields too: `layer.kernel`.
 ---@class perilune.Layer
 ---@field type string "Conv2d": the constructor's name
 ---@field name string "" unless given
@@ -24,9 +26,11 @@ local Layer = {}
 ---@return perilune.Layer model the same
 function Layer:build(shape) end
 
----A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered. Error:
----the shape does not fit, or the batch is too small for a BatchNorm.
----@param x perilune.Tensor [N, ...]
+---A training pass: dropout is on, batch normalization uses the batch, and what backward needs is remembered. Backward
+---reads x and the weights again: neither changes in place before it. Pixels as bytes (u8) are refused by all passes:
+---give x / 255, as data sets have them, or x:to "f32". Error: the shape does not fit, or the batch is too small for a
+---BatchNorm.
+---@param x perilune.Tensor f32 or i32 [N, ...]
 ---@return perilune.Tensor output
 ---@return perilune.Tensor ... of a model of several outputs (nn.Graph) the others
 function Layer:forward(x) end
@@ -34,7 +38,7 @@ function Layer:forward(x) end
 ---The output for x, without training; nothing is remembered. Large inputs are run in chunks. Error: the shape does not
 ---fit.
 ---@param x perilune.Tensor [N, ...]
----@param mode? "infer"|"dropout" "dropout" leaves dropout on (default "infer")
+---@param mode? "infer"|"dropout" "dropout" leaves dropout on, with other masks in each call (default "infer")
 ---@return perilune.Tensor output
 ---@return perilune.Tensor ... of a model of several outputs (nn.Graph) the others
 function Layer:infer(x, mode) end
@@ -58,8 +62,9 @@ function Layer:predict(x, options) end
 ---@return perilune.Tensor probabilities [N, K]
 function Layer:probabilities(x, options) end
 
----Adds the gradient of every parameter to its `grad`; follows forward, once. Error: no forward came before, or the
----gradient has another shape than its output.
+---Adds the gradient of every parameter to its `grad`; follows forward, once. The first one after steps of a training
+---replaces what those have left. Error: no forward came before, its input was changed in place, or the gradient has
+---another shape than its output.
 ---@param gradient perilune.Tensor|perilune.Tensor[] of the output, as a loss returns it; of several outputs a list
 ---@param needs_grad? boolean also return the gradient for the input (default false)
 ---@return perilune.Tensor? input_gradient
@@ -73,7 +78,8 @@ function Layer:zero_grad() end
 ---@param seed integer
 function Layer:initialize(seed) end
 
----What dropout's masks are a function of: gets, or first sets, seed and step.
+---What dropout's masks are a function of: gets, or first sets, seed and step. A forward advances the step; so do passes
+---with dropout on, infer for each 256 samples, evaluate for each 64.
 ---@param seed? integer (default: both stay)
 ---@param step? integer (default 0)
 ---@return integer step
@@ -82,7 +88,7 @@ function Layer:random(seed, step) end
 ---@class perilune.EvaluateOptions
 ---@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as
 ---  for predict)
----@field dropout? boolean leaves dropout on (default false)
+---@field dropout? boolean leaves dropout on, with other masks in each call (default false)
 ---@field confusion? boolean counts the confusion matrix (default true)
 ---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
 

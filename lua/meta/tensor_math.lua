@@ -256,7 +256,7 @@ function Tensor:clamp_(low, high) end
 
 ---@class perilune.DeviationOptions
 ---@field keepdim? boolean reduced axes stay with size 1 (default false)
----@field correction? number subtracted from the number of elements (default 0)
+---@field correction? number subtracted from the number of elements (default 0); in formulas a whole number
 
 ---The sum, made in double in a fixed order; i32 for integers.
 ---@param axis? integer|integer[] (default: all axes, which gives a number)

@@ -167,6 +167,12 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
       pl_status status = read_number(&number[k], cls, o, cJSON_GetArrayItem(v, k + 1), false, err);
       if (status) return status;
     }
+    if (inits[i].kind == PL_INIT_NORMAL && number[1] < 0)
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': the std of \"normal\" must not be negative, got %g",
+                          cls->type, o->name, number[1]);
+    if (inits[i].kind == PL_INIT_UNIFORM && number[0] > number[1])
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': \"uniform\" takes the low end first, got %g and %g",
+                          cls->type, o->name, number[0], number[1]);
     *out = (pl_init){ inits[i].kind, number[0], number[1] };
     return PL_OK;
   }

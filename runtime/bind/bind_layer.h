@@ -19,11 +19,16 @@ typedef struct bind_family {
   pl_model *model;              /* made when first needed */
   pl_exec *hand;                /* for forward and backward by hand: infer, predict and evaluate between them do no
                                    harm */
+  uint64_t input_version;       /* of the tensor that hand's forward took */
   pl_exec *infer;               /* for those */
   struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's
                                    is made */
   struct bind_family *now;      /* the family that has taken this one in, or NULL */
 } bind_family;
+
+/* Among the functions of user value 1, by a name that no parameter has: the input of the forward that waits for its
+   backward. */
+#define BIND_INPUT "the input"
 
 /* User value 1: a table with its functions (Lua initializers, Lambda's) by name. User value 2: its parent, pinned.
    The children are pinned by user value 3, a list. */
@@ -92,7 +97,10 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
 
 /* ---- running a model (bind_model.c) ---- */
 
-int bind_model_rows(lua_State *L);
+int bind_model_rows(lua_State *L);          /* bind_model_rows.c, as the next three */
+int bind_model_sizes(lua_State *L);
+int bind_model_arena(lua_State *L);
+int bind_model_state(lua_State *L);
 int bind_model_profile(lua_State *L);       /* bind_model_profile.c */
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
 int bind_model_graph(lua_State *L);         /* bind_graph.c */

@@ -73,6 +73,7 @@ int bind_layer_clone(lua_State *L) {
   if (pl_model_has_params(from)) {
     copy_floats(pl_model_values(model), pl_model_values(from), pl_model_size(from));
     copy_floats(pl_model_grads(model), pl_model_grads(from), pl_model_size(from));
+    if (pl_model_replaces_grads(from)) pl_model_replace_grads(model);
     copy_floats(pl_model_states(model), pl_model_states(from), pl_model_states_size(from));
   }
   share_initializers(L, bind_check_layer(L, 1)->layer, u->layer);

@@ -125,7 +125,7 @@ void bind_new_layer(lua_State *L, const pl_layer_class *cls, int first, int top)
     u->layer->host_context = u->layer;
   }
   lua_pushboolean(L, 0);
-  lua_setfield(L, base + 2, "input");   /* of a training pass: setting it then takes no memory */
+  lua_setfield(L, base + 2, BIND_INPUT);   /* of a training pass: setting it then takes no memory */
   lua_pushvalue(L, base + 2);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, base + 1);

@@ -1,4 +1,4 @@
-/* Running a model from Lua: build, forward, infer, backward, and looking inside. */
+/* Running a model from Lua: build, forward, infer, backward, activations. */
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
@@ -6,7 +6,7 @@
 #include "layers/layer.h"
 
 /* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
-static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape *sample) {
+static const pl_tensor *push_plain(lua_State *L, int index, size_t *n, pl_shape *sample) {
   const pl_tensor *t = bind_check_tensor(L, index);
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
@@ -33,6 +33,15 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
   *sample = (pl_shape){ .axes = shape->axes - 1 };
   memcpy(sample->size, shape->size + 1, (size_t)sample->axes * sizeof sample->size[0]);
   return *slot;
+}
+
+/* The same of samples. Bytes are refused: data sets divide them by 255, and a model trained on those would silently be
+   given values 255 times as large. */
+static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape *sample) {
+  if (pl_tensor_type(bind_check_tensor(L, index)) == PL_U8)
+    luaL_error(L, "a model takes f32, got u8: give it x / 255, as data sets have pixels, or x:to \"f32\", the bytes as "
+               "they are");
+  return push_plain(L, index, n, sample);
 }
 
 void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
@@ -66,8 +75,6 @@ static int model_build(lua_State *L) {
   lua_settop(L, 1);
   return 1;
 }
-
-static const char *const modes[] = { "infer", "dropout", "capture", "train", NULL };
 
 /* Wherever Lua is asked for memory a finalizer may run, and run or rebuild this model, or make it part of another. So
    results get their userdata first; from here on, until they are filled, Lua is asked for nothing. Builds the model for
@@ -103,13 +110,16 @@ static int model_forward(lua_State *L) {
   const pl_tensor *x = push_input(L, 2, &n, &sample);
   int input = lua_gettop(L);
   const float *y;
+  const char *writer;
   pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
   lua_getiuservalue(L, 1, 1);   /* backward reads the input again */
   pl_exec *exec = ready(L, model, &sample, true);
+  uint64_t version = pl_tensor_version(x, &writer);
   if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_TRAIN, &y, &err)) return bind_raise(L, &err);
   lua_pushvalue(L, input);
-  lua_setfield(L, -2, "input");
+  lua_setfield(L, -2, BIND_INPUT);
+  bind_family_of(bind_check_layer(L, 1))->input_version = version;
   float *out = fill_slot(L, slot, pl_exec_output(exec), n);
   memcpy(out, y, (size_t)pl_tensor_count(*slot) * sizeof *out);
   pl_outputs outputs = pl_exec_outputs(exec);
@@ -158,6 +168,17 @@ static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample
   return dy;
 }
 
+/* Backward reads the caller's tensor again, unless that had to be converted. */
+static void check_input(lua_State *L, const bind_family *f) {
+  const char *writer;
+  lua_getiuservalue(L, 1, 1);
+  lua_getfield(L, -1, BIND_INPUT);
+  if (pl_tensor_version(bind_check_tensor(L, lua_gettop(L)), &writer) != f->input_version)
+    luaL_error(L, "the input of forward was changed in place by %s before backward, which needs it: give forward a "
+               "copy, x:clone()", writer);
+  lua_pop(L, 2);
+}
+
 /* model:backward(dy [, want_dx]) -> dx or nothing: adds to the gradients of the parameters; dy: a list of those of
    several outputs */
 static int model_backward(lua_State *L) {
@@ -165,9 +186,10 @@ static int model_backward(lua_State *L) {
   bool needs_grad = lua_toboolean(L, 3);
   size_t n;
   pl_shape sample;
-  const pl_tensor *dy = lua_istable(L, 2) ? push_gradients(L, &n, &sample) : push_input(L, 2, &n, &sample);
+  const pl_tensor *dy = lua_istable(L, 2) ? push_gradients(L, &n, &sample) : push_plain(L, 2, &n, &sample);
   pl_tensor **slot = bind_new_tensor(L);
-  pl_exec *exec = bind_family_with(L, 1, model)->hand;
+  bind_family *f = bind_family_with(L, 1, model);
+  pl_exec *exec = f->hand;
   if (exec == NULL || pl_exec_pending(exec) == 0) return luaL_error(L, "backward follows a forward (a training pass)");
   const pl_shape *out = pl_exec_output(exec);
   if (!pl_shape_equal(&sample, out) || n != pl_exec_pending(exec)) {
@@ -177,6 +199,7 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
+  check_input(L, f);
   float *dx = needs_grad ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
@@ -220,66 +243,6 @@ static int model_random(lua_State *L) {
   return 1;
 }
 
-static void push_shape(lua_State *L, const pl_shape *shape) {
-  lua_createtable(L, shape->axes, 0);
-  for (int i = 0; i < shape->axes; i++) {
-    lua_pushinteger(L, shape->size[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
-static lua_Integer trained_numbers(const pl_layer *layer) {
-  int64_t count = 0;
-  for (int i = 0; i < pl_layer_params(layer); i++) {
-    if (pl_layer_param_trained(layer, i)) count += pl_shape_count(pl_layer_param_shape(layer, i));
-  }
-  return count;
-}
-
-/* model:rows([shape]) -> one table an operation, in order: path, label, type, name, output, parameters, work, memory.
-   The ends of a Residual are rows of type "Residual" with part = "fork" or "join". */
-int bind_model_rows(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
-  if (!lua_isnoneornil(L, 2)) {
-    pl_shape sample = bind_check_shape(L, 2);
-    bind_build(L, 1, model, &sample);
-  }
-  if (!pl_model_is_built(model))
-    return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");
-  lua_newtable(L);
-  for (int i = 0; i < pl_model_rows(model); i++) {
-    pl_model_row row = pl_model_row_at(model, i);
-    char text[PL_PATH_TEXT];
-    lua_createtable(L, 0, 8);
-    lua_pushstring(L, pl_layer_path(text, row.layer));
-    lua_setfield(L, -2, "path");
-    lua_pushstring(L, pl_layer_label(text, row.layer));
-    lua_setfield(L, -2, "label");
-    lua_pushstring(L, pl_layer_type(row.layer));
-    lua_setfield(L, -2, "type");
-    lua_pushstring(L, pl_layer_name(row.layer));
-    lua_setfield(L, -2, "name");
-    push_shape(L, &row.output);
-    lua_setfield(L, -2, "output");
-    lua_pushinteger(L, row.kind != PL_MODEL_BEGIN && !row.again ? trained_numbers(row.layer) : 0);
-    lua_setfield(L, -2, "parameters");
-    if (row.again) {
-      lua_pushboolean(L, 1);
-      lua_setfield(L, -2, "shared");
-    }
-    lua_pushnumber(L, row.work);
-    lua_setfield(L, -2, "work");
-    lua_pushinteger(L, (lua_Integer)row.memory);
-    lua_setfield(L, -2, "memory");
-    if (row.kind != PL_MODEL_LAYER) {
-      lua_pushstring(L, row.kind == PL_MODEL_BEGIN ? "fork" : "join");
-      lua_setfield(L, -2, "part");
-    }
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
 /* model:activations(x) -> one table an operation, as rows, with its output tensor in the field `output` */
 static int model_activations(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
@@ -312,75 +275,13 @@ static int model_activations(lua_State *L) {
   return 1;
 }
 
-/* model:sizes() -> trained values, shape of the input or nil, shape of the (first) output or nil, has Lua functions,
-   shapes of the outputs */
-static int model_sizes(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
-  lua_pushinteger(L, (lua_Integer)pl_model_parameters(model));
-  pl_outputs outputs = { 0 };
-  if (pl_model_is_built(model)) {
-    outputs = pl_model_outputs(model);
-    push_shape(L, pl_model_input(model));
-    push_shape(L, &outputs.shape[0]);
-  } else {
-    lua_pushnil(L);
-    lua_pushnil(L);
-  }
-  lua_pushboolean(L, pl_model_has_host(model));
-  lua_createtable(L, outputs.count, 0);
-  for (int i = 0; i < outputs.count; i++) {
-    push_shape(L, &outputs.shape[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 5;
-}
-
-/* model:arena(batch, "train" | "infer") -> bytes that the activations and workspaces of a batch take */
-static int model_arena(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
-  lua_Integer batch = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, batch > 0 && batch <= 1 << 20, 2, "batch must be from 1 to 1048576");
-  lua_pushinteger(L, (lua_Integer)pl_exec_arena(model, (size_t)batch, (pl_mode)luaL_checkoption(L, 3, "train", modes)));
-  return 1;
-}
-
-static void push_states(lua_State *L, pl_model *model, const pl_layer *layer) {
-  luaL_checkstack(L, 8, NULL);
-  char text[PL_PATH_TEXT];
-  for (int i = 0; i < pl_layer_params(layer); i++) {
-    lua_createtable(L, 0, 5);
-    lua_pushstring(L, pl_layer_path(text, layer));
-    lua_setfield(L, -2, "layer");
-    lua_pushstring(L, pl_layer_type(layer));
-    lua_setfield(L, -2, "type");
-    lua_pushstring(L, pl_layer_param_name(layer, i));
-    lua_setfield(L, -2, "name");
-    lua_pushboolean(L, pl_layer_param_trained(layer, i));
-    lua_setfield(L, -2, "trained");
-    bind_push_param(L, model, layer, i, false);
-    lua_setfield(L, -2, "tensor");
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  }
-  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) push_states(L, model, layer->child[i]);
-}
-
-/* model:state() -> every parameter and statistic in file order: { layer =, type =, name =, trained =, tensor = } */
-static int model_state(lua_State *L) {
-  pl_model *model = bind_check_model(L, 1);
-  if (!pl_model_has_params(model))
-    return luaL_error(L, "the shapes of some parameters depend on the input's; call model:build{...} first");
-  lua_newtable(L);
-  push_states(L, model, pl_model_root(model));
-  return 1;
-}
-
 int bind_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward },
     { "zero_grad", model_zero_grad }, { "initialize", model_initialize }, { "random", model_random },
     { "rows", bind_model_rows }, { "activations", model_activations }, { "profile", bind_model_profile },
     { "graph", bind_model_graph },
-    { "sizes", model_sizes }, { "arena", model_arena }, { "state", model_state }, { NULL, NULL },
+    { "sizes", bind_model_sizes }, { "arena", bind_model_arena }, { "state", bind_model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);
   return bind_open_graph(L);

@@ -25,7 +25,7 @@ void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index) {
   const pl_tensor *t = bind_check_tensor(L, index);
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &p->shape))
-    luaL_error(L, "%s.%s takes an f32 tensor of shape %s, got %s %s", layer->cls->head.type, p->name,
+    luaL_error(L, "%s.%s takes an f32 tensor of shape %s, got %s %s", pl_layer_type(layer), p->name,
                pl_shape_text(a, &p->shape, false), pl_dtype_name(pl_tensor_type(t)),
                pl_shape_text(b, pl_tensor_shape(t), false));
   pl_error err;
@@ -51,6 +51,11 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
         lua_rawseti(L, -2, k + 1);
       }
       lua_call(L, 1, 1);
+      if (bind_test_tensor(L, -1) == NULL) {
+        char text[PL_SHAPE_TEXT];
+        luaL_error(L, "%s: the initializer of '%s' must return a tensor of shape %s, got %s", pl_layer_type(layer),
+                   layer->param[i].name, pl_shape_text(text, &layer->param[i].shape, false), luaL_typename(L, -1));
+      }
       bind_set_param(L, layer, i, lua_gettop(L));
     }
     lua_pop(L, 3);

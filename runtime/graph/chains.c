@@ -204,7 +204,9 @@ static void write_backward(compiler *c) {
     bool needs_grad = false;
     for (int in = 0; in < op_at(c, k)->inputs; in++) needs_grad = needs_grad || wants(c, k, in);
     if (!needs_grad) continue;
-    short dy = gather(c, op_at(c, k)->out, PL_CHAIN_NONE);
+    int out = op_at(c, k)->out;
+    short dy = c->plan->summed[out] ? pl_chain_outer_at(c->code, PL_LANE_DENSE, true, false, out)
+                                    : gather(c, out, PL_CHAIN_NONE);
     for (int in = 0; in < op_at(c, k)->inputs; in++) if (wants(c, k, in)) slope(c, k, in, dy);
   }
   sum_outside(c);
@@ -241,8 +243,9 @@ static void assign_registers(pl_chain_code *code) {
   code->registers = used;
 }
 
+/* From the last to the first: a chain must know which of its values' gradients a later one has added up. */
 void pl_chains_compile(const pl_graph *g, pl_plan *plan, const pl_uses *uses, pl_mode mode) {
-  for (int n = 0; n < plan->nodes; n++) {
+  for (int n = plan->nodes - 1; n >= 0; n--) {
     pl_chain *chain = plan->node[n].chain;
     if (chain == NULL) continue;
     compiler c = { .g = g, .plan = plan, .uses = uses, .node = &plan->node[n], .train = mode == PL_TRAIN };

@@ -192,6 +192,7 @@ pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode,
   if (mode == PL_TRAIN) model->step++;
   run->x = x;
   run->step = model->step;
+  if (mode == PL_INFER_DROPOUT) model->step++;
   if (run->plan->chunk != 0) {
     chunked c = { run, NULL };
     pl_threads_run_on(threads, forward_chunks, &c);
@@ -213,6 +214,13 @@ pl_status pl_exec_forward(pl_exec *exec, const float *x, size_t n, pl_mode mode,
   return PL_OK;
 }
 
+/* Then they may be replaced, which saves a pass over them; a gradient of -0 stays what it is. */
+static bool grads_are_zero(const pl_model *model) {
+  const float *grads = pl_model_grads((pl_model *)model), zero = 0;
+  size_t n = pl_model_size(model);
+  return n == 0 || (memcmp(grads, &zero, sizeof zero) == 0 && memcmp(grads, grads + 1, (n - 1) * sizeof zero) == 0);
+}
+
 pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *err) {
   pl_model *model = exec->model;
   if (pl_model_idle(model, err)) return PL_ERROR_STATE;
@@ -224,7 +232,7 @@ pl_status pl_exec_backward(pl_exec *exec, const float *dy, float *dx, pl_error *
   pl_model_profile_stage(model, &(pl_team){ .size = 1 }, PL_STAGE_OTHER);
   run->dy = dy;
   run->dx = dx;
-  run->accumulate = !model->replace_grads;
+  run->accumulate = !model->replace_grads && !grads_are_zero(model);
   exec->pending = false;   /* once begun it cannot be done again: gradients overwrite activations */
   for (int from = 0;;) {
     int to = from;

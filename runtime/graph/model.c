@@ -102,7 +102,6 @@ pl_model *pl_model_new(pl_layer *root, pl_error *err) {
   if (model == NULL) return NULL;
   model->root = root;
   pl_layer_adopt(root);
-  model->replace_grads = true;
   if (lay_out(model, err) == PL_OK) return model;
   pl_model_free(model);
   return NULL;
@@ -193,6 +192,7 @@ void pl_model_set_random(pl_model *model, uint64_t seed, uint64_t step) {
 }
 
 uint64_t pl_model_step(const pl_model *model) { return model->step; }
+void pl_model_advance(pl_model *model, uint64_t steps) { model->step += steps; }
 bool pl_model_is_built(const pl_model *model) { return model->graph != NULL; }
 bool pl_model_has_params(const pl_model *model) { return model->has_params; }
 bool pl_model_has_host(const pl_model *model) { return model->has_host; }
@@ -218,10 +218,11 @@ size_t pl_model_slices(const pl_model *model, const pl_slice **slices) {
 
 void pl_model_zero_grads(pl_model *model) {
   if (model->block != NULL) memset(model->block->grads, 0, model->block->size * sizeof(float));
-  model->replace_grads = true;
+  model->replace_grads = false;
 }
 
 void pl_model_replace_grads(pl_model *model) { model->replace_grads = true; }
+bool pl_model_replaces_grads(const pl_model *model) { return model->replace_grads; }
 
 int pl_model_rows(const pl_model *model) { return model->graph ? model->graph->rows : 0; }
 

@@ -23,14 +23,15 @@ static int weight_of(const search *s, const pl_op *op) {
   return op->layer->param[weight].shape.axes == 2 ? weight : -1;
 }
 
-/* Whether `add` adds a row to what `product` makes, and which of its inputs is the row; else -1. */
+/* Whether `add` adds a row to what `product` makes, and which of its inputs is the row; else -1. A row of one value is
+   none: its gradient would be summed in another order. */
 static int row_of(const search *s, const pl_op *product, const pl_op *add) {
   if (add->cls != &pl_op_add || add->layer != product->layer || s->uses[product->out] != 1) return -1;
   int row = pl_op_input(s->g, add, 0) == product->out ? 1 : 0, param = own_param(s, add, row);
   if (pl_op_input(s->g, add, 1 - row) != product->out || param < 0) return -1;
   const pl_shape *shape = &add->layer->param[param].shape, *out = &product->info->out;
   int64_t width = out->size[out->axes - 1];
-  bool fits = shape->axes > 0 && shape->size[shape->axes - 1] == width && pl_shape_count(shape) == width &&
+  bool fits = width > 1 && shape->axes > 0 && shape->size[shape->axes - 1] == width && pl_shape_count(shape) == width &&
               pl_shape_equal(&add->info->out, out);
   return fits ? row : -1;
 }

@@ -10,6 +10,7 @@ typedef struct {
   pl_loss *loss;
   const pl_dataset *data;
   pl_mode mode;
+  uint64_t step;         /* of the model, before it */
   size_t count, width, first;   /* values of a sample's outputs, and of the first of them, which is scored */
   pl_output_kind outputs;
   bool labels, values;   /* labels, or values; if neither, distributions over classes */
@@ -55,7 +56,7 @@ static void run_all(const pl_team *team, void *arg) {
   for (size_t start = 0; start < w->count; start += BATCH) {
     size_t n = length(w, start);
     gather(w, team, start, n);
-    evaluate_rows(w, team, pl_exec_forward_team(w->exec, team, w->x, n, start / BATCH), start, n);
+    evaluate_rows(w, team, pl_exec_forward_team(w->exec, team, w->x, n, w->step + start / BATCH), start, n);
   }
 }
 
@@ -142,7 +143,7 @@ pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, cons
   *result = (pl_evaluation){ 0 };
   if (mode != PL_INFER && mode != PL_INFER_DROPOUT)
     return pl_error_set(err, PL_ERROR_VALUE, "an evaluation neither trains nor captures");
-  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode,
+  work w = { .exec = exec, .loss = loss, .outputs = outputs, .data = data, .mode = mode, .step = pl_model_step(model),
              .count = pl_dataset_count(data),
              .labels = pl_dataset_classes(data) > 0, .predictions = predictions };
   w.values = !w.labels && !(loss != NULL && pl_loss_is_for_classes(loss));
@@ -156,8 +157,12 @@ pl_status pl_evaluate(pl_exec *exec, pl_loss *loss, pl_output_kind outputs, cons
   if (w.values && (status = pl_dataset_target_spread(&spread, data, err))) return status;
   if ((status = allocate(&w, err)) == PL_OK && (status = pl_exec_reserve(exec, length(&w, 0), mode, err)) == PL_OK) {
     for (size_t i = 0; i < w.count; i++) w.rows[i] = (uint32_t)i;
-    if (pl_model_has_host(model)) status = run_by_batch(&w, err);
-    else pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
+    if (pl_model_has_host(model)) {
+      status = run_by_batch(&w, err);
+    } else {
+      pl_threads_run_on(pl_exec_team_size(exec), run_all, &w);
+      if (mode == PL_INFER_DROPOUT) pl_model_advance(model, (w.count + BATCH - 1) / BATCH);
+    }
   }
   if (status == PL_OK) status = pl_dataset_status(data, err);
   if (status == PL_OK) {

@@ -116,5 +116,6 @@ pl_status pl_steps_run(pl_steps *s, pl_error *err) {
     if (trouble != PL_NO_TROUBLE) settle(s, trouble);
     s->first = s->index + 1;
   }
+  pl_model_replace_grads(o->model);   /* a fused update leaves only some gradients of its step in memory */
   return PL_OK;
 }

@@ -67,6 +67,17 @@ local cases = {
   { { s = normal(1) }, function(self, x)
     return (x * self.s):sigmoid() * self.s - x * x * x + x
   end, { { 1 }, { 9 }, {} } },
+  -- all uses of a value are in a later chain
+  { { w = normal(3), v = normal(3) }, function(self, x)
+    local h, g = (x * self.w):tanh(), (x * self.v):sigmoid()
+    return h * g:sum(-1, { keepdim = true }) + h:exp()
+  end, { { 3 }, { 5, 3 } } },
+  { { w = normal(8) }, function(self, x)
+    for _ = 1, 12 do x = x * self.w - x * 0.1 end
+    return x
+  end, { { 8 } } },
+  -- one output: b is a single number
+  { { a = normal(3, 1), b = normal(1) }, function(self, x) return x:matmul(self.a) + self.b end, { { 3 }, { 40, 3 } } },
   { { w = normal(8), k = { shape = { 8 }, trained = false, init = { "constant", 2 } } }, function(self, x)
     local w = self.w:exp() * self.k
     return (x * w - self.k) / (w + x * x) + (x - self.k):square():sqrt()
@@ -117,7 +128,7 @@ TestChains = {}
 
 local function compare(isa, count)
   local plain, fused = lines(0, isa, count), lines(1, isa, count)
-  lu.assertEquals(#plain, 54 + count, table.concat(plain, "\n", math.max(1, #plain - 3)))
+  lu.assertEquals(#plain, 69 + count, table.concat(plain, "\n", math.max(1, #plain - 3)))
   for i = 1, #plain do lu.assertEquals(fused[i], plain[i]) end
   for _, line in ipairs(plain) do
     lu.assertEquals(#line:match "[^\t]*$", 64, "other bits on other threads: " .. line)

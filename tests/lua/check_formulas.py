@@ -10,6 +10,15 @@ def var(v):
 def pow_(v, s, o):
     return (v.abs() + 0.5) ** s["number"]
 
+def gate(v, s, o):
+    h, g = v.tanh(), (v * 2).sigmoid()
+    return h * g.sum(-1, keepdim=True) + h.exp()
+
+def long(v, s, o):
+    for _ in range(12):
+        v = v * 1.25 - v * 0.3
+    return v
+
 APPLY = {
     "tanh": lambda v, s, o: v.tanh(), "sigmoid": lambda v, s, o: v.sigmoid(), "relu": lambda v, s, o: v.relu(),
     "sin": lambda v, s, o: v.sin(), "cos": lambda v, s, o: v.cos(), "neg": lambda v, s, o: -v,
@@ -23,7 +32,7 @@ APPLY = {
     "add": lambda v, s, o: v + o, "sub": lambda v, s, o: o - v, "mul": lambda v, s, o: v * o,
     "div": lambda v, s, o: v / (o.abs() + 1), "maximum": lambda v, s, o: torch.maximum(v, o),
     "minimum": lambda v, s, o: torch.minimum(v, o), "where": lambda v, s, o: torch.where(v > o, v * 2, o),
-    "clamp": lambda v, s, o: v.clamp(-0.75, 0.5),
+    "gate": gate, "long": long, "clamp": lambda v, s, o: v.clamp(-0.75, 0.5),
     "sum": lambda v, s, o: v - v.sum(-1, keepdim=True) * 0.1, "mean": lambda v, s, o: v - v.mean(-1, keepdim=True),
     "var": lambda v, s, o: v / (var(v) + 0.1).sqrt(), "norm": lambda v, s, o: v / (v.norm(dim=-1, keepdim=True) + 0.5),
     "max": lambda v, s, o: v - v.max(-1, keepdim=True).values, "min": lambda v, s, o: v + v.min(-1, keepdim=True).values,

@@ -50,6 +50,10 @@ local forwards = {
   { pl.randn(7, 5, { seed = 3 }), function(o, t)
     return o:reshape(-1, 5, 1):matmul(t:reshape(-1, 1, 5)):sum({ 2, 3 })
   end },
+  { pl.rand(7, 5, { seed = 4 }), function(o, t)
+    local h, g = (o - t) ^ 2, (t * 2):sigmoid()
+    return (h * g:mean(-1, { keepdim = true }) - h:sqrt()):mean(-1)
+  end },
 }
 
 function TestDefineLoss.test_gradients_are_the_tapes_to_the_bit_on_any_number_of_threads()

@@ -51,6 +51,23 @@ function TestGradientCheck:test_a_kink_has_slopes_on_both_sides()
   refused("[1]", function(v) return v:abs():sum(), pl.tensor { 1.5, -1, 1 } end, pl.tensor { 0, -1, 2 })
 end
 
+-- Neither a large value nor large gradients of other arguments excuse a gradient; what f32 leaves of a sum that cancels
+-- is none.
+function TestGradientCheck:test_scales()
+  local v, zeros = pl.tensor { 1, 2, 3 }, pl.zeros(3)
+  refused("its gradient is 0, central differences give 0.99999", function(u) return 1e6 + u:sum(), zeros end, v)
+  refused("argument 1", function(u, s) return u:sum() + 1e6 * s:sum(), zeros, zeros + 1e6 end, v, v)
+  refused("argument 1", function(u, s) return u:sum() + 1e6 * s:sum(), zeros + 2, zeros + 1e6 end, v, v)
+  local factor, number = pl.randn(200, 30, { seed = 5 }), pl.tensor { 0.3 }
+  local u = pl.randn(200, 30, { seed = 6 })
+  pl.gradient_check(function(a, s) return ((a + s):softmax(-1) * factor):sum() end, u, number)
+  pl.gradient_check(function(a, s) return ((a + s):log_softmax(-1) * factor):sum() + 1e4 end, u, number)
+  pl.gradient_check(function(a, s)
+    local e = a * 3 + s:exp()
+    return ((e - e:mean(-1, { keepdim = true })) * factor):sum() * 1e3
+  end, u, number)
+end
+
 function TestGradientCheck:test_wrong_use()
   refused("end it with :sum() or :mean()", function(v) return v * 2 end, w)
   refused("its gradient has to be shaped as it is, [3, 2]", function(v) return v:sum(), 1 end, w)

@@ -178,4 +178,102 @@ function TestPasses:test_a_lambda_that_changes_its_width()
   trainer:run(1, 1, 2)
 end
 
+--- Backward adds to what the script wrote into the gradients, and reads the input again.
+function TestPasses:test_gradients_that_were_written_by_hand()
+  local function gradient(write)
+    local model = nn.Sequential { nn.Linear(2, 1) }
+    model:initialize(1)
+    model = write and write(model) or model
+    model:forward(pl.ones(1, 2))
+    model:backward(pl.tensor { { 3 } })
+    return model[1].weight_grad:reshape(2):totable()
+  end
+  lu.assertEquals(gradient(), { 3, 3 })
+  lu.assertEquals(gradient(function(m) m[1].weight_grad:fill_(1) end), { 4, 4 })
+  lu.assertEquals(gradient(function(m)
+    m[1].weight_grad:fill_(7)
+    m:zero_grad()
+    m[1].weight_grad:fill_(1)
+  end), { 4, 4 })
+  lu.assertEquals(gradient(function(m)
+    m[1].weight_grad:fill_(1)
+    return m:clone()
+  end), { 4, 4 })
+end
+
+function TestPasses:test_gradients_that_a_training_has_left()
+  for _, host in ipairs { false, true } do
+    local _, run = trained(nil, nil, host)
+    local model, x = run.model, pl.rand({ 4, 28, 28, 1 }, { seed = 5 })
+    local found = {}
+    for i = 1, 2 do
+      model:random(1)
+      model:forward(x)
+      model:backward(pl.ones(4, 10))
+      found[i] = pl.store.sha256(model[2].weight_grad, model[2].bias_grad)
+      model:zero_grad()
+    end
+    lu.assertEquals(found[1], found[2])
+  end
+end
+
+function TestPasses:test_an_input_that_changes_before_backward()
+  local model = nn.Sequential { nn.Linear(2, 1) }
+  local x = pl.ones(1, 2)
+  model:forward(x)
+  x:add_(1)
+  lu.assertErrorMsgContains("the input of forward was changed in place by add before backward", model.backward, model,
+    pl.ones(1, 1))
+  x = pl.ones(2, 2)
+  model:forward(x:T())           -- that is a copy
+  x:zero_()
+  model:backward(pl.ones(2, 1))
+  lu.assertEquals(model[1].weight_grad:totable(), { { 2 }, { 2 } })
+end
+
+--- Masks of Monte Carlo dropout are new in each chunk of a pass and in each pass.
+function TestPasses:test_dropout_outside_of_training()
+  local function repeats(model)
+    local x = pl.ones(600, 8)
+    local function masks()
+      local y, list = model:infer(x, "dropout"), {}
+      for i = 1, 600 do list[i] = table.concat(y[i]:totable(), " ") end
+      return list
+    end
+    local seen, count = {}, 0
+    for _, list in ipairs { masks(), masks() } do
+      for i = 1, 600 do
+        if i > 256 and list[i] == list[i - 256] then count = count + 1 end
+        if seen[i] == list[i] then count = count + 1 end
+        seen[i] = list[i]
+      end
+    end
+    return count
+  end
+  local function same(x) return x end
+  lu.assertTrue(repeats(nn.Sequential { nn.Dropout(0.5) }) < 60)                -- of 1288, 2^-8 by chance
+  lu.assertTrue(repeats(nn.Sequential { nn.Lambda { forward = same }, nn.Dropout(0.5) }) < 60)
+  local model = nn.Sequential { nn.Dropout(0.5) }
+  local first = model:infer(pl.ones(4, 8), "dropout")
+  lu.assertEquals(model:random(), 1)
+  model:random(0)
+  lu.assertEquals(pl.store.sha256(model:infer(pl.ones(4, 8), "dropout")), pl.store.sha256(first))
+end
+
+function TestPasses:test_dropout_in_evaluations()
+  local data = pl.data.from_tensors { x = pl.ones(192, 30), y = pl.zeros(192, 2) }.train
+  local function losses(...)
+    local model = nn.Sequential { nn.Linear(30, 30), nn.Dropout(0.5), nn.Linear(30, 2), ... }
+    model:initialize(1)
+    local list = {}
+    for i = 1, 2 do list[i] = model:evaluate(data, { dropout = true }).rmse end
+    lu.assertEquals(model:random(), 6)
+    lu.assertNotEquals(list[1], list[2])
+    model:evaluate(data)
+    lu.assertEquals(model:random(), 6)
+    return list
+  end
+  lu.assertEquals(losses(nn.Lambda { forward = function(x) return x end }), losses())
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

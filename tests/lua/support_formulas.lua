@@ -39,12 +39,21 @@ local apply = {
   norm = function(v) return v / (v:norm(-1, { keepdim = true }) + 0.5) end,
   max = function(v) return v - v:max(-1, { keepdim = true }) end,
   min = function(v) return v + v:min(-1, { keepdim = true }) end,
+  gate = function(v)          -- what comes after the sum has all uses of h
+    local h, g = v:tanh(), (v * 2):sigmoid()
+    return h * g:sum(-1, { keepdim = true }) + h:exp()
+  end,
+  long = function(v)          -- more operations than one chain takes
+    for _ = 1, 12 do v = v * 1.25 - v * 0.3 end
+    return v
+  end,
   matmul = function(v, _, o) return v:matmul(o) end,
   halves = function(v, s) return pl.cat({ v:slice(-1, s.cut + 1, s.width), v:slice(-1, 1, s.cut) }, -1) end,
   fold = function(v, s) return v:reshape(-1, s.width // 2, 2):transpose(-2, -1):reshape(-1, s.width) end,
 }
 local unary = { "tanh", "sigmoid", "relu", "sin", "cos", "neg", "abs", "square", "exp", "log", "sqrt", "pow", "gelu",
-  "silu", "softmax", "log_softmax", "clamp", "sum", "mean", "var", "norm", "max", "min" }
+  "silu", "softmax", "log_softmax", "clamp", "sum", "mean", "var", "norm", "max", "min",
+  "gate", "long" }
 local with_number = { "add_number", "sub_from", "mul_number", "over_number", "number_over" }
 local binary = { "add", "sub", "mul", "div", "maximum", "minimum", "where" }
 

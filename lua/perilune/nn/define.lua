@@ -139,6 +139,9 @@ function M.check_again(layer)
   for i = 1, #layer do M.check_again(layer[i]) end
 end
 
+-- What layer.x or self.x is otherwise; and what made() takes beside functions for parameters.
+local fields = { name = true, type = true, grad = true, params = true, options = true, option = true, record = true }
+
 local function check_function(what, f, needed)
   if f == nil and not needed then return end
   if type(f) ~= "function" then raise("%s takes a function, got %s", what, options.describe(f)) end
@@ -174,8 +177,9 @@ function M.define(spec)
       raise("%s: params returns a table of shapes by name, got %s", d.name, options.describe(given))
     end
     for i, key in ipairs(sorted_keys(given, d.name .. ": params")) do
-      if key == "options" or key == "option" or key == "record" or not key:match "^[%a_][%w_]*$" then
-        raise("%s: a parameter cannot be called '%s'", d.name, key)
+      if not key:match "^[%a_][%w_]*$" then raise("%s: a parameter cannot be called '%s'", d.name, key) end
+      if fields[key] or core.nn.methods[key] then
+        raise("%s: a parameter cannot be called '%s', the name of a field or method of all layers", d.name, key)
       end
       params[i] = param_of(d.name, key, given[key])
       if type(params[i].init) == "function" then
@@ -187,6 +191,7 @@ function M.define(spec)
       raise("%s: layers returns a table of layers by name, got %s", d.name, options.describe(layers))
     end
     for i, key in ipairs(sorted_keys(layers, d.name .. ": layers")) do
+      if key == "options" or key == "option" then raise("%s: a layer cannot be called '%s'", d.name, key) end
       if given[key] ~= nil then raise("%s: '%s' is both a parameter and a layer", d.name, key) end
       child_names[i], children[i] = key, layers[key]
     end

@@ -7,7 +7,9 @@ local options = require "perilune.base.options"
 local M = {}
 
 local STEP, KINK = 1e-5, 1e-3       -- relative to the element; how far the slopes on both sides may be apart
-local NOISE = 5e-6                  -- of the value and the largest gradient
+-- What rounding leaves: of differences in double, relative to the value; of those in f32, and of an argument's own
+-- gradient; of a gradient that is 0, relative to the largest one of all arguments; of any other.
+local ROUNDING, NOISE, OF_ZERO, CANCELLED = 1e-9, 5e-6, 1e-4, 5e-7
 local COARSE, LOOSE = 1e-2, 2e-2    -- where only f32 will do: step, tolerance
 
 local known = {
@@ -65,8 +67,8 @@ local function place(shape, k)
 end
 
 -- The relative distance of g from the slope of f where element k of the value moves by h to both sides. At a kink any
--- slope between those of its sides will do. `noise`: what f32 may leave of terms that cancel; the second result is
--- without it, the third the slope.
+-- slope between those of its sides will do. noise(slope): what rounding may leave; the second result is without it, the
+-- third the slope.
 local function distance(value_at, middle, value, k, step, g, scale, noise)
   local x = value[k]
   local h = step * math.max(1, math.abs(x))
@@ -82,7 +84,17 @@ local function distance(value_at, middle, value, k, step, g, scale, noise)
   end
   local apart, size = math.abs(slope - g), math.max(math.abs(slope), math.abs(g), scale, 1e-30)
   if apart ~= apart then return math.huge, math.huge, slope end
-  return apart / size, math.max(0.0, apart - noise) / size, slope
+  return apart / size, math.max(0.0, apart - noise(slope)) / size, slope
+end
+
+-- What rounding may leave between a slope and its gradient: `own` and `all` are the largest gradients of the argument
+-- and of all. A gradient that is 0 may be a sum of many large terms; any other that is small beside those is rarely
+-- one, and too easily a wrong one.
+local function noise_of(own, all, middle, precision)
+  return function(slope)
+    local is_zero = math.abs(slope) <= precision * math.max(all, math.abs(middle))
+    return NOISE * own + (is_zero and OF_ZERO or CANCELLED) * all + precision * math.abs(middle)
+  end
 end
 
 -- The function's gradients: those that it returns after its value, or the tape's. And whether it returned them.
@@ -134,16 +146,16 @@ function M.check(f, ...)
   end
   local tolerance, worst = o.tolerance or step == STEP and 1e-3 or LOOSE, 0.0
   local function value_at() return evaluate(f, values) end
-  local grads, largest, noise = {}, {}, math.abs(middle)
+  local grads, largest, all = {}, {}, 0.0
   for i, value in ipairs(values) do
     grads[i], largest[i] = check_gradient(i, value, found[i]), 0.0
     for _, x in ipairs(grads[i]) do largest[i] = math.max(largest[i], math.abs(x)) end
-    noise = math.max(noise, largest[i])
+    all = math.max(all, largest[i])
   end
   for i, value in ipairs(values) do
-    local g = grads[i]
+    local g, noise = grads[i], noise_of(largest[i], all, middle, step == STEP and ROUNDING or NOISE)
     for _, k in ipairs(chosen(#value, o, i)) do
-      local far, certain, slope = distance(value_at, middle, value, k, step, g[k], largest[i] / 10, NOISE * noise)
+      local far, certain, slope = distance(value_at, middle, value, k, step, g[k], largest[i] / 10, noise)
       if certain > tolerance then
         errors.raise("pl.gradient_check: argument %d, %s: its gradient is %.6g, central differences give %.6g", i,
           place(value.shape, k), g[k], slope)

@@ -118,9 +118,11 @@ function M.where(condition, yes, no) return apply("where", {}, condition, yes, n
 local function reduction(name, correction)
   methods[name] = function(x, axes, opts)
     if type(axes) == "table" and #axes == 0 then axes, opts = nil, axes end
-    local o = require "perilune.base.options".read(name, opts, { keepdim = false, correction = correction or 0 })
+    local o = require "perilune.base.options".read(name, opts, { keepdim = false, correction = correction })
+    local corrected = math.tointeger(o.correction or 0)
+    if not corrected then raise("%s: in a formula the correction is a whole number, got %s", name, o.correction) end
     local sizes, fixed = shape_of(x)
-    local list = { o.keepdim and 1 or 0, o.correction }
+    local list = { o.keepdim and 1 or 0, corrected }
     if axes == nil then
       for a = 1, #sizes do list[#list + 1] = a - 1 end
       if not fixed then return M.over_batch(name, x, list) end
