@@ -65,6 +65,31 @@ struct pl_optimizer *bind_check_optimizer(lua_State *L, int index);   /* raises 
    where a function of the binding asks Lua for memory: so such a function takes the pointer out of the userdata last,
    or the end is only noted (bind_in_finalizer). */
 void bind_new_class(lua_State *L, const char *name, const luaL_Reg *methods);
+
+/* Objects that a script may close at the end of a <close> block, while a function that uses one, and calls the script,
+   goes on. slot[0]: the object; slot[1]: what was closed, until the collector comes. Defines NAME_slot, which pushes an
+   empty one, and NAME_gc and NAME_close, for the class. */
+#define BIND_CLOSABLE(name, class, type) \
+  static type **name##_slot(lua_State *L) { \
+    type **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0); \
+    slot[0] = slot[1] = NULL; \
+    luaL_setmetatable(L, class); \
+    return slot; \
+  } \
+  static int name##_gc(lua_State *L) { \
+    type **slot = luaL_checkudata(L, 1, class); \
+    type##_free(slot[0]); \
+    type##_free(slot[1]); \
+    slot[0] = slot[1] = NULL; \
+    return 0; \
+  } \
+  static int name##_close(lua_State *L) { \
+    type **slot = luaL_checkudata(L, 1, class); \
+    if (*slot != NULL) slot[1] = *slot; \
+    *slot = NULL; \
+    return 0; \
+  }
+
 /* getmetatable() of an object gives the name of the class whose metatable is on top. */
 void bind_hide_metatable(lua_State *L, const char *name);
 /* For __index: pushes the method `key` of the object at 1; false, and nothing, if there is none. */

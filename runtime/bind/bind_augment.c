@@ -4,6 +4,8 @@
 #include "bind/bind.h"
 #include "perilune/data.h"
 
+BIND_CLOSABLE(augment, BIND_AUGMENT, pl_augment)
+
 pl_augment *bind_test_augment(lua_State *L, int index) {
   pl_augment **slot = luaL_testudata(L, index, BIND_AUGMENT);
   return slot ? *slot : NULL;
@@ -20,30 +22,11 @@ pl_augment *bind_check_augment(lua_State *L, int index) {
 static int augment_new(lua_State *L) {
   pl_error err;
   int top = lua_gettop(L);
-  pl_augment **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
-                                                                      comes */
-  slot[0] = slot[1] = NULL;
-  luaL_setmetatable(L, BIND_AUGMENT);
+  pl_augment **slot = augment_slot(L);
   cJSON *args = bind_args_to_json(L, 1, top);
   *slot = pl_augment_new(lua_tostring(L, lua_upvalueindex(1)), args, &err);
   cJSON_Delete(args);
   return *slot ? 1 : bind_raise_options(L, &err);
-}
-
-static int augment_gc(lua_State *L) {
-  pl_augment **slot = luaL_checkudata(L, 1, BIND_AUGMENT);
-  pl_augment_free(slot[0]);
-  pl_augment_free(slot[1]);
-  slot[0] = slot[1] = NULL;
-  return 0;
-}
-
-/* At the end of a <close> block: closed for the script; whoever uses it goes on. */
-static int augment_close(lua_State *L) {
-  pl_augment **slot = luaL_checkudata(L, 1, BIND_AUGMENT);
-  if (*slot != NULL) slot[1] = *slot;
-  *slot = NULL;
-  return 0;
 }
 
 static int augment_config(lua_State *L) {

@@ -3,13 +3,9 @@
 #include <string.h>
 #include "bind/bind_data.h"
 
-pl_dataset **bind_new_dataset(lua_State *L) {
-  pl_dataset **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
-                                                                      comes */
-  slot[0] = slot[1] = NULL;
-  luaL_setmetatable(L, BIND_DATASET);
-  return slot;
-}
+BIND_CLOSABLE(dataset, BIND_DATASET, pl_dataset)
+
+pl_dataset **bind_new_dataset(lua_State *L) { return dataset_slot(L); }
 
 static pl_dataset *self(lua_State *L) {
   pl_dataset **slot = luaL_checkudata(L, 1, BIND_DATASET);
@@ -32,22 +28,6 @@ pl_dataset *bind_check_dataset(lua_State *L, int index) {
   if (slot == NULL) luaL_typeerror(L, index, "a split of a data set, such as set.train");
   else if (*slot == NULL) luaL_argerror(L, index, "this data set was closed");
   return *slot;
-}
-
-static int dataset_gc(lua_State *L) {
-  pl_dataset **slot = luaL_checkudata(L, 1, BIND_DATASET);
-  pl_dataset_free(slot[0]);
-  pl_dataset_free(slot[1]);
-  slot[0] = slot[1] = NULL;
-  return 0;
-}
-
-/* At the end of a <close> block: closed for the script; whoever uses it goes on. */
-static int dataset_close(lua_State *L) {
-  pl_dataset **slot = luaL_checkudata(L, 1, BIND_DATASET);
-  if (*slot != NULL) slot[1] = *slot;
-  *slot = NULL;
-  return 0;
 }
 
 /* ds:share() -> another handle of the same data set */

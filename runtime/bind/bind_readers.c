@@ -81,6 +81,8 @@ static int readers_npz_list(lua_State *L) {
   return code == LUA_OK ? 1 : lua_error(L);
 }
 
+BIND_CLOSABLE(csv, BIND_CSV, pl_csv)
+
 static pl_csv *self(lua_State *L) {
   pl_csv **slot = luaL_checkudata(L, 1, BIND_CSV);
   luaL_argcheck(L, *slot != NULL, 1, "this file was closed");
@@ -95,10 +97,7 @@ static int readers_csv(lua_State *L) {
   size_t n = (size_t)lua_rawlen(L, 4);
   const char **marks = lua_newuserdatauv(L, (n + 1) * sizeof *marks, 0);
   luaL_checkstack(L, (int)n + 4, "too many marks of missing values");
-  pl_csv **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
-                                                                  comes */
-  slot[0] = slot[1] = NULL;
-  luaL_setmetatable(L, BIND_CSV);
+  pl_csv **slot = csv_slot(L);
   int at = lua_gettop(L);
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 4, (lua_Integer)i + 1);
@@ -110,22 +109,6 @@ static int readers_csv(lua_State *L) {
   if (pl_csv_set_missing(*slot, marks, &err)) return bind_raise(L, &err);
   lua_settop(L, at);
   return 1;
-}
-
-static int csv_gc(lua_State *L) {
-  pl_csv **slot = luaL_checkudata(L, 1, BIND_CSV);
-  pl_csv_free(slot[0]);
-  pl_csv_free(slot[1]);
-  slot[0] = slot[1] = NULL;
-  return 0;
-}
-
-/* At the end of a <close> block: closed for the script; a function that reads it, and calls the script, goes on. */
-static int csv_close(lua_State *L) {
-  pl_csv **slot = luaL_checkudata(L, 1, BIND_CSV);
-  if (*slot != NULL) slot[1] = *slot;
-  *slot = NULL;
-  return 0;
 }
 
 static void set_number(lua_State *L, const char *name, size_t value) {

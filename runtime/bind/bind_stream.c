@@ -4,29 +4,7 @@
 
 #define BIND_STREAM "core.stream"
 
-static pl_stream **new_stream(lua_State *L) {
-  pl_stream **slot = lua_newuserdatauv(L, 2 * sizeof *slot, 0);   /* [1]: closed by the script, until the collector
-                                                                     comes */
-  slot[0] = slot[1] = NULL;
-  luaL_setmetatable(L, BIND_STREAM);
-  return slot;
-}
-
-static int stream_gc(lua_State *L) {
-  pl_stream **slot = luaL_checkudata(L, 1, BIND_STREAM);
-  pl_stream_free(slot[0]);
-  pl_stream_free(slot[1]);
-  slot[0] = slot[1] = NULL;
-  return 0;
-}
-
-/* At the end of a <close> block: closed for the script; a function that reads it, and calls the script, goes on. */
-static int stream_close(lua_State *L) {
-  pl_stream **slot = luaL_checkudata(L, 1, BIND_STREAM);
-  if (*slot != NULL) slot[1] = *slot;
-  *slot = NULL;
-  return 0;
-}
+BIND_CLOSABLE(stream, BIND_STREAM, pl_stream)
 
 static pl_stream *check_stream(lua_State *L, int index) {
   pl_stream **slot = luaL_checkudata(L, index, BIND_STREAM);
@@ -39,7 +17,7 @@ static int streams_hdf5(lua_State *L) {
   pl_error err;
   pl_array_info info;
   const char *path = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 2);
-  pl_stream **slot = new_stream(L);
+  pl_stream **slot = stream_slot(L);
   if ((*slot = pl_stream_hdf5(path, name, &info, &err)) == NULL) {
     bool absent = err.status == PL_ERROR_VALUE;
     if (absent || err.status == PL_ERROR_TYPE) err.status = PL_ERROR_CORRUPT;   /* the file is what it is */
@@ -59,7 +37,7 @@ static int streams_pictures(lua_State *L) {
   luaL_argcheck(L, height >= 0 && height <= 65536 && width >= 0 && width <= 65536, 2, "a side is 1 to 65536 pixels");
   luaL_argcheck(L, channels == 1 || channels == 3, 4, "a picture has 1 channel (gray) or 3 (colours)");
   const char **paths = bind_check_strings(L, 1, &n);
-  pl_stream **slot = new_stream(L);
+  pl_stream **slot = stream_slot(L);
   if ((*slot = pl_stream_pictures(paths, n, height, width, (int)channels, &err)) == NULL) return bind_fail(L, &err);
   return 1;
 }
