@@ -333,17 +333,13 @@ const float *pl_exec_activation(const pl_exec *exec, int i) {
 static size_t visit_packed(pl_model *model, const pl_graph *graph, pl_reorder_fn reorder, void *context, bool back) {
   size_t most = 0;
   for (size_t i = 0; i < model->slices; i++) {
-    pl_layer *layer = (pl_layer *)model->slice[i].layer;
-    for (int k = 0; k < layer->params; k++) {
-      pl_param *p = &layer->param[k];
-      if (!p->trained || p->slice != i) continue;
-      const pl_layer_class *cls = pl_graph_class_of_param(graph, layer, k);
-      if (cls == NULL || cls->pack == NULL || !cls->pack(layer, k, NULL, NULL, back)) continue;
-      if (model->slice[i].count > most) most = model->slice[i].count;
-      if (reorder == NULL) continue;
-      reorder(context, &(pl_order){ layer, k, back, cls }, model->slice[i].offset, model->slice[i].count);
-      p->packed = !back;
-    }
+    const pl_slice *s = &model->slice[i];
+    const pl_layer_class *cls = pl_graph_class_of_param(graph, s->layer, s->param);
+    if (cls == NULL || cls->pack == NULL || !cls->pack(s->layer, s->param, NULL, NULL, back)) continue;
+    if (s->count > most) most = s->count;
+    if (reorder == NULL) continue;
+    reorder(context, &(pl_order){ s->layer, s->param, back, cls }, s->offset, s->count);
+    s->layer->param[s->param].packed = !back;
   }
   return most;
 }

@@ -4,8 +4,8 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 
-static bool is_scanned(const pl_model *model, const pl_layer *layer, int k) {
-  const pl_layer_class *cls = layer->param[k].trained ? pl_graph_class_of_param(model->graph, layer, k) : NULL;
+static bool is_scanned(const pl_model *model, const pl_slice *s) {
+  const pl_layer_class *cls = pl_graph_class_of_param(model->graph, s->layer, s->param);
   return cls != NULL && cls->param_grads != NULL;
 }
 
@@ -13,23 +13,20 @@ static bool is_scanned(const pl_model *model, const pl_layer *layer, int k) {
 static void scan_share(const pl_team *team, void *arg) {
   pl_model *model = arg;
   for (size_t i = 0; i < model->slices; i++) {
-    pl_layer *layer = (pl_layer *)model->slice[i].layer;
-    for (int k = 0; k < layer->params; k++) {
-      pl_param *p = &layer->param[k];
-      size_t from, to;
-      pl_team_share(team, (size_t)pl_shape_count(&p->shape), 16, &from, &to);
-      if (is_scanned(model, layer, k) && !pl_kernel.all_zero_or_normal(p->value + from, to - from))
-        atomic_store(&p->zero_or_normal, false);
-    }
+    const pl_slice *s = &model->slice[i];
+    pl_param *p = &s->layer->param[s->param];
+    size_t from, to;
+    pl_team_share(team, s->count, 16, &from, &to);
+    if (is_scanned(model, s) && !pl_kernel.all_zero_or_normal(p->value + from, to - from))
+      atomic_store(&p->zero_or_normal, false);
   }
 }
 
 void pl_model_scan_weights(pl_model *model, bool scan, int threads) {
   enum { MANY = 1 << 18 };   /* parameters that are worth a team */
   for (size_t i = 0; i < model->slices; i++) {
-    pl_layer *layer = (pl_layer *)model->slice[i].layer;
-    for (int k = 0; k < layer->params; k++)
-      atomic_store(&layer->param[k].zero_or_normal, scan && is_scanned(model, layer, k));
+    const pl_slice *s = &model->slice[i];
+    atomic_store(&s->layer->param[s->param].zero_or_normal, scan && is_scanned(model, s));
   }
   if (scan) pl_threads_run_on(model->parameters < MANY ? 1 : threads, scan_share, model);
 }
