@@ -141,6 +141,8 @@ int bind_unknown_name(lua_State *L);
 #define luaL_checkoption  bind_checkoption
 #endif
 
+/* kind(path) -> "file", "folder", "other", or nil when nothing is there. */
+int bind_path_kind(lua_State *L);
 /* Accounts `bytes` of freshly allocated memory to Lua's collector. */
 void bind_account(lua_State *L, size_t bytes);
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/sha256.h"
-#include <sys/stat.h>
 #include "bind/bind_store.h"
 
 static int file_done(lua_State *L, pl_status status, const pl_error *err) {
@@ -58,14 +57,6 @@ static int store_mkdir(lua_State *L) {
 static int store_remove(lua_State *L) {
   pl_error err;
   return file_done(L, pl_store_remove(luaL_checkstring(L, 1), &err), &err);
-}
-
-/* exists(path) -> "file", "folder", "other" or nil */
-static int store_exists(lua_State *L) {
-  struct stat st;
-  if (stat(luaL_checkstring(L, 1), &st) != 0) lua_pushnil(L);
-  else lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "other");
-  return 1;
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -169,6 +160,6 @@ static int store_library(lua_State *L) {
 const luaL_Reg bind_store_file_functions[] = {
   { "write_text", store_write_text }, { "read_text", store_read_text }, { "append", store_append },
   { "mkdir", store_mkdir },
-  { "remove", store_remove }, { "exists", store_exists }, { "listdir", store_listdir }, { "sha256", store_sha256 },
+  { "remove", store_remove }, { "exists", bind_path_kind }, { "listdir", store_listdir }, { "sha256", store_sha256 },
   { "lock", store_lock }, { "library", store_library }, { NULL, NULL },
 };

@@ -92,11 +92,10 @@ static int system_columns(lua_State *L) {
   return 1;
 }
 
-/* kind(path) -> "file", "folder", "other", or nil when nothing is there */
-static int system_kind(lua_State *L) {
+int bind_path_kind(lua_State *L) {
   struct stat s;
-  if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
-  lua_pushstring(L, S_ISREG(s.st_mode) ? "file" : S_ISDIR(s.st_mode) ? "folder" : "other");
+  if (stat(luaL_checkstring(L, 1), &s) != 0) lua_pushnil(L);
+  else lua_pushstring(L, S_ISREG(s.st_mode) ? "file" : S_ISDIR(s.st_mode) ? "folder" : "other");
   return 1;
 }
 
@@ -241,7 +240,7 @@ static const luaL_Reg functions[] = {
   { "version", system_version }, { "processor", system_processor }, { "compiler", system_compiler },
   { "threads", system_threads }, { "memory", system_memory }, { "memory_limit", system_memory_limit },
   { "clock", system_clock }, { "peak", system_peak }, { "isatty", system_isatty }, { "columns", system_columns },
-  { "kind", system_kind }, { "file_id", system_file_id }, { "realpath", system_realpath },
+  { "kind", bind_path_kind }, { "file_id", system_file_id }, { "realpath", system_realpath },
   { "free_space", system_free_space },
   { "catch_interrupt", system_catch_interrupt }, { "interrupted", system_interrupted },
   { "interrupt_status", system_interrupt_status }, { "nearest", system_nearest }, { "in_c", system_in_c },
