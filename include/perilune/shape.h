@@ -22,6 +22,9 @@ typedef struct pl_outputs {
 PL_API int64_t pl_shape_count(const pl_shape *shape);
 /* As many axes, of equal sizes. */
 PL_API bool pl_shape_equal(const pl_shape *a, const pl_shape *b);
+/* As many outputs, of equal shapes; and the shape of the row that they lie in. */
+PL_API bool pl_outputs_equal(const pl_outputs *a, const pl_outputs *b);
+PL_API pl_shape pl_outputs_flat(const pl_outputs *outputs);
 
 #define PL_SHAPE_TEXT 160     /* holds PL_MAX_AXES sizes of any value */
 /* "[2, 3]"; with `batch` "[N, 2, 3]". Returns `text`. */

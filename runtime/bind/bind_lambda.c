@@ -69,29 +69,24 @@ static _Thread_local lua_State *calling_state;
 
 void bind_use_state(lua_State *L) { calling_state = L; }
 
+/* The core must not be jumped over: an error in the script's function becomes a status. */
 pl_status bind_call_script(lua_State *L, int arguments, pl_error *err) {
   int result = lua_pcall(L, arguments, 0, 0);
-  bind_use_state(L);
+  bind_use_state(L);   /* the function may have run other models, in coroutines that are gone */
   if (result == LUA_OK) return PL_OK;
   const char *text = lua_tostring(L, -1);
   pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
   lua_pop(L, 1);
   return PL_ERROR_STATE;
 }
+
 lua_State *bind_state(void) { return calling_state; }
 
-/* The core must not be jumped over: an error in the script's function becomes a status. */
 pl_status bind_call_host(void *context, pl_host_call *call, pl_error *err) {
   lua_State *L = calling_state;
   if (!lua_checkstack(L, 8)) return pl_error_set(err, PL_ERROR_MEMORY, "Lua's stack is full");
   lua_pushcfunction(L, protected_host);
   lua_pushlightuserdata(L, call);
   lua_pushlightuserdata(L, context);
-  int result = lua_pcall(L, 2, 0, 0);
-  calling_state = L;   /* the function may have run other models, in coroutines that are gone */
-  if (result == LUA_OK) return PL_OK;
-  const char *text = lua_tostring(L, -1);
-  pl_error_set(err, PL_ERROR_STATE, "%s", text ? text : "error in a function of the script");
-  lua_pop(L, 1);
-  return PL_ERROR_STATE;
+  return bind_call_script(L, 2, err);
 }

@@ -161,7 +161,7 @@ static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample
   const pl_tensor *dy = bind_join_outputs(L, 2, &found, "gradient");
   const pl_exec *exec = bind_family_of(bind_check_layer(L, 1))->hand;
   if (exec != NULL) expected = pl_exec_outputs(exec);
-  if (exec != NULL && !bind_same_outputs(&found, &expected))
+  if (exec != NULL && !pl_outputs_equal(&found, &expected))
     luaL_error(L, "backward takes the gradients of the %d outputs, each of the shape of its output", expected.count);
   *n = (size_t)pl_tensor_shape(dy)->size[0];
   *sample = found.count == 1 ? found.shape[0] : (pl_shape){ 1, { pl_tensor_shape(dy)->size[1] } };

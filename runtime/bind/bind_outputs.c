@@ -86,9 +86,3 @@ const pl_tensor *bind_join_outputs(lua_State *L, int index, pl_outputs *found, c
   lua_settop(L, top + 1);
   return *slot;
 }
-
-bool bind_same_outputs(const pl_outputs *a, const pl_outputs *b) {
-  bool same = a->count == b->count;
-  for (int i = 0; same && i < a->count; i++) same = pl_shape_equal(&a->shape[i], &b->shape[i]);
-  return same;
-}

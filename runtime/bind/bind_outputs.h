@@ -9,6 +9,5 @@ int bind_split_outputs(lua_State *L, int index, const pl_outputs *outputs);
 void bind_list_outputs(lua_State *L, int index, const pl_outputs *outputs);
 /* Pushes the flat tensor of the list of tensors at `index`, and says their shapes; raises. `what`: "gradient", ... */
 const pl_tensor *bind_join_outputs(lua_State *L, int index, pl_outputs *found, const char *what);
-bool bind_same_outputs(const pl_outputs *a, const pl_outputs *b);
 
 #endif

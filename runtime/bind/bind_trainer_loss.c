@@ -8,11 +8,7 @@
 
 /* Pushes what the loss is given: the output, or a list of several. */
 static void push_outputs(lua_State *L, const pl_host_loss_call *call) {
-  pl_shape flat = call->outputs.shape[0];
-  if (call->outputs.count > 1) {
-    flat = (pl_shape){ 1, { 0 } };
-    for (int i = 0; i < call->outputs.count; i++) flat.size[0] += pl_shape_count(&call->outputs.shape[i]);
-  }
+  pl_shape flat = pl_outputs_flat(&call->outputs);
   bind_push_batch(L, &flat, call->n, call->y);
   if (call->outputs.count == 1) return;
   bind_list_outputs(L, lua_gettop(L), &call->outputs);
@@ -29,7 +25,7 @@ static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
       luaL_error(L, "the loss must return its value and a list of its gradients, one for each of the %d outputs",
                  call->outputs.count);
     const pl_tensor *flat = bind_join_outputs(L, lua_gettop(L), &found, "gradient of a loss");
-    if (!bind_same_outputs(&found, &call->outputs) || pl_tensor_shape(flat)->size[0] != (int64_t)call->n)
+    if (!pl_outputs_equal(&found, &call->outputs) || pl_tensor_shape(flat)->size[0] != (int64_t)call->n)
       luaL_error(L, "the loss must return a list of %d gradients, each of the shape of its output",
                  call->outputs.count);
     memcpy(call->grad, pl_tensor_data(flat), (size_t)pl_tensor_count(flat) * sizeof *call->grad);

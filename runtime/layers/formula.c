@@ -157,9 +157,8 @@ static pl_status record_twice(pl_layer *self, pl_program *p, const pl_shape *in,
   if (status == PL_OK) status = check(self, p, err);
   if (status || self->host == NULL) return status;
   pl_program again = { .layer = self, .result = -1 };
-  int constant;
   status = record(self, &again, in, err);
-  if (status == PL_OK && (status = pl_program_compare(p, &again, &constant, err)))
+  if (status == PL_OK && (status = pl_program_compare(p, &again, err)))
     pl_error_prefix(err, "recorded a second time the formula is another one (random numbers, or something that it "
                          "changes?)");
   pl_program_clear(&again);
@@ -200,11 +199,10 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
 
 pl_status pl_formula_check_again(pl_layer *self, pl_error *err) {
   config *c = self->config;
-  int constant;
   if (self->cls != &pl_formula || self->host == NULL || c->program.result < 0) return PL_OK;
   pl_program again = { .layer = self, .result = -1 };
   pl_status status = record(self, &again, &c->program.step[0].op.out, err);
-  if (status == PL_OK) status = pl_program_compare(&c->program, &again, &constant, err);
+  if (status == PL_OK) status = pl_program_compare(&c->program, &again, err);
   pl_program_clear(&again);
   return status ? blame(self, status, err) : PL_OK;
 }

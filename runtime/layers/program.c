@@ -158,26 +158,21 @@ static const char *name_of(const pl_step *s) {
   return s->kind == PL_STEP_OP ? s->op.cls->head.type : kinds[s->kind];
 }
 
-pl_status pl_program_compare(const pl_program *first, const pl_program *second, int *constant, pl_error *err) {
+pl_status pl_program_compare(const pl_program *first, const pl_program *second, pl_error *err) {
   int steps = first->steps < second->steps ? first->steps : second->steps;
-  *constant = -1;
   for (int i = 0; i < steps; i++) {
     const pl_step *a = &first->step[i], *b = &second->step[i];
     if (same_step(a, b) && same_data(a, b)) continue;
-    if (same_step(a, b)) *constant = i;
     if (a->kind == PL_STEP_LAYER && b->kind == PL_STEP_LAYER && a->index != b->index)
       return pl_error_set(err, PL_ERROR_STATE, "operation %d (%s) calls a layer, and now another one; make layers "
                           "outside of the function, once", i + 1, a->origin[0] ? a->origin : "?");
     return pl_error_set(err, PL_ERROR_STATE, "operation %d was %s (%s), and is now %s (%s)%s", i + 1, name_of(a),
                         a->origin[0] ? a->origin : "?", name_of(b), b->origin[0] ? b->origin : "?",
-                        *constant < 0 ? "" : " of another value");
+                        same_step(a, b) ? " of another value" : "");
   }
   if (first->steps != second->steps)
     return pl_error_set(err, PL_ERROR_STATE, "there were %d operations, and are now %d", first->steps, second->steps);
-  bool same_outputs = first->outputs.count == second->outputs.count;
-  for (int i = 0; same_outputs && i < first->outputs.count; i++)
-    same_outputs = pl_shape_equal(&first->outputs.shape[i], &second->outputs.shape[i]);
-  if (!same_outputs || first->result != second->result)
+  if (!pl_outputs_equal(&first->outputs, &second->outputs) || first->result != second->result)
     return pl_error_set(err, PL_ERROR_STATE, "the result is another operation's");
   return PL_OK;
 }

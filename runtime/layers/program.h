@@ -37,8 +37,8 @@ pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *a
 /* A call of the layer's child `index`. */
 pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_error *err);
 
-/* Says in what the second differs from the first: PL_ERROR_STATE. Of numbers that differ, *constant is the step. */
-pl_status pl_program_compare(const pl_program *first, const pl_program *second, int *constant, pl_error *err);
+/* Says in what the second differs from the first: PL_ERROR_STATE. */
+pl_status pl_program_compare(const pl_program *first, const pl_program *second, pl_error *err);
 /* A comparison that nothing takes was a condition: `if x:gt(0) then`, which Lua takes as true always. An error. */
 pl_status pl_program_check_comparisons(const pl_program *p, pl_error *err);
 /* Marks the steps that the result is made of: uses[steps]. */

@@ -101,16 +101,9 @@ bool pl_loss_formula_is_mean(const pl_loss_formula *f) { return f->mean; }
 
 /* ---- recording ---- */
 
-static pl_shape flat_of(const pl_outputs *o) {
-  if (o->count == 1) return o->shape[0];
-  pl_shape flat = { 1, { 0 } };
-  for (int i = 0; i < o->count; i++) flat.size[0] += pl_shape_count(&o->shape[i]);
-  return flat;
-}
-
 static pl_status record(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, pl_program *p,
                         pl_error *err) {
-  pl_shape flat = flat_of(outputs);
+  pl_shape flat = pl_outputs_flat(outputs);
   int input;
   pl_status status = pl_program_add_input(p, &flat, false, &input, err);
   if (status == PL_OK) status = pl_program_add_input(p, target, false, &input, err);
@@ -135,9 +128,8 @@ static pl_status record_twice(pl_loss_formula *f, const pl_outputs *outputs, con
   if (status == PL_OK && f->host != NULL) status = pl_program_check_comparisons(p, err);
   if (status || f->host == NULL) return status;
   pl_program again = nothing(f);
-  int constant;
   status = record(f, outputs, target, &again, err);
-  if (status == PL_OK && (status = pl_program_compare(p, &again, &constant, err)))
+  if (status == PL_OK && (status = pl_program_compare(p, &again, err)))
     pl_error_prefix(err, "recorded a second time the formula is another one (random numbers, or something that it "
                          "changes?)");
   pl_program_clear(&again);
@@ -194,12 +186,6 @@ static pl_status check_gradient(const pl_graph *graph, const pl_plan *plan, pl_e
                       "operations that have a derivative (comparisons and one_hot have none)");
 }
 
-static bool same_outputs(const pl_outputs *a, const pl_outputs *b) {
-  bool same = a->count == b->count;
-  for (int i = 0; same && i < a->count; i++) same = pl_shape_equal(&a->shape[i], &b->shape[i]);
-  return same;
-}
-
 static pl_status name_it(const pl_loss_formula *f, pl_status status, pl_error *err) {
   if (status) pl_error_insert(err, f->name);
   return status;
@@ -208,7 +194,7 @@ static pl_status name_it(const pl_loss_formula *f, pl_status status, pl_error *e
 pl_status pl_loss_formula_check(pl_loss_formula *f, const pl_outputs *outputs, const pl_shape *target, bool labels,
                                 pl_error *err) {
   bool known = f->graph != NULL && f->labels == labels && pl_shape_equal(&f->target, target) &&
-               same_outputs(&f->output, outputs);
+               pl_outputs_equal(&f->output, outputs);
   if (known) return take_memory(f, err);
   pl_loss_formula fresh = *f;
   fresh.program = nothing(f);
@@ -221,7 +207,7 @@ pl_status pl_loss_formula_check(pl_loss_formula *f, const pl_outputs *outputs, c
   if (status == PL_OK) status = trace(&fresh.program, &fresh.graph, err);
   if (status == PL_OK) status = plan_chunk(fresh.graph, &fresh.plan, err);
   if (status == PL_OK) status = check_gradient(fresh.graph, &fresh.plan, err);
-  pl_shape flat = flat_of(outputs);
+  pl_shape flat = pl_outputs_flat(outputs);
   fresh.output = *outputs;
   fresh.target = *target;
   fresh.labels = labels;
@@ -234,11 +220,10 @@ pl_status pl_loss_formula_check(pl_loss_formula *f, const pl_outputs *outputs, c
 }
 
 pl_status pl_loss_formula_check_again(pl_loss_formula *f, pl_error *err) {
-  int constant;
   if (f->host == NULL || f->graph == NULL) return PL_OK;
   pl_program again = nothing(f);
   pl_status status = record(f, &f->output, &f->target, &again, err);
-  if (status == PL_OK) status = pl_program_compare(&f->program, &again, &constant, err);
+  if (status == PL_OK) status = pl_program_compare(&f->program, &again, err);
   pl_program_clear(&again);
   return name_it(f, status, err);
 }
