@@ -179,6 +179,10 @@ function methods:kept()
   if self.unsaved then
     return ("this could not be saved: the same command resumes from what %s holds of before"):format(self.path)
   end
+  if self.state.captured then
+    return ("saved in %s; it cannot be continued exactly: %s, which is in no checkpoint"):format(self.path,
+      self.state.captured)
+  end
   return ("saved in %s; the same command resumes from there"):format(self.path)
 end
 
