@@ -81,6 +81,8 @@ function M.heading(run, e, o, found, term)
     end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
   end
+  local hint = require "perilune.train.fit".hint(e)
+  if hint then lines[#lines + 1] = "hint: " .. hint end
   lines[#lines + 1] = ""
   return lines
 end
