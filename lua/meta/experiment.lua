@@ -60,6 +60,14 @@
 ---run that is killed and resumed ends with the same bits. A run whose functions (also a loss, a layer or a stopping
 ---rule in Lua) change a captured or global variable instead, a number, string, boolean, table of these, or tensor that
 ---is no weight, cannot be resumed: a warning after the first epoch, and then an error, name the variable.
+---
+---```lua
+---metrics = { test_top3 = function(ctx)
+---  local x, label = ctx.data.test:tensors()
+---  local _, best = ctx.model:probabilities(x):topk(3)      -- [N, 3], counted from 1
+---  return (best - 1):eq(label:reshape(-1, 1)):any(2):to("f32"):mean()
+---end },
+---```
 ---@class perilune.Context
 ---@field epoch integer from 1; 0 before the first
 ---@field epochs integer how many there will be at most

@@ -115,7 +115,10 @@ function TestAugmentField:test_what_is_no_list()
   lu.assertEquals(experiment({}).augment.built_in, {})
 end
 
-function TestAugmentField:test_a_cutout_of_the_whole_image()
+function TestAugmentField:test_what_the_size_of_the_images_refuses()
+  lu.assertErrorMsgContains("augmentation 1: a shift of 6 pixels moves images of [6, 6, 1] out of sight", experiment,
+    augment.affine { shift = { -6, 2 }, unit = "pixel" })
+  experiment(augment.affine { shift = 5, unit = "pixel" })
   lu.assertErrorMsgContains("augmentation 2: a cutout of 6 pixels is as large as the images, [6, 6, 1]", experiment,
     { augment.noise(0.1), augment.cutout(6) })
   experiment(augment.cutout(5))
@@ -123,9 +126,10 @@ end
 
 function TestAugmentField:test_labels_that_become_distributions()
   local e = experiment(function(x, y) return x, pl.one_hot(y, 2) end)
-  lu.assertErrorMsgContains("augment: the labels of a batch are i32, and its function returned f32; for " ..
-    "distributions over the classes give the data set such targets: from_tensors { x = x, y = pl.one_hot(labels, 2) }",
-    e.run, e, { out = false, quiet = true, silent = true })
+  local line = debug.getinfo(1, "l").currentline - 1
+  lu.assertErrorMsgContains(("augment_test.lua:%d: augment: the labels of a batch are i32, and this function " ..
+    "returned f32; for distributions over the classes give the data set such targets: from_tensors { x = x, " ..
+    "y = pl.one_hot(labels, 2) }"):format(line), e.run, e, { out = false, quiet = true, silent = true })
 end
 
 function TestAugmentField:test_samples_that_are_no_images()

@@ -53,10 +53,13 @@ local function check_augment(e)
       "function", e.data.name, shape(sizes))
   end
   for i, item in ipairs(e.augment.built_in) do
-    local size = item.type == "cutout" and item:config().size or 0
-    if size >= math.max(sizes[1], sizes[2]) then
-      refuse("augmentation %d: a cutout of %d pixels is as large as the images, %s; give it a smaller size", i, size,
-        shape(sizes))
+    local config, side = item:config(), math.max(sizes[1], sizes[2])
+    if item.type == "cutout" and config.size >= side then
+      refuse("augmentation %d: a cutout of %d pixels is as large as the images, %s; give it a smaller size", i,
+        config.size, shape(sizes))
+    elseif item.type == "affine" and config.unit == "pixel" and math.max(-config.shift[1], config.shift[2]) >= side then
+      refuse("augmentation %d: a shift of %g pixels moves images of %s out of sight", i,
+        math.max(-config.shift[1], config.shift[2]), shape(sizes))
     end
   end
 end
