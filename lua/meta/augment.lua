@@ -20,12 +20,13 @@ local augment = {}
 ---@field per? "batch"|"image" (default "image")
 
 ---@class perilune.AffineOptions : perilune.AugmentOptions
----@field zoom? number|number[] r or {low, high}: the image becomes 1 + U(low, high) times as large (default 0)
+---@field zoom? number|number[] r or {low, high}: the image becomes 1 + U(low, high) times as large, with
+---  { -0.1, 0.1 } 0.9 to 1.1 times (default 0)
 ---@field zoom_per_axis? boolean height and width each draw their own (default false)
 ---@field rotate? number|number[] degrees, counter-clockwise (default 0)
 ---@field shift? number|number[] down and to the right, each drawn (default 0)
----@field unit? "fraction"|"pixel"|"whole" shift in fractions of the side, in pixels, or in whole pixels up to a
----  fraction of the side (default "fraction")
+---@field unit? "fraction"|"pixel"|"whole" shift in fractions of the side (below 1), in pixels, or in whole pixels up
+---  to a fraction of the side (default "fraction")
 ---@field shear? number|number[] columns to the right for every row further down (default 0)
 ---@field sample? "bilinear"|"nearest" (default "bilinear")
 ---@field fill? "zero"|"edge"|"value" what lies outside the image: 0, the nearest pixel, or `value` (default "zero")
@@ -49,7 +50,7 @@ function augment.affine(options) end
 function augment.elastic(options) end
 
 ---Adds normal noise to every value.
----@param std number its standard deviation
+---@param std number its standard deviation, in the units of the images: those of pictures are from 0 to 1
 ---@param options? perilune.AugmentOptions
 ---@return perilune.Augmentation
 function augment.noise(std, options) end

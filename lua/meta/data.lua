@@ -145,13 +145,14 @@ function data.npz(options) end
 ---@field path string a file, plain or gzip (may be given first, without its name)
 ---@field target? string|integer predicted: a column of texts are labels; of numbers targets, or labels with `labels`
 ---  (default: none)
----@field labels? string[]|integer names of the classes, or how many there are (default: the texts of the target)
+---@field labels? string[]|integer names of the classes, or how many there are (default: the texts of the target); a
+---  column of numbers holds these names, or the labels 0, 1, ...
 ---@field columns? string[] only these are features (default: all but the target)
 ---@field ignore? string[] all but these are features (default: none of them)
 ---@field categories? string|string[] columns of numbers that are categories (default: none)
 ---@field missing? "drop"|"mean"|number a missing feature: leaves out its row, becomes the mean of its column (over
 ---  all rows of the file, those held out for validation among them), a number (default: is an error); a missing
----  target leaves its row out with "drop", and else is an error
+---  target leaves its row out with "drop", and else is an error; of a missing category all features are 0
 ---@field na? string|string[] texts that mean a missing value (default "", NA, N/A, n/a, NaN, nan, NULL, null, ?)
 ---@field test? string a file of the same columns (default: none)
 ---@field validation? number|perilune.ValidationOptions set apart from the rows (default: none)
@@ -366,7 +367,8 @@ function Split:derivation(unread) end
 
 ---@class perilune.StandardizeOptions
 ---@field std? boolean divide by the standard deviation (default true)
----@field per? "all"|"channel"|"pixel" what has a mean and a std of its own (default "all": one of each)
+---@field per? "all"|"channel"|"pixel" what has a mean and a std of its own (default "all": one of each; of
+---  samples of one axis, such as rows of a table, "pixel": each feature)
 ---@field from? perilune.Split whose mean and std are taken (default: this split; for a data set its training split)
 
 ---The values minus their mean, divided by their standard deviation (which divides by N, and is 1 where nothing varies).

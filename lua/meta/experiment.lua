@@ -59,7 +59,15 @@
 ---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a
 ---run that is killed and resumed ends with the same bits. A run whose functions (also a loss, a layer or a stopping
 ---rule in Lua) change a captured or global variable instead, a number, string, boolean, table of these, or tensor that
----is no weight, cannot be resumed: an error names the variable.
+---is no weight, cannot be resumed: a warning after the first epoch, and then an error, name the variable.
+---
+---```lua
+---metrics = { test_top3 = function(ctx)
+---  local x, label = ctx.data.test:tensors()
+---  local _, best = ctx.model:probabilities(x):topk(3)      -- [N, 3], counted from 1
+---  return (best - 1):eq(label:reshape(-1, 1)):any(2):to("f32"):mean()
+---end },
+---```
 ---@class perilune.Context
 ---@field epoch integer from 1; 0 before the first
 ---@field epochs integer how many there will be at most
@@ -74,8 +82,9 @@
 ---@field history perilune.History
 ---@field row table<string, number> this epoch's row of the history (in metrics and on_epoch)
 ---@field train table result of the epoch, as `val` but without confusion
----@field val? table result of the last evaluation of the validation set, as model:evaluate gives it; its
----  `probabilities` are there until the epoch ends
+---@field val? table result of the last evaluation of the validation set, as model:evaluate gives it; with labels also
+---  `predictions`, i32 [N], and until the epoch ends `probabilities`, f32 [N]: of the predicted class alone. Those of
+---  all classes, [N, K], are `ctx.model:probabilities(x)`, and the labels `ctx.data.test:tensors()` has
 ---@field test? table result of the last evaluation of the test set, as `val`
 ---@field base_lr number the learning rate that the optimizer was made with
 ---@field experiment perilune.Experiment

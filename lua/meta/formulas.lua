@@ -14,9 +14,10 @@ local pl = {}
 ---always taken the same way.
 ---
 ---The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, in reshape
----the batch is -1. Numbers and tensors that the function captures are constants, part of the graph; they are looked at
----again before each epoch, and a change is an error. The first batch of a training, and `perilune check`, also compute
----the operations one by one, nothing fused, and compare to the last bit.
+---the batch is -1; `x:select(2, 1)` is the first element of each sample, and `x[1]` an error. Numbers and tensors that
+---the function captures are constants, part of the graph; they are looked at again before each epoch, and a change is
+---an error. The first batch of a training, and `perilune check`, also compute the operations one by one, nothing fused,
+---and compare to the last bit.
 ---
 ---  arithmetic       + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
 ---  comparisons      lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)

@@ -103,7 +103,8 @@ function Layer:random(seed, step) end
 ---@param data perilune.Split
 ---@param options? perilune.EvaluateOptions
 ---@return table result { loss =, count =, accuracy =, error =, correct =, confusion = [actual][predicted], outside =,
----  mae =, rmse =, r2 = }; with `predictions` also { predictions = i32 [N], probabilities = f32 [N] }
+---  mae =, rmse =, r2 = }; with `predictions` also { predictions = i32 [N], probabilities = f32 [N] },
+---  the probability of the predicted class (of all classes: model:probabilities)
 function Layer:evaluate(data, options) end
 
 ---The first layer of that name in the model, or nil.

@@ -109,6 +109,12 @@ function Trainer:step_in_lua(epoch, i)
   for _, f in ipairs(self.e.augment.functions) do
     local new_x, new_y = f(x, y, self.ctx)
     x, y = new_x or x, new_y or y
+    if self.e.classes > 0 and core.tensor.is_tensor(y) and y.dtype ~= "i32" then
+      local at = debug.getinfo(f, "S")
+      error(("%s:%d: augment: the labels of a batch are i32, and this function returned %s; for distributions over " ..
+        "the classes give the data set such targets: from_tensors { x = x, y = pl.one_hot(labels, %d) }"):format(
+        at.short_src, at.linedefined, y.dtype, self.e.classes), 0)
+    end
   end
   return self.core:step(x, y, s.loss, s.absolute, s.squared)
 end

@@ -246,6 +246,21 @@ local function check_stopping(e)
   check_monitor(e, "stopping", rule)
 end
 
+local function check_schedule(e)
+  local rule = e.schedule
+  if type(rule) ~= "table" then return end
+  local meta = getmetatable(rule)
+  if type(meta) ~= "table" or not meta.__call then
+    errors.raise("pl.experiment: field 'schedule' takes a function(epoch, lr, ctx) that returns the rate, or one " ..
+      "schedule such as pl.schedule.cosine { warmup = 2 }, got %s", options.describe(rule))
+  end
+  if type(rule.monitor) == "string" then check_monitor(e, "schedule", rule) end
+  if rule.type == "cosine" and rule.warmup > (rule.epochs or e.epochs) then
+    errors.raise("pl.experiment: field 'schedule': a warm-up of %s epochs is longer than the %d epochs in all",
+      rule.warmup, rule.epochs or e.epochs)
+  end
+end
+
 -- A run's identity includes the text of its script, as it was loaded; an experiment made in a session has none.
 local function calling_script()
   local loaded, args = require "perilune.script.loaded", require "perilune.script.args"
@@ -282,7 +297,7 @@ function M.new(given)
   check_clashes(e)
   e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
-  if type(e.schedule) == "table" and e.schedule.monitor then check_monitor(e, "schedule", e.schedule) end
+  check_schedule(e)
   e.script = calling_script()
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)

@@ -111,8 +111,12 @@ static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o
     return wrong(cls, o, o->kind == PL_OPTION_NUMBERS ? "a table of two numbers" : "a number or a table of two numbers",
                  v, err);
   pl_status status = read_number(&out[1], cls, o, v, whole, err);
+  if (status) return status;
   out[0] = o->kind == PL_OPTION_RANGE ? -out[1] : out[1];
-  return status;
+  if (out[0] != out[1] && (o->low != 0 || o->high != 0) && out[0] < o->low)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got { %g, %g }", cls->type,
+                        o->name, o->low, o->high, out[0], out[1]);
+  return PL_OK;
 }
 
 static pl_status read_choice(int *out, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {

@@ -47,7 +47,15 @@ static pl_status check(const void *config, pl_error *err) {
   if ((status = pl_augment_check_range("affine", "zoom", a->zoom, err))) return status;
   if ((status = pl_augment_check_range("affine", "rotate", a->rotate, err))) return status;
   if ((status = pl_augment_check_range("affine", "shift", a->shift, err))) return status;
-  return pl_augment_check_range("affine", "shear", a->shear, err);
+  if ((status = pl_augment_check_range("affine", "shear", a->shear, err))) return status;
+  if (a->zoom[0] > 0 && a->zoom[0] <= 1 && a->zoom[1] >= 1)
+    return pl_error_set(err, PL_ERROR_VALUE, "affine: zoom = { %g, %g } makes the image 1 + zoom, %g to %g, times as "
+                        "large; for %g to %g times write zoom = { %g, %g }", a->zoom[0], a->zoom[1], 1 + a->zoom[0],
+                        1 + a->zoom[1], a->zoom[0], a->zoom[1], a->zoom[0] - 1, a->zoom[1] - 1);
+  if (a->unit != PIXEL && (a->shift[0] <= -1 || a->shift[1] >= 1))
+    return pl_error_set(err, PL_ERROR_VALUE, "affine: a shift of %g is in fractions of the side, and moves the image "
+                        "out of sight; is unit = \"pixel\" meant?", a->shift[1] >= 1 ? a->shift[1] : a->shift[0]);
+  return PL_OK;
 }
 
 static size_t scratch_floats(const void *config, pl_image_size size) {

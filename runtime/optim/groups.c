@@ -136,6 +136,10 @@ static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *
     if (*layer_name(&slices[i])) names[k++] = layer_name(&slices[i]);
     names[k++] = slices[i].path;
   }
+  for (size_t i = 0, length = strlen(name); i < n; i++)
+    if (strncmp(slices[i].path, name, length) == 0 && slices[i].path[length] == '/')
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: '%s' has no parameters of its own; match = \"%s\" is all "
+                          "layers inside it", opt->cls->head.type, number, name, name);
   const char *nearest = pl_nearest_name(name, names);
   return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: no layer '%s' has parameters%s%s%s", opt->cls->head.type,
                       number, name,

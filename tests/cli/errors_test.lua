@@ -102,6 +102,26 @@ function TestExperiments:test_wrong_shape_names_file_line_layer_and_remedy()
   lu.assertStrContains(cli.run("check x.lua").err, "put nn.Flatten() before it")
 end
 
+function TestExperiments:test_check_shows_what_is_set()
+  local function shown(words) return (cli.run(words).out:gsub("%s+", " ")) end
+  cli.write("x.lua", good)
+  local out = shown "check x.lua"
+  lu.assertStrContains(out, "schedule a function of the script augment affine { chance = 0.5, fill = zero, " ..
+    "per = image, sample = bilinear, shift = { -0.1, 0.1 }, unit = fraction }")
+  lu.assertNotStrContains(out, "hint")
+  cli.write("x.lua", [[
+    local pl = require "perilune"
+    return pl.experiment { name = "b", data = pl.data.from_tensors { x = pl.ones(8, 2), y = pl.ones(8, 1) },
+      model = pl.nn.Linear(2, 1), loss = pl.nn.BCE(), optimizer = pl.optim.SGD {}, epochs = 1, batch_size = 4,
+      schedule = pl.schedule.step { every = 2 } }
+  ]])
+  local hint = "BCE on targets that are values: no accuracy is measured; if they are 0 and 1, give them as i32 labels"
+  out = shown "check x.lua"
+  lu.assertStrContains(out, "hint " .. hint)
+  lu.assertStrContains(out, 'schedule pl.schedule.step { every = 2, factor = 0.1, per = "epoch" }')
+  lu.assertStrContains(shown "run x.lua", "hint: " .. hint)
+end
+
 function TestExperiments:test_unknown_field_and_option()
   expect(1, "x.lua:16: pl.experiment has no field 'epoch'; did you mean 'epochs'?", "check x.lua",
     (good:gsub("epochs = 5", "epoch = 5")))

@@ -68,6 +68,21 @@ function TestAugment:test_errors()
   fails("compose takes a list of augmentations, and item 1 is a number", augment.compose, { 3 })
 end
 
+-- Pixels and factors where fractions are expected.
+function TestAugment:test_ranges_that_leave_no_image()
+  local function fails(text, options) lu.assertErrorMsgContains(text, augment.affine, options) end
+  fails("a shift of 2 is in fractions of the side, and moves the image out of sight; is unit = \"pixel\" meant?",
+    { shift = 2 })
+  fails("a shift of -3 is in fractions", { shift = { -3, 0 }, unit = "whole" })
+  augment.affine { shift = 2, unit = "pixel" }
+  augment.affine { shift = 0.9 }
+  fails("option 'zoom' must be between -0.95 and 20, got { -2, 2 }", { zoom = 2 })
+  fails("zoom = { 0.9, 1.1 } makes the image 1 + zoom, 1.9 to 2.1, times as large; for 0.9 to 1.1 times write " ..
+    "zoom = { -0.1, 0.1 }", { zoom = { 0.9, 1.1 } })
+  augment.affine { zoom = { 0.1, 0.3 } }
+  augment.affine { zoom = { -0.5, 2 } }
+end
+
 TestAugmentField = {}
 
 local function experiment(given, x)
@@ -98,6 +113,23 @@ function TestAugmentField:test_what_is_no_list()
   fails("takes a list, and its item 2 is nil", { augment.noise(0.5), nil, augment.noise(0.5) })
   fails("takes a list, and '0' is no index in one", { [0] = augment.noise(0.5) })
   lu.assertEquals(experiment({}).augment.built_in, {})
+end
+
+function TestAugmentField:test_what_the_size_of_the_images_refuses()
+  lu.assertErrorMsgContains("augmentation 1: a shift of 6 pixels moves images of [6, 6, 1] out of sight", experiment,
+    augment.affine { shift = { -6, 2 }, unit = "pixel" })
+  experiment(augment.affine { shift = 5, unit = "pixel" })
+  lu.assertErrorMsgContains("augmentation 2: a cutout of 6 pixels is as large as the images, [6, 6, 1]", experiment,
+    { augment.noise(0.1), augment.cutout(6) })
+  experiment(augment.cutout(5))
+end
+
+function TestAugmentField:test_labels_that_become_distributions()
+  local e = experiment(function(x, y) return x, pl.one_hot(y, 2) end)
+  local line = debug.getinfo(1, "l").currentline - 1
+  lu.assertErrorMsgContains(("augment_test.lua:%d: augment: the labels of a batch are i32, and this function " ..
+    "returned f32; for distributions over the classes give the data set such targets: from_tensors { x = x, " ..
+    "y = pl.one_hot(labels, 2) }"):format(line), e.run, e, { out = false, quiet = true, silent = true })
 end
 
 function TestAugmentField:test_samples_that_are_no_images()

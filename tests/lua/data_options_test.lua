@@ -77,6 +77,45 @@ function TestDataOptions:test_names_and_paths()
     { "x", size = { 8, 8, 3 } })
 end
 
+-- Columns of a table have units of their own: each is standardized by itself.
+function TestDataOptions:test_standardize_of_rows_is_by_feature()
+  local rows = pl.tensor { { 1, 1000 }, { 2, 3000 }, { 3, 5000 } }
+  local d = data.from_tensors { x = rows }:standardize()
+  lu.assertEquals(d.train:tensors():sum(1):totable(), { 0, 0 })
+  lu.assertStrContains(d:derivation(), "standardize per=pixel std=true")
+  local images = data.from_tensors { x = rows:reshape(3, 2, 1) }
+  lu.assertStrContains(images:standardize():derivation(), "standardize per=all std=true")
+  lu.assertStrContains(images:standardize { from = d.train }:derivation(), "standardize per=all std=true")
+end
+
+local function csv(text, given)
+  local file <close> = assert(io.open(scratch .. "/t.csv", "w"))
+  file:write(text)
+  file:close()
+  given[1] = scratch .. "/t.csv"
+  return data.csv(given)
+end
+
+function TestDataOptions:test_a_text_of_its_own_in_every_row_is_no_category()
+  local lines = { "id,v" }
+  for i = 1, 20 do lines[#lines + 1] = ("r%d,%d"):format(i, i) end
+  local text = table.concat(lines, "\n") .. "\n"
+  fails("column 'id' has 20 different texts in 20 rows, too many for a feature each; leave it out: ignore = " ..
+    '{ "id" }, or say categories = { "id" }', csv, text, {})
+  lu.assertEquals(csv(text, { ignore = { "id" } }).train.shape, { 1 })
+  lu.assertEquals(csv(text, { categories = { "id" } }).train.shape, { 21 })
+  lu.assertEquals(csv(table.concat(lines, "\n", 1, 20) .. "\n", {}).train.shape, { 20 })      -- few rows
+end
+
+function TestDataOptions:test_names_of_classes_that_are_numbers()
+  local function labels(given)
+    return select(2, csv("v,k\n1,7\n2,5\n3,7\n", { target = "k", labels = given }).train:tensors()):totable()
+  end
+  lu.assertEquals(labels { "5", "7" }, { 1, 0, 1 })
+  lu.assertEquals(labels { "7", "5", "6" }, { 0, 1, 0 })
+  fails("column 'k' holds '5', which is none of the labels 0 to 1", labels, { "7", "6" })
+end
+
 -- As of every reader, 0 holds nothing out.
 function TestDataOptions:test_no_validation_set()
   assert(pl.save(scratch .. "/set.h5", { x = x, y = y }))

@@ -250,6 +250,21 @@ function TestDefineLoss.test_identity()
   lu.assertEquals(identity_of(e, 1).setup.loss, before)
 end
 
+-- The line that is named is the formula's; a captured tensor may be picked from, as far as it has rows.
+function TestDefineLoss.test_messages_of_an_experiment_name_the_formulas_line()
+  local here
+  local function refused(forward) return select(2, pcall(experiment, nn.define_loss { forward = forward })) end
+  local message = refused(function(o, l)
+    here = debug.getinfo(1, "l").currentline + 1
+    return -o:log_softmax(-1):pick(l % 2)
+  end)
+  lu.assertStrContains(message, ("define_loss_test.lua:%d: pl.experiment: the loss does not fit"):format(here))
+  lu.assertStrContains(message, "mod has no derivative")
+  local weights = pl.tensor { 1, 2 }
+  message = refused(function(o, l) return -o:log_softmax(-1):pick(l) * weights:pick(l) end)
+  lu.assertStrContains(message, "pick: [2] and [N]: there is one label for each row along the last axis")
+end
+
 -- A captured number that changes is named, before the epoch.
 function TestDefineLoss.test_captured_values()
   local sharpness = 1

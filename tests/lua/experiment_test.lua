@@ -161,7 +161,7 @@ function TestRun:test_schedule_as_a_function_is_given_the_previous_rate()
   lu.assertEquals(calls, { { 1, 0.02, 4 }, { 2, 0.01, 4 }, { 3, 0.005, 4 }, { 4, 0.0025, 4 } })
   lu.assertEquals(r.history.lr[4], 0.00125)
   lu.assertStrContains(message(run, { schedule = function() return "fast" end }),
-    "schedule: returned fast for epoch 1; a learning rate of at least 0 is expected")
+    "schedule: returned \"fast\" for epoch 1; a learning rate of at least 0 is expected")
 end
 
 function TestRun:test_a_second_run_begins_with_the_configured_rate()

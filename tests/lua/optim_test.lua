@@ -235,6 +235,10 @@ function TestOptim:test_messages()
   local function grouped(group) return function() optim.SGD { groups = { group } }:bind(model) end end
   lu.assertStrContains(error_of(grouped { layers = { "hiden" } }),
     "SGD: group 1: no layer 'hiden' has parameters; did you mean 'hidden'?")
+  local nested = nn.Sequential { nn.Sequential { nn.Linear(4, 3) }, nn.Linear(3, 2) }
+  lu.assertStrContains(error_of(function()
+    optim.SGD { groups = { { layers = "01_sequential" } } }:bind(nested)
+  end), "'01_sequential' has no parameters of its own; match = \"01_sequential\" is all layers inside it")
   lu.assertStrContains(error_of(grouped { match = "conv" }), "SGD: group 1 meets no parameter of the model")
   lu.assertStrContains(error_of(grouped { lr = 1 }), "SGD: group 1 names nothing")
   lu.assertStrContains(error_of(grouped { match = "h", momentum = 1 }), "SGD: group 1: group has no option 'momentum'")

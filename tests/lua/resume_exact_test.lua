@@ -189,6 +189,23 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
   end
 end
 
+-- It is said when the first epoch is saved, once, and no resume is promised.
+function TestRefused:test_what_no_checkpoint_has_is_said_at_once()
+  local n, lines = 0, {}
+  local e = experiment { schedule = function(_, lr)
+    n = n + 1
+    return lr
+  end }
+  local progress = require "perilune.train.progress"
+  local write = progress.warn
+  progress.warn = function(_, line) lines[#lines + 1] = line end
+  local run = start(e, "said", { pause_after = 3 })
+  progress.warn = write
+  lu.assertEquals(lines, { "warning: this run cannot be continued exactly: schedule changes the captured variable " ..
+    "'n', which is in no checkpoint; keep it in ctx.state" })
+  lu.assertStrContains(run:kept(), "it cannot be continued exactly: schedule changes the captured variable 'n'")
+end
+
 -- Weights are in the checkpoint, and so is all that lies in them.
 function TestRefused:test_captured_weights_may_change()
   same("weights", function()

@@ -201,4 +201,25 @@ function TestSchedule:test_messages()
     "pl.schedule.tunable: late has no option 'from'")
 end
 
+-- What is no schedule is refused when the experiment is made, not when its run has begun.
+function TestSchedule:test_an_experiment_checks_its_schedule()
+  local x = pl.randn(8, 2, { seed = 1 })
+  local function experiment(rule)
+    return pl.experiment { name = "s",
+      data = pl.data.from_tensors { x = x, y = pl.zeros({ 8 }, "i32"), labels = { "a", "b" } },
+      model = pl.nn.Linear(2, 2), loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 1 }, epochs = 3,
+      batch_size = 4, schedule = rule }
+  end
+  for _, rule in ipairs { { 0.1, 0.05, 0.01 }, { cosine = true }, { schedule.cosine(), schedule.step { every = 2 } },
+    pl.stopping.patience { monitor = "train_loss", patience = 3 } } do
+    lu.assertStrContains(error_of(function() experiment(rule) end),
+      "field 'schedule' takes a function(epoch, lr, ctx) that returns the rate, or one schedule such as")
+  end
+  lu.assertStrContains(error_of(function() experiment(schedule.cosine { warmup = 5 }) end),
+    "a warm-up of 5 epochs is longer than the 3 epochs in all")
+  experiment(schedule.cosine { warmup = 3 })
+  experiment(schedule.cosine { warmup = 5, epochs = 10 })
+  experiment(setmetatable({}, { __call = function() return 1 end }))
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

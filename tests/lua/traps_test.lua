@@ -82,6 +82,17 @@ function TestTraps:test_a_condition_is_no_control_flow()
   end }, x, x * 2), "nothing takes the result of the comparison gt")
 end
 
+-- On a tensor x[1] is a sample; what is recorded has no samples to choose from.
+function TestTraps:test_an_index_is_of_the_batch()
+  lu.assertStrContains(recorded(function(_, v) return v[1] end),
+    "x[1]: the first axis of [N, 4] is the batch; x:select(2, 1) is that element of each sample")
+  layer(function(_, v) return v:select(2, 1) * 2 end):build { 4 }
+  local own = nn.define { name = "Own", params = function() return { w = { 4 } } end,
+    forward = function(mine, v) return v * mine.w[1] end } {}
+  own:build { 4 }
+  lu.assertEquals(pl.grad(function(v) return v[2] * 3 end)(pl.ones(2)):totable(), { 0, 3 })
+end
+
 -- ---- a gradient of zero from a copy ----
 
 function TestTraps:test_no_copy_cuts_a_gradient_off()

@@ -2,6 +2,7 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local text = require "perilune.base.format"
+local sorted_keys = require "perilune.base.sorted_keys"
 local report = require "perilune.terminal.tables"
 
 local M = { summary = "build it, show shapes, parameters, memory; reads no data", usage = "FILE [name=value ...]",
@@ -35,6 +36,21 @@ local function settings(object)
     (formula and ", a formula" or "")
 end
 
+-- An augmentation with what is altered at all: options that are 0 or {0, 0} are left out.
+local function augmentation(item)
+  local config, words = item:config(), {}
+  for _, name in ipairs(sorted_keys(config)) do
+    local value = config[name]
+    local low, high = value, value
+    if type(value) == "table" then low, high = value[1], value[2] end
+    if name ~= "type" and value and not (low == 0 and high == 0) then
+      words[#words + 1] = ("%s = %s"):format(name, type(value) == "table" and ("{ %s, %s }"):format(
+        text.number(low), text.number(high)) or type(value) == "number" and text.number(value) or tostring(value))
+    end
+  end
+  return ("%s { %s }"):format(item.type, table.concat(words, ", "))
+end
+
 local function facts(e, total, term)
   local train, test, held = e.splits.train, e.splits.test, e.splits.val
   local batches = e.drop_last and train.count // e.batch_size or (train.count + e.batch_size - 1) // e.batch_size
@@ -45,6 +61,8 @@ local function facts(e, total, term)
       test and (", test set of %s"):format(text.count(test.count)) or "") },
     { "loss", settings(e.loss) },
   }
+  local hint = require "perilune.train.fit".hint(e)
+  if hint then lines[#lines + 1] = { "hint", hint } end
   local _, _, _, _, outputs = e.model:sizes()
   if #outputs > 1 then
     local shapes = {}
@@ -64,6 +82,14 @@ local function facts(e, total, term)
     lines[#lines + 1] = { "start", e.start == "keep" and "the weights that the model has"
       or "the weights of " .. e.start }
   end
+  if e.schedule then
+    lines[#lines + 1] = { "schedule", type(e.schedule) == "table" and tostring(e.schedule)
+      or "a function of the script" }
+  end
+  local alterations = {}
+  for i, item in ipairs(e.augment.built_in) do alterations[i] = augmentation(item) end
+  for _ = 1, #e.augment.functions do alterations[#alterations + 1] = "a function of the script" end
+  if alterations[1] then lines[#lines + 1] = { "augment", table.concat(alterations, ", then ") } end
   local rule = e.stopping
   if rule then
     lines[#lines + 1] = { "stopping", type(rule) == "table" and ("%s, on %s"):format(rule.type

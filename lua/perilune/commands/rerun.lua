@@ -173,7 +173,7 @@ function M.run(options)
     quiet = options.quiet, fresh = not resumes, interruptible = true,
     silent = true }
   if run.ended == "interrupted" and not (pause_after and run.state.epoch >= pause_after) then
-    print(("interrupted; saved in %s; the same command resumes from there"):format(out))
+    print("interrupted; " .. run:kept())
     return system.interrupt_status()
   end
   local difference = history_difference(was, run.history, epochs)

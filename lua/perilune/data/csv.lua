@@ -87,6 +87,15 @@ local function check_no_comma(t, k, names)
   end
 end
 
+-- A text of its own in almost every row is a name of the row, not a category.
+local function check_repeats(t, k, different)
+  if t.rows >= 20 and different > 0.9 * t.rows then
+    raise("%s: column '%s' has %d different texts in %d rows, too many for a feature each; leave it out: " ..
+      "ignore = { %q }, or say categories = { %q }", t.path, t.columns[k].name, different, t.rows, t.columns[k].name,
+      t.columns[k].name)
+  end
+end
+
 -- Times in seconds and the like differ by less than an f32 of their size can tell.
 local function check_rounding(t, column, is_target)
   if column.max > column.min and column.rounding > (column.max - column.min) / 1000 then
@@ -125,7 +134,10 @@ function M.plan(t, o)
         elseif o.missing == "mean" then use.fill = column.mean end
       else
         use.role, use.names = "one_hot", categories_of(t, k, M.MOST_CATEGORIES, "a feature")
-        if not texts[k] then check_no_comma(t, k, use.names) end
+        if not texts[k] then
+          check_no_comma(t, k, use.names)
+          check_repeats(t, k, #use.names)
+        end
         if o.missing == "mean" or type(o.missing) == "number" then use.fill = 0 end   -- none of its categories
         for i, name in ipairs(use.names) do plan.features[plan.width + i] = ("%s=%s"):format(column.name, name) end
         plan.width = plan.width + #use.names
@@ -149,11 +161,16 @@ function M.plan(t, o)
 end
 
 --- The names of the labels 0, 1, ...; the texts that mean one, in ascending order of bytes, and the label of each. A
---- number of classes, or names for a column of numbers: the text is the label; names for a column of texts say their
---- order; else the order of the texts. A label need not occur in this file.
+--- number of classes, or names for a column of other numbers: the text is the label; names that the column holds say
+--- their order; else the order of the texts. A label need not occur in this file.
 function M.classes(t, target, found, given)
   local column, labels, number, values = t.columns[target], parts.labels("data.csv", given) or found, {}, {}
-  local by_number = type(given) == "number" or (given and column.texts == 0)
+  local named = {}
+  for _, name in ipairs(labels) do named[name] = true end
+  local by_number = type(given) == "number"
+  for _, name in ipairs(given and column.texts == 0 and found or {}) do
+    by_number = by_number or not named[name]      -- names may be numbers: { "5", "7" }
+  end
   for k, name in ipairs(labels) do number[by_number and tostring(k - 1) or name] = k - 1 end
   for _, name in ipairs(found) do
     if not number[name] then

@@ -184,9 +184,11 @@ function Split:validation(how)
 end
 
 --- Values minus the mean, divided by the standard deviation. std = false: the mean only. per = "all" (one number),
---- "channel" or "pixel". from = the split whose mean and std are used (this one by default).
+--- "channel" or "pixel" (one an element of a sample; the default for samples of one axis, such as the rows of a table).
+-- from = the split whose mean and std are used (this one by default).
 function Split:standardize(opts)
-  local o = options.read("standardize", opts, { std = true, per = "all", from = options.none }, "per")
+  local o = options.read("standardize", opts, { std = true, per = #self.shape == 1 and "pixel" or "all",
+    from = options.none }, "per")
   if o.per ~= "all" and o.per ~= "channel" and o.per ~= "pixel" then
     raise("standardize: per is \"all\", \"channel\" or \"pixel\", got \"%s\"", o.per)
   end

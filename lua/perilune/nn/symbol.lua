@@ -332,7 +332,11 @@ Symbol.__index = function(x, key)
     if not fixed then table.insert(sizes, 1, -1) end
     return sizes
   end
-  if math.type(key) == "integer" then return methods.select(x, select(2, shape_of(x)) and 1 or 2, key) end
+  if math.type(key) == "integer" then
+    if select(2, shape_of(x)) then return methods.select(x, 1, key) end
+    raise("x[%d]: the first axis of %s is the batch; x:select(2, %d) is that element of each sample", key,
+      shape_text(x), key)
+  end
   if type(key) == "string" and key:match "_$" then
     raise("formulas have no operations in place: write x = x:%s(...) instead of x:%s(...)", key:sub(1, -2), key)
   end

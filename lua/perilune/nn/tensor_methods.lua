@@ -6,6 +6,7 @@ local M = {}
 
 for _, name in ipairs { "gelu", "silu", "softmax", "log_softmax", "pick", "one_hot" } do
   M[name] = function(t, x, ...)
+    if symbol.is(x) then return symbol.methods[name](t, x, ...) end
     local recorder = core.formula.eager()
     local function value(tensor) return symbol.new(recorder, recorder:input(tensor, true)) end
     if core.tensor.is_tensor(x) then x = value(x) end

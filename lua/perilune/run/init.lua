@@ -78,7 +78,7 @@ end
 local function publisher(run, identity, warn)
   if not run.path then return function() end end
   local runfile, record = require "perilune.run.file", require "perilune.run.record"
-  local logged
+  local logged, warned
   return function(t)
     local problem
     local function write(name, kind)
@@ -88,6 +88,11 @@ local function publisher(run, identity, warn)
     end
     local s = t.state
     s.captured = run.changed_capture()
+    if s.captured and not warned and not s.ended and s.epoch < t.epochs then
+      warned = true
+      warn(("warning: this run cannot be continued exactly: %s, which is in no checkpoint; keep it in " ..
+        "ctx.state"):format(s.captured))
+    end
     if write("checkpoint.h5", "checkpoint") then
       -- inside an epoch too, when epochs have ended since the last save
       local passed = s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0)

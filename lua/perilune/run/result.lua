@@ -81,6 +81,8 @@ function M.heading(run, e, o, found, term)
     end
     lines[#lines + 1] = term.paint(run.path, "dim") .. term.paint(at, "cyan")
   end
+  local hint = require "perilune.train.fit".hint(e)
+  if hint then lines[#lines + 1] = "hint: " .. hint end
   lines[#lines + 1] = ""
   return lines
 end
@@ -178,6 +180,10 @@ function methods:kept()
   if not self.path then return "nothing was saved (out = false)" end
   if self.unsaved then
     return ("this could not be saved: the same command resumes from what %s holds of before"):format(self.path)
+  end
+  if self.state.captured then
+    return ("saved in %s; it cannot be continued exactly: %s, which is in no checkpoint"):format(self.path,
+      self.state.captured)
   end
   return ("saved in %s; the same command resumes from there"):format(self.path)
 end

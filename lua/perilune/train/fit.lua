@@ -52,6 +52,16 @@ local function check_augment(e)
     refuse("augmentation needs images [H, W, C], and the samples of %s are %s; leave augment out, or give it a " ..
       "function", e.data.name, shape(sizes))
   end
+  for i, item in ipairs(e.augment.built_in) do
+    local config, side = item:config(), math.max(sizes[1], sizes[2])
+    if item.type == "cutout" and config.size >= side then
+      refuse("augmentation %d: a cutout of %d pixels is as large as the images, %s; give it a smaller size", i,
+        config.size, shape(sizes))
+    elseif item.type == "affine" and config.unit == "pixel" and math.max(-config.shift[1], config.shift[2]) >= side then
+      refuse("augmentation %d: a shift of %g pixels moves images of %s out of sight", i,
+        math.max(-config.shift[1], config.shift[2]), shape(sizes))
+    end
+  end
 end
 
 -- What a last layer makes of its inputs: a name that messages use. Functions of the script make what they like.
@@ -136,6 +146,15 @@ local function check_classes(e, width)
   end
 end
 
+--- What a loss lets pass and a reader should know; nil if there is nothing.
+function M.hint(e)
+  local target = e.splits.train.target
+  if e.classes > 0 or type(e.loss) ~= "userdata" or e.loss.type ~= "BCE" or #target ~= 1 or target[1] ~= 1 then
+    return nil
+  end
+  return "BCE on targets that are values: no accuracy is measured; if they are 0 and 1, give them as i32 labels"
+end
+
 -- One made-up sample goes through the loss, so that an output of a wrong width is found too.
 local function try_loss(e, outputs, width)
   local tensor = core.tensor
@@ -146,6 +165,10 @@ local function try_loss(e, outputs, width)
   for i, sizes in ipairs(outputs) do made_up[i] = tensor.full({ 1, table.unpack(sizes) }, 1 / width) end
   local ok, message = pcall(e.loss, #outputs > 1 and made_up or made_up[1], target)
   if ok then return end
+  local line, what = errors.strip(tostring(message)):match "^([^%s:]+:%d+: )(.*)$"
+  if line and core.formula.is_loss(e.loss) then
+    error(("%spl.experiment: the loss does not fit the model and the data: %s"):format(line, what), 0)
+  end
   refuse("the loss does not fit the model and the data: %s", (errors.bare(tostring(message)):gsub("^[^%s]+:%d+: ", "")))
 end
 

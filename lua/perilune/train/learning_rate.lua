@@ -1,6 +1,7 @@
 --- The learning rate that the schedule sets, and what a rate set by hand before it means: methods of the trainer
 -- (epochs.lua).
 local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local exact = require "perilune.base.lossless_json"
 local random = require "perilune.script.random"
 local text = require "perilune.base.format"
@@ -41,8 +42,8 @@ function M:schedule(per, count)
   end
   if lr == nil then lr = self.rule(count, self.optimizer.lr, self.ctx) end
   if type(lr) ~= "number" or lr ~= lr or lr < 0 or lr == math.huge then
-    error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(tostring(lr), per,
-      count), 0)
+    error(("schedule: returned %s for %s %d; a learning rate of at least 0 is expected"):format(options.describe(lr),
+      per, count), 0)
   end
   local ok, problem = pcall(function() self.optimizer.lr = lr end)
   if not ok then error(("schedule: for %s %d: %s"):format(per, count, errors.bare(tostring(problem))), 0) end
