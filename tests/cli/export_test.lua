@@ -312,7 +312,9 @@ function TestExport:test_what_is_read_is_not_replaced()
     local r = cli.run(words)
     lu.assertEquals({ r.status, r.err }, { 1, "perilune: " .. message .. "; choose another name\n" }, words)
   end
-  for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do assert(nn.load(cli.folder .. "/" .. name)) end
+  for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do
+    assert(nn.load(cli.folder .. "/" .. name))
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

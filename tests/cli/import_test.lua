@@ -137,7 +137,9 @@ function TestKeras:test_arrays_of_other_shapes_are_refused()
     assert(w:commit())
     return keras.read(path)
   end
-  local function dense(units, kernel, bias) return read("Dense", { units = units }, { kernel = kernel, bias = bias }) end
+  local function dense(units, kernel, bias)
+    return read("Dense", { units = units }, { kernel = kernel, bias = bias })
+  end
   lu.assertNotNil(dense(4, pl.ones(3, 4), pl.ones(4)))
   lu.assertStrContains(select(2, dense(4, pl.ones(3, 4), pl.ones(1))), "layer 'odd' (Dense): its bias is [1], not [4]")
   lu.assertStrContains(select(2, dense(7, pl.ones(3, 4), pl.ones(4))), "units = 7, but its kernel has 4")

@@ -38,7 +38,7 @@ function M.file(path)
   return file or errors.fail(1, "%s", message)
 end
 
---- Ends the program where writing `target` would replace the file that is read, or a file of the run in the folder that is.
+--- Ends the program where writing `target` would replace the file that is read, or a file of the run whose folder is.
 function M.spare(path, target)
   local id = system.file_id(target)
   if not id then return end
