@@ -1,11 +1,15 @@
 /* The program: opens Lua, registers perilune, hands over to lua/perilune/cli.lua. */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <lua.h>
 #include <lualib.h>
 #include <lauxlib.h>
+#include "perilune/cpu.h"
 
 int luaopen_perilune(lua_State *L);
 
@@ -45,7 +49,23 @@ static int output_status(int status) {
   return status ? status : EXIT_FAILURE;
 }
 
+/* A file that is opened later is not the output: where a standard stream is closed, its descriptor is taken, by what
+   cannot be written to. */
+static void take_standard_descriptors(void) {
+  int file;
+  do file = open("/dev/null", O_RDONLY);
+  while (file >= 0 && file <= STDERR_FILENO);
+  if (file >= 0) close(file);
+}
+
 int main(int argc, char **argv) {
+  pl_error err;
+  take_standard_descriptors();
+  signal(SIGXFSZ, SIG_IGN);   /* a save beyond the limit of a file's size is one that fails */
+  if (pl_cpu_check(&err)) {
+    fprintf(stderr, "perilune: %s\n", err.text);
+    return EXIT_FAILURE;
+  }
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("perilune: not enough memory to start\n", stderr);

@@ -12,7 +12,8 @@
    Threads of the host. No object is locked: it belongs to one thread at a time, what is counted (tensor storage, data
    sets, augmentations) included. Different objects may be used in different threads, and Lua states too, each in one at
    a time, except for files (store.h): libhdf5 is for one thread at a time. Parallel regions (threads.h) take turns;
-   functions that a member of a team calls say so, all others are called outside of regions.
+   functions that a member of a team calls say so, all others are called outside of regions. A child made by fork after
+   the first region of several threads computes on one.
    Of the whole process are: the kernels, chosen as it starts; the number of threads; the memory limit and its counts;
    and, in the binding, the line editor and Ctrl-C, which belong to the state that asked last.
 

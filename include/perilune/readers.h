@@ -114,8 +114,8 @@ PL_API pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t
                                      pl_error *err);
 /* A data set of an HDF5 file, at `name` in it: numbers, contiguous or in chunks, plain or with deflate, LZF, shuffle
    and Fletcher-32; else PL_ERROR_TYPE; PL_ERROR_VALUE: there is no such name. info [out]: u8 stays, everything else
-   becomes f32. The file is not read as a whole, nor its digest checked. Threads: as store.h; the stream then needs
-   libhdf5 no more. */
+   becomes f32. The file is not read as a whole, nor its digest checked; that it was changed since is met later
+   (pl_dataset_status: PL_ERROR_CORRUPT). Threads: as store.h; the stream then needs libhdf5 no more. */
 PL_API pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *info, pl_error *err);
 /* All rows of a stream of HDF5 as a tensor: for labels and targets. `info` as it was given. */
 PL_API pl_tensor *pl_stream_read_all(pl_stream *s, const pl_array_info *info, pl_error *err);

@@ -6,7 +6,8 @@
    Trees (writers, readers) are used by one thread of the process at a time, the same one best: libhdf5 knows no other.
    Functions on plain files may be called by any thread. Paths in a file are "/model/layers/01_conv2d/weight"; the
    leading "/" may be left out. PL_ERROR_IO: the operating system refused, or libhdf5 is missing; PL_ERROR_CORRUPT: the
-   file is damaged, is none of ours, or has no such path; beside those that a function names. */
+   file is damaged, is none of ours, or has no such path; beside those that a function names. A save that would exceed
+   the limit of a file's size (ulimit -f) is an error where the host ignores SIGXFSZ; else the signal ends the host. */
 #ifndef PERILUNE_STORE_H
 #define PERILUNE_STORE_H
 

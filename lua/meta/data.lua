@@ -212,7 +212,8 @@ function data.images(options) end
 ---a batch or a chunk is larger), so that sets larger than memory can be trained on; labels and targets are in memory.
 ---Any program's file will do, contiguous or in chunks, plain or with deflate (gzip), LZF, shuffle, Fletcher-32. An
 ---epoch is shuffled by blocks, in an order that is not that of the set in memory, but is the same for any number of
----threads and after a resume. Nothing can be resized. Before a run the file is read once, for its SHA-256.
+---threads and after a resume. Nothing can be resized. Before a run the file is read once, for its SHA-256; a file that
+---is changed while it is read ends the run.
 ---
 ---```lua
 ---assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))

@@ -91,24 +91,61 @@ static struct region {
   struct pl_barrier barrier;
 } *running;
 
+/* A child made by fork has one thread, for the others of whose teams libgomp would wait for ever. */
+static atomic_bool forked;
+static void in_child(void) {
+  forked = true;
+  pthread_mutex_init(&one_at_a_time, NULL);   /* another thread of the parent may have held it */
+}
+
+static void *wait_at_gate(void *gate) {
+  pthread_mutex_lock(gate);
+  pthread_mutex_unlock(gate);
+  return NULL;
+}
+
+/* Members of a team of n that there can be. libgomp ends the process where it cannot start a thread: so it is tried
+   first whether there can be so many at once. */
+static int members_possible(int n) {
+  enum { AT_ONCE = 1024 };
+  static _Thread_local int tried = 1, most = AT_ONCE;
+  if (n > most) n = most;
+  if (n <= tried) return n;
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  pthread_t thread[AT_ONCE];
+  int started = 0;
+  pthread_mutex_lock(&gate);
+  while (started < n - 1 && pthread_create(&thread[started], NULL, wait_at_gate, &gate) == 0) started++;
+  pthread_mutex_unlock(&gate);
+  for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+  pthread_mutex_destroy(&gate);
+  tried = started + 1;
+  if (tried < n) most = tried;
+  return tried;
+}
+
 /* Signals are for the host's threads, where handlers may touch what these own (Lua's hooks): workers are born with all
-   of them blocked. More members than last time are new threads. */
-static void start_workers(int n) {
+   of them blocked. More members than last time are new threads. How many there are. */
+static int start_workers(int n) {
   static _Thread_local int there;
+  static bool registered;
+  if (!registered) registered = pthread_atfork(NULL, NULL, in_child) == 0;
   if (n > there) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    n = members_possible(n);
     static atomic_int started;   /* a region that did nothing would be left out; static: not captured either */
     #pragma omp parallel num_threads(n)
     atomic_fetch_add(&started, 1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
   }
   there = n;   /* with fewer, libgomp lets the others end */
+  return n;
 }
 
 void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
-  if (n <= 1 || omp_in_parallel()) {
+  if (n <= 1 || forked || omp_in_parallel()) {
     unsigned long old = flush_denormals();
     fn(&(pl_team){ .size = 1 }, arg);
     restore_denormals(old);
@@ -117,7 +154,7 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   struct region region = { .fn = fn, .arg = arg };
   region.barrier.patience = n > pl_threads_cores() ? 0 : 2000;
   pthread_mutex_lock(&one_at_a_time);
-  start_workers(n);
+  n = start_workers(n);
   running = &region;
   BEFORE(&running);
   #pragma omp parallel num_threads(n)

@@ -7,10 +7,11 @@
 /* Calls names.<f> with the n values on top, which it replaces by the result; most raise. Without that module (a host
    that opened the core alone) the result is nil. */
 static void call_names(lua_State *L, const char *f, int n) {
+  int below = lua_gettop(L) - n;
   luaL_checkstack(L, 8, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "perilune.base.names") != LUA_TTABLE || lua_getfield(L, -1, f) != LUA_TFUNCTION) {
-    lua_pop(L, n + 3);
+    lua_settop(L, below);
     lua_pushnil(L);
     return;
   }
@@ -107,9 +108,13 @@ lua_Number bind_optnumber(lua_State *L, int arg, lua_Number otherwise) {
   return lua_isnoneornil(L, arg) ? otherwise : bind_checknumber(L, arg);
 }
 
+/* Without n the text is read up to its first zero byte: a path with one would be another path. */
 const char *bind_checklstring(lua_State *L, int arg, size_t *n) {
-  const char *s = lua_tolstring(L, arg, n);
+  size_t length;
+  const char *s = lua_tolstring(L, arg, &length);
   if (s == NULL) bind_typeerror(L, arg, "string");
+  if (n == NULL && strlen(s) != length) bind_argerror(L, arg, "it has a zero byte in it; write it without");
+  if (n != NULL) *n = length;
   return s;
 }
 

@@ -153,7 +153,8 @@ static int pair_of(int colour) {
 static int screen_put(lua_State *L) {
   check(L);
   lua_Integer row = luaL_checkinteger(L, 2), column = luaL_checkinteger(L, 3);
-  const char *text = luaL_checkstring(L, 4);
+  size_t length;
+  const char *text = luaL_checklstring(L, 4, &length);
   int pair = pair_of((int)luaL_optinteger(L, 8, -1));
   attr_t attributes = (lua_toboolean(L, 5) ? A_BOLD : 0) | (lua_toboolean(L, 6) ? A_DIM : 0) | (lua_toboolean(L, 7)
       ? A_REVERSE : 0) |

@@ -193,7 +193,8 @@ static int system_interrupt_status(lua_State *L) {
 
 /* nearest(word, names) -> the entry of the list that is closest to `word`, or nil */
 static int system_nearest(lua_State *L) {
-  const char *word = luaL_checkstring(L, 1);
+  size_t length;   /* a name that is asked for may hold any bytes */
+  const char *word = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
   int n = (int)lua_rawlen(L, 2);
   const char **names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);

@@ -41,6 +41,8 @@ void pl_stream_fail(pl_stream *s, const pl_error *err) {
 }
 
 pl_status pl_stream_status(pl_stream *s, pl_error *err) {
+  pl_error changed;
+  if (s->check != NULL && s->check(s, &changed)) pl_stream_fail(s, &changed);
   pthread_mutex_lock(&s->lock);
   pl_status status = s->failed ? s->err.status : PL_OK;
   if (s->failed && err != NULL) *err = s->err;

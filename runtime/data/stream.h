@@ -20,6 +20,8 @@ struct pl_stream {
   pl_status (*read)(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err);
   /* These rows will be read: the system may begin to fetch them. NULL: only who reads can wait for them. */
   void (*fetch)(const pl_stream *s, const uint32_t *rows, size_t n);
+  /* Whether the file is still the one that was opened. NULL: what is read is not of one file. */
+  pl_status (*check)(const pl_stream *s, pl_error *err);
   void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
   bool one_reads;                /* reading has a lock: who wants neighbours does not ask from several threads */
   size_t row_bytes;
@@ -32,6 +34,7 @@ struct pl_stream {
 /* Fills in what all have in common; `unit`: samples that the file keeps together (a chunk), 1 if it does not. */
 void pl_stream_init(pl_stream *s, size_t row_bytes, size_t unit);
 void pl_stream_fail(pl_stream *s, const pl_error *err);
+/* The first failure; that the file was changed is one. */
 pl_status pl_stream_status(pl_stream *s, pl_error *err);
 /* The positions 0..n-1, of these rows, in the order of that epoch. first [pl_stream_windows_most + 1], or NULL with
    windows: where in the order each window begins, and the last ends. */

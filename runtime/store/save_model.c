@@ -5,8 +5,7 @@
 #include "perilune/saved.h"
 #include "perilune/store.h"
 #include "store/lossless.h"
-
-enum { FORMAT_VERSION = 2 };   /* of lua/perilune/run/file.lua, which says what is where */
+#include "store/run_format.h"
 
 static pl_status put_text(pl_store_writer *w, const char *path, const char *name, const char *text, pl_error *err) {
   return pl_store_attr(w, path, name, PL_STORE_TEXT, text, strlen(text), err);
@@ -43,8 +42,8 @@ static pl_status put_head(pl_store_writer *w, pl_error *err) {
   time_t now = time(NULL);
   struct tm utc;
   strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  pl_status status = put_text(w, "/", "format", "perilune-run", err);
-  if (status == PL_OK) status = put_integer(w, "/", "format_version", FORMAT_VERSION, err);
+  pl_status status = put_text(w, "/", "format", PL_RUN_FORMAT, err);
+  if (status == PL_OK) status = put_integer(w, "/", "format_version", PL_RUN_FORMAT_VERSION, err);
   if (status == PL_OK) status = put_text(w, "/", "kind", "model", err);
   if (status == PL_OK) status = put_text(w, "/", "created_by", "Perilune " PL_VERSION, err);
   return status ? status : put_text(w, "/", "created_utc", created, err);

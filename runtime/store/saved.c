@@ -1,4 +1,5 @@
 /* pl_model_load and pl_model_predict: a model from a file, with all that a prediction needs. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +8,9 @@
 #include "perilune/saved.h"
 #include "perilune/store.h"
 #include "store/lossless.h"
+#include "store/run_format.h"
+
+#define LAYERS "/model/layers"
 
 struct pl_saved {
   pl_layer *root;
@@ -33,13 +37,34 @@ static pl_status keep(void *arg, const char *name, const pl_store_value *value, 
   return *slot == NULL ? PL_ERROR_CORRUPT : PL_OK;
 }
 
+typedef struct head { bool known; int64_t version; } head;
+
+static pl_status keep_head(void *arg, const char *name, const pl_store_value *value, pl_error *err) {
+  head *h = arg;
+  (void)err;
+  if (strcmp(name, "format") == 0 && value->type == PL_STORE_TEXT)
+    h->known = value->length == strlen(PL_RUN_FORMAT) && memcmp(value->text, PL_RUN_FORMAT, value->length) == 0;
+  if (strcmp(name, "format_version") == 0 && value->type == PL_STORE_I64) h->version = value->integer;
+  return PL_OK;
+}
+
+/* As lua/perilune/run/file.lua. */
+static pl_status check_format(pl_store_reader *r, pl_error *err) {
+  head h = { .version = INT64_MAX };
+  if (pl_store_attrs(r, "/", keep_head, &h, err)) return err->status;
+  if (!h.known) return pl_error_set(err, PL_ERROR_VALUE, "it holds no Perilune run and no model");
+  if (h.version <= PL_RUN_FORMAT_VERSION) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "its format version is not one of those up to %d that this program reads: "
+                      "use a newer Perilune", PL_RUN_FORMAT_VERSION);
+}
+
 static pl_status read_shape(const cJSON *list, pl_shape *shape, pl_error *err) {
   const cJSON *item;
   *shape = (pl_shape){ 0 };
   if (!cJSON_IsArray(list) && !cJSON_IsObject(list)) list = NULL;      /* an empty list may be written as {} */
   if (list != NULL) cJSON_ArrayForEach(item, list) {
     double size = cJSON_IsNumber(item) ? item->valuedouble : 0;
-    if (shape->axes == PL_MAX_AXES || !(size >= 1 && size <= 1e15)) {
+    if (shape->axes == PL_MAX_AXES || !(size >= 1 && size <= 1e15) || size != floor(size)) {
       return pl_error_set(err, PL_ERROR_CORRUPT, "the shape of the model's input is not one");
     }
     shape->size[shape->axes++] = (int64_t)size;
@@ -47,13 +72,19 @@ static pl_status read_shape(const cJSON *list, pl_shape *shape, pl_error *err) {
   return list ? PL_OK : pl_error_set(err, PL_ERROR_CORRUPT, "the file does not say the shape of the model's input");
 }
 
+enum { PARAM_PATH_MOST = PL_PATH_TEXT + 64 };
+
+static void param_path(char path[PARAM_PATH_MOST], const pl_layer *layer, int i) {
+  char text[PL_PATH_TEXT];
+  snprintf(path, PARAM_PATH_MOST, LAYERS "/%s/%s", pl_layer_path(text, layer), pl_layer_param_name(layer, i));
+}
+
 static pl_status read_params(pl_store_reader *r, const pl_layer *layer, pl_error *err) {
-  char layer_path[PL_PATH_TEXT], path[PL_PATH_TEXT + 64], want[PL_SHAPE_TEXT], found[PL_SHAPE_TEXT];
+  char path[PARAM_PATH_MOST], want[PL_SHAPE_TEXT], found[PL_SHAPE_TEXT];
   for (int i = 0; i < pl_layer_params(layer); i++) {
     const pl_shape *shape = pl_layer_param_shape(layer, i);
     pl_store_info info;
-    pl_layer_path(layer_path, layer);
-    snprintf(path, sizeof path, "/model/layers/%s/%s", layer_path, pl_layer_param_name(layer, i));
+    param_path(path, layer, i);
     if (pl_store_stat(r, path, &info, err)) return err->status;
     if (info.group || info.type != PL_STORE_F32 || !pl_shape_equal(&info.shape, shape)) {
       return pl_error_set(err, PL_ERROR_CORRUPT, "%s: expected f32 %s, found %s %s", path,
@@ -67,6 +98,32 @@ static pl_status read_params(pl_store_reader *r, const pl_layer *layer, pl_error
     if (read_params(r, pl_layer_child(layer, i), err)) return err->status;
   }
   return PL_OK;
+}
+
+static bool is_param(const pl_layer *layer, const char *path) {
+  char own[PARAM_PATH_MOST];
+  for (int i = 0; i < pl_layer_params(layer); i++) {
+    param_path(own, layer, i);
+    if (strcmp(own, path) == 0) return true;
+  }
+  for (int i = 0; i < pl_layer_children(layer); i++)
+    if (is_param(pl_layer_child(layer, i), path)) return true;
+  return false;
+}
+
+typedef struct place { pl_store_reader *r; const pl_layer *root; const char *path; int depth; } place;
+
+/* Every dataset below a group is a parameter of the model: the file would be one of another model otherwise. */
+static pl_status check_belongs(void *arg, const char *name, pl_error *err) {
+  const place *at = arg;
+  char path[PARAM_PATH_MOST];
+  pl_store_info info;
+  bool fits = snprintf(path, sizeof path, "%s/%s", at->path, name) < (int)sizeof path && at->depth <= PL_MOST_DEPTH;
+  if (fits && pl_store_stat(at->r, path, &info, err)) return err->status;
+  if (fits && info.group)
+    return pl_store_list(at->r, path, check_belongs, &(place){ at->r, at->root, path, at->depth + 1 }, err);
+  if (fits && is_param(at->root, path)) return PL_OK;
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%.300s belongs to no layer of its model", path);
 }
 
 /* The layer that makes the outputs what they are, past those that pass meaning on; NULL: none. */
@@ -117,7 +174,9 @@ static pl_status build(pl_saved *saved, const description *d, pl_store_reader *r
   if (read_shape(d->input, &input, err)) return err->status;
   if ((saved->model = pl_model_new(saved->root, err)) == NULL) return err->status;
   if (pl_model_build(saved->model, &input, err)) return err->status;
-  if (read_params(r, saved->root, err) || read_outputs(saved, d->loss, err)) return err->status;
+  if (read_params(r, saved->root, err)) return err->status;
+  if (pl_store_list(r, LAYERS, check_belongs, &(place){ r, saved->root, LAYERS, 0 }, err)) return err->status;
+  if (read_outputs(saved, d->loss, err)) return err->status;
   saved->exec = pl_exec_new(saved->model, err);
   return saved->exec ? PL_OK : err->status;
 }
@@ -146,7 +205,8 @@ pl_saved *pl_model_load(const char *path, pl_error *err) {
   description d = { 0 };
   pl_saved *saved = pl_alloc(sizeof *saved, err);
   pl_status status = saved == NULL ? err->status : PL_OK;
-  if (status == PL_OK && pl_store_has(r, "/model/layers")) status = pl_store_attrs(r, "/model", keep, &d, err);
+  if (status == PL_OK) status = check_format(r, err);
+  if (status == PL_OK && pl_store_has(r, LAYERS)) status = pl_store_attrs(r, "/model", keep, &d, err);
   if (status == PL_OK && d.config == NULL) status = pl_error_set(err, PL_ERROR_VALUE, "holds no model");
   if (status == PL_OK) status = build(saved, &d, r, err);
   description_free(&d);

@@ -33,6 +33,7 @@ typedef struct pl_hdf5_stream {
 
 pl_status pl_hdf5_stream_read(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err);
 void pl_hdf5_stream_fetch(const pl_stream *s, const uint32_t *rows, size_t n);
+pl_status pl_hdf5_stream_check(const pl_stream *s, pl_error *err);
 void pl_hdf5_stream_free(pl_stream *s);
 
 #endif

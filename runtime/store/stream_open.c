@@ -202,6 +202,7 @@ pl_stream *pl_stream_hdf5(const char *path, const char *name, pl_array_info *inf
   s->band_held = SIZE_MAX;
   s->stream.read = pl_hdf5_stream_read;
   s->stream.fetch = pl_hdf5_stream_fetch;
+  s->stream.check = pl_hdf5_stream_check;
   s->stream.free = pl_hdf5_stream_free;
   pl_status status = pl_source_open(&s->file, path, err);
   if (status == PL_OK) {

@@ -170,6 +170,10 @@ void pl_hdf5_stream_fetch(const pl_stream *stream, const uint32_t *rows, size_t 
   }
 }
 
+pl_status pl_hdf5_stream_check(const pl_stream *stream, pl_error *err) {
+  return pl_source_check_unchanged(&((const pl_hdf5_stream *)stream)->file, err);
+}
+
 void pl_hdf5_stream_free(pl_stream *stream) {
   pl_hdf5_stream *s = (pl_hdf5_stream *)stream;
   pl_source_close(&s->file);

@@ -83,9 +83,11 @@ pl_status pl_store_group(pl_store_writer *w, const char *path, pl_error *err) {
   return done(w, err);
 }
 
-static bool text_fits(pl_store_writer *w, const char *path, const char *text, size_t length) {
+/* name: of the attribute, or NULL. */
+static bool text_fits(pl_store_writer *w, const char *path, const char *name, const char *text, size_t length) {
   if (length == 0 || text[length - 1] != '\0') return true;
-  pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %s: a text in a file may not end with a zero byte", path);
+  pl_error_set(&w->failure, PL_ERROR_VALUE, "cannot write %.120s%s%.120s: a text in a file may not end with a zero "
+               "byte", path, name ? "/" : "", name ? name : "");
   return false;
 }
 
@@ -123,7 +125,7 @@ static pl_status put_attr(pl_store_writer *w, const char *path, const char *name
                  "cannot write an attribute '%.40s' of %s: expected a name of 1 to %d bytes", name, path,
                  STORE_NAME_MOST - 1);
   }
-  if (w->failure.status || (type == PL_STORE_TEXT && !list && !text_fits(w, path, value, length)))
+  if (w->failure.status || (type == PL_STORE_TEXT && !list && !text_fits(w, path, name, value, length)))
     return done(w, err);
   hid_t parent = enter_parent(w, path, leaf);
   if (parent < 0) return done(w, err);
@@ -228,7 +230,7 @@ pl_status pl_store_data(pl_store_writer *w, const char *path, pl_store_type type
 /* In one piece; a short one lies in the object's header, whose checksum covers it. */
 pl_status pl_store_text(pl_store_writer *w, const char *path, const char *text, size_t length, pl_error *err) {
   enum { COMPACT_MOST = 60000 };
-  if (w->failure.status || !text_fits(w, path, text, length)) return done(w, err);
+  if (w->failure.status || !text_fits(w, path, NULL, text, length)) return done(w, err);
   hid_t creation = data_creation(), type = pl_store_text_type(length);
   if (length <= COMPACT_MOST) hdf5.H5Pset_layout(creation, H5D_COMPACT);
   pl_status status = write_data(w, path, type, type, hdf5.H5Screate(H5S_SCALAR), creation, length ? text : "", err);

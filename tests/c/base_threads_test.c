@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 #include "kernels/kernels.h"
 #include "perilune/alloc.h"
 #include "perilune/cpu.h"
@@ -77,6 +80,52 @@ static void hosts_have_regions_of_their_own(void **state) {
   assert_int_equal(b.members[0], 1000 * ROUNDS);
   assert_int_equal(b.members[2], 1000 * ROUNDS / 2);
   assert_int_equal(a.strangers + b.strangers, 0);
+}
+
+enum { ALONE = 50 };
+
+/* Computes in a child made by fork: ALONE and how many more members the team has there; 99 if it did not end within
+   10 s. */
+static int team_of_a_child(void (*before)(void), int wanted) {
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    int seen[MANY] = { 0 }, size = 0;
+    if (before != NULL) before();
+    pl_threads_run_on(wanted, look, seen);
+    for (int r = 0; r < MANY; r++) size += seen[r] != 0;
+    _exit(ALONE - 1 + size);
+  }
+  int status = 0;
+  for (int tenth = 0; tenth < 100 && waitpid(child, &status, WNOHANG) == 0; tenth++) {
+    nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    if (tenth < 99) continue;
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return 99;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
+}
+
+static void no_more_threads(void) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, (size_t)1 << 50);   /* more than there are addresses */
+  pthread_setattr_default_np(&attributes);
+}
+
+/* The first test: no region of this process has had several members. */
+static void threads_that_cannot_start_are_done_without(void **state) {
+  (void)state;
+  assert_int_equal(team_of_a_child(NULL, 3), ALONE + 2);
+  assert_int_equal(team_of_a_child(no_more_threads, 3), ALONE);
+}
+
+static void a_child_made_by_fork_computes_on_one_thread(void **state) {
+  (void)state;
+  int seen[MANY] = { 0 };
+  pl_threads_run_on(3, look, seen);
+  assert_int_equal(team_of_a_child(NULL, 3), ALONE);
 }
 
 /* Two threads want more together than there may be: at no moment is more counted than the limit. */
@@ -161,6 +210,8 @@ static void the_kernels_suit_the_processor(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(threads_that_cannot_start_are_done_without),
+    cmocka_unit_test(a_child_made_by_fork_computes_on_one_thread),
     cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(the_kernels_suit_the_processor),
     cmocka_unit_test(small_work_stays_on_one_thread), cmocka_unit_test(workers_block_signals),
     cmocka_unit_test(hosts_have_regions_of_their_own), cmocka_unit_test(the_limit_holds),

@@ -34,6 +34,8 @@ static void put_text(pl_store_writer *w, const char *name, const char *text) {
   if (text != NULL) GOOD(pl_store_attr(w, "/model", name, PL_STORE_TEXT, text, strlen(text), &err));
 }
 
+static struct { const char *format; int64_t version; const char *more; } root = { "perilune-run", 2, NULL };
+
 /* The parameters of `model` under these descriptions (NULL: left out); `wrong`: one of them in another shape, -1:
    none. */
 static void write_model(const char *path, pl_model *model, const char *text, const char *input, const char *loss,
@@ -41,7 +43,11 @@ static void write_model(const char *path, pl_model *model, const char *text, con
   pl_store_writer *w = create_tree(path);
   const pl_slice *slice;
   size_t n = pl_model_slices(model, &slice);
+  if (root.format != NULL)
+    GOOD(pl_store_attr(w, "/", "format", PL_STORE_TEXT, root.format, strlen(root.format), &err));
+  GOOD(pl_store_attr(w, "/", "format_version", PL_STORE_I64, &root.version, 1, &err));
   GOOD(pl_store_group(w, "/model/layers", &err));
+  if (root.more != NULL) GOOD(pl_store_data(w, root.more, PL_STORE_F32, &SHAPE(1), &(float){ 0 }, 0, &err));
   put_text(w, "config", text);
   put_text(w, "input", input);
   put_text(w, "loss", loss);
@@ -216,12 +222,34 @@ static void what_is_wrong_is_said(void **state) {
           "has a Lambda");
   refused(config, NULL, NULL, -1, "does not say the shape");
   refused(config, "[\"nan\"]", NULL, -1, "is not one");
+  refused(config, "[\"3.5\"]", NULL, -1, "is not one");
   refused(config, "[1,1,1,1,1,1,3]", NULL, -1, "is not one");
   refused(config, "[4]", NULL, -1, "expects 3 features");
   refused(config, "[3]", "{\"type\":\"None\"}", -1, "None");
   refused(config, "[3]", NULL, 2, "03_residual/01_linear/weight: expected f32 [5, 5], found f32 [25, 1]");
   refused("{\"type\":\"Sequential\",\"layers\":[{\"type\":\"Linear\",\"config\":{\"in\":3,\"out\":5}},"
           "{\"type\":\"Tanh\"},{\"type\":\"Linear\",\"config\":{\"in\":5,\"out\":4}}]}", "[3]", NULL, -1, "03_linear");
+}
+
+/* The same files as nn.load takes, and no others. */
+static void files_of_another_kind_are_refused(void **state) {
+  (void)state;
+  root.format = NULL;
+  refused(config, "[3]", NULL, -1, "holds no Perilune run and no model");
+  root.format = "perilune-runs";
+  refused(config, "[3]", NULL, -1, "holds no Perilune run and no model");
+  root.format = "perilune-run";
+  root.version = 3;
+  refused(config, "[3]", NULL, -1, "use a newer Perilune");
+  root.version = 2;
+  static const char *const more[] = { "/model/layers/05_linear/weight", "/model/layers/01_linear/scale",
+                                      "/model/layers/03_residual/02_linear/bias", "/model/layers/values" };
+  for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+    char message[200];
+    snprintf(message, sizeof message, "%s belongs to no layer", root.more = more[i]);
+    refused(config, "[3]", NULL, -1, message);
+  }
+  root.more = NULL;
 }
 
 static void any_allocation_may_fail(void **state) {
@@ -266,7 +294,8 @@ int main(void) {
     cmocka_unit_test(all_kinds_of_models_are_saved), cmocka_unit_test(what_cannot_be_saved_is_said),
     cmocka_unit_test(any_allocation_of_a_save_may_fail),
     cmocka_unit_test(values_have_no_probabilities),
-    cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(any_allocation_may_fail),
+    cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(files_of_another_kind_are_refused),
+    cmocka_unit_test(any_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -293,4 +293,28 @@ function TestExport:test_command()
   lu.assertStrContains(cli.run("export small --onnx /nowhere/x.onnx").err, "/nowhere/x.onnx")
 end
 
+-- Under any name of it, a file that is read stays what it is; so do the other files of a run's folder.
+function TestExport:test_what_is_read_is_not_replaced()
+  local model = nn.Sequential { nn.Linear(2, 2) }:build { 2 }
+  for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do
+    cli.write(name, "")
+    assert(model:save(cli.folder .. "/" .. name))
+  end
+  os.execute(("ln -sf mine.h5 %s/link.h5"):format(cli.quote(cli.folder)))
+  for words, message in pairs { ["export mine.h5 --keras mine.h5"] = "mine.h5 is the file that is read",
+    ["export mine.h5 --keras link.h5"] = "link.h5 is the file that is read",
+    ["export link.h5 --c x.c --keras ./mine.h5"] = "./mine.h5 is the file that is read",
+    ["export folder --keras folder/run.h5"] = "folder/run.h5 is a file of the run that is read",
+    ["export folder --keras folder/best.h5"] = "folder/best.h5 is a file of the run that is read",
+    ["import mine.h5 -o link.h5"] = "link.h5 is the file that is read",
+    ["import x.safetensors --into mine.h5 -o mine.h5"] = "mine.h5 is the file that is read",
+    ["report folder -o folder/run.h5"] = "folder/run.h5 is a file of the run that is read" } do
+    local r = cli.run(words)
+    lu.assertEquals({ r.status, r.err }, { 1, "perilune: " .. message .. "; choose another name\n" }, words)
+  end
+  for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do
+    assert(nn.load(cli.folder .. "/" .. name))
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -123,6 +123,30 @@ function TestKeras:test_what_has_no_counterpart_is_named()
   lu.assertStrContains(select(2, keras.read(cli.folder .. "/other.h5")), "holds no model of Keras")
 end
 
+-- Arrays have the shapes that the layer has; nothing is broadcast.
+function TestKeras:test_arrays_of_other_shapes_are_refused()
+  local path = cli.folder .. "/shapes.h5"
+  local function read(class, config, arrays)
+    local shape = arrays.kernel:dim() == 4 and { 1, 8, 8, 1 } or { 1, 3 }
+    config.name = "odd"
+    local w <close> = assert(core.store.create(path))
+    w:group("/", { model_config = core.json.encode { class_name = "Sequential", config = { layers = {
+      { class_name = "InputLayer", config = { name = "in", batch_shape = shape } },
+      { class_name = class, config = config } } } } })
+    for name, t in pairs(arrays) do w:tensor("/model_weights/odd/odd/" .. name, t) end
+    assert(w:commit())
+    return keras.read(path)
+  end
+  local function dense(units, kernel, bias)
+    return read("Dense", { units = units }, { kernel = kernel, bias = bias })
+  end
+  lu.assertNotNil(dense(4, pl.ones(3, 4), pl.ones(4)))
+  lu.assertStrContains(select(2, dense(4, pl.ones(3, 4), pl.ones(1))), "layer 'odd' (Dense): its bias is [1], not [4]")
+  lu.assertStrContains(select(2, dense(7, pl.ones(3, 4), pl.ones(4))), "units = 7, but its kernel has 4")
+  lu.assertStrContains(select(2, read("Conv2D", { filters = 2 }, { kernel = pl.ones(3, 3, 1, 4), bias = pl.ones(4) })),
+    "filters = 2, but its kernel has 4")
+end
+
 -- Keras 2 writes the number of the last axis, whatever the shape.
 function TestKeras:test_the_axis_of_a_normalization()
   local path = cli.folder .. "/normalized.h5"
@@ -230,6 +254,7 @@ function TestSafetensors:test_what_names_say()
   fails("no tensor in it fits fc1.weight", function(t)
     for name in pairs { ["fc1.bias"] = 1, ["fc2.weight"] = 1, ["fc1.weight"] = 1 } do t[name] = nil end
   end)
+  fails("and none that is called fc2.bias", function(t) t["fc2.bias"], t["x." .. ("1"):rep(400)] = nil, pl.ones(3) end)
   model:find "fc2".bias:fill_(0 / 0)
   assert(formats.write(model, "safetensors", cli.folder .. "/nan.safetensors"))
   cli.write("small.lua", [[

@@ -65,16 +65,30 @@ end
 
 TestModule = {}
 
+-- Runs a script in a stock interpreter: its output, and whether it ended well.
+local function stock(environment, words)
+  local pipe = io.popen(("cd %s && %s LUA_CPATH=%s %s %s 2>&1"):format(cli.quote(cli.folder), environment,
+    cli.quote(cli.program:match "^(.*)/" .. "/?.so"), os.getenv "LUA" or "lua5.4", words))
+  return pipe:read "a", (pipe:close())
+end
+
+function TestModule:test_kernels_that_are_not_there()
+  local r = cli.run("help", "PERILUNE_ISA=foo")
+  lu.assertEquals(r.status, 1)
+  lu.assertStrMatches(r.err, "perilune: PERILUNE_ISA=foo[^\n]*\n")
+  if (os.getenv "SANITIZE" or "") ~= "" then return end
+  local out, ok = stock("PERILUNE_ISA=foo", "-e 'print(select(2, pcall(require, \"perilune\")))'")
+  lu.assertTrue(ok, out)
+  lu.assertStrContains(out, "PERILUNE_ISA=foo")
+end
+
 function TestModule:test_a_stock_interpreter_trains_the_same()
   if (os.getenv "SANITIZE" or "") ~= "" then lu.skip "the sanitizer's library would have to be loaded first" end
   cli.write("tiny.lua", (dofile "tests/cli/problem.lua":gsub(", EXTRA", ""):gsub("CALLBACKS", "")))
   cli.write("stock.lua", 'local e = dofile "tiny.lua"\nlocal run = e:run { out = "stock", quiet = true, epochs = 2 ' ..
     '}\nprint(run.history.train_loss)')
-  local folder = cli.program:match "^(.*)/"
-  local pipe = io.popen(("cd %s && LUA_CPATH=%s %s stock.lua 2>&1"):format(cli.quote(cli.folder),
-    cli.quote(folder .. "/?.so"), os.getenv "LUA" or "lua5.4"))
-  local out = pipe:read "a"
-  lu.assertTrue((pipe:close()), out)
+  local out, ok = stock("", "stock.lua")
+  lu.assertTrue(ok, out)
   cli.run "run tiny.lua --out program --quiet --epochs 2"
   local function digest(name) return cli.run("show " .. name).out:match "SHA%-256%s+(%x+)" end
   lu.assertNotNil(digest "stock")

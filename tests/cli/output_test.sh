@@ -30,5 +30,15 @@ lost "a script" "$program" -e 'print "text"'
 echo 'for i = 1, 10000 do print(i) end' >much.lua
 lost "a script that prints much" "$program" much.lua
 [ "$("$program" much.lua | head -1)" = 1 ] && echo "ok $((n += 1)) - a reader that goes away" || { echo "not ok $n - a reader that goes away"; failed=1; }
+
+# Where standard output is closed, no file that is opened is it.
+message=$("$program" -e 'local file = io.open("opened", "w") print "text" file:close()' 2>&1 >&-); status=$?
+n=$((n + 1))
+if [ "$status" -ne 0 ] && [ -f opened ] && [ ! -s opened ]; then echo "ok $n - closed standard output"; else echo "not ok $n - closed standard output: exit status $status, '$message', '$(cat opened)'"; failed=1; fi
+
+# A file that may not grow is a save that fails, not the end of the training.
+message=$( (ulimit -f 1; "$program" run output.lua --quiet --fresh --out limited 2>&1 >/dev/null) ); status=$?
+n=$((n + 1))
+case "$status $message" in "1 "*"could not save: "*"File too large"*) echo "ok $n - a limit of a file's size";; *) echo "not ok $n - a limit of a file's size: exit status $status, '$message'"; failed=1;; esac
 echo "1..$n"
 exit $failed

@@ -42,6 +42,10 @@ function TestModel.test_errors()
   runfile.write(at "empty.h5", { kind = "run" })
   fails("holds no model", nn.load(at "empty.h5"))
   fails("No such file", nn.load(at "missing.h5"))
+  linear:build { 1 }
+  runfile.write(at "loss.h5", { kind = "model", config = linear:config(), input = { 1 }, layers = linear:state(),
+    loss = { type = "Nothing" } })
+  fails("there is no loss 'Nothing'", nn.load(at "loss.h5"))
 end
 
 -- A loaded layer comes from the line that loaded it, not from a file of the library.

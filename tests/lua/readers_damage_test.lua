@@ -250,6 +250,19 @@ function TestDamage:test_hdf5_layout()
   lu.assertTrue(tried >= 4)
 end
 
+-- A pipe would be waited for, for ever.
+function TestDamage:test_a_named_pipe_is_no_file()
+  local pipe = scratch .. "/pipe"
+  assert(os.execute("mkfifo " .. pipe))
+  for _, given in ipairs { { data.hdf5, { pipe, stream = true } }, { data.hdf5, { pipe } }, { data.csv, { pipe } },
+    { data.npz, { pipe, x = "x" } }, { data.npz, { x = pipe } }, { core.data.idx_head, pipe } } do
+    local ok, message = pcall(function() return assert(given[1](given[2])) end)
+    lu.assertFalse(ok)
+    lu.assertStrContains(tostring(message), "file")
+    lu.assertStrContains(tostring(message), "pipe")
+  end
+end
+
 function TestDamage:test_png()
   check({ "rgb.png", "gray.png", "bits.png", "palette.png", "alpha.png", "deep.png" }, function(path)
     return readers.picture(path, 3)

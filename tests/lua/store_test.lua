@@ -147,6 +147,19 @@ function TestSave.test_roundtrip()
   same(t, pl.load(at "save.h5"))
 end
 
+-- C would take a name up to its zero byte: for another file, or another entry.
+function TestSave.test_zero_bytes()
+  assert(pl.save(at "kept.h5", { a = 1 }))
+  raises("zero byte", pl.save, at "kept.h5\0evil", { a = 2 })
+  raises("zero byte", pl.load, at "kept.h5\0evil")
+  raises("zero byte", store.write_text, at "kept.h5\0evil", "")
+  raises("zero byte", store.remove, at "kept.h5\0evil")
+  lu.assertEquals(pl.load(at "kept.h5").a, 1)
+  raises("cannot write /s: a text in a file may not end with a zero byte", pl.save, at "text.h5", { s = "abc\0" })
+  raises("cannot write /t/s: a text", pl.save, at "text.h5", { t = { s = "abc\0" } })
+  raises("it has a zero byte in it; write it without", function() return pl.nn.Linear(1, 1)["weight\0"] end)
+end
+
 function TestSave.test_misuse()
   raises("got nothing; write pl.save(path, { name = tensor })", pl.save, at "x.h5")
   raises("give each entry a name", pl.save, at "x.h5", { pl.ones(1) })

@@ -319,6 +319,19 @@ function TestStream:test_pictures()
   lu.assertNotEquals(data.images { folder, size = 8, stream = true }.train.sha256, sum)
 end
 
+-- A file that is written anew while it is read, with as many bytes, is noticed: nothing of it is mixed in in silence.
+function TestStream:test_a_file_that_changes_ends_what_reads_it()
+  local copy = scratch .. "/changed.h5"
+  assert(pl.save(copy, { x = pl.zeros(N, 64), y = pl.zeros({ N }, "i32") }))
+  assert(pl.save(scratch .. "/other.h5", { x = pl.ones(N, 64), y = pl.zeros({ N }, "i32") }))
+  local evaluated = data.hdf5({ copy, labels = 4, stream = true }).train
+  local _, trainer = trainer_of(data.hdf5({ copy, labels = 4, stream = true }).train)
+  trainer:run(1, 1, 42)
+  assert(os.execute(("cat %s/other.h5 >%s"):format(scratch, copy)))
+  fails("'x' of " .. copy .. " was changed while it was read", trainer.run, trainer, 2, 1, 42)
+  fails("was changed while it was read", evaluated.tensors, evaluated)
+end
+
 -- A file that is cut off while a training reads it ends the training with its name.
 function TestStream:test_what_cannot_be_read_ends_a_training()
   local copy = scratch .. "/cut.h5"
@@ -349,6 +362,7 @@ function TestStream:test_a_damaged_chunk_is_an_error()
   local row = {}
   for i, v in ipairs(d:slice(1, 200, 200):reshape(-1):totable()) do row[i] = string.pack("<f", v) end
   local at = assert(bytes:find(table.concat(row), 1, true))
+  assert(os.execute(("cp -p %s %s/time"):format(copy, scratch)))
   local stream, info = core.streams.hdf5(copy, "x")
   local split = data.hdf5({ copy, labels = 4, stream = true }).train
   split:read()
@@ -356,6 +370,7 @@ function TestStream:test_a_damaged_chunk_is_an_error()
   local file <close> = assert(io.open(copy, "wb"))
   file:write(bytes:sub(1, at + 9), string.char(bytes:byte(at + 10) ~ 64), bytes:sub(at + 11))
   file:flush()
+  assert(os.execute(("touch -r %s/time %s"):format(scratch, copy)))      -- by its time it is as it was
   local t, message = core.streams.read(stream, info)
   lu.assertNil(t)
   lu.assertStrContains(message, "its sum is not that of its bytes")

@@ -54,6 +54,9 @@ end
 
 function M.run(options)
   if not options.output then errors.fail(2, "import: say where to: -o model.h5") end
+  for _, read in ipairs { options.file, options.into } do
+    require "perilune.run.folder".spare(read, options.output)
+  end
   local ending = (options.file:match "%.(%w+)$" or ""):lower()
   if ending == "safetensors" then return from_safetensors(options) end
   if unread[ending] then errors.fail(2, "import: %s", unread[ending]) end

@@ -10,6 +10,7 @@ function M.define(parser)
 end
 
 function M.run(options)
+  for _, run in ipairs(options.runs) do require "perilune.run.folder".spare(run, options.output) end
   require "perilune.html.report".write(options.runs, options.output)
   print(options.output)
   return 0

@@ -4,6 +4,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local printable = require "perilune.base.printable"
 local chains = require "perilune.import.keras_chains"
+local shapes = require "perilune.base.shapes"
 
 local M = {}
 
@@ -74,8 +75,17 @@ end
 --- it.
 local readers = {}
 
+-- The configuration says the same number of outputs as the kernel.
+local function check_outputs(layer, option, found)
+  local value = layer.config[option]
+  if value ~= nil and value ~= found then
+    refuse(layer, "%s = %s, but its kernel has %d", option, printable.text(tostring(value)), found)
+  end
+end
+
 function readers.Dense(layer, nn)
   local kernel = weight(layer, "kernel", 2)
+  check_outputs(layer, "units", kernel:size(2))
   local bias = layer.config.use_bias ~= false
   return nn.Linear(kernel:size(1), kernel:size(2), { bias = bias, name = layer.name }),
     { weight = kernel, bias = bias and weight(layer, "bias", 1) or nil }, activation(layer, layer.config.activation, nn)
@@ -86,6 +96,7 @@ function readers.Conv2D(layer, nn, before)
   need(layer, "groups", 1)
   need(layer, "data_format", "channels_last")
   local kernel = weight(layer, "kernel", 4)
+  check_outputs(layer, "filters", kernel:size(4))
   local bias = layer.config.use_bias ~= false
   return nn.Conv2d(kernel:size(3), kernel:size(4), { kernel:size(1), kernel:size(2) }, {
     stride = pair(layer, "strides", 1), padding = padding_of(layer, before), bias = bias, name = layer.name }),
@@ -259,8 +270,12 @@ local function read(r)
   check_axes(model, fill)
   for _, one in ipairs(fill) do
     for name, tensor in pairs(one.parameters) do
-      local ok, why = pcall(function() one.layer[name]:copy_(tensor) end)
-      if not ok then refuse(one.from, "its %s does not fit: %s", name, errors.strip(tostring(why))) end
+      local target = one.layer[name]
+      if not shapes.equal(target.shape, tensor.shape) then     -- copy_ would broadcast
+        refuse(one.from, "its %s is [%s], not [%s]", name, table.concat(tensor.shape, ", "),
+          table.concat(target.shape, ", "))
+      end
+      target:copy_(tensor)
     end
   end
   return model

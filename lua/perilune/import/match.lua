@@ -20,10 +20,14 @@ local function parts_of(name)
   return group, kinds[kind] or not passed[kind] and kind or nil
 end
 
--- Numbers in names count as numbers: "2" before "10".
+-- Numbers in names count as numbers, however long: "2" before "10". Longer ones are larger.
+local function with_length(digits)
+  digits = digits:gsub("^0+", "")
+  return ("%09d%s"):format(#digits, digits)
+end
+
 local function natural(a, b)
-  local x, y = a:gsub("%d+", function(n) return ("%012d"):format(tonumber(n) % 10 ^ 12) end),
-    b:gsub("%d+", function(n) return ("%012d"):format(tonumber(n) % 10 ^ 12) end)
+  local x, y = a:gsub("%d+", with_length), b:gsub("%d+", with_length)
   if x ~= y then return x < y end
   return a < b
 end

@@ -135,15 +135,16 @@ function M.load_model(path)
     return nil, file .. ": its model has a Lambda, whose functions no file keeps; build the model in your script, " ..
       "then model:load(path)"
   end
-  local ok, model = pcall(function()
+  local ok, model, loss = pcall(function()
     local m = core.nn.from_config(record.config)
-    return record.input and m:build(record.input) or m
+    if record.input then m:build(record.input) end
+    return m, record.loss and core.loss.from_config(record.loss)
   end)
   if not ok then return nil, printable.text(("%s: %s"):format(file, tostring(model))) end
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
   require "perilune.nn.weights".mark(model, path)
-  if record.loss then require "perilune.nn.decision".remember(model, core.loss.from_config(record.loss)) end
+  if loss then require "perilune.nn.decision".remember(model, loss) end
   return model
 end
 

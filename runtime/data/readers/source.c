@@ -13,7 +13,7 @@ pl_status pl_source_open(pl_source *s, const char *path, pl_error *err) {
   struct stat info;
   *s = (pl_source){ .file = -1 };
   snprintf(s->name, sizeof s->name, "%s", path);
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);   /* else a named pipe would wait for a writer */
   if (file < 0) return pl_error_set(err, PL_ERROR_IO, "cannot open %s: %s", path, strerror(errno));
   if (fstat(file, &info) || !S_ISREG(info.st_mode)) {
     close(file);
@@ -25,8 +25,18 @@ pl_status pl_source_open(pl_source *s, const char *path, pl_error *err) {
   }
   s->file = file;
   s->length = info.st_size;
+  s->changed = info.st_mtim;
   s->end = s->left = (uint64_t)info.st_size;
   return PL_OK;
+}
+
+pl_status pl_source_check_unchanged(const pl_source *s, pl_error *err) {
+  struct stat info;
+  if (fstat(s->file, &info)) return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", s->name, strerror(errno));
+  if (info.st_size == s->length && info.st_mtim.tv_sec == s->changed.tv_sec &&
+      info.st_mtim.tv_nsec == s->changed.tv_nsec) return PL_OK;
+  return pl_error_set(err, PL_ERROR_CORRUPT, "%s was changed while it was read; begin again with a file that stays "
+                      "as it is", s->name);
 }
 
 void pl_source_close(pl_source *s) {

@@ -2,6 +2,7 @@
 #ifndef READERS_SOURCE_H
 #define READERS_SOURCE_H
 
+#include <time.h>
 #include <zlib.h>
 #include "perilune/alloc.h"
 #include "perilune/readers.h"
@@ -10,6 +11,7 @@ typedef struct pl_source {
   int file;                   /* -1: closed */
   char name[300];             /* for messages: the path, and the member */
   int64_t length;             /* of the file */
+  struct timespec changed;    /* when its bytes last were, as it was opened */
   uint64_t at, end;           /* of the stored bytes that are left */
   uint64_t left;              /* bytes that are still to be given out */
   bool deflated, sums;        /* sums: crc is compared with `expected` at the end */
@@ -22,6 +24,8 @@ typedef struct pl_source {
 pl_status pl_source_open(pl_source *s, const char *path, pl_error *err);
 /* A member of a zip archive, by its name there. */
 pl_status pl_source_open_member(pl_source *s, const char *path, const char *member, pl_error *err);
+/* Whether the file is as it was when it was opened, as far as its length and time tell. */
+pl_status pl_source_check_unchanged(const pl_source *s, pl_error *err);
 void pl_source_close(pl_source *s);
 /* Exactly n bytes: a pl_read_fn, whose context is the source. */
 pl_status pl_source_read(void *source, uint8_t *out, size_t n, pl_error *err);
