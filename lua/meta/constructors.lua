@@ -34,6 +34,13 @@ function pl.tensor(values, dtype) end
 ---@return boolean
 function pl.is_tensor(value) end
 
+---May two tensors have elements in the same memory, so that writing to one changes the other? By the addresses of their
+---first and last elements: two columns of a matrix do, by this.
+---@param a perilune.Tensor
+---@param b perilune.Tensor
+---@return boolean
+function pl.overlap(a, b) end
+
 ---A tensor of zeros.
 ---
 ---```lua

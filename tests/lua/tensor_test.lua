@@ -112,4 +112,15 @@ function TestIndex.test_life()
   raises("this tensor was freed", function() return #outside end)
 end
 
+-- Two handles of one parameter, views of each other; not a copy, nor what lies beside.
+function TestIndex.test_overlap()
+  local t = pl.zeros(4, 3)
+  local linear = pl.nn.Linear(2, 2)
+  lu.assertTrue(pl.overlap(t, t[1]))
+  lu.assertTrue(pl.overlap(linear.weight, linear.weight:T()))
+  lu.assertFalse(pl.overlap(t, t:clone()))
+  lu.assertFalse(pl.overlap(t[1], t[2]))
+  lu.assertFalse(pl.overlap(t, pl.zeros(0, 3)))
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
