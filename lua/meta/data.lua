@@ -214,7 +214,7 @@ function data.images(options) end
 ---threads and after a resume. Nothing can be resized. Before a run the file is read once, for its SHA-256.
 ---
 ---```lua
----assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))
+---pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") })
 ---local d = pl.data.hdf5 { path = "points.h5" }
 ---```
 ---@param options perilune.Hdf5Options

@@ -295,7 +295,8 @@ function M.start(e, given)
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
   training[e.model], training[e.optimizer] = true, true
-  require "perilune.nn.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
+  -- a variant with another loss shares the model
+  require "perilune.nn.decision".remember(e.model, e.loss, e.scored == "values")
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)
