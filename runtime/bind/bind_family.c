@@ -20,14 +20,14 @@ bind_family *bind_found_family(lua_State *L, pl_layer *layer) {
   return f;
 }
 
-static void set_origin(lua_State *L, bind_family *f, const char *words) {
-  if (f->origin != NULL && words != NULL && strcmp(f->origin, words) == 0) return;
+static void set_words(lua_State *L, char **to, const char *words) {
+  if (*to != NULL && words != NULL && strcmp(*to, words) == 0) return;
   pl_error err;
   char *copy = words != NULL ? pl_alloc(strlen(words) + 1, &err) : NULL;
   if (copy == NULL && words != NULL) bind_raise(L, &err);
   if (words != NULL) strcpy(copy, words);
-  pl_free(f->origin);
-  f->origin = copy;
+  pl_free(*to);
+  *to = copy;
 }
 
 static const char *origin_of(const bind_family *f) {
@@ -36,24 +36,29 @@ static const char *origin_of(const bind_family *f) {
 }
 
 void bind_keep_weights(lua_State *L, bind_family *f, bind_family *other) {
-  const char *origin = other != f ? origin_of(other) : NULL;
-  if (origin == NULL) return;
-  if (f->origin == NULL) set_origin(L, f, origin);
+  const char *origin = origin_of(other) ? origin_of(other) : other->run;
+  if (other == f || origin == NULL) return;
+  if (f->origin == NULL) set_words(L, &f->origin, origin);
   if (other->model != NULL) pl_model_keep_values(other->model);
 }
 
 void bind_note_origin(lua_State *L, int index, const char *words) {
-  set_origin(L, bind_family_of(bind_check_layer(L, index)), words);
+  bind_family *f = bind_family_of(bind_check_layer(L, index));
+  set_words(L, &f->origin, words);
+  set_words(L, &f->run, NULL);
 }
 
 int bind_origin(lua_State *L) {
-  lua_pushstring(L, origin_of(bind_family_of(bind_check_layer(L, 1))));
-  return 1;
+  const bind_family *f = bind_family_of(bind_check_layer(L, 1));
+  lua_pushstring(L, origin_of(f));
+  lua_pushstring(L, f->run);
+  return 2;
 }
 
 int bind_mark_origin(lua_State *L) {
-  const bind_family *f = bind_family_of(bind_check_layer(L, 1));
+  bind_family *f = bind_family_of(bind_check_layer(L, 1));
   bind_note_origin(L, 1, luaL_optstring(L, 2, NULL));
+  set_words(L, &f->run, luaL_optstring(L, 3, NULL));
   if (f->origin == NULL && f->model != NULL) pl_model_note_drawn(f->model);
   return 0;
 }
@@ -74,6 +79,7 @@ static void leave_family(bind_family *f) {
   while (f != NULL) {
     bind_family *next = f->taken_in;
     pl_free(f->origin);
+    pl_free(f->run);
     pl_exec_free(f->hand);
     pl_exec_free(f->infer);
     pl_model_free(f->model);

@@ -21,6 +21,7 @@ typedef struct bind_family {
                                    harm */
   pl_exec *infer;               /* for those */
   char *origin;                 /* in words, where weights are from that a run is not to lose; NULL: none are */
+  char *run;                    /* the same of a run's, which the next run of the experiment draws anew all the same */
   struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's
                                    is made */
   struct bind_family *now;      /* the family that has taken this one in, or NULL */
@@ -63,8 +64,8 @@ void bind_take_in(bind_family *f, bind_family *other);
 int bind_layer_gc(lua_State *L);
 /* Notes where the weights of the model at `index` are from; NULL: they are as drawn. Raises. */
 void bind_note_origin(lua_State *L, int index, const char *words);
-int bind_origin(lua_State *L);              /* core.nn.origin(model) -> words or nil */
-int bind_mark_origin(lua_State *L);         /* core.nn.mark_origin(model, words or nil) */
+int bind_origin(lua_State *L);              /* core.nn.origin(model) -> words or nil, those of a run or nil */
+int bind_mark_origin(lua_State *L);         /* core.nn.mark_origin(model, words or nil, those of a run or nil) */
 /* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of
    one. */
 pl_model *bind_check_model(lua_State *L, int index);

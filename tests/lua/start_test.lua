@@ -157,6 +157,18 @@ function TestPart:test_keeps_weights_of_its_own()
     fields { model = nn.Sequential { nn.Sequential { loaded_body() }, nn.Linear(8, 10) } })
 end
 
+-- A run trains the experiment's own model, which begins anew with the next run, but not as part of a larger model.
+function TestPart:test_a_model_that_an_experiment_has_trained()
+  for _, copied in ipairs { false, true } do
+    local model = net()
+    local run = pl.experiment(fields { model = model }):run(quiet)
+    pl.experiment(fields { model = model })
+    local whole = nn.Sequential { copied and model:clone() or model, nn.ReLU(), nn.Linear(10, 10) }:build { 28, 28, 1 }
+    lu.assertTrue(whole[1][2].weight:equal(run.model[2].weight))
+    lu.assertErrorMsgContains('the weights of a run of "start"', pl.experiment, fields { model = whole })
+  end
+end
+
 -- Weights as they were drawn are drawn for the place that the layer comes to have.
 function TestPart:test_what_was_only_drawn_is_drawn_anew()
   local linear = nn.Linear(784, 8)

@@ -8,9 +8,10 @@ local raise = errors.raise
 
 local M = {}
 
---- Notes that a model's weights are worth something: `from` says where they are from; nil: they are as if just drawn.
--- The binding notes what optimizer:step() moves, sees what the script has written, forgets what is drawn anew, and
--- keeps the weights of a model that becomes part of a larger one.
+--- M.mark(model, from, run) notes that a model's weights are worth something: `from` says where they are from; nil:
+-- they are as if just drawn. `run`: they are that run's, which matters only in a larger model. The binding notes what
+-- optimizer:step() moves, sees what the script has written, forgets what is drawn anew, and keeps the weights of a
+-- model that becomes part of a larger one. M.origin(model) -> from, run.
 M.mark, M.origin = core.nn.mark_origin, core.nn.origin
 
 local List = { __name = "loaded weights" }
