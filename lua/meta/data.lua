@@ -216,7 +216,7 @@ function data.images(options) end
 ---is changed while it is read ends the run.
 ---
 ---```lua
----assert(pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") }))
+---pl.save("points.h5", { x = pl.randn(100, 2), y = pl.zeros({ 100 }, "i32") })
 ---local d = pl.data.hdf5 { path = "points.h5" }
 ---```
 ---@param options perilune.Hdf5Options

@@ -11,7 +11,8 @@
 ---  and before the first step (default true; false: they are meant to differ)
 ---@field start? string where the weights come from: "new" (drawn from the seed; the default), "keep" (those that the
 ---  model has when the experiment is made), or a file or a run's folder, all of whose weights must fit. Part of the
----  run's identity. A model that was loaded, or trained by hand (optimizer:step), needs it
+---  run's identity. A model that has weights of its own needs it: all or a part of it was loaded, trained by hand, or
+---  set by the script
 ---@field epochs integer at most so many passes over the training set
 ---@field batch_size integer samples a step
 ---@field seed? integer of the initial weights, the order of the samples, augmentation, dropout (default 1)

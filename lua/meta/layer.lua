@@ -49,7 +49,7 @@ function Layer:infer(x, mode) end
 
 ---Labels, from 0: the index of the largest output; of one output 1 where a logit is above 0, a probability or value
 ---above 1/2. Where there is NaN it is -1. Evaluation, accuracy and the confusion matrix decide alike. Error: outputs
----that are not [N, K].
+---that are not [N, K], or a model that was trained on target values by MSE or Huber.
 ---@param x perilune.Tensor [N, ...]
 ---@param options? perilune.OutputOptions
 ---@return perilune.Tensor labels i32 [N]
@@ -219,22 +219,21 @@ function Layer:options() end
 ---@return table
 function Layer:config() end
 
----Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`. A model in an
----experiment then starts with them if it has `start = "keep"`.
+---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`: then something
+---must. A model in an experiment then starts with them if it has `start = "keep"`. Error: the file cannot be read or
+---does not fit, and then nothing is changed (pcall catches it).
 ---
 ---```lua
----local list = assert(model:load("runs/digits-s1", { partial = true }))
+---local list = model:load("runs/digits-s1", { partial = true })
 ---print(list)                          -- a line a parameter: loaded, or why not
 ---```
 ---@param path string a file, or a run's folder
 ---@param options? { partial: boolean }
----@return { name: string, loaded: boolean, why: string? }[]? list an entry a parameter or statistic; nil and a message
----  when the file cannot be read or does not fit, and then nothing is changed
----@return string? message
+---@return { name: string, loaded: boolean, why: string? }[] list an entry a parameter or statistic
 function Layer:load(path, options) end
 
----The same layers in memory of their own: parameters, gradients, statistics. Functions of the script (initializers,
----Lambda) are shared.
+---The same layers in memory of their own: parameters, gradients, statistics; of a model or of a part of one, such as
+---`model[2]:clone()`. Functions of the script (initializers, Lambda) are shared.
 ---@return perilune.Layer
 function Layer:clone() end
 
@@ -251,14 +250,15 @@ function Layer:label() end
 ---@return string
 function Layer:show_graph() end
 
----Writes the model, its description and its weights, to an HDF5 file, which nn.load reads.
+---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads. Error: the file cannot be
+---written (pcall catches it).
 ---@param path string
----@return boolean? ok nil and a message when the file cannot be written
----@return string? message
+---@return true
 function Layer:save(path) end
 
 ---Writes the model for other programs, as `perilune export` does: the ending of the name says the format, .onnx,
----.safetensors, .h5 (Keras), .c or .html. A layer that a format cannot express is an error that names it.
+---.safetensors, .h5 (Keras), .c or .html. Error: a layer that the format cannot express, which is named, or the file
+---cannot be written (pcall catches it).
 ---
 ---Of a model of several outputs all are written: ONNX calls them output, output_2, ..., in C they lie in y one after
 ---the other (OUTPUT_2 is where the second begins), a page scores the first. An AvgPool2d that pads "same" unevenly
@@ -266,9 +266,8 @@ function Layer:save(path) end
 ---its jax backend is right.
 ---
 ---```lua
----assert(model:export "digits.onnx")
+---model:export "digits.onnx"
 ---```
 ---@param path string
----@return boolean? done nil and a message when the file cannot be written
----@return string? message
+---@return true
 function Layer:export(path) end

@@ -277,7 +277,8 @@ function nn.Lambda(options) end
 ---@return perilune.Layer
 function nn.from_config(config) end
 
----A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights.
+---A model from a file that `model:save` or a run wrote, or from a run's folder, with its weights. As part of a larger
+---model, in nn.Sequential or nn.Graph, it keeps them; an experiment with that one says `start = "keep"`.
 ---
 ---```lua
 ---local model = assert(nn.load "digits.h5")

@@ -1,15 +1,15 @@
 ---@meta perilune.store
 
 ---Saves a table of tensors in an HDF5 file. Numbers, strings and booleans are saved too; nested tables become groups.
----The file is written beside the old one and then takes its place: a failed save changes nothing.
+---The file is written beside the old one and then takes its place: a failed save changes nothing. Error: the file
+---cannot be written (pcall catches it).
 ---
 ---```lua
----assert(pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }))
+---pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } })
 ---```
 ---@param path string
 ---@param values table named tensors, numbers, strings, booleans, or tables of them
----@return boolean? ok nil and a message when the file cannot be written
----@return string? message
+---@return true
 function pl.save(path, values) end
 
 ---What `pl.save` saved. A damaged file is a message, never other values. A run's file can be loaded so as well, to look

@@ -58,7 +58,7 @@ function M.new(job, hooks)
     batch_size = e.batch_size, seed = self.state.seed, augment = e.augment.built_in, drop_last = e.drop_last,
     shuffle = e.shuffle,
     skip = e.nonfinite == "skip" }
-  decision.remember(job.model, e.loss)
+  decision.remember(job.model, e.loss, e.scored == "values")
   self.batches = self.core:batches()
   self.ctx = {
     experiment = e, model = job.model, optimizer = job.optimizer, data = e.data, history = job.history,

@@ -301,7 +301,7 @@ function M.new(given)
   e.script = calling_script()
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)
-  require "perilune.nn.decision".remember(e.model, e.loss)
+  require "perilune.nn.decision".remember(e.model, e.loss, e.scored == "values")
   e.start_weights, e.start_digest, e.start_lost = require "perilune.nn.weights".start(e)
   return e
 end

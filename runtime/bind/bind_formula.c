@@ -263,8 +263,10 @@ static int recorder_adopt(lua_State *L) {
   pl_error err;
   lua_getiuservalue(L, 3, 3);
   if (child->layer->parent != NULL)
-    return luaL_error(L, "%s: the layer (%s) already belongs to a %s; make a new one", parent->layer->type,
+    return luaL_error(L, "%s: the layer (%s) already belongs to a %s; make a new one, or a copy with "
+                      "layer:clone()", parent->layer->type,
                       child->layer->type, child->layer->parent->type);
+  bind_keep_weights(L, bind_family_of(parent), bind_family_of(child));
   if (pl_layer_add(parent->layer, child->layer, &err)) return bind_raise(L, &err);
   bind_take_in(bind_family_of(parent), bind_family_of(child));
   bind_family_of(parent)->roots--;

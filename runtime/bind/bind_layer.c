@@ -195,6 +195,10 @@ int bind_open_nn(lua_State *L) {
   lua_setfield(L, -2, "from_config");
   lua_pushcfunction(L, bind_layer_examples);
   lua_setfield(L, -2, "examples");
+  lua_pushcfunction(L, bind_origin);
+  lua_setfield(L, -2, "origin");
+  lua_pushcfunction(L, bind_mark_origin);
+  lua_setfield(L, -2, "mark_origin");
   luaL_newmetatable(L, BIND_LAYER);
   luaL_setfuncs(L, metamethods, 0);
   bind_hide_metatable(L, BIND_LAYER);

@@ -21,6 +21,8 @@ typedef struct bind_family {
                                    harm */
   uint64_t input_version;       /* of the tensor that hand's forward took */
   pl_exec *infer;               /* for those */
+  char *origin;                 /* in words, where weights are from that a run is not to lose; NULL: none are */
+  char *run;                    /* the same of a run's, which the next run of the experiment draws anew all the same */
   struct bind_family *taken_in; /* those of what were roots before; their models' memory holds values until this one's
                                    is made */
   struct bind_family *now;      /* the family that has taken this one in, or NULL */
@@ -60,9 +62,15 @@ int bind_layer_clone(lua_State *L);
 bind_family *bind_family_of(const bind_layer *u);
 /* A family of one. Raises. */
 bind_family *bind_found_family(lua_State *L, pl_layer *layer);
+/* Before layers of `other` are added to a container of `f`: weights that are worth it become those of `f`. Raises. */
+void bind_keep_weights(lua_State *L, bind_family *f, bind_family *other);
 /* The members of `other` are from now on those of `f`. */
 void bind_take_in(bind_family *f, bind_family *other);
 int bind_layer_gc(lua_State *L);
+/* Notes where the weights of the model at `index` are from; NULL: they are as drawn. Raises. */
+void bind_note_origin(lua_State *L, int index, const char *words);
+int bind_origin(lua_State *L);              /* core.nn.origin(model) -> words or nil, those of a run or nil */
+int bind_mark_origin(lua_State *L);         /* core.nn.mark_origin(model, words or nil, those of a run or nil) */
 /* The model that the layer at `index` is the root of, made and initialized when first needed; raises for a part of
    one. */
 pl_model *bind_check_model(lua_State *L, int index);
@@ -78,8 +86,9 @@ bind_family *bind_family_with(lua_State *L, int index, const pl_model *model);
 void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient);
 /* Copies the tensor at `index` into parameter i. Raises. */
 void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index);
-/* Fills parameters whose initializer is a Lua function, which is called with the shape as a table. Raises. */
-void bind_custom_init(lua_State *L, const pl_layer *layer);
+/* Every parameter from its initializer, or only those that keep no values of an earlier model. An initializer that is a
+   Lua function is called with the shape as a table. Raises. */
+void bind_initialize(lua_State *L, pl_model *model, uint64_t seed, bool all);
 
 /* ---- functions of the script (bind_lambda.c) ---- */
 
@@ -105,14 +114,10 @@ int bind_model_profile(lua_State *L);       /* bind_model_profile.c */
 int bind_open_model(lua_State *L);          /* adds the methods of models to the table on top */
 int bind_model_graph(lua_State *L);         /* bind_graph.c */
 int bind_open_graph(lua_State *L);
-/* Builds the model at `index` for one sample of that shape; if it had no parameters before, initializes them.
+/* Builds the model for one sample of that shape; if it had no parameters before, initializes them.
    Raises. */
-void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample);
+void bind_build(lua_State *L, pl_model *model, const pl_shape *sample);
 
-/* In the registry: model -> where its weights are from, in words (lua/perilune/weights.lua); there is none where only
-   the core is loaded. words: NULL forgets. */
-#define BIND_ORIGINS "perilune origins"
-void bind_note_origin(lua_State *L, int model, const char *words);
 /* The exec for inference with the model at `index`, made when first needed. The model is built; raises, also when the
    layer is part of another model by now. */
 pl_exec *bind_infer_exec(lua_State *L, int index, const pl_model *model);

@@ -1,4 +1,4 @@
-/* model:clone(): copies of layers, with their parameters, statistics and functions. */
+/* layer:clone(): copies of layers, with their parameters, statistics and functions. */
 #include <string.h>
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
@@ -43,6 +43,7 @@ static void push_copy(lua_State *L, const pl_layer *layer, int copies) {
   lua_rawsetp(L, copies, layer);
 }
 
+/* The functions and values of `from`, which `to` is a copy of; a layer of several places once. */
 static void share_initializers(lua_State *L, const pl_layer *from, const pl_layer *to) {
   luaL_checkstack(L, 8, NULL);
   if (!(from->cls->flags & (PL_HOST | PL_RECORDED))) {
@@ -51,31 +52,38 @@ static void share_initializers(lua_State *L, const pl_layer *from, const pl_laye
     lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
   }
-  for (int i = 0; i < from->children; i++)
-    if (pl_layer_owns(from, i)) share_initializers(L, from->child[i], to->child[i]);
+  for (int i = 0; i < to->children; i++) if (pl_layer_owns(to, i)) share_initializers(L, from->child[i], to->child[i]);
 }
 
-static void copy_floats(float *to, const float *from, size_t n) {
-  if (n > 0) memcpy(to, from, n * sizeof *to);
+static void copy_values(const pl_layer *from, const pl_layer *to) {
+  for (int i = 0; i < to->params; i++) {
+    size_t bytes = (size_t)pl_shape_count(&to->param[i].shape) * sizeof(float);
+    memcpy(to->param[i].value, from->param[i].value, bytes);
+    if (to->param[i].grad != NULL) memcpy(to->param[i].grad, from->param[i].grad, bytes);
+  }
+  for (int i = 0; i < to->children; i++) if (pl_layer_owns(to, i)) copy_values(from->child[i], to->child[i]);
 }
 
-/* model:clone() -> the same layers, parameters, gradients and statistics in memory of their own */
+/* layer:clone() -> the same layers, parameters, gradients and statistics in memory of their own; also of a part of a
+   model */
 int bind_layer_clone(lua_State *L) {
   pl_error err;
-  pl_model *from = bind_check_model(L, 1);
+  const bind_layer *from = bind_check_layer(L, 1);
+  pl_model *whole = bind_model_of(L, 1);
   lua_newtable(L);
-  push_copy(L, bind_check_layer(L, 1)->layer, lua_gettop(L));
+  push_copy(L, from->layer, lua_gettop(L));
   bind_layer *u = bind_check_layer(L, -1);
   pl_model *model = bind_family_of(u)->model = pl_model_new(u->layer, &err);
   if (model == NULL) return bind_raise(L, &err);
   bind_use_state(L);
-  if (pl_model_is_built(from) && pl_model_build(model, pl_model_input(from), &err)) return bind_raise(L, &err);
-  if (pl_model_has_params(from)) {
-    copy_floats(pl_model_values(model), pl_model_values(from), pl_model_size(from));
-    copy_floats(pl_model_grads(model), pl_model_grads(from), pl_model_size(from));
-    if (pl_model_replaces_grads(from)) pl_model_replace_grads(model);
-    copy_floats(pl_model_states(model), pl_model_states(from), pl_model_states_size(from));
-  }
-  share_initializers(L, bind_check_layer(L, 1)->layer, u->layer);
+  if (from->layer->parent == NULL && pl_model_is_built(whole) &&
+      pl_model_build(model, pl_model_input(whole), &err)) return bind_raise(L, &err);
+  bool known = pl_model_has_params(whole);
+  if (known != pl_model_has_params(model) || (!known && bind_family_of(from)->origin != NULL))
+    return luaL_error(L, "clone: the shapes of some parameters depend on the input's; %s", known ?
+                      "clone the whole model" : "call model:build{...} with the shape of one sample first");
+  if (known) copy_values(from->layer, u->layer);
+  if (known && pl_model_replaces_grads(whole)) pl_model_replace_grads(model);
+  share_initializers(L, from->layer, u->layer);
   return 1;
 }

@@ -86,7 +86,7 @@ static void check_child(lua_State *L, const bind_layer *u, const bind_layer *chi
   const bind_family *other = bind_family_of(child);
   if (child->layer->parent != NULL && other->model != NULL && !is_listed(L, children, other->root))
     luaL_error(L, "%s: layer %d (%s) already belongs to a model that has been used; make a new one, or a copy with "
-               "model:clone()", u->layer->cls->head.type, position, child->layer->cls->head.type);
+               "layer:clone()", u->layer->cls->head.type, position, child->layer->cls->head.type);
   if (pl_layer_can_add(u->layer, child->layer, position, &err)) bind_raise(L, &err);
 }
 
@@ -94,6 +94,7 @@ static void add_child(lua_State *L, const bind_layer *u, const bind_layer *child
   pl_error err;
   bind_family *other = bind_family_of(child);
   bool is_root = child->layer->parent == NULL;
+  bind_keep_weights(L, u->family, other);
   if (pl_layer_add(u->layer, child->layer, &err)) bind_raise(L, &err);
   if (other != u->family) bind_take_in(u->family, other);
   if (is_root) u->family->roots--;

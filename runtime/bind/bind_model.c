@@ -44,15 +44,12 @@ static const pl_tensor *push_input(lua_State *L, int index, size_t *n, pl_shape 
   return push_plain(L, index, n, sample);
 }
 
-void bind_build(lua_State *L, int index, pl_model *model, const pl_shape *sample) {
+void bind_build(lua_State *L, pl_model *model, const pl_shape *sample) {
   pl_error err;
   bool fresh = !pl_model_has_params(model);
   bind_use_state(L);
   if (pl_model_build(model, sample, &err)) bind_raise_from_script(L, &err);
-  if (fresh) {
-    if (pl_model_initialize(model, 1, &err)) bind_raise(L, &err);
-    bind_custom_init(L, bind_check_layer(L, index)->layer);
-  }
+  if (fresh) bind_initialize(L, model, 1, false);
 }
 
 /* The exec for the shapes that the model at `index` is built for. */
@@ -71,7 +68,7 @@ pl_exec *bind_infer_exec(lua_State *L, int index, const pl_model *model) { retur
 static int model_build(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   pl_shape sample = bind_check_shape(L, 2);
-  bind_build(L, 1, model, &sample);
+  bind_build(L, model, &sample);
   lua_settop(L, 1);
   return 1;
 }
@@ -80,7 +77,7 @@ static int model_build(lua_State *L) {
    results get their userdata first; from here on, until they are filled, Lua is asked for nothing. Builds the model for
    `sample`, for that exec. */
 static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, bool by_hand) {
-  bind_build(L, 1, model, sample);
+  bind_build(L, model, sample);
   pl_exec *exec = exec_of(L, 1, model, by_hand);
   if (!pl_shape_equal(pl_exec_input(exec), sample))
     luaL_error(L, "the model was built for another shape while it was asked for this one");
@@ -211,24 +208,11 @@ static int model_zero_grad(lua_State *L) {
   return 0;
 }
 
-void bind_note_origin(lua_State *L, int model, const char *words) {
-  model = lua_absindex(L, model);
-  if (lua_getfield(L, LUA_REGISTRYINDEX, BIND_ORIGINS) == LUA_TTABLE) {
-    lua_pushvalue(L, model);
-    if (words == NULL) lua_pushnil(L);
-    else lua_pushstring(L, words);
-    lua_rawset(L, -3);
-  }
-  lua_pop(L, 1);
-}
-
 /* model:initialize(seed): every parameter from its initializer */
 static int model_initialize(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   lua_Integer seed = luaL_checkinteger(L, 2);
-  pl_error err;
-  if (pl_model_initialize(model, (uint64_t)seed, &err)) return bind_raise(L, &err);
-  bind_custom_init(L, bind_check_layer(L, 1)->layer);
+  bind_initialize(L, model, (uint64_t)seed, true);
   pl_model_set_random(model, (uint64_t)seed, 0);
   bind_note_origin(L, 1, NULL);
   return 0;
@@ -251,7 +235,7 @@ static int model_activations(lua_State *L) {
   const pl_tensor *x = push_input(L, 2, &n, &sample);
   const float *y;
   pl_error err;
-  bind_build(L, 1, model, &sample);
+  bind_build(L, model, &sample);
   lua_pushcfunction(L, bind_model_rows);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);

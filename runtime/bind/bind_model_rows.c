@@ -24,7 +24,7 @@ int bind_model_rows(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     pl_shape sample = bind_check_shape(L, 2);
-    bind_build(L, 1, model, &sample);
+    bind_build(L, model, &sample);
   }
   if (!pl_model_is_built(model))
     return luaL_error(L, "the model has not seen the shape of its input; call model:build{...} first");

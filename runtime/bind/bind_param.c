@@ -1,6 +1,7 @@
-/* Parameters as tensors over a model's memory, and initializers that are functions of the script. */
+/* Parameters as tensors over a model's memory, and their first values, also from functions of the script. */
 #include <string.h>
 #include "bind/bind_layer.h"
+#include "graph/model.h"
 #include "layers/layer.h"
 
 void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i, bool gradient) {
@@ -36,10 +37,10 @@ void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index) {
 }
 
 /* A Lua initializer is called with the shape as a table and returns a tensor of that shape. */
-void bind_custom_init(lua_State *L, const pl_layer *layer) {
+static void custom_init(lua_State *L, const pl_layer *layer) {
   luaL_checkstack(L, 8, NULL);
   for (int i = 0; i < layer->params; i++) {
-    if (layer->param[i].init.kind != PL_INIT_CUSTOM) continue;
+    if (layer->param[i].init.kind != PL_INIT_CUSTOM || layer->param[i].kept) continue;
     const char *option = strcmp(layer->param[i].name, "bias") == 0 ? "bias_init" : "init";
     if (layer->cls == &pl_formula) option = layer->param[i].name;   /* its own function for each */
     bind_push_layer(L, layer);
@@ -60,5 +61,12 @@ void bind_custom_init(lua_State *L, const pl_layer *layer) {
     }
     lua_pop(L, 3);
   }
-  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) bind_custom_init(L, layer->child[i]);
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) custom_init(L, layer->child[i]);
+}
+
+void bind_initialize(lua_State *L, pl_model *model, uint64_t seed, bool all) {
+  pl_error err;
+  if ((all ? pl_model_initialize : pl_model_initialize_new)(model, seed, &err)) bind_raise(L, &err);
+  custom_init(L, pl_model_root(model));
+  pl_model_note_drawn(model);
 }

@@ -324,7 +324,7 @@ static int evaluate(lua_State *L) {
   int kept = lua_gettop(L) + 1;
   if (filled != NULL) new_predictions(L, filled, data);
   pl_shape sample = pl_dataset_shape(data);
-  if (!pl_model_is_built(model)) bind_build(L, 1, model, &sample);
+  if (!pl_model_is_built(model)) bind_build(L, model, &sample);
   pl_exec *exec = bind_infer_exec(L, 1, model);   /* last: a finalizer may use it, where Lua is asked for memory */
   bind_use_state(L);
   if (pl_evaluate(exec, loss, outputs, data, mode, &r, confusion, filled, &err)) return bind_raise_from_script(L, &err);

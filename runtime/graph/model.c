@@ -1,6 +1,5 @@
 /* The flat blocks: every trained parameter at a multiple of 16 floats in one block of values and one of gradients;
-   states (running statistics) in a third. Layers are given their addresses here, and their first values. */
-#include <math.h>
+   states (running statistics) in a third. Layers are given their addresses here. */
 #include <stdatomic.h>
 #include <string.h>
 #include "graph/model.h"
@@ -18,10 +17,9 @@ void pl_block_release(void *block) {
   pl_free(b);
 }
 
-/* Depth first, parents before children: the order of ids, of slices, and of everything in files. */
-static void walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
+void pl_model_walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
   visit(layer, arg);
-  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) walk(layer->child[i], visit, arg);
+  for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) pl_model_walk(layer->child[i], visit, arg);
 }
 
 typedef struct { size_t params, floats, state_floats; uint32_t layers; bool unknown, host; } census;
@@ -68,7 +66,7 @@ static void place_layer(pl_layer *layer, void *arg) {
 
 static pl_status lay_out(pl_model *model, pl_error *err) {
   census c = { 0 };
-  walk(model->root, count_layer, &c);
+  pl_model_walk(model->root, count_layer, &c);
   model->has_host = c.host;
   if (c.unknown || model->has_params) return PL_OK;
   pl_block *b = pl_alloc(sizeof *b, err);
@@ -88,7 +86,7 @@ static pl_status lay_out(pl_model *model, pl_error *err) {
     return PL_ERROR_MEMORY;
   }
   model->block = b;
-  walk(model->root, place_layer, &(layout){ model, 0, 0 });
+  pl_model_walk(model->root, place_layer, &(layout){ model, 0, 0 });
   model->has_params = true;
   return PL_OK;
 }
@@ -150,39 +148,6 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
   pl_graph_release(model->written);
   model->written = written;
   model->graph = graph;
-  return PL_OK;
-}
-
-static void fill_param(pl_layer *layer, int index, uint64_t seed) {
-  pl_param *p = &layer->param[index];
-  size_t n = (size_t)pl_shape_count(&p->shape);
-  pl_rng rng = pl_rng_make(seed, PL_FOR_INIT, layer->id, (uint64_t)index);
-  double in = p->fan_in, both = p->fan_in + p->fan_out;
-  switch (p->init.kind) {
-    case PL_INIT_ZEROS: case PL_INIT_CUSTOM: memset(p->value, 0, n * sizeof *p->value); break;
-    case PL_INIT_CONSTANT: for (size_t i = 0; i < n; i++) p->value[i] = (float)p->init.a; break;
-    case PL_INIT_UNIFORM: pl_rng_fill_uniform(p->value, n, rng, p->init.a, p->init.b); break;
-    case PL_INIT_NORMAL: pl_rng_fill_normal(p->value, n, rng, p->init.a, p->init.b); break;
-    case PL_INIT_HE: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(2 / in)); break;
-    case PL_INIT_HE_UNIFORM: pl_rng_fill_uniform(p->value, n, rng, -sqrt(6 / in), sqrt(6 / in)); break;
-    case PL_INIT_XAVIER: pl_rng_fill_uniform(p->value, n, rng, -sqrt(6 / both), sqrt(6 / both)); break;
-    case PL_INIT_XAVIER_NORMAL: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(2 / both)); break;
-    case PL_INIT_LECUN: pl_rng_fill_normal(p->value, n, rng, 0, sqrt(1 / in)); break;
-    case PL_INIT_FAN_IN: pl_rng_fill_uniform(p->value, n, rng, -1 / sqrt(in), 1 / sqrt(in)); break;
-  }
-}
-
-static void fill_layer(pl_layer *layer, void *arg) {
-  for (int i = 0; i < layer->params; i++) fill_param(layer, i, *(const uint64_t *)arg);
-}
-
-pl_status pl_model_initialize(pl_model *model, uint64_t seed, pl_error *err) {
-  if (!model->has_params)
-    return pl_error_set(err, PL_ERROR_STATE,
-                        "the shapes of some parameters depend on the input's; call model:build{...} with the shape of "
-                        "one sample first");
-  walk(model->root, fill_layer, &seed);
-  pl_model_zero_grads(model);
   return PL_OK;
 }
 

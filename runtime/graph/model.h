@@ -29,6 +29,7 @@ struct pl_model {
   pl_slice *slice;
   size_t slices, parameters;
   uint64_t seed, step;          /* of dropout masks */
+  uint64_t drawn;               /* digest of the trained values as they were drawn */
   bool replace_grads;           /* the next backward replaces gradients instead of adding to them */
   const void *packed_for;       /* the exec for whose training parameters are in another order; NULL: for none */
   pl_stopwatch *watch;          /* NULL: never started */
@@ -39,6 +40,20 @@ struct pl_model {
    in. */
 pl_status pl_model_idle(const pl_model *model, pl_error *err);
 pl_status pl_not_built(pl_error *err);
+/* Depth first, parents before children: the order of ids, of slices, and of everything in files. */
+void pl_model_walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg);
+
+/* ---- which values are worth keeping: graph/initialize.c ---- */
+
+/* As pl_model_initialize, but parameters that keep the values of an earlier model are left as they are. */
+pl_status pl_model_initialize_new(pl_model *model, uint64_t seed, pl_error *err);
+/* The values are as they were drawn: nobody would miss them. */
+void pl_model_note_drawn(pl_model *model);
+/* Whether a trained value has changed since. */
+bool pl_model_is_changed(const pl_model *model);
+/* A larger model, that the layers become part of, is to have their values. */
+void pl_model_keep_values(pl_model *model);
+
 /* A complete graph's operations of formulas become what they write out: graph/recognize.c. */
 pl_status pl_graph_recognize(pl_graph *graph, pl_error *err);
 /* pl_model_row_at, of any graph of a model. */

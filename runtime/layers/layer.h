@@ -25,6 +25,7 @@ typedef struct pl_param {
   bool trained;
   float *value, *grad;        /* [borrowed] from the model's blocks */
   size_t slice;               /* its number among the model's trained parameters */
+  bool kept;                  /* the values are those of an earlier model: not drawn when this one's are */
   bool packed;                /* while training: the values are in the order of `pack` */
   _Atomic bool zero_or_normal;   /* during some passes: each value is known to be zero or a normal number */
 } pl_param;

@@ -68,8 +68,7 @@ for _, entry in ipairs(help.entries()) do
     elseif line:match "^```" then
       n, printed, env = n + 1, {}, setmetatable({}, { __index = given })
       for _, text in ipairs(block) do
-        if text:find "nn%.load" or text:find "pl%.load" or text:find "pl%.save" or text:find "store%.create" or
-          text:find "store%.open" then
+        if text:find "nn%.load" or text:find "pl%.load" or text:find "store%.create" or text:find "store%.open" then
           if not text:find "assert%(" then
             print("FAILS", help.name_of(entry), "may fail, and has no assert: " .. text)
           end

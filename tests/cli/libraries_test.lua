@@ -56,7 +56,7 @@ function TestLibraries:test_hdf5()
     names[#names + 1] = name
   end
   lu.skipIf(#names == 0, "ldconfig does not know libhdf5")
-  local script = 'local ok, message = pl.save("x.h5", { a = pl.ones(2) }) if not ok then error(message, 0) end'
+  local script = 'pl.save("x.h5", { a = pl.ones(2) })'
   refused(names, script, "files need the HDF5 library", "install it (Debian: libhdf5-dev)")
 end
 

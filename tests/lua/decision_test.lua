@@ -147,11 +147,27 @@ function TestDecision:test_a_model_knows_the_loss_of_its_experiment_and_training
   lu.assertErrorMsgContains("outputs are values", values.model.probabilities, values.model, x)
 end
 
+-- Trained on values, a model has no labels to predict; a loss that is named says what its outputs are.
+function TestDecision:test_a_regression_predicts_no_labels()
+  local x = pl.rand({ 32, 2 }, { seed = 1 })
+  local folder = os.tmpname()
+  os.remove(folder)
+  local run = pl.experiment { name = "values", data = pl.data.from_tensors { x = x, y = x:sum(2):reshape(32, 1) },
+    model = nn.Sequential { nn.Linear(2, 1) }, loss = nn.MSE(), optimizer = optim.Adam { lr = 0.1 }, epochs = 1,
+    batch_size = 16 }:run { out = folder, quiet = true, silent = true }
+  for _, model in ipairs { run.model, run.model:clone(), nn.load(folder), pl.run(folder).model } do
+    lu.assertErrorMsgContains("predict: this model's outputs are values, not scores of classes; use model:infer",
+      model.predict, model, x)
+    lu.assertEquals(model:predict(x, { loss = nn.MSE() }).dtype, "i32")
+  end
+  os.execute(("rm -r '%s'"):format(folder))
+end
+
 function TestDecision:test_files_keep_the_loss()
   local x, y = pl.tensor { { 0.3 }, { 0.7 } }, pl.tensor({ 0, 1 }, "i32")
   local model = passes_on(1)
   pl.experiment { name = "m", data = pl.data.from_tensors { x = x, y = y }, model = model, loss = nn.MSE(),
-    optimizer = optim.SGD { lr = 1 },
+    optimizer = optim.SGD { lr = 1 }, start = "keep",
     epochs = 1, batch_size = 1 }
   local path = os.tmpname()
   assert(model:save(path))

@@ -106,6 +106,130 @@ function TestStart:test_learning_rates_are_tried_from_there()
   end
 end
 
+TestPart = {}
+
+local function body() return nn.Sequential { nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm(8) } end
+
+local function loaded_body()
+  local base = body():build { 28, 28, 1 }
+  base:load(path, { partial = true })
+  return base
+end
+
+-- A model that was loaded, a copy of it, and layers whose weights were set keep them in a larger model.
+function TestPart:test_keeps_weights_of_its_own()
+  local function set()
+    local base = body()
+    base[2].weight = saved[2].weight
+    return base
+  end
+  local function copied()
+    local base = body()
+    base[2].weight:copy_(saved[2].weight)
+    return base
+  end
+  local function layers_apart()
+    local linear = nn.Linear(784, 8)
+    linear.weight:copy_(saved[2].weight)
+    return nn.Sequential { nn.Flatten(), linear, nn.BatchNorm(8) }
+  end
+  local function of_another() return nn.Sequential { nn.Flatten(), nn.load(path)[2]:clone(), nn.BatchNorm(8) } end
+  local function loaded_copy() return loaded_body():clone() end
+  for i, make in ipairs { loaded_body, loaded_copy, set, copied, layers_apart, of_another } do
+    local in_a_row = nn.Sequential { make(), nn.ReLU(), nn.Linear(8, 10) }
+    local base, head = make(), nn.Linear(8, 10)
+    local graph = nn.Graph(function(x) return head(base(x):relu()) end)
+    for _, model in ipairs { in_a_row, graph } do
+      model:build { 28, 28, 1 }
+      local weight = (model == graph and base or model[1])[2].weight
+      lu.assertTrue(weight:equal(saved[2].weight), i)
+      lu.assertTrue((model == graph and head or model[3]).weight:ne(0):sum() > 0)
+      lu.assertErrorMsgContains("and a run would draw new ones; add start", pl.experiment, fields { model = model })
+      local e = pl.experiment(fields { model = model, start = "keep" })
+      e.callbacks.on_start = function() lu.assertTrue(weight:equal(saved[2].weight), i) end
+      e:run(quiet)
+      e = pl.experiment(fields { model = model, start = "new" })
+      e.callbacks.on_start = function() lu.assertFalse(weight:equal(saved[2].weight), i) end
+      e:run(quiet)
+    end
+  end
+  lu.assertErrorMsgContains("the weights of " .. path, pl.experiment,
+    fields { model = nn.Sequential { nn.Sequential { loaded_body() }, nn.Linear(8, 10) } })
+end
+
+-- A run trains the experiment's own model, which begins anew with the next run, but not as part of a larger model.
+function TestPart:test_a_model_that_an_experiment_has_trained()
+  for _, copied in ipairs { false, true } do
+    local model = net()
+    local run = pl.experiment(fields { model = model }):run(quiet)
+    pl.experiment(fields { model = model })
+    local whole = nn.Sequential { copied and model:clone() or model, nn.ReLU(), nn.Linear(10, 10) }:build { 28, 28, 1 }
+    lu.assertTrue(whole[1][2].weight:equal(run.model[2].weight))
+    lu.assertErrorMsgContains('the weights of a run of "start"', pl.experiment, fields { model = whole })
+  end
+end
+
+-- Weights as they were drawn are drawn for the place that the layer comes to have.
+function TestPart:test_what_was_only_drawn_is_drawn_anew()
+  local linear = nn.Linear(784, 8)
+  lu.assertEquals(linear.weight.shape, { 784, 8 })
+  local model = nn.Sequential { nn.Flatten(), linear:clone(), nn.BatchNorm(8), nn.ReLU(), nn.Linear(8, 10) }
+  local fresh = net()
+  lu.assertEquals(digest(model:build { 28, 28, 1 }), digest(fresh:build { 28, 28, 1 }))
+  pl.experiment(fields { model = model }):run(quiet)
+  pl.experiment(fields { model = model }):run(quiet)
+end
+
+-- An untrained model that was saved is worth as much: the file names it.
+function TestPart:test_a_loaded_model_as_it_was_drawn()
+  local file = scratch .. "/drawn.h5"
+  local drawn = net():build { 28, 28, 1 }
+  drawn:save(file)
+  local model = nn.Sequential { nn.Sequential { nn.ReLU() }, nn.load(file) }:build { 28, 28, 1 }
+  lu.assertTrue(model[2][2].weight:equal(drawn[2].weight))
+end
+
+function TestPart:test_a_copy_has_what_the_part_had()
+  local part = nn.Sequential { loaded_body(), nn.Linear(8, 10) }[1][2]
+  part.bias:fill_(0.25)
+  part.grad.bias:fill_(3)
+  local copy = part:clone()
+  lu.assertTrue(copy.weight:equal(saved[2].weight) and copy.bias:equal(part.bias))
+  lu.assertEquals(copy.bias_grad[1], 3)
+  copy.bias:fill_(0)
+  lu.assertEquals(part.bias[1], 0.25)
+  local model = nn.Sequential { loaded_body(), nn.define { name = "Scale", params = function() return { s = { 8 } } end,
+    forward = function(layer, x) return x * layer.s end } () }:build { 28, 28, 1 }
+  model[2].s = pl.rand({ 8 }, { seed = 1 })
+  lu.assertTrue(model[2]:clone().s:equal(model[2].s))
+end
+
+function TestPart:test_a_copy_of_what_has_no_shape_yet()
+  local linear = nn.Linear(8, 8)
+  linear.weight:fill_(1)
+  local model = nn.Sequential { linear, nn.Graph(function(x) return nn.Linear(8, 2)(x) end) }
+  lu.assertErrorMsgContains("clone: the shapes of some parameters depend on the input's; call model:build{...}",
+    model.clone, model)
+end
+
+function TestPart:test_weights_set_in_the_script()
+  for i, set in ipairs {
+    function(m) m:find "body".weight:copy_(saved[2].weight) end,
+    function(m) m:find "body".weight = saved[2].weight end,
+    function(m) m:find "head".bias[3] = 1e-3 end,
+    function(m) for _, w in m:parameters() do w:mul_(0.5) end end,
+  } do
+    local model = net():build { 28, 28, 1 }
+    set(model)
+    local before = digest(model)
+    lu.assertErrorMsgContains("the model has the weights of the script, which has set them, and a run would draw " ..
+      "new ones; add start", pl.experiment, fields { model = model })
+    lu.assertEquals(first_weights { model = model, start = "keep" }, before, i)
+    model:initialize(3)
+    first_weights { model = model }
+  end
+end
+
 TestLoad = {}
 
 function TestLoad:test_all_or_part()
@@ -115,8 +239,9 @@ function TestLoad:test_all_or_part()
     { 8, "02_linear.weight", true, digest(saved) })
   local other = net(3):build { 28, 28, 1 }
   local before = digest(other)
-  local none, message = other:load(path)
-  lu.assertNil(none)
+  local ok, message = pcall(function() other:load(path) end)
+  lu.assertFalse(ok)
+  lu.assertStrContains(message, "start_test.lua:")
   lu.assertStrContains(message, "does not fit this model: 05_linear.weight: the file's is f32 [8, 10], the " ..
     "model's f32 [8, 3] (and 1 more); { partial = true }")
   lu.assertEquals(digest(other), before)
@@ -131,6 +256,13 @@ function TestLoad:test_all_or_part()
   lu.assertStrContains(words, "03_batchnorm.weight: the model has none")
   lu.assertEquals(select(2, pcall(model.load, model, 3)):match "load takes.*",
     "load takes the name of a file or a run's folder, got 3")
+end
+
+function TestLoad:test_nothing_fits()
+  local model = nn.Sequential { net(), nn.Linear(10, 3) }:build { 28, 28, 1 }
+  lu.assertErrorMsgContains("nothing in " .. path .. " fits this model: 01_sequential/02_linear.weight: the file " ..
+    "has none (and 15 more)", model.load, model, path, { partial = true })
+  lu.assertErrorMsgContains("No such file", model.load, model, scratch .. "/nosuch.h5")
 end
 
 function TestLoad:test_a_model_with_functions_of_the_script()

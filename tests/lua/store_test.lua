@@ -173,7 +173,7 @@ function TestSave.test_misuse()
   raises("has no option 'foriegn'; did you mean 'foreign'?", pl.load, at "x.h5", { foriegn = true })
   lu.assertNil(store.exists(at "x.h5"))
   fails("cannot open", pl.load(at "x.h5"))
-  fails("No such file", pl.save(at "nowhere/x.h5", {}))
+  raises("No such file", pl.save, at "nowhere/x.h5", {})
 end
 
 function TestSave.test_a_foreign_file_is_read_but_for_what_cannot_be()

@@ -31,7 +31,7 @@ local function save(model, path)
         item.tensor:count()))
     end
   end
-  local ok, message = model:save(path)
+  local ok, message = pcall(model.save, model, path)
   if not ok then errors.fail(1, "%s", message) end
   print(path)
   return 0
@@ -48,7 +48,7 @@ local function from_safetensors(options)
   local lines, how, layout = require "perilune.import.match".into(e.model, tensors, options.file, options.layout)
   print(("matched by %s, layout %s"):format(how, layout))
   for _, line in ipairs(lines) do print("  " .. require "perilune.base.printable".text(line)) end
-  require "perilune.nn.decision".remember(e.model, e.loss)
+  require "perilune.nn.decision".remember(e.model, e.loss, e.scored == "values")
   return save(e.model, options.output)
 end
 

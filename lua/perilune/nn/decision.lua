@@ -8,6 +8,7 @@ local options = require "perilune.base.options"
 local M = {}
 
 local trained_with = setmetatable({}, { __mode = "k" })
+local regressions = setmetatable({}, { __mode = "k" })
 
 --- Layers that give on what they are given, as far as meaning goes.
 local transparent = { Dropout = true, Flatten = true, Reshape = true, Identity = true }
@@ -28,9 +29,11 @@ local function of_layers(model)
   return last and made_by[last.type]
 end
 
---- The model was, or will be, trained with this loss.
-function M.remember(model, loss) trained_with[model] = loss end
-function M.loss_of(model) return trained_with[model] end
+--- The model was, or will be, trained with this loss; is_regression: on target values, not on classes.
+function M.remember(model, loss, is_regression)
+  trained_with[model], regressions[model] = loss, is_regression or nil
+end
+function M.loss_of(model) return trained_with[model], regressions[model] end
 
 --- That loss as files keep it; nil if there is none, or a function of the script.
 function M.described(model)

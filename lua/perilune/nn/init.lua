@@ -7,8 +7,9 @@ local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
 
 local M = {}
+local internal = { methods = true, examples = true, Formula = true, origin = true, mark_origin = true }
 for name, value in pairs(core.nn) do
-  if name ~= "methods" and name ~= "examples" and name ~= "Formula" then M[name] = value end
+  if not internal[name] then M[name] = value end
 end
 
 for name, constructor in pairs(core.loss) do
@@ -36,21 +37,27 @@ local function only(what, opts, ...)
   return options.check(what, opts, { ... })
 end
 
+local function refuse_values(what)
+  errors.raise("%s: this model's outputs are values, not scores of classes; use model:infer, or name the loss: " ..
+    "{ loss = nn.CrossEntropy() }", what)
+end
+
 local LOSS = { "loss", type = { "userdata", "function" } }
 
 --- Labels (i32 [N], from 0) that the outputs decide for, by the rule of the loss (options: loss); -1 where they are
 -- NaN.
 function methods:predict(x, opts)
   local loss = only("predict", opts, LOSS).loss
-  return core.loss.outputs.decide(self:infer(x), decision.kind(self, loss))
+  local kind = decision.kind(self, loss)
+  if not loss and kind == "values" and select(2, decision.loss_of(self)) then refuse_values "predict" end
+  return core.loss.outputs.decide(self:infer(x), kind)
 end
 
 --- Probabilities [N, K], by the rule of the loss (options: loss); of one output that of label 1.
 function methods:probabilities(x, opts)
   local kind = decision.kind(self, only("probabilities", opts, LOSS).loss)
   return core.loss.outputs.probabilities(self:infer(x), kind)
-    or errors.raise("probabilities: this model's outputs are values, not scores of classes; use model:infer, or " ..
-      "name the loss: { loss = nn.CrossEntropy() }")
+    or refuse_values "probabilities"
 end
 
 --- One pass over a data set: { loss =, count = }, with labels accuracy, error, correct and
@@ -99,7 +106,7 @@ end
 function methods:export(path)
   if type(path) ~= "string" then errors.raise "export takes the name of a file, such as digits.onnx" end
   local formats = require "perilune.export"
-  return formats.write(self, formats.of_path(path), path)
+  return errors.must(formats.write(self, formats.of_path(path), path))
 end
 
 -- Looking into models; loaded when first used.

@@ -2,7 +2,8 @@
 local core = require "perilune.core"
 local options = require "perilune.base.options"
 local printable = require "perilune.base.printable"
-local raise = require "perilune.base.errors".raise
+local errors = require "perilune.base.errors"
+local raise, must = errors.raise, errors.must
 local runfile = require "perilune.run.file"
 local store = core.store
 
@@ -40,8 +41,8 @@ local function save_table(w, path, t, depth)
   end
 end
 
---- Saves a table of tensors, numbers, strings and booleans; nested tables become groups. Atomic: on failure (nil,
---- message) an earlier file is as it was. pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }) -> true
+--- Saves a table of tensors, numbers, strings and booleans; nested tables become groups. Atomic: on failure, an
+--- error, an earlier file is as it was. pl.save("x.h5", { weight = w, scale = 0.5, layer = { bias = b } }) -> true
 function M.save(path, t)
   if type(path) ~= "string" then
     raise("save takes the name of a file and a table, got %s first", options.describe(path))
@@ -49,11 +50,10 @@ function M.save(path, t)
   if type(t) ~= "table" then
     raise("save takes a table of named tensors, got %s; write pl.save(path, { name = tensor })", options.describe(t))
   end
-  local w <close>, message = store.create(path)
-  if not w then return nil, message end
+  local w <close> = must(store.create(path))
   w:group("/", { format = FORMAT, format_version = VERSION, created_by = "Perilune " .. core.system.version() })
   save_table(w, "", t, 0)
-  return w:commit()
+  return must(w:commit())
 end
 
 -- `skipped`: takes the data sets that cannot become tensors, path -> why; nil: those are errors.
@@ -92,14 +92,14 @@ function M.load(path, opts)
   return t, skipped
 end
 
---- Saves a model, its description and its weights: true; or nil and a message.
+--- Saves a model, its description and its weights: true, or an error.
 function core.nn.methods.save(model, path)
   if type(path) ~= "string" then
     raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path))
   end
   local _, input = model:sizes()
-  return runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state(),
-    loss = require "perilune.nn.decision".described(model) })
+  return must(runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state(),
+    loss = require "perilune.nn.decision".described(model) }))
 end
 
 -- The record of the model in a file, or in a run's folder; or nil and a message.
@@ -127,6 +127,14 @@ local function has_lambda(config)
   return found
 end
 
+-- Of a run, by what it measured.
+local function is_regression(history)
+  for _, name in ipairs(history and history.columns or {}) do
+    if name == "train_error" then return false end
+  end
+  return history ~= nil
+end
+
 --- The model in a file (a saved model, any file of a run, or the run's folder); or nil and a message.
 function M.load_model(path)
   local record, file = read_model(path, "load")
@@ -144,7 +152,7 @@ function M.load_model(path)
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
   require "perilune.nn.weights".mark(model, path)
-  if loss then require "perilune.nn.decision".remember(model, loss) end
+  require "perilune.nn.decision".remember(model, loss, is_regression(record.history))
   return model
 end
 

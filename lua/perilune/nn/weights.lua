@@ -8,14 +8,11 @@ local raise = errors.raise
 
 local M = {}
 
--- Model -> where its weights are from, in words. The binding notes what optimizer:step() moves, and forgets what is
--- drawn anew.
-local origins = setmetatable({}, { __mode = "k" })
-debug.getregistry()["perilune origins"] = origins
-
---- Notes that a model's weights are worth something: `from` says where they are from.
-function M.mark(model, from) origins[model] = from end
-function M.origin(model) return origins[model] end
+--- M.mark(model, from, run) notes that a model's weights are worth something: `from` says where they are from; nil:
+-- they are as if just drawn. `run`: they are that run's, which matters only in a larger model. The binding notes what
+-- optimizer:step() moves, sees what the script has written, forgets what is drawn anew, and keeps the weights of a
+-- model that becomes part of a larger one. M.origin(model) -> from, run.
+M.mark, M.origin = core.nn.mark_origin, core.nn.origin
 
 local List = { __name = "loaded weights" }
 
@@ -68,29 +65,31 @@ local function read(path)
 end
 
 --- Loads the weights of a file, or of the run in a folder, into this model: the list of what was loaded, a parameter or
--- statistic an entry { name =, loaded = true } or { name =, loaded = false, why = }; or nil and a message, and nothing
--- is changed. All must fit, unless partial = true.
+-- statistic an entry { name =, loaded = true } or { name =, loaded = false, why = }. All must fit, unless partial =
+-- true: then something must. An error changes nothing.
 function core.nn.methods.load(model, path, opts)
   if type(path) ~= "string" then
     raise("load takes the name of a file or a run's folder, got %s", options.describe(path))
   end
   local o = options.read("load", opts, { partial = false })
-  local record, message = read(path)
-  if not record then return nil, message end
+  local record = errors.must(read(path))
   local _, input = model:sizes()
   if not input and record.input then model:build(record.input) end
   local list = match(model:state(), record.layers)
   local misfit = first_misfit(list)
   if misfit and not o.partial then
-    return nil, ("%s does not fit this model: %s; { partial = true } loads what fits"):format(path, misfit)
+    raise("%s does not fit this model: %s; { partial = true } loads what fits", path, misfit)
   end
+  local loaded = false
   for _, entry in ipairs(list) do
     if entry.loaded then
       entry.to:copy_(entry.from)
-      M.mark(model, path)
+      loaded = true
     end
     entry.from, entry.to = nil, nil
   end
+  if not loaded and misfit then raise("nothing in %s fits this model: %s", path, misfit) end
+  M.mark(model, path)
   return list
 end
 

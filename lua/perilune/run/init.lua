@@ -292,7 +292,7 @@ function M.start(e, given)
     errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own")
   end
   local weights = require "perilune.nn.weights"
-  local origin = weights.origin(e.model)      -- as before this run, whatever is noted in it
+  local origin, of_run = weights.origin(e.model)      -- as before this run, whatever is noted in it
   weights.check(e)
   local threads_before, outer = system.threads(), random.current()
   if o.threads then system.threads(o.threads) end
@@ -300,7 +300,8 @@ function M.start(e, given)
   run.pausable = package.loaded["perilune.repl"] and require "perilune.repl".pausable
   o.interruptible = o.interruptible or run.pausable
   training[e.model], training[e.optimizer] = true, true
-  require "perilune.nn.decision".remember(e.model, e.loss)      -- a variant with another loss shares the model
+  -- a variant with another loss shares the model
+  require "perilune.nn.decision".remember(e.model, e.loss, e.scored == "values")
   if o.interruptible then system.catch_interrupt(true) end
   local ok, problem = pcall(function()
     errors.guard(e.splits.train.read, e.splits.train)
@@ -324,7 +325,8 @@ function M.start(e, given)
   end)
   if o.interruptible then system.catch_interrupt(false) end
   training[e.model], training[e.optimizer] = nil, nil
-  weights.mark(e.model, origin)
+  local name = ("a run of %q"):format(e.name)
+  weights.mark(e.model, origin, ok and name or of_run)
   if run.lock then run.lock:release() end
   run.lock = nil
   random.restore(outer)
@@ -333,7 +335,7 @@ function M.start(e, given)
   local cloned, copy = pcall(e.model.clone, e.model)
   if cloned then
     run.model = copy
-    weights.mark(copy, ("a run of %q"):format(e.name))
+    weights.mark(copy, name)
   end      -- else there is no memory for weights of its own
   if not o.quiet and not o.silent then run:report { confusion = o.confusion } end
   if run.ended == "interrupted" and run.pausable and system.interrupt_status() ~= CTRL_C then
