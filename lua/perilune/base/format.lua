@@ -181,7 +181,7 @@ end
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, keep =, full = its title
 --- where it is left out, tail = its cells keep their ends where they are cut }; `rows`: lists of strings (nil: empty),
 --- with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell. Returns the
---- lines, the titles first. Of what is wider than `width` columns with a `tail` are cut to a third of it, then columns
+--- lines, the titles first. Of what is wider than `width` columns with a `tail` are cut to a quarter of it, then columns
 --- are left out (see fitting), which a last line says; if that does not do, words are cut, and then the last columns
 --- without `keep` are left out.
 function M.columns(columns, rows, gap, paint, width)
@@ -193,7 +193,7 @@ function M.columns(columns, rows, gap, paint, width)
   end
   local whole = table.move(widths, 1, #widths, 1, {})
   for c, column in ipairs(columns) do
-    if column.tail and width then widths[c] = math.min(widths[c], math.max(width // 3, LEAST)) end
+    if column.tail and width then widths[c] = math.min(widths[c], math.max(width // 4, LEAST)) end
   end
   local shown, left_out = M.fitting(columns, widths, #gap, width)
   local free = width and -squeeze(columns, widths, shown, left_out, #gap, width) or 0
