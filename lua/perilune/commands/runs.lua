@@ -159,8 +159,8 @@ local function table_of(list, columns, need)
   return titles, rows
 end
 
---- The lines of a table of runs; columns (nil: the usual ones): those that were asked for, which are not left out before
---- others.
+--- The lines of a table of runs; columns (nil: the usual ones): those that were asked for, which are not left out
+--- before others.
 function M.lines(list, columns, term)
   local need
   if not columns then columns, need = usual_columns(list) end
