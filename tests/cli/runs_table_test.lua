@@ -60,8 +60,8 @@ function TestTable:test_columns_in_a_narrow_terminal()
     "path,seconds\n[^\n]*1,3\n")
 end
 
--- Of runs of several scripts: their own arguments only, the results of classes and of values, and what a narrow terminal
--- keeps.
+-- Of runs of several scripts: their own arguments only, the results of classes and of values, and what a narrow
+-- terminal keeps.
 function TestTable:test_a_folder_of_several_experiments()
   local function lr(rate) return { lr = rate, train_loss = 1 } end
   logged { ["mixed/a"] = { arguments = { lr = 0.1 }, last = lr(0.001), test = { error = 0.25, loss = 1 }, seconds = 1 },
