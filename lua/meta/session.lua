@@ -26,12 +26,14 @@
 ---@class perilune.session
 local session = {}
 
----Describes a function, object, module or name; without an argument, lists the topics.
+---Describes a function, object, module or name; without an argument, lists the topics. Of a word that is no name it
+---says which fields are called so, what it is called here, or where it occurs.
 ---
 ---```lua
 ---help(nn.Conv2d)
 ---help "tensor.reshape"
 ---help "conv"
+---help "frozen"
 ---```
 ---@param topic? any (default: a list of the topics)
 function help(topic) end

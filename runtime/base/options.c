@@ -14,28 +14,31 @@ static const struct { const char *name; pl_init_kind kind; int numbers; } inits[
 };
 enum { INITS = sizeof inits / sizeof inits[0] };
 
-/* Edit distance with rows of at most 31 letters; longer words are cut. Upper and lower case are the same letter. */
+static bool same_letter(char a, char b) { return tolower((unsigned char)a) == tolower((unsigned char)b); }
+
+/* Edit distance; two neighbours that are exchanged count once. Of longer words the first 31 letters are compared. Upper
+   and lower case are the same letter. */
 static int distance(const char *a, const char *b) {
   enum { MOST = 31 };
-  int n = (int)strnlen(a, MOST), m = (int)strnlen(b, MOST), row[MOST + 1];
-  for (int j = 0; j <= m; j++) row[j] = j;
+  int n = (int)strnlen(a, MOST), m = (int)strnlen(b, MOST), d[MOST + 1][MOST + 1];
+  for (int i = 0; i <= n; i++) d[i][0] = i;
+  for (int j = 0; j <= m; j++) d[0][j] = j;
   for (int i = 1; i <= n; i++) {
-    int diagonal = row[0];
-    row[0] = i;
     for (int j = 1; j <= m; j++) {
-      int best = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      diagonal = row[j];
-      row[j] = best;
+      int best = d[i - 1][j - 1] + !same_letter(a[i - 1], b[j - 1]);
+      if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
+      if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
+      bool exchanged = i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]);
+      if (exchanged && d[i - 2][j - 2] + 1 < best) best = d[i - 2][j - 2] + 1;
+      d[i][j] = best;
     }
   }
-  return row[m];
+  return d[n][m];
 }
 
 const char *pl_nearest_name(const char *word, const char *const *names) {
   const char *nearest = NULL;
-  int best = (int)strlen(word) / 3 + 2;
+  int best = ((int)strlen(word) + 1) / 3 + 1;      /* of three or four letters one may be wrong, of five to seven two */
   for (; *names; names++) {
     int d = distance(word, *names);
     bool part = strlen(*names) > 3 && strlen(word) > 3 && (strstr(*names, word) != NULL ||
@@ -181,8 +184,12 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
     return PL_OK;
   }
   const char *nearest = pl_nearest_name(word, names);
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; did you mean \"%s\"?", cls->type,
-                      o->name, word, nearest ? nearest : "he");
+  if (nearest != NULL)
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; did you mean \"%s\"?", cls->type,
+                        o->name, word, nearest);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': no initializer \"%s\"; there are \"he\", \"xavier\", "
+                      "\"lecun\", \"zeros\", {\"constant\", value}, {\"uniform\", low, high} and others", cls->type,
+                      o->name, word);
 }
 
 static pl_status read_option(void *config, const pl_class *cls, const pl_option *o, const cJSON *v, pl_error *err) {

@@ -156,19 +156,30 @@ static int named_field(lua_State *L) {
   return 1;
 }
 
+static int not_an_index(lua_State *L, int key) {
+  if (lua_istable(L, key))
+    return luaL_error(L, "a tensor is indexed by a whole number, got a table; t[i][j] is one item, "
+                         "t:slice(axis, from, to) a range, t:index(axis, { ... }) a list");
+  if (lua_isuserdata(L, key))
+    return luaL_error(L, "a tensor is indexed by a whole number, got %s; t:masked_select(mask) picks by a mask, "
+                         "t:index(axis, indices) by a list", bind_test_tensor(L, key) ? "a tensor" : "an object");
+  return luaL_error(L, "a tensor is indexed by a whole number, got %s", luaL_tolstring(L, key, NULL));
+}
+
 /* Item `i` of the first axis (position `key` on the stack): its index, from 0. */
 static int64_t check_item(lua_State *L, const pl_tensor *t, int key) {
   const pl_shape *shape = pl_tensor_shape(t);
   char text[PL_SHAPE_TEXT];
   int whole;
   lua_Integer i = lua_tointegerx(L, key, &whole);
-  if (!whole) return luaL_error(L, "a tensor is indexed by a whole number, got %s", luaL_tolstring(L, key, NULL));
+  if (!whole) return not_an_index(L, key);
   if (shape->axes == 0) return luaL_error(L, "a tensor without axes cannot be indexed; use t:item()");
   int64_t n = shape->size[0], index = i < 0 ? i + n : i - 1;
   if (i == 0) return luaL_error(L, "index 0: indices count from 1 (or from -1, the last)");
   if (index < 0 || index >= n)
-    return luaL_error(L, "index %I is out of range: the first axis of shape %s has %I items", i,
-                      pl_shape_text(text, shape, false), (lua_Integer)n);
+    return luaL_error(L, "index %I is out of range: the first axis of shape %s has %I items%s", i,
+                      pl_shape_text(text, shape, false), (lua_Integer)n,
+                      index == n ? "; a loop over them is for i = 1, #t, not ipairs" : "");
   return index;
 }
 
@@ -209,8 +220,14 @@ static int tensor_newindex(lua_State *L) {
 
 /* ---- asking ---- */
 
+static int tensor_compared(lua_State *L) {
+  return luaL_error(L, "a tensor is not compared with < or >; write t:gt(0), t:lt(u), t:ge(0) or t:le(u), "
+                       "which compare element by element, or t:item() for the number in it");
+}
+
 static int tensor_size(lua_State *L) {
   const pl_shape *shape = pl_tensor_shape(bind_check_tensor(L, 1));
+  if (lua_isnoneornil(L, 2)) return luaL_error(L, "size: of which axis? t:size(1) is the first's; t.shape has all");
   int axis = bind_check_axis(L, 2);
   if (axis < 0) axis += shape->axes;
   if (axis < 0 || axis >= shape->axes)
@@ -266,7 +283,8 @@ static int tensor_totable(lua_State *L) {
 
 static const luaL_Reg class[] = {
   { "__index", tensor_index }, { "__newindex", tensor_newindex }, { "__len", tensor_length },
-  { "__tostring", tensor_tostring }, { "__gc", tensor_gc }, { "__close", tensor_free }, { "free", tensor_free },
+  { "__tostring", tensor_tostring }, { "__lt", tensor_compared }, { "__le", tensor_compared }, { "__gc", tensor_gc },
+  { "__close", tensor_free }, { "free", tensor_free },
   { "size", tensor_size }, { "dim", tensor_dim }, { "count", tensor_count }, { "item", tensor_item },
   { "totable", tensor_totable },
   { NULL, NULL },

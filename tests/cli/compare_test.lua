@@ -284,6 +284,11 @@ function TestRunsCommand:test_long_settings_differ_where_they_are_cut()
   end
   lu.assertStrContains(cli.run("compare noted/a noted/b").out, "note  ..éééé" .. "here  ..éééé" .. "there" ..
     ("x"):rep(47) .. "..\n")
+  record.provenance.values.note = nil
+  os.execute("mkdir -p " .. at "noted/c")
+  assert(runfile.write(at "noted/c/run.h5", record))
+  lu.assertStrMatches(cli.run("compare noted/a noted/b noted/c").out,
+    ".*\nnote  %.%.éééé" .. "here  %.%.éééé" .. "therex+%.%.  %-\n.*")
 end
 
 -- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine

@@ -131,6 +131,37 @@ function TestReport:test_several_runs_and_a_sweep()
   check(page "all/lr_0.01_seed_1 all/lr_0.01_seed_2")
 end
 
+-- What became of a table's rows, and a result that one run is judged by and the other has beside its error.
+function TestReport:test_runs_on_tables()
+  local rows = { "a,b,y,label" }
+  for i = 1, 40 do
+    rows[i + 1] = ("%s,%d,%d,%s"):format(i == 7 and "" or i, i % 5, 3 * i, i % 2 == 0 and "no" or "yes")
+  end
+  cli.write("rows.csv", table.concat(rows, "\n") .. "\n")
+  cli.write("rows.lua", [[
+local pl = require "perilune"
+local kind = pl.arg("kind", "y")
+return pl.experiment { name = "rows", epochs = 2, batch_size = 10, data = pl.data.csv { "rows.csv", target = kind,
+  ignore = { kind == "y" and "label" or "y" }, missing = "mean", validation = 0.25 }:standardize { per = "pixel" },
+  model = pl.nn.Sequential { pl.nn.Linear(2, kind == "y" and 1 or 2) },
+  loss = kind == "y" and pl.nn.MSE() or pl.nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.01 } }
+]])
+  for _, kind in ipairs { "y", "label" } do
+    local r = cli.run(("run rows.lua kind=%s --quiet --out rows/%s"):format(kind, kind))
+    lu.assertEquals(r.status, 0, r.err)
+  end
+  local html = check(page "rows/y")
+  for _, words in ipairs { "derivation of the data</th><td>train: without validation", "standardize per=pixel",
+    "missing values</th><td>mean", "validation</th><td>of the data", "RMSE" } do
+    lu.assertStrContains(html, words)
+  end
+  html = check(page "rows/y rows/label")
+  for _, name in ipairs { "y", "label" } do
+    local value = pl.run(cli.folder .. "/rows/" .. name).val.loss
+    lu.assertStrContains(html, (">%s</td>"):format(require "perilune.terminal.tables".value("val_loss", value)))
+  end
+end
+
 function TestReport:test_notes_are_text()
   page "all/lr_0.05_seed_1"
   local folder = cli.folder .. "/all/lr_0.05_seed_1"

@@ -55,9 +55,28 @@ function TestTable:test_columns_in_a_narrow_terminal()
     "..ame-a-long-name-a-long-name-2  finished     50.00 %  2.0 s",
     "2 runs",
   })
-  lu.assertStrMatches(at_width(80)[1], "path +name +seed +state +epoch +best epoch +test error")
+  lu.assertStrMatches(at_width(80)[1], "path +name +seed +state +epoch +best epoch +test error +time")
   lu.assertStrMatches(cli.run("runs narrow --columns path,seconds --sort time --csv 'time>2'").out,
     "path,seconds\n[^\n]*1,3\n")
+end
+
+-- Of runs of several scripts: their own arguments only, the results of classes and of values, and what a narrow
+-- terminal keeps.
+function TestTable:test_a_folder_of_several_experiments()
+  local function lr(rate) return { lr = rate, train_loss = 1 } end
+  logged { ["mixed/a"] = { arguments = { lr = 0.1 }, last = lr(0.001), test = { error = 0.25, loss = 1 }, seconds = 1 },
+    ["mixed/b"] = { arguments = { lr = 0.2 }, last = lr(0.002), test = { error = 0.5, loss = 1 } },
+    ["mixed/c"] = { arguments = { opt = "x" }, last = lr(0.003), test = { rmse = 2.5, loss = 6 }, val = { loss = 7 } },
+    ["mixed/d"] = { arguments = {}, last = lr(0.004), test = { rmse = 1.5, loss = 2 } },
+    ["mixed/e"] = { arguments = { opt = "y" }, test = { error = 0.125, loss = 1 } } }
+  lu.assertStrMatches(cli.run("runs mixed --csv").out,
+    "path,name,seed,state,epoch,best_epoch,val_loss,test_error,test_rmse,seconds,when,lr,opt\n" ..
+    "mixed/a,tiny,1,finished,4,,,0.25,,1,,0.1,\n.*mixed/c,tiny,1,finished,4,,7,,2.5,,,,x\n.*")
+  lu.assertStrMatches(cli.run("runs mixed 'lr>0.001' --csv --columns path,lr --sort lr").out,
+    "path,lr\nmixed/a,0.1\nmixed/b,0.2\n")
+  local list = assert(pl.runs(cli.folder .. "/mixed"))
+  local lines = require "perilune.commands.runs".lines(list, nil, { width = 60, paint = function(s) return s end })
+  lu.assertStrMatches(lines[1], "path +seed +state +val loss +test error")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

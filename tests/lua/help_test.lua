@@ -114,6 +114,21 @@ function TestHelp:test_an_unknown_name_gets_the_nearest()
   lu.assertStrContains(select(2, help.text {}), "table is not part of Perilune")
 end
 
+-- A word that is no name: what it is called here, the fields called so, where it occurs.
+function TestHelp:test_words_are_looked_for()
+  lu.assertStrContains(help.text "frozen", "OptimGroup.frozen  its parameters never move")
+  lu.assertStrContains(help.text "metrics", "ExperimentFields.metrics")
+  lu.assertStrContains(help.text "checkpoints", "optimizer:counters")
+  lu.assertStrContains(help.text "lr", "OptimOptions.lr")
+  for word, words in pairs { freeze = "frozen = true", freezing = "frozen = true", clip = "t:clamp(low, high)",
+    ["class weights"] = "a loss as a function", class_weight = "a loss as a function", mixup = "augment = function",
+    transfer = "nn.load", view = "t:reshape(sizes)" } do
+    local page, why = help.text(word)
+    lu.assertNil(page, word)
+    lu.assertStrContains(why, words)
+  end
+end
+
 function TestHelp:test_what_is_meant_by_part_of_a_name()
   lu.assertStrContains(help.text "glob", "nn.GlobalAvgPool2d(")
   local page = help.text "relu"

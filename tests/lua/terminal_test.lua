@@ -110,6 +110,9 @@ function TestMarks:test_histogram_and_heat_fit()
   end
   lu.assertEquals(marks.heat(matrix, { "a", "b", "c" }, style(false, false, 80)), { "   a b c", "a @@..", "b   ####",
     "c     @@" })
+  lu.assertEquals(marks.heat({ { 9, 1 }, { 0, 2 } }, { "no", "yes" }, style(false, false, 80)),
+    { "      no yes", " no @@@@....", "yes     @@@@" })
+  lu.assertEquals(marks.heat({ { 9, 1 }, { 0, 2 } }, { "no", "yes" }, style(false, false, 8))[1], "    n y")
   lu.assertEquals(marks.histogram({ counts = { 1, 2 }, low = 0, high = 1 }, style(false, false, 20)),
     { "  0 1 ######", "0.5 2 ############" })
 end

@@ -12,8 +12,14 @@ local flatten = "write nn.Flatten(), or nn.Reshape { sizes }"
 local inits = 'an initializer is an option: nn.Linear(in, out, { init = "he" }); also "xavier", "lecun", a function'
 local loop = "write for x, y in train:batches(64, { shuffle = true, seed = epoch }) do ... end"
 local state = "model:state() lists them; model:save(path) and nn.load(path) keep them in a file"
+local element = "operations are methods of tensors: t:exp(), t:max(), t:sum(1), t:clamp(0, 1), t:matmul(u), ..."
 local early = "write pl.stopping.patience { monitor = \"val_loss\", patience = 3 }"
 local lr = "the learning rate is the optimizer's: optim.Adam { lr = 0.001 }"
+local frozen = "layers are frozen by the optimizer: optim.Adam { groups = { { layers = \"conv1\", frozen = true } } }"
+local transfer = "base = nn.load(\"base.h5\") is a model with its weights; pl.experiment { model = base, start = " ..
+  "\"keep\" } goes on training them; groups of an optimizer are frozen (help frozen)"
+local mixing = "a function may mix a batch: augment = function(x, y, ctx) ... return x end"
+local weights = "classes have no weights here; write a loss as a function (help define_loss)"
 local affine = "write pl.augment.affine { rotate = 15, zoom = 0.1, shift = 0.1 }"
 
 return {
@@ -79,6 +85,7 @@ return {
       scale = affine,
     randomerasing = "=cutout", erase = "=cutout", gaussiannoise = "=noise", sequential = "=compose", chain = "=compose",
     flip = "a function may alter a batch: augment = function(x, y, ctx) ... return x end",
+    mixup = mixing, cutmix = mixing,
     randomhorizontalflip = "a function may alter a batch: augment = function(x, y, ctx) ... return x end",
   },
   data = {
@@ -89,6 +96,9 @@ return {
   },
   pl = {
     fromnumpy = "files carry arrays: pl.load(path, { foreign = true }) reads HDF5 as h5py writes it", array = "=tensor",
+    exp = element, log = element, sqrt = element, abs = element, tanh = element, relu = element, sigmoid = element,
+    sum = element, mean = element, max = element, min = element, argmax = element, matmul = element, reshape = element,
+    clip = "write t:clamp(low, high)", clamp = element, mm = "write t:matmul(u)", dot = "write t:matmul(u)",
     manualseed = "=seed", randomseed = "=seed",
       nograd = "none is needed: model:infer(x) keeps nothing for a backward pass", concat = "=cat",
     concatenate = "=cat", floattensor = "write pl.zeros(sizes) or pl.tensor { ... }", asarray = "=tensor",
@@ -129,7 +139,8 @@ return {
       call = "write model:forward(x) or model:infer(x)",
     wieght = "=weight", gradweight = "write layer.weight_grad", gradbias = "write layer.bias_grad", size = "=sizes",
       shape = "=sizes",
-    load = "write nn.load(path)", requiresgrad = "all parameters are trained", freeze = "all parameters are trained",
+    load = "write nn.load(path)", requiresgrad = frozen, freeze = frozen, unfreeze = frozen,
+      frozen = frozen,
   },
   optimizer = {
     zerograd = "gradients are the model's: model:zero_grad()",
@@ -156,6 +167,7 @@ return {
       len = "write #t", length = "write #t",
     power = "=pow", multiply = "=mul", cmul = "=mul", cdiv = "=div", subtract = "=sub", divide = "=div",
       narrow = "=slice", copy = "write t:clone() or t:copy_(u)",
+    clip = "=clamp", cumsum = "there is no running sum; t:sum(axis) is the whole one",
     swapaxes = "=transpose", t = "=T", swapdims = "=transpose", cat = "write pl.cat({ t, u }, axis)", item0 = "=item",
       greater = "=gt", less = "=lt",
     repeattensor = "write t:expand(sizes)", unsqueezedim = "=unsqueeze", zero = "=zero_", fill = "=fill_",
@@ -215,6 +227,19 @@ return {
     learningrate = "=lr", iteration = "=step", optim = "=optimizer", net = "=model",
       accuracy = "write ctx.val.accuracy or ctx.train.accuracy",
   },
+  -- what help is asked for
+  word = {
+    freeze = frozen, freezing = frozen, unfreeze = frozen, finetuning = transfer, finetune = transfer,
+    transfer = transfer, transferlearning = transfer, pretrained = transfer, backbone = transfer,
+    mixup = mixing, cutmix = mixing, classweight = weights, classweights = weights, sampleweight = weights,
+    clip = "of gradients: optim.Adam { clip_norm = 1 }; of elements: t:clamp(low, high)",
+    earlystopping = early, accuracy = "metrics are a field of pl.experiment; help metrics",
+    gradientclipping = "write optim.Adam { clip_norm = 1 }, or clip_value",
+    clipgradnorm = "write optim.Adam { clip_norm = 1 }, or clip_value", dataloader = loop,
+    learningrate = lr, lrscheduler = "help schedule", scheduler = "help schedule", transforms = "help augment",
+    torchsummary = "print(model), or model:build { sizes }", summary = "print(model), or model:build { sizes }",
+    tensorboard = "perilune watch follows a run, perilune report makes a page of it",
+  },
   -- options of constructors and fields of an experiment
   option = {
     learningrate = "=lr", learnrate = "=lr", alpha = "=lr", wd = "=weight_decay", l2 = "=weight_decay",
@@ -227,8 +252,8 @@ return {
       biasinitializer = "=bias_init",
     inputshape = "no input shape is needed: model:build { 28, 28, 1 }, or the first batch, says it",
       dtype = "computations are in f32",
-    weight = "classes have no weights here; write a loss as a function",
-      classweight = "classes have no weights here; write a loss as a function",
+    weight = weights, classweight = weights, classweights = weights, sampleweight = weights, requiresgrad = frozen,
+    trainable = frozen, clipnorm = "=clip_norm", clipvalue = "=clip_value", clip = "=clip_norm",
     reduction = "the loss is the mean over the batch", fromlogits = "=logits",
       ignoreindex = "every label counts; leave such samples out of the data set",
     gamma = "=factor", stepsize = "=every", milestones = "=at", tmax = "=epochs", warmupepochs = "=warmup",
@@ -249,7 +274,8 @@ return {
       verbose = "say it when it runs: perilune run --quiet, e:run { quiet = true }",
     threads = "say it when it runs: perilune run --threads 2, e:run { threads = 2 }",
       out = "say it when it runs: perilune run --out DIR, e:run { out = DIR }",
-    randomseed = "=seed", testset = "=test",
+    randomseed = "=seed", testset = "=test", freeze = frozen, frozen = frozen, classweight = weights,
+    classweights = weights, sampleweight = weights, callback = "=callbacks",
   },
   runoption = { lr = "an argument of the script says it (pl.arg), or e:with { optimizer = optim.Adam { lr = ... } }",
     verbose = "=quiet", epoch = "=epochs" },
@@ -263,6 +289,6 @@ return {
     kaiming = "he", kaimingnormal = "he", kaiminguniform = "he_uniform", henormal = "he", heuniform = "he_uniform",
       glorot = "xavier", glorotuniform = "xavier",
     xavieruniform = "xavier", glorotnormal = "xavier_normal", lecunnormal = "lecun", zero = "zeros", const = "constant",
-      randomnormal = "normal",
+      randomnormal = "normal", ones = '{ "constant", 1 }', one = '{ "constant", 1 }',
   },
 }

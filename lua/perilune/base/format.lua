@@ -81,6 +81,36 @@ function M.cut(s, width, begins)
   return begins and dots .. cells.tail(s, room) or M.clip(s, room) .. dots
 end
 
+-- How many bytes two texts have in common at their beginnings.
+local function common(a, b)
+  local n = 0
+  while n < #a and a:byte(n + 1) == b:byte(n + 1) do n = n + 1 end
+  return n
+end
+
+--- Texts of at most `room` cells that differ where they are cut, too: of a long one goes first what it has in common
+--- with another at its beginning, but for a few letters.
+function M.cut_alike(values, room)
+  local sorted, shared, list = {}, {}, {}
+  for _, value in ipairs(values) do
+    if not shared[value] then sorted[#sorted + 1], shared[value] = value, 0 end
+  end
+  table.sort(sorted)      -- the text with the longest common beginning is a neighbour
+  for i = 2, #sorted do
+    local a, b = sorted[i - 1], sorted[i]
+    local n = common(a, b)
+    shared[a], shared[b] = math.max(shared[a], n), n
+  end
+  local kept = math.min(8, room // 4)
+  for i, value in ipairs(values) do
+    local hidden = M.width(value:sub(1, shared[value])) > room - 2 - kept
+    local from = M.width(value) > room and hidden and shared[value] - kept or 0
+    while from > 0 and (value:byte(from + 1) or 0) & 0xC0 == 0x80 do from = from - 1 end      -- inside a character
+    list[i] = M.cut(from > 0 and ".." .. value:sub(from + 1) or value, room)
+  end
+  return list
+end
+
 --- Words on lines of at most `width` (nil: one line); all but the first begin with `indent`. A word without room on any
 --- line, such as a digest, goes on on the next.
 function M.wrap(s, width, indent)
@@ -181,9 +211,9 @@ end
 --- Aligned lines. `columns`: a list of { title, align = "left" | "right", style =, need =, keep =, full = its title
 --- where it is left out, tail = its cells keep their ends where they are cut }; `rows`: lists of strings (nil: empty),
 --- with a `style` of the row or `styles` of its cells. `paint(text, style)` may colour a padded cell. Returns the
---- lines, the titles first. Of what is wider than `width` columns with a `tail` are cut to a third of it, then columns
---- are left out (see fitting), which a last line says; if that does not do, words are cut, and then the last columns
---- without `keep` are left out.
+--- lines, the titles first. Of what is wider than `width` columns with a `tail` are cut to a quarter of it, then
+--- columns are left out (see fitting), which a last line says; if that does not do, words are cut, and then the last
+--- columns without `keep` are left out.
 function M.columns(columns, rows, gap, paint, width)
   local widths, lines = {}, {}
   gap = gap or "  "
@@ -193,7 +223,7 @@ function M.columns(columns, rows, gap, paint, width)
   end
   local whole = table.move(widths, 1, #widths, 1, {})
   for c, column in ipairs(columns) do
-    if column.tail and width then widths[c] = math.min(widths[c], math.max(width // 3, LEAST)) end
+    if column.tail and width then widths[c] = math.min(widths[c], math.max(width // 4, LEAST)) end
   end
   local shown, left_out = M.fitting(columns, widths, #gap, width)
   local free = width and -squeeze(columns, widths, shown, left_out, #gap, width) or 0

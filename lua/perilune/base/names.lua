@@ -52,6 +52,21 @@ function M.advice(name, names, ...)
   return near and ("did you mean '%s'?"):format(near) or nil
 end
 
+local sections = { "word", "any", "tensor", "pl", "nn", "layer", "option", "field", "data", "dataset", "optim",
+  "schedule", "stopping", "augment", "optimizer", "loss", "split", "metric", "initializer" }
+
+--- What a word of other frameworks, asked for without an object, is called here; nil when it is none of them.
+--- `only`: of this table of perilune.foreign.
+function M.foreign(word, only)
+  local key = plain((word:gsub("[%s-]", "")))
+  for _, section in ipairs(only and { only } or sections) do
+    local advice = foreign[section][key]
+    local renamed = advice and (section == "initializer" and advice or advice:match "^=(.*)$")
+    if renamed then return ("it is called '%s' here"):format(renamed) end
+    if advice then return advice end
+  end
+end
+
 local function sorted_names(t)
   local names = {}
   for name in next, t do
@@ -311,7 +326,9 @@ function M.explain(text)
   end
   what, name = text:match '^(.-): no initializer "(.-)"'
   local known = name and foreign.initializer[plain(name)]
-  if known then errors.raise('%s: no initializer "%s"; it is called "%s" here', what, name, known) end
+  if not known then return end
+  if known:find "^{" then errors.raise('%s: no initializer "%s"; write init = %s', what, name, known) end
+  errors.raise('%s: no initializer "%s"; it is called "%s" here', what, name, known)
 end
 
 --- A function or object among the arguments of a constructor.

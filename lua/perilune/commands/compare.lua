@@ -90,25 +90,6 @@ local function show(name, s, count)
   return s.n < count and ("%s (%d of %d)"):format(value, s.n, count) or value
 end
 
--- Values of at most `room` cells that differ where they are cut, too: what they have in common at their beginning goes
--- first, but for a few letters.
-local function cut_alike(values, room)
-  local longest, shared = 0, #values[1]
-  for _, value in ipairs(values) do
-    longest = math.max(longest, text.width(value))
-    local n = 0
-    while n < shared and value:byte(n + 1) == values[1]:byte(n + 1) do n = n + 1 end
-    shared = n
-  end
-  local from = longest > room and shared - 8 or 0
-  while from > 0 and (values[1]:byte(from + 1) or 0) & 0xC0 == 0x80 do from = from - 1 end      -- inside a character
-  local list = {}
-  for i, value in ipairs(values) do
-    list[i] = text.cut(from > 2 and ".." .. value:sub(from + 1) or value, room)
-  end
-  return list
-end
-
 local function print_settings(settings, labels, term, seeds)
   if #settings == 0 then
     print("The settings are the same" .. (seeds and " but for the seed." or "."))
@@ -125,7 +106,7 @@ local function print_settings(settings, labels, term, seeds)
     if row.values then
       local values = {}
       for i, value in ipairs(row.values) do values[i] = clean(value) end
-      rows[#rows + 1] = { clean(row.name), table.unpack(cut_alike(values, room)) }
+      rows[#rows + 1] = { clean(row.name), table.unpack(text.cut_alike(values, room)) }
     end
   end
   if #rows > 0 then

@@ -2,7 +2,8 @@
 local M = { summary = "all commands; one of them, or a function, in full", usage = "[COMMAND|NAME]" }
 
 function M.define(parser)
-  parser:argument("command", "A command, or a name of the library such as nn.Conv2d, to tell more about."):args "?"
+  parser:argument("command", "A command, a name of the library such as nn.Conv2d, or a word to " ..
+    "look for."):args "?"
 end
 
 local text = require "perilune.base.format"
@@ -56,9 +57,11 @@ function M.run(options)
     help.print(options.command)
     return 0
   end
-  local near = require "perilune.core".system.nearest(options.command, cli.commands) or help.nearest(options.command)
-  require "perilune.base.errors".fail(2, "help: there is no command and no name '%s'%s", options.command,
-    near and ("; did you mean '%s'?"):format(near) or "; they are: " .. table.concat(cli.commands, ", "))
+  local word = options.command
+  local known = require "perilune.base.names".foreign(word)
+  local near = require "perilune.core".system.nearest(word, cli.commands) or help.nearest(word)
+  require "perilune.base.errors".fail(2, "help: there is no command and no name '%s'; %s", word,
+    known or near and ("did you mean '%s'?"):format(near) or "they are: " .. table.concat(cli.commands, ", "))
 end
 
 return M

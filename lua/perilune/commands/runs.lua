@@ -3,8 +3,9 @@ local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local filter = require "perilune.run.filter"
-local is_field = require "perilune.run.result".is_field
+local result = require "perilune.run.result"
 local report = require "perilune.terminal.tables"
+local sorted_keys = require "perilune.base.sorted_keys"
 local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean      -- files may come from elsewhere
 
@@ -38,42 +39,73 @@ local function read(words)
   return folder or "runs", conditions
 end
 
--- The columns shown when none are asked for: arguments that differ somewhere, and results that some run has.
-local function usual_columns(list)
-  local first, varies, arguments, results = {}, {}, {}, {}
+-- The results of a split that are shown: errors of classes, RMSEs of values, losses of runs that have neither. Second:
+-- those of fewer than half of the runs.
+local function results_of(list, split)
+  local count, columns, rare = {}, {}, {}
+  for _, run in ipairs(list) do
+    local name = run:value(split .. "_error") and "_error" or run:value(split .. "_rmse") and "_rmse"
+      or run:value(split .. "_loss") and "_loss"
+    if name then count[name] = (count[name] or 0) + 1 end
+  end
+  for _, name in ipairs { "_error", "_rmse", "_loss" } do
+    local to = count[name] and (2 * count[name] >= #list and columns or rare)
+    if to then to[#to + 1] = split .. name end
+  end
+  return columns, rare
+end
+
+-- The arguments that differ somewhere, sorted: those that at least half of the runs have, and the others.
+local function arguments_of(list)
+  local first, count, varies, common, rare = {}, {}, {}, {}, {}
   for _, run in ipairs(list) do
     for name, value in pairs(run.arguments or {}) do
       local shown = type(value) == "table" and core.json.encode(value) or tostring(value)
-      if first[name] == nil then
-        first[name] = shown
-        arguments[#arguments + 1] = name
-      elseif first[name] ~= shown then varies[name] = not is_field(name) end
-    end
-    for _, name in ipairs { "val_error", "test_error", "val_loss", "test_loss", "tags" } do
-      if run:value(name) then results[name] = true end
+      first[name], count[name] = first[name] or shown, (count[name] or 0) + 1
+      varies[name] = varies[name] or first[name] ~= shown
     end
   end
-  table.sort(arguments)
-  local columns = { "path", "name" }
-  for _, name in ipairs(arguments) do
-    if varies[name] then columns[#columns + 1] = name end
+  for _, name in ipairs(sorted_keys(varies)) do
+    if varies[name] and not result.is_field(name) then
+      local to = 2 * count[name] >= #list and common or rare
+      to[#to + 1] = name
+    end
   end
-  for _, name in ipairs { "seed", "state", "epoch", "best_epoch" } do columns[#columns + 1] = name end
+  return common, rare
+end
+
+-- How long a column is kept where a terminal is narrow: the smaller, the longer; without one it stays.
+local needs = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, name = 4, tags = 2 }
+local COMMON, RARE = 3, 9      -- of arguments
+local VALIDATION, RARE_RESULT = 1, 2
+
+-- The columns shown when none are asked for, and the need of each.
+local function usual_columns(list)
+  local columns, need = {}, {}
+  local function add(names, of)
+    for _, name in ipairs(names) do columns[#columns + 1], need[name] = name, of or needs[name] end
+  end
+  local common, rare = arguments_of(list)
+  local tagged = false
+  for _, run in ipairs(list) do tagged = tagged or run:value "tags" ~= nil end
+  add { "path", "name" }
+  add(common, COMMON)
+  add { "seed", "state", "epoch", "best_epoch" }
   for _, split in ipairs { "val", "test" } do
-    if results[split .. "_error"] then columns[#columns + 1] = split .. "_error"
-    elseif results[split .. "_loss"] then columns[#columns + 1] = split .. "_loss" end
+    local usual, few = results_of(list, split)
+    add(usual, split == "val" and VALIDATION or nil)
+    add(few, RARE_RESULT)
   end
-  columns[#columns + 1] = "seconds"
-  columns[#columns + 1] = "when"
-  if results.tags then columns[#columns + 1] = "tags" end
-  return columns
+  add { "seconds", "when", tagged and "tags" or nil }
+  add(rare, RARE)
+  return columns, need
 end
 
 -- Numbers before words, what is missing (or NaN) last, whichever way; equals keep their order.
 local function sort(list, name, falling)
-  local keys, at = {}, {}
+  local keys, at, value_of = {}, {}, result.reader(list)
   for i, run in ipairs(list) do
-    local value = run:value(name)
+    local value = value_of(run, name)
     if type(value) == "table" then value = core.json.encode(value) end
     if type(value) == "boolean" then value = tostring(value) end
     keys[run], at[run] = value == value and value or nil, i
@@ -93,6 +125,7 @@ local counts = { epoch = true, epochs = true, best_epoch = true, seed = true }
 -- Is it the name of a result? In a log one of exactly 0 or 1 is an integer.
 local function measured(name)
   return name == "seconds" or report.is_share(name) or name:find "_loss$" or name:find "_r2$"
+    or name:find "_rmse$" or name:find "_mae$"
 end
 
 local function cell(name, value)
@@ -108,19 +141,16 @@ local function cell(name, value)
   return clean(tostring(value))
 end
 
--- What is left out first where a terminal is narrow; what is not named here stays as long as anything.
-local need = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, state = 4, name = 3, tags = 2, seed = 1 }
-
--- The titles and rows of a table; asked: were these columns asked for?
-local function table_of(list, columns, asked)
-  local titles, rows = {}, {}
+-- The titles and rows of a table; need: of columns that may be left out (text.columns).
+local function table_of(list, columns, need)
+  local titles, rows, value_of = {}, {}, result.reader(list)
   for i, name in ipairs(columns) do
-    titles[i] = { clean(report.title(name)), need = not asked and need[name] or nil, tail = name == "path" }
+    titles[i] = { clean(report.title(name)), need = need and need[name], tail = name == "path" }
   end
   for r, run in ipairs(list) do
     rows[r] = {}
     for i, name in ipairs(columns) do
-      local value = run:value(name)
+      local value = value_of(run, name)
       rows[r][i] = name == "when" and type(value) == "string" and value:sub(1, 16):gsub("T", " ") or cell(name, value)
       if type(value) == "number" then titles[i].align = "right" end
     end
@@ -129,9 +159,12 @@ local function table_of(list, columns, asked)
   return titles, rows
 end
 
---- The lines of a table of runs; asked: were these columns asked for? They are not left out before others then.
-function M.lines(list, columns, term, asked)
-  local titles, rows = table_of(list, columns or usual_columns(list), asked)
+--- The lines of a table of runs; columns (nil: the usual ones): those that were asked for, which are not left out
+--- before others.
+function M.lines(list, columns, term)
+  local need
+  if not columns then columns, need = usual_columns(list) end
+  local titles, rows = table_of(list, columns, need)
   local lines = text.columns(titles, rows, "  ", term.paint, term.width)
   lines[#lines + 1] = term.paint(("%d run%s"):format(#list, #list == 1 and "" or "s"), "dim")
   return lines
@@ -167,13 +200,14 @@ function M.run(options)
   if options.sort then
     sort(list, filter.check_name(list, options.sort, "runs"), options.reverse)
   end
-  if #columns == 0 then columns = usual_columns(list) end
+  local asked_for = #columns > 0 and columns or nil
+  columns = asked_for or usual_columns(list)
   if options.csv or options.json then
-    local rows = {}
+    local rows, value_of = {}, result.reader(list)
     for i, run in ipairs(list) do
       rows[i] = {}
       for _, name in ipairs(columns) do
-        local value = run:value(name)
+        local value = value_of(run, name)
         if type(value) == "table" and options.csv then value = core.json.encode(value) end
         if value == value and (type(value) ~= "number" or value - value == 0) then rows[i][name] = value end
       end
@@ -181,8 +215,7 @@ function M.run(options)
     if options.csv then io.write(csv.encode(columns, rows)) else print(core.json.encode(core.json.list(rows), true)) end
     return 0
   end
-  local lines = options.markdown and markdown_lines(list, columns)
-    or M.lines(list, columns, text.terminal(1), options.columns ~= nil)
+  local lines = options.markdown and markdown_lines(list, columns) or M.lines(list, asked_for, text.terminal(1))
   for _, line in ipairs(lines) do print(line) end
   return 0
 end

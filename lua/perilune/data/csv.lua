@@ -114,12 +114,13 @@ local function categories_of(t, k, most, what)
 end
 
 --- How columns become features: a list of { column = name, role = "number" | "one_hot", at =, names =, fill = }, the
---- number of features and their names. It holds for every file of the set, and for rows that are predicted later; for
---- these `table` says how the file was written: { delimiter =, header =, na =, ending = of its name }.
+--- number of features and their names, and the rule for missing values. It holds for every file of the set, and for
+--- rows that are predicted later; for these `table` says how the file was written: { delimiter =, header =, na =,
+--- ending = of its name }.
 function M.plan(t, o)
   local ignored, wanted = listed(t, "ignore", o.ignore) or {}, listed(t, "columns", o.columns)
   local texts, target = listed(t, "categories", o.categories) or {}, o.target ~= nil and M.column(t, "target", o.target)
-  local plan = { width = 0, features = {}, columns = {} }
+  local plan = { width = 0, features = {}, columns = {}, missing = o.missing }
   for k, column in ipairs(t.columns) do
     if k ~= target and not ignored[k] and (not wanted or wanted[k]) then
       local use = { column = column.name, at = plan.width + 1 }

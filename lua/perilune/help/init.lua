@@ -10,6 +10,7 @@ local M = {}
 --   entries   all declarations, in the order of the files' names
 --   by_name   "nn.conv2d" -> entry ; by_last  "conv2d" -> list of entries
 --   by_class  "perilune.Tensor" -> entry of the class ; by_module  "tensor" -> entry of the class
+--   by_field  "frozen" -> list of { class =, field = }, where classes declare a field of that name
 local index
 
 --- "nn.Conv2d", "tensor.reshape", "help": what an entry is called.
@@ -34,7 +35,7 @@ end
 
 local function load_index()
   if index then return index end
-  index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_module = {} }
+  index = { entries = {}, by_name = {}, by_last = {}, by_class = {}, by_module = {}, by_field = {} }
   local files = core.meta()
   for _, file in ipairs(sorted_keys(files)) do
     for _, entry in ipairs(parse.parse(files[file])) do
@@ -46,6 +47,9 @@ local function load_index()
         index.by_name[M.name_of(entry):lower()] = entry
       end
       if entry.kind == "class" and entry.module and not again then index.by_module[entry.module] = entry end
+      for _, field in ipairs(entry.fields) do
+        add(index.by_field, field.name:lower(), { class = entry.class, field = field })
+      end
       if entry.kind == "function" then add(index.by_last, entry.name:lower(), entry) end
     end
   end
@@ -237,6 +241,50 @@ local function find(name)
   return key ~= "" and beginning or {}
 end
 
+-- "OptimGroup.frozen" with its text, for each class that declares a field of that name.
+local function fields_called(key)
+  local list = {}
+  for i, found in ipairs(index.by_field[key] or {}) do
+    list[i] = { kind = "class", class = ("%s.%s"):format(found.class:gsub("^perilune%.", ""), found.field.name),
+      text = { found.field.text } }
+  end
+  return list
+end
+
+-- The declarations in whose texts a word, or words, occur.
+local function mentions(words)
+  local pattern = "%f[%w_]" .. words:lower():gsub("%p", "%%%0"):gsub("s$", "") .. "%l?%l?%l?%f[^%w_]"
+  local list, seen = {}, {}
+  local function look(entry)
+    local texts = table.move(entry.text, 1, #entry.text, 1, {})
+    for _, items in ipairs { entry.params, entry.fields, entry.returns } do
+      for _, item in ipairs(items) do texts[#texts + 1] = item.text end
+    end
+    if not seen[entry] and table.concat(texts, " "):lower():find(pattern) then list[#list + 1] = entry end
+    seen[entry] = true
+  end
+  for _, entry in ipairs(index.entries) do look(entry) end
+  for _, class in ipairs(sorted_keys(index.by_class)) do look(index.by_class[class]) end
+  return list
+end
+
+local MOST = 12      -- declarations that are named where a word occurs
+
+-- The page about a word that is no name: the fields called so, or where it occurs.
+local function found_inside(word, width)
+  local names = require "perilune.base.names"
+  local fields = names.foreign(word, "word") and {} or fields_called(clean(word))
+  if #fields > 0 then
+    return layout.list(fields, width, ('"%s" is a field or an option; help "%s" tells more:'):format(word,
+      fields[1].class:match "^[^.]*"))
+  end
+  if names.foreign(word) or not word:find "^%a[%w%s_-]+$" then return nil end
+  local list = mentions(word)
+  if #list == 0 then return nil end
+  local more = #list > MOST and (", and %d more"):format(#list - MOST) or ""
+  return layout.list(table.move(list, 1, MOST, 1, {}), width, ('"%s" is in the text of these%s:'):format(word, more))
+end
+
 --- The known name nearest to a mistaken one, or nil.
 function M.nearest(name)
   local key = clean(name)
@@ -262,8 +310,10 @@ local function page(topic, width)
     local found = find(topic)
     if #found == 1 then return layout.entry(found[1], M.options, width) end
     if #found > 1 then return layout.list(found, width, ("%d names fit \"%s\":"):format(#found, topic)) end
-    local near = M.nearest(topic)
-    return nil, ("help knows no \"%s\"; %s"):format(topic, near and ("nearest is " .. near)
+    local inside = found_inside(topic, width)
+    if inside then return inside end
+    local near, known = M.nearest(topic), require "perilune.base.names".foreign(topic)
+    return nil, ("help knows no \"%s\"; %s"):format(topic, known or near and ("nearest is " .. near)
       or "help() lists the topics")
   end
   local entry = load_values()[topic] or load_values(true)[topic]

@@ -72,13 +72,15 @@ function M.best(list)
   return best
 end
 
-local function shortened(s)
-  if text.width(s) <= 60 then return s end
-  return text.clip(s, 59) .. "…"
+-- The values of a setting, one a run, as they stand in the table.
+local function shown_settings(list, by_run, name)
+  local values = {}
+  for i in ipairs(list) do values[i] = by_run[i][name] and tostring(by_run[i][name][1]) or "-" end
+  return text.cut_alike(values, 60)
 end
 
 local function table_of_runs(page, list, differ, by_run, anchors)
-  local metric, values = results(list)
+  local metric = results(list)
   local best = M.best(list)
   local documented, chosen = false, false
   for _, run in ipairs(list) do
@@ -98,25 +100,25 @@ local function table_of_runs(page, list, differ, by_run, anchors)
   for _, name in ipairs(differ) do
     local numeric = true
     for r in ipairs(list) do numeric = numeric and (by_run[r][name] == nil or tonumber(by_run[r][name][1]) ~= nil) end
-    columns[#columns + 1] = { name, number = numeric, setting = true }
+    columns[#columns + 1] = { name, number = numeric, values = shown_settings(list, by_run, name) }
   end
   if tagged then columns[#columns + 1] = { "tags" } end
   local escape, rows = require "perilune.html.escape".text, {}
   for i, run in ipairs(list) do
     local name, error = run.label, (run.provenance.documented or {}).error
-    local best_epoch = run.state.best and run.state.best.epoch
+    local best_epoch, value = run.state.best and run.state.best.epoch, facts.value_of(run, metric)
     local row = { best = i == best,
       anchors[i] and { name, markup = ('<a href="#%s">%s</a>'):format(anchors[i], escape(name)) } or name,
-      { facts.value(metric, values[i] or nil), values[i] or 0 / 0 } }
+      { facts.value(metric, value), value or 0 / 0 } }
     if documented then row[#row + 1] = { error and text.percent(error) or "", error } end
     row[#row + 1] = facts.ending(run)
     row[#row + 1] = { ("%d"):format(run.state.epoch or #run.history), run.state.epoch or #run.history }
     if chosen then row[#row + 1] = { best_epoch and ("%d"):format(best_epoch) or "", best_epoch } end
     row[#row + 1] = { text.duration(facts.seconds(run)), facts.seconds(run) }
     for _, column in ipairs(columns) do
-      if column.setting then
+      if column.values then
         local setting = by_run[i][column[1]]
-        row[#row + 1] = { setting and shortened(setting[1]) or "", setting and tonumber(setting[1]) or 0 / 0 }
+        row[#row + 1] = { setting and column.values[i] or "", setting and tonumber(setting[1]) or 0 / 0 }
       end
     end
     if tagged then row[#row + 1] = tags[i] end

@@ -31,6 +31,15 @@ function M.result(run)
   return { metric = "train_loss" }
 end
 
+--- The value of a metric that M.result may have passed over for another; nil where the run has none.
+function M.value_of(run, metric)
+  local result = M.result(run)
+  if result.metric == metric then return result.value end
+  local split, name = metric:match "^(%l+)_(.+)$"
+  local found = (split == "test" or split == "val") and run.evaluation[split]
+  return found and found[name] or nil
+end
+
 --- A value of a metric as text.
 function M.value(metric, v)
   if v == nil then return "–" end
@@ -90,6 +99,20 @@ local function configured(value)
   return kind .. (inside ~= "" and ": " .. inside or "")
 end
 
+-- The rule for missing values in a CSV file.
+local function missing_of(provenance)
+  local features = provenance.preparation and provenance.preparation.features
+  return features and features.missing
+end
+
+-- The share that is the validation set, or that the data have one themselves.
+local function validation_of(id, setup)
+  if tonumber(setup.validation) == 0 and (id.recipe or ""):find("validation", 1, true) then
+    return "of the data (see its derivation)"
+  end
+  return setup.validation ~= nil and tostring(setup.validation) or nil
+end
+
 --- The settings of a run as { name, text } in a fixed order. apart: each option of optimizer and loss as a setting
 -- of its own.
 function M.settings(run, apart)
@@ -108,6 +131,8 @@ function M.settings(run, apart)
   for _, pair in ipairs(M.arguments(run)) do add(pair[1], pair[2]) end
   add("seed", run.seed)
   add("data", id.data)
+  add("derivation of the data", id.recipe)
+  add("missing values", missing_of(p))
   add("epochs at most", p.planned or p.epochs)
   add("batch size", setup.batch_size)
   add_config("loss", setup.loss)
@@ -115,7 +140,7 @@ function M.settings(run, apart)
   add("schedule", setup.schedule)
   add("augmentation", setup.augment and setup.augment:gsub("%b{}", configured))
   add("early stopping", setup.stopping)
-  add("validation", setup.validation ~= nil and tostring(setup.validation) or nil)
+  add("validation", validation_of(id, setup))
   add("test set evaluated", setup.test ~= nil and tostring(setup.test) or nil)
   add("shuffle", setup.shuffle ~= nil and tostring(setup.shuffle) or nil)
   add("drop last", setup.drop_last ~= nil and tostring(setup.drop_last) or nil)

@@ -183,9 +183,8 @@ local function split(page, run, name, result)
   page:tag("h3", title)
   local labels = run.identity.labels
   if result.loss then
-    page:tag("p", ("loss %s%s"):format(text.number(result.loss), result.error and result.count
-      and (", error %s (%s of %s wrong)"):format(
-      text.percent(result.error), text.count(result.count - (result.correct or 0)), text.count(result.count)) or ""))
+    local measured = titles.measured(result)
+    page:tag("p", ("loss %s%s"):format(text.number(result.loss), measured and ", " .. measured or ""))
   end
   if not result.confusion then return end
   local names, counts, outside = {}, {}, result.outside      -- outside: samples that were given none of the classes

@@ -4,6 +4,7 @@
 --- also stand in quotes.
 local core = require "perilune.core"
 local raise = require "perilune.base.errors".raise
+local reader = require "perilune.run.result".reader
 
 local M = {}
 
@@ -100,10 +101,10 @@ function M.check_name(runs, name, who)
 end
 
 -- Values that such runs cannot have are a slip as well, not an empty list.
-local function check_value(runs, condition)
+local function check_value(runs, condition, value_of)
   local kind
   for _, run in ipairs(runs) do
-    local value = run:value(condition.name)
+    local value = value_of(run, condition.name)
     if value ~= nil then
       kind = (kind == nil or kind == type(value)) and type(value) or "several"
       condition.numeric = condition.numeric or type(value) == "number"      -- words among numbers are not ordered
@@ -125,14 +126,14 @@ function M.apply(runs, filter)
   if filter == nil or filter == "" then return runs end
   local test = filter
   if type(filter) == "string" then
-    local conditions = M.parse(filter)
+    local conditions, value_of = M.parse(filter), reader(runs)
     for _, condition in ipairs(conditions) do
       condition.name = M.check_name(runs, condition.name)
-      check_value(runs, condition)
+      check_value(runs, condition, value_of)
     end
     function test(run)
       for _, condition in ipairs(conditions) do
-        if not holds(condition, run:value(condition.name)) then return false end
+        if not holds(condition, value_of(run, condition.name)) then return false end
       end
       return true
     end

@@ -58,7 +58,7 @@ local function joined(parts, term)
 end
 
 local function plural(n, word)
-  return ("%s %s%s"):format(text.count(n), word, n == 1 and "" or word:find "ch$" and "es" or "s")
+  return ("%s %s%s"):format(text.count(n), word, n == 1 and "" or word:find "tch$" and "es" or "s")
 end
 
 --- Lines said before training.
@@ -274,6 +274,19 @@ function methods:value(key)
   if value == nil and part.metrics then value = part.metrics[key] end
   if value == nil and part.last then value = part.last[key] end
   return value
+end
+
+--- A function (run, name) for runs beside each other: as run:value, but what is an argument of one of them is an
+--- argument of all, not the last epoch's rate where a run has no argument lr.
+function M.reader(list)
+  local is_argument = {}
+  for _, run in ipairs(list) do
+    for name in pairs(run.arguments or {}) do is_argument[name] = is_own[name] == nil end
+  end
+  return function(run, name)
+    if is_argument[name] then return (run.arguments or {})[name] end
+    return run:value(name)
+  end
 end
 
 --- The names of which run:value has a value, sorted; `all`: also fields that this run has no value of, such as "tags".

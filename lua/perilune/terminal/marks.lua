@@ -92,18 +92,19 @@ function M.histogram(h, style, options)
   return lines
 end
 
---- Shades of a value in [0, 1], two characters wide: 24 greys of the 256 colours, or letters of growing darkness.
-local SHADES = { "  ", "░░", "▒▒", "▓▓", "██" }
-local SIGNS = { "  ", "..", "::", "##", "@@" }
+--- Shades of a value in [0, 1]: the 256 colours, or letters of growing darkness.
+local SHADES = { " ", "░", "▒", "▓", "█" }
+local SIGNS = { " ", ".", ":", "#", "@" }
 
-local function cell(share, style)
+-- So many characters of the shade.
+local function cell(share, style, size)
   if style.colour then
     -- from black to the first series' blue, through the cube's blues
     local ramp = { 16, 17, 18, 19, 25, 26, 32, 38, 74, 117 }
-    return ("\27[48;5;%dm  \27[0m"):format(ramp[1 + math.floor(share * (#ramp - 1) + 0.5)])
+    return ("\27[48;5;%dm%s\27[0m"):format(ramp[1 + math.floor(share * (#ramp - 1) + 0.5)], (" "):rep(size))
   end
   local set = style.utf8 and SHADES or SIGNS
-  return set[share > 0 and math.max(2, 1 + math.floor(share * (#set - 1) + 0.5)) or 1]
+  return set[share > 0 and math.max(2, 1 + math.floor(share * (#set - 1) + 0.5)) or 1]:rep(size)
 end
 
 -- The least and the largest finite value.
@@ -116,6 +117,8 @@ local function range_of(matrix)
   end
   return low, high
 end
+
+local WIDEST = 8      -- a cell under a name
 
 --- The lines of a heat map of a matrix: cells by their share of the row's sum (a confusion matrix), or by = "range";
 --- the square root lifts small shares. labels: of the classes, else counted from 0; or options.rows and
@@ -147,9 +150,13 @@ function M.heat(matrix, labels, style, options)
   wide = math.min(wide, width // 3)
   local factor = 1
   while factor < m and math.ceil(m / factor) * 2 > width - wide - 1 do factor = factor + 1 end
+  local size = 2      -- of a cell
   if factor == 1 then
-    local head = {}
-    for j = 1, m do head[j] = text.pad(text.clip(label(j, columns), 2), 2, "right") end
+    local head, widest = {}, 0
+    for j = 1, m do widest = math.max(widest, text.width(label(j, columns))) end
+    size = math.max(size, math.min(widest + 1, WIDEST, (width - wide - 1) // m))
+    local letters = (size > 2 or columns) and size - 1 or size      -- names have a gap between them
+    for j = 1, m do head[j] = text.pad(text.clip(label(j, columns), letters), size, "right") end
     lines[#lines + 1] = (style.paint((" "):rep(wide + 1) .. table.concat(head), "dim")):gsub(" +$", "")
   end
   for i = 1, n, factor do
@@ -164,7 +171,7 @@ function M.heat(matrix, labels, style, options)
       end
     end
     local out = {}
-    for k = 1, math.ceil(m / factor) do out[k] = cell(strength(sums[k] or 0, sum, counts[k] or 0), style) end
+    for k = 1, math.ceil(m / factor) do out[k] = cell(strength(sums[k] or 0, sum, counts[k] or 0), style, size) end
     local name = text.pad(text.clip(label(i, rows), wide), wide, "right")
     lines[#lines + 1] = (style.paint(name, "dim") .. " " .. table.concat(out)):gsub(" +$", "")
   end
