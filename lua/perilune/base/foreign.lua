@@ -16,8 +16,8 @@ local element = "operations are methods of tensors: t:exp(), t:max(), t:sum(1), 
 local early = "write pl.stopping.patience { monitor = \"val_loss\", patience = 3 }"
 local lr = "the learning rate is the optimizer's: optim.Adam { lr = 0.001 }"
 local frozen = "layers are frozen by the optimizer: optim.Adam { groups = { { layers = \"conv1\", frozen = true } } }"
-local transfer = "base = nn.load(\"base.h5\") is a model with its weights; pl.experiment { model = base, start = " ..
-  "\"keep\" } goes on training them; groups of an optimizer are frozen (help frozen)"
+local transfer = "base = nn.load(\"base.h5\") has its weights, also in nn.Sequential { base, nn.Linear(10, 2) }; " ..
+  "pl.experiment { start = \"keep\", ... } goes on training them; groups of an optimizer are frozen (help frozen)"
 local mixing = "a function may mix a batch: augment = function(x, y, ctx) ... return x end"
 local weights = "classes have no weights here; write a loss as a function (help define_loss)"
 local affine = "write pl.augment.affine { rotate = 15, zoom = 0.1, shift = 0.1 }"
