@@ -7,6 +7,10 @@
 #include <unistd.h>
 #include "data/readers/source.h"
 
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+
 enum { BUFFER = 1 << 16 };
 
 pl_status pl_source_open(pl_source *s, const char *path, pl_error *err) {
