@@ -246,7 +246,8 @@ local function check_stopping(e)
   check_monitor(e, "stopping", rule)
 end
 
-local function check_schedule(e)
+-- `is_variant`: of an experiment whose schedule was checked; fewer epochs then are a trial.
+local function check_schedule(e, is_variant)
   local rule = e.schedule
   if type(rule) ~= "table" then return end
   local meta = getmetatable(rule)
@@ -255,7 +256,7 @@ local function check_schedule(e)
       "schedule such as pl.schedule.cosine { warmup = 2 }, got %s", options.describe(rule))
   end
   if type(rule.monitor) == "string" then check_monitor(e, "schedule", rule) end
-  if rule.type == "cosine" and rule.warmup > (rule.epochs or e.epochs) then
+  if not is_variant and rule.type == "cosine" and rule.warmup > (rule.epochs or e.epochs) then
     errors.raise("pl.experiment: field 'schedule': a warm-up of %s epochs is longer than the %d epochs in all",
       rule.warmup, rule.epochs or e.epochs)
   end
@@ -278,7 +279,7 @@ local function calling_script()
 end
 
 --- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
-function M.new(given)
+function M.new(given, is_variant)
   if given == nil then
     errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one"
   end
@@ -297,7 +298,7 @@ function M.new(given)
   check_clashes(e)
   e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
-  check_schedule(e)
+  check_schedule(e, is_variant)
   e.script = calling_script()
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)
@@ -315,7 +316,7 @@ function methods:with(changes)
   local copy = {}
   for name, value in pairs(self.given) do copy[name] = value end
   for name, value in pairs(changes or {}) do copy[name] = value end
-  local e = M.new(copy)
+  local e = M.new(copy, true)
   e.script, e.variant = self.script or e.script, true
   if e.model == self.model and e.start == self.start then      -- the model may have been trained since
     e.start_weights, e.start_digest, e.start_lost = self.start_weights, self.start_digest, self.start_lost

@@ -145,7 +145,9 @@ const char **bind_check_strings(lua_State *L, int index, size_t *n) {
   lua_newtable(L);
   for (size_t i = 0; i < *n; i++) {
     if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING) bind_typeerror(L, index, "list of strings");
-    strings[i] = lua_tostring(L, -1);
+    size_t length;
+    strings[i] = lua_tolstring(L, -1, &length);
+    if (strlen(strings[i]) != length) bind_argerror(L, index, "a string in it has a zero byte; write it without");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   strings[*n] = NULL;

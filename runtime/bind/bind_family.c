@@ -31,7 +31,7 @@ static void set_words(lua_State *L, char **to, const char *words) {
 }
 
 static const char *origin_of(const bind_family *f) {
-  if (f->origin != NULL) return f->origin;
+  if (f->origin != NULL || f->run != NULL) return f->origin;
   return f->model != NULL && pl_model_is_changed(f->model) ? "the script, which has set them" : NULL;
 }
 

@@ -38,6 +38,7 @@ pl_status pl_model_initialize_new(pl_model *model, uint64_t seed, pl_error *err)
     return pl_error_set(err, PL_ERROR_STATE,
                         "the shapes of some parameters depend on the input's; call model:build{...} with the shape of "
                         "one sample first");
+  model->drawing = true;
   pl_model_walk(model->root, fill_layer, &seed);
   pl_model_zero_grads(model);
   return PL_OK;
@@ -63,6 +64,9 @@ void pl_model_note_drawn(pl_model *model) {
   if (!model->has_params) return;
   pl_model_walk(model->root, keep_layer, &(bool){ false });
   model->drawn = digest(model);
+  model->drawing = false;
 }
 
-bool pl_model_is_changed(const pl_model *model) { return model->has_params && digest(model) != model->drawn; }
+bool pl_model_is_changed(const pl_model *model) {
+  return model->has_params && !model->drawing && digest(model) != model->drawn;
+}

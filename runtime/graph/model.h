@@ -30,6 +30,7 @@ struct pl_model {
   size_t slices, parameters;
   uint64_t seed, step;          /* of dropout masks */
   uint64_t drawn;               /* digest of the trained values as they were drawn */
+  bool drawing;                 /* since pl_model_initialize, until they are noted as drawn */
   bool replace_grads;           /* the next backward replaces gradients instead of adding to them */
   const void *packed_for;       /* the exec for whose training parameters are in another order; NULL: for none */
   pl_stopwatch *watch;          /* NULL: never started */

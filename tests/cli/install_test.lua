@@ -113,7 +113,8 @@ function TestInstall:test_what_cannot_be_loaded_is_said()
   assert(lambda:save(cli.folder .. "/lambda.h5"))
   assert(pl.save(cli.folder .. "/table.h5", { a = pl.zeros(2) }))
   for path, message in pairs { ["damaged.h5"] = "damaged.h5", ["lambda.h5"] = "has a Lambda",
-    ["table.h5"] = "table.h5: it holds no Perilune run and no model", ["nothing.h5"] = "nothing.h5", ["."] = "holds no run" } do
+    ["table.h5"] = "table.h5: it holds no Perilune run and no model",
+    ["nothing.h5"] = "nothing.h5", ["."] = "holds no run" } do
     local ok, said = sh("cd %s && ./predict %s", cli.folder, path)
     lu.assertNil(ok, path)
     lu.assertStrContains(said, message)

@@ -67,7 +67,7 @@ function TestContext:test_a_schedule_sees_the_same()
     batch = function(ctx) return ctx.batch and 2 or 1 end,
     probabilities = function(ctx) return ctx.val and ctx.val.probabilities and 2 or 1 end,
     mistakes = function(ctx) return ctx.val and ctx.val.mistakes and 2 or 1 end,
-    predictions = function(ctx) return ctx.val and ctx.val.predictions.dtype == "u8" and 2 or 1 end,
+    predictions = function(ctx) return ctx.val and ctx.val.predictions.dtype == "i32" and 2 or 1 end,
     random = function(ctx) return 1 + ctx.model:random() / 100 end,
   }
   for name, read in pairs(reads) do
@@ -159,7 +159,7 @@ TestRefused = {}
 
 -- Variables that no checkpoint holds: each is named when the run would be resumed.
 function TestRefused:test_what_changes_and_is_in_no_checkpoint()
-  local n, average = 0, pl.zeros { 3, 2 }
+  local n = 0
   local function count() n = n + 1 end
   local cases = {
     { "the loss changes the captured variable 'n'", loss = function(out, t)
@@ -175,9 +175,6 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
     { "the stopping rule changes the captured variable 'n'", stopping = function() count() end },
     { "the stopping rule changes the captured variable 'n'", stopping = { monitor = "train_loss", mode = "min",
       start = function() return {} end, update = function() return count() end } },
-    { "callbacks.on_epoch changes the captured variable 'average'", callbacks = { on_epoch = function(ctx)
-      average:copy_(average * 0.5 + ctx.model[1].weight * 0.5)
-    end } },
     { "callbacks.on_epoch changes the global variable 'epochs_seen'", callbacks = { on_epoch = function()
       rawset(_G, "epochs_seen", (rawget(_G, "epochs_seen") or 0) + 1)
     end } },
@@ -190,20 +187,66 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
 end
 
 -- It is said when the first epoch is saved, once, and no resume is promised.
-function TestRefused:test_what_no_checkpoint_has_is_said_at_once()
-  local n, lines = 0, {}
-  local e = experiment { schedule = function(_, lr)
-    n = n + 1
-    return lr
-  end }
-  local progress = require "perilune.train.progress"
+-- What a run warns of, and the run.
+local function warnings(e, out)
+  local lines, progress = {}, require "perilune.train.progress"
   local write = progress.warn
   progress.warn = function(_, line) lines[#lines + 1] = line end
-  local run = start(e, "said", { pause_after = 3 })
+  local run = start(e, out, { pause_after = 3 })
   progress.warn = write
+  return lines, run
+end
+
+function TestRefused:test_what_no_checkpoint_has_is_said_at_once()
+  local n = 0
+  local lines, run = warnings(experiment { schedule = function(_, lr)
+    n = n + 1
+    return lr
+  end }, "said")
   lu.assertEquals(lines, { "warning: this run cannot be continued exactly: schedule changes the captured variable " ..
     "'n', which is in no checkpoint; keep it in ctx.state" })
   lu.assertStrContains(run:kept(), "it cannot be continued exactly: schedule changes the captured variable 'n'")
+end
+
+-- A tensor may be there to be worked with: the run is resumed, and what that means is said. In layers and losses it is.
+function TestRefused:test_tensors_that_change()
+  local average, saved = pl.zeros { 3, 2 }, nil
+  local function averaged()
+    return experiment { callbacks = { on_epoch = function(ctx)
+      average:copy_(average * 0.5 + ctx.model[1].weight * 0.5)
+    end } }
+  end
+  lu.assertEquals(warnings(averaged(), "average"), { "warning: callbacks.on_epoch changes the captured variable " ..
+    "'average', a tensor that is in no checkpoint; unless each step sets it anew, this run cannot be continued " ..
+    "exactly" })
+  lu.assertEquals(#start(averaged(), "average").history, 4)
+  local function masked()
+    return experiment { model = nn.Sequential { nn.Linear(3, 2), nn.Lambda {
+      forward = function(a)
+        saved = a:gt(0):to "f32"
+        return a * saved
+      end,
+      backward = function(dy) return dy * saved end } } }
+  end
+  lu.assertEquals(warnings(masked(), "masked"), {})
+end
+
+-- Runs of several seeds whose functions capture a tensor, the model's weights for one, are of the same settings.
+function TestRefused:test_captured_tensors_are_no_settings()
+  local base = experiment {}
+  local weight = base.model[1].weight
+  local variant = base:with { callbacks = { on_epoch = function(ctx) ctx.state.norm = weight:norm() end } }
+  local setups = {}
+  for seed = 1, 2 do setups[seed] = start(variant, "variant-" .. seed, { seed = seed }).identity.setup.callbacks end
+  lu.assertEquals(setups[2], setups[1])
+end
+
+-- What a script does to the model of a run that is over is no reason to keep it.
+function TestRefused:test_a_trained_model_may_be_changed()
+  local e = experiment {}
+  local first = bits(start(e, "again-1"))
+  e.model[1].weight[1] = 0
+  lu.assertEquals(bits(start(e, "again-2")), first)
 end
 
 -- Weights are in the checkpoint, and so is all that lies in them.

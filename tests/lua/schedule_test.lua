@@ -219,6 +219,7 @@ function TestSchedule:test_an_experiment_checks_its_schedule()
     "a warm-up of 5 epochs is longer than the 3 epochs in all")
   experiment(schedule.cosine { warmup = 3 })
   experiment(schedule.cosine { warmup = 5, epochs = 10 })
+  experiment(schedule.cosine { warmup = 3 }):with { epochs = 2 }      -- a short trial
   experiment(setmetatable({}, { __call = function() return 1 end }))
 end
 

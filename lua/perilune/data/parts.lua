@@ -23,6 +23,7 @@ local function check_names(what, names)
     if type(name) ~= "string" then
       raise("%s: option 'labels' takes the names of the classes, got %s as item %d", what, options.describe(name), k)
     end
+    if name:find "\0" then raise("%s: option 'labels': item %d has a zero byte", what, k) end
     if known[name] then raise("%s: option 'labels' has the name '%s' twice", what, name) end
     known[name] = true
   end

@@ -36,7 +36,7 @@ local function lambdas(layer, list)
   local own = layer.type == "Lambda" and debug.getuservalue(layer, 1)
   if type(own) == "table" then
     for _, name in ipairs { "forward", "backward", "shape" } do
-      list[#list + 1] = { ("%s of %s"):format(name, layer:label()), own[name] }
+      list[#list + 1] = { ("%s of %s"):format(name, layer:label()), own[name], scratch = true }
     end
   end
   for i = 1, #layer do lambdas(layer[i], list) end
@@ -45,7 +45,7 @@ end
 -- { what, f }; f may be something else than a function.
 local function user_functions(e)
   local list = { { "schedule", e.schedule }, { "the optimizer's step", core.optim.step_function(e.optimizer) },
-    { "the loss", e.loss } }
+    { "the loss", e.loss, scratch = true } }
   local rule = e.stopping
   list[#list + 1] = { "the stopping rule", type(rule) == "table" and rawget(rule, "update") or rule }
   lambdas(e.model, list)
@@ -87,11 +87,13 @@ local function publisher(run, identity, warn)
       return ok
     end
     local s = t.state
-    s.captured = run.changed_capture()
-    if s.captured and not warned and not s.ended and s.epoch < t.epochs then
+    local changed, is_tensor = run.changed_capture()
+    s.captured = not is_tensor and changed or nil
+    if changed and not warned and not s.ended and s.epoch < t.epochs then
       warned = true
-      warn(("warning: this run cannot be continued exactly: %s, which is in no checkpoint; keep it in " ..
-        "ctx.state"):format(s.captured))
+      warn((is_tensor and "warning: %s, a tensor that is in no checkpoint; unless each step sets it anew, this run " ..
+        "cannot be continued exactly" or "warning: this run cannot be continued exactly: %s, which is in no " ..
+        "checkpoint; keep it in ctx.state"):format(changed))
     end
     if write("checkpoint.h5", "checkpoint") then
       -- inside an epoch too, when epochs have ended since the last save
@@ -173,11 +175,6 @@ local function train(run, e, o, found, identity, overruled)
   columns[#columns + 1] = "samples_per_second"
   local progress = Progress.new { term = term, epochs = o.epochs, columns = columns, quiet = o.quiet,
     monitored = type(e.stopping) == "table" and e.stopping.monitor or nil }
-  if o.watch then
-    progress = require "perilune.terminal.watch_progress".new(progress,
-      { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
-      epochs = o.epochs, labels = e.data.labels })
-  end
   local optimizer = e.optimizer
   e.model:initialize(o.seed)
   if e.start_weights then trainer.restore(e.model, e.start_weights) end
@@ -192,7 +189,6 @@ local function train(run, e, o, found, identity, overruled)
   state = state or trainer.fresh(o.seed)
   random.install(o.seed, 0, state.random)
   run.history = past or history.new()
-  if o.watch then progress:follow(run.history) end
   local every = o.checkpoint_every
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
     state = state, history = run.history, user = user, evaluation = evaluation, best = best,
@@ -226,6 +222,12 @@ local function train(run, e, o, found, identity, overruled)
     })
   if found and found.state.ended then t:look_back() end
   if overruled then t:mark_edited("resumed with --force: " .. overruled) end
+  if o.watch then      -- last: what goes wrong before is said on the lines of the terminal
+    progress = require "perilune.terminal.watch_progress".new(progress,
+      { name = run.path and run.path:match "[^/]+$" or e.name, title = e.name,
+      epochs = o.epochs, labels = e.data.labels })
+    progress:follow(run.history)
+  end
   if not o.quiet then
     for _, line in ipairs(result.heading(run, e, o, found, term)) do
       for _, part in ipairs(text.wrap(line, term.width, "  ")) do progress:note(part) end

@@ -7,7 +7,7 @@ local errors = require "perilune.base.errors"
 
 local M = {}
 
-local DEPTH, ITEMS, ELEMENTS = 4, 2000, 1 << 20      -- of tables; of a tensor: larger ones are data
+local DEPTH, ITEMS, ELEMENTS = 4, 2000, 1 << 20      -- of tables; of all tensors: what is larger is data
 
 local function is_module(value)
   for _, module in pairs(package.loaded) do
@@ -16,30 +16,32 @@ local function is_module(value)
   return false
 end
 
--- `kept`: tensors that checkpoints have; what lies in them is not looked at.
-local function digest(value, kept, depth, seen)
+-- how.alike: objects, and none yet, are the same: a function may make one when it is first called. how.kept: tensors
+-- count by their elements, but for those that checkpoints have; how.left: so many at most.
+local function digest(value, how, depth, seen)
   local t = type(value)
   if t == "number" then return ("%s%a"):format(math.type(value), value) end
-  if t == "string" or t == "boolean" or t == "nil" then return t .. tostring(value) end
+  if t == "string" or t == "boolean" or t == "nil" and not how.alike then return t .. tostring(value) end
   if t == "table" and getmetatable(value) == nil and depth < DEPTH and not seen[value] and not is_module(value) then
     seen[value] = true
     local items = {}
     for k, v in pairs(value) do
       if #items >= ITEMS then break end
       if type(k) == "string" or type(k) == "number" then
-        items[#items + 1] = tostring(k) .. "=" .. digest(v, kept, depth + 1, seen)
+        items[#items + 1] = tostring(k) .. "=" .. digest(v, how, depth + 1, seen)
       end
     end
     table.sort(items)
     return "{" .. table.concat(items, ";") .. "}"
   end
-  if core.tensor.is_tensor(value) and value:count() <= ELEMENTS then
-    for _, item in ipairs(kept) do
-      if core.tensor.overlap(item.tensor, value) then return t end
+  if how.kept and core.tensor.is_tensor(value) and value:count() <= how.left then
+    for _, item in ipairs(how.kept) do
+      if core.tensor.overlap(item.tensor, value) then return "object" end
     end
+    how.left = how.left - value:count()
     return core.store.sha256(value)
   end
-  return t      -- other objects are not looked into: models have checkpoints of their own
+  return how.alike and "object" or t      -- not looked into: models have checkpoints of their own
 end
 
 -- Is the string among the constants of a function, as string.dump (of Lua 5.4) writes short ones?
@@ -48,9 +50,9 @@ local function has_constant(code, text)
 end
 
 -- Visits the variables of a function of a script, and of the functions that are their values: visit(kind, name, value).
--- code_of(f): what string.dump gives; nil where global variables do not matter.
+-- code_of(f): what string.dump gives; nil where global variables, and what the library remembers, do not matter.
 local function each_variable(f, visit, seen, code_of)
-  if seen[f] or errors.is_ours(debug.getinfo(f, "S").source) then return end
+  if seen[f] or code_of and errors.is_ours(debug.getinfo(f, "S").source) then return end
   seen[f] = true
   local function look(kind, name, value)
     if type(value) == "function" then each_variable(value, visit, seen, code_of) else visit(kind, name, value) end
@@ -61,7 +63,7 @@ local function each_variable(f, visit, seen, code_of)
     if name == nil then break end
     if name == "_ENV" then globals = value elseif name ~= "" then look("captured", name, value) end
   end
-  local code = code_of(f)
+  local code = code_of and code_of(f)
   if not code or type(globals) ~= "table" then return end
   local named = {}
   for name in next, globals do
@@ -77,11 +79,11 @@ local function dump(f)
 end
 
 -- A list of { name =, words =, digest = }: the variables of these functions.
-local function scan(functions, kept, code_of)
+local function scan(functions, how, code_of)
   local found = {}
   for _, entry in ipairs(functions) do
     each_variable(entry[2], function(kind, name, value)
-      found[#found + 1] = { name = name, digest = digest(value, kept, 0, {}),
+      found[#found + 1] = { name = name, digest = digest(value, entry.scratch and { alike = true } or how, 0, {}),
         words = ("%s changes the %s variable '%s'"):format(entry[1], kind, name) }
     end, {}, code_of)
   end
@@ -92,20 +94,14 @@ end
 function M.fingerprint(f)
   local words = { dump(f) }
   if not words[1] then return nil end
-  local function nothing() end
-  for _, found in ipairs(scan({ { "", f } }, {}, nothing)) do words[#words + 1] = found.name .. "=" .. found.digest end
+  for _, found in ipairs(scan({ { "", f } }, {})) do words[#words + 1] = found.name .. "=" .. found.digest end
   return (core.store.sha256(table.concat(words, "\n")):sub(1, 16))
 end
 
---- `functions`: a list of { "callbacks.on_epoch", f }; `kept`: a list of { tensor = } that checkpoints have. Returns
--- check() -> nil, or "callbacks.on_epoch changes the captured variable 'count'" once one of them has changed since.
-function M.watch(functions, kept)
-  local list = {}
-  for _, entry in ipairs(functions) do
-    if type(entry[2]) == "function" then list[#list + 1] = entry end
-  end
+-- check() -> the words of the first variable that is not what it was when this was called.
+local function watch(list, kept)
   local function by_words()
-    local found, all = {}, scan(list, kept or {}, dump)
+    local found, all = {}, scan(list, { alike = true, kept = kept, left = ELEMENTS }, dump)
     for _, item in ipairs(all) do found[item.words] = (found[item.words] or "") .. item.digest .. "\n" end
     return found, all
   end
@@ -117,6 +113,23 @@ function M.watch(functions, kept)
         if before[item.words] ~= now[item.words] then return item.words end
       end
     end
+  end
+end
+
+--- `functions`: a list of { "callbacks.on_epoch", f, scratch = }; scratch: tensors that it changes are worked with
+-- within a step. `kept`: a list of { tensor = } that checkpoints have. Returns check() -> nil, or "callbacks.on_epoch
+-- changes the captured variable 'count'" once one of them has changed since; second, whether it is a tensor, which may
+-- also be there to be worked with.
+function M.watch(functions, kept)
+  local list = {}
+  for _, entry in ipairs(functions) do
+    if type(entry[2]) == "function" then list[#list + 1] = entry end
+  end
+  local values, tensors = watch(list), watch(list, kept or {})
+  return function()
+    local words = values()
+    if words then return words, false end
+    return tensors(), true
   end
 end
 

@@ -40,7 +40,7 @@ function M:settle()
   for _, split in ipairs { "val", "test" } do
     local result = self.evaluation[split] and copy_of(self.evaluation[split])
     if result and result.predictions then
-      result.predictions = mistakes.compact(result.predictions, self.e.splits[split].classes)
+      result.predictions = result.predictions:to "i32"      -- files may keep bytes
       result.probabilities, result.mistakes, result.right = nil, nil, nil
     end
     ctx[split] = result

@@ -1,8 +1,8 @@
 --- The predictions of an evaluation, and its worst mistakes: what a report shows without the data.
 local M = { most = 50 }
 
---- Labels as files keep them: as bytes where each is one.
-function M.compact(labels, classes)
+-- Labels as files keep them: as bytes where each is one.
+local function compact(labels, classes)
   return classes <= 256 and labels:min() >= 0 and labels:to "u8" or labels
 end
 
@@ -48,7 +48,7 @@ function M.complete(result, split)
   if result.mistakes or not result.probabilities then return end
   result.mistakes = M.worst(split, result.predictions, result.probabilities)
   result.right = result.predictions:eq(split:read():all_labels())
-  result.predictions, result.probabilities = M.compact(result.predictions, split.classes), nil
+  result.predictions, result.probabilities = compact(result.predictions, split.classes), nil
 end
 
 return M
