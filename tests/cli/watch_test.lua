@@ -118,6 +118,18 @@ function TestWatch:test_what_a_script_prints()
   lu.assertEquals(select(2, lines:gsub("printed 7\nwritten 1.5\nand said\n", "")), 12)
 end
 
+-- What goes wrong before the first step is said, not hidden by the screen.
+function TestWatch:test_what_fails_before_it_begins()
+  local counting = experiment:gsub("return pl.exp", "local n = 0\n%0")
+  cli.write("fails.lua", (counting:gsub("10%) }", [[10, { init = function(shape)
+    n = n + 1
+    if n == 2 then error "the initializer fails" end
+    return pl.zeros(shape)
+  end }) }]])))
+  begin(100, 50, "run fails.lua --watch --fresh --out fails")
+  screen("the initializer fails", "EXIT 1")
+end
+
 function TestWatch:test_what_it_says_where_it_cannot()
   local r = cli.run "watch nowhere"
   lu.assertEquals({ r.status, r.err }, { 1, "perilune: there is no folder nowhere to watch\n" })
