@@ -1,6 +1,7 @@
 --- Heat maps: a matrix as cells of one colour, the darker the larger the share of its row (a confusion matrix) or of
 -- the range.
 local display = require "perilune.plot.display"
+local marks = require "perilune.terminal.marks"
 
 local M = {}
 
@@ -28,12 +29,7 @@ function M.draw(matrix, options)
   end
   if options.x then d:text(left + cell * m / 2, top - 24, options.x, { anchor = "middle", size = 12 }) end
   if options.y then d:text(14, top + high * n / 2, options.y, { anchor = "middle", size = 12, turn = -90 }) end
-  local low, most = math.huge, -math.huge
-  for _, row in ipairs(matrix) do
-    for _, v in ipairs(row) do
-      if v - v == 0 then low, most = math.min(low, v), math.max(most, v) end
-    end
-  end
+  local low, most = marks.range(matrix)
   local numbers = n <= MOST and m <= MOST and cell >= 18
   local every = math.max(1, math.ceil(14 / math.max(cell, 1)))
   for j = 1, m, every do

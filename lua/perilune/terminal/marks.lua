@@ -107,8 +107,8 @@ local function cell(share, style, size)
   return set[share > 0 and math.max(2, 1 + math.floor(share * (#set - 1) + 0.5)) or 1]:rep(size)
 end
 
--- The least and the largest finite value.
-local function range_of(matrix)
+--- The least and the largest finite value of a matrix; inf, -inf where there is none.
+function M.range(matrix)
   local low, high = math.huge, -math.huge
   for _, row in ipairs(matrix) do
     for _, v in ipairs(row) do
@@ -137,7 +137,7 @@ function M.heat(matrix, labels, style, options)
     return styles.clean(of and of[i] ~= nil and tostring(of[i]) or tostring(by_range and i or i - 1), style.utf8)
   end
   local rows, columns = options.rows or labels, options.columns or labels
-  local low, high = range_of(matrix)
+  local low, high = M.range(matrix)
   local function strength(v, sum, count)
     if not by_range then return sum > 0 and math.sqrt(math.max(0, v / sum)) or 0 end
     local mean = v / count
