@@ -2,10 +2,10 @@
 
 ---Augmentation: random alterations of the images of a training step. The data set itself stays as it is.
 ---
----Each has `chance` (default 1), the probability that it happens, decided anew for each "batch" or each "image" (`per`,
----default "image"); what happens is drawn for each image. It depends on the seed, the epoch, the batch and the image's
----place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the images. Error: an
----unknown option, a value out of range, samples that are not images [H, W, C].
+---Each has `chance` (default 1, of flip 0.5), the probability that it happens, decided anew for each "batch" or each
+---"image" (`per`, default "image"); what happens is drawn for each image. It depends on the seed, the epoch, the batch
+---and the image's place in it, and on nothing else. An experiment takes one, a list of them, or a Lua function of the
+---images. Error: an unknown option, a value out of range, samples that are not images [H, W, C].
 ---
 ---```lua
 ---augment = pl.augment.affine { chance = 0.25, per = "batch", zoom = 0.2, rotate = 25, shift = 0.2, unit = "whole" },
@@ -64,6 +64,20 @@ function augment.noise(std, options) end
 ---@param options? perilune.CutoutOptions
 ---@return perilune.Augmentation
 function augment.cutout(size, options) end
+
+---@class perilune.FlipOptions : perilune.AugmentOptions
+---@field chance? number from 0 to 1 (default 0.5)
+
+---Mirrors the image: left to right, or, "vertical", top to bottom. For pictures whose mirror image has the same label:
+---not for digits.
+---
+---```lua
+---augment = { pl.augment.flip(), pl.augment.affine { shift = 4, unit = "pixel" } }       -- the usual for CIFAR-10
+---```
+---@param direction? "horizontal"|"vertical" (default "horizontal")
+---@param options? perilune.FlipOptions
+---@return perilune.Augmentation
+function augment.flip(direction, options) end
 
 ---Several one after the other, as a list.
 ---

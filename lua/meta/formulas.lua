@@ -53,12 +53,15 @@ local pl = {}
 ---does without the script.
 ---
 ---```lua
----local Scale = nn.define {
----  name    = "Scale",
----  params  = function(o) return { scale = { shape = { o[1] }, init = { "constant", 1 } } } end,
----  forward = function(self, x) return x * self.scale end,
+---local LayerNorm = nn.define {
+---  name    = "LayerNorm",
+---  params  = function(o) return { scale = { shape = { o[1] }, init = { "constant", 1 } }, bias = { o[1] } } end,
+---  forward = function(self, x)
+---    local mean, var = x:mean(-1, { keepdim = true }), x:var(-1, { keepdim = true, correction = 0 })
+---    return (x - mean) / (var + 1e-5):sqrt() * self.scale + self.bias
+---  end,
 ---}
----Scale(10)
+---LayerNorm(10)
 ---```
 ---@param definition perilune.Definition
 ---@return fun(...: any): perilune.Layer constructor
@@ -109,6 +112,12 @@ function nn.Graph(forward, options) end
 ---  end,
 ---}
 ---local value, grad = focal(pl.randn(4, 10), pl.tensor({ 0, 1, 2, 3 }, "i32"))
+---
+---local weight = pl.tensor { 1, 1, 5 }      -- of the classes: the third is rare
+---local weighted = nn.define_loss {
+---  name    = "WeightedCrossEntropy",
+---  forward = function(y, label) return -(y:log_softmax(-1) * label:one_hot(3) * weight):sum(-1) end,
+---}
 ---```
 ---@param definition perilune.LossDefinition
 ---@return perilune.Loss loss

@@ -1,7 +1,7 @@
 /* Every augmentation once: a new one is one file and one line in this list. */
 #include "data/augment.h"
 
-#define AUGMENTATIONS(X) X(affine) X(elastic) X(noise) X(cutout)
+#define AUGMENTATIONS(X) X(affine) X(elastic) X(noise) X(cutout) X(flip)
 
 #define DECLARE(name) extern const pl_augment_class pl_augment_##name;
 AUGMENTATIONS(DECLARE)

@@ -288,6 +288,35 @@ static void cutout_cuts_a_square(void **state) {
   pl_augment_free(a);
 }
 
+static void flip_mirrors(void **state) {
+  (void)state;
+  enum { N = 400, H = 5, W = 4, C = 3, ALL = N * H * W * C };
+  static const struct { const char *json; bool vertical; double share; } cases[] = {
+    { "{\"chance\":1}", false, 1 }, { "{\"direction\":\"vertical\",\"chance\":1}", true, 1 }, { "{}", false, 0.5 },
+  };
+  for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+    pl_augment *a = make("flip", cases[k].json);
+    float *x = noise_images(ALL), *y = noise_images(ALL);
+    apply(a, y, N, H, W, C, pl_augment_rng(1, 1, 1, 0), 2);
+    int mirrored = 0;
+    for (int i = 0; i < N; i++) {
+      bool as_it_was = memcmp(x + i * H * W * C, y + i * H * W * C, H * W * C * sizeof *x) == 0;
+      mirrored += !as_it_was;
+      for (int r = 0; r < H; r++)
+        for (int q = 0; q < W; q++)
+          for (int c = 0; c < C; c++) {
+            int from_r = cases[k].vertical && !as_it_was ? H - 1 - r : r;
+            int from_q = cases[k].vertical || as_it_was ? q : W - 1 - q;
+            assert_true(y[((i * H + r) * W + q) * C + c] == x[((i * H + from_r) * W + from_q) * C + c]);
+          }
+    }
+    assert_float_equal((double)mirrored / N, cases[k].share, 0.07);
+    free(x);
+    free(y);
+    pl_augment_free(a);
+  }
+}
+
 static void a_configuration_makes_the_same_again(void **state) {
   (void)state;
   pl_error err;
@@ -333,6 +362,7 @@ int main(void) {
     cmocka_unit_test(whole_shifts_are_whole_and_even), cmocka_unit_test(chance_is_per_batch_or_per_image),
     cmocka_unit_test(bits_do_not_depend_on_threads), cmocka_unit_test(elastic_matches_the_definition),
     cmocka_unit_test(noise_has_its_std), cmocka_unit_test(cutout_cuts_a_square),
+    cmocka_unit_test(flip_mirrors),
     cmocka_unit_test(a_configuration_makes_the_same_again), cmocka_unit_test(refuses_with_a_reason),
   };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,8 @@ function TestHelp:test_words_are_looked_for()
   lu.assertStrContains(help.text "checkpoints", "optimizer:counters")
   lu.assertStrContains(help.text "lr", "OptimOptions.lr")
   for word, words in pairs { freeze = "frozen = true", freezing = "frozen = true", clip = "t:clamp(low, high)",
-    ["class weights"] = "a loss as a function", class_weight = "a loss as a function", mixup = "augment = function",
+    ["class weights"] = "weights of classes are the loss's", class_weight = "help nn.define_loss",
+    mixup = "augment = function",
     transfer = "nn.load", view = "t:reshape(sizes)" } do
     local page, why = help.text(word)
     lu.assertNil(page, word)

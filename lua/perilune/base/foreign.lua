@@ -19,7 +19,8 @@ local frozen = "layers are frozen by the optimizer: optim.Adam { groups = { { la
 local transfer = "base = nn.load(\"base.h5\") has its weights, also in nn.Sequential { base, nn.Linear(10, 2) }; " ..
   "pl.experiment { start = \"keep\", ... } goes on training them; groups of an optimizer are frozen (help frozen)"
 local mixing = "a function may mix a batch: augment = function(x, y, ctx) ... return x end"
-local weights = "classes have no weights here; write a loss as a function (help define_loss)"
+local layer_norm = "it is a formula of four lines, which help nn.define has as its example"
+local weights = "weights of classes are the loss's; help nn.define_loss has one with them"
 local affine = "write pl.augment.affine { rotate = 15, zoom = 0.1, shift = 0.1 }"
 
 return {
@@ -45,17 +46,18 @@ return {
     dropout2d = "write nn.Dropout(p)", spatialdropout = "write nn.Dropout(p)", view = flatten,
       unflatten = "write nn.Reshape { sizes }",
     logsoftmax = "=LogSoftmax", activation = "an activation is a layer: nn.ReLU(), nn.Tanh(), nn.Sigmoid(), ...",
-    module = "models are nn.Sequential { ... } and nn.Residual { ... }; a layer of your own is nn.Lambda { " ..
-      "forward = ..., backward = ... }",
+    module = "models are nn.Sequential { ... } and nn.Residual { ... }; a layer of your own is nn.define { " ..
+      "name = ..., params = ..., forward = ... }",
     modulelist = "write nn.Sequential { ... }", container = "write nn.Sequential { ... }",
       model = "write nn.Sequential { ... }",
     functional = "activations are layers (nn.ReLU()) and methods of tensors (t:relu())",
       f = "write nn.ReLU(), or t:relu()",
     init = inits, initializers = inits,
-      parameter = "layers make their parameters; nn.Lambda is for a layer of your own",
+      parameter = "layers make their parameters; a layer of your own has them too: nn.define { params = ... }",
     dataparallel = "all cores are used as it is; pl.system.threads(n) says how many",
     input = "no input layer is needed: model:build { 28, 28, 1 }, or the first batch, says the shape",
     inputlayer = "no input layer is needed: model:build { 28, 28, 1 }, or the first batch, says the shape",
+    layernorm = layer_norm, layernormalization = layer_norm,
     swish = "=SiLU", skip = "=Residual", add = "write nn.Residual { branch, shortcut }",
   },
   optim = {
@@ -84,9 +86,10 @@ return {
     randomcrop = "write pl.augment.affine { shift = 0.1 }", crop = "write pl.augment.affine { shift = 0.1 }",
       scale = affine,
     randomerasing = "=cutout", erase = "=cutout", gaussiannoise = "=noise", sequential = "=compose", chain = "=compose",
-    flip = "a function may alter a batch: augment = function(x, y, ctx) ... return x end",
+    randomflip = "=flip", randomhorizontalflip = "=flip", horizontalflip = "=flip", fliplr = "=flip",
+    randomverticalflip = 'write pl.augment.flip "vertical"', verticalflip = 'write pl.augment.flip "vertical"',
+    flipud = 'write pl.augment.flip "vertical"',
     mixup = mixing, cutmix = mixing,
-    randomhorizontalflip = "a function may alter a batch: augment = function(x, y, ctx) ... return x end",
   },
   data = {
     dataloader = loop, loader = loop, tensordataset = "write data.from_tensors { x = x, y = y }",
