@@ -36,10 +36,9 @@ PL_API long pl_threads_involuntary_switches(void);
 
 /* ---- regions ---- */
 
-/* Calls fn(team, arg) on each member; returns when all are done. On all threads, or on n (1, and whatever is less,
-   costs nothing). There may be fewer, where the system starts no more or in a child made by fork: team->size says how
-   many there are. The team is gone when fn returns. */
-PL_API void pl_threads_run(pl_team_fn fn, void *arg);
+/* Calls fn(team, arg) on each member of a team of n; returns when all are done. 1, and whatever is less, costs
+   nothing. There may be fewer, where the system starts no more or in a child made by fork: team->size says how many
+   there are. The team is gone when fn returns. */
 PL_API void pl_threads_run_on(int n, pl_team_fn fn, void *arg);
 /* All members wait for each other; what one wrote before, the others see after. */
 PL_API void pl_team_barrier(const pl_team *team);

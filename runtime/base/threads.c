@@ -170,8 +170,6 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   pthread_mutex_unlock(&one_at_a_time);
 }
 
-void pl_threads_run(pl_team_fn fn, void *arg) { pl_threads_run_on(pl_threads_get(), fn, arg); }
-
 static void barrier_wait(const pl_team *team, pl_load_balance *balance) {
   struct pl_barrier *b = team->barrier;
   unsigned phase = atomic_load_explicit(&b->phase, memory_order_relaxed);

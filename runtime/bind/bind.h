@@ -35,10 +35,24 @@ void bind_push_json_text(lua_State *L, struct cJSON *json, const char *member, b
 pl_tensor **bind_new_tensor(lua_State *L);
 pl_tensor *bind_check_tensor(lua_State *L, int index);      /* raises unless a live tensor */
 pl_tensor *bind_test_tensor(lua_State *L, int index);       /* NULL unless a live tensor */
+/* The tensor at `index` as contiguous elements of `type`, converted where it has another; pushes it. Raises. */
+const pl_tensor *bind_push_as(lua_State *L, int index, pl_dtype type);
+/* [n, sample...]; and back: the shape of one sample of a batch, which has an axis. */
+pl_shape bind_batch_shape(const pl_shape *sample, size_t n);
+pl_shape bind_sample_shape(const pl_shape *batch);
+/* A tensor [n, sample...] for the empty slot, filled from `data` unless that is NULL: its elements. Raises, but asks
+   Lua for no memory. */
+void *bind_fill_batch(lua_State *L, pl_tensor **slot, pl_dtype type, const pl_shape *sample, size_t n,
+                      const void *data);
+/* Copies the elements of an f32 tensor to `out`, which they may lie in. Raises. */
+void bind_copy_floats(lua_State *L, const pl_tensor *t, float *out);
 /* The list of strings at `index`, *n of them and a NULL. What is pushed keeps them, whatever becomes of the list. */
 const char **bind_check_strings(lua_State *L, int index, size_t *n);
 /* A shape from a table or a run of integers at `index`..top. */
 pl_shape bind_check_shape(lua_State *L, int index);
+/* Pushes a list of whole numbers; of the sizes of a shape. */
+void bind_push_integers(lua_State *L, const int64_t *v, int n);
+void bind_push_shape(lua_State *L, const pl_shape *shape);
 
 /* Data sets: a core.dataset, or a split as lua/perilune/data/init.lua makes it, which is read from its files now if
    it has not been. Calls functions of the script, and may raise: call it before anything is held. The data set takes

@@ -8,8 +8,6 @@
 
 /* A data set's slot, pushed empty (already collectable), to be filled by the caller. */
 pl_dataset **bind_new_dataset(lua_State *L);
-/* Pushes a list of sizes. */
-void bind_push_shape(lua_State *L, const pl_shape *shape);
 /* Pushes { type =, shape =, integers = } of an array in a file. */
 void bind_push_array_info(lua_State *L, const pl_array_info *info);
 /* The class of data sets in the core. */

@@ -37,14 +37,6 @@ static int dataset_share(lua_State *L) {
   return 1;
 }
 
-void bind_push_shape(lua_State *L, const pl_shape *shape) {
-  lua_createtable(L, shape->axes, 0);
-  for (int i = 0; i < shape->axes; i++) {
-    lua_pushinteger(L, shape->size[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
 void bind_push_array_info(lua_State *L, const pl_array_info *info) {
   lua_createtable(L, 0, 4);
   lua_pushstring(L, pl_dtype_name(info->type));
@@ -53,13 +45,6 @@ void bind_push_array_info(lua_State *L, const pl_array_info *info) {
   lua_setfield(L, -2, "shape");
   lua_pushboolean(L, info->integers);
   lua_setfield(L, -2, "integers");
-}
-
-static pl_shape with_count(size_t n, pl_shape shape) {
-  memmove(shape.size + 1, shape.size, (size_t)shape.axes * sizeof shape.size[0]);
-  shape.size[0] = (int64_t)n;
-  shape.axes++;
-  return shape;
 }
 
 /* ds:info() -> { count=, shape=, classes=, target=, pixels=, name=, sha256= } */
@@ -131,17 +116,15 @@ static int push_batch(lua_State *L, const pl_dataset *ds, const uint32_t *positi
   pl_error err;
   gathering g = { .ds = ds, .positions = positions, .n = n };
   bool labels = pl_dataset_classes(ds) > 0;
-  pl_shape shape = with_count(n, pl_dataset_shape(ds));
-  pl_tensor **x = bind_new_tensor(L), **y = NULL;
-  if ((*x = pl_tensor_new(PL_F32, &shape, &err)) == NULL) return bind_raise(L, &err);
-  if (labels || pl_dataset_has_targets(ds)) {
-    shape = labels ? (pl_shape){ 1, { (int64_t)n } } : with_count(n, pl_dataset_target_shape(ds));
-    y = bind_new_tensor(L);
-    if ((*y = pl_tensor_new(labels ? PL_I32 : PL_F32, &shape, &err)) == NULL) return bind_raise(L, &err);
-    if (labels) g.labels = pl_tensor_data(*y);
-    else g.targets = pl_tensor_data(*y);
+  pl_shape sample = pl_dataset_shape(ds);
+  pl_tensor **x = bind_new_tensor(L);
+  g.x = bind_fill_batch(L, x, PL_F32, &sample, n, NULL);
+  if (labels) {
+    g.labels = bind_fill_batch(L, bind_new_tensor(L), PL_I32, &(pl_shape){ 0 }, n, NULL);
+  } else if (pl_dataset_has_targets(ds)) {
+    sample = pl_dataset_target_shape(ds);
+    g.targets = bind_fill_batch(L, bind_new_tensor(L), PL_F32, &sample, n, NULL);
   } else lua_pushnil(L);
-  g.x = pl_tensor_data(*x);
   pl_threads_run_on(pl_threads_for((double)pl_tensor_count(*x)), gather, &g);
   if (pl_dataset_status(ds, &err)) return bind_raise(L, &err);
   bind_account(L, (size_t)pl_tensor_count(*x) * sizeof(float));

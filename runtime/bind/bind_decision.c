@@ -8,7 +8,6 @@ pl_output_kind bind_check_outputs(lua_State *L, int index) {
 
 /* Scores [N, K] at 1 as contiguous f32; their rows and width. */
 static const float *check_scores(lua_State *L, int64_t *rows, size_t *width) {
-  pl_error err;
   char text[PL_SHAPE_TEXT];
   const pl_tensor *y = bind_check_tensor(L, 1);
   const pl_shape *shape = pl_tensor_shape(y);
@@ -16,10 +15,7 @@ static const float *check_scores(lua_State *L, int64_t *rows, size_t *width) {
     luaL_error(L, "outputs are [N, K], got %s", pl_shape_text(text, shape, false));
   *rows = shape->size[0];
   *width = *rows > 0 ? (size_t)(pl_shape_count(shape) / *rows) : 0;
-  pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_type(y) == PL_F32 ? pl_tensor_to_contiguous(y, &err) : pl_tensor_to(y, PL_F32, &err);
-  if (*slot == NULL) bind_raise(L, &err);
-  return pl_tensor_data(*slot);
+  return pl_tensor_data(bind_push_as(L, 1, PL_F32));
 }
 
 /* decide(scores, kind) -> labels i32 [N]; -1 for a row with NaN */
@@ -52,7 +48,6 @@ static int probabilities(lua_State *L) {
 
 /* hits(scores, labels, kind) -> how many rows decide for their label, and of how many */
 static int hits(lua_State *L) {
-  pl_error err;
   int64_t rows, right = 0;
   size_t width;
   char first[PL_SHAPE_TEXT], second[PL_SHAPE_TEXT];
@@ -65,10 +60,7 @@ static int hits(lua_State *L) {
                       pl_shape_text(first, scores, false), pl_dtype_name(pl_tensor_type(labels)),
                       pl_shape_text(second, shape, false));
   const float *y = check_scores(L, &rows, &width);
-  pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_to(labels, PL_I32, &err);
-  if (*slot == NULL) return bind_raise(L, &err);
-  const int32_t *label = pl_tensor_data(*slot);
+  const int32_t *label = pl_tensor_data(bind_push_as(L, 2, PL_I32));
   for (int64_t i = 0; i < rows; i++) {
     int32_t guess = pl_decide(kind, y + (size_t)i * width, width);
     right += guess != PL_NO_LABEL && guess == label[i];
@@ -80,7 +72,6 @@ static int hits(lua_State *L) {
 
 /* errors(outputs, targets, kind) -> sums of |d| and d^2, d = output - target */
 static int errors(lua_State *L) {
-  pl_error err;
   int64_t rows;
   size_t width;
   const pl_tensor *targets = bind_check_tensor(L, 2);
@@ -88,11 +79,7 @@ static int errors(lua_State *L) {
   if (pl_tensor_count(targets) != pl_tensor_count(bind_check_tensor(L, 1)))
     return luaL_error(L, "outputs and targets differ in number");
   const float *y = check_scores(L, &rows, &width);
-  pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_type(targets) == PL_F32 ? pl_tensor_to_contiguous(targets, &err)
-    : pl_tensor_to(targets, PL_F32, &err);
-  if (*slot == NULL) return bind_raise(L, &err);
-  const float *t = pl_tensor_data(*slot);
+  const float *t = pl_tensor_data(bind_push_as(L, 2, PL_F32));
   pl_row_errors sum = { 0 };
   for (int64_t i = 0; i < rows; i++) {
     pl_row_errors e = pl_errors_of_row(kind, y + (size_t)i * width, t + (size_t)i * width, width);

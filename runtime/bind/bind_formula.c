@@ -158,7 +158,6 @@ static int recorder_op(lua_State *L) {
   return push_value(L, out);
 }
 
-/* Pushes the tensor, or number, at `index` as contiguous f32. */
 const pl_tensor *bind_push_plain(lua_State *L, int index) {
   pl_error err;
   pl_tensor **slot;
@@ -254,8 +253,7 @@ static int recorder_layer(lua_State *L) {
 
 /* recorder:adopt(layer) -> its number among the children of the layer that is recorded */
 static int recorder_adopt(lua_State *L) {
-  bind_recorder *r = bind_check_recorder(L);
-  (void)r;
+  bind_check_recorder(L);
   lua_settop(L, 2);
   bind_layer *child = bind_check_layer(L, 2);
   lua_getiuservalue(L, 1, 1);
@@ -282,11 +280,7 @@ static int recorder_adopt(lua_State *L) {
 static int recorder_shape(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
   const pl_operation o = r->program->step[value_at(L, r, 2)].op;
-  lua_createtable(L, o.out.axes, 0);
-  for (int a = 0; a < o.out.axes; a++) {
-    lua_pushinteger(L, o.out.size[a]);
-    lua_rawseti(L, -2, a + 1);
-  }
+  bind_push_shape(L, &o.out);
   lua_pushboolean(L, o.out_fixed);
   return 2;
 }

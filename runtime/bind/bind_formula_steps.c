@@ -37,11 +37,7 @@ int bind_formula_steps(lua_State *L) {
       lua_rawseti(L, -2, k + 1);
     }
     lua_setfield(L, -2, "inputs");
-    lua_createtable(L, s.op.args.n, 0);
-    for (int k = 0; k < s.op.args.n; k++) {
-      lua_pushinteger(L, s.op.args.v[k]);
-      lua_rawseti(L, -2, k + 1);
-    }
+    bind_push_integers(L, s.op.args.v, s.op.args.n);
     lua_setfield(L, -2, "args");
     lua_rawseti(L, -2, i + 1);
   }

@@ -3,16 +3,6 @@
 #include "bind/bind_formula.h"
 #include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
-#include "bind/bind_tensor.h"
-
-static const pl_tensor *push_f32(lua_State *L, int index) {
-  pl_error err;
-  const pl_tensor *t = bind_check_tensor(L, index);
-  pl_tensor **slot = bind_new_tensor(L);
-  bind_tensor_return(L, slot, pl_tensor_type(t) == PL_F32 ? pl_tensor_to_contiguous(t, &err)
-                                                          : pl_tensor_to(t, PL_F32, &err), &err);
-  return *slot;
-}
 
 /* verify(model, x): raises unless a training pass over x is, to the last bit, what its operations compute one by one.
    */
@@ -20,7 +10,7 @@ int bind_formula_verify(lua_State *L) {
   pl_error err;
   pl_model *model = bind_check_model(L, 1);
   lua_settop(L, 2);
-  const pl_tensor *x = push_f32(L, 2);
+  const pl_tensor *x = bind_push_as(L, 2, PL_F32);
   const pl_shape *sample = pl_model_input(model), *given = pl_tensor_shape(x);
   bool fits = sample == NULL || (given->axes == sample->axes + 1 && given->size[0] > 0 &&
               memcmp(given->size + 1, sample->size, (size_t)sample->axes * sizeof sample->size[0]) == 0);

@@ -6,14 +6,6 @@
 
 #define HELD "perilune.graph"
 
-static void push_integers(lua_State *L, const int64_t *v, int n) {
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    lua_pushinteger(L, v[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
 static void set_layer(lua_State *L, const pl_layer *layer) {
   bind_push_layer(L, layer);
   lua_setfield(L, -2, "layer");
@@ -29,7 +21,7 @@ static void push_constant(lua_State *L, const pl_value *v) {
 static void push_value(lua_State *L, const pl_value *v) {
   static const char *const sources[] = { "op", "input", "param", "constant" };
   lua_createtable(L, 0, 5);
-  push_integers(L, v->shape.size, v->shape.axes);
+  bind_push_shape(L, &v->shape);
   lua_setfield(L, -2, "shape");
   lua_pushboolean(L, v->fixed);
   lua_setfield(L, -2, "fixed");
@@ -61,7 +53,7 @@ static void push_op(lua_State *L, const pl_graph *g, const pl_op *op) {
   lua_pushinteger(L, op->out + 1);
   lua_setfield(L, -2, "output");
   if (op->info == NULL) return;
-  push_integers(L, op->info->args.v, op->info->args.n);
+  bind_push_integers(L, op->info->args.v, op->info->args.n);
   lua_setfield(L, -2, "args");
 }
 

@@ -1,34 +1,23 @@
 /* Layers that are functions of the script: the core calls back into Lua, in the state that began the pass. */
-#include <string.h>
 #include "bind/bind_formula.h"
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
 
 pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, const float *data) {
-  pl_shape shape = { sample->axes + 1, { (int64_t)batch } };
-  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
-  pl_error err;
   pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_new(PL_F32, &shape, &err);
-  if (*slot == NULL) bind_raise(L, &err);
-  if (data != NULL) memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * sizeof(float));
+  bind_fill_batch(L, slot, PL_F32, sample, batch, data);
   return *slot;
 }
 
 static void copy_result(lua_State *L, const char *what, const pl_shape *sample, size_t batch, float *out) {
   const pl_tensor *t = bind_check_tensor(L, -1);
-  pl_shape want = { sample->axes + 1, { (int64_t)batch } };
-  memcpy(want.size + 1, sample->size, (size_t)sample->axes * sizeof want.size[0]);
+  pl_shape want = bind_batch_shape(sample, batch);
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
   if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &want))
     luaL_error(L, "Lambda: %s must return an f32 tensor of shape %s, got %s %s", what,
                pl_shape_text(a, &want, false), pl_dtype_name(pl_tensor_type(t)),
                pl_shape_text(b, pl_tensor_shape(t), false));
-  pl_error err;
-  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
-  if (c == NULL) bind_raise(L, &err);
-  memcpy(out, pl_tensor_data(c), (size_t)pl_tensor_count(c) * sizeof(float));
-  pl_tensor_free(c);
+  bind_copy_floats(L, t, out);
 }
 
 static int protected_host(lua_State *L) {
@@ -40,11 +29,7 @@ static int protected_host(lua_State *L) {
     if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");
     lua_pop(L, 1);
     if (lua_getfield(L, -1, "shape") != LUA_TFUNCTION) return 0;
-    lua_createtable(L, call->in.axes, 0);
-    for (int k = 0; k < call->in.axes; k++) {
-      lua_pushinteger(L, call->in.size[k]);
-      lua_rawseti(L, -2, k + 1);
-    }
+    bind_push_shape(L, &call->in);
     lua_call(L, 1, 1);
     call->out = bind_check_shape(L, lua_gettop(L));
   } else if (call->kind == PL_HOST_FORWARD) {

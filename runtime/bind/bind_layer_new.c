@@ -224,11 +224,7 @@ int bind_layer_examples(lua_State *L) {
     lua_createtable(L, 0, 2);
     bind_push_json(L, cJSON_Parse(text), NULL);
     lua_setfield(L, -2, "arguments");
-    lua_createtable(L, input.axes, 0);
-    for (int k = 0; k < input.axes; k++) {
-      lua_pushinteger(L, input.size[k]);
-      lua_rawseti(L, -2, k + 1);
-    }
+    bind_push_shape(L, &input);
     lua_setfield(L, -2, "input");
     lua_setfield(L, -2, pl_layer_type_name(i));
   }

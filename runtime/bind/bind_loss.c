@@ -59,25 +59,13 @@ static void member(const pl_team *team, void *arg) {
   pl_loss_forward(c->loss, team, c->values, c->grad, c->output, c->target, c->rows, c->width);
 }
 
-/* The tensor at `index` as contiguous elements of `type`; pushes it. */
-static const pl_tensor *push_contiguous(lua_State *L, int index, pl_dtype type) {
-  pl_error err;
-  const pl_tensor *t = bind_check_tensor(L, index);
-  pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_type(t) == type ? pl_tensor_to_contiguous(t, &err) : pl_tensor_to(t, type, &err);
-  if (*slot == NULL) bind_raise(L, &err);
-  return *slot;
-}
-
 /* The shape of one sample; raises when there is no batch axis. */
 static pl_shape sample_of(lua_State *L, const pl_tensor *t, const char *what) {
   const pl_shape *shape = pl_tensor_shape(t);
   char text[PL_SHAPE_TEXT];
   if (shape->axes < 1 || shape->size[0] < 1)
     luaL_error(L, "the %s is a batch [N, ...] of at least one sample, got %s", what, pl_shape_text(text, shape, false));
-  pl_shape sample = { .axes = shape->axes - 1 };
-  memcpy(sample.size, shape->size + 1, (size_t)sample.axes * sizeof sample.size[0]);
-  return sample;
+  return bind_sample_shape(shape);
 }
 
 /* loss(output, target), at 1, 2, 3; of several outputs a list. Whole numbers [N] are labels, everything else is target
@@ -90,8 +78,8 @@ static call prepare(lua_State *L, bool gradient, pl_outputs *outputs) {
   bool labels = pl_tensor_type(bind_check_tensor(L, 3)) != PL_F32 &&
     pl_tensor_shape(bind_check_tensor(L, 3))->axes == 1;
   bool several = lua_istable(L, 2);
-  const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : push_contiguous(L, 2, PL_F32),
-    *target = push_contiguous(L, 3, labels ? PL_I32 : PL_F32);
+  const pl_tensor *output = several ? bind_join_outputs(L, 2, outputs, "output") : bind_push_as(L, 2, PL_F32),
+    *target = bind_push_as(L, 3, labels ? PL_I32 : PL_F32);
   pl_shape out = sample_of(L, output, "output"), expected = sample_of(L, target, "target");
   if (!several) *outputs = (pl_outputs){ 1, { out } };
   c.rows = (size_t)pl_tensor_shape(output)->size[0];

@@ -29,11 +29,7 @@ static int protected_record(lua_State *L) {
   const pl_outputs *o = r->recording->outputs;
   lua_createtable(L, o->count, 0);
   for (int i = 0; i < o->count; i++) {
-    lua_createtable(L, o->shape[i].axes, 0);
-    for (int a = 0; a < o->shape[i].axes; a++) {
-      lua_pushinteger(L, o->shape[i].size[a]);
-      lua_rawseti(L, -2, a + 1);
-    }
+    bind_push_shape(L, &o->shape[i]);
     lua_rawseti(L, -2, i + 1);
   }
   bind_end_recording(L, recorder, 2);

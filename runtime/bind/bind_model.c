@@ -7,32 +7,15 @@
 
 /* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
 static const pl_tensor *push_plain(lua_State *L, int index, size_t *n, pl_shape *sample) {
-  const pl_tensor *t = bind_check_tensor(L, index);
-  pl_error err;
-  pl_tensor **slot = bind_new_tensor(L);
-  if (pl_tensor_type(t) == PL_F32) {
-    *slot = pl_tensor_to_contiguous(t, &err);
-  } else {
-    pl_tensor *plain = pl_tensor_to_contiguous(t, &err);
-    if (plain != NULL) *slot = pl_tensor_new(PL_F32, pl_tensor_shape(t), &err);
-    if (*slot != NULL) {
-      float *out = pl_tensor_data(*slot);
-      for (int64_t i = 0; i < pl_tensor_count(t); i++)
-        out[i] = pl_tensor_type(t) == PL_U8 ? ((const uint8_t *)pl_tensor_data(plain))[i] :
-          (float)((const int32_t *)pl_tensor_data(plain))[i];
-    }
-    pl_tensor_free(plain);
-  }
-  if (*slot == NULL) bind_raise(L, &err);
-  const pl_shape *shape = pl_tensor_shape(*slot);
+  const pl_tensor *x = bind_push_as(L, index, PL_F32);
+  const pl_shape *shape = pl_tensor_shape(x);
   if (shape->axes < 1 || shape->size[0] < 1) {
     char text[PL_SHAPE_TEXT];
     luaL_error(L, "a model takes a batch [N, ...] of at least one sample, got %s", pl_shape_text(text, shape, false));
   }
   *n = (size_t)shape->size[0];
-  *sample = (pl_shape){ .axes = shape->axes - 1 };
-  memcpy(sample->size, shape->size + 1, (size_t)sample->axes * sizeof sample->size[0]);
-  return *slot;
+  *sample = bind_sample_shape(shape);
+  return x;
 }
 
 /* The same of samples. Bytes are refused: data sets divide them by 255, and a model trained on those would silently be
@@ -84,16 +67,6 @@ static pl_exec *ready(lua_State *L, pl_model *model, const pl_shape *sample, boo
   return exec;
 }
 
-/* A batch of `sample` for the empty slot; raises. */
-static float *fill_slot(lua_State *L, pl_tensor **slot, const pl_shape *sample, size_t n) {
-  pl_shape shape = { sample->axes + 1, { (int64_t)n } };
-  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
-  pl_error err;
-  *slot = pl_tensor_new(PL_F32, &shape, &err);
-  if (*slot == NULL) bind_raise(L, &err);
-  return pl_tensor_data(*slot);
-}
-
 /* The result on top, or the outputs in it, if there are several. */
 static int return_outputs(lua_State *L, const pl_outputs *outputs) {
   return outputs->count == 1 ? 1 : bind_split_outputs(L, lua_gettop(L), outputs);
@@ -117,8 +90,7 @@ static int model_forward(lua_State *L) {
   lua_pushvalue(L, input);
   lua_setfield(L, -2, BIND_INPUT);
   bind_family_of(bind_check_layer(L, 1))->input_version = version;
-  float *out = fill_slot(L, slot, pl_exec_output(exec), n);
-  memcpy(out, y, (size_t)pl_tensor_count(*slot) * sizeof *out);
+  bind_fill_batch(L, slot, PL_F32, pl_exec_output(exec), n, y);
   pl_outputs outputs = pl_exec_outputs(exec);
   lua_pop(L, 1);
   return return_outputs(L, &outputs);
@@ -140,7 +112,7 @@ static int model_infer(lua_State *L) {
   pl_tensor **slot = bind_new_tensor(L);
   pl_exec *exec = ready(L, model, &sample, false);
   size_t in = (size_t)pl_shape_count(&sample), out = (size_t)pl_shape_count(pl_exec_output(exec));
-  float *result = fill_slot(L, slot, pl_exec_output(exec), n);
+  float *result = bind_fill_batch(L, slot, PL_F32, pl_exec_output(exec), n, NULL);
   for (size_t i = 0; i < n; i += CHUNK) {
     const float *y;
     size_t count = n - i < CHUNK ? n - i : CHUNK;
@@ -197,7 +169,7 @@ static int model_backward(lua_State *L) {
   }
   pl_error err;
   check_input(L, f);
-  float *dx = needs_grad ? fill_slot(L, slot, pl_exec_input(exec), n) : NULL;
+  float *dx = needs_grad ? bind_fill_batch(L, slot, PL_F32, pl_exec_input(exec), n, NULL) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);
   return needs_grad ? 1 : 0;
@@ -252,8 +224,7 @@ static int model_activations(lua_State *L) {
   if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_CAPTURE, &y, &err)) return bind_raise(L, &err);
   for (int i = 0; i < rows; i++) {
     pl_model_row row = pl_model_row_at(model, i);
-    float *out = fill_slot(L, slots[i], &row.output, n);
-    memcpy(out, pl_exec_activation(exec, i), (size_t)pl_tensor_count(*slots[i]) * sizeof *out);
+    bind_fill_batch(L, slots[i], PL_F32, &row.output, n, pl_exec_activation(exec, i));
   }
   lua_pop(L, 1);
   return 1;

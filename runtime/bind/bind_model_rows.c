@@ -2,15 +2,7 @@
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
 
-static void push_shape(lua_State *L, const pl_shape *shape) {
-  lua_createtable(L, shape->axes, 0);
-  for (int i = 0; i < shape->axes; i++) {
-    lua_pushinteger(L, shape->size[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
-static lua_Integer trained_numbers(const pl_layer *layer) {
+static lua_Integer trained_values(const pl_layer *layer) {
   int64_t count = 0;
   for (int i = 0; i < pl_layer_params(layer); i++) {
     if (pl_layer_param_trained(layer, i)) count += pl_shape_count(pl_layer_param_shape(layer, i));
@@ -41,9 +33,9 @@ int bind_model_rows(lua_State *L) {
     lua_setfield(L, -2, "type");
     lua_pushstring(L, pl_layer_name(row.layer));
     lua_setfield(L, -2, "name");
-    push_shape(L, &row.output);
+    bind_push_shape(L, &row.output);
     lua_setfield(L, -2, "output");
-    lua_pushinteger(L, row.kind != PL_MODEL_BEGIN && !row.again ? trained_numbers(row.layer) : 0);
+    lua_pushinteger(L, row.kind != PL_MODEL_BEGIN && !row.again ? trained_values(row.layer) : 0);
     lua_setfield(L, -2, "parameters");
     if (row.again) {
       lua_pushboolean(L, 1);
@@ -70,8 +62,8 @@ int bind_model_sizes(lua_State *L) {
   pl_outputs outputs = { 0 };
   if (pl_model_is_built(model)) {
     outputs = pl_model_outputs(model);
-    push_shape(L, pl_model_input(model));
-    push_shape(L, &outputs.shape[0]);
+    bind_push_shape(L, pl_model_input(model));
+    bind_push_shape(L, &outputs.shape[0]);
   } else {
     lua_pushnil(L);
     lua_pushnil(L);
@@ -79,7 +71,7 @@ int bind_model_sizes(lua_State *L) {
   lua_pushboolean(L, pl_model_has_host(model));
   lua_createtable(L, outputs.count, 0);
   for (int i = 0; i < outputs.count; i++) {
-    push_shape(L, &outputs.shape[i]);
+    bind_push_shape(L, &outputs.shape[i]);
     lua_rawseti(L, -2, i + 1);
   }
   return 5;

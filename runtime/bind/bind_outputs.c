@@ -2,12 +2,6 @@
 #include "bind/bind_outputs.h"
 #include "bind/bind_tensor.h"
 
-static pl_shape batch_of(const pl_shape *sample, int64_t n) {
-  pl_shape shape = { sample->axes + 1, { n } };
-  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
-  return shape;
-}
-
 /* As many columns as the narrower has, row by row. */
 static void copy_columns(float *out, size_t out_width, const float *in, size_t in_width, size_t rows) {
   size_t width = in_width < out_width ? in_width : out_width;
@@ -22,7 +16,7 @@ int bind_split_outputs(lua_State *L, int index, const pl_outputs *outputs) {
   pl_error err;
   luaL_checkstack(L, outputs->count + 2, NULL);
   for (int i = 0; i < outputs->count; i++) {
-    pl_shape shape = batch_of(&outputs->shape[i], n);
+    pl_shape shape = bind_batch_shape(&outputs->shape[i], (size_t)n);
     size_t mine = (size_t)pl_shape_count(&outputs->shape[i]);
     pl_tensor **slot = bind_new_tensor(L);
     bind_tensor_return(L, slot, pl_tensor_new(PL_F32, &shape, &err), &err);
@@ -41,17 +35,13 @@ void bind_list_outputs(lua_State *L, int index, const pl_outputs *outputs) {
 
 /* The i-th tensor of the list at `index`, as contiguous f32; pushes it. */
 static const pl_tensor *push_part(lua_State *L, int index, int i, const char *what) {
-  pl_error err;
   lua_rawgeti(L, index, i);
   if (bind_test_tensor(L, lua_gettop(L)) == NULL)
     luaL_error(L, "the %s of a model of several outputs is a list of tensors, and item %d is a %s", what, i,
                luaL_typename(L, -1));
-  pl_tensor **slot = bind_new_tensor(L);
-  const pl_tensor *t = bind_check_tensor(L, lua_gettop(L) - 1);
-  bind_tensor_return(L, slot, pl_tensor_type(t) == PL_F32 ? pl_tensor_to_contiguous(t, &err)
-                                                          : pl_tensor_to(t, PL_F32, &err), &err);
+  const pl_tensor *part = bind_push_as(L, lua_gettop(L), PL_F32);
   lua_remove(L, -2);
-  return *slot;
+  return part;
 }
 
 const pl_tensor *bind_join_outputs(lua_State *L, int index, pl_outputs *found, const char *what) {
@@ -68,8 +58,7 @@ const pl_tensor *bind_join_outputs(lua_State *L, int index, pl_outputs *found, c
     if (shape->axes < 1 || shape->size[0] < 1 || (i > 0 && shape->size[0] != flat.size[0]))
       luaL_error(L, "the %s is a list of batches [N, ...] of as many samples each", what);
     flat.size[0] = shape->size[0];
-    found->shape[i] = (pl_shape){ .axes = shape->axes - 1 };
-    memcpy(found->shape[i].size, shape->size + 1, (size_t)(shape->axes - 1) * sizeof shape->size[0]);
+    found->shape[i] = bind_sample_shape(shape);
     flat.size[1] += pl_shape_count(&found->shape[i]);
   }
   found->count = count;

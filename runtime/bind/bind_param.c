@@ -29,11 +29,7 @@ void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index) {
     luaL_error(L, "%s.%s takes an f32 tensor of shape %s, got %s %s", pl_layer_type(layer), p->name,
                pl_shape_text(a, &p->shape, false), pl_dtype_name(pl_tensor_type(t)),
                pl_shape_text(b, pl_tensor_shape(t), false));
-  pl_error err;
-  pl_tensor *c = pl_tensor_to_contiguous(t, &err);
-  if (c == NULL) bind_raise(L, &err);
-  memmove(p->value, pl_tensor_data(c), (size_t)pl_shape_count(&p->shape) * sizeof(float));
-  pl_tensor_free(c);
+  bind_copy_floats(L, t, p->value);
 }
 
 /* A Lua initializer is called with the shape as a table and returns a tensor of that shape. */
@@ -46,11 +42,7 @@ static void custom_init(lua_State *L, const pl_layer *layer) {
     bind_push_layer(L, layer);
     lua_getiuservalue(L, -1, 1);
     if (lua_getfield(L, -1, option) == LUA_TFUNCTION) {
-      lua_createtable(L, layer->param[i].shape.axes, 0);
-      for (int k = 0; k < layer->param[i].shape.axes; k++) {
-        lua_pushinteger(L, layer->param[i].shape.size[k]);
-        lua_rawseti(L, -2, k + 1);
-      }
+      bind_push_shape(L, &layer->param[i].shape);
       lua_call(L, 1, 1);
       if (bind_test_tensor(L, -1) == NULL) {
         char text[PL_SHAPE_TEXT];

@@ -1,5 +1,6 @@
 /* core.readers: NPY, NPZ and CSV files; lua/perilune/data builds data sets on them. */
 #include "bind/bind_data.h"
+#include "bind/bind_store.h"
 #include "perilune/alloc.h"
 #include "perilune/readers.h"
 
@@ -30,55 +31,20 @@ static int readers_npy_read(lua_State *L) {
   return 1;
 }
 
-/* The names are kept in C until the archive is closed: Lua may raise. */
-typedef struct names {
-  char *text;
-  size_t n, capacity;
-  bool failed;
-} names;
+typedef struct names { bind_box *box; pl_status status; pl_error err; } names;
 
 static void add_name(void *context, const char *name) {
   names *list = context;
-  size_t more = strlen(name) + 1;
-  if (list->n + more > list->capacity) {
-    size_t capacity = 2 * list->capacity + more + 1024;
-    char *text = pl_alloc(capacity, NULL);
-    if ((list->failed = list->failed || text == NULL)) {
-      pl_free(text);
-      return;
-    }
-    if (list->n > 0) memcpy(text, list->text, list->n);
-    pl_free(list->text);
-    list->text = text;
-    list->capacity = capacity;
-  }
-  memcpy(list->text + list->n, name, more);
-  list->n += more;
-}
-
-static int push_names(lua_State *L) {
-  const names *list = lua_touserdata(L, 1);
-  lua_newtable(L);
-  lua_Integer k = 0;
-  for (const char *at = list->text; at < list->text + list->n; at += strlen(at) + 1) {
-    lua_pushstring(L, at);
-    lua_rawseti(L, -2, ++k);
-  }
-  return 1;
+  if (list->status == PL_OK) list->status = bind_box_add(list->box, name, strlen(name) + 1, &list->err);
 }
 
 /* npz_list(path) -> names; or nil, message */
 static int readers_npz_list(lua_State *L) {
   pl_error err;
-  names list = { 0 };
-  pl_status status = pl_npz_list(luaL_checkstring(L, 1), add_name, &list, &err);
-  if (status == PL_OK && list.failed) status = pl_error_set(&err, PL_ERROR_MEMORY, "not enough memory");
-  lua_pushcfunction(L, push_names);
-  lua_pushlightuserdata(L, &list);
-  int code = status ? LUA_OK : lua_pcall(L, 1, 1, 0);
-  pl_free(list.text);
-  if (status) return bind_fail(L, &err);
-  return code == LUA_OK ? 1 : lua_error(L);
+  const char *path = luaL_checkstring(L, 1);
+  names list = { .box = bind_new_box(L) };
+  if (pl_npz_list(path, add_name, &list, &err)) return bind_fail(L, &err);
+  return list.status ? bind_raise(L, &list.err) : bind_push_texts(L, list.box);
 }
 
 BIND_CLOSABLE(csv, BIND_CSV, pl_csv)

@@ -37,6 +37,17 @@ pl_status bind_box_add(bind_box *box, const void *data, size_t size, pl_error *e
   return PL_OK;
 }
 
+int bind_push_texts(lua_State *L, bind_box *box) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  for (size_t at = 0; at < box->size; at += strlen((char *)box->data + at) + 1) {
+    lua_pushstring(L, (char *)box->data + at);
+    lua_rawseti(L, -2, ++n);
+  }
+  bind_box_clear(box);
+  return 1;
+}
+
 int bind_open_store(lua_State *L);
 
 int bind_open_store(lua_State *L) {

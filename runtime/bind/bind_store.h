@@ -14,6 +14,8 @@ typedef struct bind_box {
 bind_box *bind_new_box(lua_State *L);
 pl_status bind_box_add(bind_box *box, const void *data, size_t size, pl_error *err);   /* data may be NULL: zeros */
 void bind_box_clear(bind_box *box);   /* frees at once what the collector would free later */
+/* Pushes the texts in the box, each with its zero, as a list, and clears the box. Returns 1. */
+int bind_push_texts(lua_State *L, bind_box *box);
 
 extern const luaL_Reg bind_store_writer_functions[], bind_store_reader_functions[], bind_store_file_functions[];
 void bind_store_writer_class(lua_State *L);

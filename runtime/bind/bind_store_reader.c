@@ -55,14 +55,7 @@ static int reader_list(lua_State *L) {
   const char *path = luaL_optstring(L, 2, "/");
   bind_box *box = bind_new_box(L);
   if (pl_store_list(self(L), path, add_name, box, &err)) return read_failed(L, &err);
-  lua_newtable(L);
-  lua_Integer n = 0;
-  for (size_t at = 0; at < box->size; at += strlen((char *)box->data + at) + 1) {
-    lua_pushstring(L, (char *)box->data + at);
-    lua_rawseti(L, -2, ++n);
-  }
-  bind_box_clear(box);
-  return 1;
+  return bind_push_texts(L, box);
 }
 
 static pl_status add_attr(void *box, const char *name, const pl_store_value *value, pl_error *err) {
@@ -106,11 +99,7 @@ static int reader_info(lua_State *L) {
   if (pl_store_stat(self(L), luaL_checkstring(L, 2), &info, &err)) return read_failed(L, &err);
   lua_pushstring(L, info.group ? "group" : pl_store_type_name(info.type));
   if (info.group) return 1;
-  lua_createtable(L, info.shape.axes, 0);
-  for (int i = 0; i < info.shape.axes; i++) {
-    lua_pushinteger(L, info.shape.size[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  bind_push_shape(L, &info.shape);
   return 2;
 }
 
@@ -192,11 +181,7 @@ static int reader_numbers(lua_State *L) {
     lua_rawseti(L, -2, i + 1);
   }
   bind_box_clear(box);
-  lua_createtable(L, info.shape.axes, 0);
-  for (int i = 0; i < info.shape.axes; i++) {
-    lua_pushinteger(L, info.shape.size[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  bind_push_shape(L, &info.shape);
   return 2;
 }
 

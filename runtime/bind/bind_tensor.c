@@ -24,6 +24,44 @@ pl_tensor *bind_check_tensor(lua_State *L, int index) {
   return *slot;
 }
 
+const pl_tensor *bind_push_as(lua_State *L, int index, pl_dtype type) {
+  pl_error err;
+  const pl_tensor *t = bind_check_tensor(L, index);
+  pl_tensor **slot = bind_new_tensor(L);
+  *slot = pl_tensor_type(t) == type ? pl_tensor_to_contiguous(t, &err) : pl_tensor_to(t, type, &err);
+  if (*slot == NULL) bind_raise(L, &err);
+  return *slot;
+}
+
+pl_shape bind_batch_shape(const pl_shape *sample, size_t n) {
+  pl_shape shape = { sample->axes + 1, { (int64_t)n } };
+  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
+  return shape;
+}
+
+pl_shape bind_sample_shape(const pl_shape *batch) {
+  pl_shape shape = { .axes = batch->axes - 1 };
+  memcpy(shape.size, batch->size + 1, (size_t)shape.axes * sizeof shape.size[0]);
+  return shape;
+}
+
+void *bind_fill_batch(lua_State *L, pl_tensor **slot, pl_dtype type, const pl_shape *sample, size_t n,
+                      const void *data) {
+  pl_error err;
+  pl_shape shape = bind_batch_shape(sample, n);
+  if ((*slot = pl_tensor_new(type, &shape, &err)) == NULL) bind_raise(L, &err);
+  if (data != NULL) memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * pl_dtype_size(type));
+  return pl_tensor_data(*slot);
+}
+
+void bind_copy_floats(lua_State *L, const pl_tensor *t, float *out) {
+  pl_error err;
+  pl_tensor *plain = pl_tensor_to_contiguous(t, &err);
+  if (plain == NULL) bind_raise(L, &err);
+  memmove(out, pl_tensor_data(plain), (size_t)pl_tensor_count(plain) * sizeof *out);
+  pl_tensor_free(plain);
+}
+
 int bind_tensor_return(lua_State *L, pl_tensor **slot, pl_tensor *result, const pl_error *err) {
   if (result == NULL) return bind_raise(L, err);
   *slot = result;
@@ -134,13 +172,15 @@ static int tensor_tostring(lua_State *L) {
 
 /* ---- t[i], t.shape, t:method ---- */
 
-static void push_shape(lua_State *L, const pl_shape *shape) {
-  lua_createtable(L, shape->axes, 0);
-  for (int a = 0; a < shape->axes; a++) {
-    lua_pushinteger(L, shape->size[a]);
-    lua_rawseti(L, -2, a + 1);
+void bind_push_integers(lua_State *L, const int64_t *v, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushinteger(L, v[i]);
+    lua_rawseti(L, -2, i + 1);
   }
 }
+
+void bind_push_shape(lua_State *L, const pl_shape *shape) { bind_push_integers(L, shape->size, shape->axes); }
 
 static int named_field(lua_State *L) {
   const char *name = lua_tostring(L, 2);
@@ -150,7 +190,7 @@ static int named_field(lua_State *L) {
   lua_pushvalue(L, 2);
   if (strncmp(name, "__", 2) && lua_rawget(L, -2) != LUA_TNIL) return 1;   /* a method, also of a freed tensor */
   lua_settop(L, 2);
-  if (strcmp(name, "shape") == 0) push_shape(L, pl_tensor_shape(bind_check_tensor(L, 1)));
+  if (strcmp(name, "shape") == 0) bind_push_shape(L, pl_tensor_shape(bind_check_tensor(L, 1)));
   else if (strcmp(name, "dtype") == 0) lua_pushstring(L, pl_dtype_name(pl_tensor_type(bind_check_tensor(L, 1))));
   else return bind_unknown_name(L);
   return 1;

@@ -60,7 +60,7 @@ static bool boolean_field(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* The same for the step of an optimizer that is the script's. */
+/* The step of an optimizer that is the script's. */
 static pl_status call_step(void *context, pl_host_step_call *call, pl_error *err) {
   lua_State *L = bind_state();
   (void)context;
@@ -190,16 +190,6 @@ static int trainer_run(lua_State *L) {
   return status ? bind_raise_from_script(L, &err) : push_result(L, &result);
 }
 
-/* A batch of `sample` for the empty slot, filled; raises, but asks Lua for no memory. */
-static void fill_slot(lua_State *L, pl_tensor **slot, pl_dtype type, const pl_shape *sample, size_t n,
-                      const void *data) {
-  pl_error err;
-  pl_shape shape = { sample->axes + 1, { (int64_t)n } };
-  memcpy(shape.size + 1, sample->size, (size_t)sample->axes * sizeof shape.size[0]);
-  if ((*slot = pl_tensor_new(type, &shape, &err)) == NULL) bind_raise(L, &err);
-  memcpy(pl_tensor_data(*slot), data, (size_t)pl_tensor_count(*slot) * pl_dtype_size(type));
-}
-
 /* trainer:batch(epoch, i) -> x, y: batch i, augmented; y holds labels (i32 [n]) or targets */
 static int trainer_batch(lua_State *L) {
   bind_trainer *u = check_idle(L);
@@ -213,10 +203,10 @@ static int trainer_batch(lua_State *L) {
   u->epoch = epoch;
   u->index = index - 1;
   pl_shape sample = pl_dataset_shape(u->data);
-  fill_slot(L, samples, PL_F32, &sample, n, x);
+  bind_fill_batch(L, samples, PL_F32, &sample, n, x);
   sample = target.labels == NULL ? pl_dataset_target_shape(u->data) : (pl_shape){ 0 };
-  if (target.labels == NULL) fill_slot(L, targets, PL_F32, &sample, n, target.values);
-  else fill_slot(L, targets, PL_I32, &sample, n, target.labels);
+  if (target.labels == NULL) bind_fill_batch(L, targets, PL_F32, &sample, n, target.values);
+  else bind_fill_batch(L, targets, PL_I32, &sample, n, target.labels);
   return 2;
 }
 
@@ -224,11 +214,7 @@ static const pl_tensor *contiguous(lua_State *L, int index, pl_dtype type, const
   const pl_tensor *t = bind_check_tensor(L, index);
   if (pl_tensor_type(t) != type)
     luaL_error(L, "%s must be %s, got %s", what, pl_dtype_name(type), pl_dtype_name(pl_tensor_type(t)));
-  pl_error err;
-  pl_tensor **slot = bind_new_tensor(L);
-  *slot = pl_tensor_to_contiguous(t, &err);
-  if (*slot == NULL) bind_raise(L, &err);
-  return *slot;
+  return bind_push_as(L, index, type);
 }
 
 /* trainer:step(x, y [, loss_sum [, absolute, squared]]): trains on a batch that trainer:batch gave, as it is now */

@@ -18,7 +18,6 @@ static void push_outputs(lua_State *L, const pl_host_loss_call *call) {
 /* The gradient that the loss returned, on top: takes it. */
 static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
   char want[PL_SHAPE_TEXT], got[PL_SHAPE_TEXT];
-  pl_error err;
   pl_outputs found;
   if (call->outputs.count > 1) {
     if (!lua_istable(L, -1))
@@ -31,31 +30,22 @@ static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
     memcpy(call->grad, pl_tensor_data(flat), (size_t)pl_tensor_count(flat) * sizeof *call->grad);
     return;
   }
-  const pl_shape *output = &call->outputs.shape[0];
   const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
-  pl_shape shape = { output->axes + 1, { (int64_t)call->n } };
-  memcpy(shape.size + 1, output->size, (size_t)output->axes * sizeof shape.size[0]);
+  pl_shape shape = bind_batch_shape(&call->outputs.shape[0], call->n);
   if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
     luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s",
                pl_shape_text(want, &shape, false),
                pl_dtype_name(pl_tensor_type(grad)), pl_shape_text(got, pl_tensor_shape(grad), false));
-  pl_tensor *plain = pl_tensor_to_contiguous(grad, &err);
-  if (plain == NULL) bind_raise(L, &err);
-  memcpy(call->grad, pl_tensor_data(plain), (size_t)pl_tensor_count(plain) * sizeof *call->grad);
-  pl_tensor_free(plain);
+  bind_copy_floats(L, grad, call->grad);
 }
 
 /* loss(output, target) -> value, gradient. */
 static int protected_loss(lua_State *L) {
   pl_host_loss_call *call = lua_touserdata(L, 2);
-  pl_error err;
   lua_pushvalue(L, 1);
   push_outputs(L, call);
   if (call->target.labels != NULL) {
-    pl_tensor **labels = bind_new_tensor(L);
-    *labels = pl_tensor_new(PL_I32, &(pl_shape){ 1, { (int64_t)call->n } }, &err);
-    if (*labels == NULL) return bind_raise(L, &err);
-    memcpy(pl_tensor_data(*labels), call->target.labels, call->n * sizeof *call->target.labels);
+    bind_fill_batch(L, bind_new_tensor(L), PL_I32, &(pl_shape){ 0 }, call->n, call->target.labels);
   } else {
     bind_push_batch(L, &call->outputs.shape[0], call->n, call->target.values);
   }

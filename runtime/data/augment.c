@@ -15,7 +15,7 @@ const char *const pl_augment_per[] = { "batch", "image", NULL };
 
 static const pl_augment_class *find_class(const char *type, pl_error *err) {
   for (int i = 0; pl_augment_registry[i] != NULL; i++)
-    if (strcmp(pl_augment_registry[i]->base.type, type) == 0) return pl_augment_registry[i];
+    if (strcmp(pl_augment_registry[i]->head.type, type) == 0) return pl_augment_registry[i];
   const char *near = pl_nearest_name(type, pl_augment_types());
   pl_error_set(err, PL_ERROR_VALUE, "there is no augmentation '%s'%s%s%s", type, near ? "; did you mean '" : "",
                near ? near : "", near ? "'?" : "");
@@ -34,8 +34,8 @@ pl_augment *pl_augment_new(const char *type, const cJSON *args, pl_error *err) {
   if (a == NULL) return NULL;
   a->references = 1;
   a->cls = cls;
-  a->config = pl_alloc(cls->base.config_size, err);
-  if (a->config == NULL || pl_options_read(a->config, &cls->base, args, err) ||
+  a->config = pl_alloc(cls->head.config_size, err);
+  if (a->config == NULL || pl_options_read(a->config, &cls->head, args, err) ||
       (cls->check && cls->check(a->config, err))) {
     pl_augment_free(a);
     return NULL;
@@ -55,11 +55,11 @@ void pl_augment_free(pl_augment *a) {
   pl_free(a);
 }
 
-const char *pl_augment_type(const pl_augment *a) { return a->cls->base.type; }
+const char *pl_augment_type(const pl_augment *a) { return a->cls->head.type; }
 
 cJSON *pl_augment_config(const pl_augment *a) {
-  cJSON *config = pl_options_write(&a->cls->base, a->config);
-  pl_json_add(&config, "type", cJSON_CreateString(a->cls->base.type));
+  cJSON *config = pl_options_write(&a->cls->head, a->config);
+  pl_json_add(&config, "type", cJSON_CreateString(a->cls->head.type));
   return config;
 }
 

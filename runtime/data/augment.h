@@ -42,7 +42,7 @@ enum { PL_AUGMENT_BATCH, PL_AUGMENT_IMAGE };
   { .name = "per", .kind = PL_OPTION_CHOICE, .offset = offsetof(config, head.per), .choices = pl_augment_per }
 
 typedef struct pl_augment_class {
-  pl_class base;
+  pl_class head;
   pl_status (*check)(const void *config, pl_error *err);                  /* NULL: the options say it all */
   size_t (*scratch)(const void *config, pl_image_size size);              /* floats for one thread; NULL: none */
   void (*alter)(float *image, const void *config, pl_image_size size, pl_sampler draws, float *scratch);

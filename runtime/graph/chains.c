@@ -99,8 +99,8 @@ static void choose_kept(compiler *c) {
       unsigned reads = wants(c, k, in) ? pl_elementwise_reads(code_of(c, k), in) : 0;
       if (reads & 1 << PL_CHAIN_RESULT) read[k] = true;
       for (int i = 0; i < op_at(c, k)->inputs; i++) {
-        int maker = made_by(c->g, c->node, pl_op_input(c->g, op_at(c, k), i));
-        if ((reads & 1u << i) && maker >= 0) read[maker] = true;
+        int producer = made_by(c->g, c->node, pl_op_input(c->g, op_at(c, k), i));
+        if ((reads & 1u << i) && producer >= 0) read[producer] = true;
       }
     }
   for (int k = c->node->ops - 1; k >= 0; k--) {
@@ -108,8 +108,8 @@ static void choose_kept(compiler *c) {
     kept[k] = is_dear(c, k);
     c->again[k] = !kept[k];
     for (int in = 0; c->again[k] && in < op_at(c, k)->inputs; in++) {
-      int maker = made_by(c->g, c->node, pl_op_input(c->g, op_at(c, k), in));
-      if (maker >= 0) read[maker] = true;
+      int producer = made_by(c->g, c->node, pl_op_input(c->g, op_at(c, k), in));
+      if (producer >= 0) read[producer] = true;
     }
   }
 }
@@ -117,9 +117,9 @@ static void choose_kept(compiler *c) {
 /* Where input `in` of operation k is. */
 static short input(compiler *c, int k, int in) {
   const pl_op *op = op_at(c, k);
-  int v = pl_op_input(c->g, op, in), maker = made_by(c->g, c->node, v);
-  if (maker >= 0 && !c->node->chain->kept[maker]) return c->value[maker];
-  return pl_chain_outer_at(c->code, maker >= 0 ? PL_LANE_DENSE : pl_lane_of(op->info, in), false, false, v);
+  int v = pl_op_input(c->g, op, in), producer = made_by(c->g, c->node, v);
+  if (producer >= 0 && !c->node->chain->kept[producer]) return c->value[producer];
+  return pl_chain_outer_at(c->code, producer >= 0 ? PL_LANE_DENSE : pl_lane_of(op->info, in), false, false, v);
 }
 
 static short result(compiler *c, int k) {

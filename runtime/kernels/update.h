@@ -7,7 +7,7 @@
 #include "kernels/vec.h"
 
 /* Runs what it is given for each vector: lanes i to i + n - 1 of a row. Zero times a finite number is zero, so `proof`
-   stays zero as long as what update_weights stores is finite. */
+   stays zero as long as what UPDATE_WEIGHTS stores is finite. */
 #define UPDATE_EACH(update, ...) do { \
   pl_update u = *(update); \
   vf proof = vf_set(0); \

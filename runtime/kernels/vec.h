@@ -247,7 +247,4 @@ static inline int vf_has_negative_zero(vf x) {
   return vu_bits((vu)((vu)x == vu_set(0x80000000u))) != 0;
 }
 
-static inline vf vf_max(vf a, vf b) { return vf_greater(a, b, a, b); }   /* b where either is NaN */
-static inline vf vf_min(vf a, vf b) { return vf_greater(b, a, a, b); }
-
 #endif

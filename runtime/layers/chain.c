@@ -183,7 +183,7 @@ void pl_chain_run(const pl_chain_code *code, const pl_team *team, float *const *
                   float *scratch) {
   frame f = frame_of(code, team, place, rows, cols, scratch);
   bool sums = false, in_order = false;
-  size_t from, to, pieces = (cols + PL_STRIP - 1) / PL_STRIP;
+  size_t from, to, chunks = (cols + PL_STRIP - 1) / PL_STRIP;
   for (int i = 0; i < code->outers; i++) {
     sums = sums || is_sum(&code->outer[i]);
     in_order = in_order || (code->outer[i].summed && code->outer[i].lane != PL_LANE_ROW);
@@ -192,12 +192,12 @@ void pl_chain_run(const pl_chain_code *code, const pl_team *team, float *const *
     run_flat(&f, team);
     return;
   }
-  size_t together = in_order ? pieces : 1;   /* pieces of a row that one member takes in order */
-  pl_team_share(team, blocks_of(rows) * (pieces / together), 1, &from, &to);
+  size_t together = in_order ? chunks : 1;   /* chunks of a row that one member takes in order */
+  pl_team_share(team, blocks_of(rows) * (chunks / together), 1, &from, &to);
   for (size_t item = from; item < to; item++)
     for (size_t p = 0; p < together; p++) {
-      size_t piece = together > 1 ? p : item % pieces;
-      run_block(&f, together > 1 ? item : item / pieces, piece * PL_STRIP);
+      size_t chunk = together > 1 ? p : item % chunks;
+      run_block(&f, together > 1 ? item : item / chunks, chunk * PL_STRIP);
     }
   if (!sums) return;
   pl_team_barrier(team);

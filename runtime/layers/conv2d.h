@@ -21,7 +21,7 @@ typedef struct conv2d_sizes {
   size_t kh, kw, sy, sx, top, left;      /* kernel, stride, border above and to the left of the input */
   size_t h, w, in, oh, ow, out;          /* input and output */
   size_t ph, pw;                         /* input with its border */
-  /* dy spread out by the stride, with a border of kernel - 1: see backward_data */
+  /* dy spread out by the stride, with a border of kernel - 1: see conv2d_data.c */
   size_t eh, ew;
   bool winograd, patches, pointwise;
 } conv2d_sizes;

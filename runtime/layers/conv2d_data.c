@@ -93,8 +93,8 @@ static void backward_data_by_planes(const pl_pass *pass, const conv2d_sizes *s, 
   }
 }
 
-/* What backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border after
-   it. */
+/* What conv2d_backward_data needs of all members: the kernel in its order, at `transposed`, and dy with its border
+   after it. */
 void conv2d_prepare_data(const pl_layer *self, const pl_pass *pass, const conv2d_sizes *s, const float *dy,
                          float *transposed) {
   const pl_team *team = pass->team;

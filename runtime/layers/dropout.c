@@ -27,7 +27,7 @@ static void memory(const pl_layer *self, const pl_shape *in, const pl_shape *out
 void dropout_range(const pl_layer *self, const pl_pass *pass, const float *x, float *y, size_t first, size_t n,
                    bool relu) {
   double p = ((const config *)self->config)->p;
-  pl_rng rng = pl_pass_rng(self, pass);
+  pl_rng rng = pl_pass_rng(pass);
   pl_kernel.dropout(y, x, n, rng.seed, rng.stream, first, (uint32_t)(p * 0x1p32), (float)(1 / (1 - p)),
                     (uint64_t *)pass->saved + first / DROPOUT_GROUP, relu);
 }

@@ -355,7 +355,6 @@ bool pl_layer_param_custom(const pl_layer *layer, int i) { return layer->param[i
 float *pl_layer_param_value(const pl_layer *layer, int i) { return layer->param[i].value; }
 float *pl_layer_param_grad(const pl_layer *layer, int i) { return layer->param[i].grad; }
 
-pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass) {
-  (void)self;
+pl_rng pl_pass_rng(const pl_pass *pass) {
   return pl_rng_make(pass->seed, PL_FOR_DROPOUT, pass->stream, pass->step);
 }

@@ -210,8 +210,8 @@ static inline bool pl_descend(pl_chunk *p, size_t from, size_t most) {
 enum { PL_GAP = 512 };
 static inline size_t pl_member_floats(size_t floats) { return (floats + 15) / 16 * 16 + PL_GAP; }
 
-/* The stream of a pass's random numbers in this layer. */
-pl_rng pl_pass_rng(const pl_layer *self, const pl_pass *pass);
+/* The stream of an operation's random numbers in a pass. */
+pl_rng pl_pass_rng(const pl_pass *pass);
 
 /* An elementwise layer on n values; y may be x, dx may be dy. */
 void pl_elementwise(pl_layer *layer, float *y, const float *x, size_t n);

@@ -144,8 +144,7 @@ static void forward(pl_layer *self, const pl_pass *pass, const float *x, float *
   }
 }
 
-/* The items of c that matrix number `m` of an operand was broadcast to, in order: calls `step` for each. */
-typedef struct { const pl_pass *pass; const pl_product *p; const float *dy, *turned; float *dx; } grads;
+typedef struct { const pl_pass *pass; const pl_product *p; const float *dy, *transposed; float *dx; } grads;
 
 /* da (+)= dc b^T, of item i of c. */
 static void step_a(const grads *g, const pl_team *team, size_t m, size_t i, bool accumulate) {
@@ -153,7 +152,7 @@ static void step_a(const grads *g, const pl_team *team, size_t m, size_t i, bool
   multiply(team, p, &(pl_gemm){
     .c = g->dx + m * p->rows * p->inner, .c_row = (ptrdiff_t)p->inner,
     .a = g->dy + i * p->rows * p->cols, .a_row = (ptrdiff_t)p->cols, .a_inner = 1,
-    .b = g->turned + matrix(p, p->b, i) * p->inner * p->cols, .b_inner = (ptrdiff_t)p->inner,
+    .b = g->transposed + matrix(p, p->b, i) * p->inner * p->cols, .b_inner = (ptrdiff_t)p->inner,
     .rows = p->rows, .cols = p->inner, .outer = 1, .inner = p->cols, .accumulate = accumulate });
 }
 
@@ -167,6 +166,7 @@ static void step_b(const grads *g, const pl_team *team, size_t m, size_t i, bool
     .rows = p->inner, .cols = p->cols, .outer = 1, .inner = p->rows, .accumulate = accumulate });
 }
 
+/* Calls `step` for each item of c that a matrix `m` of an operand was broadcast to, in order. */
 static void all_steps(const grads *g, const size_t *stride, void (*step)(const grads *, const pl_team *, size_t, size_t,
                                                                          bool)) {
   size_t count = matrices(g->p, stride), from = 0, to = count;
@@ -186,20 +186,20 @@ static void all_steps(const grads *g, const size_t *stride, void (*step)(const g
   }
 }
 
-static void transpose_all(const pl_pass *pass, const pl_product *p, float *turned) {
+static void transpose_all(const pl_pass *pass, const pl_product *p, float *transposed) {
   enum { WIDTH = 32 };
   size_t from, to, count = matrices(p, p->b), blocks = (p->cols + WIDTH - 1) / WIDTH;
   pl_team_share(pass->team, count * blocks, 1, &from, &to);
   for (size_t i = from; i < to; i++) {
     size_t m = i / blocks, j = i % blocks * WIDTH, width = p->cols - j < WIDTH ? p->cols - j : WIDTH;
     const float *b = pass->input[1] + m * p->inner * p->cols;
-    pl_kernel.transpose(turned + m * p->inner * p->cols + j * p->inner, b + j, p->inner, width, p->inner, p->cols);
+    pl_kernel.transpose(transposed + m * p->inner * p->cols + j * p->inner, b + j, p->inner, width, p->inner, p->cols);
   }
 }
 
 static void backward(pl_layer *self, const pl_pass *pass, const float *x, const float *y, const float *dy, float *dx) {
   pl_product p = product_of(pass->op, pass->batch);
-  float *turned = pass->scratch;
+  float *transposed = pass->scratch;
   (void)self, (void)x, (void)y, (void)dx;
   if (p.inner == 0 || p.rows * p.cols * p.items == 0) {   /* sums of nothing */
     for (int k = 0; k < 2; k++) {
@@ -209,9 +209,9 @@ static void backward(pl_layer *self, const pl_pass *pass, const float *x, const 
     }
     return;
   }
-  grads g = { pass, &p, dy, turned, NULL };
+  grads g = { pass, &p, dy, transposed, NULL };
   if (pass->input_grad[0] != NULL) {
-    transpose_all(pass, &p, turned);
+    transpose_all(pass, &p, transposed);
     pl_team_barrier(pass->team);
     g.dx = pass->input_grad[0];
     all_steps(&g, p.a, step_a);

@@ -82,13 +82,13 @@ bool pl_operand_is_integer(const pl_operand *x) {
   return x->tensor != NULL ? x->tensor->type != PL_F32 : x->is_integer;
 }
 
-void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start) {
+void pl_doubles_open(pl_doubles *s, const pl_operand *x, const pl_shape *shape, int64_t start) {
   s->constant = x->tensor == NULL;
   if (s->constant) for (size_t i = 0; i < PL_CHUNK; i++) s->chunk[i] = x->number;
   else s->cursor = pl_cursor_open(x->tensor, shape, start);
 }
 
-const double *pl_stream_read(pl_stream *s, size_t n) {
+const double *pl_doubles_read(pl_doubles *s, size_t n) {
   if (!s->constant) pl_cursor_read(&s->cursor, s->chunk, n);
   return s->chunk;
 }
@@ -102,13 +102,13 @@ typedef struct job {
 static pl_out_of_range run(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
-  pl_stream a, b;
-  pl_stream_open(&a, j->a, &j->out->shape, from);
-  pl_stream_open(&b, j->b, &j->out->shape, from);
+  pl_doubles a, b;
+  pl_doubles_open(&a, j->a, &j->out->shape, from);
+  pl_doubles_open(&b, j->b, &j->out->shape, from);
   pl_cursor out = pl_cursor_open(j->out, &j->out->shape, from);
   for (int64_t i = from; i < to; i += PL_CHUNK) {
     size_t n = pl_chunk_size(i, to);
-    const double *x = pl_stream_read(&a, n), *y = pl_stream_read(&b, n);
+    const double *x = pl_doubles_read(&a, n), *y = pl_doubles_read(&b, n);
     j->op->fn(result, x, y, n);
     size_t done = pl_cursor_write(&out, result, n);
     if (done < n) return (pl_out_of_range){ true, result[done] };

@@ -90,14 +90,14 @@ static pl_out_of_range choose(int64_t from, int64_t to, void *arg) {
   const job *j = arg;
   double result[PL_CHUNK];
   const pl_shape *shape = &j->out->shape;
-  pl_stream mask, yes, no;
-  pl_stream_open(&mask, &j->mask, shape, from);
-  pl_stream_open(&yes, &j->yes, shape, from);
-  pl_stream_open(&no, &j->no, shape, from);
+  pl_doubles mask, yes, no;
+  pl_doubles_open(&mask, &j->mask, shape, from);
+  pl_doubles_open(&yes, &j->yes, shape, from);
+  pl_doubles_open(&no, &j->no, shape, from);
   pl_cursor out = pl_cursor_open(j->out, shape, from);
   for (int64_t i = from; i < to; i += PL_CHUNK) {
     size_t n = pl_chunk_size(i, to);
-    const double *m = pl_stream_read(&mask, n), *y = pl_stream_read(&yes, n), *x = pl_stream_read(&no, n);
+    const double *m = pl_doubles_read(&mask, n), *y = pl_doubles_read(&yes, n), *x = pl_doubles_read(&no, n);
     for (size_t k = 0; k < n; k++) result[k] = m[k] != 0 ? y[k] : x[k];
     size_t done = pl_cursor_write(&out, result, n);
     if (done < n) return (pl_out_of_range){ true, result[done] };

@@ -78,14 +78,14 @@ pl_status pl_range_run(const pl_tensor *out, int64_t work, const char *what,
                        pl_out_of_range (*run)(int64_t from, int64_t to, void *arg), void *arg, pl_error *err);
 
 /* An operand as a stream: chunks of a tensor broadcast to `shape`, or of one number. */
-typedef struct pl_stream {
+typedef struct pl_doubles {
   bool constant;
   pl_cursor cursor;
   double chunk[PL_CHUNK];
-} pl_stream;
+} pl_doubles;
 
-void pl_stream_open(pl_stream *s, const pl_operand *x, const pl_shape *shape, int64_t start);
-const double *pl_stream_read(pl_stream *s, size_t n);
+void pl_doubles_open(pl_doubles *s, const pl_operand *x, const pl_shape *shape, int64_t start);
+const double *pl_doubles_read(pl_doubles *s, size_t n);
 
 /* The same in f32, for kernels; of f32 tensors and numbers. */
 enum { PL_FLOATS = 1024 };   /* floats in a chunk */

@@ -9,8 +9,6 @@ local M = {}
 M.name = arg[0]:match "([^/]*)%.lua$"
 M.short = (os.getenv "CAMPAIGN_SHORT" or "") ~= ""
 M.seed = math.tointeger(tonumber(os.getenv "CAMPAIGN_SEED")) or 1
-M.plant = os.getenv "PLANT"
-if M.plant == "" then M.plant = nil end
 
 --- The program is built with sanitizers, which take memory and address space of their own.
 M.sanitized = (os.getenv "SANITIZE" or "") ~= ""

@@ -208,6 +208,31 @@ function TestRuns:test_values_of_filters()
   lu.assertEquals(#filter.apply({}, "anything=1"), 0)
 end
 
+-- What a list says of a run that has not ended, without reading its history and matrices, is what its file says.
+function TestRuns:test_an_unfinished_run_in_a_list()
+  local place = scratch "unfinished"
+  local o = quiet(place .. "/a")
+  o.pause_after = 2
+  small { epochs = 3, metrics = { margin = function() return 0.5 end } }:run(o)
+  local whole = assert(pl.run(place .. "/a"))
+  local function same(listed)
+    lu.assertEquals(listed:values(true), whole:values(true))
+    for _, name in ipairs(whole:values(true)) do lu.assertEquals(listed:value(name), whole:value(name), name) end
+    lu.assertEquals(listed.history, whole.history)       -- read when it is asked for
+  end
+  local listed = pl.runs(place)[1]
+  lu.assertEquals({ listed.ended, listed:value "state", listed:value "epoch" }, { "interrupted", "unfinished", 2 })
+  lu.assertNil(rawget(listed, "state"))
+  same(listed)
+  local path = place .. "/a/log.jsonl"
+  local log = assert(core.store.read_text(path))
+  local ahead, cut, behind = log .. '{"epoch":3,"train_loss":7}\n', log .. '{"epoch":3,"st', log:match "^[^\n]*\n"
+  for _, other in ipairs { ahead, cut, behind, "" } do
+    assert(core.store.write_text(path, other))
+    same(pl.runs(place)[1])
+  end
+end
+
 -- A share as it is shown finds the run that it is shown for.
 function TestRuns:test_shares()
   local filter = require "perilune.run.filter"

@@ -58,6 +58,12 @@ function M.shape(shape)
   return "[" .. table.concat(sizes, ", ") .. "]"
 end
 
+--- The name of a class among `labels` (nil: it has none), or its number, from 0.
+function M.label(labels, class)
+  local name = labels and labels[class + 1]
+  return tostring(name == nil and class or name)
+end
+
 --- Width in cells of a terminal.
 function M.width(s)
   if s:find "\27" then s = s:gsub("\27%[[%d;]*m", "") end      -- colours take no room

@@ -9,4 +9,11 @@ function M.equal(a, b)
   return true
 end
 
+--- The product of sizes first..last (all) of a shape.
+function M.count(shape, first, last)
+  local n = 1
+  for i = first or 1, last or #shape do n = n * shape[i] end
+  return n
+end
+
 return M

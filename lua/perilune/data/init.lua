@@ -8,6 +8,7 @@ local options = require "perilune.base.options"
 local parts = require "perilune.data.parts"
 local raise = errors.raise
 local registry = require "perilune.data.registry"
+local sorted_keys = require "perilune.base.sorted_keys"
 local split = require "perilune.data.split"
 
 local M = {}
@@ -162,10 +163,7 @@ end
 local function contents(content)
   local list = {}
   local function visit(t, path)
-    local keys = {}
-    for name in pairs(t) do keys[#keys + 1] = tostring(name) end
-    table.sort(keys)
-    for _, name in ipairs(keys) do
+    for _, name in ipairs(sorted_keys(t)) do
       local value = t[name]
       if type(value) == "table" then visit(value, path .. name .. "/")
       elseif core.tensor.is_tensor(value) then

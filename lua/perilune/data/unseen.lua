@@ -2,10 +2,9 @@
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local preparation = require "perilune.data.preparation"
+local shape_text = require "perilune.base.format".shape
 
 local M = {}
-
-local function shape_text(shape) return ("[%s]"):format(table.concat(shape, ", ")) end
 
 --- Is a picture to be inverted? Where the training images have a dark border and the picture a bright one, or the other
 --- way round. `how`: "auto", "yes" or "no"; border: of the picture, 0 to 1.
@@ -63,8 +62,7 @@ end
 local function array(path, job)
   local t, message = core.readers.npy_read(path)
   if not t then errors.fail(1, "%s", message) end
-  local pixels, shape, size = t.dtype == "u8", t.shape, 1
-  for _, n in ipairs(job.shape) do size = size * n end
+  local pixels, shape = t.dtype == "u8", t.shape
   local function is(from, wanted)
     if #shape - from + 1 ~= #wanted then return false end
     for i, n in ipairs(wanted) do

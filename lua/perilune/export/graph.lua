@@ -43,7 +43,7 @@ local function paired(value) return type(value) == "table" and value or { value,
 local windows = { Conv2d = true, MaxPool2d = true, AvgPool2d = true }
 local passed = { Dropout = true, Identity = true }
 
-M.same_shape = require "perilune.base.shapes".equal
+M.same_shape, M.count = require "perilune.base.shapes".equal, require "perilune.base.shapes".count
 
 -- Operations of formulas that a layer does as well, on values with a batch.
 local layers = { relu = "ReLU", tanh = "Tanh", sigmoid = "Sigmoid", silu = "SiLU", gelu = "GELU",
@@ -153,13 +153,6 @@ end
 --- An operation that a format cannot express.
 function M.refuse(label, format, why)
   errors.fail(1, "%s: %s cannot be expressed%s", format, label, why and ": " .. why or "")
-end
-
---- The product of sizes first..last (all) of a shape.
-function M.count(shape, first, last)
-  local n = 1
-  for i = first or 1, last or #shape do n = n * shape[i] end
-  return n
 end
 
 --- BatchNorm in inference is y = x scale + shift: the two as f32 tensors of its features.

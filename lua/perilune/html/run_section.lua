@@ -11,9 +11,6 @@ local titles = require "perilune.terminal.tables"
 
 local M = {}
 
-local function label_of(labels, class) return labels and labels[class + 1] ~= nil and tostring(labels[class + 1])
-  or tostring(class) end
-
 local function tile(page, value, what, class)
   local T = require "perilune.html.escape".text
   page:raw(('<div class="tile"><b%s>%s</b><span>%s</span></div>'):format(class and (' class="%s"'):format(class)
@@ -120,7 +117,7 @@ local function classification(page, confusion, labels, outside)
     cells[5] = { text.count(r.support), r.support }
     rows[#rows + 1] = cells
   end
-  for i, class in ipairs(report.classes) do row(label_of(labels, i - 1), class) end
+  for i, class in ipairs(report.classes) do row(text.label(labels, i - 1), class) end
   row("macro average", report.macro)
   row("weighted average", report.weighted)
   page:table({ { "class" }, { "precision", number = true }, { "recall", number = true }, { "F1", number = true },
@@ -148,7 +145,7 @@ local function mistakes(page, result, labels)
   local pictures = {}
   for _, m in ipairs(list) do
     if m.picture then
-      local actual, predicted = label_of(labels, m.label), label_of(labels, m.prediction)
+      local actual, predicted = text.label(labels, m.label), text.label(labels, m.prediction)
       pictures[#pictures + 1] = { pixels = pixels_of(m.picture), low = 0, high = 255,
         caption = ("%s → %s"):format(actual, predicted),
         second = ("%.0f %% #%d"):format(100 * m.probability, m.index),
@@ -159,7 +156,7 @@ local function mistakes(page, result, labels)
   if #pictures > 0 then return page:pictures(pictures, 56) end
   local rows = {}
   for i, m in ipairs(list) do
-    rows[i] = { { ("%d"):format(m.index), m.index }, label_of(labels, m.label), label_of(labels, m.prediction),
+    rows[i] = { { ("%d"):format(m.index), m.index }, text.label(labels, m.label), text.label(labels, m.prediction),
       { ("%.4f"):format(m.probability), m.probability } }
   end
   page:table({ { "index", number = true }, { "actual" }, { "predicted" }, { "probability", number = true } }, rows,
@@ -171,7 +168,7 @@ local function confused(page, confusion, labels)
   if #worst == 0 then return end
   local list = {}
   for i, pair in ipairs(worst) do
-    list[i] = { label = ("%s taken for %s"):format(label_of(labels, pair.actual - 1), label_of(labels,
+    list[i] = { label = ("%s taken for %s"):format(text.label(labels, pair.actual - 1), text.label(labels,
       pair.predicted - 1)), value = pair.count }
   end
   page:figure(bars.labelled(list, { title = "Most often confused", format = text.count, colour = "c2" }),
@@ -189,7 +186,7 @@ local function split(page, run, name, result)
   if not result.confusion then return end
   local names, counts, outside = {}, {}, result.outside      -- outside: samples that were given none of the classes
   for i, row in ipairs(result.confusion) do
-    names[i], counts[i] = label_of(labels, i - 1), table.move(row, 1, #row, 1, {})
+    names[i], counts[i] = text.label(labels, i - 1), table.move(row, 1, #row, 1, {})
     if outside then counts[i][#row + 1] = outside[i] end
   end
   local predicted = table.move(names, 1, #names, 1, {})

@@ -133,7 +133,7 @@ local function layout_of(targets, found, asked, path)
   return layout or errors.fail(1, "%s: its tensors are neither all in PyTorch's layout nor all in Perilune's", path)
 end
 
-local function shape_text(shape) return "[" .. table.concat(shape, ", ") .. "]" end
+local shape_text = require "perilune.base.format".shape
 
 local function shapes_of(target)
   if same_shape(target.tensor.shape, target.pytorch_shape) then return shape_text(target.pytorch_shape) end

@@ -20,9 +20,6 @@ local function pixels_of(t)
   return (#s == 2 and t:reshape(s[1], s[2], 1) or t):totable()
 end
 
-local function label_of(labels, class) return labels and labels[class + 1] ~= nil and tostring(labels[class + 1])
-  or tostring(class) end
-
 --- The mistakes of a model on a split, the most confident first. options: count, loss.
 function M.mistakes(model, split, given)
   local o = options.check("mistakes", given,
@@ -44,7 +41,7 @@ function M.mistakes(model, split, given)
     if #self == 0 then return { ("none of %s wrong"):format(text.count(count)) } end
     local images = {}
     for i, m in ipairs(self) do
-      local caption = ("%s, not %s"):format(label_of(labels, m.label), label_of(labels, m.prediction))
+      local caption = ("%s, not %s"):format(text.label(labels, m.label), text.label(labels, m.prediction))
       local second = ("%.1f %% #%d"):format(100 * m.probability, m.index)
       if m.picture then images[i] = { pixels = pixels_of(m.picture), low = 0, high = 255, caption = caption,
           second = second }

@@ -1,7 +1,7 @@
---- What a model's outputs mean, and pl.accuracy. A loss says what its outputs are ("logits", "probabilities", ...:
---- runtime/loss/ decision.c has the rules); a model remembers the loss that it was trained with. Where none is known,
---- the last layer says it: Softmax and Sigmoid make probabilities, LogSoftmax log-probabilities, and all else is taken
---- for logits.
+--- What a model's outputs mean, and pl.accuracy. A loss says what its outputs are ("logits", "probabilities", ...: the
+--- rules are in runtime/loss/decision.c); a model remembers the loss that it was trained with. Where none is known, the
+--- last layer says it: Softmax and Sigmoid make probabilities, LogSoftmax log-probabilities, and all else is taken for
+--- logits.
 local core = require "perilune.core"
 local options = require "perilune.base.options"
 

@@ -2,6 +2,7 @@
 -- and again each epoch; what it computes is then a program of operations that runs in C, like a built-in loss.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local count_of = require "perilune.base.shapes".count
 local options = require "perilune.base.options"
 local symbol = require "perilune.nn.symbol"
 local raise = errors.raise
@@ -32,8 +33,7 @@ local function outputs_of(y, shapes)
   if #shapes == 1 then return y end
   local list, at = {}, 1
   for i, shape in ipairs(shapes) do
-    local count = 1
-    for _, n in ipairs(shape) do count = count * n end
+    local count = count_of(shape)
     list[i] = y:slice(2, at, at + count - 1):reshape(-1, table.unpack(shape))
     at = at + count
   end

@@ -119,7 +119,8 @@ local function check_gradient(i, value, g)
   return doubles.value(g)
 end
 
---- Compares; see lua/meta/pl.lua. Returns the largest relative distance, and in which precision the differences are.
+--- Compares; see lua/meta/gradients.lua. Returns the largest relative distance, and in which precision the differences
+--- are.
 function M.check(f, ...)
   local args = table.pack(...)
   local o = args[args.n]

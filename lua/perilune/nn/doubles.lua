@@ -1,14 +1,10 @@
 --- Formulas in double precision, element by element: what pl.gradient_check takes differences of. A recorder
 -- (see symbol.lua) whose values are { shape = {...}, x1, x2, ... } in row order; slow, and independent of the kernels.
 local core = require "perilune.core"
+local shapes = require "perilune.base.shapes"
+local count_of, same_shape = shapes.count, shapes.equal
 
 local M = {}
-
-local function count_of(shape)
-  local n = 1
-  for _, size in ipairs(shape) do n = n * size end
-  return n
-end
 
 local function copy(list) return table.move(list, 1, #list, 1, {}) end
 
@@ -53,7 +49,6 @@ local function broadcast_shape(values)
   return list
 end
 
-local same_shape = require "perilune.base.shapes".equal
 
 local function elementwise(f)
   return function(values)

@@ -1,6 +1,7 @@
 --- Compares gradients that users' functions return with finite differences: of losses, and of models with layers in
 -- Lua.
 local core = require "perilune.core"
+local shapes = require "perilune.base.shapes"
 
 local M = {}
 
@@ -8,10 +9,8 @@ local STEP, TOLERANCE = 1e-2, 0.05
 
 -- A tensor of that shape with fixed values in [-1, 1): the check says the same each time.
 local function made_up(shape, salt)
-  local count = 1
-  for _, n in ipairs(shape) do count = count * n end
   local values = {}
-  for i = 1, count do values[i] = 2 * core.system.random(salt, 8, 0, 0, i) - 1 end
+  for i = 1, shapes.count(shape) do values[i] = 2 * core.system.random(salt, 8, 0, 0, i) - 1 end
   return core.tensor.tensor(values):reshape(table.unpack(shape))
 end
 
@@ -88,8 +87,7 @@ local function flattened(loss, outputs)
   if #outputs == 1 then return loss, outputs[1] end
   local sizes, width = {}, 0
   for i, shape in ipairs(outputs) do
-    sizes[i] = 1
-    for _, n in ipairs(shape) do sizes[i] = sizes[i] * n end
+    sizes[i] = shapes.count(shape)
     width = width + sizes[i]
   end
   return function(flat, target)

@@ -3,6 +3,7 @@
 -- recorded value only the shape is known; an eager one (pl.grad) also has its numbers.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local shapes = require "perilune.base.shapes"
 local raise = errors.raise
 
 local Symbol = { __name = "value of a formula", __metatable = "perilune.symbol" }
@@ -163,11 +164,10 @@ function methods.matmul(a, b) return apply("matmul", {}, a, b) end
 
 local function reshape(x, ...)
   local sizes, fixed = type((...)) == "table" and { table.unpack((...)) } or { ... }, select(2, shape_of(x))
-  local given, count, unknown = shape_of(x), 1, nil
+  local count, unknown = shapes.count((shape_of(x))), nil
   if not fixed and table.remove(sizes, 1) ~= -1 then
     raise("reshape: the first axis of %s is the batch, whose size is not known; write -1 for it", shape_text(x))
   end
-  for _, n in ipairs(given) do count = count * n end
   local rest = count
   for i, n in ipairs(sizes) do
     if math.type(n) ~= "integer" or n < -1 then raise("reshape: a size is a whole number, got %s", tostring(n)) end

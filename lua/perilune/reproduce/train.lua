@@ -82,7 +82,6 @@ local function train(tasks, o, settled)
         { threads = sweep.share(o.threads, count) })
     end,
     hooks = {
-      started = function() end,
       settled = function(t, s)
         watch:count(s.epoch - (t.epochs_before or s.epoch))
         local line, why

@@ -216,7 +216,7 @@ function M.write(path, record)
   return w:commit()
 end
 
-local function read_all(r, tensors)
+local function read_root(r)
   local root = assert(r:attrs "/")
   if root.format ~= M.format then
     error(("it holds no Perilune run and no model (%s)"):format(root.model_config
@@ -226,7 +226,19 @@ local function read_all(r, tensors)
     error(("it has format version %s, and this program reads up to %d: use a newer Perilune"):format(
       tostring(root.format_version), M.version), 0)
   end
-  local record = { kind = root.kind, created = root.created_utc }
+  return { kind = root.kind, created = root.created_utc }
+end
+
+local function read_head(r)
+  local record = read_root(r)
+  if r:has "/state" then record.state = fields_of.read(r, "/state") end
+  if r:has "/evaluation" then record.evaluation = fields_of.read(r, "/evaluation") end
+  if r:has "/provenance" then record.provenance = fields_of.read(r, "/provenance") end
+  return record
+end
+
+local function read_all(r, tensors)
+  local record = read_root(r)
   if r:has "/model" then
     local attrs = assert(r:attrs "/model")
     record.config = attrs.config and assert(exact.decode(attrs.config))
@@ -250,9 +262,10 @@ end
 function M.read(path, opts)
   local r <close>, message = store.open(path)
   if not r then return nil, message end
-  local ok, record = pcall(read_all, r, not (opts and opts.tensors == false))
+  opts = opts or {}
+  local ok, record = pcall(opts.head and read_head or read_all, r, opts.tensors ~= false)
   if not ok then return nil, printable.text(path .. ": " .. tostring(record)) end
-  return opts and opts.raw and record or printable.record(record), r:digest()
+  return opts.raw and record or printable.record(record), r:digest()
 end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end

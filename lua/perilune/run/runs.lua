@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local folder = require "perilune.run.folder"
 local history = require "perilune.run.history"
+local log = require "perilune.run.log"
 local raise = errors.raise
 local result = require "perilune.run.result"
 local store = core.store
@@ -129,29 +130,37 @@ function M.summary(run)
   } }
 end
 
-local function last_line(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local size = file:seek "end"
-  file:seek("set", math.max(0, size - 65536))
-  local tail = file:read "a"
-  file:close()
-  return tail and ("\n" .. tail):match "^.*\n([^\n]+)\n$"      -- the greedy .* finds it from the end
+local summarized = { "name", "seed", "epochs", "planned", "arguments", "ended", "best", "seconds", "created" }
+
+-- A run of which only what a list shows was read: `fields`, and `listed` as in a summary.
+local function listed_run(path, file, fields, listed)
+  local run = new(path, file)
+  for _, name in ipairs(summarized) do run[name] = fields[name] end
+  run.listed = listed
+  return run
 end
 
--- The run in a folder from the last line of its log; nil when that is no summary.
-local function from_log(path, file)
-  local line = last_line(path .. "/log.jsonl")
-  if not line or not line:find('"summary"', 1, true) then return nil end
-  local ok, found = pcall(core.json.decode, line)
-  local summary = ok and type(found) == "table" and found.summary
-  if type(summary) ~= "table" or type(summary.name) ~= "string" then return nil end
-  local run = new(path, file)
-  for _, name in ipairs { "name", "seed", "epochs", "planned", "arguments", "ended", "best", "seconds", "created" } do
-    run[name] = summary[name]
-  end
-  run.listed = summary
-  return run
+-- A finished run, from the last line of its log.
+local function from_summary(path, file, summary)
+  if type(summary.name) ~= "string" then return nil end
+  return listed_run(path, file, summary, summary)
+end
+
+-- An unfinished one, from its log and the attributes of its file; nil where the two are of different epochs.
+local function from_head(path, file, last)
+  local record = require "perilune.run.file".read(file, { head = true })
+  if not record or not record.state or record.state.epoch ~= last.epoch then return nil end
+  local fields, rows = M.fields(record), log.rows(path)
+  for epoch = 1, last.epoch do fields.seconds = fields.seconds + (rows[epoch] and rows[epoch].seconds or 0) end
+  return listed_run(path, file, fields, { epoch = last.epoch, data = fields.identity.data, test = fields.test,
+    val = fields.val, metrics = fields.evaluation.metrics, last = last })
+end
+
+local function listed(path, file)
+  local last = log.last(path)
+  if not last then return nil end
+  if type(last.summary) == "table" then return from_summary(path, file, last.summary) end
+  return math.tointeger(last.epoch) and from_head(path, file, last)
 end
 
 -- Visits the runs below a folder. A folder that has two names, by a link that leads back or aside, counts once; one
@@ -182,7 +191,7 @@ function M.runs(path, filter)
   end
   local list, problems = {}, {}
   each_folder(#path > 1 and path:gsub("/+$", "") or path, {}, function(place, file)
-    local run, message = from_log(place, file), nil
+    local run, message = listed(place, file), nil
     if not run then run, message = M.run(place) end
     if run then list[#list + 1] = run else problems[#problems + 1] = { path = place, message = message } end
   end)

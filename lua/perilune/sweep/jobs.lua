@@ -42,19 +42,13 @@ function Pool:start(task)
   local pid
   pid, message = process.spawn(self.command(task), task.folder .. "/output.txt")
   if not pid then errors.fail(1, "%s", message) end
-  task.pid, task.began, task.epochs_before, task.starts = pid, system.clock(), s.epoch or 0, (task.starts or 0) + 1
+  task.pid, task.epochs_before, task.starts = pid, s.epoch or 0, (task.starts or 0) + 1
   self.running[#self.running + 1] = task
-  self.hooks.started(task)
 end
 
 function Pool:settle(task, s)
-  self.settled = self.settled + 1
-  task.status = s
   self.hooks.settled(task, s)
-  if s.state == "failed" then
-    self.failed = self.failed + 1
-    if self.fail_fast then self.stopping = "failure" end
-  end
+  if s.state == "failed" and self.fail_fast then self.stopping = "failure" end
 end
 
 -- What became of a task whose process has ended.
@@ -105,12 +99,10 @@ function Pool:stop_all()
   end
 end
 
---- o: { jobs, command(task) -> words, is_done(task, status) -> boolean, fail_fast, hooks = { started(task),
---- settled(task, status), tick(pool) } }. Every task needs its `folder`. Returns nil when all are settled, else
---- "interrupted" or "failure"; and the pool.
+--- o: { jobs, command(task) -> words, is_done(task, status) -> boolean, fail_fast, hooks = { settled(task, status),
+--- tick(pool) } }. Every task needs its `folder`. Returns nil when all are settled, else "interrupted" or "failure".
 function M.run(tasks, o)
-  local self = setmetatable({ queue = table.move(tasks, 1, #tasks, 1, {}), running = {}, elsewhere = {}, settled = 0,
-    failed = 0, total = #tasks,
+  local self = setmetatable({ queue = table.move(tasks, 1, #tasks, 1, {}), running = {}, elsewhere = {},
     command = o.command, is_done = o.is_done, fail_fast = o.fail_fast, hooks = o.hooks }, Pool)
   system.catch_interrupt(true)
   local ok, problem = pcall(function()
@@ -134,7 +126,7 @@ function M.run(tasks, o)
   if not ok then self:stop_all() end
   system.catch_interrupt(false)
   if not ok then error(problem, 0) end
-  return self.stopping, self
+  return self.stopping
 end
 
 return M

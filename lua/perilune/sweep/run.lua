@@ -4,6 +4,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local halving = require "perilune.sweep.halving"
 local jobs = require "perilune.sweep.jobs"
+local log = require "perilune.run.log"
 local outcome = require "perilune.sweep.outcome"
 local plans = require "perilune.sweep.plan"
 local results_csv = require "perilune.sweep.results_csv"
@@ -58,7 +59,6 @@ local function train(plan, trials, o, shown, pause)
   local stopped = jobs.run(waiting, { jobs = count, fail_fast = o.fail_fast, is_done = is_done,
     command = function(t) return M.command(plan, t, { threads = threads, memory = o.memory, pause_after = pause }) end,
     hooks = {
-      started = function() end,
       settled = function(t, s)
         watch:count(s.epoch - (t.epochs_before or s.epoch))
         watch:trial(t.name, s, s.state == "finished" and final_row(t, shown) or nil)
@@ -73,7 +73,7 @@ end
 local function loss_at(trials, metric, mode, epoch)
   local sum = 0.0
   for _, t in ipairs(trials) do
-    local rows = trial.rows(t.folder)
+    local rows = log.rows(t.folder)
     local row = rows[epoch] or rows[#rows]
     if trial.status(t.folder).state == "failed" then row = nil end
     sum = sum + choice.loss(mode, row and row[metric])

@@ -1,23 +1,10 @@
 --- How far the run in a folder is, told without its HDF5 files: by the last line of its log, by its lock, and by
 --- failed.txt, which a trial that failed leaves there.
 local core = require "perilune.core"
+local log = require "perilune.run.log"
 local store = core.store
 
 local M = {}
-
-local TAIL = 65536      -- bytes; longer than any line of a log
-
---- The last line of a run's log, decoded: a row of the history or { summary = ... }; nil when there is none.
-function M.last(folder)
-  local file = io.open(folder .. "/log.jsonl", "rb")
-  if not file then return nil end
-  local size = file:seek "end"
-  file:seek("set", math.max(0, size - TAIL))
-  local line = ("\n" .. (file:read "a" or "")):match "^.*\n([^\n]+)\n$"      -- the greedy .* finds it from the end
-  file:close()
-  local found = line and core.json.decode(line)
-  return type(found) == "table" and found or nil
-end
 
 --- Notes that a trial failed, and why.
 function M.fail(folder, message)
@@ -39,7 +26,7 @@ end
 --- of the history }
 function M.status(folder)
   if core.system.kind(folder) ~= "folder" then return { state = "missing", epoch = 0 } end
-  local last = M.last(folder) or {}
+  local last = log.last(folder) or {}
   local ended = last.summary
   if ended and store.exists(folder .. "/run.h5") then
     return { state = "finished", epoch = ended.epoch, row = ended.last }
@@ -51,16 +38,6 @@ function M.status(folder)
   if is_locked(folder) then return { state = "running", epoch = last.epoch or 0, row = last } end
   local begun = last.epoch or store.exists(folder .. "/checkpoint.h5")
   return { state = begun and "unfinished" or "missing", epoch = last.epoch or 0, row = last }
-end
-
---- The rows of a run's log, by epoch.
-function M.rows(folder)
-  local rows = {}
-  for line in (store.read_text(folder .. "/log.jsonl") or ""):gmatch "[^\n]+" do
-    local row = core.json.decode(line)
-    if type(row) == "table" and math.tointeger(row.epoch) then rows[math.tointeger(row.epoch)] = row end
-  end
-  return rows
 end
 
 return M

@@ -4,7 +4,7 @@ local report = require "perilune.terminal.tables"
 local system = require "perilune.core".system
 local text = require "perilune.base.format"
 local clean = require "perilune.terminal.style".clean
-local trial = require "perilune.sweep.trial"
+local log = require "perilune.run.log"
 
 local M = {}
 
@@ -91,7 +91,7 @@ function Watch:tick(pool)
   self.next_look = system.clock() + 0.25
   local width, lines, epochs = (system.columns(1) or 80) - 1, {}, {}
   for i, task in ipairs(pool.running) do
-    local row = trial.last(task.folder) or {}
+    local row = log.last(task.folder) or {}
     epochs[i] = row.epoch or row.summary and row.summary.epoch or 0
     local done = ("epoch %d/%d"):format(epochs[i], epochs_of(self, task))
     lines[#lines + 1] = ("  %s  %s  %s"):format(task.name, done, results(self, row))

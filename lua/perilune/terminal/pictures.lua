@@ -60,9 +60,7 @@ function M.lines(list, options)
       for i = first, last do
         local d = drawn[i]
         if k <= tall then
-          local line = d.lines[k] or ""
-          local visible = text.width((line:gsub("\27%[[%d;]*m", "")))
-          parts[#parts + 1] = line .. (" "):rep(d.cell - visible)
+          parts[#parts + 1] = text.pad(d.lines[k] or "", d.cell)
         else parts[#parts + 1] = style.paint(text.pad(text.clip(d.captions[k - tall] or "", d.cell), d.cell), "dim") end
       end
       out[#out + 1] = (table.concat(parts, "  "):gsub(" +$", ""))

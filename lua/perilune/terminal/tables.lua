@@ -114,7 +114,7 @@ function M.csv(history, final)
   return lines
 end
 
-local function label(labels, i) return labels and printable.text(tostring(labels[i])) or tostring(i - 1) end
+local function label(labels, i) return printable.text(text.label(labels, i - 1)) end
 
 -- A matrix that no terminal has room for: its commonest confusions.
 local function commonest(confusion, labels, term)

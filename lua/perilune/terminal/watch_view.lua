@@ -226,9 +226,6 @@ local function curves_of(self, list)
   return series, self.metric
 end
 
-local function label_of(s, class) return s.labels and s.labels[class + 1] ~= nil and tostring(s.labels[class + 1])
-  or tostring(class) end
-
 -- The layers' statistics of the last epoch; or the mistakes; at most `room` lines.
 local details = {}
 
@@ -242,8 +239,8 @@ details[1] = function(s, style, width, room)
   local lines = { style.paint(text.clip(title, width), "dim") }
   local line = ""
   for _, m in ipairs(list) do
-    local word = styles.clean(("%s > %s %.0f %% #%d"):format(label_of(s, m.label), label_of(s, m.prediction),
-      100 * m.probability, m.index), style.utf8)
+    local word = styles.clean(("%s > %s %.0f %% #%d"):format(text.label(s.labels, m.label),
+      text.label(s.labels, m.prediction), 100 * m.probability, m.index), style.utf8)
     if text.width(line) + text.width(word) + 3 > width then
       lines[#lines + 1] = line
       line = ""

@@ -98,8 +98,7 @@ function M:of_training()
       (s.samples - s.correct) / s.samples
     return result
   end
-  local width = 1
-  for _, n in ipairs(train.target) do width = width * n end
+  local width = require "perilune.base.shapes".count(train.target)
   result.mae, result.rmse = s.absolute / (s.samples * width), (s.squared / (s.samples * width)) ^ 0.5
   self.spread = self.spread or train:read():spread()
   result.r2 = core.trainer.r2(s.squared, self.spread * (s.samples / train.count), s.samples)

@@ -3,20 +3,12 @@
 local core = require "perilune.core"
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
+local shape = require "perilune.base.format".shape
+local shapes = require "perilune.base.shapes"
 
 local M = {}
 
 local function refuse(format, ...) errors.raise("pl.experiment: " .. format, ...) end
-
-local function shape(sizes) return ("[%s]"):format(table.concat(sizes, ", ")) end
-
-local function same(a, b)
-  if #a ~= #b then return false end
-  for i, n in ipairs(a) do
-    if n ~= b[i] then return false end
-  end
-  return true
-end
 
 -- The kind of targets of a split, in words.
 local function kind_of_targets(split)
@@ -32,7 +24,7 @@ local function check_splits(e)
   end
   local test = e.test and e.splits.test
   if not test then return end
-  if not same(test.shape, train.shape) then
+  if not shapes.equal(test.shape, train.shape) then
     refuse("the test set's samples are %s, the training set's %s; make them alike, or say test = false",
       shape(test.shape), shape(train.shape))
   end
@@ -64,12 +56,10 @@ local function check_augment(e)
   end
 end
 
--- What a last layer makes of its inputs: a name that messages use. Functions of the script make what they like.
+-- What a last layer makes of its inputs: a name that messages use; others of the library's make logits. Functions of
+-- the script make what they like.
 local made = { Softmax = "probabilities", Sigmoid = "probabilities", LogSoftmax = "log-probabilities",
-  Lambda = "unknown" }
-local own_layers = { Linear = true, Conv2d = true, ReLU = true, LeakyReLU = true, ELU = true, GELU = true, SiLU = true,
-  Tanh = true,
-  BatchNorm = true, MaxPool2d = true, AvgPool2d = true, GlobalAvgPool2d = true, Residual = true }
+  Lambda = "unknown", Formula = "unknown" }
 
 local WITHOUT = "take nn.%s() away (%s does it itself, and more exactly)"
 
@@ -120,7 +110,7 @@ misfits.Huber = misfits.MSE
 local function check_loss(e, width)
   local last = decision.last_layer(e.model)
   if not last then return end
-  local kind = made[last.type] or own_layers[last.type] and "logits" or "unknown"
+  local kind = made[last.type] or core.nn[last.type] and "logits" or "unknown"
   if kind == "unknown" then return end
   if width == 1 and (last.type == "Softmax" or last.type == "LogSoftmax") then
     refuse("%s has one output, which nn.%s() makes %d whatever the input; take it away, and the loss nn.BCE()",
@@ -176,8 +166,7 @@ end
 function M.record(e)
   e.model:build(e.splits.train.shape)
   local _, _, output, _, outputs = e.model:sizes()
-  local width = 1
-  for _, n in ipairs(output) do width = width * n end
+  local width = shapes.count(output)
   try_loss(e, outputs, width)
 end
 
@@ -187,8 +176,7 @@ function M.check(e)
   check_augment(e)
   errors.guard(e.model.build, e.model, e.splits.train.shape)
   local _, _, output, _, outputs = e.model:sizes()
-  local width = 1
-  for _, n in ipairs(output) do width = width * n end
+  local width = shapes.count(output)
   check_classes(e, width)
   check_loss(e, width)
   try_loss(e, outputs, width)

@@ -2,7 +2,8 @@
      "\x93NUMPY", two bytes of version, the header's length (u16, from version 2 on u32, little-endian), the header,
      then the elements. The header is a Python literal:
        {'descr': '<f8', 'fortran_order': False, 'shape': (60000, 28, 28), }
-   Fortran order: the first axis changes fastest; such an array is read as one of the reversed shape, then turned. */
+   Fortran order: the first axis changes fastest; such an array is read as one of the reversed shape, then
+   transposed. */
 #include <stdio.h>
 #include <string.h>
 #include "data/readers/elements.h"
@@ -185,7 +186,7 @@ static pl_shape reversed(const pl_shape *shape) {
   return out;
 }
 
-static pl_tensor *turn(pl_tensor *t, pl_error *err) {
+static pl_tensor *transpose(pl_tensor *t, pl_error *err) {
   int axes[PL_MAX_AXES], n = pl_tensor_shape(t)->axes;
   for (int i = 0; i < n; i++) axes[i] = n - 1 - i;
   pl_tensor *view = pl_tensor_permute(t, axes, n, err), *out = view ? pl_tensor_to_contiguous(view, err) : NULL;
@@ -198,15 +199,15 @@ pl_tensor *pl_npy_read(const char *path, const char *member, pl_error *err) {
   pl_source s;
   npy h;
   if (open_array(&s, path, member, &h, err)) return NULL;
-  bool turned = h.fortran && h.shape.axes > 1;
-  pl_shape shape = turned ? reversed(&h.shape) : h.shape;
+  bool transposed = h.fortran && h.shape.axes > 1;
+  pl_shape shape = transposed ? reversed(&h.shape) : h.shape;
   pl_tensor *t = pl_element_read(s.name, &shape, h.element, pl_source_read, &s, err);
   if (t != NULL && pl_source_finish(&s, err)) {
     pl_tensor_free(t);
     t = NULL;
   }
   pl_source_close(&s);
-  return t != NULL && turned ? turn(t, err) : t;
+  return t != NULL && transposed ? transpose(t, err) : t;
 }
 
 typedef struct listing {
