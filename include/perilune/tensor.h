@@ -31,6 +31,9 @@ PL_API pl_tensor *pl_tensor_new(pl_dtype type, const pl_shape *shape, pl_error *
    release(owner) is called (may be NULL), by whoever frees it; not when this fails. */
 PL_API pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void (*release)(void *owner),
                                  void *owner, pl_error *err);
+/* For a tensor that pl_tensor_wrap made: from now on each write in place, through it or a view of it, also calls
+   written(owner), on the thread that writes; what is counted by pl_tensor_version. */
+PL_API void pl_tensor_on_write(pl_tensor *t, void (*written)(void *owner));
 /* Ends this view; storage goes with its last view. */
 PL_API void pl_tensor_free(pl_tensor *t);
 

@@ -63,8 +63,8 @@ function Layer:predict(x, options) end
 function Layer:probabilities(x, options) end
 
 ---Adds the gradient of every parameter to its `grad`; follows forward, once. The first one after steps of a training
----replaces what those have left. Error: no forward came before, its input was changed in place, or the gradient has
----another shape than its output.
+---replaces what those have left. Error: no forward came before, its input was changed in place or the weights since, or
+---the gradient has another shape than its output.
 ---@param gradient perilune.Tensor|perilune.Tensor[] of the output, as a loss returns it; of several outputs a list
 ---@param needs_grad? boolean also return the gradient for the input (default false)
 ---@return perilune.Tensor? input_gradient

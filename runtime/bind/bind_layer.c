@@ -1,6 +1,7 @@
 /* core.nn, and what can be asked of a layer. Constructors are in bind_layer_new.c, running a model in bind_model.c. */
 #include <string.h>
 #include "bind/bind_layer.h"
+#include "graph/model.h"
 #include "layers/layer.h"
 
 static const char registry_key;   /* registry table: layer pointer -> userdata, weak */
@@ -79,6 +80,7 @@ static int layer_newindex(lua_State *L) {
     if (!pl_model_has_params(bind_model_of(L, 1)))
       return luaL_error(L, "call model:build{...} before setting %s", key);
     bind_set_param(L, u->layer, i, 3);
+    pl_model_note_write(bind_model_of(L, 1));
     return 0;
   }
   const char **names = lua_newuserdatauv(L, ((size_t)u->layer->params + 1) * sizeof *names, 0);

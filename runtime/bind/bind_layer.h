@@ -20,6 +20,7 @@ typedef struct bind_family {
   pl_exec *hand;                /* for forward and backward by hand: infer, predict and evaluate between them do no
                                    harm */
   uint64_t input_version;       /* of the tensor that hand's forward took */
+  uint64_t writes;              /* pl_model_writes when it did */
   pl_exec *infer;               /* for those */
   char *origin;                 /* in words, where weights are from that a run is not to lose; NULL: none are */
   char *run;                    /* the same of a run's, which the next run of the experiment draws anew all the same */

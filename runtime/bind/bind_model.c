@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include "bind/bind_layer.h"
 #include "bind/bind_outputs.h"
+#include "graph/model.h"
 #include "layers/layer.h"
 
 /* The tensor at `index` as contiguous f32 [n, sample...]; pushes it. Whole-number tensors are converted. */
@@ -89,7 +90,9 @@ static int model_forward(lua_State *L) {
   if (pl_exec_forward(exec, pl_tensor_data(x), n, PL_TRAIN, &y, &err)) return bind_raise(L, &err);
   lua_pushvalue(L, input);
   lua_setfield(L, -2, BIND_INPUT);
-  bind_family_of(bind_check_layer(L, 1))->input_version = version;
+  bind_family *f = bind_family_of(bind_check_layer(L, 1));
+  f->input_version = version;
+  f->writes = pl_model_writes(model);
   bind_fill_batch(L, slot, PL_F32, pl_exec_output(exec), n, y);
   pl_outputs outputs = pl_exec_outputs(exec);
   lua_pop(L, 1);
@@ -137,9 +140,12 @@ static const pl_tensor *push_gradients(lua_State *L, size_t *n, pl_shape *sample
   return dy;
 }
 
-/* Backward reads the caller's tensor again, unless that had to be converted. */
-static void check_input(lua_State *L, const bind_family *f) {
+/* Backward reads the weights again, and the caller's tensor, unless that had to be converted. */
+static void check_unchanged(lua_State *L, const bind_family *f) {
   const char *writer;
+  if (pl_model_writes(f->model) != f->writes)
+    luaL_error(L, "the weights were changed between forward and backward, which needs those that forward used: call "
+               "backward first");
   lua_getiuservalue(L, 1, 1);
   lua_getfield(L, -1, BIND_INPUT);
   if (pl_tensor_version(bind_check_tensor(L, lua_gettop(L)), &writer) != f->input_version)
@@ -168,7 +174,7 @@ static int model_backward(lua_State *L) {
                       pl_shape_text(a, out, false), (int)n, pl_shape_text(b, &sample, false));
   }
   pl_error err;
-  check_input(L, f);
+  check_unchanged(L, f);
   float *dx = needs_grad ? bind_fill_batch(L, slot, PL_F32, pl_exec_input(exec), n, NULL) : NULL;
   bind_use_state(L);
   if (pl_exec_backward(exec, pl_tensor_data(dy), dx, &err)) return bind_raise(L, &err);

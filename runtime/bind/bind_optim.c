@@ -3,6 +3,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_optim.h"
+#include "graph/model.h"
 #include "perilune/alloc.h"
 #include "perilune/train.h"
 
@@ -94,7 +95,10 @@ static int optim_step(lua_State *L) {
   pl_error err;
   if (pl_train_update(model, opt, nonfinite == SKIP, call_step, L, &taken, &found, &err))
     return bind_raise_from_script(L, &err);
-  if (taken) bind_note_origin(L, 2, "a training by hand");
+  if (taken) {
+    pl_model_note_write(model);
+    bind_note_origin(L, 2, "a training by hand");
+  }
   if (taken && found.what != NULL && nonfinite != IGNORE) {
     double lr = pl_optimizer_lr(opt);
     return luaL_error(L, "%s: %s is not a finite number; first seen in %s%s", pl_optimizer_type(opt), found.what,

@@ -19,6 +19,7 @@ void bind_push_param(lua_State *L, pl_model *model, const pl_layer *layer, int i
     pl_block_release(pl_model_block(model));
     bind_raise(L, &err);
   }
+  if (!gradient) pl_tensor_on_write(*slot, pl_block_note_write);
 }
 
 void bind_set_param(lua_State *L, const pl_layer *layer, int i, int index) {

@@ -4,6 +4,7 @@
 #include "bind/bind_layer.h"
 #include "bind/bind_loss.h"
 #include "bind/bind_optim.h"
+#include "graph/model.h"
 #include "perilune/train.h"
 
 #define BIND_TRAINER "perilune.trainer"
@@ -175,6 +176,13 @@ static size_t count_at(lua_State *L, int index, const char *what) {
   return (size_t)n;
 }
 
+/* A backward pass by hand is not to follow a forward pass of before. */
+static void note_training(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  pl_model_note_write(bind_check_model(L, -1));
+  lua_pop(L, 1);
+}
+
 /* trainer:run(epoch, first, count [, loss_sum [, absolute, squared]]): trains on batches first .. first+count-1, all
    from 1; the sums go on from those given, so that they do not depend on where an epoch was cut */
 static int trainer_run(lua_State *L) {
@@ -182,6 +190,7 @@ static int trainer_run(lua_State *L) {
   size_t epoch = count_at(L, 2, "epochs count from 1"), first = count_at(L, 3, "batches count from 1"),
     count = count_at(L, 4, "at least 1 batch");
   pl_train_result result = sums_at(L, 5);
+  note_training(L);
   pl_error err;
   bind_use_state(L);
   u->at_work = true;
@@ -234,6 +243,7 @@ static int trainer_step(lua_State *L) {
                       pl_shape_text(b, pl_tensor_shape(x), false),
                       lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
   pl_train_result result = sums_at(L, 4);
+  note_training(L);
   pl_error err;
   pl_target targets = labels ? (pl_target){ .labels = pl_tensor_data(y) } : (pl_target){ .values = pl_tensor_data(y) };
   bind_use_state(L);

@@ -39,6 +39,7 @@ pl_status pl_model_initialize_new(pl_model *model, uint64_t seed, pl_error *err)
                         "the shapes of some parameters depend on the input's; call model:build{...} with the shape of "
                         "one sample first");
   model->drawing = true;
+  pl_model_note_write(model);
   pl_model_walk(model->root, fill_layer, &seed);
   pl_model_zero_grads(model);
   return PL_OK;

@@ -17,6 +17,14 @@ void pl_block_release(void *block) {
   pl_free(b);
 }
 
+void pl_block_note_write(void *block) { atomic_fetch_add(&((pl_block *)block)->writes, 1); }
+
+void pl_model_note_write(pl_model *model) { if (model->block != NULL) pl_block_note_write(model->block); }
+
+uint64_t pl_model_writes(const pl_model *model) {
+  return model->block == NULL ? 0 : atomic_load(&model->block->writes);
+}
+
 void pl_model_walk(pl_layer *layer, void (*visit)(pl_layer *, void *), void *arg) {
   visit(layer, arg);
   for (int i = 0; i < layer->children; i++) if (pl_layer_owns(layer, i)) pl_model_walk(layer->child[i], visit, arg);

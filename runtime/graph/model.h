@@ -9,6 +9,7 @@
 /* Values, gradients and states in one counted allocation, so that a tensor of weights may outlive its model. */
 typedef struct pl_block {
   _Atomic int references;
+  _Atomic uint64_t writes;      /* so far, to the values or states by other than a forward pass */
   size_t size, state_size;
   float *values, *grads, *states;
 } pl_block;
@@ -36,6 +37,12 @@ struct pl_model {
   pl_stopwatch *watch;          /* NULL: never started */
   bool calling;                 /* a function of the script runs, in the middle of a pass */
 };
+
+/* Values or states of the model's block change, but for statistics in a forward pass; and how often they have. A
+   backward pass reads the values that its forward pass read. */
+void pl_block_note_write(void *block);
+void pl_model_note_write(pl_model *model);
+uint64_t pl_model_writes(const pl_model *model);
 
 /* An error while a pass is under way: what the function of a Lambda calls may neither run nor rebuild the model it is
    in. */

@@ -14,6 +14,7 @@ void pl_storage_retain(pl_storage *storage);
 void pl_storage_release(pl_storage *storage);
 bool pl_storage_shared(const pl_storage *storage);   /* by more than one view */
 void pl_storage_note_write(pl_storage *storage, const char *what);
+void pl_storage_on_write(pl_storage *storage, void (*written)(void *owner));
 uint64_t pl_storage_version(const pl_storage *storage, const char **writer);
 
 /* Invariant: every element base + sum of index[a] * stride[a], 0 <= index[a] < shape.size[a], lies in `storage`. */

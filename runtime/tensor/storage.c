@@ -9,6 +9,7 @@ struct pl_storage {
   atomic_ullong version;         /* writes in place so far */
   _Atomic(const char *) writer;  /* the last of them: static text */
   void (*release)(void *owner);
+  void (*written)(void *owner);  /* at each write in place; NULL: nobody wants to know */
   void *owner;
 };
 
@@ -45,7 +46,10 @@ void pl_storage_release(pl_storage *storage) {
 void pl_storage_note_write(pl_storage *storage, const char *what) {
   atomic_store_explicit(&storage->writer, what, memory_order_relaxed);
   atomic_fetch_add_explicit(&storage->version, 1, memory_order_relaxed);
+  if (storage->written != NULL) storage->written(storage->owner);
 }
+
+void pl_storage_on_write(pl_storage *storage, void (*written)(void *owner)) { storage->written = written; }
 
 uint64_t pl_storage_version(const pl_storage *storage, const char **writer) {
   *writer = atomic_load_explicit(&storage->writer, memory_order_relaxed);

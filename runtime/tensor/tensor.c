@@ -68,6 +68,8 @@ pl_tensor *pl_tensor_wrap(pl_dtype type, const pl_shape *shape, void *data, void
   return t;
 }
 
+void pl_tensor_on_write(pl_tensor *t, void (*written)(void *owner)) { pl_storage_on_write(t->storage, written); }
+
 void pl_tensor_free(pl_tensor *t) {
   if (t == NULL) return;
   pl_storage_release(t->storage);

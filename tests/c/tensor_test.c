@@ -73,6 +73,26 @@ static void wrapped_memory_goes_with_the_last_view(void **state) {
   assert_int_equal(released, 7);
 }
 
+static void count_write(void *owner) { ++*(int *)owner; }
+
+static void an_owner_hears_of_writes(void **state) {
+  (void)state;
+  float values[6] = { 0 };
+  int writes = 0;
+  pl_tensor *t = pl_tensor_wrap(PL_F32, &(pl_shape){ 2, { 2, 3 } }, values, NULL, &writes, NULL);
+  assert_int_equal(pl_tensor_fill(t, 1, NULL), PL_OK);
+  assert_int_equal(writes, 0);
+  pl_tensor_on_write(t, count_write);
+  pl_tensor *row = pl_tensor_select(t, 0, 1, NULL), *copy = pl_tensor_clone(t, NULL);
+  assert_int_equal(pl_tensor_fill(row, 2, NULL), PL_OK);
+  assert_int_equal(pl_tensor_fill(t, 3, NULL), PL_OK);
+  assert_int_equal(pl_tensor_fill(copy, 4, NULL), PL_OK);
+  assert_int_equal(writes, 2);
+  pl_tensor_free(row);
+  pl_tensor_free(copy);
+  pl_tensor_free(t);
+}
+
 static void contiguity(void **state) {
   (void)state;
   pl_tensor *t = counting(3, 4);
@@ -201,6 +221,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(new_is_zeroed_and_aligned), cmocka_unit_test(bad_shapes_are_refused),
     cmocka_unit_test(wrapped_memory_goes_with_the_last_view), cmocka_unit_test(contiguity),
+    cmocka_unit_test(an_owner_hears_of_writes),
     cmocka_unit_test(every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

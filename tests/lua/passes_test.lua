@@ -97,7 +97,7 @@ function TestPasses:test_passes_in_callbacks_of_a_training()
     lu.assertEquals((trained(nil, by_hand, host)), plain)
     local pending = false
     lu.assertEquals((trained(nil, function(ctx)   -- a forward in one callback, its backward in the next
-      if pending then ctx.model:backward(dy) end
+      if pending then lu.assertErrorMsgContains("the weights were changed", ctx.model.backward, ctx.model, dy) end
       pending = true
       ctx.model:forward(x)
     end, host)), plain)
@@ -229,6 +229,32 @@ function TestPasses:test_an_input_that_changes_before_backward()
   x:zero_()
   model:backward(pl.ones(2, 1))
   lu.assertEquals(model[1].weight_grad:totable(), { { 2 }, { 2 } })
+end
+
+-- Backward reads the weights as well: gradients of others than forward used would be silently wrong.
+function TestPasses:test_weights_that_change_before_backward()
+  local x, dy = pl.ones(2, 3), pl.ones(2, 1)
+  local model = nn.Sequential { nn.Linear(3, 2, { name = "a" }), nn.BatchNorm(2), nn.Linear(2, 1) }
+  local opt = pl.optim.SGD { lr = 0.1 }
+  opt:bind(model)
+  local view = model:find("a").weight:T()
+  for name, change in pairs {
+    ["in place"] = function() model:find("a").weight:add_(1) end, ["a view"] = function() view:zero_() end,
+    element = function() model:find("a").bias[1] = 2 end, set = function() model:find("a").bias = pl.ones(2) end,
+    step = function() opt:step() end, drawn = function() model:initialize(3) end,
+    loaded = function() model:state()[1].tensor:copy_(pl.ones(3, 2)) end,
+  } do
+    model:forward(x)
+    model:backward(dy, true)
+    model:forward(x)
+    change()
+    local ok, message = pcall(model.backward, model, dy)
+    lu.assertFalse(ok, name)
+    lu.assertStrContains(message, "the weights were changed between forward and backward", name)
+    model:forward(x)      -- statistics that forward itself writes are no change
+    model:infer(x)
+    model:backward(dy)
+  end
 end
 
 --- Masks of Monte Carlo dropout are new in each chunk of a pass and in each pass.
