@@ -83,7 +83,10 @@ function TestCompare:test_groups_of_seeds()
     "p = [%d.e-]+%); with fewer than 5 seeds a side, .*")
   lu.assertEquals(pl.compare(group(bad), group(good)).low, c.low)
   c = pl.compare(group(good), { at(good:format(2)), at(good:format(1)), at(good:format(3)) })
-  lu.assertStrContains(c.words, "no difference can be told with 3 seeds: ")
+  lu.assertStrContains(c.words, "no difference is claimed, as both have the run of seed 1: ")
+  c = pl.compare(pl.runs(at "s", "seed<=2"), pl.runs(at "s", "seed=3"))
+  lu.assertEquals(c.claimed, false)
+  lu.assertStrContains(c.words, "no difference is claimed, as the first are of several settings (lr, optimizer lr): ")
   c = pl.compare(group(good), at(bad:format(1)))
   lu.assertEquals(c.kind, "none")
   local r = cli.run "compare s"
@@ -161,7 +164,10 @@ function TestCompare:test_unfinished_runs()
   cli.run "run small.lua lr=0.3 width=12 --seed 4 --pause-after 2 --quiet --out u/paused"
   cli.write("u/lost/failed.txt", "the loss is not a finite number\n")
   local r = cli.run "compare u"
-  lu.assertEquals(r.err, "perilune: compare: u/lost failed before anything was saved; it is in no group\n")
+  lu.assertEquals(r.err, "perilune: u/lost: failed before anything was saved: the loss is not a finite number\n")
+  lu.assertStrContains(cli.run("runs u state=unfinished --columns path,state").out, "u/paused  unfinished\n")
+  cli.write("u/paused/failed.txt", "no room\n")
+  lu.assertStrContains(cli.run("runs u state=failed --columns path,state").out, "u/paused  failed\n1 run\n")
   local words = r.out:gsub("%s+", " ")
   lu.assertStrContains(words, "A and B: no difference is claimed, as runs are left out: the test error of A minus")
   lu.assertStrContains(words, "; 1 run of B is unfinished and left out.")
@@ -237,6 +243,9 @@ function TestRunsCommand:test_formats()
     { { lr = 0.001, seed = 3 }, { lr = 0.3, seed = 3 } })
   lu.assertStrContains(cli.run("runs s").out, "6 runs\n")
   lu.assertEquals(cli.run("runs s 'lr>1' --json").out, "[]\n")
+  -- a program that reads lr finds it, whichever runs are left; a name that no run left has is known all the same
+  lu.assertEquals(core.json.decode(cli.run("runs s lr=0.3 seed=3 --json").out)[1].lr, 0.3)
+  lu.assertEquals(cli.run("runs s 'val_accuracy<0' --columns path,val_accuracy --sort val_accuracy").err, "")
 end
 
 function TestRunsCommand:test_mistakes()
@@ -252,7 +261,8 @@ function TestRunsCommand:test_mistakes()
   fails("s o", "runs: 'o' is a second folder; a condition has one of = != < <= > >= ~ !~ in it")
   fails("s lr=0.3,0.1", "lr=0.3,0.1: 'lr' is a number, and '0.3,0.1' is none")
   fails("o/run.h5", "runs: o/run.h5 is no folder of runs")
-  fails("s state=done", "state=done: a state is finished or unfinished, compared with = or !=")
+  fails("s state=done", "state=done: a state is finished, unfinished or failed, compared with = or !=")
+  fails("s --reverse", "runs: --reverse needs --sort NAME")
   fails("s --csv --json", "runs: one of --csv, --json and --markdown is enough")
 end
 
@@ -344,6 +354,16 @@ function TestFromLua:test_prompt_with_a_run()
     "run.test.error, dataset)")
   lu.assertStrContains(out, "run, model are here; its data are not here: they were made by other.lua, which is " ..
     "not here as it was\ntrue\tnil\n")
+  -- a set of a known name is opened, but not in the place of what a script derived from it
+  local runfile = require "perilune.run.file"
+  local record = assert(runfile.read(at "o/run.h5"))
+  for recipe, names in pairs { [""] = "run, model, dataset are here\n",
+    ["standardize()"] = "run, model are here; its data are not here: they were made by other.lua, which" } do
+    record.state.identity.data, record.state.identity.recipe = "mnist", recipe
+    os.execute("mkdir -p " .. at "derived")
+    assert(runfile.write(at "derived/run.h5", record))
+    lu.assertStrContains(prompt("derived", "1"), names)
+  end
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

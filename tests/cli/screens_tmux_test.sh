@@ -42,5 +42,17 @@ t kill-server
 server=$((server + 1))
 t new-session -d -x 80 -y 150 "cd '$tmp' && NO_COLOR=1 LC_ALL=C.UTF-8 ./p show runs/named-s1; sleep 60"
 shows "a confusion matrix of long labels has its numbers" '^ *number 10( +([0-9]+|·)){10}$'
+
+# Groups that do not fit beside each other are below, none is left out.
+sed 's/pl.nn.Linear(784, 10)/pl.nn.Linear(784, pl.arg("units", 4)), pl.nn.Linear(pl.arg("units", 4), 10)/' "$tmp/named.lua" >"$tmp/w.lua"
+for units in 1 2 3 4 5 6; do (cd "$tmp" && ./p run w.lua -q units=$units --out w/$units >/dev/null); done
+t kill-server
+server=$((server + 1))
+t new-session -d -x 60 -y 150 "cd '$tmp' && NO_COLOR=1 LC_ALL=C.UTF-8 ./p compare w/*; echo left with status \$?; sleep 60"
+shows "six groups are compared at 60 columns" '^left with status 0' 30
+n=$((n + 1))
+if [ "$(t capture-pane -p | grep -cE '^ .* F$')" -eq 2 ] && ! t capture-pane -p | grep -q 'no room'; then
+  echo "ok $n - each has its settings and its results"
+else echo "not ok $n - each has its settings and its results"; t capture-pane -p | sed 's/^/# /'; bad=1; fi
 echo "1..$n"
 exit $bad

@@ -92,9 +92,16 @@ function TestClaims:test_what_counts()
   a.runs[4] = a.runs[1]
   lu.assertEquals(claim.of(a, b, { "A", "B" }).seeds, { 3, 2 })
   local copies = group({ 0.1, 0.1 }, same)
-  lu.assertEquals(#claim.distinct(copies.runs), 2)
+  lu.assertEquals(#claim.distinct(copies), 2)
   copies.runs[2].seed = 1
-  lu.assertEquals(#claim.distinct(copies.runs), 1)
+  lu.assertEquals(#claim.distinct(copies), 1)
+  copies.runs[2].state = { weights_sha256 = "another processor's" }
+  lu.assertEquals(#claim.distinct(copies), 1)
+  copies.runs[1].ended = "interrupted"
+  lu.assertEquals({ claim.distinct(copies) }, { { copies.runs[2] }, { { run = copies.runs[1], of = copies.runs[2] } } })
+  copies.runs[1].ended, copies.caution = nil, "of several settings"
+  lu.assertEquals(#claim.distinct(copies), 2)
+  copies.caution, copies.runs[2].state = nil, same.state
   lu.assertStrContains(words_of(copies, b), "a group of one run")
   a = group { 0.1, 0 / 0, 0.12, 1 / 0 }
   lu.assertStrContains(words_of(a, b, { level = 0.8 }), "; 2 runs of A have no test error and are left out")

@@ -24,17 +24,6 @@ function M.define(parser)
   parser:flag("--json", "As JSON.")
 end
 
--- Says which trials of a sweep failed before there was anything to save: they can be in no group.
-local function tell_failed(path)
-  for _, name in ipairs(core.store.listdir(path) or {}) do
-    local inner = path .. "/" .. name
-    if core.store.exists(inner .. "/failed.txt") and not require "perilune.run.folder".find(inner) then
-      io.stderr:write(("perilune: compare: %s failed before anything was saved; it is in no group\n"):format(
-        clean(inner)))
-    end
-  end
-end
-
 --- The runs that folders hold, unfinished ones among them. Raises when a folder holds no finished one.
 function M.load(paths)
   local runs = require "perilune.run.runs"
@@ -53,7 +42,6 @@ function M.load(paths)
         finished = finished or whole.ended ~= "interrupted"
         found[#found + 1] = whole
       end
-      tell_failed(path)
       if not finished then errors.fail(1, "compare: there is no finished run in %s", path) end
     else
       local run, message = runs.run(path)
@@ -90,28 +78,48 @@ local function show(name, s, count)
   return s.n < count and ("%s (%d of %d)"):format(value, s.n, count) or value
 end
 
+local function widest(texts, least)
+  for _, one in ipairs(texts) do least = math.max(least, text.width(one)) end
+  return least
+end
+
+-- Rows called `names`, a column a group (cells[i], called labels[i]). Groups that have no room beside the others follow
+-- below, as many at a time as have.
+local function print_beside(names, cells, labels, term, align)
+  local first = 1
+  while first <= #labels do
+    local columns, rows, used, last = { { "" } }, {}, widest(names, 0), first - 1
+    for r, name in ipairs(names) do rows[r] = { name } end
+    repeat
+      used = used + 2 + widest(cells[last + 1], text.width(labels[last + 1]))
+      if last >= first and term.width and used > term.width then break end
+      last = last + 1
+      columns[#columns + 1] = { labels[last], align = align }
+      for r, cell in ipairs(cells[last]) do rows[r][#columns] = cell end
+    until last == #labels
+    for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
+    first = last + 1
+  end
+end
+
 local function print_settings(settings, labels, term, seeds)
   if #settings == 0 then
     print("The settings are the same" .. (seeds and " but for the seed." or "."))
     return
   end
   print(term.paint("Settings that differ", "bold"))
-  local columns, rows, names = { { "" } }, {}, 0
-  for i, label in ipairs(labels) do columns[i + 1] = { label } end
+  local names, cells = {}, {}
+  for i = 1, #labels do cells[i] = {} end
   for _, row in ipairs(settings) do
-    if row.values then names = math.max(names, text.width(clean(row.name))) end
+    if row.values then names[#names + 1] = clean(row.name) end
   end
-  local room = term.width and math.max((term.width - names) // #labels - 2, 12) or 60
+  local room = term.width and math.max((term.width - widest(names, 0)) // #labels - 2, 12) or 60
   for _, row in ipairs(settings) do
-    if row.values then
-      local values = {}
-      for i, value in ipairs(row.values) do values[i] = clean(value) end
-      rows[#rows + 1] = { clean(row.name), table.unpack(text.cut_alike(values, room)) }
-    end
+    local values = {}
+    for i, value in ipairs(row.values or {}) do values[i] = clean(value) end
+    for i, value in ipairs(text.cut_alike(values, room)) do table.insert(cells[i], value) end
   end
-  if #rows > 0 then
-    for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
-  end
+  if #names > 0 then print_beside(names, cells, labels, term) end
   for _, row in ipairs(settings) do
     if row.lines then
       print(("%s, %s beside %s:"):format(clean(row.name), labels[row.group], labels[1]))
@@ -125,22 +133,25 @@ local function print_settings(settings, labels, term, seeds)
 end
 
 local function print_results(results, labels, groups, term)
-  local columns, rows = { { "" } }, {}
-  for i, label in ipairs(labels) do columns[i + 1] = { label, align = "right" } end
-  for r, row in ipairs(results) do
-    rows[r] = { clean(report.title(row.name)) }
-    for i in ipairs(labels) do rows[r][i + 1] = show(row.name, row.summaries[i], #groups[i].runs) end
-  end
   print(term.paint("\nResults", "bold"))
-  for _, line in ipairs(text.columns(columns, rows, "  ", term.paint, term.width)) do print(line) end
+  local names, cells = {}, {}
+  for r, row in ipairs(results) do names[r] = clean(report.title(row.name)) end
+  for i, group in ipairs(groups) do
+    cells[i] = {}
+    for r, row in ipairs(results) do cells[i][r] = show(row.name, row.summaries[i], #group.runs) end
+  end
+  print_beside(names, cells, labels, term, "right")
 end
+
+-- Two runs, also of one setting, each as a group.
+local function apart(runs) return { { runs = { runs[1] } }, { runs = { runs[2] } } } end
 
 -- Takes copies out of the groups: { run, of } of each.
 local function without_copies(groups)
   local all = {}
   for _, group in ipairs(groups) do
     local copies
-    group.runs, copies = claim.distinct(group.runs)
+    group.runs, copies = claim.distinct(group)
     table.move(copies, 1, #copies, #all + 1, all)
   end
   return all
@@ -165,16 +176,16 @@ function M.run(options)
     errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
   end
   local metric = options.metric and filter.check_name(runs, options.metric, "compare")
-  local groups = compare.groups(runs)
+  local groups = #runs == 2 and not claim.same(runs[1], runs[2]) and apart(runs) or compare.groups(runs)
   for _, copy in ipairs(without_copies(groups)) do
-    local words = ("perilune: compare: %s is %s again (seed %s, the same weights); it counts once"):format(
-      clean(copy.run.path), clean(copy.of.path), copy.run.seed)
+    local words = ("perilune: compare: %s is %s again (seed %s, %s); it counts once"):format(
+      clean(copy.run.path), clean(copy.of.path), copy.run.seed, claim.same(copy.run, copy.of) and "the same weights"
+      or copy.run.ended == "interrupted" and "unfinished" or "with other bits")
     io.stderr:write(table.concat(text.wrap(words, text.terminal(2).width, "  "), "\n"), "\n")
   end
   local single = groups[1].runs
-  if #groups == 1 and #single == 2 then      -- two seeds of one setting: the runs themselves are compared
-    groups = { { runs = { single[1] }, first = single[1] }, { runs = { single[2] }, first = single[2] } }
-  end
+  if #groups == 1 and #single == 2 then groups = apart(single) end
+  for _, group in ipairs(groups) do group.first = group.runs[1] end
   local labels, claims = labels_of(groups), {}
   local settings, results = compare.settings(groups), compare.results(groups)
   for i = 2, #groups do
@@ -196,7 +207,7 @@ function M.run(options)
     print(table.concat(text.wrap(line, term.width, "   "), "\n"))
   end
   print()
-  print_settings(settings, labels, term, #single > 1)
+  print_settings(settings, labels, term, #single > 1 or #groups > 1 and single[1].seed ~= groups[2].first.seed)
   print_results(results, labels, groups, term)
   print()
   print_claims(groups, labels, claims, term)

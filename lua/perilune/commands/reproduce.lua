@@ -75,7 +75,11 @@ local function show(list, by_row, options)
   local lines
   if #words == 1 and words[1]:lower() == "progression" then
     lines = require "perilune.reproduce.ladder".lines(list, by_row, term)
-    lines[#lines + 1] = tables.summary(list, by_row)
+    local shown = {}
+    for _, row in ipairs(list) do
+      if not row.variant then shown[#shown + 1] = row end
+    end
+    lines[#lines + 1] = tables.summary(shown, by_row)
   else lines = tables.screen(list, by_row, term) end
   for _, line in ipairs(lines) do print(line) end
 end
@@ -102,10 +106,12 @@ function M.run(options)
   end
   if options.figure then require "perilune.plot.save".check(options.figure) end
   local train = require "perilune.reproduce.train"
-  local list = {}
+  local list, seen = {}, {}
   for _, word in ipairs(options.rows) do
-    local found = rows.find(word, "reproduce")
-    table.move(found, 1, #found, #list + 1, list)
+    for _, row in ipairs(rows.find(word, "reproduce")) do
+      if not seen[row] then list[#list + 1] = row end
+      seen[row] = true
+    end
   end
   if #list == 0 then
     if options.verify then

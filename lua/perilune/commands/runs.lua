@@ -55,14 +55,15 @@ local function results_of(list, split)
   return columns, rare
 end
 
--- The arguments that differ somewhere, sorted: those that at least half of the runs have, and the others.
-local function arguments_of(list)
+-- The arguments that differ somewhere (`all`: every one), sorted: those that at least half of the runs have, and the
+-- others.
+local function arguments_of(list, all)
   local first, count, varies, common, rare = {}, {}, {}, {}, {}
   for _, run in ipairs(list) do
     for name, value in pairs(run.arguments or {}) do
       local shown = type(value) == "table" and core.json.encode(value) or tostring(value)
       first[name], count[name] = first[name] or shown, (count[name] or 0) + 1
-      varies[name] = varies[name] or first[name] ~= shown
+      varies[name] = varies[name] or all or first[name] ~= shown
     end
   end
   for _, name in ipairs(sorted_keys(varies)) do
@@ -79,13 +80,13 @@ local needs = { when = 8, seconds = 7, best_epoch = 6, epoch = 5, name = 4, tags
 local COMMON, RARE = 3, 9      -- of arguments
 local VALIDATION, RARE_RESULT = 1, 2
 
--- The columns shown when none are asked for, and the need of each.
-local function usual_columns(list)
+-- The columns shown when none are asked for, and the need of each. all: also arguments that are the same everywhere.
+local function usual_columns(list, all)
   local columns, need = {}, {}
   local function add(names, of)
     for _, name in ipairs(names) do columns[#columns + 1], need[name] = name, of or needs[name] end
   end
-  local common, rare = arguments_of(list)
+  local common, rare = arguments_of(list, all)
   local tagged = false
   for _, run in ipairs(list) do tagged = tagged or run:value "tags" ~= nil end
   add { "path", "name" }
@@ -141,6 +142,8 @@ local function cell(name, value)
   return clean(tostring(value))
 end
 
+local style_of = { unfinished = "dim", failed = "red" }
+
 -- The titles and rows of a table; need: of columns that may be left out (text.columns).
 local function table_of(list, columns, need)
   local titles, rows, value_of = {}, {}, result.reader(list)
@@ -154,7 +157,7 @@ local function table_of(list, columns, need)
       rows[r][i] = name == "when" and type(value) == "string" and value:sub(1, 16):gsub("T", " ") or cell(name, value)
       if type(value) == "number" then titles[i].align = "right" end
     end
-    if run:value "state" == "unfinished" then rows[r].style = "dim" end
+    rows[r].style = style_of[run:value "state"]
   end
   return titles, rows
 end
@@ -192,16 +195,15 @@ function M.run(options)
   local list, problems = require "perilune.run.runs".runs(folder)
   if not list then errors.fail(1, "runs: %s", problems) end
   for _, problem in ipairs(problems) do io.stderr:write("perilune: ", problem.path, ": ", problem.message, "\n") end
-  list = filter.apply(list, table.concat(conditions, " "))
-  local columns = {}
+  local columns, all = {}, list
   for name in (options.columns or ""):gmatch "[^,%s]+" do
-    columns[#columns + 1] = filter.check_name(list, name, "runs")
+    columns[#columns + 1] = filter.check_name(all, name, "runs")
   end
-  if options.sort then
-    sort(list, filter.check_name(list, options.sort, "runs"), options.reverse)
-  end
+  list = filter.apply(all, table.concat(conditions, " "))
+  if options.reverse and not options.sort then errors.fail(2, "runs: --reverse needs --sort NAME") end
+  if options.sort then sort(list, filter.check_name(all, options.sort, "runs"), options.reverse) end
   local asked_for = #columns > 0 and columns or nil
-  columns = asked_for or usual_columns(list)
+  columns = asked_for or usual_columns(list, options.csv or options.json)
   if options.csv or options.json then
     local rows, value_of = {}, result.reader(list)
     for i, run in ipairs(list) do

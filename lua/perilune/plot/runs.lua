@@ -139,7 +139,7 @@ function M.families(list)
       if count[family.name] > 1 then family.name = name_of(family.runs[1]) end
     end
   end
-  for _, family in ipairs(families) do family.runs = claim.distinct(family.runs) end
+  for _, family in ipairs(families) do family.runs = claim.distinct(family) end
   rename(function(run)
     local words = table.concat(run.identity.arguments or {}, " ")
     return words ~= "" and words or run.label

@@ -13,10 +13,11 @@ function M.is_run(path)
   return path:match "%.h5$" ~= nil and core.system.kind(path) == "file"
 end
 
+-- What a script derived from a known set (a part of it, standardized) only the script makes again.
 local function data_of(run)
   local id = run.identity
   for _, known in ipairs(registry) do
-    if known.name == id.data then return require "perilune.data"[known.name]() end
+    if known.name == id.data and id.recipe == "" then return require "perilune.data"[known.name]() end
   end
   local why = (not id.path or script.read(id.path) ~= id.script) and "is not here as it was"
     or not require "perilune.script.trained".knows(id) and "you have not trained on this machine"

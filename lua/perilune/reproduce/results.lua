@@ -90,6 +90,15 @@ function M.seeds(line)
   return math.tointeger(first), math.tointeger(last) or math.tointeger(first)
 end
 
+--- Is a seed among those of the lines of a row (nil: none)?
+function M.has(lines, seed)
+  for _, line in ipairs(lines or {}) do
+    local first, last = M.seeds(line)
+    if first <= seed and seed <= last then return true end
+  end
+  return false
+end
+
 -- Are all seeds of a mean there, each in its own line?
 local function replaced(old, list)
   local first, last = M.seeds(old)

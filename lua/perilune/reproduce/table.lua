@@ -97,9 +97,10 @@ local styles = { beats = "good", meets = "good", misses = "warn" }
 function M.summary(list, by_row)
   local measured, missing = 0, 0
   for _, row in ipairs(list) do
-    local v = verdict.of(row, by_row[row.name])
-    if v then measured = measured + 1 end
-    missing = missing + math.max(0, row.seeds - (v and v.seeds or 0))
+    if verdict.of(row, by_row[row.name]) then measured = measured + 1 end
+    for seed = 1, row.seeds do
+      if not results.has(by_row[row.name], seed) then missing = missing + 1 end
+    end
   end
   return ("%d of %d rows measured%s"):format(measured, #list,
     missing > 0 and (", %d run%s missing"):format(missing, missing == 1 and "" or "s") or "")
@@ -116,7 +117,7 @@ function M.screen(list, by_row, term)
     local here = v and (v.seconds and text.duration(v.seconds.mean) or "-")
       or ("missing: %d run%s"):format(row.seeds, row.seeds == 1 and "" or "s")
     local its_time = row.seconds and text.duration(row.seconds) or ""
-    cells[i] = { text.clip(c.name, 34), text.clip(row.idea, 36), c.documented, c.mean, c.verdict,
+    cells[i] = { text.cut(c.name, ideas and 60 or 34), text.clip(row.idea, 36), c.documented, c.mean, c.verdict,
       v and (v.interval or "-") or "", c.spread, c.seeds .. lacking, its_time, here,
       style = not v and "dim" or styles[v.verdict] == "warn" and "yellow" or nil }
   end

@@ -25,14 +25,6 @@ end
 
 M.task_of = task_of
 
-local function has(lines, seed)
-  for _, line in ipairs(lines or {}) do
-    local first, last = results.seeds(line)
-    if first <= seed and seed <= last then return true end
-  end
-  return false
-end
-
 --- The results of results.csv, and those of finished runs below runs/reproduce/ that it does not have; second, the
 --- folders of these.
 function M.known(list)
@@ -40,7 +32,7 @@ function M.known(list)
   for _, row in ipairs(list) do
     for seed = 1, row.seeds do
       local task = task_of(row, seed, M.place)
-      if not has(by_row[row.name], seed) and trial.status(task.folder).state == "finished" then
+      if not results.has(by_row[row.name], seed) and trial.status(task.folder).state == "finished" then
         local line = results.of_run(task.folder)
         if line then
           results.put(by_row, line)
@@ -56,7 +48,7 @@ local function missing(list, by_row)
   local tasks = {}
   for _, row in ipairs(list) do
     for seed = 1, row.seeds do
-      if not has(by_row[row.name], seed) then tasks[#tasks + 1] = task_of(row, seed, M.place) end
+      if not results.has(by_row[row.name], seed) then tasks[#tasks + 1] = task_of(row, seed, M.place) end
     end
   end
   return tasks

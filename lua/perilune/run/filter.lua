@@ -112,8 +112,9 @@ local function check_value(runs, condition, value_of)
   end
   local operator, value = condition.operator, condition.value
   local equality = (complement[operator] or operator):find "^=" ~= nil
-  if condition.name == "state" and (not equality or value ~= "finished" and value ~= "unfinished") then
-    raise("%s: a state is finished or unfinished, compared with = or !=", condition.text)
+  local known = value == "finished" or value == "unfinished" or value == "failed"
+  if condition.name == "state" and not (equality and known) then
+    raise("%s: a state is finished, unfinished or failed, compared with = or !=", condition.text)
   elseif kind == "number" and not operator:find "~" and not number(value) then
     raise("%s: '%s' is a number, and '%s' is none", condition.text, condition.name, value)
   elseif kind == "boolean" and not operator:find "~" and (not equality or value ~= "true" and value ~= "false") then

@@ -250,7 +250,10 @@ local function evaluated(part, key)
   return type(value) == "number" and value or nil
 end
 
---- One number or word of a run by its name: a field ("name", "seed", "ended", "state" (finished or unfinished),
+-- A trial of a sweep that failed has that file (sweep/trial.lua).
+local function has_failed(run) return run.path ~= nil and core.store.exists(run.path .. "/failed.txt") end
+
+--- One number or word of a run by its name: a field ("name", "seed", "ended", "state" (finished, unfinished or failed),
 --- "epoch", "path", "best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"), "epochs" or "data", a
 --- result of the final weights ("test_error", "val_loss", a metric), or else of the last epoch ("train_loss").
 function methods:value(key)
@@ -265,7 +268,8 @@ function methods:value(key)
     return #tags > 0 and table.concat(tags, ",") or nil
   end
   if key == "epoch" or key == "data" then return part[key] end
-  if key == "state" then return self.ended == "interrupted" and "unfinished" or "finished" end
+  if key == "state" then return self.ended ~= "interrupted" and "finished" or has_failed(self) and "failed"
+    or "unfinished" end
   if key == "when" then return self.created end
   for _, name in ipairs(own) do
     if key == name then return self[key] end

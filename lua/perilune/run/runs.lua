@@ -163,14 +163,14 @@ local function listed(path, file)
   return math.tointeger(last.epoch) and from_head(path, file, last)
 end
 
--- Visits the runs below a folder. A folder that has two names, by a link that leads back or aside, counts once; one
--- that vanished meanwhile, not at all.
+-- Visits the runs below a folder, and the trials that failed before there was one (without a file). A folder that has
+-- two names, by a link that leads back or aside, counts once; one that vanished meanwhile, not at all.
 local function each_folder(path, seen, visit)
   local names, id = store.listdir(path), core.system.file_id(path)
   if not names or not id or seen[id] then return end
   seen[id] = true
   local file = folder.find(path)
-  if file then return visit(path, file) end
+  if file or store.exists(path .. "/failed.txt") then return visit(path, file) end
   for _, name in ipairs(names) do
     if name:sub(1, 1) ~= "." then
       local inner = path .. "/" .. name
@@ -191,8 +191,10 @@ function M.runs(path, filter)
   end
   local list, problems = {}, {}
   each_folder(#path > 1 and path:gsub("/+$", "") or path, {}, function(place, file)
-    local run, message = listed(place, file), nil
-    if not run then run, message = M.run(place) end
+    local run, message = file and listed(place, file), nil
+    if not file then
+      message = "failed before anything was saved: " .. (store.read_text(place .. "/failed.txt") or ""):match "^[^\n]*"
+    elseif not run then run, message = M.run(place) end
     if run then list[#list + 1] = run else problems[#problems + 1] = { path = place, message = message } end
   end)
   return require "perilune.run.filter".apply(list, filter), problems

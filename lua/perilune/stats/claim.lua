@@ -7,17 +7,26 @@ local M = {}
 
 local FEW = 5      -- seeds; with fewer a bootstrap interval is too narrow
 
---- The runs of a list that are not copies of an earlier one (another seed, or other weights); second, the copies:
---- { run, of } each. A run that is counted twice would make the spread look smaller than it is.
-function M.distinct(runs)
+--- Have two runs the same seed and weights?
+function M.same(a, b)
+  local weights = (a.state or {}).weights_sha256
+  return a == b or weights ~= nil and a.seed == b.seed and weights == b.state.weights_sha256
+end
+
+--- The runs of a group { runs, caution } that are not copies of another one; second, the copies: { run, of } each. A
+--- run that is counted twice would make the spread look smaller than it is. Of one setting a seed is a run, whatever
+--- its bits (processors may differ), and a finished one before others; of several (`caution`) it needs the weights too.
+function M.distinct(group)
   local kept, copies = {}, {}
-  for _, run in ipairs(runs) do
-    local weights, of = (run.state or {}).weights_sha256, nil
-    for _, other in ipairs(kept) do
-      local same = weights and run.seed == other.seed and weights == other.state.weights_sha256
-      if run == other or same then of = other end
+  for _, run in ipairs(group.runs) do
+    local at
+    for i, other in ipairs(kept) do
+      if M.same(run, other) or not group.caution and run.seed == other.seed then at = i end
     end
-    if of then copies[#copies + 1] = { run = run, of = of } else kept[#kept + 1] = run end
+    if not at then kept[#kept + 1] = run
+    elseif kept[at].ended == "interrupted" and run.ended ~= "interrupted" then
+      copies[#copies + 1], kept[at] = { run = kept[at], of = run }, run
+    else copies[#copies + 1] = { run = run, of = kept[at] } end
   end
   return kept, copies
 end
@@ -161,16 +170,16 @@ local function of_two_groups(a, b, labels, o)
   local how = ("%g %% interval of the difference of means, bootstrap"):format(100 * d.level)
   local test = ("%s, %s"):format(d.test, probability(d.p))
   local told = sign ~= 0 and d.p < 1 - d.level
-  d.claimed = told and lost == ""      -- what is left out may be the worst
+  d.claimed = told and lost == "" and not o.caution      -- what is left out may be the worst
   if d.claimed then
     local low, high = math.min(sign * d.low, sign * d.high), math.max(sign * d.low, sign * d.high)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds; %s)"):format(sign > 0 and second
       or first, name, show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y, test)
   else
-    local seeds = #x == #y and #x or #x .. " and " .. #y
-    d.words = ("%s: the %s of %s minus that of %s is %s%s (%s to %s: %s; %s)"):format(told
-      and "no difference is claimed, as runs are left out" or ("no difference can be told with %s seeds"):format(seeds),
-      name, first, second, show(d.difference), unit, show(d.low), show(d.high), how, test)
+    local seeds = ("%s %s"):format(#x == #y and #x or #x .. " and " .. #y, o.caution and "runs" or "seeds")
+    d.words = ("%s: the %s of %s minus that of %s is %s%s (%s to %s: %s; %s)"):format(
+      o.caution and "no difference is claimed, as " .. o.caution or told and "no difference is claimed, as runs are " ..
+      "left out" or "no difference can be told with " .. seeds, name, first, second, show(d.difference), unit, show(d.low), show(d.high), how, test)
   end
   if math.min(#x, #y) < FEW then
     d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
@@ -184,13 +193,16 @@ local function of_two_groups(a, b, labels, o)
   return d
 end
 
---- What may be said of two groups: { kind = "mcnemar" | "difference" | "none", claimed = is it a difference, words,
---- ... }. labels: how they are called; options: { metric = "test_error", level = 0.95, seed = 1 }. A difference is
---- claimed only where the bootstrap interval and a test of equal means agree, as with few seeds the former alone finds
---- one between equals far too often; and never where runs are left out, unfinished or for want of a finite number.
+--- What may be said of two groups { runs, caution = why they are no sample of seeds, or nil }: { kind = "mcnemar" |
+--- "difference" | "none", claimed = is it a difference, words, ... }. labels: how they are called; options: { metric =
+--- "test_error", level = 0.95, seed = 1 }. A difference is claimed only where the bootstrap interval and a test of equal
+--- means agree, as with few seeds the former alone finds one between equals far too often; and never where runs are
+--- left out, unfinished or for want of a finite number.
 function M.of(a, b, labels, options)
-  local o = options or {}
-  local x, y = M.distinct(a.runs), M.distinct(b.runs)
+  local o = {}
+  for name, value in pairs(options or {}) do o[name] = value end
+  o.caution = a.caution or b.caution
+  local x, y = M.distinct(a), M.distinct(b)
   if #x == 1 and #y == 1 and not o.metric then return of_two_runs(x[1], y[1], labels, 1 - (o.level or 0.95)) end
   return of_two_groups(x, y, labels, o)
 end
