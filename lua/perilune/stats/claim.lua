@@ -194,10 +194,10 @@ local function of_two_groups(a, b, labels, o)
 end
 
 --- What may be said of two groups { runs, caution = why they are no sample of seeds, or nil }: { kind = "mcnemar" |
---- "difference" | "none", claimed = is it a difference, words, ... }. labels: how they are called; options: { metric =
---- "test_error", level = 0.95, seed = 1 }. A difference is claimed only where the bootstrap interval and a test of equal
---- means agree, as with few seeds the former alone finds one between equals far too often; and never where runs are
---- left out, unfinished or for want of a finite number.
+--- "difference" | "none", claimed = is it a difference, words, ... }. labels: how they are called; options: { metric
+--- = "test_error", level = 0.95, seed = 1 }. A difference is claimed only where the bootstrap interval and a test of
+--- equal means agree, as with few seeds the former alone finds one between equals far too often; and never where runs
+--- are left out, unfinished or for want of a finite number.
 function M.of(a, b, labels, options)
   local o = {}
   for name, value in pairs(options or {}) do o[name] = value end
