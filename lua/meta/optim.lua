@@ -233,7 +233,7 @@ function Optimizer:state() end
 ---@return table<string, number> counters steps, epochs, lr, and what a type has besides
 function Optimizer:counters() end
 
----Sets what `opt:counters()` gave. Error: one is missing.
+---Sets what `opt:counters()` gave. Error: one is missing, or out of its range; then none is set.
 ---@param counters table<string, number>
 function Optimizer:set_counters(counters) end
 

@@ -1,5 +1,6 @@
 /* core.optim: one constructor an optimizer, by its registered name. opt:bind(model), then opt:step() after each
    backward. */
+#include <math.h>
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "bind/bind_optim.h"
@@ -178,19 +179,30 @@ static int optim_counters(lua_State *L) {
   return 1;
 }
 
-/* opt:set_counters{ steps =, epochs =, lr =, ... }: all of them */
+/* Pushes the counter `name` of the table at 2, and returns it; raises where no optimizer has got there. */
+static double check_counter(lua_State *L, const pl_optimizer *opt, const char *name) {
+  int is_number;
+  bool counts = strcmp(name, "steps") == 0 || strcmp(name, "epochs") == 0, is_lr = strcmp(name, "lr") == 0;
+  lua_getfield(L, 2, name);
+  double value = lua_tonumberx(L, -1, &is_number);
+  if (!is_number) luaL_error(L, "%s: counter '%s' is missing", pl_optimizer_type(opt), name);
+  bool whole = value >= 0 && value <= 0x1p53 && value == floor(value);
+  if ((counts && !whole) || (is_lr && !(value >= 0 && value <= 1e15)))
+    luaL_error(L, "%s: counter '%s' is %s, got %s", pl_optimizer_type(opt), name,
+               counts ? "a whole number from 0" : "a number from 0 to 1e15", luaL_tolstring(L, -1, NULL));
+  return value;
+}
+
+/* opt:set_counters{ steps =, epochs =, lr =, ... }: all of them, or none where one is refused */
 static int optim_set_counters(lua_State *L) {
   pl_optimizer *opt = bind_check_optimizer(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  for (int i = 0; i < pl_optimizer_counters(opt); i++) {
-    int is_number;
-    const char *name = pl_optimizer_counter_name(opt, i);
-    lua_getfield(L, 2, name);
-    double value = lua_tonumberx(L, -1, &is_number);
-    if (!is_number) return luaL_error(L, "%s: counter '%s' is missing", pl_optimizer_type(opt), name);
-    pl_optimizer_set_counter(opt, i, value);
-    lua_pop(L, 1);
-  }
+  for (int set = 0; set < 2; set++)
+    for (int i = 0; i < pl_optimizer_counters(opt); i++) {
+      double value = check_counter(L, opt, pl_optimizer_counter_name(opt, i));
+      if (set) pl_optimizer_set_counter(opt, i, value);
+      lua_pop(L, 1);
+    }
   return 0;
 }
 

@@ -143,7 +143,7 @@ static int tensor_topk(lua_State *L) {
   sort(L, t, axis, true);
   pl_error err;
   int64_t items = pl_tensor_shape(t)->size[axis < 0 ? axis + pl_tensor_shape(t)->axes : axis];
-  if (k > items) return luaL_error(L, "topk: the %d largest of %d items", (int)k, (int)items);
+  if (k > items) return luaL_error(L, "topk: the %I largest of %I items", (LUAI_UACINT)k, (LUAI_UACINT)items);
   for (int i = 0; i < 2; i++) {
     const pl_tensor *sorted = bind_check_tensor(L, -2);
     pl_tensor **slot = bind_new_tensor(L);

@@ -1,6 +1,7 @@
 /* Mean and standard deviation over a data set, and the data set normalised by them.
    Sums are kept for each element of a sample, in double, over the samples in order; a thread owns elements, never a
    part of a sum. Two passes: sum of v, then sum of (v - mean)^2. */
+#include <float.h>
 #include <math.h>
 #include "data/dataset.h"
 #include "perilune/alloc.h"
@@ -55,7 +56,7 @@ static pl_tensor *to_tensor(const double *value, const pl_shape *shape, pl_per p
   float *out = pl_tensor_data(t);
   for (int64_t e = 0; e < pl_tensor_count(t); e++) {
     double v = root ? sqrt(value[e]) : value[e];
-    out[e] = root && v == 0 ? 1 : (float)v;
+    out[e] = root && v < FLT_MIN ? 1 : (float)v;      /* smaller ones count as 0 */
   }
   return t;
 }

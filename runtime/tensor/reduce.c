@@ -4,6 +4,7 @@
    in pairs, pairs of pairs, and so on. Nothing depends on the number of threads or the layout in memory. */
 #include <math.h>
 #include <string.h>
+#include "perilune/threads.h"
 #include "tensor/internal.h"
 
 /* x[0..n-1] in halves: x[i] += x[i + width] for width = 128, 64, ..., 1; what is missing counts as 0. */
@@ -137,13 +138,29 @@ static pl_status check(const pl_reduction_op *op, const pl_tensor *t, int64_t le
   return PL_OK;
 }
 
+typedef struct whole {
+  const pl_reduction_op *op;
+  const pl_tensor *t;
+  int64_t count;
+  double parameter, result;
+} whole;
+
+static void reduce_whole(const pl_team *team, void *arg) {
+  whole *w = arg;
+  (void)team;
+  pl_cursor c = pl_cursor_open(w->t, &w->t->shape, 0);
+  w->result = w->op->row(&c, w->count, w->parameter);
+}
+
+/* In a region, where denormals count as 0, as they do in reductions along an axis. */
 pl_status pl_tensor_reduce_all(double *out, const pl_reduction_op *op, const pl_tensor *t, double parameter,
                                pl_error *err) {
   int64_t count = pl_tensor_count(t);
   pl_status status = check(op, t, count, parameter, err);
   if (status) return status;
-  pl_cursor c = pl_cursor_open(t, &t->shape, 0);
-  *out = op->row(&c, count, parameter);
+  whole w = { .op = op, .t = t, .count = count, .parameter = parameter };
+  pl_threads_run_on(1, reduce_whole, &w);
+  *out = w.result;
   return PL_OK;
 }
 

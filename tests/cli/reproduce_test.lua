@@ -162,6 +162,10 @@ function TestImport:test_finished_runs_become_lines()
   local readme = cli.read(home .. "/experiments/README.md")
   lu.assertStrMatches(readme, "# Title\n\n| experiment .*\n| T01 `tiny/T01.lua` | 50.00 | [%d.]+ | .* | 2 | 2 | " ..
     ".*\n| T02 `tiny/T02.lua` | 50.00 |[ |]+\n\nafter\n")
+  -- trained in a copy that is called otherwise
+  os.execute(("cp -r %s %s"):format(cli.quote(home .. "/experiments"), cli.quote(home .. "/copy")))
+  lu.assertEquals(run("run copy/tiny/T01.lua --quiet --seed 3 --out d").status, 0)
+  lu.assertEquals(run("reproduce --import d").err, "")
   -- a comment is no difference; a number is
   cli.write("experiments/tiny/T01.lua", "-- A comment.\n" .. small:format "T01")
   lu.assertEquals(run("reproduce --import a").status, 0)

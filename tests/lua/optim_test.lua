@@ -231,7 +231,14 @@ function TestOptim:test_messages()
   lu.assertStrContains(error_of(function() opt.lr = 1e30 end), "Adam: lr takes a number from 0 to 1e15, got 1e+30")
   lu.assertStrContains(error_of(optim.SGD, { lr = 1e30 }), "SGD: option 'lr' must be between 0 and 1e+15, got 1e+30")
   lu.assertStrContains(error_of(function() opt.eps = 1 end), "only lr can be set, not 'eps'")
+  local before = opt:counters()
   lu.assertStrContains(error_of(opt.set_counters, opt, { steps = 1 }), "counter 'epochs' is missing")
+  for text, wrong in pairs { ["counter 'steps' is a whole number from 0, got -1"] = { steps = -1, epochs = 0, lr = 1 },
+    ["counter 'epochs' is a whole number from 0, got 0.5"] = { steps = 7, epochs = 0.5, lr = 1 },
+    ["counter 'lr' is a number from 0 to 1e15, got -3"] = { steps = 7, epochs = 1, lr = -3 } } do
+    lu.assertStrContains(error_of(opt.set_counters, opt, wrong), text)
+  end
+  lu.assertEquals(opt:counters(), before)
   local function grouped(group) return function() optim.SGD { groups = { group } }:bind(model) end end
   lu.assertStrContains(error_of(grouped { layers = { "hiden" } }),
     "SGD: group 1: no layer 'hiden' has parameters; did you mean 'hidden'?")

@@ -92,6 +92,7 @@ function TestSort.test_sort()
   lu.assertEquals(where:totable(), { 2, 3 })
   raises("sort has no option 'descend'", t.sort, t, { descend = true })
   raises("topk: the 5 largest of 3 items", pl.ones(3).topk, pl.ones(3), 5)
+  raises("topk: the 4294967297 largest of 3 items", pl.ones(3).topk, pl.ones(3), (1 << 32) + 1)
 end
 
 TestRandom = {}

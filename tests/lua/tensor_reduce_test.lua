@@ -73,6 +73,14 @@ function TestReduce.test_long_sums_are_accurate()
   lu.assertEquals(t:T():sum(), t:sum())
 end
 
+-- Values below the least normal one count as 0, over a whole tensor as along an axis.
+function TestReduce.test_denormals_count_as_zero()
+  local t = pl.tensor { 1e-40, 1e-40 }
+  for _, name in ipairs { "sum", "max", "norm" } do
+    lu.assertEquals({ t[name](t), t:reshape(1, 2)[name](t:reshape(1, 2), 2)[1] }, { 0.0, 0.0 }, name)
+  end
+end
+
 TestProduct = {}
 
 local function naive(a, b, rows, inner, cols)

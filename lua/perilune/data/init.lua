@@ -122,6 +122,7 @@ function M.from_tensors(opts)
     if y and y.dtype == "i32" and #y.shape == 2 and y:size(2) == 1 then y = y:reshape(-1) end
     local ok, ds = pcall(core.data.new, x, y, classes)
     if not ok then raise("data.from_tensors: %s: %s", word, errors.bare(ds)) end
+    if y and y.dtype == "i32" then parts.check_largest("data.from_tensors: " .. word, y) end
     return ds
   end
   local train = wrap(part(o.x, o.y, "training data", o.labels and #o.labels or 0), o.name .. " train", o.labels)
@@ -203,9 +204,8 @@ function M.hdf5(opts)
   local labels = parts.labels("data.hdf5", o.labels)
   local function targets(option)
     local y = find(option)
-    if y and y.dtype == "i32" and y:count() > 0 and y:max() >= parts.MOST_CLASSES then
-      raise("data.hdf5: label %d of '%s' in %s is beyond %d classes; are these targets? then give them as " ..
-        "floating-point numbers", math.tointeger(y:max()), o[option], o.path, parts.MOST_CLASSES)
+    if y and y.dtype == "i32" then
+      parts.check_largest("data.hdf5", y, (" of '%s' in %s"):format(o[option], o.path))
     end
     return y and parts.targets(("data.hdf5: option '%s'"):format(option), y, y.dtype ~= "f32", labels)
   end

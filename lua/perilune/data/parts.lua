@@ -30,6 +30,14 @@ local function check_names(what, names)
   return names
 end
 
+--- Raises where the largest of the labels y (an i32 tensor) would make more classes than anything is meant for. what,
+--- of: where y is.
+function M.check_largest(what, y, of)
+  if y:count() == 0 or y:max() < M.MOST_CLASSES then return end
+  raise("%s: label %d%s is beyond %d classes; are these targets? then give them as floating-point numbers", what,
+    math.tointeger(y:max()), of or "", M.MOST_CLASSES)
+end
+
 --- Names of the classes from an option: a list of them, a number of classes, or nil.
 function M.labels(what, given)
   if given == nil then return nil end
@@ -110,10 +118,7 @@ function M.split(part)
       raise("%s: label %d is out of range: %d classes have labels 0 to %d", part.name, most, #part.labels,
         #part.labels - 1)
     end
-    if most >= M.MOST_CLASSES then
-      raise("%s: label %d is beyond %d classes; are these targets? then give them as floating-point numbers", part.name,
-        most, M.MOST_CLASSES)
-    end
+    M.check_largest(part.name, y)
     classes = part.labels and #part.labels or most + 1
   end
   return split.new {

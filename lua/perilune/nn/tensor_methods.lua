@@ -1,5 +1,6 @@
 --- Methods of plain tensors that are operations of formulas: computed by the same functions, so to the same bits.
 local core = require "perilune.core"
+local shapes = require "perilune.base.shapes"
 local symbol = require "perilune.nn.symbol"
 
 local M = {}
@@ -15,6 +16,6 @@ for _, name in ipairs { "gelu", "silu", "softmax", "log_softmax", "pick", "one_h
 end
 
 --- [N, ...] as [N, elements of a sample]
-function M.flatten(t) return t:reshape(t:size(1), -1) end
+function M.flatten(t) return t:reshape(t:size(1), shapes.count(t.shape, 2)) end
 
 return M

@@ -128,8 +128,8 @@ local function meaning(text)
   return chunk and string.dump(chunk, true) or text
 end
 
--- Below the last folder of that name: the checkout may lie in another one.
-local function relative(path) return path:match "^.*experiments/(.*)$" or path end
+-- "progression/12_faster_halving.lua": the folder of the experiments may be called otherwise elsewhere.
+local function relative(path) return path:match "[^/]+/[^/]+$" or path end
 
 local function row_of(identity)
   local file, arguments = relative(identity.path or ""), table.concat(identity.arguments or {}, " ")

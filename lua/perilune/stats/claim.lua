@@ -176,10 +176,11 @@ local function of_two_groups(a, b, labels, o)
     d.words = ("%s has the lower %s, by %s%s (%s to %s: %s over %d and %d seeds; %s)"):format(sign > 0 and second
       or first, name, show(math.abs(d.difference)), unit, show(low), show(high), how, #x, #y, test)
   else
-    local seeds = ("%s %s"):format(#x == #y and #x or #x .. " and " .. #y, o.caution and "runs" or "seeds")
+    local seeds = ("%s seeds"):format(#x == #y and #x or #x .. " and " .. #y)
+    local excuse = o.caution or told and "runs are left out"
     d.words = ("%s: the %s of %s minus that of %s is %s%s (%s to %s: %s; %s)"):format(
-      o.caution and "no difference is claimed, as " .. o.caution or told and "no difference is claimed, as runs are " ..
-      "left out" or "no difference can be told with " .. seeds, name, first, second, show(d.difference), unit, show(d.low), show(d.high), how, test)
+      excuse and "no difference is claimed, as " .. excuse or "no difference can be told with " .. seeds, name, first,
+      second, show(d.difference), unit, show(d.low), show(d.high), how, test)
   end
   if math.min(#x, #y) < FEW then
     d.words = ("%s; with fewer than %d seeds a side, such an interval is too narrow"):format(d.words, FEW)
