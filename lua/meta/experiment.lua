@@ -209,7 +209,8 @@ function pl.runs(path, filter) end
 ---@field epochs? integer at most so many epochs a trial (default: the experiment's)
 ---@field out? string the sweep's folder (default runs/sweep-<script>)
 ---@field halving? boolean successive halving (default false)
----@field select? string "validation" (default), a column of the history, "test", or "none"
+---@field select? string "validation" (default), a column of the history, "test", or "none"; name a metric of
+---  your own that reads ctx.test test_...: else the test set chooses, and nothing says so
 ---@field mode? string "max" or "min": which is better (default: known of all measures but metrics of your own)
 ---@field fail_fast? boolean stop when a trial fails (default false)
 ---@field retry? boolean train again what is marked as failed (default false)
@@ -219,8 +220,9 @@ function pl.runs(path, filter) end
 ---Trains every combination of arguments, each trial in a process and a folder of its own, as `perilune sweep` does;
 ---what is trained
 ---already is not trained again. Returns { folder, metric, configurations (the best first: { arguments, runs, val_error
----= { mean, std, min, max, n }, ... }), best, runs, failed, stopped }. Error: a script or argument that is not there, a
----folder of another sweep; a trial that fails is counted, and the others go on.
+---= { mean, std, min, max, n }, ... }), best, runs, failed, stopped, data_note (a text where not all runs were trained
+---on the same data; where those of one configuration were not, none is the best) }. Error: a script or argument that is
+---not there, a folder of another sweep; a trial that fails is counted, and the others go on.
 ---
 ---```lua
 ---local s = pl.sweep { script = "my.lua", arguments = { lr = { 1e-3, 1e-2 }, width = "16..18" }, seeds = 3, jobs = 2 }

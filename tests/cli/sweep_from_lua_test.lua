@@ -62,6 +62,19 @@ end
   lu.assertEquals({ r.err, r.out }, { "", "2\ntrue\ttrue\ntrue\ttrue\n" })
 end
 
+-- A trial that was begun with an argument unsaid has it among its arguments when it is swept later.
+function TestFromLua:test_arguments_that_were_unsaid()
+  local r = run [[
+pl.sweep { script = "swept.lua", out = "unsaid", arguments = { lr = 0.5 } }
+local s = pl.sweep { script = "swept.lua", out = "unsaid", arguments = { lr = 0.5, width = { 3, 4 } } }
+local widths = {}
+for i, c in ipairs(s.configurations) do widths[i] = c.arguments.width end
+table.sort(widths)
+print(#s.configurations, table.concat(widths, " "), s.best ~= nil, s.data_note)
+]]
+  lu.assertEquals({ r.err, r.out }, { "", "2\t3 4\ttrue\tnil\n" })
+end
+
 -- An experiment that sweeps another one while it is loaded is itself afterwards: arguments, random numbers, modules.
 function TestFromLua:test_the_calling_script_stays_as_it_is()
   local body = [[

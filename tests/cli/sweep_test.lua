@@ -358,7 +358,7 @@ function TestSweep:test_columns()
   local own = small:gsub("%%%%", "%%"):gsub("test = pl.arg", "metrics = { auc = function() return lr end }, %0")
   cli.write("columns.lua", own)
   sweep "columns.lua epochs=3 --out columns --quiet"
-  local r = sweep "columns.lua epochs=2,3 lr=0.2,0.3 --select auc --mode max --halving --out columns --quiet"
+  local r = sweep "columns.lua epochs=3 lr=0.2,0.3 --select auc --mode max --halving --out columns --quiet"
   lu.assertEquals({ r.err, r.status }, { "", 0 })
   local heading = cli.read(cli.folder .. "/columns/sweep.csv"):match "^[^\n]*"
   lu.assertStrContains(heading, "trial,arg.epochs,lr,seed,state,epochs,auc,seconds,test_accuracy,")

@@ -33,6 +33,35 @@ function TestWords:test_values_of_earlier_trials_keep_their_words()
   end
 end
 
+local function trials_of(folder)
+  local list = {}
+  for i, t in ipairs(core.json.decode(cli.read(cli.folder .. "/" .. folder .. "/sweep.json")).trials) do
+    list[i] = table.concat(t.arguments, " ")
+  end
+  return list
+end
+
+-- An argument that joins the grid with its default among its values, or leaves it, makes no new trial of an old one.
+function TestWords:test_a_default_said_and_unsaid()
+  for _, words in ipairs { "lr=0.01,0.2", "lr=0.01,0.2 sizes=4,8", "sizes=4", "flag=on sizes=[4],[8] lr=0.2", "" } do
+    local r = cli.run("sweep flags.lua " .. words .. " --list --out defaults")
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+  end
+  lu.assertEquals(trials_of "defaults", { "lr=0.01", "lr=0.2", "lr=0.01 sizes=8", "lr=0.2 sizes=8", "sizes=4" })
+end
+
+-- The default of one argument may depend on another: what is unsaid is that of each configuration.
+function TestWords:test_defaults_that_depend_on_arguments()
+  local text = cli.read(cli.folder .. "/flags.lua")
+  cli.write("depending.lua", (text:gsub('pl.arg%("sizes", { 4 }%)', 'pl.arg("width", pl.arg("kind", "a") == "a" ' ..
+    'and 8 or 16)\npl.arg("words", { "a,b" })')))
+  cli.run "sweep depending.lua kind=a,b --list --out depending"
+  cli.run "sweep depending.lua kind=a,b width=8,16 --list --out depending"
+  lu.assertEquals(trials_of "depending", { "kind=a", "kind=b", "kind=a width=16", "kind=b width=8" })
+  cli.run "sweep depending.lua kind=a words=[a,b] --list --out depending"      -- two words, not one
+  lu.assertEquals(#trials_of "depending", 5)
+end
+
 function TestWords:test_the_seed_is_no_argument()
   local text = cli.read(cli.folder .. "/flags.lua")
   cli.write("seeded.lua", (text:gsub('name = "flags"', 'seed = pl.arg("seed", 1), %0')))

@@ -77,4 +77,22 @@ function TestTable:test_notes_count_seeds()
   end
 end
 
+-- On a terminal: a trial that trained on to more epochs than are asked for leaves no negative time.
+function TestTable:test_the_time_that_is_left()
+  local scratch = dofile "tests/lua/support_scratch.lua" "sweep_table"
+  local watch = require "perilune.sweep.watch".new { total = 1, shown = {} }
+  watch.term.tty, watch.trained, watch.began = true, 20, watch.began - 100
+  local file = assert(io.open(scratch .. "/log.jsonl", "wb"))
+  file:write '{"epoch":19}\n'
+  file:close()
+  local out = io.output()
+  io.output(scratch .. "/out")
+  watch:tick { running = { { name = "a", folder = scratch, epochs = 2 } }, queue = {}, elsewhere = {} }
+  io.output():close()
+  io.output(out)
+  file = assert(io.open(scratch .. "/out", "rb"))
+  lu.assertStrContains(file:read "a", "at most 0:00 left")
+  file:close()
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

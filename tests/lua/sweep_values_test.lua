@@ -128,6 +128,18 @@ function TestValues:test_draws_of_a_narrow_range()
   end
 end
 
+-- The digits are enough to draw many values of a range that is narrow for its place.
+function TestValues:test_many_draws_of_a_narrow_range()
+  for word, count in pairs { ["a=lin:0.1000001..0.1000002"] = 500, ["a=lin:-5e-9..5e-9"] = 100,
+    ["a=log:123456.001..123456.002"] = 50, ["a=lin:0..1e-300"] = 50 } do
+    local parameters = values.parse_all { word }
+    values.settle(parameters, { a = 1.0 })
+    lu.assertEquals(#values.random(parameters, count, 1), count)
+  end
+  local parameters = values.parse_all { "a=lin:2..4" }      -- as ever
+  lu.assertStrMatches(values.random(parameters, 1, 1)[1][1], "a=%d%.%d?%d?%d?%d?%d")
+end
+
 -- To learn the types of its arguments a script is given a value of each range that any of its kind takes.
 function TestValues:test_a_script_is_loaded_with_values_of_the_ranges()
   local ranges = values.parse_all { "n=lin:2..9", "x=lin:0..1", "word=log:1..2", "none=lin:1.2..1.4" }

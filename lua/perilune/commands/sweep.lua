@@ -34,7 +34,8 @@ function M.define(parser)
   parser:option("--epochs", "At most so many epochs a trial."):convert(convert.whole(1)):argname "<n>"
   parser:option("--out", "Folder of the sweep."):argname "<folder>"
   parser:flag("--halving", "Successive halving: all for a few epochs, the better half for twice as many, and so on.")
-  parser:option("--select", "Choose by: validation (default), a column such as val_loss, test, or none.")
+  parser:option("--select", "Choose by: validation (default), a column such as val_loss, test, or none. Name a " ..
+    "metric of your own that reads ctx.test test_...: else the test set chooses, and nothing says so.")
     :argname "<metric>"
   parser:option("--mode", "Of a metric of your own: is its max or its min the best?"):choices { "min", "max" }
     :argname "<mode>"
@@ -60,20 +61,22 @@ local function finish(r, o, term)
   end
   if not o.quiet then print() end
   for _, line in ipairs(outcome.table(r.configurations, r.shown, r.metric, term)) do print(line) end
-  local best = r.configurations[1]
-  local chosen = r.metric and #r.configurations > 1 and best.loss < math.huge
+  local best, equals = outcome.best(r.configurations, r.metric)
+  local chosen = best and #r.configurations > 1
   local function say(name, ...)
     for _, line in ipairs(text.beside(name, (...):format(select(2, ...)), 15, term)) do print(line) end
   end
   print()
   if r.unwritten then say("not written", "%s", r.unwritten)
   else say("all numbers", "%s/sweep.csv", r.plan.folder) end
+  if r.configurations.data_note then say("data", "%s", r.configurations.data_note) end
   if chosen then
+    local tie = equals > 1 and (" (the first of %d equals)"):format(equals) or ""
     if choice.of_test(r.metric) then
-      say("chosen by", "%s, of the TEST set: its error is no estimate of that on new data", r.metric)
+      say("chosen by", "%s, of the TEST set%s: its error is no estimate of that on new data", r.metric, tie)
     else
       local whole = #best.items == best.summaries[r.metric].n
-      say("chosen by", "%s, mean over seeds%s", r.metric, whole and "" or " that have a result; not all have")
+      say("chosen by", "%s, mean over seeds%s%s", r.metric, whole and "" or " that have a result; not all have", tie)
     end
     local words = { script.program, "run", r.plan.file }
     local function add(list) table.move(list, 1, #list, #words + 1, words) end

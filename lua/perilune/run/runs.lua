@@ -125,7 +125,8 @@ function M.summary(run)
     ended = run.ended,
     best = scalars(run.best), test = scalars(run.test), val = scalars(run.val),
       metrics = scalars(run.evaluation.metrics), seconds = run.seconds,
-    created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, edited = run.state.edited,
+    created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, data_sha256 = run.identity.data_sha256,
+    edited = run.state.edited,
     last = scalars(run.history[#run.history]),
   } }
 end

@@ -5,6 +5,7 @@ local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
+local outcome = require "perilune.sweep.outcome"
 local script = require "perilune.script"
 local sweep = require "perilune.sweep.run"
 local values = require "perilune.sweep.values"
@@ -86,12 +87,16 @@ return function(given)
   if not ok then errors.raise("%s", errors.bare(tostring(r))) end
   if r.unwritten then errors.raise("%s", r.unwritten) end
   local result = { folder = r.plan.folder, metric = r.metric, stopped = r.stopped, configurations = {}, runs = {},
-    failed = {} }
+    failed = {}, data_note = r.configurations.data_note }
+  local names = outcome.arguments(r.items)
   for i, c in ipairs(r.configurations) do
     local one = { arguments = arguments_of(c.words, r.plan.experiment.script.values), runs = {} }
     for _, name in ipairs(r.shown) do one[name] = c.summaries[name] end
     for _, item in ipairs(c.items) do
       if item.run then
+        for _, name in ipairs(names) do      -- some have it as the script's default
+          if one.arguments[name] == nil then one.arguments[name] = item.run.arguments[name] end
+        end
         one.runs[#one.runs + 1] = item.run
         result.runs[#result.runs + 1] = item.run
       elseif item.status.state == "failed" then
@@ -100,9 +105,7 @@ return function(given)
     end
     result.configurations[i] = one
   end
-  if r.metric and #r.configurations > 0 and r.configurations[1].loss < math.huge then
-    result.best = result.configurations[1]
-  end
+  if outcome.best(r.configurations, r.metric) then result.best = result.configurations[1] end
   if r.stopped == "interrupted" and core.system.isatty(0) then print("interrupted; the same call resumes") end
   return result
 end

@@ -18,7 +18,8 @@ function M.rungs(count, epochs)
 end
 
 --- Which of `alive` (indices of configurations) go on: the `keep` with the lowest value(index), a missing or odd
---- number counting as the worst, the earlier of two equal ones first. In the order of `alive`.
+--- number counting as the worst, the earlier of two equal ones first. In the order of `alive`. Second: how many of the
+--- others equal the last of these.
 function M.survivors(alive, keep, value)
   local order, at = {}, {}
   for i, index in ipairs(alive) do
@@ -30,9 +31,11 @@ function M.survivors(alive, keep, value)
     return a.at < b.at
   end)
   for i = 1, math.min(keep, #order) do at[#at + 1] = order[i] end
+  local edge, equals = at[#at] and at[#at].value or math.huge, 0
+  for i = #at + 1, #order do equals = equals + (order[i].value == edge and edge < math.huge and 1 or 0) end
   table.sort(at, function(a, b) return a.at < b.at end)
   for i, item in ipairs(at) do at[i] = item.index end
-  return at
+  return at, equals
 end
 
 return M

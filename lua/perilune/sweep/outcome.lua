@@ -1,11 +1,11 @@
 --- What came of a sweep: its trials, grouped by configuration; the best; the table.
 local choice = require "perilune.sweep.choice"
-local csv = require "perilune.base.csv"
 local report = require "perilune.terminal.tables"
 local sorted_keys = require "perilune.base.sorted_keys"
 local samples = require "perilune.stats.samples"
 local text = require "perilune.base.format"
 local trial = require "perilune.sweep.trial"
+local written = require "perilune.sweep.values".text
 
 local M = {}
 
@@ -51,9 +51,42 @@ local function progress(items, metric)
   return reached, all and count > 0 and sum / count or nil
 end
 
+-- The digest and the name of the data that a finished run was trained on; nil where they are not known.
+local function data_of(run)
+  if not run then return nil end
+  local listed = rawget(run, "listed")
+  if listed and listed.data_sha256 then return listed.data_sha256, listed.data or "the data" end
+  local ok, identity = pcall(function() return run.identity end)
+  if ok and identity then return identity.data_sha256, identity.data or "the data" end
+end
+
+-- What there is to say of the data of finished runs; nil where it is the same. Second: does it differ among the runs of
+-- one configuration, whose mean then says nothing? Among configurations it may differ by an argument.
+local function data_note(list)
+  local by_name, note = {}, nil
+  for _, c in ipairs(list) do
+    local first
+    for _, item in ipairs(c.items) do
+      local digest, name = data_of(item.run)
+      if digest and digest ~= (first or digest) then
+        return ("%s changed between trials of a configuration (%s): none is the best; train all with another --out DIR")
+          :format(name, #c.words > 0 and table.concat(c.words, " ") or "no arguments"), true
+      elseif digest then
+        first = digest
+        by_name[name] = by_name[name] or digest
+        if by_name[name] ~= digest then
+          note = ("%s is not the same for all configurations: by an argument, or it changed meanwhile"):format(name)
+        end
+      end
+    end
+  end
+  return note, false
+end
+
 --- All configurations, the best first: by `metric`, a mean over seeds, of which "min" or "max" is better (`mode`),
 --- those of which a seed failed or is not finished after the others, and last those that have no result, by how far
---- they came; without a metric, in order. A list of { words, items, summaries = { [metric] = ... }, loss, rank }.
+--- they came; without a metric, in order. A list of { words, items, summaries = { [metric] = ... }, loss, rank }, with
+--- its data_note, and `mixed` where the data allows none to be the best.
 function M.configurations(items, metric, mode, shown)
   local list, by_key = {}, {}
   for _, item in ipairs(items) do
@@ -75,6 +108,7 @@ function M.configurations(items, metric, mode, shown)
     c.loss = s and choice.loss(mode, s.mean) or math.huge
     c.rank = s == nil and 3 or is_doubtful(c.items, metric) and 2 or 1
   end
+  list.data_note, list.mixed = data_note(list)
   if not metric then return list end
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
@@ -85,6 +119,14 @@ function M.configurations(items, metric, mode, shown)
     return a.position < b.position
   end)
   return list
+end
+
+--- The best of the configurations, and how many equal it, itself included; nil when none is.
+function M.best(list, metric)
+  local best, equals = list[1], 0
+  if not metric or not best or best.loss == math.huge or list.mixed then return nil end
+  for _, c in ipairs(list) do equals = equals + (c.rank == best.rank and c.loss == best.loss and 1 or 0) end
+  return best, equals
 end
 
 --- The names of the results that a table shows.
@@ -111,8 +153,6 @@ local function spread(name, s)
   return show(name, s.mean), show(name, s.std), show(name, s.min) .. " to " .. show(name, s.max)
 end
 
-local function text_of(value) return math.type(value) and csv.number(value) or tostring(value) end
-
 --- The value of an argument in a trial, as text: as the sweep gave it, or else as the script's default was.
 function M.argument(item, name)
   for _, word in ipairs(item.trial.words) do
@@ -120,10 +160,7 @@ function M.argument(item, name)
     if given == name then return value end
   end
   local value = item.run and item.run.arguments[name]
-  if type(value) ~= "table" then return value ~= nil and text_of(value) or nil end
-  local parts = {}
-  for i, x in ipairs(value) do parts[i] = text_of(x) end
-  return table.concat(parts, ",")
+  if value ~= nil then return (written(value)) end
 end
 
 --- The names of arguments that any of the trials was given, sorted.
@@ -194,6 +231,7 @@ function M.table(list, shown, metric, term)
   for _, c in ipairs(list) do table.move(c.items, 1, #c.items, #items + 1, items) end
   local names = M.arguments(items)
   local columns, several = columns_of(list, names, shown)
+  local best = M.best(list, metric)
   for i, c in ipairs(list) do
     local cells = {}
     for n, name in ipairs(names) do cells[n] = argument_of(c, name) end
@@ -205,7 +243,7 @@ function M.table(list, shown, metric, term)
         if k == 1 or several then cells[#cells + 1] = cell end
       end
     end
-    if i == 1 and metric and c.loss < math.huge and #list > 1 then
+    if c == best and #list > 1 then
       table.insert(notes, 1, choice.of_test(metric) and "best by the TEST set" or "best")
       cells.style = "bold"
     end

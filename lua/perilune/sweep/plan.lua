@@ -1,10 +1,12 @@
 --- What a sweep is: the trials that its arguments make, and its folder, where sweep.json says whose they are. Trials
 --- that were there before stay: a wider grid or more seeds of the same script adds to them.
 local args = require "perilune.script.args"
+local arguments = require "perilune.run.arguments"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local patient_lock = require "perilune.base.patient_lock"
 local script = require "perilune.script"
+local sorted_keys = require "perilune.base.sorted_keys"
 local sources = require "perilune.sweep.sources"
 local values = require "perilune.sweep.values"
 local store = core.store
@@ -27,7 +29,8 @@ end
 
 --- The configurations of o.arguments (words, or parameters as values.parse makes them): a list of { "name=value",
 --- ... }; each was loaded once, so that a value that the script refuses is told before anything is trained. Returns
---- them, an experiment of theirs, its script.files being those of all, and the defaults of its arguments.
+--- them, an experiment of theirs, its script.files being those of all, and what each was loaded as: a list of {
+--- epochs =, defaults = of its arguments }.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
   local fixed, ranges = {}, {}
@@ -35,14 +38,14 @@ function M.configurations(file, o)
     if p.kind then ranges[#ranges + 1] = p else fixed[#fixed + 1] = p.name .. "=" .. p.values[1] end
   end
   local first = script.experiment(file, fixed, ranges)
-  local defaults = args.defaults()
-  values.settle(parameters, defaults)
+  values.settle(parameters, args.defaults())
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
   else list = values.grid(parameters) end
-  local seed
-  for _, words in ipairs(list) do
+  local loaded, seed = {}, nil
+  for i, words in ipairs(list) do
     local e = script.experiment(file, words)
+    loaded[i] = { epochs = e.epochs, defaults = args.defaults() }
     if seed and e.seed ~= seed then
       errors.fail(2, "the arguments change the experiment's seed, which a sweep sets itself; leave that out, and " ..
         "use --seeds N: seeds 1 to N of each configuration")
@@ -50,7 +53,7 @@ function M.configurations(file, o)
     seed = e.seed
     sources.add(first.script.files, e.script.files)
   end
-  return list, first, defaults
+  return list, first, loaded
 end
 
 --- The plan kept in a sweep's folder, or nil.
@@ -95,34 +98,70 @@ local function trial(folder, words, seed)
   return { name = name, words = words, seed = seed, folder = folder .. "/" .. name }
 end
 
--- The words of a configuration in one way of writing, by which it is found again.
+local UNSAID = "\1"      -- a default that no word gives; no word holds this byte
+
+-- The values of all arguments of a configuration in one way of writing, by which it is found again.
 local function key_of(words, defaults)
-  local list = {}
-  for i, word in ipairs(words) do
-    local name, text = word:match "^([^=]*)=(.*)$"
-    list[i] = name .. "=" .. values.canonical(text, defaults[name])
+  local texts, list = {}, {}
+  for name, default in pairs(defaults) do
+    local text, exact = values.text(default)
+    texts[name] = exact and values.canonical(text, default) or UNSAID
   end
+  for _, word in ipairs(words) do
+    local name, text = word:match "^([^=]*)=(.*)$"
+    texts[name] = values.canonical(text, defaults[name])
+  end
+  for i, name in ipairs(sorted_keys(texts)) do list[i] = name .. "=" .. texts[name] end
   return table.concat(list, "\0")
 end
 
 -- A function that gives a configuration the words that its trials in the folder were begun with, if any were: what
--- was begun as "flag=yes" is not trained again as "flag=true".
-local function words_of_old(trials, defaults)
-  local exact, by_key = {}, {}
+-- was begun as "flag=yes" is not trained again as "flag=true", nor with the default said that it had unsaid. The
+-- defaults are those of that configuration: they may depend on other arguments.
+local function words_of_old(trials)
+  local exact, old, by_defaults = {}, {}, {}
   for _, t in ipairs(trials) do
-    local key = key_of(t.words, defaults)
-    exact[table.concat(t.words, "\0")], by_key[key] = true, by_key[key] or t.words
+    local all = table.concat(t.words, "\0")
+    if not exact[all] then exact[all], old[#old + 1] = true, t.words end
   end
-  return function(words)
-    return exact[table.concat(words, "\0")] and words or by_key[key_of(words, defaults)] or words
+  return function(words, defaults)
+    if exact[table.concat(words, "\0")] then return words end
+    local all = arguments.key(defaults)
+    local by_key = by_defaults[all]
+    if not by_key then
+      by_key = {}
+      for _, was in ipairs(old) do
+        local key = key_of(was, defaults)
+        by_key[key] = by_key[key] or was
+      end
+      by_defaults[all] = by_key
+    end
+    return by_key[key_of(words, defaults)] or words
   end
 end
 
---- Makes or widens the sweep in a folder: `configurations` of experiment `e`, whose arguments have those `defaults`.
+-- Adds the trials that a kept plan has and `all` has not. Returns all by name.
+local function add_kept(all, folder, was)
+  local known = {}
+  for _, t in ipairs(all) do known[t.name] = t end
+  for _, old in ipairs(was and was.trials or {}) do
+    local t = trial(folder, old.arguments, math.tointeger(old.seed))
+    if not known[t.name] then known[t.name], all[#all + 1] = t, t end
+  end
+  return known
+end
+
+--- Adds to plan.all what other commands have added to the sweep since; returns the plan.
+function M.renew(plan)
+  add_kept(plan.all, plan.folder, M.read(plan.folder))
+  return plan
+end
+
+--- Makes or widens the sweep in a folder: `configurations` of experiment `e`, `loaded` as M.configurations says.
 --- o: file, seeds, epochs, out. Returns
 --   { folder, file, experiment, epochs, configurations, trials = of this command, all = those that the folder knows }
--- where a trial is { name, words, seed, folder, configuration = index }.
-function M.make(o, configurations, e, defaults)
+-- where a trial is { name, words, seed, folder, configuration = index, planned = its number of epochs }.
+function M.make(o, configurations, e, loaded)
   local slug = o.file:match "([^/]*)$":gsub("%.lua$", "")
   local folder = o.out or "runs/sweep-" .. require "perilune.run.folder".slug(slug)
   local plan = { folder = folder, file = o.file, experiment = e, epochs = o.epochs, configurations = configurations,
@@ -142,27 +181,18 @@ function M.make(o, configurations, e, defaults)
     refuse_other(folder, was, now)
     sources.keep(was, now)
   end
-  local known, kept = {}, now.trials
-  for _, old in ipairs(was and was.trials or {}) do
-    local t = trial(folder, old.arguments, math.tointeger(old.seed))
-    known[t.name] = t
-    plan.all[#plan.all + 1] = t
-    kept[#kept + 1] = { arguments = t.words, seed = t.seed }
-  end
-  local begun_as = words_of_old(plan.all, defaults)
+  local known, kept = add_kept(plan.all, folder, was), now.trials
+  local begun_as = words_of_old(plan.all)
   for index, given in ipairs(configurations) do
-    local words = begun_as(given)
+    local words = begun_as(given, loaded[index].defaults)
     for seed = 1, o.seeds or 1 do
       local t = trial(folder, words, seed)
-      t.configuration = index
-      if known[t.name] then known[t.name].configuration = index
-      else
-        plan.all[#plan.all + 1] = t
-        kept[#kept + 1] = { arguments = words, seed = seed }
-      end
+      t.configuration, t.planned = index, o.epochs or loaded[index].epochs
+      if known[t.name] then known[t.name].configuration = index else plan.all[#plan.all + 1] = t end
       plan.trials[#plan.trials + 1] = t
     end
   end
+  for i, t in ipairs(plan.all) do kept[i] = { arguments = t.words, seed = t.seed } end
   if was and #was.trials == #kept and #(was.files or {}) == #now.files then return plan end      -- nothing is new
   ok, message = store.write_text(folder .. "/sweep.json", core.json.encode(now, true))
   if not ok then errors.fail(1, "%s", message) end

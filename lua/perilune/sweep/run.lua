@@ -6,6 +6,7 @@ local halving = require "perilune.sweep.halving"
 local jobs = require "perilune.sweep.jobs"
 local log = require "perilune.run.log"
 local outcome = require "perilune.sweep.outcome"
+local patient_lock = require "perilune.base.patient_lock"
 local plans = require "perilune.sweep.plan"
 local results_csv = require "perilune.sweep.results_csv"
 local script = require "perilune.script"
@@ -43,14 +44,14 @@ end
 local function train(plan, trials, o, shown, pause)
   local count = math.min(o.jobs or 1, math.max(#trials, 1))
   local threads = M.share(o.threads, count)
-  local watch = Watch.new { total = #trials, epochs = pause or plan.epochs or plan.experiment.epochs, shown = shown,
-    quiet = o.quiet }
+  local watch = Watch.new { total = #trials, shown = shown, quiet = o.quiet }
   local function is_done(_, s)
     return s.state == "finished" or pause and s.epoch >= pause and s.state == "unfinished"
   end
   local waiting, done = {}, 0
   for _, t in ipairs(trials) do
     local s = trial.status(t.folder)
+    t.epochs = pause or t.planned
     if is_done(t, s) then done = done + 1
     elseif s.state == "failed" then watch:trial(t.name, s)
     else waiting[#waiting + 1] = t end
@@ -99,15 +100,17 @@ end
 local function halve(plan, o, shown, metric, mode, say)
   local groups, alive = by_configuration(plan), {}
   for i = 1, #plan.configurations do alive[i] = i end
-  local rungs = halving.rungs(#alive, plan.epochs or plan.experiment.epochs)
+  local rungs = halving.rungs(#alive, plan.trials[1].planned)
   for i, rung in ipairs(rungs) do
     say(("rung %d of %d: %d configurations to epoch %d; the best %d by %s continue"):format(i, #rungs, #alive,
       rung.epoch, rung.keep, metric))
     local stopped = train(plan, trials_of(groups, alive), o, shown, rung.epoch)
     if stopped then return stopped end
-    alive = halving.survivors(alive, rung.keep, function(index)
+    local equals
+    alive, equals = halving.survivors(alive, rung.keep, function(index)
       return loss_at(groups[index], metric, mode, rung.epoch)
     end)
+    if equals > 0 then say(("%d stopped here, equal to one that continues: of equals the first"):format(equals)) end
   end
   say(("%d of %d configurations to their end"):format(#alive, #plan.configurations))
   return train(plan, trials_of(groups, alive), o, shown)
@@ -125,15 +128,27 @@ local function check(o)
   end
 end
 
+-- A rung compares configurations after so many epochs of the same number.
+local function check_epochs(o, loaded)
+  local first = loaded[1].epochs
+  for _, c in ipairs(loaded) do
+    if c.epochs ~= first and not o.epochs then
+      errors.fail(2, "sweep: --halving compares configurations of the same number of epochs, not of %d and %d; add " ..
+        "--epochs N", first, c.epochs)
+    end
+  end
+end
+
 --- The plan of a sweep and what it is chosen by: plan, metric (or nil), "min" or "max" of it, names of the results
 --- shown.
 function M.prepare(o)
   check(o)
-  local configurations, e, defaults = plans.configurations(o.file, o)
+  local configurations, e, loaded = plans.configurations(o.file, o)
   local metric = choice.metric(e, o.select, #configurations > 1, o.halving)
   local mode = choice.mode(e, metric, o.mode)
   if o.halving and not metric then errors.fail(2, "sweep: --halving needs more than one configuration") end
-  local plan = plans.make(o, configurations, e, defaults)
+  if o.halving then check_epochs(o, loaded) end
+  local plan = plans.make(o, configurations, e, loaded)
   if o.retry then
     for _, t in ipairs(plan.trials) do trial.forgive(t.folder) end
   end
@@ -149,7 +164,8 @@ function M.run(o, say)
   local stopped
   if o.halving then stopped = halve(plan, o, shown, metric, mode, say)
   else stopped = train(plan, plan.trials, o, shown) end
-  local items = outcome.look(plan)
+  local lock <close> = patient_lock(plan.folder .. "/.sweep.lock")      -- another process may have widened it
+  local items = outcome.look(lock and plans.renew(plan))
   local ok, message = results_csv.write(plan, items)
   return { plan = plan, unwritten = not ok and message or nil, metric = metric, shown = shown, items = items,
     stopped = stopped, configurations = outcome.configurations(items, metric, mode, shown) }

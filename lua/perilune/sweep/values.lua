@@ -98,6 +98,18 @@ function M.canonical(text, default)
   return csv.number(kind == "float" and x + 0.0 or x)
 end
 
+--- The text of an argument's value. Second: does it give that value? No text gives a list with an empty item, or with
+--- one that has a comma.
+function M.text(value)
+  if type(value) ~= "table" then return math.type(value) and csv.number(value) or tostring(value), true end
+  local parts, exact = {}, true
+  for i, x in ipairs(value) do
+    parts[i] = M.text(x)
+    exact = exact and parts[i] ~= "" and not parts[i]:find ","
+  end
+  return table.concat(parts, ","), exact
+end
+
 --- Writes each value as it is canonical for its argument (`defaults`: by name) and leaves out doubles; a range of an
 --- argument that counts becomes that of the whole numbers in it.
 function M.settle(parameters, defaults)
@@ -138,9 +150,12 @@ end
 
 local SAMPLING = 72      -- a purpose of the generator that nothing else draws for
 
--- Of a range: with six digits, or more where six lie outside it.
+-- Of a range: with six digits, or with six of its width where it is narrow for its place, or more where these lie
+-- outside it.
 local function within(x, low, high)
-  for precision = 6, 17 do
+  local share, digits = (high - low) / math.max(math.abs(low), math.abs(high)), 6
+  if share < 0.01 then digits = math.min(17, 6 - math.floor(math.log(share, 10))) end
+  for precision = digits, 17 do
     local text = ("%%.%dg"):format(precision):format(x)
     local rounded = tonumber(text)
     if rounded >= low and rounded <= high then return text end

@@ -11,10 +11,9 @@ local M = {}
 local Watch = {}
 Watch.__index = Watch
 
---- o: { total = trials, epochs = of each (or a task's own `epochs`), shown = names of results, settled = so many
---- before, quiet }
+--- o: { total = trials, shown = names of results, settled = so many before, quiet }. Each task has its `epochs`.
 function M.new(o)
-  return setmetatable({ term = text.terminal(1), total = o.total, epochs = o.epochs, shown = o.shown,
+  return setmetatable({ term = text.terminal(1), total = o.total, shown = o.shown,
     settled = o.settled or 0, failed = 0, quiet = o.quiet,
     drawn = 0, began = system.clock(), trained = 0, next_look = 0 }, Watch)
 end
@@ -66,17 +65,15 @@ function Watch:trial(name, status, row)
   for _, part in ipairs(text.wrap(indent .. what, self.term.width, indent)) do self:say(part) end
 end
 
-local function epochs_of(self, task) return task.epochs or self.epochs end
-
 -- Seconds left at most: epochs trained so far since the beginning, against those that are left.
 local function remaining(self, pool, epochs_now)
   local trained, left = self.trained, 0
   for i, task in ipairs(pool.running) do
     trained = trained + math.max(0, epochs_now[i] - (task.epochs_before or 0))
-    left = left + epochs_of(self, task) - epochs_now[i]
+    left = left + math.max(0, task.epochs - epochs_now[i])
   end
   for _, list in ipairs { pool.queue, pool.elsewhere } do
-    for _, task in ipairs(list) do left = left + epochs_of(self, task) end
+    for _, task in ipairs(list) do left = left + task.epochs end
   end
   local elapsed = system.clock() - self.began
   if trained == 0 or elapsed < 1 then return nil end
@@ -93,7 +90,7 @@ function Watch:tick(pool)
   for i, task in ipairs(pool.running) do
     local row = log.last(task.folder) or {}
     epochs[i] = row.epoch or row.summary and row.summary.epoch or 0
-    local done = ("epoch %d/%d"):format(epochs[i], epochs_of(self, task))
+    local done = ("epoch %d/%d"):format(epochs[i], task.epochs)
     lines[#lines + 1] = ("  %s  %s  %s"):format(task.name, done, results(self, row))
   end
   local left = remaining(self, pool, epochs)
