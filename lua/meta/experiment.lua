@@ -209,8 +209,8 @@ function pl.runs(path, filter) end
 ---@field epochs? integer at most so many epochs a trial (default: the experiment's)
 ---@field out? string the sweep's folder (default runs/sweep-<script>)
 ---@field halving? boolean successive halving (default false)
----@field select? string "validation" (default), a column of the history, "test", or "none"; name a metric of
----  your own that reads ctx.test test_...: else the test set chooses, and nothing says so
+---@field select? string "validation" (default), a column of the history, "test", or "none"; a metric of your own
+---  that reads ctx.test is to be called test_...: else the test set chooses unnoticed
 ---@field mode? string "max" or "min": which is better (default: known of all measures but metrics of your own)
 ---@field fail_fast? boolean stop when a trial fails (default false)
 ---@field retry? boolean train again what is marked as failed (default false)

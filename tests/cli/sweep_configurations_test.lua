@@ -121,7 +121,7 @@ function TestConfigurations:test_equals()
 end
 
 function TestConfigurations:test_the_help_warns_of_metrics_that_look_at_the_test_set()
-  lu.assertStrContains(cli.run("sweep --help").out:gsub("%s+", " "), "metric of your own that reads ctx.test test_...")
+  lu.assertStrContains(cli.run("sweep --help").out:gsub("%s+", " "), "reads ctx.test is to be called test_...")
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -34,8 +34,8 @@ function M.define(parser)
   parser:option("--epochs", "At most so many epochs a trial."):convert(convert.whole(1)):argname "<n>"
   parser:option("--out", "Folder of the sweep."):argname "<folder>"
   parser:flag("--halving", "Successive halving: all for a few epochs, the better half for twice as many, and so on.")
-  parser:option("--select", "Choose by: validation (default), a column such as val_loss, test, or none. Name a " ..
-    "metric of your own that reads ctx.test test_...: else the test set chooses, and nothing says so.")
+  parser:option("--select", "Choose by: validation (default), a column such as val_loss, test, or none. A metric of " ..
+    "your own that reads ctx.test is to be called test_...: else the test set chooses unnoticed.")
     :argname "<metric>"
   parser:option("--mode", "Of a metric of your own: is its max or its min the best?"):choices { "min", "max" }
     :argname "<mode>"
