@@ -27,17 +27,17 @@ end
 
 -- One stray label is no reason for a name of each class up to it.
 function TestDataOptions:test_a_label_beyond_reason()
-  local y = pl.zeros({ 4 }, "i32")
-  y[1] = 2147483647
+  local labels = pl.zeros({ 4 }, "i32")
+  labels[1] = 2147483647
   fails("data.from_tensors: training data: label 2147483647 is beyond 65536 classes; are these targets?",
-    pl.data.from_tensors, { x = pl.ones(4, 2), y = y })
+    pl.data.from_tensors, { x = pl.ones(4, 2), y = labels })
 end
 
 -- A spread too small to divide by is none.
 function TestDataOptions:test_standardize_by_almost_nothing()
-  local x = pl.zeros(1000, 2)
-  x[1][1], x[3][2] = 2e-38, 1
-  local train = pl.data.from_tensors { x = x }:standardize { per = "pixel" }.train:tensors()
+  local samples = pl.zeros(1000, 2)
+  samples[1][1], samples[3][2] = 2e-38, 1
+  local train = pl.data.from_tensors { x = samples }:standardize { per = "pixel" }.train:tensors()
   lu.assertTrue(train:abs():max() < 100)
 end
 
