@@ -50,7 +50,7 @@
 ---@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back
 
 ---@class perilune.Documented
----@field error? number the test error, as a fraction
+---@field error? number the test error, as a fraction; compared with what was measured, but on data.digits
 ---@field source? string where it is written
 ---@field metric? string the metric that it is the value of (default "test_error")
 ---@field note? string
@@ -59,8 +59,9 @@
 
 ---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a
 ---run that is killed and resumed ends with the same bits. A run whose functions (also a loss, a layer or a stopping
----rule in Lua) change a captured or global variable instead, a number, string, boolean, table of these, or tensor that
----is no weight, cannot be resumed: a warning after the first epoch, and then an error, name the variable.
+---rule in Lua) change a captured or global variable instead, a number, string, boolean or plain table of these, cannot
+---be resumed: a warning after the first epoch, and then an error, name the variable. Of a tensor that is no weight there
+---is the warning only, as it may be there to be worked with; objects and modules of the script are not looked into.
 ---
 ---```lua
 ---metrics = { test_top3 = function(ctx)

@@ -284,7 +284,9 @@ function Trainer:end_epoch(epoch)
   s.epoch, s.batch, s.loss, s.correct, s.samples, s.seconds, s.skipped = epoch, 0, 0.0, 0, 0, 0.0, nil
   s.absolute, s.squared = nil, nil
   self.hooks.row(row, improved, rate)
+  local writes = self.model:writes()
   self:call "on_epoch"
+  s.altered = self.model:writes() ~= writes or nil      -- then the evaluations are of other weights
   self:settle()
 end
 
@@ -311,7 +313,7 @@ end
 function Trainer:conclude()
   local s = self.state
   s.ended = s.stop or "epochs"
-  local seen = s.batch == 0       -- a callback may have stopped the run inside an epoch
+  local seen = s.batch == 0 and not s.altered      -- a callback may have stopped the run inside an epoch
   if not seen and s.samples > 0 then self.ctx.train = self:of_training() end
   if self.best and s.best and not (seen and s.best.epoch == s.epoch) then
     self.last = M.snapshot(self.model)

@@ -278,13 +278,21 @@ local function calling_script()
   end
 end
 
+-- A copy, to so many levels of plain tables: what is written into a script's table later is not this experiment's.
+local function copied(value, levels)
+  if levels == 0 or type(value) ~= "table" or getmetatable(value) ~= nil then return value end
+  local copy = {}
+  for name, item in pairs(value) do copy[name] = copied(item, levels - 1) end
+  return copy
+end
+
 --- Makes an experiment. Fields: see lua/meta/experiment.lua or help(pl.experiment).
 function M.new(given, is_variant)
   if given == nil then
     errors.raise "pl.experiment takes a table of fields, got nothing; help(pl.experiment) shows one"
   end
   local e = options.check("pl.experiment", given, fields, "field")
-  e.given = given
+  e.given = copied(given, 2)
   if e.test == true then e.test = "epoch" end
   e.callbacks = options.check("pl.experiment: callbacks", e.callbacks, callbacks, "function")
   e.documented = e.documented and options.check("pl.experiment: documented", e.documented, documented, "field")
@@ -302,7 +310,8 @@ function M.new(given, is_variant)
   e.script = calling_script()
   setmetatable(e, Experiment)
   require "perilune.train.fit".check(e)
-  require "perilune.nn.decision".remember(e.model, e.loss, e.scored == "values")
+  local decision = require "perilune.nn.decision"
+  if not decision.loss_of(e.model) then decision.remember(e.model, e.loss, e.scored == "values") end
   e.start_weights, e.start_digest, e.start_lost = require "perilune.nn.weights".start(e)
   return e
 end
@@ -318,7 +327,8 @@ function methods:with(changes)
   for name, value in pairs(changes or {}) do copy[name] = value end
   local e = M.new(copy, true)
   e.script, e.variant = self.script or e.script, true
-  if e.model == self.model and e.start == self.start then      -- the model may have been trained since
+  -- the model may have been trained since; to say start = "keep" again is to take these weights
+  if e.model == self.model and e.start == self.start and (changes or {}).start == nil then
     e.start_weights, e.start_digest, e.start_lost = self.start_weights, self.start_digest, self.start_lost
   end
   return e

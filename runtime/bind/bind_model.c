@@ -205,6 +205,12 @@ static int model_random(lua_State *L) {
   return 1;
 }
 
+/* model:writes() -> how often a script or an optimizer has written to the weights */
+static int model_writes(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)pl_model_writes(bind_check_model(L, 1)));
+  return 1;
+}
+
 /* model:activations(x) -> one table an operation, as rows, with its output tensor in the field `output` */
 static int model_activations(lua_State *L) {
   pl_model *model = bind_check_model(L, 1);
@@ -241,7 +247,7 @@ int bind_open_model(lua_State *L) {
     { "build", model_build }, { "forward", model_forward }, { "infer", model_infer }, { "backward", model_backward },
     { "zero_grad", model_zero_grad }, { "initialize", model_initialize }, { "random", model_random },
     { "rows", bind_model_rows }, { "activations", model_activations }, { "profile", bind_model_profile },
-    { "graph", bind_model_graph },
+    { "graph", bind_model_graph }, { "writes", model_writes },
     { "sizes", bind_model_sizes }, { "arena", bind_model_arena }, { "state", bind_model_state }, { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);

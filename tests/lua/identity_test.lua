@@ -39,6 +39,29 @@ local function change_identity(out, change)
   assert(runfile.write(path, record))
 end
 
+TestShared = {}
+
+-- Two names of one table in ctx.state would be two tables after a resume.
+function TestShared:test_one_table_of_two_names()
+  local e = small { callbacks = { on_epoch = function(ctx)
+    ctx.state.a = { 0 }
+    ctx.state.b = ctx.state.a
+  end } }
+  local ok, problem = pcall(train, e, folder())
+  lu.assertFalse(ok)
+  lu.assertStrMatches(tostring(problem), ".*ctx.state.[ab] and ctx.state.[ab] are one table, and would be two after.*")
+end
+
+-- A schedule of the script's own that is a table with __call is the same run the next time.
+function TestShared:test_a_schedule_that_is_a_callable_table()
+  local function make()
+    return small { schedule = setmetatable({}, { __call = function() return 0.1 end }), epochs = 2 }
+  end
+  local out = folder()
+  train(make(), out, { pause_after = 1, epochs = 2 })
+  lu.assertEquals(#train(make(), out, { epochs = 2 }).history, 2)
+end
+
 TestDerivation = {}
 
 -- IDX files: their digest is the file's, whatever was made of it.

@@ -34,6 +34,14 @@ local function optimizer_of(optimizer, with_digest)
   return core.json.encode(config)
 end
 
+-- pl.schedule's say in words what they are; a table of the script's own is what it is called as.
+local function schedule_of(schedule, with_digest)
+  if not schedule then return "none" end
+  if type(schedule) ~= "table" then return function_of(schedule, with_digest) end
+  local meta = getmetatable(schedule)
+  return meta.__tostring and tostring(schedule) or function_of(meta.__call, with_digest)
+end
+
 local function stopping_of(rule, with_digest)
   if rule == nil then return "none" end
   if type(rule) == "function" then return function_of(rule, with_digest) end
@@ -61,8 +69,7 @@ local function setup_of(e)
   return { model = config_of(e.model), loss = config_of(e.loss, digests),
     optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
-    schedule = e.schedule and (type(e.schedule) == "table" and tostring(e.schedule) or function_of(e.schedule, digests))
-    or "none",
+    schedule = schedule_of(e.schedule, digests),
     metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "",
       functions_of(metrics, digests)),
     callbacks = functions_of(e.callbacks, digests),

@@ -35,11 +35,22 @@ function M.fill(list, layers, path)
   if not ok then errors.fail(1, "%s does not fit this experiment: %s; start anew with --fresh", path, message) end
 end
 
+-- Two names of one table would be two tables after a resume.
+local function check_shared(value, path, seen)
+  if type(value) ~= "table" then return end
+  if seen[value] then
+    error(("%s and %s are one table, and would be two after a resume"):format(seen[value], path), 0)
+  end
+  seen[value] = path
+  for key, item in next, value do check_shared(item, path .. "." .. tostring(key), seen) end
+end
+
 local function state_of(trainer, identity)
   local state = {}
   for key, value in pairs(trainer.state) do state[key] = value end
   state.user, state.identity = trainer.ctx.state, identity
   local ok, problem = pcall(exact.encode, trainer.ctx.state, "ctx.state")
+  if ok then check_shared(trainer.ctx.state, "ctx.state", {}) end
   if not ok then error(problem .. "; keep numbers, strings, booleans and tables of them there", 0) end
   return state
 end

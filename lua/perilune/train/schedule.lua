@@ -101,6 +101,8 @@ function M.multi_step(given)
         options.describe(at), i)
     end
   end
+  self.at = table.move(self.at, 1, #self.at, 1, {})      -- the script's own list may change later
+  self.options.at = self.at
   return self
 end
 
