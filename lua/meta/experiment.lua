@@ -59,9 +59,9 @@
 
 ---What users' functions are given. Keep what must be remembered in `state`: it is saved in every checkpoint, so that a
 ---run that is killed and resumed ends with the same bits. A run whose functions (also a loss, a layer or a stopping
----rule in Lua) change a captured or global variable instead, a number, string, boolean or plain table of these, cannot
----be resumed: a warning after the first epoch, and then an error, name the variable. Of a tensor that is no weight there
----is the warning only, as it may be there to be worked with; objects and modules of the script are not looked into.
+---rule in Lua) change a captured or global variable instead, a number, string, boolean, or table, object or module of
+---these, cannot be resumed: a warning after the first epoch, and then an error, name the variable. Of a tensor that is
+---no weight there is the warning only, as it may be there to be worked with.
 ---
 ---```lua
 ---metrics = { test_top3 = function(ctx)

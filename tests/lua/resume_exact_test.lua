@@ -161,7 +161,18 @@ TestRefused = {}
 function TestRefused:test_what_changes_and_is_in_no_checkpoint()
   local n = 0
   local function count() n = n + 1 end
+  local Counter = {}
+  Counter.__index = Counter
+  function Counter:tick() self.n = self.n + 1 end
+  local object, module = setmetatable({ n = 0 }, Counter), { n = 0 }
+  package.loaded["a module of the script"] = module
   local cases = {
+    { "callbacks.on_epoch changes the captured variable 'object'", callbacks = { on_epoch = function()
+      object:tick()
+    end } },
+    { "callbacks.on_epoch changes the captured variable 'module'", callbacks = { on_epoch = function()
+      module.n = module.n + 1
+    end } },
     { "the loss changes the captured variable 'n'", loss = function(out, t)
       count()
       local value, grad = nn.CrossEntropy()(out, t)
@@ -184,6 +195,19 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
     start(experiment(case), "refused-" .. i, { pause_after = 2 })
     lu.assertErrorMsgContains(words, start, experiment(case), "refused-" .. i)
   end
+end
+
+-- Objects of the library have checkpoints, or are no state of the training.
+function TestRefused:test_objects_of_the_library_may_change()
+  local e, run, context, history
+  same("objects", function()
+    e = experiment { schedule = pl.schedule.cosine { lr = 0.1 }, callbacks = { on_epoch = function(ctx)
+      context, history = ctx, ctx.history
+      run = run or pl.experiment
+      return e and run and context and history
+    end } }
+    return e
+  end)
 end
 
 -- It is said when the first epoch is saved, once, and no resume is promised.

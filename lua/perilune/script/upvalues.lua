@@ -1,7 +1,7 @@
 --- Watches what users' functions share with the rest of a script: the variables that they capture, and the global ones
 -- that they name. What a schedule or callback must remember belongs in ctx.state, which is checkpointed; a variable
 -- that changes during the run is not, so that such a run cannot be continued exactly. Looks at numbers, strings,
--- booleans, tensors, and plain tables of them.
+-- booleans, tensors, and tables of them: plain ones, objects and modules of the script.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 
@@ -9,11 +9,22 @@ local M = {}
 
 local DEPTH, ITEMS, ELEMENTS = 4, 2000, 1 << 20      -- of tables; of all tensors: what is larger is data
 
-local function is_module(value)
-  for _, module in pairs(package.loaded) do
-    if module == value then return true end
+local function has_functions_of_ours(t)
+  for _, f in next, t do
+    if type(f) == "function" and errors.is_ours(debug.getinfo(f, "S").source) then return true end
   end
   return false
+end
+
+-- Is it a table of the script's own, also an object or a module of its own? Those of the library have checkpoints.
+local function is_of_script(t)
+  local meta = getmetatable(t)
+  if meta ~= nil and (type(meta) ~= "table" or has_functions_of_ours(meta)
+      or type(meta.__index) == "table" and has_functions_of_ours(meta.__index)) then return false end
+  for name, module in pairs(package.loaded) do
+    if module == t then return not (name == "_G" or name == "perilune" or name:find "^perilune%.") end
+  end
+  return true
 end
 
 -- how.alike: objects, and none yet, are the same: a function may make one when it is first called. how.kept: tensors
@@ -22,10 +33,10 @@ local function digest(value, how, depth, seen)
   local t = type(value)
   if t == "number" then return ("%s%a"):format(math.type(value), value) end
   if t == "string" or t == "boolean" or t == "nil" and not how.alike then return t .. tostring(value) end
-  if t == "table" and getmetatable(value) == nil and depth < DEPTH and not seen[value] and not is_module(value) then
+  if t == "table" and depth < DEPTH and not seen[value] and is_of_script(value) then
     seen[value] = true
     local items = {}
-    for k, v in pairs(value) do
+    for k, v in next, value do
       if #items >= ITEMS then break end
       if type(k) == "string" or type(k) == "number" then
         items[#items + 1] = tostring(k) .. "=" .. digest(v, how, depth + 1, seen)
