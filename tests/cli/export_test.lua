@@ -303,6 +303,8 @@ function TestExport:test_what_is_read_is_not_replaced()
     ["export mine.h5 --keras link.h5"] = "link.h5 is the file that is read",
     ["export link.h5 --c x.c --keras ./mine.h5"] = "./mine.h5 is the file that is read",
     ["export folder --keras folder/run.h5"] = "folder/run.h5 is a file of the run that is read",
+    ["export mine.h5 --keras folder/run.h5"] = "folder/run.h5 is a file of a run",
+    ["report . -o folder/best.h5"] = "folder/best.h5 is a file of a run",
     ["export folder --keras folder/best.h5"] = "folder/best.h5 is a file of the run that is read",
     ["import mine.h5 -o link.h5"] = "link.h5 is the file that is read",
     ["import x.safetensors --into mine.h5 -o mine.h5"] = "mine.h5 is the file that is read",
@@ -310,6 +312,8 @@ function TestExport:test_what_is_read_is_not_replaced()
     local r = cli.run(words)
     lu.assertEquals({ r.status, r.err }, { 1, "perilune: " .. message .. "; choose another name\n" }, words)
   end
+  lu.assertEquals(cli.run("export mine.h5 --c same --html same").err,
+    "perilune: export: --c and --html would both be same\n")
   for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do
     assert(nn.load(cli.folder .. "/" .. name))
   end

@@ -56,7 +56,10 @@ end
 
 local function json(words)
   local done = cli.run("predict " .. words .. " --json")
-  lu.assertEquals(done.err, "")
+  -- a model that was saved by itself knows nothing of the data, and predict says so
+  local alone = words:match "^(%S+)%.h5 "
+  lu.assertEquals(done.err, alone and ("perilune: predict: %s.h5 is a model without a run, so that how its data " ..
+    "were prepared is not known: values are taken as they are\n"):format(alone) or "")
   return core.json.decode(done.out)
 end
 

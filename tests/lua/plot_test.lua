@@ -7,6 +7,18 @@ local escape = require "perilune.html.escape"
 local scratch = dofile "tests/lua/support_scratch.lua"("plot")
 local store = pl.store
 
+-- Axes of settings: a run without a value has no place, and does not make words of the others' numbers.
+TestParallel = {}
+
+function TestParallel:test_runs_without_a_value()
+  local axis = require "perilune.plot.parallel".axis
+  local numbers, words = axis { false, 0.4, 0.025 }, axis { "adam", false, "sgd" }
+  lu.assertNil(numbers.words)
+  lu.assertTrue(numbers.at(0.025) < numbers.at(0.4))
+  lu.assertFalse(words.at(false) or false)
+  lu.assertEquals({ words.at "adam", words.at "sgd", #words.ticks }, { 0, 1, 2 })
+end
+
 local function labels(s)
   local list = {}
   for i, tick in ipairs(s.ticks) do list[i] = tick.label end
@@ -20,6 +32,7 @@ function TestScale:test_ticks_are_round_and_inside()
   lu.assertEquals(labels(scale.new(0, 0.05, { pad = false, unit = "percent" })), "0 % 1 % 2 % 3 % 4 % 5 %")
   lu.assertEquals(labels(scale.new(0, 60000, { pad = false, count = 3 })), "0 20k 40k 60k")
   lu.assertEquals(labels(scale.new(1, 3, { pad = false, whole = true })), "1 2 3")
+  lu.assertEquals(labels(scale.new(1000000, 1000010, { pad = false, count = 3 })), "1,000,000 1,000,005 1,000,010")
   lu.assertEquals(labels(scale.new(1e-7, 5e-7, { pad = false, count = 4 })), "1e-7 2e-7 3e-7 4e-7 5e-7")
   lu.assertEquals(labels(scale.new(0.001, 1, { log = true })), "0.001 0.01 0.1 1")
   lu.assertEquals(labels(scale.new(1e-30, 1e30, { log = true })):match "^%S+", "1e-31")

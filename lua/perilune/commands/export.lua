@@ -34,7 +34,12 @@ function M.run(options)
     for i, format in ipairs(formats.list) do names[i] = "--" .. format.name end
     errors.fail(2, "export: name a format and a file: %s", table.concat(names, ", "))
   end
-  for _, one in ipairs(wanted) do require "perilune.run.folder".spare(options.run, one[2]) end
+  local taken = {}
+  for _, one in ipairs(wanted) do
+    require "perilune.run.folder".spare(options.run, one[2])
+    if taken[one[2]] then errors.fail(2, "export: --%s and --%s would both be %s", taken[one[2]], one[1], one[2]) end
+    taken[one[2]] = one[1]
+  end
   local model, message = require "perilune.nn".load(options.run)
   if not model then errors.fail(1, "%s", message) end
   local known = about(options.run)

@@ -31,6 +31,10 @@ local function load(path)
   local shape = record and record.input
   if not shape then errors.fail(1, "%s: its file does not say what shape of samples the model takes", path) end
   local identity = record.state and record.state.identity or {}
+  if not record.provenance then
+    io.stderr:write(("perilune: predict: %s is a model without a run, so that how its data were prepared is not known: "
+      .. "values are taken as they are\n"):format(path))
+  end
   return model, { shape = shape, labels = identity.labels,
     preparation = record.provenance and record.provenance.preparation }
 end
@@ -118,13 +122,16 @@ local function table_of(list, labels, shape)
   local columns = list[1].values and { { "file" }, { "output" }, { "" } }
     or { { "file" }, { "label" }, { "probability", align = "right" }, { "then" }, { "" } }
   if list[1].values and labelled then table.insert(columns, 2, { "label" }) end
-  for _, line in ipairs(text.columns(columns, rows)) do print((line:gsub("%s+$", ""))) end
+  local width = text.terminal(1).width
+  columns[1].tail = true
+  for _, line in ipairs(text.columns(columns, rows, "  ", nil, width)) do print((line:gsub("%s+$", ""))) end
+  local function say(line) print(table.concat(text.wrap(line, width, "  "), "\n")) end
   if pictures then
-    print(("Pictures as the model's input: %d x %d, %s."):format(shape[2], shape[1], shape[3] == 1
+    say(("Pictures as the model's input: %d x %d, %s."):format(shape[2], shape[1], shape[3] == 1
       and "gray; --invert yes or no where inverting is wrong" or "coloured"))
   end
   if list[1].others then
-    print(("Of %d outputs the first; --csv and --json have all."):format(#list[1].others + 1))
+    say(("Of %d outputs the first; --csv and --json have all."):format(#list[1].others + 1))
   end
 end
 

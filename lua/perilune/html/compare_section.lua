@@ -236,7 +236,7 @@ local function setting_axes(list)
       local v = values[name][r]
       differ = differ or v ~= first
       if type(v) == "boolean" then v = tostring(v) end
-      axis.values[r] = v == nil and false or v
+      axis.values[r] = v ~= nil and v      -- false where the run has none
     end
     if differ then axes[#axes + 1] = axis end
   end
@@ -263,7 +263,7 @@ local function dependence(page, list)
     local words = {}
     for i, v in ipairs(axis.values) do
       local x = v
-      if made.words then
+      if made.words and v then
         words[tostring(v)] = words[tostring(v)] or #words + 1
         x = words[tostring(v)]
         words[x] = tostring(v)

@@ -4,13 +4,13 @@ local scale = require "perilune.plot.scale"
 
 local M = {}
 
--- A scale for values that are numbers, or words in order of appearance.
+-- A scale for values that are numbers, or words in order of appearance; false: a run has none.
 local function axis_of(values, unit)
   local numbers, words, index = {}, {}, {}
   local all = true
   for _, v in ipairs(values) do
-    if type(v) == "number" then numbers[#numbers + 1] = v else all = false end
-    if v ~= nil and not index[tostring(v)] then
+    if type(v) == "number" then numbers[#numbers + 1] = v elseif v then all = false end
+    if v and not index[tostring(v)] then
       words[#words + 1] = tostring(v)
       index[tostring(v)] = #words
     end
@@ -25,7 +25,7 @@ local function axis_of(values, unit)
   local ticks = {}
   local n = #words
   local function at(v)
-    local i = index[tostring(v)]
+    local i = v and index[tostring(v)]
     return i and (n == 1 and 0.5 or (i - 1) / (n - 1))
   end
   for i, word in ipairs(words) do ticks[i] = { label = word, value = word } end

@@ -5,6 +5,8 @@
 -- there are few
 --
 -- Values that are not finite have no position, nor have those at or below 0 on a logarithmic axis.
+local format = require "perilune.base.format"
+
 local M = {}
 
 local LARGEST = 1e280
@@ -59,7 +61,7 @@ function M.label(v, step, unit)
       digits = digits + 1
     end
     text = (("%%.%df"):format(digits)):format(v)
-    if suffix == "" and not text:find("%.") then text = text:reverse():gsub("(%d%d%d)(%d)", "%1,%2"):reverse() end
+    if suffix == "" and not text:find("%.") then text = format.count(tonumber(text)) end
   end
   return text .. suffix .. (unit == "percent" and " %" or "")
 end

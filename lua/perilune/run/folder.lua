@@ -38,16 +38,19 @@ function M.file(path)
   return file or errors.fail(1, "%s", message)
 end
 
---- Ends the program where writing `target` would replace the file that is read, or a file of the run whose folder is.
+local of_run = { ["run.h5"] = true, ["checkpoint.h5"] = true, ["best.h5"] = true }
+
+--- Ends the program where writing `target` would replace the file that is read, or a file of a run.
 function M.spare(path, target)
   local id = system.file_id(target)
   if not id then return end
   if id == system.file_id(path) then errors.fail(1, "%s is the file that is read; choose another name", target) end
-  for _, name in ipairs { "run.h5", "checkpoint.h5", "best.h5" } do
+  for name in pairs(of_run) do
     if id == system.file_id(path .. "/" .. name) then
       errors.fail(1, "%s is a file of the run that is read; choose another name", target)
     end
   end
+  if of_run[target:match "[^/]*$"] then errors.fail(1, "%s is a file of a run; choose another name", target) end
 end
 
 -- The record of the run in a folder; nil when there is none. tensors = false: without its weights. A file that cannot

@@ -27,7 +27,7 @@ function M.value(column, x)
     if x == 0 or math.abs(x) >= 1e-3 and math.abs(x) < 1e4 then return ("%.4f"):format(x) end
     return ("%.2e"):format(x)
   end
-  if M.is_share(column) then return text.percent(x) end
+  if M.is_share(column) and math.abs(x) <= 1 then return text.percent(x) end      -- a user's max_error may be 12.5
   if column:match "_r2$" then return ("%.4f"):format(x) end
   return text.number(x + 0.0)
 end
