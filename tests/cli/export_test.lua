@@ -292,6 +292,22 @@ function TestExport:test_command()
 end
 
 -- Under any name of it, a file that is read stays what it is; so do the other files of a run's folder.
+-- What predicts values decides on no class.
+function TestExport:test_a_regression_in_c()
+  cli.write("values.lua", [[
+    local pl = require "perilune"
+    local x = pl.rand(20, 3, { seed = 1 })
+    return pl.experiment { name = "values", data = pl.data.from_tensors { x = x, y = x:sum(2):reshape(20, 1) },
+      model = pl.nn.Sequential { pl.nn.Linear(3, 1) }, loss = pl.nn.MSE(), optimizer = pl.optim.Adam {}, epochs = 1,
+      batch_size = 10 }
+  ]])
+  lu.assertEquals(cli.run("run values.lua --quiet --out values").status, 0)
+  lu.assertEquals(cli.run("export values --c values.c").err, "")
+  local text = cli.read(cli.folder .. "/values.c")
+  lu.assertStrContains(text, "0: its outputs are values")
+  lu.assertNil(text:find("y[0] > 0.5f", 1, true))
+end
+
 function TestExport:test_what_is_read_is_not_replaced()
   local model = nn.Sequential { nn.Linear(2, 2) }:build { 2 }
   for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do

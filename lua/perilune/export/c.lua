@@ -157,6 +157,7 @@ local thresholds = { logits = "0.0f", ["independent logits"] = "0.0f", ["log-pro
 -- The lines that decide on a label, and what they do in words. The shape is that of the first output, perhaps of
 -- several.
 local function decide(about, shape, several)
+  if about.regression then return "  return 0;\n", "0: its outputs are values" end
   if #shape > 1 then return "  return 0;\n", "0" end
   if shape[1] == 1 or #shape == 0 then
     local threshold = thresholds[about.outputs] or "0.5f"

@@ -163,7 +163,8 @@ function update() {
   const took = performance.now() - start;
   grey(seen, FIELD_W, FIELD_H, (y, x) => 255 * image[y * FIELD_W + x]);
   const drawn = image.some(v => v > 0);
-  answer.textContent = drawn ? about.names[result.label] ?? "?" : "";
+  const value = about.names.length === 1 ? result.outputs[0].toPrecision(6) : about.names[result.label] ?? "?";
+  answer.textContent = drawn ? value : "";
   rate.textContent = "one pass: " + took.toFixed(1) + " ms";
   bars.forEach((bar, i) => {
     const p = result.probabilities[i];

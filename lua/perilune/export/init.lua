@@ -35,7 +35,8 @@ function M.write(model, name, path, about)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end
   local format = require("perilune.export." .. name)
   local graph = graphs.of(model, format.in_a_row)
-  local of = { name = "model", outputs = decision.kind(model) }
+  local _, regression = decision.loss_of(model)
+  local of = { name = "model", outputs = decision.kind(model), regression = regression }
   for key, value in pairs(about or {}) do of[key] = value end
   if format.write then return format.write(graph, path, of) end
   return core.store.write_text(path, format.encode(graph, of))
