@@ -291,7 +291,6 @@ function TestExport:test_command()
   lu.assertStrContains(cli.run("export small --onnx /nowhere/x.onnx").err, "/nowhere/x.onnx")
 end
 
--- Under any name of it, a file that is read stays what it is; so do the other files of a run's folder.
 -- What predicts values decides on no class.
 function TestExport:test_a_regression_in_c()
   cli.write("values.lua", [[
@@ -308,6 +307,7 @@ function TestExport:test_a_regression_in_c()
   lu.assertNil(text:find("y[0] > 0.5f", 1, true))
 end
 
+-- Under any name of it, a file that is read stays what it is; so do the other files of a run's folder.
 function TestExport:test_what_is_read_is_not_replaced()
   local model = nn.Sequential { nn.Linear(2, 2) }:build { 2 }
   for _, name in ipairs { "mine.h5", "folder/run.h5", "folder/best.h5" } do
