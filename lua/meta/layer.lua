@@ -86,8 +86,8 @@ function Layer:initialize(seed) end
 function Layer:random(seed, step) end
 
 ---@class perilune.EvaluateOptions
----@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: as
----  for predict)
+---@field loss? perilune.Loss|function whose mean is then computed too, and which says what the outputs are (default: no
+---  mean; outputs are as for predict)
 ---@field dropout? boolean leaves dropout on, with other masks in each call (default false)
 ---@field confusion? boolean counts the confusion matrix (default true)
 ---@field predictions? boolean also keeps the label predicted for each sample and its probability (default false)
@@ -220,7 +220,7 @@ function Layer:options() end
 function Layer:config() end
 
 ---Loads the weights of a saved model or of a run into this one. All must fit, unless `partial = true`: then something
----must. A model in an experiment then starts with them if it has `start = "keep"`. Error: the file cannot be read or
+---must. An experiment that is made afterwards with `start = "keep"` starts with them. Error: the file cannot be read or
 ---does not fit, and then nothing is changed (pcall catches it).
 ---
 ---```lua
