@@ -60,7 +60,8 @@ function M.run(options)
   local ending = (options.file:match "%.(%w+)$" or ""):lower()
   if ending == "safetensors" then return from_safetensors(options) end
   if unread[ending] then errors.fail(2, "import: %s", unread[ending]) end
-  if options.into then errors.fail(2, "import: --into is for safetensors; a file of Keras has its own architecture") end
+  local unused = options.into and "--into" or options.layout and "--layout" or options.arguments[1]
+  if unused then errors.fail(2, "import: %s is for safetensors; a file of Keras has its own architecture", unused) end
   local model, message = require "perilune.import.keras".read(options.file)
   if not model then errors.fail(1, "%s", message) end
   print(model:summary())
