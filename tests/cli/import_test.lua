@@ -290,7 +290,8 @@ function TestSafetensors:test_usage()
     ["x.pt --into lenet.lua -o a.h5"] = "a .pt file is PyTorch's own; save its weights there: safetensors.torch",
     ["x.onnx -o a.h5"] = "an ONNX file is exported, not read", ["x.h5"] = "say where to: -o model.h5",
     ["x.h5 --into lenet.lua -o a.h5"] = "--into is for safetensors",
-    ["x.h5 foo=1 -o a.h5"] = "foo=1 is for safetensors", ["x.h5 --layout native -o a.h5"] = "--layout is for safetensors",
+    ["x.h5 foo=1 -o a.h5"] = "foo=1 is for safetensors",
+    ["x.h5 --layout native -o a.h5"] = "--layout is for safetensors",
     ["nothing.safetensors --into lenet.lua -o a.h5"] = "nothing.safetensors",
     ["nothing.h5 -o a.h5"] = "nothing.h5" } do
     local r = cli.run("import " .. words)
