@@ -3,6 +3,7 @@ local lu = require "luaunit"
 local pl = require "perilune"
 local nn = pl.nn
 
+local scratch = dofile "tests/lua/support_scratch.lua" "phases_test"
 local quiet = { out = false, quiet = true }
 
 local function fields(changes)
@@ -35,6 +36,23 @@ function TestPhases:test_results_are_those_of_the_weights()
   end } }):run(quiet)
   local again = found.model:evaluate(found.experiment.data.test, { loss = found.experiment.loss })
   lu.assertEquals({ found.test.loss, found.test.accuracy }, { again.loss, again.accuracy })
+end
+
+-- The files of a finished run hold the weights that its results are of; the checkpoint goes on from the last epoch's.
+function TestPhases:test_the_weights_in_the_files_of_a_finished_run()
+  local place = scratch .. "/best"
+  local rule = { monitor = "train_loss", mode = "max", start = function() return {} end,
+    update = function(_, _, epoch) return epoch == 1, false end }
+  local e = pl.experiment(fields { stopping = rule })
+  local run = e:run { out = place, quiet = true, silent = true }
+  lu.assertEquals(run.best.epoch, 1)
+  local final = bits(e.model)
+  for _, name in ipairs { "", "/run.h5", "/best.h5", "/checkpoint.h5" } do
+    lu.assertEquals(bits(assert(nn.load(place .. name))), final, name)
+    local other = nn.Sequential { nn.Flatten(), nn.Linear(784, 10) }
+    other:load(place .. name)
+    lu.assertEquals(bits(other), final, name)
+  end
 end
 
 -- start = "keep" is said again: the weights of now, not those that the first experiment began with.

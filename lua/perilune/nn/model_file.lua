@@ -114,6 +114,7 @@ local function read_model(path, what)
     return nil, (message:gsub("%(an HDF5 file of another program .-%)",
       "(models of Keras and weights in safetensors are read by perilune import)"))
   end
+  record.layers = runfile.result_layers(record)
   if not record.config or not record.layers then return nil, file .. ": holds no model" end
   return record, file
 end

@@ -58,8 +58,10 @@ end
 local function read(path)
   local file, problem = require "perilune.run.folder".file_of(path)
   if not file then return nil, problem end
-  local record, message = require "perilune.run.file".read(file)
+  local runfile = require "perilune.run.file"
+  local record, message = runfile.read(file)
   if not record then return nil, message end
+  record.layers = runfile.result_layers(record)
   if not record.layers then return nil, file .. ": holds no model" end
   return record
 end

@@ -268,6 +268,12 @@ function M.read(path, opts)
   return opts.raw and record or printable.record(record), r:digest()
 end
 
+--- The layers with the weights that the run's results are of: of a finished run's checkpoint, which goes on from the
+--- last epoch's, those of the best epoch, if a rule chose one.
+function M.result_layers(record)
+  return record.kind == "checkpoint" and record.state and record.state.ended and record.best or record.layers
+end
+
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end
 
 --- Copies the tensors of record.layers (or .best, or .optimizer.layers) into those of model:state() (or
