@@ -44,7 +44,7 @@
 
 ---@class perilune.Callbacks
 ---@field on_start? fun(ctx: perilune.Context) before the first step; also when a run is resumed (`ctx.resumed`), and it
----  then draws the same random numbers
+---  then draws the same random numbers; weights or a rate that it sets then mark the run as edited
 ---@field on_batch? fun(ctx: perilune.Context) after each step
 ---@field on_epoch? fun(ctx: perilune.Context) after each epoch, when its row of the history is there
 ---@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back

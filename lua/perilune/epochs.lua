@@ -332,13 +332,23 @@ function Trainer:conclude()
   self:call "on_end"
 end
 
+-- What on_start has set once is in the checkpoint.
+local function set_once(self)
+  return require "perilune.run.record".digest(self.model:state()) .. (self.e.schedule and "" or self.optimizer.lr)
+end
+
 -- on_start draws the same numbers whenever the run is continued, and what is drawn later does not depend on it.
 function Trainer:start()
-  local resumed = self.state.step > 0
-  local drawn = resumed and random.state()
+  local resumed = self.state.step > 0 and self.e.callbacks.on_start
+  local drawn, before = resumed and random.state(), resumed and set_once(self)
   if resumed then random.install(self.state.seed, 0) end
   self:call "on_start"
   if resumed then random.install(self.state.seed, 0, drawn) end
+  if resumed and set_once(self) ~= before then
+    self.hooks.note("on_start changed the weights or the learning rate of a run that is resumed; the run is marked " ..
+      "as edited: write if not ctx.resumed then ... end")
+    self:mark_edited "on_start of a resumed run"
+  end
   self.hooks.started()
 end
 

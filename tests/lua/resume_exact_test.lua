@@ -155,6 +155,19 @@ function TestContinue:test_pausing_twice_at_the_same_epoch_trains_once()
   end
 end
 
+-- on_start runs again when a run is resumed: what it sets then is not what the uninterrupted run had.
+function TestContinue:test_on_start_that_sets_weights_again()
+  local function make(guarded)
+    return experiment { callbacks = { on_start = function(ctx)
+      if not (guarded and ctx.resumed) then ctx.model[1].weight:fill_(0.01) end
+    end } }
+  end
+  start(make(false), "again", { pause_after = 2 })
+  lu.assertStrContains(start(make(false), "again").state.edited, "on_start of a resumed run")
+  start(make(true), "guarded", { pause_after = 2 })
+  lu.assertNil(start(make(true), "guarded").state.edited)
+end
+
 TestRefused = {}
 
 -- Variables that no checkpoint holds: each is named when the run would be resumed.
