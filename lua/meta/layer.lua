@@ -73,6 +73,11 @@ function Layer:backward(gradient, needs_grad) end
 ---Sets all gradients to 0.
 function Layer:zero_grad() end
 
+---How often the weights have been written to: in place, by an assignment, a step or a training. Two equal numbers say
+---that nothing changed them in between.
+---@return integer
+function Layer:writes() end
+
 ---Draws every parameter anew from its initializer, a function of the seed and the layer's place. Error: shapes that
 ---depend on the input's, before a build.
 ---@param seed integer
