@@ -1,7 +1,7 @@
 -- P10: a learning-rate schedule.
 --
 -- Large steps find the valley, small ones its floor. The rate grows from 0.001 to 0.005 over the first
--- five epochs, then halves every five from the tenth on (the document's "tunable" schedule).
+-- five epochs, then halves every five after the tenth (the document's "tunable" schedule).
 --
 -- Documented: 0.44 % test error, weights of epoch 48 of about 72 restored, 822 minutes (003, section 10.1;
 -- its log says 0.45).
