@@ -67,8 +67,8 @@ function TestPhases:test_a_second_phase_goes_on()
   second:run(quiet)
 end
 
--- What a model answers goes by the loss that it was trained with.
-function TestPhases:test_another_experiment_changes_no_answer()
+-- Predictions and probabilities go by the loss that the model was trained with.
+function TestPhases:test_another_experiment_changes_no_prediction()
   local e = pl.experiment(fields())
   e:run(quiet)
   local x = e.data.train:tensors(1, 3)

@@ -49,7 +49,6 @@ local function broadcast_shape(values)
   return list
 end
 
-
 local function elementwise(f)
   return function(values)
     local shape, columns = broadcast_shape(values), {}

@@ -164,8 +164,8 @@ function M.run(o, say)
   local stopped
   if o.halving then stopped = halve(plan, o, shown, metric, mode, say)
   else stopped = train(plan, plan.trials, o, shown) end
-  local lock <close> = patient_lock(plan.folder .. "/.sweep.lock")      -- another process may have widened it
-  local items = outcome.look(lock and plans.renew(plan))
+  local _ <close> = patient_lock(plan.folder .. "/.sweep.lock")      -- another process may have widened it
+  local items = outcome.look(plans.renew(plan))
   local ok, message = results_csv.write(plan, items)
   return { plan = plan, unwritten = not ok and message or nil, metric = metric, shown = shown, items = items,
     stopped = stopped, configurations = outcome.configurations(items, metric, mode, shown) }
