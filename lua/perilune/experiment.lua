@@ -47,6 +47,7 @@ local documented = {
 }
 
 local Experiment = { __name = "perilune.experiment" }
+local FIELDS = {}      -- the key under which an object keeps its fields: checked once, they cannot be assigned
 
 function M.is_experiment(value) return getmetatable(value) == Experiment end
 
@@ -308,7 +309,7 @@ function M.new(given, is_variant)
   check_stopping(e)
   check_schedule(e, is_variant)
   e.script = calling_script()
-  setmetatable(e, Experiment)
+  e = setmetatable({ [FIELDS] = e }, Experiment)
   require "perilune.train.fit".check(e)
   local decision = require "perilune.nn.decision"
   if not decision.loss_of(e.model) then decision.remember(e.model, e.loss, e.scored == "values") end
@@ -317,7 +318,14 @@ function M.new(given, is_variant)
 end
 
 local methods = {}
-Experiment.__index = methods
+
+function Experiment:__index(name)
+  local value = rawget(self, FIELDS)[name]
+  if value == nil then return methods[name] end
+  return value
+end
+
+function Experiment:__pairs() return pairs(rawget(self, FIELDS)) end
 
 --- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }. The model is shared, not copied.
 function methods:with(changes)
@@ -342,12 +350,12 @@ function methods:rows() return self.model:rows(self.splits.train.shape) end
 function methods:run(given) return require "perilune.run".start(self, given) end
 
 --- The learning-rate range test: a curve and a suggestion. See look/find_lr.lua.
-function Experiment.__index:find_lr(given) return require "perilune.look.find_lr".find(self, given) end
+function methods:find_lr(given) return require "perilune.look.find_lr".find(self, given) end
 
 function Experiment:__tostring()
   return ("experiment %q: %s, at most %d epochs in batches of %d"):format(self.name, self.data.name, self.epochs,
     self.batch_size)
 end
 
-require "perilune.base.names".class(Experiment)
+require "perilune.base.names".class(Experiment, methods)
 return M

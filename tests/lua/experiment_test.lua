@@ -366,4 +366,15 @@ function TestRun:test_a_variant_shares_the_rest()
   lu.assertEquals(message(function() e:run { epoch = 6 } end), "@ run has no option 'epoch'; did you mean 'epochs'?")
 end
 
+-- Epochs, data and loss are checked together; one of them assigned afterwards would be taken in part.
+function TestRun:test_its_fields_cannot_be_assigned()
+  local e = pl.experiment(fields())
+  lu.assertEquals(message(function() e.epochs = 9 end),
+    "@ the field 'epochs' of an experiment cannot be set: e:with { epochs = ... } makes a copy that has it")
+  lu.assertEquals(e.epochs, 4)
+  local seen = {}
+  for name, value in pairs(e) do seen[name] = value end
+  lu.assertEquals(seen.name, "Sum of four")
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
