@@ -147,7 +147,7 @@ function pl.one_hot(labels, classes) end
 ---The share of rows that decide for their label: by the largest score, or with one score a row by whether it is a logit
 ---above 0. Labels are values from 0: the digit 7 is 7. A row with NaN counts as wrong. `options.loss` says what the
 ---scores are otherwise: probabilities, of which one a row decides for label 1 above 1/2, after nn.BCE { logits = false
----}.
+---}. Error: a label that is none of the classes.
 ---@param scores perilune.Tensor [N, K]
 ---@param labels perilune.Tensor u8 or i32, [N]
 ---@param options? { loss: perilune.Loss }

@@ -61,7 +61,11 @@ static int hits(lua_State *L) {
                       pl_shape_text(second, shape, false));
   const float *y = check_scores(L, &rows, &width);
   const int32_t *label = pl_tensor_data(bind_push_as(L, 2, PL_I32));
+  int64_t classes = width == 1 ? 2 : (int64_t)width;
   for (int64_t i = 0; i < rows; i++) {
+    if (label[i] < 0 || label[i] >= classes)
+      return luaL_error(L, "accuracy: label %d in row %I; labels of %I classes go from 0 to %I", (int)label[i],
+                        (LUAI_UACINT)(i + 1), (LUAI_UACINT)classes, (LUAI_UACINT)(classes - 1));
     int32_t guess = pl_decide(kind, y + (size_t)i * width, width);
     right += guess != PL_NO_LABEL && guess == label[i];
   }

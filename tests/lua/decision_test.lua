@@ -90,13 +90,23 @@ function TestDecision:test_several_outputs_of_each_loss()
     { softmax(1, 3, 2), softmax(0, 0, -1), softmax(-5, -4, -3) })
 end
 
+-- Labels that count from 1 would be wrong rows otherwise, one and all.
+function TestDecision:test_accuracy_takes_labels_of_the_classes_only()
+  local three, one = pl.zeros(2, 3), pl.zeros(2, 1)
+  lu.assertErrorMsgContains("accuracy: label 3 in row 2; labels of 3 classes go from 0 to 2", pl.accuracy, three,
+    pl.tensor({ 1, 3 }, "i32"))
+  lu.assertErrorMsgContains("accuracy: label -1 in row 1; labels of 3 classes go from 0 to 2", pl.accuracy, three,
+    pl.tensor({ -1, 0 }, "i32"))
+  lu.assertErrorMsgContains("accuracy: label 2 in row 2; labels of 2 classes go from 0 to 1", pl.accuracy, one,
+    pl.tensor({ 1, 2 }, "i32"))
+end
+
 function TestDecision:test_a_row_with_nan_is_never_right()
   local m = passes_on(3)
   local x, y = pl.tensor { { nan, 0, 0 }, { 0, nan, 1 }, { 1, 0, nan }, { 0, 0, 1 } }, pl.tensor({ 0, 2, 0, 2 }, "i32")
   local outputs = m:infer(x)
   outputs[1], outputs[2], outputs[3] = pl.tensor { nan, 0, 0 }, pl.tensor { 0, nan, 1 }, pl.tensor { 1, 0, nan }
   lu.assertEquals(pl.accuracy(outputs, y), 0.25)
-  lu.assertEquals(pl.accuracy(outputs, pl.tensor({ -1, -1, -1, -1 }, "i32")), 0.0)      -- no label is none of them
   for _, loss in ipairs { nn.CrossEntropy(), nn.BCE(), nn.MSE(), false } do
     local opts = loss and { loss = loss } or nil
     lu.assertEquals(m:predict(x, opts):totable(), { -1, -1, -1, 2 })
