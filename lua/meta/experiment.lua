@@ -28,8 +28,8 @@
 ---  set, shuffled and stratified, or options such as { fraction = 0.1, order = "last" } (default 0)
 ---@field test? "epoch"|"end"|false evaluate the test set after each epoch, at the end, or not (default "epoch")
 ---@field metrics? table names ("macro_f1", "weighted_recall", ...: of each evaluated split) and `name = function(ctx)
----  return number end`; loss, accuracy and error of labels, and mae, rmse and r2 of targets, are always measured;
----  a name that begins with "test_" is computed only when the test set is evaluated
+---  return number end`, shown as it was returned; loss, accuracy and error of labels, and mae, rmse and r2 of targets,
+---  are always measured; a name that begins with "test_" is computed only when the test set is evaluated
 ---@field callbacks? perilune.Callbacks
 ---@field statistics? { every: "epoch"|integer } keep moments and histograms of weights, gradients and outputs of each
 ---  layer, dead units and sizes of updates in the run file, after each epoch or every so many; the bits do not depend

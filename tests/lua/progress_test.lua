@@ -93,10 +93,10 @@ function TestProgress:test_metrics_of_a_scripts_own_are_shown_and_wide_numbers_s
   end
   lu.assertEquals(out.text,
     "epoch  train loss   val loss  val error  top5 error  val top5 error     my norm\n" ..
-    "    1      0.5000  1000.0000   100.00 %     12.50 %         25.00 %  -1.234e-05\n" ..
-    "    2      0.5000     2.0000   100.00 %     12.50 %         25.00 %  -1.234e-05\n" ..
+    "    1      0.5000  1000.0000   100.00 %       0.125            0.25  -1.234e-05\n" ..
+    "    2      0.5000     2.0000   100.00 %       0.125            0.25  -1.234e-05\n" ..
     "epoch  train loss    val loss  val error  top5 error  val top5 error     my norm\n" ..
-    "    3      0.5000  -1234.5000   100.00 %     12.50 %         25.00 %  -1.234e-05\n")
+    "    3      0.5000  -1234.5000   100.00 %       0.125            0.25  -1.234e-05\n")
 end
 
 function TestProgress:test_columns_that_do_not_fit_are_left_out()

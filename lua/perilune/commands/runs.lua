@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local csv = require "perilune.base.csv"
 local errors = require "perilune.base.errors"
 local filter = require "perilune.run.filter"
+local metrics = require "perilune.train.metrics"
 local result = require "perilune.run.result"
 local report = require "perilune.terminal.tables"
 local sorted_keys = require "perilune.base.sorted_keys"
@@ -125,7 +126,7 @@ local counts = { epoch = true, epochs = true, best_epoch = true, seed = true }
 
 -- Is it the name of a result? In a log one of exactly 0 or 1 is an integer.
 local function measured(name)
-  return name == "seconds" or report.is_share(name) or name:find "_loss$" or name:find "_r2$"
+  return name == "seconds" or metrics.is_share(name) or name:find "_loss$" or name:find "_r2$"
     or name:find "_rmse$" or name:find "_mae$"
 end
 

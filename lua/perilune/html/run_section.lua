@@ -47,13 +47,16 @@ end
 
 -- Columns of a history that belong in one chart.
 local groups = {
-  { title = "Loss", pattern = "_loss$", log = true }, { title = "Error", pattern = "_error$", unit = "percent" },
+  { title = "Loss", pattern = "_loss$", log = true },
+  { title = "Error", pattern = "_error$", belongs = metrics.is_share, unit = "percent" },
   { title = "Learning rate", pattern = "^lr$" },
 }
 
-local function columns_like(run, pattern)
+local function columns_of(run, group)
   local names = {}
-  for _, name in ipairs(run.history.columns) do if name:find(pattern) then names[#names + 1] = name end end
+  for _, name in ipairs(run.history.columns) do
+    if name:find(group.pattern) and (not group.belongs or group.belongs(name)) then names[#names + 1] = name end
+  end
   return names
 end
 
@@ -77,7 +80,7 @@ local function history(page, run)
   page:raw '<div class="grid">'
   local used = { epoch = true, step = true, seconds = true, skipped = true }
   for _, group in ipairs(groups) do
-    local names = columns_like(run, group.pattern)
+    local names = columns_of(run, group)
     for _, name in ipairs(names) do used[name] = true end
     if #names > 0 then chart(page, run, group.title, names, group.unit, group.log) end
   end

@@ -8,6 +8,7 @@ local compare = require "perilune.stats.compare"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local history = require "perilune.run.history"
+local metrics = require "perilune.train.metrics"
 local options = require "perilune.base.options"
 local system, store = core.system, core.store
 
@@ -207,11 +208,9 @@ end
 
 --- How a metric is shown: title, unit of its axis, and whether it is best seen on a logarithmic axis.
 function M.axis(metric)
-  local share = metric:match "_accuracy$" or metric:match "_error$" or metric:match "_precision$"
-    or metric:match "_recall$" or metric:match "_f1$"
   local title = metric == "lr" and "learning rate" or require "perilune.terminal.tables".title(metric)
   if metric == "seconds" then title = "seconds" end
-  return { label = title, unit = share and "percent" or nil }
+  return { label = title, unit = metrics.is_share(metric) and "percent" or nil }
 end
 
 return M

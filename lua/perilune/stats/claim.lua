@@ -1,5 +1,6 @@
 --- What may be said of two groups of runs, in words that a statistician would sign.
 local mcnemar = require "perilune.stats.mcnemar"
+local metrics = require "perilune.train.metrics"
 local report = require "perilune.terminal.tables"
 local samples = require "perilune.stats.samples"
 
@@ -164,7 +165,7 @@ local function of_two_groups(a, b, labels, o)
   local d = samples.difference(x, y, o)
   d.kind, d.metric, d.seeds = "difference", metric, { #x, #y }
   d.p, d.test, d.df = samples.equal_means(x, y)
-  local share = report.is_share(metric)
+  local share = metrics.is_share(metric)
   local function show(value) return share and ("%.3f"):format(100 * value) or ("%.4g"):format(value) end
   local unit, sign = share and " points" or "", d.low > 0 and 1 or d.high < 0 and -1 or 0
   local how = ("%g %% interval of the difference of means, bootstrap"):format(100 * d.level)

@@ -1,5 +1,6 @@
 --- What came of a sweep: its trials, grouped by configuration; the best; the table.
 local choice = require "perilune.sweep.choice"
+local metrics = require "perilune.train.metrics"
 local report = require "perilune.terminal.tables"
 local sorted_keys = require "perilune.base.sorted_keys"
 local samples = require "perilune.stats.samples"
@@ -198,7 +199,7 @@ local function columns_of(list, names, shown)
       column[1], column.full, column.need = word, title .. (word == title and "" or ", " .. word), column.need
       columns[#columns + 1] = column
     end
-    add(title .. (report.is_share(name) and " %" or ""), { align = "right", need = i > 1 and 4 or nil })
+    add(title .. (metrics.is_share(name) and " %" or ""), { align = "right", need = i > 1 and 4 or nil })
     columns[#columns].full = title
     if several then
       add("std", { align = "right", need = i > 1 and 5 or 2 })

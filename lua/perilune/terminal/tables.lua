@@ -8,12 +8,6 @@ local M = {}
 
 local plain = { paint = function(s) return s end, colour = false, utf8 = true }
 
---- Is it shown in percent?
-function M.is_share(column)
-  return column:match "_accuracy$" or column:match "_error$" or column:match "_precision$" or column:match "_recall$"
-    or column:match "_f1$"
-end
-
 --- One value of a history column as text.
 function M.value(column, x)
   if x == nil or x ~= x then return "-" end
@@ -27,7 +21,7 @@ function M.value(column, x)
     if x == 0 or math.abs(x) >= 1e-3 and math.abs(x) < 1e4 then return ("%.4f"):format(x) end
     return ("%.2e"):format(x)
   end
-  if M.is_share(column) and math.abs(x) <= 1 then return text.percent(x) end      -- a user's max_error may be 12.5
+  if metrics.is_share(column) then return text.percent(x) end
   if column:match "_r2$" then return ("%.4f"):format(x) end
   return text.number(x + 0.0)
 end

@@ -62,9 +62,20 @@ for _, average in ipairs { "macro", "weighted" } do
   end
 end
 
+local function without_split(column)
+  return column:match "^train_(.*)$" or column:match "^val_(.*)$" or column:match "^test_(.*)$"
+end
+
+--- Is the column a share from 0 to 1, shown in percent? A metric of the user's is shown as it was returned: a
+--- max_error may be 12.5.
+function M.is_share(column)
+  local metric = without_split(column)
+  return metric == "accuracy" or metric == "error" or M.named[metric] ~= nil
+end
+
 --- Is this a column that a history may have: "train_loss", "val_macro_f1"?
 function M.is_column(name)
-  local metric = name:match "^train_(.*)$" or name:match "^val_(.*)$" or name:match "^test_(.*)$"
+  local metric = without_split(name)
   for _, list in ipairs { M.standard, M.of_values, M.more } do
     for _, known in ipairs(list) do
       if known == metric then return true end
