@@ -5,7 +5,11 @@
 local pl = require "perilune"
 local script = require "perilune.script"
 
-local epochs, wanted = math.tointeger(tonumber(arg[1])) or 3, arg[2]
+local number = math.tointeger(tonumber(arg[1]))
+local epochs, wanted = number or 3, arg[number and 2 or 1]
+if epochs < 1 or wanted and wanted ~= "mnist" and wanted ~= "digits" or arg[number and 3 or 2] then
+  error("first.lua takes [EPOCHS] [mnist|digits], such as: 5 digits", 0)
+end
 local folder = arg[0]:match "^(.*)/[^/]*$" or "."
 
 -- nil, and why, where MNIST is neither found nor can be downloaded.

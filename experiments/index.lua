@@ -9,7 +9,7 @@
 --   f1              documented macro F1
 --   seconds         documented time of a training
 --   seeds           seeds 1, 2, ... to be trained: 5 (the default) where a run takes under 5 minutes, 3 under 30,
---                   else 1
+--                   else 1; P10 to P13 have 3, and some variants fewer than that
 local minutes, hours = 60, 3600
 local dropout_on = "test_error_with_dropout"
 

@@ -1,7 +1,7 @@
 -- C01: a dense network that reads the image row by row.
 --
--- Two ReLU layers act on the 28 pixels of each row, with the same weights for every row; only the last layer
--- sees the whole image.
+-- Two ReLU layers, of 64 and 128 units, act on the 28 pixels of each row, with the same weights for every row; only
+-- the last layer sees the whole image.
 --
 -- Documented test accuracy at rates 0.1, 0.01, 0.001, 0.0001 (`lr=...`): 0.78, 0.95, 0.964, 0.965 (002, table 2).
 -- 002 gives no batch size, number of epochs, split or widths: batches of 32, at most 30 epochs, a tenth of

@@ -6,7 +6,7 @@
 --
 -- Documented test accuracy at rates 0.1, 0.01, 0.001, 0.0001 (`lr=...`): 0.97, 0.99, 0.982, 0.989 (002, table 2; its
 -- table 1 has 0.992, said to be at 0.001).
--- 002 gives no batch size, number of epochs, split or widths: batches of 32, at most 30 epochs, a tenth of
+-- 002 gives no batch size, number of epochs or split: batches of 32, at most 30 epochs, a tenth of
 -- the training set held out, three epochs of patience on its accuracy. Keras declares the loss to be on logits and
 -- gives it a softmax, a slip; the loss is on logits. Keras' defaults are written out.
 local pl = require "perilune"

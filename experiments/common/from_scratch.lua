@@ -11,7 +11,8 @@ end
 
 --- conv `kernels` 3x3 with a bias for every output position, dense 128, dense 10 with a ReLU before the softmax.
 --- `drop` lists the dropout rates after the convolution, after dense 128 and after dense 10.
---- The listing sums the gradient of a position's bias over all kernels, a slip; here each has its own.
+--- The listing sums the gradient of a position's bias over all kernels, a slip; here each has its own. It shuffles the
+--- images once and keeps that order; here the order is new in each epoch.
 function M.network(kernels, drop)
   local normal = { "normal", 0, 1 }
   local small = { init = { "normal", 0, 0.01 }, bias_init = "zeros" }

@@ -4,7 +4,7 @@
 --
 -- Documented: stuck at 10 %, or below 50 %, test accuracy (001, section 1.2.1), with dropout left on (see A01).
 -- Its text blames the initial weights: the last ReLU can fall silent for every image, and then no
--- gradient is left to wake it.
+-- gradient is left to wake it. Epsilon is 1e-8 here; listing A.8 has 1e-7.
 local pl = require "perilune"
 local from_scratch = require "common.from_scratch"
 local optim = pl.optim

@@ -29,6 +29,15 @@ for _, row in ipairs(rows) do row_of[row.file] = row.id end
 
 TestExperiments = {}
 
+-- Else a name in the place of the number is not heard, and another data set is trained on.
+function TestExperiments:test_the_first_training_takes_what_it_says_and_nothing_else()
+  for _, words in ipairs { "five", "0", "3 digit", "digits 3" } do
+    local lines, code = lines_of(program .. " experiments/first.lua " .. words)
+    lu.assertEquals({ lines, code },
+      { { "perilune: first.lua takes [EPOCHS] [mnist|digits], such as: 5 digits" }, 1 })
+  end
+end
+
 function TestExperiments:test_all_documented_rows_have_a_file()
   local wanted = { P = 13, L = 10, U = 3, A = 7, C = 3 }
   local found = {}
