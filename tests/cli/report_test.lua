@@ -230,6 +230,23 @@ function TestReport:test_from_lua()
   lu.assertStrContains(cli.run "report all -o /nowhere/x.html".err, "cannot write /nowhere/x.html")
 end
 
+-- What was trained, not what the script or a name would say: fewer epochs by --epochs, tensors that are not trained.
+function TestReport:test_epochs_and_parameters_are_those_of_the_run()
+  cli.write("masked.lua", [[local pl = require "perilune"
+    local Masked = pl.nn.define { name = "Masked", params = function() return { w = { 64, 3 },
+      mask = { shape = { 3 }, trained = false } } end,
+      forward = function(self, x) return x:matmul(self.w) * self.mask end }
+    return pl.experiment { name = "Masked", data = pl.data.digits { train = 100, test = 50 }:resize(8, 8), epochs = 3,
+      model = pl.nn.Sequential { pl.nn.Flatten(), Masked(), pl.nn.Linear(3, 10) }, loss = pl.nn.CrossEntropy(),
+      optimizer = pl.optim.SGD { lr = 0.01 }, batch_size = 50 }]])
+  for seed = 1, 2 do
+    lu.assertEquals(cli.run(("run masked.lua --epochs 2 -q --seed %d --out masked/%d"):format(seed, seed)).err, "")
+  end
+  local html = page "masked"
+  lu.assertStrMatches(html, ".*epochs at most</t.><td[^>]*>2<.*")
+  lu.assertStrMatches(html, ".*>232<[^\n]-parameters.*")
+end
+
 -- As compare: a copy counts once, an unfinished run has no result yet, and other epochs are another setting.
 function TestReport:test_seeds_that_count()
   page "all"

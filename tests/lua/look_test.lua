@@ -68,7 +68,12 @@ function TestLook:test_filters_activations_statistics()
   lu.assertStrContains(tostring(stats), "05_linear.bias")
   model[1].weight:fill_(0 / 0)
   lu.assertStrContains(tostring(model:statistics()), "100 not finite")
-  tostring(model:activations(pl.rand { 1, 28, 28, 1 }))
+  lu.assertStrContains(tostring(model:statistics()), "01_conv2d.weight  [5, 5, 1, 4]        -       -")
+  lu.assertStrContains(tostring(model:activations(pl.rand { 1, 28, 28, 1 })),
+    "layer 1 (Conv2d) [1, 12, 12, 4]: no finite value")
+  local x = pl.rand { 1, 28, 28, 1 }
+  x[1][1][1][1] = 0 / 0
+  lu.assertStrContains(tostring(network():activations(x)), "of zeros, 4 not finite")
 end
 
 local function digest_of(model, optimizer)
@@ -154,6 +159,7 @@ function TestFindLr:test_drawing_and_mistakes()
     batch_size = 32 }
   local result = e:find_lr { steps = 60 }
   lu.assertStrContains(tostring(result), "suggested: lr = ")
+  lu.assertStrContains(tostring(e:find_lr { steps = 10, from = 0.1, to = 1000 }), "more steps or another seed")
   lu.assertErrorMsgContains("'from' must be below 'to'", e.find_lr, e, { from = 1, to = 0.1 })
   lu.assertErrorMsgContains("find_lr", e.find_lr, e, { stepps = 1 })
   local lambda = pl.experiment { name = "find", data = data, loss = nn.CrossEntropy(),

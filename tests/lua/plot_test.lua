@@ -175,10 +175,28 @@ function TestSvg:test_mistakes_are_named()
   lu.assertErrorMsgContains("did you mean 'title'", pl.figure, { titel = "x" })
   lu.assertErrorMsgContains("pl.figure: line 1.y: item 2 is \"x\"", pl.figure, { { 1, "x" } })
   lu.assertErrorMsgContains("x has 1 values and y 2", pl.figure, { { x = { 1 }, y = { 1, 2 } } })
+  lu.assertErrorMsgContains("columns is 1 or more, got 0", pl.figure, { panels = {}, columns = 0 })
+  lu.assertErrorMsgContains("images of no pixels, [2, 0, 3]", pl.figure,
+    { kind = "images", images = pl.zeros(2, 0, 3) })
+  lu.assertErrorMsgContains("kind = \"bars\" has no use for 'percent'", pl.figure,
+    { kind = "bars", values = { 0.5 }, percent = true })
   lu.assertErrorMsgContains("row 2 has not as many values", pl.figure, { kind = "heat", matrix = { { 1, 2 }, { 3 } } })
   local ok, message = pcall(function() pl.figure { { 1, 2 } }:save(scratch .. "/x.jpg") end)
   lu.assertFalse(ok)
   lu.assertStrContains(tostring(message), "ends in .svg, .png or .pdf")
+end
+
+-- A band reaches above and below its line, also in the terminal.
+function TestSvg:test_a_band_in_the_terminal()
+  local style = { width = 60, utf8 = false, paint = function(s) return s end, paint256 = function(s) return s end }
+  local function rows(low, high)
+    local series = { { n = 3, x = { 1, 2, 3 }, y = { 5, 5, 5 }, low = low, high = high } }
+    local lines, drawn = require "perilune.terminal.chart".lines(series, { title = "t", y = { from = 0, to = 10 } },
+      style), 0
+    for i = 2, 17 do if lines[i]:find "[^%s|+%d.]" then drawn = drawn + 1 end end
+    return drawn
+  end
+  lu.assertEquals({ rows(), rows({ 1, 1, 1 }, { 9, 9, 9 }) }, { 1, 3 })
 end
 
 TestHistogram = {}
@@ -225,6 +243,11 @@ function TestPng:test_a_decoder_reads_it()
   local pipe = io.popen(("python3 %s/png.py %s"):format(scratch, path))
   lu.assertEquals(pipe:read "l", "0000ff0080ff")
   pipe:close()
+end
+
+-- One value that is not finite would leave all the others one shade.
+function TestPng:test_what_is_not_finite_has_no_part_in_the_limits()
+  lu.assertEquals({ require "perilune.plot.png".extremes { { { 1 }, { 0 / 0 } }, { { math.huge }, { 3 } } } }, { 1, 3 })
 end
 
 TestEscape = {}

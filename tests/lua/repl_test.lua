@@ -13,7 +13,7 @@ TestSource = {}
 function TestSource:test_incomplete_input()
   for _, text in ipairs {
     "f(", "for i = 1, 2 do", "if x then y() else", "x = {", "function f()", "s = [[abc", "--[[ remark", "x =",
-    "return {",
+    "return {", "{ 1,", "-f(", "1 +", "'a' ..",
   } do
     local chunk, why = source.compile(text, 1, {})
     lu.assertNil(chunk, text)

@@ -19,8 +19,8 @@ function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"
   local seed = parser:option("--seed", "Seed of the bootstrap (1)."):argname "<n>"
   seed:convert(require "perilune.base.cli_options".whole(0))
-  parser:option("--metric", "What is compared of groups of seeds, such as val_error or macro_f1, instead of the " ..
-    "test error."):argname "<name>"
+  parser:option("--metric", "What is compared of groups of seeds, such as val_error or test_macro_f1, instead of " ..
+    "the test error."):argname "<name>"
   parser:flag("--json", "As JSON.")
 end
 

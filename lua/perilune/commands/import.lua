@@ -5,7 +5,7 @@ local M = { summary = "a model of Keras, or weights of PyTorch, as a model file"
   usage = "FILE [--into EXPERIMENT] -o model.h5",
   description = "Reads a model that Keras saved as .h5, or weights in safetensors (which hold no architecture) into " ..
     "the model of an experiment: by name, or by order where names differ. Prints what came from where, and writes a " ..
-    "model file, which nn.load, an experiment's start and all commands take." }
+    "model file, which nn.load, an experiment's start, predict and export take." }
 
 function M.define(parser)
   parser:argument("file", "A .h5 of Keras, or a .safetensors.")

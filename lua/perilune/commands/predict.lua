@@ -151,7 +151,7 @@ local function csv_of(list, labels)
     local cells = { r.file, r.row, r.label, r.probability }
     local from = not r.values and 4 or labelled and 3 or 2
     for _, values in ipairs { r.values or r.probabilities, table.unpack(r.others or {}) } do
-      for k, v in ipairs(values) do cells[from + k] = v end
+      for k, v in ipairs(values) do cells[from + k] = v == v and v or nil end      -- NaN: an empty cell
       from = from + #values
     end
     print(csv.line(cells, #columns))

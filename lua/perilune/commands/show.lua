@@ -77,7 +77,7 @@ local function evaluation(name, result, labels, term, heat)
   print()
   say(report.classification(result.confusion, labels, term, result.outside))
   print()
-  say(text.wrap("Confusion matrix: a row is what the image shows, a column what the network says.", term.width))
+  say(text.wrap("Confusion matrix: a row is the actual class, a column what the network says.", term.width))
   print()
   confusion(result, labels, term, heat)
 end

@@ -12,13 +12,7 @@ local function load_details(run)
   if not run.path or run.problem then return end
   local full = runs.read(run.path, true)
   run.record, run.problem = full.record, full.problem
-  if not full.record then return end
-  run.parameters = 0
-  for _, layer in ipairs(full.record.layers or {}) do
-    for _, item in ipairs(layer.tensors) do
-      if not item.name:find "^running_" then run.parameters = run.parameters + item.tensor:count() end
-    end
-  end
+  run.parameters = full.record and require "perilune.run.file".parameters(full.path)
 end
 
 --- The text of the page about runs (as plot/runs.lua lists them).

@@ -85,7 +85,7 @@ local function history(page, run)
     if #names > 0 then chart(page, run, group.title, names, group.unit, group.log) end
   end
   for _, name in ipairs(run.history.columns) do
-    if not used[name] and not name:find "_accuracy$" then
+    if not used[name] and not (name:find "_accuracy$" and metrics.is_share(name)) then
       chart(page, run, titles.title(name), { name }, runs.axis(name).unit)
     end
   end

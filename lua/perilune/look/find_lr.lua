@@ -90,15 +90,15 @@ local function landmarks(rates, curve)
   local lowest = WARM
   for k = WARM, #curve do if curve[k] < curve[lowest] then lowest = k end end
   local span, steepest, slope = math.max(2, #curve // 20), nil, 0.0
-  for k = WARM + span, lowest do
+  for k = math.min(WARM + span, math.max(lowest, span + 1)), lowest do
     local d = (curve[k] - curve[k - span]) / math.log(rates[k] / rates[k - span])
     if d < slope then steepest, slope = k - span // 2, d end
   end
   return steepest, lowest
 end
 
---- The range test of an experiment: { lr, loss, smooth, suggestion (nil: the loss never fell), steepest, least },
---- which draws itself.
+--- The range test of an experiment: { lr, loss, smooth, suggestion (nil: the loss fell nowhere steadily), steepest,
+--- least }, which draws itself.
 function M.find(e, given)
   local o = options.check("find_lr", given, known)
   if o.from >= o.to then
@@ -120,7 +120,8 @@ function M.find(e, given)
     lines[#lines + 1] = self.suggestion
       and ("suggested: lr = %.2g (steepest descent at %.2g, least loss at %.2g)"):format(self.suggestion,
         self.steepest,
-      self.least) or "the loss never fell: another range (from, to), or another seed"
+      self.least) or "no suggestion, as the loss fell nowhere steadily: try another range "
+      .. "(from, to), more steps or another seed"
     return lines
   end)
 end

@@ -115,9 +115,11 @@ local function activation_lines(row, count)
   local style = styles.of()
   local name = row.label .. (row.part == "fork" and ", what goes into its branches" or row.part == "join"
     and ", sum" or "")
-  local lines = { style.paint(text.clip(("%s %s: mean %.3g, std %.3g, %s of zeros"):format(name, text.shape(t.shape),
-    h.mean, h.std,
-    text.percent(h.count > 0 and h.zeros / h.count or 0, 0)), style.width), "bold") }
+  local moments = h.count > 0 and ("mean %.3g, std %.3g, %s of zeros"):format(h.mean, h.std,
+    text.percent(h.zeros / h.count, 0)) or "no finite value"
+  if h.nonfinite > 0 and h.count > 0 then moments = ("%s, %s not finite"):format(moments, text.count(h.nonfinite)) end
+  local lines = { style.paint(text.clip(("%s %s: %s"):format(name, text.shape(t.shape), moments), style.width),
+    "bold") }
   local s = t.shape
   if #s == 4 and s[2] > 1 and s[3] > 1 then
     local images, low, high = {}, h.min, h.max
@@ -169,12 +171,14 @@ end
 function M.statistics(model)
   return shown.new(collect(model, {}, {}), function(self)
     local rows = {}
-    local function n(x) return ("%.3g"):format(x) end
+    local function n(m, name) return m.count > 0 and ("%.3g"):format(m[name]) or "-" end
     for i, e in ipairs(self) do
       local v, g = e.values, e.gradient
-      rows[i] = { (e.path ~= "" and e.path .. "." or "") .. e.name, text.shape(e.shape), n(v.mean), n(v.std),
-        n(v.min), n(v.max), g and n(g.std) or "",
-        v.nonfinite > 0 and text.count(v.nonfinite) .. " not finite" or "" }
+      local notes = {}
+      if v.nonfinite > 0 then notes[1] = text.count(v.nonfinite) .. " not finite" end
+      if g and g.nonfinite > 0 then notes[#notes + 1] = text.count(g.nonfinite) .. " of the gradient not finite" end
+      rows[i] = { (e.path ~= "" and e.path .. "." or "") .. e.name, text.shape(e.shape), n(v, "mean"), n(v, "std"),
+        n(v, "min"), n(v, "max"), g and n(g, "std") or "", table.concat(notes, ", ") }
     end
     local function column(name) return { name, align = "right" } end
     return text.columns({ { "parameter" }, { "shape" }, column "mean", column "std", column "min", column "max",

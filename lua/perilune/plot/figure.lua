@@ -83,6 +83,25 @@ function M.images_of(t, count)
   return n > 0 and batch:slice(1, 1, n):totable() or {}
 end
 
+-- Fields that some kinds have no use for would be ignored without a word.
+local only_for = {
+  log = { lines = true, points = true }, percent = { lines = true, points = true },
+  x = { lines = true, points = true, histogram = true, heat = true },
+  y = { lines = true, points = true, histogram = true, heat = true },
+}
+
+local function check_use(self, given)
+  for _, name in ipairs { "log", "percent", "x", "y" } do
+    if given[name] ~= nil and (self.panels or not only_for[name][self.kind]) then
+      errors.raise("pl.figure: %s has no use for '%s'", self.panels and "a figure of panels" or "kind = \""
+        .. self.kind .. "\"", name)
+    end
+  end
+  if math.type(self.columns) == "integer" and self.columns < 1 then
+    errors.raise("pl.figure: columns is 1 or more, got %d", self.columns)
+  end
+end
+
 --- Makes a figure; see help(pl.figure).
 function M.new(given)
   if type(given) ~= "table" then errors.raise("pl.figure takes a table, got %s", options.describe(given)) end
@@ -93,6 +112,7 @@ function M.new(given)
   local self = options.check("pl.figure", named, fields, "field")
   self.log_x, self.log_y = self.log == "x" or self.log == "xy", self.log == true or self.log == "y" or self.log == "xy"
   local kind = self.kind
+  check_use(self, named)
   if self.panels then
     for i, panel in options.items(self.panels) do
       if getmetatable(panel) ~= Figure then self.panels[i] = M.new(panel) end
@@ -116,6 +136,10 @@ function M.new(given)
   elseif kind == "images" then
     if not is_tensor(self.images) then
       errors.raise "pl.figure: images = a tensor [N, H, W] or [N, H, W, C] is missing"
+    end
+    local first = M.images_of(self.images, 1)[1]
+    if first and not (first[1] and first[1][1] and first[1][1][1]) then
+      errors.raise("pl.figure: images of no pixels, [%s]", table.concat(self.images.shape, ", "))
     end
   elseif kind == "network" then
     if not self.model then errors.raise "pl.figure: model = a model is missing" end

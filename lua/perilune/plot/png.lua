@@ -9,14 +9,13 @@ for n = 0, 255 do
   crc_table[n] = c
 end
 
---- The least and the largest value of pixels, rows of { channel, ... }.
+--- The least and the largest finite value of pixels, rows of { channel, ... }.
 function M.extremes(pixels)
   local low, high = math.huge, -math.huge
   for _, row in ipairs(pixels) do
     for _, pixel in ipairs(row) do
       for _, v in ipairs(pixel) do
-        if v < low then low = v end
-        if v > high then high = v end
+        if v - v == 0 then low, high = math.min(low, v), math.max(high, v) end
       end
     end
   end

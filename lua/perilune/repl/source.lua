@@ -107,11 +107,11 @@ end
 function M.compile(text, line, env)
   local name, padding = "=stdin", ("\n"):rep(line - 1)
   local expression = text:match "^%s*=(.*)$" or text
-  local chunk = load(padding .. "return " .. expression, name, "t", env)
+  local chunk, unfinished = load(padding .. "return " .. expression, name, "t", env)
   if chunk then return chunk, not expression:match "^%s*$" and M.has_code(expression) end
   local plain, message = load(padding .. text .. "\n", name, "t", env)
   if not plain then
-    if message:match "<eof>$" then return nil, "incomplete" end
+    if message:match "<eof>$" or unfinished:match "<eof>$" then return nil, "incomplete" end
     return nil, message
   end
   return load(padding .. M.hoist(text), name, "t", env) or plain, false

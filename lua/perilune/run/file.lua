@@ -268,6 +268,12 @@ function M.read(path, opts)
   return opts.raw and record or printable.record(record), r:digest()
 end
 
+--- How many numbers of the model in a file are trained; nil where it holds none.
+function M.parameters(path)
+  local r <close> = store.open(path)
+  return r and r:has "/model" and (r:attrs "/model" or {}).parameters or nil
+end
+
 --- The layers with the weights that the run's results are of: of a finished run's checkpoint, which goes on from the
 --- last epoch's, those of the best epoch, if a rule chose one.
 function M.result_layers(record)

@@ -216,7 +216,7 @@ function methods:report(given)
   wrapped(self:ending(), "dim")
   if given and given.confusion and self.test and self.test.confusion then
     say()
-    wrapped "Confusion matrix of the test set: a row is what the image shows, a column what the network says."
+    wrapped "Confusion matrix of the test set: a row is the actual class, a column what the network says."
     for _, line in ipairs(report.confusion(self.test.confusion, self.labels, term, self.test.outside)) do say(line) end
   end
   say()

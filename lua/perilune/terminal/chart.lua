@@ -63,6 +63,12 @@ function M.lines(series, options, style)
     marks[i] = styles.mark(i, style)
     local thinned = thin.series(s, room * 2)
     local px, py
+    for _, edge in ipairs { "low", "high" } do      -- of a band, as dots
+      for k = 1, thinned[edge] and thinned.n or 0 do
+        local vx, vy = sx:at(thinned.x[k]), sy:at(thinned[edge][k])
+        if vx and vy then c:point(vx, vy, marks[i]) end
+      end
+    end
     for k = 1, thinned.n do
       local vx, vy = sx:at(thinned.x[k]), sy:at(thinned.y[k])
       if vx and vy then
