@@ -89,6 +89,9 @@ function TestThin:test_extremes_and_gaps_stay()
   end
   for _, i in ipairs { 1, 31415, 50000, 77777, 100000 } do lu.assertTrue(seen[i], i) end
   lu.assertEquals(#thin.indices({ 1, 2, 3 }, 3, 200), 3)
+  local flat = { n = 5000, x = {}, y = {}, low = {}, high = {} }
+  for i = 1, 5000 do flat.x[i], flat.y[i], flat.low[i], flat.high[i] = i, 1, 1, i == 2345 and 50 or 1 end
+  lu.assertEquals(math.max(table.unpack(thin.series(flat, 200).high)), 50)      -- the peak of a band
 end
 
 TestSvg = {}
