@@ -76,6 +76,7 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
   luaL_checktype(L, 1, LUA_TTABLE);
   int axis = lua_isnoneornil(L, 2) ? 0 : bind_check_axis(L, 2);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  bind_check_list(L, 1, "the axis follows it: ({ a, b }, 2)");
   luaL_argcheck(L, n >= 1 && n < 1 << 24, 1, "expects a list of at least one tensor");
   const pl_tensor **list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
   pl_tensor **slot = bind_new_tensor(L);      /* first: it might run a finalizer, which might empty the list */

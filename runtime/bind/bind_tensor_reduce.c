@@ -57,6 +57,7 @@ static int reduce(lua_State *L) {
   bool reduced[PL_MAX_AXES] = { false };
   bool list = is_list(L, 2), number = lua_type(L, 2) == LUA_TNUMBER;
   int after = list || number || lua_isnil(L, 2) ? 3 : 2;
+  if (list) bind_check_list(L, 2, "options follow it: t:%s(2, { keepdim = true })", op->name);
   if (number) mark_axis(L, 2, shape, reduced, op->name);
   for (lua_Integer i = 1; list && i <= (lua_Integer)lua_rawlen(L, 2); i++) {
     lua_rawgeti(L, 2, i);

@@ -89,6 +89,8 @@ function TestDataOptions:test_names_and_paths()
       { "x", name = {} })
   end
   fails("data.csv: option 'test' takes a string, got 3", data.csv, { "x", test = 3 })
+  fails("data.images: option 'size' takes a list, and 'height' is no index in one; write size = { height, width }",
+    data.images, { scratch, size = { 2, height = 5 } })
   fails("data.images: option 'size' takes { height, width } in pixels, got a table", data.images,
     { "x", size = { 8, 8, 3 } })
 end

@@ -59,6 +59,8 @@ function TestJoin.test_cat_and_stack()
   raises("stack: shapes [1, 2] (tensor 1) and [2, 2] (tensor 2) must be equal", pl.stack, { a, b })
   raises("expects a list of at least one tensor", pl.cat, {})
   raises("item 2 of the list is not a tensor (a number)", pl.cat, { a, 3 })
+  raises("'axis' is no index of this list; the axis follows it: ({ a, b }, 2)", pl.cat, { b, b, axis = 2 })
+  raises("'axis' is no index of this list", pl.stack, { b, b, axis = 3 })
 end
 
 function TestJoin.test_one_hot()

@@ -80,7 +80,10 @@ end
 local function size_of(size)
   if size == nil then return nil end
   local height, width = size, size
-  if type(size) == "table" then height, width = size[1], size[2] or size[1] end
+  if type(size) == "table" then
+    options.list("data.images: option 'size'", size, "write size = { height, width }")
+    height, width = size[1], size[2] or size[1]
+  end
   for _, n in ipairs { height or false, width or false } do
     if math.type(n) ~= "integer" or n < 1 or n > 65536 or (type(size) == "table" and #size > 2) then
       raise("data.images: option 'size' takes { height, width } in pixels, got %s", options.describe(size))

@@ -40,6 +40,7 @@ function M.plot(sources, metric, given)
     if run.problem then io.stderr:write("perilune: ", run.problem, "; left out\n") end
   end
   local metrics = type(metric) == "table" and metric or { metric }
+  options.list("pl.plot: the second argument", metrics, "write pl.plot(runs, { \"test_error\" }, { log = true })")
   if metrics[1] == nil then errors.raise("pl.plot: no metric is named, such as \"test_error\"") end
   for _, name in options.items(metrics) do
     if type(name) ~= "string" then
