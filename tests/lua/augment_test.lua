@@ -132,6 +132,39 @@ function TestAugmentField:test_labels_that_become_distributions()
     "y = pl.one_hot(labels, 2) }"):format(line), e.run, e, { out = false, quiet = true, silent = true })
 end
 
+-- What a function gives is a batch of the same shapes and types; the message says where the function is.
+function TestAugmentField:test_what_is_no_batch()
+  local x = pl.rand(12, 4, 6, 1, { seed = 1 })
+  local function gives(text, f)
+    local line = debug.getinfo(f, "S").linedefined
+    local e = experiment(type(f) == "function" and f, x)
+    lu.assertErrorMsgContains(("augment_test.lua:%d: augment: a batch has %s"):format(line, text), e.run, e,
+      { out = false, quiet = true, silent = true })
+  end
+  local function after(text)
+    return "samples f32 [N, 4, 6, 1] and labels i32 [N]; after this function they are " .. text
+  end
+  gives(after "f32 [4, 6, 4, 1] and i32 [4]", function(v) return v:transpose(2, 3) end)
+  gives(after "f32 [4, 24] and i32 [4]", function(v) return v:permute(4, 2, 3, 1):reshape(v:size(1), -1) end)
+  gives(after "f32 [4, 1, 4, 6] and i32 [4]", function(v) return v:permute(1, 4, 2, 3) end)
+  gives(after "f32 [2, 4, 6, 1] and i32 [4]", function(v) return v:slice(1, 1, 2) end)
+  gives(after "f32 [0, 4, 6, 1] and i32 [0]", function(v, y) return v:slice(1, 1, 0), y:slice(1, 1, 0) end)
+  gives(after "f32 [4, 4, 6, 1] and i32 [4, 1]", function(v, y) return v, y:reshape(4, 1) end)
+  gives(after "i32 [4, 4, 6, 1] and i32 [4]", function(v) return v:to "i32" end)
+  gives(after "3 and i32 [4]", function() return 3 end)
+  gives(after "a tensor that was freed and i32 [4]", function(v) v:free() end)
+  gives("at most batch_size = 4 samples, and after this function there are 8", function(v, y)
+    return pl.cat { v, v }, pl.cat { y, y }
+  end)
+  -- one function may hand anything to the next, and a batch may have fewer samples
+  experiment({ function(v) return v:reshape(-1, 24) end, function(v, y)
+    return v:reshape(-1, 4, 6, 1):slice(1, 1, 2), y:slice(1, 1, 2)
+  end }, x):run { out = false, quiet = true, silent = true }
+  -- samples that are vectors
+  experiment(function(v) return (v:reshape(-1, 4, 6) * 0.5):reshape(-1, 24) end, x:reshape(12, 24)):run {
+    out = false, quiet = true, silent = true }
+end
+
 function TestAugmentField:test_samples_that_are_no_images()
   for _, x in ipairs { pl.rand(12, 3), pl.rand(12, 6, 6) } do
     lu.assertErrorMsgContains("pl.experiment: augmentation needs images [H, W, C], and the samples of set are [",
