@@ -83,6 +83,20 @@ function TestAugment:test_ranges_that_leave_no_image()
   augment.affine { zoom = { -0.5, 2 } }
 end
 
+-- A value that nothing would be filled with.
+function TestAugment:test_value_needs_its_fill()
+  for name, f in pairs { affine = augment.affine, elastic = augment.elastic } do
+    for _, fill in ipairs { "zero", "edge" } do
+      lu.assertErrorMsgContains(name .. ': value = -0.4 is what fill = "value" fills with; say that too', f,
+        { value = -0.4, fill = fill })
+    end
+    f { value = -0.4, fill = "value" }
+    f { value = 0 }
+  end
+  lu.assertEquals(augment.affine { shift = { 1, 1 }, unit = "pixel", value = -0.4, fill = "value" }:apply(
+    pl.full({ 1, 4, 4, 1 }, -0.4)):max(), pl.tensor { -0.4 }[1])
+end
+
 TestAugmentField = {}
 
 local function experiment(given, x)
