@@ -96,8 +96,9 @@ local Augmentation = {}
 ---@class perilune.ApplyOptions
 ---@field seed? integer (default 0)
 ---@field epoch? integer (default 0)
----@field index? integer number of the batch (default 0)
----@field position? integer in the list of augmentations, from 1 (default 1); `place` is an older name
+---@field index? integer number of the batch, from 0: that of a training step is `ctx.batch - 1` (default 0)
+---@field position? integer in the list of augmentations, from 1; of a composed list that of its first (default 1);
+---  `place` is an older name
 
 ---The images altered, as those of that batch would be.
 ---

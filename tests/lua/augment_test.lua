@@ -20,6 +20,7 @@ function TestAugment:test_options_of_apply()
   lu.assertFalse(same(a:apply(x, { position = 2 }), a:apply(x)))
   local both = pl.augment.compose { a, a }
   lu.assertTrue(same(both:apply(x, { place = 2 }), both:apply(x, { position = 2 })))
+  lu.assertTrue(same(both:apply(x, { position = 2 }), a:apply(a:apply(x, { position = 2 }), { position = 3 })))
   lu.assertFalse(same(both:apply(x, { position = 2 }), both:apply(x)))
 end
 

@@ -35,7 +35,8 @@ function Compose:apply(x, opts)
     else
       local o = {}
       for name, value in pairs(opts or {}) do o[name] = value end
-      o.position = o.position or o.place or position      -- "place": an older name
+      -- they stand one after the other in the list; "place": an older name
+      o.position, o.place = (o.position or o.place or 1) + position - 1, nil
       x = item:apply(x, o)
     end
   end
