@@ -16,6 +16,9 @@ static pl_tensor *push_indices(lua_State *L, int index) {
   const pl_tensor *given = bind_check_tensor(L, index);
   if (pl_tensor_type(given) == PL_F32)
     luaL_argerror(L, index, "indices are an i32 tensor or a table of whole numbers; convert with :to(\"i32\")");
+  if (pl_tensor_type(given) == PL_U8)
+    luaL_argerror(L, index, "indices are i32; u8 is a mask: t:masked_select(mask) picks by it; convert indices with "
+                  ":to(\"i32\")");
   pl_tensor **slot = bind_new_tensor(L);
   bind_tensor_return(L, slot, pl_tensor_to(given, PL_I32, &err), &err);
   int32_t *at = pl_tensor_data(*slot);

@@ -125,9 +125,10 @@ static int tensor_histogram(lua_State *L) {
   lua_Integer bins = luaL_optinteger(L, 2, 64);
   luaL_argcheck(L, bins >= 1 && bins <= MOST, 2, "histogram: takes from 1 to 4096 bins");
   double low = luaL_optnumber(L, 3, NAN), high = luaL_optnumber(L, 4, NAN);
-  luaL_argcheck(L, !(low > high), 4, "histogram: the high end lies below the low one");
   int64_t counts[MOST];
   pl_histogram h = pl_tensor_histogram(counts, (int)bins, low, high, t);
+  if (low > high || (h.count > 0 && h.low > h.high))
+    return luaL_error(L, "histogram: the high end, %f, lies below the low one, %f", h.high, h.low);
   const struct { const char *name; double value; } fields[] = { { "low", h.low }, { "high", h.high },
                                                                 { "mean", h.mean },
     { "std", h.std }, { "min", h.min }, { "max", h.max } };

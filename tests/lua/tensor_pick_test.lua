@@ -9,7 +9,10 @@ function TestPick.test_index()
   local t = pl.arange(12):reshape(3, 4)
   lu.assertEquals(t:index(1, { 3, 1 }):totable(), { { 9, 10, 11, 12 }, { 1, 2, 3, 4 } })
   lu.assertEquals(t:T():index(1, { 4, -4, 4 }):totable(), { { 4, 8, 12 }, { 1, 5, 9 }, { 4, 8, 12 } })
-  lu.assertEquals(t:index(2, pl.tensor({ 2 }, "u8")):totable(), { { 2 }, { 6 }, { 10 } })
+  lu.assertEquals(t:index(2, pl.tensor({ 2 }, "i32")):totable(), { { 2 }, { 6 }, { 10 } })
+  for _, mask in ipairs { t:select(2, 1):gt(0), t:select(2, 1):gt(1) } do      -- the first has no 0
+    raises("u8 is a mask: t:masked_select(mask) picks by it", t.index, t, 1, mask)
+  end
   lu.assertEquals(t:index(-1, {}).shape, { 3, 0 })
   raises("index: index 4 is out of range: axis 1 has items 1 to 3", t.index, t, 1, { 1, 4 })
   raises("index: index -4 is out of range", t.index, t, 1, { -4 })
