@@ -20,6 +20,8 @@ function TestAugment:test_options_of_apply()
   lu.assertFalse(same(a:apply(x, { position = 2 }), a:apply(x)))
   local both = pl.augment.compose { a, a }
   lu.assertTrue(same(both:apply(x, { place = 2 }), both:apply(x, { position = 2 })))
+  lu.assertErrorMsgContains("position", both.apply, both, x, { position = "first" })
+  lu.assertErrorMsgContains("'position' is 1 to 255", both.apply, both, x, { position = 255 })
   lu.assertTrue(same(both:apply(x, { position = 2 }), a:apply(a:apply(x, { position = 2 }), { position = 3 })))
   lu.assertFalse(same(both:apply(x, { position = 2 }), both:apply(x)))
 end

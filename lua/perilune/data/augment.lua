@@ -35,8 +35,8 @@ function Compose:apply(x, opts)
     else
       local o = {}
       for name, value in pairs(opts or {}) do o[name] = value end
-      -- they stand one after the other in the list; "place": an older name
-      o.position, o.place = (o.position or o.place or 1) + position - 1, nil
+      local first = o.position or o.place or 1      -- "place": an older name
+      if math.type(first) then o.position, o.place = first + position - 1, nil end
       x = item:apply(x, o)
     end
   end
