@@ -98,11 +98,18 @@ pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise) {
   return type;
 }
 
+/* Is the key below the value on top an index of a list of n items, or the n of table.pack? */
+static bool is_of_list(lua_State *L, lua_Integer n) {
+  if (lua_isinteger(L, -2)) return lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= n;
+  return lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0 && lua_isinteger(L, -1) &&
+    lua_tointeger(L, -1) == n;
+}
+
 void bind_check_list(lua_State *L, int index, const char *advice, ...) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, index);
   luaL_checkstack(L, 8, NULL);
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= n) continue;
+    if (is_of_list(L, n)) continue;
     va_list list;
     va_start(list, advice);
     const char *text = lua_pushvfstring(L, advice, list);

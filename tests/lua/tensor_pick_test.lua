@@ -63,6 +63,8 @@ function TestJoin.test_cat_and_stack()
   raises("expects a list of at least one tensor", pl.cat, {})
   raises("item 2 of the list is not a tensor (a number)", pl.cat, { a, 3 })
   raises("'axis' is no index of this list; the axis follows it: ({ a, b }, 2)", pl.cat, { b, b, axis = 2 })
+  lu.assertEquals(pl.cat(table.pack(a, b)):totable(), pl.cat({ a, b }):totable())
+  raises("'n' is no index of this list", pl.cat, { a, b, n = 3 })
   raises("'axis' is no index of this list", pl.stack, { b, b, axis = 3 })
 end
 

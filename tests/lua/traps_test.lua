@@ -180,6 +180,7 @@ function TestTraps:test_options_do_not_stand_in_a_list()
   } do
     lu.assertStrContains(recorded(forward), name .. " takes a list, and '")
   end
+  layer(function(_, v) return pl.cat(table.pack(v, v), 2) end):build { 4 }
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)
