@@ -30,7 +30,7 @@ local augment = {}
 ---@field shear? number|number[] columns to the right for every row further down (default 0)
 ---@field sample? "bilinear"|"nearest" (default "bilinear")
 ---@field fill? "zero"|"edge"|"value" what lies outside the image: 0, the nearest pixel, or `value` (default "zero")
----@field value? number (default 0)
+---@field value? number needs fill = "value" (default 0)
 
 ---Zoom, rotation, shear and shift about the centre of the image. A range given as r is {-r, r}.
 ---@param options? perilune.AffineOptions
@@ -41,7 +41,7 @@ function augment.affine(options) end
 ---@field alpha? number how far, in pixels before smoothing (default 34)
 ---@field sigma? number how smoothly, in pixels, from 0.5 to 20 (default 4)
 ---@field fill? "zero"|"edge"|"value" (default "zero")
----@field value? number (default 0)
+---@field value? number needs fill = "value" (default 0)
 
 ---Every pixel looks up at a place displaced by alpha times smoothed noise: uniform in [-1, 1), through a Gaussian of
 ---standard deviation sigma. Simard, Steinkraus, Platt, ICDAR 2003.
@@ -96,8 +96,9 @@ local Augmentation = {}
 ---@class perilune.ApplyOptions
 ---@field seed? integer (default 0)
 ---@field epoch? integer (default 0)
----@field index? integer number of the batch (default 0)
----@field position? integer in the list of augmentations, from 1 (default 1); `place` is an older name
+---@field index? integer number of the batch, from 0: that of a training step is `ctx.batch - 1` (default 0)
+---@field position? integer in the list of augmentations, from 1; of a composed list that of its first (default 1);
+---  `place` is an older name
 
 ---The images altered, as those of that batch would be.
 ---

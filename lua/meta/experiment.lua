@@ -20,7 +20,7 @@
 ---  rate
 ---@field augment? table|perilune.Augmentation|perilune.Compose|fun(x: perilune.Tensor, y: perilune.Tensor, ctx:
 ---  perilune.Context): perilune.Tensor?, perilune.Tensor? one or a list of them; functions come after those of
----  `pl.augment`, are given each batch, and return what replaces it
+---  `pl.augment`, are given each batch, and return what replaces it, of the same shape and type
 ---@field stopping? perilune.StoppingRule|fun(ctx: perilune.Context): boolean? early stopping: a rule, and then the
 ---  weights of the best epoch are restored whatever ended the run; or a function that is asked after each epoch, and
 ---  returns true to stop

@@ -53,7 +53,8 @@ function Tensor:totable() end
 ---use of the tensor is an error. `local t <close> = ...` does the same at the end of the block.
 function Tensor:free() end
 
----Items `from` to `to` of an axis, both included, as a view. Error: beyond the axis.
+---Items `from` to `to` of an axis, both included, as a view; a `to` just before `from` gives one of no items. Error:
+---beyond the axis.
 ---@param axis integer
 ---@param from integer
 ---@param to? integer (default -1, the last)
@@ -154,13 +155,13 @@ function Tensor:equal(u, tolerance) end
 ---images:index(1, { 3, 1, -1 })
 ---```
 ---@param axis integer
----@param indices integer[]|perilune.Tensor from 1, negative from the end
+---@param indices integer[]|perilune.Tensor i32, from 1, negative from the end; of a mask see `masked_select`
 ---@return perilune.Tensor
 function Tensor:index(axis, indices) end
 ---One element for each index: for axis 2, `out[i][j] = t[i][indices[i][j]]`. The result has the shape of the indices.
 ---Error: an index out of range, or more of them along another axis than t has.
 ---@param axis integer
----@param indices table|perilune.Tensor from 1, with as many axes as t
+---@param indices table|perilune.Tensor i32, from 1, with as many axes as t
 ---@return perilune.Tensor
 function Tensor:gather(axis, indices) end
 ---The elements where the mask is not 0, as a vector in row order. The two broadcast.

@@ -301,12 +301,12 @@ function Tensor:max(axis, options) end
 function Tensor:min(axis, options) end
 ---Where the largest element is, from 1; the first of equals, or the first NaN. Of one axis (i32), or in row order of
 ---the whole tensor. A class label is this minus 1; see pl.accuracy.
----@param axis? integer (default: all axes, which gives a integer)
+---@param axis? integer (default: all axes, which gives an integer)
 ---@param options? perilune.ReduceOptions
 ---@return perilune.Tensor|integer
 function Tensor:argmax(axis, options) end
 ---Where the smallest element is, from 1; the first of equals, or the first NaN.
----@param axis? integer (default: all axes, which gives a integer)
+---@param axis? integer (default: all axes, which gives an integer)
 ---@param options? perilune.ReduceOptions
 ---@return perilune.Tensor|integer
 function Tensor:argmin(axis, options) end

@@ -3,6 +3,7 @@
 --- optimizer's memory it is all that continuing exactly needs, between epochs and inside them.
 local core = require "perilune.core"
 local system = core.system
+local augmented = require "perilune.train.augmented"
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
 local held = require "perilune.train.held"
@@ -104,18 +105,10 @@ end
 -- One batch through Lua: users' functions see or alter it.
 function Trainer:step_in_lua(epoch, i)
   local s = self.state
-  if #self.e.augment.functions == 0 then return self.core:run(epoch, i, 1, s.loss, s.absolute, s.squared) end
+  local functions = self.e.augment.functions
+  if #functions == 0 then return self.core:run(epoch, i, 1, s.loss, s.absolute, s.squared) end
   local x, y = self.core:batch(epoch, i)
-  for _, f in ipairs(self.e.augment.functions) do
-    local new_x, new_y = f(x, y, self.ctx)
-    x, y = new_x or x, new_y or y
-    if self.e.classes > 0 and core.tensor.is_tensor(y) and y.dtype ~= "i32" then
-      local at = debug.getinfo(f, "S")
-      error(("%s:%d: augment: the labels of a batch are i32, and this function returned %s; for distributions over " ..
-        "the classes give the data set such targets: from_tensors { x = x, y = pl.one_hot(labels, %d) }"):format(
-        at.short_src, at.linedefined, y.dtype, self.e.classes), 0)
-    end
-  end
+  x, y = augmented.batch(self.e, functions, x, y, self.ctx)
   return self.core:step(x, y, s.loss, s.absolute, s.squared)
 end
 

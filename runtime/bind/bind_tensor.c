@@ -1,5 +1,6 @@
 /* The tensor class of Lua: its slot, its life, indexing. The methods are in the other bind_tensor_*.c, one list
    a file. Indices and axes count from 1, negative ones from the end. */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bind/bind_tensor.h"
@@ -97,6 +98,27 @@ pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise) {
   return type;
 }
 
+/* Is the key below the value on top an index of a list of n items, or the n of table.pack? */
+static bool is_of_list(lua_State *L, lua_Integer n) {
+  if (lua_isinteger(L, -2)) return lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= n;
+  return lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0 && lua_isinteger(L, -1) &&
+    lua_tointeger(L, -1) == n;
+}
+
+void bind_check_list(lua_State *L, int index, const char *advice, ...) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+  luaL_checkstack(L, 8, NULL);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    if (is_of_list(L, n)) continue;
+    va_list list;
+    va_start(list, advice);
+    const char *text = lua_pushvfstring(L, advice, list);
+    va_end(list);
+    const char *key = luaL_tolstring(L, -3, NULL);
+    luaL_argerror(L, index, lua_pushfstring(L, "'%s' is no index of this list; %s", key, text));
+  }
+}
+
 static int64_t check_size(lua_State *L, int value, int argument, int axis) {
   int whole;
   lua_Integer size = lua_tointegerx(L, value, &whole);
@@ -112,6 +134,7 @@ pl_shape bind_check_shape(lua_State *L, int index) {
   lua_Integer n = table ? (lua_Integer)lua_rawlen(L, index) : lua_gettop(L) - index + 1;
   if (n > PL_MAX_AXES) luaL_argerror(L, index, "a tensor has at most 6 axes");
   if (table && lua_gettop(L) > index) luaL_argerror(L, index + 1, "a shape is one table or a run of sizes, not both");
+  if (table) bind_check_list(L, index, "what is no size follows it: ({ 2, 3 }, \"i32\"), ({ 2, 3 }, { seed = 1 })");
   shape.axes = (int)n;
   for (int a = 0; a < shape.axes; a++) {
     if (table) lua_rawgeti(L, index, a + 1);

@@ -17,6 +17,10 @@ pl_dtype bind_opt_dtype(lua_State *L, int index, pl_dtype otherwise);
 /* When the last argument names an element type, takes it from the stack; else `otherwise`. */
 pl_dtype bind_take_dtype(lua_State *L, pl_dtype otherwise);
 
+/* Raises where the table at `index` has a key that is no index of a list: what is there would not be seen. advice: what
+   to write, a format of lua_pushfstring. */
+void bind_check_list(lua_State *L, int index, const char *advice, ...);
+
 /* A tensor or a number at `index`. */
 pl_operand bind_check_operand(lua_State *L, int index);
 /* Among the arguments is a value of a formula: the operation is recorded, and its result is on top of the stack. */

@@ -16,6 +16,9 @@ static pl_tensor *push_indices(lua_State *L, int index) {
   const pl_tensor *given = bind_check_tensor(L, index);
   if (pl_tensor_type(given) == PL_F32)
     luaL_argerror(L, index, "indices are an i32 tensor or a table of whole numbers; convert with :to(\"i32\")");
+  if (pl_tensor_type(given) == PL_U8)
+    luaL_argerror(L, index, "indices are i32; u8 is a mask: t:masked_select(mask) picks by it; convert indices with "
+                  ":to(\"i32\")");
   pl_tensor **slot = bind_new_tensor(L);
   bind_tensor_return(L, slot, pl_tensor_to(given, PL_I32, &err), &err);
   int32_t *at = pl_tensor_data(*slot);
@@ -76,6 +79,7 @@ static int join(lua_State *L, pl_tensor *(*how)(const pl_tensor *const *list, si
   luaL_checktype(L, 1, LUA_TTABLE);
   int axis = lua_isnoneornil(L, 2) ? 0 : bind_check_axis(L, 2);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  bind_check_list(L, 1, "the axis follows it: ({ a, b }, 2)");
   luaL_argcheck(L, n >= 1 && n < 1 << 24, 1, "expects a list of at least one tensor");
   const pl_tensor **list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
   pl_tensor **slot = bind_new_tensor(L);      /* first: it might run a finalizer, which might empty the list */

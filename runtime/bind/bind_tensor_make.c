@@ -81,6 +81,7 @@ int bind_tensor_from_table(lua_State *L) {
   }
   if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER) return luaL_typeerror(L, 1, "table of numbers");
   pl_dtype type = bind_opt_dtype(L, 2, PL_F32);
+  if (lua_istable(L, 1)) bind_check_list(L, 1, "the type follows it: pl.tensor({ 0, 1 }, \"i32\")");
   pl_shape shape = nested_shape(L);
   int64_t path[PL_MAX_AXES] = { 0 }, next = 0;
   pl_tensor **slot = bind_new_tensor(L);

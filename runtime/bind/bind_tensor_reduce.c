@@ -57,6 +57,7 @@ static int reduce(lua_State *L) {
   bool reduced[PL_MAX_AXES] = { false };
   bool list = is_list(L, 2), number = lua_type(L, 2) == LUA_TNUMBER;
   int after = list || number || lua_isnil(L, 2) ? 3 : 2;
+  if (list) bind_check_list(L, 2, "options follow it: t:%s(2, { keepdim = true })", op->name);
   if (number) mark_axis(L, 2, shape, reduced, op->name);
   for (lua_Integer i = 1; list && i <= (lua_Integer)lua_rawlen(L, 2); i++) {
     lua_rawgeti(L, 2, i);
@@ -124,9 +125,10 @@ static int tensor_histogram(lua_State *L) {
   lua_Integer bins = luaL_optinteger(L, 2, 64);
   luaL_argcheck(L, bins >= 1 && bins <= MOST, 2, "histogram: takes from 1 to 4096 bins");
   double low = luaL_optnumber(L, 3, NAN), high = luaL_optnumber(L, 4, NAN);
-  luaL_argcheck(L, !(low > high), 4, "histogram: the high end lies below the low one");
   int64_t counts[MOST];
   pl_histogram h = pl_tensor_histogram(counts, (int)bins, low, high, t);
+  if (low > high || (h.count > 0 && h.low > h.high))
+    return luaL_error(L, "histogram: the high end, %f, lies below the low one, %f", h.high, h.low);
   const struct { const char *name; double value; } fields[] = { { "low", h.low }, { "high", h.high },
                                                                 { "mean", h.mean },
     { "std", h.std }, { "min", h.min }, { "max", h.max } };

@@ -236,12 +236,12 @@ static int trainer_step(lua_State *L) {
   y = contiguous(L, 3, labels ? PL_I32 : PL_F32, labels ? "labels" : "targets");
   pl_shape sample = pl_dataset_shape(u->data), target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(u->data);
   int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
-  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-  if (n < 1 || pl_tensor_count(x) != n * pl_shape_count(&sample) || pl_tensor_count(y) != n * pl_shape_count(&target))
-    return luaL_error(L, "a batch has shape %s and as many targets, got %s and %s targets",
-                      pl_shape_text(a, &sample, true),
-                      pl_shape_text(b, pl_tensor_shape(x), false),
-                      lua_pushfstring(L, "%I", (LUAI_UACINT)pl_tensor_count(y)));
+  pl_shape batch = bind_batch_shape(&sample, (size_t)n), answers = bind_batch_shape(&target, (size_t)n);
+  char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT], c[PL_SHAPE_TEXT], d[PL_SHAPE_TEXT];
+  if (n < 1 || !pl_shape_equal(pl_tensor_shape(x), &batch) || !pl_shape_equal(pl_tensor_shape(y), &answers))
+    return luaL_error(L, "a batch has samples %s and %s %s, got %s and %s", pl_shape_text(a, &sample, true),
+                      labels ? "labels" : "targets", pl_shape_text(b, &target, true),
+                      pl_shape_text(c, pl_tensor_shape(x), false), pl_shape_text(d, pl_tensor_shape(y), false));
   pl_train_result result = sums_at(L, 4);
   note_training(L);
   pl_error err;

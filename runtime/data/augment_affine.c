@@ -55,7 +55,7 @@ static pl_status check(const void *config, pl_error *err) {
   if (a->unit != PIXEL && (a->shift[0] <= -1 || a->shift[1] >= 1))
     return pl_error_set(err, PL_ERROR_VALUE, "affine: a shift of %g is in fractions of the side, and moves the image "
                         "out of sight; is unit = \"pixel\" meant?", a->shift[1] >= 1 ? a->shift[1] : a->shift[0]);
-  return PL_OK;
+  return pl_padded_check("affine", (pl_outside)a->fill, a->value, err);
 }
 
 static size_t scratch_floats(const void *config, pl_image_size size) {

@@ -24,6 +24,11 @@ static const pl_option options[] = {
   { .name = NULL },
 };
 
+static pl_status check(const void *config, pl_error *err) {
+  const elastic *e = config;
+  return pl_padded_check("elastic", (pl_outside)e->fill, e->value, err);
+}
+
 enum { RADIUS_MOST = 60 };   /* 3 sigma */
 
 static size_t scratch_floats(const void *config, pl_image_size s) {
@@ -70,5 +75,6 @@ static void alter(float *image, const void *config, pl_image_size s, pl_sampler 
 
 static const char *const examples[] = { "{\"alpha\":30,\"sigma\":3,\"chance\":0.7}", NULL };
 const pl_augment_class pl_augment_elastic = {
-  { "elastic", sizeof(elastic), &defaults, options }, .scratch = scratch_floats, .alter = alter, .examples = examples,
+  { "elastic", sizeof(elastic), &defaults, options }, .check = check, .scratch = scratch_floats, .alter = alter,
+  .examples = examples,
 };

@@ -4,6 +4,12 @@
 
 const char *const pl_outside_names[] = { "zero", "edge", "value", NULL };
 
+pl_status pl_padded_check(const char *what, pl_outside outside, double value, pl_error *err) {
+  if (value == 0 || outside == PL_OUTSIDE_VALUE) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: value = %g is what fill = \"value\" fills with; say that too", what,
+                      value);
+}
+
 static int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
 pl_padded_image pl_padded_fill(float *memory, const float *image, pl_image_size s, pl_outside outside, float value) {

@@ -9,6 +9,9 @@
 typedef enum pl_outside { PL_OUTSIDE_ZERO, PL_OUTSIDE_EDGE, PL_OUTSIDE_VALUE } pl_outside;
 extern const char *const pl_outside_names[];   /* "zero", "edge", "value" */
 
+/* Error: a value other than 0 that nothing would be filled with. what: the augmentation whose option it is. */
+pl_status pl_padded_check(const char *what, pl_outside outside, double value, pl_error *err);
+
 typedef struct pl_padded_image {
   const float *origin;      /* pixel (0, 0) */
   int64_t row;              /* floats from a row to the next */

@@ -161,9 +161,12 @@ static pl_tensor *binary(const pl_binary_op *op, const pl_operand *a, const pl_o
   return out;
 }
 
-/* Among f32, a number is an f32 too: so that a tensor made from 0.1 equals 0.1. */
+static bool is_f32_tensor(const pl_operand *x) { return x->tensor != NULL && x->tensor->type == PL_F32; }
+
+/* Beside an f32 tensor a number is an f32 too: so that a tensor made from 0.1 equals 0.1. Beside integers it stays as
+   it is. */
 static void round_numbers(pl_operand *a, pl_operand *b) {
-  if (pl_operand_is_integer(a) && pl_operand_is_integer(b)) return;
+  if (!is_f32_tensor(a) && !is_f32_tensor(b)) return;
   a->number = (double)(float)a->number;
   b->number = (double)(float)b->number;
 }

@@ -73,10 +73,11 @@ static void affine_matches_the_definition(void **state) {
   enum { Y = 9, X = 7, C = 2, N = 3 };
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
     char json[400];
+    double outside = cases[k].fill[0] == 'v' ? 0.5 : 0;
     snprintf(json, sizeof json,
-             "{\"zoom\":[%g,%g],\"rotate\":[%g,%g],\"shear\":[%g,%g],\"shift\":[%g,%g],\"fill\":\"%s\",\"value\":0.5}",
+             "{\"zoom\":[%g,%g],\"rotate\":[%g,%g],\"shear\":[%g,%g],\"shift\":[%g,%g],\"fill\":\"%s\",\"value\":%g}",
              cases[k].zoom, cases[k].zoom, cases[k].angle, cases[k].angle, cases[k].shear, cases[k].shear,
-             cases[k].shift, cases[k].shift, cases[k].fill);
+             cases[k].shift, cases[k].shift, cases[k].fill, outside);
     pl_augment *a = make("affine", json);
     float *in = noise_images(N * Y * X * C), *out = malloc(N * Y * X * C * sizeof *out);
     memcpy(out, in, N * Y * X * C * sizeof *out);
@@ -91,8 +92,7 @@ static void affine_matches_the_definition(void **state) {
       double v = y - (Y - 1) / 2.0 - cases[k].shift * Y, h = x - (X - 1) / 2.0 - cases[k].shift * X;
       double sy = (Y - 1) / 2.0 + inverse[0][0] * v + inverse[0][1] * h,
         sx = (X - 1) / 2.0 + inverse[1][0] * v + inverse[1][1] * h;
-      double want = look_up(in + n * Y * X * C, Y, X, C, c, sy, sx, cases[k].fill[0] == 'e',
-                            cases[k].fill[0] == 'v' ? 0.5 : 0);
+      double want = look_up(in + n * Y * X * C, Y, X, C, c, sy, sx, cases[k].fill[0] == 'e', outside);
       assert_float_equal(out[((n * Y + y) * X + x) * C + c], want, 2e-5);
     }
     free(in);

@@ -69,6 +69,8 @@ function TestPlot:test_what_it_says_of_mistakes()
   says("plot runs ''", 2, "plot: no metric is named, such as test_error")
   says("plot runs ,", 2, "plot: no metric is named, such as test_error")
   says("-e 'pl.plot(\"runs\", {})'", 1, "pl.plot: no metric is named, such as \"test_error\"")
+  says("-e 'pl.plot(\"runs\", { \"test_error\", log = true })'", 1, "pl.plot: the second argument takes a list, " ..
+    "and 'log' is no index in one")
   says("-e 'pl.plot(\"runs\", { 1 })'", 1, "pl.plot: the second argument is a metric, such as \"test_error\", got ")
   says("plot runs test_error -o x.jpg", 2, "x.jpg: a figure's file ends in .svg, .png or .pdf")
   says("plot runs test_error -o /nowhere/x.svg", 1, "cannot write /nowhere/x.svg")

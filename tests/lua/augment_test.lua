@@ -20,6 +20,9 @@ function TestAugment:test_options_of_apply()
   lu.assertFalse(same(a:apply(x, { position = 2 }), a:apply(x)))
   local both = pl.augment.compose { a, a }
   lu.assertTrue(same(both:apply(x, { place = 2 }), both:apply(x, { position = 2 })))
+  lu.assertErrorMsgContains("position", both.apply, both, x, { position = "first" })
+  lu.assertErrorMsgContains("'position' is 1 to 255", both.apply, both, x, { position = 255 })
+  lu.assertTrue(same(both:apply(x, { position = 2 }), a:apply(a:apply(x, { position = 2 }), { position = 3 })))
   lu.assertFalse(same(both:apply(x, { position = 2 }), both:apply(x)))
 end
 
@@ -83,6 +86,20 @@ function TestAugment:test_ranges_that_leave_no_image()
   augment.affine { zoom = { -0.5, 2 } }
 end
 
+-- A value that nothing would be filled with.
+function TestAugment:test_value_needs_its_fill()
+  for name, f in pairs { affine = augment.affine, elastic = augment.elastic } do
+    for _, fill in ipairs { "zero", "edge" } do
+      lu.assertErrorMsgContains(name .. ': value = -0.4 is what fill = "value" fills with; say that too', f,
+        { value = -0.4, fill = fill })
+    end
+    f { value = -0.4, fill = "value" }
+    f { value = 0 }
+  end
+  lu.assertEquals(augment.affine { shift = { 1, 1 }, unit = "pixel", value = -0.4, fill = "value" }:apply(
+    pl.full({ 1, 4, 4, 1 }, -0.4)):max(), pl.tensor { -0.4 }[1])
+end
+
 TestAugmentField = {}
 
 local function experiment(given, x)
@@ -130,6 +147,39 @@ function TestAugmentField:test_labels_that_become_distributions()
   lu.assertErrorMsgContains(("augment_test.lua:%d: augment: the labels of a batch are i32, and this function " ..
     "returned f32; for distributions over the classes give the data set such targets: from_tensors { x = x, " ..
     "y = pl.one_hot(labels, 2) }"):format(line), e.run, e, { out = false, quiet = true, silent = true })
+end
+
+-- What a function gives is a batch of the same shapes and types; the message says where the function is.
+function TestAugmentField:test_what_is_no_batch()
+  local x = pl.rand(12, 4, 6, 1, { seed = 1 })
+  local function gives(text, f)
+    local line = debug.getinfo(f, "S").linedefined
+    local e = experiment(type(f) == "function" and f, x)
+    lu.assertErrorMsgContains(("augment_test.lua:%d: augment: a batch has %s"):format(line, text), e.run, e,
+      { out = false, quiet = true, silent = true })
+  end
+  local function after(text)
+    return "samples f32 [N, 4, 6, 1] and labels i32 [N]; after this function they are " .. text
+  end
+  gives(after "f32 [4, 6, 4, 1] and i32 [4]", function(v) return v:transpose(2, 3) end)
+  gives(after "f32 [4, 24] and i32 [4]", function(v) return v:permute(4, 2, 3, 1):reshape(v:size(1), -1) end)
+  gives(after "f32 [4, 1, 4, 6] and i32 [4]", function(v) return v:permute(1, 4, 2, 3) end)
+  gives(after "f32 [2, 4, 6, 1] and i32 [4]", function(v) return v:slice(1, 1, 2) end)
+  gives(after "f32 [0, 4, 6, 1] and i32 [0]", function(v, y) return v:slice(1, 1, 0), y:slice(1, 1, 0) end)
+  gives(after "f32 [4, 4, 6, 1] and i32 [4, 1]", function(v, y) return v, y:reshape(4, 1) end)
+  gives(after "i32 [4, 4, 6, 1] and i32 [4]", function(v) return v:to "i32" end)
+  gives(after "3 and i32 [4]", function() return 3 end)
+  gives(after "a tensor that was freed and i32 [4]", function(v) v:free() end)
+  gives("at most batch_size = 4 samples, and after this function there are 8", function(v, y)
+    return pl.cat { v, v }, pl.cat { y, y }
+  end)
+  -- one function may hand anything to the next, and a batch may have fewer samples
+  experiment({ function(v) return v:reshape(-1, 24) end, function(v, y)
+    return v:reshape(-1, 4, 6, 1):slice(1, 1, 2), y:slice(1, 1, 2)
+  end }, x):run { out = false, quiet = true, silent = true }
+  -- samples that are vectors
+  experiment(function(v) return (v:reshape(-1, 4, 6) * 0.5):reshape(-1, 24) end, x:reshape(12, 24)):run {
+    out = false, quiet = true, silent = true }
 end
 
 function TestAugmentField:test_samples_that_are_no_images()

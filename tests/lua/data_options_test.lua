@@ -89,6 +89,8 @@ function TestDataOptions:test_names_and_paths()
       { "x", name = {} })
   end
   fails("data.csv: option 'test' takes a string, got 3", data.csv, { "x", test = 3 })
+  fails("data.images: option 'size' takes a list, and 'height' is no index in one; write size = { height, width }",
+    data.images, { scratch, size = { 2, height = 5 } })
   fails("data.images: option 'size' takes { height, width } in pixels, got a table", data.images,
     { "x", size = { 8, 8, 3 } })
 end
@@ -139,6 +141,49 @@ function TestDataOptions:test_no_validation_set()
     local d = data.hdf5 { scratch .. "/set.h5", validation = 0, stream = stream }
     lu.assertEquals({ d.train.count, d.held }, { 10 })
   end
+end
+
+-- Labels of nothing: the column or tensor that holds them was forgotten, and would be a feature.
+function TestDataOptions:test_labels_without_a_target()
+  fails("data.csv got labels, the names of the classes, without target, the column that holds them", csv,
+    "v,k\n1,a\n2,b\n", { labels = { "a", "b" } })
+  fails("data.npz got labels, the names of the classes, without y", data.npz, { x = "x.npy", labels = 2 })
+  assert(pl.save(scratch .. "/unlabelled.h5", { x = x }))
+  for _, stream in ipairs { false, true } do
+    fails("got labels, the names of the classes, without y", data.hdf5,
+      { scratch .. "/unlabelled.h5", labels = 2, stream = stream })
+  end
+end
+
+function TestDataOptions:test_folders_that_are_sets()
+  local path = scratch .. "/sets"
+  local function made(...)
+    os.execute("rm -rf " .. path)
+    for _, name in ipairs { ... } do os.execute(("mkdir -p %s/%s"):format(path, name)) end
+    return data.images, path
+  end
+  local function say(test)
+    return ("; are its folders the classes? say data.images { %q, test = %q }"):format(path .. "/train", path .. test)
+  end
+  fails("there is no picture in " .. path .. "/test" .. say "/test", made("test/a", "train/a", "val/a"))
+  fails("there is no picture in " .. path .. "/train" .. say "/val", made("train/a", "val/a"))
+  fails("there is no picture in " .. path .. "/animals; it holds folders, and a class has its pictures in a folder " ..
+    "of its own", made("animals/cat", "plants/rose"))
+  local ok, message = pcall(made("cat", "dog"))
+  lu.assertFalse(ok)
+  lu.assertStrMatches(message, ".*there is no picture in " .. path:gsub("%p", "%%%0") .. "/cat")
+end
+
+function TestDataOptions:test_labels_of_floating_point()
+  local function write(name, text)
+    local f <close> = assert(io.open(scratch .. name, "wb"))
+    f:write(text)
+    return scratch .. name
+  end
+  local images = write("/images", string.pack(">BBBBI4I4I4", 0, 0, 8, 3, 2, 2, 2) .. ("x"):rep(8))
+  local labels = write("/labels", string.pack(">BBBBI4ff", 0, 0, 13, 1, 2, 0, 1))
+  local d = data.idx { train_images = images, train_labels = labels }
+  fails("/labels holds floating-point numbers; labels are whole numbers", function() return d.train:tensors() end)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

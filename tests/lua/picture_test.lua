@@ -15,6 +15,12 @@ function TestPicture:test_the_extremes_are_black_and_white_beyond_0_to_1()
   lu.assertEquals(picture.lines(pl.tensor { { -2, 2, 0 } }, "plain", 80, false, { low = 0, high = 4 }), { "  ++" })
   lu.assertEquals(picture.lines(pl.tensor { { 3, 3 } }, "plain", 80), { "" })
   lu.assertEquals(picture.lines(pl.tensor { { 0 / 0, 1 } }, "plain", 80, false, { low = 0, high = 1 }), { "  @@" })
+  for _, odd in ipairs { 0 / 0, 1 / 0, -1 / 0 } do
+    local black = odd ~= 1 / 0
+    lu.assertEquals(picture.lines(pl.tensor { { 0, 1, odd }, { 1, 1, 1 } }, "plain", 80),
+      { black and "  @@" or "  @@@@", "@@@@@@" })
+    lu.assertEquals(picture.lines(pl.tensor { { 0, odd, 4 } }, "plain", 80), { black and "    @@" or "  @@@@" })
+  end
 end
 
 function TestPicture:test_half_blocks_hold_two_rows()

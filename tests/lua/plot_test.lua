@@ -228,6 +228,11 @@ function TestHistogram:test_what_is_not_finite_is_counted_apart()
   lu.assertEquals(pl.zeros({ 0 }):histogram(3).counts, { 0, 0, 0 })
   lu.assertEquals(pl.full({ 5 }, 3):histogram(4).counts, { 5, 0, 0, 0 })
   lu.assertErrorMsgContains("bins", function() pl.zeros(1):histogram(0) end)
+  local t = pl.tensor { 0, 4 }
+  lu.assertErrorMsgContains("the high end, 1.0, lies below the low one, 2.0", t.histogram, t, 3, 2, 1)
+  lu.assertErrorMsgContains("the high end, 4.0, lies below the low one, 10.0", t.histogram, t, 3, 10)
+  lu.assertErrorMsgContains("the high end, -1.0, lies below the low one, 0.0", t.histogram, t, 3, nil, -1)
+  lu.assertErrorMsgContains("the high end, 4.0, lies below the low one, 1000.0", t.hist, t, { low = 1000 })
 end
 
 TestPng = {}

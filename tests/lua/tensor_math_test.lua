@@ -238,4 +238,20 @@ function TestExpanded.test_what_repeats_nothing_may_be_changed()
   source:expand(0, 3):fill_(1)
 end
 
+-- Beside integers a number with a fraction, or a large one, is not rounded to f32.
+TestIntegers = {}
+
+function TestIntegers.test_beside_numbers_of_lua()
+  local t = pl.tensor({ 1700000000, 1700000060 }, "i32")
+  lu.assertEquals((t - t:mean()):totable(), { -30, 30 })
+  lu.assertEquals(((t - t:mean()) ^ 2):mean(), t:var())
+  lu.assertEquals((1700000030.0 - t):totable(), { 30, -30 })
+  lu.assertEquals(t:gt(1700000059.5):totable(), { 0, 1 })
+  lu.assertEquals(t:eq(1700000060.0):totable(), { 0, 1 })
+  lu.assertEquals(t:clone():sub_(1700000030.0):totable(), { -30, 30 })
+  lu.assertEquals(pl.zeros({ 1 }, "i32"):add_(2 ^ 24 + 1)[1], 2 ^ 24 + 1)
+  lu.assertEquals(pl.tensor({ 200 }, "u8"):mul(0.1)[1], pl.tensor { 200 * 0.1 }[1])
+  lu.assertEquals(pl.tensor { 0.1 }:eq(0.1)[1], 1)      -- beside f32 it is one
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -9,7 +9,10 @@ function TestPick.test_index()
   local t = pl.arange(12):reshape(3, 4)
   lu.assertEquals(t:index(1, { 3, 1 }):totable(), { { 9, 10, 11, 12 }, { 1, 2, 3, 4 } })
   lu.assertEquals(t:T():index(1, { 4, -4, 4 }):totable(), { { 4, 8, 12 }, { 1, 5, 9 }, { 4, 8, 12 } })
-  lu.assertEquals(t:index(2, pl.tensor({ 2 }, "u8")):totable(), { { 2 }, { 6 }, { 10 } })
+  lu.assertEquals(t:index(2, pl.tensor({ 2 }, "i32")):totable(), { { 2 }, { 6 }, { 10 } })
+  for _, mask in ipairs { t:select(2, 1):gt(0), t:select(2, 1):gt(1) } do      -- the first has no 0
+    raises("u8 is a mask: t:masked_select(mask) picks by it", t.index, t, 1, mask)
+  end
   lu.assertEquals(t:index(-1, {}).shape, { 3, 0 })
   raises("index: index 4 is out of range: axis 1 has items 1 to 3", t.index, t, 1, { 1, 4 })
   raises("index: index -4 is out of range", t.index, t, 1, { -4 })
@@ -59,6 +62,10 @@ function TestJoin.test_cat_and_stack()
   raises("stack: shapes [1, 2] (tensor 1) and [2, 2] (tensor 2) must be equal", pl.stack, { a, b })
   raises("expects a list of at least one tensor", pl.cat, {})
   raises("item 2 of the list is not a tensor (a number)", pl.cat, { a, 3 })
+  raises("'axis' is no index of this list; the axis follows it: ({ a, b }, 2)", pl.cat, { b, b, axis = 2 })
+  lu.assertEquals(pl.cat(table.pack(a, b)):totable(), pl.cat({ a, b }):totable())
+  raises("'n' is no index of this list", pl.cat, { a, b, n = 3 })
+  raises("'axis' is no index of this list", pl.stack, { b, b, axis = 3 })
 end
 
 function TestJoin.test_one_hot()

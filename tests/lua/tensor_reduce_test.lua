@@ -67,6 +67,14 @@ function TestReduce.test_errors()
   raises("sum: 4294967294 does not fit in i32", function() return pl.full({ 2, 1 }, 2147483647, "i32"):sum(1) end)
 end
 
+function TestReduce.test_options_do_not_stand_among_the_axes()
+  local t = pl.ones(2, 3)
+  raises("'keepdim' is no index of this list; options follow it: t:mean(2, { keepdim = true })", t.mean, t,
+    { 2, keepdim = true })
+  raises("'correction' is no index of this list", t.std, t, { 2, correction = 1 })
+  raises("'0' is no index of this list", t.sum, t, { [0] = 1, 2 })
+end
+
 function TestReduce.test_long_sums_are_accurate()
   local t = pl.full({ 1000, 1000 }, 0.1)
   lu.assertAlmostEquals(t:sum(), 1e6 * t[1][1], 1e-6)

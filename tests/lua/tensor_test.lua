@@ -123,4 +123,18 @@ function TestIndex.test_overlap()
   lu.assertFalse(pl.overlap(t, pl.zeros(0, 3)))
 end
 
+-- Beside the numbers of a list, options would be ignored.
+function TestIndex.test_options_do_not_stand_in_a_list()
+  raises("'dtype' is no index of this list; the type follows it: pl.tensor({ 0, 1 }, \"i32\")", pl.tensor,
+    { 0, 1, dtype = "i32" })
+  for _, f in ipairs { pl.zeros, pl.ones } do
+    raises("'dtype' is no index of this list; what is no size follows it", f, { 2, dtype = "i32" })
+  end
+  for _, f in ipairs { pl.rand, pl.randn } do raises("'seed' is no index of this list", f, { 3, seed = 1 }) end
+  raises("'seed' is no index of this list", pl.randint, 1, 6, { 3, seed = 1 })
+  raises("'dtype' is no index of this list", pl.full, { 3, dtype = "u8" }, 1)
+  local t = pl.ones(4)
+  raises("'copy' is no index of this list", t.reshape, t, { 2, 2, copy = true })
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

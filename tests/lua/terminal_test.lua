@@ -115,6 +115,10 @@ function TestMarks:test_histogram_and_heat_fit()
   lu.assertEquals(marks.heat({ { 9, 1 }, { 0, 2 } }, { "no", "yes" }, style(false, false, 8))[1], "    n y")
   lu.assertEquals(marks.histogram({ counts = { 1, 2 }, low = 0, high = 1 }, style(false, false, 20)),
     { "  0 1 ######", "0.5 2 ############" })
+  lu.assertEquals(marks.histogram({ counts = { 1, 2 }, low = 1000.1, high = 1000.2 }, style(false, false, 20)),
+    { "1000.1 1 #####", "1000.2 2 #########" })
+  lu.assertEquals(marks.histogram({ counts = { 3, 0 }, low = 0.1, high = 0.1 }, style(false, false, 20)),
+    { "0.1 3 ############" })
 end
 
 -- Figures of a script show what their files show: bars with labels and values, shades over the range.

@@ -106,6 +106,10 @@ function TestTrainer:test_wrong_use()
   lu.assertErrorMsgContains("step follows batch", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1):to "i32")
   trainer:batch(1, 1)
   lu.assertErrorMsgContains("labels must be i32", trainer.step, trainer, pl.zeros(1, 28, 28, 1), pl.zeros(1))
+  for _, shape in ipairs { { 1, 784 }, { 1, 1, 28, 28 } } do
+    lu.assertErrorMsgContains(("a batch has samples [N, 28, 28, 1] and labels [N], got [%s] and [1]"):format(
+      table.concat(shape, ", ")), trainer.step, trainer, pl.zeros(shape), pl.zeros({ 1 }, "i32"))
+  end
 end
 
 -- An augmentation in Lua may give fewer samples than there were.

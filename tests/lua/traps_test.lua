@@ -167,4 +167,20 @@ function TestTraps:test_other_changes_in_place_are_nobodys_business()
   end
 end
 
+-- ---- options among the items of a list ----
+
+function TestTraps:test_options_do_not_stand_in_a_list()
+  lu.assertStrContains(recorded(function(_, v) return v:std { 2, correction = 1 }:reshape(-1, 1) end),
+    "std takes a list, and 'correction' is no index in one; write x:std(2, { keepdim = true })")
+  for name, forward in pairs {
+    reshape = function(_, v) return v:reshape { -1, 2, 2, copy = true } end,
+    permute = function(_, v) return v:permute { 1, 2, copy = true } end,
+    cat = function(_, v) return pl.cat { v, v, axis = 2 } end,
+    stack = function(_, v) return pl.stack { v, v, axis = 2 } end,
+  } do
+    lu.assertStrContains(recorded(forward), name .. " takes a list, and '")
+  end
+  layer(function(_, v) return pl.cat(table.pack(v, v), 2) end):build { 4 }
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

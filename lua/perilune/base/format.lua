@@ -18,6 +18,18 @@ function M.percent(x, digits)
   return (("%%.%df %%%%"):format(digits or 2)):format(100 * x)
 end
 
+--- Numbers with 4 to 9 digits: as many as tell those that differ from the next.
+function M.apart(values)
+  for digits = 4, 9 do
+    local texts, apart = {}, true
+    for i, x in ipairs(values) do
+      texts[i] = ("%%.%dg"):format(digits):format(x)
+      apart = apart and (texts[i] ~= texts[i - 1] or x == values[i - 1])
+    end
+    if apart or digits == 9 then return texts end
+  end
+end
+
 --- Four significant digits: 0.001, 0.07123, 1.53e-07; whole numbers as they are.
 function M.number(x)
   if math.type(x) == "integer" then return tostring(x) end

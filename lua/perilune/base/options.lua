@@ -39,13 +39,14 @@ end
 --- for i, item in options.items(t): a list of the script's as it lies there; a metatable may have no end.
 function M.items(t) return next_item, t, 0 end
 
---- Raises where a list has a name for an index, or a hole: what comes there or after it would not be seen. `what` takes
--- it: "data.csv: option 'ignore'"; advice: what to write (nil: nothing). Returns the list.
+--- Raises where a list has a name for an index (but the n of table.pack), or a hole: what comes there or after it would
+-- not be seen. `what` takes it: "data.csv: option 'ignore'"; advice: what to write (nil: nothing). Returns the list.
 function M.list(what, list, advice)
   local count, strangers = 0, {}
   for i in M.items(list) do count = i end
   for key in next, list do
-    if math.type(key) ~= "integer" or key < 1 or key > count then strangers[#strangers + 1] = key end
+    local index = math.type(key) == "integer" and key >= 1 and key <= count
+    if not index and not (key == "n" and rawget(list, "n") == count) then strangers[#strangers + 1] = key end
   end
   if strangers[1] == nil then return list end
   table.sort(strangers, function(a, b) return tostring(a) < tostring(b) end)

@@ -60,6 +60,7 @@ function M.npz(given)
   end
   if not o.x then raise "data.npz needs a file: data.npz { \"set.npz\", x = \"images\", y = \"labels\" }" end
   if o.test_y and not o.test_x then raise "data.npz got test_y without test_x" end
+  if o.labels ~= nil and not o.y then raise "data.npz got labels, the names of the classes, without y" end
   o.name = o.name or (o.path or o.x):match "([^/]*)$"
   local labels = parts.labels("data.npz", o.labels)
   local train = part(o, "x", "y", "train", labels)

@@ -35,7 +35,8 @@ function Compose:apply(x, opts)
     else
       local o = {}
       for name, value in pairs(opts or {}) do o[name] = value end
-      o.position = o.position or o.place or position      -- "place": an older name
+      local first = o.position or o.place or 1      -- "place": an older name
+      if math.type(first) then o.position, o.place = first + position - 1, nil end
       x = item:apply(x, o)
     end
   end

@@ -249,6 +249,9 @@ function M.csv(given)
     columns = options.none, ignore = options.none, categories = options.none, missing = options.none, na = options.none,
     test = options.none, validation = options.none, header = true, delimiter = ",", name = options.none }, "path")
   if type(o.path) ~= "string" then raise "data.csv needs a file: data.csv { \"iris.csv\", target = \"species\" }" end
+  if o.labels ~= nil and o.target == nil then
+    raise "data.csv got labels, the names of the classes, without target, the column that holds them"
+  end
   check_missing(o.missing)
   local marks = marks_of(o.na)
   local t = M.open(o.path, o.delimiter, o.header, marks)

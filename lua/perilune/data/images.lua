@@ -38,6 +38,19 @@ local function folders_in(folder)
   return list
 end
 
+-- `known`: a set of the folders there.
+local function no_picture(folder, name, known)
+  local path, advice = join(folder, name), ""
+  if known.train and #folders_in(path) > 0 then
+    local other = known.test and "test" or known.val and "val" or "validation"
+    advice = ("; are its folders the classes? say data.images { %q, test = %q }"):format(join(folder, "train"),
+      join(folder, other))
+  elseif #folders_in(path) > 0 then
+    advice = "; it holds folders, and a class has its pictures in a folder of its own"
+  end
+  raise("data.images: there is no picture in %s%s", path, advice)
+end
+
 -- The paths of all pictures and the class of each, 0, 1, ...; `classes`: their names, in order.
 local function collect(folder, classes)
   local number, paths, labels = {}, {}, {}
@@ -49,7 +62,7 @@ local function collect(folder, classes)
       raise("data.images: %s is none of the classes%s: %s", join(folder, name),
         near and (", did you mean '%s'?"):format(near) or "", table.concat(classes, ", ", 1, math.min(#classes, 12)))
     end
-    if #pictures == 0 then raise("data.images: there is no picture in %s", join(folder, name)) end
+    if #pictures == 0 then no_picture(folder, name, number) end
     for _, path in ipairs(pictures) do paths[#paths + 1], labels[#labels + 1] = path, number[name] end
   end
   return paths, labels
@@ -80,7 +93,10 @@ end
 local function size_of(size)
   if size == nil then return nil end
   local height, width = size, size
-  if type(size) == "table" then height, width = size[1], size[2] or size[1] end
+  if type(size) == "table" then
+    options.list("data.images: option 'size'", size, "write size = { height, width }")
+    height, width = size[1], size[2] or size[1]
+  end
   for _, n in ipairs { height or false, width or false } do
     if math.type(n) ~= "integer" or n < 1 or n > 65536 or (type(size) == "table" and #size > 2) then
       raise("data.images: option 'size' takes { height, width } in pixels, got %s", options.describe(size))

@@ -49,7 +49,9 @@ function M.set(o, given)
     if not stream and not absent then raise("data.hdf5: option '%s': %s", option, message) end
     return stream and o[option]
   end
-  local train = M.hdf5(o.path, o.name .. " train", o.x, there "y", labels)
+  local y = there "y"
+  if labels and not y then raise "data.hdf5 got labels, the names of the classes, without y" end
+  local train = M.hdf5(o.path, o.name .. " train", o.x, y, labels)
   local test = there "test_x" and M.hdf5(o.path, o.name .. " test", o.test_x, there "test_y", train.labels)
   return parts.dataset(o.name, train, test or nil, o.validation)
 end

@@ -3,6 +3,7 @@
 -- recorded value only the shape is known; an eager one (pl.grad) also has its numbers.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
+local options = require "perilune.base.options"
 local shapes = require "perilune.base.shapes"
 local raise = errors.raise
 
@@ -119,7 +120,8 @@ function M.where(condition, yes, no) return apply("where", {}, condition, yes, n
 local function reduction(name, correction)
   methods[name] = function(x, axes, opts)
     if type(axes) == "table" and #axes == 0 then axes, opts = nil, axes end
-    local o = require "perilune.base.options".read(name, opts, { keepdim = false, correction = correction })
+    if type(axes) == "table" then options.list(name, axes, ("write x:%s(2, { keepdim = true })"):format(name)) end
+    local o = options.read(name, opts, { keepdim = false, correction = correction })
     local corrected = math.tointeger(o.correction or 0)
     if not corrected then raise("%s: in a formula the correction is a whole number, got %s", name, o.correction) end
     local sizes, fixed = shape_of(x)
@@ -162,8 +164,13 @@ function M.total(s) return totals[s] end
 
 function methods.matmul(a, b) return apply("matmul", {}, a, b) end
 
+-- A copy of what is given as a list or one by one.
+local function listed(name, ...)
+  return type((...)) == "table" and { table.unpack(options.list(name, (...))) } or { ... }
+end
+
 local function reshape(x, ...)
-  local sizes, fixed = type((...)) == "table" and { table.unpack((...)) } or { ... }, select(2, shape_of(x))
+  local sizes, fixed = listed("reshape", ...), select(2, shape_of(x))
   local count, unknown = shapes.count((shape_of(x))), nil
   if not fixed and table.remove(sizes, 1) ~= -1 then
     raise("reshape: the first axis of %s is the batch, whose size is not known; write -1 for it", shape_text(x))
@@ -209,7 +216,7 @@ function methods.squeeze(x, axis)
 end
 
 function methods.permute(x, ...)
-  local axes, order = type((...)) == "table" and (...) or { ... }, {}
+  local axes, order = listed("permute", ...), {}
   for i, axis in ipairs(axes) do
     local at = axis_of(x, axis, "permute")
     if (at < 0) ~= (i == 1 and not select(2, shape_of(x))) then
@@ -255,6 +262,7 @@ end
 
 --- pl.cat(list, axis)
 function M.cat(list, axis)
+  options.list("cat", list, "write pl.cat({ a, b }, 2)")
   local recorder, first = recorder_among(table.unpack(list)), nil
   for _, item in ipairs(list) do first = first or (recorder_of[item] and item) end
   local at = sample_axis(first, axis or 1, "cat")
@@ -266,6 +274,7 @@ end
 --- pl.stack(list, axis)
 function M.stack(list, axis)
   local wide = {}
+  options.list("stack", list, "write pl.stack({ a, b }, 2)")
   for i, item in ipairs(list) do wide[i] = item:unsqueeze(axis or 1) end
   return M.cat(wide, axis or 1)
 end

@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local options = require "perilune.base.options"
 local runs = require "perilune.plot.runs"
+local text = require "perilune.base.format"
 
 local M = {}
 
@@ -40,6 +41,7 @@ function M.plot(sources, metric, given)
     if run.problem then io.stderr:write("perilune: ", run.problem, "; left out\n") end
   end
   local metrics = type(metric) == "table" and metric or { metric }
+  options.list("pl.plot: the second argument", metrics, "write pl.plot(runs, { \"test_error\" }, { log = true })")
   if metrics[1] == nil then errors.raise("pl.plot: no metric is named, such as \"test_error\"") end
   for _, name in options.items(metrics) do
     if type(name) ~= "string" then
@@ -97,7 +99,8 @@ function M.hist(t, given)
   end
   local style = require "perilune.terminal.style".of()
   for _, line in ipairs(require "perilune.terminal.marks".histogram(h, style, { title = o.title })) do print(line) end
-  print(style.paint(("%d values: mean %.4g, std %.4g, from %.4g to %.4g%s"):format(h.count, h.mean, h.std, h.min, h.max,
+  local ends = text.apart { h.min, h.max }
+  print(style.paint(("%d values: mean %.4g, std %.4g, from %s to %s%s"):format(h.count, h.mean, h.std, ends[1], ends[2],
     h.nonfinite > 0 and (", %d not finite"):format(h.nonfinite) or ""), "dim"))
 end
 

@@ -24,10 +24,12 @@ local function as_batch(t)
     text.shape(s))
 end
 
---- What is black and what is white: of bytes 0 and 255; of numbers 0 and 1, or, where some lie outside, the extremes.
+--- What is black and what is white: of bytes 0 and 255; of numbers 0 and 1, or, where some lie outside, the extremes of
+--- those that are finite.
 local function limits(t, low, high)
   if t.dtype == "u8" then return low or 0, high or 255 end
-  local least, most = t:min(), t:max()
+  local finite = t:histogram(1)
+  local least, most = finite.min, finite.max
   if least >= 0 and most <= 1 then least, most = 0, 1 end
   return low or least, high or most
 end

@@ -65,27 +65,27 @@ function M.bars(bars, style, options)
   return lines
 end
 
---- The lines of a histogram { counts, low, high }: one line a bin.
+--- The lines of a histogram { counts, low, high }: one line a bin; one line where all values are the same.
 function M.histogram(h, style, options)
   options = options or {}
   local most, total = 0, 0
   for _, n in ipairs(h.counts) do most, total = math.max(most, n), total + n end
-  local lines, labels, wide = with_title(options.title, style, options.width or style.width), {}, 0
+  local lines, starts, wide = with_title(options.title, style, options.width or style.width), {}, 0
   local step = (h.high - h.low) / math.max(1, #h.counts)
-  for i = 1, #h.counts do
-    labels[i] = ("%.4g"):format(h.low + step * (i - 1))
-    wide = math.max(wide, #labels[i])
-  end
+  for i = 1, h.high > h.low and #h.counts or 1 do starts[i] = h.low + step * (i - 1) end
+  local labels = text.apart(starts)
+  for _, label in ipairs(labels) do wide = math.max(wide, #label) end
   local counts = #text.count(most)
   local room = math.max(4, (options.width or style.width) - wide - counts - 4)
   if total == 0 then
     lines[#lines + 1] = "no values"
     return lines
   end
-  for i, n in ipairs(h.counts) do
+  for i, label in ipairs(labels) do
+    local n = h.counts[i]
     local bar = bar_of(n / most * room, style)
     if n > 0 and bar == "" then bar = style.utf8 and "▏" or "." end
-    lines[#lines + 1] = (style.paint(text.pad(labels[i], wide, "right"), "dim") .. " "
+    lines[#lines + 1] = (style.paint(text.pad(label, wide, "right"), "dim") .. " "
       .. style.paint(text.pad(text.count(n), counts, "right"), "dim")
       .. " " .. style.paint256(bar, styles.series[1])):gsub(" +$", "")
   end

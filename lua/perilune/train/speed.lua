@@ -1,5 +1,6 @@
 --- Measures the speed of training and inference of experiments, on their own data, with their own augmentation and
 --- optimizer. commands/bench.lua prints it; tests/bench/ holds it against other libraries and limits.
+local augmented = require "perilune.train.augmented"
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local script = require "perilune.script"
@@ -67,10 +68,8 @@ function Training:steps(count)
   local samples = 0
   for i = self.batch + 1, self.batch + count do
     local x, y = self.core:batch(self.epoch, i)
-    for _, f in ipairs(self.augment) do
-      local new_x, new_y = f(x, y, { experiment = self.e, model = self.e.model, epoch = self.epoch, batch = i })
-      x, y = new_x or x, new_y or y
-    end
+    x, y = augmented.batch(self.e, self.augment, x, y,
+      { experiment = self.e, model = self.e.model, epoch = self.epoch, batch = i })
     local _, _, n, _, bad = self.core:step(x, y, 0.0)
     samples = samples + n
     if bad then return 0.0, 0, samples, 0, bad end

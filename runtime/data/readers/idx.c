@@ -194,7 +194,9 @@ static pl_status add_channel(pl_tensor **t, pl_error *err) {
   return replace(t, pl_tensor_reshape(*t, &shape, err));
 }
 
-static pl_status make_labels(pl_tensor **t, pl_error *err) {
+static pl_status make_labels(pl_tensor **t, const char *path, pl_error *err) {
+  if (pl_tensor_type(*t) == PL_F32)
+    return pl_error_set(err, PL_ERROR_CORRUPT, "%s holds floating-point numbers; labels are whole numbers", path);
   return pl_tensor_type(*t) == PL_U8 ? replace(t, pl_tensor_to(*t, PL_I32, err)) : PL_OK;
 }
 
@@ -212,7 +214,7 @@ pl_dataset *pl_dataset_read_idx(const char *images, const char *labels, int64_t 
   if ((y = read_file(labels, &both, &second, err)) == NULL) goto done;
   pl_digest_text(sums->labels, &second);
   if (pl_tensor_type(x) == PL_I32 && replace(&x, pl_tensor_to(x, PL_F32, err))) goto done;
-  if (add_channel(&x, err) || make_labels(&y, err)) goto done;
+  if (add_channel(&x, err) || make_labels(&y, labels, err)) goto done;
   if ((ds = pl_dataset_new(x, y, classes, err)) == NULL) {
     pl_error_prefix(err, "%s and %s", images, labels);
     goto done;
