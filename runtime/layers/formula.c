@@ -17,7 +17,7 @@ typedef struct config {
   char type[NAME];
   char (*name)[NAME];            /* of parameters */
   cJSON *described;              /* what the description said, program included */
-  pl_program *recorded;          /* a list: the last build's calls, in order; of a formula of the script */
+  pl_program *recorded;          /* a list: different ones, of the last build's calls */
 } config;
 
 static pl_status add_param(pl_layer *self, const cJSON *json, char *name, pl_error *err) {
@@ -127,6 +127,11 @@ static pl_status blame(const pl_layer *self, pl_status status, pl_error *err) {
   return status;
 }
 
+static bool is_among(const pl_program *list, const pl_program *p) {
+  while (list != NULL && pl_program_compare(list, p, NULL)) list = list->next;
+  return list != NULL;
+}
+
 void pl_formula_keep_recorded(pl_graph *graph) {
   pl_program *p;
   for (p = graph->recorded; p != NULL; p = p->next) {
@@ -137,6 +142,11 @@ void pl_formula_keep_recorded(pl_graph *graph) {
   while ((p = graph->recorded) != NULL) {
     config *c = p->layer->config;
     graph->recorded = p->next;
+    p->next = NULL;
+    if (is_among(c->recorded, p)) {
+      pl_program_free_list(p);
+      continue;
+    }
     p->next = c->recorded;
     c->recorded = p;
   }

@@ -113,7 +113,7 @@ typedef struct pl_layer_class {
 
 extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */
 extern const pl_layer_class pl_formula;
-/* What a formula recorded in the model's last build, for its first call; NULL: nothing yet, or another layer. */
+/* What a formula recorded in the model's last build, for one of its calls; NULL: nothing yet, or another layer. */
 const struct pl_program *pl_formula_program(const pl_layer *layer);
 /* What the formulas called in a graph were recorded as is what they describe themselves as from now on. */
 void pl_formula_keep_recorded(pl_graph *graph);

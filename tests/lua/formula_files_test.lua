@@ -61,6 +61,14 @@ function TestFormulaFiles.test_one_layer_called_with_several_shapes()
       if layer then lu.assertEquals(#layer:config().config.program > 1, k < 3, ("%d, %d"):format(i, k)) end
     end
   end
+  -- other programs are given that model, too
+  local exported = {}
+  for i, model in ipairs { models[1][1], reload(models[1][1]) } do
+    model:export(scratch .. "/model.c")
+    local file <close> = assert(io.open(scratch .. "/model.c"))
+    exported[i] = file:read "a"
+  end
+  lu.assertEquals(exported[2], exported[1])
   -- what it captures is looked at again in each of them
   local factor = 2
   local scaled = define(function(_, x) return x:size(2) == 6 and x * factor or x:tanh() end) ()
@@ -158,6 +166,20 @@ function TestFormulaFiles.test_what_is_said_of_another_shape()
     local damaged = nn.from_config(core.json.decode((text:gsub('"program":%b{}', '"program":' .. bad))))
     lu.assertErrorMsgContains("the description of a formula is damaged", damaged.build, damaged, { 4, 4, 1 })
   end
+end
+
+-- It trains a copy of what the model says of itself, which may have been used for another shape last.
+function TestFormulaFiles.test_find_lr()
+  local widths = define(function(_, x) return x:sum({ 2, 3 }) / x:size(2) end)
+  local model = nn.Sequential { nn.Conv2d(1, 2, 3, { padding = "same" }), widths(), nn.Linear(2, 2) }
+  local labels = pl.tensor({ 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1 }, "i32")
+  local data = pl.data.from_tensors { x = samples(12, { 4, 4, 1 }, 1), y = labels }
+  local e = pl.experiment { name = "widths", data = data, model = model, loss = nn.CrossEntropy(), epochs = 1,
+    optimizer = pl.optim.SGD { lr = 0.1 }, batch_size = 4, test = false }
+  local options = { steps = 12, seed = 1 }
+  local before = e:find_lr(options).loss
+  model:infer(pl.ones(1, 8, 8, 1))
+  lu.assertEquals(e:find_lr(options).loss, before)
 end
 
 function TestFormulaFiles.test_losses()
