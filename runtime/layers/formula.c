@@ -156,7 +156,7 @@ void pl_formula_keep_recorded(pl_graph *graph) {
 static pl_status read_programs(pl_program *p, const cJSON *json, const pl_shape *in, pl_error *err) {
   const cJSON *one = cJSON_IsArray(json) ? json->child : json;
   pl_status status = pl_program_read(p, one, err);
-  while (status == PL_ERROR_STATE && cJSON_IsArray(json) && (one = one->next) != NULL) {
+  while ((status == PL_ERROR_STATE || status == PL_ERROR_SHAPE) && cJSON_IsArray(json) && (one = one->next) != NULL) {
     int input;
     pl_program_clear(p);
     status = pl_program_add_input(p, in, false, &input, err);

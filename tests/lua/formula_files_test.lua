@@ -41,7 +41,10 @@ function TestFormulaFiles.test_one_layer_called_with_several_shapes()
   local over = define(function(_, x) return x / x:abs():sum(-1, { keepdim = true }) end) ()
   local outer = nn.define { name = "Outer", layers = function() return { s = by_width() } end,
     forward = function(self, x) return self.s(x) + self.s(x:slice(2, 1, 1)) end } ()
+  local flat = define(function(_, x) return x:flatten() * 2 end) ()
   local models = {
+    { nn.Sequential { nn.Conv2d(1, 2, 3), flat, nn.Linear(32, 6), flat, nn.Reshape { 3, 2 }, flat },
+      { 6, 6, 1 }, { flat } },
     { nn.Sequential { s, nn.Linear(4, 6, ones), s, nn.Linear(6, 2, ones) }, { 4 }, { s } },
     { nn.Sequential { outer, nn.Linear(4, 3, ones), outer, nn.Residual { outer } }, { 4 },
       { false, outer[1], outer } },
@@ -63,7 +66,7 @@ function TestFormulaFiles.test_one_layer_called_with_several_shapes()
   end
   -- other programs are given that model, too
   local exported = {}
-  for i, model in ipairs { models[1][1], reload(models[1][1]) } do
+  for i, model in ipairs { models[2][1], reload(models[2][1]) } do
     model:export(scratch .. "/model.c")
     local file <close> = assert(io.open(scratch .. "/model.c"))
     exported[i] = file:read "a"
