@@ -27,7 +27,8 @@ PL_API void pl_model_free(pl_model *model);
 PL_API pl_layer *pl_model_root(pl_model *model);
 
 /* Checks all shapes for an input of `sample` (one sample, no batch axis) and lays out the parameters. Building again
-   for another shape is allowed as long as the parameters stay the same; execs keep theirs until pl_exec_follow.
+   for another shape is allowed as long as the parameters stay the same; execs keep theirs until pl_exec_follow. A
+   loaded formula refuses shapes of which sizes that its function used are others (PL_ERROR_STATE).
    PL_ERROR_SHAPE names the layer that does not fit; PL_ERROR_VALUE or PL_ERROR_STATE: a graph or formula that cannot be
    computed, or a call from a function of the script that the model is calling. */
 PL_API pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err);

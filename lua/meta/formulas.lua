@@ -16,7 +16,9 @@ local pl = {}
 ---The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, in reshape
 ---the batch is -1; `x:select(2, 1)` is the first element of each sample, and `x[1]` an error. Numbers and tensors that
 ---the function captures are constants, part of the graph; they are looked at again before each epoch, and a change is
----an error. The first batch of a training, and `perilune check`, also compute the operations one by one, nothing fused,
+---an error. In files a layer is its operations: where the function used a size (`x:size(2)`, `x.shape`, axes and
+---places counted from the end), what is loaded takes no shapes of which that size is another one, and says so.
+---The first batch of a training, and `perilune check`, also compute the operations one by one, nothing fused,
 ---and compare to the last bit.
 ---
 ---  arithmetic       + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp

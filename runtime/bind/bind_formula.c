@@ -285,6 +285,17 @@ static int recorder_shape(lua_State *L) {
   return 2;
 }
 
+/* recorder:ask(value [, axis]): the function takes the size of an axis of a sample, from 1; 0: only how many axes there
+   are; without: the whole shape */
+static int recorder_ask(lua_State *L) {
+  bind_recorder *r = bind_check_recorder(L);
+  pl_step *s = &r->program->step[value_at(L, r, 2)];
+  lua_Integer axis = luaL_optinteger(L, 3, -1);
+  luaL_argcheck(L, axis >= -1 && axis <= s->op.out.axes, 3, "there is no such axis");
+  s->asked |= axis < 0 ? (2u << s->op.out.axes) - 1 : 1u | 1u << axis;
+  return 0;
+}
+
 /* recorder:result(value [, { { sizes }, ... }]): the shapes of several outputs, of a sample, that lie in the value */
 static int recorder_result(lua_State *L) {
   bind_recorder *r = bind_check_recorder(L);
@@ -363,8 +374,8 @@ int bind_open_formula(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "__gc", recorder_gc }, { "op", recorder_op }, { "constant", recorder_constant }, { "input", recorder_input },
     { "param", recorder_param }, { "layer", recorder_layer }, { "adopt", recorder_adopt }, { "shape", recorder_shape },
-    { "result", recorder_result }, { "is_eager", recorder_is_eager }, { "tensor", recorder_tensor },
-    { "backward", bind_recorder_backward }, { NULL, NULL },
+    { "ask", recorder_ask }, { "result", recorder_result }, { "is_eager", recorder_is_eager },
+    { "tensor", recorder_tensor }, { "backward", bind_recorder_backward }, { NULL, NULL },
   };
   static const luaL_Reg functions[] = {
     { "eager", eager }, { "steps", bind_formula_steps },

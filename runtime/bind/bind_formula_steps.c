@@ -10,7 +10,8 @@ int bind_formula_steps(lua_State *L) {
   const pl_program *p = pl_formula_program(layer);
   if (p == NULL) return 0;
   lua_createtable(L, p->steps, 0);
-  for (int i = 0; i < p->steps; i++) {   /* a finalizer may build the model anew, which records the formula again */
+  /* A finalizer may build the model anew, which records the formula again. */
+  for (int i = 0; i < (p = pl_formula_program(layer))->steps; i++) {
     const pl_step s = p->step[i];
     bool number = s.kind == PL_STEP_CONSTANT && pl_shape_count(&s.op.out) == 1;
     double value = number ? (double)s.data[0] : 0;

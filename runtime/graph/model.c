@@ -154,6 +154,7 @@ pl_status pl_model_build(pl_model *model, const pl_shape *sample, pl_error *err)
   }
   pl_graph_release(model->graph);
   pl_graph_release(model->written);
+  pl_formula_keep_recorded(written);
   model->written = written;
   model->graph = graph;
   return PL_OK;

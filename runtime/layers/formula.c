@@ -1,7 +1,8 @@
 /* Formula: a layer that is recorded from a function of the script (nn.define, nn.Graph), or read from a file. Its
    description: { type = "GatedLinear", params = [{ name, shape, init, trained }], options = {...}, program = {...} }.
    In a script the program is recorded when the shape of the input is known, by the host; then it is part of the
-   description. The layers that it calls are its children. */
+   description: program = [{...}, ...] where calls with inputs of different shapes made different ones. The layers that
+   it calls are its children. */
 #include <stdio.h>
 #include <string.h>
 #include <cjson/cJSON.h>
@@ -16,7 +17,7 @@ typedef struct config {
   char type[NAME];
   char (*name)[NAME];            /* of parameters */
   cJSON *described;              /* what the description said, program included */
-  pl_program program;            /* for the input that the model was last built for */
+  pl_program *recorded;          /* a list: different ones, of the last build's calls */
 } config;
 
 static pl_status add_param(pl_layer *self, const cJSON *json, char *name, pl_error *err) {
@@ -58,7 +59,6 @@ static pl_status read(pl_layer *self, const cJSON *args, pl_error *err) {
   const cJSON *given = cJSON_IsArray(args) ? cJSON_GetArrayItem(args, 0) : args, *params, *item;
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(given, "type"));
   int n = 0;
-  c->program = (pl_program){ .layer = self, .result = -1 };
   if (type == NULL || type[0] == '\0' || strlen(type) >= NAME)
     return pl_error_set(err, PL_ERROR_VALUE, "a formula has a name of at most %d letters, such as "
                         "nn.define{ name = \"GatedLinear\", ... }", NAME - 1);
@@ -81,26 +81,42 @@ static pl_status read(pl_layer *self, const cJSON *args, pl_error *err) {
   return PL_OK;
 }
 
+/* One program, or a list of different ones. */
+static cJSON *write_programs(const pl_program *recorded) {
+  cJSON *list = cJSON_CreateArray(), *other;
+  for (const pl_program *p = recorded; p != NULL; p = p->next) {
+    cJSON *json = pl_program_write(p);
+    bool known = false;
+    cJSON_ArrayForEach(other, list) known = known || cJSON_Compare(other, json, true);
+    if (known) cJSON_Delete(json);
+    else pl_json_add(&list, NULL, json);
+  }
+  if (cJSON_GetArraySize(list) != 1) return list;
+  cJSON *only = cJSON_DetachItemFromArray(list, 0);
+  cJSON_Delete(list);
+  return only;
+}
+
 static cJSON *describe(const pl_layer *self) {
   const config *c = self->config;
   cJSON *json = cJSON_Duplicate(c->described, 1);
-  if (json == NULL || c->program.result < 0) return json;
+  if (json == NULL || self->host == NULL || c->recorded == NULL) return json;
   cJSON_DeleteItemFromObjectCaseSensitive(json, "program");
-  pl_json_add(&json, "program", pl_program_write(&c->program));
+  pl_json_add(&json, "program", write_programs(c->recorded));
   return json;
 }
 
 static void release(pl_layer *self) {
   config *c = self->config;
   if (c == NULL) return;
-  pl_program_clear(&c->program);
+  pl_program_free_list(c->recorded);
   cJSON_Delete(c->described);
   pl_free(c->name);
 }
 
 const pl_program *pl_formula_program(const pl_layer *layer) {
   const config *c = layer->config;
-  return layer->cls == &pl_formula && c->program.result >= 0 ? &c->program : NULL;
+  return layer->cls == &pl_formula ? c->recorded : NULL;
 }
 
 /* x.lua:12: layer 2 (GatedLinear): what is wrong; of an operation the line is known, of the rest that of the layer. */
@@ -108,6 +124,44 @@ static pl_status blame(const pl_layer *self, pl_status status, pl_error *err) {
   char label[PL_PATH_TEXT];
   if (err != NULL && !pl_error_insert(err, pl_layer_label(label, self)) && self->origin[0])
     pl_error_prefix(err, "%s", self->origin);
+  return status;
+}
+
+static bool is_among(const pl_program *list, const pl_program *p) {
+  while (list != NULL && pl_program_compare(list, p, NULL)) list = list->next;
+  return list != NULL;
+}
+
+void pl_formula_keep_recorded(pl_graph *graph) {
+  pl_program *p;
+  for (p = graph->recorded; p != NULL; p = p->next) {
+    config *c = p->layer->config;
+    pl_program_free_list(c->recorded);
+    c->recorded = NULL;
+  }
+  while ((p = graph->recorded) != NULL) {
+    config *c = p->layer->config;
+    graph->recorded = p->next;
+    p->next = NULL;
+    if (is_among(c->recorded, p)) {
+      pl_program_free_list(p);
+      continue;
+    }
+    p->next = c->recorded;
+    c->recorded = p;
+  }
+}
+
+/* The program in a description, or the first of several that is for an input of this shape. */
+static pl_status read_programs(pl_program *p, const cJSON *json, const pl_shape *in, pl_error *err) {
+  const cJSON *one = cJSON_IsArray(json) ? json->child : json;
+  pl_status status = pl_program_read(p, one, err);
+  while ((status == PL_ERROR_STATE || status == PL_ERROR_SHAPE) && cJSON_IsArray(json) && (one = one->next) != NULL) {
+    int input;
+    pl_program_clear(p);
+    status = pl_program_add_input(p, in, false, &input, err);
+    if (status == PL_OK) status = pl_program_read(p, one, err);
+  }
   return status;
 }
 
@@ -121,7 +175,7 @@ static pl_status record(pl_layer *self, pl_program *p, const pl_shape *in, pl_er
   const cJSON *program = cJSON_GetObjectItemCaseSensitive(c->described, "program");
   if (program == NULL)
     return pl_error_set(err, PL_ERROR_STATE, "was saved before it had seen its input; build the model in its script");
-  return pl_program_read(p, program, err);
+  return read_programs(p, program, in, err);
 }
 
 static pl_status check(const pl_layer *self, const pl_program *p, pl_error *err) {
@@ -166,8 +220,6 @@ static pl_status record_twice(pl_layer *self, pl_program *p, const pl_shape *in,
 }
 
 static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err) {
-  config *c = self->config;
-  pl_program fresh = { .layer = self, .result = -1 };
   pl_shape shape = graph->value[in].shape;
   int nested = 0;
   for (const pl_layer *p = self->parent; p != NULL; p = p->parent) nested += p->cls == &pl_formula;
@@ -175,35 +227,49 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
     return blame(self, pl_error_set(err, PL_ERROR_VALUE, "formulas inside formulas nest deeper than %d; call functions "
                                     "instead of layers", MOST_NESTED), err);
   if (self->recording) return blame(self, pl_error_set(err, PL_ERROR_STATE, "calls itself"), err);
+  pl_program *fresh = pl_alloc(sizeof *fresh, err);
+  if (fresh == NULL) return PL_ERROR_MEMORY;
+  *fresh = (pl_program){ .layer = self, .result = -1 };
   self->recording = true;
-  pl_status status = record_twice(self, &fresh, &shape, err);
+  pl_status status = record_twice(self, fresh, &shape, err);
   self->recording = false;
   int first = graph->ops;
-  if (status == PL_OK && fresh.outputs.count > 1 && self->parent != NULL)
+  if (status == PL_OK && fresh->outputs.count > 1 && self->parent != NULL)
     status = pl_error_set(err, PL_ERROR_SHAPE, "has %d outputs where the %s that it is part of takes one; several are "
-                          "those of a whole model: return them from its nn.Graph", fresh.outputs.count,
+                          "those of a whole model: return them from its nn.Graph", fresh->outputs.count,
                           self->parent->type);
   if (status == PL_OK && self->children > 0 && pl_graph_begin(graph, self, in, err)) status = PL_ERROR_MEMORY;
-  if (status == PL_OK) status = pl_program_apply(&fresh, graph, &in, out, err);
+  if (status == PL_OK) status = pl_program_apply(fresh, graph, &in, out, err);
   if (status == PL_OK) status = pl_graph_note_formula(graph, self, first, *out, err);
-  if (status == PL_OK && self->parent == NULL) graph->outputs = fresh.outputs;
+  if (status == PL_OK && self->parent == NULL) graph->outputs = fresh->outputs;
   if (status) {
-    pl_program_clear(&fresh);
+    pl_program_free_list(fresh);
     return blame(self, status, err);
   }
-  pl_program_clear(&c->program);
-  c->program = fresh;
+  fresh->next = graph->recorded;
+  graph->recorded = fresh;
   self->undecided = false;
   return PL_OK;
 }
 
+/* Found anew each time: the script may build the model while it records. */
+static const pl_program *recorded_at(const pl_layer *self, int i) {
+  const pl_program *p = pl_formula_program(self);
+  while (p != NULL && i-- > 0) p = p->next;
+  return p;
+}
+
 pl_status pl_formula_check_again(pl_layer *self, pl_error *err) {
-  config *c = self->config;
-  if (self->cls != &pl_formula || self->host == NULL || c->program.result < 0) return PL_OK;
-  pl_program again = { .layer = self, .result = -1 };
-  pl_status status = record(self, &again, &c->program.step[0].op.out, err);
-  if (status == PL_OK) status = pl_program_compare(&c->program, &again, err);
-  pl_program_clear(&again);
+  pl_status status = PL_OK;
+  const pl_program *p;
+  if (self->cls != &pl_formula || self->host == NULL) return PL_OK;
+  for (int i = 0; status == PL_OK && (p = recorded_at(self, i)) != NULL; i++) {
+    pl_program again = { .layer = self, .result = -1 };
+    status = record(self, &again, &p->step[0].op.out, err);
+    p = recorded_at(self, i);
+    if (status == PL_OK && p != NULL) status = pl_program_compare(p, &again, err);
+    pl_program_clear(&again);
+  }
   return status ? blame(self, status, err) : PL_OK;
 }
 

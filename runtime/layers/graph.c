@@ -1,6 +1,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "layers/layer.h"
+#include "layers/program.h"
 #include "perilune/alloc.h"
 
 /* Room for one more item in a list that doubles. */
@@ -78,6 +79,7 @@ void pl_graph_release(pl_graph *graph) {
   if (graph == NULL || atomic_fetch_sub(&graph->references, 1) != 1) return;
   for (int v = 0; v < graph->values; v++) pl_free(graph->value[v].data);
   for (int i = 0; i < graph->ops; i++) pl_free(graph->op[i].info);
+  pl_program_free_list(graph->recorded);
   pl_free(graph->value);
   pl_free(graph->op);
   pl_free(graph->input);

@@ -49,6 +49,7 @@ typedef struct pl_graph {
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
   bool shares;         /* some layer is used at several places */
   int calls;           /* of layers and containers since then */
+  struct pl_program *recorded;   /* what the formulas called in it were recorded as, the last first; owned */
 } pl_graph;
 
 /* With value 0 and one reference. NULL and an error when memory is short. */

@@ -113,8 +113,10 @@ typedef struct pl_layer_class {
 
 extern const pl_layer_class pl_add, pl_multiply, pl_concat;   /* combine.c */
 extern const pl_layer_class pl_formula;
-/* What a formula recorded last; NULL: nothing yet, or another layer. */
+/* What a formula recorded in the model's last build, for one of its calls; NULL: nothing yet, or another layer. */
 const struct pl_program *pl_formula_program(const pl_layer *layer);
+/* What the formulas called in a graph were recorded as is what they describe themselves as from now on. */
+void pl_formula_keep_recorded(pl_graph *graph);
 /* Records it again: an error if it is another one now. Of other layers: nothing. */
 pl_status pl_formula_check_again(pl_layer *self, pl_error *err);
 

@@ -10,6 +10,15 @@ void pl_program_clear(pl_program *p) {
   *p = (pl_program){ .layer = p->layer, .result = -1 };
 }
 
+void pl_program_free_list(pl_program *list) {
+  while (list != NULL) {
+    pl_program *next = list->next;
+    pl_program_clear(list);
+    pl_free(list);
+    list = next;
+  }
+}
+
 /* The next step, not yet counted. */
 static pl_step *next_step(pl_program *p, pl_step_kind kind, pl_error *err) {
   if (p->steps == PL_MOST_STEPS) {

@@ -15,10 +15,12 @@ typedef struct pl_step {
   int in[PL_MOST_INPUTS];      /* steps */
   int index;                   /* of the input, of the layer's parameter, or of its child */
   float *data;                 /* of a constant; owned */
+  unsigned asked;              /* what the function took of its shape: bit 0 the number of axes, bit 1 + a size a */
   char origin[80];             /* where in the script: "x.lua:12" */
 } pl_step;
 
 typedef struct pl_program {
+  struct pl_program *next;     /* of a list */
   pl_layer *layer;             /* whose parameters and children it uses; NULL: none (a loss) */
   pl_step *step;
   int steps, room, result;     /* result: -1 until there is one */
@@ -29,6 +31,7 @@ typedef struct pl_program {
 enum { PL_MOST_STEPS = 4096, PL_MOST_CONSTANT = 1 << 16 };   /* of a constant in a file: elements */
 
 void pl_program_clear(pl_program *p);
+void pl_program_free_list(pl_program *list);
 pl_status pl_program_add_input(pl_program *p, const pl_shape *shape, bool fixed, int *out, pl_error *err);
 pl_status pl_program_add_param(pl_program *p, int index, int *out, pl_error *err);
 pl_status pl_program_add_constant(pl_program *p, const pl_shape *shape, const float *data, int *out, pl_error *err);
@@ -46,7 +49,9 @@ void pl_program_mark_used(const pl_program *p, bool *used);
 /* Adds its steps to a graph, of which `inputs` are the values. */
 pl_status pl_program_apply(const pl_program *p, pl_graph *graph, const int *inputs, int *out, pl_error *err);
 
-/* { steps = [...], result = n }, and back, for inputs of other shapes too: the inputs have been added. */
+/* { steps = [...], result = n }, and back, for inputs of other shapes too: the inputs have been added. A step has
+   asked = [sizes] (-1: any) where the function took some of its shape: the program is then for these alone, and reading
+   it for others PL_ERROR_STATE. */
 struct cJSON *pl_program_write(const pl_program *p);
 pl_status pl_program_read(pl_program *p, const struct cJSON *json, pl_error *err);
 

@@ -28,6 +28,14 @@ static cJSON *write_integers(const int64_t *v, int n) {
   return list;
 }
 
+/* What the input's shape has no say in needs no note. */
+static void write_asked(cJSON **json, const pl_step *s) {
+  int64_t size[PL_MAX_AXES];
+  if (s->asked == 0 || s->op.out_fixed) return;
+  for (int a = 0; a < s->op.out.axes; a++) size[a] = s->asked >> (a + 1) & 1 ? s->op.out.size[a] : -1;
+  pl_json_add(json, "asked", write_integers(size, s->op.out.axes));
+}
+
 static cJSON *write_step(const pl_program *p, const pl_step *s) {
   cJSON *json = cJSON_CreateObject(), *in = cJSON_CreateArray();
   for (int k = 0; k < s->op.inputs; k++) pl_json_add(&in, NULL, cJSON_CreateNumber(s->in[k] + 1));
@@ -46,6 +54,7 @@ static cJSON *write_step(const pl_program *p, const pl_step *s) {
   }
   if (s->op.inputs > 0) pl_json_add(&json, "in", in);
   else cJSON_Delete(in);
+  write_asked(&json, s);
   return json;
 }
 
@@ -123,6 +132,24 @@ static pl_status read_step(pl_program *p, const cJSON *json, int *out, pl_error 
   return pl_program_add_param(p, param_named(p->layer, cJSON_GetStringValue(field(json, "param"))), out, err);
 }
 
+static pl_status check_asked(const pl_step *s, const cJSON *asked, pl_error *err) {
+  static const char other[] = "was recorded for another shape: its function used the", remedy[] = "make it in its "
+                              "script for this shape";
+  int64_t size[PL_MAX_AXES];
+  int n = read_integers(asked, size, PL_MAX_AXES), axes = s->op.out.axes, first = s->op.out_fixed ? 1 : 2;
+  const char *of = s->kind == PL_STEP_OP ? s->op.cls->head.type : s->kind == PL_STEP_LAYER ? "a layer" : "an input";
+  if (asked == NULL) return PL_OK;
+  if (n < 0) return damaged(err);
+  if (n != axes)
+    return pl_error_set(err, PL_ERROR_STATE, "%s number of axes of %s, which was %d and is %d here; %s", other, of,
+                        n + first - 1, axes + first - 1, remedy);
+  for (int a = 0; a < n; a++)
+    if (size[a] >= 0 && size[a] != s->op.out.size[a])
+      return pl_error_set(err, PL_ERROR_STATE, "%s size of axis %d of %s, which was %lld and is %lld here; %s", other,
+                          a + first, of, (long long)size[a], (long long)s->op.out.size[a], remedy);
+  return PL_OK;
+}
+
 /* Together they are the result. */
 static pl_status read_outputs(pl_program *p, const cJSON *json, pl_error *err) {
   const cJSON *list = field(json, "outputs"), *item;
@@ -150,7 +177,8 @@ pl_status pl_program_read(pl_program *p, const cJSON *json, pl_error *err) {
     pl_status status = input ? PL_OK : read_step(p, item, &out, err);
     if (status) return status;
     if (!input && out != at) return damaged(err);   /* each step is a value of its own */
-    at++;
+    status = check_asked(&p->step[at++], field(item, "asked"), err);
+    if (status) return status;
   }
   p->result = result->valueint - 1;
   return p->result >= 0 && p->result < p->steps && at >= inputs ? read_outputs(p, json, err) : damaged(err);

@@ -12,6 +12,7 @@
 #include "perilune/alloc.h"
 
 enum { NAME = 48, ROWS = 64, CACHE = 1 << 18 };   /* of a chunk: rows, bytes where fewer rows make that */
+enum { OUTPUTS_TEXT = PL_MOST_OUTPUTS * (PL_SHAPE_TEXT + 2) };
 
 const char pl_loss_formula_type[] = "Formula";
 
@@ -87,11 +88,23 @@ void pl_loss_formula_free(pl_loss_formula *f) {
   pl_free(f);
 }
 
+/* "[N, 3], [N, 5]" */
+static const char *outputs_text(char text[OUTPUTS_TEXT], const pl_outputs *outputs) {
+  char one[PL_SHAPE_TEXT];
+  size_t used = 0;
+  for (int i = 0; i < outputs->count; i++)
+    used += (size_t)snprintf(text + used, OUTPUTS_TEXT - used, "%s%s", i ? ", " : "",
+                             pl_shape_text(one, &outputs->shape[i], true));
+  return text;
+}
+
+/* The function is given several outputs apart, the operations what lies one after the other: their shapes, too. */
 cJSON *pl_loss_formula_write(const pl_loss_formula *f) {
+  char text[OUTPUTS_TEXT];
   cJSON *json = cJSON_Duplicate(f->described, 1);
-  if (json == NULL || f->program.result < 0) return json;
-  cJSON_DeleteItemFromObjectCaseSensitive(json, "program");
+  if (json == NULL || f->host == NULL || f->program.result < 0) return json;
   pl_json_add(&json, "program", pl_program_write(&f->program));
+  if (f->output.count > 1) pl_json_add(&json, "shapes", cJSON_CreateString(outputs_text(text, &f->output)));
   return json;
 }
 
@@ -118,6 +131,11 @@ static pl_status record(pl_loss_formula *f, const pl_outputs *outputs, const pl_
   const cJSON *program = cJSON_GetObjectItemCaseSensitive(f->described, "program");
   if (program == NULL)
     return pl_error_set(err, PL_ERROR_STATE, "was saved before it had seen outputs and targets; make it in its script");
+  const char *known = text_of(f->described, "shapes");
+  char text[OUTPUTS_TEXT];
+  if (known != NULL && strcmp(known, outputs_text(text, outputs)) != 0)
+    return pl_error_set(err, PL_ERROR_STATE, "was recorded for the outputs %.200s, got %.200s; make it in its script "
+                        "for these", known, text);
   return pl_program_read(p, program, err);
 }
 

@@ -8,7 +8,8 @@ typedef struct pl_loss_formula pl_loss_formula;
 
 extern const char pl_loss_formula_type[];   /* in files: "Formula" */
 
-/* From { name =, reduction =, outputs =, options =, program = }; host NULL: its operations are those of `program`. */
+/* From { name =, reduction =, outputs =, options =, program =, shapes = (of several outputs) }; host NULL: its
+   operations are those of `program`. */
 pl_loss_formula *pl_loss_formula_new(const struct cJSON *config, pl_loss_record_fn host, void *context, pl_error *err);
 void pl_loss_formula_free(pl_loss_formula *f);
 struct cJSON *pl_loss_formula_write(const pl_loss_formula *f);

@@ -36,7 +36,7 @@ local function train(e, o)
     local copy = core.nn.from_config(config)
     copy:build(e.splits.train.shape)
     return copy
-  end, e.model:config())
+  end, e.model:build(e.splits.train.shape):config())
   local optimizer = e.optimizer:clone()
   local rates, losses, total, test = {}, {}, 0.0, nil
   local ratio = (o.to / o.from) ^ (1 / (o.steps - 1))

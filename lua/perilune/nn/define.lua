@@ -98,6 +98,7 @@ local function finish(recorder, ...)
     check_result(recorder, list[i])
     local sizes, fixed = recorder:shape(symbol.value(list[i]))
     if #list > 1 and fixed then raise("output %d has no batch axis: it is the same for all samples", i) end
+    if #list > 1 then recorder:ask(symbol.value(list[i])) end
     shapes[i], flat[i] = sizes, #list > 1 and list[i]:flatten()
   end
   if #list == 1 then recorder:result(symbol.value(list[1]))

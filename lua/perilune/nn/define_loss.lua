@@ -22,6 +22,7 @@ local function per_sample(recorder, reduction, ...)
   end
   local sizes, fixed = recorder:shape(symbol.value(result))
   if fixed then raise "the result does not depend on the output: it has no batch axis" end
+  recorder:ask(symbol.value(result), 0)
   if #sizes == 0 then return result end
   local axes = {}
   for a = 1, #sizes do axes[a] = a + 1 end

@@ -319,6 +319,7 @@ function Recorder:op(name, args, inputs)
 end
 
 function Recorder:shape(v) return copy(self[v].shape), true end
+function Recorder:ask() end
 function Recorder:is_eager() return true end
 function Recorder:tensor(v)
   local value = self[v]

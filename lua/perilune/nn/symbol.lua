@@ -25,11 +25,21 @@ end
 function M.value(s) return value_of[s] end
 function M.recorder(s) return recorder_of[s] end
 
-local function shape_of(s) return recorder_of[s]:shape(value_of[s]) end
+-- For checks and messages alone: on values of another shape the same operations must be recorded.
+local function peek(s) return recorder_of[s]:shape(value_of[s]) end
+
+-- The function takes a size that operations may depend on (axis: of a sample, from 1; 0: how many axes there are; nil:
+-- the whole shape): what is recorded is noted to be for that size alone, so that a file is refused for others.
+local function ask(s, axis) recorder_of[s]:ask(value_of[s], axis) end
+
+local function shape_of(s)
+  ask(s)
+  return peek(s)
+end
 
 -- "[N, 10]"
 local function shape_text(s)
-  local sizes, fixed = shape_of(s)
+  local sizes, fixed = peek(s)
   if not fixed then table.insert(sizes, 1, "N") end
   return "[" .. table.concat(sizes, ", ") .. "]"
 end
@@ -65,14 +75,16 @@ local function apply(name, args, ...)
 end
 M.apply = apply
 
--- Axis of a sample, from 0; -1: the batch. Axes count from 1, the batch first; negative ones from the end.
-local function axis_of(s, axis, name, more)
-  local sizes, fixed = shape_of(s)
+-- Axis of a sample, from 0; -1: the batch. Axes count from 1, the batch first; negative ones from the end. own: the
+-- operation finds the axis itself.
+local function axis_of(s, axis, name, more, own)
+  local sizes, fixed = peek(s)
   local batch = fixed and 0 or 1
   local all = #sizes + batch + (more or 0)
   if math.type(axis) ~= "integer" or axis == 0 then
     raise("%s: an axis is a whole number from 1 (or from -1, the last), got %s", name, tostring(axis))
   end
+  if axis < 0 and not own then ask(s, 0) end
   local found = axis < 0 and axis + all or axis - 1
   if found < 0 or found >= all then
     raise("%s: axis %d is out of range; %s has %d axes", name, axis, shape_text(s), all - (more or 0))
@@ -80,8 +92,8 @@ local function axis_of(s, axis, name, more)
   return found - batch, #sizes + (more or 0)
 end
 
-local function sample_axis(s, axis, name, more)
-  local found, count = axis_of(s, axis, name, more)
+local function sample_axis(s, axis, name, more, own)
+  local found, count = axis_of(s, axis, name, more, own)
   if found < 0 then
     raise("%s: the first axis of %s is the batch: a sample's result depends on that sample alone", name, shape_text(s))
   end
@@ -124,9 +136,10 @@ local function reduction(name, correction)
     local o = options.read(name, opts, { keepdim = false, correction = correction })
     local corrected = math.tointeger(o.correction or 0)
     if not corrected then raise("%s: in a formula the correction is a whole number, got %s", name, o.correction) end
-    local sizes, fixed = shape_of(x)
+    local sizes, fixed = peek(x)
     local list = { o.keepdim and 1 or 0, corrected }
     if axes == nil then
+      ask(x, 0)
       for a = 1, #sizes do list[#list + 1] = a - 1 end
       if not fixed then return M.over_batch(name, x, list) end
     else
@@ -169,9 +182,10 @@ local function listed(name, ...)
   return type((...)) == "table" and { table.unpack(options.list(name, (...))) } or { ... }
 end
 
+-- The operation itself looks at the number of elements.
 local function reshape(x, ...)
-  local sizes, fixed = listed("reshape", ...), select(2, shape_of(x))
-  local count, unknown = shapes.count((shape_of(x))), nil
+  local sizes, fixed = listed("reshape", ...), select(2, peek(x))
+  local count, unknown = shapes.count((peek(x))), nil
   if not fixed and table.remove(sizes, 1) ~= -1 then
     raise("reshape: the first axis of %s is the batch, whose size is not known; write -1 for it", shape_text(x))
   end
@@ -192,7 +206,7 @@ end
 
 -- [N, elements of a sample]; where no batch is, the first axis stays, as of tensors.
 function methods.flatten(x)
-  local sizes, fixed = shape_of(x)
+  local sizes, fixed = peek(x)
   if fixed and #sizes == 0 then raise "flatten: the value has no axes; use reshape(1)" end
   local count = 1
   for a = fixed and 2 or 1, #sizes do count = count * sizes[a] end
@@ -219,7 +233,7 @@ function methods.permute(x, ...)
   local axes, order = listed("permute", ...), {}
   for i, axis in ipairs(axes) do
     local at = axis_of(x, axis, "permute")
-    if (at < 0) ~= (i == 1 and not select(2, shape_of(x))) then
+    if (at < 0) ~= (i == 1 and not select(2, peek(x))) then
       raise("permute: the batch stays the first axis of %s", shape_text(x))
     end
     if at >= 0 then order[#order + 1] = at end
@@ -230,7 +244,7 @@ end
 function methods.transpose(x, a, b)
   local order = {}
   local i, j = sample_axis(x, a or -2, "transpose"), sample_axis(x, b or -1, "transpose")
-  for k = 1, #(shape_of(x)) do order[k] = k - 1 end
+  for k = 1, #(peek(x)) do order[k] = k - 1 end
   order[i + 1], order[j + 1] = j, i
   return apply("permute", order, x)
 end
@@ -242,8 +256,9 @@ function methods.T(x) return x:transpose(-2, -1) end
 
 function methods.slice(x, axis, from, to)
   local at = sample_axis(x, axis, "slice")
-  local n = shape_of(x)[at + 1]
+  local n = peek(x)[at + 1]
   from, to = from or 1, to or -1
+  if from < 0 or to < 0 then ask(x, at + 1) end
   if from < 0 then from = from + n + 1 end
   if to < 0 then to = to + n + 1 end
   return apply("slice", { at, from - 1, to }, x)
@@ -293,7 +308,9 @@ end
 -- Along any axis: that axis is made the last one, and put back.
 local function along(name)
   methods[name] = function(x, axis)
-    local at, count = sample_axis(x, axis or -1, name)
+    local last = axis == nil or axis == -1
+    local at, count = sample_axis(x, axis or -1, name, 0, last)
+    if not last then ask(x, 0) end
     if at == count - 1 then return apply(name, {}, x) end
     local order = {}
     for k = 1, count do order[k] = k - 1 end
@@ -323,7 +340,7 @@ function M.child_index(recorder, layer)
   return (children[recorder] or raise("a loss has no layers; call them in the model"))(layer)
 end
 
-require "perilune.nn.symbol_asked"(M, Symbol, shape_of, axis_of)
+require "perilune.nn.symbol_asked"(M, Symbol, { peek = peek, ask = ask, axis_of = axis_of })
 
 local function known_names()
   local names = { "shape", "dtype" }
@@ -342,7 +359,7 @@ Symbol.__index = function(x, key)
     return sizes
   end
   if math.type(key) == "integer" then
-    if select(2, shape_of(x)) then return methods.select(x, 1, key) end
+    if select(2, peek(x)) then return methods.select(x, 1, key) end
     raise("x[%d]: the first axis of %s is the batch; x:select(2, %d) is that element of each sample", key,
       shape_text(x), key)
   end

@@ -2,10 +2,11 @@
 -- what is no operation of formulas.
 local raise = require "perilune.base.errors".raise
 
---- M, Symbol: the module and the metatable of perilune.nn.symbol.
-return function(M, Symbol, shape_of, axis_of)
+--- M, Symbol: the module and the metatable of perilune.nn.symbol; shape: its functions of shapes.
+return function(M, Symbol, shape)
 
 local methods, recorder_of, value_of, shape_text = M.methods, M.recorder_of, M.value_of, M.shape_text
+local peek, ask, axis_of = shape.peek, shape.ask, shape.axis_of
 
 local function value_needed(what, instead)
   return function(x)
@@ -52,7 +53,8 @@ function methods.detach(x)
 end
 
 function methods.dim(x)
-  local sizes, fixed = shape_of(x)
+  local sizes, fixed = peek(x)
+  ask(x, 0)
   return #sizes + (fixed and 0 or 1)
 end
 
@@ -62,7 +64,8 @@ function methods.size(x, axis)
     raise("size: the number of samples of %s is not known while a formula is recorded; write -1 for it in reshape",
       shape_text(x))
   end
-  return shape_of(x)[at + 1]
+  ask(x, at + 1)
+  return peek(x)[at + 1]
 end
 
 local function compare(name)
@@ -82,7 +85,7 @@ Symbol.__eq = function(a, b)
   choose "whether two values are equal"(a)
 end
 Symbol.__len = function(x)
-  local sizes, fixed = shape_of(x)
+  local sizes, fixed = peek(x)
   if fixed and sizes[1] then return sizes[1] end
   methods.size(x, 1)
 end

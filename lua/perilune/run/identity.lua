@@ -137,6 +137,11 @@ function M.carry_over(was, now)
   end
 end
 
+-- What a setup says of sizes that formulas used: older programs did not note it.
+local function without_sizes(text)
+  return (text:gsub('"asked":[%[{][%d,-]*[%]}],', ""):gsub(',"shapes":"[^"]*"', ""))
+end
+
 -- Older files wrote the biases of convolutions as "true" and "false".
 local function with_json_bool(word) return (word == "true" or word == "false") and '"bias":' .. word or nil end
 
@@ -199,6 +204,9 @@ function M.differences(was, now)
       local before_ = (was.setup or {})[name]
       if type(before_) == "string" then before_ = before_:gsub('"bias":"(%a+)"', with_json_bool) end
       local after = now.setup[name]
+      if type(before_) == "string" and type(after) == "string" and without_sizes(before_) == before_ then
+        after = without_sizes(after)
+      end
       local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
       -- older programs wrote lists of a schedule as "a table"
       local told = before_ ~= nil and not tostring(before_):find("= a table", 1, true)
