@@ -32,7 +32,8 @@ typedef struct pl_stream pl_stream;
 /* samples: u8 (pixels; their value is the byte / 255) or f32, [N, ...]. targets: i32 [N] = labels, f32 [N, ...] =
    values, or NULL. Storage is shared, not copied, where it is contiguous (labels are copied); the tensors stay the
    caller's. classes: labels lie in 0..classes-1; 0: the largest label + 1. PL_ERROR_TYPE; PL_ERROR_SHAPE (samples of no
-   axis, unequal N, labels of several axes); PL_ERROR_VALUE (no samples, 2^32 or more, a label out of range). */
+   axis, unequal N, labels of several axes); PL_ERROR_VALUE (no samples, 2^32 or more, classes below 0, a label out of
+   range). */
 PL_API pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_error *err);
 /* One more who uses it, and frees it. Returns ds. */
 PL_API pl_dataset *pl_dataset_retain(const pl_dataset *ds);

@@ -38,10 +38,10 @@ PL_API pl_optimizer *pl_optimizer_clone(const pl_optimizer *opt, pl_error *err);
 
 /* definition: { type = "Lion", slots = { "m", ... }, scalars = { { name = "t", initial = 0 }, ... },
    decay_form = "l2" | "decoupled" | "own", options = { ... } }. A slot is a tensor of each parameter, a scalar a number
-   of each, counted among the counters; at most 16 of either. decay_form ("l2" unless given): weight_decay w is added
-   to the gradient, or w <- w - lr weight_decay w comes before the step, or the step does it. options: as configured,
-   only described here; `args`: those that every optimizer takes. PL_ERROR_VALUE: the definition, which is copied, is
-   none. */
+   of each (`initial`: 0 unless given), counted among the counters; at most 16 of either. decay_form ("l2" unless
+   given): weight_decay w is added to the gradient, or w <- w - lr weight_decay w comes before the step, or the step
+   does it. options: as configured, only described here; `args`: those that every optimizer takes. PL_ERROR_VALUE: the
+   definition, which is copied, is none. */
 PL_API pl_optimizer *pl_optimizer_new_host(const struct cJSON *definition, const struct cJSON *args, pl_error *err);
 PL_API bool pl_optimizer_is_host(const pl_optimizer *opt);
 
@@ -67,9 +67,9 @@ PL_API pl_status pl_optimizer_step_host(pl_optimizer *opt, float *values, const 
                                         void *context, bool *finite, pl_error *err);
 
 /* Gives the optimizer its parameters: `n` slices (copied; their layers and names are borrowed) of blocks of `size`
-   floats. Allocates its slots, zeroed, and sets all counters back. PL_ERROR_VALUE (no slices, not at multiples of 16
-   floats, a group that no parameter belongs to) leaves it unbound, as lack of memory does; PL_ERROR_STATE: called by
-   the host's step. */
+   floats. Allocates its slots, zeroed, and sets all counters back but "lr", which stays. PL_ERROR_VALUE (no slices, not
+   at multiples of 16 floats, a group that no parameter belongs to) leaves it unbound, as lack of memory does;
+   PL_ERROR_STATE: called by the host's step. */
 PL_API pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err);
 /* Floats of the blocks; 0: not bound. */
 PL_API size_t pl_optimizer_size(const pl_optimizer *opt);

@@ -81,7 +81,9 @@ PL_API size_t pl_trainer_batches(const pl_trainer *t);
 /* Batches first .. first+count-1 (from 0) of an epoch (from 1), trained on. What is not finite is no error, but in the
    result. PL_ERROR_VALUE: there are no such batches; PL_ERROR_STATE: the optimizer has been bound to another model, or
    weights are packed; errors of reading a stream, and of functions of the host. After an error, steps before it have
-   been taken. */
+   been taken, and the one that failed has changed neither weights nor states nor the result; but with an error of
+   host_step it counts, and the parameters before it have moved. A stream is read ahead: it may fail some steps before
+   the batch that it lacks, never after. */
 PL_API pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result,
                                 pl_error *err);
 

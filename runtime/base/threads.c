@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include "base/load_balance.h"
 #include "perilune/cpu.h"
@@ -23,7 +24,10 @@ struct pl_barrier {
 static atomic_int chosen;
 
 void pl_threads_set(int n) { chosen = n > 0 ? n : 0; }
-bool pl_threads_chosen(void) { return chosen > 0 || omp_get_max_threads() != omp_get_num_procs(); }
+bool pl_threads_chosen(void) {
+  const char *set = getenv("OMP_NUM_THREADS");   /* libgomp ignores what is no number */
+  return chosen > 0 || (set != NULL && atoi(set) > 0);
+}
 int pl_threads_cores(void) { return omp_get_num_procs(); }
 int pl_threads_get(void) {
   int n = chosen;
@@ -144,11 +148,21 @@ static int start_workers(int n) {
   return n;
 }
 
+/* This thread is a member of a team: of one, too, which libgomp does not count as a region. */
+static _Thread_local bool inside;
+
+static void run_member(const pl_team *team, pl_team_fn fn, void *arg) {
+  bool before = inside;
+  unsigned long old = flush_denormals();
+  inside = true;
+  fn(team, arg);
+  inside = before;
+  restore_denormals(old);
+}
+
 void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
-  if (n <= 1 || forked || omp_in_parallel()) {
-    unsigned long old = flush_denormals();
-    fn(&(pl_team){ .size = 1 }, arg);
-    restore_denormals(old);
+  if (n <= 1 || forked || inside || omp_in_parallel()) {   /* the last: in a region of the host's own */
+    run_member(&(pl_team){ .size = 1 }, fn, arg);
     return;
   }
   struct region region = { .fn = fn, .arg = arg };
@@ -160,10 +174,8 @@ void pl_threads_run_on(int n, pl_team_fn fn, void *arg) {
   #pragma omp parallel num_threads(n)
   {
     AFTER(&running);
-    unsigned long old = flush_denormals();
     pl_team team = { .rank = omp_get_thread_num(), .size = omp_get_num_threads(), .barrier = &running->barrier };
-    running->fn(&team, running->arg);
-    restore_denormals(old);
+    run_member(&team, running->fn, running->arg);
     BEFORE(&running);
   }
   AFTER(&running);

@@ -99,6 +99,11 @@ pl_dataset *pl_dataset_new(const pl_tensor *samples, const pl_tensor *targets, i
 pl_dataset *pl_dataset_make(const pl_tensor *samples, const pl_tensor *targets, int64_t classes, pl_stream *stream,
                             pl_error *err) {
   if (check_parts(samples, targets, err)) return NULL;
+  if (classes < 0) {
+    pl_error_set(err, PL_ERROR_VALUE, "a data set has 1 class or more, or 0 to count its labels, got %lld",
+                 (long long)classes);
+    return NULL;
+  }
   pl_dataset *ds = pl_alloc(sizeof *ds, err);
   if (ds == NULL) return NULL;
   ds->references = 1;

@@ -9,13 +9,14 @@ enum { BLOCKS = 64 };   /* of a window, where the file does not keep more sample
 
 void pl_stream_set_window(size_t bytes) { window_bytes = bytes; }
 
-void pl_stream_init(pl_stream *s, size_t row_bytes, size_t unit) {
+void pl_stream_init(pl_stream *s, pl_dtype type, size_t row_bytes, size_t unit) {
   size_t block = window_bytes / BLOCKS / row_bytes, blocks;
   if (block < unit) block = unit;
   block -= block % unit;
   if (block == 0) block = 1;
   blocks = window_bytes / row_bytes / block;
   atomic_init(&s->references, 1);
+  s->type = type;
   s->row_bytes = row_bytes;
   s->block = block;
   s->window = block * (blocks ? blocks : 1);
@@ -146,9 +147,9 @@ pl_dataset *pl_dataset_of_stream(pl_stream *s, pl_dtype type, const pl_shape *sh
   char text[PL_SHAPE_TEXT];
   pl_shape row = *shape;
   if (row.axes > 0) row.size[0] = 1;
-  if ((uint64_t)pl_shape_count(&row) * pl_dtype_size(type) != s->row_bytes) {
-    pl_error_set(err, PL_ERROR_SHAPE, "samples %s of %s do not have the %zu bytes each that the stream reads",
-                 pl_shape_text(text, shape, false), pl_dtype_name(type), s->row_bytes);
+  if (type != s->type || (uint64_t)pl_shape_count(&row) * pl_dtype_size(type) != s->row_bytes) {
+    pl_error_set(err, PL_ERROR_SHAPE, "samples %s of %s are not the %zu bytes of %s each that the stream reads",
+                 pl_shape_text(text, shape, false), pl_dtype_name(type), s->row_bytes, pl_dtype_name(s->type));
     return NULL;
   }
   pl_tensor *samples = placeholder(type, shape, err);

@@ -24,6 +24,7 @@ struct pl_stream {
   pl_status (*check)(const pl_stream *s, pl_error *err);
   void (*free)(pl_stream *s);    /* what is beyond this struct, and it */
   bool one_reads;                /* reading has a lock: who wants neighbours does not ask from several threads */
+  pl_dtype type;                 /* PL_U8 or PL_F32 */
   size_t row_bytes;
   size_t block, window;          /* samples; a window is whole blocks */
   pthread_mutex_t lock;          /* of what follows, and of the implementation */
@@ -32,7 +33,7 @@ struct pl_stream {
 };
 
 /* Fills in what all have in common; `unit`: samples that the file keeps together (a chunk), 1 if it does not. */
-void pl_stream_init(pl_stream *s, size_t row_bytes, size_t unit);
+void pl_stream_init(pl_stream *s, pl_dtype type, size_t row_bytes, size_t unit);
 void pl_stream_fail(pl_stream *s, const pl_error *err);
 /* The first failure; that the file was changed is one. */
 pl_status pl_stream_status(pl_stream *s, pl_error *err);

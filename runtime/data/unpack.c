@@ -143,6 +143,15 @@ static pl_status read_all(unpacking *u, pl_error *err) {
   return PL_OK;
 }
 
+static pl_status check_file(const char *path, pl_error *err) {
+  struct stat s;
+  if (stat(path, &s) != 0 || access(path, R_OK) != 0)
+    return pl_error_set(err, PL_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+  if (S_ISREG(s.st_mode)) return PL_OK;
+  return pl_error_set(err, PL_ERROR_IO, "cannot read %s: it is %s, not an archive", path,
+                      S_ISDIR(s.st_mode) ? "a folder" : "no regular file");
+}
+
 static pl_status rename_parts(const unpacking *u, pl_error *err) {
   char part[4096], target[4096];
   for (size_t i = 0; i < u->n; i++) {
@@ -157,7 +166,7 @@ static pl_status rename_parts(const unpacking *u, pl_error *err) {
 pl_status pl_unpack(const char *path, const char *folder, const char *const *members, size_t n, int64_t most,
                     pl_progress_fn progress, void *arg, pl_error *err) {
   pl_status status = pl_unpack_load(err);
-  if (status) return status;
+  if (status || (status = check_file(path, err))) return status;
   for (size_t i = 0; i < n; i++)
     if (strlen(folder) + strlen(members[i]) + sizeof "/.part" > 4096)
       return pl_error_set(err, PL_ERROR_IO, "%s/%s is too long a path", folder, members[i]);

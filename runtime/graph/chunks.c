@@ -28,6 +28,7 @@ static size_t smallest_chunk(const pl_exec *exec) {
 }
 
 pl_status pl_chunks_plan(const pl_exec *exec, pl_plan *plan, size_t batch, int members, pl_error *err) {
+  if (pl_plan_check_batch(exec->graph, batch, err)) return PL_ERROR_MEMORY;
   size_t chunk = (batch + (size_t)members - 1) / (size_t)members, smallest = smallest_chunk(exec);
   if (exec->model->parameters * sizeof(float) <= CACHE && chunk > FEW) chunk = FEW;
   for (;; chunk = (chunk + 1) / 2) {
@@ -77,7 +78,7 @@ const float *pl_chunks_forward(const pl_run *run, const pl_team *team) {
   const pl_team one = { .size = 1 };
   size_t in = values_of(run, 0), out = values_of(run, pl_graph_output(run->graph));
   size_t share = (run->n + (size_t)team->size - 1) / (size_t)team->size,
-    rounds = (share + plan->chunk - 1) / plan->chunk;
+    rounds = run->n > 0 ? (share + plan->chunk - 1) / plan->chunk : 1;
   size_t chunk = (share + rounds - 1) / rounds;   /* as many for each member, if all are as fast */
   atomic_size_t *next = (atomic_size_t *)(void *)run->arena;
   float *y = (float *)(void *)(run->arena + LINE + (size_t)plan->members * plan->chunk_arena);

@@ -27,6 +27,7 @@ pl_exec *pl_exec_new(pl_model *model, pl_error *err) {
   if (exec == NULL) return NULL;
   exec->model = model;
   exec->graph = pl_graph_retain(model->graph);
+  exec->written = pl_graph_retain(model->written);
   exec->fuse = pl_settings_get().fuse;
   return exec;
 }
@@ -35,6 +36,7 @@ void pl_exec_free(pl_exec *exec) {
   if (exec == NULL) return;
   for (int i = 0; i < PLANS; i++) pl_plan_clear(&exec->plan[i]);
   pl_graph_release(exec->graph);
+  pl_graph_release(exec->written);
   pl_free(exec->arena);
   pl_free(exec);
 }
@@ -49,7 +51,9 @@ void pl_exec_follow(pl_exec *exec) {
   if (exec->graph == exec->model->graph) return;
   for (int i = 0; i < PLANS; i++) pl_plan_clear(&exec->plan[i]);
   pl_graph_release(exec->graph);
+  pl_graph_release(exec->written);
   exec->graph = pl_graph_retain(exec->model->graph);
+  exec->written = pl_graph_retain(exec->model->written);
   exec->run = (pl_run){ 0 };
   exec->pending = false;
 }
@@ -345,7 +349,7 @@ static size_t visit_packed(pl_model *model, const pl_graph *graph, pl_reorder_fn
 }
 
 size_t pl_model_largest_packed(const pl_model *model) {
-  return visit_packed((pl_model *)model, model->graph, NULL, NULL, false);
+  return model->graph ? visit_packed((pl_model *)model, model->graph, NULL, NULL, false) : 0;
 }
 
 void pl_exec_pack(pl_exec *exec, pl_reorder_fn reorder, void *context, bool back) {

@@ -26,7 +26,7 @@ typedef struct pl_run {
 
 struct pl_exec {
   pl_model *model;              /* [borrowed] not touched when the exec is freed */
-  pl_graph *graph;              /* counted */
+  pl_graph *graph, *written;    /* counted; the model's when the exec was made, or followed it */
   bool fuse;
   pl_plan plan[PLANS];
   char *arena;

@@ -19,6 +19,7 @@ size_t pl_model_least_batch(const pl_model *model, const pl_layer **layer) {
 }
 
 pl_status pl_exec_check_batch(const pl_exec *exec, size_t batch, pl_error *err) {
+  if (batch == 0) return pl_error_set(err, PL_ERROR_VALUE, "a pass takes one sample or more, got none");
   const pl_layer *layer = NULL;
   size_t least = least_batch(exec->graph, &layer);
   char label[PL_PATH_TEXT];

@@ -223,9 +223,26 @@ static void find_memory(const pl_graph *g, pl_plan *plan, const pl_plan_request 
   }
 }
 
+/* A sample's values, a gradient for each and for each of its uses, and what operations keep and work in: all of it, not
+   only what is there at the same time. */
+pl_status pl_plan_check_batch(const pl_graph *g, size_t batch, pl_error *err) {
+  const double most = 0x1p56;   /* bytes */
+  double sample = 0;
+  for (int v = 0; v < g->values; v++) sample += 2.0 * sizeof(float) * (double)pl_value_count(g, v, 1);
+  for (int k = 0; k < g->inputs; k++) sample += (double)sizeof(float) * (double)pl_value_count(g, g->input[k], 1);
+  for (int i = 0; i < g->ops; i++) {
+    pl_memory m = { .members = 1 };
+    pl_op_memory(g, &g->op[i], 1, &m);
+    sample += (double)m.saved + (double)m.scratch_forward + (double)m.scratch_backward + (double)m.scratch_param_grads;
+  }
+  if ((double)batch * sample <= most) return PL_OK;
+  return pl_error_set(err, PL_ERROR_MEMORY, "cannot allocate the activations of a batch of %zu samples: more than the "
+                      "address space holds; take a smaller batch_size", batch);
+}
+
 pl_status pl_plan_make(const pl_graph *g, pl_plan *plan, const pl_plan_request *request, pl_error *err) {
   pl_plan_clear(plan);
-  if (allocate(plan, g, err)) return PL_ERROR_MEMORY;
+  if (pl_plan_check_batch(g, request->batch, err) || allocate(plan, g, err)) return PL_ERROR_MEMORY;
   pl_uses u = { .all = pl_alloc_array(2 * (size_t)g->values, sizeof *u.all, err),
              .leads_out = pl_alloc_array((size_t)g->ops + 1, sizeof *u.leads_out, err) };
   pl_status status = u.all == NULL || u.leads_out == NULL ? PL_ERROR_MEMORY : PL_OK;

@@ -77,6 +77,8 @@ typedef struct pl_plan_request {
   bool plain;                   /* for verify.c: no value or gradient takes the place of another */
 } pl_plan_request;
 
+/* PL_ERROR_MEMORY where a batch needs more bytes than there can be, and sums of them might overflow. */
+pl_status pl_plan_check_batch(const pl_graph *graph, size_t batch, pl_error *err);
 pl_status pl_plan_make(const pl_graph *graph, pl_plan *plan, const pl_plan_request *request, pl_error *err);
 void pl_plan_clear(pl_plan *plan);
 /* verify.c: a plan of a training pass, nothing fused, no memory used twice; for one thread. */

@@ -82,14 +82,13 @@ static void plain(const pl_team *team, void *arg) {
 
 static pl_status run_plain(const pass *p, pl_error *err) {
   pl_plan plan = { 0 };
-  const pl_graph *written = p->exec->model->written;   /* no product has become a linear layer there */
+  const pl_graph *written = p->exec->written;   /* no product has become a linear layer there */
   pl_status status = pl_plan_make_plain(written, &plan, p->batch.n, false, err);
   if (status) return status;
   char *arena = pl_alloc(plan.bytes + 1, err);
   plain_pass q = { p, p->exec->run, NULL };
   q.run.graph = written;
   q.run.plan = &plan;
-  q.run.graph = written;
   q.run.arena = arena;
   q.run.timed = false;
   q.run.x = p->batch.x;

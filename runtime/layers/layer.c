@@ -150,21 +150,35 @@ static int depth(const pl_layer *layer) {
   return n;
 }
 
-/* Containers are filled before they are part of another, once layers are used at several places: then no container can
-   come to hold itself, and each knows what is below. */
+/* Containers are filled before they are part of another, once layers are used at several places: then each knows what
+   is below. */
 static pl_status check_sharing(const pl_layer *parent, const pl_layer *child, pl_error *err) {
   if ((child->parent == NULL && !child->shares) || parent->parent == NULL) return PL_OK;
   return pl_error_set(err, PL_ERROR_STATE, "%s: layers that are used at several places are added before the %s is part "
                       "of a %s", parent->cls->head.type, parent->cls->head.type, parent->parent->cls->head.type);
 }
 
+/* Downwards: of several parents a layer knows the first, and not even that once it is freed. */
+static bool find_below(pl_layer *layer, const pl_layer *wanted) {
+  if (layer == wanted) return true;
+  if (layer->mark) return false;
+  layer->mark = 1;
+  for (int i = 0; i < layer->children; i++) if (find_below(layer->child[i], wanted)) return true;
+  return false;
+}
+
+static bool holds(const pl_layer *layer, const pl_layer *wanted) {
+  pl_layer *root = (pl_layer *)layer;   /* only marks change, and are 0 again after it */
+  bool found = find_below(root, wanted);
+  unmark(root);
+  return found;
+}
+
 pl_status pl_layer_can_add(const pl_layer *parent, const pl_layer *child, int position, pl_error *err) {
   const char *type = parent->type;
   if (position > parent->cls->most_children)
     return pl_error_set(err, PL_ERROR_VALUE, "%s takes %s layers", type, parent->cls->most_children ? "no more" : "no");
-  for (const pl_layer *p = parent; p; p = p->parent) {
-    if (p == child) return pl_error_set(err, PL_ERROR_VALUE, "%s cannot contain itself", type);
-  }
+  if (holds(child, parent)) return pl_error_set(err, PL_ERROR_VALUE, "%s cannot contain itself", type);
   if (check_sharing(parent, child, err)) return PL_ERROR_STATE;
   if (depth(parent) + child->height + 1 > PL_MOST_DEPTH)
     return pl_error_set(err, PL_ERROR_VALUE, "%s: layers nest deeper than %d; put some of them side by side", type,

@@ -55,11 +55,13 @@ static pl_status read_names(pl_host *h, pl_error *err) {
   cJSON_ArrayForEach(item, slots) named = (h->slot[n++] = cJSON_GetStringValue(item)) != NULL && named;
   cJSON_ArrayForEach(item, scalars) {
     h->scalar_name[h->scalars] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
-    named = named && h->scalar_name[h->scalars] != NULL;
-    h->initial[h->scalars++] = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "initial"));
+    const cJSON *initial = cJSON_GetObjectItemCaseSensitive(item, "initial");
+    named = named && h->scalar_name[h->scalars] != NULL && (initial == NULL || cJSON_IsNumber(initial));
+    h->initial[h->scalars++] = initial ? cJSON_GetNumberValue(initial) : 0;
   }
   if (named) return read_decay_form(h, err);
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: slots are texts, and scalars have a name each", h->type);
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: slots are texts; scalars have a name each, and their "
+                      "initial value is a number", h->type);
 }
 
 pl_optimizer *pl_optimizer_new_host(const cJSON *definition, const cJSON *args, pl_error *err) {

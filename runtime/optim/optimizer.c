@@ -162,10 +162,10 @@ static pl_status bind_to(pl_optimizer *opt, const pl_slice *slices, size_t n, si
 }
 
 pl_status pl_optimizer_bind(pl_optimizer *opt, const pl_slice *slices, size_t n, size_t size, pl_error *err) {
-  if (n == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: the model has no parameters to train", opt->cls->head.type);
   if (opt->host && pl_host_check_idle(opt->host, err)) return PL_ERROR_STATE;
   release_binding(opt);
   reset_counters(opt);
+  if (n == 0) return pl_error_set(err, PL_ERROR_VALUE, "%s: the model has no parameters to train", opt->cls->head.type);
   pl_status status = bind_to(opt, slices, n, size, err);
   if (status) release_binding(opt);
   return status;

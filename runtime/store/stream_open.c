@@ -183,7 +183,8 @@ static pl_status open_set(pl_hdf5_stream *s, const char *path, const char *name,
   if (status == PL_OK) status = find_bytes(s, &r->in, set, err);
   s->stream.one_reads = s->chunks != NULL;
   if (status == PL_OK) {
-    pl_stream_init(&s->stream, s->row_elements * (s->as_bytes ? 1 : sizeof(float)), s->chunks ? s->band_rows : 1);
+    pl_dtype type = s->as_bytes ? PL_U8 : PL_F32;
+    pl_stream_init(&s->stream, type, s->row_elements * pl_dtype_size(type), s->chunks ? s->band_rows : 1);
     status = check_first_row(s, set, r->in.base, err);
   }
   if (set >= 0) hdf5.H5Oclose(set);

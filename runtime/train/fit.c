@@ -55,6 +55,7 @@ pl_status pl_check_batches(const pl_model *model, size_t samples, size_t batch_s
   const pl_layer *layer = NULL;
   char label[PL_PATH_TEXT];
   if (batch_size == 0) return pl_error_set(err, PL_ERROR_VALUE, "batch_size must be at least 1");
+  if (samples == 0) return pl_error_set(err, PL_ERROR_VALUE, "there are no samples to train on");
   if (drop_last && samples < batch_size)
     return pl_error_set(err, PL_ERROR_VALUE, "drop_last leaves nothing to train on: %zu samples are fewer than a batch "
                         "of %zu; take a smaller batch_size, or drop_last = false", samples, batch_size);

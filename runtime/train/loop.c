@@ -82,7 +82,11 @@ static pl_status run_in_parts(pl_steps *s, pl_error *err) {
   int threads = pl_threads_get();
   if (s->given == NULL)
     pl_threads_run_on(threads < s->t->loader.threads ? threads : s->t->loader.threads, load_region, s);
-  return pl_step_with_script(s, s->first, err);
+  pl_status status = s->given == NULL ? pl_dataset_status(s->t->loader.data, err) : PL_OK;
+  if (status) return status;
+  status = pl_step_with_script(s, s->first, err);
+  if (status) pl_step_restore_states(s);
+  return status;
 }
 
 /* Says what was not finite, and where; skips the batch, as if it had not been there, or ends the training. */
@@ -97,25 +101,25 @@ static void settle(pl_steps *s, pl_trouble trouble) {
     else pl_find_nonfinite_gradient(t->o.model, t->o.optimizer, &r->found);
   }
   if (r->nonfinite) return;
-  if (pl_model_states_size(t->o.model) > 0)
-    memcpy(pl_model_states(t->o.model), t->states, pl_model_states_size(t->o.model) * sizeof *t->states);
+  pl_step_restore_states(s);
   r->skipped++;
   r->batches++;
 }
 
 pl_status pl_steps_run(pl_steps *s, pl_error *err) {
   const pl_trainer_options *o = &s->t->o;
-  bool parts = pl_model_has_host(o->model) || o->host_loss != NULL || pl_optimizer_is_host(o->optimizer);
+  bool parts = pl_trainer_has_script(s->t);
+  pl_status status = PL_OK;
   while (s->first < s->end && !s->result->nonfinite) {
-    pl_status status = pl_check_bound(o->optimizer, o->model, err);
+    status = pl_check_bound(o->optimizer, o->model, err);
     s->update = (pl_weight_update){ .model = o->model, .optimizer = o->optimizer, .may_skip = o->skip_nonfinite };
     if (status == PL_OK) status = parts ? run_in_parts(s, err) : run_in_one_region(s, err);
     if (status == PL_OK) status = pl_dataset_status(s->t->loader.data, err);
-    if (status) return status;
+    if (status) break;
     pl_trouble trouble = pl_weight_update_trouble(&s->update);
     if (trouble != PL_NO_TROUBLE) settle(s, trouble);
     s->first = s->index + 1;
   }
   pl_model_replace_grads(o->model);   /* a fused update leaves only some gradients of its step in memory */
-  return PL_OK;
+  return status;
 }

@@ -74,6 +74,11 @@ static void save_states(const pl_steps *s) {
     memcpy(s->t->states, pl_model_states(s->t->o.model), pl_model_states_size(s->t->o.model) * sizeof *s->t->states);
 }
 
+void pl_step_restore_states(const pl_steps *s) {
+  if (s->t->states != NULL && pl_model_states_size(s->t->o.model) > 0)
+    memcpy(pl_model_states(s->t->o.model), s->t->states, pl_model_states_size(s->t->o.model) * sizeof *s->t->states);
+}
+
 /* The loss of a batch, by the team if it is large; then one member looks whether it is finite. */
 static void loss_stages(const pl_member *m, pl_stages *stages, const float *y, const pl_given *b) {
   enum { FEW = 4096 };   /* outputs */
@@ -137,8 +142,20 @@ static bool update_stages(const pl_member *m, pl_stages *stages, const pl_batch 
   return pl_weight_update_trouble(&s->update) == PL_NO_TROUBLE;
 }
 
+/* Samples of a stream that could not be read are zeros in the batch: nothing may see them. */
+static bool is_read(const pl_member *m, pl_stages *stages) {
+  pl_steps *s = m->steps;
+  if (s->given != NULL || !pl_dataset_is_streamed(s->t->loader.data)) return true;
+  if (pl_stage_begin(stages, true) != NULL && pl_dataset_status(s->t->loader.data, NULL))
+    s->update.trouble = PL_BATCH_NOT_READ;
+  pl_stage_end(stages);
+  pl_stage_barrier_wait(stages);
+  return s->update.trouble == PL_NO_TROUBLE;
+}
+
 bool pl_step_in_region(pl_member *m, pl_stages *stages) {
   pl_steps *s = m->steps;
+  if (!is_read(m, stages)) return false;
   pl_given b = pl_step_batch(s, m->index);
   pl_batch batch = { b.x, s->t->grad, b.n, pl_step_number(s->t, s->epoch, m->index) };
   if (s->update.may_skip) {
@@ -172,7 +189,7 @@ pl_status pl_step_with_script(pl_steps *s, size_t index, pl_error *err) {
   pl_trainer *t = s->t;
   pl_given b = pl_step_batch(s, index);
   loss_arg loss = { { s, index }, &b, NULL };
-  if (s->update.may_skip) save_states(s);
+  save_states(s);
   pl_model_set_random(t->o.model, t->o.seed, pl_step_number(t, s->epoch, index) - 1);
   pl_status status = pl_exec_forward(t->exec, b.x, b.n, PL_TRAIN, &loss.y, err);
   if (status || (status = pl_trainer_check_loss(t, err))) return status;

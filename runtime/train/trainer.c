@@ -29,8 +29,9 @@ static pl_status allocate(pl_trainer *t, pl_error *err) {
   t->hit = pl_alloc_array(n, sizeof *t->hit, err);
   t->errors = pl_alloc_array(t->values ? n : 1, sizeof *t->errors, err);
   t->spare = pl_alloc_array(pl_model_largest_packed(t->o.model) + 1, sizeof(float), err);
-  if (t->o.skip_nonfinite && (t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states,
-                                                         err)) == NULL) return PL_ERROR_MEMORY;
+  bool may_undo = t->o.skip_nonfinite || pl_trainer_has_script(t);
+  if (may_undo) t->states = pl_alloc_array(pl_model_states_size(t->o.model), sizeof *t->states, err);
+  if (may_undo && t->states == NULL) return PL_ERROR_MEMORY;
   if (t->grad && t->losses && t->hit && t->errors && t->spare) return pl_exec_reserve(t->exec, n, PL_TRAIN, err);
   pl_error_prefix(err, "a batch of %zu samples", n);
   return PL_ERROR_MEMORY;
@@ -83,6 +84,10 @@ pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err) {
   pl_shape target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(t->loader.data);
   pl_outputs outputs = pl_exec_outputs(t->exec);
   return pl_loss_check_outputs(t->o.loss, &outputs, &target, labels, err);
+}
+
+bool pl_trainer_has_script(const pl_trainer *t) {
+  return pl_model_has_host(t->o.model) || t->o.host_loss != NULL || pl_optimizer_is_host(t->o.optimizer);
 }
 
 pl_status pl_trainer_run(pl_trainer *t, uint64_t epoch, size_t first, size_t count, pl_train_result *result,

@@ -23,7 +23,7 @@ struct pl_trainer {
   uint8_t *hit;
   pl_row_errors *errors;
   float *spare;            /* for reordering a parameter */
-  float *states;           /* the model's, from before the step; NULL unless steps may be skipped */
+  float *states;           /* the model's, from before the step; NULL unless it may be skipped, or fail in a script */
 };
 
 /* Steps first .. end-1 of an epoch. The step of index i is of the loader's batch, or of `given`. */
@@ -50,6 +50,8 @@ typedef struct pl_member { pl_steps *steps; size_t index; } pl_member;
 bool pl_step_in_region(pl_member *m, pl_stages *stages);
 /* The same, from outside a region, for a model, a loss or an optimizer with functions of the script. */
 pl_status pl_step_with_script(pl_steps *steps, size_t index, pl_error *err);
+/* As before a step that was not taken. */
+void pl_step_restore_states(const pl_steps *steps);
 /* Loads what it can of the next batch, until the leader is at the barrier. */
 void pl_step_load_ahead(const pl_team *team, void *member);
 
@@ -59,6 +61,9 @@ uint64_t pl_step_number(const pl_trainer *t, uint64_t epoch, size_t index);
 
 /* A loss that is a formula is recorded for one shape at a time, and may have been used for another since. */
 pl_status pl_trainer_check_loss(const pl_trainer *t, pl_error *err);
+
+/* Functions of the script take part in its steps: in the model, the loss or the optimizer. */
+bool pl_trainer_has_script(const pl_trainer *t);
 
 /* ---- loop.c: as many steps as there are, and what to do about trouble ---- */
 pl_status pl_steps_run(pl_steps *steps, pl_error *err);

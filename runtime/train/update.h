@@ -9,6 +9,7 @@
 /* Why a step was not taken, or was the last. */
 typedef enum pl_trouble {
   PL_NO_TROUBLE,
+  PL_BATCH_NOT_READ,       /* of a stream; the step was not begun */
   PL_LOSS_NOT_FINITE,      /* the step was not taken */
   PL_GRADIENT_NOT_FINITE,  /* nor here: gradients are looked at before it where steps may be skipped */
   PL_WEIGHT_NOT_FINITE     /* it was taken; the gradient may have been at fault */

@@ -84,15 +84,50 @@ static void hosts_have_regions_of_their_own(void **state) {
 
 enum { ALONE = 50 };
 
+static void look_again(const pl_team *team, void *arg) {
+  if (team->rank == 0) pl_threads_run_on(3, look, arg);
+}
+
+/* Of the team, and of one that does not count as a team to libgomp. */
+static void a_region_inside_a_region_runs_on_one_thread(void **state) {
+  (void)state;
+  for (int size = 1; size <= 3; size++) {
+    int seen[MANY] = { 0 };
+    pl_threads_run_on(size, look_again, seen);
+    assert_int_equal(seen[0], 4);
+    assert_int_equal(seen[1], 0);
+    pl_threads_run_on(2, look, seen);   /* after it there are teams again */
+    assert_int_equal(seen[1], 7);
+  }
+}
+
+static void a_number_that_was_set_is_chosen(void **state) {
+  (void)state;
+  char cores[16], *old = getenv("OMP_NUM_THREADS");
+  snprintf(cores, sizeof cores, "%d", pl_threads_cores());
+  pl_threads_set(0);
+  if (old == NULL) {
+    assert_false(pl_threads_chosen());
+    setenv("OMP_NUM_THREADS", "", 1);
+    assert_false(pl_threads_chosen());
+    setenv("OMP_NUM_THREADS", cores, 1);   /* to as many as there would be */
+  }
+  assert_true(pl_threads_chosen());
+  if (old == NULL) unsetenv("OMP_NUM_THREADS");
+  pl_threads_set(2);
+  assert_true(pl_threads_chosen());
+  pl_threads_set(0);
+}
+
 /* Computes in a child made by fork: ALONE and how many more members the team has there; 99 if it did not end within
    10 s. */
-static int team_of_a_child(void (*before)(void), int wanted) {
+static int team_of_a_child(void (*before)(void), pl_team_fn fn, int wanted) {
   fflush(NULL);
   pid_t child = fork();
   if (child == 0) {
     int seen[MANY] = { 0 }, size = 0;
     if (before != NULL) before();
-    pl_threads_run_on(wanted, look, seen);
+    pl_threads_run_on(wanted, fn, seen);
     for (int r = 0; r < MANY; r++) size += seen[r] != 0;
     _exit(ALONE - 1 + size);
   }
@@ -117,15 +152,16 @@ static void no_more_threads(void) {
 /* The first test: no region of this process has had several members. */
 static void threads_that_cannot_start_are_done_without(void **state) {
   (void)state;
-  assert_int_equal(team_of_a_child(NULL, 3), ALONE + 2);
-  assert_int_equal(team_of_a_child(no_more_threads, 3), ALONE);
+  assert_int_equal(team_of_a_child(NULL, look, 3), ALONE + 2);
+  assert_int_equal(team_of_a_child(no_more_threads, look, 3), ALONE);
+  assert_int_equal(team_of_a_child(no_more_threads, look_again, 3), ALONE);
 }
 
 static void a_child_made_by_fork_computes_on_one_thread(void **state) {
   (void)state;
   int seen[MANY] = { 0 };
   pl_threads_run_on(3, look, seen);
-  assert_int_equal(team_of_a_child(NULL, 3), ALONE);
+  assert_int_equal(team_of_a_child(NULL, look, 3), ALONE);
 }
 
 /* Two threads want more together than there may be: at no moment is more counted than the limit. */
@@ -214,6 +250,7 @@ int main(void) {
     cmocka_unit_test(a_child_made_by_fork_computes_on_one_thread),
     cmocka_unit_test(there_are_kernels_at_the_start), cmocka_unit_test(the_kernels_suit_the_processor),
     cmocka_unit_test(small_work_stays_on_one_thread), cmocka_unit_test(workers_block_signals),
+    cmocka_unit_test(a_region_inside_a_region_runs_on_one_thread), cmocka_unit_test(a_number_that_was_set_is_chosen),
     cmocka_unit_test(hosts_have_regions_of_their_own), cmocka_unit_test(the_limit_holds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

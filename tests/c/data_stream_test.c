@@ -7,14 +7,17 @@
 #include <unistd.h>
 #include "data/dataset.h"
 #include "perilune/alloc.h"
+#include "support_model.h"
 #include "train/loader.h"
 
 enum { ROWS = 100, UNIT = 7, WINDOW = 21 };
 
+static uint32_t first_bad = ROWS;   /* rows from this one on cannot be read */
+
 /* Row r is the number r. */
 static pl_status read_rows(pl_stream *s, void *out, const uint32_t *rows, size_t n, size_t *done, pl_error *err) {
   (void)s;
-  (void)err;
+  if (n > 0 && rows[n - 1] >= first_bad) return pl_error_set(err, PL_ERROR_IO, "row %u is missing", rows[n - 1]);
   for (size_t i = 0; i < n; i++) ((float *)out)[i] = (float)rows[i];
   *done = n;
   return PL_OK;
@@ -29,7 +32,7 @@ static pl_dataset *numbers(void) {
   s->read = read_rows;
   s->free = free_stream;
   pl_stream_set_window(WINDOW * sizeof(float));
-  pl_stream_init(s, sizeof(float), UNIT);
+  pl_stream_init(s, PL_F32, sizeof(float), UNIT);
   pl_stream_set_window(1 << 24);
   assert_int_equal(s->block, UNIT);
   assert_int_equal(s->window, WINDOW);
@@ -147,10 +150,64 @@ static void an_epoch_that_failed_is_forgotten(void **state) {
   pl_dataset_free(ds);
 }
 
+static pl_status no_loss(void *context, pl_host_loss_call *call, pl_error *err) {
+  (void)context, (void)call, (void)err;
+  return PL_OK;
+}
+
+enum { SIZE = 4 };
+
+/* Trains an epoch in which rows from `bad` on cannot be read; how many batches. */
+static size_t train(uint32_t bad, bool script) {
+  pl_error err = { 0 };
+  pl_model *model = model_from_text(SEQUENTIAL(LAYER("BatchNorm", "1") NEXT LAYER("Linear", "1,2")), &SHAPE(1));
+  pl_dataset *ds = numbers();
+  const pl_slice *slices;
+  float weights[64], states[64];
+  size_t n = pl_model_slices(model, &slices), size = pl_model_size(model), kept = pl_model_states_size(model);
+  assert_true(size <= 64 && kept > 0 && kept <= 64);
+  pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
+  assert_int_equal(pl_optimizer_bind(sgd, slices, n, size, &err), PL_OK);
+  pl_loss *loss = pl_loss_new("CrossEntropy", NULL, &err);
+  pl_trainer *trainer = pl_trainer_new(&(pl_trainer_options){ .model = model, .loss = script ? NULL : loss,
+    .host_loss = script ? no_loss : NULL, .outputs = PL_OUTPUT_LOGITS, .optimizer = sgd, .data = ds,
+    .batch_size = SIZE }, &err);
+  assert_non_null(trainer);
+  memcpy(weights, pl_model_values(model), size * sizeof *weights);
+  memcpy(states, pl_model_states(model), kept * sizeof *states);
+  pl_train_result result = { 0 };
+  first_bad = bad;
+  assert_int_equal(pl_trainer_run(trainer, 1, 0, ROWS / SIZE, &result, &err), PL_ERROR_IO);
+  assert_true(pl_optimizer_counter(sgd, 0) == (double)result.batches && result.samples == result.batches * SIZE);
+  if (result.batches == 0) {
+    assert_memory_equal(weights, pl_model_values(model), size * sizeof *weights);
+    assert_memory_equal(states, pl_model_states(model), kept * sizeof *states);
+  }
+  pl_trainer_free(trainer);   /* and who reads ahead */
+  first_bad = ROWS;
+  pl_loss_free(loss);
+  pl_optimizer_free(sgd);
+  pl_dataset_free(ds);
+  drop_model(model);
+  return result.batches;
+}
+
+/* Nor on one after it; before it may be noticed, as windows are read ahead. */
+static void a_batch_that_is_not_read_is_not_trained_on(void **state) {
+  enum { BAD = 3 * WINDOW };
+  (void)state;
+  for (int script = 0; script < 2; script++) for (int threads = 1; threads <= 3; threads++) {
+    pl_threads_set(threads);
+    assert_int_equal(train(0, script), 0);
+    assert_true(train(BAD, script) <= BAD / SIZE);
+  }
+  pl_threads_set(0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(windows_are_whole_blocks), cmocka_unit_test(batches_are_in_that_order),
-    cmocka_unit_test(an_epoch_that_failed_is_forgotten),
+    cmocka_unit_test(an_epoch_that_failed_is_forgotten), cmocka_unit_test(a_batch_that_is_not_read_is_not_trained_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

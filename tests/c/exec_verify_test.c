@@ -89,6 +89,21 @@ static void a_wrong_kernel_of_a_recognised_product_is_found(void **state) {
   drop_model(model);
 }
 
+/* An exec is compared in the shapes that it keeps, whatever the model was built for since. */
+static void a_model_built_for_another_shape(void **state) {
+  (void)state;
+  pl_error err = { 0 };
+  pl_model *model = model_from_text(SEQUENTIAL("{'type':'Formula','config':{'type':'Soft','program':{'result':2,"
+    "'steps':[{'input':1},{'in':[1],'op':'softmax'}]}}}"), &SHAPE(IN));
+  pl_exec *exec = pl_exec_new(model, &err);
+  assert_int_equal(pl_model_build(model, &SHAPE(2 * IN), &err), PL_OK);
+  if (pl_exec_verify(exec, x, ROWS, 1, &err)) fail_msg("%s", err.text);
+  pl_exec_follow(exec);
+  if (pl_exec_verify(exec, x, ROWS / 2, 1, &err)) fail_msg("%s", err.text);
+  drop_model(model);
+  pl_exec_free(exec);
+}
+
 static void any_nan_is_the_same(void **state) {
   (void)state;
   float a[] = { 1, NAN, 2 }, b[] = { 1, -NAN, 2 };
@@ -138,7 +153,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_wrong_fused_kernel_is_found), cmocka_unit_test(a_wrong_kernel_of_a_loss_is_found),
     cmocka_unit_test(a_wrong_kernel_of_a_recognised_product_is_found), cmocka_unit_test(any_nan_is_the_same),
-    cmocka_unit_test(only_models_with_formulas),
+    cmocka_unit_test(a_model_built_for_another_shape), cmocka_unit_test(only_models_with_formulas),
   };
   right = pl_kernel;
   fill(x, ROWS * IN, 1);

@@ -150,6 +150,23 @@ static void places(void **state) {
   pl_layer_free_tree(other);
 }
 
+/* Of two parents a layer knows the first; freed, that is none, and yet the other holds it. */
+static void no_container_holds_itself(void **state) {
+  pl_error err = { 0 };
+  (void)state;
+  pl_layer *inner = layer_from_text(SEQUENTIAL(LAYER("ReLU", "")), &err), *outer[2];
+  for (int i = 0; i < 2; i++) {
+    outer[i] = pl_layer_new("Sequential", NULL, &err);
+    assert_int_equal(pl_layer_add(outer[i], inner, &err), PL_OK);
+  }
+  int parent = pl_layer_parent(inner) == outer[1];
+  pl_layer_free(outer[parent]);
+  assert_int_equal(pl_layer_add(inner, outer[1 - parent], &err), PL_ERROR_VALUE);
+  assert_string_equal(err.text, "Sequential cannot contain itself");
+  assert_int_equal(pl_layer_add(inner, inner, &err), PL_ERROR_VALUE);
+  pl_layer_free_tree(outer[1 - parent]);
+}
+
 /* Every layer with options that are not the defaults. */
 static const char everything[] = SEQUENTIAL(
   LAYER("Conv2d", "2,4,[3,2],{'stride':[2,1],'padding':[1,2],'bias':'per-position',"
@@ -231,7 +248,7 @@ static void descriptions_come_back(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(wrong_options), cmocka_unit_test(wrong_shapes), cmocka_unit_test(where_the_layer_was_made),
-    cmocka_unit_test(places),
+    cmocka_unit_test(places), cmocka_unit_test(no_container_holds_itself),
     cmocka_unit_test(descriptions_come_back),
   };
   return pl_cpu_select(NULL, NULL) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

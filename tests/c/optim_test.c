@@ -268,8 +268,13 @@ static void misuse(void **state) {
   assert_null(pl_optimizer_new("adam", NULL, &err));
   assert_string_equal(err.text, "there is no optimizer 'adam'; did you mean 'Adam'?");
   pl_optimizer *opt = pl_optimizer_new("SGD", NULL, &err);
+  assert_int_equal(pl_optimizer_bind(opt, slices, SLICES, size, &err), PL_OK);
+  pl_optimizer_set_lr(opt, 0.5);
+  pl_optimizer_advance(opt);
   assert_int_equal(pl_optimizer_bind(opt, slices, 0, 0, &err), PL_ERROR_VALUE);
   assert_string_equal(err.text, "SGD: the model has no parameters to train");
+  assert_int_equal(pl_optimizer_size(opt), 0);   /* nothing of the model before is held */
+  assert_true(pl_optimizer_counter(opt, 0) == 0 && pl_optimizer_lr(opt) == 0.5);
   assert_int_equal(pl_optimizer_bind(opt, slices, SLICES, size - 16, &err), PL_ERROR_VALUE);
   slices[1].offset += 1;
   assert_int_equal(pl_optimizer_bind(opt, slices, SLICES, size + 16, &err), PL_ERROR_VALUE);

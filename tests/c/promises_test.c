@@ -83,6 +83,8 @@ static void definitions_of_optimizers_are_checked(void **state) {
   NOT_MADE(PL_ERROR_VALUE, host_optimizer("{}"), "no type");
   NOT_MADE(PL_ERROR_VALUE, host_optimizer("{\"type\":\"Mine\",\"slots\":[1]}"), "slots are texts");
   NOT_MADE(PL_ERROR_VALUE, host_optimizer("{\"type\":\"Mine\",\"scalars\":[{\"initial\":1}]}"), "a name each");
+  NOT_MADE(PL_ERROR_VALUE, host_optimizer("{\"type\":\"Mine\",\"scalars\":[{\"name\":\"t\",\"initial\":\"1\"}]}"),
+           "a number");
   NOT_MADE(PL_ERROR_VALUE, host_optimizer("{\"type\":\"Mine\",\"decay_form\":\"l3\"}"), "decay_form");
   pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
   REFUSED(PL_ERROR_STATE, pl_optimizer_step_host(sgd, NULL, NULL, no_step, NULL, &finite, &err), "SGD");
@@ -97,9 +99,23 @@ static void definitions_of_optimizers_are_checked(void **state) {
 
 static const char net[] = SEQUENTIAL(LAYER("Linear", "3,2"));
 
+static void scalars_of_an_optimizer_begin_at_zero(void **state) {
+  (void)state;
+  pl_model *model = model_from_text(net, &SHAPE(3));
+  pl_optimizer *mine = host_optimizer("{\"type\":\"Mine\",\"scalars\":[{\"name\":\"t\"},"
+                                      "{\"name\":\"u\",\"initial\":2}]}");
+  const pl_slice *slices;
+  size_t n = pl_model_slices(model, &slices);
+  assert_int_equal(pl_optimizer_bind(mine, slices, n, pl_model_size(model), &err), PL_OK);
+  assert_string_equal(pl_optimizer_counter_name(mine, 3), "t 01_linear.weight");
+  assert_true(pl_optimizer_counter(mine, 3) == 0 && pl_optimizer_counter(mine, 4) == 2);
+  pl_optimizer_free(mine);
+  drop_model(model);
+}
+
 static void a_model_has_no_shapes_before_it_is_built(void **state) {
   (void)state;
-  pl_layer *root = layer_from_text(net, &err);
+  pl_layer *root = layer_from_text(SEQUENTIAL(LAYER("Linear", "784,300")), &err);
   pl_model *model = pl_model_new(root, &err);
   assert_null(pl_model_input(model));
   assert_null(pl_model_output(model));
@@ -117,6 +133,61 @@ static void a_pass_needs_a_sample(void **state) {
   for (pl_mode mode = PL_INFER; mode <= PL_TRAIN; mode++)
     REFUSED(PL_ERROR_VALUE, model_forward(model, x, 0, mode, &y, &err), "one sample or more");
   drop_model(model);
+}
+
+/* As many samples as a size_t counts: sums of their bytes would overflow. */
+static void batches_beyond_all_memory(void **state) {
+  (void)state;
+  static const size_t batches[] = { (size_t)1 << 48, (size_t)1 << 58, ((size_t)1 << 60) + 1, (size_t)1 << 61,
+                                    (size_t)1 << 62, SIZE_MAX / 8 + 1000, SIZE_MAX / 2 + 1, SIZE_MAX };
+  pl_model *model = model_from_text(SEQUENTIAL(LAYER("Linear", "4,6") NEXT LAYER("ReLU", "") NEXT
+                                               LAYER("Linear", "6,2")), &SHAPE(4));
+  pl_exec *exec = pl_exec_new(model, &err);
+  assert_int_equal(pl_exec_reserve(exec, 16, PL_INFER, &err), PL_OK);
+  for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+    for (pl_mode mode = PL_INFER; mode <= PL_TRAIN; mode++) {
+      REFUSED(PL_ERROR_MEMORY, pl_exec_reserve(exec, batches[i], mode, &err), "activations of a batch");
+      if (i > 0) assert_int_equal(pl_exec_arena(model, batches[i], mode), 0);
+    }
+  }
+  pl_exec_free(exec);
+  drop_model(model);
+}
+
+static void no_samples(void **state) {
+  (void)state;
+  pl_model *model = model_from_text(net, &SHAPE(3));
+  pl_exec *exec = pl_exec_new(model, &err);
+  float x[3 * 64] = { 0 };
+  REFUSED(PL_ERROR_VALUE, pl_exec_check_batch(exec, 0, &err), "one sample or more");
+  assert_int_equal(pl_exec_check_batch(exec, 1, &err), PL_OK);
+  for (pl_mode mode = PL_INFER; mode <= PL_TRAIN; mode++) {
+    assert_int_equal(pl_exec_reserve(exec, 64, mode, &err), PL_OK);
+    pl_exec_forward_team(exec, &(pl_team){ .size = 1 }, x, 0, 0);
+  }
+  REFUSED(PL_ERROR_VALUE, pl_check_batches(model, 0, 4, false, &err), "no samples");
+  assert_int_equal(pl_check_batches(model, 1, 4, false, &err), PL_OK);
+  pl_exec_free(exec);
+  drop_model(model);
+}
+
+static void classes_are_a_number_of_them(void **state) {
+  (void)state;
+  pl_tensor *x = pl_tensor_new(PL_F32, &SHAPE(6, 3), &err), *y = pl_tensor_new(PL_I32, &SHAPE(6), &err);
+  NOT_MADE(PL_ERROR_VALUE, pl_dataset_new(x, y, -3, &err), "got -3");
+  pl_tensor_free(x);
+  pl_tensor_free(y);
+}
+
+static void an_archive_that_is_not_there_is_not_damaged(void **state) {
+  (void)state;
+  const char *const members[] = { "a" };
+  if (pl_unpack_load(&err)) skip();
+  REFUSED(PL_ERROR_IO, pl_unpack("tests/golden/none.tar.gz", "tests/golden", members, 1, 1000, NULL, NULL, &err),
+          "cannot read tests/golden/none.tar.gz: No such file");
+  REFUSED(PL_ERROR_IO, pl_unpack("tests/golden", "tests/golden", members, 1, 1000, NULL, NULL, &err), "a folder");
+  REFUSED(PL_ERROR_CORRUPT, pl_unpack("tests/golden/math.json", "tests/golden", members, 1, 1000, NULL, NULL, &err),
+          "math.json is damaged");
 }
 
 static pl_dataset *few_samples(void) {
@@ -163,6 +234,46 @@ static void a_training_needs_a_loss_a_step_and_targets(void **state) {
   pl_optimizer_free(sgd);
   pl_loss_free(loss);
   pl_dataset_free(ds);
+  drop_model(model);
+}
+
+static pl_status no_loss(void *context, pl_host_loss_call *call, pl_error *e) {
+  (void)call;
+  return *(bool *)context ? pl_error_set(e, PL_ERROR_VALUE, "on purpose") : PL_OK;
+}
+
+/* The statistics of the batch, which its forward pass has added to the running ones, are taken back. */
+static void a_step_whose_loss_fails_leaves_no_trace(void **state) {
+  (void)state;
+  bool fails = true;
+  pl_model *model = model_from_text(SEQUENTIAL(LAYER("BatchNorm", "3") NEXT LAYER("Linear", "3,2")), &SHAPE(3));
+  pl_tensor *x = pl_tensor_new(PL_F32, &SHAPE(6, 3), &err), *y = pl_tensor_new(PL_I32, &SHAPE(6), &err);
+  for (int i = 0; i < 18; i++) assert_int_equal(pl_tensor_set(x, i, i, &err), PL_OK);
+  pl_dataset *ds = pl_dataset_new(x, y, 2, &err);
+  const pl_slice *slices;
+  size_t n = pl_model_slices(model, &slices);
+  pl_optimizer *sgd = pl_optimizer_new("SGD", NULL, &err);
+  assert_int_equal(pl_optimizer_bind(sgd, slices, n, pl_model_size(model), &err), PL_OK);
+  pl_trainer *trainer = pl_trainer_new(&(pl_trainer_options){ .model = model, .host_loss = no_loss,
+    .host_loss_context = &fails, .outputs = PL_OUTPUT_LOGITS, .optimizer = sgd, .data = ds, .batch_size = 2 }, &err);
+  assert_non_null(trainer);
+  pl_train_result result = { 0 };
+  float before[64], *states = pl_model_states(model);
+  size_t bytes = pl_model_states_size(model) * sizeof *states;
+  assert_true(bytes > 0 && bytes <= sizeof before);
+  memcpy(before, states, bytes);
+  REFUSED(PL_ERROR_VALUE, pl_trainer_run(trainer, 1, 0, 2, &result, &err), "on purpose");
+  assert_memory_equal(before, states, bytes);
+  assert_true(result.batches == 0 && pl_optimizer_counter(sgd, 0) == 0);
+  fails = false;
+  assert_int_equal(pl_trainer_run(trainer, 1, 0, 2, &result, &err), PL_OK);
+  assert_memory_not_equal(before, states, bytes);
+  assert_int_equal(result.batches, 2);
+  pl_trainer_free(trainer);
+  pl_optimizer_free(sgd);
+  pl_dataset_free(ds);
+  pl_tensor_free(x);
+  pl_tensor_free(y);
   drop_model(model);
 }
 
@@ -253,6 +364,7 @@ static void a_stream_gives_samples_of_its_size_only(void **state) {
   assert_non_null(s);
   NOT_MADE(PL_ERROR_SHAPE, pl_dataset_of_stream(s, PL_U8, &SHAPE(2, 40, 50, 1), NULL, 0, &err), "20 bytes");
   NOT_MADE(PL_ERROR_SHAPE, pl_dataset_of_stream(s, PL_F32, &SHAPE(2, 4, 5, 1), NULL, 0, &err), "20 bytes");
+  NOT_MADE(PL_ERROR_SHAPE, pl_dataset_of_stream(s, PL_F32, &SHAPE(2, 5, 1), NULL, 0, &err), "20 bytes of u8");
   pl_dataset *ds = pl_dataset_of_stream(s, PL_U8, &SHAPE(2, 4, 5, 1), NULL, 0, &err);
   assert_non_null(ds);
   pl_dataset_free(ds);
@@ -267,6 +379,12 @@ int main(void) {
     cmocka_unit_test(definitions_of_optimizers_are_checked),
     cmocka_unit_test(a_model_has_no_shapes_before_it_is_built),
     cmocka_unit_test(a_pass_needs_a_sample),
+    cmocka_unit_test(scalars_of_an_optimizer_begin_at_zero),
+    cmocka_unit_test(batches_beyond_all_memory),
+    cmocka_unit_test(no_samples),
+    cmocka_unit_test(classes_are_a_number_of_them),
+    cmocka_unit_test(an_archive_that_is_not_there_is_not_damaged),
+    cmocka_unit_test(a_step_whose_loss_fails_leaves_no_trace),
     cmocka_unit_test(a_training_needs_a_loss_a_step_and_targets),
     cmocka_unit_test(targets_are_of_the_kind_of_the_data_set),
     cmocka_unit_test(what_was_not_made_is_null),

@@ -53,7 +53,7 @@ pl_stream *pl_stream_pictures(const char *const *paths, size_t n, int64_t height
   p->height = height, p->width = width, p->channels = channels, p->exact = exact;
   p->stream.read = read_picture;
   p->stream.free = free_pictures;
-  pl_stream_init(&p->stream, (size_t)(height * width) * (size_t)channels, 1);
+  pl_stream_init(&p->stream, PL_U8, (size_t)(height * width) * (size_t)channels, 1);
   return &p->stream;
 }
 
