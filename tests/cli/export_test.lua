@@ -104,9 +104,9 @@ function TestExport:test_safetensors_after_any_flattening()
   for _, flatten in ipairs { "formula", nn.Reshape { 6 * 5 * 3 } } do
     lu.assertTrue(matrix(flatten):equal(wanted), tostring(flatten))
   end
-  local last = nn.Linear(112, 2)
+  local last = nn.Linear(224, 2)
   local joined = nn.Graph(function(x) return last(pl.cat({ x:flatten(), x:flatten() }, 2)) end)
-  joined:build { 8, 7, 1 }
+  joined:build { 8, 7, 2 }
   lu.assertErrorMsgContains("flattened images one after the other", formats.write, joined, "safetensors",
     cli.folder .. "/joined.safetensors")
 end
