@@ -276,7 +276,7 @@ function Layer:save(path) end
 ---its jax backend is right.
 ---
 ---```lua
----model:export "digits.onnx"
+---run.model:export "digits.onnx"
 ---```
 ---@param path string
 ---@return true
