@@ -255,8 +255,9 @@ function Layer:label() end
 ---@return string
 function Layer:show_graph() end
 
----Writes the model, its description and its weights, to an HDF5 file, which nn.load reads. Error: the file cannot be
----written (pcall catches it).
+---Writes the model, its description and its weights, to an HDF5 file, which nn.load reads. Of a model that a run
+---trained the file also says how the data were prepared and what the labels are called, for `perilune predict` and
+---`perilune export`. Error: the file cannot be written (pcall catches it).
 ---@param path string
 ---@return true
 function Layer:save(path) end
@@ -265,13 +266,17 @@ function Layer:save(path) end
 ---.safetensors, .h5 (Keras), .c or .html. Error: a layer that the format cannot express, which is named, or the file
 ---cannot be written (pcall catches it).
 ---
+---How inputs are scaled and what labels are called goes along where the model knows it: that of a run, its copies, and
+---what nn.load made of a run or of a file that one of these saved. Of other models a line on the standard error says
+---that it is not known.
+---
 ---Of a model of several outputs all are written: ONNX calls them output, output_2, ..., in C they lie in y one after
 ---the other (OUTPUT_2 is where the second begins), a page scores the first. An AvgPool2d that pads "same" unevenly
 ---and does not count the border is wrong in Keras 3.15 with the torch backend, which counts the last pixels twice;
 ---its jax backend is right.
 ---
 ---```lua
----model:export "digits.onnx"
+---run.model:export "digits.onnx"
 ---```
 ---@param path string
 ---@return true

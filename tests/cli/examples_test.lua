@@ -25,7 +25,7 @@ for _, name in ipairs { "my-first", "a", "b", "digits" } do
 end
 local model = network():build { 28, 28, 1 }
 model:save "digits.h5"
-model:export "keras.h5"
+run.model:export "keras.h5"
 local train, test = small:splits()
 local x, y = train:tensors(1, 8)
 local given = setmetatable({ pl = pl, nn = nn, optim = optim, data = data, e = e, run = run, model = model,

@@ -15,15 +15,6 @@ function M.define(parser)
   end
 end
 
--- What the run's files say about the model besides its weights.
-local function about(path)
-  local file = require "perilune.run.folder".file(path)
-  local record = require "perilune.run.file".read(file, { tensors = false })
-  local identity = record and record.state and record.state.identity or {}
-  return { name = identity.name or "model", labels = identity.labels, recipe = identity.recipe,
-    data = identity.data, preparation = record and record.provenance and record.provenance.preparation }
-end
-
 function M.run(options)
   local wanted = {}
   for _, format in ipairs(formats.list) do
@@ -42,12 +33,12 @@ function M.run(options)
   end
   local model, message = require "perilune.nn".load(options.run)
   if not model then errors.fail(1, "%s", message) end
-  local known = about(options.run)
   for _, one in ipairs(wanted) do
-    local ok, why = formats.write(model, one[1], one[2], known)
+    local ok, why = formats.write(model, one[1], one[2])
     if not ok then errors.fail(1, "%s", why) end
     print(one[2])
   end
+  require "perilune.nn.about".warn(model, "export", options.run)
   return 0
 end
 

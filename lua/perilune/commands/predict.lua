@@ -22,21 +22,16 @@ function M.define(parser)
     "no" }:default "auto"
 end
 
--- The model, and what its file says of the samples that it was trained with.
+-- The model, and what it knows of the samples that it was trained with.
 local function load(path)
   local model, message = require "perilune.nn".load(path)
   if not model then errors.fail(1, "%s", message) end
-  local file = require "perilune.run.folder".file(path)
-  local record = require "perilune.run.file".read(file, { tensors = false })
-  local shape = record and record.input
+  local _, shape = model:sizes()
   if not shape then errors.fail(1, "%s: its file does not say what shape of samples the model takes", path) end
-  local identity = record.state and record.state.identity or {}
-  if not record.provenance then
-    io.stderr:write(("perilune: predict: %s is a model without a run, so that how its data were prepared is not known: "
-      .. "values are taken as they are\n"):format(path))
-  end
-  return model, { shape = shape, labels = identity.labels,
-    preparation = record.provenance and record.provenance.preparation }
+  local abouts = require "perilune.nn.about"
+  abouts.warn(model, "predict", path)
+  local about = require "perilune.base.printable".record(abouts.of(model) or {})
+  return model, { shape = shape, labels = about.labels, preparation = about.preparation }
 end
 
 local function name_of(label, labels)

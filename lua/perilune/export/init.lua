@@ -1,9 +1,11 @@
 --- Models for other programs. A format is a module perilune.export.<name> with encode(graph, about) -> bytes, or with
 --- write(graph, path, about) -> true, or nil and a message; in_a_row = several outputs as one; and a line in this list.
 local core = require "perilune.core"
+local abouts = require "perilune.nn.about"
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
 local graphs = require "perilune.export.graph"
+local printable = require "perilune.base.printable"
 
 local M = {}
 
@@ -28,8 +30,8 @@ local function first_lambda(layer)
   end
 end
 
---- Writes a built model in the format of that name: true, or nil and a message. about: name, labels, recipe,
---- data and preparation of the run, if there is one.
+--- Writes a built model in the format of that name: true, or nil and a message. about: what is known of its run
+--- (perilune.nn.about); nil: what the model itself knows.
 function M.write(model, name, path, about)
   local lambda = first_lambda(model)
   if lambda then graphs.refuse(lambda:label(), name, Lambda) end
@@ -37,7 +39,7 @@ function M.write(model, name, path, about)
   local graph = graphs.of(model, format.in_a_row)
   local _, regression = decision.loss_of(model)
   local of = { name = "model", outputs = decision.kind(model), regression = regression }
-  for key, value in pairs(about or {}) do of[key] = value end
+  for key, value in pairs(printable.record(about or abouts.of(model) or {})) do of[key] = value end
   if format.write then return format.write(graph, path, of) end
   return core.store.write_text(path, format.encode(graph, of))
 end

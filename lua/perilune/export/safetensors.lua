@@ -3,8 +3,9 @@
 ---
 --- Names are the layers' ("fc1.weight"; else "conv2d_2.weight" by type and number), layouts PyTorch's: convolutions
 --- [out, in, kh, kw], linear [out, in]. PyTorch's Flatten goes through channels first: what follows one, up to the next
---- Linear, has its features in that order.
+--- Linear, has its features in that order. A model in which that order is not known is refused.
 local core = require "perilune.core"
+local errors = require "perilune.base.errors"
 local described = require "perilune.export.described"
 local layouts = require "perilune.export.layouts"
 
@@ -26,7 +27,9 @@ end
 
 function M.encode(graph, about)
   local list = {}
-  for _, item in ipairs(layouts.parameters(graph)) do
+  local parameters, unknown = layouts.parameters(graph)
+  if unknown then errors.fail(1, "safetensors: %s; ONNX keeps the order that is here", unknown) end
+  for _, item in ipairs(parameters) do
     list[#list + 1] = { name = item.name, tensor = item.to_pytorch(item.tensor) }
   end
   local metadata = { format = "pt", layout = "pytorch", made_by = "Perilune " .. core.system.version(),

@@ -169,9 +169,9 @@ end
 
 --- Copies the tensors (a list of { name =, shape =, tensor = }) into a built model. Returns the lines that say what
 --- became of each, how they were matched ("name" or "order"), and the layout. Fails, and changes nothing, where a
---- parameter has no tensor.
+--- parameter has no tensor, or where the order that PyTorch has is not known.
 function M.into(model, tensors, path, asked)
-  local targets = layouts.parameters(graphs.of(model))
+  local targets, unknown = layouts.parameters(graphs.of(model))
   for _, target in ipairs(targets) do target.pytorch_shape = target.to_pytorch(target.tensor).shape end
   local how, found = "name", by_name(targets, tensors)
   if not found then how, found = "order", by_order(targets, tensors) end
@@ -190,6 +190,9 @@ function M.into(model, tensors, path, asked)
     no_tensor_fits(missing, tensors, path)
   end
   local layout = layout_of(targets, found, asked, path)
+  if layout == "pytorch" and unknown then
+    errors.fail(1, "%s: %s; if its weights are in Perilune's order, say --layout native", path, unknown)
+  end
   for _, t in ipairs(tensors) do
     if not used[t] and not passed[t.name:match "[^.]*$"] then
       lines[#lines + 1] = ("not used: %s %s"):format(t.name, shape_text(t.shape))

@@ -1,6 +1,7 @@
 --- pl.nn: layers and models. Each layer of perilune.core has its constructor here; what a model can do beyond
 --- running (predicting, counting, summing up) is added to its methods.
 local core = require "perilune.core"
+local abouts = require "perilune.nn.about"
 local decision = require "perilune.nn.decision"
 local weights = require "perilune.nn.weights"
 local errors = require "perilune.base.errors"
@@ -25,10 +26,11 @@ local methods = core.nn.methods
 
 local clone = methods.clone
 
---- A model of its own with the same layers and weights, which remembers the same loss.
+--- A model of its own with the same layers and weights, which remembers the same loss and run.
 function methods:clone()
   local copy = clone(self)
   decision.remember(copy, decision.loss_of(self))
+  abouts.remember(copy, abouts.of(self))
   weights.mark(copy, weights.origin(self))
   return copy
 end
@@ -106,7 +108,9 @@ end
 function methods:export(path)
   if type(path) ~= "string" then errors.raise "export takes the name of a file, such as digits.onnx" end
   local formats = require "perilune.export"
-  return errors.must(formats.write(self, formats.of_path(path), path))
+  errors.must(formats.write(self, formats.of_path(path), path))
+  abouts.warn(self, "export", "this")
+  return true
 end
 
 -- Looking into models; loaded when first used.

@@ -92,14 +92,14 @@ function M.load(path, opts)
   return t, skipped
 end
 
---- Saves a model, its description and its weights: true, or an error.
+--- Saves a model, its description, its weights, and what it knows of its run: true, or an error.
 function core.nn.methods.save(model, path)
   if type(path) ~= "string" then
     raise("save takes the name of a file, got %s; write model:save('digits.h5')", options.describe(path))
   end
   local _, input = model:sizes()
   return must(runfile.write(path, { kind = "model", config = model:config(), input = input, layers = model:state(),
-    loss = require "perilune.nn.decision".described(model) }))
+    loss = require "perilune.nn.decision".described(model), about = require "perilune.nn.about".of(model) }))
 end
 
 -- The record of the model in a file, or in a run's folder; or nil and a message.
@@ -128,14 +128,6 @@ local function has_lambda(config)
   return found
 end
 
--- Of a run, by what it measured.
-local function is_regression(history)
-  for _, name in ipairs(history and history.columns or {}) do
-    if name == "train_error" then return false end
-  end
-  return history ~= nil
-end
-
 --- The model in a file (a saved model, any file of a run, or the run's folder); or nil and a message.
 function M.load_model(path)
   local record, file = read_model(path, "load")
@@ -153,7 +145,10 @@ function M.load_model(path)
   local done, why = runfile.restore(model:state(), record.layers)
   if not done then return nil, printable.text(("%s: %s"):format(file, why)) end
   require "perilune.nn.weights".mark(model, path)
-  require "perilune.nn.decision".remember(model, loss, is_regression(record.history))
+  local abouts = require "perilune.nn.about"
+  local about = abouts.of_record(record)
+  abouts.remember(model, about)
+  require "perilune.nn.decision".remember(model, loss, about and about.regression)
   return model
 end
 

@@ -91,6 +91,8 @@ function core.nn.methods.load(model, path, opts)
     entry.from, entry.to = nil, nil
   end
   if not loaded and misfit then raise("nothing in %s fits this model: %s", path, misfit) end
+  local abouts = require "perilune.nn.about"
+  if not misfit then abouts.remember(model, abouts.of_record(record)) end
   M.mark(model, path)
   return list
 end

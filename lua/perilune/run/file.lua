@@ -2,8 +2,9 @@
 --
 --   record field   in the file
 --   kind           "/" attributes format, format_version, created_by, created_utc, kind ("run", "checkpoint", "best",
---   "model") config, input, loss, layers
---                  /model: attributes config, input, loss (that it was trained with; all JSON), parameters;
+--   "model") config, input, loss, layers, about
+--                  /model: attributes config, input, loss (that it was trained with), about (of a saved model: what is
+--                  known of its run, perilune.nn.about; all JSON), parameters;
 --                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest:
 --                  03_residual/01_conv2d
 --   best           /best/layers: the same again, for the best weights so far
@@ -37,7 +38,7 @@ local M = { format = "perilune-run", version = 2 }
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
   kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table",
-  optimizer = "table", state = "table",
+  about = "table", optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
   statistics = "table",
 }
@@ -194,6 +195,7 @@ local function fill(w, record)
       parameters = parameters(record.layers or {}) })
     if record.input then w:attr("/model", "input", exact.encode(record.input)) end
     if record.loss then w:attr("/model", "loss", exact.encode(record.loss)) end
+    if record.about then w:attr("/model", "about", exact.encode(record.about, "about")) end
     if record.layers then write_layers(w, "/model/layers", record.layers) end
   end
   if record.best then write_layers(w, "/best/layers", record.best) end
@@ -244,6 +246,7 @@ local function read_all(r, tensors)
     record.config = attrs.config and assert(exact.decode(attrs.config))
     record.input = attrs.input and assert(exact.decode(attrs.input))
     record.loss = attrs.loss and assert(exact.decode(attrs.loss))
+    record.about = attrs.about and assert(exact.decode(attrs.about))
     if tensors and r:has "/model/layers" then record.layers = read_layers(r, "/model/layers", "", {}) end
   end
   if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end

@@ -320,6 +320,8 @@ function M.start(e, given)
       check_gradients(e)
       if run.path then folder.clear(run.path) end
     end
+    local abouts = require "perilune.nn.about"
+    abouts.remember(e.model, nothing_left and abouts.of_record(found) or abouts.of_experiment(e, identity))
     if nothing_left then return recall(run, e, found) end
     if run.path then trained.note(identity) end
     train(run, e, o, found, identity, overruled)
