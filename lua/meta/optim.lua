@@ -27,8 +27,8 @@ local optim = {}
 ---@field groups? perilune.OptimGroup[] parameters with settings of their own; the first group that fits counts
 ---  (default: none)
 
----A group that gives several of layers, match and parameters has what fits all of them. A name that fits no parameter of
----the model is an error.
+---A group that gives several of layers, match and parameters has what fits all of them. A name that fits no parameter
+---of the model is an error.
 ---@class perilune.OptimGroup
 ---@field layers? string|string[] names or paths of layers
 ---@field match? string|string[] parts of names or paths
