@@ -18,7 +18,8 @@ local pl = {}
 ---@alias perilune.dtype "f32"|"u8"|"i32"
 
 ---A tensor from nested tables of numbers, from one number (no axes), or a copy of a tensor. `true` and `false` count as
----1 and 0. Error: rows of unequal lengths, or a value that does not fit the type; the message names the item.
+---1 and 0. Error: rows of unequal lengths, or a value that does not fit the type; the message names the item. (Of a
+---tensor the copy is as by t:to, which drops fractions.)
 ---
 ---```lua
 ---pl.tensor { { 1, 2 }, { 3, 4 } }
@@ -70,11 +71,11 @@ function pl.full(shape, value, dtype) end
 function pl.eye(rows, columns, dtype) end
 
 ---The values that `for i = from, to, step` runs through, the end included, as a vector; i32 when all are integers,
----else f32. One argument: from 1 to it.
+---else f32. An end that is missed by rounding alone counts. One argument: from 1 to it.
 ---
 ---```lua
 ---pl.arange(5)            -- 1 2 3 4 5
----pl.arange(0, 1, 0.1)    -- 11 values
+---pl.arange(0, 0.3, 0.1)  -- 4 values
 ---```
 ---@param from number
 ---@param to? number (default: `from`, counted to from 1)

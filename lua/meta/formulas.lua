@@ -14,12 +14,12 @@ local pl = {}
 ---always taken the same way.
 ---
 ---The batch is the first axis of a value, and its size is not known: reductions name the axes of a sample, in reshape
----the batch is -1; `x:select(2, 1)` is the first element of each sample, and `x[1]` an error. Numbers and tensors that
----the function captures are constants, part of the graph; they are looked at again before each epoch, and a change is
----an error. In files a layer is its operations: where the function used a size (`x:size(2)`, `x.shape`, axes and
----places counted from the end), what is loaded takes no shapes of which that size is another one, and says so.
----The first batch of a training, and `perilune check`, also compute the operations one by one, nothing fused,
----and compare to the last bit.
+---the batch is -1 (or `x.shape[1]`, with which nothing can be computed); `x:select(2, 1)` is the first element of each
+---sample, and `x[1]` an error. Numbers and tensors that the function captures are constants, part of the graph; they
+---are looked at again before each epoch, and a change is an error. In files a layer is its operations: where the
+---function used a size (`x:size(2)`, `x.shape`, axes and places counted from the end), what is loaded takes no shapes
+---of which that size is another one, and says so. The first batch of a training, and `perilune check`, also compute the
+---operations one by one, nothing fused, and compare to the last bit.
 ---
 ---  arithmetic       + - * / ^ with broadcasting, exp log sqrt square abs sin cos tanh sigmoid relu gelu silu clamp
 ---  comparisons      lt le gt ge eq ne, maximum minimum, pl.where(condition, yes, no)
@@ -100,10 +100,9 @@ function nn.Graph(forward, options) end
 ---A loss from a formula, with its gradient: for experiments, and called as loss(output, target) in loops by hand.
 ---
 ---The function is recorded once, as that of nn.define is, and then runs in C like a built-in loss. The value is the
----mean over the batch of what forward gives for each sample (or ends with `:mean()`). Labels come as numbers:
----`p:pick(label)`, `label:one_hot(10)`; a model of several outputs gives a list of them, `y[1]`, `y[2]`.
----`perilune help formulas` tells what it may use. It is saved with the run, and its operations are part of the run's
----identity.
+---mean over the batch of what forward gives for each sample. Labels come as numbers: `p:pick(label)`,
+---`label:one_hot(10)`; a model of several outputs gives a list of them, `y[1]`, `y[2]`. `perilune help formulas` tells
+---what it may use. It is saved with the run, and its operations are part of the run's identity.
 ---
 ---```lua
 ---local focal = nn.define_loss {
@@ -120,6 +119,25 @@ function nn.Graph(forward, options) end
 ---  name    = "WeightedCrossEntropy",
 ---  forward = function(y, label) return -(y:log_softmax(-1) * label:one_hot(3) * weight):sum(-1) end,
 ---}
+---```
+---
+---forward may itself end with the mean over the batch, `:mean()` without axes (with reduction = "sum": `:sum()`). After
+---it may only come a sign, a number as factor or divisor, and another such mean (sum), added or subtracted; to a mean
+---a number may be added: `0.5 * e:mean() + 0.1 * (y ^ 2):mean()`. All else that the whole batch decides is an error.
+---RMSE, the root of a mean, is least where MSE is: train with that. Where it must be this loss, or costs weighted by
+---class and divided by the weights of the batch's labels, the loss is a plain function that returns the value and its
+---gradient; experiments take it too, but it is slower:
+---
+---```lua
+---local function rmse(y, t)
+---  return pl.value_and_grad(function(v) return ((v - t) ^ 2):mean():sqrt() end)(y)
+---end
+---local function weighted_mean(y, label)
+---  return pl.value_and_grad(function(v)
+---    local w = label:one_hot(3) * weight
+---    return -(v:log_softmax(-1) * w):sum() / w:sum()
+---  end)(y)
+---end
 ---```
 ---@param definition perilune.LossDefinition
 ---@return perilune.Loss loss

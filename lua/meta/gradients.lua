@@ -12,8 +12,9 @@ local pl = {}
 ---
 ---The function returns one number, from operations of formulas, and its gradient is that of `pl.grad`; or it returns
 ---the number and then a gradient for each argument, computed by hand. The differences are taken in double precision, by
----an evaluation of its own that shares nothing with the kernels; a function by hand that is no formula (a sign, a sort)
----is compared in f32, less sharply. At a kink, such as relu at 0, any slope between those of its two sides will do.
+---an evaluation of its own that shares nothing with the kernels; a function by hand that is no formula (a sign, a
+---sort), or computes with numbers it has read (`x:item()`), is compared in f32, less sharply. At a kink, such as relu
+---at 0, any slope between those of its two sides will do.
 ---
 ---```lua
 ---local x, t = pl.randn(8, 3), pl.randn(8, 2)
@@ -21,6 +22,6 @@ local pl = {}
 ---```
 ---@param f fun(...): number, any
 ---@param ... any tensors and numbers; last, if at all, perilune.GradientCheckOptions
----@return number distance the largest relative one
+---@return number distance the largest relative one; of small gradients relative to a tenth of the argument's largest
 ---@return string precision "double" or "single"
 function pl.gradient_check(f, ...) end

@@ -29,7 +29,9 @@ local nn = {}
 ---  "zeros"; {"constant", c}; {"uniform", low, high}; {"normal", mean, std}
 ---  function(shape) return tensor end
 ---
----Here inputs and outputs are those of one output or input number: kernel height x width x channels for convolution.
+---Here inputs and outputs are those of one output or input number: kernel height x width x channels for convolution. Of
+---a formula's parameter inputs is the last axis but one, outputs the last, as matmul takes it; where it is used
+---otherwise, give it another init.
 ---@alias perilune.Init string|table|fun(shape: integer[]): perilune.Tensor
 
 ---@class perilune.LinearOptions
@@ -150,7 +152,7 @@ function nn.BatchNorm(features, options) end
 ---
 ---The mask is a function of the seed, the layer, the step and the index of the value. Srivastava et al., JMLR 15,
 ---2014.
----@param p? number in [0, 1) (default 0.5)
+---@param p? number from 0 to 0.999999 (default 0.5)
 ---@param options? perilune.LayerOptions
 ---@return perilune.Layer
 function nn.Dropout(p, options) end

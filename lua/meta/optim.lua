@@ -27,6 +27,8 @@ local optim = {}
 ---@field groups? perilune.OptimGroup[] parameters with settings of their own; the first group that fits counts
 ---  (default: none)
 
+---A group that gives several of layers, match and parameters has what fits all of them. A name that fits no parameter
+---of the model is an error.
 ---@class perilune.OptimGroup
 ---@field layers? string|string[] names or paths of layers
 ---@field match? string|string[] parts of names or paths
@@ -57,7 +59,7 @@ local optim = {}
 function optim.SGD(options) end
 
 ---@class perilune.AdamOptions : perilune.OptimOptions
----@field betas? number[] b1 and b2, below 1 (default {0.9, 0.999})
+---@field betas? number[] b1 and b2, from 0 to 0.999999 (default {0.9, 0.999})
 ---@field eps? number above 0 (default 1e-8)
 ---@field correction? "step"|"epoch" what t counts; the document's own Adam counts epochs (default "step")
 ---@field eps_inside_root? boolean sqrt(v / (1 - b2^t) + eps) (default false)
@@ -71,7 +73,7 @@ function optim.SGD(options) end
 function optim.Adam(options) end
 
 ---@class perilune.MomentsOptions : perilune.OptimOptions
----@field betas? number[] b1 and b2, below 1 (default {0.9, 0.999})
+---@field betas? number[] b1 and b2, from 0 to 0.999999 (default {0.9, 0.999})
 ---@field eps? number above 0 (default: the optimizer's own, below)
 
 ---Adam with weight decay beside the step: w = w - lr weight_decay w. Loshchilov, Hutter, ICLR 2019.
@@ -135,7 +137,8 @@ function optim.EAdam(options) end
 ---@return perilune.Optimizer
 function optim.AdaBelief(options) end
 
----Adam's direction r, plus weight_decay w, made as long as the parameter it moves: w = w - lr (|w| / |r|) r.
+---Adam's direction r, plus weight_decay w, made as long as the parameter it moves: w = w - lr (|w| / |r|) r, or lr r
+---where either length is 0.
 ---
 ---You et al., ICLR 2020.
 ---@param options? perilune.MomentsOptions lr is 0.001, eps 1e-6, weight_decay 0.01 unless given
@@ -143,7 +146,7 @@ function optim.AdaBelief(options) end
 function optim.LAMB(options) end
 
 ---@class perilune.LionOptions : perilune.OptimOptions
----@field betas? number[] b1 and b2, below 1 (default {0.9, 0.99})
+---@field betas? number[] b1 and b2, from 0 to 0.999999 (default {0.9, 0.99})
 
 ---c = b1 m + (1 - b1) g, w = w - lr (sign(c) + weight_decay w), m = b2 m + (1 - b2) g. Chen et al., 2023.
 ---@param options? perilune.LionOptions lr is 0.0001 unless given

@@ -34,7 +34,8 @@ function stopping.window(options) end
 ---@field monitor? string a column of the history (default "train_loss")
 ---@field mode? "min"|"max" which is better (default: known for losses, errors, accuracies and F1)
 
----The usual rule: stop after `patience` epochs in a row without an improvement.
+---The usual rule: stop after `patience` epochs in a row without an improvement. What improves by too little for
+---min_delta ends no waiting, but is the best epoch all the same if it is the best so far.
 ---
 ---```lua
 ---pl.stopping.patience { monitor = "val_accuracy", patience = 3 }

@@ -86,14 +86,14 @@ static pl_status read_number(double *out, const pl_class *cls, const pl_option *
   if (!cJSON_IsNumber(v)) return wrong(cls, o, whole ? "a whole number" : "a number", v, err);
   double x = v->valuedouble;
   if (whole && (x != floor(x) || fabs(x) > 1e15))
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' takes a whole number, got %g", cls->type, o->name, x);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' takes a whole number, got %.9g", cls->type, o->name, x);
   if (!isfinite(x))
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %g", cls->type, o->name, x);
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be finite, got %.9g", cls->type, o->name, x);
   if ((o->low != 0 || o->high != 0) && (x < o->low || x > o->high)) {
     if (o->high >= 1e15 && x < o->low)
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %g", cls->type, o->name,
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be at least %g, got %.9g", cls->type, o->name,
                           o->low, x);
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %g", cls->type, o->name,
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got %.9g", cls->type, o->name,
                         o->low, o->high, x);
   }
   *out = x;
@@ -117,7 +117,7 @@ static pl_status read_two(double out[2], const pl_class *cls, const pl_option *o
   if (status) return status;
   out[0] = o->kind == PL_OPTION_RANGE ? -out[1] : out[1];
   if (out[0] != out[1] && (o->low != 0 || o->high != 0) && out[0] < o->low)
-    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got { %g, %g }", cls->type,
+    return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s' must be between %g and %g, got { %.9g, %.9g }", cls->type,
                         o->name, o->low, o->high, out[0], out[1]);
   return PL_OK;
 }
@@ -175,7 +175,7 @@ static pl_status read_init(pl_init *out, const pl_class *cls, const pl_option *o
       if (status) return status;
     }
     if (inits[i].kind == PL_INIT_NORMAL && number[1] < 0)
-      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': the std of \"normal\" must not be negative, got %g",
+      return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': the std of \"normal\" must not be negative, got %.9g",
                           cls->type, o->name, number[1]);
     if (inits[i].kind == PL_INIT_UNIFORM && number[0] > number[1])
       return pl_error_set(err, PL_ERROR_VALUE, "%s: option '%s': \"uniform\" takes the low end first, got %g and %g",

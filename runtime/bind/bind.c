@@ -10,12 +10,12 @@ int bind_raise(lua_State *L, const pl_error *err) {
   return luaL_error(L, "%s", err->text);
 }
 
-/* Does it begin with a line of a script, "file.lua:12: " or, of the prompt, "stdin:1: "? */
+/* Does it begin with a line of a script, "file.lua:12: ", or of what was typed, "stdin:1: ", "(command line):1: "? */
 static bool has_position(const char *text) {
   const char *colon = strchr(text, ':');
   size_t before = colon != NULL ? (size_t)(colon - text) : 0;
-  bool file = before >= 4 && strncmp(colon - 4, ".lua", 4) == 0, prompt = before == 5 && strncmp(text, "stdin", 5) == 0;
-  if (!file && !prompt) return false;
+  bool file = before >= 4 && strncmp(colon - 4, ".lua", 4) == 0;
+  if (!file && strncmp(text, "stdin:", 6) != 0 && strncmp(text, "(command line):", 15) != 0) return false;
   size_t digits = strspn(colon + 1, "0123456789");
   return digits > 0 && strncmp(colon + 1 + digits, ": ", 2) == 0;
 }

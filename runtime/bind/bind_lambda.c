@@ -1,4 +1,5 @@
 /* Layers that are functions of the script: the core calls back into Lua, in the state that began the pass. */
+#include <stdarg.h>
 #include "bind/bind_formula.h"
 #include "bind/bind_layer.h"
 #include "layers/layer.h"
@@ -9,15 +10,27 @@ pl_tensor *bind_push_batch(lua_State *L, const pl_shape *sample, size_t batch, c
   return *slot;
 }
 
+/* Without the script's line, which is added where the pass was begun. */
+static void fail(lua_State *L, const char *format, ...) {
+  va_list words;
+  va_start(words, format);
+  lua_pushvfstring(L, format, words);
+  va_end(words);
+  lua_error(L);
+}
+
 static void copy_result(lua_State *L, const char *what, const pl_shape *sample, size_t batch, float *out) {
-  const pl_tensor *t = bind_check_tensor(L, -1);
+  const pl_tensor *t = bind_test_tensor(L, -1);
   pl_shape want = bind_batch_shape(sample, batch);
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT];
-  if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &want))
-    luaL_error(L, "Lambda: %s must return an f32 tensor of shape %s, got %s %s", what,
-               pl_shape_text(a, &want, false), pl_dtype_name(pl_tensor_type(t)),
-               pl_shape_text(b, pl_tensor_shape(t), false));
-  bind_copy_floats(L, t, out);
+  pl_shape_text(a, &want, false);
+  if (t == NULL)
+    fail(L, "Lambda: %s must return an f32 tensor of shape %s, got %s", what, a, luaL_typename(L, -1));
+  else if (pl_tensor_type(t) != PL_F32 || !pl_shape_equal(pl_tensor_shape(t), &want))
+    fail(L, "Lambda: %s must return an f32 tensor of shape %s, got %s %s", what, a,
+         pl_dtype_name(pl_tensor_type(t)), pl_shape_text(b, pl_tensor_shape(t), false));
+  else
+    bind_copy_floats(L, t, out);
 }
 
 static int protected_host(lua_State *L) {
@@ -26,7 +39,7 @@ static int protected_host(lua_State *L) {
   if (call->kind == PL_HOST_RECORD) return bind_record(L, call), 0;
   lua_getiuservalue(L, -1, 1);
   if (call->kind == PL_HOST_SHAPE) {
-    if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) luaL_error(L, "Lambda: needs forward = function(x) ... end");
+    if (lua_getfield(L, -1, "forward") != LUA_TFUNCTION) fail(L, "needs forward = function(x) ... end");
     lua_pop(L, 1);
     if (lua_getfield(L, -1, "shape") != LUA_TFUNCTION) return 0;
     bind_push_shape(L, &call->in);
@@ -40,7 +53,7 @@ static int protected_host(lua_State *L) {
     copy_result(L, "forward", &call->out, call->batch, call->y);
   } else {
     if (lua_getfield(L, -1, "backward") != LUA_TFUNCTION)
-      luaL_error(L, "Lambda: cannot be trained through without backward = function(dy, x, y) ... end");
+      fail(L, "Lambda: cannot be trained through without backward = function(dy, x, y) ... end");
     bind_push_batch(L, &call->out, call->batch, call->dy);
     bind_push_batch(L, &call->in, call->batch, call->x);
     bind_push_batch(L, &call->out, call->batch, call->y);

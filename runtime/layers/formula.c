@@ -46,11 +46,12 @@ static pl_status add_param(pl_layer *self, const cJSON *json, char *name, pl_err
     return status;
   }
   strcpy(name, text);
-  int64_t count = pl_shape_count(&p.shape), last = p.shape.axes ? p.shape.size[p.shape.axes - 1] : 1;
+  int axes = p.shape.axes;
+  int64_t count = pl_shape_count(&p.shape), last = axes > 0 ? p.shape.size[axes - 1] : 1;
   if (count < 1) return pl_error_set(err, PL_ERROR_VALUE, "%s: parameter '%s' has no elements", c->type, name);
-  if (!has_init && p.shape.axes < 2) p.init.kind = PL_INIT_ZEROS;
-  double in = p.shape.axes < 2 ? (double)count : (double)(count / last);
-  pl_layer_declare(self, name, p.shape, p.init, in, (double)last, p.trained);
+  if (!has_init && axes < 2) p.init.kind = PL_INIT_ZEROS;
+  int64_t in = axes < 2 ? count : p.shape.size[axes - 2];   /* as matmul: the axes before are those of many matrices */
+  pl_layer_declare(self, name, p.shape, p.init, (double)in, (double)last, p.trained);
   return PL_OK;
 }
 

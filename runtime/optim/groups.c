@@ -12,8 +12,30 @@ static const pl_option group_options[] = {
   PL_OPTIM_NUMBER(group_config, weight_decay, 0, 1e15),
   { .name = "frozen", .kind = PL_OPTION_BOOL, .offset = offsetof(group_config, frozen) }, { 0 }
 };
-static const char *const selectors[] = { "layers", "match", "parameters" };
-enum { SELECTORS = sizeof selectors / sizeof selectors[0] };
+
+static const char *layer_name(const pl_slice *slice) { return slice->layer ? pl_layer_name(slice->layer) : ""; }
+
+static bool is_of_layer(const pl_slice *slice, const char *name) {
+  return strcmp(slice->path, name) == 0 || strcmp(layer_name(slice), name) == 0;
+}
+
+static bool is_of_match(const pl_slice *slice, const char *part) {
+  return strstr(slice->path, part) != NULL || strstr(layer_name(slice), part) != NULL;
+}
+
+static bool is_called(const pl_slice *slice, const char *name) { return strcmp(slice->name, name) == 0; }
+
+/* Which names a group may have, when a name fits a parameter, and what is said of one that fits none. */
+static const struct {
+  const char *name;
+  bool (*fits)(const pl_slice *slice, const char *name);
+  const char *before, *after;
+} selectors[] = {
+  { "layers", is_of_layer, "no layer '", "' has parameters" },
+  { "match", is_of_match, "no layer with '", "' in its name has parameters" },
+  { "parameters", is_called, "no layer has a parameter '", "'" }
+};
+enum { LAYERS, PARAMETERS = 2, SELECTORS };
 
 /* A string, or a list of strings. */
 static bool is_names(const cJSON *json) {
@@ -34,13 +56,13 @@ static pl_status read_group(pl_optim_group *group, const pl_optimizer *opt, cJSO
     return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d is no table such as { layers = { \"fc1\" }, lr = 0.01 }",
                         type, number);
   for (int i = 0; i < SELECTORS; i++) {
-    cJSON *names = cJSON_DetachItemFromObjectCaseSensitive(spec, selectors[i]);
+    cJSON *names = cJSON_DetachItemFromObjectCaseSensitive(spec, selectors[i].name);
     bool ok = names == NULL || is_names(names);
     selects = selects || names != NULL;
     cJSON_Delete(names);
     if (!ok)
       return pl_error_set(err, PL_ERROR_TYPE, "%s: group %d: '%s' takes a name or a list of names", type, number,
-                          selectors[i]);
+                          selectors[i].name);
   }
   if (!selects)
     return pl_error_set(err, PL_ERROR_VALUE,
@@ -91,58 +113,48 @@ pl_status pl_optim_groups_read(pl_optimizer *opt, const cJSON *json, pl_error *e
 
 /* ---- matching ---- */
 
-static bool same(const char *a, const char *b) { return strcmp(a, b) == 0; }
-static bool contains(const char *text, const char *part) { return strstr(text, part) != NULL; }
+/* The first of the names, a string or a list of strings, and the one after `name`. */
+static const cJSON *first_name(const cJSON *names) { return cJSON_IsArray(names) ? names->child : names; }
 
-/* Does `test` hold between `text` and one of the names? */
-static bool any(const cJSON *names, const char *text, bool (*test)(const char *text, const char *name)) {
-  const cJSON *item;
-  if (cJSON_IsString(names)) return test(text, names->valuestring);
-  cJSON_ArrayForEach(item, names) {
-    if (test(text, item->valuestring)) return true;
-  }
-  return false;
+static const cJSON *next_name(const cJSON *names, const cJSON *name) {
+  return cJSON_IsArray(names) ? name->next : NULL;
 }
-
-static const char *layer_name(const pl_slice *slice) { return slice->layer ? pl_layer_name(slice->layer) : ""; }
 
 static bool meets(const cJSON *spec, const pl_slice *slice) {
-  const char *name = layer_name(slice);
-  const cJSON *layers = cJSON_GetObjectItemCaseSensitive(spec, "layers"),
-    *match = cJSON_GetObjectItemCaseSensitive(spec, "match");
-  const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(spec, "parameters");
-  if (layers && !any(layers, slice->path, same) && !any(layers, name, same)) return false;
-  if (match && !any(match, slice->path, contains) && !any(match, name, contains)) return false;
-  return parameters == NULL || any(parameters, slice->name, same);
+  for (int k = 0; k < SELECTORS; k++) {
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(spec, selectors[k].name), *name = first_name(names);
+    while (name != NULL && !selectors[k].fits(slice, name->valuestring)) name = next_name(names, name);
+    if (names != NULL && name == NULL) return false;
+  }
+  return true;
 }
 
-/* The first of the names that no layer has, or NULL. */
-static const char *stranger(const cJSON *names, const pl_slice *slices, size_t n) {
-  const cJSON *item = cJSON_IsArray(names) ? names->child : names;
-  for (; item; item = cJSON_IsArray(names) ? item->next : NULL) {
-    bool found = false;
-    const char *name = item->valuestring;
-    for (size_t i = 0; i < n && !found; i++) found = same(name, slices[i].path) || same(name, layer_name(&slices[i]));
-    if (!found) return name;
+/* The first of the selector's names that fits no parameter, or NULL. */
+static const char *stranger(const cJSON *spec, int selector, const pl_slice *slices, size_t n) {
+  const cJSON *names = cJSON_GetObjectItemCaseSensitive(spec, selectors[selector].name);
+  for (const cJSON *name = first_name(names); name; name = next_name(names, name)) {
+    size_t i = 0;
+    while (i < n && !selectors[selector].fits(&slices[i], name->valuestring)) i++;
+    if (i == n) return name->valuestring;
   }
   return NULL;
 }
 
-static pl_status no_such_layer(const pl_optimizer *opt, int number, const char *name, const pl_slice *slices, size_t n,
-                               pl_error *err) {
+static pl_status fits_nothing(const pl_optimizer *opt, int number, int selector, const char *name,
+                              const pl_slice *slices, size_t n, pl_error *err) {
   const char *names[2 * 64 + 1] = { 0 };
   int k = 0;
   for (size_t i = 0; i < n && k < 2 * 64 - 1; i++) {
-    if (*layer_name(&slices[i])) names[k++] = layer_name(&slices[i]);
-    names[k++] = slices[i].path;
+    if (selector != PARAMETERS && *layer_name(&slices[i])) names[k++] = layer_name(&slices[i]);
+    names[k++] = selector == PARAMETERS ? slices[i].name : slices[i].path;
   }
-  for (size_t i = 0, length = strlen(name); i < n; i++)
+  for (size_t i = 0, length = strlen(name); selector == LAYERS && i < n; i++)
     if (strncmp(slices[i].path, name, length) == 0 && slices[i].path[length] == '/')
       return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: '%s' has no parameters of its own; match = \"%s\" is all "
                           "layers inside it", opt->cls->head.type, number, name, name);
   const char *nearest = pl_nearest_name(name, names);
-  return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: no layer '%s' has parameters%s%s%s", opt->cls->head.type,
-                      number, name,
+  return pl_error_set(err, PL_ERROR_VALUE, "%s: group %d: %s%s%s%s%s%s", opt->cls->head.type, number,
+                      selectors[selector].before, name, selectors[selector].after,
                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
@@ -151,8 +163,10 @@ pl_status pl_optim_groups_match(const pl_optimizer *opt, uint32_t *group_of, con
   for (size_t i = 0; i < n; i++) group_of[i] = (uint32_t)opt->groups - 1;
   for (size_t g = opt->groups - 1; g-- > 0;) {   /* backwards, so that the first group has the last word */
     const cJSON *spec = cJSON_GetArrayItem(opt->groups_json, (int)g);
-    const char *name = stranger(cJSON_GetObjectItemCaseSensitive(spec, "layers"), slices, n);
-    if (name != NULL) return no_such_layer(opt, (int)g + 1, name, slices, n, err);
+    for (int k = 0; k < SELECTORS; k++) {
+      const char *name = stranger(spec, k, slices, n);
+      if (name != NULL) return fits_nothing(opt, (int)g + 1, k, name, slices, n, err);
+    }
     bool met = false;
     for (size_t i = 0; i < n; i++) {
       if (!meets(spec, &slices[i])) continue;

@@ -61,6 +61,23 @@ function TestScripts:test_runtime_error()
   expect(1, "x.lua:2: attempt to index a nil value (global 'nm')", "run x.lua",
     "local pl = 1\nlocal m = nm.Linear(1, 2)\n")
 end
+-- One line, that of the pass, where the script's own function is at fault for what it returns.
+function TestScripts:test_layers_that_are_functions()
+  local function lambda(fields, pass)
+    return ("local pl = require 'perilune'\nlocal nn, x = pl.nn, pl.ones(1, 2)\n" ..
+      "local m = nn.Sequential { nn.Linear(2, 2), nn.Lambda { %s } }:build { 2 }\nm:forward(x)\n%s\n")
+      :format(fields, pass or "")
+  end
+  local due = "Lambda: forward must return an f32 tensor of shape [1, 2], got "
+  expect(1, "x.lua:4: " .. due .. "f32 [1]", "x.lua", lambda "forward = function(v) return v:sum(2) end")
+  expect(1, "x.lua:4: " .. due .. "nil", "x.lua", lambda "forward = function() end")
+  expect(1, "x.lua:4: " .. due .. "number", "x.lua", lambda "forward = function() return 3 end")
+  expect(1, "x.lua:5: Lambda: cannot be trained through without backward = function(dy, x, y) ... end", "x.lua",
+    lambda("forward = function(v) return v end", "m:backward(x)"))
+  expect(1, "x.lua:3: layer 2 (Lambda): needs forward = function(x) ... end", "x.lua", lambda "")
+  local r = cli.run "-e 'pl.nn.Residual(pl.nn.Lambda {}):build { 2 }'"
+  lu.assertStrContains(r.err, "perilune: (command line):1: layer 1 (Lambda): needs forward")
+end
 function TestScripts:test_no_such_file()
   expect(1, "cannot open nowhere.lua: No such file or directory", "run nowhere.lua")
 end

@@ -116,6 +116,82 @@ function TestDefineLoss.test_other_shapes()
   end
 end
 
+-- A mean or sum over the batch, and what may follow it: the same number as of tensors.
+function TestDefineLoss.test_ends_over_the_batch()
+  local t = pl.randn(7, 5, { seed = 2 })
+  local function same(forward, reduction)
+    lu.assertAlmostEquals((nn.define_loss { forward = forward, reduction = reduction } (y, t)), forward(y, t), 1e-5)
+  end
+  same(function(o, v) return 1 - 2 * ((o - v) ^ 2):mean() / 3 end)
+  same(function(o, v) return -(o * v):mean() + 0.1 * (o ^ 2):mean() end)
+  same(function(o, v) return ((o - v) ^ 2):sum() / 35 end, "sum")
+  same(function(o, v) return 0.5 * ((o - v) ^ 2):sum() - o:abs():sum() end, "sum")
+  local whole = ((y - t) ^ 2):mean()
+  for i, forward in ipairs {
+    function(o, v) return ((o - v) ^ 2):mean():mean() end,
+    function(o, v) return ((o - v) ^ 2):reshape(o.shape):mean(-1) end,
+    function(o, v) return ((o - v) ^ 2):reshape(o.shape[1], 5) end,
+  } do lu.assertAlmostEquals((nn.define_loss { forward = forward } (y, t)), whole, 1e-5, i) end
+end
+
+-- What the whole batch decides, sample by sample, would be another number.
+function TestDefineLoss.test_nothing_else_follows_a_mean_over_the_batch()
+  local function said(forward, reduction)
+    local ok, message = pcall(nn.define_loss { forward = forward, reduction = reduction }, y, y * 2)
+    lu.assertFalse(ok)
+    lu.assertStrContains(message, "define_loss_test.lua:")
+    return message
+  end
+  for _, case in ipairs {
+    { "sqrt: mean", function(o, t) return ((o - t) ^ 2):mean():sqrt() end },
+    { "square: mean", function(o, t) return (o - t):mean() ^ 2 end },
+    { "mul: mean", function(o, t) return (o - t):mean() * o:mean() end },
+    { "div: mean", function(o, t) return 1 / (o - t):mean() end },
+    { "div: sum", function(o, t) return ((o - t) ^ 2):sum() / o.shape[1] end },
+    { "div: sum", function(o, t) return (o * t):sum() / t:sum() end },
+    { "square: mean", function(o) return (o:sum(-1) - o:sum(-1):mean()) ^ 2 end },
+    { "gt: mean", function(o) return pl.where(o:mean():gt(0), o:mean(), 0) end },
+    { "where: mean", function(o) return pl.where(o:gt(0), o, o:mean()) end },
+    { "cat: mean", function(o) return pl.cat({ o, o:mean({ keepdim = true }) }, -1) end },
+    { "sum: mean", function(o) return o:mean({ keepdim = true }):sum(-1) end },
+    { "add: sum", function(o) return o:sum() + 1 end, "sum" },
+    { "add: sum", function(o) return o:sum() + o:sum(-1) end, "sum" },
+    { "add: mean", function(o) return o:mean() + o:sum() end },
+    { "mean: sum", function(o) return o:sum():mean() end },
+  } do
+    lu.assertStrContains(said(case[2], case[3]), case[1] .. " without axes is over the batch and comes last")
+  end
+  lu.assertStrContains(said(function(o) return 0.5 * o:sum() end), "a loss is the mean over the batch")
+  for _, use in ipairs { function(n) return 1 / n end, function(n) return -n end, function(n) return n < 3 end,
+    function(n) return n end } do
+    local message = said(function(o) return o / use(o.shape[1]) end)
+    lu.assertStrContains(message, "the number of samples (shape[1]) is not known")
+  end
+  for what, forward in pairs { sqrt = function(_, x) return x:mean():sqrt() end,
+    Linear = function(self, x) return self.fc(x:mean({ keepdim = true })) end } do
+    local layer = nn.define { name = "L", forward = forward, layers = function() return { fc = nn.Linear(3, 1) } end }()
+    lu.assertErrorMsgContains(what .. ": mean without axes is over the batch", layer.build, layer, { 3 })
+  end
+end
+
+-- What help says to write instead.
+function TestDefineLoss.test_a_function_with_a_tape()
+  local weight, t = pl.tensor { 1, 1, 5, 1, 2 }, label
+  local function weighted(o)
+    return pl.value_and_grad(function(v)
+      local of = t:one_hot(5) * weight
+      return -(v:log_softmax(-1) * of):sum() / of:sum()
+    end)(o)
+  end
+  local value, grad = weighted(y)
+  local costs, total, sum = -y:log_softmax(-1):pick(t), 0, 0
+  for i, l in ipairs(t:totable()) do
+    total, sum = total + costs[i] * weight[l + 1], sum + weight[l + 1]
+  end
+  lu.assertAlmostEquals(value, total / sum, 1e-5)
+  lu.assertEquals(grad.shape, y.shape)
+end
+
 function TestDefineLoss.test_wrong_use()
   for _, case in ipairs {
     { 'end it with :mean(), over no axes or those of a sample, or say reduction = "sum"',

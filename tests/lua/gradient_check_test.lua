@@ -1,6 +1,7 @@
 -- pl.gradient_check: right gradients pass, wrong ones are named, also those computed by hand; wrong use.
 local lu = require "luaunit"
 local pl = require "perilune"
+local core = require "perilune.core"
 
 local x, t = pl.randn(5, 3, { seed = 1 }), pl.randn(5, 2, { seed = 2 })
 local w, b = pl.randn(3, 2, { seed = 3 }), pl.randn(2, { seed = 4 })
@@ -45,15 +46,54 @@ function TestGradientCheck:test_what_is_no_formula_is_compared_in_f32()
   refused("argument 1", l1(1.1), w, b)
 end
 
+-- Numbers that are read are of f32, whatever the rest is computed in; those that only decide are not computed with.
+function TestGradientCheck:test_numbers_that_are_read()
+  local v, order = pl.tensor { 2.5, 1.5, 3.5 }, pl.tensor { 1, 2, 3 }
+  local function squares(factor)
+    return function(u)
+      local total = 0.0
+      for _, number in ipairs(u:totable()) do total = total + number ^ 2 end
+      return total, 2 * factor * u
+    end
+  end
+  for i, f in ipairs {
+    squares(1),
+    function(u) return (u:sort() * order):sum(), pl.tensor { 2, 1, 3 } end,
+    function(u) return u:topk(2):sum(), pl.tensor { 1, 0, 1 } end,
+    function(u)
+      local total = 0.0
+      for k = 1, 3 do total = total + (core.tensor.is_tensor(u) and u[k] or u[k]:item()) ^ 2 end
+      return total, 2 * u
+    end,
+  } do lu.assertEquals(select(2, pl.gradient_check(f, v)), "single", i) end
+  refused("its gradient is 5.5, central differences give 5", squares(1.1), v)
+  local function clipped(u)
+    if u:sum() > 100 then return u:sum() * 0, u * 0 end
+    return (u ^ 2):sum(), 2 * u
+  end
+  lu.assertEquals(select(2, pl.gradient_check(clipped, v)), "double")
+end
+
 function TestGradientCheck:test_a_kink_has_slopes_on_both_sides()
   pl.gradient_check(function(v) return v:relu():sum() end, pl.tensor { 0, -1, 2 })
   pl.gradient_check(function(v) return v:abs():sum(), pl.tensor { 0.5, -1, 1 } end, pl.tensor { 0, -1, 2 })
   refused("[1]", function(v) return v:abs():sum(), pl.tensor { 1.5, -1, 1 } end, pl.tensor { 0, -1, 2 })
+  local function in_f32(at_kink)
+    return function(v) return v:relu():sum(), v:sign():maximum(0) + at_kink * v:eq(0):to "f32" end
+  end
+  for _, slope in ipairs { 0, 0.5, 1 } do
+    lu.assertEquals(select(2, pl.gradient_check(in_f32(slope), pl.tensor { 0, -1, 2, 1e-3 })), "single")
+  end
+  refused("[1]", in_f32(1.5), pl.tensor { 0, -1, 2 })
+  refused("[1]", in_f32(-0.5), pl.tensor { 0, -1, 2 })
 end
 
--- Neither a large value nor large gradients of other arguments excuse a gradient; what f32 leaves of a sum that cancels
--- is none.
+-- Neither a large value nor large gradients of other arguments or elements excuse a gradient; what f32 leaves of a sum
+-- that cancels is none.
 function TestGradientCheck:test_scales()
+  local steep = pl.tensor { 1e4, 1, 1 }
+  refused("[3]: its gradient is 0.5, central differences give 1",
+    function(u) return (u * steep):sum(), pl.tensor { 1e4, 1, 0.5 } end, pl.ones(3))
   local v, zeros = pl.tensor { 1, 2, 3 }, pl.zeros(3)
   refused("its gradient is 0, central differences give 0.99999", function(u) return 1e6 + u:sum(), zeros end, v)
   refused("argument 1", function(u, s) return u:sum() + 1e6 * s:sum(), zeros, zeros + 1e6 end, v, v)

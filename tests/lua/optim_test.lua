@@ -225,6 +225,7 @@ function TestOptim:test_messages()
   lu.assertStrContains(error_of(optim.Adam, { beta = 1 }), "Adam has no option 'beta'; did you mean 'betas'?")
   lu.assertStrContains(error_of(optim.Adam, { betas = { 0.9, 1 } }),
     "Adam: option 'betas' must be between 0 and 0.999999, got 1")
+  lu.assertStrContains(error_of(optim.Adam, { betas = { 0.9, 0.9999999 } }), "0.999999, got 0.9999999")
   lu.assertStrContains(error_of(optim.Adam, { group = {} }), "Adam has no option 'group'; did you mean 'groups'?")
   lu.assertStrContains(error_of(optim.SGD, { momentum_form = "heavy" }), "option 'momentum_form' is one of")
   lu.assertStrContains(error_of(function() opt.lr = "fast" end), "Adam: lr takes a number from 0 to 1e15, got fast")
@@ -246,7 +247,13 @@ function TestOptim:test_messages()
   lu.assertStrContains(error_of(function()
     optim.SGD { groups = { { layers = "01_sequential" } } }:bind(nested)
   end), "'01_sequential' has no parameters of its own; match = \"01_sequential\" is all layers inside it")
-  lu.assertStrContains(error_of(grouped { match = "conv" }), "SGD: group 1 meets no parameter of the model")
+  for words, group in pairs {
+    ["no layer 'conv' has parameters"] = { layers = { "hidden", "conv" } },
+    ["no layer with 'conv' in its name has parameters"] = { match = { "hid", "conv" } },
+    ["no layer has a parameter 'wieght'; did you mean 'weight'?"] = { parameters = { "bias", "wieght" } },
+  } do lu.assertStrContains(error_of(grouped(group)), "SGD: group 1: " .. words) end
+  lu.assertStrContains(error_of(grouped { layers = "hidden", match = "03" }),
+    "SGD: group 1 meets no parameter of the model")
   lu.assertStrContains(error_of(grouped { lr = 1 }), "SGD: group 1 names nothing")
   lu.assertStrContains(error_of(grouped { match = "h", momentum = 1 }), "SGD: group 1: group has no option 'momentum'")
   lu.assertStrContains(error_of(grouped { match = 3 }), "SGD: group 1: 'match' takes a name or a list of names")

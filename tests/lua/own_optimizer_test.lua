@@ -300,7 +300,9 @@ function TestWrongUse:test_options()
   refused("MyAdam: option 'eps' must be finite", Adam, { eps = 1 / 0 })
   refused("MyLion takes options only", Lion, make_model())
   refused("group 1 names nothing", Lion, { groups = { { lr = 1 } } })
-  refused("group 1 meets no parameter", function() Lion { groups = { { match = "conv" } } }:bind(make_model()) end)
+  refused("no layer with 'conv' in its name has parameters", function()
+    Lion { groups = { { match = "conv" } } }:bind(make_model())
+  end)
 end
 
 function TestWrongUse:test_steps()

@@ -38,6 +38,21 @@ assert(saved:save(path))
 
 TestStart = {}
 
+-- What nn.Linear(64, 64) begins with, for each of eight of them in one parameter.
+function TestStart.test_the_inputs_of_a_formulas_parameter()
+  local heads = nn.define { name = "Heads", params = function()
+    return { w = { 8, 64, 64 }, x = { shape = { 8, 16, 48 }, init = "xavier" }, b = { 64 } }
+  end, forward = function(self, v)
+    local many = v:unsqueeze(2)
+    return pl.cat({ many:matmul(self.w) + self.b, many:slice(-1, 1, 16):matmul(self.x) }, -1)
+  end }():build { 1, 64 }
+  heads:initialize(1)
+  lu.assertAlmostEquals(heads.w:std(), math.sqrt(2 / 64), 0.005)
+  local bound = math.sqrt(6 / (16 + 48))
+  lu.assertTrue(heads.x:max() <= bound and heads.x:max() > 0.99 * bound)
+  lu.assertEquals(heads.b:abs():max(), 0)
+end
+
 function TestStart:test_a_loaded_model_says_where_it_starts()
   for _, model in ipairs { assert(nn.load(path)), assert(nn.load(path)):clone() } do
     local message = 'the model has the weights of %s, and a run would draw new ones; add start = "keep"'

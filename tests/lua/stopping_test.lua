@@ -93,13 +93,32 @@ function TestPatience:test_min_delta_must_be_exceeded()
   local stop, best = feed(stopping.patience { patience = 2, min_delta = 0.125 }, { 1.0, 0.875, 0.8, 0.1 })
   -- 0.875 gains exactly 0.125: no improvement; 0.8 gains 0.2 over 1.0
   lu.assertEquals({ stop, best }, { nil, 4 })
-  stop, best = feed(stopping.patience { patience = 2, min_delta = 0.25 }, { 1.0, 0.875, 0.8, 0.1 })
-  lu.assertEquals({ stop, best }, { 3, 1 })
+  stop = feed(stopping.patience { patience = 2, min_delta = 0.25 }, { 1.0, 0.875, 0.8, 0.1 })
+  lu.assertEquals(stop, 3)
+end
+
+-- What improves by too little ends no waiting, but the best epoch is the best.
+function TestPatience:test_the_best_is_kept_whatever_min_delta()
+  local values = { 1.0, 0.875, 0.8, 0.1 }
+  local stop, best, improved = feed(stopping.patience { patience = 2, min_delta = 0.25 }, values)
+  lu.assertEquals({ stop, best, improved }, { 3, 3, { 1, 2, 3 } })
+  stop, best = feed(stopping.patience { patience = 3, min_delta = 0.25 }, { 1.0, 0.8, 0.9, 0.7, 0.72, 0.73, 0.74 })
+  lu.assertEquals({ stop, best }, { 7, 4 })
+  stop, best = feed(stopping.patience { monitor = "val_accuracy", patience = 2, min_delta_rel = 0.5 },
+    { 0.5, 0.6, 0.55, 0.9 })
+  lu.assertEquals({ stop, best }, { 3, 2 })
+end
+
+-- A state that a checkpoint kept when it had no `top`.
+function TestPatience:test_an_older_state_goes_on()
+  local rule, state = stopping.patience { patience = 3, min_delta = 0.5 }, { best = 1.0, epoch = 1, waited = 1 }
+  lu.assertEquals({ rule:update(state, 2, 1.2) }, { false, false })
+  lu.assertEquals({ rule:update(state, 3, 0.9) }, { true, true })
 end
 
 function TestPatience:test_relative_delta()
-  local stop, best = feed(stopping.patience { patience = 2, min_delta_rel = 0.5 }, { 1.0, 0.6, 0.55 })
-  lu.assertEquals({ stop, best }, { 3, 1 })
+  local stop = feed(stopping.patience { patience = 2, min_delta_rel = 0.5 }, { 1.0, 0.6, 0.55 })
+  lu.assertEquals(stop, 3)
 end
 
 function TestPatience:test_all_nan_stops_without_a_best()

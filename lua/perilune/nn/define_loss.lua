@@ -16,17 +16,18 @@ local function per_sample(recorder, reduction, ...)
   if not symbol.is(result) or symbol.recorder(result) ~= recorder then
     raise("forward returns %s where what a sample costs is due", options.describe(result))
   end
-  if (symbol.total(result) or reduction) ~= reduction then
+  local total, each = symbol.total(result)
+  if (total or reduction) ~= reduction then
     raise('a loss is the %s over the batch; end it with :%s(), over no axes or those of a sample, or say ' ..
-      'reduction = "%s"', reduction, reduction, symbol.total(result))
+      'reduction = "%s"', reduction, reduction, total)
   end
   local sizes, fixed = recorder:shape(symbol.value(result))
   if fixed then raise "the result does not depend on the output: it has no batch axis" end
   recorder:ask(symbol.value(result), 0)
-  if #sizes == 0 then return result end
+  if #sizes == 0 then return each end
   local axes = {}
   for a = 1, #sizes do axes[a] = a + 1 end
-  return result[reduction](result, axes)
+  return each[reduction](each, axes)
 end
 
 -- The outputs of a model: a value, or a list of them, which lie one after the other.

@@ -6,11 +6,12 @@ local options = require "perilune.base.options"
 
 local M = {}
 
-local STEP, KINK = 1e-5, 1e-3       -- relative to the element; how far the slopes on both sides may be apart
+-- The step is relative to the element. Slopes on both sides that are further apart than KINK, relatively, are a kink's.
+local STEP, KINK = 1e-5, 1e-3
 -- What rounding leaves: of differences in double, relative to the value; of those in f32, and of an argument's own
 -- gradient; of a gradient that is 0, relative to the largest one of all arguments; of any other.
 local ROUNDING, NOISE, OF_ZERO, CANCELLED = 1e-9, 5e-6, 1e-4, 5e-7
-local COARSE, LOOSE = 1e-2, 2e-2    -- where only f32 will do: step, tolerance
+local COARSE, BENT, LOOSE = 1e-2, 4e-2, 2e-2    -- where only f32 will do: step, KINK, tolerance
 
 local known = {
   { "tolerance", type = "number", low = 0 }, { "elements", type = "integer", low = 1, default = 24 },
@@ -30,13 +31,13 @@ local function first(what, y)
     what)
 end
 
--- f at values of doubles, in doubles.
+-- f at values of doubles, in doubles; and whether it has read some of them in f32.
 local function in_doubles(f, values)
   local symbol = require "perilune.nn.symbol"
   local recorder, inputs = doubles.recorder(), {}
   for i, value in ipairs(values) do inputs[i] = symbol.new(recorder, recorder:input(value)) end
   local y = (f(table.unpack(inputs)))
-  return symbol.is(y) and recorder:number(symbol.value(y)) or first(options.describe(y), y)
+  return symbol.is(y) and recorder:number(symbol.value(y)) or first(options.describe(y), y), recorder.is_rounded
 end
 
 local function in_floats(f, values)
@@ -66,9 +67,9 @@ local function place(shape, k)
   return #index > 0 and "[" .. table.concat(index, ", ") .. "]" or "the number"
 end
 
--- The relative distance of g from the slope of f where element k of the value moves by h to both sides. At a kink any
--- slope between those of its sides will do. noise(slope): what rounding may leave; the second result is without it, the
--- third the slope.
+-- The distance of g from the slope of f where element k of the value moves by h to both sides, relative to the larger
+-- of the two, or to `scale`. At a kink any slope between those of its sides will do. noise(slope): what rounding may
+-- leave; the second result is without it, and in double without `scale`; the third is the slope.
 local function distance(value_at, middle, value, k, step, g, scale, noise)
   local x = value[k]
   local h = step * math.max(1, math.abs(x))
@@ -79,12 +80,13 @@ local function distance(value_at, middle, value, k, step, g, scale, noise)
   value[k] = x
   local slope = (above - below) / (right + left)
   local a, b = (middle - below) / left, (above - middle) / right
-  if math.abs(a - b) > KINK * math.max(math.abs(a), math.abs(b)) and step == STEP then
+  if math.abs(a - b) > (step == STEP and KINK or BENT) * math.max(math.abs(a), math.abs(b)) then
     slope = math.max(math.min(a, b), math.min(math.max(a, b), g))
   end
-  local apart, size = math.abs(slope - g), math.max(math.abs(slope), math.abs(g), scale, 1e-30)
+  local apart, size = math.abs(slope - g), math.max(math.abs(slope), math.abs(g), 1e-30)
   if apart ~= apart then return math.huge, math.huge, slope end
-  return apart / size, math.max(0.0, apart - noise(slope)) / size, slope
+  local certain = math.max(0.0, apart - noise(slope)) / (step == STEP and size or math.max(size, scale))
+  return apart / math.max(size, scale), certain, slope
 end
 
 -- What rounding may leave between a slope and its gradient: `own` and `all` are the largest gradients of the argument
@@ -140,9 +142,9 @@ function M.check(f, ...)
   end
   local found, by_hand = gradients(f, args)
   local evaluate, step = in_doubles, STEP
-  local ok, middle = pcall(in_doubles, f, values)
-  if not ok then      -- what is computed by hand may be no formula
-    if not by_hand then error(middle, 0) end
+  local ok, middle, is_rounded = pcall(in_doubles, f, values)
+  if not ok and not by_hand then error(middle, 0) end
+  if not ok or (by_hand and is_rounded) then      -- what is computed by hand may be no formula
     evaluate, step, middle = in_floats, COARSE, in_floats(f, values)
   end
   local tolerance, worst = o.tolerance or step == STEP and 1e-3 or LOOSE, 0.0

@@ -321,8 +321,10 @@ end
 function Recorder:shape(v) return copy(self[v].shape), true end
 function Recorder:ask() end
 function Recorder:is_eager() return true end
-function Recorder:tensor(v)
+--- In f32. `decides`: only to choose by it, not to compute with its elements.
+function Recorder:tensor(v, decides)
   local value = self[v]
+  self.is_rounded = self.is_rounded or not decides
   local flat = core.tensor.tensor(#value > 0 and table.move(value, 1, #value, 1, {}) or {})
   return flat:reshape(value.shape)
 end

@@ -54,6 +54,7 @@ local function operand(recorder, x, name)
     return value_of[x]
   end
   if type(x) == "number" or core.tensor.is_tensor(x) then return recorder:constant(x) end
+  if rawequal(x, M.samples) then M.refuse_samples() end
   local what = type(x) == "boolean" and "a boolean (a comparison of values is x:gt(y), x:eq(y), ...)" or
     x == nil and "nil" or "a " .. type(x)
   raise("%s takes tensors and numbers, got %s", name, what)
@@ -67,11 +68,35 @@ local function recorder_among(...)
   end
 end
 
+-- Values that stand for their "mean" or "sum" over the batch. They hold what each sample adds to it: the mean or the
+-- sum is taken by the loss, at its end. So only what may as well be done after it as before is done to them.
+local totals = setmetatable({}, { __mode = "k" })
+
+local function mark_total(s, name)
+  totals[s] = name
+  return s
+end
+
+-- "mean" or "sum" if the operation's result stands for that, as its arguments do; raises where it would not.
+local function total_among(name, a, b, ...)
+  local total, other = totals[a], b
+  if total == nil then total, other = totals[b], a end
+  for i = 1, select("#", ...) do total = total or totals[(select(i, ...))] end
+  if total == nil then return nil end
+  if name == "neg" then return total end
+  if (name == "mul" or (name == "div" and totals[a])) and type(other) == "number" then return total end
+  if name == "add" or name == "sub" then
+    if (totals[other] or total) == total and (total == "mean" or totals[other]) then return total end
+  end
+  raise("%s: %s without axes is over the batch and comes last: only factors (numbers) and other such %ss to add may " ..
+    "follow; name the axes of a sample, as in x:%s(-1)", name, total, total, total)
+end
+
 -- An operation on all arguments.
 local function apply(name, args, ...)
-  local recorder, values = recorder_among(...), {}
+  local recorder, values, total = recorder_among(...), {}, total_among(name, ...)
   for i = 1, select("#", ...) do values[i] = operand(recorder, (select(i, ...)), name) end
-  return M.new(recorder, recorder:op(name, args, values))
+  return mark_total(M.new(recorder, recorder:op(name, args, values)), total)
 end
 M.apply = apply
 
@@ -157,21 +182,20 @@ for _, name in ipairs { "sum", "mean", "norm", "max", "min" } do reduction(name)
 reduction("var", 0)
 reduction("std", 0)
 
--- Over the batch too: only as the last step of a loss, which takes the mean or the sum over the batch itself.
-local totals = setmetatable({}, { __mode = "k" })
-
+-- Over the batch too, in losses.
 function M.over_batch(name, x, list)
   if name ~= "mean" and name ~= "sum" then
     raise("%s: without axes it is taken over the batch too; name the axes of a sample, as in x:%s(-1)", name, name)
   end
-  local s = #list > 2 and apply(name, list, x) or x
-  local total = M.new(recorder_of[s], value_of[s])
-  totals[total] = name
-  return total
+  if totals[x] == name then return x end
+  local s = (#list > 2 or totals[x]) and apply(name, list, x) or x
+  return mark_total(M.new(recorder_of[s], value_of[s]), name)
 end
 
---- "mean" or "sum" if the value stands for that over the batch.
-function M.total(s) return totals[s] end
+--- "mean" or "sum" if the value stands for that over the batch; and what each sample adds to it.
+function M.total(s)
+  return totals[s], totals[s] and M.new(recorder_of[s], value_of[s]) or s
+end
 
 -- ---- products, places ----
 
@@ -179,14 +203,16 @@ function methods.matmul(a, b) return apply("matmul", {}, a, b) end
 
 -- A copy of what is given as a list or one by one.
 local function listed(name, ...)
-  return type((...)) == "table" and { table.unpack(options.list(name, (...))) } or { ... }
+  local is_list = type((...)) == "table" and not rawequal((...), M.samples)
+  return is_list and { table.unpack(options.list(name, (...))) } or { ... }
 end
 
 -- The operation itself looks at the number of elements.
 local function reshape(x, ...)
   local sizes, fixed = listed("reshape", ...), select(2, peek(x))
   local count, unknown = shapes.count((peek(x))), nil
-  if not fixed and table.remove(sizes, 1) ~= -1 then
+  local batch = not fixed and table.remove(sizes, 1)
+  if not fixed and batch ~= -1 and batch ~= M.samples then
     raise("reshape: the first axis of %s is the batch, whose size is not known; write -1 for it", shape_text(x))
   end
   local rest = count
@@ -278,12 +304,9 @@ end
 --- pl.cat(list, axis)
 function M.cat(list, axis)
   options.list("cat", list, "write pl.cat({ a, b }, 2)")
-  local recorder, first = recorder_among(table.unpack(list)), nil
+  local first
   for _, item in ipairs(list) do first = first or (recorder_of[item] and item) end
-  local at = sample_axis(first, axis or 1, "cat")
-  local values = {}
-  for i, item in ipairs(list) do values[i] = operand(recorder, item, "cat") end
-  return M.new(recorder, recorder:op("cat", { at }, values))
+  return apply("cat", { (sample_axis(first, axis or 1, "cat")) }, table.unpack(list))
 end
 
 --- pl.stack(list, axis)
@@ -330,6 +353,7 @@ function M.call(layer, x)
     raise("a layer is called on the values of nn.Graph and nn.define; here there are only tensors: use layer:infer(x)")
   end
   local index = M.child_index(recorder, layer)
+  total_among(layer.type, x)
   return M.new(recorder, recorder:layer(index, value_of[x]))
 end
 
@@ -355,7 +379,7 @@ Symbol.__index = function(x, key)
   if key == "dtype" then return "f32" end
   if key == "shape" then
     local sizes, fixed = shape_of(x)
-    if not fixed then table.insert(sizes, 1, -1) end
+    if not fixed then table.insert(sizes, 1, M.samples) end
     return sizes
   end
   if math.type(key) == "integer" then

@@ -18,15 +18,16 @@ local function choose(what)
   return value_needed(what, "; choose element by element with pl.where(x:gt(0), yes, no)")
 end
 
-local function eager_tensor(x)
+-- `decides`: it is only compared or shown, so that nothing is computed from its elements.
+local function eager_tensor(x, decides)
   local recorder = recorder_of[x]
-  return recorder:is_eager() and recorder:tensor(value_of[x]) or nil
+  return recorder:is_eager() and recorder:tensor(value_of[x], decides) or nil
 end
 
 -- Of an eager value: what the tensor's method of that name gives.
-local function read(name, complain)
+local function read(name, complain, decides)
   methods[name] = function(x, ...)
-    local t = eager_tensor(x)
+    local t = eager_tensor(x, decides)
     if t then return t[name](t, ...) end
     complain(x)
   end
@@ -37,7 +38,7 @@ for _, name in ipairs { "argmax", "argmin", "all", "any", "count", "sort", "topk
   read(name, function(x)
     raise("%s has no derivative, so it cannot be part of a formula (on %s); the operations are listed by " ..
       "perilune help formulas", name, shape_text(x))
-  end)
+  end, name ~= "sort" and name ~= "topk")
 end
 for _, name in ipairs { "floor", "ceil", "round", "sign", "mod", "idiv", "to" } do
   methods[name] = function(x)
@@ -68,11 +69,22 @@ function methods.size(x, axis)
   return peek(x)[at + 1]
 end
 
+-- What shape has for the number of samples: reshape takes it as it takes -1, and nothing can be computed with it.
+function M.refuse_samples()
+  raise "the number of samples (shape[1]) is not known while a formula is recorded; write -1 for it in reshape"
+end
+local unknown = { __name = "number of samples", __tostring = function() return "-1" end }
+for _, event in ipairs { "add", "sub", "mul", "div", "mod", "pow", "unm", "idiv", "lt", "le" } do
+  unknown["__" .. event] = M.refuse_samples
+end
+M.samples = setmetatable({}, unknown)
+
 local function compare(name)
   return function(a, b)
     local s = recorder_of[a] and a or b
-    if eager_tensor(s) then
-      local x, y = recorder_of[a] and a:item() or a, recorder_of[b] and b:item() or b
+    if recorder_of[s]:is_eager() then
+      local x = recorder_of[a] and eager_tensor(a, true):item() or a
+      local y = recorder_of[b] and eager_tensor(b, true):item() or b
       if name == "<" then return x < y end
       return x <= y
     end
@@ -81,7 +93,7 @@ local function compare(name)
 end
 Symbol.__lt, Symbol.__le = compare "<", compare "<="
 Symbol.__eq = function(a, b)
-  if eager_tensor(a) then return rawequal(a, b) or (value_of[a] == value_of[b]) end
+  if eager_tensor(a, true) then return rawequal(a, b) or (value_of[a] == value_of[b]) end
   choose "whether two values are equal"(a)
 end
 Symbol.__len = function(x)
@@ -90,7 +102,7 @@ Symbol.__len = function(x)
   methods.size(x, 1)
 end
 Symbol.__tostring = function(x)
-  local t = eager_tensor(x)
+  local t = eager_tensor(x, true)
   if t then return tostring(t) end
   choose "what is in a value"(x)
 end

@@ -96,7 +96,7 @@ local Patience = { __name = "pl.stopping rule" }
 Patience.__index = Patience
 
 --- The usual rule: stop after `patience` epochs in a row without an improvement. An epoch improves when it is better
---- than the best so far by more than min_delta, and by more than min_delta_rel relative to it. Options: monitor
+--- than the last that did by more than min_delta, and by more than min_delta_rel relative to it. Options: monitor
 --- ("train_loss"), patience (epochs, at least 1), min_delta (0), min_delta_rel (0), mode ("min", "max").
 function M.patience(given)
   return rule("patience", given, {
@@ -108,16 +108,21 @@ end
 
 function Patience:start() return { waited = 0 } end
 
+-- `best` is what the next improvement is measured from, `top` the best of all, which that need not be.
 function Patience:update(state, epoch, value)
-  local gain = -math.huge
-  if is_finite(value) then gain = state.best == nil and math.huge or -worse_by(self.mode, value, state.best) end
+  local gain, is_top = -math.huge, false
+  if is_finite(value) then
+    gain = state.best == nil and math.huge or -worse_by(self.mode, value, state.best)
+    is_top = state.best == nil or worse_by(self.mode, value, state.top or state.best) < 0
+  end
+  if is_top then state.top, state.epoch = value, epoch end
   local needed = state.best == nil and 0 or math.max(self.min_delta, self.min_delta_rel * math.abs(state.best))
   if gain > needed then
-    state.best, state.epoch, state.waited = value, epoch, 0
-    return true, false
+    state.best, state.waited = value, 0
+  else
+    state.waited = state.waited + 1
   end
-  state.waited = state.waited + 1
-  return false, state.waited >= self.patience
+  return is_top, state.waited >= self.patience
 end
 
 return M
