@@ -34,7 +34,7 @@ end
 local function files(out)
   local list = {}
   for _, name in ipairs { "run.h5", "best.h5" } do
-    list[name] = cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)"
+    list[name] = assert(cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)", name)
   end
   list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"',
     "")
