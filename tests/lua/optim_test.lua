@@ -115,7 +115,7 @@ function TestOptim:test_steps_are_the_formulas_of_help()
   end
 end
 
--- Where the gradient is 0 and the weight 2, weight_decay makes it 1: a first step of lr / 1 of EAdam, and of lr / 0.9 of
+-- Where the gradient is 0 and the weight 2, weight_decay makes it 1: a first step of lr of EAdam, and of lr / 0.9 of
 -- AdaBelief, whose second moment is that of g - 0.1 g.
 function TestOptim:test_weight_decay_of_eadam_and_adabelief()
   for name, want in pairs { EAdam = 1.9, AdaBelief = 1.888889 } do

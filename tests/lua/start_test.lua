@@ -39,7 +39,7 @@ assert(saved:save(path))
 TestInitialValues = {}
 
 -- Mean, standard deviation and the largest distance from the mean, in standard deviations, of a weight drawn so.
-local function drawn(layer, shape, init)
+local function first_values(layer, shape, init)
   layer = layer(init)
   nn.Sequential { layer }:build(shape):initialize(1)
   local w, mean, std = layer.weight, layer.weight:mean(), layer.weight:std()
@@ -54,17 +54,17 @@ function TestInitialValues:test_each_has_its_distribution()
     local inputs, both, margin = case[3], case[3] + case[4], case[5]
     for init, variance in pairs { he = 2 / inputs, he_uniform = 2 / inputs, xavier = 2 / both,
       xavier_normal = 2 / both, lecun = 1 / inputs, fan_in = 1 / (3 * inputs) } do
-      local mean, std, most = drawn(case[1], case[2], init)
+      local mean, std, most = first_values(case[1], case[2], init)
       lu.assertAlmostEquals(mean / std, 0, margin, init)
       lu.assertAlmostEquals(std / variance ^ 0.5, 1, margin, init)
       if uniform[init] then lu.assertAlmostEquals(most, limit, margin, init) else lu.assertTrue(most > 2.5, init) end
     end
   end
-  local mean, std, most = drawn(linear, { 300 }, { "normal", 0.3, 0.7 })
+  local mean, std, most = first_values(linear, { 300 }, { "normal", 0.3, 0.7 })
   lu.assertAlmostEquals(mean, 0.3, 0.02)
   lu.assertAlmostEquals(std, 0.7, 0.02)
   lu.assertTrue(most > 2.5)
-  mean, std, most = drawn(linear, { 300 }, { "uniform", -0.5, 0.25 })
+  mean, std, most = first_values(linear, { 300 }, { "uniform", -0.5, 0.25 })
   lu.assertAlmostEquals(mean, -0.125, 0.01)
   lu.assertAlmostEquals(std, 0.75 / 12 ^ 0.5, 0.01)
   lu.assertAlmostEquals(most, limit, 0.02)
