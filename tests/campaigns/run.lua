@@ -44,8 +44,8 @@ local function run(name, folder, built, environment)
   if how == "signal" and code == 2 then os.exit(130) end
   local said, figure = {}, "no figure"
   for line in io.lines(log) do
-    if line:find "^figure: " then figure = line:sub(9) elseif not line:find "^n?o?t? ?ok 1" then said[#said
-      + 1] = line end
+    if line:find "^figure: " then figure = line:sub(9)
+    elseif not line:find "^n?o?t? ?ok 1" and line ~= "1..1" then said[#said + 1] = line end
   end
   return ok == true and figure ~= "no figure", figure, duration(system.clock() - began), said, log
 end

@@ -57,6 +57,7 @@ function TestCompare:test_two_runs()
   lu.assertEquals(c.p, mcnemar.p_value(first, second))
   lu.assertTrue(c.p < 0.05 and c.claimed)
   lu.assertStrMatches(c.words, "the first is better on this test set: of %d+ test samples .*")
+  lu.assertStrMatches(pl.compare(b, a).words, "the second is better on this test set: of %d+ test samples .*")
   local names = {}
   for i, row in ipairs(c.settings) do names[i] = row.name end
   lu.assertEquals(names, { "lr", "optimizer lr" })
@@ -187,6 +188,11 @@ function TestCompare:test_what_cannot_be_tested()
   b.identity.data_sha256 = "0 1"
   lu.assertEquals({ claim.mcnemar(a, b) }, { nil, "their test sets differ" })
   b.identity.data_sha256, b.identity.data = a.identity.data_sha256, "the same file by another name"
+  lu.assertEquals(claim.mcnemar(a, b).p, 1.0)
+  local trained, tested = a.identity.data_sha256:match "^(.*) (%S+)$"
+  b.identity.data_sha256 = trained .. " 1"
+  lu.assertEquals({ claim.mcnemar(a, b) }, { nil, "their test sets differ" })
+  b.identity.data_sha256 = "0 " .. tested
   lu.assertEquals(claim.mcnemar(a, b).p, 1.0)
 end
 

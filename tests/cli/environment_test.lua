@@ -20,7 +20,7 @@ local function files(out)
   local record = assert(require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, out)))
   local log = cli.read(("%s/%s/log.jsonl"):format(cli.folder, out)):gsub('"seconds":[^,}]*',
     ""):gsub('"created":"[^"]*"', "")
-  return { record.state.weights_sha256, log, record.config, record.history.columns }
+  return { assert(record.state.weights_sha256), log, record.config, record.history.columns }
 end
 
 local function train(name, text, environment)

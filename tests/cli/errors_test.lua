@@ -201,7 +201,7 @@ function TestExperiments:test_a_failure_leaves_the_epochs_before_it()
   os.remove(cli.folder .. "/fail")
   lu.assertEquals(cli.run("run x.lua --epochs 5 --out failing -q").status, 0)
   lu.assertEquals(cli.run("run x.lua --epochs 5 --out straight -q").status, 0)
-  local function digest(run) return cli.run("show " .. run).out:match "SHA%-256 (%x+)" end
+  local function digest(run) return assert(cli.run("show " .. run).out:match "SHA%-256 (%x+)") end
   lu.assertEquals(digest "failing", digest "straight")
 end
 

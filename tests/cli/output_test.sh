@@ -3,7 +3,7 @@
 program=${BUILD:-build}/perilune
 case $program in /*) ;; *) program=$PWD/$program;; esac
 cd "${TEST_TMP:-$(mktemp -d)}" || exit 1
-[ -w /dev/full ] || { echo "ok 1 - there is no /dev/full # SKIP"; exit 0; }
+[ -w /dev/full ] || { echo "ok 1 - there is no /dev/full # SKIP"; echo "1..1"; exit 0; }
 n=0 failed=0
 lost() { # what, words...
   n=$((n + 1)); what=$1; shift

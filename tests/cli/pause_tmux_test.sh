@@ -10,12 +10,17 @@ return pl.experiment { name = "Slow", data = pl.data.digits { train = 400, test 
   loss = pl.nn.CrossEntropy(), optimizer = pl.optim.Adam { lr = 0.001 },
   callbacks = { on_batch = function(ctx)
     ctx.state.sum = (ctx.state.sum or 0) + math.random()
-    if not os.getenv "FAST" then local t = os.clock() + (rawget(_G, "wait") or 0.01) while os.clock() < t do end end
+    if os.getenv "FAST" then return end
+    local wait = rawget(_G, "wait") or 0.01
+    if wait > 1 then print "\na slow batch" end
+    local t = os.clock() + wait
+    while os.clock() < t do end
   end } }
 LUA
 cd_and() { (cd "$tmp" && NO_COLOR=1 LC_ALL=C.UTF-8 FAST=1 "$perilune" "$@" 2>&1); }
-is() { # name, text, extended regular expression
+is() { # name, text, extended regular expression: an empty one would fit anything
   n=$((n + 1))
+  [ -n "$3" ] || set -- "$1" "$2" 'no pattern to compare with'
   if printf '%s\n' "$2" | grep -qE -- "$3"; then echo "ok $n - $1"; else bad=1; echo "not ok $n - $1"; echo "expected a line like: $3, got: $2" | sed 's/^/# /'; fi
 }
 digest() { cd_and show "$1" | grep -oE 'SHA-256 [0-9a-f]+'; }
@@ -37,9 +42,9 @@ enter "a mistake leaves it paused" 'model:infer(1)' '^stdin:1: '
 enter "the model cannot be trained anew meanwhile" 'e:run()' 'this model is being trained already'
 does "numbers drawn here are not the training's" 'math.random() pl.rand(3)'
 keys C-l
-text 'while true do end'
+text 'print "in the loop" while true do end'
 keys Enter
-sleep 0.5
+shows "it runs" '^in the loop$'
 keys C-c
 shows "Ctrl-C stops a computation there" '^(\^C)?interrupted$'
 is "what is saved is whole" "$(cd_and verify paused)" 'checkpoint.h5: whole'
@@ -47,7 +52,6 @@ keys C-l
 text 'resume()'
 keys Enter
 shows "resume() continues" '^ +[0-9]+/40'
-sleep 0.5
 keys C-c
 shows "and may be paused again" '^paused (in|after) epoch'
 keys C-l
@@ -81,9 +85,9 @@ shows "it trains once more" '^ +1  '
 keys C-c
 shows "paused to make the batches slow" '^paused> *$'
 keys C-l
-text 'wait = 2 resume()'
+text 'wait = 5 resume()'
 keys Enter
-sleep 1
+shows "a slow batch has begun" '^a slow batch$'
 keys C-c
 sleep 0.5
 keys C-c

@@ -53,9 +53,9 @@ keys Enter
 shows "help" '^nn\.MaxPool2d\(kernel \[, options\]\)$'
 
 keys C-l
-text 'n = 0 while true do n = n + 1 end'
+text 'n = 0 print "in the loop" while true do n = n + 1 end'
 keys Enter
-sleep 0.5
+shows "it runs" '^in the loop$'
 keys C-c
 shows "Ctrl-C stops a computation" '^(\^C)?interrupted$'
 enter "and the session goes on" 'n > 0' '^true$'
@@ -84,9 +84,9 @@ shows "a function over several lines" '^> *$'
 does "an epoch" 'first = epoch(1)' 60
 enter "has its steps" 'opt.steps' '^40$'
 keys C-l
-text 'n = 1 while true do n = n + 1 last = epoch(n) end'
+text 'n = 1 while true do n = n + 1 last = epoch(n) if n == 2 then print "in the loop" end end'
 keys Enter
-sleep 1
+shows "it trains" '^in the loop$' 60
 keys C-c
 shows "Ctrl-C interrupts the training" '^(\^C)?interrupted$' 60
 enter "steps were made" 'opt.steps > 40' '^true$'

@@ -14,8 +14,6 @@ cli.folder = home
 
 TestResults = {}
 
-
-
 function TestResults:test_the_table_is_that_of_the_results()
   local readme = cli.read "experiments/README.md"
   lu.assertEquals(tables.replaced(readme, tables.markdown(results.read "experiments", results.peer "experiments")),
@@ -207,6 +205,47 @@ function TestImport:test_what_is_no_run_of_a_row()
   r = run "reproduce T03"
   lu.assertEquals({ r.err:match "^perilune: reproduce: there is no row, family or file 'T03'; did you mean 'T0[12]'%?"
     ~= nil, r.status }, { true, 2 })
+end
+
+-- The numbers of a line are those of the run: its test error, and what else its row is measured by.
+function TestImport:test_the_numbers_of_a_line()
+  fresh()
+  cli.write("experiments/index.lua", (index:gsub('metric = "test_error",', 'metric = id == "T02" and "own" or ' ..
+    '"test_error", also = id == "T01" and "macro_f1" or nil,')))
+  cli.write("experiments/tiny/T02.lua", (small:format "T02":gsub("epochs = 2,", "%0 metrics = { own = function(ctx) " ..
+    "return ctx.epoch / 8 end },")))
+  for _, id in ipairs { "T01", "T02" } do
+    lu.assertEquals(run(("run experiments/tiny/%s.lua --quiet --out %s"):format(id, id)).status, 0)
+  end
+  local r = run "reproduce --import T01 T02"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  local by_row = results.read(home .. "/experiments")
+  for id, metric in pairs {
+    T01 = function(test) return require "perilune.train.metrics".classification(test.confusion).macro.f1 end,
+    T02 = function() return 0.25 end } do
+    local test = require "perilune.run.file".read(("%s/%s/run.h5"):format(home, id)).evaluation.test
+    local line = by_row[id][1]
+    lu.assertEquals({ line.seed, line.error, line.metric, line.epochs }, { 1, test.error, metric(test), 2 })
+  end
+end
+
+function TestImport:test_runs_of_other_data_or_weights_or_changed_by_hand()
+  local runfile = require "perilune.run.file"
+  fresh()
+  lu.assertEquals(run("run experiments/tiny/T01.lua --quiet --out own").status, 0)
+  local name = runfile.read(home .. "/own/run.h5").state.identity.data
+  local function change(folder, f)
+    local record = assert(runfile.read(home .. "/own/run.h5"))
+    f(record.state)
+    assert(store.mkdir(home .. "/" .. folder))
+    assert(runfile.write(("%s/%s/run.h5"):format(home, folder), record))
+  end
+  change("data", function(state) state.identity.data = "other" end)
+  change("start", function(state) state.identity.start = ("a"):rep(64) end)
+  change("edited", function(state) state.edited = "epoch 1: learning rate 0.1 to 0.2" end)
+  local r = run "reproduce --import data start edited"
+  lu.assertEquals({ r.err, r.status }, { ("perilune: data: its data were other, not %s\nperilune: start: it began " ..
+    "from other weights\nperilune: edited: the run was edited by hand\n"):format(name), 1 })
 end
 
 function TestImport:test_a_variant_of_a_row()

@@ -119,9 +119,9 @@ end
 function TestRerun:test_what_cannot_be_run_again()
   lu.assertStrContains(cli.run("rerun nothing.h5").err, "perilune: ")
   lu.assertStrContains(cli.run("rerun .").err, "holds no run: there is neither run.h5 nor checkpoint.h5 in it")
-  local script = cli.write("session.lua", plain:gsub("return pl.experiment", "local e = pl.experiment") ..
-    'e.script = nil e:run { out = "session", quiet = true }')
-  lu.assertEquals(cli.run(script).err, "")
+  local lines = plain:gsub("return pl.experiment", "local e = pl.experiment") ..
+    'e:run { out = "session", quiet = true }'
+  lu.assertEquals(cli.run("-e " .. cli.quote(lines)).err, "")
   lu.assertEquals(cli.run("rerun session").err,
     "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
 end

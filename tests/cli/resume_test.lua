@@ -30,7 +30,7 @@ local in_lua = problem:gsub("EXTRA", "function(x) return x + 0.05 * math.random(
 local function result(folder)
   local shown = cli.run("show " .. folder)
   local csv = cli.run(("show %s --csv"):format(folder)).out
-  return (shown.out:match "SHA%-256 (%x+)" or "no digest: " .. shown.err) .. "\n" .. csv:gsub(",[^,\n]*\n", "\n")
+  return assert(shown.out:match "SHA%-256 (%x+)", shown.err) .. "\n" .. csv:gsub(",[^,\n]*\n", "\n")
 end
 
 local function whole(name, text)

@@ -38,7 +38,7 @@ function TestBits:test_threads()
 end
 
 function TestBits:test_instruction_sets()
-  local isa = cli.run("version").out:match "kernels%s+(%w+)"
+  local isa = assert(cli.run("version").out:match "kernels%s+(%w+)")
   if isa ~= "avx512" then lu.skip "this processor has no AVX-512" end
   lu.assertEquals(result("avx2", "--threads 2", "PERILUNE_ISA=avx2"), expected)
 end

@@ -34,7 +34,7 @@ end
 local function files(out)
   local list = {}
   for _, name in ipairs { "run.h5", "best.h5" } do
-    list[name] = cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)"
+    list[name] = assert(cli.run(("show %s/%s"):format(out, name)).out:match "SHA%-256 (%x+)", name)
   end
   list.log = cli.read(cli.folder .. "/" .. out .. "/log.jsonl"):gsub('"seconds":[^,}]*', ""):gsub('"created":"[^"]*"',
     "")
@@ -74,8 +74,8 @@ function TestSaveFails:test_killed_between_the_last_checkpoint_and_what_is_deriv
 end
 
 function TestSaveFails:test_the_file_of_the_best_weights_is_the_same_after_a_kill()
-  script = cli.write("worse.lua", ("local e = dofile %q\ne.schedule = function(epoch) return epoch == 1 and 0.01 " ..
-    "or 3 end\nreturn e\n"):format(script))
+  script = cli.write("worse.lua", ("return dofile(%q):with { schedule = function(epoch) return epoch == 1 and " ..
+    "0.01 or 3 end }\n"):format(script))
   local function best(out)
     local record = assert(require "perilune.run.file".read(cli.folder .. "/" .. out .. "/best.h5"))
     return { record.state.best.epoch, record.state.epoch, record.state.weights_sha256, #record.history.rows,
@@ -96,7 +96,8 @@ end
 
 -- Saves of a training of many short epochs: one a second, or fewer; then the end's, which holds all of them.
 function TestSaveFails:test_short_epochs_share_a_save()
-  local many = cli.write("many.lua", ("local e = dofile %q\ne.stopping = nil\nreturn e\n"):format(script))
+  local many = cli.write("many.lua", ('return dofile(%q):with { stopping = require "perilune".stopping.patience ' ..
+    '{ monitor = "val_loss", patience = 1000 } }\n'):format(script))
   local clock = require "perilune".system.clock
   local began = clock()
   cli.program = faulty

@@ -17,7 +17,7 @@ return pl.experiment { name = "signals", data = pl.data.digits { train = 100, te
   end } }
 ]])
 
-local function digest(out) return (cli.run("show " .. out).out:match "SHA%-256 (%x+)") end
+local function digest(out) return assert(cli.run("show " .. out).out:match "SHA%-256 (%x+)") end
 
 assert(cli.run(("run %s -q --out whole"):format(script)).status == 0)
 

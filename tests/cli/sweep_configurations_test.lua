@@ -87,6 +87,16 @@ function TestConfigurations:test_halving_compares_after_equal_numbers_of_epochs(
   lu.assertStrContains(r.out, "rung 1 of 1: 2 configurations to epoch 1; the best 1 by val_error continue\n")
 end
 
+-- What a trial reached after the rung, in a command before, is none of it.
+function TestConfigurations:test_halving_compares_at_the_epoch_of_the_rung()
+  cli.write("later.lua", (cli.read(cli.folder .. "/rows.lua"):gsub("one = function%(%) return 1 end",
+    "own = function(ctx) return ctx.epoch == 1 and 10 * lr or 0 end")))
+  sweep "later.lua lr=0.2 epochs=2 --select none --quiet --out later"
+  local r = sweep "later.lua lr=0.1,0.2 epochs=2 --halving --select own --mode min --quiet --out later"
+  lu.assertEquals({ r.err, r.status }, { "", 0 })
+  lu.assertEquals(rows_of "later", { "epochs=2,lr=0.1-s1 finished", "epochs=2,lr=0.2-s1 finished" })
+end
+
 -- What is shown of a trial, and the time that is left, go by its own number of epochs.
 function TestConfigurations:test_each_trial_has_its_number_of_epochs()
   local script, run = require "perilune.script", require "perilune.sweep.run"

@@ -143,8 +143,8 @@ function TestSweep:test_halving()
     if row.state == "finished" then
       sweep(("small.lua lr=%s --out alone"):format(row.lr))
       local function digest(folder)
-        return require "perilune.run.file".read(("%s/%s/%s/run.h5"):format(cli.folder, folder,
-          name)).state.weights_sha256
+        return assert(require "perilune.run.file".read(("%s/%s/%s/run.h5"):format(cli.folder, folder,
+          name)).state.weights_sha256)
       end
       lu.assertEquals(digest "halved", digest "alone")
     end
@@ -241,7 +241,7 @@ function TestSweep:test_trials_of_which_something_was_removed()
     return core.system.kind(path) == "file" and require "perilune.run.file".read(path).state.weights_sha256
   end
   local before = {}
-  for i = 1, 4 do before[i] = digest("0." .. i) end
+  for i = 1, 4 do before[i] = assert(digest("0." .. i)) end
   ledger()
   for _, path in ipairs { "lr=0.1-s1", "lr=0.2-s1/run.h5", "lr=0.3-s1/run.h5", "lr=0.3-s1/checkpoint.h5",
     "lr=0.4-s1/log.jsonl" } do os.execute(("rm -r %s/removed/%s"):format(cli.quote(cli.folder), path)) end
@@ -347,7 +347,7 @@ function TestSweep:test_the_best_again()
   lu.assertEquals(command, "run seeded.lua lr=0.1 width=3 --seed 1 --epochs 2")
   lu.assertEquals(cli.run(command .. " --quiet --out once-more").status, 0)
   local function digest(folder)
-    return require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, folder)).state.weights_sha256
+    return assert(require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, folder)).state.weights_sha256)
   end
   lu.assertEquals(digest "once-more", digest "again/lr=0.1,width=3-s1")
   ledger()

@@ -1,4 +1,5 @@
--- Augmentations from Lua: applied by hand, composed, and the text of errors. Their values: tests/c/data_augment_test.c.
+-- Augmentations from Lua: applied by hand, composed, and the text of errors. Their values: tests/c/data_augment_test.c,
+-- and here those of options that it leaves at their defaults.
 local lu = require "luaunit"
 local pl = require "perilune"
 local augment = pl.augment
@@ -98,6 +99,61 @@ function TestAugment:test_value_needs_its_fill()
   end
   lu.assertEquals(augment.affine { shift = { 1, 1 }, unit = "pixel", value = -0.4, fill = "value" }:apply(
     pl.full({ 1, 4, 4, 1 }, -0.4)):max(), pl.tensor { -0.4 }[1])
+end
+
+TestOptions = {}
+
+-- A dot in the middle of an image of 7 x 7, moved down and to the right.
+local function moved(options)
+  local x = pl.zeros(1, 7, 7, 1)
+  x[1][4][4][1] = 1
+  return augment.affine(options):apply(x)[1]
+end
+
+function TestOptions:test_shift_in_pixels()
+  lu.assertEquals(moved { shift = { 2, 2 }, unit = "pixel" }[6][6][1], 1)
+  local fraction = 1 / 7      -- of the side: one pixel
+  lu.assertAlmostEquals(moved { shift = { fraction, fraction } }[5][5][1], 1, 1e-5)
+end
+
+-- The nearest pixel, and no mean of several: a shift below half a pixel moves nothing, one above it a whole pixel.
+function TestOptions:test_nearest()
+  for shift, at in pairs { [0.3] = 4, [0.7] = 5, [-0.3] = 4, [-0.7] = 3 } do
+    local y = moved { shift = { shift, shift }, unit = "pixel", sample = "nearest" }
+    lu.assertEquals({ y[at][at][1], y:sum() }, { 1, 1 }, shift)
+  end
+end
+
+-- A square in the middle stays one, unless height and width are drawn apart.
+function TestOptions:test_zoom_per_axis()
+  local x = pl.zeros(60, 15, 15, 1)
+  x:slice(2, 6, 10):slice(3, 6, 10):fill_(1)
+  local function squares(per_axis)
+    local y = augment.affine { zoom = { -0.6, 0.6 }, zoom_per_axis = per_axis }:apply(x):gt(0):to "f32"
+    local rows, columns = y:max { 3, 4 }:sum(2), y:max { 2, 4 }:sum(2)
+    return rows:eq(columns):to "f32":sum()
+  end
+  lu.assertEquals(squares(false), 60)
+  local apart = squares(true)
+  lu.assertTrue(apart > 0 and apart < 40, apart)
+end
+
+function TestOptions:test_count_of_cutout()
+  local function share(options) return augment.cutout(1, options):apply(pl.zeros(200, 12, 12, 1)):eq(-1):to "f32" end
+  lu.assertEquals(share { value = -1 }:sum(), 200)
+  local blank = share { count = 30, value = -1 }:sum({ 2, 3, 4 })
+  lu.assertTrue(blank:max() <= 30 and blank:mean() > 24, blank:mean())      -- some meet: 27 are expected
+end
+
+function TestOptions:test_what_elastic_finds_outside()
+  local function ends(options)
+    options.alpha = 200
+    local y = augment.elastic(options):apply(pl.ones(10, 12, 12, 1))
+    return { y:min(), y:max() }
+  end
+  lu.assertEquals(ends {}, { 0, 1 })
+  lu.assertEquals(ends { fill = "edge" }, { 1, 1 })
+  lu.assertEquals(ends { fill = "value", value = 3 }, { 1, 3 })
 end
 
 TestAugmentField = {}

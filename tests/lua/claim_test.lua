@@ -70,7 +70,8 @@ end
 -- Seeds of one setting are those of the same weights to start from, data as derived, metrics and callbacks.
 function TestClaims:test_what_makes_a_setting()
   local compare = require "perilune.stats.compare"
-  for name, field in pairs { start = "start", ["derivation of the data"] = "recipe" } do
+  for name, field in pairs { start = "start", ["derivation of the data"] = "recipe",
+    ["contents of the data"] = "data_sha256" } do
     local runs = group({ 1, 2 }).runs
     runs[1].identity = { data = "d", [field] = "one thing" }
     runs[2].identity = { data = "d", [field] = "another" }

@@ -95,6 +95,19 @@ function TestDataOptions:test_names_and_paths()
     { "x", size = { 8, 8, 3 } })
 end
 
+-- Of all samples: 1 to 1000, read in several chunks.
+function TestDataOptions:test_statistics_of_many_samples()
+  local rows = pl.arange(1, 1000):to "f32":reshape(1000, 1)
+  local train = data.from_tensors { x = pl.cat({ rows, rows * -2 }, 2) }.train
+  local std = ((1000 ^ 2 - 1) / 12) ^ 0.5
+  local mean, spread = train:read():statistics("all", true)
+  lu.assertAlmostEquals(mean:item(), -250.25, 1e-3)
+  lu.assertAlmostEquals(spread:item(), (2.5 * (std ^ 2 + 500.5 ^ 2) - 250.25 ^ 2) ^ 0.5, 1e-3)
+  local means, spreads = train:read():statistics("pixel", true)
+  lu.assertTrue(means:equal(pl.tensor { 500.5, -1001 }, 1e-3), tostring(means))
+  lu.assertTrue(spreads:equal(pl.tensor { std, 2 * std }, 1e-3), tostring(spreads))
+end
+
 -- Columns of a table have units of their own: each is standardized by itself.
 function TestDataOptions:test_standardize_of_rows_is_by_feature()
   local rows = pl.tensor { { 1, 1000 }, { 2, 3000 }, { 3, 5000 } }

@@ -84,4 +84,26 @@ function TestClassification:test_verdict()
   lu.assertEquals(metrics.verdict(0.0089, 0.0080), "misses")
 end
 
+TestTraining = {}
+
+-- Of weights that do not move, an epoch of training measures what an evaluation does: in steps of one team, and where
+-- a function of the script takes part in each. The last batch is smaller, and targets are of several values.
+function TestTraining:test_an_epoch_measures_what_an_evaluation_does()
+  local x = pl.randn(70, 4, { seed = 1 })
+  local labels, values = (pl.rand(70, { seed = 2 }) * 3):to "i32", pl.randn(70, 3, { seed = 3 }) + 1
+  for _, case in ipairs { { y = labels, loss = pl.nn.CrossEntropy(), names = { "loss", "accuracy", "error" } },
+    { y = values, loss = pl.nn.MSE(), names = { "loss", "mae", "rmse", "r2" } } } do
+    local data = pl.data.from_tensors { x = x, y = case.y, name = "d" }
+    for _, callbacks in ipairs { {}, { on_batch = function() end } } do
+      local run = pl.experiment { name = "still", data = data, model = pl.nn.Sequential { pl.nn.Linear(4, 3) },
+        loss = case.loss, optimizer = pl.optim.SGD { lr = 0 }, epochs = 1, batch_size = 16, test = false,
+        callbacks = callbacks }:run { out = false, quiet = true, silent = true }
+      local want = run.model:evaluate(data.train, { loss = case.loss })
+      for _, name in ipairs(case.names) do
+        lu.assertAlmostEquals(run.history["train_" .. name][1], want[name], 1e-6, name)
+      end
+    end
+  end
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -115,6 +115,23 @@ function TestOptim:test_steps_are_the_formulas_of_help()
   end
 end
 
+-- Where the gradient is 0 and the weight 2, weight_decay makes it 1: a first step of lr of EAdam, and of lr / 0.9 of
+-- AdaBelief, whose second moment is that of g - 0.1 g.
+function TestOptim:test_weight_decay_of_eadam_and_adabelief()
+  for name, want in pairs { EAdam = 1.9, AdaBelief = 1.888889 } do
+    for decay, after in pairs { [0] = 2, [0.5] = want } do
+      local model = nn.Sequential { nn.Linear(1, 1, { bias = false }) }:build { 1 }
+      model[1].weight:fill_(2)
+      local opt = optim[name] { lr = 0.1, weight_decay = decay }:bind(model)
+      model:forward(pl.zeros(1, 1))
+      model:zero_grad()
+      model:backward(pl.ones(1, 1))
+      opt:step()
+      lu.assertAlmostEquals(model[1].weight[1][1], after, 1e-5, name)
+    end
+  end
+end
+
 function TestOptim:test_lr_and_steps()
   local model = make_model()
   local opt = optim.Adam { lr = 0.25 }:bind(model)

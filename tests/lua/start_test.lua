@@ -36,6 +36,40 @@ saved:initialize(99)
 local path = scratch .. "/saved.h5"
 assert(saved:save(path))
 
+TestInitialValues = {}
+
+-- Mean, standard deviation and the largest distance from the mean, in standard deviations, of a weight drawn so.
+local function first_values(layer, shape, init)
+  layer = layer(init)
+  nn.Sequential { layer }:build(shape):initialize(1)
+  local w, mean, std = layer.weight, layer.weight:mean(), layer.weight:std()
+  return mean, std, (w - mean):abs():max() / std
+end
+
+function TestInitialValues:test_each_has_its_distribution()
+  local function linear(init) return nn.Linear(300, 200, { init = init }) end
+  local function convolution(init) return nn.Conv2d(10, 40, 3, { init = init }) end
+  local uniform, limit = { he_uniform = true, xavier = true, fan_in = true }, 3 ^ 0.5
+  for _, case in ipairs { { linear, { 300 }, 300, 200, 0.02 }, { convolution, { 5, 5, 10 }, 90, 360, 0.06 } } do
+    local inputs, both, margin = case[3], case[3] + case[4], case[5]
+    for init, variance in pairs { he = 2 / inputs, he_uniform = 2 / inputs, xavier = 2 / both,
+      xavier_normal = 2 / both, lecun = 1 / inputs, fan_in = 1 / (3 * inputs) } do
+      local mean, std, most = first_values(case[1], case[2], init)
+      lu.assertAlmostEquals(mean / std, 0, margin, init)
+      lu.assertAlmostEquals(std / variance ^ 0.5, 1, margin, init)
+      if uniform[init] then lu.assertAlmostEquals(most, limit, margin, init) else lu.assertTrue(most > 2.5, init) end
+    end
+  end
+  local mean, std, most = first_values(linear, { 300 }, { "normal", 0.3, 0.7 })
+  lu.assertAlmostEquals(mean, 0.3, 0.02)
+  lu.assertAlmostEquals(std, 0.7, 0.02)
+  lu.assertTrue(most > 2.5)
+  mean, std, most = first_values(linear, { 300 }, { "uniform", -0.5, 0.25 })
+  lu.assertAlmostEquals(mean, -0.125, 0.01)
+  lu.assertAlmostEquals(std, 0.75 / 12 ^ 0.5, 0.01)
+  lu.assertAlmostEquals(most, limit, 0.02)
+end
+
 TestStart = {}
 
 -- What nn.Linear(64, 64) begins with, for each of eight of them in one parameter.

@@ -18,12 +18,6 @@ local known = {
   { "seed", type = "integer", low = 0, default = 1 },
 }
 
-local function copy(value)
-  local out = table.move(value, 1, #value, 1, {})
-  out.shape = value.shape
-  return out
-end
-
 local function first(what, y)
   if core.tensor.is_tensor(y) and y:count() == 1 then return y:item() end
   if type(y) == "number" then return y end
@@ -43,7 +37,8 @@ end
 local function in_floats(f, values)
   local inputs = {}
   for i, value in ipairs(values) do
-    inputs[i] = #value.shape == 0 and value[1] or core.tensor.tensor(copy(value)):reshape(value.shape)
+    local flat = table.move(value, 1, #value, 1, {})
+    inputs[i] = #value.shape == 0 and flat[1] or core.tensor.tensor(flat):reshape(value.shape)
   end
   local y = f(table.unpack(inputs))
   return first(options.describe(y), y)
