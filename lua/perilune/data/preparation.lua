@@ -11,7 +11,7 @@ local core = require "perilune.core"
 
 local M = {}
 
-local LOOKED_AT, MOST_VALUES = 256, 1 << 22
+local LOOKED_AT, MOST_VALUES, AT_A_TIME = 256, 1 << 22, 32
 
 M.BRIGHTEST = 2           -- above it values are no pixels from 0 to 1, a little noise on them granted
 local DARKEST = -0.05     -- nor below it
@@ -32,26 +32,33 @@ local function border(x)
 end
 M.border = border
 
--- The first samples; fewer where they are large: those of a stream may not fit in memory.
-local function first_ones(split)
-  local size = 1
+-- The least and the largest value of the first samples, and how bright their border is (images alone); fewer samples
+-- where they are large: those of a stream may not fit in memory. Some at a time: little work starts no threads.
+local function first_ones(split, with_border)
+  local size, sum, low, high = 1, 0, math.huge, -math.huge
   for _, n in ipairs(split.shape) do size = size * n end
-  return (split:tensors(1, math.min(split.count, LOOKED_AT, math.max(1, MOST_VALUES // size))))
+  local count = math.min(split.count, LOOKED_AT, math.max(1, MOST_VALUES // size))
+  for from = 1, count, AT_A_TIME do
+    local x = split:tensors(from, math.min(count, from + AT_A_TIME - 1))
+    local least, most = x:min(), x:max()
+    if least ~= least then return least, most end      -- NaN
+    low, high = math.min(low, least), math.max(high, most)
+    if with_border then sum = sum + border(x) * x:size(1) end
+  end
+  return low, high, sum / count
 end
 
 local function background(split)
   if #split.shape ~= 3 or split.shape[3] ~= 1 then return nil end
-  local x = first_ones(split)
-  local low, high = x:min(), x:max()
+  local low, high, bright = first_ones(split, true)
   if high <= low or high ~= high then return nil end
-  return (border(x) - low) / (high - low)
+  return (bright - low) / (high - low)
 end
 
 -- The smallest and largest value of images that are no bytes.
 local function extent(split)
   if #split.shape ~= 3 or split:read():info().pixels then return nil end
-  local x = first_ones(split)
-  local low, high = x:min(), x:max()
+  local low, high = first_ones(split)
   if high - low == high - low then return low, high end
 end
 
