@@ -156,7 +156,8 @@ local Experiment = {}
 ---@return perilune.Run
 function Experiment:run(options) end
 
----A copy with some fields changed. The model is shared. Errors as those of pl.experiment.
+---A copy with some fields changed, or left out: `e:with { stopping = false }`. The model is shared. Errors as those of
+---pl.experiment.
 ---
 ---```lua
 ---for _, lr in ipairs { 0.1, 0.01 } do e:with { name = "lr " .. lr, optimizer = optim.SGD { lr = lr } }:run() end

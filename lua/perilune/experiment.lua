@@ -35,8 +35,12 @@ local fields = {
   { "callbacks", type = "table" }, { "statistics", type = "table" },
 }
 
-local fields_that_may_change = {}
-for i, field in ipairs(fields) do fields_that_may_change[i] = { field[1], type = "any" } end
+local fields_that_may_change, may_be_left_out = {}, {}
+for i, field in ipairs(fields) do
+  fields_that_may_change[i] = { field[1], type = "any" }
+  local may_be_false = field.type == "boolean" or type(field.type) == "table" and field.type[2] == "boolean"
+  may_be_left_out[field[1]] = not field.required and not may_be_false
+end
 
 local callbacks = {}
 for i, name in ipairs { "on_start", "on_batch", "on_epoch", "on_end" } do callbacks[i] = { name, type = "function" } end
@@ -327,12 +331,16 @@ end
 
 function Experiment:__pairs() return pairs(rawget(self, FIELDS)) end
 
---- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }. The model is shared, not copied.
+--- A copy with some fields changed: e:with { epochs = 5, data = pl.data.digits() }; or left out: e:with { stopping =
+--- false }. The model is shared, not copied.
 function methods:with(changes)
   options.check("experiment:with", changes, fields_that_may_change, "field")
   local copy = {}
   for name, value in pairs(self.given) do copy[name] = value end
-  for name, value in pairs(changes or {}) do copy[name] = value end
+  for name, value in pairs(changes or {}) do
+    if value == false and may_be_left_out[name] then value = nil end
+    copy[name] = value
+  end
   local e = M.new(copy, true)
   e.script, e.variant = self.script or e.script, true
   -- the model may have been trained since; to say start = "keep" again is to take these weights

@@ -5,7 +5,7 @@ local campaign = dofile "tests/campaigns/support.lua"
 if campaign.shell "python3 -c 'import h5py'".status ~= 0 then campaign.skip "python3 has no h5py" end
 local opens = campaign.count(5000, 300)
 
-campaign.write("endless.lua", ("local e = dofile %q\ne.stopping = nil\nreturn e\n"):format(os.getenv "PWD"
+campaign.write("endless.lua", ("return dofile(%q):with { stopping = false }\n"):format(os.getenv "PWD"
   .. "/tests/campaigns/tiny_experiment.lua"))
 campaign.write("reader.py", [[
 import os, sys, time

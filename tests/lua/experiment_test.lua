@@ -361,6 +361,9 @@ function TestRun:test_a_variant_shares_the_rest()
   local longer = e:with { epochs = 6 }
   lu.assertEquals({ e.epochs, longer.epochs, longer.batch_size }, { 4, 6, 16 })
   lu.assertEquals(#longer:run { out = false, quiet = true }.history, 6)
+  local stops = e:with { stopping = function() return true end }
+  lu.assertEquals(#stops:run { out = false, quiet = true }.history, 1)
+  lu.assertEquals(#stops:with { stopping = false }:run { out = false, quiet = true }.history, 4)      -- left out
   lu.assertEquals(message(function() e:with { epoch = 6 } end),
     "@ experiment:with has no field 'epoch'; did you mean 'epochs'?")
   lu.assertEquals(message(function() e:run { epoch = 6 } end), "@ run has no option 'epoch'; did you mean 'epochs'?")
