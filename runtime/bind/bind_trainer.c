@@ -236,9 +236,9 @@ static int trainer_step(lua_State *L) {
   y = contiguous(L, 3, labels ? PL_I32 : PL_F32, labels ? "labels" : "targets");
   pl_shape sample = pl_dataset_shape(u->data), target = labels ? (pl_shape){ 0 } : pl_dataset_target_shape(u->data);
   int64_t n = pl_tensor_shape(x)->axes ? pl_tensor_shape(x)->size[0] : 0;
-  pl_shape batch = bind_batch_shape(&sample, (size_t)n), answers = bind_batch_shape(&target, (size_t)n);
+  pl_shape batch = bind_batch_shape(&sample, (size_t)n), target_batch = bind_batch_shape(&target, (size_t)n);
   char a[PL_SHAPE_TEXT], b[PL_SHAPE_TEXT], c[PL_SHAPE_TEXT], d[PL_SHAPE_TEXT];
-  if (n < 1 || !pl_shape_equal(pl_tensor_shape(x), &batch) || !pl_shape_equal(pl_tensor_shape(y), &answers))
+  if (n < 1 || !pl_shape_equal(pl_tensor_shape(x), &batch) || !pl_shape_equal(pl_tensor_shape(y), &target_batch))
     return luaL_error(L, "a batch has samples %s and %s %s, got %s and %s", pl_shape_text(a, &sample, true),
                       labels ? "labels" : "targets", pl_shape_text(b, &target, true),
                       pl_shape_text(c, pl_tensor_shape(x), false), pl_shape_text(d, pl_tensor_shape(y), false));
