@@ -4,6 +4,7 @@ local support = dofile "tests/cli/support_export.lua"
 local cli = support.cli
 local pl = require "perilune"
 local core = require "perilune.core"
+local decision = require "perilune.nn.decision"
 local formats = require "perilune.export"
 local keras = require "perilune.import.keras"
 local chains = require "perilune.import.keras_chains"
@@ -145,6 +146,52 @@ function TestKeras:test_arrays_of_other_shapes_are_refused()
   lu.assertStrContains(select(2, dense(7, pl.ones(3, 4), pl.ones(4))), "units = 7, but its kernel has 4")
   lu.assertStrContains(select(2, read("Conv2D", { filters = 2 }, { kernel = pl.ones(3, 3, 1, 4), bias = pl.ones(4) })),
     "filters = 2, but its kernel has 4")
+end
+
+-- What the outputs mean, from the loss that Keras compiled the model with, as Keras 2 and 3 write it.
+function TestKeras:test_the_loss_says_what_the_outputs_are()
+  local path, saved = cli.folder .. "/loss.h5", cli.folder .. "/saved.h5"
+  local function import(training, activation)
+    local w <close> = assert(core.store.create(path))
+    w:group("/", { model_config = core.json.encode { class_name = "Sequential", config = { layers = {
+      { class_name = "InputLayer", config = { name = "in", batch_shape = { 1, 3 } } },
+      { class_name = "Dense", config = { name = "d", units = 2, activation = activation } } } } },
+      training_config = training })
+    w:group "/model_weights"
+    w:group "/model_weights/d"
+    w:tensor("/model_weights/d/kernel", pl.tensor { { 1, 2 }, { 3, 4 }, { 5, 6 } })
+    w:tensor("/model_weights/d/bias", pl.zeros(2))
+    assert(w:commit())
+    local r = cli.run(("import %s -o %s"):format(path, saved))
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+    return assert(nn.load(saved))
+  end
+  local x = pl.tensor { { 1, 2, 3 } }
+  for _, training in ipairs { '{"loss": "mse"}', '{"loss": "mean_absolute_error"}', '{"loss": ["MeanSquaredError"]}',
+      '{"loss": {"d": "mse"}}', '{"loss": {"class_name": "Huber", "config": {"delta": 2.0}, "module": "keras.losses"}}',
+      '{"loss": {"class_name": "function", "config": "log_cosh", "module": "builtins"}}' } do
+    local model = import(training)
+    lu.assertErrorMsgContains("this model's outputs are values", model.predict, model, x)
+    lu.assertErrorMsgContains("this model's outputs are values", model.probabilities, model, x)
+  end
+  local huber = decision.loss_of(import '{"loss": {"class_name": "Huber", "config": {"delta": 2.0}}}')
+  lu.assertEquals(huber:config().config.delta, 2)
+  import '{"loss": "mse"}'
+  cli.write("rows.csv", "a,b,c\n1,2,3\n")
+  local r = cli.run(("predict %s rows.csv --csv"):format(saved))
+  lu.assertEquals({ r.out, r.status }, { "file,row,output_1,output_2\nrows.csv,1,22,28\n", 0 })
+  lu.assertStrContains(r.err, "how its data were prepared is not known")
+
+  local function kind(...) return decision.kind(import(...)) end
+  lu.assertEquals(kind '{"loss": {"class_name": "BinaryCrossentropy", "config": {"from_logits": true}}}',
+    "independent logits")
+  lu.assertEquals(kind('{"loss": "binary_crossentropy"}', "sigmoid"), "probabilities")
+  for _, training in ipairs { '{"loss": "sparse_categorical_crossentropy"}', '{"loss": ["mse", "mae"]}', '{"loss": 1}',
+      '{"loss": {"class_name": 3}}', '{"loss": {"a": {"b": "mse"}}}', "{", "[]", "{}" } do
+    lu.assertEquals(kind(training), "logits", training)
+    lu.assertEquals(kind(training, "softmax"), "probabilities", training)
+  end
+  lu.assertEquals(kind(nil), "logits")
 end
 
 -- Keras 2 writes the number of the last axis, whatever the shape.

@@ -1,7 +1,10 @@
 --- Reads Keras' HDF5 files, as model.save("m.h5") writes them: model_config (JSON) says the layers, model_weights holds
---- their arrays, which lie as Perilune's do.
+--- their arrays, which lie as Perilune's do. training_config, where there is one, names the loss.
 local core = require "perilune.core"
+local abouts = require "perilune.nn.about"
+local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
+local losses = require "perilune.import.keras_loss"
 local printable = require "perilune.base.printable"
 local chains = require "perilune.import.keras_chains"
 local shapes = require "perilune.base.shapes"
@@ -265,7 +268,8 @@ local function read(r)
   end
   load(chain)
   local fill = {}
-  local model = sequence(chain, require "perilune.nn", fill)
+  local nn = require "perilune.nn"
+  local model = sequence(chain, nn, fill)
   model:build(input)
   check_axes(model, fill)
   for _, one in ipairs(fill) do
@@ -278,6 +282,9 @@ local function read(r)
       target:copy_(tensor)
     end
   end
+  local loss, of_values = losses.of(attrs.training_config, nn)
+  decision.remember(model, loss, of_values)
+  abouts.remember(model, abouts.foreign(of_values))
   return model
 end
 

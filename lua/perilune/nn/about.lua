@@ -4,6 +4,7 @@
 ---   preparation  of its samples (perilune.data.preparation)
 ---   labels       names of the classes
 ---   regression   true: trained on target values, not on classes
+---   foreign      true: trained by another program, so that nothing is known of its data
 --- Models of runs have it, copies of them, and what was saved from either; nil: no run is known.
 local M = {}
 
@@ -22,6 +23,9 @@ function M.of_experiment(e, identity)
   return make(identity, require "perilune.data.preparation".of(e.splits.train), e.scored == "values")
 end
 
+--- Of a model that another program trained.
+function M.foreign(regression) return { foreign = true, regression = regression or nil } end
+
 -- Of a run, by what it measured.
 local function is_regression(history)
   for _, name in ipairs(history and history.columns or {}) do
@@ -39,7 +43,7 @@ end
 
 --- Says on the standard error that nothing is known of a model's data, where that is so. what: the model in words.
 function M.warn(model, command, what)
-  if known[model] then return end
+  if known[model] and not known[model].foreign then return end
   io.stderr:write(("perilune: %s: %s is a model without a run, so that how its data were prepared is not known: "
     .. "values are taken as they are\n"):format(command, what))
 end
