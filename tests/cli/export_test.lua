@@ -219,12 +219,14 @@ end
 function TestExport:test_scaling_features_and_labels()
   local model = nn.Sequential { nn.Linear(2, 3) }
   model:build { 2 }
-  local about = { name = "a */ b", labels = { "lily", "x /* ???/", "tulip\n" }, preparation = {
-    features = { features = { "long", "colour=red" } }, standardize = { { mean = { 0.5 }, std = { 2.0 } },
-      { mean = { 1.0, 2.0 } } } } }
+  local about = { name = "a */ b", labels = { "lily", "x /* ???/", "tulip\n" },
+    recipe = "train: resize 32x30, resize 8x9 | test: resize 7x7", preparation = {
+      features = { features = { "long", "colour=red" } }, standardize = { { mean = { 0.5 }, std = { 2.0 } },
+        { mean = { 1.0, 2.0 } } } } }
   assert(formats.write(model, "c", cli.folder .. "/about.c", about))
   local text = cli.read(cli.folder .. "/about.c")
   for _, line in ipairs { "/* a * / b: a trained network", "     inputs: 0 long, 1 colour=red\n",
+    "     images: resized to 32 x 30, then to 8 x 9 (height x width; bilinear, pixel centres at +0.5)\n",
     "     scaling: v = (v - 0.5) / 2; v = v - mean[i]; mean (i: a value's number in its sample, ", "modulo 2) = 1, 2\n",
     "     labels: 0 lily, 1 x / * ? ? ?/, 2 tulip\\n\n" } do lu.assertStrContains(text, line) end
   lu.assertTrue(os.execute(("cd %s && %s -std=c99 -pedantic -Wall -Wextra -Werror -c about.c -o about.o"):format(
@@ -237,6 +239,7 @@ function TestExport:test_scaling_features_and_labels()
     { mean = { 1.0, 2.0 } } } })
   lu.assertEquals({ core.json.decode(fields.labels), core.json.decode(fields.features), fields.outputs },
     { about.labels, { "long", "colour=red" }, "logits" })
+  lu.assertEquals(core.json.decode(fields.resizing), { { 32, 30 }, { 8, 9 } })
   for _, format in ipairs { "onnx", "safetensors" } do
     assert(formats.write(model, format, cli.folder .. "/about", about))
     local bytes = cli.read(cli.folder .. "/about")

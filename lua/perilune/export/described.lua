@@ -1,6 +1,7 @@
---- What another program has to know to use an exported model: what its inputs are, how they are scaled, what its labels
---- are called. As words for a comment, and as texts by name for formats that have a place for them.
+--- What another program has to know to use an exported model: what its inputs are, how they are resized and scaled,
+--- what its labels are called. As words for a comment, and as texts by name for formats that have a place for them.
 local core = require "perilune.core"
+local prepare = require "perilune.export.prepare"
 
 local M = {}
 
@@ -38,10 +39,16 @@ local function scaling(preparation)
   return lines
 end
 
---- Lines of plain text. about: labels, preparation of a run.
+--- Lines of plain text. about: labels, preparation and recipe of a run.
 function M.lines(about)
   local lines, preparation = {}, about.preparation or {}
   if preparation.features then lines[1] = "inputs: " .. numbered(preparation.features.features) end
+  local sizes = {}
+  for i, size in ipairs(prepare.sizes(about.recipe)) do sizes[i] = ("to %d x %d"):format(size[1], size[2]) end
+  if #sizes > 0 then
+    lines[#lines + 1] = ("images: resized %s (height x width; bilinear, pixel centres at +0.5)"):format(
+      table.concat(sizes, ", then "))
+  end
   local steps = scaling(preparation)
   if #steps > 0 then lines[#lines + 1] = "scaling: " .. table.concat(steps, "; ") end
   local named = false                    -- digits are called 0, 1, ... anyway
@@ -50,13 +57,16 @@ function M.lines(about)
   return lines
 end
 
---- { name, text } each: outputs, and in JSON labels, features, and scaling = { pixels = bool, standardize = list }.
+--- { name, text } each: outputs, and in JSON labels, features, resizing (a list of { height, width }), and
+--- scaling = { pixels = bool, standardize = list }.
 function M.fields(about)
   local p = about.preparation or {}
   local fields = { { "outputs", about.outputs } }
   local function add(name, value) fields[#fields + 1] = value and { name, core.json.encode(value) } end
   add("labels", about.labels)
   add("features", p.features and p.features.features)
+  local sizes = prepare.sizes(about.recipe)
+  add("resizing", #sizes > 0 and sizes or nil)
   if p.pixels or p.standardize and #p.standardize > 0 then
     local steps = {}
     for i, step in ipairs(p.standardize or {}) do steps[i] = { mean = step.mean, std = step.std or step.deviation } end

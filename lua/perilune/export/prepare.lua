@@ -15,6 +15,13 @@ local function original(data)
   return shape and #shape == 3 and { shape[1], shape[2] } or DRAWN
 end
 
+--- The sizes, { height, width } each, that the training images were resized to, by a data set's derivation.
+function M.sizes(recipe)
+  local words, list = (recipe or ""):match "train: ([^|]*)" or "", {}
+  for h, w in words:gmatch "resize (%d+)x(%d+)" do list[#list + 1] = { math.tointeger(h), math.tointeger(w) } end
+  return list
+end
+
 --- { field = { height, width } of the image that is drawn (nil: as the model's input), steps = { { invert = true },
 --- { resize = { h, w } }, { mean =, std = } (lists of one number, or of one a value) } }. about: recipe, data,
 --- preparation.
@@ -22,9 +29,9 @@ function M.of(about)
   local words = (about.recipe or ""):match "train: ([^|]*)" or ""
   local result, kept = { steps = {} }, about.preparation
   if kept and kept.background and kept.background > 0.5 then result.steps[1] = { invert = true } end
-  for h, w in words:gmatch "resize (%d+)x(%d+)" do
+  for _, size in ipairs(M.sizes(about.recipe)) do
     result.field = result.field or original(about.data)
-    result.steps[#result.steps + 1] = { resize = { math.tointeger(h), math.tointeger(w) } }
+    result.steps[#result.steps + 1] = { resize = size }
   end
   if words:find("standardize", 1, true) and not kept then
     errors.fail(1, "html: the run's data were standardized, and its file, of an older program, does not keep by what; "
