@@ -140,6 +140,8 @@ void pl_formula_keep_recorded(pl_graph *graph) {
     pl_program_free_list(c->recorded);
     c->recorded = NULL;
   }
+  pl_program_free_list(graph->looked_at);
+  graph->looked_at = NULL;
   while ((p = graph->recorded) != NULL) {
     config *c = p->layer->config;
     graph->recorded = p->next;
@@ -211,13 +213,51 @@ static pl_status record_twice(pl_layer *self, pl_program *p, const pl_shape *in,
   if (status == PL_OK && self->host != NULL) status = pl_program_check_comparisons(p, err);
   if (status == PL_OK) status = check(self, p, err);
   if (status || self->host == NULL) return status;
-  pl_program again = { .layer = self, .result = -1 };
+  pl_program again = { .layer = self, .graph = p->graph, .result = -1 };
   status = record(self, &again, in, err);
   if (status == PL_OK && (status = pl_program_compare(p, &again, err)))
     pl_error_prefix(err, "recorded a second time the formula is another one (random numbers, or something that it "
                          "changes?)");
   pl_program_clear(&again);
   return status;
+}
+
+static bool is_for(const pl_program *p, const pl_layer *layer, const pl_shape *in) {
+  return p->layer == layer && pl_shape_equal(&p->step[0].op.out, in);
+}
+
+/* What the formula was recorded as for this shape before, in this build; NULL: it was not. */
+static const pl_program *known(pl_graph *graph, const pl_layer *self, const pl_shape *in) {
+  for (pl_program **p = &graph->looked_at; *p != NULL; p = &(*p)->next) {
+    if (!is_for(*p, self, in)) continue;
+    pl_program *found = *p;                       /* no longer only looked at */
+    *p = found->next;
+    found->next = graph->recorded;
+    return graph->recorded = found;
+  }
+  for (const pl_graph *g = graph; g != NULL; g = g->outer) {
+    for (const pl_program *p = g->recorded; p != NULL; p = p->next) if (is_for(p, self, in)) return p;
+    for (const pl_program *p = g->looked_at; p != NULL; p = p->next) if (is_for(p, self, in)) return p;
+  }
+  return NULL;
+}
+
+static pl_status record_anew(pl_layer *self, pl_graph *graph, const pl_shape *in, const pl_program **out,
+                             pl_error *err) {
+  pl_program *fresh = pl_alloc(sizeof *fresh, err);
+  if (fresh == NULL) return PL_ERROR_MEMORY;
+  *fresh = (pl_program){ .layer = self, .graph = graph, .result = -1 };
+  self->recording = true;
+  pl_status status = record_twice(self, fresh, in, err);
+  self->recording = false;
+  if (status) {
+    pl_program_free_list(fresh);
+    return status;
+  }
+  fresh->graph = NULL;
+  fresh->next = graph->recorded;
+  *out = graph->recorded = fresh;
+  return PL_OK;
 }
 
 static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_error *err) {
@@ -228,27 +268,18 @@ static pl_status trace(pl_layer *self, pl_graph *graph, int in, int *out, pl_err
     return blame(self, pl_error_set(err, PL_ERROR_VALUE, "formulas inside formulas nest deeper than %d; call functions "
                                     "instead of layers", MOST_NESTED), err);
   if (self->recording) return blame(self, pl_error_set(err, PL_ERROR_STATE, "calls itself"), err);
-  pl_program *fresh = pl_alloc(sizeof *fresh, err);
-  if (fresh == NULL) return PL_ERROR_MEMORY;
-  *fresh = (pl_program){ .layer = self, .result = -1 };
-  self->recording = true;
-  pl_status status = record_twice(self, fresh, &shape, err);
-  self->recording = false;
+  const pl_program *p = known(graph, self, &shape);
+  pl_status status = p == NULL ? record_anew(self, graph, &shape, &p, err) : PL_OK;
   int first = graph->ops;
-  if (status == PL_OK && fresh->outputs.count > 1 && self->parent != NULL)
+  if (status == PL_OK && p->outputs.count > 1 && self->parent != NULL)
     status = pl_error_set(err, PL_ERROR_SHAPE, "has %d outputs where the %s that it is part of takes one; several are "
-                          "those of a whole model: return them from its nn.Graph", fresh->outputs.count,
+                          "those of a whole model: return them from its nn.Graph", p->outputs.count,
                           self->parent->type);
   if (status == PL_OK && self->children > 0 && pl_graph_begin(graph, self, in, err)) status = PL_ERROR_MEMORY;
-  if (status == PL_OK) status = pl_program_apply(fresh, graph, &in, out, err);
+  if (status == PL_OK) status = pl_program_apply(p, graph, &in, out, err);
   if (status == PL_OK) status = pl_graph_note_formula(graph, self, first, *out, err);
-  if (status == PL_OK && self->parent == NULL) graph->outputs = fresh->outputs;
-  if (status) {
-    pl_program_free_list(fresh);
-    return blame(self, status, err);
-  }
-  fresh->next = graph->recorded;
-  graph->recorded = fresh;
+  if (status == PL_OK && self->parent == NULL) graph->outputs = p->outputs;
+  if (status) return blame(self, status, err);
   self->undecided = false;
   return PL_OK;
 }
@@ -265,11 +296,14 @@ pl_status pl_formula_check_again(pl_layer *self, pl_error *err) {
   const pl_program *p;
   if (self->cls != &pl_formula || self->host == NULL) return PL_OK;
   for (int i = 0; status == PL_OK && (p = recorded_at(self, i)) != NULL; i++) {
-    pl_program again = { .layer = self, .result = -1 };
+    pl_graph *scratch = pl_graph_new(&p->step[0].op.out, err);
+    if (scratch == NULL) return PL_ERROR_MEMORY;
+    pl_program again = { .layer = self, .graph = scratch, .result = -1 };
     status = record(self, &again, &p->step[0].op.out, err);
     p = recorded_at(self, i);
     if (status == PL_OK && p != NULL) status = pl_program_compare(p, &again, err);
     pl_program_clear(&again);
+    pl_graph_release(scratch);
   }
   return status ? blame(self, status, err) : PL_OK;
 }

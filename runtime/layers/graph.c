@@ -17,6 +17,15 @@ static pl_status grow(void **list, int used, int *capacity, size_t size, pl_erro
   return PL_OK;
 }
 
+/* Containers that hold each other several times multiply, and so do formulas that call each other. */
+enum { MOST_CALLS = 1 << 16, MOST_TRACED = 1 << 20 };
+
+static pl_status count_traced(pl_graph *graph, pl_error *err) {
+  if (++graph->traced <= MOST_TRACED) return PL_OK;
+  return pl_error_set(err, PL_ERROR_VALUE, "the model takes more than %d operations and calls of layers to build; call "
+                                           "formulas in formulas less often", MOST_TRACED);
+}
+
 static pl_status new_value(pl_graph *graph, const pl_value *value, int *out, pl_error *err) {
   if (grow((void **)&graph->value, graph->values, &graph->room_values, sizeof *graph->value, err))
     return PL_ERROR_MEMORY;
@@ -32,9 +41,9 @@ static pl_status new_row(pl_graph *graph, pl_row row, pl_error *err) {
 }
 
 static int calls_of(const pl_graph *graph, const pl_layer *layer, const pl_layer_class *cls) {
-  int calls = 0;
-  for (int i = 0; i < graph->ops; i++) calls += graph->op[i].layer == layer && graph->op[i].cls == cls;
-  return calls;
+  int i = graph->ops - 1;
+  while (i >= 0 && (graph->op[i].layer != layer || graph->op[i].cls != cls)) i--;
+  return i < 0 ? 0 : graph->op[i].call + 1;
 }
 
 static pl_status new_op(pl_graph *graph, const pl_layer_class *cls, pl_layer *layer, const int *in, int inputs,
@@ -80,6 +89,7 @@ void pl_graph_release(pl_graph *graph) {
   for (int v = 0; v < graph->values; v++) pl_free(graph->value[v].data);
   for (int i = 0; i < graph->ops; i++) pl_free(graph->op[i].info);
   pl_program_free_list(graph->recorded);
+  pl_program_free_list(graph->looked_at);
   pl_free(graph->value);
   pl_free(graph->op);
   pl_free(graph->input);
@@ -153,14 +163,12 @@ static pl_status check_size(const pl_layer *layer, const pl_shape *in, const pl_
   return blame(layer, err);
 }
 
-/* Containers that hold each other several times multiply. */
-enum { MOST_CALLS = 1 << 14 };
-
 pl_status pl_graph_call(pl_graph *graph, pl_layer *layer, int in, int *out, pl_error *err) {
   graph->shares = graph->shares || layer->shares;
   if (graph->shares && ++graph->calls > MOST_CALLS)
-    return pl_error_set(err, PL_ERROR_VALUE, "the model uses its layers more than %d times; use shared containers less "
-                                             "often", MOST_CALLS);
+    return pl_error_set(err, PL_ERROR_VALUE, "the model uses its layers more than %d times; call shared containers and "
+                                             "formulas less often", MOST_CALLS);
+  if (count_traced(graph, err)) return PL_ERROR_VALUE;
   if (layer->cls->trace != NULL) return layer->cls->trace(layer, graph, in, out, err);
   pl_shape shape = { 0 }, input = graph->value[in].shape;
   if (layer->cls->shape(layer, &input, &shape, err)) return blame(layer, err);
@@ -212,6 +220,7 @@ pl_status pl_graph_constant(pl_graph *graph, const pl_shape *shape, const float 
 
 pl_status pl_graph_operate(pl_graph *graph, const pl_operation *o, pl_layer *owner, const int *in, int *out,
                            pl_error *err) {
+  if (count_traced(graph, err)) return PL_ERROR_VALUE;
   pl_operation *info = pl_alloc(sizeof *info, err);
   if (info == NULL) return PL_ERROR_MEMORY;
   *info = *o;

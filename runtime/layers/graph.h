@@ -49,7 +49,10 @@ typedef struct pl_graph {
   int values, ops, inputs, rows, room_values, room_ops, room_inputs, room_rows;
   bool shares;         /* some layer is used at several places */
   int calls;           /* of layers and containers since then */
+  int traced;          /* operations and calls, with those in graphs that were made to find a shape */
+  const struct pl_graph *outer;  /* for whose formula this one finds a shape; NULL: none */
   struct pl_program *recorded;   /* what the formulas called in it were recorded as, the last first; owned */
+  struct pl_program *looked_at;  /* and those called to find a shape; owned */
 } pl_graph;
 
 /* With value 0 and one reference. NULL and an error when memory is short. */

@@ -7,7 +7,7 @@
 void pl_program_clear(pl_program *p) {
   for (int i = 0; i < p->steps; i++) pl_free(p->step[i].data);
   pl_free(p->step);
-  *p = (pl_program){ .layer = p->layer, .result = -1 };
+  *p = (pl_program){ .layer = p->layer, .graph = p->graph, .result = -1 };
 }
 
 void pl_program_free_list(pl_program *list) {
@@ -123,6 +123,15 @@ pl_status pl_program_add_op(pl_program *p, const char *name, const pl_op_args *a
   return status ? status : done(p, out);
 }
 
+/* What was recorded in a graph that is no longer needed is not recorded again. */
+static void hand_over(pl_program **list, pl_graph *graph) {
+  pl_program **last = list;
+  while (*last != NULL) last = &(*last)->next;
+  *last = graph->looked_at;
+  graph->looked_at = *list;
+  *list = NULL;
+}
+
 pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_error *err) {
   pl_status status = check_inputs(p, &in, 1, err);
   if (status) return status;
@@ -134,7 +143,11 @@ pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_er
   pl_graph *alone = pl_graph_new(&p->step[in].op.out, err);
   if (alone == NULL) return PL_ERROR_MEMORY;
   int result;
+  alone->outer = p->graph;
+  alone->traced = p->graph != NULL ? p->graph->traced : 0;
   status = pl_graph_call(alone, p->layer->child[index], 0, &result, err);
+  for (int i = 0; i < p->steps; i++)
+    p->shares = p->shares || (p->step[i].kind == PL_STEP_LAYER && p->step[i].index == index);
   pl_step *s = status ? NULL : next_step(p, PL_STEP_LAYER, err);
   if (s != NULL) {
     s->index = index;
@@ -145,6 +158,11 @@ pl_status pl_program_add_layer(pl_program *p, int index, int in, int *out, pl_er
     status = done(p, out);
   } else if (status == PL_OK) {
     status = PL_ERROR_MEMORY;
+  }
+  if (p->graph != NULL) {
+    p->graph->traced = alone->traced;
+    hand_over(&alone->looked_at, p->graph);
+    hand_over(&alone->recorded, p->graph);
   }
   pl_graph_release(alone);
   return status;
@@ -213,6 +231,7 @@ pl_status pl_program_apply(const pl_program *p, pl_graph *graph, const int *inpu
   int *value = pl_alloc_array((size_t)p->steps, sizeof *value, err);
   pl_status status = used == NULL || value == NULL ? PL_ERROR_MEMORY : PL_OK;
   if (status == PL_OK) pl_program_mark_used(p, used);
+  graph->shares = graph->shares || p->shares;
   for (int i = 0; status == PL_OK && i < p->steps; i++) {
     const pl_step *s = &p->step[i];
     int in[PL_MOST_INPUTS];

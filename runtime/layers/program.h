@@ -22,6 +22,8 @@ typedef struct pl_step {
 typedef struct pl_program {
   struct pl_program *next;     /* of a list */
   pl_layer *layer;             /* whose parameters and children it uses; NULL: none (a loss) */
+  pl_graph *graph;             /* in which the layer is called, while it is recorded; NULL: none */
+  bool shares;                 /* it calls a layer twice */
   pl_step *step;
   int steps, room, result;     /* result: -1 until there is one */
   pl_outputs outputs;          /* several: what lies in the result, one after the other; else a count of 0 */

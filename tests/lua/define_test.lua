@@ -228,38 +228,6 @@ function TestDefine.test_what_it_captures_is_looked_at_again()
   lu.assertEquals(layer:infer(pl.ones(1, 3)):totable(), { { 2, 2, 2 } })
 end
 
-function TestDefine.test_formulas_nest_a_few_levels()
-  local function nested(levels)
-    local layer = nn.Identity()
-    for _ = 1, levels do
-      local inner = layer
-      layer = nn.Graph(function(x) return inner(x) + 1 end)
-    end
-    return layer:build { 2 }
-  end
-  lu.assertEquals(nested(5):infer(pl.zeros(1, 2)):totable(), { { 5, 5 } })
-  lu.assertStrContains(select(2, pcall(nested, 9)), "nest deeper than 6")
-end
-
--- A message of a layer within names one line, and the layers on the way.
-function TestDefine.test_errors_of_nested_layers()
-  local Inner = nn.define { name = "Inner", layers = function() return { fc = nn.Linear(3, 4) } end,
-    forward = function(self, x)
-      local y = self.fc(x)
-      return y
-    end }
-  local Outer = nn.define { name = "Outer", layers = function() return { inner = Inner() } end,
-    forward = function(self, x)
-      local y = self.inner(x)
-      return y
-    end }
-  local model = nn.Sequential { nn.Flatten(), Outer() }
-  local _, message = pcall(model.forward, model, pl.randn(2, 5))
-  local _, lines = message:gsub("define_test%.lua:%d+: ", "")
-  lu.assertEquals(lines, 1, message)
-  lu.assertStrContains(message, "layer 2 (Outer): layer 2.1 (Inner): layer 2.1.1 (Linear): expects 3 features")
-end
-
 function TestDefine.test_shapes_may_change_between_passes()
   local layer = nn.define { name = "Twice", forward = function(_, x) return x + x:mean(-1, { keepdim = true }) end } {}
   lu.assertEquals(layer:infer(pl.ones(2, 3)):totable(), { { 2, 2, 2 }, { 2, 2, 2 } })
