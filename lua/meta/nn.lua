@@ -291,8 +291,9 @@ function nn.from_config(config) end
 function nn.load(path) end
 
 ---A model that Keras saved as HDF5 (`model.save("m.h5")`), with its weights: of layers that have a counterpart here,
----one after the other or in ways that are added up. Where Keras compiled it with a loss of values, such as "mse", its
----outputs are values, as after training with nn.MSE. (`perilune import` takes weights of PyTorch, too.)
+---one after the other or in ways that are added up. Where Keras compiled it with a loss on target values, such as
+---"mse", and no softmax or sigmoid ends it, its outputs are values, as after training with nn.MSE. (`perilune import`
+---takes weights of PyTorch, too.)
 ---
 ---```lua
 ---local model = assert(nn.import "keras.h5")

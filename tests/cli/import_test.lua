@@ -186,6 +186,12 @@ function TestKeras:test_the_loss_says_what_the_outputs_are()
   lu.assertEquals(kind '{"loss": {"class_name": "BinaryCrossentropy", "config": {"from_logits": true}}}',
     "independent logits")
   lu.assertEquals(kind('{"loss": "binary_crossentropy"}', "sigmoid"), "probabilities")
+  lu.assertEquals(kind('{"loss": {"class_name": "BinaryCrossentropy", "config": {"from_logits": true}}}', "sigmoid"),
+    "probabilities")
+  local classes = import('{"loss": "mse"}', "softmax")      -- probabilities, compared with labels as vectors
+  lu.assertEquals({ decision.kind(classes), classes:predict(x):item() }, { "probabilities", 1 })
+  assert(formats.write(classes, "c", cli.folder .. "/classes.c"))
+  lu.assertNil(cli.read(cli.folder .. "/classes.c"):find("its outputs are values", 1, true))
   for _, training in ipairs { '{"loss": "sparse_categorical_crossentropy"}', '{"loss": ["mse", "mae"]}', '{"loss": 1}',
       '{"loss": {"class_name": 3}}', '{"loss": {"a": {"b": "mse"}}}', "{", "[]", "{}" } do
     lu.assertEquals(kind(training), "logits", training)

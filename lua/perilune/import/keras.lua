@@ -282,7 +282,10 @@ local function read(r)
       target:copy_(tensor)
     end
   end
-  local loss, of_values = losses.of(attrs.training_config, nn)
+  local loss, of_values
+  if decision.kind(model) == "logits" then       -- else the last layer makes probabilities, whatever the loss
+    loss, of_values = losses.of(attrs.training_config, nn)
+  end
   decision.remember(model, loss, of_values)
   abouts.remember(model, abouts.foreign(of_values))
   return model

@@ -1,6 +1,6 @@
 --- The loss that a Keras model was compiled with (training_config, of model.compile), as far as it says what the
---- outputs are: values, or logits of two classes each. Where it says neither, the last layer does
---- (perilune.nn.decision).
+--- outputs are: values, or independent logits, each of a label that is there or not. Where it says neither, the last
+--- layer does (perilune.nn.decision).
 local core = require "perilune.core"
 
 local M = {}
