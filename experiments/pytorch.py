@@ -79,11 +79,36 @@ def convnet():
         glorot(nn.Conv2d(64, 64, 3)), nn.ReLU(), nn.Flatten(), glorot(nn.Linear(576, 64)), nn.ReLU(), glorot(nn.Linear(64, 10)))
 
 
-class FromScratch(nn.Module):
-    """A01: a bias for every position of the convolution's output; dropout 0.4, 0.5, 0.2, the last on the ten outputs."""
+def normed(*conv, **more):
+    """A convolution in Keras' initialization, and its batch normalization."""
+    return nn.Sequential(glorot(nn.Conv2d(*conv, **more)), nn.BatchNorm2d(conv[1], eps=1e-3, momentum=0.01))
 
-    def __init__(self):
+
+class Bottleneck(nn.Module):
+    """C03: 1x1 to 64, 3x3, 1x1 to 256, added to the shortcut; a 1x1 convolution to 256 if the input has fewer."""
+
+    def __init__(self, channels):
         super().__init__()
+        self.inner = nn.Sequential(normed(channels, 64, 1), nn.ReLU(), normed(64, 64, 3, padding="same"), nn.ReLU(),
+                                   normed(64, 256, 1))
+        self.shortcut = nn.Identity() if channels == 256 else normed(channels, 256, 1)
+
+    def forward(self, x):
+        return F.relu(self.inner(x) + self.shortcut(x))
+
+
+def resnet():
+    return nn.Sequential(
+        normed(1, 64, 3), nn.ReLU(), nn.MaxPool2d(3, 2), Bottleneck(64), Bottleneck(256),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), glorot(nn.Linear(256, 10)))
+
+
+class FromScratch(nn.Module):
+    """A01 to A04: a bias for every position of the convolution's output; three dropouts, the last on the ten outputs."""
+
+    def __init__(self, *drop):
+        super().__init__()
+        self.drop = drop
         self.kernels = nn.Parameter(torch.randn(10, 1, 3, 3))
         self.bias = nn.Parameter(torch.randn(10, 26, 26))
         self.hidden, self.last = nn.Linear(6760, 128), nn.Linear(128, 10)
@@ -93,9 +118,9 @@ class FromScratch(nn.Module):
 
     def forward(self, x):
         on = self.training
-        x = F.dropout(F.relu(F.conv2d(x, self.kernels) + self.bias), 0.4, on).flatten(1)
-        x = F.dropout(F.relu(self.hidden(x)), 0.5, on)
-        return F.dropout(F.relu(self.last(x)), 0.2, on)
+        x = F.dropout(F.relu(F.conv2d(x, self.kernels) + self.bias), self.drop[0], on).flatten(1)
+        x = F.dropout(F.relu(self.hidden(x)), self.drop[1], on)
+        return F.dropout(F.relu(self.last(x)), self.drop[2], on)
 
 
 def one_hot_mse(output, label):
@@ -135,14 +160,38 @@ class AveragedMomentum:
         torch._foreach_add_(self.params, self.v, alpha=-self.lr)
 
 
-def sgd(lr):
-    return lambda params: torch.optim.SGD(params, lr)
+class Decayed:
+    """Keras' decay: the rate of step t, from 0, is lr / (1 + decay t). Momentum is summed before the rate multiplies
+    it, not after: with a decay of 1e-5 the two differ by that much of a step."""
+
+    def __init__(self, inner, decay):
+        self.inner, self.decay, self.t = inner, decay, 0
+        self.lr = inner.param_groups[0]["lr"]
+        self.zero_grad = inner.zero_grad
+
+    def step(self):
+        self.inner.param_groups[0]["lr"] = self.lr / (1 + self.decay * self.t)
+        self.t += 1
+        self.inner.step()
+
+
+def sgd(lr, **more):
+    return lambda params: torch.optim.SGD(params, lr, **more)
 
 
 def adam(lr, **more):
-    return lambda params: torch.optim.Adam(params, lr, **more)
+    return lambda params: torch.optim.Adam(params, lr, fused=True, **more)
 
 
+def decayed(optimizer, decay):
+    return lambda params: Decayed(optimizer(params), decay)
+
+
+def from_scratch(*drop):
+    return lambda: FromScratch(*drop)
+
+
+AS_DOCUMENT_001 = {"per_class": 2000, "dropout_in_test": True}
 # row: network, loss, optimizer, batch, epochs, and what else differs
 ROWS = {
     "P02": (lambda: dense(nn.Tanh()), one_hot_mse, sgd(0.1), 32, 100, {}),
@@ -153,7 +202,10 @@ ROWS = {
     "L06": (lenet5, summed, adam(1e-2), 64, 26, {"centred": True}),
     "C02 lr=0.01": (convnet, F.cross_entropy, adam(0.01, eps=1e-7), 32, 30, {"patience": 3}),
     "C02 lr=0.0001": (convnet, F.cross_entropy, adam(0.0001, eps=1e-7), 32, 30, {"patience": 3}),
-    "A01": (FromScratch, F.cross_entropy, sgd(1e-4), 1, 100, {"per_class": 2000, "dropout_in_test": True}),
+    "C03 lr=0.01": (resnet, F.cross_entropy, adam(0.01, eps=1e-7), 32, 30, {"patience": 3}),
+    "A01": (from_scratch(0.4, 0.5, 0.2), F.cross_entropy, sgd(1e-4), 1, 100, AS_DOCUMENT_001),
+    "A03": (from_scratch(0.4, 0.5, 0.2), F.cross_entropy, decayed(sgd(1e-4, momentum=0.8), 1e-5), 1, 100, AS_DOCUMENT_001),
+    "A04": (from_scratch(0, 0.2, 0.2), F.cross_entropy, decayed(adam(1e-4, eps=1e-7), 1e-5), 1, 100, AS_DOCUMENT_001),
 }
 
 
@@ -179,10 +231,11 @@ def train(row, seed):
     if "patience" in more:    # the last tenth is the validation set
         held = len(x) // 10
         x, val_x, y, val_y = x[:-held], x[-held:], y[:-held], y[-held:]
-    model = network()
+    model = network().to(memory_format=torch.channels_last)    # a quarter faster on a CPU
     opt = optimizer(model.parameters())
     best, best_epoch, kept = -1.0, 0, None
     for epoch in range(1, epochs + 1):
+        before = [p.detach().clone() for p in model.parameters()]
         model.train()
         opt.epoch = epoch
         order = torch.randperm(len(x))
@@ -199,6 +252,8 @@ def train(row, seed):
                 kept = {name: value.clone() for name, value in model.state_dict().items()}
             elif epoch - best_epoch >= more["patience"]:
                 break
+        if all(torch.equal(old, p) for old, p in zip(before, model.parameters())):
+            break    # dead: an epoch without a gradient, as all that would follow
     if kept:
         model.load_state_dict(kept)
     model.train("dropout_in_test" in more)
@@ -212,6 +267,7 @@ def main():
     parser.add_argument("--out", default=os.path.join(HERE, "pytorch.csv"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)    # momentum that fades on weights of silent inputs is slow to compute with
     done = set()
     if os.path.exists(arguments.out):
         with open(arguments.out, newline="") as file:

@@ -47,7 +47,8 @@
 ---  then draws the same random numbers; weights or a rate that it sets then mark the run as edited
 ---@field on_batch? fun(ctx: perilune.Context) after each step
 ---@field on_epoch? fun(ctx: perilune.Context) after each epoch, when its row of the history is there
----@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back
+---@field on_end? fun(ctx: perilune.Context) at the end, when the best weights are back; where it changes them, the
+---  results are measured again
 
 ---@class perilune.Documented
 ---@field error? number the test error, as a fraction; compared with what was measured, but on data.digits
@@ -132,10 +133,12 @@ local Experiment = {}
 ---  finished one is there)
 ---@field quiet? boolean print nothing (default false)
 ---@field silent? boolean print no result at the end (default false)
----@field fresh? boolean start anew where an unfinished run lies (default false)
+---@field fresh? boolean start anew where an unfinished run lies, or in `out` any run; it stays until the new one is
+---  saved first (default false)
 ---@field force? boolean resume it though script, arguments, data or algorithm changed; the run is marked as edited
 ---  (default false)
----@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30)
+---@field checkpoint_every? number seconds between checkpoints inside an epoch (default 30); also one after each epoch,
+---  unless saving would take more than a twentieth of the time
 ---@field confusion? boolean print the confusion matrix of the test set at the end (default false)
 ---@field pause_after? integer end after this epoch with all saved; the same call without it resumes, to the same bits
 ---  (default: none)

@@ -192,7 +192,7 @@ function optim.define(fields) end
 ---@return perilune.Optimizer
 function optim.from_config(config) end
 
----An optimizer. `opt.lr = 0.01` sets the rate of the steps that follow.
+---An optimizer. `opt.lr = 0.01` sets the rate of the steps that follow; an experiment's run begins with `base_lr`.
 ---@class perilune.Optimizer
 ---@field type string "Adam": the constructor's name
 ---@field lr number the rate now, before `decay` and groups; can be set

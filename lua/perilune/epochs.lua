@@ -4,6 +4,7 @@
 local core = require "perilune.core"
 local system = core.system
 local augmented = require "perilune.train.augmented"
+local before_end = require "perilune.train.before_end"
 local decision = require "perilune.nn.decision"
 local errors = require "perilune.base.errors"
 local held = require "perilune.train.held"
@@ -209,8 +210,8 @@ end
 
 function Trainer:publish()
   self:complete_evaluations()
-  self.state.lr = self.optimizer.lr
-  self.state.random = random.state()
+  local kept = self.before_end
+  self.state.lr, self.state.random = kept and kept.lr or self.optimizer.lr, kept and kept.random or random.state()
   local before = system.clock()
   self.hooks.publish(self)
   self.published = system.clock()
@@ -305,6 +306,7 @@ end
 -- The weights of the best epoch, and a last look at the splits where none has seen these weights yet.
 function Trainer:conclude()
   local s = self.state
+  self.before_end = before_end.of(self)
   s.ended = s.stop or "epochs"
   local seen = s.batch == 0 and not s.altered      -- a callback may have stopped the run inside an epoch
   if not seen and s.samples > 0 then self.ctx.train = self:of_training() end
@@ -313,16 +315,13 @@ function Trainer:conclude()
     M.restore(self.model, self.best)
     seen = false
   end
-  if self.e.splits.val and not (seen and self.evaluation.val) then self:evaluate "val" end
-  if self.e.test and not (seen and self.evaluation.test) then self:evaluate "test" end
-  self:complete_evaluations()
-  local final = {}
-  for _, metric in ipairs(self.e.metrics.functions) do
-    final[metric.name] = seen and #self.history > 0 and self.history[#self.history][metric.name] or nil
-  end
-  self:own_metrics(final, self.e.test ~= false)
-  self.evaluation.metrics = final
+  self:results_of_end(seen)
+  if not self.e.callbacks.on_end then return end
+  local trained, writes = self.last or M.snapshot(self.model), self.model:writes()
   self:call "on_end"
+  if self.model:writes() == writes then return end
+  self.last, self.final = trained, M.snapshot(self.model)      -- goes on from the first, ends with the second
+  self:results_of_end(false)
 end
 
 -- What on_start has set once is in the checkpoint.

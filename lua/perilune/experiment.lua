@@ -11,7 +11,7 @@ local fields = {
   { "name", type = "string", required = 'add name = "...": it names the folder of its runs' },
   { "description", type = "string" },
   { "documented", type = "table" },
-  { "seed", type = "integer", low = 0, default = 1 },
+  { "seed", type = "integer", low = 0, high = 1 << 53, default = 1 },
   { "data", type = "any", required = "add data = pl.data.mnist() or another data set" },
   { "model", type = "userdata", required = "add model = pl.nn.Sequential { ... }",
     hint = "such as pl.nn.Sequential { ... }" },
@@ -251,6 +251,23 @@ local function check_stopping(e)
   check_monitor(e, "stopping", rule)
 end
 
+-- What a documented number is compared with is measured: at the end, also what the history has no column of.
+local function check_documented(e)
+  local metric, known = e.documented and e.documented.metric or "test_error", { "test_error" }
+  if metric == "test_error" then return end
+  table.move(e.columns, 1, #e.columns, 2, known)
+  for _, own in ipairs(e.metrics.functions) do known[#known + 1] = own.name end
+  for _, list in ipairs { e.measures, e.metrics.named } do
+    for _, name in ipairs(list) do known[#known + 1] = "test_" .. name end
+  end
+  for _, name in ipairs(known) do
+    if name == metric and not unmonitored[name] then return end
+  end
+  local near = core.system.nearest(metric, known)
+  errors.raise("pl.experiment: documented: metric '%s' is not measured%s", metric,
+    near and ("; did you mean '%s'?"):format(near) or "")
+end
+
 -- `is_variant`: of an experiment whose schedule was checked; fewer epochs then are a trial.
 local function check_schedule(e, is_variant)
   local rule = e.schedule
@@ -261,6 +278,10 @@ local function check_schedule(e, is_variant)
       "schedule such as pl.schedule.cosine { warmup = 2 }, got %s", options.describe(rule))
   end
   if type(rule.monitor) == "string" then check_monitor(e, "schedule", rule) end
+  if rule.per ~= nil and rule.per ~= "epoch" and rule.per ~= "step" then
+    errors.raise("pl.experiment: field 'schedule': its per is \"epoch\" or \"step\": what it counts; got %s",
+      options.describe(rule.per))
+  end
   if not is_variant and rule.type == "cosine" and rule.warmup > (rule.epochs or e.epochs) then
     errors.raise("pl.experiment: field 'schedule': a warm-up of %s epochs is longer than the %d epochs in all",
       rule.warmup, rule.epochs or e.epochs)
@@ -278,7 +299,7 @@ local function calling_script()
       and loaded.knows "-" and "-"
     if path then
       return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(),
-        files = loaded.since(path) }
+        files = loaded.since(path), runs_itself = true }
     end
   end
 end
@@ -312,6 +333,7 @@ function M.new(given, is_variant)
   e.columns = columns_of(e, e.metrics.functions)
   check_stopping(e)
   check_schedule(e, is_variant)
+  check_documented(e)
   e.script = calling_script()
   e = setmetatable({ [FIELDS] = e }, Experiment)
   require "perilune.train.fit".check(e)

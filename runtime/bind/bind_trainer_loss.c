@@ -30,8 +30,11 @@ static void take_gradient(lua_State *L, const pl_host_loss_call *call) {
     memcpy(call->grad, pl_tensor_data(flat), (size_t)pl_tensor_count(flat) * sizeof *call->grad);
     return;
   }
-  const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
   pl_shape shape = bind_batch_shape(&call->outputs.shape[0], call->n);
+  if (!lua_isuserdata(L, -1))
+    luaL_error(L, "the loss must return its value and its gradient for the outputs, f32 %s; the second is %s",
+               pl_shape_text(want, &shape, false), luaL_typename(L, -1));
+  const pl_tensor *grad = bind_check_tensor(L, lua_gettop(L));
   if (pl_tensor_type(grad) != PL_F32 || !pl_shape_equal(pl_tensor_shape(grad), &shape))
     luaL_error(L, "the loss must return its gradient for the outputs, f32 %s, got %s %s",
                pl_shape_text(want, &shape, false),

@@ -19,13 +19,14 @@ function M.define(parser)
   parser:option("--pause-after", "Save and end after this epoch; without it the same command resumes, to the same " ..
     "bits."):convert(whole(1)):argname "<n>"
   parser:option("--checkpoint-every", "Seconds between checkpoints inside an epoch (30); also one " ..
-    "after each epoch.")
+    "after each epoch, unless saving would take more than a twentieth of the time.")
     :convert(require "perilune.base.cli_options".seconds):argname "<s>"
   memory.option(parser)
   parser:flag("-q --quiet", "Print only the result.")
   parser:flag("--watch", "In a full screen: curves while it trains (as perilune watch); q leaves the view, and " ..
     "the run goes on.")
-  parser:flag("--fresh", "Start anew where an unfinished run lies.")
+  parser:flag("--fresh", "Start anew where an unfinished run lies, or in --out any run: it stays until " ..
+    "the new one is saved first.")
   parser:flag("--trial", "As one of a sweep: left to a process that trains it already (exit status 75); a failure " ..
     "is noted in the folder's failed.txt; ends, all saved, when the process that started it does. Needs --out.")
   parser:flag("--force", "Resume an unfinished run though script, arguments, data or algorithm changed.")

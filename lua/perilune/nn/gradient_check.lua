@@ -57,17 +57,20 @@ end
 --- Of a model with layers in Lua, for its input. nil, or a message.
 function M.model(model, input)
   local x = made_up({ 4, table.unpack(input) }, 7)
-  local weights
+  local weights = {}      -- one an output
   local function value(at)
     model:random(1, 0)        -- the same dropout each time
-    local y = model:forward(at)
-    weights = weights or made_up(y.shape, 9)
-    return dot(y, weights)
+    local outputs, sum = { model:forward(at) }, 0
+    for i, y in ipairs(outputs) do
+      weights[i] = weights[i] or made_up(y.shape, 8 + i)
+      sum = sum + dot(y, weights[i])
+    end
+    return sum
   end
   value(x)
   local far = difference(value, x, (function()
     value(x)
-    return model:backward(weights, true)
+    return model:backward(#weights > 1 and weights or weights[1], true)
   end)())
   if far > TOLERANCE then
     return complain("the model", far, "look at the backward functions of its layers in Lua (Lambda)")

@@ -8,6 +8,7 @@
 --                  /model/layers/01_conv2d: attributes type, config; datasets weight, bias. Nested layers nest:
 --                  03_residual/01_conv2d
 --   best           /best/layers: the same again, for the best weights so far
+--   final          /final/layers: the same, in a finished run's checkpoint, for the weights that on_end made
 --   optimizer      /optimizer: attributes type, config, counters (JSON); below, a group a layer as in /model, whose
 --                  datasets are the slots ("weight.m") and whose attributes repeat type and step
 --   state          /state: attributes, one a field; tables as JSON
@@ -37,7 +38,7 @@ local M = { format = "perilune-run", version = 2 }
 
 local kinds = { run = true, checkpoint = true, best = true, model = true }
 local fields = {
-  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table",
+  kind = "string", config = "table", loss = "table", input = "table", layers = "table", best = "table", final = "table",
   about = "table", optimizer = "table", state = "table",
   history = "table", evaluation = "table", provenance = "table", created = "string",
   statistics = "table",
@@ -199,6 +200,7 @@ local function fill(w, record)
     if record.layers then write_layers(w, "/model/layers", record.layers) end
   end
   if record.best then write_layers(w, "/best/layers", record.best) end
+  if record.final then write_layers(w, "/final/layers", record.final) end
   if record.optimizer then write_optimizer(w, record.optimizer) end
   if record.state then fields_of.write(w, "/state", record.state, "state") end
   if record.history then write_history(w, record.history) end
@@ -250,6 +252,7 @@ local function read_all(r, tensors)
     if tensors and r:has "/model/layers" then record.layers = read_layers(r, "/model/layers", "", {}) end
   end
   if tensors and r:has "/best/layers" then record.best = read_layers(r, "/best/layers", "", {}) end
+  if tensors and r:has "/final/layers" then record.final = read_layers(r, "/final/layers", "", {}) end
   if tensors and r:has "/optimizer" then record.optimizer = read_optimizer(r) end
   if r:has "/state" then record.state = fields_of.read(r, "/state") end
   if r:has "/history" then record.history = read_history(r) end
@@ -278,9 +281,10 @@ function M.parameters(path)
 end
 
 --- The layers with the weights that the run's results are of: of a finished run's checkpoint, which goes on from the
---- last epoch's, those of the best epoch, if a rule chose one.
+--- last epoch's, those that on_end made, or those of the best epoch, if a rule chose one.
 function M.result_layers(record)
-  return record.kind == "checkpoint" and record.state and record.state.ended and record.best or record.layers
+  local ended = record.kind == "checkpoint" and record.state and record.state.ended
+  return ended and (record.final or record.best) or record.layers
 end
 
 local function shape_of(t) return ("%s [%s]"):format(t.dtype, table.concat(t.shape, ", ")) end

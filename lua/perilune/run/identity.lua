@@ -34,12 +34,16 @@ local function optimizer_of(optimizer, with_digest)
   return core.json.encode(config)
 end
 
--- pl.schedule's say in words what they are; a table of the script's own is what it is called as.
-local function schedule_of(schedule, with_digest)
+-- pl.schedule's say in words what they are, and have the length of the experiment where none is given; a table of the
+-- script's own is what it is called as.
+local function schedule_of(e, with_digest)
+  local schedule = e.schedule
   if not schedule then return "none" end
   if type(schedule) ~= "table" then return function_of(schedule, with_digest) end
   local meta = getmetatable(schedule)
-  return meta.__tostring and tostring(schedule) or function_of(meta.__call, with_digest)
+  if not meta.__tostring then return function_of(meta.__call, with_digest) end
+  local of_length = (schedule.type == "cosine" or schedule.type == "one_cycle") and not schedule.epochs
+  return tostring(schedule) .. (of_length and (" over %d epochs"):format(e.epochs) or "")
 end
 
 local function stopping_of(rule, with_digest)
@@ -58,9 +62,9 @@ local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stop
   "validation", "test", "metrics", "callbacks" }
 
 -- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for
--- variants that one script makes of another's.
+-- variants that one script makes of another's, or those that it makes and runs itself.
 local function setup_of(e)
-  local digests = e.variant or not e.script
+  local digests = e.variant or not e.script or e.script.runs_itself
   local augment = {}
   for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
   for _, f in ipairs(e.augment.functions) do augment[#augment + 1] = function_of(f, digests) end
@@ -69,7 +73,7 @@ local function setup_of(e)
   return { model = config_of(e.model), loss = config_of(e.loss, digests),
     optimizer = optimizer_of(e.optimizer, digests),
     augment = table.concat(augment, ", "),
-    schedule = schedule_of(e.schedule, digests),
+    schedule = schedule_of(e, digests),
     metrics = ("%s%s"):format(#e.metrics.named > 0 and table.concat(e.metrics.named, ", ") .. ", " or "",
       functions_of(metrics, digests)),
     callbacks = functions_of(e.callbacks, digests),
@@ -206,6 +210,9 @@ function M.differences(was, now)
       local after = now.setup[name]
       if type(before_) == "string" and type(after) == "string" and without_sizes(before_) == before_ then
         after = without_sizes(after)
+      end
+      if name == "schedule" and type(before_) == "string" and not before_:find " over %d+ epochs$" then
+        after = after:gsub(" over %d+ epochs$", "")      -- older programs did not note it
       end
       local bare = type(after) == "string" and after:gsub("a function %x+", "a function")
       -- older programs wrote lists of a schedule as "a table"

@@ -18,7 +18,7 @@ local identities = require "perilune.run.identity"
 local M = {}
 
 local known = {
-  { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0 },
+  { "epochs", type = "integer", low = 1 }, { "seed", type = "integer", low = 0, high = 1 << 53 },
   { "threads", type = "integer", low = 0, high = 1024 },
   { "out", type = { "string", "boolean" } }, { "quiet", type = "boolean", default = false },
   { "fresh", type = "boolean", default = false },
@@ -82,7 +82,10 @@ local function publisher(run, identity, warn)
   return function(t)
     local problem
     local function write(name, kind)
-      local ok, message = runfile.write(run.path .. "/" .. name, record.of(t, kind, identity, run.threads))
+      local kept = record.of(t, kind, identity, run.threads)
+      if run.anew then folder.clear(run.path) end      -- only now is there something in the place of what lies there
+      run.anew = nil
+      local ok, message = runfile.write(run.path .. "/" .. name, kept)
       if not ok then problem = message end
       return ok
     end
@@ -96,8 +99,9 @@ local function publisher(run, identity, warn)
         "checkpoint; keep it in ctx.state"):format(changed))
     end
     if write("checkpoint.h5", "checkpoint") then
-      -- inside an epoch too, when epochs have ended since the last save
-      local passed = s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0)
+      -- inside an epoch too, when epochs have ended since the last save, or a finished run goes on
+      local passed = s.batch == 0 or s.ended or s.epoch > (run.saved and run.saved.epoch or 0) or run.goes_on
+      run.goes_on = nil
       if passed then
         write("run.h5", "run")
         if s.best and (s.ended or run.best_written ~= s.best.epoch) and write("best.h5", "best") then
@@ -133,7 +137,7 @@ local function derive(run, model, found, name, kind, list, version)
   for key, value in pairs(found.state) do state[key] = value end
   state.weights_sha256 = record.digest(list)
   copy.kind, copy.state, copy.layers, copy.best, copy.optimizer = kind, state, record.layers(model, list), nil, nil
-  copy.evaluation = record.is_evaluated(kind, state) and found.evaluation or nil
+  copy.final, copy.evaluation = nil, record.is_evaluated(kind, state, found.final) and found.evaluation or nil
   return runfile.write(run.path .. "/" .. name, copy)
 end
 
@@ -184,12 +188,12 @@ local function train(run, e, o, found, identity, overruled)
   local state, past, user, evaluation, best
   if found then
     state, past, user, evaluation, best = continue_from(found, run, e, optimizer)
-    run.saved = { epoch = state.epoch, batch = state.batch }
+    run.saved, run.goes_on = { epoch = state.epoch, batch = state.batch }, found.state.ended ~= nil
   end
   state = state or trainer.fresh(o.seed)
   random.install(o.seed, 0, state.random)
   run.history = past or history.new()
-  local every = o.checkpoint_every
+  local every, own_state = o.checkpoint_every, nil
   local t = trainer.new({ experiment = e, model = e.model, optimizer = optimizer, base_lr = base_lr, epochs = o.epochs,
     state = state, history = run.history, user = user, evaluation = evaluation, best = best,
     statistics = found and found.statistics }, {
@@ -217,10 +221,11 @@ local function train(run, e, o, found, identity, overruled)
       kept = function() return where_kept(run) end,
       -- what on_start sets up it sets up again when the run is resumed
       started = function()
-        run.changed_capture = captured.watch(user_functions(e), kept_tensors(e.model, optimizer))
+        run.changed_capture = captured.watch(user_functions(e), kept_tensors(e.model, optimizer), own_state)
       end,
     })
-  if found and found.state.ended then t:look_back() end
+  own_state = t.ctx.state
+  if found and found.state.ended then t:look_back(found.final ~= nil) end
   if overruled then t:mark_edited("resumed with --force: " .. overruled) end
   if o.watch then      -- last: what goes wrong before is said on the lines of the terminal
     progress = require "perilune.terminal.watch_progress".new(progress,
@@ -254,7 +259,11 @@ local function complete(run, e, found)
   local list = e.model:state()
   local function ending(state) return state.ended and state.step end
   local ok, message = derive(run, e.model, found, "run.h5", "run", list, ending)
-  if ok and found.best then ok, message = derive(run, e.model, found, "best.h5", "best", list, ending) end
+  if ok and found.best then
+    local best = trainer.snapshot(e.model)
+    require "perilune.run.record".fill(best, found.best, run.path .. "/checkpoint.h5")
+    ok, message = derive(run, e.model, found, "best.h5", "best", best, ending)
+  end
   if ok then
     ok, message = result.complete_log(run.path .. "/log.jsonl", run.history, require "perilune.run.runs".summary(run))
   end
@@ -263,7 +272,8 @@ end
 
 local function recall(run, e, found)
   local record = require "perilune.run.record"
-  record.fill(e.model:state(), found.best or found.layers, run.path .. "/checkpoint.h5")
+  local ending = require "perilune.run.file".result_layers(found)
+  record.fill(e.model:state(), ending, run.path .. "/checkpoint.h5")
   local state, past, _, evaluation = record.parts(found)
   run.history = past
   take_over(run, { state = state, evaluation = evaluation })
@@ -281,7 +291,16 @@ local function check_gradients(e)
   if ok and wrong then errors.fail(1, "%s", wrong) end
 end
 
-local training = setmetatable({}, { __mode = "k" })     -- models
+local training = setmetatable({}, { __mode = "k" })     -- models and optimizers
+local left = setmetatable({}, { __mode = "k" })         -- the rate of each optimizer when a run of it ended
+
+-- A run begins with the rate that its optimizer was made with: a rate set by hand before it would have no effect.
+local function check_rate(optimizer)
+  local lr, base = optimizer.lr, optimizer.base_lr
+  if lr == base or lr == left[optimizer] then return end
+  errors.raise("the optimizer's lr was set to %s, and a run begins with the one that it was made with, %s; make it " ..
+    "with lr = %s, or set ctx.optimizer.lr in callbacks.on_start", text.number(lr), text.number(base), text.number(lr))
+end
 
 --- Runs experiment `e`; see experiment:run. Returns the run: { history, model, path, test, evaluation, best, ended,
 -- seed, threads, seconds }, with run:line() and run:report().
@@ -293,6 +312,7 @@ function M.start(e, given)
   if training[e.optimizer] then
     errors.raise("this optimizer is in a training already; that has to end first, or this one needs its own")
   end
+  check_rate(e.optimizer)
   local weights = require "perilune.nn.weights"
   local origin, of_run = weights.origin(e.model)      -- as before this run, whatever is noted in it
   weights.check(e)
@@ -318,7 +338,7 @@ function M.start(e, given)
     else
       weights.needed(e)
       check_gradients(e)
-      if run.path then folder.clear(run.path) end
+      run.anew = true
     end
     local abouts = require "perilune.nn.about"
     abouts.remember(e.model, nothing_left and abouts.of_record(found) or abouts.of_experiment(e, identity))
@@ -328,7 +348,7 @@ function M.start(e, given)
     if run.path then trained.note(identity) end      -- with what was loaded only while it trained
   end)
   if o.interruptible then system.catch_interrupt(false) end
-  training[e.model], training[e.optimizer] = nil, nil
+  training[e.model], training[e.optimizer], left[e.optimizer] = nil, nil, e.optimizer.lr
   local name = ("a run of %q"):format(e.name)
   weights.mark(e.model, origin, ok and name or of_run)
   if run.lock then run.lock:release() end

@@ -45,19 +45,27 @@ local function check_shared(value, path, seen)
   for key, item in next, value do check_shared(item, path .. "." .. tostring(key), seen) end
 end
 
+--- A copy of ctx.state, as a file would give it back. Raises where no file can keep it.
+function M.copy_of_user(user)
+  local ok, kept = pcall(exact.encode, user, "ctx.state")
+  if not ok then error(kept .. "; keep numbers, strings, booleans and tables of them there", 0) end
+  check_shared(user, "ctx.state", {})
+  return assert(exact.decode(kept))
+end
+
 local function state_of(trainer, identity)
   local state = {}
   for key, value in pairs(trainer.state) do state[key] = value end
-  state.user, state.identity = trainer.ctx.state, identity
-  local ok, problem = pcall(exact.encode, trainer.ctx.state, "ctx.state")
-  if ok then check_shared(trainer.ctx.state, "ctx.state", {}) end
-  if not ok then error(problem .. "; keep numbers, strings, booleans and tables of them there", 0) end
+  local user = trainer.before_end and trainer.before_end.user or trainer.ctx.state
+  M.copy_of_user(user)      -- raises what no file can keep
+  state.user, state.identity = user, identity
   return state
 end
 
---- Are the evaluations that a trainer in this state has those of the weights that a file of this kind holds?
-function M.is_evaluated(kind, state)
-  if kind == "checkpoint" or state.ended then return true end
+--- Are the evaluations that a trainer in this state has those of the weights that a file of this kind holds? `final`:
+--- the weights that on_end made, if it did.
+function M.is_evaluated(kind, state, final)
+  if kind == "checkpoint" or state.ended then return kind ~= "best" or final == nil end
   if kind == "best" then return state.best.epoch == state.epoch end
   return state.batch == 0
 end
@@ -70,7 +78,7 @@ function M.of(trainer, kind, identity, threads)
   local _, input = model:sizes()
   local record = {
     kind = kind, config = model:config(), input = input, history = history.saved(trainer.history),
-    evaluation = M.is_evaluated(kind, trainer.state) and trainer.evaluation or nil,
+    evaluation = M.is_evaluated(kind, trainer.state, trainer.final) and trainer.evaluation or nil,
     statistics = trainer.statistics,
     state = state_of(trainer, identity), loss = require "perilune.nn.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
@@ -88,6 +96,7 @@ function M.of(trainer, kind, identity, threads)
   end
   record.layers = M.layers(model, trainer.last)
   record.best = trainer.best and M.layers(model, trainer.best) or nil
+  record.final = trainer.final and M.layers(model, trainer.final) or nil
   local config = opt:config()
   record.optimizer = { type = config.type, config = config.config, counters = opt:counters(),
     layers = runfile.grouped(opt:state()) }

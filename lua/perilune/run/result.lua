@@ -91,9 +91,7 @@ end
 local function measured(run)
   local documented = run.documented
   local metric = documented and documented.metric or "test_error"
-  if metric == "test_error" then return run.test and run.test.error, metric end
-  local own = run.evaluation and run.evaluation.metrics or {}
-  return own[metric], metric
+  return run:value(metric), metric
 end
 
 -- A documented number is for a published test set (not for the digits that data.digits makes up), at the documented end
@@ -106,7 +104,8 @@ local function comparison(run, term)
     return ("documented %s%s after %d epochs"):format(text.percent(documented.error),
       documented.source and (" (%s)"):format(documented.source) or "", run.planned)
   end
-  local against = report.against(documented, value, run.test.count, term)
+  local split = metric:match "^val_" and run.val or run.test
+  local against = report.against(documented, value, split and split.count, term)
   if metric ~= "test_error" then against = ("%s %s, %s"):format(report.title(metric), text.percent(value), against) end
   return against
 end
@@ -130,8 +129,8 @@ function methods:ending()
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
   elseif self.ended == "callback" then
-    parts[1] = ("stopped by a callback after epoch %d%s"):format(s.epoch,
-      s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+    parts[1] = ("stopped by a callback after epoch %d%s%s"):format(s.epoch,
+      s.batch > 0 and (" and %s of the next"):format(plural(s.batch, "batch")) or "", s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
   else parts[1] = plural(s.epoch or 0, "epoch") end
   if self.best then
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch,
@@ -275,8 +274,8 @@ function methods:value(key)
   for _, name in ipairs(own) do
     if key == name then return self[key] end
   end
-  local value = evaluated(part, key)
-  if value == nil and part.metrics then value = part.metrics[key] end
+  local value = part.metrics and part.metrics[key]      -- first: a script's own RMSE stands for the measured one
+  if value == nil then value = evaluated(part, key) end
   if value == nil and part.last then value = part.last[key] end
   return value
 end

@@ -1,13 +1,15 @@
 --- Watches what users' functions share with the rest of a script: the variables that they capture, and the global ones
 -- that they name. What a schedule or callback must remember belongs in ctx.state, which is checkpointed; a variable
 -- that changes during the run is not, so that such a run cannot be continued exactly. Looks at numbers, strings,
--- booleans, tensors, and tables of them: plain ones, objects and modules of the script.
+-- booleans, tensors, and tables of them: plain ones, objects and modules of the script, also those that a function
+-- requires when it is called; and at where a coroutine is.
 local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 
 local M = {}
 
-local DEPTH, ITEMS, ELEMENTS = 4, 2000, 1 << 20      -- of tables; of all tensors: what is larger is data
+-- Of tables in tables; of the items of a variable; of all tensors: what is larger is data.
+local DEPTH, ITEMS, ELEMENTS = 16, 1 << 17, 1 << 20
 
 local function has_functions_of_ours(t)
   for _, f in next, t do
@@ -27,17 +29,38 @@ local function is_of_script(t)
   return true
 end
 
+local digest
+
+-- Where a coroutine is, and its local variables.
+local function digest_of_thread(thread, how, depth, seen)
+  local items = { coroutine.status(thread) }
+  for level = 0, 50 do
+    local info = debug.getinfo(thread, level, "l")
+    if not info then break end
+    items[#items + 1] = info.currentline
+    for i = 1, 250 do
+      local name, value = debug.getlocal(thread, level, i)
+      if name == nil then break end
+      items[#items + 1] = digest(value, how, depth + 1, seen)
+    end
+  end
+  return table.concat(items, ";")
+end
+
 -- how.alike: objects, and none yet, are the same: a function may make one when it is first called. how.kept: tensors
--- count by their elements, but for those that checkpoints have; how.left: so many at most.
-local function digest(value, how, depth, seen)
+-- count by their elements, but for those that checkpoints have; how.left: so many at most. how.user: ctx.state, which
+-- checkpoints have. seen.items: how many were looked at.
+function digest(value, how, depth, seen)
   local t = type(value)
   if t == "number" then return ("%s%a"):format(math.type(value), value) end
   if t == "string" or t == "boolean" or t == "nil" and not how.alike then return t .. tostring(value) end
-  if t == "table" and depth < DEPTH and not seen[value] and is_of_script(value) then
+  if t == "thread" and depth < DEPTH then return digest_of_thread(value, how, depth, seen) end
+  if t == "table" and depth < DEPTH and value ~= how.user and not seen[value] and is_of_script(value) then
     seen[value] = true
     local items = {}
     for k, v in next, value do
-      if #items >= ITEMS then break end
+      if seen.items >= ITEMS then break end
+      seen.items = seen.items + 1
       if type(k) == "string" or type(k) == "number" then
         items[#items + 1] = tostring(k) .. "=" .. digest(v, how, depth + 1, seen)
       end
@@ -60,19 +83,23 @@ local function has_constant(code, text)
   return #text <= 40 and code:find(("\4%c%s"):format(0x80 | #text + 1, text), 1, true) ~= nil
 end
 
--- Visits the variables of a function of a script, and of the functions that are their values: visit(kind, name, value).
+-- Visits the variables of a function of a script, and of the functions that are their values: visit(words, name,
+-- value), the words being what the function does when the value changes.
 -- code_of(f): what string.dump gives; nil where global variables, and what the library remembers, do not matter.
 local function each_variable(f, visit, seen, code_of)
   if seen[f] or code_of and errors.is_ours(debug.getinfo(f, "S").source) then return end
   seen[f] = true
   local function look(kind, name, value)
-    if type(value) == "function" then each_variable(value, visit, seen, code_of) else visit(kind, name, value) end
+    if type(value) == "function" then return each_variable(value, visit, seen, code_of) end
+    visit(("changes the %s '%s'"):format(kind, name), name, value)
   end
   local globals
   for i = 1, 255 do
     local name, value = debug.getupvalue(f, i)
     if name == nil then break end
-    if name == "_ENV" then globals = value elseif name ~= "" then look("captured", name, value) end
+    if name == "_ENV" then globals = value
+    elseif name ~= "" then look("captured variable", name, value)
+    elseif type(value) == "thread" then visit("goes on in a coroutine", "coroutine", value) end      -- coroutine.wrap
   end
   local code = code_of and code_of(f)
   if not code or type(globals) ~= "table" then return end
@@ -81,7 +108,15 @@ local function each_variable(f, visit, seen, code_of)
     if type(name) == "string" and has_constant(code, name) then named[#named + 1] = name end
   end
   table.sort(named)
-  for _, name in ipairs(named) do look("global", name, rawget(globals, name)) end
+  for _, name in ipairs(named) do look("global variable", name, rawget(globals, name)) end
+  local modules = {}
+  for name, module in next, package.loaded do
+    if type(name) == "string" and type(module) == "table" and is_of_script(module) and has_constant(code, name) then
+      modules[#modules + 1] = name
+    end
+  end
+  table.sort(modules)
+  for _, name in ipairs(modules) do look("module", name, package.loaded[name]) end
 end
 
 local function dump(f)
@@ -93,9 +128,10 @@ end
 local function scan(functions, how, code_of)
   local found = {}
   for _, entry in ipairs(functions) do
-    each_variable(entry[2], function(kind, name, value)
-      found[#found + 1] = { name = name, digest = digest(value, entry.scratch and { alike = true } or how, 0, {}),
-        words = ("%s changes the %s variable '%s'"):format(entry[1], kind, name) }
+    each_variable(entry[2], function(words, name, value)
+      local way = entry.scratch and { alike = true, user = how.user } or how
+      found[#found + 1] = { name = name, digest = digest(value, way, 0, { items = 0 }),
+        words = ("%s %s"):format(entry[1], words) }
     end, {}, code_of)
   end
   return found
@@ -110,9 +146,10 @@ function M.fingerprint(f)
 end
 
 -- check() -> the words of the first variable that is not what it was when this was called.
-local function watch(list, kept)
+local function watch(list, user, kept)
   local function by_words()
-    local found, all = {}, scan(list, { alike = true, kept = kept, left = ELEMENTS }, dump)
+    local found, all = {}, scan(list, { alike = true, user = user, kept = kept, left = ELEMENTS },
+      dump)
     for _, item in ipairs(all) do found[item.words] = (found[item.words] or "") .. item.digest .. "\n" end
     return found, all
   end
@@ -128,15 +165,15 @@ local function watch(list, kept)
 end
 
 --- `functions`: a list of { "callbacks.on_epoch", f, scratch = }; scratch: tensors that it changes are worked with
--- within a step. `kept`: a list of { tensor = } that checkpoints have. Returns check() -> nil, or "callbacks.on_epoch
--- changes the captured variable 'count'" once one of them has changed since; second, whether it is a tensor, which may
--- also be there to be worked with.
-function M.watch(functions, kept)
+-- within a step. `kept`: a list of { tensor = } that checkpoints have; `user`: ctx.state, which they have too. Returns
+-- check() -> nil, or "callbacks.on_epoch changes the captured variable 'count'" once one of them has changed since;
+-- second, whether it is a tensor, which may also be there to be worked with.
+function M.watch(functions, kept, user)
   local list = {}
   for _, entry in ipairs(functions) do
     if type(entry[2]) == "function" then list[#list + 1] = entry end
   end
-  local values, tensors = watch(list), watch(list, kept or {})
+  local values, tensors = watch(list, user), watch(list, user, kept or {})
   return function()
     local words = values()
     if words then return words, false end

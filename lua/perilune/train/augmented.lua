@@ -47,9 +47,10 @@ function M.batch(e, functions, x, y, ctx)
       local n = x.shape[1]
       ok = fits(x, samples, n) and fits(y, targets, n)
     end
-    if ok and i == #functions and x.shape[1] > e.batch_size then
-      refuse(f, "a batch has at most batch_size = %d samples, and after this function there are %d", e.batch_size,
-        x.shape[1])
+    local most = math.min(e.batch_size, e.splits.train.count)
+    if ok and i == #functions and x.shape[1] > most then
+      refuse(f, "a batch has at most %d samples (%s), and after this function there are %d", most,
+        most < e.batch_size and "the whole training set" or "batch_size", x.shape[1])
     end
     if not ok then
       refuse(f, "a batch has samples %s and %s %s; after this function they are %s and %s", samples.text,

@@ -76,14 +76,26 @@ function M:evaluate(split, row)
   return result
 end
 
--- A run that had ended goes on: what it had found at its end, of the best weights or of the test set that no epoch
--- looks at, gives way to what its last epoch had found.
-function M:look_back()
+-- What the history has of the last epoch's evaluation of a split.
+function M:of_row(split)
+  local row, result = self.history[#self.history], { count = self.e.splits[split].count }
+  for _, list in ipairs { self.e.measures, self.e.metrics.named } do
+    for _, name in ipairs(list) do result[name] = row[split .. "_" .. name] end
+  end
+  return result
+end
+
+-- A run that had ended goes on: what it had found at its end, of the best weights, of those that on_end made
+-- (`changed`) or of the test set that no epoch looks at, gives way to what its last epoch had found. Where on_epoch
+-- changed the weights after that, the numbers are all that is left of it.
+function M:look_back(changed)
   local s, evaluations = self.state, self.state.test_evaluations
-  local drawn, other = random.state(), s.best and s.best.epoch ~= s.epoch
+  local drawn, other = random.state(), changed or s.best and s.best.epoch ~= s.epoch
   if self.e.test ~= "epoch" then self.evaluation.test = nil end
-  if other and self.evaluation.val then self:evaluate "val" end
-  if other and self.evaluation.test then self:evaluate "test" end
+  for _, split in ipairs { "val", "test" } do
+    if self.evaluation[split] and s.altered then self.evaluation[split] = self:of_row(split)
+    elseif self.evaluation[split] and other then self:evaluate(split) end
+  end
   s.test_evaluations = evaluations
   random.install(s.seed, 0, drawn)
   self:settle()
@@ -118,12 +130,27 @@ function M:own_metrics(row, with_test)
   end
 end
 
+-- Evaluations and metrics of the weights that the run ends with. `seen`: the last epoch's are of these.
+function M:results_of_end(seen)
+  if self.e.splits.val and not (seen and self.evaluation.val) then self:evaluate "val" end
+  if self.e.test and not (seen and self.evaluation.test) then self:evaluate "test" end
+  self:complete_evaluations()
+  local final = {}
+  for _, metric in ipairs(self.e.metrics.functions) do
+    final[metric.name] = seen and #self.history > 0 and self.history[#self.history][metric.name] or nil
+  end
+  self:own_metrics(final, self.e.test ~= false)
+  self.evaluation.metrics = final
+end
+
 -- Statistics of the layers after the last step, and what is to be said of them.
 function M:record_statistics(epoch)
   if not statistics.due(self.e.statistics, epoch) then return end
   self.statistics = self.statistics or {}
   local list, s = self.statistics, self.state
+  local drawn = random.state()
   local entry = statistics.collect(self, epoch, self.before_last)
+  random.install(s.seed, 0, drawn)      -- a layer in Lua may draw
   self.before_last = nil
   list[#list + 1] = entry
   s.said = s.said or {}
