@@ -128,7 +128,7 @@ PL_API pl_status pl_store_mkdir(const char *path, pl_error *err);
 PL_API pl_status pl_store_remove(const char *path, pl_error *err);
 
 /* Locks the file at `path`, which is made for it, against other holders; the kernel frees it when the process ends,
-   however it ends. Held already: PL_ERROR_IO, naming the process. [out] *lock is for pl_store_unlock, once, which
+   however it ends. Held already: PL_ERROR_STATE, naming the process. [out] *lock is for pl_store_unlock, once, which
    removes the file. Where a file system has no locks, all get one. */
 PL_API pl_status pl_store_lock(const char *path, int *lock, pl_error *err);
 PL_API void pl_store_unlock(const char *path, int lock);

@@ -297,9 +297,9 @@ function Experiment:find_lr(options) end
 ---@field created string? when its file was written (UTC)
 local Run = {}
 
----One number or word by its name: a field ("name", "seed", "ended", "state" (finished or unfinished), "epoch", "path",
----"best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"; `run.arguments` holds them all), "epochs"
----or "data", a result of the final weights ("test_error", "val_loss", a metric), or a column of the last epoch
+---One number or word by its name: a field ("name", "seed", "ended", "state" (finished, unfinished or failed), "epoch",
+---"path", "best_epoch", "seconds", "created", "when" or "tags"), an argument ("lr"; `run.arguments` holds them all),
+---"epochs" or "data", a result of the final weights ("test_error", "val_loss", a metric), or a column of the last epoch
 ---("train_loss").
 ---@param name string
 ---@return any value nil where there is none

@@ -120,7 +120,7 @@ static int store_sha256(lua_State *L) {
 
 #define LOCK "perilune.store.lock"
 
-/* lock(path) -> lock; or nil, message. Its path is its user value. */
+/* lock(path) -> lock; or nil, message, is it held by another process? Its path is its user value. */
 static int store_lock(lua_State *L) {
   pl_error err;
   const char *path = luaL_checkstring(L, 1);
@@ -129,8 +129,13 @@ static int store_lock(lua_State *L) {
   luaL_setmetatable(L, LOCK);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  if (pl_store_lock(path, lock, &err)) return bind_fail(L, &err);
-  return 1;
+  pl_status status = pl_store_lock(path, lock, &err);
+  if (status == PL_OK) return 1;
+  if (status != PL_ERROR_STATE) return bind_fail(L, &err);
+  lua_pushnil(L);
+  lua_pushstring(L, err.text);
+  lua_pushboolean(L, true);
+  return 3;
 }
 
 static int lock_release(lua_State *L) {

@@ -21,8 +21,8 @@ static pl_status held(int fd, const char *path, pl_error *err) {
   char text[32] = "";
   ssize_t n = pread(fd, text, sizeof text - 1, 0);
   long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-  if (pid <= 0) return pl_error_set(err, PL_ERROR_IO, "%s is held by another process", path);
-  return pl_error_set(err, PL_ERROR_IO, "%s is held by process %ld", path, pid);
+  if (pid <= 0) return pl_error_set(err, PL_ERROR_STATE, "%s is held by another process", path);
+  return pl_error_set(err, PL_ERROR_STATE, "%s is held by process %ld", path, pid);
 }
 
 pl_status pl_store_lock(const char *path, int *lock, pl_error *err) {

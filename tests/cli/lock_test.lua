@@ -48,8 +48,9 @@ end
 function TestLock:test_within_a_process_too()
   local path = cli.folder .. "/a.lock"
   local lock = assert(store.lock(path))
-  local other, message = store.lock(path)
+  local other, message, held = store.lock(path)
   lu.assertNil(other)
+  lu.assertTrue(held)
   lu.assertStrMatches(message, ".*/a%.lock is held by process %d+")
   lock:release()
   lock:release()
@@ -60,7 +61,13 @@ function TestLock:test_within_a_process_too()
     lu.assertNotNil(again)
   end
   assert(store.lock(path)):release()
-  lu.assertStrContains(select(2, store.lock(cli.folder .. "/missing/lock")), "No such file")
+  other, message, held = store.lock(cli.folder .. "/missing/lock")
+  lu.assertNil(other)
+  lu.assertStrContains(message, "No such file")
+  lu.assertNil(held)
+  local begun = os.time()      -- only what is held is waited for
+  lu.assertErrorMsgContains("No such file", require "perilune.base.patient_lock", cli.folder .. "/missing/lock")
+  lu.assertTrue(os.time() - begun < 5)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -80,6 +80,19 @@ function TestRerun:test_a_folder_that_holds_a_run_is_not_overwritten()
   end
 end
 
+-- Nor is one where the second run would be trained by itself, or that was kept.
+function TestRerun:test_a_folder_of_that_name_is_not_overwritten()
+  local script, other = cli.write("name.lua", plain), cli.write("other.lua", (plain:gsub("lr %*", "0.5 * lr *")))
+  run(script .. " --out name")
+  run(other .. " --out name-rerun")
+  local before = cli.read(cli.folder .. "/name-rerun/run.h5")
+  lu.assertStrContains(cli.run("rerun name -q --epochs 1 --keep").out, "the same bits")
+  lu.assertStrContains(cli.run("rerun name -q").out, "the same bits")
+  lu.assertEquals(cli.read(cli.folder .. "/name-rerun/run.h5"), before)
+  lu.assertStrContains(cli.run("verify name-rerun-2").out, "whole")
+  lu.assertNil(system.kind(cli.folder .. "/name-rerun-3"))
+end
+
 function TestRerun:test_an_interrupted_second_run_goes_on()
   run(cli.write("again.lua", plain) .. " --out again")
   lu.assertEquals(cli.run("rerun again -q", "DIE=30").status, 137)
@@ -124,6 +137,25 @@ function TestRerun:test_what_cannot_be_run_again()
   lu.assertEquals(cli.run("-e " .. cli.quote(lines)).err, "")
   lu.assertEquals(cli.run("rerun session").err,
     "perilune: session/run.h5: this run was made in a session; there is no script to run again\n")
+end
+
+-- A script that trains by itself is run whole: it would train into the folders of its runs. What it loads while it
+-- trains is no reason not to know its runs again.
+function TestRerun:test_a_script_that_trains_by_itself()
+  local text = plain:gsub("return pl.experiment", "return function(seed) return pl.experiment")
+    :gsub("on_batch = function", "on_epoch = function() dofile 'loaded.lua' end, %0") .. " end"
+  cli.write("loaded.lua", "return 1")
+  cli.write("whole.lua", "for seed = 1, 2 do\n  local e = assert(load(" .. ("%q"):format(text):gsub("\\\n", "\\n") ..
+    "))()(seed)\n  e:run { out = 'whole/' .. seed, seed = seed, quiet = true, threads = 1 }\nend\n")
+  for _ = 1, 2 do
+    local r = cli.run "whole.lua"
+    lu.assertEquals({ r.err, r.status }, { "", 0 })
+  end
+  local before = cli.read(cli.folder .. "/whole/1/run.h5")
+  local r = cli.run "rerun whole/1"
+  lu.assertEquals({ r.err, r.status }, { "perilune: whole/1/run.h5: its script trains by itself, so nothing but the " ..
+    "script as a whole can run it again: perilune whole.lua\n", 1 })
+  lu.assertEquals(cli.read(cli.folder .. "/whole/1/run.h5"), before)
 end
 
 function TestRerun:test_a_script_of_somebody_else_is_not_run_without_a_word()

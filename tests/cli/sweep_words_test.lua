@@ -82,6 +82,25 @@ function TestWords:test_one_list_is_one_trial()
   lu.assertEquals({ r.err, select(2, r.out:gsub("\n", "")) }, { "", 2 })
 end
 
+function TestWords:test_too_many_trials()
+  for _, words in ipairs { "lr=1,2 --seeds 1000000000", "lr=lin:0..1 --trials 1000000000", "--seeds 100001" } do
+    local r = cli.run(("sweep flags.lua %s --list --out many"):format(words))
+    lu.assertEquals({ r.err, r.status }, { "perilune: sweep: that would be more than 100000 trials\n", 2 }, words)
+  end
+  local r = cli.run "sweep flags.lua lr=-5000000000000000000..5000000000000000000 --list --out many"
+  lu.assertStrContains(r.err, "the range has more than 100000 values")
+  lu.assertNil(core.system.kind(cli.folder .. "/many"))
+end
+
+-- A plan that does not say what its trials are was not written by a sweep.
+function TestWords:test_a_damaged_plan()
+  for name, text in pairs { a = "", b = ', "script": "flags.lua", "text": "", "trials": [ { "seed": "x" } ]' } do
+    cli.write(name .. "/sweep.json", '{ "format": "perilune sweep", "version": 1' .. text .. " }")
+    lu.assertEquals(cli.run("sweep flags.lua --out " .. name).err,
+      ("perilune: %s/sweep.json is damaged: it does not say which trials it is of\n"):format(name))
+  end
+end
+
 function TestWords:test_numbers_are_finite()
   for _, word in ipairs { "1e400", "-1e400" } do
     for _, values in ipairs { word, "0.1," .. word } do

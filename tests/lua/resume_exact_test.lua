@@ -179,7 +179,25 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
   function Counter:tick() self.n = self.n + 1 end
   local object, module = setmetatable({ n = 0 }, Counter), { n = 0 }
   package.loaded["a module of the script"] = module
+  package.loaded["required.later"] = { n = 0 }
+  local long, rates = {}, coroutine.wrap(function()
+    for i = 1, 100 do coroutine.yield(1 / i) end
+  end)
+  for i = 1, 3000 do long[i] = 0 end
   local cases = {
+    { "schedule goes on in a coroutine", schedule = function() return rates() end },
+    { "schedule goes on in a coroutine", schedule = coroutine.wrap(function()
+      for i = 1, 100 do coroutine.yield(1 / i) end
+    end) },
+    { "schedule changes the captured variable 'long'", schedule = function()
+      long[2500] = long[2500] + 1
+      return long[2500]
+    end },
+    { "schedule changes the module 'required.later'", schedule = function()
+      local later = require "required.later"
+      later.n = later.n + 1
+      return later.n
+    end },
     { "callbacks.on_epoch changes the captured variable 'object'", callbacks = { on_epoch = function()
       object:tick()
     end } },
@@ -208,6 +226,16 @@ function TestRefused:test_what_changes_and_is_in_no_checkpoint()
     start(experiment(case), "refused-" .. i, { pause_after = 2 })
     lu.assertErrorMsgContains(words, start, experiment(case), "refused-" .. i)
   end
+end
+
+-- What ctx.state is called does not matter: it is in every checkpoint.
+function TestRefused:test_ctx_state_by_another_name()
+  same("renamed", function()
+    local memory
+    return experiment { callbacks = { on_start = function(ctx) memory = ctx.state end, on_epoch = function()
+      memory.epochs = (memory.epochs or 0) + 1
+    end }, schedule = function() return 0.1 * (1 + (memory.epochs or 0)) end }
+  end)
 end
 
 -- Objects of the library have checkpoints, or are no state of the training.

@@ -26,6 +26,9 @@ end
 function TestChoice:test_of_a_metric_of_ones_own_it_is_told()
   lu.assertEquals(choice.mode(experiment(), "auc", "max"), "max")
   lu.assertEquals(choice.mode(experiment { monitor = "auc", mode = "max" }, "auc"), "max")
+  lu.assertErrorMsgContains("of val_loss the min is the best; --mode is for metrics of your own", choice.mode,
+    experiment(), "val_loss", "max")
+  lu.assertErrorMsgContains("--mode max needs something to choose by", choice.mode, experiment(), nil, "max")
   for _, stopping in ipairs { false, { monitor = "val_loss", mode = "min" } } do
     lu.assertErrorMsgContains("is a larger or a smaller 'auc' better? add --mode max or --mode min", choice.mode,
       experiment(stopping or nil), "auc")

@@ -4,11 +4,13 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 
 return function(path)
-  local lock, held
+  local message
   for _ = 1, 200 do
-    lock, held = core.store.lock(path)
+    local lock, why, held = core.store.lock(path)
     if lock then return lock end
+    message = why
+    if not held then break end
     core.process.sleep(0.05)
   end
-  errors.fail(1, "%s", held)
+  errors.fail(1, "%s", message)
 end

@@ -13,7 +13,8 @@ local M = { summary = "what differs in the settings, what in the results, and is
     "in nothing but their seed are one group. Two runs on the same test set: McNemar's exact test on the stored " ..
     "predictions. Groups of seeds: the difference of their mean test errors (of values: RMSE) with a bootstrapped " ..
     "95 % interval, and Welch's t-test (the exact permutation test where neither side has any spread), which must " ..
-    "agree before a difference is claimed; and none is where runs are left out for want of a finite result." }
+    "agree before a difference is claimed; and none is where runs failed, or are left out for want of a finite " ..
+    "result." }
 
 function M.define(parser)
   parser:argument("runs", "Folders of runs."):args "+"
@@ -24,10 +25,11 @@ function M.define(parser)
   parser:flag("--json", "As JSON.")
 end
 
---- The runs that folders hold, unfinished ones among them. Raises when a folder holds no finished one.
+--- The runs that folders hold, unfinished ones among them. Second: of each run whose folder holds others that have no
+--- result to be read, as they failed, that in words. Raises when a folder holds no finished one.
 function M.load(paths)
   local runs = require "perilune.run.runs"
-  local list = {}
+  local list, incomplete = {}, {}
   for _, path in ipairs(paths) do
     local found = {}
     if core.system.kind(path) == "folder" and not require "perilune.run.folder".find(path) then
@@ -43,6 +45,11 @@ function M.load(paths)
         found[#found + 1] = whole
       end
       if not finished then errors.fail(1, "compare: there is no finished run in %s", path) end
+      local lost = #(problems or {})
+      for _, run in ipairs(found) do
+        incomplete[run] = lost > 0 and ("%d run%s in %s ha%s no result"):format(lost, lost == 1 and "" or "s",
+          clean(path), lost == 1 and "s" or "ve") or nil
+      end
     else
       local run, message = runs.run(path)
       if not run then errors.fail(1, "compare: %s", message) end
@@ -50,7 +57,7 @@ function M.load(paths)
     end
     table.move(found, 1, #found, #list + 1, list)
   end
-  return list
+  return list, incomplete
 end
 
 -- What groups are called in a table: A, B, ...
@@ -171,7 +178,7 @@ local function print_claims(groups, labels, claims, term)
 end
 
 function M.run(options)
-  local runs = M.load(options.runs)
+  local runs, incomplete = M.load(options.runs)
   if #runs < 2 then
     errors.fail(2, "compare: two runs or more are needed, such as: perilune compare runs/a-s1 runs/b-s1")
   end
@@ -185,7 +192,10 @@ function M.run(options)
   end
   local single = groups[1].runs
   if #groups == 1 and #single == 2 then groups = apart(single) end
-  for _, group in ipairs(groups) do group.first = group.runs[1] end
+  for _, group in ipairs(groups) do
+    group.first = group.runs[1]
+    for _, run in ipairs(group.runs) do group.caution = group.caution or incomplete[run] end
+  end
   local labels, claims = labels_of(groups), {}
   local settings, results = compare.settings(groups), compare.results(groups)
   for i = 2, #groups do

@@ -62,7 +62,9 @@ local function draw(list, by_row, options)
   local family = true
   for _, word in ipairs(options.rows) do family = family and is_family(word) end
   if options.figure and family then
-    figure.family(list, by_row, options.rows[1] and list[1].family):save(options.figure)
+    local families = {}
+    for i, word in ipairs(options.rows) do families[i] = word:lower() end
+    figure.family(list, by_row, families[1] and table.concat(families, ", ")):save(options.figure)
   elseif options.figure then figure.curves(list, train.task_of, options.figure)
   elseif not family and #options.rows == 1 and text.terminal(1).tty and figure.curves(list, train.task_of) then
     print()

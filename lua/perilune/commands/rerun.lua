@@ -3,6 +3,7 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local memory = require "perilune.base.memory"
 local folder = require "perilune.run.folder"
+local store = core.store
 local history = require "perilune.run.history"
 local identity = require "perilune.run.identity"
 local record = require "perilune.run.record"
@@ -23,7 +24,8 @@ function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
   parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights.")
     :convert(whole(1)):argname "<n>"
-  parser:option("--out", "Folder to train in, instead of <RUN>-rerun; it is kept."):argname "<folder>"
+  parser:option("--out", "Folder to train in, instead of <RUN>-rerun (-rerun-2 and so on where a run lies); " ..
+    "it is kept."):argname "<folder>"
   parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it.")
     :convert(whole(0)):argname "<n>"
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
@@ -69,6 +71,10 @@ local function again(path, found, force, trust)
   if s.edited then
     errors.fail(1, "%s: this run was edited by hand (%s); a script alone does not make it again", path, s.edited)
   end
+  if was.runs_itself then
+    errors.fail(1, "%s: its script trains by itself, so nothing but the script as a whole can run it again: " ..
+      "perilune %s", path, printable.text(was.path))
+  end
   check_trust(path, was, trust)
   local e = require "perilune.script".again(was)
   for _, split in pairs(e.splits) do errors.guard(split.read, split) end
@@ -80,9 +86,12 @@ local function again(path, found, force, trust)
   return e, differences
 end
 
+local MARK = "/.rerun"      -- says that a folder is a second run's that is not to be kept
+
 -- The folder, if nothing is in it but what a run puts there.
 local function remove(path)
   folder.clear(path)
+  store.remove(path .. MARK)
   os.remove(path)
 end
 
@@ -138,7 +147,7 @@ local function surroundings(was)
 end
 
 -- Does an unfinished second run lie in `out`, to go on with until that epoch? In a folder that was `named` nothing is
--- overwritten that another run has put there, or the first.
+-- overwritten that another run has put there, or the first. One that was not is chosen where nothing is to be kept.
 local function goes_on(path, out, named, now, epochs)
   local kept = folder.find(out)
   if not kept then return false end
@@ -152,8 +161,18 @@ local function goes_on(path, out, named, now, epochs)
   return same and left.kind == "checkpoint" and not s.ended and (s.epoch or 0) < epochs
 end
 
+-- Where a run is trained again if no folder was named: beside it, and not where another run lies.
 local function scratch_of(path)
-  return (path:gsub("/[^/]*%.h5$", ""):gsub("%.h5$", ""):gsub("/+$", "")) .. "-rerun"
+  local base, number = path:gsub("/[^/]*%.h5$", ""):gsub("%.h5$", ""):gsub("/+$", "") .. "-rerun", 1
+  local out = base
+  while folder.find(out) and not store.exists(out .. MARK) do
+    number = number + 1
+    out = ("%s-%d"):format(base, number)
+  end
+  local ok, message = store.mkdir(out)
+  if ok then ok, message = store.write_text(out .. MARK, "") end
+  if not ok then errors.fail(1, "cannot write into %s: %s; choose another folder with --out DIR", out, message) end
+  return out
 end
 
 function M.run(options)
@@ -189,12 +208,13 @@ function M.run(options)
     print("different: " .. difference)
     for _, line in ipairs(differences) do print("  " .. line) end
     for _, line in ipairs(surroundings(found.provenance or {})) do print("  " .. line) end
+    store.remove(out .. MARK)
     print(("  the second run is in %s"):format(out))
     return 1
   end
   local also = before and (", weights with SHA-256 %s"):format(before) or ""
   print(("the same bits: %d epoch%s of history%s"):format(epochs, epochs == 1 and "" or "s", also))
-  if not options.keep and not options.out then remove(out) end
+  if options.keep then store.remove(out .. MARK) elseif not options.out then remove(out) end
   return 0
 end
 

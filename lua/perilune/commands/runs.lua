@@ -13,7 +13,8 @@ local clean = require "perilune.terminal.style".clean      -- files may come fro
 local M = { summary = "a table of the runs in a folder", usage = "[FOLDER] [FILTER]",
   description = "Lists the runs below FOLDER (runs): name, arguments, state, best epoch, results, duration, when. " ..
     "A filter is one or more conditions, " ..
-    "such as lr>=1e-3 state=finished name~lenet 'test_error<2%'; all of them hold." }
+    "such as lr>=1e-3 state=finished name~lenet 'test_error<2%'; all of them hold. " ..
+    "Trials that failed before anything was saved are named on standard error." }
 
 local formats = { "csv", "json", "markdown" }
 

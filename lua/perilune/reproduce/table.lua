@@ -130,8 +130,9 @@ function M.screen(list, by_row, term)
     for _, row in ipairs(cells) do table.remove(row, 2) end
   end
   local lines = text.columns(shown, cells, "  ", term.paint, term.width)
+  local has_interval = lines[1]:find("95 %", 1, true)
   lines[#lines + 1] = ""
-  local meaning = ". 95 %: does the documented single run lie where one more of ours would?"
+  local meaning = not has_interval and "" or ". 95 %: does the documented single run lie where one more of ours would?"
   for _, line in ipairs(text.wrap(M.summary(list, by_row) .. meaning, term.width)) do lines[#lines + 1] = line end
   return lines
 end

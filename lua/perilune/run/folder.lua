@@ -105,20 +105,23 @@ end
 
 -- Two processes that train into one folder would overwrite each other's files.
 local function lock(path)
-  local held, message = store.lock(path .. "/.lock")
-  if held then return held end
+  local got, message, held = store.lock(path .. "/.lock")
+  if got then return got end
+  if not held then errors.fail(1, "%s; choose another folder with --out DIR", message) end
   errors.fail_held("another run is training into %s (%s); wait until it ends, or choose another folder with --out DIR",
     path, message)
 end
 
 local function refuse_if_different(path, record, now)
-  local differences = identity.differences(record.state.identity, now)
-  if #differences > 0 then
+  local was, captured = record.state.identity, record.state.captured
+  local differences = identity.differences(was, now)
+  -- what a function captures and changes makes it another one in the same process
+  local told = captured and was.script == now.script
+  if #differences > 0 and not told then
     errors.fail(1, "%s holds %s run that differs: %s; start anew with --fresh, choose another folder with --out " ..
       "DIR, or resume regardless with --force", path, record.state.ended and "a finished" or "an unfinished",
         table.concat(differences, "; "))
   end
-  local captured = record.state.captured
   if captured then
     errors.fail(1, "%s cannot be continued exactly: %s, which is in no checkpoint; keep it in ctx.state and start " ..
       "anew with --fresh, or resume regardless with --force", path, captured)

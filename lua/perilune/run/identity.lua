@@ -97,7 +97,7 @@ function M.of(e, seed)
   local algorithm = (isa == "baseline" and "unfused" or "fused") ..
     (convolution ~= "" and ", convolution " .. convolution or "")
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
-    values = script.values, files = script.files, seed = seed,
+    values = script.values, files = script.files, runs_itself = script.runs_itself, seed = seed,
     setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
     algorithm = algorithm,
     start = e.start_digest, start_lost = e.start_lost, held_out = e.held_out,

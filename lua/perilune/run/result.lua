@@ -129,8 +129,9 @@ function methods:ending()
   local parts = {}
   if self.ended == "stopping" then parts[1] = ("stopped early after epoch %d"):format(s.epoch)
   elseif self.ended == "callback" then
-    parts[1] = ("stopped by a callback after epoch %d%s%s"):format(s.epoch,
-      s.batch > 0 and (" and %s of the next"):format(plural(s.batch, "batch")) or "", s.stop_reason and (" (%s)"):format(s.stop_reason) or "")
+    local into = s.batch > 0 and (" and %s of the next"):format(plural(s.batch, "batch")) or ""
+    local why = s.stop_reason and (" (%s)"):format(s.stop_reason) or ""
+    parts[1] = ("stopped by a callback after epoch %d%s%s"):format(s.epoch, into, why)
   else parts[1] = plural(s.epoch or 0, "epoch") end
   if self.best then
     parts[#parts + 1] = ("weights of epoch %d, the best %s (chosen on the %s)"):format(self.best.epoch,

@@ -7,6 +7,7 @@ local M = {}
 local kept = {}       -- path -> text, in place of what lies there: while a run is made again from its file
 local seen = {}       -- path -> text of every file loaded so far
 local order = {}      -- their paths, in the order of loading
+local late = {}       -- path -> was it loaded first while a run trained?
 local modules = {}    -- name -> true of each that require loaded from a file of the script's
 local sink            -- the files of the experiment that is loaded, or trained: a list like `seen`
 local on_change       -- on_change(path, before, now): a file of the sink was loaded again, with another text
@@ -50,6 +51,7 @@ end
 --- Notes that a file was loaded.
 function M.note(path, text)
   if errors.is_ours("@" .. path) then return end
+  if seen[path] == nil then late[path] = on_change ~= nil or nil end
   seen[path], order[#order + 1] = text, path
   if sink then add(sink, path, text) end
 end
@@ -64,7 +66,7 @@ function M.since(path)
     begun = begun or other == path
     if begun and not known[other] then
       known[other] = true
-      list[#list + 1] = { path = other, text = seen[other] }
+      list[#list + 1] = { path = other, text = seen[other], late = late[other] }
     end
   end
   return list

@@ -47,14 +47,15 @@ local function digest_of_thread(thread, how, depth, seen)
   return table.concat(items, ";")
 end
 
--- how.alike: objects, and none yet, are the same: a function may make one when it is first called. how.kept: tensors
+-- how.alike: objects, and none yet, are the same: a function may make one when it is first called; and coroutines are
+-- looked into. how.kept: tensors
 -- count by their elements, but for those that checkpoints have; how.left: so many at most. how.user: ctx.state, which
 -- checkpoints have. seen.items: how many were looked at.
 function digest(value, how, depth, seen)
   local t = type(value)
   if t == "number" then return ("%s%a"):format(math.type(value), value) end
   if t == "string" or t == "boolean" or t == "nil" and not how.alike then return t .. tostring(value) end
-  if t == "thread" and depth < DEPTH then return digest_of_thread(value, how, depth, seen) end
+  if t == "thread" and how.alike and depth < DEPTH then return digest_of_thread(value, how, depth, seen) end
   if t == "table" and depth < DEPTH and value ~= how.user and not seen[value] and is_of_script(value) then
     seen[value] = true
     local items = {}

@@ -16,7 +16,7 @@ function M.key(run)
   local files = {}
   for i, file in ipairs(id.files or {}) do files[i] = beside.name_of(file.path, id.path) .. "\0" .. file.text end
   return core.store.sha256(table.concat({ id.name or "", id.script or "", arguments.key(run.arguments or {}),
-    id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "",
+    id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "", id.algorithm or "",
     core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
 end
 

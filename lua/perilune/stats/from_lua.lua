@@ -51,6 +51,10 @@ return function(a, b, given)
   if #groups[1].runs + #groups[2].runs > 2 then
     groups[1].caution = groups[1].caution or shared(groups[1], groups[2])
   end
+  for _, group in ipairs(groups) do
+    group.runs = claims.distinct(group)      -- a copy does not count again
+    group.first = group.runs[1]
+  end
   local claim = claims.of(groups[1], groups[2], { "the first", "the second" }, o)
   claim.settings, claim.results = compare.settings(groups), compare.results(groups)
   return claim

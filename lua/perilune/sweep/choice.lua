@@ -35,7 +35,8 @@ function M.metric(e, word, several, rungs)
       "experiment; or say --select none (a table only), or --select test (and the table says so)")
   end
   if word:match "^test_" then
-    errors.fail(2, "sweep: %s is of the test set; say --select test to choose by that", word)
+    errors.fail(2, "sweep: %s is of the test set; --select test chooses by its %s, and the table says so", word,
+      labelled(e, "test"))
   end
   if not known(e, word) then
     local near = core.system.nearest(word, e.columns)
@@ -48,9 +49,14 @@ end
 --- Which of its numbers are better: "min" or "max". `mode`: as told; else it is known of the measures, and of what the
 --- experiment's stopping rule monitors.
 function M.mode(e, metric, mode)
+  local known_mode = metric and stopping.direction(metric)
+  if mode and not metric then errors.fail(2, "sweep: --mode %s needs something to choose by: --select METRIC", mode) end
+  if mode and known_mode and mode ~= known_mode then
+    errors.fail(2, "sweep: of %s the %s is the best; --mode is for metrics of your own", metric, known_mode)
+  end
   if metric == nil then return nil end
   local rule = type(e.stopping) == "table" and e.stopping or {}
-  mode = mode or stopping.direction(metric) or rule.monitor == metric and rule.mode
+  mode = mode or known_mode or rule.monitor == metric and rule.mode
   if mode ~= "min" and mode ~= "max" then
     errors.fail(2, "sweep: is a larger or a smaller '%s' better? add --mode max or --mode min", metric)
   end

@@ -196,7 +196,7 @@ local function columns_of(list, names, shown)
   for i, name in ipairs(shown) do
     local title = report.title(name)
     local function add(word, column)
-      column[1], column.full, column.need = word, title .. (word == title and "" or ", " .. word), column.need
+      column[1], column.full, column.need = word, word == title and title or word .. " of " .. title, column.need
       columns[#columns + 1] = column
     end
     add(title .. (metrics.is_share(name) and " %" or ""), { align = "right", need = i > 1 and 4 or nil })

@@ -33,7 +33,8 @@ end
 --- epochs =, defaults = of its arguments }.
 function M.configurations(file, o)
   local parameters = values.parse_all(o.arguments)
-  local fixed, ranges = {}, {}
+  local fixed, ranges, seeds = {}, {}, o.seeds or 1
+  values.check_count((o.trials or 1) * (seeds + 0.0))
   for _, p in ipairs(parameters) do
     if p.kind then ranges[#ranges + 1] = p else fixed[#fixed + 1] = p.name .. "=" .. p.values[1] end
   end
@@ -42,6 +43,7 @@ function M.configurations(file, o)
   local list
   if o.trials then list = values.random(parameters, o.trials, o.sampling_seed or 1)
   else list = values.grid(parameters) end
+  values.check_count(#list * seeds)
   local loaded, seed = {}, nil
   for i, words in ipairs(list) do
     local e = script.experiment(file, words)
@@ -67,6 +69,11 @@ function M.read(folder)
   if plan.version ~= 1 then
     errors.fail(1, "%s/sweep.json has version %s; this program knows version 1", folder, tostring(plan.version))
   end
+  local whole = type(plan.script) == "string" and type(plan.text) == "string" and type(plan.trials) == "table"
+  for _, t in ipairs(whole and plan.trials or {}) do
+    whole = whole and type(t) == "table" and type(t.arguments) == "table" and math.type(t.seed) == "integer"
+  end
+  if not whole then errors.fail(1, "%s/sweep.json is damaged: it does not say which trials it is of", folder) end
   return plan
 end
 

@@ -16,10 +16,9 @@ end
 function M.forgive(folder) store.remove(folder .. "/failed.txt") end
 
 local function is_locked(folder)
-  local lock = store.lock(folder .. "/.lock")
-  if not lock then return true end
-  lock:release()
-  return false
+  local lock, _, held = store.lock(folder .. "/.lock")
+  if lock then lock:release() end
+  return held == true
 end
 
 --- { state = "finished" | "failed" | "running" | "unfinished" | "missing", epoch, message (of a failure), row = last

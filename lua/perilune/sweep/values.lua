@@ -9,6 +9,11 @@ local M = {}
 
 local MOST = 100000      -- trials; more is a slip
 
+--- Ends the program where there would be too many trials.
+function M.check_count(count)
+  if count > MOST then errors.fail(2, "sweep: that would be more than %d trials", MOST) end
+end
+
 local function wrong(word, format, ...) errors.fail(2, "sweep: %s: " .. format, word, ...) end
 
 local function number(word, text, what)
@@ -42,7 +47,9 @@ local function whole_range(word, name, from, to)
     wrong(word, "a range counts whole numbers; lin:%s..%s draws between its ends, with --trials", from, to)
   end
   if low > high then wrong(word, "the range is empty: %d is above %d", low, high) end
-  if high - low >= MOST then wrong(word, "the range has %d values", high - low + 1) end
+  if high - low >= MOST or high - low < 0 then      -- it overflows
+    wrong(word, "the range has more than %d values", MOST)
+  end
   local values = {}
   for i = low, high do values[#values + 1] = tostring(i) end
   return { name = name, values = values }
@@ -134,7 +141,7 @@ function M.grid(parameters)
     if p.kind then
       errors.fail(2, "sweep: %s=%s:... has no end of values; say how many to draw with --trials N", p.name, p.kind)
     end
-    if #list * #p.values > MOST then errors.fail(2, "sweep: that would be more than %d trials", MOST) end
+    M.check_count(#list * #p.values)
     local longer = {}
     for _, words in ipairs(list) do
       for _, value in ipairs(p.values) do
