@@ -35,8 +35,9 @@ function M.metric(e, word, several, rungs)
       "experiment; or say --select none (a table only), or --select test (and the table says so)")
   end
   if word:match "^test_" then
-    errors.fail(2, "sweep: %s is of the test set; --select test chooses by its %s, and the table says so", word,
-      labelled(e, "test"))
+    local its = labelled(e, "test")
+    errors.fail(2, "sweep: %s is of the test set; say --select test to choose by %s", word, word == its and "that"
+      or its)
   end
   if not known(e, word) then
     local near = core.system.nearest(word, e.columns)
