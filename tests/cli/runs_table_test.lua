@@ -63,6 +63,26 @@ function TestTable:test_columns_in_a_narrow_terminal()
     "path,seconds\n[^\n]*1,3\n")
 end
 
+-- A file that was cut off (a copy that broke off, say) is neither listed nor finished: training again makes it anew.
+function TestTable:test_a_file_that_was_cut_off()
+  cli.write("cut.lua", [[
+local pl = require "perilune"
+return pl.experiment { name = "cut", data = pl.data.digits { train = 40, test = 20 }, epochs = 1, batch_size = 20,
+  model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) }, loss = pl.nn.CrossEntropy(),
+  optimizer = pl.optim.SGD { lr = 0.1 } }
+]])
+  cli.run "sweep cut.lua --out cut"
+  local whole = cli.read(cli.folder .. "/cut/s1/run.h5")
+  cli.write("cut/s1/run.h5", whole:sub(1, -100))
+  local r = cli.run "runs cut"
+  lu.assertStrContains(r.out, "\n0 runs\n")
+  lu.assertStrContains(r.err, ("cut/s1/run.h5 is damaged: it should have %d bytes and has %d"):format(#whole,
+    #whole - 99))
+  lu.assertEquals(cli.run("sweep cut.lua --out cut").status, 0)
+  lu.assertEquals(cli.read(cli.folder .. "/cut/s1/run.h5"), whole)
+  lu.assertStrContains(cli.run("runs cut").out, "finished")
+end
+
 -- Of runs of several scripts: their own arguments only, the results of classes and of values, and what a narrow
 -- terminal keeps.
 function TestTable:test_a_folder_of_several_experiments()

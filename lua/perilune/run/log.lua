@@ -18,6 +18,20 @@ function M.last(folder)
   return type(found) == "table" and found or nil
 end
 
+--- How long the file of a run is; nil where there is none.
+function M.bytes(folder)
+  local file = io.open(folder .. "/run.h5", "rb")
+  local bytes = file and file:seek "end"
+  if file then file:close() end
+  return bytes
+end
+
+--- Is the run's file there, as long as it was when this summary was written? (Older ones do not say.)
+function M.is_of(summary, folder)
+  local bytes = M.bytes(folder)
+  return bytes ~= nil and (summary.bytes == nil or summary.bytes == bytes)
+end
+
 --- The rows, by epoch.
 function M.rows(folder)
   local rows = {}

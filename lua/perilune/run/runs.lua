@@ -126,7 +126,7 @@ function M.summary(run)
     best = scalars(run.best), test = scalars(run.test), val = scalars(run.val),
       metrics = scalars(run.evaluation.metrics), seconds = run.seconds,
     created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, data_sha256 = run.identity.data_sha256,
-    edited = run.state.edited,
+    edited = run.state.edited, bytes = log.bytes(run.path),
     last = scalars(run.history[#run.history]),
   } }
 end
@@ -160,7 +160,9 @@ end
 local function listed(path, file)
   local last = log.last(path)
   if not last then return nil end
-  if type(last.summary) == "table" then return from_summary(path, file, last.summary) end
+  if type(last.summary) == "table" then      -- of a file that was cut off, its own reading tells
+    return log.is_of(last.summary, path) and from_summary(path, file, last.summary) or nil
+  end
   return math.tointeger(last.epoch) and from_head(path, file, last)
 end
 

@@ -27,9 +27,9 @@ function M.status(folder)
   if core.system.kind(folder) ~= "folder" then return { state = "missing", epoch = 0 } end
   local last = log.last(folder) or {}
   local ended = last.summary
-  if ended and store.exists(folder .. "/run.h5") then
+  if ended and log.is_of(ended, folder) then
     return { state = "finished", epoch = ended.epoch, row = ended.last }
-  elseif ended then last = ended.last or {} end      -- its file was removed
+  elseif ended then last = ended.last or {} end      -- its file was removed, or cut off
   local failure = store.read_text(folder .. "/failed.txt")
   if failure then
     return { state = "failed", epoch = last.epoch or 0, message = (failure:gsub("%s+$", "")), row = last }
