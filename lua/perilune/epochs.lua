@@ -47,7 +47,7 @@ end
 
 --- job: { experiment, model, loss, optimizer (bound), epochs, state, history, best (a snapshot) or nil, evaluation,
 -- user (ctx.state) }. hooks: { progress(numbers), row(row, improved), note(line), publish(trainer), interrupted() ->
--- boolean, pause(trainer) -> does it go on?, started() }.
+-- boolean, pause(trainer) -> does it go on?, started(), before_end() }.
 function M.new(job, hooks)
   local e = job.experiment
   local self = setmetatable({ e = e, model = job.model, optimizer = job.optimizer, epochs = job.epochs,
@@ -307,6 +307,7 @@ end
 function Trainer:conclude()
   local s = self.state
   self.before_end = before_end.of(self)
+  if self.hooks.before_end then self.hooks.before_end() end
   s.ended = s.stop or "epochs"
   local seen = s.batch == 0 and not s.altered      -- a callback may have stopped the run inside an epoch
   if not seen and s.samples > 0 then self.ctx.train = self:of_training() end

@@ -299,7 +299,7 @@ local function calling_script()
       and loaded.knows "-" and "-"
     if path then
       return { path = path, text = loaded.text_of(path) or "", arguments = args.list(), values = args.values(),
-        files = loaded.since(path), runs_itself = true }
+        files = loaded.since(path), made_by_itself = true }
     end
   end
 end

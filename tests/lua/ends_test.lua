@@ -55,6 +55,18 @@ local cases = {
     return { callbacks = { on_end = function(ctx) ctx.state.ended = true end },
       schedule = function(_, lr, ctx) return ctx.state.ended and lr * 2 or lr end }
   end,
+  step = function()
+    return { optimizer = optim.Adam { lr = 0.1 }, callbacks = { on_end = function(ctx)
+      ctx.model:zero_grad()
+      ctx.model:forward(x)
+      ctx.model:backward(pl.ones { 64, 2 })
+      ctx.optimizer:step()
+    end } }
+  end,
+  captured = function()
+    local done
+    return { callbacks = { on_end = function(ctx) done = ctx.test.error + (done or 0) end } }
+  end,
   rate = function()
     return { callbacks = { on_end = function(ctx) ctx.optimizer.lr = 7 end } }
   end,
@@ -128,6 +140,15 @@ function TestResults:test_on_end_that_changes_the_weights()
   end
 end
 
+-- What on_end remembers is of the end: in the run's file, and not in what a continued run begins with.
+function TestResults:test_what_on_end_puts_into_ctx_state()
+  local run = start(experiment { callbacks = { on_end = function(ctx) ctx.state.summary = "done" end } }, "summary")
+  lu.assertEquals(run.ended, "epochs")
+  local file = require "perilune.run.file"
+  lu.assertEquals(assert(file.read(scratch .. "/summary/run.h5")).state.user, { summary = "done" })
+  lu.assertEquals(assert(file.read(scratch .. "/summary/checkpoint.h5")).state.user, {})
+end
+
 function TestResults:test_where_a_callback_stopped_it()
   local run = start(experiment { callbacks = { on_batch = function(ctx)
     if ctx.epoch == 2 and ctx.batch == 2 then ctx.stop "enough" end
@@ -194,11 +215,36 @@ function TestKept:test_another_course_is_another_run()
   end, one_cycle = function(epochs) return experiment { epochs = epochs, schedule = pl.schedule.one_cycle {} } end,
     closure = function(epochs) return experiment { schedule = function() return epochs end } end } do
     start(make(2), name, { epochs = 2 })
-    lu.assertErrorMsgContains("holds a finished run that differs: schedule: was", start, make(4), name)
+    local what = name == "closure" and "its functions, or what they capture, are others" or "schedule: was"
+    lu.assertErrorMsgContains("holds a finished run that differs: " .. what, start, make(4), name)
   end
   local fixed = function(epochs) return experiment { epochs = epochs, schedule = pl.schedule.cosine { epochs = 4 } } end
   start(fixed(2), "fixed")
   lu.assertEquals(#start(fixed(4), "fixed").history, 4)
+end
+
+-- A captured clock makes no other run of the one experiment of a script, and what one object captures and changes none.
+function TestKept:test_what_is_captured_by_one_experiment()
+  local clock = 1
+  local e = experiment { callbacks = { on_epoch = function() return clock end } }
+  start(e, "clock", { pause_after = 2 })
+  clock = 2
+  lu.assertEquals(#start(e, "clock").history, 4)
+end
+
+-- A coroutine, or a function, that was not there at first is made anew when it is called.
+function TestKept:test_what_is_made_meanwhile_is_no_state()
+  local function make()
+    local walk, add
+    return experiment { metrics = { total = function(ctx)
+      walk = coroutine.wrap(function() coroutine.yield(ctx.epoch) end)
+      add = add or function(n) return n + 1 end
+      return add(walk())
+    end } }
+  end
+  local whole = start(make(), "meanwhile-whole")
+  start(make(), "meanwhile-paused", { pause_after = 2 })
+  lu.assertEquals(bits(start(make(), "meanwhile-paused").model), bits(whole.model))
 end
 
 function TestKept:test_a_schedule_counts_epochs_or_steps()

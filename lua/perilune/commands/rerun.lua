@@ -3,7 +3,6 @@ local core = require "perilune.core"
 local errors = require "perilune.base.errors"
 local memory = require "perilune.base.memory"
 local folder = require "perilune.run.folder"
-local store = core.store
 local history = require "perilune.run.history"
 local identity = require "perilune.run.identity"
 local record = require "perilune.run.record"
@@ -24,8 +23,8 @@ function M.define(parser)
   parser:argument("run", "A run's folder, or a file in it (run.h5, checkpoint.h5, best.h5).")
   parser:option("--epochs", "Train and compare only the first epochs; of the history, not of the weights.")
     :convert(whole(1)):argname "<n>"
-  parser:option("--out", "Folder to train in, instead of <RUN>-rerun (-rerun-2 and so on where a run lies); " ..
-    "it is kept."):argname "<folder>"
+  parser:option("--out", "Folder to train in, which is kept. Without it what differs is kept in <RUN>-rerun " ..
+    "(-rerun-2 and so on where that is taken)."):argname "<folder>"
   parser:option("--threads", "Threads (0: as many as cores, fewer beside busy programs). The bits do not depend on it.")
     :convert(whole(0)):argname "<n>"
   parser:flag("--keep", "Keep the folder also when the bits are the same.")
@@ -86,12 +85,9 @@ local function again(path, found, force, trust)
   return e, differences
 end
 
-local MARK = "/.rerun"      -- says that a folder is a second run's that is not to be kept
-
 -- The folder, if nothing is in it but what a run puts there.
 local function remove(path)
   folder.clear(path)
-  store.remove(path .. MARK)
   os.remove(path)
 end
 
@@ -147,7 +143,7 @@ local function surroundings(was)
 end
 
 -- Does an unfinished second run lie in `out`, to go on with until that epoch? In a folder that was `named` nothing is
--- overwritten that another run has put there, or the first. One that was not is chosen where nothing is to be kept.
+-- overwritten that another run has put there, or the first.
 local function goes_on(path, out, named, now, epochs)
   local kept = folder.find(out)
   if not kept then return false end
@@ -161,18 +157,22 @@ local function goes_on(path, out, named, now, epochs)
   return same and left.kind == "checkpoint" and not s.ended and (s.epoch or 0) < epochs
 end
 
--- Where a run is trained again if no folder was named: beside it, and not where another run lies.
+-- Where a run is trained again if no folder was named: beside it, in a hidden folder that is nobody else's.
 local function scratch_of(path)
-  local base, number = path:gsub("/[^/]*%.h5$", ""):gsub("%.h5$", ""):gsub("/+$", "") .. "-rerun", 1
-  local out = base
-  while folder.find(out) and not store.exists(out .. MARK) do
+  local base = path:gsub("/[^/]*%.h5$", ""):gsub("%.h5$", ""):gsub("/+$", "")
+  local above, name = base:match "^(.*/)([^/]*)$"
+  return ("%s.%s-rerun"):format(above or "", name or base)
+end
+
+-- Keeps such a folder, as the first of <RUN>-rerun, <RUN>-rerun-2, ... that is free. Returns its name.
+local function keep(scratch)
+  local base, number = scratch:gsub("%.([^/]*)$", "%1"), 1
+  local path = base
+  while system.kind(path) do
     number = number + 1
-    out = ("%s-%d"):format(base, number)
+    path = ("%s-%d"):format(base, number)
   end
-  local ok, message = store.mkdir(out)
-  if ok then ok, message = store.write_text(out .. MARK, "") end
-  if not ok then errors.fail(1, "cannot write into %s: %s; choose another folder with --out DIR", out, message) end
-  return out
+  return os.rename(scratch, path) and path or scratch
 end
 
 function M.run(options)
@@ -208,13 +208,13 @@ function M.run(options)
     print("different: " .. difference)
     for _, line in ipairs(differences) do print("  " .. line) end
     for _, line in ipairs(surroundings(found.provenance or {})) do print("  " .. line) end
-    store.remove(out .. MARK)
-    print(("  the second run is in %s"):format(out))
+    print(("  the second run is in %s"):format(options.out or keep(out)))
     return 1
   end
   local also = before and (", weights with SHA-256 %s"):format(before) or ""
   print(("the same bits: %d epoch%s of history%s"):format(epochs, epochs == 1 and "" or "s", also))
-  if options.keep then store.remove(out .. MARK) elseif not options.out then remove(out) end
+  if options.keep and not options.out then print("the second run is in " .. keep(out))
+  elseif not options.out then remove(out) end
   return 0
 end
 

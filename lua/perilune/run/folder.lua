@@ -95,7 +95,9 @@ local function next_free(base, options, now)
   while true do
     local path = number == 1 and base or ("%s-%d"):format(base, number)
     local record = read(path, options.fresh, false)
-    if not (record and record.state.ended) and not remains(path) then return path end
+    local another = record and not record.state.ended and not options.fresh
+      and identity.differences(record.state.identity, now).functions
+    if not (record and record.state.ended) and not remains(path) and not another then return path end
     local goes_on = record and may_go_on(record, options.epochs)
       and (options.force or #identity.differences(record.state.identity, now) == 0)
     if goes_on and not options.fresh then return path end
@@ -116,8 +118,7 @@ local function refuse_if_different(path, record, now)
   local was, captured = record.state.identity, record.state.captured
   local differences = identity.differences(was, now)
   -- what a function captures and changes makes it another one in the same process
-  local told = captured and was.script == now.script
-  if #differences > 0 and not told then
+  if #differences > 0 and not (captured and differences.functions) then
     errors.fail(1, "%s holds %s run that differs: %s; start anew with --fresh, choose another folder with --out " ..
       "DIR, or resume regardless with --force", path, record.state.ended and "a finished" or "an unfinished",
         table.concat(differences, "; "))
@@ -147,10 +148,15 @@ function M.choose(run, e, options, now)
     identity.differences(record.state.identity, now)[1] or record.state.captured
 end
 
---- Removes what an earlier run left: a new one begins here. The checkpoint last: without it the others would be in the
---- way of the next.
+--- Removes what an earlier run left beside the checkpoint.
+function M.clear_derived(path)
+  for _, name in ipairs { "run.h5", "best.h5", "log.jsonl" } do store.remove(path .. "/" .. name) end
+end
+
+--- Removes what an earlier run left. The checkpoint last: without it the others would be in the way of the next.
 function M.clear(path)
-  for _, name in ipairs { "run.h5", "best.h5", "log.jsonl", "checkpoint.h5" } do store.remove(path .. "/" .. name) end
+  M.clear_derived(path)
+  store.remove(checkpoint(path))
 end
 
 return M

@@ -62,9 +62,8 @@ local setup_names = { "model", "loss", "optimizer", "schedule", "augment", "stop
   "validation", "test", "metrics", "callbacks" }
 
 -- What an experiment is set up as, as far as it can be told from outside: for experiments made in a session, and for
--- variants that one script makes of another's, or those that it makes and runs itself.
-local function setup_of(e)
-  local digests = e.variant or not e.script or e.script.runs_itself
+-- variants that one script makes of another's. `digests`: of its functions too.
+local function setup_of(e, digests)
   local augment = {}
   for i, item in ipairs(e.augment.built_in) do augment[i] = config_of(item) end
   for _, f in ipairs(e.augment.functions) do augment[#augment + 1] = function_of(f, digests) end
@@ -82,6 +81,18 @@ local function setup_of(e)
     validation = type(e.validation) == "table" and core.json.encode(e.validation) or e.validation }
 end
 
+-- Script, name and setup -> { first = the first experiment of these that was run, digest = of its functions }.
+local made = {}
+
+-- A script may make several experiments that differ in their functions alone. Returns the digest of these and what
+-- they capture; second, is there another of the same setup but for them?
+local function functions_of_script(e, plain)
+  local digest = core.store.sha256(core.json.encode(setup_of(e, true)))
+  local key = table.concat({ e.script.path, e.name, core.json.encode(plain) }, "\0")
+  made[key] = made[key] or setmetatable({ first = e, digest = digest }, { __mode = "v" })
+  return digest, made[key].first ~= e and made[key].digest ~= digest or nil
+end
+
 --- What makes a run this run: its script and arguments, the files the script loaded, data, seed, algorithm. The number
 -- of epochs, threads and what is printed do not.
 function M.of(e, seed)
@@ -96,9 +107,13 @@ function M.of(e, seed)
   local convolution = os.getenv "PERILUNE_CONV" or ""
   local algorithm = (isa == "baseline" and "unfused" or "fused") ..
     (convolution ~= "" and ", convolution " .. convolution or "")
+  local setup, functions, told_apart = setup_of(e, e.variant or not e.script), nil, nil
+  if script.made_by_itself and not e.variant then functions, told_apart = functions_of_script(e, setup) end
   return { name = e.name, variant = e.variant, script = script.text, path = script.path, arguments = script.arguments,
-    values = script.values, files = script.files, runs_itself = script.runs_itself, seed = seed,
-    setup = setup_of(e), data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
+    values = script.values, files = script.files, seed = seed,
+    runs_itself = script.made_by_itself and loaded.is_running(script.path) or nil,
+    functions = functions, told_apart = told_apart,
+    setup = setup, data = e.data.name, data_sha256 = table.concat(digests, " "), labels = e.data.labels,
     algorithm = algorithm,
     start = e.start_digest, start_lost = e.start_lost, held_out = e.held_out,
     recipe = e.source.derivation and e.source:derivation() or "" }
@@ -160,7 +175,8 @@ local function arguments_of(words, values)
   return table.concat(list, " ")
 end
 
---- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run.
+--- How the identity `now` differs from the kept one: a list of phrases, empty when it is the same run. The list's field
+--- `functions`: they alone differ.
 function M.differences(was, now)
   local list = {}
   local function differ(what, a, b)
@@ -222,6 +238,9 @@ function M.differences(was, now)
   end
   differ("seed", was.seed, now.seed)
   differ("algorithm", was.algorithm, now.algorithm)
+  if #list == 0 and (was.told_apart or now.told_apart) and was.functions and was.functions ~= now.functions then
+    list[1], list.functions = "its functions, or what they capture, are others", true
+  end
   return list
 end
 

@@ -82,15 +82,16 @@ local function publisher(run, identity, warn)
   return function(t)
     local problem
     local function write(name, kind)
-      local kept = record.of(t, kind, identity, run.threads)
-      if run.anew then folder.clear(run.path) end      -- only now is there something in the place of what lies there
-      run.anew = nil
-      local ok, message = runfile.write(run.path .. "/" .. name, kept)
+      local ok, message = runfile.write(run.path .. "/" .. name, record.of(t, kind, identity, run.threads))
       if not ok then problem = message end
+      if ok and run.anew then folder.clear_derived(run.path) end      -- of the run that this checkpoint replaced
+      if ok then run.anew = nil end
       return ok
     end
     local s = t.state
-    local changed, is_tensor = run.changed_capture()
+    local changed, is_tensor
+    if s.ended and run.at_end then changed, is_tensor = table.unpack(run.at_end, 1, 2)
+    else changed, is_tensor = run.changed_capture() end
     s.captured = not is_tensor and changed or nil
     if changed and not warned and not s.ended and s.epoch < t.epochs then
       warned = true
@@ -160,7 +161,7 @@ local function continue_from(found, run, e, optimizer)
     best = trainer.snapshot(e.model)
     record.fill(best, found.best, path)
     if derive(run, e.model, found, "best.h5", "best", best, best_epoch) then run.best_written = best_epoch(state) end
-  end
+  else core.store.remove(run.path .. "/best.h5") end      -- of a run that this one replaced
   return state, past, user, evaluation, best
 end
 
@@ -205,6 +206,7 @@ local function train(run, e, o, found, identity, overruled)
       note = function(line) progress:note(line) end,
       publish = publisher(run, identity, function(line) progress:warn(line) end),
       publish_every = run.path and every or nil,
+      before_end = function() run.at_end = run.path and { run.changed_capture() } end,
       pause = run.pausable and function(trainer_)
         progress:finish()
         if system.interrupt_status() ~= CTRL_C then return false end

@@ -53,10 +53,10 @@ function M.copy_of_user(user)
   return assert(exact.decode(kept))
 end
 
-local function state_of(trainer, identity)
+local function state_of(trainer, identity, kind)
   local state = {}
   for key, value in pairs(trainer.state) do state[key] = value end
-  local user = trainer.before_end and trainer.before_end.user or trainer.ctx.state
+  local user = kind == "checkpoint" and trainer.before_end and trainer.before_end.user or trainer.ctx.state
   M.copy_of_user(user)      -- raises what no file can keep
   state.user, state.identity = user, identity
   return state
@@ -74,13 +74,13 @@ end
 -- weights as they are now) or "best".
 function M.of(trainer, kind, identity, threads)
   local processor, isa = system.processor()
-  local opt, model = trainer.optimizer, trainer.model
+  local opt, model = (trainer.before_end or trainer).optimizer, trainer.model
   local _, input = model:sizes()
   local record = {
     kind = kind, config = model:config(), input = input, history = history.saved(trainer.history),
     evaluation = M.is_evaluated(kind, trainer.state, trainer.final) and trainer.evaluation or nil,
     statistics = trainer.statistics,
-    state = state_of(trainer, identity), loss = require "perilune.nn.decision".described(model),
+    state = state_of(trainer, identity, kind), loss = require "perilune.nn.decision".described(model),
     provenance = { script = identity.script, arguments = table.concat(identity.arguments, " "),
       data_sha256 = identity.data_sha256,
       preparation = require "perilune.data.preparation".of(trainer.e.splits.train),

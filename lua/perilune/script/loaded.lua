@@ -72,6 +72,16 @@ function M.since(path)
   return list
 end
 
+--- Is the file running, as one that this was called from?
+function M.is_running(path)
+  for level = 2, 200 do
+    local info = debug.getinfo(level, "S")
+    if info == nil then return false end
+    if info.source == "@" .. path or path == "-" and info.source == "=stdin" then return true end
+  end
+  return false
+end
+
 --- Was this file loaded here?
 function M.knows(path) return seen[path] ~= nil end
 

@@ -9,7 +9,7 @@ local errors = require "perilune.base.errors"
 local M = {}
 
 -- Of tables in tables; of the items of a variable; of all tensors: what is larger is data.
-local DEPTH, ITEMS, ELEMENTS = 16, 1 << 17, 1 << 20
+local DEPTH, ITEMS, ELEMENTS = 16, 1 << 14, 1 << 20
 
 local function has_functions_of_ours(t)
   for _, f in next, t do
@@ -47,27 +47,47 @@ local function digest_of_thread(thread, how, depth, seen)
   return table.concat(items, ";")
 end
 
+-- The items of a table, in an order that does not depend on where its keys lie in memory.
+local function digest_of_items(t, how, depth, seen)
+  local items, names, length = {}, {}, rawlen(t)
+  local function add(name, value)
+    if seen.items >= ITEMS then return end
+    seen.items = seen.items + 1
+    items[#items + 1] = name .. "=" .. digest(value, how, depth, seen)
+  end
+  for i = 1, length do add(i, rawget(t, i)) end
+  for k in next, t do
+    if #names > ITEMS then break end
+    local in_list = math.type(k) == "integer" and k >= 1 and k <= length
+    if (type(k) == "string" or type(k) == "number" and not in_list) then names[#names + 1] = k end
+  end
+  table.sort(names, function(a, b)
+    if type(a) ~= type(b) then return type(a) == "number" end
+    return a < b
+  end)
+  for _, name in ipairs(names) do add(name, rawget(t, name)) end
+  return "{" .. table.concat(items, ";") .. "}"
+end
+
 -- how.alike: objects, and none yet, are the same: a function may make one when it is first called; and coroutines are
--- looked into. how.kept: tensors
--- count by their elements, but for those that checkpoints have; how.left: so many at most. how.user: ctx.state, which
--- checkpoints have. seen.items: how many were looked at.
+-- looked into, if they were there at the first look (how.threads). how.kept: tensors count by their elements, but for
+-- those that checkpoints have; how.left: so many at most. how.user: ctx.state, which checkpoints have. how.known:
+-- digests of variables that several functions share. seen: the tables around this one; its field `items`: how many
+-- items were looked at.
 function digest(value, how, depth, seen)
   local t = type(value)
   if t == "number" then return ("%s%a"):format(math.type(value), value) end
   if t == "string" or t == "boolean" or t == "nil" and not how.alike then return t .. tostring(value) end
-  if t == "thread" and how.alike and depth < DEPTH then return digest_of_thread(value, how, depth, seen) end
+  if t == "thread" and how.alike and depth < DEPTH and how.threads(value) then
+    return digest_of_thread(value, how, depth, seen)
+  end
   if t == "table" and depth < DEPTH and value ~= how.user and not seen[value] and is_of_script(value) then
+    if depth == 0 and how.known[value] then return how.known[value] end
     seen[value] = true
-    local items = {}
-    for k, v in next, value do
-      if seen.items >= ITEMS then break end
-      seen.items = seen.items + 1
-      if type(k) == "string" or type(k) == "number" then
-        items[#items + 1] = tostring(k) .. "=" .. digest(v, how, depth + 1, seen)
-      end
-    end
-    table.sort(items)
-    return "{" .. table.concat(items, ";") .. "}"
+    local found = digest_of_items(value, how, depth + 1, seen)
+    seen[value] = nil
+    if depth == 0 then how.known[value] = found end
+    return found
   end
   if how.kept and core.tensor.is_tensor(value) and value:count() <= how.left then
     for _, item in ipairs(how.kept) do
@@ -127,10 +147,11 @@ end
 
 -- A list of { name =, words =, digest = }: the variables of these functions.
 local function scan(functions, how, code_of)
-  local found = {}
+  local found, scratch = {}, { alike = true, user = how.user, threads = how.threads, known = {} }
+  how.known = {}
   for _, entry in ipairs(functions) do
     each_variable(entry[2], function(words, name, value)
-      local way = entry.scratch and { alike = true, user = how.user } or how
+      local way = entry.scratch and scratch or how
       found[#found + 1] = { name = name, digest = digest(value, way, 0, { items = 0 }),
         words = ("%s %s"):format(entry[1], words) }
     end, {}, code_of)
@@ -148,18 +169,25 @@ end
 
 -- check() -> the words of the first variable that is not what it was when this was called.
 local function watch(list, user, kept)
+  local threads, is_first = setmetatable({}, { __mode = "k" }), true
+  local function was_there(thread)
+    threads[thread] = threads[thread] or is_first or nil
+    return threads[thread]
+  end
   local function by_words()
-    local found, all = {}, scan(list, { alike = true, user = user, kept = kept, left = ELEMENTS },
+    local found, all = {}, scan(list, { alike = true, user = user, kept = kept, left = ELEMENTS, threads = was_there },
       dump)
     for _, item in ipairs(all) do found[item.words] = (found[item.words] or "") .. item.digest .. "\n" end
     return found, all
   end
   local before, first = by_words()
+  is_first = false
+  local NONE = "object\n"      -- yet: a function that is made meanwhile is as an object
   return function()
     local now, all = by_words()
     for _, items in ipairs { first, all } do
       for _, item in ipairs(items) do
-        if before[item.words] ~= now[item.words] then return item.words end
+        if (before[item.words] or NONE) ~= (now[item.words] or NONE) then return item.words end
       end
     end
   end

@@ -10,6 +10,19 @@ local json_list = core.json.list
 
 local M = {}
 
+-- What an experiment is set up as. Of a script the text tells what its functions are, and what they capture may be the
+-- seed; older programs did not note the length of a schedule, which is in the script, and in the number of epochs.
+local function setup_of(id)
+  local setup = {}
+  for name, text in pairs(id.setup or {}) do
+    if type(text) == "string" and (id.script or "") ~= "" then
+      text = text:gsub("a function %x+", "a function"):gsub(" over %d+ epochs$", "")
+    end
+    setup[name] = text
+  end
+  return setup
+end
+
 --- What a run { identity, arguments, epochs } is but for its seed, and for how its arguments were typed.
 function M.key(run)
   local id = run.identity
@@ -17,14 +30,28 @@ function M.key(run)
   for i, file in ipairs(id.files or {}) do files[i] = beside.name_of(file.path, id.path) .. "\0" .. file.text end
   return core.store.sha256(table.concat({ id.name or "", id.script or "", arguments.key(run.arguments or {}),
     id.data or "", id.data_sha256 or "", id.recipe or "", id.start or "", id.algorithm or "",
-    core.json.encode(id.setup or {}), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
+    core.json.encode(setup_of(id)), table.concat(files, "\0"), tostring(run.epochs) }, "\1"))
+end
+
+-- The keys of experiments that one script made, and that differ in what their functions capture by more than the seed:
+-- of one seed there are two.
+local function captured_apart(runs)
+  local functions, apart = {}, {}
+  for _, run in ipairs(runs) do
+    local key, its = M.key(run), run.identity.functions
+    local of_seed = ("%s %s"):format(key, run.seed)
+    if its and (functions[of_seed] or its) ~= its then apart[key] = true end
+    functions[of_seed] = functions[of_seed] or its
+  end
+  return apart
 end
 
 --- Groups of runs, in the order of their first: { runs, seeds, first }.
 function M.groups(runs)
-  local list, by_key = {}, {}
+  local list, by_key, apart = {}, {}, captured_apart(runs)
   for _, run in ipairs(runs) do
     local key = M.key(run)
+    if apart[key] then key = key .. (run.identity.functions or "") end
     if not by_key[key] then
       by_key[key] = { runs = {}, first = run }
       list[#list + 1] = by_key[key]
@@ -102,9 +129,9 @@ local MOST_LEAVES = 6
 local function configuration(groups, name, row)
   local of, paths, seen = {}, {}, {}
   for i, group in ipairs(groups) do
-    local text = (group.first.identity.setup or {})[name]
+    local text = setup_of(group.first.identity)[name]
     local value = type(text) == "string" and text:find "^[%[{]" and core.json.decode(text)
-    if not value then return row(name, function(run) return (run.identity.setup or {})[name] end) end
+    if not value then return row(name, function(run) return setup_of(run.identity)[name] end) end
     of[i] = leaves(value, "", {})
     for _, path in ipairs(of[i]) do
       if not seen[path] then paths[#paths + 1] = path end

@@ -82,6 +82,7 @@ function M:of_row(split)
   for _, list in ipairs { self.e.measures, self.e.metrics.named } do
     for _, name in ipairs(list) do result[name] = row[split .. "_" .. name] end
   end
+  result.correct = result.accuracy and math.floor(result.accuracy * result.count + 0.5)
   return result
 end
 

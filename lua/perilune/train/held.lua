@@ -27,6 +27,13 @@ local function copied(list, into)
   return into
 end
 
+--- What is written of an optimizer, as it is now.
+function M.optimizer(optimizer)
+  local config, counters, slots = optimizer:config(), copy(optimizer:counters()), copied(optimizer:state())
+  return { config = function() return config end, counters = function() return counters end,
+    state = function() return slots end }
+end
+
 --- Holds what a trainer knows now, between epochs, in `held` (nil: a new one). Returns it. Raises where memory does not
 --- suffice, or ctx.state holds what no file can.
 function M.hold(trainer, held)
