@@ -132,7 +132,12 @@ local function run_lua(words)
       require "perilune.repl".pausable = core.system.isatty(0)
       local ok, result = xpcall(chunk, M.handler, script.set_arg(words, at))
       if not ok then M.complain(result)
-      elseif result ~= nil then rawset(_G, "e", result) end   -- the experiment, for the session
+      elseif result ~= nil then
+        rawset(_G, "e", result)   -- the experiment, for the session
+        local known = require "perilune.experiment".is_experiment(result)
+        local stranger = known and require "perilune.script.args".unasked()
+        if stranger then io.stderr:write(("perilune: %s: %s\n"):format(path, stranger)) end
+      end
     else
       chunk(script.set_arg(words, at))
     end
@@ -141,8 +146,20 @@ local function run_lua(words)
   return 0
 end
 
+-- What chooses the algorithm chooses the last bits: a slip there is no matter of taste.
+local function check_environment()
+  for name, known in pairs { PERILUNE_CONV = { "direct", "winograd", "auto" }, PERILUNE_FUSE = { "0", "1" } } do
+    local word, found = os.getenv(name) or "", false
+    for _, value in ipairs(known) do found = found or value == word end
+    if word ~= "" and not found then
+      errors.fail(2, "%s is one of %s, got '%s'", name, table.concat(known, ", "), word)
+    end
+  end
+end
+
 local function dispatch(words)
   require "perilune.base.memory".from_environment()
+  check_environment()
   local first = words[1]
   if first == "-h" or first == "--help" then first = "help" end
   if first == "-v" or first == "--version" then first = "version" end
@@ -174,7 +191,8 @@ function M.complain(problem)
   message = message:gsub("(module '[^'\n]*' not found):\n.*", "%1 (looked for in package.path and package.cpath)")
   io.stderr:write("perilune: ", printable.lines(message), "\n")
   if os.getenv "PERILUNE_TRACEBACK" == "1" then io.stderr:write((problem.traceback:gsub("^\n", "")), "\n") end
-  return math.tointeger(problem.status) or 1
+  local status = math.tointeger(problem.status)
+  return status and status >= 1 and status <= 255 and status or 1      -- a script's own error may have such a field
 end
 
 --- Runs the program with the words of its command line (words[0] is the program); returns its exit status.

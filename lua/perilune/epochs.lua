@@ -140,7 +140,7 @@ function Trainer:show(epoch, started)
   local s = self.state
   local elapsed = system.clock() - self.paused - started.clock
   local rate = elapsed > 0.2 and (s.samples - started.samples) / elapsed or nil
-  local per_epoch = self.e.splits.train.count
+  local per_epoch = self.e.drop_last and self.batches * self.e.batch_size or self.e.splits.train.count
   local left = rate and ((self.epochs - epoch) * per_epoch + per_epoch - s.samples) / rate
   if left and self.state.seconds_elsewhere then
     left = left + self.state.seconds_elsewhere * (self.epochs - epoch + 1)

@@ -19,7 +19,7 @@ return pl.experiment {
 local function files(out)
   local record = assert(require "perilune.run.file".read(("%s/%s/run.h5"):format(cli.folder, out)))
   local log = cli.read(("%s/%s/log.jsonl"):format(cli.folder, out)):gsub('"seconds":[^,}]*',
-    ""):gsub('"created":"[^"]*"', "")
+    ""):gsub('"created":"[^"]*"', ""):gsub('"bytes":%d+', "")
   return { assert(record.state.weights_sha256), log, record.config, record.history.columns }
 end
 
@@ -91,6 +91,16 @@ function TestEnvironment.test_standard_functions_overwritten()
   local callbacks = experiment:gsub("metrics =", "callbacks = { on_start = function() " .. overwrite ..
     " end }, metrics =")
   lu.assertEquals(train("overwritten_late", callbacks), whole)
+end
+
+-- What chooses an algorithm chooses bits.
+function TestEnvironment.test_values_that_mean_nothing()
+  for name, known in pairs { PERILUNE_CONV = "direct, winograd, auto", PERILUNE_FUSE = "0, 1" } do
+    local r = cli.run("version", name .. "=wingrad")
+    lu.assertEquals({ r.status, r.out, r.err }, { 2, "", ("perilune: %s is one of %s, got 'wingrad'\n"):format(name,
+      known) })
+    lu.assertEquals(cli.run("version", name .. "=").status, 0)
+  end
 end
 
 function TestEnvironment.test_what_a_script_adds_to_string_is_there()

@@ -49,6 +49,8 @@ function TestUsage:test_arguments_of_the_script()
   expect(2, "x.lua: the script has no argument 'lrr'; did you mean 'lr'?", "run x.lua lrr=1", good)
   expect(2, "'lr' is not an argument of a script; arguments are written name=value, such as lr=0.01", "run x.lua lr",
     good)
+  local r = cli.run "-i x.lua lrr=1"
+  lu.assertStrContains(r.err, "perilune: x.lua: the script has no argument 'lrr'; did you mean 'lr'?\n")
   expect(1, "x.lua:22: argument lr=fast: expects a number, such as lr=0.01", "run x.lua lr=fast", good)
 end
 
@@ -100,6 +102,9 @@ end
 function TestScripts:test_error_objects_and_tracebacks()
   expect(1, "(error object is a nil value)", "x.lua", "error(nil)")
   expect(1, "custom", "x.lua", "error(setmetatable({}, { __tostring = function() return 'custom' end }))")
+  for _, status in ipairs { 0, 256, -1 } do
+    expect(1, "boom", "x.lua", ("error { message = 'boom', status = %d }"):format(status))
+  end
   local r = cli.run("x.lua", "PERILUNE_TRACEBACK=1 A=1")
   lu.assertNotStrContains(r.out .. r.err, "[C]: in function 'error'\n\n")
 end

@@ -219,6 +219,10 @@ function TestPredict:test_several_outputs_and_nan()
   lu.assertEquals(lines[1], "file,row,label,probability,p_0,p_1,output_2_1,output_2_2,output_2_3")
   lu.assertAlmostEquals(tonumber(lines[3]:match ",([^,]*)$"), second:totable()[2][3], 1e-6)
   lu.assertStrContains(cli.run("predict two.h5 three.csv").out, "Of 2 outputs the first; --csv and --json have all.")
+  cli.write("one.csv", "1,2,3\n")      -- one row, and no header
+  lu.assertEquals(json "two.h5 one.csv"[1].others, { second:totable()[1] })
+  cli.write("header.csv", "a,b,c\n")
+  lu.assertStrContains(cli.run("predict two.h5 header.csv").err, "perilune: header.csv has a header and no rows\n")
   left.weight:fill_(0 / 0)
   assert(model:save(cli.folder .. "/nan.h5"))
   local none = json "nan.h5 three.csv"[1]

@@ -142,4 +142,13 @@ function TestMarks:test_bars_and_heat_of_figures()
   lu.assertStrMatches(shown, "a   1 #+\nb nan\n3  %-2 #+\n")
 end
 
+-- As Unicode's East_Asian_Width has them; counts that no integer holds.
+function TestMarks:test_widths_and_counts()
+  for width, all in ipairs { { "é", "✓", "→" }, { "⭐", "✅", "⚡", "🟠", "🪐", "漢" } } do
+    for _, one in ipairs(all) do lu.assertEquals(text.width(one), width, one) end
+  end
+  lu.assertEquals({ text.count(1234567.4), text.count(-1234), text.count(1e300), text.count(math.huge) },
+    { "1,234,567", "-1,234", "1e+300", "inf" })
+end
+
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

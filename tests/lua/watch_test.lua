@@ -138,6 +138,12 @@ function TestSource:test_a_log_that_grows_begins_anew_and_vanishes()
   file:flush()
   s:update(true)
   lu.assertEquals({ #s.history, s.history.test_error[4] }, { 4, 0.05 })
+  -- lines that are none of a run's log are passed over
+  file:write('{"epoch":"5"}\n{"epoch":5.5}\n{"epoch":1e300}\n{"summary":{"epochs":"many","name":3}}\n')
+  file:flush()
+  s:update(true)
+  lu.assertEquals({ #s.history, s.title ~= 3 }, { 4, true })
+  lu.assertEquals(#view.new({ s }, { now = function() return 0 end }):lines(60, 20, style(false, false)), 20)
   file:write(log_line(3, 0.7))      -- continued from epoch 2
   file:flush()
   s:update(true)
@@ -161,13 +167,26 @@ function TestSource:test_who_trains()
   local s = sources.new(path)
   s:update(true)
   lu.assertEquals(s.state, "training")
-  s.batch_size, s.epochs = 32, 10
+  s.epochs = 10
   local rate, left = s:rate()
-  lu.assertEquals(rate, 100 * 32 / 2.0)
+  lu.assertNil(rate)      -- no run file says how many samples an epoch has
   lu.assertTrue(left > 14 and left <= 16)
   assert(store.write_text(path .. "/.lock", "999999999\n"))
   s:update(true)
   lu.assertEquals(s.state, "left off")
+end
+
+-- Of training alone: the last batch may be a partial one, and evaluations take time too.
+function TestSource:test_samples_a_second()
+  local path = scratch .. "/speed"
+  local run = pl.experiment { name = "speed", data = pl.data.digits { train = 30, test = 400 }, epochs = 2,
+    batch_size = 1000, model = pl.nn.Sequential { pl.nn.Flatten(), pl.nn.Linear(784, 10) },
+    loss = pl.nn.CrossEntropy(), optimizer = pl.optim.SGD { lr = 0.1 } }:run { out = path, quiet = true }
+  local s = sources.new(path)
+  s:update(true)
+  local training = run.history.seconds[2] - run.state.seconds_elsewhere
+  lu.assertTrue(training > 0 and training < run.history.seconds[2])
+  lu.assertEquals((s:rate()), 30 / training)
 end
 
 os.exit(lu.LuaUnit.run("-o", "tap"), true)

@@ -36,7 +36,7 @@ function M.encode(columns, rows)
   return table.concat(lines, "\n") .. "\n"
 end
 
--- The cells of the line that begins at `at`, and where the next line begins.
+-- The cells of the line that begins at `at`, and where the next line begins; or nil and a message.
 local function read_line(text, at)
   local cells = {}
   while true do
@@ -45,7 +45,7 @@ local function read_line(text, at)
       local parts, from = {}, at + 1
       while true do
         local quote = text:find('"', from, true)
-        if not quote then return nil end
+        if not quote then return nil, "a quote is not closed" end
         parts[#parts + 1] = text:sub(from, quote - 1)
         if text:sub(quote + 1, quote + 1) ~= '"' then
           at = quote + 1
@@ -59,7 +59,8 @@ local function read_line(text, at)
       at = at + #value
     end
     cells[#cells + 1] = value
-    local stop = text:match("^,", at) or text:match("^\r?\n", at) or ""
+    local stop = text:match("^,", at) or text:match("^\r*\n", at) or text:match("^\r", at) or ""
+    if stop == "" and at <= #text then return nil, "there is text after a closing quote" end
     at = at + #stop
     if stop ~= "," then return cells, at end
   end
@@ -69,12 +70,12 @@ end
 --- message.
 function M.decode(text)
   local columns, at = read_line(text, 1)
-  if not columns then return nil, "line 1: a quote is not closed" end
+  if not columns then return nil, "line 1: " .. at end
   local rows, line = {}, 1
   while at <= #text do
     line = line + 1
     local cells, next_at = read_line(text, at)
-    if not cells then return nil, ("line %d: a quote is not closed"):format(line) end
+    if not cells then return nil, ("line %d: %s"):format(line, next_at) end
     if #cells ~= #columns and not (#cells == 1 and cells[1] == "") then
       return nil, ("line %d has %d cells, and the first line %d"):format(line, #cells, #columns)
     end

@@ -6,7 +6,9 @@ local M = {}
 
 --- 12810 -> "12,810"
 function M.count(n)
-  local digits = ("%d"):format(math.floor(n + 0.5))
+  local whole = math.floor(n + 0.5)
+  if math.type(whole) ~= "integer" then return ("%.4g"):format(n) end      -- infinite, or beyond 2^63
+  local digits = ("%d"):format(whole)
   local sign, body = digits:match "^(%-?)(%d+)$"
   body = body:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
   return sign .. body

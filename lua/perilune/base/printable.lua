@@ -36,6 +36,15 @@ local function escaped(s, controls)
   return (s:gsub(controls, byte_escape))
 end
 
+--- A value whose texts, also those in tables, are UTF-8, as JSON is: of those that are not, bytes are escaped.
+function M.in_utf8(value)
+  if type(value) == "string" then return utf8.len(value) and value or M.text(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[M.in_utf8(key)] = M.in_utf8(item) end
+  return copy
+end
+
 --- One line of text: newlines and tabs are escaped too.
 function M.text(s) return escaped(s, "[\0-\x1f\x7f]") end
 

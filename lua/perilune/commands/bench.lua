@@ -1,5 +1,6 @@
 --- perilune bench [NETWORK|FILE ...]
 local core = require "perilune.core"
+local csv = require "perilune.base.csv"
 local bench = require "perilune.train.speed"
 local errors = require "perilune.base.errors"
 local report = require "perilune.terminal.tables"
@@ -92,13 +93,13 @@ local function print_csv(results)
   end
   print(table.concat(titles, ","))
   for _, r in ipairs(results) do
-    local cells = { r.network, (r.name:gsub(",", "")), ("%d"):format(r.batch), ("%d"):format(r.threads) }
+    local cells = { r.network, r.name, ("%d"):format(r.batch), ("%d"):format(r.threads) }
     for _, what in ipairs { r.training, r.inference } do
       for _, name in ipairs { "median", "low", "high", "gflops", "share" } do
         cells[#cells + 1] = ("%.6g"):format(what[name])
       end
     end
-    print(table.concat(cells, ","))
+    print(csv.line(cells))
   end
 end
 
@@ -129,7 +130,7 @@ local function print_layers(e, threads, peak, seconds, term)
   end
   local flops = 0
   for _, row in ipairs(rows) do
-    local own = 2 * row.work * e.batch_size
+    local own = 2 * row.work * rows.samples
     flops = flops + own
     add(report.layer(row), text.shape(row.output), row.forward, row.backward, own)
     for _, part in ipairs(row.parts or {}) do
@@ -142,7 +143,7 @@ local function print_layers(e, threads, peak, seconds, term)
     add(other[1], "", rows[other[2]], 0, 0)
   end
   print(("%s, batch %d, %d thread%s: %s a step, %s samples/s"):format(term.paint(e.name, "bold"), e.batch_size, threads,
-    threads == 1 and "" or "s", duration(step), text.count(e.batch_size / step)))
+    threads == 1 and "" or "s", duration(step), text.count(rows.samples / step)))
   for _, line in ipairs(text.columns(layer_columns, cells, "  ", term.paint, term.width)) do print(line) end
 end
 

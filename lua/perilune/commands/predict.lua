@@ -71,7 +71,7 @@ local function predict(model, x, labels)
   return results
 end
 
-local function percent(p) return p and ("%.2f %%"):format(100 * p) or "" end
+local function percent(p) return p and text.percent(p) or "" end
 
 -- The labels after the first, the likeliest first.
 local function runners_up(result, labels)
@@ -143,7 +143,8 @@ local function csv_of(list, labels)
   end
   print(csv.line(columns))
   for _, r in ipairs(list) do
-    local cells = { r.file, r.row, r.label, r.probability }
+    local p = r.probability
+    local cells = { r.file, r.row, r.label, p == p and p or nil }
     local from = not r.values and 4 or labelled and 3 or 2
     for _, values in ipairs { r.values or r.probabilities, table.unpack(r.others or {}) } do
       for k, v in ipairs(values) do cells[from + k] = v == v and v or nil end      -- NaN: an empty cell

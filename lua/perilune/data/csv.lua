@@ -16,7 +16,14 @@ function M.open(path, delimiter, header, marks)
     raise("data.csv: option 'delimiter' takes one character, such as \",\" or \"\\t\", got %s",
       options.describe(delimiter))
   end
-  local file = errors.must(core.readers.csv(path, delimiter, header, marks or M.MISSING))
+  local file, message = core.readers.csv(path, delimiter, header, marks or M.MISSING)
+  if not file and header == "found" then      -- its one line is a row where it has numbers only
+    local one = core.readers.csv(path, delimiter, false, marks or M.MISSING)
+    local has_text = false
+    for _, column in ipairs(one and one:columns() or {}) do has_text = has_text or column.texts > 0 end
+    if one and not has_text then return M.open(path, delimiter, false, marks) end
+  end
+  errors.must(file, message)
   local t = { file = file, path = path, by_name = {}, header = header }
   t.columns, t.rows = file:columns()
   local numbers, twice = 0, nil

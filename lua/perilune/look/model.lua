@@ -11,6 +11,14 @@ local text = require "perilune.base.format"
 
 local M = {}
 
+-- Mean, standard deviation (and, with `zeros`, the share of zeros) of a histogram's finite values.
+local function moments_of(h, zeros)
+  if h.count == 0 then return "no finite value" end
+  local words = ("mean %.3g, std %.3g"):format(h.mean, h.std)
+  if zeros then words = ("%s, %s of zeros"):format(words, text.percent(h.zeros / h.count, 0)) end
+  return h.nonfinite > 0 and ("%s, %s not finite"):format(words, text.count(h.nonfinite)) or words
+end
+
 local function append(lines, more)
   for _, line in ipairs(more) do lines[#lines + 1] = line end
 end
@@ -97,8 +105,8 @@ function M.lines(layer)
   else
     for _, name in ipairs(names) do
       local h = layer[name]:histogram(12)
-      append(lines, marks.histogram(h, styles.of(), { title = ("%s %s: mean %.3g, std %.3g"):format(name,
-        text.shape(layer[name].shape), h.mean, h.std) }))
+      append(lines, marks.histogram(h, styles.of(), { title = ("%s %s: %s"):format(name,
+        text.shape(layer[name].shape), moments_of(h)) }))
     end
   end
   return lines
@@ -115,9 +123,7 @@ local function activation_lines(row, count)
   local style = styles.of()
   local name = row.label .. (row.part == "fork" and ", what goes into its branches" or row.part == "join"
     and ", sum" or "")
-  local moments = h.count > 0 and ("mean %.3g, std %.3g, %s of zeros"):format(h.mean, h.std,
-    text.percent(h.zeros / h.count, 0)) or "no finite value"
-  if h.nonfinite > 0 and h.count > 0 then moments = ("%s, %s not finite"):format(moments, text.count(h.nonfinite)) end
+  local moments = moments_of(h, true)
   local lines = { style.paint(text.clip(("%s %s: %s"):format(name, text.shape(t.shape), moments), style.width),
     "bold") }
   local s = t.shape

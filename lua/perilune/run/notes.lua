@@ -1,5 +1,6 @@
 --- Notes and tags of a run, kept beside its files (notes.jsonl, one line a note), which are not touched.
 local core = require "perilune.core"
+local printable = require "perilune.base.printable"
 local store = core.store
 
 local M = {}
@@ -32,7 +33,7 @@ function M.add(folder, note)
   local line = { time = os.date "!%Y-%m-%dT%H:%M:%SZ", text = note.text, tags = note.tags and #note.tags > 0
     and note.tags or nil,
     untag = note.untag and #note.untag > 0 and note.untag or nil }
-  return store.append(path_of(folder), core.json.encode(line))
+  return store.append(path_of(folder), core.json.encode(printable.in_utf8(line)))
 end
 
 return M

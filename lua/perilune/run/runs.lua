@@ -4,6 +4,7 @@ local errors = require "perilune.base.errors"
 local folder = require "perilune.run.folder"
 local history = require "perilune.run.history"
 local log = require "perilune.run.log"
+local printable = require "perilune.base.printable"
 local raise = errors.raise
 local result = require "perilune.run.result"
 local store = core.store
@@ -119,7 +120,7 @@ function M.summary(run)
     end
     return of and found
   end
-  return core.json.encode { summary = {
+  return core.json.encode(printable.in_utf8 { summary = {
     name = run.name, seed = run.seed, epochs = run.epochs, planned = run.planned, epoch = run.state.epoch,
       arguments = run.arguments,
     ended = run.ended,
@@ -128,7 +129,7 @@ function M.summary(run)
     created = os.date "!%Y-%m-%dT%H:%M:%SZ", data = run.identity.data, data_sha256 = run.identity.data_sha256,
     edited = run.state.edited, bytes = log.bytes(run.path),
     last = scalars(run.history[#run.history]),
-  } }
+  } })
 end
 
 local summarized = { "name", "seed", "epochs", "planned", "arguments", "ended", "best", "seconds", "created" }

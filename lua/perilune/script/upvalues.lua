@@ -55,11 +55,11 @@ local function digest_of_items(t, how, depth, seen)
     seen.items = seen.items + 1
     items[#items + 1] = name .. "=" .. digest(value, how, depth, seen)
   end
-  for i = 1, length do add(i, rawget(t, i)) end
-  for k in next, t do
+  for i = 1, math.min(length, ITEMS) do add(i, rawget(t, i)) end
+  for k in next, length <= ITEMS and t or {} do
     if #names > ITEMS then break end
     local in_list = math.type(k) == "integer" and k >= 1 and k <= length
-    if (type(k) == "string" or type(k) == "number" and not in_list) then names[#names + 1] = k end
+    if type(k) == "string" or type(k) == "number" and not in_list then names[#names + 1] = k end
   end
   table.sort(names, function(a, b)
     if type(a) ~= type(b) then return type(a) == "number" end

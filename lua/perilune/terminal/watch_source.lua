@@ -33,8 +33,8 @@ local function add_line(self, line)
   end
   self.summary = nil
   local rows = self.history.rows
-  local epoch = tonumber(row.epoch)
-  if not epoch then return end
+  local epoch = math.tointeger(row.epoch)
+  if not epoch or type(row.epoch) ~= "number" then return end
   -- a run that was continued from an earlier epoch
   while #rows > 0 and rows[#rows].epoch >= epoch do rows[#rows] = nil end
   local order, names = {}, {}
@@ -79,13 +79,21 @@ end
 local function state_of(self)
   if self.summary or (self.record and self.record.state and self.record.state.ended and #self.history > 0
     and self.record.state.epoch == self.history[#self.history].epoch) then
-    local ended = self.summary and self.summary.ended or self.record.state.ended
+    local ended = self.summary and self.summary.ended or self.record and (self.record.state or {}).ended
     return ended == "stopping" and "stopped early" or ended == "callback" and "stopped" or "finished"
   end
   local pid = math.tointeger(tonumber((store.read_text(self.path .. "/.lock") or ""):match "^%d+"))
   local living = pid and alive(pid)
   if living == nil and pid then return "training" end
   return living and "training" or "left off"
+end
+
+-- Samples a second of training in the last epoch, without its evaluations; nil where they are not known.
+local function speed_of(record)
+  local s, past = record.state or {}, record.history and history.new(record.history)
+  local last, count = past and past[#past], type(s.train) == "table" and s.train.count
+  local spent = last and last.epoch == s.epoch and last.seconds and last.seconds - (s.seconds_elsewhere or 0)
+  return count and spent and spent > 1e-9 and count / spent or nil
 end
 
 -- The run file, when it may have changed and its last reading was cheap enough. `detailed`: with pictures and
@@ -101,8 +109,7 @@ function Source:read_file(now)
   if not record then return end
   self.record, self.read_at, self.read_ended = record, #self.history, self.summary ~= nil
   local identity, p = (record.state or {}).identity or {}, record.provenance or {}
-  self.title, self.epochs = identity.name, p.epochs
-  self.batch_size = tonumber((identity.setup or {}).batch_size)
+  self.title, self.epochs, self.speed = identity.name, p.epochs, speed_of(record)
   self.labels = identity.labels
   if #self.history == 0 and record.history then self.history = history.new(record.history) end
 end
@@ -121,26 +128,24 @@ function Source:update(selected)
   end
   self.state = state_of(self)
   if self.summary then
-    self.epochs, self.title = self.summary.epochs or self.epochs, self.summary.name or self.title
+    self.epochs = type(self.summary.epochs) == "number" and math.tointeger(self.summary.epochs) or self.epochs
+    self.title = type(self.summary.name) == "string" and self.summary.name or self.title
   end
   return true
 end
 
---- Samples a second in the last epoch, and seconds left; nil where they are not known.
+--- Samples a second in the last epoch of the run file that was read, and seconds left; nil where they are not known.
 function Source:rate()
   local h = self.history
   local last = h[#h]
   if not last or not last.seconds or last.seconds <= 0 then return nil end
-  local before = h[#h - 1]
-  local steps = (last.step or 0) - (before and before.step or 0)
-  local rate = self.batch_size and steps > 0 and steps * self.batch_size / last.seconds or nil
   local left
   if self.state == "training" and self.epochs then
     local sum, n = 0, 0
     for i = math.max(1, #h - 4), #h do sum, n = sum + (h[i].seconds or 0), n + 1 end
     left = math.max(0, (self.epochs - last.epoch) * sum / n - (self.seen and system.clock() - self.seen or 0))
   end
-  return rate, left
+  return self.speed, left
 end
 
 return M

@@ -52,7 +52,8 @@ function M.training(e, augment)
   e.model:initialize(e.seed)
   e.optimizer:bind(e.model)
   local steps = type(e.loss) == "function" and require "perilune.nn.lua_loss" or core.trainer
-  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1 }, Training)
+  local self = setmetatable({ e = e, augment = augment.functions, epoch = 0, batch = 0, chunk = 1,
+    samples = 0 }, Training)
   self.core = steps.new { model = e.model, loss = e.loss,
     outputs = require "perilune.nn.decision".kind(e.model, e.loss),
     optimizer = e.optimizer, data = e.splits.train:read(),
@@ -94,6 +95,7 @@ function Training:run(seconds)
         bad.batch)
     end
     samples, self.batch = samples + n, self.batch + count
+    self.samples = self.samples + n
     now = system.clock()
     -- chunks as long as those of a run, so that what is done once a chunk counts as much
     if now - before < 0.05 then self.chunk = math.min(2 * self.chunk, self.batches)
@@ -153,7 +155,7 @@ function M.layers(e, o)
   system.threads(o.threads)
   local training = M.training(e)
   training:run(o.seconds / 5)
-  local first = (training.epoch - 1) * training.batches + training.batch
+  local first, samples = (training.epoch - 1) * training.batches + training.batch, training.samples
   local rows = e.model:profile(function() training:run(o.seconds) end)
   system.threads(0)
   local steps = (training.epoch - 1) * training.batches + training.batch - first
@@ -171,7 +173,7 @@ function M.layers(e, o)
       end
     end
   end
-  rows.steps = steps
+  rows.steps, rows.samples = steps, (training.samples - samples) / steps      -- a step, on average
   return rows
 end
 
