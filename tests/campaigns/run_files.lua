@@ -16,7 +16,7 @@ return function(campaign)
       parts[#parts + 1] = record.state.weights_sha256 .. (name == "run.h5" and record.state.ended or "")
     end
     return table.concat(parts, " ") .. campaign.read(folder .. "/log.jsonl"):gsub('"seconds":[^,}]*',
-      ""):gsub('"created":"[^"]*"', "")
+      ""):gsub('"created":"[^"]*"', ""):gsub('"bytes":%d+', "")
   end
 
   local function text_of(value, skip)
