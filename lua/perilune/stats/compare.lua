@@ -200,6 +200,11 @@ function M.settings(groups)
   for _, name in ipairs(setup_names) do configuration(groups, name, row) end
   row("epochs at most", function(run) return run.epochs end)
   row("algorithm", function(run) return run.identity.algorithm end)
+  local first, alike = groups[1].first, true      -- of one script and seed nothing else tells them apart
+  for _, group in ipairs(groups) do
+    alike = alike and group.first.identity.script == first.identity.script and group.first.seed == first.seed
+  end
+  if alike then row("captured by functions", function(run) return (run.identity.functions or ""):sub(1, 12) end) end
   for i = 2, #groups do
     local a, b = groups[1].first.identity, groups[i].first.identity
     local function texts(what, was, now)
