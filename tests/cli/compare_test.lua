@@ -310,7 +310,7 @@ end
 -- A thousand runs are listed in a moment: by the last line of each log, without a run file. Generous where the machine
 -- is shared.
 function TestRunsCommand:test_a_thousand_runs()
-  local log = cli.read(at "o/log.jsonl")
+  local log = cli.read(at "o/log.jsonl"):gsub('"bytes":%d+', '"bytes":' .. #"not read")
   for i = 1, 1000 do
     cli.write(("../compare-many/r%d/log.jsonl"):format(i), log)
     cli.write(("../compare-many/r%d/run.h5"):format(i), "not read")
