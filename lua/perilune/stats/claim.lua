@@ -103,23 +103,30 @@ local function of_two_runs(a, b, labels, alpha)
   return m
 end
 
--- The finite values of a metric in a group; how many of its finished runs have none, and how many are unfinished.
+-- The finite values of a metric in a group; how many of its finished runs have none, how many are unfinished, and how
+-- many of these failed.
 local function values_of(runs, metric)
-  local list, unfinished = {}, 0
+  local list, unfinished, failed = {}, 0, 0
   for _, run in ipairs(runs) do
     list[#list + 1] = M.result(run, metric)
     if run.ended == "interrupted" then unfinished = unfinished + 1 end
+    if run:value "state" == "failed" then failed = failed + 1 end
   end
-  return list, #runs - #list - unfinished, unfinished
+  return list, #runs - #list - unfinished, unfinished, failed
 end
 
 -- What is left out of a group called `label`, in words.
-local function left_out(label, name, without, unfinished)
+local function left_out(label, name, without, unfinished, failed)
   local words = ""
   if without > 0 then
     words = ("; %d run%s of %s %s no %s and %s left out"):format(without, without == 1 and "" or "s", label,
       without == 1 and "has" or "have", name, without == 1 and "is" or "are")
   end
+  if failed > 0 then
+    words = ("%s; %d run%s of %s failed and %s left out"):format(words, failed, failed == 1 and "" or "s", label,
+      failed == 1 and "is" or "are")
+  end
+  unfinished = unfinished - failed
   if unfinished > 0 then
     words = ("%s; %d run%s of %s %s unfinished and left out"):format(words, unfinished, unfinished == 1 and "" or "s",
       label, unfinished == 1 and "is" or "are")
@@ -151,9 +158,10 @@ local function of_two_groups(a, b, labels, o)
   if not metric then metric, why = common_metric(a, b) end
   if not metric then return { kind = "none", claimed = false, words = "nothing can be said: " .. why } end
   local first, second, name = labels[1], labels[2], report.title(metric)
-  local x, without_x, unfinished_x = values_of(a, metric)
-  local y, without_y, unfinished_y = values_of(b, metric)
-  local lost = left_out(first, name, without_x, unfinished_x) .. left_out(second, name, without_y, unfinished_y)
+  local x, without_x, unfinished_x, failed_x = values_of(a, metric)
+  local y, without_y, unfinished_y, failed_y = values_of(b, metric)
+  local lost = left_out(first, name, without_x, unfinished_x, failed_x) ..
+    left_out(second, name, without_y, unfinished_y, failed_y)
   if #x == 0 or #y == 0 then
     return { kind = "none", claimed = false, metric = metric,
       words = ("nothing can be said: %s has no %s that is a finite number"):format(#x == 0 and first or second, name) }
