@@ -147,7 +147,8 @@ function TestPasses:test_a_loss_that_returns_something_else()
     { function() return "x" end, "the loss must return its value, a number, and its gradient, got string" },
     { function() return 1, pl.ones(4, 2) end,
       "the loss must return its gradient for the outputs, f32 [4, 3], got f32 [4, 2]" },
-    { function() return 1 end, "its gradient for the outputs, f32 [4, 3]; the second is nil" }, { function() error "on purpose" end, "on purpose" },
+    { function() return 1 end, "its gradient for the outputs, f32 [4, 3]; the second is nil" },
+    { function() error "on purpose" end, "on purpose" },
   }
   for _, case in ipairs(cases) do
     local ok, message = train_with(case[1])

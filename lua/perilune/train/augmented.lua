@@ -49,8 +49,8 @@ function M.batch(e, functions, x, y, ctx)
     end
     local most = math.min(e.batch_size, e.splits.train.count)
     if ok and i == #functions and x.shape[1] > most then
-      refuse(f, "a batch has at most %s, and after this function there are %d", most < e.batch_size
-        and ("%d samples (the whole training set)"):format(most) or ("batch_size = %d samples"):format(most), x.shape[1])
+      local words = most < e.batch_size and "%d samples (the whole training set)" or "batch_size = %d samples"
+      refuse(f, "a batch has at most %s, and after this function there are %d", words:format(most), x.shape[1])
     end
     if not ok then
       refuse(f, "a batch has samples %s and %s %s; after this function they are %s and %s", samples.text,
