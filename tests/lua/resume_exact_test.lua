@@ -3,37 +3,11 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local store = require "perilune.core".store
-local scratch = dofile "tests/lua/support_scratch.lua" "resume_exact_test"
+local tiny = dofile "tests/lua/support_tiny_runs.lua" "resume_exact_test"
 local nn, optim = pl.nn, pl.optim
+local experiment, start, scratch = tiny.experiment, tiny.start, tiny.scratch
 
-local function samples(n, seed)
-  local y = {}
-  for i = 1, n do y[i] = i % 2 end
-  return pl.randn(n, 3, { seed = seed }):add(pl.tensor(y):reshape(n, 1)), pl.tensor(y, "i32")
-end
-
-local x, y = samples(64, 1)
-local test_x, test_y = samples(40, 2)
-
-local function experiment(fields)
-  local e = { name = "resume", seed = 1, model = nn.Sequential { nn.Linear(3, 2) }, loss = nn.CrossEntropy(),
-    data = pl.data.from_tensors { x = x, y = y, test_x = test_x, test_y = test_y }, optimizer = optim.SGD { lr = 0.5 },
-    epochs = 4, batch_size = 16, test = "end" }
-  for name, value in pairs(fields) do e[name] = value end
-  return pl.experiment(e)
-end
-
-local function start(e, out, options)
-  local o = { out = scratch .. "/" .. out, quiet = true, silent = true }
-  for name, value in pairs(options or {}) do o[name] = value end
-  return e:run(o)
-end
-
-local function bits(run)
-  local list = {}
-  for i, item in ipairs(run.model:state()) do list[i] = item.tensor end
-  return store.sha256(table.unpack(list))
-end
+local function bits(run) return tiny.bits(run.model) end
 
 -- make() -> an experiment. Trained at once, and paused after epoch 2 and resumed: both runs.
 local function both(name, make)
